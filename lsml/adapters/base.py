@@ -1,0 +1,129 @@
+"""The contract between lsml and one model library.
+
+An adapter turns task data into values. It knows its library and nothing else: no HTTP, no queue, no Label Studio JSON,
+no thresholds, no label maps, no files but the folder it is given. Import heavy libraries inside methods.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from lsml.errors import NotEnoughData
+from lsml.values import Value
+
+API = 1  # the major version of this contract; a plug-in says which one it was written for
+
+Data = Any  # what an adapter sees of a task: a text (str) for Text, HyperText and Paragraphs
+Progress = Callable[
+    [float, str], None
+]  # (share done in [0, 1], what is being done); raises Cancelled when asked to stop
+Decides = Literal["predictions", "training", "machine", "secret"]  # what an option decides; see `Options`
+
+
+def silent(_share: float, _message: str) -> None:
+    """Progress for those who do not watch."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What an adapter is asked for: the labels that it may answer with, and how many of them.
+
+    `labels` are in the order of the labeling config. `multiple`: several may hold at once, so each has a probability
+    of its own; otherwise exactly one holds and the probabilities sum to 1. `open`: the labels are not known beforehand
+    (options that come with each task, a taxonomy behind a URL), so learn those that the examples use.
+    """
+
+    labels: tuple[str, ...] = ()
+    multiple: bool = False
+    open: bool = False
+
+
+class Example(msgspec.Struct, frozen=True):
+    """Data with the values that people gave it. For `Choice`, no value means: none of the labels holds."""
+
+    data: Data
+    values: tuple[Value, ...]
+
+
+class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For an adapter without settings."""
+
+
+class Adapter(ABC):
+    """One model: turns task data into values.
+
+    A new instance is the starting point, pretrained or untrained; `load` turns it into a saved version.
+    `Options` is a frozen msgspec struct that forbids unknown fields; every field has a default and is
+    `Annotated[type, msgspec.Meta(description=..., extra={"decides": "predictions" | "training" | "machine" | "secret"})]`.
+    A change of what decides *predictions* gives the served model another version; what decides *training* makes
+    the next training run start over; *machine* (device, threads) and *secret* change neither.
+    """
+
+    api: ClassVar[int] = API
+    name: ClassVar[str]  # as in a recipe and in the entry point: text-classifier
+    title: ClassVar[str]  # one line for `lsml adapters`
+    consumes: ClassVar[frozenset[str]]  # object tags: Text
+    produces: ClassVar[frozenset[type]]  # value types: Choice
+    requires: ClassVar[tuple[str, ...]] = ()  # modules of its library, looked for without importing them
+    extra: ClassVar[str | None] = None  # the extra that installs them: pip install "lsml[extra]"
+    licence: ClassVar[str | None] = None  # of its library, where it binds the user
+    Options: ClassVar[type[msgspec.Struct]] = NoOptions
+
+    def __init__(self, options: Any, target: Target) -> None:
+        self.options = options
+        self.target = target
+
+    @property
+    def ready(self) -> bool:
+        """Whether `predict` can answer. An untrained model is not ready: it abstains, and its tasks get no prediction."""
+        return True
+
+    @abstractmethod
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """One list of values for each element, in order; an element's values do not depend on its neighbours.
+
+        Called by several threads at once. A classifier answers every label it knows with its probability; the framework
+        selects. An adapter that is not ready answers an empty list for each element.
+        """
+
+    def load(self, directory: Path) -> None:
+        """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
+        raise NotImplementedError(f"{self.name} has nothing to load")
+
+
+class TrainableAdapter(Adapter):
+    """An adapter that learns from examples."""
+
+    @abstractmethod
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from examples alone: the same examples and seed give the same model.
+
+        Raises NotEnoughData, with a sentence, where they are too few or all alike. `progress` may raise Cancelled.
+        """
+
+    @abstractmethod
+    def save(self, directory: Path) -> None:
+        """Write everything that `load` needs into an existing, empty folder. Never a pickle."""
+
+    @abstractmethod
+    def load(self, directory: Path) -> None:
+        """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
+
+
+__all__ = [
+    "API",
+    "Adapter",
+    "Data",
+    "Decides",
+    "Example",
+    "NoOptions",
+    "NotEnoughData",
+    "Progress",
+    "Target",
+    "TrainableAdapter",
+    "silent",
+]

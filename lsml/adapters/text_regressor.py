@@ -1,0 +1,164 @@
+"""text-regressor: TF-IDF of word and character n-grams, and ridge regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.text_features import Block, TextFeatures, as_array, load_state, save_state
+from lsml.errors import NotEnoughData, VersionError
+from lsml.values import Number, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_TRAINING = {"decides": "training"}
+_MEMBERS = 5  # models that each miss another fifth of the examples; where they disagree, the answer is uncertain
+
+
+class TextRegressorOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `text-regressor`."""
+
+    ngrams: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=3)], Annotated[int, Meta(ge=1, le=3)]],
+        Meta(description="Shortest and longest run of words that is looked at: [low, high].", extra=_TRAINING),
+    ] = (1, 2)
+    characters: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=6)], Annotated[int, Meta(ge=1, le=6)]] | None,
+        Meta(
+            description="The same for characters within a word, which forgives typing errors and endings; null for none.",
+            extra=_TRAINING,
+        ),
+    ] = (2, 4)
+    lowercase: Annotated[bool, Meta(description="Whether capitals count as small letters.", extra=_TRAINING)] = True
+    max_features: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=5_000_000,
+            description="Most word and most character n-grams kept, commonest first.",
+            extra=_TRAINING,
+        ),
+    ] = 100_000
+    alpha: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1e6,
+            description="How strongly to shrink towards the mean; higher holds noise at bay.",
+            extra=_TRAINING,
+        ),
+    ] = 0.3
+
+    def __post_init__(self) -> None:
+        for name, bounds in (("ngrams", self.ngrams), ("characters", self.characters)):
+            if bounds is not None and bounds[0] > bounds[1]:
+                raise ValueError(f"{name}: expected [low, high], got [{bounds[0]}, {bounds[1]}]")
+
+
+class TextRegressor(TrainableAdapter):
+    """A number for a text: the mean of five ridge regressions.
+
+    Its score is 1 where they agree, and falls towards 0 as their spread nears that of the annotated numbers.
+    """
+
+    name: ClassVar[str] = "text-regressor"
+    title: ClassVar[str] = "numbers and ratings for texts"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Number})
+    requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    Options: ClassVar[type[msgspec.Struct]] = TextRegressorOptions
+
+    def __init__(self, options: TextRegressorOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._features: TextFeatures | None = None
+        self._weights: np.ndarray[Any, Any]  # (features, members)
+        self._biases: np.ndarray[Any, Any]  # (members,)
+        self._spread = 1.0  # standard deviation of the annotated numbers
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has learnt or loaded anything."""
+        return self._features is not None
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from texts (str) and one number each. Raises NotEnoughData with fewer than two."""
+        import numpy as np
+        from sklearn.linear_model import Ridge
+
+        numbers = [next((value.value for value in e.values if isinstance(value, Number)), None) for e in examples]
+        kept = [index for index, number in enumerate(numbers) if number is not None]
+        if len(kept) < 2:
+            raise NotEnoughData(f"{len(kept)} texts have a number; annotate at least two")
+        options = self.options
+        blocks = [Block("word", *options.ngrams)]
+        if options.characters is not None:
+            blocks.append(Block("char_wb", *options.characters))
+        features = TextFeatures(blocks, options.lowercase, options.max_features)
+        progress(0.05, f"counting words of {len(kept)} texts")
+        rows = features.fit_transform(lambda: (examples[index].data for index in kept))
+        target = np.array([numbers[index] for index in kept], dtype=np.float64)
+        order = np.random.default_rng(seed).permutation(len(kept))
+        members = min(_MEMBERS, len(kept))
+        weights = np.zeros((rows.shape[1], members))
+        biases = np.zeros(members)
+        for member in range(members):
+            progress(0.3 + 0.7 * member / members, f"fitting model {member + 1} of {members}")
+            # With two texts, each model would know one number only; then all see everything.
+            learnt = (
+                np.sort(order[np.arange(len(kept)) % members != member]) if len(kept) >= _MEMBERS else np.sort(order)
+            )
+            model = Ridge(alpha=options.alpha, solver="sparse_cg", random_state=seed).fit(rows[learnt], target[learnt])
+            weights[:, member] = model.coef_
+            biases[member] = model.intercept_
+        self._features = features
+        self._weights, self._biases = as_array(weights), as_array(biases)
+        self._spread = float(target.std()) or 1.0
+        progress(1.0, f"learnt from {len(kept)} texts")
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """One number with its certainty for each text."""
+        if self._features is None or not batch:
+            return [[] for _ in batch]
+        import numpy as np
+
+        answers = self._features.transform(batch) @ self._weights + self._biases  # (texts, members)
+        certainty = np.exp(-answers.std(axis=1) / self._spread)
+        return [
+            [Number(number, score)]
+            for number, score in zip(answers.mean(axis=1).tolist(), certainty.tolist(), strict=True)
+        ]
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays."""
+        assert self._features is not None, "an untrained model is never saved"
+        save_state(
+            directory,
+            {
+                "weights": self._weights,
+                "biases": self._biases,
+                "spread": self._spread,
+                "features": self._features.state(),
+            },
+        )
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            features = TextFeatures.restore(state["features"])
+            weights, biases = as_array(state["weights"]), as_array(state["biases"])
+            if weights.shape != (features.width, len(biases)):
+                raise ValueError("its parts differ in size")
+            spread = float(state["spread"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._weights, self._biases, self._spread = weights, biases, spread
+        self._features = features

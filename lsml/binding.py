@@ -1,0 +1,449 @@
+"""A recipe fitted to one labeling config: which adapter answers which control, from which object, with which labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from lsml.adapters import get_adapter
+from lsml.adapters.base import Adapter, Target, TrainableAdapter
+from lsml.controls import CONTROLS
+from lsml.controls.base import Control, Region, Threshold
+from lsml.labeling import ControlTag, LabelingConfig, ObjectTag, instances
+from lsml.objects import Fetch, Unreadable, read_object
+from lsml.recipe import Model, Recipe, Training
+from lsml.values import Choice, Value
+
+
+class Annotation(msgspec.Struct, frozen=True):
+    """A person's regions for a task. Skipped ones are never made into this."""
+
+    id: str
+    result: list[Any]
+    updated_at: str = ""
+    ground_truth: bool = False
+
+
+class AnnotatedTask(msgspec.Struct, frozen=True):
+    """A task's data and its annotations, oldest first."""
+
+    id: str
+    data: dict[str, Any]
+    annotations: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True)
+class Unbound:
+    """A control that no model answers, and one sentence why."""
+
+    control_tag: ControlTag
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one model sees of one task: usually one for each task, several where a Repeater makes copies."""
+
+    controls: tuple[Control, ...]
+    object_tag: ObjectTag
+    data: Any
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """One adapter with the controls that it answers and the object that it reads.
+
+    `key` names the model in version folders and cards. `fingerprint` changes when what it learnt no longer fits:
+    a control was renamed, its object shows something else, another adapter.
+    """
+
+    key: str
+    spec: Model
+    adapter_class: type[Adapter]
+    controls: tuple[Control, ...]
+    object_tag: ObjectTag
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the recipe lets it learn."""
+        return self.training is not None
+
+    @property
+    def training(self) -> Training | None:
+        """How it learns, or None where it never does."""
+        return self.spec.training if issubclass(self.adapter_class, TrainableAdapter) else None
+
+    @property
+    def learns(self) -> bool:
+        """Whether the adapter can learn at all; `lsml train` trains it even where the recipe says `training: false`."""
+        return issubclass(self.adapter_class, TrainableAdapter)
+
+    @cached_property
+    def target(self) -> Target:
+        """What its adapter is asked for."""
+        labels = dict.fromkeys(label for control in self.controls for label in control.labels)
+        return Target(
+            labels=tuple(labels),
+            multiple=len(self.controls) > 1 or self.controls[0].multiple,
+            open=any(control.open for control in self.controls),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See the class."""
+        shown = (self.object_tag.tag, self.object_tag.value, self.object_tag.attributes.get("valueType", ""))
+        controls = [control.control_tag.selector for control in self.controls]
+        return _digest([self.spec.adapter, controls, shown])
+
+    def new_adapter(self) -> Adapter:
+        """The starting point: pretrained or untrained."""
+        return self.adapter_class(self.spec.options, self.target)
+
+    def threshold(self, control: Control) -> Threshold:
+        """The least score that counts, by label of `control`."""
+        chosen = self.spec.threshold
+        if chosen is None:
+            return lambda _label: control.default_threshold
+        if isinstance(chosen, Mapping):
+            default = chosen.get("default", control.default_threshold)
+            by_label = {
+                control.name_of(label): chosen[label.value]
+                for label in control.control_tag.labels
+                if label.value in chosen
+            }
+            by_label |= {label: share for label, share in chosen.items() if label != "default"}
+            return lambda label: by_label.get(label, default)
+        return lambda _label: chosen
+
+    @cached_property
+    def translation(self) -> dict[str, str] | None:
+        """A pretrained model's class names, casefolded, to labels of the config; None for a learner."""
+        if self.learns:
+            return None
+        names: dict[str, str] = {}
+        for control in self.controls:
+            for label in control.control_tag.labels:
+                stored = control.name_of(label)
+                if stored not in control.labels:
+                    continue
+                classes = self.spec.labels.get(stored, self.spec.labels.get(label.value))
+                for name in classes or label.predicted_values or (stored, label.value):
+                    names.setdefault(name.casefold(), stored)
+        return names
+
+    def translate(self, values: Sequence[Value]) -> list[Value]:
+        """Values with labels of the config; classes that no label names are dropped.
+
+        Where several classes mean one label, their probabilities add up if one label holds, else the highest counts.
+        """
+        names = self.translation
+        if names is None:
+            return list(values)
+        merged: dict[str, float | None] = {}
+        others: list[Value] = []
+        for value in values:
+            if not isinstance(value, Choice):
+                others.append(value)
+                continue
+            label = names.get(value.label.casefold())
+            if label is None:
+                continue
+            before = merged.get(label)
+            if before is None or value.score is None:
+                merged[label] = value.score
+            else:
+                both = max(before, value.score) if self.target.multiple else min(1.0, before + value.score)
+                merged[label] = both
+        return [Choice(label, score) for label, score in merged.items()] + others
+
+    def read(self, task: Mapping[str, Any], fetch: Fetch) -> list[Reading]:
+        """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
+        if self.object_tag.repeater is None:
+            return [Reading(self.controls, self.object_tag, read_object(self.object_tag, task, fetch))]
+        data = task.get("data")
+        copies = [self._copies(control, data if isinstance(data, Mapping) else {}) for control in self.controls]
+        if not all(copies):
+            repeated = self.object_tag.repeater.on
+            raise Unreadable("no data", f"the Repeater goes over {repeated}, and the task's data has no such list")
+        readings = []
+        for together in zip(*copies, strict=True):
+            object_tag = together[0][1]
+            controls = tuple(control for control, _ in together)
+            readings.append(Reading(controls, object_tag, read_object(object_tag, task, fetch)))
+        return readings
+
+    def _copies(self, control: Control, data: Mapping[str, Any]) -> list[tuple[Control, ObjectTag]]:
+        """A control and its object as a Repeater copies them for a task's data; none where the data has no such list."""
+        try:
+            pairs = instances(control.control_tag, self.object_tag, data)
+        except KeyError:
+            return []
+        return [(CONTROLS[tag.tag](tag), object_tag) for tag, object_tag in pairs]
+
+    def instances(self, data: Mapping[str, Any]) -> list[Control]:
+        """Its controls; where a Repeater makes copies, those of this task's data."""
+        if self.object_tag.repeater is None:
+            return list(self.controls)
+        return [copy for control in self.controls for copy, _ in self._copies(control, data)]
+
+    def facts(self, known: Sequence[str] | None) -> list[Any]:
+        """What decides this model's predictions beside what it learnt, for `model_version`.
+
+        `known`: the labels that the served version can answer with; None where nothing was learnt.
+        """
+        controls = []
+        for control in self.controls:
+            labels = control.labels if known is None else [label for label in control.labels if label in set(known)]
+            shown = [] if self.learns and known is None else sorted(labels)
+            controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown])
+        return [self.key, prediction_options(self.spec.options), self.spec.threshold, self.spec.labels, controls]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A recipe fitted to a labeling config. Models are in recipe order; of those on one control, the first wins."""
+
+    recipe: Recipe
+    config: LabelingConfig | None
+    models: tuple[BoundModel, ...]
+    unbound: tuple[Unbound, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def controls(self) -> dict[str, Control]:
+        """Every bound control by the name that its tag has in the config, in recipe order."""
+        return {control.control_tag.name: control for model in self.models for control in model.controls}
+
+    @property
+    def trainable(self) -> tuple[BoundModel, ...]:
+        """The models that the recipe lets learn."""
+        return tuple(model for model in self.models if model.trainable)
+
+    def state(self) -> str:
+        """One sentence for people: what is bound, or why nothing is."""
+        if self.models:
+            pairs = dict.fromkeys(
+                f"{c.control_tag.selector} -> {m.spec.adapter}" for m in self.models for c in m.controls
+            )
+            return "bound: " + ", ".join(pairs)
+        if self.config is None:
+            return "nothing is bound: there is no labeling config yet; connect Label Studio, or name one in the recipe"
+        reasons = [*self.warnings, *(unbound.reason for unbound in self.unbound)]
+        return "nothing is bound: " + "; ".join(reasons or ["the labeling config has no control tag"])
+
+    def learn(self, task: AnnotatedTask) -> dict[str, list[tuple[Value, ...]]]:
+        """What a task's annotations teach, by control name: usually one answer, several under `consensus: all`.
+
+        Controls that nobody answered are left out.
+        """
+        lessons: dict[str, list[tuple[Value, ...]]] = {}
+        for model in self.models:
+            consensus = model.spec.training.consensus if model.spec.training else "latest"
+            for control in model.instances(task.data):
+                name = control.control_tag.name
+                if name not in lessons:
+                    answers = _answers(control, task.annotations)
+                    agreed = _agree(answers, consensus)
+                    if agreed:
+                        lessons[name] = agreed
+        return lessons
+
+    def facts(self, known: Mapping[str, Sequence[str]]) -> list[Any]:
+        """What decides predictions beside what was learnt. `known`: labels by model key, of the served version."""
+        return [self.recipe.score, [model.facts(known.get(model.key)) for model in self.models]]
+
+    def check(self, region: Region, control: Control, data: Mapping[str, Any]) -> str | None:
+        """What is wrong with a region that is about to leave, or None."""
+        score = region.get("score")
+        if score is not None and not 0.0 <= score <= 1.0:
+            return f"its score {score} is not between 0 and 1"
+        return control.check(region, data)
+
+
+def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
+    """Fit a recipe to a labeling config.
+
+    What does not fit is never an error here: it stays in `unbound` and `warnings`, each a sentence that says what the
+    config offers instead. Raises UnknownAdapter or AdapterError where a recipe's adapter cannot be had.
+    """
+    if config is None:
+        return Binding(recipe, None, ())
+    models: list[BoundModel] = []
+    unbound: list[Unbound] = []
+    claimed: dict[tuple[Any, ...], list[ControlTag]] = {}
+    for control_tag in config.controls:
+        entry = _entry_for(recipe, control_tag)
+        if entry is None:
+            reason = f"{control_tag.selector}: no key under `tags` names it"
+            unbound.append(Unbound(control_tag, reason))
+        else:
+            claimed.setdefault(entry, []).append(control_tag)
+    warnings: list[str] = []
+    for entry in dict.fromkeys(model.selectors for model in recipe.models):
+        control_tags = claimed.get(entry, [])
+        for selector in entry:
+            if not any(_matches(selector, tag) for tag in control_tags):
+                warnings.append(_nothing_matches(selector, config, control_tags))
+        for spec in (model for model in recipe.models if model.selectors == entry):
+            bound, refused = _bind_model(spec, control_tags, config)
+            models.extend(bound)
+            unbound.extend(refused)
+            warnings.extend(warning for model in bound for warning in _unknown_labels(model))
+    answered = {control.control_tag.name for model in models for control in model.controls}
+    left = [one for one in unbound if one.control_tag.name not in answered]
+    return Binding(recipe, config, tuple(models), tuple(left), tuple(dict.fromkeys(warnings)))
+
+
+def prediction_options(options: msgspec.Struct) -> dict[str, Any]:
+    """The options that decide predictions; others must not change a model's version."""
+    chosen = {}
+    for name, meta in option_facts(type(options)).items():
+        if meta.get("decides") == "predictions":
+            chosen[name] = msgspec.to_builtins(getattr(options, name))
+    return chosen
+
+
+def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
+    """What each option's `msgspec.Meta(extra=...)` says, by name."""
+    import msgspec.inspect
+
+    info = msgspec.inspect.type_info(options)
+    assert isinstance(info, msgspec.inspect.StructType)
+    facts = {}
+    for option in info.fields:
+        extra = option.type.extra if isinstance(option.type, msgspec.inspect.Metadata) else None
+        facts[option.encode_name] = dict(extra or {})
+    return facts
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()
+
+
+def _matches(selector: Any, control_tag: ControlTag) -> bool:
+    return selector.tag == control_tag.tag and selector.name in (None, control_tag.name)
+
+
+def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[Any, ...] | None:
+    """The `tags` entry that claims a control: one that names it beats one that names only its tag."""
+    bare = None
+    for model in recipe.models:
+        for selector in model.selectors:
+            if _matches(selector, control_tag):
+                if selector.name is not None:
+                    return model.selectors
+                bare = bare or model.selectors
+    return bare
+
+
+def _nothing_matches(selector: Any, config: LabelingConfig, claimed: Sequence[ControlTag]) -> str:
+    offered = ", ".join(control.selector for control in config.controls) or "no control tag"
+    same = [tag for tag in config.controls if _matches(selector, tag)]
+    if same and not claimed:
+        return f"`{selector}` is left with nothing: other keys under `tags` claim {', '.join(tag.selector for tag in same)}"
+    return f"`{selector}` matches nothing in the labeling config, which has {offered}"
+
+
+def _bind_model(
+    spec: Model, control_tags: Sequence[ControlTag], config: LabelingConfig
+) -> tuple[list[BoundModel], list[Unbound]]:
+    """One model for each control; or, where the key names several selectors, one for each object that they share."""
+    adapter_class = get_adapter(spec.adapter)
+    fitting: list[tuple[Control, ObjectTag]] = []
+    refused: list[Unbound] = []
+    for control_tag in control_tags:
+        object_tag, reason = _object_for(control_tag, adapter_class, config)
+        if object_tag is None:
+            refused.append(Unbound(control_tag, reason))
+        else:
+            fitting.append((CONTROLS[control_tag.tag](control_tag), object_tag))
+    groups: dict[str, list[tuple[Control, ObjectTag]]] = {}
+    for control, object_tag in fitting:
+        together = object_tag.name if len(spec.selectors) > 1 else control.control_tag.name
+        groups.setdefault(together, []).append((control, object_tag))
+    bound = []
+    for pairs in groups.values():
+        names = "+".join(control.control_tag.name for control, _ in pairs)
+        key = f"{names}:{spec.adapter}" + (f":{spec.rank + 1}" if spec.rank else "")
+        bound.append(BoundModel(key, spec, adapter_class, tuple(control for control, _ in pairs), pairs[0][1]))
+    return bound, refused
+
+
+def _object_for(
+    control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig
+) -> tuple[ObjectTag | None, str]:
+    """The first object of a control that the adapter can read, or one sentence why there is none."""
+    name = control_tag.selector
+    control_class = CONTROLS.get(control_tag.tag)
+    if control_class is None:
+        return None, f"{name}: lsml has no control for {control_tag.tag} yet; it has {', '.join(sorted(CONTROLS))}"
+    refusal = control_class.refusal(control_tag)
+    if refusal is not None:
+        return None, refusal
+    if control_class.value_type not in adapter_class.produces:
+        title = getattr(control_class.value_type, "title", control_class.value_type.__name__)
+        return None, f"{name} takes {title}, which {adapter_class.name} does not give"
+    objects = [config.objects[to_name] for to_name in control_tag.to_names if to_name in config.objects]
+    if not objects:
+        offered = ", ".join(f"{tag.tag}#{tag.name}" for tag in config.objects.values()) or "no object tag"
+        return None, f"{name}: toName names {', '.join(control_tag.to_names)}, and the labeling config shows {offered}"
+    for object_tag in objects:
+        if object_tag.tag in adapter_class.consumes:
+            if object_tag.repeater != control_tag.repeater:
+                return None, f"{name} and {object_tag.tag}#{object_tag.name} are not in one Repeater"
+            return object_tag, ""
+    shown = ", ".join(f"{tag.tag}#{tag.name}" for tag in objects)
+    return (
+        None,
+        f"{name} answers for {shown}, and {adapter_class.name} reads {', '.join(sorted(adapter_class.consumes))}",
+    )
+
+
+def _unknown_labels(model: BoundModel) -> list[str]:
+    """Warnings for names under `labels` and `threshold` that are no label of the model's controls."""
+    if model.target.open:
+        return []
+    known = {
+        name for control in model.controls for label in control.control_tag.labels for name in (label.name, label.value)
+    }
+    known |= set(model.target.labels)
+    thresholds = model.spec.threshold if isinstance(model.spec.threshold, Mapping) else {}
+    controls = ", ".join(control.control_tag.selector for control in model.controls)
+    return [
+        f"`{where}.{name}` is no label of {controls}, which has {', '.join(sorted(known)) or 'none'}"
+        for where, names in (("labels", model.spec.labels), ("threshold", thresholds))
+        for name in names
+        if name not in known and name != "default"
+    ]
+
+
+def _answers(control: Control, annotations: Sequence[Annotation]) -> list[tuple[Value, ...]]:
+    """Every answer to a control, oldest first; only the latest ground truth where there is one."""
+    name = control.control_tag.name
+    answers: list[tuple[Value, ...]] = []
+    truths: list[tuple[Value, ...]] = []
+    for annotation in annotations:
+        regions = [r for r in annotation.result if isinstance(r, dict) and r.get("from_name") == name]
+        values = control.decode(regions)
+        if values is not None:
+            answers.append(values)
+            if annotation.ground_truth:
+                truths.append(values)
+    return truths[-1:] or answers
+
+
+def _agree(answers: Sequence[tuple[Value, ...]], consensus: str) -> list[tuple[Value, ...]]:
+    """What several answers teach. `majority`: the most common one, of equally common ones the latest."""
+    if consensus == "all":
+        return list(answers)
+    if consensus == "majority" and len(answers) > 2:
+        votes = Counter(frozenset(answer) for answer in answers)
+        most = max(votes.values())
+        return [answer for answer in answers if votes[frozenset(answer)] == most][-1:]
+    return list(answers[-1:])

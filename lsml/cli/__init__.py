@@ -1,0 +1,78 @@
+"""The command line. Each verb lives in a module of its own and is imported only when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from lsml import __version__
+from lsml.errors import LsmlError
+
+# verb -> (its module, what `lsml --help` says of it)
+VERBS = {
+    "run": ("run", "Serve a recipe and learn in the background: the one command you need."),
+    "new": ("new", "Copy a recipe from the gallery, to edit."),
+    "gallery": ("gallery", "List the recipes of the gallery."),
+    "validate": ("validate", "Check a recipe and say everything that is wrong with it."),
+    "explain": ("explain", "Show which adapter answers which control, and what stays unbound and why."),
+    "adapters": ("adapters", "List the adapters, their tags and options, and what to install."),
+    "schema": ("schema", "Print the recipe's JSON Schema, or write it to a file."),
+    "train": ("train", "Train on a Label Studio JSON export, offline."),
+    "predict": ("predict", "Predict tasks into a file that Label Studio imports."),
+    "evaluate": ("evaluate", "Judge what is served on a Label Studio JSON export."),
+    "versions": ("versions", "List the versions of each project, with their metrics."),
+    "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
+    "serve": ("serve", "Only the web server, for those who run the two processes apart."),
+    "work": ("work", "Only the worker that trains, beside `lsml serve`."),
+}
+
+
+class _Verbs(click.Group):
+    """Finds a verb's module when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"lsml.cli.{VERBS[cmd_name][0]}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], VERBS, 1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            ctx.fail(f"no command `{args[0]}`{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table, so that --help imports none of the verbs.
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except LsmlError as error:
+            from lsml.logs import mask
+
+            click.echo(mask(str(error)), err=True)
+            sys.exit(error.exit_code)
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lsml")
+def main() -> None:
+    """A Label Studio ML backend from one YAML recipe: pre-labels, learns from every annotation, no Python.
+
+    Start with `lsml gallery`, then `lsml new sentiment` and `lsml run sentiment.yaml`.
+    """
+
+
+__all__ = ["VERBS", "main"]

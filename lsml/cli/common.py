@@ -1,0 +1,167 @@
+"""What several verbs share: their arguments, the recipe they open, and how they show progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lsml.errors import RequestError
+from lsml.logs import keep_secret, set_up_logging
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lsml.binding import Binding
+    from lsml.recipe import Recipe
+    from lsml.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def recipe_argument(function: F) -> F:
+    """The RECIPE argument."""
+    return click.argument("recipe_path", metavar="RECIPE", type=click.Path(path_type=Path))(function)
+
+
+def data_dir_option(function: F) -> F:
+    """--data-dir"""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Where the data lives [default: .lsml/NAME beside the recipe].",
+    )(function)
+
+
+def log_options(function: F) -> F:
+    """--log-level and --debug"""
+    function = click.option("--debug", is_flag=True, help="Log everything; the same as --log-level debug.")(function)
+    return click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)(function)
+
+
+def address_options(function: F) -> F:
+    """--host and --port"""
+    function = click.option("--port", type=click.IntRange(0, 65535), help="[default: the recipe's, or 9090]")(function)
+    return click.option("--host", help="[default: the recipe's, or 127.0.0.1]")(function)
+
+
+def labeling_config_option(function: F) -> F:
+    """--labeling-config"""
+    return click.option(
+        "--labeling-config",
+        "labeling_config_path",
+        type=click.Path(path_type=Path),
+        help="A labeling config's XML, in place of the recipe's.",
+    )(function)
+
+
+def open_recipe(path: Path, *, log_level: str = "warning", debug: bool = False, warn: bool = True) -> Recipe:
+    """Set up logging and load a recipe, with its secrets kept out of everything that is printed.
+
+    Raises RecipeError with all problems."""
+    from lsml.recipe import load_recipe
+
+    set_up_logging("debug" if debug else log_level)
+    recipe = load_recipe(path)
+    keep_secret(recipe.secrets())
+    if warn:
+        for warning in recipe.warnings:
+            click.echo(f"{warning}", err=True)
+    return recipe
+
+
+def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
+    """The recipe's data directory. Raises StoreError."""
+    from lsml.store import Store
+
+    return Store(recipe.data_directory(data_dir))
+
+
+def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str | None = None) -> Binding:
+    """The recipe bound to the config that a person names, else to its own, else to the one that is stored."""
+    from lsml.binding import bind
+    from lsml.labeling import parse_labeling_config
+
+    if labeling_config_path is not None:
+        try:
+            xml: str | None = labeling_config_path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError(f"{labeling_config_path}: cannot be read: {error}") from None
+    else:
+        xml = recipe.labeling_config or stored
+    return bind(recipe, parse_labeling_config(xml) if xml else None)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Colours and boxes in a terminal, plain text elsewhere."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar on standard error, fed with (share, message); in a pipe, a line whenever the message changes."""
+    out = console(stderr=True)
+    if not out.is_terminal:
+        said: list[str] = []
+
+        def tell(_share: float, message: str) -> None:
+            # Counters change all the time; only their wording is news.
+            wording = "".join(c for c in message if not c.isdigit())
+            if message and wording not in said:
+                said.append(wording)
+                click.echo(f"{title}: {message}", err=True)
+
+        yield tell
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.fields[title]}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+               TimeElapsedColumn(), TextColumn("{task.description}"))  # fmt: skip
+    with Progress(*columns, console=out) as bar:
+        task = bar.add_task("", total=1.0, title=title)
+        yield lambda share, message: bar.update(task, completed=share, description=message)
+
+
+def read_tasks(path: Path) -> list[dict[str, Any]]:
+    """The tasks of a Label Studio JSON export or import file. Raises RequestError with what to do."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{path}: is not JSON: {error}; export the project as JSON in Label Studio") from None
+    if isinstance(content, dict) and isinstance(content.get("tasks"), list):
+        content = content["tasks"]
+    if isinstance(content, dict) and isinstance(content.get("data"), dict):
+        content = [content]
+    if not isinstance(content, list):
+        raise RequestError(f'{path}: expected a list of tasks such as [{{"data": {{"text": "some text"}}}}]')
+    tasks = []
+    for index, task in enumerate(content):
+        if not isinstance(task, Mapping):
+            raise RequestError(f'{path}: task {index + 1} is no object; expected {{"data": {{...}}}}')
+        if isinstance(task.get("data"), Mapping):
+            tasks.append(dict(task))
+        elif "annotations" in task or "annotation_id" in task or "completions" in task or "predictions" in task:
+            raise RequestError(
+                f"{path}: task {index + 1} has no `data`; this looks like JSON-MIN, and lsml reads the plain JSON export"
+            )
+        else:
+            # Label Studio imports bare data as well.
+            tasks.append({"data": dict(task)})
+    return tasks
+
+
+def stop(message: str, code: int = 1) -> None:
+    """End the command with one sentence."""
+    click.echo(message, err=True)
+    sys.exit(code)

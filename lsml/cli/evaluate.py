@@ -1,0 +1,84 @@
+"""`lsml evaluate`: offline, on an export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import (
+    bind_config,
+    console,
+    data_dir_option,
+    labeling_config_option,
+    log_options,
+    open_recipe,
+    open_store,
+    progress_bar,
+    read_tasks,
+    recipe_argument,
+)
+
+
+@click.command("evaluate", short_help="Judge on an export.")
+@recipe_argument
+@click.argument("export", type=click.Path(path_type=Path))
+@data_dir_option
+@labeling_config_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: {model_version, tasks, tags: {name: {metric, ...}}}."
+)
+@log_options
+def command(
+    recipe_path: Path,
+    export: Path,
+    data_dir: Path | None,
+    labeling_config_path: Path | None,
+    as_json: bool,
+    log_level: str,
+    debug: bool,
+) -> None:
+    """Judge the promoted version of the project `local` on every annotated task of EXPORT, a Label Studio JSON export."""
+    from lsml.cli.train import annotated_tasks
+    from lsml.connection import fetcher
+    from lsml.errors import NotEnoughData
+    from lsml.snapshot import Lesson
+    from lsml.store import LOCAL
+    from lsml.training import evaluate
+    from lsml.versions import load_promoted, model_version
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    tasks = read_tasks(export)
+    store = open_store(recipe, data_dir)
+    local = store.projects.get(LOCAL)
+    binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
+    loaded = load_promoted(store, LOCAL, binding)
+    learnt = ((task, binding.learn(task)) for task in annotated_tasks(tasks))
+    lessons = [Lesson(task.id, task.data, answers) for task, answers in learnt if answers]
+    if not lessons:
+        raise NotEnoughData(f"{export}: none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}")
+    with progress_bar("evaluate") as progress:
+        judged = evaluate(binding, loaded.adapters, lessons, fetcher(recipe, None, by_person=True), progress)
+    name = model_version(binding, loaded.number, loaded.card)
+    if as_json:
+        click.echo(
+            json.dumps({"model_version": name, "tasks": len(lessons), "tags": judged}, indent=1, ensure_ascii=False)
+        )
+        return
+    out = console()
+    out.print(f"{name} on {len(lessons)} annotated tasks", markup=False)
+    for control, metrics in judged.items():
+        value = "not judged" if metrics["value"] is None else f"{metrics['value']:.4f}"
+        extra = "".join(
+            f", {key.replace('_', ' ')} {metrics[key]:.4f}"
+            for key in ("accuracy", "mean_absolute_error")
+            if metrics.get(key) is not None
+        )
+        out.print(f"{control}: {metrics['metric']} {value}{extra}, {metrics['examples']} examples", markup=False)
+        for label, row in metrics["per_label"].items():
+            out.print(
+                f"    {label}: precision {row['precision']:.3f}, recall {row['recall']:.3f}, f1 {row['f1']:.3f}, "
+                f"{row['examples']} examples",
+                markup=False,
+            )

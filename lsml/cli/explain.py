@@ -1,0 +1,62 @@
+"""`lsml explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import bind_config, console, labeling_config_option, open_recipe, recipe_argument
+
+_SHOWN = 12  # labels in a row
+
+
+@click.command("explain", short_help="Show what answers what.")
+@recipe_argument
+@labeling_config_option
+def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
+    """Show which adapter of RECIPE answers which control, reading which object, with which labels; and what stays unbound."""
+    from rich.table import Table
+
+    recipe = open_recipe(recipe_path)
+    binding = bind_config(recipe, labeling_config_path)
+    if binding.config is None:
+        click.echo(
+            f"{recipe_path}: names no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
+        )
+        return
+    out = console()
+    if binding.models:
+        if out.is_terminal:
+            table = Table(box=None, pad_edge=False)
+            for heading in ("Control", "Object", "Adapter", "Labels", "Learns"):
+                table.add_column(heading, overflow="fold")
+            for row in _rows(binding):
+                table.add_row(*row)
+            out.print(table)
+        else:
+            for control, shown, adapter, labels, learns in _rows(binding):
+                click.echo(f"{control} -> {shown} -> {adapter} -> {labels} ({learns})")
+    for unbound in binding.unbound:
+        click.echo(f"unbound: {unbound.reason}")
+    for warning in binding.warnings:
+        click.echo(f"warning: {warning}")
+    if not binding.models:
+        click.echo(binding.state())
+
+
+def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:
+    from lsml.binding import Binding
+
+    assert isinstance(binding, Binding)
+    rows = []
+    for model in binding.models:
+        for control in model.controls:
+            labels = list(control.labels[:_SHOWN])
+            if len(control.labels) > _SHOWN:
+                labels.append(f"and {len(control.labels) - _SHOWN} more")
+            named = ", ".join(labels) or ("those that come with each task" if control.open else "no labels")
+            learns = "learns" if model.trainable else "does not learn"
+            shown = f"{model.object_tag.tag}#{model.object_tag.name} ({model.object_tag.value})"
+            rows.append((control.control_tag.selector, shown, model.spec.adapter, named, learns))
+    return rows

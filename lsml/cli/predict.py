@@ -1,0 +1,100 @@
+"""`lsml predict`: offline, into a file that Label Studio imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import (
+    bind_config,
+    data_dir_option,
+    labeling_config_option,
+    log_options,
+    open_recipe,
+    open_store,
+    progress_bar,
+    read_tasks,
+    recipe_argument,
+)
+
+_BATCH = 256  # tasks predicted at a time
+
+
+@click.command("predict", short_help="Predict tasks into a file.")
+@recipe_argument
+@click.argument("tasks_path", metavar="TASKS.json", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write PREDICTIONS.json.")
+@data_dir_option
+@labeling_config_option
+@log_options
+def command(
+    recipe_path: Path,
+    tasks_path: Path,
+    output: Path,
+    data_dir: Path | None,
+    labeling_config_path: Path | None,
+    log_level: str,
+    debug: bool,
+) -> None:
+    """Predict TASKS.json with the promoted version of the project `local`, into a file that Label Studio imports.
+
+    The file is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing
+    could be predicted, and no id where a task had none.
+    """
+    from lsml.connection import fetcher
+    from lsml.prediction import predict_tasks
+    from lsml.store import LOCAL
+    from lsml.versions import load_promoted, model_version
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    tasks = read_tasks(tasks_path)
+    store = open_store(recipe, data_dir)
+    local = store.projects.get(LOCAL)
+    binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
+    loaded = load_promoted(store, LOCAL, binding)
+    name = model_version(binding, loaded.number, loaded.card)
+    fetch = fetcher(recipe, None, by_person=True)
+    written = []
+    dropped: Counter[str] = Counter()
+    why: dict[str, str] = {}
+    with progress_bar("predict") as progress:
+        for begin in range(0, len(tasks), _BATCH):
+            some = tasks[begin : begin + _BATCH]
+            for task, outcome in zip(some, predict_tasks(binding, loaded.adapters, some, fetch, name), strict=True):
+                for reason, sentence in outcome.dropped:
+                    dropped[reason] += 1
+                    why.setdefault(reason, sentence)
+                predictions = [outcome.prediction] if outcome.prediction is not None else []
+                kept = {"id": task["id"]} if "id" in task else {}
+                written.append({**kept, "data": task["data"], "predictions": predictions})
+            progress(min(1.0, (begin + _BATCH) / len(tasks)), f"{len(written)} of {len(tasks)} tasks")
+    _write(output, written)
+    predicted = sum(bool(task["predictions"]) for task in written)
+    click.echo(f"wrote {output}: {predicted} of {len(written)} tasks predicted by {name}")
+    for reason, count in dropped.items():
+        click.echo(f"  {reason}, {count} times: {why[reason]}", err=True)
+
+
+def _write(path: Path, content: object) -> None:
+    """All of the file or none of it."""
+    from lsml.errors import RequestError
+
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(content, file, ensure_ascii=True, indent=1)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,44 @@
+"""`lsml promote`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_argument
+
+
+@click.command("promote", short_help="Serve another version.")
+@recipe_argument
+@click.argument("version")
+@data_dir_option
+@click.option("--project", help="Which project [default: the only one that has versions].")
+def command(recipe_path: Path, version: str, data_dir: Path | None, project: str | None) -> None:
+    """Serve VERSION (3, v3, or a whole model_version) from now on; running servers swap at their next request."""
+    import re
+
+    from lsml.errors import NotFound, RequestError
+    from lsml.versions import card_of, check_files
+
+    found = re.fullmatch(r"v?(\d+)", version) or re.fullmatch(r".+-v(\d+)-[0-9a-f]{8}", version)
+    if found is None:
+        raise RequestError(f"{version}: expected a version such as 3 or v3; `lsml versions` lists them")
+    recipe = open_recipe(recipe_path)
+    store = open_store(recipe, data_dir)
+    rows = [row for row in store.projects.all() if store.versions.of_project(row.key)]
+    if project is not None:
+        row = store.projects.find(project)
+        if row is None:
+            raise NotFound(f"no project {project}; there are {', '.join(row.key for row in rows) or 'none yet'}")
+    elif len(rows) == 1:
+        row = rows[0]
+    else:
+        names = ", ".join(row.key for row in rows)
+        raise RequestError(f"say which project with --project: {names}" if names else "no project has versions yet")
+    number = int(found[1])
+    stored = store.versions.get(row.key, number)
+    if stored is not None:
+        check_files(store.versions_directory / stored.folder, card_of(stored))
+    store.versions.promote(row.key, number)
+    click.echo(f"project {row.key} serves v{number}")

@@ -1,0 +1,206 @@
+"""`lsml run`: a small supervisor with two children, the web server and the worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from lsml.cli.common import (
+    address_options,
+    bind_config,
+    data_dir_option,
+    log_options,
+    open_recipe,
+    open_store,
+    recipe_argument,
+)
+from lsml.errors import StoreError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from lsml.recipe import Recipe
+
+_HEALTHY_S = 5.0  # a child that lived so long was healthy: if it dies, it restarts at once
+_BACKOFF_S = (0.5, 1.0, 2.0, 4.0)  # between the restarts of one that was not; after the last, lsml gives up
+_STOP_S = 4.7  # for the children to finish; a person who pressed Ctrl-C waits no longer than five seconds
+_FINAL_CODES = (2,)  # a mistake in the recipe does not go away by trying again
+
+
+class _Child:
+    """One process that is kept alive."""
+
+    def __init__(self, name: str, command: list[str]) -> None:
+        self.name = name
+        self._command = command
+        self._failures = 0
+        self._start_at = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+
+    def start(self) -> None:
+        self._started = time.monotonic()
+        # A process group of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
+        # Our end of the pipe closes with us, however we end, and the child ends with it.
+        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+
+    def keep(self) -> int | None:
+        """Restart it if it died; an exit code if it is not worth trying again."""
+        if self.process is None:
+            if time.monotonic() >= self._start_at:
+                self.start()
+            return None
+        code = self.process.poll()
+        if code is None:
+            return None
+        self.process = None
+        healthy = time.monotonic() - self._started >= _HEALTHY_S
+        self._failures = 0 if healthy else self._failures + 1
+        if code in _FINAL_CODES or self._failures > len(_BACKOFF_S):
+            click.echo(f"lsml: the {self.name} ended with exit code {code} again and again; giving up", err=True)
+            return max(1, code)
+        wait_s = 0.0 if healthy else _BACKOFF_S[self._failures - 1]
+        click.echo(f"lsml: the {self.name} ended ({_ending(code)}); starting it again", err=True)
+        self._start_at = time.monotonic() + wait_s
+        return None
+
+    def ask_to_stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@click.command("run", short_help="Serve a recipe and learn in the background.")
+@recipe_argument
+@address_options
+@data_dir_option
+@log_options
+def command(
+    recipe_path: Path, host: str | None, port: int | None, data_dir: Path | None, log_level: str, debug: bool
+) -> None:
+    """Serve RECIPE to Label Studio and learn from every annotation, until Ctrl-C."""
+    from lsml.server.serve import check_port
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    host = host or recipe.server.host
+    port = recipe.server.port if port is None else port
+    check_port(host, port)
+    directory = recipe.data_directory(data_dir)
+    store = open_store(recipe, data_dir)
+    store.close()
+    lock = _lock(directory)
+    port = port or _free_port(host)
+    level = "debug" if debug else log_level
+    common = ["--data-dir", str(directory), "--log-level", level, "--child"]
+    python = [sys.executable, "-m", "lsml"]
+    server = _Child("server", [*python, "serve", str(recipe_path), "--host", host, "--port", str(port), *common])
+    worker = _Child("worker", [*python, "work", str(recipe_path), *common])
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    server.start()
+    _greet(recipe, host, port, directory)
+    worker.start()
+    code = None
+    try:
+        while code is None and not stopping.wait(0.1):
+            code = next((ended for child in (server, worker) if (ended := child.keep()) is not None), None)
+    finally:
+        deadline = time.monotonic() + _STOP_S
+        for child in (server, worker):
+            child.ask_to_stop()
+        for child in (server, worker):
+            child.wait(deadline)
+        lock.release()
+    if stopping.is_set():
+        click.echo("lsml: stopped", err=True)
+    sys.exit(code or 0)
+
+
+def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
+    """What a person needs now: the address, what is bound, where the data lives, how to connect."""
+    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
+    url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
+    binding = bind_config(recipe, None)
+    lines = [f"lsml: {recipe.name} is on {url}", f"  {binding.state() if recipe.labeling_config else _later(recipe)}"]
+    lines += [f"  unbound: {unbound.reason}" for unbound in binding.unbound]
+    lines += [f"  warning: {warning}" for warning in binding.warnings]
+    lines += [
+        f"  data: {directory}",
+        "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
+        f"    {_url_to_paste(recipe, url)}",
+    ]
+    click.echo("\n".join(lines))
+    sys.stdout.flush()
+
+
+def _later(recipe: Recipe) -> str:
+    selectors = dict.fromkeys(
+        f"{selector} -> {model.adapter}" for model in recipe.models for selector in model.selectors
+    )
+    return f"binds when Label Studio tells its labeling config: {', '.join(selectors)}"
+
+
+def _url_to_paste(recipe: Recipe, url: str) -> str:
+    """The backend's URL for Label Studio. Secrets are shown to a person at a terminal, never to a log."""
+    server = recipe.server
+    shown = sys.stdout.isatty()
+    if server.secret_path:
+        url += f"/{server.secret_path}" if shown else "/[server.secret_path]"
+    if server.username and server.password:
+        url += f"  (username {server.username}, and the recipe's password, under Basic authentication)"
+        if not server.secret_path:
+            url += (
+                "\n    annotation webhooks come without them: put both into the URL, http://USERNAME:PASSWORD@..., "
+                "or set server.secret_path"
+            )
+    return url
+
+
+def _lock(directory: Path) -> BaseFileLock:
+    """Held as long as this process lives: two supervisors on one data directory would fight over it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(directory / "run.lock", mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreError(
+            f"{directory}: another `lsml run` uses this data directory; stop that one, or name another with --data-dir"
+        ) from None
+    return lock
+
+
+def _free_port(host: str) -> int:
+    import socket
+
+    with socket.create_server((host, 0)) as probe:
+        number: int = probe.getsockname()[1]
+    return number
+
+
+def _ending(code: int) -> str:
+    if code < 0 and os.name == "posix":
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"

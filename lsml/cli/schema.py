@@ -1,0 +1,32 @@
+"""`lsml schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import stop
+
+
+@click.command("schema", short_help="Print the recipe's JSON Schema.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it to a file instead.")
+@click.option(
+    "--builtin", is_flag=True, help="Only the adapters that come with lsml, as in schemas/recipe.schema.json."
+)
+def command(output: Path | None, builtin: bool) -> None:
+    """Print the JSON Schema of a recipe, with the options of every installed adapter: for editors, and for programs."""
+    from lsml.adapters import builtin_adapters
+    from lsml.recipe import recipe_schema
+
+    schema = recipe_schema(builtin_adapters()) if builtin else recipe_schema()
+    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        stop(f"{output}: cannot be written: {error.strerror}")
+    click.echo(f"wrote {output}")

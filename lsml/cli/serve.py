@@ -1,0 +1,44 @@
+"""`lsml serve`: the web server alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import address_options, data_dir_option, log_options, open_recipe, open_store, recipe_argument
+
+
+@click.command("serve", short_help="Only the web server.")
+@recipe_argument
+@address_options
+@data_dir_option
+@log_options
+@click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
+def command(
+    recipe_path: Path,
+    host: str | None,
+    port: int | None,
+    data_dir: Path | None,
+    log_level: str,
+    debug: bool,
+    child: bool,
+) -> None:
+    """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the requests at hand."""
+    import logging
+
+    from lsml.jobs import Queue, die_with_parent
+    from lsml.server import create_app, serve
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child)
+    if child:
+        die_with_parent()
+    store = open_store(recipe, data_dir)
+    app = create_app(recipe, store, Queue(store.directory))
+    address = host or recipe.server.host
+
+    def listening(bound: int) -> None:
+        logging.getLogger("lsml.server").info("listening on http://%s:%d", address, bound)
+        app.extensions["lsml"].warm_up()
+
+    serve(app, address, recipe.server.port if port is None else port, listening)

@@ -1,0 +1,37 @@
+"""`lsml work`: the worker alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import data_dir_option, log_options, open_recipe, open_store, recipe_argument
+
+
+@click.command("work", short_help="Only the worker.")
+@recipe_argument
+@data_dir_option
+@log_options
+@click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
+@click.option("--run", "run", hidden=True, help="ID:ATTEMPT of one claimed training run: train it, then end.")
+def command(
+    recipe_path: Path, data_dir: Path | None, log_level: str, debug: bool, child: bool, run: str | None
+) -> None:
+    """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands a training back."""
+    import logging
+
+    from lsml.jobs import Queue, Worker, die_with_parent, train_run
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None)
+    if child or run is not None:
+        die_with_parent()
+    store = open_store(recipe, data_dir)
+    if run is not None:
+        id, _, attempt = run.partition(":")
+        sys.exit(train_run(recipe_path, store, id, int(attempt)))
+    again = [sys.executable, "-m", "lsml", "work", str(recipe_path), "--data-dir", str(store.directory)]
+    again += ["--log-level", "debug" if debug else log_level]
+    logging.getLogger("lsml.jobs").info("ready to train")
+    Worker(recipe, store, Queue(store.directory), again).run_forever()

@@ -1,0 +1,102 @@
+"""Which Label Studio a project lives in, what is read from it, and how a task's URLs are brought here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from lsml.errors import StudioError
+from lsml.media import fetch_text
+from lsml.objects import Fetch
+from lsml.recipe import Recipe
+from lsml.store import AnnotationSeen, ProjectRow, Store
+from lsml.studio import Studio
+
+_log = logging.getLogger(__name__)
+
+
+def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
+    """The Label Studio to ask, or None where no URL and token belong together.
+
+    What the recipe names comes first. What /setup told is used only as a pair and only for its own project: a token of
+    the recipe never goes to a hostname that a request told, nor the other way round.
+    """
+    named = recipe.label_studio
+    if named.url and named.api_key:
+        return _studio(named.url, named.api_key)
+    if not named.url and not named.api_key and project is not None and project.hostname and project.token:
+        try:
+            return _studio(project.hostname, project.token)
+        except StudioError as error:
+            _log.warning("project %s: %s", project.key, error)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _studio(url: str, token: str) -> Studio:
+    return Studio(url, token)
+
+
+def fetcher(recipe: Recipe, project: ProjectRow | None, *, by_person: bool = False) -> Fetch:
+    """How the texts behind a project's URLs are read.
+
+    `by_person`: for offline commands, which may read the local paths and private addresses that their files name.
+    """
+    studio = studio_of(recipe, project)
+
+    def fetch(url: str, _task: Mapping[str, Any]) -> str:
+        return fetch_text(
+            url,
+            studio_fetch=studio.fetch if studio else None,
+            studio_url=studio.url if studio else None,
+            allow_private=by_person,
+            folders=None if by_person else (),
+        )
+
+    return fetch
+
+
+def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
+    """Store what Label Studio holds of a project beyond what its webhooks told; the number of annotations that changed.
+
+    Without a Label Studio to ask this does nothing: webhooks alone suffice to learn. A refusal is logged and noted on
+    the project, never raised, for what is stored already can be learnt.
+    """
+    studio = studio_of(recipe, project)
+    if studio is None or project.studio_id is None:
+        if project.sync_wanted:
+            store.projects.synced(project.key, None, None)
+        return 0
+    changes = 0
+    latest = project.synced_to
+    try:
+        for task in studio.annotated_tasks(project.studio_id, since=project.synced_to):
+            seen = [annotation for one in task.annotations if (annotation := _seen(task, one)) is not None]
+            changes += store.annotations.replace_task(project.key, str(task.id), seen)
+            latest = max(latest or "", task.updated_at)
+    except StudioError as error:
+        _log.warning("project %s: annotations made before could not be read: %s", project.key, error)
+        store.projects.synced(project.key, None, str(error))
+        return changes
+    store.projects.synced(project.key, latest, None)
+    if changes:
+        _log.info("project %s: read %d annotations from Label Studio", project.key, changes)
+    return changes
+
+
+def _seen(task: Any, annotation: Mapping[str, Any]) -> AnnotationSeen | None:
+    result = annotation.get("result")
+    if "id" not in annotation or not isinstance(result, list):
+        return None
+    return AnnotationSeen(
+        id=str(annotation["id"]),
+        task_id=str(task.id),
+        result=result,
+        updated_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+        cancelled=bool(annotation.get("was_cancelled")),
+        ground_truth=bool(annotation.get("ground_truth")),
+        task_data=task.data,
+        task_updated_at=task.updated_at,
+    )

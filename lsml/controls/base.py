@@ -1,0 +1,133 @@
+"""The contract of a control tag: it encodes values as Label Studio regions, and decodes regions back to values.
+
+Reference for every `value`: Label Studio's tag documentation and label-studio-sdk's validator, which the tests ask.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from lsml.labeling import ControlTag, Label
+from lsml.values import Value
+
+Region = dict[str, Any]  # one entry of a `result` list
+Threshold = Callable[[str], float]  # label -> the least score that counts; a control without labels asks for ""
+ScoreKind = Literal["confidence", "margin", "entropy"]
+
+
+def shown(value: Any) -> str:
+    """A stranger's value for a message: as JSON where it is text or a number, else its kind; short and on one line."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        line = "".join(character if character.isprintable() else " " for character in value)
+        return f'"{line}"' if len(line) <= 60 else f'"{line[:57]}..."'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**15 else "a very large number"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+class Control(ABC):
+    """One control tag of one labeling config, which a model can answer."""
+
+    tag: ClassVar[str]  # Choices
+    value_type: ClassVar[type]  # Choice
+
+    def __init__(self, control_tag: ControlTag) -> None:
+        self.control_tag = control_tag
+        self.labels: tuple[str, ...] = tuple(dict.fromkeys(self.name_of(label) for label in control_tag.labels))
+
+    def name_of(self, label: Label) -> str:
+        """What values of this control call a label of the config."""
+        return label.name
+
+    @property
+    def multiple(self) -> bool:
+        """Whether several labels may hold at once."""
+        return False
+
+    @property
+    def open(self) -> bool:
+        """Whether the labels are not in the config: they come with each task, or from a URL."""
+        return False
+
+    @property
+    def default_threshold(self) -> float:
+        """The least score that counts where a recipe names none."""
+        return 0.0
+
+    @classmethod
+    def refusal(cls, control_tag: ControlTag) -> str | None:
+        """One sentence why this tag cannot be bound, or None."""
+        if control_tag.per_region:
+            asked = "for each region (perRegion)"
+            return f"{control_tag.selector} is asked {asked}, and its adapters answer for the whole task"
+        if control_tag.per_item:
+            asked = "for each item (perItem)"
+            return f"{control_tag.selector} is asked {asked}, and its adapters answer for the whole task"
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """What of this tag, besides its names and labels, decides a prediction; hashed into `model_version`."""
+        return {"multiple": self.multiple}
+
+    @abstractmethod
+    def select(self, values: Sequence[Value], threshold: Threshold, data: Mapping[str, Any]) -> list[Value]:
+        """Of everything a model answered, what to show, best first: at or above the threshold, as many as may be.
+
+        Labels are those of the config or of the task's own options, which are in `data`, the task's data.
+        """
+
+    @abstractmethod
+    def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
+        """How sure the model is, in [0, 1], from everything it answered; None where it has no scores."""
+
+    @abstractmethod
+    def encode(self, values: Sequence[Value], to_name: str) -> list[Region]:
+        """The regions that show these values, without `id`."""
+
+    @abstractmethod
+    def decode(self, regions: Sequence[Region]) -> tuple[Value, ...] | None:
+        """The values of a person's regions for this tag; None where they are no example (nothing was answered).
+
+        Labels that the config no longer has are dropped. Malformed regions are passed over.
+        """
+
+    @abstractmethod
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """What is wrong with a region's `type` or `value`, in a sentence, or None. Stricter than Label Studio."""
+
+    def _value(self, region: Any) -> dict[str, Any] | None:
+        """The `value` of a region of this tag's type, or None where a stranger's JSON holds something else."""
+        if not isinstance(region, Mapping) or region.get("type") != self.tag.lower():
+            return None
+        value = region.get("value")
+        return value if isinstance(value, dict) else None
+
+    def _form_problem(self, region: Any) -> str | None:
+        """Why `_value` is None, in a sentence."""
+        selector, expected = self.control_tag.selector, self.tag.lower()
+        if not isinstance(region, Mapping):
+            return f"{selector}: a region is {shown(region)}; expected an object"
+        if region.get("type") != expected:
+            return f'{selector}: type is {shown(region.get("type"))}; expected "{expected}"'
+        if not isinstance(region.get("value"), dict):
+            return f"{selector}: value is {shown(region.get('value'))}; expected an object"
+        return None
+
+    def _region(self, value: dict[str, Any], to_name: str, score: float | None) -> Region:
+        region: Region = {
+            "from_name": self.control_tag.name,
+            "to_name": to_name,
+            "type": self.tag.lower(),
+            "value": value,
+        }
+        if score is not None:
+            region["score"] = score
+        return region

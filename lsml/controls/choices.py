@@ -1,0 +1,76 @@
+"""`<Choices>`: `{"choices": ["Bug"]}`, one region with everything that is selected.
+
+https://labelstud.io/tags/choices
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from lsml.controls.base import Region, shown
+from lsml.controls.classes import ClassControl
+from lsml.labeling import ControlTag
+from lsml.values import Choice, Value
+
+
+class Choices(ClassControl):
+    """One label (`choice="single"`, the default, or `single-radio`) or several (`choice="multiple"`) of a list."""
+
+    tag: ClassVar[str] = "Choices"
+
+    def __init__(self, control_tag: ControlTag) -> None:
+        super().__init__(control_tag)
+        # An older annotation may hold the value of a choice that has an alias now. A name wins over another's value.
+        self._names = {label.value: label.name for label in control_tag.labels} | {name: name for name in self.labels}
+        self._own = dict.fromkeys(self.labels)
+
+    @property
+    def multiple(self) -> bool:
+        """Whether several labels may hold at once."""
+        return self.control_tag.attributes.get("choice", "").lower() == "multiple"
+
+    def allowed(self, data: Mapping[str, Any]) -> Collection[str] | None:
+        """The labels of the config, and the task's own options."""
+        return self._own | {path[-1]: None for path, _leaf in self._options(data)} if self.open else self._own
+
+    def encode(self, values: Sequence[Value], to_name: str) -> list[Region]:
+        """One region with all labels; its score is that of the least sure one."""
+        labels, score = self._shown_labels(values)
+        return [self._region({"choices": labels}, to_name, score)] if labels else []
+
+    def decode(self, regions: Sequence[Region]) -> tuple[Choice, ...] | None:
+        """The labels that a person chose; aliases, plain values and nested paths are understood."""
+        answers = (answer for region in regions for answer in self._answers(region))
+        return self._as_choices([label for answer in answers if (label := self._label(answer)) is not None])
+
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """What is wrong with a region, in a sentence, or None."""
+        value = self._value(region)
+        if value is None:
+            return self._form_problem(region)
+        labels = value.get("choices")
+        if not isinstance(labels, list):
+            return f"{self.control_tag.selector}: value.choices is {shown(labels)}; expected a list of labels"
+        for label in labels:
+            if not isinstance(label, str):
+                return f"{self.control_tag.selector}: value.choices holds {shown(label)}; expected labels as text"
+        return self._answers_problem("choices", labels, data)
+
+    def _answers(self, region: Region) -> Iterator[Any]:
+        answers = (self._value(region) or {}).get("choices")
+        if isinstance(answers, list):
+            yield from answers
+        elif isinstance(answers, str):
+            yield answers
+
+    def _label(self, answer: Any) -> str | None:
+        """The label that an answer names: a text, or with `allowNested` the path that ends in it."""
+        names = reversed(answer) if isinstance(answer, list) else [answer]
+        for name in names:
+            if isinstance(name, str):
+                if name in self._names:
+                    return self._names[name]
+                if self.open:
+                    return name
+        return None

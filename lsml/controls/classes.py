@@ -1,0 +1,175 @@
+"""What Choices and Taxonomy share: of a list of classes with scores, which to show, and how sure the model is."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from lsml.controls.base import Control, ScoreKind, Threshold, shown
+from lsml.labeling import resolve_value
+from lsml.values import Choice, Value
+
+
+class ClassControl(Control):
+    """A control tag whose answer is one label, or several, for the whole of what an object tag shows."""
+
+    value_type: ClassVar[type] = Choice
+
+    @property
+    def open(self) -> bool:
+        """Whether the labels come with each task."""
+        return self.control_tag.options_value is not None
+
+    @property
+    def limit(self) -> int | None:
+        """How many labels may be selected; None where there is no limit."""
+        return None if self.multiple else 1
+
+    @property
+    def default_threshold(self) -> float:
+        """With one label, the best is always shown; of several, those that hold more likely than not."""
+        return 0.5 if self.multiple else 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """How many labels may hold, and where labels that come with a task are found."""
+        return {"multiple": self.multiple, "limit": self.limit, "options": self.control_tag.options_value}
+
+    @abstractmethod
+    def allowed(self, data: Mapping[str, Any]) -> Collection[str] | None:
+        """The labels that can be selected for a task; None where they are not known here."""
+
+    def select(self, values: Sequence[Value], threshold: Threshold, data: Mapping[str, Any]) -> list[Value]:
+        """The best label, or all at or above their threshold up to the tag's limit; best first, ties in given order.
+
+        A value without a score counts as certain.
+        """
+        allowed = self.allowed(data)
+        best: dict[str, Choice] = {}
+        for value in values:
+            if not isinstance(value, Choice) or (allowed is not None and value.label not in allowed):
+                continue
+            if value.label not in best or _score(value) > _score(best[value.label]):
+                best[value.label] = value
+        ranked = sorted(best.values(), key=_score, reverse=True)
+        if not self.multiple:
+            ranked = ranked[:1]
+        passed: list[Value] = [value for value in ranked if _score(value) >= threshold(value.label)]
+        return passed[: self.limit]
+
+    def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
+        """Of one label: the top probability, its lead, or the normalised, inverted entropy of all.
+
+        Of several: that of the least sure label.
+        """
+        scores = [value.score for value in values if isinstance(value, Choice) and value.score is not None]
+        if not scores or len(scores) < len(values):
+            return None
+        if self.multiple:
+            return min(_certainty_of_one(score, kind) for score in scores)
+        return _certainty_of_all(sorted(scores, reverse=True), kind)
+
+    def _shown_labels(self, values: Sequence[Value]) -> tuple[list[str], float | None]:
+        """Different labels in order, as many as the tag allows, and the score of the least sure one."""
+        different: dict[str, Choice] = {}
+        for value in values:
+            if isinstance(value, Choice):
+                different.setdefault(value.label, value)
+        chosen = list(different.values())[: self.limit]
+        scores = [value.score for value in chosen if value.score is not None]
+        return [value.label for value in chosen], min(scores, default=None)
+
+    def _as_choices(self, labels: Sequence[str]) -> tuple[Choice, ...] | None:
+        """A person's answer as values; None where nothing known was answered."""
+        different = tuple(dict.fromkeys(label for label in labels if label))
+        return tuple(Choice(label) for label in different[: self.limit]) or None
+
+    def _options(self, data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
+        """Path and leaf-ness of the options that come with a task; nothing where the task has none.
+
+        They are a list of texts, or of objects with value, alias and children.
+        """
+        if self.control_tag.options_value is None:
+            return
+        try:
+            options = resolve_value(self.control_tag.options_value, data)
+        except KeyError:
+            return
+        # A stack, for a stranger's JSON can be deep.
+        stack: list[tuple[tuple[str, ...], Iterator[Any]]] = [((), _elements(options))]
+        while stack:
+            above, nodes = stack[-1]
+            for node in nodes:
+                name, children = node, None
+                if isinstance(node, dict):
+                    name, children = node.get("alias") or node.get("value"), node.get("children")
+                if isinstance(name, str) and name:
+                    yield (*above, name), not children
+                    stack.append(((*above, name), _elements(children)))
+                    break
+            else:
+                stack.pop()
+
+    def _answers_problem(self, key: str, labels: Sequence[str], data: Mapping[str, Any]) -> str | None:
+        """What is wrong with well-formed answers: none, too many, one twice, one that cannot be selected."""
+        selector = self.control_tag.selector
+        if not labels:
+            return f"{selector}: value.{key} is empty; expected at least one label, or no region"
+        if self.limit is not None and len(labels) > self.limit:
+            return f"{selector}: value.{key} has {len(labels)} labels; expected at most {self.limit}"
+        if len(set(labels)) < len(labels):
+            return f"{selector}: value.{key} names a label twice; expected each once"
+        allowed = self.allowed(data)
+        for label in labels:
+            if allowed is not None and label not in allowed:
+                return f"{selector}: value.{key} has {shown(label)}; expected {_one_of(allowed)}"
+        return None
+
+
+def _elements(nodes: Any) -> Iterator[Any]:
+    return iter(nodes if isinstance(nodes, list) else ())
+
+
+def _score(value: Choice) -> float:
+    return 1.0 if value.score is None else value.score
+
+
+def _one_of(labels: Collection[str], most: int = 5) -> str:
+    if not labels:
+        return "no region, for the task brings no options"
+    names = ", ".join(shown(label) for label in list(labels)[:most])
+    more = f" or {len(labels) - most} more" if len(labels) > most else ""
+    return f"{names}{more}" if len(labels) == 1 else f"one of {names}{more}"
+
+
+def _certainty_of_one(score: float, kind: ScoreKind) -> float:
+    """Of a label that holds or not."""
+    if kind == "confidence":
+        return max(score, 1 - score)
+    if kind == "margin":
+        return abs(2 * score - 1)
+    return _clip(1 - _entropy([score, 1 - score]) / math.log(2))
+
+
+def _certainty_of_all(scores: list[float], kind: ScoreKind) -> float:
+    """Of labels of which exactly one holds, best first."""
+    if kind == "confidence":
+        return scores[0]
+    if kind == "margin":
+        return scores[0] - scores[1] if len(scores) > 1 else scores[0]
+    if len(scores) == 1:
+        return 1.0
+    total = sum(scores)
+    if total == 0:  # every label was ruled out: the model cannot tell
+        return 0.0
+    return _clip(1 - _entropy([score / total for score in scores]) / math.log(len(scores)))
+
+
+def _entropy(probabilities: Sequence[float]) -> float:
+    return -sum(p * math.log(p) for p in probabilities if p > 0)
+
+
+def _clip(share: float) -> float:
+    """Floating-point sums can leave [0, 1] by a hair."""
+    return min(1.0, max(0.0, share))

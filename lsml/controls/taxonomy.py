@@ -1,0 +1,119 @@
+"""`<Taxonomy>`: `{"taxonomy": [["Animals", "Owl"]]}`, one region with the path from the root of each selected node.
+
+A label is a path as `lsml.labeling.join_path` writes it. https://labelstud.io/tags/taxonomy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
+
+from lsml.controls.base import Region, shown
+from lsml.controls.classes import ClassControl
+from lsml.labeling import ControlTag, Label, join_path, split_path
+from lsml.values import Choice, Value
+
+
+class Taxonomy(ClassControl):
+    """Nodes of a tree, inner ones too unless `leafsOnly`; several, unless `maxUsages="1"`."""
+
+    tag: ClassVar[str] = "Taxonomy"
+
+    def __init__(self, control_tag: ControlTag) -> None:
+        super().__init__(control_tag)
+        selectable = [label for label in control_tag.labels if label.leaf or not self.leaves_only]
+        self.labels = tuple(dict.fromkeys(self.name_of(label) for label in selectable))
+        self._own = dict.fromkeys(self.labels)
+        names = {label.path: self.name_of(label) for label in selectable}
+        # An older annotation may hold the values of nodes that have aliases now. Names win over values.
+        value_paths = _value_paths(control_tag.labels)
+        self._names = {value_paths[path]: name for path, name in names.items()} | names
+
+    def name_of(self, label: Label) -> str:
+        """The path of a node."""
+        return join_path(label.path)
+
+    @property
+    def leaves_only(self) -> bool:
+        """Whether only nodes without children can be selected."""
+        return self.control_tag.attributes.get("leafsOnly", "").lower() == "true"
+
+    @property
+    def limit(self) -> int | None:
+        """`maxUsages`; None where it is missing or no whole number above 0."""
+        written = self.control_tag.attributes.get("maxUsages", "").strip()
+        return int(written) if written.isascii() and written.isdigit() and len(written) < 10 and int(written) else None
+
+    @property
+    def multiple(self) -> bool:
+        """Whether several labels may hold at once."""
+        return self.limit != 1
+
+    @property
+    def open(self) -> bool:
+        """Whether the labels come with each task, or from `apiUrl`."""
+        return super().open or self._remote
+
+    @property
+    def _remote(self) -> bool:
+        return bool(self.control_tag.attributes.get("apiUrl"))
+
+    def facts(self) -> dict[str, Any]:
+        """Besides what classes have: whether only leaves count, and where a tree outside the config is."""
+        return super().facts() | {
+            "leafs_only": self.leaves_only,
+            "api_url": self.control_tag.attributes.get("apiUrl"),
+        }
+
+    def allowed(self, data: Mapping[str, Any]) -> Collection[str] | None:
+        """The selectable nodes of the config and of the task's own tree; None where the tree is behind a URL."""
+        if self._remote:
+            return None
+        if not self.open:
+            return self._own
+        options = (join_path(path) for path, leaf in self._options(data) if leaf or not self.leaves_only)
+        return self._own | dict.fromkeys(options)
+
+    def encode(self, values: Sequence[Value], to_name: str) -> list[Region]:
+        """One region with all paths; its score is that of the least sure one."""
+        labels, score = self._shown_labels(values)
+        paths = [list(split_path(label)) for label in labels]
+        return [self._region({"taxonomy": paths}, to_name, score)] if paths else []
+
+    def decode(self, regions: Sequence[Region]) -> tuple[Choice, ...] | None:
+        """The nodes that a person chose, inner ones too; paths of aliases and of plain values are understood."""
+        labels: list[str] = []
+        for region in regions:
+            paths = (self._value(region) or {}).get("taxonomy")
+            for path in paths if isinstance(paths, list) else ():
+                names = tuple(path) if isinstance(path, list) else (path,)
+                if not names or not all(isinstance(name, str) and name for name in names):
+                    continue
+                if names in self._names:
+                    labels.append(self._names[names])
+                elif self.open:
+                    labels.append(join_path(names))
+        return self._as_choices(labels)
+
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """What is wrong with a region, in a sentence, or None."""
+        value = self._value(region)
+        if value is None:
+            return self._form_problem(region)
+        selector, paths = self.control_tag.selector, value.get("taxonomy")
+        if not isinstance(paths, list):
+            return f"{selector}: value.taxonomy is {shown(paths)}; expected a list of paths"
+        for path in paths:
+            if not isinstance(path, list):
+                return f"{selector}: value.taxonomy holds {shown(path)}; expected paths, each a list of names"
+            if not path or not all(isinstance(name, str) and name for name in path):
+                return f"{selector}: value.taxonomy holds a path without names; expected names from the root down"
+        return self._answers_problem("taxonomy", [join_path(tuple(path)) for path in paths], data)
+
+
+def _value_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The path of values of each path of names. A node stands after the one that it is in."""
+    found: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
+    for label in labels:
+        found[label.path] = (*found[label.path[:-1]], label.value)
+    return found

@@ -1,0 +1,148 @@
+"""Every error that lsml raises on purpose, with the exit code of a command and the HTTP status of an answer.
+
+    LsmlError                  1 / 500   something lsml names and explains
+    ├── RecipeError            2 / 422   the recipe is wrong; carries every Problem at once
+    ├── LabelingConfigError    2 / 400   the labeling config cannot be read
+    ├── RequestError           2 / 400   a request or an input file is malformed
+    │   ├── Unauthorized       2 / 401
+    │   ├── NotFound           2 / 404
+    │   └── TooLarge           2 / 413
+    ├── AdapterError           1 / 500   an adapter cannot be had or broke its contract
+    │   ├── UnknownAdapter     2 / 422
+    │   └── MissingExtra       1 / 500   its library is not installed; says what to install
+    ├── NotEnoughData          1 / 409   too few examples to learn from; nothing is broken
+    ├── Cancelled              1 / 409   a person cancelled the training run
+    ├── FetchError             1 / 502   a task's URL could not be brought here
+    ├── StudioError            1 / 502   Label Studio's own API refused or did not answer
+    ├── StoreError             1 / 503   the data directory cannot be used
+    │   └── VersionError       1 / 503   a saved version is missing, changed or of another format
+    └── PortInUse              1 / 500   another program listens there
+
+The message is one sentence: where, what was found, what was expected, what to do. It never holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class LsmlError(Exception):
+    """Something went wrong that lsml can name; its text says what to do."""
+
+    exit_code: ClassVar[int] = 1
+    status: ClassVar[int] = 500
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a file: `file:line:column: key: what is wrong; what to do`. Lines and columns count from 1."""
+
+    line: int
+    column: int
+    key: str
+    message: str
+    file: str = "recipe.yaml"
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: "
+        text = f"{self.key}: {self.message}" if self.key else self.message
+        # One problem is one physical line, whatever the recipe had in it.
+        return where + "".join(c if c.isprintable() else " " for c in text)
+
+
+class RecipeError(LsmlError):
+    """A recipe is wrong. `problems` holds all of them in line order; the text is one line for each."""
+
+    exit_code = 2
+    status = 422
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class LabelingConfigError(LsmlError):
+    """A labeling config cannot be read: not XML, too large, too deep."""
+
+    exit_code = 2
+    status = 400
+
+
+class RequestError(LsmlError):
+    """A request or an input file does not have the form it must have."""
+
+    exit_code = 2
+    status = 400
+
+
+class Unauthorized(RequestError):
+    """The request's username and password are missing or wrong."""
+
+    status = 401
+
+
+class NotFound(RequestError):
+    """What was asked for does not exist."""
+
+    status = 404
+
+
+class TooLarge(RequestError):
+    """The request is larger than the recipe allows."""
+
+    status = 413
+
+
+class AdapterError(LsmlError):
+    """An adapter cannot be had, or answered against its contract."""
+
+
+class UnknownAdapter(AdapterError):
+    """No installed package registers an adapter of that name."""
+
+    exit_code = 2
+    status = 422
+
+
+class MissingExtra(AdapterError):
+    """The adapter's library is not installed."""
+
+
+class NotEnoughData(LsmlError):
+    """Too few examples, or too few different ones, to learn from."""
+
+    status = 409
+
+
+class Cancelled(LsmlError):
+    """Somebody cancelled this training run."""
+
+    status = 409
+
+
+class FetchError(LsmlError):
+    """What a task's URL names could not be brought here."""
+
+    status = 502
+
+
+class StudioError(LsmlError):
+    """Label Studio's own API refused, or did not answer."""
+
+    status = 502
+
+
+class StoreError(LsmlError):
+    """The data directory, or what it holds, cannot be used."""
+
+    status = 503
+
+
+class VersionError(StoreError):
+    """A saved version is missing, was changed, or has another format."""
+
+
+class PortInUse(LsmlError):
+    """Another program listens on the port."""

@@ -1,0 +1,24 @@
+"""The recipe: a YAML file -> Recipe, every problem at once, each with file, line and column.
+
+nodes      text -> nodes that know their line        scalars    nodes -> plain data, `${NAME}` filled in
+structs    what a recipe says, described once        schema     structs -> JSON Schema
+sentences  a violation of the schema in words        load       all of it: load_recipe
+"""
+
+from __future__ import annotations
+
+from lsml.recipe.load import load_recipe
+from lsml.recipe.schema import recipe_schema
+from lsml.recipe.structs import LabelStudio, Model, Recipe, Selector, Server, Storage, Training
+
+__all__ = [
+    "LabelStudio",
+    "Model",
+    "Recipe",
+    "Selector",
+    "Server",
+    "Storage",
+    "Training",
+    "load_recipe",
+    "recipe_schema",
+]

@@ -1,0 +1,252 @@
+"""A YAML text as nodes that know where they stand. Nothing is typed, nothing substituted, no object is built.
+
+PyYAML only splits the text into events here: its own loader keeps the last of two equal keys in silence, recurses as
+deep as the text does, and multiplies what aliases name. Its parser in Python is used, not libyaml: the same sentence
+everywhere counts for more than speed in a file of a page or two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+
+MAX_BYTES: Final = 1024 * 1024
+MAX_DEPTH: Final = 50
+MAX_NODES: Final = 100_000  # with every alias written out
+
+_MERGE: Final = "<<"
+
+
+class Flaw(Exception):
+    """The text cannot be read any further, or one thing in it is wrong. Line and column count from 1."""
+
+    def __init__(self, line: int, column: int, message: str, key: str = "") -> None:
+        self.line, self.column, self.message, self.key = line, column, message, key
+        super().__init__(message)
+
+
+class Node:
+    """A scalar, a mapping or a list. `size` counts it and all below it, with aliases written out."""
+
+    __slots__ = ("column", "depth", "line", "size")
+
+    def __init__(self, mark: Any) -> None:
+        self.line, self.column = mark.line + 1, mark.column + 1
+        self.size = 1
+        self.depth = 1
+
+
+class Scalar(Node):
+    """A text as written. Only a plain one (without quotes, not a block) may become a number, a boolean or null."""
+
+    __slots__ = ("plain", "style", "text")
+
+    def __init__(self, mark: Any, text: str, style: str | None) -> None:
+        super().__init__(mark)
+        self.text, self.style, self.plain = text, style, style is None
+
+
+class Sequence(Node):
+    """A list."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, mark: Any) -> None:
+        super().__init__(mark)
+        self.items: list[Node] = []
+
+
+class Mapping(Node):
+    """Keys as written. `places` holds each key's own line and column."""
+
+    __slots__ = ("entries", "merged", "pending", "places")
+
+    def __init__(self, mark: Any) -> None:
+        super().__init__(mark)
+        self.entries: dict[str, Node] = {}
+        self.places: dict[str, tuple[int, int]] = {}
+        self.pending: Scalar | None = None
+        self.merged: list[Mapping] = []
+
+
+def read_nodes(text: str) -> tuple[Mapping, list[Flaw]]:
+    """The root mapping, and what is wrong without making the rest unreadable. Raises Flaw where it does."""
+    builder = _Builder()
+    try:
+        for event in _events(text):
+            builder.take(event)
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        raise Flaw(line, column, f"a control character (U+{ord(text[error.position]):04X}); remove it") from None
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_flaw(error, text) from None
+    except (ValueError, OverflowError):  # "\U00110000": PyYAML hands the number to chr()
+        raise Flaw(1, 1, "an escape such as `\\U00110000` names no character; correct it") from None
+    root = builder.root
+    if root is None or (isinstance(root, Scalar) and root.plain and root.text in ("", "~", "null")):
+        raise Flaw(1, 1, "empty; a recipe begins with `lsml: 1`")
+    if not isinstance(root, Mapping):
+        kind = "a list" if isinstance(root, Sequence) else "a text"
+        raise Flaw(root.line, root.column, f"expected keys and values that begin with `lsml: 1`, got {kind}")
+    return root, builder.flaws
+
+
+def _events(text: str) -> Iterator[Any]:
+    loader: Any = yaml.SafeLoader(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()
+
+
+class _Builder:
+    """Turns events into nodes with a stack of its own, so that a deep text cannot exhaust Python's."""
+
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self.flaws: list[Flaw] = []
+        self._open: list[tuple[Node, str | None]] = []  # the collections around the next event, and their anchors
+        self._anchors: dict[str | None, Node] = {}
+        self._documents = 0
+
+    def take(self, event: Any) -> None:
+        mark = event.start_mark
+        if isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise Flaw(mark.line + 1, mark.column + 1, "a second document begins here; a recipe is one document")
+        elif isinstance(event, yaml.AliasEvent):
+            self._add(self._named(event), mark)
+        elif isinstance(event, yaml.ScalarEvent):
+            self._refuse_tag(event)
+            scalar = Scalar(mark, event.value, event.style)
+            if event.anchor:
+                self._anchors[event.anchor] = scalar
+            self._add(scalar, mark)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._refuse_tag(event)
+            if len(self._open) >= MAX_DEPTH:
+                raise Flaw(mark.line + 1, mark.column + 1, f"more than {MAX_DEPTH} levels deep; a recipe needs five")
+            opened = Mapping(mark) if isinstance(event, yaml.MappingStartEvent) else Sequence(mark)
+            self._open.append((opened, event.anchor))
+            # An alias to what is still open would make a circle.
+            self._anchors.pop(event.anchor, None)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            node, anchor = self._open.pop()
+            if isinstance(node, Mapping):
+                self._merge(node)
+            if anchor:
+                self._anchors[anchor] = node
+            self._add(node, mark)
+
+    def _named(self, event: Any) -> Node:
+        node = self._anchors.get(event.anchor)
+        if node is None:
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            if any(anchor == event.anchor for _, anchor in self._open):
+                raise Flaw(line, column, f"`*{event.anchor}` stands inside what it names; move it out")
+            raise Flaw(
+                line, column, f"`*{event.anchor}` names nothing above it; write `&{event.anchor}` where it begins"
+            )
+        return node
+
+    def _refuse_tag(self, event: Any) -> None:
+        if event.tag is not None:
+            mark = event.start_mark
+            tag = re.sub(r"^tag:yaml\.org,2002:", "!!", event.tag)[:40]
+            raise Flaw(mark.line + 1, mark.column + 1, f"a recipe has no YAML tags, got `{tag}`; remove it")
+
+    def _add(self, node: Node, mark: Any) -> None:
+        if not self._open:
+            self.root = node
+            return
+        parent, _ = self._open[-1]
+        line, column = mark.line + 1, mark.column + 1
+        if isinstance(parent, Sequence):
+            parent.items.append(node)
+            self._grow(parent, node, line, column)
+        elif isinstance(parent, Mapping):
+            if parent.pending is None:
+                if not isinstance(node, Scalar):
+                    raise Flaw(
+                        line, column, "a key must be a text, got a list or a mapping; did you forget the quotes?"
+                    )
+                # The alias of a scalar is a key at its own place, not at its anchor's.
+                key = Scalar(mark, node.text, node.style)
+                parent.pending = key
+                return
+            key, parent.pending = parent.pending, None
+            self._grow(parent, node, line, column)
+            if key.plain and key.text == _MERGE:
+                self._note_merge(parent, node, key)
+            elif key.text in parent.entries:
+                first = parent.places[key.text][0]
+                self.flaws.append(
+                    Flaw(key.line, key.column, f"given twice, first on line {first}; keep one", self._path(key.text))
+                )
+            else:
+                parent.entries[key.text] = node
+                parent.places[key.text] = (key.line, key.column)
+
+    def _path(self, last: str) -> str:
+        names = [node.pending.text for node, _ in self._open if isinstance(node, Mapping) and node.pending is not None]
+        return ".".join([*names, last])
+
+    def _grow(self, parent: Node, child: Node, line: int, column: int) -> None:
+        parent.size += child.size
+        parent.depth = max(parent.depth, child.depth + 1)
+        if parent.size > MAX_NODES:
+            raise Flaw(line, column, f"more than {MAX_NODES} values once its aliases are written out; use fewer")
+        if parent.depth + len(self._open) > MAX_DEPTH + 1:
+            raise Flaw(line, column, f"more than {MAX_DEPTH} levels deep once its aliases are written out")
+
+    def _note_merge(self, parent: Mapping, node: Node, key: Scalar) -> None:
+        sources = node.items if isinstance(node, Sequence) else [node]
+        for source in sources:
+            if not isinstance(source, Mapping):
+                raise Flaw(
+                    key.line, key.column, "`<<` takes in mappings only; give it `*name` of one, or a list of those"
+                )
+            parent.merged.append(source)
+
+    def _merge(self, node: Mapping) -> None:
+        """Take in what `<<` names: a key of the mapping's own wins, then the one that stands first."""
+        for source in node.merged:
+            for key, value in source.entries.items():
+                if key not in node.entries:
+                    node.entries[key] = value
+                    node.places[key] = source.places[key]
+
+
+def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    lines = text.splitlines()
+    row = lines[line - 1] if line <= len(lines) else ""
+    here = row[column - 1 : column]
+    problem = error.problem or "it cannot be read"
+    if here == "\t" or "'\\t'" in problem or (row[:column].strip(" ") and not row[:column].strip()):
+        return Flaw(line, column, "a tab; YAML indents with spaces, so replace it")
+    if "expected ',' or" in problem and here == "{" and row[column - 2 : column - 1] == "$":
+        return Flaw(line, column - 1, 'inside {...} or [...], `${NAME}` needs quotes: "${NAME}"')
+    for pattern, sentence in _SYNTAX:
+        if re.search(pattern, f"{error.context or ''} {problem}"):
+            return Flaw(line, column, sentence)
+    return Flaw(line, column, f"not YAML: {problem}; correct it here or on the line above")
+
+
+_SYNTAX: Final = (
+    ("mapping values are not allowed", "a second `: ` on one line; put the text in quotes, or start a new line"),
+    ("could not find expected ':'", "a key without `:`; write `key: value`"),
+    ("expected <block end>", "this line does not stand under the one above; align it with its neighbours"),
+    ("unexpected end of stream|<stream end>", "a quote or bracket that was opened is never closed; close it"),
+    ("expected ',' or", "a `,` or a closing bracket is missing before this"),
+    ("unknown escape character", "an unknown escape after `\\`; use single quotes, or write `\\\\`"),
+    ("cannot start any token", "this character cannot begin a value; put the text in quotes"),
+    ("undefined tag handle", "a recipe has no YAML tags; put the text in quotes"),
+)

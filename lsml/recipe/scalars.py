@@ -1,0 +1,151 @@
+"""Nodes as plain data: scalars of YAML 1.2's core schema, with `${NAME}` from the environment.
+
+https://yaml.org/spec/1.2.2/#103-core-schema: `No`, `On`, `12:30` and dates are texts, 012 is twelve, 0o14 also.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping as Environment
+from typing import Any, Final, NamedTuple
+
+from lsml.recipe.nodes import Flaw, Mapping, Node, Scalar, Sequence
+
+Path = tuple[str | int, ...]
+
+_INT: Final = re.compile(r"[-+]?[0-9]{1,300}\Z")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE: Final = re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
+_WORDS: Final = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
+_ABSENT: Final = object()
+
+
+class Place(NamedTuple):
+    """Where a value stands: its key (or itself, in a list), and the node. `from_environment`: never show it."""
+
+    line: int
+    column: int
+    node: Node
+    from_environment: bool
+    text: str | None  # of a scalar, after substitution
+
+
+class Data(NamedTuple):
+    """Plain data, and the place of everything in it by path. What has a flaw has a stand-in for its value."""
+
+    value: dict[str, Any]
+    places: dict[Path, Place]
+    flaws: list[Flaw]
+
+
+def read_data(root: Mapping, environ: Environment[str, str]) -> Data:
+    """The recipe as dicts, lists and scalars, without its `x-` keys and what the environment leaves empty."""
+    reader = _Reader(environ)
+    value = reader.mapping((), root)
+    reader.places[()] = Place(root.line, root.column, root, False, None)
+    return Data(value, reader.places, reader.flaws)
+
+
+def dotted(path: Path) -> str:
+    """`tags.Choices[0].options`: how messages name a place."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+class _Reader:
+    def __init__(self, environ: Environment[str, str]) -> None:
+        self._environ = environ
+        self.places: dict[Path, Place] = {}
+        self.flaws: list[Flaw] = []
+
+    def mapping(self, path: Path, node: Mapping) -> dict[str, Any]:
+        result = {}
+        for key, child in node.entries.items():
+            if not path and key.startswith("x-"):
+                continue
+            value = self._value((*path, key), child, node.places[key])
+            if value is not _ABSENT:
+                result[key] = value
+        return result
+
+    def _value(self, path: Path, node: Node, place: tuple[int, int]) -> Any:
+        if isinstance(node, Scalar):
+            return self._scalar(path, node, place)
+        self.places[path] = Place(*place, node, False, None)
+        if isinstance(node, Mapping):
+            return self.mapping(path, node)
+        assert isinstance(node, Sequence)
+        items: list[Any] = []
+        for item in node.items:
+            # What the environment leaves empty takes no number.
+            value = self._value((*path, len(items)), item, (item.line, item.column))
+            if value is not _ABSENT:
+                items.append(value)
+        return items
+
+    def _scalar(self, path: Path, node: Scalar, place: tuple[int, int]) -> Any:
+        text, substituted = node.text, False
+        # XML is left as it is: `$text` and `${...}` are Label Studio's there.
+        if not (path == ("labeling_config",) and "<" in text):
+            text, substituted = self._substituted(path, text, place)
+        if substituted and not text:
+            return _ABSENT
+        self.places[path] = Place(*place, node, substituted, text)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self._flaw(path, place, "half of a surrogate pair, which is no character; remove it")
+            return "?"
+        if not node.plain:
+            return text
+        value = _typed(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            self._flaw(path, place, "expected a finite number")
+        return value
+
+    def _substituted(self, path: Path, text: str, place: tuple[int, int]) -> tuple[str, bool]:
+        """The text with its variables filled in, and whether there were any."""
+        found = False
+
+        def fill(match: re.Match[str]) -> str:
+            nonlocal found
+            if match[0] == "$${":
+                return "${"
+            found = True
+            name, default = match["name"], match["default"]
+            if name is None:
+                self._flaw(path, place, "`${` without a name and `}`; write `${NAME}`, or `$${` for the characters")
+                return "?"
+            value = self._environ.get(name)
+            if default is not None:
+                return value or default
+            if value is None:
+                self._flaw(path, place, f"the environment has no {name}; set it, or write `${{{name}:-default}}`")
+                return "?"
+            return value
+
+        return (_VARIABLE.sub(fill, text), found) if "${" in text else (text, False)
+
+    def _flaw(self, path: Path, place: tuple[int, int], message: str) -> None:
+        self.flaws.append(Flaw(*place, message, dotted(path)))
+
+
+def _typed(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.match(text):
+        return int(text)
+    if re.match(r"0o[0-7]{1,300}\Z", text) or re.match(r"0x[0-9a-fA-F]{1,300}\Z", text):
+        return int(text, 0)
+    if _FLOAT.match(text):
+        number = float(text)
+        # JSON Schema calls 1e3 an integer, and so may a port be one.
+        return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if _NOT_FINITE.match(text):
+        return math.inf
+    return text

@@ -1,0 +1,164 @@
+"""The JSON Schema of a recipe, derived from the structs and from each adapter's Options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from lsml.adapters.base import Adapter
+from lsml.controls import CONTROLS
+from lsml.recipe.structs import LabelStudio, Server, Storage, Training
+
+_REF: Final = "#/$defs/{name}"
+_TRAINING: Final = {
+    "anyOf": [{"$ref": "#/$defs/Training"}, {"type": "boolean", "const": False}],
+    "errorMessage": "expected `false` or settings; leave the key out for the defaults",
+}
+_LABELS: Final = {
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+    },
+}
+_SCORE: Final = {"type": "number", "minimum": 0, "maximum": 1}
+_THRESHOLD: Final = {"anyOf": [_SCORE, {"type": "object", "additionalProperties": _SCORE}, {"type": "null"}]}
+
+
+class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One model: an adapter and how it is used."""
+
+    adapter: Annotated[Any, Meta(description="The adapter's name.", extra_json_schema={"$ref": "#/$defs/adapter"})]
+    options: Annotated[
+        dict[str, Any], Meta(description="The adapter's own settings, all with defaults; see `lsml adapters`.")
+    ] = {}
+    threshold: Annotated[
+        Any,
+        Meta(
+            description="Values scored lower are dropped: a number, or a map from label to number with `default`.",
+            extra_json_schema=_THRESHOLD,
+        ),
+    ] = None
+    labels: Annotated[
+        Any,
+        Meta(
+            description="From a label of the config to the class names of a pretrained model that mean it.",
+            extra_json_schema=_LABELS,
+        ),
+    ] = {}
+    training: Annotated[
+        Any | UnsetType,
+        Meta(
+            description="For this model only: settings that differ from the recipe's, or `false` for never.",
+            extra_json_schema={**_TRAINING, "default": {}},
+        ),
+    ] = UNSET
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    """A recipe of lsml: which adapter answers which tag of a Label Studio labeling config, and how it learns."""
+
+    lsml: Annotated[Literal[1], Meta(description="The format of this file.")]
+    name: Annotated[
+        str,
+        Meta(
+            description="Names the data directory and the model versions.",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)",
+            extra_json_schema={
+                "errorMessage": "expected at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit"
+            },
+        ),
+    ]
+    tags: Annotated[
+        dict[str, Any],
+        Meta(
+            description="From a selector (`Choices`, `Choices#topic`, or several with commas) to an adapter's name, a "
+            "model, or a list of those, of which the first that answers wins.",
+        ),
+    ]
+    description: Annotated[str, Meta(description="What the recipe is for, in a sentence.")] = ""
+    labeling_config: Annotated[
+        str | None,
+        Meta(description="For requests without a project: XML, or a path that ends in .xml, from the recipe's folder."),
+    ] = None
+    score: Annotated[
+        Literal["confidence", "margin", "entropy"],
+        Meta(description="What Label Studio sorts tasks by: low is uncertain, and the least sure tag counts."),
+    ] = "confidence"
+    training: Annotated[
+        Any,
+        Meta(
+            description="How models learn, wherever an adapter can; `false` for never.",
+            extra_json_schema={**_TRAINING, "default": {}},
+        ),
+    ] = UNSET
+    label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()
+    server: Annotated[Server, Meta(description="Where lsml listens, and who may ask.")] = Server()
+    storage: Annotated[Storage, Meta(description="Where annotations and versions are kept.")] = Storage()
+
+
+def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a recipe that uses these adapters; by default, every installed one."""
+    if adapters is None:
+        from lsml.adapters import adapter_names, get_adapter
+
+        adapters = {name: get_adapter(name) for name in adapter_names()}
+    return schema_for(adapters, adapters)
+
+
+def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> dict[str, Any]:
+    """As `recipe_schema`, where `names` may be more than the adapters whose options matter."""
+    types: list[Any] = [File, ModelEntry, Training]
+    _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
+    file = definitions.pop("File")
+    model = definitions["ModelEntry"]
+    durations = definitions["Training"]["properties"]
+    for key, default in (("quiet", "20s"), ("timeout", "6h")):
+        # msgspec derives the type of what is kept, which is seconds.
+        durations[key] |= {"type": ["number", "string"], "default": default}
+    _order_enums(file, File)
+    _order_enums(definitions["Training"], Training)
+    definitions["adapter"] = {"type": "string", "enum": sorted(names)}
+    one = {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/ModelEntry"}]}
+    definitions["entry"] = {
+        "description": "An adapter's name, a model, or a list of those.",
+        "anyOf": [*one["anyOf"], {"type": "array", "minItems": 1, "items": one}],
+    }
+    model["allOf"] = []
+    for name in sorted(adapters):
+        (options,), found = msgspec.json.schema_components(
+            [adapters[name].Options], ref_template=f"#/$defs/{name}.{{name}}"
+        )
+        definitions.update({f"{name}.{key}": definition for key, definition in found.items()})
+        _order_enums(found.get(adapters[name].Options.__name__, {}), adapters[name].Options)
+        model["allOf"].append(
+            {
+                "if": {"properties": {"adapter": {"const": name}}, "required": ["adapter"]},
+                "then": {"properties": {"options": options}},
+            }
+        )
+    if not model["allOf"]:
+        del model["allOf"]
+    file["properties"]["tags"] |= {
+        "minProperties": 1,
+        # Named for an editor to offer; `Choices#topic` comes under the last line.
+        "properties": {tag: {"$ref": "#/$defs/entry"} for tag in sorted(CONTROLS)},
+        "additionalProperties": {"$ref": "#/$defs/entry"},
+    }
+    file["patternProperties"] = {"^x-": {"description": "Ignored: for anchors and notes of your own."}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **file,
+        "title": "lsml recipe, format 1",
+        "$defs": definitions,
+    }
+
+
+def _order_enums(definition: dict[str, Any], struct: type[msgspec.Struct]) -> None:
+    """Names in the order that their author chose; msgspec sorts them."""
+    for key, hint in get_type_hints(struct).items():
+        schema = definition.get("properties", {}).get(key, {})
+        if get_origin(hint) is Literal and "enum" in schema:
+            schema["enum"] = list(get_args(hint))

@@ -1,0 +1,158 @@
+"""A violation of the JSON Schema as a sentence: what was expected, what was found, what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+from lsml.recipe.scalars import Path
+
+_KINDS: Final = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "settings (keys and values)",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]:
+    """(path, sentence) of a violation. `hidden(path)` says that a value must not be shown: it is a secret, or the
+    environment's."""
+    path: Path = tuple(error.absolute_path)
+    expected: Any = error.validator_value
+    if error.validator == "anyOf":
+        yield from _any_of(error, path, hidden)
+    elif error.validator == "additionalProperties":
+        schema: Any = error.schema
+        instance: Any = error.instance
+        known = list(schema.get("properties", {}))
+        noun = "option" if path and path[-1] == "options" else "key"
+        for key in instance:
+            if key not in known and not any(re.search(p, key) for p in schema.get("patternProperties", {})):
+                advice = did_you_mean(key, known) or f"{noun}s here are {', '.join(known) or 'none'}"
+                yield (*path, key), f"unknown {noun}; {advice}"
+    elif error.validator == "required":
+        key = next(name for name in expected if f"'{name}' is" in error.message)
+        yield (*path, key), f"missing; every {'model' if path else 'recipe'} needs it"
+    else:
+        yield path, _plain(error, hidden(path))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean `x`?`, or an empty text where nothing is near."""
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word[:100].lower(), names, n=1, cutoff=0.6)
+    return f"did you mean `{names[near[0]]}`?" if near else ""
+
+
+def shown(value: Any) -> str:
+    """A value in a message: short, and a text in backquotes."""
+    if isinstance(value, str):
+        return f"`{value if len(value) <= 40 else value[:37] + '...'}`"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "nothing"
+    if isinstance(value, list):
+        return "a list"
+    return "settings (keys and values)" if isinstance(value, dict) else f"{value:.12g}"
+
+
+def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[Path, str]]:
+    """Blame the branch that is of the value's kind; where none is, the value."""
+    schema: Any = error.schema
+    by_branch = [list(found) for _, found in groupby(error.context or (), key=lambda e: e.relative_schema_path[0])]
+    fitting = [
+        branch
+        for branch in by_branch
+        if not any(e.validator == "type" and e.absolute_path == error.absolute_path for e in branch)
+    ]
+    if fitting and ("errorMessage" not in schema or isinstance(error.instance, dict)):
+        for inner in fitting[0]:
+            yield from sentences(inner, hidden)
+    else:
+        kinds = [kind for branch in by_branch for e in branch if e.validator == "type" for kind in _kinds(e)]
+        expected = schema.get("errorMessage") or f"expected {_either(kinds)}"
+        got = _kind_of(error.instance) if hidden(path) or not fitting else shown(error.instance)
+        yield path, _in_quotes(_got(expected, got), kinds, error.instance)
+
+
+def _plain(error: ValidationError, hide: bool) -> str:
+    value: Any = error.instance
+    limit: Any = error.validator_value
+    schema: Any = error.schema
+    rule, own = str(error.validator), schema.get("errorMessage")
+    got = _kind_of(value) if hide or rule == "type" else shown(value)
+    if rule == "type":
+        return _in_quotes(_got(own or f"expected {_either(_kinds(error))}", got), _kinds(error), value)
+    if own:
+        return _got(own, got)
+    if rule == "enum":
+        names = [str(name) for name in limit]
+        if not names:
+            return "no adapter is installed; reinstall lsml"
+        advice = "" if hide or not isinstance(value, str) else did_you_mean(value, names)
+        expected = "expected " + ("one of " if len(limit) > 1 else "") + ", ".join(names)
+        return f"{_got(expected, got)}; {advice}" if advice else _got(expected, got)
+    if rule == "const":
+        return _got(f"expected {shown(limit)}", got)
+    if rule in _BOUNDS:
+        return _got(f"expected {_BOUNDS[rule].format(shown(limit))}", got)
+    if rule in ("minItems", "maxItems"):
+        bound = "least" if rule == "minItems" else "most"
+        return f"expected at {bound} {limit} in the list, got {len(value)}"
+    if rule == "minProperties":
+        return "empty; name at least one tag and its adapter"
+    if rule == "minLength":
+        return f"expected at least {limit} characters, got {len(value)}"
+    if rule == "pattern":
+        return _got(f"expected a text of the form {limit}", got)
+    return f"not allowed by the schema's `{rule}`"
+
+
+_BOUNDS: Final = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "maxLength": "at most {} characters",
+}
+
+
+def _kinds(error: ValidationError) -> list[str]:
+    kinds: Any = error.validator_value
+    return list(kinds) if isinstance(kinds, list) else [kinds]
+
+
+def _either(kinds: Iterable[str]) -> str:
+    names = list(dict.fromkeys(_KINDS.get(kind, kind) for kind in kinds if kind != "null"))
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "null"
+
+
+def _in_quotes(sentence: str, kinds: Iterable[str], value: Any) -> str:
+    """Quotes make a text of a number, so say so where only a text will do."""
+    only_text = set(kinds) <= {"string", "null"} and "string" in kinds
+    return f"{sentence}; put it in quotes" if only_text and isinstance(value, bool | int | float) else sentence
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return shown(value)
+    if isinstance(value, int | float):
+        return "a number"
+    return "text" if isinstance(value, str) else shown(value)
+
+
+def _got(expected: str, got: str) -> str:
+    head, separator, advice = expected.partition("; ")
+    return f"{head}, got {got}{separator}{advice}"

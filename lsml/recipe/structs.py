@@ -1,0 +1,200 @@
+"""What a recipe says, as frozen structs, whose descriptions, bounds and defaults are those of the JSON Schema."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from lsml.errors import Problem
+
+_DURATION: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$(?!\n)"
+_FROM_ONE_SECOND: Final = r"^[1-9][0-9]*(\.[0-9]+)?(s|m|h)$(?!\n)"
+_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
+
+
+def _duration(least: float, description: str) -> Any:
+    what = "seconds such as 20, or 20s, 5m, 1h, 500ms" if not least else "seconds such as 600, or 10m, 6h; at least 1s"
+    return Meta(
+        description=f"{description} A number of seconds, or a text such as 500ms, 20s, 5m, 1h.",
+        extra_json_schema={
+            "minimum": least,
+            "pattern": _FROM_ONE_SECOND if least else _DURATION,
+            "errorMessage": f"expected {what}",
+        },
+    )
+
+
+class Masked(msgspec.Struct, frozen=True):
+    """A struct whose repr shows `***` in place of its secrets."""
+
+    def _hidden(self) -> frozenset[str]:
+        return frozenset()
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        hidden = self._hidden()
+        pairs = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, "***" if name in hidden and value is not None else value) for name, value in pairs]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+class Selector(msgspec.Struct, frozen=True):
+    """Which control tags: every `<Choices>`, or with a name exactly one."""
+
+    tag: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return self.tag if self.name is None else f"{self.tag}#{self.name}"
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When models learn from annotations, and which version is served then."""
+
+    every: Annotated[
+        Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=r"^(100|[1-9]?[0-9])(\.[0-9]+)?%$(?!\n)")],
+        Meta(
+            description="New, changed or deleted annotations since the last run that make the next one due: a number, "
+            "or a share of the usable annotations such as 10%, which is never less than 10.",
+            extra_json_schema={"errorMessage": "expected a number from 1, or a share such as 10%"},
+        ),
+    ] = "10%"
+    quiet_s: Annotated[
+        float,
+        _duration(0, "A run waits until no annotation came for this long, at most ten times as long."),
+    ] = field(default=20.0, name="quiet")
+    min_annotations: Annotated[int, Meta(ge=1, description="Usable annotations before the first run.")] = 10
+    holdout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.5,
+            description="Share of tasks kept for judging, by a hash of the task's id; 0 judges nothing.",
+            extra_json_schema={"errorMessage": "expected a share between 0 and 0.5"},
+        ),
+    ] = 0.2
+    promote: Annotated[
+        Literal["better", "always", "never"],
+        Meta(description="Which new version is served: one that is better on the same held-out tasks, each, or none."),
+    ] = "better"
+    keep: Annotated[int, Meta(ge=1, description="Versions kept; the promoted one always is.")] = 5
+    consensus: Annotated[
+        Literal["latest", "majority", "all"],
+        Meta(description="What a task with several annotations teaches; a ground-truth annotation always wins."),
+    ] = "latest"
+    timeout_s: Annotated[float, _duration(1, "A training that takes longer is stopped.")] = field(
+        default=21600.0, name="timeout"
+    )
+
+    def changes_due(self, usable: int) -> int:
+        """How many changes make a run due, with so many usable annotations."""
+        if isinstance(self.every, int):
+            return self.every
+        share = float(self.every.removesuffix("%")) / 100
+        # 10% of 110 is 11, not the 12 that the last bit of a float would make of it.
+        return max(10, math.ceil(round(share * usable, 6)))
+
+
+class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
+    """Where Label Studio's own API is, and its token; what is left out comes from the environment."""
+
+    url: Annotated[
+        str | None, Meta(description="Label Studio's address; without it, LABEL_STUDIO_URL of the environment.")
+    ] = None
+    api_key: Annotated[
+        str | None,
+        Meta(
+            description="A legacy or personal access token; without it, LABEL_STUDIO_API_KEY of the environment.",
+            extra={"decides": "secret"},
+        ),
+    ] = None
+
+    def _hidden(self) -> frozenset[str]:
+        return frozenset({"api_key"})
+
+
+class Server(Masked, frozen=True, forbid_unknown_fields=True):
+    """Where lsml listens, and who may ask."""
+
+    host: Annotated[str, Meta(min_length=1, description="The address to listen at; 0.0.0.0 for every network.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen at; 0 takes a free one.")] = 9090
+    username: Annotated[
+        str | None, Meta(description="Requests must give this name, with the password (basic auth).")
+    ] = None
+    password: Annotated[str | None, Meta(description="Belongs to the username.", extra={"decides": "secret"})] = None
+    secret_path: Annotated[
+        Annotated[str, Meta(pattern=rf"^/*{_SEGMENT}(?:/{_SEGMENT})*/*$(?!\n)")] | None,
+        Meta(
+            description="A path that only Label Studio knows, before every other: it also protects the webhook, which "
+            "carries no password.",
+            extra={"decides": "secret"},
+            extra_json_schema={"errorMessage": "expected letters, digits, `-`, `_`, `.` or `~`, and `/` between them"},
+        ),
+    ] = None
+
+    def _hidden(self) -> frozenset[str]:
+        return frozenset({"password", "secret_path"})
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where annotations and versions are kept."""
+
+    directory: Annotated[
+        str, Meta(min_length=1, description="A folder, beside the recipe unless absolute; the data is in <it>/<name>.")
+    ] = ".lsml"
+
+
+class Model(Masked, frozen=True):
+    """One adapter of one entry under `tags`. `rank` is its place in the entry's list; line and column are its own."""
+
+    selectors: tuple[Selector, ...]
+    adapter: str
+    options: Any
+    rank: int = 0
+    threshold: float | dict[str, float] | None = None
+    labels: dict[str, tuple[str, ...]] = {}
+    training: Training | None = None
+    secret_options: tuple[str, ...] = ()
+    line: int = 1
+    column: int = 1
+
+    def _hidden(self) -> frozenset[str]:
+        # A plug-in's struct cannot be told to mask one field, so that all are.
+        return frozenset({"options"}) if self.secret_options else frozenset()
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """A recipe that was read and found right. `models` are in file order."""
+
+    name: str
+    models: tuple[Model, ...]
+    path: Path
+    description: str = ""
+    labeling_config: str | None = None
+    score: Literal["confidence", "margin", "entropy"] = "confidence"
+    training: Training | None = Training()
+    label_studio: LabelStudio = LabelStudio()
+    server: Server = Server()
+    storage: Storage = Storage()
+    warnings: tuple[Problem, ...] = ()
+
+    def data_directory(self, override: Path | None = None) -> Path:
+        """Where this recipe's data lives: the folder given, else `<storage.directory>/<name>` beside the recipe."""
+        if override is not None:
+            return override.expanduser()
+        return self.path.parent / Path(self.storage.directory).expanduser() / self.name
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        found: list[Any] = [self.label_studio.api_key, self.server.password, self.server.secret_path]
+        for model in self.models:
+            found += [getattr(model.options, name) for name in model.secret_options]
+        return tuple(dict.fromkeys(str(secret) for secret in found if secret))

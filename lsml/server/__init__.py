@@ -1,0 +1,6 @@
+"""The server: Label Studio's ML backend protocol, and a page and an API for people and programs."""
+
+from lsml.server.app import create_app
+from lsml.server.serve import serve
+
+__all__ = ["create_app", "serve"]

@@ -1,0 +1,110 @@
+"""For people and programs: a page at `/`, and JSON under `/api`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Response, render_template_string, request
+
+from lsml import __version__
+from lsml.errors import NotFound, RequestError
+from lsml.jobs import Queue
+from lsml.recipe import Recipe
+from lsml.server.protocol import Route, answer, read_object, status_of
+from lsml.server.serving import Serving
+from lsml.store import ProjectRow, Store, VersionRow
+
+
+def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> list[Route]:
+    """(path, methods, view) of the page and the API."""
+    views = _Api(recipe, store, queue, serving)
+    return [
+        ("/", ("GET",), views.page),
+        ("/api/projects", ("GET",), views.projects),
+        ("/api/projects/<project>", ("GET",), views.project),
+        ("/api/projects/<project>/promote", ("POST",), views.promote),
+        ("/api/runs/<run>", ("GET",), views.run),
+        ("/api/runs/<run>/cancel", ("POST",), views.cancel),
+    ]
+
+
+class _Api:
+    def __init__(self, recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> None:
+        self._recipe = recipe
+        self._store = store
+        self._queue = queue
+        self._serving = serving
+        self._page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+
+    def projects(self) -> Response:
+        """Every project: what is bound and served, its annotations, runs and versions."""
+        return answer(
+            {"recipe": self._recipe.name, "projects": [self._project(row) for row in self._store.projects.all()]}
+        )
+
+    def project(self, project: str) -> Response:
+        return answer(self._project(self._found(project)))
+
+    def promote(self, project: str) -> Response:
+        """Serve another version: `{"version": 3}`. Rolling back is promoting an older one."""
+        row = self._found(project)
+        number = read_object().get("version")
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise RequestError('version: expected a number, such as {"version": 3}')
+        self._store.versions.promote(row.key, number)
+        return answer(self._project(self._found(row.key)))
+
+    def run(self, run: str) -> Response:
+        found = self._store.runs.get(run)
+        if found is None:
+            raise NotFound("no training run has that id")
+        return answer(status_of(found))
+
+    def cancel(self, run: str) -> Response:
+        """Cancel a training run: at once where it waits, within seconds where it runs."""
+        found = self._store.runs.cancel(run)
+        if found is None:
+            raise NotFound("no training run has that id")
+        return answer(status_of(found))
+
+    def page(self) -> Response:
+        """What a person wants to see: each project, what it serves, how it learns."""
+        rows = [self._project(row) for row in self._store.projects.all()]
+        html = render_template_string(
+            self._page, recipe=self._recipe, projects=rows, version=__version__, base=request.path.rstrip("/")
+        )
+        return Response(
+            html,
+            mimetype="text/html",
+            headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+        )
+
+    def _found(self, project: str) -> ProjectRow:
+        row = self._store.projects.find(project)
+        if row is None:
+            raise NotFound("project: not known here")
+        return row
+
+    def _project(self, row: ProjectRow) -> dict[str, Any]:
+        usable, changes = self._store.annotations.counts(row.key)
+        return {
+            "project": row.key,
+            "title": row.title,
+            **self._serving.state(row.key),
+            "annotations": usable,
+            "changes_since_last_run": changes,
+            "promoted": row.promoted,
+            "reading_error": row.sync_error,
+            "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],
+            "runs": [status_of(run) for run in self._store.runs.of_project(row.key)],
+        }
+
+    def _version(self, version: VersionRow) -> dict[str, Any]:
+        card = self._serving.card(version)
+        built = msgspec.to_builtins(card) if card is not None else {}
+        return {"version": version.number, **{name: built.get(name) for name in _SHOWN}}
+
+
+_SHOWN = ("created_at", "verdict", "metrics", "compared", "models", "tasks", "held_out", "notes")

@@ -1,0 +1,114 @@
+"""create_app(): Flask with auth, errors as JSON sentences, and every route."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from lsml.errors import LsmlError, NotFound, Unauthorized
+from lsml.jobs import Queue
+from lsml.recipe import Recipe
+from lsml.server import api, protocol
+from lsml.server.protocol import answer
+from lsml.server.serving import Serving
+from lsml.store import Store
+
+_log = logging.getLogger(__name__)
+MAX_BODY_BYTES = 100 * 1024 * 1024  # Label Studio sends all selected tasks in one request
+
+
+def create_app(recipe: Recipe, store: Store, queue: Queue) -> Flask:
+    """The WSGI application for one recipe and one data directory. It learns nothing itself: `queue` wakes a worker."""
+    app = Flask("lsml", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    serving = Serving(recipe, store)
+    app.extensions["lsml"] = serving
+    prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
+    routes = protocol.routes(recipe, store, queue, serving) + api.routes(recipe, store, queue, serving)
+    for path, methods, view in routes:
+        # Under the secret path only, so that a request without it finds nothing; /health tells nothing and is open.
+        for place in {prefix + path, path} if path == "/health" else {prefix + path}:
+            # The endpoint is what logs show: it never holds the secret path.
+            app.add_url_rule(place, f"{methods[0]} {path}", view, methods=methods, strict_slashes=False)
+    guard = _Guard(recipe, prefix)
+    app.before_request(guard.check)
+    app.register_error_handler(LsmlError, _lsml_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _bug)
+    return app
+
+
+class _Guard:
+    """Who may ask what.
+
+    Basic auth guards everything but /health; where there is a secret path, /webhook under it needs none, because
+    Label Studio sends annotation webhooks without credentials and they must not be lost.
+    """
+
+    def __init__(self, recipe: Recipe, prefix: str) -> None:
+        server = recipe.server
+        self._prefix = prefix
+        self._expected = (
+            f"{server.username}:{server.password}".encode() if server.username and server.password else None
+        )
+
+    def check(self) -> None:
+        """Raise Unauthorized unless the request may pass."""
+        path = request.path.rstrip("/")
+        if path == "/health":
+            return
+        if self._prefix:
+            # Compared in constant time here, before the router tells by its speed how much of it was right.
+            head = path[: len(self._prefix)].encode("utf-8", "surrogatepass")
+            if not hmac.compare_digest(head, self._prefix.encode()):
+                raise NotFound("nothing is here")
+            path = path[len(self._prefix) :]
+            if path in ("/webhook", "/health"):
+                return
+        if self._expected is None:
+            return
+        kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
+        given = b""
+        if kind.lower() == "basic":
+            try:
+                given = base64.b64decode(encoded.strip(), validate=True)
+            except (binascii.Error, ValueError):
+                given = b""
+        if not hmac.compare_digest(given, self._expected):
+            if path == "/webhook":
+                _log.warning(
+                    "a webhook came without the right username and password, so its annotations are lost to lsml; put them "
+                    "into the backend's URL in Label Studio (http://user:password@host:port), or use server.secret_path"
+                )
+            raise Unauthorized(
+                "username and password: missing or wrong; set them where Label Studio knows this backend"
+            )
+
+
+def _lsml_error(error: LsmlError) -> Response:
+    level = logging.ERROR if error.status >= 500 else logging.WARNING
+    _log.log(level, "%s: %s", request.endpoint or request.method, error)
+    response = answer({"error": str(error)}, error.status)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = 'Basic realm="lsml"'
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    sentence = {
+        404: "nothing is here; Label Studio's ML backend URL is the address without any of /predict, /setup ...",
+        405: f"{request.method} is not possible here",
+        413: f"the request is larger than {MAX_BODY_BYTES} bytes; select fewer tasks at a time",
+    }.get(status, error.description or error.name)
+    return answer({"error": sentence}, status)
+
+
+def _bug(error: Exception) -> Response:
+    _log.exception("%s failed", request.endpoint)
+    return answer({"error": f"lsml failed ({type(error).__name__}); its log says more"}, 500)

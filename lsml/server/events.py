@@ -1,0 +1,168 @@
+"""What a webhook's JSON says, as one typed event. Pure: no store, no Flask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from lsml.errors import RequestError
+from lsml.store import AnnotationSeen
+
+START_TRAINING = "START_TRAINING"
+_SAVED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_UPDATED"})
+_DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED"})
+_TASKS_DELETED = frozenset({"TASK_DELETED", "TASKS_DELETED"})
+_NOTED = frozenset({"TASK_CREATED", "TASKS_CREATED", "PROJECT_UPDATED", "PROJECT_CREATED", START_TRAINING})
+
+
+@dataclass(frozen=True)
+class Event:
+    """One webhook. `known`: lsml acts on this action; others are acknowledged and ignored."""
+
+    action: str
+    project: str
+    studio_id: int | None
+    title: str | None = None
+    labeling_config: str | None = None
+    config_at: float | None = None  # seconds: when Label Studio last changed the project
+    saved: tuple[AnnotationSeen, ...] = ()
+    deleted: tuple[str, ...] = ()
+    deleted_tasks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def known(self) -> bool:
+        """Whether lsml acts on the action."""
+        return self.action in _SAVED | _DELETED | _TASKS_DELETED | _NOTED
+
+
+def read_event(payload: Any) -> Event:
+    """The event of a webhook's JSON. Raises RequestError, with a sentence, where it has not the form that Label Studio
+    sends; single annotations that make no sense are left out, with a note."""
+    if not isinstance(payload, Mapping):
+        raise RequestError('expected a JSON object such as {"action": "ANNOTATION_CREATED", "project": {"id": 1}, ...}')
+    action = payload.get("action")
+    if not isinstance(action, str) or not action:
+        raise RequestError("action: missing; expected the name of a Label Studio webhook, such as ANNOTATION_CREATED")
+    project = payload.get("project")
+    key, studio_id = project_key(project)
+    details = project if isinstance(project, Mapping) else {}
+    saved: tuple[AnnotationSeen, ...] = ()
+    notes: tuple[str, ...] = ()
+    if action in _SAVED:
+        saved, notes = _saved(payload)
+    return Event(
+        action=action,
+        project=key,
+        studio_id=studio_id,
+        title=_text(details.get("title")),
+        labeling_config=_text(details.get("label_config")),
+        config_at=_seconds(details.get("updated_at")),
+        saved=saved,
+        deleted=_ids(payload, "annotations", "annotation") if action in _DELETED else (),
+        deleted_tasks=_ids(payload, "tasks", "task") if action in _TASKS_DELETED else (),
+        notes=notes,
+    )
+
+
+def project_key(project: Any) -> tuple[str, int | None]:
+    """(Label Studio's own key `"<id>.<unix time of creation>"`, the number before the dot) of whatever names a project.
+
+    A string is the key itself, as /setup and /predict send it; webhooks send an object with `id` and `created_at`.
+    """
+    if isinstance(project, Mapping):
+        number = project.get("id")
+        if isinstance(number, bool) or not isinstance(number, (int, str)) or not str(number).strip():
+            raise RequestError("project.id: missing; expected the project's number")
+        created = _seconds(project.get("created_at"))
+        key = str(number) if created is None or "." in str(number) else f"{number}.{int(created)}"
+    elif isinstance(project, (int, str)) and not isinstance(project, bool) and str(project).strip():
+        key = str(project)
+    else:
+        raise RequestError('project: missing; expected Label Studio\'s key of it, such as "1.1795424614"')
+    if len(key) > 200 or not key.isprintable():
+        raise RequestError("project: expected at most 200 printable characters")
+    head = key.split(".")[0]
+    return key, int(head) if head.isascii() and head.isdigit() and len(head) < 18 else None
+
+
+def _saved(payload: Mapping[str, Any]) -> tuple[tuple[AnnotationSeen, ...], tuple[str, ...]]:
+    tasks = {
+        str(task["id"]): task
+        for task in _listed(payload, "task", "tasks")
+        if isinstance(task, Mapping) and "id" in task
+    }
+    saved: list[AnnotationSeen] = []
+    notes: list[str] = []
+    annotations = _listed(payload, "annotation", "annotations")
+    if not annotations:
+        raise RequestError("annotation: missing; expected an annotation, or a list of them")
+    for annotation in annotations:
+        if not isinstance(annotation, Mapping) or not _is_id(annotation.get("id")):
+            raise RequestError("annotation: expected an object with an id")
+        result = annotation.get("result")
+        task_id = annotation.get("task")
+        if not _is_id(task_id) and len(tasks) == 1:
+            task_id = next(iter(tasks))
+        if not isinstance(result, list):
+            raise RequestError(f"annotation {annotation['id']}: result: expected a list of regions")
+        if not _is_id(task_id):
+            notes.append(f"annotation {annotation['id']} names no task, so nothing can be learnt from it")
+            continue
+        task = tasks.get(str(task_id), {})
+        data = task.get("data")
+        saved.append(
+            AnnotationSeen(
+                id=str(annotation["id"]),
+                task_id=str(task_id),
+                result=result,
+                updated_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+                cancelled=annotation.get("was_cancelled") is True,
+                ground_truth=annotation.get("ground_truth") is True,
+                task_data=data if isinstance(data, Mapping) else None,
+                task_updated_at=str(task.get("updated_at") or ""),
+            )
+        )
+    return tuple(saved), tuple(notes)
+
+
+def _ids(payload: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    """The ids under `names`, whether objects with an id or bare ids."""
+    ids = [entry.get("id") if isinstance(entry, Mapping) else entry for entry in _listed(payload, *names)]
+    if not ids:
+        raise RequestError(f'{names[0]}: missing; expected a list of {{"id": ...}}')
+    if not all(_is_id(id) for id in ids):
+        raise RequestError(f'{names[0]}: expected a list of {{"id": ...}}')
+    return tuple(str(id) for id in ids)
+
+
+def _listed(payload: Mapping[str, Any], *names: str) -> list[Any]:
+    """What stands under the first of `names` that is there, as a list: Label Studio sends one or many."""
+    for name in names:
+        found = payload.get(name)
+        if isinstance(found, list):
+            return found
+        if found is not None:
+            return [found]
+    return []
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (int, str)) and not isinstance(value, bool) and 0 < len(str(value)) <= 100
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _seconds(value: Any) -> float | None:
+    """An ISO time as seconds since the epoch."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

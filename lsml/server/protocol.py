@@ -1,0 +1,305 @@
+"""Label Studio's ML backend protocol, as 1.23.2 really speaks it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from flask import Response, request
+
+from lsml.errors import LabelingConfigError, NotFound, RequestError
+from lsml.jobs import Queue, learners, request_if_due
+from lsml.labeling import parse_labeling_config
+from lsml.prediction import Outcome, predict_tasks
+from lsml.recipe import Recipe
+from lsml.server.events import START_TRAINING, project_key, read_event
+from lsml.server.serving import Recent, Served, Serving
+from lsml.store import LOCAL, RunRow, Store
+from lsml.versions import model_version
+
+_log = logging.getLogger(__name__)
+Route = tuple[str, tuple[str, ...], Callable[..., Response]]
+MAX_TASKS = 10_000
+# How long a request waits for a version that was just promoted. The one before could answer at once, but not with the
+# `model_version` that /setup has told; Label Studio waits 100 s.
+_WAIT_PREDICT_S = 30.0
+_JOB_STATUS = {
+    "waiting": "queued",
+    "running": "started",
+    "done": "finished",
+    "failed": "failed",
+    "cancelled": "canceled",
+}
+
+
+def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> list[Route]:
+    """(path, methods, view) of every protocol endpoint."""
+    views = _Protocol(recipe, store, queue, serving)
+    return [
+        ("/health", ("GET",), views.health),
+        ("/setup", ("POST",), views.setup),
+        ("/predict", ("POST",), views.predict),
+        ("/webhook", ("POST",), views.webhook),
+        ("/train", ("POST",), views.train),
+        ("/job_status", ("POST",), views.job_status),
+        ("/versions", ("GET",), views.versions),
+        ("/validate", ("POST",), views.validate),
+        ("/delete", ("POST",), views.delete),
+    ]
+
+
+def read_json() -> Any:
+    """The request's body as JSON. Raises RequestError with a sentence."""
+    body = request.get_data()
+    if not body:
+        raise RequestError("the body is empty; expected JSON")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise RequestError(f"the body is not JSON: {error}") from None
+
+
+def read_object() -> dict[str, Any]:
+    """The request's body as a JSON object. Raises RequestError with a sentence."""
+    payload = read_json()
+    if not isinstance(payload, dict):
+        raise RequestError("expected a JSON object")
+    return payload
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """JSON from anything that msgspec encodes."""
+    return Response(msgspec.json.encode(content), status=status, mimetype="application/json")
+
+
+class _Protocol:
+    def __init__(self, recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> None:
+        self._recipe = recipe
+        self._store = store
+        self._queue = queue
+        self._serving = serving
+        self._told: Recent[str | None] = Recent()
+
+    def health(self) -> Response:
+        """Up as soon as it can answer; loads nothing, asks nothing."""
+        return answer({"status": "UP", "model_class": "lsml", "recipe": self._recipe.name})
+
+    def setup(self) -> Response:
+        """The `model_version` of the predictions to come. Remembers the project; never waits for a model."""
+        payload = read_object()
+        project, studio_id = project_key(payload.get("project", LOCAL))
+        config = _optional_text(payload, "schema") or _optional_text(payload, "label_config")
+        _extra_params(payload.get("extra_params"))
+        hostname = _optional_text(payload, "hostname")
+        token = _optional_text(payload, "access_token")
+        named = self._recipe.label_studio
+        told = not (named.url or named.api_key) and hostname and token
+        if config is not None:
+            parse_labeling_config(config)  # a malformed one is refused before it is remembered
+        self._serving.remember(
+            project, studio_id=studio_id, labeling_config=config,
+            hostname=hostname if told else None, token=token if told else None,
+        )  # fmt: skip
+        if named.url and named.api_key and (row := self._store.projects.get(project)) and row.synced_to is None:
+            self._store.projects.want_sync(project)
+        binding = self._serving.binding(project, config)
+        return answer({"model_version": self._serving.version_at_setup(project, binding)})
+
+    def predict(self) -> Response:
+        """One result for each task, in order; `[]` for a task that nothing could predict."""
+        payload = read_object()
+        tasks = payload.get("tasks")
+        if not isinstance(tasks, list):
+            raise RequestError('tasks: expected a list such as [{"data": {"text": "some text"}}]')
+        if len(tasks) > MAX_TASKS:
+            raise RequestError(f"tasks: expected at most {MAX_TASKS}, got {len(tasks)}; select fewer at a time")
+        params = payload.get("params")
+        if params is not None and not isinstance(params, dict):
+            raise RequestError("params: expected an object")
+        interactive = params is not None and params.get("context") is not None
+        named = payload.get("project")
+        project, studio_id = project_key(LOCAL if named is None else named)
+        config = _optional_text(payload, "label_config")
+        if named is not None and self._told.get(project) != (config or ""):
+            if config is not None:
+                parse_labeling_config(config)
+            self._serving.remember(project, studio_id=studio_id, labeling_config=config)
+            self._told.replace(project, config or "")
+        binding = self._serving.binding(project, config)
+        served = self._serving.served(project, binding, _WAIT_PREDICT_S)
+        usable = [task for task in tasks if isinstance(task, dict)]
+        outcomes = iter(
+            predict_tasks(binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version)
+        )
+        malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
+        in_order = [next(outcomes) if isinstance(task, dict) else malformed for task in tasks]
+        _report(project, in_order)
+        return answer({"results": [_result(outcome, served, interactive) for outcome in in_order]})
+
+    def webhook(self) -> Response:
+        """Durable before it is answered; what is learnt from it happens later."""
+        event = read_event(read_object())
+        if not event.known:
+            return answer({"status": "ignored", "action": event.action})
+        config = event.labeling_config
+        if config is not None:
+            try:
+                parse_labeling_config(config)
+            except LabelingConfigError as error:
+                _log.warning("project %s: its labeling config is not kept: %s", event.project, error)
+                config = None
+        self._serving.remember(
+            event.project,
+            studio_id=event.studio_id,
+            labeling_config=config,
+            title=event.title,
+            config_at=event.config_at,
+        )
+        if config is not None:
+            self._told.drop(event.project)
+        for note in event.notes:
+            _log.warning("project %s: %s", event.project, note)
+        if event.action == START_TRAINING:
+            return self._start(event.project)
+        annotations = self._store.annotations
+        changed = annotations.apply(event.project, event.saved) if event.saved else 0
+        changed += annotations.delete(event.project, event.deleted) if event.deleted else 0
+        changed += annotations.delete_tasks(event.project, event.deleted_tasks) if event.deleted_tasks else 0
+        run = request_if_due(self._store, self._recipe, event.project) if changed else None
+        return answer({"status": "ok", "changed": changed, **({"job": run.id} if run else {})})
+
+    def train(self) -> Response:
+        """Start Training, as older and newer Label Studios ask for it."""
+        payload = read_object()
+        project, studio_id = project_key(payload.get("project", LOCAL))
+        found = self._store.projects.find(project)
+        if found is None:
+            self._serving.remember(project, studio_id=studio_id)
+        return self._start(found.key if found else project)
+
+    def job_status(self) -> Response:
+        """How far a training run is."""
+        job = read_object().get("job")
+        run = self._store.runs.get(job) if isinstance(job, str) else None
+        if run is None:
+            raise NotFound("job: no training run has that id")
+        return answer(status_of(run))
+
+    def versions(self) -> Response:
+        """The model versions of the project that is named, else of all: Label Studio names none."""
+        named = request.args.get("project")
+        rows = self._store.projects.all()
+        if named is not None:
+            found = self._store.projects.find(named)
+            if found is None:
+                raise NotFound("project: not known here")
+            rows = [found]
+        names: dict[str, None] = {}
+        for row in rows:
+            names[str(self._serving.state(row.key)["model_version"])] = None
+            binding = self._serving.binding(row.key, None)
+            for version in self._store.versions.of_project(row.key):
+                card = self._serving.card(version)
+                if card is not None:
+                    names[model_version(binding, version.number, card)] = None
+        return answer({"versions": list(names)})
+
+    def validate(self) -> Response:
+        """Whether the recipe fits a labeling config: 200 with what is bound, 400 where the config is malformed."""
+        payload = read_object()
+        config = next((payload[name] for name in ("config", "label_config", "schema") if name in payload), None)
+        if not isinstance(config, str):
+            raise RequestError("config: expected a labeling config, as XML text")
+        binding = self._serving.binding(LOCAL, config)
+        return answer(
+            {
+                "valid": bool(binding.models),
+                "status": binding.state(),
+                "bound": {c.control_tag.selector: m.spec.adapter for m in binding.models for c in m.controls},
+                "unbound": [unbound.reason for unbound in binding.unbound],
+                "warnings": list(binding.warnings),
+            }
+        )
+
+    def delete(self) -> Response:
+        """Label Studio lets go of a project: what waits or runs for it is cancelled; nothing that was learnt is lost."""
+        project, _ = project_key(read_object().get("project"))
+        found = self._store.projects.find(project)
+        if found is not None:
+            self._store.runs.cancel_project(found.key)
+            _log.info("project %s: let go by Label Studio; its annotations and versions are kept", found.key)
+        return answer({"status": "ok", "kept": "annotations and versions stay in the data directory"})
+
+    def _start(self, project: str) -> Response:
+        if not learners(self._recipe):
+            why = "training is off: the recipe says `training: false`, or none of its adapters can learn"
+            _log.warning("project %s: Start Training: %s", project, why)
+            return answer({"status": why})
+        run = self._store.runs.request(project, "start training")
+        self._queue.wake(run.id)
+        _log.info("project %s: Start Training: run %s", project, run.id)
+        return answer({"status": "ok", "job": run.id})
+
+
+def status_of(run: RunRow) -> dict[str, Any]:
+    """A training run as JSON, with the states that Label Studio names."""
+    return {
+        "job": run.id,
+        "job_status": _JOB_STATUS[run.state],
+        "project": run.project,
+        "cause": run.cause,
+        "attempt": run.attempt,
+        "progress": round(run.progress, 3),
+        "message": run.message,
+        "error": run.message if run.state == "failed" else None,
+        "version": run.version,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def _result(outcome: Outcome, served: Served, interactive: bool) -> Any:
+    """A prediction; `[]` where there is none. An interactive call must get an object."""
+    if outcome.prediction is not None:
+        return outcome.prediction
+    return {"result": [], "model_version": served.model_version} if interactive else []
+
+
+def _report(project: str, outcomes: list[Outcome]) -> None:
+    """Log what was left out, counted by reason, with one example of each."""
+    reasons: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for outcome in outcomes:
+        for reason, sentence in outcome.dropped:
+            reasons[reason] += 1
+            examples.setdefault(reason, sentence)
+    for reason, count in reasons.items():
+        level = logging.INFO if reason == "untrained" else logging.WARNING
+        _log.log(
+            level, "project %s: %s, %d times in %d tasks; %s", project, reason, count, len(outcomes), examples[reason]
+        )
+
+
+def _optional_text(payload: Mapping[str, Any], name: str) -> str | None:
+    value = payload.get(name)
+    if value is not None and not isinstance(value, str):
+        raise RequestError(f"{name}: expected a text")
+    return value or None
+
+
+def _extra_params(value: Any) -> Any:
+    """What the user saved beside the backend's URL: JSON, or JSON in a string as the user interface sends it.
+
+    lsml has no use for it, the recipe says everything; it must only not fail on any of it.
+    """
+    if isinstance(value, str) and value.strip():
+        try:
+            return json.loads(value)
+        except ValueError:
+            _log.warning("extra_params is not JSON, and lsml ignores it: the recipe says everything")
+    return value

@@ -1,0 +1,276 @@
+"""What is served to each project now: its binding, and the version in memory, swapped when the pointer moves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Generic, TypeVar
+
+from lsml.adapters import get_adapter
+from lsml.binding import Binding, bind
+from lsml.connection import fetcher
+from lsml.errors import LabelingConfigError, LsmlError
+from lsml.labeling import parse_labeling_config
+from lsml.logs import keep_secret
+from lsml.objects import Fetch
+from lsml.recipe import Recipe
+from lsml.store import LOCAL, Store, VersionRow
+from lsml.versions import Card, Loaded, adopt, card_of, load_version, model_version, start
+
+_log = logging.getLogger(__name__)
+V = TypeVar("V")
+_KEPT = 256  # bindings and loaded versions in memory
+
+
+class Recent(Generic[V]):
+    """The most recently used values by key, the same object for everybody; thread-safe."""
+
+    def __init__(self, size: int = _KEPT) -> None:
+        self._size = size
+        self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> V | None:
+        """The value, or None."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: V) -> V:
+        """Keep `value`, unless another thread came first; what is kept."""
+        with self._lock:
+            kept = self._values.setdefault(key, value)
+            self._values.move_to_end(key)
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+            return kept
+
+    def replace(self, key: Hashable, value: V) -> None:
+        """Keep `value`, whatever was there."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a key, known or not."""
+        with self._lock:
+            self._values.pop(key, None)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version in memory and the `model_version` that its predictions carry."""
+
+    loaded: Loaded
+    model_version: str
+
+
+class Serving:
+    """Bindings and versions of every project that this process answers for."""
+
+    def __init__(self, recipe: Recipe, store: Store) -> None:
+        self.recipe = recipe
+        self._store = store
+        self._bindings: Recent[Binding] = Recent()
+        self._cards: Recent[Card] = Recent()
+        self._loads: Recent[Future[Served]] = Recent()
+        self._current: Recent[Served] = Recent()
+        self._broken: Recent[str] = Recent()
+        self._fetchers: Recent[Fetch] = Recent()
+        self._loader = ThreadPoolExecutor(2, thread_name_prefix="load")
+
+    def binding(self, project: str, labeling_config: str | None) -> Binding:
+        """The recipe bound to the config of the request at hand, else to the project's, else to the recipe's.
+
+        Raises LabelingConfigError where that one cannot be read.
+        """
+        xml = labeling_config
+        if xml is None:
+            row = self._store.projects.get(project)
+            xml = (row.labeling_config if row else None) or self.recipe.labeling_config
+        found = self._bindings.get(xml)
+        if found is None:
+            found = self._bindings.put(xml, bind(self.recipe, parse_labeling_config(xml) if xml else None))
+            if not found.models:
+                _log.warning("project %s: %s", project, found.state())
+            for warning in found.warnings:
+                _log.warning("project %s: %s", project, warning)
+        return found
+
+    def fetch(self, project: str) -> Fetch:
+        """How the texts behind the project's URLs are read."""
+        row = self._store.projects.get(project)
+        key = (project, row.hostname, row.token) if row else (project,)
+        return self._fetchers.get(key) or self._fetchers.put(key, fetcher(self.recipe, row))
+
+    def remember(
+        self,
+        project: str,
+        *,
+        studio_id: int | None = None,
+        labeling_config: str | None = None,
+        hostname: str | None = None,
+        token: str | None = None,
+        title: str | None = None,
+        config_at: float | None = None,
+    ) -> None:
+        """Store what a request told of a project; a new one starts from `local`'s promoted version where that fits."""
+        if token:
+            keep_secret([token])
+        new = self._store.projects.touch(
+            project, studio_id=studio_id, labeling_config=labeling_config, hostname=hostname, token=token, title=title,
+            config_at=config_at,
+        )  # fmt: skip
+        if new and project != LOCAL:
+            _log.info("project %s: connected", project)
+            try:
+                self._start_from_local(project, labeling_config)
+            except LsmlError as error:
+                _log.warning("project %s: starts untrained: %s", project, error)
+
+    def served(self, project: str, binding: Binding, wait_s: float) -> Served:
+        """What `/predict` answers with. Where the pointer moved, the new version is loaded beside the old one, which
+        serves on if that takes longer than `wait_s` seconds."""
+        row, card = self._pointed(project)
+        name = model_version(binding, row.number if row else 0, card)
+        load = self._start_load(project, binding, row, name)
+        place = (project, binding.config.digest if binding.config else None)
+        before = self._current.get(place)
+        try:
+            served = load.result(timeout=wait_s if before else None)
+        except NotYet:
+            assert before is not None
+            return before
+        except LsmlError as error:
+            self._loads.drop((project, name))
+            assert row is not None, "the starting point always loads"
+            self._broken.replace((project, row.number), str(error))
+            _log.error("project %s: v%d cannot be served: %s", project, row.number, error)
+            return self.served(project, binding, wait_s)
+        if served is not before:
+            self._current.replace(place, served)
+        return served
+
+    def version_at_setup(self, project: str, binding: Binding) -> str:
+        """The `model_version` that the next `/predict` carries, without waiting for a model: it is loaded meanwhile."""
+        row, card = self._pointed(project)
+        name = model_version(binding, row.number if row else 0, card)
+        self._start_load(project, binding, row, name)
+        return name
+
+    def state(self, project: str) -> dict[str, object]:
+        """What is served and bound, for people: names, sentences and warnings, without loading anything."""
+        binding = self.binding(project, None)
+        row, card = self._pointed(project)
+        broken = [f"v{version.number}: {why}" for version in self._store.versions.of_project(project)
+                  if (why := self._broken.get((project, version.number)))]  # fmt: skip
+        return {
+            "model_version": model_version(binding, row.number if row else 0, card),
+            "state": binding.state(),
+            "unbound": [unbound.reason for unbound in binding.unbound],
+            "warnings": [*binding.warnings, *broken],
+        }
+
+    def card(self, row: VersionRow) -> Card | None:
+        """A version's card, or None where it cannot be read; that is logged once."""
+        card = self._cards.get((row.project, row.number))
+        if card is None and self._broken.get((row.project, row.number)) is None:
+            try:
+                card = self._cards.put((row.project, row.number), card_of(row))
+            except LsmlError as error:
+                self._broken.replace((row.project, row.number), str(error))
+                _log.error("project %s: %s", row.project, error)
+        return card
+
+    def warm_up(self) -> None:
+        """Load what is promoted, so that the first request after a restart need not wait."""
+
+        def load_all() -> None:
+            for library in {name for model in self.recipe.models for name in get_adapter(model.adapter).requires}:
+                with suppress(ImportError):  # `validate` and the first load say what to install
+                    import_module(library)
+            for row in self._store.projects.all():
+                if row.promoted is not None:
+                    try:
+                        self.served(row.key, self.binding(row.key, None), 0)
+                    except LsmlError as error:
+                        _log.warning("project %s: not loaded yet: %s", row.key, error)
+
+        threading.Thread(target=load_all, name="warm-up", daemon=True).start()
+
+    def _pointed(self, project: str) -> tuple[VersionRow | None, Card | None]:
+        """The promoted version; where its files are broken, the newest one that is not."""
+        number = self._store.versions.promoted(project)
+        if number is None:
+            return None, None
+        if self._broken.get((project, number)) is None:
+            card = self._cards.get((project, number))
+            if card is not None:
+                return VersionRow(project, number, "", {}, 0.0, None), card
+        rows = self._store.versions.of_project(project)
+        rows.sort(key=lambda row: (row.number != number, -row.number))
+        for row in rows:
+            if self._broken.get((project, row.number)) is None and (card := self.card(row)) is not None:
+                return row, card
+        return None, None
+
+    def _start_load(self, project: str, binding: Binding, row: VersionRow | None, name: str) -> Future[Served]:
+        """The load of a version, begun once whoever asks."""
+        load = self._loads.get((project, name))
+        if load is None:
+            fresh: Future[Served] = Future()
+            load = self._loads.put((project, name), fresh)
+            if load is fresh:
+                self._loader.submit(self._load, project, binding, row, name, fresh)
+        return load
+
+    def _load(self, project: str, binding: Binding, row: VersionRow | None, name: str, result: Future[Served]) -> None:
+        try:
+            if row is None:
+                loaded = start(binding)
+            else:
+                stored = self._store.versions.get(project, row.number)
+                if stored is None:
+                    raise LsmlError(f"v{row.number} is gone")
+                loaded = load_version(binding, stored, self._store.versions_directory)
+                for warning in loaded.warnings:
+                    _log.warning("project %s: %s", project, warning)
+            _log.info("project %s: serving %s", project, name)
+            result.set_result(Served(loaded, name))
+        except LsmlError as error:
+            result.set_exception(error)
+        except Exception as error:
+            _log.exception("project %s: %s cannot be loaded", project, name)
+            result.set_exception(LsmlError(f"{type(error).__name__} while loading; see the log"))
+
+    def _start_from_local(self, project: str, labeling_config: str | None) -> None:
+        number = self._store.versions.promoted(LOCAL)
+        row = self._store.versions.get(LOCAL, number) if number is not None else None
+        if row is None:
+            return
+        card = card_of(row)
+        try:
+            models = self.binding(project, labeling_config).models
+        except LabelingConfigError:
+            return
+        learners = [model for model in models if model.learns]
+        fits = [
+            model
+            for model in learners
+            if (saved := card.models.get(model.key)) is not None
+            and saved.fingerprint == model.fingerprint
+            and (model.target.open or set(saved.labels) <= set(model.target.labels))
+        ]
+        if learners and len(fits) == len(learners):
+            adopt(self._store, project, row)
+            _log.info("project %s: starts from v%d of project %s", project, row.number, LOCAL)

@@ -1,0 +1,67 @@
+"""Annotations of one moment as a file: one JSON line for each annotated task, and a hash of the content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lsml.binding import AnnotatedTask, Binding
+from lsml.values import Value
+
+
+class Lesson(msgspec.Struct, frozen=True):
+    """A task's data and what its annotations say, by control name: one answer, or several under `consensus: all`."""
+
+    task: str
+    data: dict[str, Any]
+    answers: dict[str, list[tuple[Value, ...]]]
+
+    @property
+    def share(self) -> float:
+        """Where the task stands in [0, 1), by a hash of its id: tasks below `holdout` are kept for judging."""
+        return share_of(self.task)
+
+
+def share_of(task_id: str) -> float:
+    """A task id's place in [0, 1), the same on every machine and in every run."""
+    return int.from_bytes(hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).digest()[:6], "big") / 2**48
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file."""
+
+    path: Path
+    digest: str
+    tasks: int
+
+    def __iter__(self) -> Iterator[Lesson]:
+        """The lessons, read anew each time: only the caller decides what stays in memory."""
+        decoder = msgspec.json.Decoder(Lesson)
+        with self.path.open("rb") as lines:
+            for line in lines:
+                yield decoder.decode(line)
+
+
+def take_snapshot(
+    tasks: Iterable[AnnotatedTask], binding: Binding, path: Path, watch: Callable[[int], None] = lambda _count: None
+) -> Snapshot:
+    """Write what the tasks teach to `path`, one task in memory at a time. `watch` is told how many were read."""
+    digest = hashlib.sha256()
+    encoder = msgspec.json.Encoder()
+    written = 0
+    with path.open("wb") as file:
+        for count, task in enumerate(tasks, 1):
+            answers = binding.learn(task)
+            if answers:
+                line = encoder.encode(Lesson(task.id, task.data, answers)) + b"\n"
+                digest.update(line)
+                file.write(line)
+                written += 1
+            watch(count)
+    return Snapshot(path, digest.hexdigest(), written)

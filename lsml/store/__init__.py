@@ -1,0 +1,73 @@
+"""What is durable: projects, annotations seen, training runs, versions and which of them is promoted.
+
+SQLite in WAL mode under the data directory, through peewee. Every public method is one transaction; what it returns
+is safe on disk. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lsml.store.annotations import Annotations, AnnotationSeen
+from lsml.store.database import durable, open_database
+from lsml.store.projects import LOCAL, ProjectRow, Projects
+from lsml.store.runs import RunRow, Runs, Superseded
+from lsml.store.version_rows import VersionRow, VersionRows
+
+
+class Store:
+    """One data directory. Thread-safe; several processes may open the same directory.
+
+    Raises StoreError, with a sentence, where the directory cannot be made, written or understood.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._database = open_database(directory)
+        self.projects = Projects(self._database)
+        self.annotations = Annotations(self._database)
+        self.runs = Runs(self._database)
+        self.versions = VersionRows(self._database)
+
+    @property
+    def versions_directory(self) -> Path:
+        """Where the files of versions are, one folder for each project."""
+        return self.directory / "versions"
+
+    @durable
+    def publish(
+        self,
+        project: str,
+        folder: str,
+        card: dict[str, Any],
+        *,
+        promote: bool,
+        keep: int,
+        run: RunRow | None,
+        message: str,
+    ) -> tuple[int, list[VersionRow]]:
+        """Add a version, end its run, move the pointer, forget what `keep` does not cover: all or nothing.
+
+        Returns the version's number and the versions forgotten, whose files may go. Raises Superseded where the run's
+        claim is gone; then nothing changed.
+        """
+        number = self.versions.add(project, folder, card, promote=promote, run=run.id if run else None)
+        if run is not None:
+            self.runs.finish(run.id, run.attempt, "done", message.format(number=number), number)
+        return number, self.versions.prune(project, keep)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._database.close()
+
+
+__all__ = [
+    "LOCAL",
+    "AnnotationSeen",
+    "ProjectRow",
+    "RunRow",
+    "Store",
+    "Superseded",
+    "VersionRow",
+]

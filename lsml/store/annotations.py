@@ -1,0 +1,181 @@
+"""Annotations that Label Studio told of. Replays and reordering change nothing: the last state of each one stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lsml.binding import AnnotatedTask, Annotation
+from lsml.store.database import Table, durable
+
+
+@dataclass(frozen=True)
+class AnnotationSeen:
+    """One annotation as an event or the API tells it. `task_data` is None where the event has no task."""
+
+    id: str
+    task_id: str
+    result: list[Any]
+    updated_at: str
+    cancelled: bool = False
+    ground_truth: bool = False
+    task_data: Mapping[str, Any] | None = None
+    task_updated_at: str = ""
+
+
+class Annotations(Table):
+    """The annotations of every project."""
+
+    @durable
+    def apply(self, project: str, seen: Iterable[AnnotationSeen]) -> int:
+        """Store what is newer than what is known; the number of annotations that changed.
+
+        Newer is a later `updated_at`; where two states share one, the same of them wins whatever came first.
+        """
+        changes = 0
+        for annotation in seen:
+            self._store_task(project, annotation)
+            changes += self._store(project, annotation)
+        return changes
+
+    @durable
+    def delete(self, project: str, ids: Iterable[str]) -> int:
+        """Leave a tombstone for each id, known or not; the number of annotations that changed."""
+        return sum(self._bury(project, id) for id in ids)
+
+    @durable
+    def delete_tasks(self, project: str, ids: Iterable[str]) -> int:
+        """Leave tombstones for tasks and all their annotations; the number of annotations that changed."""
+        changes = 0
+        for task_id in ids:
+            self._run(
+                "INSERT INTO task (project, id, deleted) VALUES (?, ?, 1)"
+                " ON CONFLICT (project, id) DO UPDATE SET deleted = 1, data = NULL",
+                project, task_id,
+            )  # fmt: skip
+            rows = self._rows(
+                "SELECT id FROM annotation WHERE project = ? AND task = ? AND NOT deleted", project, task_id
+            )
+            changes += sum(self._bury(project, row[0]) for row in rows)
+        return changes
+
+    @durable
+    def replace_task(self, project: str, task_id: str, seen: Iterable[AnnotationSeen]) -> int:
+        """Make a task's annotations the ones seen: others that are known, and older, were deleted unseen."""
+        kept = list(seen)
+        changes = self.apply(project, kept)
+        known = self._rows("SELECT id FROM annotation WHERE project = ? AND task = ? AND NOT deleted", project, task_id)
+        return changes + self.delete(project, {row[0] for row in known} - {annotation.id for annotation in kept})
+
+    def tasks(self, project: str) -> Iterator[AnnotatedTask]:
+        """Every annotated task with its annotations that count, in task order; one task in memory at a time.
+
+        Skipped annotations and tasks without data are left out.
+        """
+        # One statement, so that everything belongs to one moment.
+        cursor = self._database.execute_sql(
+            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth FROM annotation a JOIN task t"
+            " ON t.project = a.project AND t.id = a.task WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled"
+            " AND NOT t.deleted AND t.data IS NOT NULL ORDER BY t.id, a.updated_at, a.id",
+            (project,),
+        )
+        current: tuple[str, str] | None = None
+        annotations: list[Annotation] = []
+        for task_id, data, id, result, updated_at, ground_truth in cursor:
+            if current is not None and current[0] != task_id:
+                yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
+                annotations = []
+            current = (task_id, data)
+            annotations.append(Annotation(id, json.loads(result), updated_at, bool(ground_truth)))
+        if current is not None:
+            yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
+
+    def counts(self, project: str) -> tuple[int, int]:
+        """(usable annotations, annotations changed since the last run's snapshot began)."""
+        row = self._row(
+            "SELECT usable, (SELECT count(*) FROM annotation a WHERE a.project = p.key AND a.change > p.covered)"
+            " FROM project p WHERE p.key = ?",
+            project,
+        )
+        return (row[0], row[1]) if row else (0, 0)
+
+    def _store_task(self, project: str, annotation: AnnotationSeen) -> None:
+        if annotation.task_data is None:
+            return
+        data = json.dumps(annotation.task_data, ensure_ascii=True, separators=(",", ":"))
+        stamp = time_key(annotation.task_updated_at)
+        self._run(
+            "INSERT INTO task (project, id, data, updated_at) VALUES (?, ?, ?, ?) ON CONFLICT (project, id) DO UPDATE"
+            " SET data = excluded.data, updated_at = excluded.updated_at WHERE NOT task.deleted"
+            " AND (task.data IS NULL OR excluded.updated_at > task.updated_at"
+            " OR (excluded.updated_at = task.updated_at AND excluded.data > task.data))",
+            project, annotation.task_id, data, stamp,
+        )  # fmt: skip
+
+    def _store(self, project: str, annotation: AnnotationSeen) -> int:
+        result = json.dumps(annotation.result, ensure_ascii=True, separators=(",", ":"))
+        stamp = time_key(annotation.updated_at)
+        state = (result, int(annotation.cancelled), int(annotation.ground_truth))
+        known = self._row(
+            "SELECT result, cancelled, ground_truth, updated_at, deleted FROM annotation WHERE project = ? AND id = ?",
+            project, annotation.id,
+        )  # fmt: skip
+        if known is not None:
+            if known[4] or stamp < known[3] or known[:3] == state:
+                return 0
+            if stamp == known[3] and _rank(*state) < _rank(*known[:3]):
+                return 0
+        task = self._row("SELECT deleted FROM task WHERE project = ? AND id = ?", project, annotation.task_id)
+        deleted = bool(task and task[0])
+        self._run(
+            "INSERT OR REPLACE INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, deleted,"
+            " change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            project, annotation.id, annotation.task_id, result, stamp, state[1], state[2], int(deleted),
+            self._next_change(project),
+        )  # fmt: skip
+        was_usable = known is not None and not known[1] and not known[4]
+        self._count_usable(project, int(not annotation.cancelled and not deleted) - int(was_usable))
+        return 0 if deleted else 1
+
+    def _bury(self, project: str, id: str) -> int:
+        known = self._row("SELECT cancelled, deleted FROM annotation WHERE project = ? AND id = ?", project, id)
+        if known is not None and known[1]:
+            return 0
+        change = self._next_change(project) if known is not None else 0
+        self._run(
+            "INSERT INTO annotation (project, id, deleted, change) VALUES (?, ?, 1, ?)"
+            " ON CONFLICT (project, id) DO UPDATE SET deleted = 1, result = '[]', change = excluded.change",
+            project, id, change,
+        )  # fmt: skip
+        if known is None:
+            return 0
+        self._count_usable(project, -int(not known[0]))
+        return 1
+
+    def _next_change(self, project: str) -> int:
+        self._run("UPDATE project SET change = change + 1 WHERE key = ?", project)
+        row = self._row("SELECT change FROM project WHERE key = ?", project)
+        assert row is not None, "a project is touched before its annotations are stored"
+        return int(row[0])
+
+    def _count_usable(self, project: str, by: int) -> None:
+        if by:
+            self._run("UPDATE project SET usable = usable + ? WHERE key = ?", by, project)
+
+
+def time_key(text: str) -> str:
+    """An ISO time as UTC text that sorts; what is no time sorts first, as it stands."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _rank(result: str, cancelled: int, ground_truth: int) -> str:
+    return hashlib.sha256(f"{result}|{cancelled}|{ground_truth}".encode()).hexdigest()

@@ -1,0 +1,169 @@
+"""The database file and its tables."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from peewee import DatabaseError, OperationalError, SqliteDatabase
+
+from lsml.errors import StoreError
+
+FORMAT = 1
+FILE = "lsml.db"
+# At DEBUG, peewee logs every statement with its parameters: annotated texts, and tokens.
+logging.getLogger("peewee").setLevel(logging.WARNING)
+
+# `change` counts up within a project with every annotation that is stored, so that "changed since the last run" is a
+# comparison of integers, whatever the clocks say. A tombstone is a row with `deleted`: nothing older revives it.
+_TABLES = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """CREATE TABLE project (
+        key TEXT PRIMARY KEY, studio_id INTEGER, title TEXT NOT NULL DEFAULT '', labeling_config TEXT,
+        config_at REAL NOT NULL DEFAULT 0, hostname TEXT, token TEXT, created_at REAL NOT NULL,
+        change INTEGER NOT NULL DEFAULT 0, covered INTEGER NOT NULL DEFAULT 0, usable INTEGER NOT NULL DEFAULT 0,
+        promoted INTEGER, synced_to TEXT, sync_wanted INTEGER NOT NULL DEFAULT 0, sync_error TEXT)""",
+    """CREATE TABLE task (
+        project TEXT NOT NULL, id TEXT NOT NULL, data TEXT, updated_at TEXT NOT NULL DEFAULT '',
+        deleted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (project, id))""",
+    """CREATE TABLE annotation (
+        project TEXT NOT NULL, id TEXT NOT NULL, task TEXT, result TEXT NOT NULL DEFAULT '[]',
+        updated_at TEXT NOT NULL DEFAULT '', cancelled INTEGER NOT NULL DEFAULT 0,
+        ground_truth INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL,
+        PRIMARY KEY (project, id))""",
+    "CREATE INDEX annotation_change ON annotation (project, change)",
+    "CREATE INDEX annotation_task ON annotation (project, task)",
+    """CREATE TABLE run (
+        id TEXT PRIMARY KEY, project TEXT NOT NULL, state TEXT NOT NULL, cause TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL, due_at REAL NOT NULL, woken_at REAL,
+        started_at REAL, finished_at REAL, lease_until REAL, cancel INTEGER NOT NULL DEFAULT 0,
+        progress REAL NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '', version INTEGER)""",
+    "CREATE UNIQUE INDEX run_one_waiting ON run (project) WHERE state = 'waiting'",
+    "CREATE UNIQUE INDEX run_one_running ON run (project) WHERE state = 'running'",
+    "CREATE INDEX run_state ON run (state, due_at)",
+    """CREATE TABLE version (
+        project TEXT NOT NULL, number INTEGER NOT NULL, folder TEXT NOT NULL, card TEXT NOT NULL,
+        created_at REAL NOT NULL, run TEXT, PRIMARY KEY (project, number))""",
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class HasDatabaseProtocol(Protocol):
+    """Whatever keeps the shared database."""
+
+    _database: SqliteDatabase
+
+
+HasDatabase = TypeVar("HasDatabase", bound=HasDatabaseProtocol)
+
+
+class Table:
+    """One concern of the store over the shared database."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def _rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return list(self._database.execute_sql(sql, parameters).fetchall())
+
+    def _row(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._database.execute_sql(sql, parameters).fetchone()
+        return row
+
+    def _run(self, sql: str, *parameters: Any) -> int:
+        """Execute, and tell how many rows it touched."""
+        return int(self._database.execute_sql(sql, parameters).rowcount)
+
+
+def durable(
+    method: Callable[Concatenate[HasDatabase, P], R],
+) -> Callable[Concatenate[HasDatabase, P], R]:
+    """A method as one transaction that holds the write lock from its start, and StoreError where the disk refuses.
+
+    Within another such method it joins that one's transaction.
+    """
+
+    @wraps(method)
+    def whole(self: HasDatabase, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with sentences(self._database.database):
+            if self._database.in_transaction():
+                return method(self, *args, **kwargs)
+            with self._database.atomic("IMMEDIATE"):
+                return method(self, *args, **kwargs)
+
+    return whole
+
+
+@contextmanager
+def sentences(path: str) -> Iterator[None]:
+    """Database errors as StoreError with a sentence."""
+    try:
+        yield
+    except (DatabaseError, sqlite3.Error) as error:
+        what = str(error)
+        advice = "look at the disk"
+        if "locked" in what:
+            advice = "another program holds it; stop that one, and keep the data directory on a local disk"
+        elif "readonly" in what or "unable to open" in what:
+            advice = "make the data directory writable for this user, or name another with --data-dir"
+        elif "full" in what:
+            advice = "the disk is full: make room; nothing that was acknowledged is lost"
+        elif "malformed" in what or "not a database" in what:
+            advice = "the file is damaged: restore it from a backup, or move it away to start over"
+        raise StoreError(f"{path}: {what}; {advice}") from error
+
+
+def open_database(directory: Path) -> SqliteDatabase:
+    """Open, or make, the database of a data directory. Raises StoreError with a sentence."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreError(
+            f"{directory}: cannot make the data directory: {error.strerror}; name another with --data-dir"
+        ) from error
+    path = directory / FILE
+    try:
+        # The file is made before SQLite does, so that its rights never depend on the umask.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be opened for writing: {error.strerror}; make the data directory writable for this user, "
+            "or name another with --data-dir"
+        ) from error
+    database = SqliteDatabase(
+        str(path),
+        # FULL: an acknowledged annotation survives a power cut, which NORMAL does not promise in WAL mode.
+        pragmas={"journal_mode": "wal", "synchronous": "full", "busy_timeout": 15_000, "foreign_keys": 1},
+    )
+    with sentences(str(path)):
+        try:
+            with database.atomic("IMMEDIATE"):
+                _make_tables(database, path)
+        except OperationalError:
+            database.close()
+            raise
+    return database
+
+
+def _make_tables(database: SqliteDatabase, path: Path) -> None:
+    tables = {row[0] for row in database.execute_sql("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()}
+    if "meta" not in tables:
+        for statement in _TABLES:
+            database.execute_sql(statement)
+        database.execute_sql("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+        return
+    row = database.execute_sql("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    found = row[0] if row else "none"
+    if found != str(FORMAT):
+        raise StoreError(
+            f"{path}: has format {found}, and this lsml reads format {FORMAT}; use the lsml that wrote it, "
+            "or name another data directory with --data-dir"
+        )

@@ -1,0 +1,112 @@
+"""Projects that lsml has heard of: their labeling config, where their Label Studio is, what is promoted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from lsml.store.database import Table, durable
+
+LOCAL = "local"  # offline commands, and requests that name no project
+
+
+@dataclass(frozen=True)
+class ProjectRow:
+    """One project. `key` is Label Studio's `"<id>.<created>"`, or `local`; hostname and token are what /setup told."""
+
+    key: str
+    studio_id: int | None = None
+    title: str = ""
+    labeling_config: str | None = None
+    hostname: str | None = None
+    token: str | None = field(default=None, repr=False)
+    created_at: float = 0.0
+    change: int = 0
+    covered: int = 0
+    usable: int = 0
+    promoted: int | None = None
+    synced_to: str | None = None
+    sync_wanted: bool = False
+    sync_error: str | None = None
+
+
+_COLUMNS = (
+    "key, studio_id, title, labeling_config, hostname, token, created_at, change, covered, usable, promoted, synced_to, "
+    "sync_wanted, sync_error"
+)
+
+
+class Projects(Table):
+    """Every project of a data directory."""
+
+    def get(self, key: str) -> ProjectRow | None:
+        """A project, or None."""
+        row = self._row(f"SELECT {_COLUMNS} FROM project WHERE key = ?", key)  # noqa: S608 (columns are ours)
+        return ProjectRow(*row) if row else None
+
+    def all(self) -> list[ProjectRow]:
+        """All projects, oldest first."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM project ORDER BY created_at, key")  # noqa: S608 (columns are ours)
+        return [ProjectRow(*row) for row in rows]
+
+    def find(self, key: str) -> ProjectRow | None:
+        """By key, or by Label Studio's number alone where that names one project."""
+        found = self.get(key)
+        if found is None and key.isdigit():
+            rows = self._rows("SELECT key FROM project WHERE studio_id = ?", int(key))
+            found = self.get(rows[0][0]) if len(rows) == 1 else None
+        return found
+
+    @durable
+    def touch(
+        self,
+        key: str,
+        *,
+        studio_id: int | None = None,
+        title: str | None = None,
+        labeling_config: str | None = None,
+        config_at: float | None = None,
+        hostname: str | None = None,
+        token: str | None = None,
+    ) -> bool:
+        """Remember what is told of a project, keep what is not; whether it is new.
+
+        A labeling config that is older (`config_at`, seconds) than the one known does not replace it. Hostname and
+        token are kept as a pair.
+        """
+        now = time.time()
+        new = self._run("INSERT OR IGNORE INTO project (key, created_at) VALUES (?, ?)", key, now) == 1
+        if studio_id is not None:
+            self._run(
+                "UPDATE project SET studio_id = ? WHERE key = ? AND studio_id IS NOT ?", studio_id, key, studio_id
+            )
+        if title is not None:
+            self._run("UPDATE project SET title = ? WHERE key = ? AND title != ?", title, key, title)
+        if labeling_config is not None:
+            at = now if config_at is None else config_at
+            self._run(
+                "UPDATE project SET labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?"
+                " AND labeling_config IS NOT ?",
+                labeling_config, at, key, at, labeling_config,
+            )  # fmt: skip
+        if hostname and token:
+            changed = self._run(
+                "UPDATE project SET hostname = ?, token = ? WHERE key = ? AND (hostname IS NOT ? OR token IS NOT ?)",
+                hostname, token, key, hostname, token,
+            )  # fmt: skip
+            if changed:
+                self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
+        return new
+
+    @durable
+    def want_sync(self, key: str) -> None:
+        """Ask the worker to read the annotations that Label Studio has."""
+        self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
+
+    @durable
+    def synced(self, key: str, to: str | None, error: str | None) -> None:
+        """Note that annotations were read, up to Label Studio's time `to`; or why they could not be."""
+        self._run(
+            "UPDATE project SET sync_wanted = 0, synced_to = coalesce(?, synced_to), sync_error = ? WHERE key = ?",
+            to, error, key,
+        )  # fmt: skip

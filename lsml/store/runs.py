@@ -1,0 +1,218 @@
+"""The run ledger. A training run is a row; the queue only wakes a worker, and a lost wake-up is sent again from here.
+
+    waiting -> running -> done | failed | cancelled
+
+A worker claims a run by compare-and-set, which takes a lease and raises `attempt`. A heartbeat extends the lease.
+Every later write names (id, attempt), so a worker that came back from the dead changes nothing. `sweep` returns what
+lost its worker to *waiting*. At most one run of a project waits and one runs: unique indexes say so.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+
+from lsml.errors import LsmlError
+from lsml.store.database import Table, durable
+
+LEASE_S = 10.0
+HEARTBEAT_S = 3.0
+ATTEMPTS = 3
+WAKE_AGAIN_S = 5.0  # a due run whose wake-up nobody answered for so long is woken again
+STATES = ("waiting", "running", "done", "failed", "cancelled")
+
+
+class Superseded(LsmlError):
+    """This worker's claim on the run is gone: its lease ended and another may have the run."""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One training run. `progress` is a share in [0, 1]; `version` the number that it added, if any."""
+
+    id: str
+    project: str
+    state: str
+    cause: str
+    attempt: int
+    created_at: float
+    due_at: float
+    started_at: float | None
+    finished_at: float | None
+    cancel: bool
+    progress: float
+    message: str
+    version: int | None
+
+
+_COLUMNS = "id, project, state, cause, attempt, created_at, due_at, started_at, finished_at, cancel, progress, message, version"
+
+
+class Runs(Table):
+    """The training runs of every project."""
+
+    def get(self, id: str) -> RunRow | None:
+        """A run, or None."""
+        row = self._row(f"SELECT {_COLUMNS} FROM run WHERE id = ?", id)  # noqa: S608 (columns are ours)
+        return RunRow(*row) if row else None
+
+    def of_project(self, project: str, limit: int = 20) -> list[RunRow]:
+        """A project's runs, newest first."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM run WHERE project = ? ORDER BY created_at DESC LIMIT ?",  # noqa: S608 (columns are ours)
+            project, limit,
+        )  # fmt: skip
+        return [RunRow(*row) for row in rows]
+
+    @durable
+    def request(self, project: str, cause: str, *, quiet_s: float = 0.0) -> RunRow:
+        """The project's waiting run: a new one, or the one that waits already, with a new due time.
+
+        With `quiet_s` it is due when nothing came for so long, at the latest ten times that after it was made; a run
+        that is due earlier stays so. Without, it is due now.
+        """
+        now = time.time()
+        self._run(
+            "INSERT INTO run (id, project, state, cause, created_at, due_at) VALUES (?, ?, 'waiting', ?, ?, ?)"
+            " ON CONFLICT (project) WHERE state = 'waiting' DO NOTHING",
+            uuid.uuid4().hex, project, cause, now, now + quiet_s,
+        )  # fmt: skip
+        if quiet_s > 0:
+            self._run(
+                "UPDATE run SET due_at = min(?, created_at + ?) WHERE project = ? AND state = 'waiting' AND due_at > ?",
+                now + quiet_s, 10 * quiet_s, project, now,
+            )  # fmt: skip
+        else:
+            self._run(
+                "UPDATE run SET due_at = ?, cause = ? WHERE project = ? AND state = 'waiting' AND due_at > ?",
+                now, cause, project, now,
+            )  # fmt: skip
+        row = self._row(
+            f"SELECT {_COLUMNS} FROM run WHERE project = ? AND state = 'waiting'", project  # noqa: S608 (columns are ours)
+        )  # fmt: skip
+        assert row is not None
+        return RunRow(*row)
+
+    @durable
+    def due(self) -> list[str]:
+        """Ids of runs to wake now: due, their project idle, and not woken a moment ago. Notes that they are woken."""
+        now = time.time()
+        rows = self._rows(
+            "SELECT id FROM run WHERE state = 'waiting' AND due_at <= ? AND (woken_at IS NULL OR woken_at < ? OR woken_at"
+            " > ?) AND project NOT IN (SELECT project FROM run WHERE state = 'running') ORDER BY due_at",
+            now, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S,
+        )  # fmt: skip
+        for (id,) in rows:
+            self._run("UPDATE run SET woken_at = ? WHERE id = ?", now, id)
+        return [row[0] for row in rows]
+
+    @durable
+    def claim(self, id: str) -> RunRow | None:
+        """Take a due run: it runs from now, with a lease. None where somebody has it, it is not due, or its project runs.
+
+        The changes known now count as covered: those after them ask for the next run.
+        """
+        now = time.time()
+        claimed = self._run(
+            "UPDATE run SET state = 'running', attempt = attempt + 1, started_at = ?, lease_until = ?, progress = 0,"
+            " message = '' WHERE id = ? AND state = 'waiting' AND due_at <= ?"
+            " AND project NOT IN (SELECT project FROM run WHERE state = 'running')",
+            now, now + LEASE_S, id, now,
+        )  # fmt: skip
+        if not claimed:
+            return None
+        self._run("UPDATE project SET covered = change WHERE key = (SELECT project FROM run WHERE id = ?)", id)
+        return self.get(id)
+
+    @durable
+    def beat(self, id: str, attempt: int) -> None:
+        """Extend the lease. Raises Superseded where the claim is gone."""
+        if not self._run(
+            "UPDATE run SET lease_until = ? WHERE id = ? AND attempt = ? AND state = 'running'",
+            time.time() + LEASE_S, id, attempt,
+        ):  # fmt: skip
+            raise Superseded(f"run {id}: attempt {attempt} lost its lease")
+
+    @durable
+    def report(self, id: str, attempt: int, progress: float, message: str) -> None:
+        """Show how far a run is. A claim that is gone is no error here; the fence is at the end."""
+        self._run(
+            "UPDATE run SET progress = ?, message = ? WHERE id = ? AND attempt = ? AND state = 'running'",
+            progress, message[:500], id, attempt,
+        )  # fmt: skip
+
+    @durable
+    def finish(self, id: str, attempt: int, state: str, message: str, version: int | None = None) -> None:
+        """End a run, fenced by (id, attempt). Raises Superseded where the claim is gone: then nothing is written."""
+        assert state in ("done", "failed", "cancelled"), state
+        if not self._run(
+            "UPDATE run SET state = ?, message = ?, version = ?, finished_at = ?, lease_until = NULL,"
+            " progress = CASE WHEN ? = 'done' THEN 1 ELSE progress END WHERE id = ? AND attempt = ? AND state = 'running'",
+            state, message[:2000], version, time.time(), state, id, attempt,
+        ):  # fmt: skip
+            raise Superseded(f"run {id}: attempt {attempt} lost its lease")
+
+    @durable
+    def hand_back(self, id: str, attempt: int) -> None:
+        """Return a run that a stopping worker holds to the ledger; it costs no attempt."""
+        row = self._row("SELECT 1 FROM run WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt)
+        if row is not None:
+            self._return_to_waiting(id, attempt - 1, "handed back by a worker that stopped")
+
+    @durable
+    def lose(self, id: str, attempt: int, why: str) -> None:
+        """A run whose process died waits for its next attempt, or fails after the last."""
+        row = self._row("SELECT 1 FROM run WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt)
+        if row is None:
+            return
+        if attempt >= ATTEMPTS:
+            self.finish(id, attempt, "failed", f"{why}, {attempt} times; see the log of `lsml work`")
+        else:
+            self._return_to_waiting(id, attempt, why)
+
+    @durable
+    def sweep(self) -> list[str]:
+        """Return runs whose lease ended to waiting, or fail them after their last attempt; their ids."""
+        rows = self._rows("SELECT id, attempt FROM run WHERE state = 'running' AND lease_until < ?", time.time())
+        for id, attempt in rows:
+            self.lose(id, attempt, "worker lost")
+        return [row[0] for row in rows]
+
+    @durable
+    def cancel(self, id: str) -> RunRow | None:
+        """Cancel a waiting run at once; ask a running one to stop. The run as it is then, or None."""
+        self._run(
+            "UPDATE run SET state = 'cancelled', cancel = 1, finished_at = ?, message = 'cancelled before it began'"
+            " WHERE id = ? AND state = 'waiting'",
+            time.time(), id,
+        )  # fmt: skip
+        self._run("UPDATE run SET cancel = 1 WHERE id = ? AND state = 'running'", id)
+        return self.get(id)
+
+    @durable
+    def cancel_project(self, project: str) -> None:
+        """Cancel whatever waits or runs for a project."""
+        for (id,) in self._rows("SELECT id FROM run WHERE project = ? AND state IN ('waiting', 'running')", project):
+            self.cancel(id)
+
+    def _return_to_waiting(self, id: str, attempt: int, why: str) -> None:
+        """Unless the person cancelled it. A younger run that waits for the same project is covered by this one."""
+        row = self._row("SELECT project, cancel FROM run WHERE id = ?", id)
+        assert row is not None
+        project, cancelled = row
+        if cancelled:
+            self._run(
+                "UPDATE run SET state = 'cancelled', finished_at = ?, lease_until = NULL, message = 'cancelled' WHERE id = ?",
+                time.time(), id,
+            )  # fmt: skip
+            return
+        self._run(
+            "UPDATE run SET state = 'cancelled', finished_at = ?, message = ? WHERE project = ? AND state = 'waiting'",
+            time.time(), f"covered by run {id}", project,
+        )  # fmt: skip
+        self._run(
+            "UPDATE run SET state = 'waiting', attempt = ?, due_at = ?, woken_at = NULL, lease_until = NULL, message = ?"
+            " WHERE id = ?",
+            attempt, time.time(), why, id,
+        )  # fmt: skip

@@ -1,0 +1,100 @@
+"""Which versions a project has, and which of them is promoted. Their files belong to `lsml.versions`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lsml.errors import NotFound
+from lsml.store.database import Table, durable
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version. `folder` is relative to the store's versions directory; `card` is what `lsml.versions` wrote."""
+
+    project: str
+    number: int
+    folder: str
+    card: dict[str, Any]
+    created_at: float
+    run: str | None
+
+
+class VersionRows(Table):
+    """The versions of every project."""
+
+    def promoted(self, project: str) -> int | None:
+        """The number of the version that is served, or None before anything was learnt."""
+        row = self._row("SELECT promoted FROM project WHERE key = ?", project)
+        return row[0] if row else None
+
+    def get(self, project: str, number: int) -> VersionRow | None:
+        """A version, or None."""
+        row = self._row(
+            "SELECT project, number, folder, card, created_at, run FROM version WHERE project = ? AND number = ?",
+            project, number,
+        )  # fmt: skip
+        return _version(row) if row else None
+
+    def of_project(self, project: str) -> list[VersionRow]:
+        """A project's versions, newest first."""
+        rows = self._rows(
+            "SELECT project, number, folder, card, created_at, run FROM version WHERE project = ? ORDER BY number DESC",
+            project,
+        )
+        return [_version(row) for row in rows]
+
+    def folders(self) -> set[str]:
+        """The folder of every version of every project."""
+        return {row[0] for row in self._rows("SELECT folder FROM version")}
+
+    @durable
+    def add(
+        self,
+        project: str,
+        folder: str,
+        card: dict[str, Any],
+        *,
+        promote: bool,
+        run: str | None,
+        number: int | None = None,
+    ) -> int:
+        """Add a version, the next number where none is given, and promote it if asked; its number."""
+        if number is None:
+            row = self._row("SELECT coalesce(max(number), 0) + 1 FROM version WHERE project = ?", project)
+            assert row is not None
+            # A number is never used twice, also after the newest version was pruned.
+            last = self._row("SELECT value FROM meta WHERE key = ?", f"last version of {project}")
+            number = max(row[0], int(last[0]) + 1 if last else 0)
+        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"last version of {project}", str(number))
+        self._run(
+            "INSERT INTO version (project, number, folder, card, created_at, run) VALUES (?, ?, ?, ?, ?, ?)",
+            project, number, folder, json.dumps(card), time.time(), run,
+        )  # fmt: skip
+        if promote:
+            self.promote(project, number)
+        return number
+
+    @durable
+    def promote(self, project: str, number: int) -> None:
+        """Move the pointer. Raises NotFound where the project has no such version."""
+        if self.get(project, number) is None:
+            have = ", ".join(f"v{version.number}" for version in self.of_project(project)) or "none yet"
+            raise NotFound(f"project {project} has no version {number}; it has {have}")
+        self._run("UPDATE project SET promoted = ? WHERE key = ?", number, project)
+
+    @durable
+    def prune(self, project: str, keep: int) -> list[VersionRow]:
+        """Forget all but the newest `keep` versions and the promoted one; those forgotten."""
+        promoted = self.promoted(project)
+        old = [version for version in self.of_project(project)[keep:] if version.number != promoted]
+        for version in old:
+            self._run("DELETE FROM version WHERE project = ? AND number = ?", project, version.number)
+        return old
+
+
+def _version(row: tuple[Any, ...]) -> VersionRow:
+    return VersionRow(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5])

@@ -1,0 +1,476 @@
+"""The ML backend protocol as Label Studio speaks it."""
+
+import base64
+import threading
+
+import msgspec
+import pytest
+
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets
+
+FOUR_LINES = {"tasks": [{"data": {"text": "some text"}}]}
+
+
+def test_health_answers_json(backend):
+    answer = backend().client.get("/health")
+    assert (answer.status_code, answer.json["status"]) == (200, "UP")
+
+
+def test_an_untrained_server_answers_an_empty_list_for_each_task(backend):
+    assert backend().post("/predict", FOUR_LINES).json == {"results": [[]]}
+
+
+def test_a_request_without_project_and_config_is_served_by_what_was_trained_offline(backend):
+    server = backend()
+    server.store.projects.touch("local")
+    run_local(server)
+    (prediction,) = server.predict("my card was charged twice, I want a refund of the invoice")
+    assert prediction["result"] == [
+        {
+            "id": "topic-0", "from_name": "topic", "to_name": "text", "type": "choices",
+            "value": {"choices": ["Billing"]}, "score": pytest.approx(prediction["result"][0]["score"]),
+        }
+    ]  # fmt: skip
+    assert 0 < prediction["score"] <= 1
+    assert prediction["model_version"].startswith("triage-v1-")
+
+
+def run_local(server):
+    """Train the project `local` as `lsml train` does."""
+    import json
+    import subprocess
+    import sys
+
+    from tests.conftest import export
+
+    path = server.recipe_path.parent / "export.json"
+    path.write_text(json.dumps(export(tickets(60))))
+    command = [sys.executable, "-m", "lsml", "train", str(server.recipe_path), str(path)]
+    subprocess.run([*command, "--data-dir", str(server.store.directory)], check=True)
+
+
+@pytest.mark.parametrize("extra_params", [None, '{"a": 1}', {"a": 1}, [1], "not json", "", 7])
+def test_setup_takes_any_extra_params(backend, extra_params):
+    body = {"project": PROJECT_KEY, "schema": TOPICS, "hostname": "http://localhost:8080", "access_token": "0" * 40}
+    answer = backend().post("/setup", {**body, "extra_params": extra_params})
+    assert answer.status_code == 200
+    assert answer.json["model_version"].startswith("triage-v0-")
+
+
+def test_setup_is_idempotent_and_says_what_predictions_carry(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    said = {server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS}).json["model_version"] for _ in range(3)}
+    (prediction,) = server.predict("refund my invoice", project=PROJECT_KEY, label_config=TOPICS)
+    assert said == {prediction["model_version"]}
+    assert prediction["model_version"].startswith("triage-v1-")
+
+
+def test_a_version_changes_what_setup_says(backend):
+    server = backend()
+    before = server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS}).json["model_version"]
+    server.annotate(tickets(40))
+    server.train()
+    assert server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS}).json["model_version"] != before
+
+
+def test_a_cosmetic_edit_of_the_config_changes_no_version(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    cosmetic = TOPICS.replace("<View>", '<View><Header value="Pick one"/>').replace('"Bug"', '"Bug" background="red"')
+    versions = {
+        server.post("/setup", {"project": PROJECT_KEY, "schema": config}).json["model_version"]
+        for config in (TOPICS, cosmetic)
+    }
+    assert len(versions) == 1
+
+
+def test_results_are_one_for_each_task_in_order_and_a_bad_task_costs_only_itself(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    good = {"id": 1, "data": {"text": "refund the invoice"}}
+    bad = [
+        {"id": 2, "data": {}},
+        {"id": 3},
+        "no task",
+        None,
+        {"id": 4, "data": {"text": None}},
+        {"id": 5, "data": {"text": [1]}},
+    ]
+    answer = server.post("/predict", {"tasks": [good, *bad, good], "project": PROJECT_KEY, "label_config": TOPICS})
+    results = answer.json["results"]
+    assert results[1:-1] == [[]] * len(bad)
+    assert results[0] == results[-1]
+    assert results[0]["result"][0]["value"] == {"choices": ["Billing"]}
+
+
+def test_why_a_task_was_left_out_is_logged_and_counted(backend, caplog):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    caplog.set_level("INFO")
+    server.post(
+        "/predict", {"tasks": [{"id": 7, "data": {"body": "x"}}] * 3, "project": PROJECT_KEY, "label_config": TOPICS}
+    )
+    assert (
+        f"project {PROJECT_KEY}: no data, 3 times in 3 tasks; task 7: Text#text shows $text, and the task's data has no "
+        "'text'; it has body" in caplog.messages
+    )
+
+
+@pytest.mark.parametrize("context", [{"result": []}, {"result": [{"id": "x", "value": {}}]}, {}])
+def test_an_interactive_call_gets_an_object_even_untrained(backend, context):
+    body = {**FOUR_LINES, "project": PROJECT_KEY, "label_config": TOPICS, "params": {"context": context}}
+    (result,) = backend().post("/predict", body).json["results"]
+    assert result["result"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "the body is empty; expected JSON"),
+        (b"{", "the body is not JSON: Input data was truncated"),
+        (b"[]", "expected a JSON object"),
+        (b"{}", 'tasks: expected a list such as [{"data": {"text": "some text"}}]'),
+        (b'{"tasks": 3}', 'tasks: expected a list such as [{"data": {"text": "some text"}}]'),
+        (b'{"tasks": [], "params": 3}', "params: expected an object"),
+        (b'{"tasks": [], "project": {}}', "project.id: missing; expected the project's number"),
+        (b'{"tasks": [], "label_config": 3}', "label_config: expected a text"),
+    ],
+)
+def test_a_malformed_predict_request_gets_a_sentence(backend, body, sentence):
+    answer = backend().client.post("/predict", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json) == (400, {"error": sentence})
+
+
+def test_a_broken_labeling_config_is_a_400_with_a_sentence_and_is_not_remembered(backend):
+    server = backend()
+    answer = server.post("/setup", {"project": PROJECT_KEY, "schema": "<View><Text"})
+    assert answer.status_code == 400
+    assert "labeling config" in answer.json["error"]
+    assert server.store.projects.get(PROJECT_KEY) is None
+
+
+def test_a_config_that_the_recipe_does_not_fit_still_connects_and_says_why(backend):
+    server = backend()
+    images = '<View><Image name="img" value="$img"/><RectangleLabels name="box" toName="img"><Label value="Car"/></RectangleLabels></View>'
+    assert server.post("/setup", {"project": "9.1", "schema": images}).status_code == 200
+    answer = server.post("/predict", {"tasks": [{"data": {"img": "x"}}], "project": "9.1", "label_config": images})
+    assert answer.json == {"results": [[]]}
+    (project,) = server.client.get("/api/projects").json["projects"]
+    assert project["state"] == (
+        "nothing is bound: `Choices` matches nothing in the labeling config, which has RectangleLabels#box; "
+        "RectangleLabels#box: no key under `tags` names it"
+    )
+
+
+def test_learns_from_webhooks_alone(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    assert server.train()["job_status"] == "finished"
+    texts = tickets(30, seed=9)
+    results = server.predict(*(text for text, _ in texts), project=PROJECT_KEY, label_config=TOPICS)
+    right = [r["result"][0]["value"]["choices"] == [label] for r, (_, label) in zip(results, texts, strict=True)]
+    assert sum(right) >= 27
+
+
+def test_enough_annotations_ask_for_a_run_and_fewer_do_not(backend):
+    server = backend("training: {every: 10, quiet: 0s}\n")
+    for id, (text, label) in enumerate(tickets(9), 1):
+        assert "job" not in server.post("/webhook", event(id, text, label)).json
+    assert "job" in server.post("/webhook", event(10, *tickets(10)[9])).json
+
+
+def test_label_studio_may_send_lists_or_single_annotations(backend):
+    server = backend()
+    single = event(1, "refund", "Billing")
+    many = {**single, "action": "ANNOTATIONS_CREATED", "annotation": [{**single["annotation"], "id": 2, "task": 2}],
+            "task": [{"id": 2, "data": {"text": "crash"}}]}  # fmt: skip
+    assert server.post("/webhook", single).json["changed"] == 1
+    assert server.post("/webhook", many).json["changed"] == 1
+    assert server.post("/webhook", many).json["changed"] == 0
+    deleted = {"action": "ANNOTATIONS_DELETED", "project": PROJECT, "annotations": [{"id": 1}, {"id": 2}]}
+    assert server.post("/webhook", deleted).json["changed"] == 2
+    assert server.store.annotations.counts(PROJECT_KEY)[0] == 0
+
+
+def test_deleted_tasks_take_their_annotations_along(backend):
+    server = backend()
+    server.annotate(tickets(3))
+    server.post("/webhook", {"action": "TASKS_DELETED", "project": PROJECT, "tasks": [{"id": 1}]})
+    assert server.store.annotations.counts(PROJECT_KEY)[0] == 2
+
+
+def test_a_skipped_annotation_is_no_example_and_a_ground_truth_wins(backend):
+    server = backend()
+    server.post("/webhook", event(1, "crash", "Bug", was_cancelled=True))
+    server.post("/webhook", event(2, "refund", "Billing", ground_truth=True))
+    other = event(2, "refund", "Bug", at=90)
+    other["annotation"]["id"] = 99
+    server.post("/webhook", other)
+    binding = server.app.extensions["lsml"].binding(PROJECT_KEY, TOPICS)
+    lessons = {task.id: binding.learn(task) for task in server.store.annotations.tasks(PROJECT_KEY)}
+    assert {task: answers["topic"][0][0].label for task, answers in lessons.items()} == {"2": "Billing"}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ([], "expected a JSON object"),
+        ({"project": PROJECT}, "action: missing; expected the name of a Label Studio webhook, such as ANNOTATION_CREATED"),
+        ({"action": "ANNOTATION_CREATED"}, "project: missing; expected Label Studio's key of it, such as \"1.1795424614\""),
+        ({"action": "ANNOTATION_CREATED", "project": PROJECT}, "annotation: missing; expected an annotation, or a list of them"),
+        ({"action": "ANNOTATION_CREATED", "project": PROJECT, "annotation": {"id": 1}}, "annotation 1: result: expected a list of regions"),
+        ({"action": "TASKS_DELETED", "project": PROJECT}, 'tasks: missing; expected a list of {"id": ...}'),
+    ],
+)  # fmt: skip
+def test_a_malformed_webhook_gets_a_sentence_and_stores_nothing(backend, body, sentence):
+    server = backend()
+    answer = server.post("/webhook", body)
+    assert (answer.status_code, answer.json) == (400, {"error": sentence})
+    assert list(server.store.annotations.tasks(PROJECT_KEY)) == []
+
+
+def test_an_unknown_action_is_acknowledged_and_ignored(backend):
+    answer = backend().post("/webhook", {"action": "LABEL_LINK_CREATED", "project": PROJECT})
+    assert (answer.status_code, answer.json) == (200, {"status": "ignored", "action": "LABEL_LINK_CREATED"})
+
+
+def test_start_training_without_training_says_why_and_is_a_2xx(backend):
+    answer = backend("training: false\n").post("/webhook", {"action": "START_TRAINING", "project": PROJECT})
+    assert answer.status_code == 200
+    assert answer.json["status"].startswith("training is off")
+
+
+def test_start_training_with_too_few_examples_ends_as_failed_with_the_reason(backend):
+    server = backend()
+    server.annotate([("refund", "Billing")])
+    ended = server.train()
+    assert ended["job_status"] == "failed"
+    assert ended["error"].startswith("not enough data: topic:text-classifier: ")
+
+
+def test_train_starts_training_and_job_status_follows_it(backend):
+    server = backend()
+    server.annotate(tickets(20))
+    job = server.post("/train", {"project": PROJECT}).json["job"]
+    assert server.post("/job_status", {"job": job}).json["job_status"] == "queued"
+    assert server.post("/job_status", {"job": "unknown"}).status_code == 404
+
+
+def test_versions_lists_what_each_project_serves(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    served = server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS}).json["model_version"]
+    assert server.client.get("/versions").json == {"versions": [served]}
+
+
+def test_validate_says_what_binds(backend):
+    server = backend()
+    assert server.post("/validate", {"config": TOPICS}).json["bound"] == {"Choices#topic": "text-classifier"}
+    assert server.post("/validate", {"config": "<View/>"}).json["valid"] is False
+    assert server.post("/validate", {"config": "<View"}).status_code == 400
+
+
+def test_delete_keeps_what_was_learnt(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    assert server.post("/delete", {"project": PROJECT_KEY}).status_code == 200
+    assert server.store.annotations.counts(PROJECT_KEY)[0] == 40
+    assert server.store.versions.promoted(PROJECT_KEY) == 1
+
+
+def test_projects_keep_their_data_and_versions_apart(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    other = {"project": "2.1795424700", "schema": TOPICS}
+    assert "-v0-" in server.post("/setup", other).json["model_version"]
+    assert server.predict("refund", project="2.1795424700", label_config=TOPICS) == [[]]
+
+
+def test_a_new_project_starts_from_what_was_trained_offline(backend):
+    server = backend()
+    run_local(server)
+    assert "-v1-" in server.post("/setup", {"project": "3.1795424700", "schema": TOPICS}).json["model_version"]
+    (prediction,) = server.predict("refund the invoice", project="3.1795424700", label_config=TOPICS)
+    assert prediction["result"][0]["value"] == {"choices": ["Billing"]}
+
+
+def test_a_label_that_was_removed_is_never_predicted_and_one_added_keeps_the_version(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    served = server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS}).json["model_version"]
+    more = TOPICS.replace('<Choice value="Bug"/>', '<Choice value="Bug"/><Choice value="Praise"/>')
+    assert server.post("/setup", {"project": PROJECT_KEY, "schema": more}).json["model_version"] == served
+    fewer = TOPICS.replace('<Choice value="Billing"/>', "")
+    assert server.post("/setup", {"project": PROJECT_KEY, "schema": fewer}).json["model_version"] != served
+    (prediction,) = server.predict("refund my invoice", project=PROJECT_KEY, label_config=fewer)
+    assert prediction["result"][0]["value"]["choices"] in (["Bug"], ["Question"])
+
+
+def test_a_renamed_control_is_untrained_and_says_so(backend, caplog):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    renamed = TOPICS.replace('name="topic"', 'name="subject"')
+    assert server.predict("refund my invoice", project=PROJECT_KEY, label_config=renamed) == [[]]
+    assert any("v1 does not hold it, so it starts untrained" in message for message in caplog.messages)
+
+
+def test_hostname_and_token_are_learnt_only_if_the_recipe_names_none(backend):
+    body = {"project": PROJECT_KEY, "schema": TOPICS, "hostname": "http://localhost:8080", "access_token": "0" * 40}
+    learning = backend()
+    learning.post("/setup", body)
+    assert learning.store.projects.get(PROJECT_KEY).token == "0" * 40
+    named = backend("label_studio: {url: 'http://studio.example', api_key: '" + "1" * 40 + "'}\n")
+    named.post("/setup", body)
+    assert named.store.projects.get(PROJECT_KEY).token is None
+
+
+def test_a_token_of_the_recipe_never_goes_to_a_learnt_hostname(backend):
+    from lsml.connection import studio_of
+    from lsml.store import ProjectRow
+
+    told = ProjectRow(PROJECT_KEY, 1, hostname="http://elsewhere.example", token="0" * 40)
+    assert studio_of(backend("label_studio: {api_key: '" + "1" * 40 + "'}\n").recipe, told) is None
+    assert studio_of(backend("label_studio: {url: 'http://studio.example'}\n").recipe, told) is None
+    assert studio_of(backend().recipe, told).url == "http://elsewhere.example"
+
+
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+AUTH = "server: {username: ann, password: 'pässword'}\n"
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer x"}, {"Authorization": "Basic %%%"}, basic("ann", "wrong")]
+)
+def test_basic_auth_guards_everything_but_health(backend, headers):
+    server = backend(AUTH)
+    assert server.client.get("/health", headers=headers).status_code == 200
+    answer = server.post("/predict", FOUR_LINES, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Basic realm="lsml"'
+    assert server.client.get("/", headers=headers).status_code == 401
+
+
+def test_the_right_username_and_password_pass(backend):
+    assert backend(AUTH).post("/predict", FOUR_LINES, headers=basic("ann", "pässword")).status_code == 200
+
+
+def test_under_a_secret_path_webhooks_need_no_credentials(backend):
+    server = backend("server: {secret_path: s3cret-path, username: ann, password: secret}\n")
+    sent = event(1, "refund", "Billing")
+    assert server.post("/s3cret-path/webhook", sent).json["changed"] == 1
+    assert server.post("/webhook", sent).status_code == 404
+    assert server.post("/s3cret-path/predict", FOUR_LINES).status_code == 401
+    assert server.post("/s3cret-path/predict", FOUR_LINES, headers=basic("ann", "secret")).status_code == 200
+    assert server.client.get("/health").status_code == 200
+
+
+def test_a_secret_path_alone_guards_everything(backend):
+    server = backend("server: {secret_path: s3cret-path}\n")
+    assert server.post("/s3cret-path/predict", FOUR_LINES).status_code == 200
+    assert server.post("/predict", FOUR_LINES).status_code == 404
+    assert server.post("/s3cret-pathology/predict", FOUR_LINES).status_code == 404
+    assert "s3cret" not in server.post("/predict", FOUR_LINES).text
+
+
+def test_no_error_shows_a_traceback(backend, monkeypatch):
+    server = backend()
+    monkeypatch.setattr(server.app.extensions["lsml"], "binding", lambda *_: 1 / 0)
+    answer = server.post("/predict", FOUR_LINES)
+    assert (answer.status_code, answer.json) == (500, {"error": "lsml failed (ZeroDivisionError); its log says more"})
+
+
+def test_models_load_once_for_any_number_of_requests_and_threads(backend, monkeypatch):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    from lsml.server import serving
+
+    loads = []
+    load = serving.load_version
+    monkeypatch.setattr(serving, "load_version", lambda *args: loads.append(1) or load(*args))
+
+    def ask():
+        for _ in range(10):
+            server.app.test_client().post(
+                "/predict", json={**FOUR_LINES, "project": PROJECT_KEY, "label_config": TOPICS}
+            )
+        server.store.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == [1]
+
+
+def test_a_broken_version_folder_falls_back_to_the_one_before(backend, caplog):
+    server = backend("training: {promote: always}\n")
+    server.annotate(tickets(40))
+    server.train()
+    server.train()
+    row = server.store.versions.get(PROJECT_KEY, 2)
+    folder = server.store.versions_directory / row.folder
+    victim = next(path for path in folder.rglob("*") if path.is_file() and path.name != "card.json")
+    victim.write_bytes(b"broken")
+    (prediction,) = server.predict("refund the invoice", project=PROJECT_KEY, label_config=TOPICS)
+    assert prediction["model_version"].startswith("triage-v1-")
+    said = server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS}).json["model_version"]
+    assert said == prediction["model_version"]
+    assert any("was changed after it was saved; restore it, or promote another version" in m for m in caplog.messages)
+
+
+def test_promoting_an_older_version_rolls_back(backend):
+    server = backend("training: {promote: always}\n")
+    server.annotate(tickets(40))
+    server.train()
+    server.train()
+    assert "-v2-" in server.predict("x", project=PROJECT_KEY, label_config=TOPICS)[0]["model_version"]
+    answer = server.post(f"/api/projects/{PROJECT_KEY}/promote", {"version": 1})
+    assert answer.json["promoted"] == 1
+    assert "-v1-" in server.predict("x", project=PROJECT_KEY, label_config=TOPICS)[0]["model_version"]
+    missing = server.post(f"/api/projects/{PROJECT_KEY}/promote", {"version": 9})
+    assert (missing.status_code, missing.json["error"]) == (
+        404,
+        f"project {PROJECT_KEY} has no version 9; it has v2, v1",
+    )
+
+
+def test_the_page_shows_projects_versions_and_runs_and_escapes_what_strangers_wrote(backend):
+    server = backend()
+    hostile = {**PROJECT, "title": "<script>alert(1)</script>"}
+    server.post("/webhook", {**event(99, "x", "Bug"), "project": hostile})
+    server.annotate(tickets(40))
+    server.train()
+    page = server.client.get("/").text
+    assert "<script>" not in page
+    assert "v1 (served)" in page
+    assert "bound: Choices#topic -&gt; text-classifier" in page
+
+
+def test_answers_are_valid_json_whatever_the_labels_are(backend):
+    config = TOPICS.replace("Billing", "../&lt;b&gt; &quot;quoted&quot; 🤖").replace("Bug", "No")
+    server = backend(config=config)
+    strange = '../<b> "quoted" 🤖'
+    pairs = [(text, {"Billing": strange, "Bug": "No"}.get(label, label)) for text, label in tickets(40)]
+    for id, (text, label) in enumerate(pairs, 1):
+        server.post("/webhook", {**event(id, text, label), "project": {**PROJECT, "label_config": config}})
+    server.train({**PROJECT, "label_config": config})
+    body = {"tasks": [{"data": {"text": "refund invoice"}}], "project": PROJECT_KEY, "label_config": config}
+    answer = server.post("/predict", body)
+    assert msgspec.json.decode(answer.data)["results"][0]["result"] == [
+        {**choice(strange)[0], "id": "topic-0", "score": pytest.approx(0.5, abs=0.5)}
+    ]

@@ -1,0 +1,169 @@
+"""The run ledger: claimed once, fenced, coalesced, never lost."""
+
+import pytest
+
+from lsml.store import Store, Superseded
+from lsml.store import runs as ledger
+
+PROJECT = "1.1795424614"
+
+
+@pytest.fixture
+def now(monkeypatch):
+    clock = {"now": 1_000.0}
+    monkeypatch.setattr(ledger.time, "time", lambda: clock["now"])
+    return clock
+
+
+@pytest.fixture
+def store(tmp_path, now):
+    store = Store(tmp_path)
+    store.projects.touch(PROJECT)
+    return store
+
+
+def test_requests_coalesce_into_one_waiting_run(store):
+    first = store.runs.request(PROJECT, "annotations")
+    again = store.runs.request(PROJECT, "annotations")
+    assert again.id == first.id
+    assert [run.state for run in store.runs.of_project(PROJECT)] == ["waiting"]
+
+
+def test_a_burst_is_one_run_that_waits_for_quiet_at_most_ten_times(store, now):
+    run = store.runs.request(PROJECT, "annotations", quiet_s=20)
+    assert run.due_at == 1_020
+    for at in range(1_010, 1_300, 10):
+        now["now"] = at
+        run = store.runs.request(PROJECT, "annotations", quiet_s=20)
+    assert run.due_at == 1_200
+    assert store.runs.due() == [run.id]
+
+
+def test_start_training_does_not_wait_for_quiet(store):
+    waiting = store.runs.request(PROJECT, "annotations", quiet_s=20)
+    assert store.runs.claim(waiting.id) is None
+    started = store.runs.request(PROJECT, "start training")
+    assert started.id == waiting.id
+    assert store.runs.claim(started.id).cause == "start training"
+
+
+def test_a_run_is_claimed_once(store):
+    run = store.runs.request(PROJECT, "annotations")
+    assert store.runs.claim(run.id).attempt == 1
+    assert store.runs.claim(run.id) is None
+
+
+def test_one_run_of_a_project_runs_and_one_waits(store):
+    first = store.runs.request(PROJECT, "annotations")
+    store.runs.claim(first.id)
+    second = store.runs.request(PROJECT, "annotations")
+    assert second.id != first.id
+    assert store.runs.request(PROJECT, "annotations").id == second.id
+    assert store.runs.claim(second.id) is None
+    assert store.runs.due() == []
+    store.runs.finish(first.id, 1, "done", "v1", 1)
+    assert store.runs.due() == [second.id]
+
+
+def test_a_run_whose_worker_died_waits_for_its_next_attempt(store, now):
+    run = store.runs.request(PROJECT, "annotations")
+    store.runs.claim(run.id)
+    now["now"] += ledger.LEASE_S + 1
+    assert store.runs.sweep() == [run.id]
+    assert store.runs.claim(run.id).attempt == 2
+
+
+def test_a_run_that_loses_three_workers_fails_and_says_so(store, now):
+    run = store.runs.request(PROJECT, "annotations")
+    for _ in range(ledger.ATTEMPTS):
+        assert store.runs.claim(run.id) is not None
+        now["now"] += ledger.LEASE_S + 1
+        store.runs.sweep()
+    failed = store.runs.get(run.id)
+    assert (failed.state, failed.message) == ("failed", "worker lost, 3 times; see the log of `lsml work`")
+
+
+def test_a_worker_back_from_the_dead_changes_nothing(store, now):
+    run = store.runs.request(PROJECT, "annotations")
+    store.runs.claim(run.id)
+    now["now"] += ledger.LEASE_S + 1
+    store.runs.sweep()
+    store.runs.claim(run.id)
+    with pytest.raises(Superseded):
+        store.runs.beat(run.id, 1)
+    with pytest.raises(Superseded):
+        store.runs.finish(run.id, 1, "done", "zombie", 7)
+    with pytest.raises(Superseded):
+        store.publish(
+            PROJECT, "x", {}, promote=True, keep=5, run=ledger.RunRow(**{**vars(run), "attempt": 1}), message=""
+        )
+    assert store.versions.of_project(PROJECT) == []
+    assert store.runs.get(run.id).state == "running"
+
+
+def test_a_heartbeat_keeps_the_lease(store, now):
+    run = store.runs.request(PROJECT, "annotations")
+    store.runs.claim(run.id)
+    for _ in range(5):
+        now["now"] += ledger.HEARTBEAT_S
+        store.runs.beat(run.id, 1)
+    assert store.runs.sweep() == []
+
+
+def test_a_lost_wake_up_is_sent_again(store, now):
+    run = store.runs.request(PROJECT, "annotations")
+    assert store.runs.due() == [run.id]
+    assert store.runs.due() == []
+    now["now"] += ledger.WAKE_AGAIN_S + 1
+    assert store.runs.due() == [run.id]
+
+
+def test_a_wake_up_is_sent_again_when_the_clock_was_set_back(store, now):
+    run = store.runs.request(PROJECT, "annotations")
+    store.runs.due()
+    now["now"] -= 3_600
+    store.runs.request(PROJECT, "start training")
+    assert store.runs.due() == [run.id]
+
+
+def test_a_waiting_run_is_cancelled_at_once_and_a_running_one_is_asked(store):
+    waiting = store.runs.request(PROJECT, "annotations")
+    assert store.runs.cancel(waiting.id).state == "cancelled"
+    running = store.runs.request(PROJECT, "annotations")
+    store.runs.claim(running.id)
+    assert store.runs.cancel(running.id).state == "running"
+    assert store.runs.get(running.id).cancel
+
+
+def test_a_run_that_is_handed_back_costs_no_attempt_and_covers_the_one_that_waits(store):
+    first = store.runs.request(PROJECT, "annotations")
+    store.runs.claim(first.id)
+    second = store.runs.request(PROJECT, "annotations")
+    store.runs.hand_back(first.id, 1)
+    assert store.runs.get(first.id).state == "waiting"
+    assert (store.runs.get(second.id).state, store.runs.get(second.id).message) == (
+        "cancelled",
+        f"covered by run {first.id}",
+    )
+    assert store.runs.claim(first.id).attempt == 1
+
+
+def test_changes_after_a_claim_ask_for_the_next_run(store):
+    from tests.store.test_annotations import seen
+
+    store.annotations.apply(PROJECT, [seen(id=str(number)) for number in range(3)])
+    run = store.runs.request(PROJECT, "annotations")
+    store.runs.claim(run.id)
+    assert store.annotations.counts(PROJECT) == (3, 0)
+    store.annotations.apply(PROJECT, [seen(id="9")])
+    assert store.annotations.counts(PROJECT) == (4, 1)
+
+
+def test_version_numbers_are_never_used_twice_and_the_promoted_version_is_kept(store):
+    for _ in range(4):
+        store.versions.add(PROJECT, "folder", {}, promote=False, run=None)
+    store.versions.promote(PROJECT, 1)
+    assert [row.number for row in store.versions.prune(PROJECT, 2)] == [2]
+    assert [row.number for row in store.versions.of_project(PROJECT)] == [4, 3, 1]
+    assert store.versions.add(PROJECT, "folder", {}, promote=True, run=None) == 5
+    assert store.versions.promoted(PROJECT) == 5
