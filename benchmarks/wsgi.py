@@ -1,4 +1,4 @@
-"""Which server should run lsml's application? `python benchmarks/wsgi.py [ROUNDS]`, some three minutes; needs psutil.
+"""Which server should run lsml's application? `python benchmarks/wsgi.py [ROUNDS]`, a minute a round; needs psutil.
 
 Serves a small text classifier under each installed server in turn, in alternating order, so that whatever else the
 machine does hits all alike. A client in a process of its own measures over loopback. Prints medians over the rounds.
@@ -18,9 +18,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -28,16 +27,12 @@ from pathlib import Path
 import psutil
 
 THREADS = "16"  # as in lsml.server.serve
-CLIENTS, LOAD_S, SINGLE_REQUESTS, SLOW_S = 8, 2.5, 300, 1.0
+CLIENTS, LOAD_S, SLOW_S = 8, 2.5, 1.0
 DIRECTORY = "LSML_BENCHMARK_DIRECTORY"  # tells the servers where the recipe and the trained model are
 WORDS = {"Positive": "great love fast happy", "Negative": "awful broken slow sad", "Neutral": "box table it was"}
 
-_GUNICORN = (
-    f"-m gunicorn --worker-class gthread --threads {THREADS} --bind 127.0.0.1:PORT --log-level error wsgi:make_app()"
-)
-_GRANIAN = (
-    f"-m granian --interface wsgi --blocking-threads {THREADS} --port PORT --log-level error --factory wsgi:make_app"
-)
+_GUNICORN = f"-m gunicorn --worker-class gthread --threads {THREADS} --bind 127.0.0.1:PORT wsgi:make_app()"
+_GRANIAN = f"-m granian --interface wsgi --blocking-threads {THREADS} --port PORT --factory wsgi:make_app"
 SERVERS = {  # column -> package, command after `python`, run beside this file
     "waitress": ("waitress", "wsgi.py --serve PORT"),
     "gunicorn gthread": ("gunicorn", _GUNICORN),
@@ -62,16 +57,15 @@ def make_app():
 def train_model(directory: Path) -> None:
     draw, choices = random.Random(0), "".join(f'<Choice value="{label}"/>' for label in WORDS)
     config = f'<View><Text name="text" value="$text"/><Choices name="c" toName="text">{choices}</Choices></View>'
-    recipe, export = directory / "recipe.yaml", directory / "export.json"
+    recipe, export, tasks = directory / "recipe.yaml", directory / "export.json", []
     recipe.write_text(f"lsml: 1\nname: bench\nlabeling_config: '{config}'\ntags: {{Choices: text-classifier}}\n")
-    region, tasks = {"from_name": "c", "to_name": "text", "type": "choices"}, []
     for id, label in enumerate([*WORDS] * 100):
         text = " ".join(draw.choices(["the", "a", *WORDS[label].split()], k=8))
-        result = [region | {"value": {"choices": [label]}}]
+        result = [{"from_name": "c", "to_name": "text", "type": "choices", "value": {"choices": [label]}}]
         tasks.append({"id": id, "data": {"text": text}, "annotations": [{"id": id, "result": result}]})
     export.write_text(json.dumps(tasks))
-    train = [sys.executable, "-m", "lsml", "train", recipe, export, "--data-dir", directory / "data"]
-    subprocess.run(train, check=True, capture_output=True)
+    train = ["-m", "lsml", "train", recipe, export, "--data-dir", directory / "data"]
+    subprocess.run([sys.executable, *train], check=True, capture_output=True)
 
 
 def ask(connection: http.client.HTTPConnection, path: str = "/predict") -> float:
@@ -85,45 +79,33 @@ def ask(connection: http.client.HTTPConnection, path: str = "/predict") -> float
     return (time.perf_counter() - began) * 1e3
 
 
-def answers(port: int, path: str = "/predict", timeout_s: float = 5) -> bool:
+def answers(port: int, path: str = "/predict") -> bool:
     try:
-        return ask(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s), path) > 0
+        return ask(http.client.HTTPConnection("127.0.0.1", port, timeout=5), path) > 0
     except (OSError, http.client.HTTPException):
         return False
 
 
-def load(port: int, beside: Callable[[], None] = lambda: None) -> float:
-    """Requests per second of CLIENTS connections, while `beside` is called over and over."""
-    end, counts = time.perf_counter() + LOAD_S, [0] * CLIENTS
-
-    def ask_on(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        while time.perf_counter() < end:
-            ask(connection)
-            counts[number] += 1
-
-    threads = [threading.Thread(target=ask_on, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
+def load(port: int, path: str = "/predict", pause_s: float = 0) -> list[float]:
+    """Milliseconds of each request on one connection for LOAD_S."""
+    connection, times = http.client.HTTPConnection("127.0.0.1", port, timeout=30), []
+    end = time.perf_counter() + LOAD_S
     while time.perf_counter() < end:
-        beside()
-        time.sleep(0.01)
-    for thread in threads:
-        thread.join()
-    return sum(counts) / LOAD_S
+        times.append(ask(connection, path))
+        time.sleep(pause_s)
+    return times
 
 
 def client(port: int) -> dict[str, float]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    times, health = [ask(connection) for _ in range(SINGLE_REQUESTS)], []
-    rate = load(port)
-    connection.close()  # the next request opens it again: servers close what was idle for seconds
-    load(port, lambda: health.append(ask(connection, "/health")))
+    alone = load(port)
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        health = pool.submit(load, port, "/health", 0.01)
+        together = sum(map(len, pool.map(load, [port] * CLIENTS)))
     return {
-        "/predict, 1 client, median ms": statistics.median(times),
-        "/predict, 1 client, p99 ms": statistics.quantiles(times, n=100)[98],
-        f"/predict, {CLIENTS} clients, requests/s": rate,
-        "/health under that load, p99 ms": statistics.quantiles(health, n=100)[98],
+        "/predict, 1 client, median ms": statistics.median(alone),
+        "/predict, 1 client, p99 ms": statistics.quantiles(alone, n=100)[98],
+        f"/predict, {CLIENTS} clients, requests/s": together / LOAD_S,
+        "/health under that load, p99 ms": statistics.quantiles(health.result(), n=100)[98],
     }
 
 
@@ -137,9 +119,8 @@ def serving(command: str, log: Path) -> Iterator[tuple[int, list[psutil.Process]
         server = psutil.Popen(line, cwd=Path(__file__).parent, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     processes = [server]
     try:
-        end = time.monotonic() + 30
         while not answers(port):
-            if server.poll() is not None or time.monotonic() > end:
+            if server.poll() is not None or time.time() - server.create_time() > 30:
                 raise RuntimeError(f"`{command}` does not serve:\n{log.read_text()}")
             time.sleep(0.1)
         processes += server.children(recursive=True)
@@ -184,11 +165,6 @@ def shown(values: list[float], first: list[float]) -> str:
     return f"{statistics.median(values):.3g} ({statistics.median(values) / statistics.median(first):.2f}x)"
 
 
-def platforms(package: str) -> str:
-    systems = importlib.metadata.metadata(package).get_all("Classifier") or []
-    return ", ".join(line.rsplit(" :: ", 1)[1] for line in systems if line.startswith("Operating System"))
-
-
 def main(rounds: int) -> None:
     missing = sorted({package for package, _ in SERVERS.values() if importlib.util.find_spec(package) is None})
     if missing:
@@ -202,13 +178,14 @@ def main(rounds: int) -> None:
             for name in [*servers][:: -1 if number % 2 else 1]:
                 print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr)
                 rows[name].append(measure(*servers[name], Path(directory, "log")))
-    versions = [importlib.metadata.version(package) for package, _ in servers.values()]
-    print("| |", *(f"{name} {version} |" for name, version in zip(servers, versions, strict=True)))
+    print("| |", *(f"{name} ({importlib.metadata.version(package)}) |" for name, (package, _) in servers.items()))
     print("|---" * (len(servers) + 1) + "|")
     first = next(iter(rows.values()))
     for key in first[0]:
         print(f"| {key} |", *(shown([r[key] for r in row], [r[key] for r in first]) + " |" for row in rows.values()))
-    print("| says that it runs on |", *(f"{platforms(package)} |" for package, _ in servers.values()))
+    classifiers = [importlib.metadata.metadata(package).get_all("Classifier") or [] for package, _ in servers.values()]
+    systems = [[line.split(" :: ")[-1] for line in lines if line.startswith("Operating")] for lines in classifiers]
+    print("| says that it runs on |", *(f"{', '.join(names)} |" for names in systems))
 
 
 if __name__ == "__main__":

@@ -1,119 +1,129 @@
-"""The adapters that are installed: lsml's own and those of other packages, all found by entry point.
+"""The registry: adapters by name, found through the entry points of every installed distribution, loaded when asked for.
 
-An entry point of the group `lsml.adapters` names a class; its module is imported when the adapter is used.
+Built-in adapters register like any plug-in does, in the group `lsml.adapters` of a package's `pyproject.toml`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+import difflib
+import importlib.util
+import inspect
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from typing import Final
 
 from lsml.adapters.base import API, Adapter
 from lsml.errors import AdapterError, UnknownAdapter
 
-GROUP = "lsml.adapters"
+GROUP: Final = "lsml.adapters"
+_OWN: Final = "lsml"  # the distribution of the built-in adapters
 
 
 @cache
-def _registered() -> Mapping[str, tuple[EntryPoint, ...]]:
-    """Entry points by name, sorted; more than one where packages claim the same name."""
+def _registrations() -> dict[str, tuple[EntryPoint, ...]]:
+    """Entry points by adapter name, sorted; more than one where distributions disagree. Scanned once per process."""
     found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
-        known = found.setdefault(point.name, [])
-        # A checkout on the path beside its installation shows the same entry point twice.
-        if all((point.value, _distribution(point)) != (other.value, _distribution(other)) for other in known):
-            known.append(point)
-    return {name: tuple(found[name]) for name in sorted(found)}
+    for entry_point in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _distribution(entry))):
+        found.setdefault(entry_point.name, []).append(entry_point)
+    return {name: tuple(entries) for name, entries in found.items()}
+
+
+def _distribution(entry_point: EntryPoint) -> str:
+    return entry_point.dist.name if entry_point.dist is not None else "an unnamed package"
 
 
 def adapter_names() -> list[str]:
-    """The names of all adapters, sorted."""
-    return list(_registered())
+    """The names of all registered adapters, sorted. Imports none of them."""
+    return list(_registrations())
 
 
 @cache
 def get_adapter(name: str) -> type[Adapter]:
-    """An adapter's class.
+    """The adapter of that name; imports its module, not its library.
 
-    Raises UnknownAdapter where no package registers the name, with those there are; AdapterError where several do, or
-    where the plug-in cannot be used.
+    Raises UnknownAdapter where nobody registers the name, and AdapterError where it cannot be used.
     """
-    points = _registered().get(name)
-    if points is None:
-        near = get_close_matches(name, adapter_names(), 1)
-        hint = f"did you mean `{near[0]}`? " if near else ""
-        raise UnknownAdapter(f"no adapter `{name}`; {hint}there are {', '.join(adapter_names())}")
-    if len(points) > 1:
-        packages = " and ".join(_distribution(point) for point in points)
-        raise AdapterError(f"adapter `{name}` is registered by {packages}; uninstall one of them")
-    return _checked(name, points[0])
+    registered = _registrations().get(name)
+    if registered is None:
+        raise UnknownAdapter(_unknown(name))
+    if len(registered) > 1:
+        both = " and ".join(_distribution(entry_point) for entry_point in registered)
+        raise AdapterError(f"adapter {name}: registered by {both}; uninstall all but one of them")
+    (entry_point,) = registered
+    distribution = _distribution(entry_point)
+    try:
+        adapter = entry_point.load()
+    except Exception as error:  # a plug-in's module may raise anything
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise AdapterError(
+            f"adapter {name}: its package {distribution} cannot be imported ({what}); repair or uninstall {distribution}"
+        ) from error
+    problem = _problem(name, adapter)
+    if problem is not None:
+        raise AdapterError(f"adapter {name}: {entry_point.value} of {distribution} {problem}")
+    checked: type[Adapter] = adapter
+    return checked
 
 
-def builtin_adapters() -> dict[str, type[Adapter]]:
-    """The adapters that come with lsml, by name."""
-    own = [name for name, points in _registered().items() if points[0].value.startswith("lsml.adapters.")]
-    return {name: get_adapter(name) for name in own}
+def _unknown(name: str) -> str:
+    names = adapter_names()
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    return f"no adapter `{name}`; {hint}installed: {', '.join(names) or 'none'}"
+
+
+def _problem(name: str, adapter: object) -> str | None:
+    """Why an entry point's object cannot be used, or None."""
+    if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
+        return f"is not an adapter; expected a subclass of {Adapter.__module__}.{Adapter.__name__}"
+    if adapter.api != API:
+        return f"was written for contract {adapter.api!r}, and this lsml has {API}; install versions that go together"
+    if inspect.isabstract(adapter):
+        missing = ", ".join(sorted(adapter.__abstractmethods__))
+        return f"is not a whole adapter; it lacks {missing}"
+    missing = ", ".join(fact for fact in ("name", "title", "consumes", "produces") if not hasattr(adapter, fact))
+    if missing:
+        return f"does not say its {missing}; set them on the class"
+    if adapter.name != name:
+        return f'calls itself "{adapter.name}"; give the class and the entry point one name'
+    return None
 
 
 def all_adapters() -> dict[str, type[Adapter] | AdapterError]:
-    """Every adapter by name; where a plug-in cannot be used, the error that says why."""
-    adapters: dict[str, type[Adapter] | AdapterError] = {}
+    """Every registered adapter by name, sorted; in place of one that cannot be used, the error that says why."""
+    found: dict[str, type[Adapter] | AdapterError] = {}
     for name in adapter_names():
         try:
-            adapters[name] = get_adapter(name)
+            found[name] = get_adapter(name)
         except AdapterError as error:
-            adapters[name] = error
-    return adapters
+            found[name] = error
+    return found
+
+
+def builtin_adapters() -> dict[str, type[Adapter]]:
+    """The adapters that come with lsml, by name, sorted; whatever else is installed. Raises AdapterError."""
+    return {
+        name: get_adapter(name)
+        for name, registered in _registrations().items()
+        if any(_distribution(entry_point) == _OWN for entry_point in registered)
+    }
 
 
 def is_installed(adapter: type[Adapter]) -> bool:
-    """Whether the library that an adapter needs is there; looked for without importing it."""
-    return all(_is_there(module) for module in adapter.requires)
+    """Whether the adapter's library can be imported, without importing it."""
+    # A dotted name would import its parent, so the package stands for its modules.
+    return all(importlib.util.find_spec(module.partition(".")[0]) is not None for module in adapter.requires)
 
 
 def install_hint(adapter: type[Adapter]) -> str:
-    """The command that installs what an adapter needs."""
-    return f'pip install "lsml[{adapter.extra}]"' if adapter.extra else f"pip install {' '.join(adapter.requires)}"
-
-
-def _checked(name: str, point: EntryPoint) -> type[Adapter]:
-    package = _distribution(point)
-    try:
-        adapter = point.load()
-    except Exception as error:
-        # A plug-in's import can fail with anything; its own message is what helps.
-        raise AdapterError(
-            f"adapter `{name}` of {package} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
-        raise AdapterError(f"adapter `{name}` of {package}: {point.value} is not an lsml.adapters.base.Adapter")
-    if adapter.api != API:
-        raise AdapterError(
-            f"adapter `{name}` of {package} was written for version {adapter.api} of the adapter contract, and this lsml "
-            f"has version {API}; install a matching release of {package}"
-        )
-    if adapter.name != name:
-        raise AdapterError(
-            f"adapter `{name}` of {package} calls itself `{adapter.name}`; its entry point must say the same"
-        )
-    return adapter
-
-
-def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value.partition(":")[0]
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    """The command that installs the adapter's library: `pip install "lsml[yolo]"`."""
+    registered = _registrations().get(adapter.name, ())
+    distribution = _distribution(registered[0]) if registered else _OWN
+    return f'pip install "{distribution}[{adapter.extra}]"' if adapter.extra else f'pip install "{distribution}"'
 
 
 __all__ = [
+    "GROUP",
     "adapter_names",
     "all_adapters",
     "builtin_adapters",

@@ -1,0 +1,37 @@
+"""The conformance suite passes what is right and fails every adapter that is broken, for the reason it is."""
+
+from pathlib import Path
+
+import pytest
+
+from lsml.adapters.base import Example, Target
+from lsml.testing import AdapterCase, check, checks
+from lsml.values import Choice
+from tests.broken_adapters import BROKEN, Good, Pretrained
+
+REPOSITORY = str(Path(__file__).parent.parent)
+
+
+def case_of(adapter):
+    texts = {"Bug": ["crash on start", "error at start", "crash again"], "Billing": ["refund please", "invoice please"]}
+    return AdapterCase(
+        adapter=adapter,
+        target=Target(("Billing", "Bug")),
+        examples=[Example(text, (Choice(label),)) for label, some in texts.items() for text in some],
+        batch=["crash", "invoice", "", "please start"],
+        path=[REPOSITORY],
+    )
+
+
+@pytest.mark.parametrize("adapter", [Good, Pretrained])
+def test_a_good_adapter_passes(adapter):
+    assert check(case_of(adapter)) == {}
+
+
+@pytest.mark.parametrize(("adapter", "expected"), BROKEN.items(), ids=lambda item: getattr(item, "__name__", ""))
+def test_a_broken_adapter_fails_the_check_that_it_breaks(adapter, expected):
+    assert expected in check(case_of(adapter))
+
+
+def test_every_check_is_proven_by_a_broken_adapter():
+    assert set(BROKEN.values()) == set(checks())
