@@ -118,19 +118,24 @@ def load_version(binding: Binding, row: VersionRow, root: Path) -> Loaded:
     folder = root / row.folder
     check_files(folder, card)
     adapters: dict[str, Adapter] = {}
-    warnings: list[str] = []
     for model in binding.models:
-        adapter = model.new_adapter()
+        adapters[model.key] = model.new_adapter()
         saved = card.models.get(model.key)
-        if saved is None:
-            if model.learns:
-                warnings.append(f"{model.key}: v{row.number} does not hold it, so it starts untrained")
-        elif saved.fingerprint != model.fingerprint:
-            warnings.append(f"{model.key}: its control or object changed after v{row.number}, so it starts untrained")
-        else:
-            adapter.load(folder / saved.folder)
-        adapters[model.key] = adapter
-    return Loaded(row.number, card, adapters, tuple(warnings))
+        if saved is not None and saved.fingerprint == model.fingerprint:
+            adapters[model.key].load(folder / saved.folder)
+    return Loaded(row.number, card, adapters, misfits(binding, row.number, card))
+
+
+def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
+    """A sentence for each model of a binding that starts untrained although the version v<number> is served."""
+    sentences = []
+    for model in binding.models:
+        saved = card.models.get(model.key)
+        if saved is None and model.learns:
+            sentences.append(f"{model.key}: v{number} does not hold it, so it starts untrained")
+        elif saved is not None and saved.fingerprint != model.fingerprint:
+            sentences.append(f"{model.key}: its control or object changed after v{number}, so it starts untrained")
+    return tuple(sentences)
 
 
 def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:

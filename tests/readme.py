@@ -16,11 +16,15 @@ BEGIN = "<!-- recipe reference: written by `python -m tests.readme`, checked by 
 END = "<!-- end of the recipe reference -->"
 
 Schema = Mapping[str, Any]
+_BELOW = "below"
 
 # What the types of the schema say less well than a word.
 _VALUES = {
-    "tags": "map",
+    "tags": "map from selector to model",
+    "labeling_config": "XML, or a path",
     "tags.SELECTOR.adapter": "a name",
+    "tags.SELECTOR.threshold": "0 to 1, or a map from label to that",
+    "tags.SELECTOR.labels": "map from label to a name, or a list of names",
     "training.every": "number from 1, or a share such as 10%",
     "training.quiet": "duration",
     "training.timeout": "duration from 1s",
@@ -56,9 +60,9 @@ def recipe_reference() -> str:
         answers = ", ".join(f"`{tag}`" for tag, control in sorted(CONTROLS.items())
                             if control.value_type in adapter.produces)  # fmt: skip
         reads = ", ".join(f"`{tag}`" for tag in sorted(adapter.consumes))
-        lead = f"{adapter.title} Answers {answers}; reads {reads}." if adapter.title.endswith(".") else (
-            f"{adapter.title[0].upper()}{adapter.title[1:]}. Answers {answers}; reads {reads}.")  # fmt: skip
-        parts.append(_section(f"`options` of `{name}`", f"{name}", struct, schema, lead))
+        title = f"{adapter.title[0].upper()}{adapter.title[1:].rstrip('.')}"
+        lead = f"{title}. Answers {answers}; reads {reads}."
+        parts.append(_section(f"`options` of `{name}`", name, struct, schema, lead))
     return "\n\n".join(parts)
 
 
@@ -67,6 +71,8 @@ def _section(title: str, path: str, struct: Schema, schema: Schema, lead: str = 
     rows = ["| key | values | default | what it does |", "|---|---|---|---|"]
     for key, facts in struct["properties"].items():
         values = _VALUES.get(f"{path}.{key}".lstrip(".")) or _values(facts, schema)
+        if facts.get("default", "") is None:
+            values = values.removesuffix(" or `null`")  # leaving the key out says the same
         default = "required" if key in struct["required"] else _default(facts, schema)
         rows.append(f"| `{key}` | {_cell(values)} | {default} | {_cell(facts['description'])} |")
     heading = f"### {title}"
@@ -97,7 +103,7 @@ def _each(facts: Schema, schema: Schema) -> Iterator[str]:
     elif "$ref" in facts:
         definition = schema["$defs"][facts["$ref"].removeprefix("#/$defs/")]
         if definition.get("type") == "object":
-            yield "see below"
+            yield _BELOW
         else:
             yield from _each(definition, schema)
     elif facts.get("type") == "array" and "prefixItems" in facts:
@@ -131,8 +137,8 @@ def _plain(number: float) -> str:
 
 def _default(facts: Schema, schema: Schema) -> str:
     default = facts.get("default")
-    if isinstance(default, Mapping) and _values(facts, schema).startswith("see below"):
-        return "see below"
+    if isinstance(default, Mapping) and _values(facts, schema).startswith(_BELOW):
+        return _BELOW
     return "" if default in (None, "", {}) else f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 

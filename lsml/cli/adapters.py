@@ -12,18 +12,22 @@ from lsml.cli.common import console
 @click.command("adapters", short_help="List the adapters.")
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
-    """List every adapter with the tags it answers, the objects it reads and whether its library is installed.
+    """List every adapter: the tags it answers, the objects it reads, its options, and whether its library is installed.
 
-    With NAME, its options, too.
+    With NAME, only that one.
     """
+    from rich.markup import escape
+
     from lsml.adapters import all_adapters, get_adapter
     from lsml.errors import AdapterError
 
     out = console()
     chosen = all_adapters() if name is None else {name: get_adapter(name)}
-    for adapter_name, adapter in chosen.items():
+    for index, (adapter_name, adapter) in enumerate(chosen.items()):
+        if index:
+            click.echo()
         if isinstance(adapter, AdapterError):
-            out.print(f"[bold]{adapter_name}[/]\n  cannot be used: {adapter}\n", markup=True)
+            out.print(f"[bold]{escape(adapter_name)}[/]\n  cannot be used: {escape(str(adapter))}")
             continue
         _show(adapter)
 
@@ -47,7 +51,6 @@ def _show(adapter: Any) -> None:
         out.print(f"  licence: {escape(adapter.licence)}")
     for option, default, description in option_rows(adapter.Options):
         out.print(f"  {option} (default {escape(default)}): {escape(description)}")
-    click.echo()
 
 
 def option_rows(options: Any) -> list[tuple[str, str, str]]:

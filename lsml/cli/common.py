@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,8 +91,12 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str |
     if labeling_config_path is not None:
         try:
             xml: str | None = labeling_config_path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(f"{labeling_config_path}: cannot be read: {error}") from None
+        except OSError as error:
+            raise RequestError(f"{labeling_config_path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise RequestError(
+                f"{labeling_config_path}: is not text in UTF-8; expected a labeling config's XML"
+            ) from None
     else:
         xml = recipe.labeling_config or stored
     return bind(recipe, parse_labeling_config(xml) if xml else None)
@@ -128,7 +131,8 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
                TimeElapsedColumn(), TextColumn("{task.description}"))  # fmt: skip
     with Progress(*columns, console=out) as bar:
         task = bar.add_task("", total=1.0, title=title)
-        yield lambda share, message: bar.update(task, completed=share, description=message)
+        # A bar that is full says no more: the outcome is printed below it.
+        yield lambda share, message: bar.update(task, completed=share, description=message if share < 1 else "")
 
 
 def read_tasks(path: Path) -> list[dict[str, Any]]:
@@ -137,6 +141,8 @@ def read_tasks(path: Path) -> list[dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"{path}: is not text in UTF-8; export the project as JSON in Label Studio") from None
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{path}: is not JSON: {error}; export the project as JSON in Label Studio") from None
     if isinstance(content, dict) and isinstance(content.get("tasks"), list):
@@ -161,7 +167,48 @@ def read_tasks(path: Path) -> list[dict[str, Any]]:
     return tasks
 
 
-def stop(message: str, code: int = 1) -> None:
-    """End the command with one sentence."""
-    click.echo(message, err=True)
-    sys.exit(code)
+def bind_project(recipe: Recipe, labeling_config_path: Path | None, stored: str | None) -> Binding:
+    """As `bind_config`, for commands that can do nothing without a control. Raises RequestError where none is bound."""
+    binding = bind_config(recipe, labeling_config_path, stored)
+    if binding.config is None:
+        raise RequestError(
+            f"{recipe.path}: names no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
+        )
+    if not binding.models:
+        raise RequestError(f"{recipe.path}: {binding.state()}")
+    return binding
+
+
+def check_writable(path: Path) -> None:
+    """Raise RequestError where a file plainly cannot be written: better said before the work than after it."""
+    if not path.parent.is_dir():
+        raise RequestError(f"{path}: cannot be written: there is no folder {path.parent}")
+    if path.is_dir():
+        raise RequestError(f"{path}: cannot be written: it is a folder")
+
+
+def write_file(path: Path, text: str) -> None:
+    """All of the file or none of it. Raises RequestError."""
+    import os
+    import tempfile
+
+    check_writable(path)
+    try:
+        if path.exists() and not path.is_file():
+            # A device or a pipe, such as /dev/stdout, must stay one.
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
+        target = path.resolve()
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be written: {error.strerror}") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lsml.cli.common import (
-    bind_config,
+    bind_project,
     console,
     data_dir_option,
     labeling_config_option,
@@ -52,7 +52,7 @@ def command(
     tasks = read_tasks(export)
     store = open_store(recipe, data_dir)
     local = store.projects.get(LOCAL)
-    binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
+    binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
     loaded = load_promoted(store, LOCAL, binding)
     learnt = ((task, binding.learn(task)) for task in annotated_tasks(tasks))
     lessons = [Lesson(task.id, task.data, answers) for task, answers in learnt if answers]
@@ -62,9 +62,7 @@ def command(
         judged = evaluate(binding, loaded.adapters, lessons, fetcher(recipe, None, by_person=True), progress)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:
-        click.echo(
-            json.dumps({"model_version": name, "tasks": len(lessons), "tags": judged}, indent=1, ensure_ascii=False)
-        )
+        click.echo(json.dumps({"model_version": name, "tasks": len(lessons), "tags": judged}, indent=1))
         return
     out = console()
     out.print(f"{name} on {len(lessons)} annotated tasks", markup=False)

@@ -21,8 +21,11 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
     recipe = open_recipe(recipe_path)
     binding = bind_config(recipe, labeling_config_path)
     if binding.config is None:
+        for model in recipe.models:
+            click.echo(f"{', '.join(map(str, model.selectors))} -> {model.adapter}")
         click.echo(
-            f"{recipe_path}: names no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
+            f"{recipe_path}: names no labeling config, so what it binds shows when Label Studio connects; "
+            "to see it now, add `labeling_config:`, or name a file with --labeling-config"
         )
         return
     out = console()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import stop
+from lsml.cli.common import write_file
 
 
 @click.command("new", short_help="Copy a recipe from the gallery.")
@@ -15,6 +15,7 @@ from lsml.cli.common import stop
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(name: str, output: Path | None, force: bool) -> None:
     """Copy the gallery's recipe NAME to ./NAME.yaml, for you to edit."""
+    from lsml.errors import RequestError
     from lsml.gallery import find_recipe
 
     source = find_recipe(name)
@@ -22,9 +23,6 @@ def command(name: str, output: Path | None, force: bool) -> None:
     if target.is_dir():
         target = target / source.name
     if target.exists() and not force:
-        stop(f"{target}: is there already; choose another name with -o, or write over it with --force", 2)
-    try:
-        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8", newline="\n")
-    except OSError as error:
-        stop(f"{target}: cannot be written: {error.strerror}")
+        raise RequestError(f"{target}: is there already; choose another name with -o, or write over it with --force")
+    write_file(target, source.read_text(encoding="utf-8"))
     click.echo(f"wrote {target}; edit it, then: lsml run {target}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import click
 
 from lsml.cli.common import (
     bind_config,
+    check_writable,
     data_dir_option,
     labeling_config_option,
     log_options,
@@ -20,6 +19,7 @@ from lsml.cli.common import (
     progress_bar,
     read_tasks,
     recipe_argument,
+    write_file,
 )
 
 _BATCH = 256  # tasks predicted at a time
@@ -53,6 +53,7 @@ def command(
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     tasks = read_tasks(tasks_path)
+    check_writable(output)
     store = open_store(recipe, data_dir)
     local = store.projects.get(LOCAL)
     binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
@@ -73,28 +74,8 @@ def command(
                 kept = {"id": task["id"]} if "id" in task else {}
                 written.append({**kept, "data": task["data"], "predictions": predictions})
             progress(min(1.0, (begin + _BATCH) / len(tasks)), f"{len(written)} of {len(tasks)} tasks")
-    _write(output, written)
+    write_file(output, json.dumps(written, indent=1))
     predicted = sum(bool(task["predictions"]) for task in written)
     click.echo(f"wrote {output}: {predicted} of {len(written)} tasks predicted by {name}")
     for reason, count in dropped.items():
-        click.echo(f"  {reason}, {count} times: {why[reason]}", err=True)
-
-
-def _write(path: Path, content: object) -> None:
-    """All of the file or none of it."""
-    from lsml.errors import RequestError
-
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=True, indent=1)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be written: {error.strerror}") from None
+        click.echo(f"  {reason}, {count} {'time' if count == 1 else 'times'}: {why[reason]}", err=True)

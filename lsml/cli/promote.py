@@ -21,10 +21,15 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     from lsml.errors import NotFound, RequestError
     from lsml.versions import card_of, check_files
 
-    found = re.fullmatch(r"v?(\d+)", version) or re.fullmatch(r".+-v(\d+)-[0-9a-f]{8}", version)
-    if found is None:
-        raise RequestError(f"{version}: expected a version such as 3 or v3; `lsml versions` lists them")
     recipe = open_recipe(recipe_path)
+    found = re.fullmatch(r"v?(\d{1,9})", version)
+    if found is None:
+        # A whole model_version; its last part says which options predict, which is no part of the version itself.
+        found = re.fullmatch(rf"{re.escape(recipe.name)}-v(\d{{1,9}})-[0-9a-f]{{8}}", version)
+    if found is None:
+        raise RequestError(
+            f"{version}: expected a version such as 3, v3 or {recipe.name}-v3-0123abcd; `lsml versions` lists them"
+        )
     store = open_store(recipe, data_dir)
     rows = [row for row in store.projects.all() if store.versions.of_project(row.key)]
     if project is not None:

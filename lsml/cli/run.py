@@ -66,7 +66,8 @@ class _Child:
         healthy = time.monotonic() - self._started >= _HEALTHY_S
         self._failures = 0 if healthy else self._failures + 1
         if code in _FINAL_CODES or self._failures > len(_BACKOFF_S):
-            click.echo(f"lsml: the {self.name} ended with exit code {code} again and again; giving up", err=True)
+            often = "" if code in _FINAL_CODES else " again and again"
+            click.echo(f"lsml: the {self.name} ended{often} ({_ending(code)}); giving up", err=True)
             return max(1, code)
         wait_s = 0.0 if healthy else _BACKOFF_S[self._failures - 1]
         click.echo(f"lsml: the {self.name} ended ({_ending(code)}); starting it again", err=True)
@@ -147,7 +148,7 @@ def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
     lines += [f"  unbound: {unbound.reason}" for unbound in binding.unbound]
     lines += [f"  warning: {warning}" for warning in binding.warnings]
     lines += [
-        f"  data: {directory}",
+        f"  data: {directory.resolve()}",
         "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
         f"    {_url_to_paste(recipe, url)}",
     ]

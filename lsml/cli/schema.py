@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import stop
+from lsml.cli.common import write_file
 
 
 @click.command("schema", short_help="Print the recipe's JSON Schema.")
@@ -25,8 +25,5 @@ def command(output: Path | None, builtin: bool) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        stop(f"{output}: cannot be written: {error.strerror}")
+    write_file(output, text)
     click.echo(f"wrote {output}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lsml.cli.common import (
-    bind_config,
+    bind_project,
     console,
     data_dir_option,
     labeling_config_option,
@@ -58,11 +58,7 @@ def command(
     tasks = read_tasks(export)
     store = open_store(recipe, data_dir)
     local = store.projects.get(LOCAL)
-    binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
-    if not binding.models:
-        raise RequestError(
-            f"{recipe_path}: {binding.state()}; name the project's labeling config with --labeling-config"
-        )
+    binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
     models = [model for model in binding.models if model.learns]
     if not models:
         raise RequestError(f"{recipe_path}: none of its adapters can learn")

@@ -38,7 +38,7 @@ def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_js
              "card": msgspec.to_builtins(card_of(version))}
             for row in rows for version in store.versions.of_project(row.key)
         ]  # fmt: skip
-        click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(listed, indent=1))
         return
     out = console()
     shown = 0

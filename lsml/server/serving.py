@@ -22,7 +22,7 @@ from lsml.logs import keep_secret
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, Store, VersionRow
-from lsml.versions import Card, Loaded, adopt, card_of, load_version, model_version, start
+from lsml.versions import Card, Loaded, adopt, card_of, load_version, misfits, model_version, start
 
 _log = logging.getLogger(__name__)
 V = TypeVar("V")
@@ -174,11 +174,12 @@ class Serving:
         row, card = self._pointed(project)
         broken = [f"v{version.number}: {why}" for version in self._store.versions.of_project(project)
                   if (why := self._broken.get((project, version.number)))]  # fmt: skip
+        untrained = misfits(binding, row.number, card) if row and card else ()
         return {
             "model_version": model_version(binding, row.number if row else 0, card),
             "state": binding.state(),
             "unbound": [unbound.reason for unbound in binding.unbound],
-            "warnings": [*binding.warnings, *broken],
+            "warnings": [*binding.warnings, *untrained, *broken],
         }
 
     def card(self, row: VersionRow) -> Card | None:

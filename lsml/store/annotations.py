@@ -65,10 +65,17 @@ class Annotations(Table):
 
     @durable
     def replace_task(self, project: str, task_id: str, seen: Iterable[AnnotationSeen]) -> int:
-        """Make a task's annotations the ones seen: others that are known, and older, were deleted unseen."""
+        """Make a task's annotations the ones seen: others that are known, and older, were deleted unseen.
+
+        Older than the task as it was read: one that a webhook brought while the reading was on its way stays.
+        """
         kept = list(seen)
         changes = self.apply(project, kept)
-        known = self._rows("SELECT id FROM annotation WHERE project = ? AND task = ? AND NOT deleted", project, task_id)
+        read_at = max((time_key(annotation.task_updated_at) for annotation in kept), default="")
+        known = self._rows(
+            "SELECT id FROM annotation WHERE project = ? AND task = ? AND NOT deleted AND updated_at <= ?",
+            project, task_id, read_at,
+        )  # fmt: skip
         return changes + self.delete(project, {row[0] for row in known} - {annotation.id for annotation in kept})
 
     def tasks(self, project: str) -> Iterator[AnnotatedTask]:

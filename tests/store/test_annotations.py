@@ -80,6 +80,12 @@ def test_annotations_that_label_studio_no_longer_has_are_deleted(store):
     assert state(store) == {"1": [("2", "A", False)]}
 
 
+def test_an_annotation_made_after_label_studio_was_read_stays(store):
+    store.annotations.apply(PROJECT, [seen(id="1", at=1), seen(id="2", at=7)])
+    store.annotations.replace_task(PROJECT, "1", [seen(id="3", at=3)])
+    assert state(store) == {"1": [("3", "A", False), ("2", "A", False)]}
+
+
 EVENTS = [
     ("save", seen(id="1", label="A", at=1)),
     ("save", seen(id="1", label="B", at=2)),

@@ -1,0 +1,118 @@
+"""Versions are loaded beside each other and swapped: nothing waits that need not, no request is dropped or mixed."""
+
+import threading
+import time
+
+import pytest
+
+from lsml.server import serving
+from tests.conftest import PROJECT_KEY, TOPICS, tickets
+
+ASK = {"tasks": [{"data": {"text": "refund my invoice"}}] * 3, "project": PROJECT_KEY, "label_config": TOPICS}
+SETUP = {"project": PROJECT_KEY, "schema": TOPICS}
+
+
+@pytest.fixture
+def trained(backend):
+    server = backend("training: {promote: always}\n")
+    server.annotate(tickets(40))
+    server.train()
+    return server
+
+
+def in_thread(function):
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(function()))
+    thread.start()
+    return thread, answers
+
+
+def test_health_and_setup_answer_while_a_model_loads(trained, monkeypatch):
+    loading, go_on = threading.Event(), threading.Event()
+    load = serving.load_version
+
+    def slow(*arguments):
+        loading.set()
+        assert go_on.wait(30)
+        return load(*arguments)
+
+    monkeypatch.setattr(serving, "load_version", slow)
+    thread, answers = in_thread(lambda: trained.app.test_client().post("/predict", json=ASK).json["results"])
+    assert loading.wait(10)
+    assert trained.client.get("/health").status_code == 200
+    said = trained.post("/setup", SETUP).json["model_version"]
+    assert not answers
+    go_on.set()
+    thread.join(30)
+    assert {prediction["model_version"] for prediction in answers[0]} == {said}
+
+
+def test_a_version_that_takes_too_long_to_load_is_served_under_the_old_one_meanwhile(trained, monkeypatch):
+    (first, *_) = trained.post("/predict", ASK).json["results"]
+    trained.train()
+    go_on = threading.Event()
+    load = serving.load_version
+    monkeypatch.setattr(serving, "load_version", lambda *arguments: go_on.wait(30) and load(*arguments))
+    monkeypatch.setattr("lsml.server.protocol._WAIT_PREDICT_S", 0.05)
+    (meanwhile, *_) = trained.post("/predict", ASK).json["results"]
+    assert meanwhile["model_version"] == first["model_version"]
+    go_on.set()
+    monkeypatch.setattr("lsml.server.protocol._WAIT_PREDICT_S", 30)
+    (later, *_) = trained.post("/predict", ASK).json["results"]
+    assert "-v2-" in later["model_version"]
+
+
+def test_while_versions_swap_no_request_is_dropped_and_no_answer_mixes_two(trained):
+    stop = threading.Event()
+    seen, wrong = set(), []
+
+    def ask():
+        client = trained.app.test_client()
+        while not stop.is_set():
+            answer = client.post("/predict", json=ASK)
+            if answer.status_code != 200:
+                wrong.append(answer.text)
+                continue
+            versions = {prediction["model_version"] if prediction else None for prediction in answer.json["results"]}
+            if len(versions) != 1:
+                wrong.append(versions)
+            seen.update(versions)
+        trained.store.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        trained.train()
+        number = trained.store.versions.promoted(PROJECT_KEY)
+        deadline = time.monotonic() + 20
+        while not any(f"-v{number}-" in version for version in seen) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert {version.split("-")[1] for version in seen} == {"v1", "v2", "v3", "v4", "v5"}
+
+
+def test_setup_loads_no_model(trained, monkeypatch):
+    """It starts the load and leaves."""
+    monkeypatch.setattr(serving, "load_version", lambda *_: time.sleep(30))
+    began = threading.Event()
+    thread, answers = in_thread(lambda: began.set() or trained.app.test_client().post("/setup", json=SETUP).json)
+    thread.join(20)
+    assert answers and "-v1-" in answers[0]["model_version"]
+
+
+def test_a_project_that_one_process_taught_is_served_by_another(trained):
+    from tests.conftest import Backend
+
+    other = Backend(trained.recipe_path, trained.store.directory)
+    try:
+        (prediction,) = other.predict("refund my invoice", project=PROJECT_KEY, label_config=TOPICS)
+        assert "-v1-" in prediction["model_version"]
+        trained.train()
+        (prediction,) = other.predict("refund my invoice", project=PROJECT_KEY, label_config=TOPICS)
+        assert "-v2-" in prediction["model_version"]
+    finally:
+        other.store.close()
