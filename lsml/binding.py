@@ -97,9 +97,13 @@ class BoundModel:
     @cached_property
     def fingerprint(self) -> str:
         """See the class."""
-        shown = (self.object_tag.tag, self.object_tag.value, self.object_tag.attributes.get("valueType", ""))
         controls = [control.control_tag.selector for control in self.controls]
-        return _digest([self.spec.adapter, controls, shown])
+        return _digest([self.spec.adapter, controls, self._shown])
+
+    @property
+    def _shown(self) -> tuple[str, str, str]:
+        """What its object shows; a version that learnt from something else does not fit."""
+        return self.object_tag.tag, self.object_tag.value, self.object_tag.attributes.get("valueType", "")
 
     def new_adapter(self) -> Adapter:
         """The starting point: pretrained or untrained."""
@@ -202,7 +206,8 @@ class BoundModel:
             labels = control.labels if known is None else [label for label in control.labels if label in set(known)]
             shown = [] if self.learns and known is None else sorted(labels)
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown])
-        return [self.key, prediction_options(self.spec.options), self.spec.threshold, self.spec.labels, controls]
+        options = prediction_options(self.spec.options)
+        return [self.key, self._shown, options, self.spec.threshold, self.spec.labels, controls]
 
 
 @dataclass(frozen=True)
@@ -294,7 +299,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             bound, refused = _bind_model(spec, control_tags, config)
             models.extend(bound)
             unbound.extend(refused)
-            warnings.extend(warning for model in bound for warning in _unknown_labels(model))
+            warnings.extend(_unknown_labels(spec, bound))
     answered = {control.control_tag.name for model in models for control in model.controls}
     left = [one for one in unbound if one.control_tag.name not in answered]
     return Binding(recipe, config, tuple(models), tuple(left), tuple(dict.fromkeys(warnings)))
@@ -405,19 +410,18 @@ def _object_for(
     )
 
 
-def _unknown_labels(model: BoundModel) -> list[str]:
-    """Warnings for names under `labels` and `threshold` that are no label of the model's controls."""
-    if model.target.open:
+def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
+    """Warnings for names under `labels` and `threshold` that are no label of any control that the model answers."""
+    if not bound or any(model.target.open for model in bound):
         return []
-    known = {
-        name for control in model.controls for label in control.control_tag.labels for name in (label.name, label.value)
-    }
-    known |= set(model.target.labels)
-    thresholds = model.spec.threshold if isinstance(model.spec.threshold, Mapping) else {}
-    controls = ", ".join(control.control_tag.selector for control in model.controls)
+    controls = [control for model in bound for control in model.controls]
+    known = {name for control in controls for label in control.control_tag.labels for name in (label.name, label.value)}
+    known |= {label for model in bound for label in model.target.labels}
+    thresholds = spec.threshold if isinstance(spec.threshold, Mapping) else {}
+    named = ", ".join(control.control_tag.selector for control in controls)
     return [
-        f"`{where}.{name}` is no label of {controls}, which has {', '.join(sorted(known)) or 'none'}"
-        for where, names in (("labels", model.spec.labels), ("threshold", thresholds))
+        f"`{where}.{name}` is no label of {named}, which has {', '.join(sorted(known)) or 'none'}"
+        for where, names in (("labels", spec.labels), ("threshold", thresholds))
         for name in names
         if name not in known and name != "default"
     ]

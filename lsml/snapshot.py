@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from lsml.binding import AnnotatedTask, Binding
+from lsml.strict_json import decode_json
 from lsml.values import Value
 
 
@@ -59,9 +61,18 @@ def take_snapshot(
         for count, task in enumerate(tasks, 1):
             answers = binding.learn(task)
             if answers:
-                line = encoder.encode(Lesson(task.id, task.data, answers)) + b"\n"
+                line = _line(encoder, Lesson(task.id, task.data, answers))
                 digest.update(line)
                 file.write(line)
                 written += 1
             watch(count)
     return Snapshot(path, digest.hexdigest(), written)
+
+
+def _line(encoder: msgspec.json.Encoder, lesson: Lesson) -> bytes:
+    try:
+        return encoder.encode(lesson) + b"\n"
+    except UnicodeEncodeError:
+        # A file that a person wrote can hold half of a surrogate pair, which no UTF-8 has.
+        mended = decode_json(json.dumps(msgspec.to_builtins(lesson)).encode())
+        return encoder.encode(mended) + b"\n"

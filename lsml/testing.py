@@ -80,7 +80,9 @@ class AdapterConformance:
         assert adapter.name, "name is empty"
         assert adapter.title, "title is empty"
         assert adapter.consumes, "consumes names no object tag"
-        assert adapter.consumes <= set(KNOWN_OBJECT_TAGS), f"consumes: {adapter.consumes - set(KNOWN_OBJECT_TAGS)} is unknown"
+        assert adapter.consumes <= set(KNOWN_OBJECT_TAGS), (
+            f"consumes: {adapter.consumes - set(KNOWN_OBJECT_TAGS)} is unknown"
+        )
         assert adapter.produces, "produces names no value type"
         assert adapter.produces <= set(VALUE_TYPES), "produces: not all of it is a value type"
 
@@ -180,7 +182,9 @@ class AdapterConformance:
                     problem = control.check(region, data)
                     assert problem is None, f"{control.tag}: {problem}"
                 decoded = control.decode(regions)
-                assert _plain(decoded or ()) == _plain(_encodable(control, chosen)), f"{control.tag}: not what was shown"
+                assert _plain(decoded or ()) == _plain(_encodable(control, chosen)), (
+                    f"{control.tag}: not what was shown"
+                )
 
     def test_four_threads_agree(self) -> None:
         """The server calls it from several threads at once."""
@@ -222,7 +226,9 @@ class AdapterConformance:
         if not isinstance(self.case.new(), TrainableAdapter):
             return
         answered = self.case.ready().predict([example.data for example in self.case.examples])
-        numbers = [value.value for example in self.case.examples for value in example.values if isinstance(value, Number)]
+        numbers = [
+            value.value for example in self.case.examples for value in example.values if isinstance(value, Number)
+        ]
         if numbers:
             mean = sum(numbers) / len(numbers)
             pairs = [
@@ -230,7 +236,9 @@ class AdapterConformance:
                 for example, values in zip(self.case.examples, answered, strict=True)
                 if any(isinstance(v, Number) for v in example.values)
             ]
-            error = sum((truth - next(v.value for v in values if isinstance(v, Number))) ** 2 for truth, values in pairs)
+            error = sum(
+                (truth - next(v.value for v in values if isinstance(v, Number))) ** 2 for truth, values in pairs
+            )
             assert error < sum((truth - mean) ** 2 for truth, _ in pairs), "it is no better than the mean"
             return
         truths = [_labels(example.values) for example in self.case.examples]
@@ -279,7 +287,9 @@ class AdapterConformance:
     def _fresh(self, code: str, given: str = "") -> str:
         """What `code` prints in a new interpreter."""
         setup = f"import sys; sys.path[:0] = {[*self.case.path, *sys.path]!r}\n"
-        done = subprocess.run([sys.executable, "-c", setup + code], input=given, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", setup + code], input=given, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 

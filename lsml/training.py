@@ -254,7 +254,11 @@ def _choose(
         _carry_over(binding, chosen, promoted, card, directory, left)
     final = {**base, **chosen}
     card.metrics = evaluate(binding, final, judged_tasks, fetch)
-    card.verdict = "; ".join(dict.fromkeys([*taken.values(), *left.values()]))
+    reasons = {**taken, **left}
+    if len(set(reasons.values())) > 1:
+        card.verdict = "; ".join(f"{key.partition(':')[0]}: {why}" for key, why in reasons.items())
+    else:
+        card.verdict = next(iter(reasons.values()))
     card.verdict = ("promoted: " if promote else "not promoted: ") + card.verdict
     return Trained(card, promote)
 

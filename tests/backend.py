@@ -73,6 +73,7 @@ class RunningBackend:
         self._arguments = list(arguments)
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._greeted_from = 0
         self.client = httpx.Client(base_url=self.address, auth=auth, timeout=60, trust_env=False)
 
     # Starting and stopping
@@ -82,6 +83,7 @@ class RunningBackend:
         command = [sys.executable, "-m", "lsml", "run", str(self.recipe), "--port", str(self.port)]
         command += ["--data-dir", str(self.data), *self._arguments]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LABEL_STUDIO")}
+        self._greeted_from = len(self.output)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -136,14 +138,20 @@ class RunningBackend:
             return [root, *root.children(recursive=True)]
         return []
 
-    def child(self, verb: str) -> psutil.Process:
-        """The process that `serve`s or `work`s, or the one that trains: `--run`."""
-        for process in self.family()[1:]:
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                arguments = process.cmdline()
-                if verb in arguments and (verb == "--run" or "--run" not in arguments):
-                    return process
-        raise BackendFailed(f"runs no `{verb}` now:\n{self.output_tail()}")
+    def child(self, verb: str, timeout_s: float = 20) -> psutil.Process:
+        """The process that `serve`s or `work`s, or the one that trains: `--run`; waits until there is one."""
+
+        def probe() -> psutil.Process | None:
+            for process in self.family()[1:]:
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                    arguments = process.cmdline()
+                    if verb in arguments and (verb == "--run" or "--run" not in arguments):
+                        return process
+            return None
+
+        found = until(f"a process of {self.recipe.name} with {verb}", probe, timeout_s)
+        assert found is not None
+        return found
 
     def __enter__(self) -> Self:
         return self.start()
@@ -210,7 +218,9 @@ class RunningBackend:
             if process.poll() is not None:
                 raise BackendFailed(f"ended with {process.returncode}:\n{self.output_tail()}")
             with contextlib.suppress(httpx.TransportError):
-                if self.client.get(f"{self._prefix}/health", timeout=2).status_code == 200:
+                # Another program may answer on the port: it is ours once `lsml run` has said so.
+                greeted = f":{self.port}\n" in self.output[self._greeted_from :]
+                if greeted and self.client.get(f"{self._prefix}/health", timeout=2).status_code == 200:
                     return
             time.sleep(_POLL_S)
         raise BackendFailed(f"did not answer on {self.address} within {timeout_s:g} s:\n{self.output_tail()}")

@@ -167,7 +167,10 @@ class Moody(Good):
 
     def fit(self, examples, seed, progress=silent):
         super().fit(examples, seed, progress)
-        self.counts = {label: {word: count + random.random() for word, count in words.items()} for label, words in self.counts.items()}
+        self.counts = {
+            label: {word: count + random.random() for word, count in words.items()}
+            for label, words in self.counts.items()
+        }
 
 
 class Pickling(Good):
@@ -206,7 +209,10 @@ class Pretrained(Adapter):
     produces: ClassVar = frozenset({Choice})
 
     def predict(self, batch):
-        return [[Choice(label, 0.9 if any(w in text for w in words) else 0.1) for label, words in _WORDS.items()] for text in batch]
+        return [
+            [Choice(label, 0.9 if any(w in text for w in words) else 0.1) for label, words in _WORDS.items()]
+            for text in batch
+        ]
 
 
 # adapter -> the check that must fail; others may fail with it.

@@ -37,7 +37,7 @@ def recipe_reference() -> str:
     """The reference as Markdown: one table for each section of a recipe, one for each built-in adapter's options."""
     adapters = builtin_adapters()
     schema = recipe_schema(adapters)
-    parts = [_section("The recipe", "", schema, schema)]
+    parts = [_section("Top level", "", schema, schema)]
     parts.append(
         _section(
             "Each model under `tags`", "tags.SELECTOR", schema["$defs"]["ModelEntry"], schema,

@@ -221,3 +221,11 @@ def test_keep_bounds_the_versions_and_removes_their_files(backend):
     folders = {path.name for path in (server.store.versions_directory / rows[0].folder).parent.iterdir()}
     assert folders == {row.folder.split("/")[1] for row in rows}
     assert not [path for path in server.store.versions_directory.iterdir() if path.name.startswith(".making")]
+
+
+def test_a_text_with_half_a_surrogate_pair_is_learnt_like_any_other(project):
+    here = project()
+    here.train(annotated([(text + " \ud800", label) for text, label in tickets(60)]))
+    assert here.promoted == 1
+    adapters = load_promoted(here.store, LOCAL, here.binding).adapters
+    assert adapters["topic:text-classifier"].predict(["refund \udc00 invoice"])[0]

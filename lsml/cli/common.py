@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lsml.errors import RequestError
+from lsml.errors import LabelingConfigError, RequestError
 from lsml.logs import keep_secret, set_up_logging
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def data_dir_option(function: F) -> F:
     """--data-dir"""
     return click.option(
         "--data-dir",
+        envvar="LSML_DATA_DIR",
+        show_envvar=True,
         type=click.Path(path_type=Path),
         help="Where the data lives [default: .lsml/NAME beside the recipe].",
     )(function)
@@ -47,8 +49,16 @@ def log_options(function: F) -> F:
 
 def address_options(function: F) -> F:
     """--host and --port"""
-    function = click.option("--port", type=click.IntRange(0, 65535), help="[default: the recipe's, or 9090]")(function)
-    return click.option("--host", help="[default: the recipe's, or 127.0.0.1]")(function)
+    function = click.option(
+        "--port",
+        envvar="LSML_PORT",
+        show_envvar=True,
+        type=click.IntRange(0, 65535),
+        help="[default: the recipe's, or 9090]",
+    )(function)
+    return click.option("--host", envvar="LSML_HOST", show_envvar=True, help="[default: the recipe's, or 127.0.0.1]")(
+        function
+    )
 
 
 def labeling_config_option(function: F) -> F:
@@ -90,16 +100,30 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str |
 
     if labeling_config_path is not None:
         try:
-            xml: str | None = labeling_config_path.read_text(encoding="utf-8-sig")
+            xml = labeling_config_path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise RequestError(f"{labeling_config_path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise RequestError(
                 f"{labeling_config_path}: is not text in UTF-8; expected a labeling config's XML"
             ) from None
-    else:
-        xml = recipe.labeling_config or stored
-    return bind(recipe, parse_labeling_config(xml) if xml else None)
+        try:
+            return bind(recipe, parse_labeling_config(xml))
+        except LabelingConfigError as error:
+            where = str(error).removeprefix("labeling config:")
+            raise LabelingConfigError(f"{labeling_config_path}:{where}") from None
+    known = recipe.labeling_config or stored
+    return bind(recipe, parse_labeling_config(known) if known else None)
+
+
+def shortfall(binding: Binding) -> list[str]:
+    """A line for everything that was named and is not bound, and for every warning."""
+    return [*(f"unbound: {one.reason}" for one in binding.unbound), *(f"warning: {one}" for one in binding.warnings)]
+
+
+def bound(binding: Binding) -> str:
+    """What is bound, for places where `shortfall` says why nothing is."""
+    return binding.state() if binding.models or binding.config is None else "nothing is bound"
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import bind_config, console, labeling_config_option, open_recipe, recipe_argument
+from lsml.cli.common import (
+    bind_config,
+    bound,
+    console,
+    labeling_config_option,
+    open_recipe,
+    recipe_argument,
+    shortfall,
+)
 
 _SHOWN = 12  # labels in a row
 
@@ -40,12 +48,10 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
         else:
             for control, shown, adapter, labels, learns in _rows(binding):
                 click.echo(f"{control} -> {shown} -> {adapter} -> {labels} ({learns})")
-    for unbound in binding.unbound:
-        click.echo(f"unbound: {unbound.reason}")
-    for warning in binding.warnings:
-        click.echo(f"warning: {warning}")
-    if not binding.models:
-        click.echo(binding.state())
+    else:
+        click.echo(bound(binding))
+    for line in shortfall(binding):
+        click.echo(line)
 
 
 def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:

@@ -17,11 +17,13 @@ import click
 from lsml.cli.common import (
     address_options,
     bind_config,
+    bound,
     data_dir_option,
     log_options,
     open_recipe,
     open_store,
     recipe_argument,
+    shortfall,
 )
 from lsml.errors import StoreError
 
@@ -118,7 +120,10 @@ def command(
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)  # the terminal was closed; `nohup` has it ignored
+    for number in signals:
         signal.signal(number, stop)
     server.start()
     _greet(recipe, host, port, directory)
@@ -144,9 +149,8 @@ def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
     reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
     url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
     binding = bind_config(recipe, None)
-    lines = [f"lsml: {recipe.name} is on {url}", f"  {binding.state() if recipe.labeling_config else _later(recipe)}"]
-    lines += [f"  unbound: {unbound.reason}" for unbound in binding.unbound]
-    lines += [f"  warning: {warning}" for warning in binding.warnings]
+    lines = [f"lsml: {recipe.name} is on {url}", f"  {bound(binding) if recipe.labeling_config else _later(recipe)}"]
+    lines += [f"  {line}" for line in shortfall(binding)]
     lines += [
         f"  data: {directory.resolve()}",
         "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
@@ -196,7 +200,8 @@ def _lock(directory: Path) -> BaseFileLock:
 def _free_port(host: str) -> int:
     import socket
 
-    with socket.create_server((host, 0)) as probe:
+    family = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]
+    with socket.create_server((host, 0), family=family) as probe:
         number: int = probe.getsockname()[1]
     return number
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import bind_config, labeling_config_option, open_recipe, recipe_argument
+from lsml.cli.common import bind_config, bound, labeling_config_option, open_recipe, recipe_argument, shortfall
 
 
 @click.command("validate", short_help="Check a recipe.")
@@ -16,13 +16,11 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
     """Check RECIPE and print every problem as file:line:column: key: what is wrong; what to do. Exit code 2 if any."""
     recipe = open_recipe(recipe_path)
     binding = bind_config(recipe, labeling_config_path)
-    for unbound in binding.unbound:
-        click.echo(f"unbound: {unbound.reason}")
-    for warning in binding.warnings:
-        click.echo(f"warning: {warning}")
+    for line in shortfall(binding):
+        click.echo(line)
     if binding.config is None:
         click.echo(
             f"{recipe_path}: valid; it names no labeling config, so what it binds shows when Label Studio connects"
         )
     else:
-        click.echo(f"{recipe_path}: valid; {binding.state()}")
+        click.echo(f"{recipe_path}: valid; {bound(binding)}")

@@ -19,6 +19,7 @@ from lsml.recipe import Recipe
 from lsml.server.events import START_TRAINING, project_key, read_event
 from lsml.server.serving import Recent, Served, Serving
 from lsml.store import LOCAL, RunRow, Store
+from lsml.strict_json import decode_json
 from lsml.versions import model_version
 
 _log = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ def read_json() -> Any:
     if not body:
         raise RequestError("the body is empty; expected JSON")
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return decode_json(body)
+    except ValueError as error:
         raise RequestError(f"the body is not JSON: {error}") from None
 
 

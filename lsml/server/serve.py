@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import signal
 import socket
 import time
@@ -16,6 +17,8 @@ from lsml.errors import LsmlError, PortInUse
 from lsml.server.app import MAX_BODY_BYTES
 
 THREADS = 16  # most wait for the disk or the model's lock; /health must find a free one
+CONNECTIONS = 400  # idle and half-sent ones count; waitress accepts no more until some end
+IDLE_S = 120  # a connection without traffic for so long is closed
 DRAIN_S = 4.0  # for requests at hand when told to stop; a supervisor waits five seconds
 
 
@@ -48,9 +51,17 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
     channels: dict[int, Any] = {}
     try:
         server = create_server(
-            app, map=channels, host=host, port=port, threads=THREADS, ident=None, channel_timeout=120,
-            max_request_body_size=MAX_BODY_BYTES, clear_untrusted_proxy_headers=True,
-        )  # fmt: skip
+            app,
+            map=channels,
+            host=host,
+            port=port,
+            ident=None,
+            threads=THREADS,
+            connection_limit=CONNECTIONS,
+            channel_timeout=IDLE_S,
+            max_request_body_size=MAX_BODY_BYTES,
+            clear_untrusted_proxy_headers=True,
+        )
     except OSError as error:
         raise _cannot_listen(error, host, port) from error
     stopping = False
@@ -63,15 +74,16 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
         signal.signal(number, stop)
     listeners = [channel for channel in channels.values() if getattr(channel, "accepting", False)]
     listening(listeners[0].socket.getsockname()[1])
+    poll = hasattr(select, "poll")  # select() fails with descriptors above 1023; Windows has no poll()
     while not stopping:
         # The time-out bounds how long a signal waits: Python restarts an interrupted poll.
-        wasyncore.loop(timeout=0.2, use_poll=hasattr(__import__("select"), "poll"), map=channels, count=1)
+        wasyncore.loop(timeout=0.2, use_poll=poll, map=channels, count=1)
     for listener in listeners:
         listener.del_channel()
         listener.socket.close()
     deadline = time.monotonic() + DRAIN_S
     while time.monotonic() < deadline and any(_busy(channel) for channel in list(channels.values())):
-        wasyncore.loop(timeout=0.05, map=channels, count=1)
+        wasyncore.loop(timeout=0.05, use_poll=poll, map=channels, count=1)
     server.task_dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
 
 

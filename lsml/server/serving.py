@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,7 +87,6 @@ class Serving:
         self._current: Recent[Served] = Recent()
         self._broken: Recent[str] = Recent()
         self._fetchers: Recent[Fetch] = Recent()
-        self._loader = ThreadPoolExecutor(2, thread_name_prefix="load")
 
     def binding(self, project: str, labeling_config: str | None) -> Binding:
         """The recipe bound to the config of the request at hand, else to the project's, else to the recipe's.
@@ -232,7 +231,9 @@ class Serving:
             fresh: Future[Served] = Future()
             load = self._loads.put((project, name), fresh)
             if load is fresh:
-                self._loader.submit(self._load, project, binding, row, name, fresh)
+                # A daemon: a model that takes minutes to load must not keep a stopping server alive.
+                arguments = (project, binding, row, name, fresh)
+                threading.Thread(target=self._load, args=arguments, name="load", daemon=True).start()
         return load
 
     def _load(self, project: str, binding: Binding, row: VersionRow | None, name: str, result: Future[Served]) -> None:

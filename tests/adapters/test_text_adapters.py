@@ -48,7 +48,9 @@ def message(draw):
 
 
 def learnt(pairs, labels=(), **options):
-    adapter = TextClassifier(TextClassifier.Options(**options), Target(tuple(labels) or tuple(sorted({p[1] for p in pairs}))))
+    adapter = TextClassifier(
+        TextClassifier.Options(**options), Target(tuple(labels) or tuple(sorted({p[1] for p in pairs})))
+    )
     adapter.fit([Example(text, (Choice(label),)) for text, label in pairs], seed=1)
     return adapter
 
@@ -74,7 +76,10 @@ def test_probabilities_sort_right_answers_before_wrong_ones():
         words = text.split()
         pairs.append((" ".join(words[: draw.randint(1, 4)]), label))
     answered = learnt(pairs[:300]).predict([text for text, _ in pairs[300:]])
-    judged = [(best(values).score, best(values).label == label) for values, (_, label) in zip(answered, pairs[300:], strict=True)]
+    judged = [
+        (best(values).score, best(values).label == label)
+        for values, (_, label) in zip(answered, pairs[300:], strict=True)
+    ]
     judged.sort(reverse=True)
     sure = [right for _, right in judged[:150]]
     unsure = [right for _, right in judged[150:]]
@@ -95,7 +100,12 @@ def test_very_few_texts_suffice_to_begin(count):
 
 
 def test_languages_without_spaces_and_right_to_left_are_learnt():
-    pairs = [("退款 请尽快", "Billing"), ("程序崩溃了", "Bug"), ("أريد استرداد أموالي", "Billing"), ("التطبيق يتعطل", "Bug")] * 3
+    pairs = [
+        ("退款 请尽快", "Billing"),
+        ("程序崩溃了", "Bug"),
+        ("أريد استرداد أموالي", "Billing"),
+        ("التطبيق يتعطل", "Bug"),
+    ] * 3
     adapter = learnt(pairs)
     assert [best(values).label for values in adapter.predict(["请退款", "التطبيق يتعطل دائما"])] == ["Billing", "Bug"]
 
@@ -138,7 +148,10 @@ def test_a_label_that_is_on_every_text_is_all_but_certain():
     ("examples", "sentence"),
     [
         ([], "0 examples have a label; annotate at least two texts with different answers"),
-        ([Example("a", (Choice("Bug"),))] * 3, "all 3 examples say 'Bug'; annotate at least two texts with different answers"),
+        (
+            [Example("a", (Choice("Bug"),))] * 3,
+            "all 3 examples say 'Bug'; annotate at least two texts with different answers",
+        ),
         ([Example("", (Choice("Bug"),)), Example(" ", (Choice("Billing"),))], "the texts hold no words to learn from"),
     ],
 )
@@ -156,7 +169,9 @@ def test_features_are_the_same_numbers_as_scikit_learn_s():
     features = TextFeatures(blocks, lowercase=True, max_features=100_000)
     fitted = features.fit_transform(lambda: iter(texts))
     expected = [
-        TfidfVectorizer(analyzer=b.analyzer, ngram_range=(b.low, b.high), sublinear_tf=True).fit_transform(texts).toarray()
+        TfidfVectorizer(analyzer=b.analyzer, ngram_range=(b.low, b.high), sublinear_tf=True)
+        .fit_transform(texts)
+        .toarray()
         for b in blocks
     ]
     np.testing.assert_allclose(fitted.toarray(), np.hstack(expected))
@@ -184,7 +199,11 @@ def test_alike_numbers_are_learnt_as_that_number():
 @pytest.mark.parametrize("adapter_class", [TextClassifier, TextRegressor])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "prose", "empty"])
 def test_a_damaged_file_raises_a_version_error_that_names_it(tmp_path, adapter_class, damage):
-    values = {"A": Choice("Bug"), "B": Choice("Billing")} if adapter_class is TextClassifier else {"A": Number(1), "B": Number(2)}
+    values = (
+        {"A": Choice("Bug"), "B": Choice("Billing")}
+        if adapter_class is TextClassifier
+        else {"A": Number(1), "B": Number(2)}
+    )
     adapter = adapter_class(adapter_class.Options(), Target(("Bug", "Billing")))
     adapter.fit([Example("a crash", (values["A"],)), Example("a refund", (values["B"],))], 1)
     adapter.save(tmp_path)

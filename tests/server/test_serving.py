@@ -97,11 +97,14 @@ def test_while_versions_swap_no_request_is_dropped_and_no_answer_mixes_two(train
 
 def test_setup_loads_no_model(trained, monkeypatch):
     """It starts the load and leaves."""
-    monkeypatch.setattr(serving, "load_version", lambda *_: time.sleep(30))
-    began = threading.Event()
-    thread, answers = in_thread(lambda: began.set() or trained.app.test_client().post("/setup", json=SETUP).json)
+    go_on = threading.Event()
+    load = serving.load_version
+    monkeypatch.setattr(serving, "load_version", lambda *arguments: go_on.wait(30) and load(*arguments))
+    thread, answers = in_thread(lambda: trained.app.test_client().post("/setup", json=SETUP).json)
     thread.join(20)
-    assert answers and "-v1-" in answers[0]["model_version"]
+    assert answers
+    assert "-v1-" in answers[0]["model_version"]
+    go_on.set()
 
 
 def test_a_project_that_one_process_taught_is_served_by_another(trained):

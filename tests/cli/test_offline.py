@@ -1,0 +1,315 @@
+"""train, predict, evaluate, versions and promote: a recipe, files, and no Label Studio."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.cli.commands import export, lsml, refused, said, tickets, write_recipe
+from tests.conftest import choice
+
+MINIMAL = "lsml: 1\nname: minimal\ntags:\n  Choices: text-classifier\n"
+VERSION = re.compile(r"triage-v(\d+)-[0-9a-f]{8}")
+
+
+class World(NamedTuple):
+    """A folder with triage.yaml, train.json, and the two versions that were learnt from it."""
+
+    folder: Path
+    first: str
+    second: str
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    write_recipe(folder)
+    (folder / "train.json").write_text(json.dumps(export(tickets(90))))
+    (folder / "test.json").write_text(json.dumps(export(tickets(30, seed=1), first_id=500)))
+    versions = []
+    for _ in range(2):
+        text = said(lsml("train", "triage.yaml", "train.json", cwd=folder))
+        versions.append(VERSION.match(text)[0])
+        assert re.fullmatch(r"triage-v\d-[0-9a-f]{8}: .+\n  topic: macro_f1 \d\.\d{4} on \d+ held-out answers\n", text)
+    return World(folder, *versions)
+
+
+def tasks_in(world: World, tasks: object, name: str = "tasks.json") -> str:
+    (world.folder / name).write_text(json.dumps(tasks))
+    return name
+
+
+# train
+
+
+def test_train_says_the_first_version_and_why_it_is_promoted(tmp_path):
+    write_recipe(tmp_path)
+    (tmp_path / "train.json").write_text(json.dumps(export(tickets(60))))
+    done = lsml("train", "triage.yaml", "train.json", "--data-dir", "elsewhere", cwd=tmp_path)
+    assert re.match(r"triage-v1-[0-9a-f]{8}: promoted: the first version\n  topic: macro_f1 ", said(done))
+    assert all(line.startswith("train: ") for line in done.stderr.splitlines())
+    assert (tmp_path / "elsewhere").is_dir() and not (tmp_path / ".lsml").exists()
+
+
+def test_a_second_version_that_is_not_better_is_not_promoted(world):
+    rows = json.loads(said(lsml("versions", "triage.yaml", "--json", cwd=world.folder)))
+    assert {row["version"]: row["promoted"] for row in rows} == {1: True, 2: False}
+
+
+NO_EXPORT = {
+    "a file that is not there": (None, "{}: cannot be read: No such file or directory"),
+    "JSON-MIN": (
+        b'[{"id": 1, "text": "refund", "topic": "Billing", "annotator": 1, "annotation_id": 7}]',
+        "{}: task 1 has no `data`; this looks like JSON-MIN, and lsml reads the plain JSON export",
+    ),
+    "CSV": (
+        b"id,text,topic\n1,refund please,Billing\n",
+        "{}: is not JSON: Expecting value: line 1 column 1 (char 0); export the project as JSON in Label Studio",
+    ),
+    "an image": (b"\x89PNG\r\n\x1a\n\xff", "{}: is not text in UTF-8; export the project as JSON in Label Studio"),
+    "an empty file": (
+        b"",
+        "{}: is not JSON: Expecting value: line 1 column 1 (char 0); export the project as JSON in Label Studio",
+    ),
+    "a number": (b"3", '{}: expected a list of tasks such as [{{"data": {{"text": "some text"}}}}]'),
+    "a list of numbers": (b"[3]", '{}: task 1 is no object; expected {{"data": {{...}}}}'),
+}
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("what", NO_EXPORT)
+def test_what_is_no_export_is_refused_in_one_sentence(world, verb, what):
+    content, sentence = NO_EXPORT[what]
+    name = f"{what.replace(' ', '-')}-{verb}.json"
+    if content is not None:
+        (world.folder / name).write_bytes(content)
+    more = ["-o", f"{name}.out"] if verb == "predict" else []
+    assert refused(lsml(verb, "triage.yaml", name, *more, cwd=world.folder)) == sentence.format(name)
+    assert not (world.folder / f"{name}.out").exists()
+
+
+def test_an_export_without_annotations_teaches_nothing_and_judges_nothing(world):
+    name = tasks_in(world, [{"id": 1, "data": {"text": "refund"}}, {"id": 2, "data": {"text": "b"}, "annotations": []}])
+    assert refused(lsml("train", "triage.yaml", name, cwd=world.folder), 1) == (
+        "tasks.json: none of its 2 tasks has an annotation for Choices#topic"
+    )
+    assert refused(lsml("evaluate", "triage.yaml", name, cwd=world.folder), 1) == (
+        "tasks.json: none of its 2 tasks is annotated for this recipe; bound: Choices#topic -> text-classifier"
+    )
+
+
+def test_too_few_examples_are_said_and_leave_no_version(tmp_path):
+    write_recipe(tmp_path)
+    (tmp_path / "one.json").write_text(json.dumps(export(tickets(1))))
+    done = lsml("train", "triage.yaml", "one.json", cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.strip()
+    assert json.loads(said(lsml("versions", "triage.yaml", "--json", cwd=tmp_path))) == []
+
+
+def test_annotations_of_any_shape_cost_only_themselves(world, tmp_path):
+    write_recipe(tmp_path)
+    odd = [
+        {"id": 900, "data": {"text": "a"}, "annotations": "none"},
+        {"id": 901, "data": {"text": "b"}, "annotations": [None, 3, {"result": None}, {"result": [None, 7, "x"]}]},
+        {"id": 902, "data": {"text": None}, "annotations": [{"id": 1, "result": choice("Bug")}]},
+        {"id": 903, "data": {}, "annotations": [{"id": 1, "result": choice("Bug")}]},
+        {"id": {"odd": 1}, "data": {"text": "c"}, "annotations": [{"id": 1, "result": choice("Not a label")}]},
+        {"id": 905, "data": {"text": "d"}, "annotations": [{"id": 1, "result": choice("Bug"), "was_cancelled": True}]},
+    ]
+    (tmp_path / "odd.json").write_text(json.dumps(odd + export(tickets(60))))
+    assert said(lsml("train", "triage.yaml", "odd.json", cwd=tmp_path)).startswith("triage-v1-")
+    assert json.loads(said(lsml("evaluate", "triage.yaml", "odd.json", "--json", cwd=tmp_path)))["tasks"] >= 60
+    said(lsml("predict", "triage.yaml", "odd.json", "-o", "out.json", cwd=tmp_path))
+    assert len(json.loads((tmp_path / "out.json").read_text())) == 66
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_a_recipe_without_labeling_config_says_how_to_name_one(world, tmp_path, verb):
+    (tmp_path / "minimal.yaml").write_text(MINIMAL)
+    export_path = world.folder / "train.json"
+    assert refused(lsml(verb, "minimal.yaml", export_path, cwd=tmp_path)) == (
+        "minimal.yaml: names no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
+    )
+
+
+def test_a_labeling_config_named_once_is_remembered(world, tmp_path):
+    from tests.conftest import TOPICS
+
+    (tmp_path / "minimal.yaml").write_text(MINIMAL)
+    (tmp_path / "topics.xml").write_text(TOPICS)
+    train, test = world.folder / "train.json", world.folder / "test.json"
+    said(lsml("train", "minimal.yaml", train, "--labeling-config", "topics.xml", cwd=tmp_path))
+    judged = json.loads(said(lsml("evaluate", "minimal.yaml", test, "--json", cwd=tmp_path)))
+    assert judged["tags"]["topic"]["value"] > 0.9
+
+
+def test_predict_without_labeling_config_predicts_nothing_and_says_why(tmp_path):
+    (tmp_path / "minimal.yaml").write_text(MINIMAL)
+    (tmp_path / "tasks.json").write_text('[{"data": {"text": "refund"}}]')
+    done = lsml("predict", "minimal.yaml", "tasks.json", "-o", "out.json", cwd=tmp_path)
+    assert re.fullmatch(r"wrote out.json: 0 of 1 tasks predicted by minimal-v0-[0-9a-f]{8}\n", said(done))
+    assert done.stderr.endswith(
+        "  unbound, 1 time: nothing is bound: there is no labeling config yet; connect Label Studio, or name one in "
+        "the recipe\n"
+    )
+    assert json.loads((tmp_path / "out.json").read_text()) == [{"data": {"text": "refund"}, "predictions": []}]
+
+
+# predict
+
+
+def test_predictions_keep_the_order_and_the_ids_of_the_tasks_and_invent_none(world):
+    tasks = [
+        {"id": 31, "data": {"text": "refund my payment, charged twice"}},
+        {"data": {"text": "the screen freezes, error"}},
+        {"id": "seven", "data": {"other": "no text here"}},
+        {"id": 2, "data": {"text": "how can I help, tutorial"}, "meta": {"left": "out"}},
+    ]
+    done = lsml("predict", "triage.yaml", tasks_in(world, tasks, "four.json"), "-o", "out.json", cwd=world.folder)
+    assert said(done) == f"wrote out.json: 3 of 4 tasks predicted by {world.first}\n"
+    assert done.stderr.splitlines() == [
+        "predict: 4 of 4 tasks",
+        "  no data, 1 time: task seven: Text#text shows $text, and the task's data has no 'text'; it has other",
+    ]
+    written = json.loads((world.folder / "out.json").read_text())
+    assert [{key: task[key] for key in task if key != "predictions"} for task in written] == [
+        {key: task[key] for key in task if key != "meta"} for task in tasks
+    ]
+    assert [len(task["predictions"]) for task in written] == [1, 1, 0, 1]
+    labels = [task["predictions"][0]["result"][0]["value"]["choices"] for task in written if task["predictions"]]
+    assert labels == [["Billing"], ["Bug"], ["Question"]]
+    for task in written:
+        for prediction in task["predictions"]:
+            assert set(prediction) == {"model_version", "score", "result"}
+            assert prediction["model_version"] == world.first and 0 <= prediction["score"] <= 1
+
+
+def test_bare_data_and_a_single_task_are_tasks_as_well(world):
+    said(lsml("predict", "triage.yaml", tasks_in(world, [{"text": "refund"}]), "-o", "bare.json", cwd=world.folder))
+    [task] = json.loads((world.folder / "bare.json").read_text())
+    assert set(task) == {"data", "predictions"} and task["data"] == {"text": "refund"} and task["predictions"]
+
+
+def test_no_tasks_give_an_empty_list(world):
+    done = lsml("predict", "triage.yaml", tasks_in(world, []), "-o", "none.json", cwd=world.folder)
+    assert said(done) == f"wrote none.json: 0 of 0 tasks predicted by {world.first}\n"
+    assert json.loads((world.folder / "none.json").read_text()) == []
+
+
+def test_an_untrained_model_predicts_nothing_and_says_so(tmp_path):
+    write_recipe(tmp_path)
+    (tmp_path / "tasks.json").write_text(json.dumps(export(tickets(3))))
+    done = lsml("predict", "triage.yaml", "tasks.json", "-o", "out.json", cwd=tmp_path)
+    assert re.fullmatch(r"wrote out.json: 0 of 3 tasks predicted by triage-v0-[0-9a-f]{8}\n", said(done))
+    assert done.stderr.splitlines()[-1] == "  untrained, 3 times: topic:text-classifier has learnt nothing yet"
+    assert [task["predictions"] for task in json.loads((tmp_path / "out.json").read_text())] == [[], [], []]
+
+
+def test_an_output_that_cannot_be_written_is_said_before_the_work(world):
+    assert refused(lsml("predict", "triage.yaml", "test.json", "-o", "no/out.json", cwd=world.folder)) == (
+        "no/out.json: cannot be written: there is no folder no"
+    )
+    assert refused(lsml("predict", "triage.yaml", "test.json", "-o", ".", cwd=world.folder)) == (
+        ".: cannot be written: it is a folder"
+    )
+    assert refused(lsml("predict", "triage.yaml", "test.json", cwd=world.folder)).endswith(
+        "Error: Missing option '-o' / '--output'."
+    )
+
+
+def test_characters_of_any_script_survive(world):
+    text = "ошибка 错误 \U0001f600 refund \ud800"
+    said(
+        lsml("predict", "triage.yaml", tasks_in(world, [{"data": {"text": text}}]), "-o", "any.json", cwd=world.folder)
+    )
+    [task] = json.loads((world.folder / "any.json").read_text())
+    assert task["data"]["text"] == text
+
+
+# evaluate
+
+
+def test_evaluate_as_json_is_pure_json_of_a_fixed_form(world):
+    judged = json.loads(said(lsml("evaluate", "triage.yaml", "test.json", "--json", cwd=world.folder)))
+    assert set(judged) == {"model_version", "tasks", "tags"}
+    assert (judged["model_version"], judged["tasks"]) == (world.first, 30)
+    assert set(judged["tags"]) == {"topic"}
+    topic = judged["tags"]["topic"]
+    assert {"metric", "value", "examples", "per_label"} <= set(topic)
+    assert topic["metric"] == "macro_f1" and topic["examples"] == 30 and 0.9 < topic["value"] <= 1
+    assert set(topic["per_label"]) == {"Billing", "Bug", "Question"}
+    for row in topic["per_label"].values():
+        assert set(row) == {"precision", "recall", "f1", "examples"}
+
+
+def test_evaluate_says_the_same_for_people(world):
+    first, second, *labels = said(lsml("evaluate", "triage.yaml", "test.json", cwd=world.folder)).splitlines()
+    assert first == f"{world.first} on 30 annotated tasks"
+    assert re.fullmatch(r"topic: macro_f1 \d\.\d{4}, accuracy \d\.\d{4}, 30 examples", second)
+    assert [line.split(":")[0].strip() for line in labels] == ["Billing", "Bug", "Question"]
+
+
+# versions and promote
+
+
+def test_versions_lists_each_with_its_metric_and_marks_the_promoted_one(world):
+    rows = said(lsml("versions", "triage.yaml", cwd=world.folder)).splitlines()
+    assert re.fullmatch(r"local  v2  \d{4}-\d\d-\d\d \d\d:\d\d  \d+ examples  topic macro_f1 \d\.\d{3}", rows[0])
+    assert re.fullmatch(r"local  v1  .+ topic macro_f1 \d\.\d{3}  promoted", rows[2])
+    assert rows[3] == "    promoted: the first version"
+    listed = json.loads(said(lsml("versions", "triage.yaml", "--json", cwd=world.folder)))
+    assert [set(row) for row in listed] == [{"project", "version", "promoted", "card"}] * 2
+
+
+def test_no_versions_yet_is_no_error(tmp_path):
+    write_recipe(tmp_path)
+    assert said(lsml("versions", "triage.yaml", cwd=tmp_path)) == (
+        "no versions yet: annotate in Label Studio, or train on an export with `lsml train`\n"
+    )
+    assert json.loads(said(lsml("versions", "triage.yaml", "--json", cwd=tmp_path))) == []
+    assert refused(lsml("promote", "triage.yaml", "1", cwd=tmp_path)) == "no project has versions yet"
+
+
+def test_a_version_is_promoted_by_its_number_or_its_whole_name_and_back(world):
+    for name, number in (("2", 2), ("v1", 1), (world.second, 2), (world.first, 1)):
+        assert said(lsml("promote", "triage.yaml", name, cwd=world.folder)) == f"project local serves v{number}\n"
+        rows = json.loads(said(lsml("versions", "triage.yaml", "--json", cwd=world.folder)))
+        assert [row["version"] for row in rows if row["promoted"]] == [number]
+
+
+def test_a_version_that_is_not_there_is_refused_in_one_sentence(world):
+    def promote(version):
+        return refused(lsml("promote", "triage.yaml", version, cwd=world.folder))
+
+    expected = "expected a version such as 3, v3 or triage-v3-0123abcd; `lsml versions` lists them"
+    assert promote("9") == promote("v9") == promote("triage-v9-00000000")
+    assert promote("9").startswith("project local has no version 9; it has ")
+    assert promote("best") == f"best: {expected}"
+    assert promote("other-v1-00000000") == f"other-v1-00000000: {expected}"
+    assert promote("9" * 40) == f"{'9' * 40}: {expected}"
+
+
+def test_an_unknown_project_names_those_there_are(world):
+    for verb in (["versions", "triage.yaml"], ["promote", "triage.yaml", "1"]):
+        assert refused(lsml(*verb, "--project", "77", cwd=world.folder)) == "no project 77; there are local"
+
+
+def test_a_changed_model_file_is_not_promoted(tmp_path):
+    write_recipe(tmp_path)
+    (tmp_path / "train.json").write_text(json.dumps(export(tickets(60))))
+    said(lsml("train", "triage.yaml", "train.json", cwd=tmp_path))
+    [model] = (tmp_path / ".lsml").rglob("model.skops")
+    model.chmod(0o600)
+    model.write_bytes(model.read_bytes() + b"!")
+    text = refused(lsml("promote", "triage.yaml", "1", cwd=tmp_path), 1)
+    assert "model.skops" in text and "\n" not in text
+
+
+def test_a_data_directory_that_is_a_file_is_refused_in_one_sentence(world, tmp_path):
+    (tmp_path / "file").write_text("")
+    text = refused(lsml("versions", "triage.yaml", "--data-dir", tmp_path / "file", cwd=world.folder), 1)
+    assert text == f"{tmp_path / 'file'}: cannot make the data directory: File exists; name another with --data-dir"
