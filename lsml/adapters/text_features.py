@@ -6,9 +6,11 @@ checks cost several times its arithmetic.
 
 from __future__ import annotations
 
-import math
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 FILE = "model.skops"
 _FORMAT = 1
+_WORD = re.compile(r"(?u)\b\w\w+\b")  # TfidfVectorizer's own
+_REMEMBERED = 1 << 14  # words, some kilobytes each at worst
+_LONGEST = 64  # characters of a word worth remembering; Chinese has no spaces between words
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,45 @@ class Block:
     high: int
 
 
+def _word_ngrams(block: Block, look_up: Callable[[str], int | None]) -> Callable[[str], list[int]]:
+    """Text -> the columns of its runs of words, as TfidfVectorizer cuts them."""
+
+    def columns(text: str) -> list[int]:
+        words = _WORD.findall(text)
+        terms = list(words) if block.low == 1 else []
+        for size in range(max(2, block.low), min(block.high, len(words)) + 1):
+            terms += [" ".join(words[start : start + size]) for start in range(len(words) - size + 1)]
+        return [column for column in map(look_up, terms) if column is not None]
+
+    return columns
+
+
+def _character_ngrams(block: Block, look_up: Callable[[str], int | None]) -> Callable[[str], list[int]]:
+    """Text -> the columns of its runs of characters within words, as TfidfVectorizer's char_wb cuts them.
+
+    A text is mostly words that were seen before, so those of a word are remembered.
+    """
+
+    def of_word(word: str) -> list[int]:
+        padded = f" {word} "
+        terms: list[str] = []
+        for size in range(block.low, block.high + 1):
+            terms += [padded[start : start + size] for start in range(max(1, len(padded) - size + 1))]
+            if len(padded) <= size:
+                break  # a short word counts once
+        return [column for column in map(look_up, terms) if column is not None]
+
+    remembered = lru_cache(_REMEMBERED)(of_word)
+
+    def columns(text: str) -> list[int]:
+        found: list[int] = []
+        for word in text.split():
+            found += remembered(word) if len(word) <= _LONGEST else of_word(word)
+        return found
+
+    return columns
+
+
 class TextFeatures:
     """Texts -> rows of a sparse matrix, (texts, features), each block of n-grams normalised to length 1."""
 
@@ -38,7 +82,9 @@ class TextFeatures:
         self._blocks = list(blocks)
         self._lowercase = lowercase
         self._max_features = max_features
-        self._fitted: list[tuple[Callable[[str], list[str]], dict[str, int], list[float]]] = []
+        # Of each block: its terms in column order, text -> columns, idf. Columns count through all blocks.
+        self._fitted: list[tuple[list[str], Callable[[str], list[int]], np.ndarray[Any, Any]]] = []
+        self._idf: np.ndarray[Any, Any]  # (width,)
         self.width = 0
 
     def fit_transform(self, texts: Callable[[], Iterable[str]]) -> csr_matrix:
@@ -46,7 +92,7 @@ class TextFeatures:
         from scipy.sparse import hstack
 
         parts = []
-        blocks, self._blocks, self._fitted = self._blocks, [], []
+        blocks, self._blocks, self._fitted, self.width = self._blocks, [], [], 0
         for block in blocks:
             vectorizer = self._vectorizer(block)
             try:
@@ -55,12 +101,10 @@ class TextFeatures:
                 if "empty vocabulary" not in str(error):
                     raise
                 continue  # texts without a single word can still have characters
-            vocabulary = {term: int(column) for term, column in vectorizer.vocabulary_.items()}
-            self._fitted.append((vectorizer.build_analyzer(), vocabulary, vectorizer.idf_.tolist()))
             self._blocks.append(block)
+            self._add(block, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
         if not parts:
             raise NotEnoughData("the texts hold no words to learn from")
-        self.width = sum(part.shape[1] for part in parts)
         return hstack(parts, format="csr")
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
@@ -69,34 +113,28 @@ class TextFeatures:
         from scipy.sparse import csr_matrix
 
         columns: list[int] = []
-        values: list[float] = []
-        ends = [0]
+        counts: list[int] = []
+        ends = [0]  # of stretches: a text has one for each block
         for text in texts:
-            offset = 0
-            for analyze, vocabulary, idf in self._fitted:
-                counts: dict[int, int] = {}
-                for term in analyze(text):
-                    column = vocabulary.get(term)
-                    if column is not None:
-                        counts[column] = counts.get(column, 0) + 1
-                ordered = sorted(counts)
-                weights = [(1.0 + math.log(counts[column])) * idf[column] for column in ordered]
-                length = math.sqrt(math.fsum(weight * weight for weight in weights))
-                columns += [offset + column for column in ordered]
-                values += [weight / length for weight in weights]
-                offset += len(idf)
-            ends.append(len(columns))
-        indices = np.array(columns, dtype=np.int32)
-        shape = (len(texts), self.width)
-        return csr_matrix((np.array(values, dtype=np.float64), indices, np.array(ends, dtype=np.int32)), shape=shape)
+            read = text.lower() if self._lowercase else text
+            for _, look_up, _ in self._fitted:
+                found = Counter(look_up(read))
+                columns += found
+                counts += found.values()
+                ends.append(len(columns))
+        indices, stretches = np.array(columns, dtype=np.int32), np.array(ends, dtype=np.int32)
+        weights = (1.0 + np.log(np.array(counts, dtype=np.float64))) * self._idf[indices]
+        stretch = np.repeat(np.arange(len(ends) - 1), np.diff(stretches))
+        lengths = np.sqrt(np.bincount(stretch, weights=weights * weights, minlength=len(ends) - 1))
+        rows = stretches[:: len(self._fitted)]
+        return csr_matrix((weights / lengths[stretch], indices, rows), shape=(len(texts), self.width))
 
     def state(self) -> dict[str, Any]:
         """Arrays and numbers from which `restore` makes the same features."""
         import numpy as np
 
         blocks = []
-        for block, (_, vocabulary, idf) in zip(self._blocks, self._fitted, strict=True):
-            terms = sorted(vocabulary, key=vocabulary.__getitem__)
+        for block, (terms, _, idf) in zip(self._blocks, self._fitted, strict=True):
             # One array of bytes: a dict of a hundred thousand terms takes skops seconds to read.
             joined = "\n".join(terms).encode("utf-8", "surrogatepass")
             blocks.append(
@@ -105,7 +143,7 @@ class TextFeatures:
                     "low": block.low,
                     "high": block.high,
                     "terms": np.frombuffer(joined, dtype=np.uint8),
-                    "idf": np.array(idf, dtype=np.float64),
+                    "idf": idf,
                 }
             )
         return {"lowercase": self._lowercase, "blocks": blocks}
@@ -117,13 +155,20 @@ class TextFeatures:
         features = cls(blocks, bool(state["lowercase"]), 1)
         for block, saved in zip(blocks, state["blocks"], strict=True):
             terms = saved["terms"].tobytes().decode("utf-8", "surrogatepass").split("\n")
-            idf = saved["idf"].tolist()
-            if len(terms) != len(idf):
+            if saved["idf"].shape != (len(terms),):
                 raise ValueError("vocabulary and weights differ in length")
-            vocabulary = {term: column for column, term in enumerate(terms)}
-            features._fitted.append((features._vectorizer(block).build_analyzer(), vocabulary, idf))
-            features.width += len(idf)
+            features._add(block, terms, saved["idf"])
         return features
+
+    def _add(self, block: Block, terms: list[str], idf: np.ndarray[Any, Any]) -> None:
+        """Take in a block that was fitted."""
+        import numpy as np
+
+        look_up = {term: column for column, term in enumerate(terms, self.width)}.get
+        ngrams = _word_ngrams if block.analyzer == "word" else _character_ngrams
+        self._fitted.append((terms, ngrams(block, look_up), idf))
+        self._idf = np.concatenate([fitted[2] for fitted in self._fitted])
+        self.width += len(terms)
 
     def _vectorizer(self, block: Block) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _TRAINING = {"decides": "training"}
-_MEMBERS = 5  # models that each miss another fifth of the examples; where they disagree, the answer is uncertain
+_MEMBERS = 5  # models that each miss another share of the examples; where they disagree, the answer is uncertain
 
 
 class TextRegressorOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,9 +62,11 @@ class TextRegressorOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class TextRegressor(TrainableAdapter):
-    """A number for a text: the mean of five ridge regressions.
+    """A number for a text, by ridge regression.
 
-    Its score is 1 where they agree, and falls towards 0 as their spread nears that of the annotated numbers.
+    Its score is exp(-error / spread): the error that the jackknife expects, from how far up to five more regressions
+    disagree that each miss another share of the examples, in units of the annotated numbers' spread. A text without a
+    single known word or run of characters gets the score of a guess, exp(-1).
     """
 
     name: ClassVar[str] = "text-regressor"
@@ -77,8 +79,8 @@ class TextRegressor(TrainableAdapter):
     def __init__(self, options: TextRegressorOptions, target: Target) -> None:
         super().__init__(options, target)
         self._features: TextFeatures | None = None
-        self._weights: np.ndarray[Any, Any]  # (features, members)
-        self._biases: np.ndarray[Any, Any]  # (members,)
+        self._weights: np.ndarray[Any, Any]  # (features, 1 + members): the answer, then its members
+        self._biases: np.ndarray[Any, Any]  # (1 + members,)
         self._spread = 1.0  # standard deviation of the annotated numbers
 
     @property
@@ -105,20 +107,19 @@ class TextRegressor(TrainableAdapter):
         target = np.array([numbers[index] for index in kept], dtype=np.float64)
         order = np.random.default_rng(seed).permutation(len(kept))
         members = min(_MEMBERS, len(kept))
-        weights = np.zeros((rows.shape[1], members))
-        biases = np.zeros(members)
-        for member in range(members):
-            progress(0.3 + 0.7 * member / members, f"fitting model {member + 1} of {members}")
-            # With two texts, each model would know one number only; then all see everything.
-            learnt = (
-                np.sort(order[np.arange(len(kept)) % members != member]) if len(kept) >= _MEMBERS else np.sort(order)
-            )
+        weights = np.zeros((rows.shape[1], 1 + members))
+        biases = np.zeros(1 + members)
+        for column in range(1 + members):
+            progress(0.3 + 0.7 * column / (1 + members), f"fitting model {column + 1} of {1 + members}")
+            # Column 0 sees everything; column k misses the k-th share.
+            learnt = np.sort(order[np.arange(len(kept)) % members != column - 1])
             model = Ridge(alpha=options.alpha, solver="sparse_cg", random_state=seed).fit(rows[learnt], target[learnt])
-            weights[:, member] = model.coef_
-            biases[member] = model.intercept_
+            weights[:, column] = model.coef_
+            biases[column] = model.intercept_
         self._features = features
         self._weights, self._biases = as_array(weights), as_array(biases)
-        self._spread = float(target.std()) or 1.0
+        # Not the deviation alone: that of equal floats can be a rounding error above 0.
+        self._spread = float(target.std()) if target.min() < target.max() else 1.0
         progress(1.0, f"learnt from {len(kept)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
@@ -127,11 +128,15 @@ class TextRegressor(TrainableAdapter):
             return [[] for _ in batch]
         import numpy as np
 
-        answers = self._features.transform(batch) @ self._weights + self._biases  # (texts, members)
-        certainty = np.exp(-answers.std(axis=1) / self._spread)
+        rows = self._features.transform(batch)
+        answers = rows @ self._weights + self._biases  # (texts, 1 + members)
+        members = answers[:, 1:]
+        # Members share most of their examples, so their deviation is scaled up as the jackknife does.
+        errors = members.std(axis=1) * np.sqrt(members.shape[1] - 1)
+        errors[np.diff(rows.indptr) == 0] = self._spread
+        certainty = np.exp(-errors / self._spread)
         return [
-            [Number(number, score)]
-            for number, score in zip(answers.mean(axis=1).tolist(), certainty.tolist(), strict=True)
+            [Number(number, score)] for number, score in zip(answers[:, 0].tolist(), certainty.tolist(), strict=True)
         ]
 
     def save(self, directory: Path) -> None:

@@ -88,6 +88,9 @@ class _Api:
         return row
 
     def _project(self, row: ProjectRow) -> dict[str, Any]:
+        # Runs first: where one is shown as finished, what it made is shown, too.
+        runs = [status_of(run) for run in self._store.runs.of_project(row.key)]
+        row = self._store.projects.get(row.key) or row
         usable, changes = self._store.annotations.counts(row.key)
         return {
             "project": row.key,
@@ -98,7 +101,7 @@ class _Api:
             "promoted": row.promoted,
             "reading_error": row.sync_error,
             "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],
-            "runs": [status_of(run) for run in self._store.runs.of_project(row.key)],
+            "runs": runs,
         }
 
     def _version(self, version: VersionRow) -> dict[str, Any]:

