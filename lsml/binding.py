@@ -105,6 +105,13 @@ class BoundModel:
         """What its object shows; a version that learnt from something else does not fit."""
         return self.object_tag.tag, self.object_tag.value, self.object_tag.attributes.get("valueType", "")
 
+    @cached_property
+    def options_digest(self) -> str:
+        """Changes with any option, and with what of the recipe decides which tasks are learnt."""
+        training = self.training
+        learning = [training.holdout, training.consensus] if training else None
+        return _digest([msgspec.to_builtins(self.spec.options), learning])[:16]
+
     def new_adapter(self) -> Adapter:
         """The starting point: pretrained or untrained."""
         return self.adapter_class(self.spec.options, self.target)

@@ -71,15 +71,22 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
         return 0
     changes = 0
     latest = project.synced_to
+    whole = project.synced_to is None
+    shown: set[str] = set()
     try:
         for task in studio.annotated_tasks(project.studio_id, since=project.synced_to):
             seen = [annotation for one in task.annotations if (annotation := _seen(task, one)) is not None]
             changes += store.annotations.replace_task(project.key, str(task.id), seen)
+            shown.add(str(task.id))
             latest = max(latest or "", task.updated_at)
     except StudioError as error:
-        _log.warning("project %s: annotations made before could not be read: %s", project.key, error)
-        store.projects.synced(project.key, None, str(error))
+        sentence = f"annotations made before could not be read, and lsml learns from webhooks alone: {error}"
+        if sentence != project.sync_error:
+            _log.warning("project %s: %s", project.key, sentence)
+        store.projects.synced(project.key, None, sentence)
         return changes
+    if whole:
+        changes += store.annotations.delete_unseen(project.key, shown, project.change)
     store.projects.synced(project.key, latest, None)
     if changes:
         _log.info("project %s: read %d annotations from Label Studio", project.key, changes)

@@ -26,6 +26,6 @@ def find_recipe(name: str) -> Path:
     name = name.removesuffix(".yaml")
     if name not in recipes:
         near = get_close_matches(name, recipes, 1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
-        raise NotFound(f"the gallery has no recipe `{name}`{hint}; it has {', '.join(recipes)}")
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise NotFound(f"the gallery has no recipe `{name}`; {hint}it has {', '.join(recipes)}")
     return recipes[name]

@@ -125,8 +125,8 @@ class Worker:
     def run_forever(self) -> None:
         """Work in this thread, which must be the main one, until SIGINT or SIGTERM; then hand back what runs."""
         consumer = _Consumer(self._queue.huey, self._stopping)
-        sweeper = threading.Thread(target=self._sweep_forever, name="sweeper", daemon=True)
-        sweeper.start()
+        for target, name in ((self._sweep_forever, "sweeper"), (self._read_forever, "reader")):
+            threading.Thread(target=target, name=name, daemon=True).start()
         try:
             consumer.run()
         finally:
@@ -193,6 +193,19 @@ class Worker:
         for id in self._store.runs.due():
             self._queue.wake(id)
 
+    def _read_forever(self) -> None:
+        """Read from Label Studio, apart from the sweeper: a large project takes minutes.
+
+        Everything once at the start: what was annotated or deleted while nobody listened is only found that way.
+        """
+        for project in self._store.projects.all():
+            self._store.projects.want_sync(project.key, whole=True)
+        while not self._stopping.wait(_SWEEP_S):
+            try:
+                self._read_wanted()
+            except Exception:
+                _log.exception("reading annotations failed; trying again")
+
     def _sweep_forever(self) -> None:
         sweep_folders(self._store)
         while not self._stopping.wait(_SWEEP_S):
@@ -200,7 +213,6 @@ class Worker:
                 for id in self._store.runs.sweep():
                     _log.warning("run %s lost its worker", id)
                 self._wake_due()
-                self._read_wanted()
             except Exception:
                 _log.exception("the sweeper failed; it tries again")
 

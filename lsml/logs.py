@@ -43,5 +43,5 @@ def set_up_logging(level: str) -> None:
     for name in ("huey", "waitress"):
         logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "WARNING")
     # These log headers and SQL parameters, tokens among them, when they log everything.
-    for name in ("httpx", "httpcore", "peewee"):
+    for name in ("httpx", "httpcore", "peewee", "filelock"):
         logging.getLogger(name).setLevel("WARNING")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lsml.adapters.base import Adapter, Example, Progress, TrainableAdapter, silent
 from lsml.binding import Binding, BoundModel
 from lsml.controls.base import Control
@@ -184,6 +186,7 @@ def _fit(
     card.models[model.key] = ModelCard(
         adapter=model.spec.adapter, folder=folder, fingerprint=model.fingerprint, labels=sorted(classes),
         examples=len(examples), classes=dict(sorted(classes.items())), holdout=holdout, moved=sorted(moved),
+        options=model.options_digest, snapshot=snapshot.digest,
     )  # fmt: skip
     return adapter
 
@@ -276,6 +279,8 @@ def _compare(
     """Whether the new model beats the served one on tasks that neither of them learnt, and why, in a sentence."""
     saved = served.card.models.get(model.key) if served.card else None
     holdout, learnt = (saved.holdout, set(saved.moved)) if saved else (0.0, set())
+    if saved is not None and (saved.snapshot, saved.options) == (card.snapshot, model.options_digest):
+        return False, f"nothing changed since v{served.number}: the same annotations and options"
     names = {control.control_tag.name for control in model.controls}
     fair = [
         lesson
@@ -325,7 +330,4 @@ def _carry_over(
         name = f"{saved.folder}-v{loaded.number}" if (directory / saved.folder).exists() else saved.folder
         shutil.copytree(folder / saved.folder, directory / name)
         source = saved.source if saved.source != "learnt" else f"carried over from v{loaded.number}"
-        card.models[model.key] = ModelCard(
-            adapter=saved.adapter, folder=name, fingerprint=saved.fingerprint, labels=saved.labels,
-            examples=saved.examples, classes=saved.classes, holdout=saved.holdout, moved=saved.moved, source=source,
-        )  # fmt: skip
+        card.models[model.key] = msgspec.structs.replace(saved, folder=name, source=source)

@@ -27,7 +27,8 @@ _ABANDONED_S = 24 * 3600  # an unfinished folder this old belongs to nobody
 
 
 class ModelCard(msgspec.Struct):
-    """What a version knows of one model: `labels` it can answer with, `examples` it learnt from, `classes` by count.
+    """What a version knows of one model: `labels` it can answer with, `examples` it learnt from, `classes` by count,
+    hashes of the `options` and of the `snapshot` it was made with.
 
     `source`: `learnt` in this version, or `carried over from v<number>`. `moved`: held-out tasks that training needed.
     """
@@ -38,6 +39,8 @@ class ModelCard(msgspec.Struct):
     labels: list[str] = []
     examples: int = 0
     classes: dict[str, int] = {}
+    options: str = ""
+    snapshot: str = ""
     holdout: float = 0.0
     moved: list[str] = []
     source: str = "learnt"

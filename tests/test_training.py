@@ -89,11 +89,20 @@ def test_holdout_0_trains_on_everything_and_judges_nothing(project):
     assert card.verdict == "promoted: not judged: 0 held-out tasks, and a judgement needs 10"
 
 
-def test_the_same_snapshot_is_not_better_and_is_not_promoted(project):
+@pytest.mark.parametrize("count", [30, 200])
+def test_the_same_annotations_and_options_make_nothing_new(project, count):
+    """Also where too few tasks are held out to judge: every stored prediction would be stale for nothing."""
     here = project()
-    tasks = annotated(tickets(200))
-    here.train(tasks)
-    card = here.train(tasks)
+    here.train(annotated(tickets(count)))
+    card = here.train(annotated(tickets(count)))
+    assert here.promoted == 1
+    assert card.verdict == "not promoted: nothing changed since v1: the same annotations and options"
+
+
+def test_a_version_that_is_not_better_is_not_promoted(project):
+    here = project()
+    here.train(annotated(tickets(200)))
+    card = here.train(annotated(tickets(204)))
     assert here.promoted == 1
     assert card.verdict.startswith("not promoted: not better than v1 on ")
     assert [row.number for row in here.store.versions.of_project(LOCAL)] == [2, 1]

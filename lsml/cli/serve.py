@@ -38,7 +38,9 @@ def command(
     address = host or recipe.server.host
 
     def listening(bound: int) -> None:
-        logging.getLogger("lsml.server").info("listening on http://%s:%d", address, bound)
+        logging.getLogger("lsml.server").info(
+            "listening on http://%s:%d", f"[{address}]" if ":" in address else address, bound
+        )
         app.extensions["lsml"].warm_up()
 
     serve(app, address, recipe.server.port if port is None else port, listening)

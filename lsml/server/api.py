@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from flask import Response, render_template_string, request
+from flask import Response, render_template_string
 
 from lsml import __version__
 from lsml.errors import NotFound, RequestError
-from lsml.jobs import Queue
 from lsml.recipe import Recipe
 from lsml.server.protocol import Route, answer, read_object, status_of
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
 
 
-def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> list[Route]:
+def routes(recipe: Recipe, store: Store, serving: Serving) -> list[Route]:
     """(path, methods, view) of the page and the API."""
-    views = _Api(recipe, store, queue, serving)
+    views = _Api(recipe, store, serving)
     return [
         ("/", ("GET",), views.page),
         ("/api/projects", ("GET",), views.projects),
@@ -31,10 +30,9 @@ def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> list
 
 
 class _Api:
-    def __init__(self, recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> None:
+    def __init__(self, recipe: Recipe, store: Store, serving: Serving) -> None:
         self._recipe = recipe
         self._store = store
-        self._queue = queue
         self._serving = serving
         self._page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 
@@ -72,8 +70,9 @@ class _Api:
     def page(self) -> Response:
         """What a person wants to see: each project, what it serves, how it learns."""
         rows = [self._project(row) for row in self._store.projects.all()]
+        active = any(run["job_status"] in ("queued", "started") for row in rows for run in row["runs"])
         html = render_template_string(
-            self._page, recipe=self._recipe, projects=rows, version=__version__, base=request.path.rstrip("/")
+            self._page, recipe=self._recipe, projects=rows, version=__version__, active=active
         )
         return Response(
             html,

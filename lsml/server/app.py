@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import logging
+import time
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -16,6 +17,7 @@ from lsml.recipe import Recipe
 from lsml.server import api, protocol
 from lsml.server.protocol import answer
 from lsml.server.serving import Serving
+from lsml.server.telemetry import Telemetry
 from lsml.store import Store
 
 _log = logging.getLogger(__name__)
@@ -29,12 +31,16 @@ def create_app(recipe: Recipe, store: Store, queue: Queue) -> Flask:
     serving = Serving(recipe, store)
     app.extensions["lsml"] = serving
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
-    routes = protocol.routes(recipe, store, queue, serving) + api.routes(recipe, store, queue, serving)
+    telemetry = Telemetry(store)
+    telemetry.watch(app)
+    routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes(recipe, store, serving)
+    routes.append(("/metrics", ("GET",), telemetry.page))
     for path, methods, view in routes:
         # Under the secret path only, so that a request without it finds nothing; /health tells nothing and is open.
         for place in {prefix + path, path} if path == "/health" else {prefix + path}:
             # The endpoint is what logs show: it never holds the secret path.
             app.add_url_rule(place, f"{methods[0]} {path}", view, methods=methods, strict_slashes=False)
+    app.jinja_env.filters["when"] = lambda at: time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
     guard = _Guard(recipe, prefix)
     app.before_request(guard.check)
     app.register_error_handler(LsmlError, _lsml_error)
@@ -92,7 +98,11 @@ class _Guard:
 
 def _lsml_error(error: LsmlError) -> Response:
     level = logging.ERROR if error.status >= 500 else logging.WARNING
-    _log.log(level, "%s: %s", request.endpoint or request.method, error)
+    # The path is a stranger's, and may be a secret one with a typing error: only its last part is shown.
+    asked = (
+        request.endpoint or f"{request.method} .../{request.path.rpartition('/')[2][:40]!r} from {request.remote_addr}"
+    )
+    _log.log(level, "%s: %s", asked, error)
     response = answer({"error": str(error)}, error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="lsml"'

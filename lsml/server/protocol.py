@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from lsml.prediction import Outcome, predict_tasks
 from lsml.recipe import Recipe
 from lsml.server.events import START_TRAINING, project_key, read_event
 from lsml.server.serving import Recent, Served, Serving
+from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, RunRow, Store
 from lsml.strict_json import decode_json
 from lsml.versions import model_version
@@ -28,6 +30,7 @@ MAX_TASKS = 10_000
 # How long a request waits for a version that was just promoted. The one before could answer at once, but not with the
 # `model_version` that /setup has told; Label Studio waits 100 s.
 _WAIT_PREDICT_S = 30.0
+_READ_AGAIN_S = 60.0
 _JOB_STATUS = {
     "waiting": "queued",
     "running": "started",
@@ -37,9 +40,9 @@ _JOB_STATUS = {
 }
 
 
-def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> list[Route]:
+def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving, telemetry: Telemetry) -> list[Route]:
     """(path, methods, view) of every protocol endpoint."""
-    views = _Protocol(recipe, store, queue, serving)
+    views = _Protocol(recipe, store, queue, serving, telemetry)
     return [
         ("/health", ("GET",), views.health),
         ("/setup", ("POST",), views.setup),
@@ -78,12 +81,14 @@ def answer(content: Any, status: int = 200) -> Response:
 
 
 class _Protocol:
-    def __init__(self, recipe: Recipe, store: Store, queue: Queue, serving: Serving) -> None:
+    def __init__(self, recipe: Recipe, store: Store, queue: Queue, serving: Serving, telemetry: Telemetry) -> None:
         self._recipe = recipe
         self._store = store
         self._queue = queue
         self._serving = serving
+        self._telemetry = telemetry
         self._told: Recent[str | None] = Recent()
+        self._asked: Recent[float] = Recent()
 
     def health(self) -> Response:
         """Up as soon as it can answer; loads nothing, asks nothing."""
@@ -105,10 +110,21 @@ class _Protocol:
             project, studio_id=studio_id, labeling_config=config,
             hostname=hostname if told else None, token=token if told else None,
         )  # fmt: skip
-        if named.url and named.api_key and (row := self._store.projects.get(project)) and row.synced_to is None:
-            self._store.projects.want_sync(project)
+        self._want_first_reading(project)
         binding = self._serving.binding(project, config)
         return answer({"model_version": self._serving.version_at_setup(project, binding)})
+
+    def _want_first_reading(self, project: str) -> None:
+        """Where annotations were never read, ask for it, once a minute: Label Studio calls /setup all the time."""
+        row = self._store.projects.get(project)
+        now = time.monotonic()
+        if (
+            row is not None
+            and row.synced_to is None
+            and now - (self._asked.get(project) or -_READ_AGAIN_S) >= _READ_AGAIN_S
+        ):
+            self._asked.replace(project, now)
+            self._store.projects.want_sync(project)
 
     def predict(self) -> Response:
         """One result for each task, in order; `[]` for a task that nothing could predict."""
@@ -138,7 +154,7 @@ class _Protocol:
         )
         malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
         in_order = [next(outcomes) if isinstance(task, dict) else malformed for task in tasks]
-        _report(project, in_order)
+        self._telemetry.count(in_order, _report(project, in_order))
         return answer({"results": [_result(outcome, served, interactive) for outcome in in_order]})
 
     def webhook(self) -> Response:
@@ -271,8 +287,8 @@ def _result(outcome: Outcome, served: Served, interactive: bool) -> Any:
     return {"result": [], "model_version": served.model_version} if interactive else []
 
 
-def _report(project: str, outcomes: list[Outcome]) -> None:
-    """Log what was left out, counted by reason, with one example of each."""
+def _report(project: str, outcomes: list[Outcome]) -> Counter[str]:
+    """Log what was left out, counted by reason, with one example of each; the counts."""
     reasons: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for outcome in outcomes:
@@ -284,6 +300,7 @@ def _report(project: str, outcomes: list[Outcome]) -> None:
         _log.log(
             level, "project %s: %s, %d times in %d tasks; %s", project, reason, count, len(outcomes), examples[reason]
         )
+    return reasons
 
 
 def _optional_text(payload: Mapping[str, Any], name: str) -> str | None:

@@ -78,6 +78,17 @@ class Annotations(Table):
         )  # fmt: skip
         return changes + self.delete(project, {row[0] for row in known} - {annotation.id for annotation in kept})
 
+    @durable
+    def delete_unseen(self, project: str, seen_tasks: set[str], known_at: int) -> int:
+        """Delete the annotations of tasks that a whole reading did not show: their last annotation was deleted.
+
+        `known_at`: the project's `change` when the reading began; what was stored after that stays.
+        """
+        rows = self._rows(
+            "SELECT id, task FROM annotation WHERE project = ? AND NOT deleted AND change <= ?", project, known_at
+        )
+        return self.delete(project, [id for id, task in rows if task not in seen_tasks])
+
     def tasks(self, project: str) -> Iterator[AnnotatedTask]:
         """Every annotated task with its annotations that count, in task order; one task in memory at a time.
 

@@ -99,9 +99,11 @@ class Projects(Table):
         return new
 
     @durable
-    def want_sync(self, key: str) -> None:
-        """Ask the worker to read the annotations that Label Studio has."""
+    def want_sync(self, key: str, *, whole: bool = False) -> None:
+        """Ask the worker to read the annotations that Label Studio has: what changed, or `whole` projects."""
         self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
+        if whole:
+            self._run("UPDATE project SET synced_to = NULL WHERE key = ?", key)
 
     @durable
     def synced(self, key: str, to: str | None, error: str | None) -> None:

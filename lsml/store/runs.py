@@ -57,6 +57,10 @@ class Runs(Table):
         row = self._row(f"SELECT {_COLUMNS} FROM run WHERE id = ?", id)  # noqa: S608 (columns are ours)
         return RunRow(*row) if row else None
 
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state."""
+        return dict(self._rows("SELECT state, count(*) FROM run GROUP BY state"))
+
     def of_project(self, project: str, limit: int = 20) -> list[RunRow]:
         """A project's runs, newest first."""
         rows = self._rows(

@@ -86,6 +86,14 @@ def test_an_annotation_made_after_label_studio_was_read_stays(store):
     assert state(store) == {"1": [("3", "A", False), ("2", "A", False)]}
 
 
+def test_a_whole_reading_buries_what_it_did_not_show_but_not_what_came_meanwhile(store):
+    store.annotations.apply(PROJECT, [seen(id="1", task="1"), seen(id="2", task="2")])
+    began = store.projects.get(PROJECT).change
+    store.annotations.apply(PROJECT, [seen(id="3", task="3")])
+    assert store.annotations.delete_unseen(PROJECT, {"2"}, began) == 1
+    assert sorted(state(store)) == ["2", "3"]
+
+
 EVENTS = [
     ("save", seen(id="1", label="A", at=1)),
     ("save", seen(id="1", label="B", at=2)),

@@ -1,0 +1,108 @@
+"""What Prometheus reads: requests and what became of tasks, counted in this process; runs and versions, from the store."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Count
+from collections.abc import Iterable, Iterator
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from lsml.prediction import Outcome
+from lsml.store import Store
+from lsml.store.runs import STATES
+from lsml.versions import card_of
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_PROJECTS = 200  # with more, one project's numbers are found under /api instead
+
+
+class Telemetry:
+    """The counters of one application. Nothing in it holds a text, a label or a secret."""
+
+    def __init__(self, store: Store) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "lsml_requests", "Requests by endpoint and status.", ("endpoint", "status"), registry=self._registry
+        )
+        self._latency = Histogram(
+            "lsml_request_seconds", "Time to answer.", ("endpoint",), buckets=_SECONDS, registry=self._registry
+        )
+        self._tasks = Counter(
+            "lsml_tasks",
+            "Tasks of /predict, by whether something predicted them.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._regions = Counter("lsml_regions", "Regions that were sent.", registry=self._registry)
+        self._dropped = Counter(
+            "lsml_dropped", "Tasks or regions that were left out, by reason.", ("reason",), registry=self._registry
+        )
+        self._registry.register(_Stored(store))
+
+    def watch(self, app: Flask) -> None:
+        """Count every request of an application."""
+
+        @app.before_request
+        def begin() -> None:
+            g.began = time.perf_counter()
+
+        @app.after_request
+        def end(response: Response) -> Response:
+            endpoint = request.endpoint or "none"
+            self._requests.labels(endpoint, str(response.status_code)).inc()
+            began = g.get("began")
+            if began is not None:
+                self._latency.labels(endpoint).observe(time.perf_counter() - began)
+            return response
+
+    def count(self, outcomes: Iterable[Outcome], dropped: Count[str]) -> None:
+        """Count what became of the tasks of one request."""
+        for outcome in outcomes:
+            predicted = outcome.prediction is not None
+            self._tasks.labels("predicted" if predicted else "not predicted").inc()
+            if outcome.prediction is not None:
+                self._regions.inc(len(outcome.prediction["result"]))
+        for reason, number in dropped.items():
+            self._dropped.labels(reason).inc(number)
+
+    def page(self) -> Response:
+        """The metrics as Prometheus reads them."""
+        return Response(generate_latest(self._registry), mimetype="text/plain; version=0.0.4")
+
+
+class _Stored:
+    """What the store knows, read when it is asked for: the worker is another process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand, so that registering does not read the store."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        runs = GaugeMetricFamily("lsml_runs", "Training runs by state.", labels=("state",))
+        counted = self._store.runs.counts()
+        for state in STATES:
+            runs.add_metric((state,), counted.get(state, 0))
+        yield runs
+        annotations = GaugeMetricFamily("lsml_annotations", "Usable annotations by project.", labels=("project",))
+        promoted = GaugeMetricFamily(
+            "lsml_promoted_version", "Number of the version that is served.", labels=("project",)
+        )
+        held_out = GaugeMetricFamily(
+            "lsml_held_out_metric",
+            "Main metric of the served version, by control.",
+            labels=("project", "control", "metric"),
+        )
+        for project in self._store.projects.all()[:_PROJECTS]:
+            annotations.add_metric((project.key,), project.usable)
+            promoted.add_metric((project.key,), project.promoted or 0)
+            row = self._store.versions.get(project.key, project.promoted) if project.promoted is not None else None
+            for control, judged in card_of(row).metrics.items() if row else ():
+                if judged["value"] is not None:
+                    held_out.add_metric((project.key, control, judged["metric"]), judged["value"])
+        yield from (annotations, promoted, held_out)

@@ -1,0 +1,42 @@
+"""/metrics counts what happened and shows what is stored."""
+
+import pytest
+
+from tests.conftest import PROJECT_KEY, TOPICS, tickets
+
+
+def numbers(server):
+    lines = server.client.get("/metrics").text.splitlines()
+    return {
+        name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    }
+
+
+def test_requests_tasks_and_what_was_left_out_are_counted(backend):
+    server = backend()
+    server.post("/predict", {"tasks": [{"data": {"text": "a"}}, {"data": {}}]})
+    server.post("/predict", {"tasks": "no list"})
+    found = numbers(server)
+    assert found['lsml_requests_total{endpoint="POST /predict",status="200"}'] == 1
+    assert found['lsml_requests_total{endpoint="POST /predict",status="400"}'] == 1
+    assert found['lsml_tasks_total{outcome="not predicted"}'] == 2
+    assert found['lsml_dropped_total{reason="untrained"}'] == 2
+
+
+def test_what_is_stored_is_shown_by_project(backend):
+    server = backend()
+    server.annotate(tickets(60))
+    server.train()
+    server.predict("refund", project=PROJECT_KEY, label_config=TOPICS)
+    found = numbers(server)
+    assert found[f'lsml_annotations{{project="{PROJECT_KEY}"}}'] == 60
+    assert found[f'lsml_promoted_version{{project="{PROJECT_KEY}"}}'] == 1
+    assert found[f'lsml_held_out_metric{{control="topic",metric="macro_f1",project="{PROJECT_KEY}"}}'] > 0.5
+    assert (found['lsml_runs{state="done"}'], found['lsml_runs{state="running"}']) == (1, 0)
+    assert found["lsml_regions_total"] == 1
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/"])
+def test_it_is_guarded_like_everything_else(backend, path):
+    server = backend("server: {username: ann, password: secret}\n")
+    assert server.client.get(path).status_code == 401
