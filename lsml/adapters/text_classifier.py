@@ -10,61 +10,33 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.text_features import Block, TextFeatures, as_array, load_state, save_state
+from lsml.adapters.text_features import TRAINING, TextFeatures, TextOptions, as_array, load_state, save_state
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Choice, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
-_TRAINING = {"decides": "training"}
 
-
-class TextClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TextClassifierOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
     """Settings of `text-classifier`."""
 
-    ngrams: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=3)], Annotated[int, Meta(ge=1, le=3)]],
-        Meta(description="Shortest and longest run of words that is looked at: [low, high].", extra=_TRAINING),
-    ] = (1, 2)
-    characters: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=6)], Annotated[int, Meta(ge=1, le=6)]] | None,
-        Meta(
-            description="The same for characters within a word, which forgives typing errors and endings; null for none.",
-            extra=_TRAINING,
-        ),
-    ] = (2, 4)
-    lowercase: Annotated[bool, Meta(description="Whether capitals count as small letters.", extra=_TRAINING)] = True
-    max_features: Annotated[
-        int,
-        Meta(
-            ge=100,
-            le=5_000_000,
-            description="Most word and most character n-grams kept, commonest first.",
-            extra=_TRAINING,
-        ),
-    ] = 100_000
     C: Annotated[
         float,
         Meta(
             gt=0,
             le=1e6,
             description="How closely to follow the examples; lower holds noisy labels at bay.",
-            extra=_TRAINING,
+            extra=TRAINING,
         ),
     ] = 10.0
     class_weight: Annotated[
         Literal["balanced", "none"],
         Meta(
             description="balanced: rare labels count as much as common ones; none: as often as they occur.",
-            extra=_TRAINING,
+            extra=TRAINING,
         ),
     ] = "balanced"
-
-    def __post_init__(self) -> None:
-        for name, bounds in (("ngrams", self.ngrams), ("characters", self.characters)):
-            if bounds is not None and bounds[0] > bounds[1]:
-                raise ValueError(f"{name}: expected [low, high], got [{bounds[0]}, {bounds[1]}]")
 
 
 class TextClassifier(TrainableAdapter):
@@ -102,11 +74,7 @@ class TextClassifier(TrainableAdapter):
         if len({answers[index] for index in kept}) < 2:
             what = f"all {len(kept)} examples say {labels[0]!r}" if labels else f"{len(kept)} examples have a label"
             raise NotEnoughData(f"{what}; annotate at least two texts with different answers")
-        options = self.options
-        blocks = [Block("word", *options.ngrams)]
-        if options.characters is not None:
-            blocks.append(Block("char_wb", *options.characters))
-        features = TextFeatures(blocks, options.lowercase, options.max_features)
+        features = TextFeatures.of_options(self.options)
         progress(0.05, f"counting words of {len(kept)} texts")
         rows = features.fit_transform(lambda: (examples[index].data for index in kept))
         chosen = [answers[index] for index in kept]

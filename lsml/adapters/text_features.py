@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from lsml.errors import NotEnoughData, VersionError
 
@@ -25,6 +28,40 @@ _FORMAT = 1
 _WORD = re.compile(r"(?u)\b\w\w+\b")  # TfidfVectorizer's own
 _REMEMBERED = 1 << 14  # words, some kilobytes each at worst
 _LONGEST = 64  # characters of a word worth remembering; Chinese has no spaces between words
+
+
+TRAINING = {"decides": "training"}  # of options: see Adapter.Options
+
+
+class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How texts are read; each text adapter adds how it learns."""
+
+    ngrams: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=3)], Annotated[int, Meta(ge=1, le=3)]],
+        Meta(description="Shortest and longest run of words that is looked at: [low, high].", extra=TRAINING),
+    ] = (1, 2)
+    characters: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=6)], Annotated[int, Meta(ge=1, le=6)]] | None,
+        Meta(
+            description="The same for characters within a word, which forgives typing errors and endings; null for none.",
+            extra=TRAINING,
+        ),
+    ] = (2, 4)
+    lowercase: Annotated[bool, Meta(description="Whether capitals count as small letters.", extra=TRAINING)] = True
+    max_features: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=5_000_000,
+            description="Most word and most character n-grams kept, commonest first.",
+            extra=TRAINING,
+        ),
+    ] = 100_000
+
+    def __post_init__(self) -> None:
+        for name, bounds in (("ngrams", self.ngrams), ("characters", self.characters)):
+            if bounds is not None and bounds[0] > bounds[1]:
+                raise ValueError(f"{name}: expected [low, high], got [{bounds[0]}, {bounds[1]}]")
 
 
 @dataclass(frozen=True)
@@ -86,6 +123,14 @@ class TextFeatures:
         self._fitted: list[tuple[list[str], Callable[[str], list[int]], np.ndarray[Any, Any]]] = []
         self._idf: np.ndarray[Any, Any]  # (width,)
         self.width = 0
+
+    @classmethod
+    def of_options(cls, options: TextOptions) -> TextFeatures:
+        """Features that are yet to be fitted, as a recipe asks for them."""
+        blocks = [Block("word", *options.ngrams)]
+        if options.characters is not None:
+            blocks.append(Block("char_wb", *options.characters))
+        return cls(blocks, options.lowercase, options.max_features)
 
     def fit_transform(self, texts: Callable[[], Iterable[str]]) -> csr_matrix:
         """Learn the vocabulary, and transform. `texts` is called once for each block, so that no copy is held here."""

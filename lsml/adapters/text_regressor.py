@@ -10,55 +10,28 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.text_features import Block, TextFeatures, as_array, load_state, save_state
+from lsml.adapters.text_features import TRAINING, TextFeatures, TextOptions, as_array, load_state, save_state
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Number, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
-_TRAINING = {"decides": "training"}
 _MEMBERS = 5  # models that each miss another share of the examples; where they disagree, the answer is uncertain
 
 
-class TextRegressorOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TextRegressorOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
     """Settings of `text-regressor`."""
 
-    ngrams: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=3)], Annotated[int, Meta(ge=1, le=3)]],
-        Meta(description="Shortest and longest run of words that is looked at: [low, high].", extra=_TRAINING),
-    ] = (1, 2)
-    characters: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=6)], Annotated[int, Meta(ge=1, le=6)]] | None,
-        Meta(
-            description="The same for characters within a word, which forgives typing errors and endings; null for none.",
-            extra=_TRAINING,
-        ),
-    ] = (2, 4)
-    lowercase: Annotated[bool, Meta(description="Whether capitals count as small letters.", extra=_TRAINING)] = True
-    max_features: Annotated[
-        int,
-        Meta(
-            ge=100,
-            le=5_000_000,
-            description="Most word and most character n-grams kept, commonest first.",
-            extra=_TRAINING,
-        ),
-    ] = 100_000
     alpha: Annotated[
         float,
         Meta(
             gt=0,
             le=1e6,
             description="How strongly to shrink towards the mean; higher holds noise at bay.",
-            extra=_TRAINING,
+            extra=TRAINING,
         ),
     ] = 0.3
-
-    def __post_init__(self) -> None:
-        for name, bounds in (("ngrams", self.ngrams), ("characters", self.characters)):
-            if bounds is not None and bounds[0] > bounds[1]:
-                raise ValueError(f"{name}: expected [low, high], got [{bounds[0]}, {bounds[1]}]")
 
 
 class TextRegressor(TrainableAdapter):
@@ -97,11 +70,7 @@ class TextRegressor(TrainableAdapter):
         kept = [index for index, number in enumerate(numbers) if number is not None]
         if len(kept) < 2:
             raise NotEnoughData(f"{len(kept)} texts have a number; annotate at least two")
-        options = self.options
-        blocks = [Block("word", *options.ngrams)]
-        if options.characters is not None:
-            blocks.append(Block("char_wb", *options.characters))
-        features = TextFeatures(blocks, options.lowercase, options.max_features)
+        features = TextFeatures.of_options(self.options)
         progress(0.05, f"counting words of {len(kept)} texts")
         rows = features.fit_transform(lambda: (examples[index].data for index in kept))
         target = np.array([numbers[index] for index in kept], dtype=np.float64)
@@ -113,7 +82,9 @@ class TextRegressor(TrainableAdapter):
             progress(0.3 + 0.7 * column / (1 + members), f"fitting model {column + 1} of {1 + members}")
             # Column 0 sees everything; column k misses the k-th share.
             learnt = np.sort(order[np.arange(len(kept)) % members != column - 1])
-            model = Ridge(alpha=options.alpha, solver="sparse_cg", random_state=seed).fit(rows[learnt], target[learnt])
+            model = Ridge(alpha=self.options.alpha, solver="sparse_cg", random_state=seed).fit(
+                rows[learnt], target[learnt]
+            )
             weights[:, column] = model.coef_
             biases[column] = model.intercept_
         self._features = features
