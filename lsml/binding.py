@@ -98,19 +98,25 @@ class BoundModel:
     def fingerprint(self) -> str:
         """See the class."""
         controls = [control.control_tag.selector for control in self.controls]
-        return _digest([self.spec.adapter, controls, self._shown])
+        return _digest([self.spec.adapter, controls, self._shown, self.target.multiple])
 
     @property
-    def _shown(self) -> tuple[str, str, str]:
+    def _shown(self) -> tuple[str, ...]:
         """What its object shows; a version that learnt from something else does not fit."""
-        return self.object_tag.tag, self.object_tag.value, self.object_tag.attributes.get("valueType", "")
+        attributes = self.object_tag.attributes
+        return (
+            self.object_tag.tag,
+            self.object_tag.value,
+            attributes.get("valueType", ""),
+            attributes.get("textKey", ""),
+        )
 
     @cached_property
     def options_digest(self) -> str:
         """Changes with any option, and with what of the recipe decides which tasks are learnt."""
         training = self.training
         learning = [training.holdout, training.consensus] if training else None
-        return _digest([msgspec.to_builtins(self.spec.options), learning])[:16]
+        return _digest([msgspec.to_builtins(self.spec.options), learning, self.target])[:16]
 
     def new_adapter(self) -> Adapter:
         """The starting point: pretrained or untrained."""
@@ -162,7 +168,8 @@ class BoundModel:
             if not isinstance(value, Choice):
                 others.append(value)
                 continue
-            label = names.get(value.label.casefold())
+            # Options that come with a task are not known here; the control picks those of the task.
+            label = names.get(value.label.casefold(), value.label if self.target.open else None)
             if label is None:
                 continue
             before = merged.get(label)
@@ -212,7 +219,8 @@ class BoundModel:
         for control in self.controls:
             labels = control.labels if known is None else [label for label in control.labels if label in set(known)]
             shown = [] if self.learns and known is None else sorted(labels)
-            controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown])
+            conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
+            controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = prediction_options(self.spec.options)
         return [self.key, self._shown, options, self.spec.threshold, self.spec.labels, controls]
 

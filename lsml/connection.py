@@ -24,13 +24,16 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
     the recipe never goes to a hostname that a request told, nor the other way round.
     """
     named = recipe.label_studio
-    if named.url and named.api_key:
-        return _studio(named.url, named.api_key)
-    if not named.url and not named.api_key and project is not None and project.hostname and project.token:
+    pair: tuple[str | None, str | None] = (None, None)
+    if named.url or named.api_key:
+        pair = named.url, named.api_key
+    elif project is not None:
+        pair = project.hostname, project.token
+    if pair[0] and pair[1]:
         try:
-            return _studio(project.hostname, project.token)
+            return _studio(*pair)
         except StudioError as error:
-            _log.warning("project %s: %s", project.key, error)
+            _log.warning("project %s: %s", project.key if project else "local", error)
     return None
 
 
@@ -65,15 +68,20 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     the project, never raised, for what is stored already can be learnt.
     """
     studio = studio_of(recipe, project)
+    store.projects.begin_sync(project.key)
     if studio is None or project.studio_id is None:
-        if project.sync_wanted:
-            store.projects.synced(project.key, None, None)
         return 0
     changes = 0
     latest = project.synced_to
     whole = project.synced_to is None
     shown: set[str] = set()
     try:
+        made = project.key.partition(".")[2]
+        if made and studio.created(project.studio_id) != int(float(made)):
+            raise StudioError(
+                f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
+                "nothing of it is read for the old one"
+            )
         for task in studio.annotated_tasks(project.studio_id, since=project.synced_to):
             seen = [annotation for one in task.annotations if (annotation := _seen(task, one)) is not None]
             changes += store.annotations.replace_task(project.key, str(task.id), seen)

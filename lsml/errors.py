@@ -15,7 +15,8 @@
     ├── FetchError             1 / 502   a task's URL could not be brought here
     ├── StudioError            1 / 502   Label Studio's own API refused or did not answer
     ├── StoreError             1 / 503   the data directory cannot be used
-    │   └── VersionError       1 / 503   a saved version is missing, changed or of another format
+    │   ├── VersionError       1 / 503   a saved version is missing, changed or of another format
+    │   └── NoRoom             1 / 507   a limit of the recipe: the disk, or a project's annotations
     └── PortInUse              1 / 500   another program listens there
 
 The message is one sentence: where, what was found, what was expected, what to do. It never holds a secret.
@@ -142,6 +143,12 @@ class StoreError(LsmlError):
 
 class VersionError(StoreError):
     """A saved version is missing, was changed, or has another format."""
+
+
+class NoRoom(StoreError):
+    """The disk has less free than the recipe wants, or a project has as many annotations as it allows."""
+
+    status = 507
 
 
 class PortInUse(LsmlError):

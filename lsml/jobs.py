@@ -28,6 +28,7 @@ from lsml.binding import Binding, bind
 from lsml.connection import fetcher, read_annotations
 from lsml.errors import Cancelled, LsmlError, NotEnoughData, VersionError
 from lsml.labeling import parse_labeling_config
+from lsml.logs import run_id
 from lsml.recipe import Recipe, Training, load_recipe
 from lsml.snapshot import take_snapshot
 from lsml.store import ProjectRow, RunRow, Store, Superseded
@@ -139,12 +140,14 @@ class Worker:
         run = self._store.runs.claim(id)
         if run is None:
             return
+        at_hand = run_id.set(run.id)
         _log.info("run %s of project %s: attempt %d", run.id, run.project, run.attempt)
         try:
             self._see_through(run)
         except Superseded as error:
             _log.warning("%s; leaving it to whoever has it", error)
         finally:
+            run_id.reset(at_hand)
             self._wake_due()
 
     def _see_through(self, run: RunRow) -> None:
@@ -200,6 +203,8 @@ class Worker:
         """
         for project in self._store.projects.all():
             self._store.projects.want_sync(project.key, whole=True)
+            # A server may have died between an annotation and the run that it made due.
+            request_if_due(self._store, self._recipe, project.key)
         while not self._stopping.wait(_SWEEP_S):
             try:
                 self._read_wanted()
@@ -210,6 +215,7 @@ class Worker:
         sweep_folders(self._store)
         while not self._stopping.wait(_SWEEP_S):
             try:
+                self._store.workers.beat()
                 for id in self._store.runs.sweep():
                     _log.warning("run %s lost its worker", id)
                 self._wake_due()
@@ -277,6 +283,7 @@ def _death(code: int) -> str:
 
 def train_run(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
     """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
+    run_id.set(id)
     run = store.runs.get(id)
     if run is None or run.attempt != attempt or run.state != "running":
         _log.warning("run %s: attempt %d is not the one that runs", id, attempt)
@@ -303,19 +310,21 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     project = store.projects.get(run.project)
     if project is None:
         raise NotEnoughData(f"not enough data: project {run.project} has no annotations")
+    store.check_room(recipe.server.limits.free_disk_bytes)
     report = _Reporter(store, run)
     report(0.0, "reading annotations")
     read_annotations(store, recipe, project)
+    store.runs.cover(run.id, run.attempt)
     project = store.projects.get(run.project)
     binding = binding_of(recipe, project)
     making = new_folder(store.versions_directory)
     try:
         path = making / "snapshot.jsonl"
         snapshot = take_snapshot(store.annotations.tasks(run.project), binding, path)
+        promoted, unjudged = promoted_version(store, run.project, binding)
         trained = train(
-            binding, snapshot, making, fetcher(recipe, project), promoted=promoted_version(store, run.project, binding),
-            progress=report,
-        )  # fmt: skip
+            binding, snapshot, making, fetcher(recipe, project), promoted=promoted, unjudged=unjudged, progress=report
+        )
         path.unlink()
         keep = max(training.keep for training in learners(recipe))
         number = publish(store, run.project, making, trained.card, promote=trained.promote, keep=keep, run=run)
@@ -324,17 +333,17 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     _log.info("run %s: made v%d of project %s; %s", run.id, number, run.project, trained.card.verdict)
 
 
-def promoted_version(store: Store, project: str, binding: Binding) -> tuple[Loaded, Path] | None:
-    """The version that a project serves and its folder; None where there is none that can be loaded."""
+def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, str | None]:
+    """The version that a project serves with its folder, or None; and why one that there is cannot be loaded."""
     number = store.versions.promoted(project)
     row = store.versions.get(project, number) if number is not None else None
     if row is None:
-        return None
+        return None, None
     try:
-        return load_version(binding, row, store.versions_directory), store.versions_directory / row.folder
+        return (load_version(binding, row, store.versions_directory), store.versions_directory / row.folder), None
     except VersionError as error:
         _log.warning("v%d of project %s cannot be judged: %s", row.number, project, error)
-        return None
+        return None, f"v{row.number} cannot be loaded"
 
 
 class _Reporter:

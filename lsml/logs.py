@@ -1,29 +1,78 @@
-"""Logging for people in a terminal, with every known secret masked."""
+"""Logging for people and for machines, with every known secret masked and no line that a stranger's text could forge."""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
+import time
 from collections.abc import Iterable
-from typing import ClassVar
+from contextvars import ContextVar
 from urllib.parse import quote
 
 MASK = "[secret]"
+FORMATS = ("auto", "text", "json")
+FORMAT_VARIABLE = "LSML_LOG_FORMAT"  # an environment variable, so that child processes log alike
 _LEAST = 4  # a shorter secret would mask ordinary text
+_secrets: set[str] = set()
+
+# What is at hand in this thread: every line says so.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+run_id: ContextVar[str | None] = ContextVar("run_id", default=None)
 
 
-class _Masking(logging.Formatter):
-    """Formats whole records, tracebacks included, and then masks."""
+class _Text(logging.Formatter):
+    """One line for each record: `10:05:01 WARNING lsml.server.app [request 5f0c]: message`.
 
-    secrets: ClassVar[set[str]] = set()
+    A traceback follows indented, so that a line that begins with a time is lsml's own.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        return mask(super().format(record))
+        at = time.strftime("%H:%M:%S", time.localtime(record.created))
+        where = "".join(f" [{name} {value}]" for name, value in _at_hand().items())
+        line = f"{at} {record.levelname:<7} {record.name}{where}: {_plain(record.getMessage())}"
+        below = _traceback(self, record)
+        return "\n    ".join([line, *(_plain(text) for text in below.splitlines())])
+
+
+class _Json(logging.Formatter):
+    """One JSON object in ASCII for each record; `time` is UTC."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        fields = {
+            "time": f"{at}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": mask(record.getMessage()),
+            **_at_hand(),
+        }
+        if below := _traceback(self, record):
+            fields["traceback"] = mask(below)
+        return json.dumps(fields)
+
+
+def _at_hand() -> dict[str, str]:
+    found = {"request": request_id.get(), "run": run_id.get()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    return formatter.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
+
+
+def _plain(text: str) -> str:
+    """Masked, and without anything that ends a line or steers a terminal."""
+    text = mask(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def mask(text: str) -> str:
     """`text` without any secret that `keep_secret` was told of."""
-    for secret in sorted(_Masking.secrets, key=len, reverse=True):
+    for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
@@ -32,13 +81,13 @@ def keep_secret(secrets: Iterable[str]) -> None:
     """From now on no log line shows these, plain or as a URL has them."""
     for secret in secrets:
         if len(secret) >= _LEAST:
-            _Masking.secrets |= {secret, quote(secret, safe="")}
+            _secrets.update((secret, quote(secret, safe="")))
 
 
 def set_up_logging(level: str) -> None:
-    """Log to standard error. `level`: debug, info, warning or error."""
+    """Log to standard error. `level`: debug, info, warning or error. JSON where LSML_LOG_FORMAT asks for it, else text."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Masking("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Json() if os.environ.get(FORMAT_VARIABLE) == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("huey", "waitress"):
         logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "WARNING")

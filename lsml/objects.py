@@ -162,7 +162,10 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> Any:
         value = fetch(value, task)
         if tag.tag == "Paragraphs":
             value = _utterances_from_json(tag, value)
-    return READERS[tag.tag](tag, value)
+    read = READERS[tag.tag](tag, value)
+    if isinstance(read, str) and not read.strip():
+        raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
+    return read
 
 
 def _utterances_from_json(tag: ObjectTag, text: str) -> Any:

@@ -58,7 +58,7 @@ def predict_tasks(
             for outcome in outcomes:
                 outcome.dropped.append(("untrained", f"{model.key} has learnt nothing yet"))
             continue
-        _run_model(model, adapter, tasks, fetch, outcomes, answers)
+        _run_model(model, adapter, tasks, fetch, outcomes, answers, binding.recipe.server.limits.text)
     for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
         if by_control:
             outcome.prediction = _write(binding, task, by_control, outcome, model_version)
@@ -72,8 +72,9 @@ def _run_model(
     fetch: Fetch,
     outcomes: Sequence[Outcome],
     answers: Sequence[dict[str, _Answer]],
+    longest: int,
 ) -> None:
-    readings = _read_all(model, tasks, fetch, outcomes)
+    readings = _read_all(model, tasks, fetch, outcomes, longest)
     where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
     predicted = _predict_all(model, adapter, where, outcomes)
     for (index, reading), values in zip(where, predicted, strict=True):
@@ -88,12 +89,17 @@ def _run_model(
 
 
 def _read_all(
-    model: BoundModel, tasks: Sequence[Mapping[str, Any]], fetch: Fetch, outcomes: Sequence[Outcome]
+    model: BoundModel, tasks: Sequence[Mapping[str, Any]], fetch: Fetch, outcomes: Sequence[Outcome], longest: int
 ) -> list[list[Reading]]:
     def read(pair: tuple[Mapping[str, Any], Outcome]) -> list[Reading]:
         task, outcome = pair
         try:
-            return model.read(task, fetch)
+            readings = model.read(task, fetch)
+            if any(isinstance(reading.data, str) and len(reading.data) > longest for reading in readings):
+                raise Unreadable(
+                    "too long", f"its text has more than {longest} characters (server.limits.text of the recipe)"
+                )
+            return readings
         except Unreadable as error:
             outcome.dropped.append((error.reason, _of_task(task, error)))
         except FetchError as error:
@@ -153,7 +159,8 @@ def _write(
             certainties.append(certainty)
     result: list[Region] = []
     for name, answer in answers.items():
-        if not all(_holds(condition, chosen) for condition in answer.control.control_tag.conditions):
+        if not all(_holds(condition, chosen, answers) for condition in answer.control.control_tag.conditions):
+            outcome.dropped.append(("hidden", f"{answer.control.control_tag.selector} is hidden by its visibleWhen"))
             continue
         for region in answer.control.encode(chosen[name], answer.to_name):
             problem = binding.check(region, answer.control, data)
@@ -182,11 +189,16 @@ def _combine(binding: Binding, answer: _Answer, data: Mapping[str, Any]) -> tupl
                 if isinstance(value, Choice) and value.label not in decided:
                     decided[value.label] = value
                     owner[value.label] = model
-        everything = list(decided.values())
+        everything = control.possible(list(decided.values()), data)
         shown = control.select(everything, lambda label: owner[label].threshold(control)(label), data)
         return shown, control.certainty(everything, binding.recipe.score)
     first: tuple[list[Value], float | None] | None = None
-    for model, values in answer.by_rank:
+    for model, answered in answer.by_rank:
+        values = control.possible(answered, data)
+        if not control.multiple and not control.open and _best(answered) != _best(values):
+            # What the model holds most likely was taken out of the config: the next best would be a wrong label.
+            first = first or ([], control.certainty(values, binding.recipe.score))
+            continue
         shown = control.select(values, model.threshold(control), data)
         certainty = control.certainty(values, binding.recipe.score)
         if shown:
@@ -195,14 +207,24 @@ def _combine(binding: Binding, answer: _Answer, data: Mapping[str, Any]) -> tupl
     return first or ([], None)
 
 
-def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]]) -> bool:
+def _best(values: Sequence[Value]) -> str | None:
+    choices = [value for value in values if isinstance(value, Choice)]
+    return max(choices, key=lambda value: -1.0 if value.score is None else value.score).label if choices else None
+
+
+def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], answers: Mapping[str, _Answer]) -> bool:
     """Whether annotators see a control under `visibleWhen`, given what is shown for the others."""
     if condition.when == "region-selected":
         return False  # a prediction of the whole task has no selected region
     if condition.when not in ("choice-selected", "choice-unselected"):
         return True
     names = [condition.tag_name] if condition.tag_name else list(chosen)
-    labels = {_label(value) for name in names if name in chosen for value in chosen[name]}
+    shown = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
+    # A condition names a choice by its value or by its alias.
+    labels = {label for _, label in shown}
+    for name in names:
+        tags = answers[name].control.control_tag.labels if name in answers else ()
+        labels |= {tag.value for tag in tags if (name, tag.name) in shown}
     selected = bool(labels & set(condition.values)) if condition.values else bool(labels)
     return selected == (condition.when == "choice-selected")
 

@@ -102,6 +102,14 @@ class Studio:
         except (TypeError, KeyError):
             raise self._foreign("the user and the version") from None
 
+    def created(self, project_id: int) -> int:
+        """When a project was made, in whole seconds since the epoch: the second half of its key."""
+        project = self._get(f"/api/projects/{project_id}/", what=f"project {project_id}")
+        try:
+            return int(datetime.fromisoformat(project["created_at"]).timestamp())
+        except (TypeError, KeyError, ValueError):
+            raise self._foreign(f"project {project_id}") from None
+
     def annotated_tasks(self, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
         """Tasks that have annotations, skipped ones included, in the order of their ids; holds one page in memory.
 

@@ -21,7 +21,7 @@ from lsml.objects import Fetch, Unreadable
 from lsml.prediction import predict_tasks
 from lsml.snapshot import Lesson, Snapshot, share_of
 from lsml.values import Choice, Value
-from lsml.versions import Card, Loaded, ModelCard
+from lsml.versions import Card, Loaded, ModelCard, learnt_marks, mark
 
 _log = logging.getLogger(__name__)
 LEAST_JUDGED = 10  # with fewer held-out tasks a comparison says nothing
@@ -46,11 +46,13 @@ def train(
     promoted: tuple[Loaded, Path] | None = None,
     progress: Progress = silent,
     models: Sequence[BoundModel] | None = None,
+    unjudged: str | None = None,
 ) -> Trained:
     """Train `models` (default: those that the recipe lets learn) on a snapshot, into `directory`.
 
     `promoted`: the version that is served now, and its folder. A model that is not better than it on the same held-out
-    tasks is carried over from it. Raises NotEnoughData where no model can learn; Cancelled through `progress`.
+    tasks is carried over from it. `unjudged`: why there is one that cannot be loaded. Raises NotEnoughData where no
+    model can learn; Cancelled through `progress`.
     """
     models = list(binding.trainable if models is None else models)
     if not models:
@@ -76,7 +78,7 @@ def train(
         raise NotEnoughData("not enough data: " + "; ".join(refusals))
     card.notes += refusals
     progress(0.9, "judging on held-out tasks")
-    trained = _choose(binding, models, fitted, promoted, judged_tasks, fetch, card, directory)
+    trained = _choose(binding, models, fitted, promoted, judged_tasks, fetch, card, directory, unjudged)
     progress(1.0, card.verdict)
     return trained
 
@@ -95,9 +97,13 @@ def evaluate(
         tasks = [{"id": lesson.task, "data": lesson.data} for lesson in some]
         for lesson, outcome in zip(some, predict_tasks(binding, adapters, tasks, fetch, ""), strict=True):
             regions = outcome.prediction["result"] if outcome.prediction else []
+            judged: set[str] = set()
             for model in binding.models:
                 for template, control in _with_templates(model, lesson.data):
                     name = control.control_tag.name
+                    if name in judged:
+                        continue  # several models answer it, and their combination is what is judged
+                    judged.add(name)
                     own = [region for region in regions if region["from_name"] == name]
                     guess = control.decode(own) or ()
                     for truth in lesson.answers.get(name, ()):
@@ -166,7 +172,7 @@ def _fit(
     progress: Progress,
 ) -> Adapter:
     """A new adapter that learnt the tasks which are not held out, saved into its folder and entered into the card."""
-    examples, classes, unread = _examples(model, snapshot, moved, fetch)
+    examples, classes, unread, learnt = _examples(model, snapshot, moved, fetch)
     if unread:
         card.notes.append(f"{model.key}: {sum(unread.values())} tasks could not be read ({', '.join(sorted(unread))})")
     least = model.spec.training.min_annotations if model.spec.training else 0
@@ -182,10 +188,11 @@ def _fit(
     folder = f"{index}-{model.spec.adapter}"
     (directory / folder).mkdir(mode=0o700)
     adapter.save(directory / folder)
-    holdout = model.spec.training.holdout if model.spec.training else 0.2
+    marks = directory / f"{folder}.learnt"
+    marks.write_bytes(b"".join(sorted(learnt)))
     card.models[model.key] = ModelCard(
         adapter=model.spec.adapter, folder=folder, fingerprint=model.fingerprint, labels=sorted(classes),
-        examples=len(examples), classes=dict(sorted(classes.items())), holdout=holdout, moved=sorted(moved),
+        examples=len(examples), classes=dict(sorted(classes.items())), learnt=marks.name, moved=sorted(moved),
         options=model.options_digest, snapshot=snapshot.digest,
     )  # fmt: skip
     return adapter
@@ -197,8 +204,9 @@ def _controls(model: BoundModel) -> str:
 
 def _examples(
     model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch
-) -> tuple[list[Example], Counter[str], Counter[str]]:
-    """(examples, how often each label occurs in them, why tasks could not be read)."""
+) -> tuple[list[Example], Counter[str], Counter[str], set[bytes]]:
+    """(examples, how often each label occurs in them, why tasks could not be read, the marks of what is learnt)."""
+    learnt: set[bytes] = set()
     examples: list[Example] = []
     classes: Counter[str] = Counter()
     unread: Counter[str] = Counter()
@@ -213,13 +221,14 @@ def _examples(
         except FetchError:
             unread["not fetched"] += 1
             continue
+        learnt.add(mark(lesson.data))
         for reading in readings:
             answers = [lesson.answers.get(control.control_tag.name, []) for control in reading.controls]
             for turn in range(max(map(len, answers))):
                 values = tuple(value for answer in answers if turn < len(answer) for value in answer[turn])
                 examples.append(Example(reading.data, values))
                 classes.update(value.label for value in values if isinstance(value, Choice))
-    return examples, classes, unread
+    return examples, classes, unread, learnt
 
 
 def _choose(
@@ -231,6 +240,7 @@ def _choose(
     fetch: Fetch,
     card: Card,
     directory: Path,
+    unjudged: str | None,
 ) -> Trained:
     """Decide model by model, judging the combined result, then fill in the card."""
     served = dict(promoted[0].adapters) if promoted else {}
@@ -241,22 +251,29 @@ def _choose(
         if model.key not in fitted:
             continue
         rule = model.spec.training.promote if model.spec.training else "better"
-        if rule == "never":
+        if promoted is None or not base[model.key].ready:
+            taken[model.key] = f"not judged: {unjudged}" if unjudged else "the first version"
+        elif rule == "never":
             left[model.key] = "the recipe says `promote: never`"
-        elif promoted is None or not base[model.key].ready:
-            taken[model.key] = "the first version"
         elif rule == "always":
             taken[model.key] = "the recipe says `promote: always`"
         else:
-            better, why = _compare(binding, model, base, fitted, promoted[0], judged_tasks, fetch, card)
+            better, why = _compare(binding, model, base, fitted, promoted, judged_tasks, fetch, card, directory)
             (taken if better else left)[model.key] = why
     # Where nothing is taken, the version holds what was learnt, unpromoted, so that a person may still choose it.
     promote = bool(taken)
     chosen = {key: fitted[key] for key in (taken if promote else fitted)}
     if promoted is not None:
         _carry_over(binding, chosen, promoted, card, directory, left)
-    final = {**base, **chosen}
-    card.metrics = evaluate(binding, final, judged_tasks, fetch)
+    if promote:
+        for key in fitted.keys() - chosen.keys():
+            lost = card.models.get(key)
+            if lost is not None and lost.source == "learnt":  # nothing was carried over in its place
+                _drop(card, key, directory)
+    learnt = set().union(*(learnt_marks(directory, model) for model in card.models.values()))
+    unlearnt = [lesson for lesson in judged_tasks if mark(lesson.data) not in learnt]
+    card.held_out = len(unlearnt)
+    card.metrics = evaluate(binding, {**base, **chosen}, unlearnt, fetch)
     reasons = {**taken, **left}
     if len(set(reasons.values())) > 1:
         card.verdict = "; ".join(f"{key.partition(':')[0]}: {why}" for key, why in reasons.items())
@@ -271,23 +288,24 @@ def _compare(
     model: BoundModel,
     base: Mapping[str, Adapter],
     fitted: Mapping[str, Adapter],
-    served: Loaded,
+    promoted: tuple[Loaded, Path],
     judged_tasks: Sequence[Lesson],
     fetch: Fetch,
     card: Card,
+    directory: Path,
 ) -> tuple[bool, str]:
     """Whether the new model beats the served one on tasks that neither of them learnt, and why, in a sentence."""
-    saved = served.card.models.get(model.key) if served.card else None
-    holdout, learnt = (saved.holdout, set(saved.moved)) if saved else (0.0, set())
+    served, folder = promoted
+    assert served.card is not None
+    saved = served.card.models.get(model.key)
     if saved is not None and (saved.snapshot, saved.options) == (card.snapshot, model.options_digest):
         return False, f"nothing changed since v{served.number}: the same annotations and options"
     names = {control.control_tag.name for control in model.controls}
+    learnt = learnt_marks(directory, card.models[model.key]) | (learnt_marks(folder, saved) if saved else set())
     fair = [
         lesson
         for lesson in judged_tasks
-        if lesson.share < holdout
-        and lesson.task not in learnt
-        and (names & set(lesson.answers) or model.object_tag.repeater is not None)
+        if mark(lesson.data) not in learnt and (names & set(lesson.answers) or model.object_tag.repeater is not None)
     ]
     if len(fair) < LEAST_JUDGED:
         return True, f"not judged: {len(fair)} held-out tasks, and a judgement needs {LEAST_JUDGED}"
@@ -323,11 +341,21 @@ def _carry_over(
             continue
         if saved.fingerprint != model.fingerprint:
             continue
-        lost = card.models.pop(model.key, None)
-        if lost is not None:
-            shutil.rmtree(directory / lost.folder)
+        if model.key in card.models:
+            _drop(card, model.key, directory)
             card.notes.append(f"{model.key}: {left.get(model.key, 'not learnt')}")
         name = f"{saved.folder}-v{loaded.number}" if (directory / saved.folder).exists() else saved.folder
         shutil.copytree(folder / saved.folder, directory / name)
+        if saved.learnt:
+            shutil.copyfile(folder / saved.learnt, directory / f"{name}.learnt")
         source = saved.source if saved.source != "learnt" else f"carried over from v{loaded.number}"
-        card.models[model.key] = msgspec.structs.replace(saved, folder=name, source=source)
+        card.models[model.key] = msgspec.structs.replace(
+            saved, folder=name, source=source, learnt=f"{name}.learnt" if saved.learnt else ""
+        )
+
+
+def _drop(card: Card, key: str, directory: Path) -> None:
+    """Take a model that is not kept out of the card and the folder."""
+    model = card.models.pop(key)
+    shutil.rmtree(directory / model.folder)
+    (directory / model.learnt).unlink(missing_ok=True)

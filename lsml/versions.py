@@ -23,14 +23,17 @@ from lsml.store import RunRow, Store, VersionRow
 
 CARD = "card.json"
 FORMAT = 1
+_MARK_BYTES = 8
+_OURS = re.compile(r"(\d{8}-\d{6}-)?[a-z0-9_]{8}(-adopted)?")  # what `publish` and `adopt` name a folder
 _ABANDONED_S = 24 * 3600  # an unfinished folder this old belongs to nobody
 
 
 class ModelCard(msgspec.Struct):
-    """What a version knows of one model: `labels` it can answer with, `examples` it learnt from, `classes` by count,
-    hashes of the `options` and of the `snapshot` it was made with.
+    """What a version knows of one model.
 
-    `source`: `learnt` in this version, or `carried over from v<number>`. `moved`: held-out tasks that training needed.
+    `labels` it can answer with, `examples` it learnt from, `classes` by count, hashes of the `options` and of the
+    `snapshot` it was made with. `learnt`: the file of marks (see `mark`) of the data it learnt. `source`: `learnt` in this
+    version, or `carried over from v<number>`. `moved`: held-out tasks that training needed.
     """
 
     adapter: str
@@ -41,7 +44,7 @@ class ModelCard(msgspec.Struct):
     classes: dict[str, int] = {}
     options: str = ""
     snapshot: str = ""
-    holdout: float = 0.0
+    learnt: str = ""
     moved: list[str] = []
     source: str = "learnt"
 
@@ -130,7 +133,7 @@ def load_version(binding: Binding, row: VersionRow, root: Path) -> Loaded:
 
 
 def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
-    """A sentence for each model of a binding that starts untrained although the version v<number> is served."""
+    """A sentence for each model of a binding that v<number> does not fit, or not wholly."""
     sentences = []
     for model in binding.models:
         saved = card.models.get(model.key)
@@ -138,6 +141,16 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
             sentences.append(f"{model.key}: v{number} does not hold it, so it starts untrained")
         elif saved is not None and saved.fingerprint != model.fingerprint:
             sentences.append(f"{model.key}: its control or object changed after v{number}, so it starts untrained")
+        elif (
+            saved is not None
+            and not model.target.open
+            and (gone := sorted(set(saved.labels) - set(model.target.labels)))
+        ):
+            new = sorted(set(model.target.labels) - set(saved.labels))
+            learnt = f"; it has not learnt {', '.join(new)} yet" if new else ""
+            sentences.append(
+                f"{model.key}: v{number} learnt {', '.join(gone)}, which the labeling config no longer has{learnt}"
+            )
     return tuple(sentences)
 
 
@@ -146,6 +159,19 @@ def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:
     number = store.versions.promoted(project)
     row = store.versions.get(project, number) if number is not None else None
     return start(binding) if row is None else load_version(binding, row, store.versions_directory)
+
+
+def mark(data: Mapping[str, Any]) -> bytes:
+    """Eight bytes that stand for a task's data, whatever its id: what a version learnt must not judge it later."""
+    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).digest()[:_MARK_BYTES]
+
+
+def learnt_marks(folder: Path, model: ModelCard) -> set[bytes]:
+    """The marks of all data that a saved model learnt."""
+    if not model.learnt:
+        return set()
+    content = (folder / model.learnt).read_bytes()
+    return {content[start : start + _MARK_BYTES] for start in range(0, len(content), _MARK_BYTES)}
 
 
 def check_files(folder: Path, card: Card) -> None:
@@ -234,8 +260,14 @@ def sweep_folders(store: Store) -> None:
         return
     named = store.versions.folders()
     found = [path for path in root.iterdir() if path.name.startswith(".making-")]
-    found += [path for project in root.iterdir() if not project.name.startswith(".") and project.is_dir()
-              for path in project.iterdir() if f"{project.name}/{path.name}" not in named]  # fmt: skip
+    for project in root.iterdir():
+        if project.name.startswith(".") or not project.is_dir():
+            continue
+        for path in project.iterdir():
+            # Whoever points --data-dir at a folder of theirs keeps what is in it.
+            ours = _OURS.fullmatch(path.name) and (path / CARD).is_file()
+            if ours and f"{project.name}/{path.name}" not in named:
+                found.append(path)
     for path in found:
         if time.time() - path.stat().st_mtime > _ABANDONED_S:
             shutil.rmtree(path, ignore_errors=True)

@@ -28,6 +28,8 @@ _VALUES = {
     "training.every": "number from 1, or a share such as 10%",
     "training.quiet": "duration",
     "training.timeout": "duration from 1s",
+    "server.limits.body": "size",
+    "server.limits.free_disk": "size",
     "server.secret_path": "text of letters, digits, `- _ . ~ /`",
     "name": "at most 64 letters, digits, `. _ -`",
 }
@@ -52,6 +54,7 @@ def recipe_reference() -> str:
     ):
         struct = _resolve(schema["properties"][key], schema)
         parts.append(_section(f"`{key}`", key, struct, schema, lead))
+    parts.append(_section("`server.limits`", "server.limits", schema["$defs"]["Limits"], schema))
     for name, adapter in adapters.items():
         entry = next(
             one for one in schema["$defs"]["ModelEntry"]["allOf"] if one["if"]["properties"]["adapter"]["const"] == name

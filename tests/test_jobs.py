@@ -121,7 +121,7 @@ def test_a_worker_that_is_told_to_stop_hands_its_run_back(world):
     assert backend.store.runs.get(job).state == "waiting"
     worker.start_again()
     status = ended(backend, job)
-    assert (status["job_status"], status["attempt"]) == ("finished", 1)
+    assert (status["job_status"], status["attempt"]) == ("finished", 2)
     promoted_once(backend)
 
 

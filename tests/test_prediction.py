@@ -186,3 +186,26 @@ def test_ratings_and_paths_are_shown_in_their_own_form(run):
     <Taxonomy name="tree" toName="text" maxUsages="1"><Choice value="A"><Choice value="B"/></Choice></Taxonomy></View>"""
     (outcome,) = run(config, "3.7")
     assert [region["value"] for region in outcome.prediction["result"]] == [{"rating": 4}]
+
+
+ALIASED = """<View><Text name="text" value="$text"/>
+<Choices name="topic" toName="text"><Choice value="Bug" alias="b"/><Choice value="Billing"/></Choices>
+<View visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="Bug">
+<Choices name="severity" toName="text"><Choice value="High"/></Choices></View></View>"""
+
+
+def test_a_condition_may_name_a_choice_by_its_value_where_it_has_an_alias(run):
+    seen, hidden = run(ALIASED, "b=0.9 High=0.8", "Billing=0.9 High=0.8")
+    assert shown(seen, "severity") == ["High"]
+    assert hidden.dropped == [("hidden", "Choices#severity is hidden by its visibleWhen")]
+
+
+def test_the_score_counts_only_what_can_be_shown(run):
+    config = '<View><Text name="text" value="$text"/><Choices name="topic" toName="text" value="$options"/></View>'
+    (outcome,) = run(
+        config,
+        "Bug=0.96 Billing=0.04",
+        data={"options": ["Billing"]},
+        adapters={"topic:scripted": Scripted(None, None)},
+    )
+    assert outcome.prediction["score"] == pytest.approx(0.04)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -144,7 +145,10 @@ class TextClassifier(TrainableAdapter):
         """Weights and biases for labels of which exactly one holds."""
         import numpy as np
 
-        model = self._regression(seed).fit(rows, answers)
+        with warnings.catch_warnings():
+            # A config may have more labels than there are texts yet.
+            warnings.filterwarnings("ignore", message="The number of unique classes")
+            model = self._regression(seed).fit(rows, answers)
         assert list(model.classes_) == labels
         if len(labels) == 2:
             # scikit-learn keeps one row for two classes; a zero row for the first gives the same probabilities.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lsml.errors import LabelingConfigError, RequestError
-from lsml.logs import keep_secret, set_up_logging
+from lsml.logs import FORMAT_VARIABLE, FORMATS, keep_secret, set_up_logging
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,8 +42,24 @@ def data_dir_option(function: F) -> F:
     )(function)
 
 
+def _remember_format(_context: click.Context, _option: click.Parameter, value: str) -> None:
+    """Kept in the environment, where this process's logging and its children's find it."""
+    os.environ[FORMAT_VARIABLE] = value
+
+
 def log_options(function: F) -> F:
-    """--log-level and --debug"""
+    """--log-level, --log-format and --debug"""
+    function = click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default="auto",
+        show_default=True,
+        envvar=FORMAT_VARIABLE,
+        show_envvar=True,
+        expose_value=False,
+        callback=_remember_format,
+        help="For people or for machines; auto is text.",
+    )(function)
     function = click.option("--debug", is_flag=True, help="Log everything; the same as --log-level debug.")(function)
     return click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)(function)
 
@@ -179,8 +196,8 @@ def read_tasks(path: Path) -> list[dict[str, Any]]:
     for index, task in enumerate(content):
         if not isinstance(task, Mapping):
             raise RequestError(f'{path}: task {index + 1} is no object; expected {{"data": {{...}}}}')
-        if isinstance(task.get("data"), Mapping):
-            tasks.append(dict(task))
+        if "data" in task and (isinstance(task["data"], Mapping) or task["data"] is None):
+            tasks.append(dict(task))  # without data it costs only itself
         elif "annotations" in task or "annotation_id" in task or "completions" in task or "predictions" in task:
             raise RequestError(
                 f"{path}: task {index + 1} has no `data`; this looks like JSON-MIN, and lsml reads the plain JSON export"

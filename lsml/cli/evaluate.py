@@ -60,6 +60,8 @@ def command(
         raise NotEnoughData(f"{export}: none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}")
     with progress_bar("evaluate") as progress:
         judged = evaluate(binding, loaded.adapters, lessons, fetcher(recipe, None, by_person=True), progress)
+    if not any(adapter.ready for adapter in loaded.adapters.values()):
+        click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:
         click.echo(json.dumps({"model_version": name, "tasks": len(lessons), "tags": judged}, indent=1))

@@ -47,10 +47,13 @@ def command(
     could be predicted, and no id where a task had none.
     """
     from lsml.connection import fetcher
+    from lsml.errors import RequestError
     from lsml.prediction import predict_tasks
     from lsml.store import LOCAL
     from lsml.versions import load_promoted, model_version
 
+    if output.exists() and output.samefile(tasks_path):
+        raise RequestError(f"{output}: is the file of the tasks; name another with -o, for this one would be lost")
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     tasks = read_tasks(tasks_path)
     check_writable(output)

@@ -73,9 +73,10 @@ def command(
                 raise NotEnoughData(
                     f"{export}: none of its {len(tasks)} tasks has an annotation for {_controls(binding)}"
                 )
+            promoted, unjudged = promoted_version(store, LOCAL, binding)
             trained = train(
                 binding, snapshot, making, fetcher(recipe, None, by_person=True),
-                promoted=promoted_version(store, LOCAL, binding), progress=progress, models=models,
+                promoted=promoted, unjudged=unjudged, progress=progress, models=models,
             )  # fmt: skip
             path.unlink()
         keep = max((model.training.keep for model in models if model.training), default=5)
@@ -104,7 +105,7 @@ def annotated_tasks(tasks: list[dict[str, Any]]) -> Iterator[AnnotatedTask]:
 
     for task in tasks:
         kept = []
-        given = task.get("annotations")
+        given = task.get("annotations") if isinstance(task["data"], Mapping) else None
         for index, annotation in enumerate(given if isinstance(given, list) else []):
             if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
                 continue

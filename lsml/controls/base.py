@@ -84,6 +84,10 @@ class Control(ABC):
         Labels are those of the config or of the task's own options, which are in `data`, the task's data.
         """
 
+    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
+        """The values that this tag can show for a task."""
+        return list(values)
+
     @abstractmethod
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
         """How sure the model is, in [0, 1], from everything it answered; None where it has no scores."""

@@ -58,6 +58,11 @@ class ClassControl(Control):
         passed: list[Value] = [value for value in ranked if _score(value) >= threshold(value.label)]
         return passed[: self.limit]
 
+    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
+        """Those whose label can be selected."""
+        allowed = self.allowed(data)
+        return [v for v in values if allowed is None or (isinstance(v, Choice) and v.label in allowed)]
+
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
         """Of one label: the top probability, its lead, or the normalised, inverted entropy of all.
 

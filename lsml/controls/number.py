@@ -16,6 +16,9 @@ from lsml.values import Value
 _NUMERIC = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 
+MOST = 1e100
+
+
 def finite(answer: Any) -> float | None:
     """A number, or a text that is one, as a float; None for anything else, such as true, NaN or 10**400."""
     if isinstance(answer, bool) or not isinstance(answer, int | float | str):
@@ -26,7 +29,8 @@ def finite(answer: Any) -> float | None:
         number = float(answer)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    # Squares and sums of what is beyond would overflow: no annotator means such a number.
+    return number if abs(number) <= MOST else None
 
 
 class Number(Control):

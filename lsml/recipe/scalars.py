@@ -24,6 +24,8 @@ _WORDS: Final = {
 }
 _VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
 _ABSENT: Final = object()
+# What decides who may ask: an empty variable must not open the door in silence.
+_GUARDS: Final = (("server", "username"), ("server", "password"), ("server", "secret_path"))
 
 
 class Place(NamedTuple):
@@ -94,6 +96,8 @@ class _Reader:
         if not (path == ("labeling_config",) and "<" in text):
             text, substituted = self._substituted(path, text, place)
         if substituted and not text:
+            if path in _GUARDS and ":-" not in node.text:
+                self._flaw(path, place, f"{node.text} is empty, and everybody could ask; set it, or leave the key out")
             return _ABSENT
         self.places[path] = Place(*place, node, substituted, text)
         try:

@@ -81,7 +81,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.2
     promote: Annotated[
         Literal["better", "always", "never"],
-        Meta(description="Which new version is served: one that is better on the same held-out tasks, each, or none."),
+        Meta(
+            description="Which version is served after the first: one that is better on the same held-out tasks, each, "
+            "or none but those that a person promotes."
+        ),
     ] = "better"
     keep: Annotated[int, Meta(ge=1, description="Versions kept; the promoted one always is.")] = 5
     consensus: Annotated[
@@ -119,6 +122,65 @@ class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
         return frozenset({"api_key"})
 
 
+_SIZE: Final = r"^[1-9][0-9]{0,5}(kB|MB|GB)$(?!\n)"
+_UNITS: Final = {"kB": 1000, "MB": 1000**2, "GB": 1000**3}
+
+
+def _size(description: str) -> Any:
+    return Meta(
+        description=f"{description} A number of bytes, or a text such as 500kB, 100MB, 2GB.",
+        extra_json_schema={"errorMessage": "expected a size such as 500kB, 100MB or 2GB, or a number of bytes"},
+    )
+
+
+def _bytes(size: int | str) -> int:
+    return size if isinstance(size, int) else int(size[:-2]) * _UNITS[size[-2:]]
+
+
+_Size = Annotated[int, Meta(ge=1000, le=10**15)] | Annotated[str, Meta(pattern=_SIZE)]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is too much, so that no request takes the memory, the time or the disk of the others."""
+
+    body: Annotated[_Size, _size("The largest request.")] = "100MB"
+    tasks: Annotated[int, Meta(ge=1, le=1_000_000, description="The most tasks of one request to /predict.")] = 10_000
+    text: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000_000,
+            description="The most characters of a task's text; a task with more gets no prediction.",
+        ),
+    ] = 1_000_000
+    labels: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="The most labels of one labeling config that Label Studio sends.")
+    ] = 20_000
+    annotations: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000_000,
+            description="The most annotations kept of one project; new ones beyond are refused with status 507.",
+        ),
+    ] = 1_000_000  # fmt: skip
+    free_disk: Annotated[
+        Annotated[int, Meta(ge=0, le=10**15)] | Annotated[str, Meta(pattern=_SIZE)],
+        _size(
+            "With less free on the data directory's disk, annotations are refused with status 507 and trainings fail."
+        ),
+    ] = "100MB"
+
+    @property
+    def body_bytes(self) -> int:
+        """The largest request, in bytes."""
+        return _bytes(self.body)
+
+    @property
+    def free_disk_bytes(self) -> int:
+        """What must stay free on the disk, in bytes."""
+        return _bytes(self.free_disk)
+
+
 class Server(Masked, frozen=True, forbid_unknown_fields=True):
     """Where lsml listens, and who may ask."""
 
@@ -139,6 +201,8 @@ class Server(Masked, frozen=True, forbid_unknown_fields=True):
             extra_json_schema={"errorMessage": "expected letters, digits, `-`, `_`, `.` or `~`, and `/` between them"},
         ),
     ] = None
+
+    limits: Annotated[Limits, Meta(description="What is too much.")] = Limits()
 
     def _hidden(self) -> frozenset[str]:
         return frozenset({"password", "secret_path"})

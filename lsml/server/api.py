@@ -49,7 +49,7 @@ class _Api:
         """Serve another version: `{"version": 3}`. Rolling back is promoting an older one."""
         row = self._found(project)
         number = read_object().get("version")
-        if isinstance(number, bool) or not isinstance(number, int):
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 2**31:
             raise RequestError('version: expected a number, such as {"version": 3}')
         self._store.versions.promote(row.key, number)
         return answer(self._project(self._found(row.key)))

@@ -6,35 +6,43 @@ import base64
 import binascii
 import hmac
 import logging
+import re
+import secrets
 import time
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from lsml.errors import LsmlError, NotFound, Unauthorized
 from lsml.jobs import Queue
+from lsml.logs import request_id
 from lsml.recipe import Recipe
 from lsml.server import api, protocol
+from lsml.server.openapi import openapi
 from lsml.server.protocol import answer
+from lsml.server.ready import Ready
 from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import Store
 
 _log = logging.getLogger(__name__)
-MAX_BODY_BYTES = 100 * 1024 * 1024  # Label Studio sends all selected tasks in one request
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def create_app(recipe: Recipe, store: Store, queue: Queue) -> Flask:
     """The WSGI application for one recipe and one data directory. It learns nothing itself: `queue` wakes a worker."""
     app = Flask("lsml", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = recipe.server.limits.body_bytes
     serving = Serving(recipe, store)
     app.extensions["lsml"] = serving
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
+    _name_requests(app)
     telemetry = Telemetry(store)
     telemetry.watch(app)
     routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes(recipe, store, serving)
     routes.append(("/metrics", ("GET",), telemetry.page))
+    routes.append(("/openapi.json", ("GET",), lambda: answer(openapi(recipe))))
+    routes.append(("/ready", ("GET",), Ready(store, serving).view))
     for path, methods, view in routes:
         # Under the secret path only, so that a request without it finds nothing; /health tells nothing and is open.
         for place in {prefix + path, path} if path == "/health" else {prefix + path}:
@@ -47,6 +55,27 @@ def create_app(recipe: Recipe, store: Store, queue: Queue) -> Flask:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _bug)
     return app
+
+
+def _name_requests(app: Flask) -> None:
+    """Give every request a short id, its own where that is sane: log lines show it, the answer's X-Request-Id tells it."""
+
+    @app.before_request
+    def begin() -> None:
+        asked = request.headers.get("X-Request-Id", "")
+        request_id.set(asked if _SANE_ID.fullmatch(asked) else secrets.token_hex(4))
+        g.asked_at = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers["X-Request-Id"] = request_id.get() or ""
+        took_ms = (time.perf_counter() - g.asked_at) * 1000
+        _log.debug("%s: %d in %.1f ms", request.endpoint, response.status_code, took_ms)
+        return response
+
+    @app.teardown_request
+    def forget(_error: BaseException | None) -> None:
+        request_id.set(None)
 
 
 class _Guard:
@@ -111,10 +140,11 @@ def _lsml_error(error: LsmlError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
+    largest = current_app.config["MAX_CONTENT_LENGTH"]
     sentence = {
         404: "nothing is here; Label Studio's ML backend URL is the address without any of /predict, /setup ...",
         405: f"{request.method} is not possible here",
-        413: f"the request is larger than {MAX_BODY_BYTES} bytes; select fewer tasks at a time",
+        413: f"the request is larger than {largest:,} bytes (server.limits.body of the recipe); select fewer tasks at a time",
     }.get(status, error.description or error.name)
     return answer({"error": sentence}, status)
 

@@ -107,7 +107,11 @@ def _saved(payload: Mapping[str, Any]) -> tuple[tuple[AnnotationSeen, ...], tupl
         if not _is_id(task_id) and len(tasks) == 1:
             task_id = next(iter(tasks))
         if not isinstance(result, list):
-            raise RequestError(f"annotation {annotation['id']}: result: expected a list of regions")
+            sentence = f"annotation {annotation['id']}: result: expected a list of regions"
+            if len(annotations) == 1:
+                raise RequestError(sentence)
+            notes.append(sentence)
+            continue
         if not _is_id(task_id):
             notes.append(f"annotation {annotation['id']} names no task, so nothing can be learnt from it")
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import time
@@ -12,12 +13,11 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
-from lsml.errors import LabelingConfigError, NotFound, RequestError
+from lsml.errors import LabelingConfigError, NoRoom, NotFound, RequestError, TooLarge
 from lsml.jobs import Queue, learners, request_if_due
-from lsml.labeling import parse_labeling_config
 from lsml.prediction import Outcome, predict_tasks
 from lsml.recipe import Recipe
-from lsml.server.events import START_TRAINING, project_key, read_event
+from lsml.server.events import START_TRAINING, Event, project_key, read_event
 from lsml.server.serving import Recent, Served, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, RunRow, Store
@@ -26,7 +26,6 @@ from lsml.versions import model_version
 
 _log = logging.getLogger(__name__)
 Route = tuple[str, tuple[str, ...], Callable[..., Response]]
-MAX_TASKS = 10_000
 # How long a request waits for a version that was just promoted. The one before could answer at once, but not with the
 # `model_version` that /setup has told; Label Studio waits 100 s.
 _WAIT_PREDICT_S = 30.0
@@ -58,7 +57,10 @@ def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving, telemet
 
 def read_json() -> Any:
     """The request's body as JSON. Raises RequestError with a sentence."""
-    body = request.get_data()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":
+        raise RequestError(f"Content-Encoding {encoding[:20]!r} is not read; send the body as it is")
+    body = request.get_data().removeprefix(codecs.BOM_UTF8)
     if not body:
         raise RequestError("the body is empty; expected JSON")
     try:
@@ -105,7 +107,7 @@ class _Protocol:
         named = self._recipe.label_studio
         told = not (named.url or named.api_key) and hostname and token
         if config is not None:
-            parse_labeling_config(config)  # a malformed one is refused before it is remembered
+            self._serving.parse(config)  # a malformed one is refused before it is remembered
         self._serving.remember(
             project, studio_id=studio_id, labeling_config=config,
             hostname=hostname if told else None, token=token if told else None,
@@ -132,8 +134,9 @@ class _Protocol:
         tasks = payload.get("tasks")
         if not isinstance(tasks, list):
             raise RequestError('tasks: expected a list such as [{"data": {"text": "some text"}}]')
-        if len(tasks) > MAX_TASKS:
-            raise RequestError(f"tasks: expected at most {MAX_TASKS}, got {len(tasks)}; select fewer at a time")
+        most = self._recipe.server.limits.tasks
+        if len(tasks) > most:
+            raise TooLarge(f"tasks: expected at most {most}, got {len(tasks)}; select fewer at a time")
         params = payload.get("params")
         if params is not None and not isinstance(params, dict):
             raise RequestError("params: expected an object")
@@ -143,7 +146,7 @@ class _Protocol:
         config = _optional_text(payload, "label_config")
         if named is not None and self._told.get(project) != (config or ""):
             if config is not None:
-                parse_labeling_config(config)
+                self._serving.parse(config)
             self._serving.remember(project, studio_id=studio_id, labeling_config=config)
             self._told.replace(project, config or "")
         binding = self._serving.binding(project, config)
@@ -162,10 +165,12 @@ class _Protocol:
         event = read_event(read_object())
         if not event.known:
             return answer({"status": "ignored", "action": event.action})
+        if event.saved:
+            self._check_room(event)
         config = event.labeling_config
         if config is not None:
             try:
-                parse_labeling_config(config)
+                self._serving.parse(config)
             except LabelingConfigError as error:
                 _log.warning("project %s: its labeling config is not kept: %s", event.project, error)
                 config = None
@@ -188,6 +193,20 @@ class _Protocol:
         changed += annotations.delete_tasks(event.project, event.deleted_tasks) if event.deleted_tasks else 0
         run = request_if_due(self._store, self._recipe, event.project) if changed else None
         return answer({"status": "ok", "changed": changed, **({"job": run.id} if run else {})})
+
+    def _check_room(self, event: Event) -> None:
+        """Raise NoRoom where an event's annotations are too many, or the disk has no room for them.
+
+        Deletions pass: they are small, and Label Studio tells of them once.
+        """
+        limits = self._recipe.server.limits
+        self._store.check_room(limits.free_disk_bytes)
+        ids = [annotation.id for annotation in event.saved]
+        if not self._store.annotations.has_room(event.project, ids, limits.annotations):
+            raise NoRoom(
+                f"project {event.project}: with this it would have more than {limits.annotations:,} annotations "
+                "(server.limits.annotations of the recipe), so it is not stored; raise the limit and restart lsml"
+            )
 
     def train(self) -> Response:
         """Start Training, as older and newer Label Studios ask for it."""

@@ -14,7 +14,6 @@ from typing import Any
 from flask import Flask
 
 from lsml.errors import LsmlError, PortInUse
-from lsml.server.app import MAX_BODY_BYTES
 
 THREADS = 16  # most wait for the disk or the model's lock; /health must find a free one
 CONNECTIONS = 400  # idle and half-sent ones count; waitress accepts no more until some end
@@ -59,7 +58,8 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
             threads=THREADS,
             connection_limit=CONNECTIONS,
             channel_timeout=IDLE_S,
-            max_request_body_size=MAX_BODY_BYTES,
+            # waitress refuses what is as large as this, Flask what is larger.
+            max_request_body_size=app.config["MAX_CONTENT_LENGTH"] + 1,
             clear_untrusted_proxy_headers=True,
         )
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from lsml.adapters import get_adapter
 from lsml.binding import Binding, bind
 from lsml.connection import fetcher
 from lsml.errors import LabelingConfigError, LsmlError
-from lsml.labeling import parse_labeling_config
+from lsml.labeling import LabelingConfig, parse_labeling_config
 from lsml.logs import keep_secret
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
@@ -26,6 +27,7 @@ from lsml.versions import Card, Loaded, adopt, card_of, load_version, misfits, m
 
 _log = logging.getLogger(__name__)
 V = TypeVar("V")
+_LOOK_AGAIN_S = 30.0  # a version that could not be loaded is tried again after so long
 _KEPT = 256  # bindings and loaded versions in memory
 
 
@@ -85,8 +87,9 @@ class Serving:
         self._cards: Recent[Card] = Recent()
         self._loads: Recent[Future[Served]] = Recent()
         self._current: Recent[Served] = Recent()
-        self._broken: Recent[str] = Recent()
+        self._broken: Recent[tuple[str, float]] = Recent()
         self._fetchers: Recent[Fetch] = Recent()
+        self._loaded: dict[str, int] = {}  # the version of each project that was last loaded
 
     def binding(self, project: str, labeling_config: str | None) -> Binding:
         """The recipe bound to the config of the request at hand, else to the project's, else to the recipe's.
@@ -99,12 +102,24 @@ class Serving:
             xml = (row.labeling_config if row else None) or self.recipe.labeling_config
         found = self._bindings.get(xml)
         if found is None:
-            found = self._bindings.put(xml, bind(self.recipe, parse_labeling_config(xml) if xml else None))
+            found = self._bindings.put(xml, bind(self.recipe, self.parse(xml) if xml else None))
             if not found.models:
                 _log.warning("project %s: %s", project, found.state())
             for warning in found.warnings:
                 _log.warning("project %s: %s", project, warning)
         return found
+
+    def parse(self, xml: str) -> LabelingConfig:
+        """A labeling config. Raises LabelingConfigError where it cannot be read or has too many labels."""
+        config = parse_labeling_config(xml)
+        labels = sum(len(control.labels) for control in config.controls)
+        limit = self.recipe.server.limits.labels
+        if labels > limit:
+            raise LabelingConfigError(
+                f"labeling config: {labels:,} labels; expected at most {limit:,} (server.limits.labels of the recipe): "
+                'keep long lists of labels in the tasks and write value="$field"'
+            )
+        return config
 
     def fetch(self, project: str) -> Fetch:
         """How the texts behind the project's URLs are read."""
@@ -153,11 +168,13 @@ class Serving:
         except LsmlError as error:
             self._loads.drop((project, name))
             assert row is not None, "the starting point always loads"
-            self._broken.replace((project, row.number), str(error))
+            self._broken_now(project, row.number, error)
             _log.error("project %s: v%d cannot be served: %s", project, row.number, error)
             return self.served(project, binding, wait_s)
         if served is not before:
             self._current.replace(place, served)
+            if before is not None and before.loaded.number != served.loaded.number:
+                self._loads.drop((project, before.model_version))
         return served
 
     def version_at_setup(self, project: str, binding: Binding) -> str:
@@ -172,7 +189,7 @@ class Serving:
         binding = self.binding(project, None)
         row, card = self._pointed(project)
         broken = [f"v{version.number}: {why}" for version in self._store.versions.of_project(project)
-                  if (why := self._broken.get((project, version.number)))]  # fmt: skip
+                  if (why := self._why_broken(project, version.number))]  # fmt: skip
         untrained = misfits(binding, row.number, card) if row and card else ()
         return {
             "model_version": model_version(binding, row.number if row else 0, card),
@@ -181,14 +198,42 @@ class Serving:
             "warnings": [*binding.warnings, *untrained, *broken],
         }
 
+    def _broken_now(self, project: str, number: int, error: Exception) -> None:
+        self._broken.replace((project, number), (str(error), time.monotonic()))
+
+    def _why_broken(self, project: str, number: int) -> str | None:
+        """Why a version cannot be served; None where it can, or where it is time to look again: files get restored."""
+        found = self._broken.get((project, number))
+        return found[0] if found is not None and time.monotonic() - found[1] < _LOOK_AGAIN_S else None
+
+    def unready(self) -> list[str]:
+        """A sentence for each project whose promoted version this process has not loaded; its load is begun."""
+        sentences = []
+        for project in self._store.projects.all():
+            if project.promoted is None or self._loaded.get(project.key) == project.promoted:
+                continue
+            where = f"project {project.key}: v{project.promoted}"
+            row, card = self._pointed(project.key)
+            if row is None or row.number != project.promoted:
+                sentences.append(f"{where} cannot be served; the log says why, and `lsml promote` serves another")
+                continue
+            try:
+                binding = self.binding(project.key, None)
+            except LsmlError as error:
+                sentences.append(f"{where} cannot be loaded: {error}")
+                continue
+            self._start_load(project.key, binding, row, model_version(binding, row.number, card))
+            sentences.append(f"{where} is not loaded yet; ask again in a moment")
+        return sentences
+
     def card(self, row: VersionRow) -> Card | None:
         """A version's card, or None where it cannot be read; that is logged once."""
         card = self._cards.get((row.project, row.number))
-        if card is None and self._broken.get((row.project, row.number)) is None:
+        if card is None and self._why_broken(row.project, row.number) is None:
             try:
                 card = self._cards.put((row.project, row.number), card_of(row))
             except LsmlError as error:
-                self._broken.replace((row.project, row.number), str(error))
+                self._broken_now(row.project, row.number, error)
                 _log.error("project %s: %s", row.project, error)
         return card
 
@@ -213,14 +258,17 @@ class Serving:
         number = self._store.versions.promoted(project)
         if number is None:
             return None, None
-        if self._broken.get((project, number)) is None:
+        if self._why_broken(project, number) is None:
             card = self._cards.get((project, number))
             if card is not None:
                 return VersionRow(project, number, "", {}, 0.0, None), card
         rows = self._store.versions.of_project(project)
         rows.sort(key=lambda row: (row.number != number, -row.number))
         for row in rows:
-            if self._broken.get((project, row.number)) is None and (card := self.card(row)) is not None:
+            if self._why_broken(project, row.number) is not None or (card := self.card(row)) is None:
+                continue
+            # In its place only a version that was good enough to be served once.
+            if row.number == number or card.verdict.startswith("promoted"):
                 return row, card
         return None, None
 
@@ -247,12 +295,17 @@ class Serving:
                 loaded = load_version(binding, stored, self._store.versions_directory)
                 for warning in loaded.warnings:
                     _log.warning("project %s: %s", project, warning)
+                self._loaded[project] = row.number
             _log.info("project %s: serving %s", project, name)
             result.set_result(Served(loaded, name))
         except LsmlError as error:
+            if row is not None:
+                self._broken_now(project, row.number, error)
             result.set_exception(error)
         except Exception as error:
             _log.exception("project %s: %s cannot be loaded", project, name)
+            if row is not None:
+                self._broken_now(project, row.number, error)
             result.set_exception(LsmlError(f"{type(error).__name__} while loading; see the log"))
 
     def _start_from_local(self, project: str, labeling_config: str | None) -> None:

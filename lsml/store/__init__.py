@@ -6,14 +6,17 @@ is safe on disk. Times are seconds since the epoch.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+from lsml.errors import NoRoom
 from lsml.store.annotations import Annotations, AnnotationSeen
 from lsml.store.database import durable, open_database
 from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.runs import RunRow, Runs, Superseded
 from lsml.store.version_rows import VersionRow, VersionRows
+from lsml.store.workers import Workers
 
 
 class Store:
@@ -29,6 +32,7 @@ class Store:
         self.annotations = Annotations(self._database)
         self.runs = Runs(self._database)
         self.versions = VersionRows(self._database)
+        self.workers = Workers(self._database)
 
     @property
     def versions_directory(self) -> Path:
@@ -56,6 +60,15 @@ class Store:
         if run is not None:
             self.runs.finish(run.id, run.attempt, "done", message.format(number=number), number)
         return number, self.versions.prune(project, keep)
+
+    def check_room(self, least_free: int) -> None:
+        """Raise NoRoom where the data directory's disk has less free than so many bytes."""
+        free = shutil.disk_usage(self.directory).free
+        if free < least_free:
+            raise NoRoom(
+                f"{self.directory}: {free / 1e6:,.0f} MB are free on its disk, expected at least {least_free / 1e6:,.0f} MB "
+                "(server.limits.free_disk of the recipe); make room"
+            )
 
     def close(self) -> None:
         """Close this thread's connection."""

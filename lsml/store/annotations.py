@@ -12,6 +12,10 @@ from typing import Any
 from lsml.binding import AnnotatedTask, Annotation
 from lsml.store.database import Table, durable
 
+# How an annotation was deleted. Label Studio told it: a tombstone that nothing revives. A reading did not show it, which
+# a token that sees only part of a project does, too: whoever shows it again brings it back.
+_TOLD, _INFERRED = 1, 2
+
 
 @dataclass(frozen=True)
 class AnnotationSeen:
@@ -76,7 +80,8 @@ class Annotations(Table):
             "SELECT id FROM annotation WHERE project = ? AND task = ? AND NOT deleted AND updated_at <= ?",
             project, task_id, read_at,
         )  # fmt: skip
-        return changes + self.delete(project, {row[0] for row in known} - {annotation.id for annotation in kept})
+        gone = {row[0] for row in known} - {annotation.id for annotation in kept}
+        return changes + sum(self._bury(project, id, _INFERRED) for id in gone)
 
     @durable
     def delete_unseen(self, project: str, seen_tasks: set[str], known_at: int) -> int:
@@ -87,7 +92,7 @@ class Annotations(Table):
         rows = self._rows(
             "SELECT id, task FROM annotation WHERE project = ? AND NOT deleted AND change <= ?", project, known_at
         )
-        return self.delete(project, [id for id, task in rows if task not in seen_tasks])
+        return sum(self._bury(project, id, _INFERRED) for id, task in rows if task not in seen_tasks)
 
     def tasks(self, project: str) -> Iterator[AnnotatedTask]:
         """Every annotated task with its annotations that count, in task order; one task in memory at a time.
@@ -111,6 +116,18 @@ class Annotations(Table):
             annotations.append(Annotation(id, json.loads(result), updated_at, bool(ground_truth)))
         if current is not None:
             yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
+
+    def has_room(self, project: str, ids: Iterable[str], limit: int) -> bool:
+        """Whether a project with these annotations as well has at most `limit`, deleted ones included: each is a row."""
+        wanted = set(ids)
+        row = self._row("SELECT change FROM project WHERE key = ?", project)
+        if (row[0] if row else 0) + len(wanted) <= limit:
+            return True  # each row was a change once, so that there are fewer rows: nothing need be counted
+        unknown = sum(
+            self._row("SELECT 1 FROM annotation WHERE project = ? AND id = ?", project, id) is None for id in wanted
+        )
+        kept = self._row("SELECT count(*) FROM annotation WHERE project = ?", project)
+        return not unknown or (kept[0] if kept else 0) + unknown <= limit
 
     def counts(self, project: str) -> tuple[int, int]:
         """(usable annotations, annotations changed since the last run's snapshot began)."""
@@ -143,9 +160,14 @@ class Annotations(Table):
             project, annotation.id,
         )  # fmt: skip
         if known is not None:
-            if known[4] or stamp < known[3] or known[:3] == state:
+            if known[4] == _TOLD or stamp < known[3]:
                 return 0
-            if stamp == known[3] and _rank(*state) < _rank(*known[:3]):
+            if known[:3] == state and not known[4]:
+                self._run(
+                    "UPDATE annotation SET updated_at = ? WHERE project = ? AND id = ?", stamp, project, annotation.id
+                )
+                return 0
+            if stamp == known[3] and not known[4] and _rank(*state) < _rank(*known[:3]):
                 return 0
         task = self._row("SELECT deleted FROM task WHERE project = ? AND id = ?", project, annotation.task_id)
         deleted = bool(task and task[0])
@@ -159,15 +181,16 @@ class Annotations(Table):
         self._count_usable(project, int(not annotation.cancelled and not deleted) - int(was_usable))
         return 0 if deleted else 1
 
-    def _bury(self, project: str, id: str) -> int:
+    def _bury(self, project: str, id: str, how: int = _TOLD) -> int:
         known = self._row("SELECT cancelled, deleted FROM annotation WHERE project = ? AND id = ?", project, id)
         if known is not None and known[1]:
+            self._run("UPDATE annotation SET deleted = min(deleted, ?) WHERE project = ? AND id = ?", how, project, id)
             return 0
         change = self._next_change(project) if known is not None else 0
         self._run(
-            "INSERT INTO annotation (project, id, deleted, change) VALUES (?, ?, 1, ?)"
-            " ON CONFLICT (project, id) DO UPDATE SET deleted = 1, result = '[]', change = excluded.change",
-            project, id, change,
+            "INSERT INTO annotation (project, id, deleted, change) VALUES (?, ?, ?, ?) ON CONFLICT (project, id)"
+            " DO UPDATE SET deleted = excluded.deleted, result = '[]', change = excluded.change",
+            project, id, how, change,
         )  # fmt: skip
         if known is None:
             return 0
@@ -189,9 +212,9 @@ def time_key(text: str) -> str:
     """An ISO time as UTC text that sorts; what is no time sorts first, as it stands."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return ""
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -41,9 +41,10 @@ _TABLES = (
     "CREATE INDEX annotation_task ON annotation (project, task)",
     """CREATE TABLE run (
         id TEXT PRIMARY KEY, project TEXT NOT NULL, state TEXT NOT NULL, cause TEXT NOT NULL,
-        attempt INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL, due_at REAL NOT NULL, woken_at REAL,
-        started_at REAL, finished_at REAL, lease_until REAL, cancel INTEGER NOT NULL DEFAULT 0,
-        progress REAL NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '', version INTEGER)""",
+        attempt INTEGER NOT NULL DEFAULT 0, losses INTEGER NOT NULL DEFAULT 0,
+        created_at REAL NOT NULL, due_at REAL NOT NULL, woken_at REAL, started_at REAL, finished_at REAL,
+        lease_until REAL, cancel INTEGER NOT NULL DEFAULT 0, progress REAL NOT NULL DEFAULT 0,
+        message TEXT NOT NULL DEFAULT '', version INTEGER)""",
     "CREATE UNIQUE INDEX run_one_waiting ON run (project) WHERE state = 'waiting'",
     "CREATE UNIQUE INDEX run_one_running ON run (project) WHERE state = 'running'",
     "CREATE INDEX run_state ON run (state, due_at)",
@@ -108,7 +109,11 @@ def sentences(path: str) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, sqlite3.Error) as error:
-        what = str(error)
+        reason: BaseException = error
+        while "cannot rollback" in str(reason) and reason.__context__ is not None:
+            # SQLite itself rolled back, as it does when the disk is full: why it did is what counts.
+            reason = reason.__context__
+        what = str(reason)
         advice = "look at the disk"
         if "locked" in what:
             advice = "another program holds it; stop that one, and keep the data directory on a local disk"

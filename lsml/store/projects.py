@@ -85,9 +85,8 @@ class Projects(Table):
         if labeling_config is not None:
             at = now if config_at is None else config_at
             self._run(
-                "UPDATE project SET labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?"
-                " AND labeling_config IS NOT ?",
-                labeling_config, at, key, at, labeling_config,
+                "UPDATE project SET labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?",
+                labeling_config, at, key, at,
             )  # fmt: skip
         if hostname and token:
             changed = self._run(
@@ -106,9 +105,14 @@ class Projects(Table):
             self._run("UPDATE project SET synced_to = NULL WHERE key = ?", key)
 
     @durable
+    def begin_sync(self, key: str) -> None:
+        """A reading begins: whoever asks from now on wants another."""
+        self._run("UPDATE project SET sync_wanted = 0 WHERE key = ?", key)
+
+    @durable
     def synced(self, key: str, to: str | None, error: str | None) -> None:
         """Note that annotations were read, up to Label Studio's time `to`; or why they could not be."""
         self._run(
-            "UPDATE project SET sync_wanted = 0, synced_to = coalesce(?, synced_to), sync_error = ? WHERE key = ?",
+            "UPDATE project SET synced_to = coalesce(?, synced_to), sync_error = ? WHERE key = ?",
             to, error, key,
         )  # fmt: skip

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from lsml.errors import LsmlError
 from lsml.store.database import Table, durable
@@ -51,6 +54,9 @@ _COLUMNS = "id, project, state, cause, attempt, created_at, due_at, started_at, 
 
 class Runs(Table):
     """The training runs of every project."""
+
+    # Leases as `sweep` first saw them, (id, attempt, lease_until), and when by time.monotonic().
+    _leases: Mapping[tuple[Any, ...], float] = MappingProxyType({})
 
     def get(self, id: str) -> RunRow | None:
         """A run, or None."""
@@ -100,12 +106,15 @@ class Runs(Table):
 
     @durable
     def due(self) -> list[str]:
-        """Ids of runs to wake now: due, their project idle, and not woken a moment ago. Notes that they are woken."""
+        """Ids of runs to wake now: due, their project idle, and not woken a moment ago. Notes that they are woken.
+
+        A run that was made later than now is due: the clock was set back, and its due time means nothing.
+        """
         now = time.time()
         rows = self._rows(
-            "SELECT id FROM run WHERE state = 'waiting' AND due_at <= ? AND (woken_at IS NULL OR woken_at < ? OR woken_at"
+            "SELECT id FROM run WHERE state = 'waiting' AND (due_at <= ? OR created_at > ?) AND (woken_at IS NULL OR woken_at < ? OR woken_at"
             " > ?) AND project NOT IN (SELECT project FROM run WHERE state = 'running') ORDER BY due_at",
-            now, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S,
+            now, now, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S,
         )  # fmt: skip
         for (id,) in rows:
             self._run("UPDATE run SET woken_at = ? WHERE id = ?", now, id)
@@ -120,14 +129,23 @@ class Runs(Table):
         now = time.time()
         claimed = self._run(
             "UPDATE run SET state = 'running', attempt = attempt + 1, started_at = ?, lease_until = ?, progress = 0,"
-            " message = '' WHERE id = ? AND state = 'waiting' AND due_at <= ?"
+            " message = '' WHERE id = ? AND state = 'waiting' AND (due_at <= ? OR created_at > ?)"
             " AND project NOT IN (SELECT project FROM run WHERE state = 'running')",
-            now, now + LEASE_S, id, now,
+            now, now + LEASE_S, id, now, now,
         )  # fmt: skip
         if not claimed:
             return None
         self._run("UPDATE project SET covered = change WHERE key = (SELECT project FROM run WHERE id = ?)", id)
         return self.get(id)
+
+    @durable
+    def cover(self, id: str, attempt: int) -> None:
+        """Count every change known now as covered: the snapshot begins."""
+        self._run(
+            "UPDATE project SET covered = change WHERE key = (SELECT project FROM run WHERE id = ? AND attempt = ?"
+            " AND state = 'running')",
+            id, attempt,
+        )  # fmt: skip
 
     @durable
     def beat(self, id: str, attempt: int) -> None:
@@ -162,26 +180,35 @@ class Runs(Table):
         """Return a run that a stopping worker holds to the ledger; it costs no attempt."""
         row = self._row("SELECT 1 FROM run WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt)
         if row is not None:
-            self._return_to_waiting(id, attempt - 1, "handed back by a worker that stopped")
+            self._return_to_waiting(id, "handed back by a worker that stopped")
 
     @durable
     def lose(self, id: str, attempt: int, why: str) -> None:
         """A run whose process died waits for its next attempt, or fails after the last."""
-        row = self._row("SELECT 1 FROM run WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt)
-        if row is None:
+        if not self._run(
+            "UPDATE run SET losses = losses + 1 WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt
+        ):
             return
-        if attempt >= ATTEMPTS:
-            self.finish(id, attempt, "failed", f"{why}, {attempt} times; see the log of `lsml work`")
+        row = self._row("SELECT losses FROM run WHERE id = ?", id)
+        assert row is not None
+        if row[0] >= ATTEMPTS:
+            self.finish(id, attempt, "failed", f"{why}, {row[0]} times; see the log of `lsml work`")
         else:
-            self._return_to_waiting(id, attempt, why)
+            self._return_to_waiting(id, why)
 
     @durable
     def sweep(self) -> list[str]:
-        """Return runs whose lease ended to waiting, or fail them after their last attempt; their ids."""
-        rows = self._rows("SELECT id, attempt FROM run WHERE state = 'running' AND lease_until < ?", time.time())
-        for id, attempt in rows:
+        """Return runs whose lease ended to waiting, or fail them after their last attempt; their ids.
+
+        A lease that this process saw unextended for its whole length ended, too: the clock was set back meanwhile.
+        """
+        now, tick = time.time(), time.monotonic()
+        rows = self._rows("SELECT id, attempt, lease_until FROM run WHERE state = 'running'")
+        self._leases = {row: self._leases.get(row, tick) for row in rows}
+        lost = [row for row in rows if row[2] < now or tick - self._leases[row] > LEASE_S]
+        for id, attempt, _ in lost:
             self.lose(id, attempt, "worker lost")
-        return [row[0] for row in rows]
+        return [row[0] for row in lost]
 
     @durable
     def cancel(self, id: str) -> RunRow | None:
@@ -200,7 +227,7 @@ class Runs(Table):
         for (id,) in self._rows("SELECT id FROM run WHERE project = ? AND state IN ('waiting', 'running')", project):
             self.cancel(id)
 
-    def _return_to_waiting(self, id: str, attempt: int, why: str) -> None:
+    def _return_to_waiting(self, id: str, why: str) -> None:
         """Unless the person cancelled it. A younger run that waits for the same project is covered by this one."""
         row = self._row("SELECT project, cancel FROM run WHERE id = ?", id)
         assert row is not None
@@ -216,7 +243,6 @@ class Runs(Table):
             time.time(), f"covered by run {id}", project,
         )  # fmt: skip
         self._run(
-            "UPDATE run SET state = 'waiting', attempt = ?, due_at = ?, woken_at = NULL, lease_until = NULL, message = ?"
-            " WHERE id = ?",
-            attempt, time.time(), why, id,
+            "UPDATE run SET state = 'waiting', due_at = ?, woken_at = NULL, lease_until = NULL, message = ? WHERE id = ?",
+            time.time(), why, id,
         )  # fmt: skip

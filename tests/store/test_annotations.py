@@ -184,3 +184,19 @@ def test_results_are_stored_whole(store):
     (task,) = store.annotations.tasks(PROJECT)
     assert task.annotations[0].result == result
     assert json.dumps(task.data) == '{"text": "\\ud800"}'
+
+
+def test_what_a_reading_did_not_show_comes_back_when_it_is_shown_again_but_what_was_deleted_does_not(store):
+    store.annotations.apply(PROJECT, [seen(id="1", task="1"), seen(id="2", task="2")])
+    store.annotations.delete_unseen(PROJECT, set(), store.projects.get(PROJECT).change)
+    assert state(store) == {}
+    store.annotations.delete(PROJECT, ["2"])
+    assert store.annotations.apply(PROJECT, [seen(id="1", task="1"), seen(id="2", task="2")]) == 1
+    assert sorted(state(store)) == ["1"]
+    assert store.annotations.counts(PROJECT)[0] == 1
+
+
+def test_a_state_that_comes_back_counts_from_its_last_time(store):
+    for at in (1, 3, 2):
+        store.annotations.apply(PROJECT, [seen(label="B" if at == 2 else "A", at=at)])
+    assert state(store) == {"1": [("1", "A", False)]}

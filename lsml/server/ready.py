@@ -1,0 +1,36 @@
+"""`/ready`: whether everything that lsml promises can be kept now; `/health` beside it only says that it answers."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from lsml.errors import StoreError
+from lsml.server.protocol import answer
+from lsml.server.serving import Serving
+from lsml.store import Store
+
+
+class Ready:
+    """What keeps lsml from its work, as sentences."""
+
+    def __init__(self, store: Store, serving: Serving) -> None:
+        self._store = store
+        self._serving = serving
+
+    def view(self) -> Response:
+        """200 where a worker lives, the store takes writes and every promoted version was loaded; else 503 with why."""
+        why = self._why_not()
+        return answer({"ready": not why, "why_not": why}, 503 if why else 200)
+
+    def _why_not(self) -> list[str]:
+        why = []
+        try:
+            self._store.workers.check_writable()
+            if not self._store.workers.alive():
+                why.append(
+                    "no worker lives, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
+                )
+            why += self._serving.unready()
+        except StoreError as error:
+            why.append(str(error))
+        return why

@@ -1,0 +1,145 @@
+"""Each limit of the recipe is enforced, with a sentence, and costs nobody else anything."""
+
+import shutil
+
+import pytest
+
+from lsml.errors import RecipeError
+from lsml.recipe import load_recipe
+from tests.backend import RunningBackend
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
+
+
+def limits(text):
+    return f"server: {{limits: {{{text}}}}}\n"
+
+
+def test_the_defaults_are_sane(backend):
+    found = backend().recipe.server.limits
+    assert (found.body_bytes, found.tasks, found.text) == (100_000_000, 10_000, 1_000_000)
+    assert (found.labels, found.annotations, found.free_disk_bytes) == (20_000, 1_000_000, 100_000_000)
+
+
+@pytest.mark.parametrize(("text", "size"), [("5000", 5000), ("500kB", 500_000), ("2GB", 2_000_000_000)])
+def test_a_size_is_a_number_of_bytes_or_a_text(backend, text, size):
+    assert backend(limits(f"body: {text}")).recipe.server.limits.body_bytes == size
+
+
+@pytest.mark.parametrize("text", ["body: 100", "body: 0MB", "body: 1TB", "free_disk: -1", "body: many"])
+def test_a_size_that_is_none_is_refused(tmp_path, text):
+    with pytest.raises(RecipeError) as raised:
+        load_recipe(write_recipe(tmp_path, limits(text)))
+    assert "expected a size such as 500kB, 100MB or 2GB, or a number of bytes" in str(raised.value)
+
+
+def test_a_larger_body_is_refused(backend):
+    server = backend(limits("body: 1kB"))
+    answer = server.post("/predict", {"tasks": [{"data": {"text": "a" * 1000}}]})
+    assert answer.status_code == 413
+    assert answer.json == {
+        "error": "the request is larger than 1,000 bytes (server.limits.body of the recipe); select fewer tasks at a time"
+    }
+
+
+def test_the_server_itself_reads_no_more_than_the_largest_body(tmp_path):
+    with RunningBackend(write_recipe(tmp_path, limits("body: 1kB")), tmp_path / "data") as running:
+        answers = [
+            running.client.post("/predict", content=b"{" + b" " * (size - 2) + b"}").status_code
+            for size in (1000, 1001)
+        ]
+    assert answers == [400, 413]  # the first was read, and has no tasks
+
+
+def test_more_tasks_are_refused(backend):
+    server = backend(limits("tasks: 2"))
+    answer = server.post("/predict", {"tasks": [{"data": {"text": "a"}}] * 3})
+    assert (answer.status_code, answer.json["error"]) == (
+        413, "tasks: expected at most 2, got 3; select fewer at a time",
+    )  # fmt: skip
+    assert len(server.predict("a", "b")) == 2
+
+
+def test_a_longer_text_costs_its_task_alone_and_is_counted(backend, caplog):
+    server = backend(limits("text: 200"))
+    server.annotate(tickets(40))
+    server.train()
+    long, good = server.predict("refund " * 30, "refund my invoice", project=PROJECT_KEY, label_config=TOPICS)
+    assert long == []
+    assert good["result"]
+    assert "too long, 1 times in 2 tasks; task 0: its text has more than 200 characters" in caplog.text
+    assert 'lsml_dropped_total{reason="too long"} 1.0' in server.client.get("/metrics").text
+
+
+TOO_MANY_LABELS = (
+    "labeling config: 3 labels; expected at most 2 (server.limits.labels of the recipe): "
+    'keep long lists of labels in the tasks and write value="$field"'
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/setup", {"project": PROJECT_KEY, "schema": TOPICS}),
+        ("/predict", {"project": PROJECT_KEY, "label_config": TOPICS, "tasks": []}),
+        ("/predict", {"label_config": TOPICS, "tasks": []}),
+        ("/validate", {"config": TOPICS}),
+    ],
+)
+def test_a_config_with_more_labels_is_refused_and_not_stored(backend, path, body):
+    server = backend(limits("labels: 2"), config=None)
+    answer = server.post(path, body)
+    assert (answer.status_code, answer.json) == (400, {"error": TOO_MANY_LABELS})
+    assert server.store.projects.all() == []
+
+
+def test_a_webhook_whose_config_has_more_labels_still_stores_its_annotation(backend):
+    server = backend(limits("labels: 2"), config=None)
+    answer = server.post("/webhook", event(1, "refund", "Bug"))
+    assert (answer.status_code, answer.json["changed"]) == (200, 1)
+    assert server.store.projects.get(PROJECT_KEY).labeling_config is None
+
+
+def test_annotations_beyond_the_limit_are_refused_while_changes_and_deletions_pass(backend, caplog):
+    server = backend(limits("annotations: 2"))
+    server.annotate(tickets(2))
+    sentence = (
+        f"project {PROJECT_KEY}: with this it would have more than 2 annotations (server.limits.annotations of the "
+        "recipe), so it is not stored; raise the limit and restart lsml"
+    )
+    answer = server.post("/webhook", event(3, "refund", "Bug"))
+    assert (answer.status_code, answer.json) == (507, {"error": sentence})
+    assert sentence in caplog.text
+    assert server.store.annotations.counts(PROJECT_KEY) == (2, 2)
+    changed = server.post("/webhook", event(1, "refund", "Question", "ANNOTATION_UPDATED", at=9))
+    assert (changed.status_code, changed.json["changed"]) == (200, 1)
+    deleted = server.post("/webhook", {"action": "ANNOTATIONS_DELETED", "project": PROJECT, "annotations": [{"id": 1}]})
+    assert (deleted.status_code, deleted.json["changed"]) == (200, 1)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A disk with a megabyte left: the only thing here that is not real."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
+
+
+def test_a_disk_that_is_nearly_full_takes_no_annotation(backend, full_disk):
+    server = backend()
+    answer = server.post("/webhook", event(1, "refund", "Bug"))
+    assert (answer.status_code, answer.json["error"]) == (
+        507,
+        f"{server.store.directory}: 1 MB are free on its disk, expected at least 100 MB "
+        "(server.limits.free_disk of the recipe); make room",
+    )
+    assert server.store.projects.all() == []
+    assert server.predict("refund") == [[]]
+
+
+def test_a_disk_that_is_nearly_full_fails_a_training_with_a_sentence(backend, full_disk, monkeypatch):
+    server = backend()
+    with monkeypatch.context() as real:
+        real.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 0, 10**9))
+        server.annotate(tickets(40))
+    ended = server.train()
+    assert ended["job_status"] == "failed"
+    assert ended["error"].endswith("(server.limits.free_disk of the recipe); make room")
+    assert server.store.versions.of_project(PROJECT_KEY) == []

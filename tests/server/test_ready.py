@@ -1,0 +1,83 @@
+"""/ready says whether everything that lsml promises can be kept, and why not."""
+
+import threading
+import time
+
+from lsml.store.workers import ALIVE_S
+from tests.backend import until
+from tests.conftest import PROJECT_KEY, tickets
+
+NO_WORKER = "no worker lives, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
+
+
+def ready(server):
+    answer = server.client.get("/ready")
+    return answer.status_code, answer.json
+
+
+def test_a_server_alone_is_not_ready_and_says_why(backend):
+    assert ready(backend()) == (503, {"ready": False, "why_not": [NO_WORKER]})
+
+
+def test_it_is_ready_while_a_worker_beats(backend, monkeypatch):
+    server = backend()
+    server.store.workers.beat()
+    assert ready(server) == (200, {"ready": True, "why_not": []})
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + ALIVE_S + 1)
+    assert ready(server) == (503, {"ready": False, "why_not": [NO_WORKER]})
+
+
+def test_a_beat_from_before_the_clock_was_set_back_counts_for_nothing(backend, monkeypatch):
+    server = backend()
+    server.store.workers.beat()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    assert ready(server)[0] == 503
+
+
+def test_the_sweeper_of_a_worker_beats(backend):
+    from lsml.jobs import Worker
+
+    server = backend()
+    worker = Worker(server.recipe, server.store, server.queue, [])
+    thread = threading.Thread(target=worker._sweep_forever, daemon=True)
+    thread.start()
+    until("a beat", server.store.workers.alive)
+    worker._stopping.set()
+    thread.join()
+
+
+def test_a_promoted_version_is_loaded_before_it_is_ready(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    server.store.workers.beat()
+    assert ready(server) == (
+        503,
+        {"ready": False, "why_not": [f"project {PROJECT_KEY}: v1 is not loaded yet; ask again in a moment"]},
+    )
+    until("loaded", lambda: ready(server)[0] == 200)
+
+
+def test_a_broken_version_is_not_ready(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    server.store.workers.beat()
+    for path in server.store.versions_directory.rglob("*.skops"):
+        path.write_bytes(b"broken")
+    sentence = f"project {PROJECT_KEY}: v1 cannot be served; the log says why, and `lsml promote` serves another"
+    until("noticed", lambda: ready(server) == (503, {"ready": False, "why_not": [sentence]}))
+
+
+def test_a_store_that_takes_no_writes_is_not_ready(backend):
+    server = backend()
+    server.store.workers.beat()
+    server.store._database.execute_sql("PRAGMA query_only = 1")
+    status, said = ready(server)
+    assert status == 503
+    assert said["why_not"] == [
+        f"{server.store.directory / 'lsml.db'}: attempt to write a readonly database; make the data directory writable "
+        "for this user, or name another with --data-dir"
+    ]
