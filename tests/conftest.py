@@ -48,7 +48,14 @@ _FILLER = [
 @pytest.fixture(autouse=True)
 def no_label_studio_in_the_environment(monkeypatch):
     """A developer's own Label Studio must not leak into the tests."""
-    for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LSML_HOST", "LSML_PORT", "LSML_DATA_DIR", "LSML_LOG_FORMAT"):
+    for name in (
+        "LABEL_STUDIO_URL",
+        "LABEL_STUDIO_API_KEY",
+        "LSML_HOST",
+        "LSML_PORT",
+        "LSML_DATA_DIR",
+        "LSML_LOG_FORMAT",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

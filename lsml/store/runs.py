@@ -112,8 +112,9 @@ class Runs(Table):
         """
         now = time.time()
         rows = self._rows(
-            "SELECT id FROM run WHERE state = 'waiting' AND (due_at <= ? OR created_at > ?) AND (woken_at IS NULL OR woken_at < ? OR woken_at"
-            " > ?) AND project NOT IN (SELECT project FROM run WHERE state = 'running') ORDER BY due_at",
+            "SELECT id FROM run WHERE state = 'waiting' AND (due_at <= ? OR created_at > ?)"
+            " AND (woken_at IS NULL OR woken_at < ? OR woken_at > ?)"
+            " AND project NOT IN (SELECT project FROM run WHERE state = 'running') ORDER BY due_at",
             now, now, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S,
         )  # fmt: skip
         for (id,) in rows:
