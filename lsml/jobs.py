@@ -34,7 +34,7 @@ from lsml.snapshot import take_snapshot
 from lsml.store import ProjectRow, RunRow, Store, Superseded
 from lsml.store.runs import HEARTBEAT_S
 from lsml.training import train
-from lsml.versions import Loaded, load_version, new_folder, publish, sweep_folders
+from lsml.versions import Loaded, load_version, new_folder, publish, sweep_attempt, sweep_folders
 
 _log = logging.getLogger(__name__)
 QUEUE_FILE = "queue.db"
@@ -188,6 +188,7 @@ class Worker:
                     self._store.runs.beat(run.id, run.attempt)
         finally:
             _end(child)
+            sweep_attempt(self._store, run)
         if child.returncode not in (_CHILD_DONE, _CHILD_SUPERSEDED):
             self._store.runs.lose(run.id, run.attempt, _death(child.returncode))
             _log.error("run %s: %s", run.id, _death(child.returncode))
@@ -283,7 +284,14 @@ def _death(code: int) -> str:
 
 def train_run(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
     """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
-    run_id.set(id)
+    at_hand = run_id.set(id)
+    try:
+        return _train_claimed(recipe_path, store, id, attempt)
+    finally:
+        run_id.reset(at_hand)
+
+
+def _train_claimed(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
     run = store.runs.get(id)
     if run is None or run.attempt != attempt or run.state != "running":
         _log.warning("run %s: attempt %d is not the one that runs", id, attempt)
@@ -317,7 +325,7 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     store.runs.cover(run.id, run.attempt)
     project = store.projects.get(run.project)
     binding = binding_of(recipe, project)
-    making = new_folder(store.versions_directory)
+    making = new_folder(store.versions_directory, run)
     try:
         path = making / "snapshot.jsonl"
         snapshot = take_snapshot(store.annotations.tasks(run.project), binding, path)

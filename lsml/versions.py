@@ -24,7 +24,9 @@ from lsml.store import RunRow, Store, VersionRow
 CARD = "card.json"
 FORMAT = 1
 _MARK_BYTES = 8
-_OURS = re.compile(r"(\d{8}-\d{6}-)?[a-z0-9_]{8}(-adopted)?")  # what `publish` and `adopt` name a folder
+_OURS = re.compile(
+    r"(\d{8}-\d{6}-)?([0-9a-f]{32}\.\d+\.)?[a-z0-9_]{8}(-adopted)?"
+)  # what `publish` and `adopt` name a folder
 _ABANDONED_S = 24 * 3600  # an unfinished folder this old belongs to nobody
 
 
@@ -188,13 +190,15 @@ def check_files(folder: Path, card: Card) -> None:
             raise VersionError(f"{path}: was changed after it was saved; restore it, or promote another version")
 
 
-def new_folder(root: Path) -> Path:
+def new_folder(root: Path, run: RunRow | None = None) -> Path:
     """An empty folder for a version in the making, beside the finished ones so that a rename suffices.
+
+    Its name, and that of the finished folder, tells the run and the attempt that made it.
 
     Raises StoreError where it cannot be made."""
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Path(tempfile.mkdtemp(prefix=".making-", dir=root))
+        return Path(tempfile.mkdtemp(prefix=f".making-{_owner(run)}", dir=root))
     except OSError as error:
         raise StoreError(f"{root}: cannot make a folder for a version: {error.strerror}") from error
 
@@ -251,6 +255,20 @@ def adopt(store: Store, project: str, row: VersionRow) -> None:
         shutil.rmtree(making, ignore_errors=True)
         raise StoreError(f"{source}: cannot be copied for project {project}: {error.strerror}") from error
     store.versions.add(project, folder, row.card, promote=True, run=None, number=row.number)
+
+
+def sweep_attempt(store: Store, run: RunRow) -> None:
+    """Remove what one attempt of a run left when its process was killed: a folder in the making, or one that no version
+    names. Only its worker may call this, once the process is gone."""
+    root = store.versions_directory
+    named = store.versions.folders()
+    for path in [*root.glob(f".making-{_owner(run)}*"), *root.glob(f"*/*-{_owner(run)}*")]:
+        if path.relative_to(root).as_posix() not in named:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _owner(run: RunRow | None) -> str:
+    return f"{run.id}.{run.attempt}." if run is not None else ""
 
 
 def sweep_folders(store: Store) -> None:

@@ -97,6 +97,9 @@ def test_a_run_whose_training_process_is_killed_is_done_again_and_promoted_once(
     status = ended(backend, job)
     assert (status["job_status"], status["attempt"]) == ("finished", 2)
     promoted_once(backend)
+    root = backend.store.versions_directory
+    assert [path for path in root.iterdir() if path.name.startswith(".making")] == []
+    assert len(list(next(root.iterdir()).iterdir())) == 1
 
 
 def test_a_run_whose_worker_is_killed_is_done_again_and_promoted_once(world):

@@ -85,6 +85,7 @@ class Serving:
         self._store = store
         self._bindings: Recent[Binding] = Recent()
         self._cards: Recent[Card] = Recent()
+        self._names: Recent[str] = Recent()
         self._loads: Recent[Future[Served]] = Recent()
         self._current: Recent[Served] = Recent()
         self._broken: Recent[tuple[str, float]] = Recent()
@@ -156,7 +157,7 @@ class Serving:
         """What `/predict` answers with. Where the pointer moved, the new version is loaded beside the old one, which
         serves on if that takes longer than `wait_s` seconds."""
         row, card = self._pointed(project)
-        name = model_version(binding, row.number if row else 0, card)
+        name = self._name(project, binding, row, card)
         load = self._start_load(project, binding, row, name)
         place = (project, binding.config.digest if binding.config else None)
         before = self._current.get(place)
@@ -180,7 +181,7 @@ class Serving:
     def version_at_setup(self, project: str, binding: Binding) -> str:
         """The `model_version` that the next `/predict` carries, without waiting for a model: it is loaded meanwhile."""
         row, card = self._pointed(project)
-        name = model_version(binding, row.number if row else 0, card)
+        name = self._name(project, binding, row, card)
         self._start_load(project, binding, row, name)
         return name
 
@@ -192,7 +193,7 @@ class Serving:
                   if (why := self._why_broken(project, version.number))]  # fmt: skip
         untrained = misfits(binding, row.number, card) if row and card else ()
         return {
-            "model_version": model_version(binding, row.number if row else 0, card),
+            "model_version": self._name(project, binding, row, card),
             "state": binding.state(),
             "unbound": [unbound.reason for unbound in binding.unbound],
             "warnings": [*binding.warnings, *untrained, *broken],
@@ -252,6 +253,12 @@ class Serving:
                         _log.warning("project %s: not loaded yet: %s", row.key, error)
 
         threading.Thread(target=load_all, name="warm-up", daemon=True).start()
+
+    def _name(self, project: str, binding: Binding, row: VersionRow | None, card: Card | None) -> str:
+        """The `model_version` of a version under a binding, worked out once: with many labels it takes milliseconds."""
+        number = row.number if row else 0
+        key = (project, number, binding.config.digest if binding.config else None)
+        return self._names.get(key) or self._names.put(key, model_version(binding, number, card))
 
     def _pointed(self, project: str) -> tuple[VersionRow | None, Card | None]:
         """The promoted version; where its files are broken, the newest one that is not."""
