@@ -216,8 +216,9 @@ class BoundModel:
         `known`: the labels that the served version can answer with; None where nothing was learnt.
         """
         controls = []
+        answered = None if known is None else set(known)
         for control in self.controls:
-            labels = control.labels if known is None else [label for label in control.labels if label in set(known)]
+            labels = [label for label in control.labels if answered is None or label in answered]
             shown = [] if self.learns and known is None else sorted(labels)
             conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])

@@ -8,8 +8,7 @@
     │   ├── NotFound           2 / 404
     │   └── TooLarge           2 / 413
     ├── AdapterError           1 / 500   an adapter cannot be had or broke its contract
-    │   ├── UnknownAdapter     2 / 422
-    │   └── MissingExtra       1 / 500   its library is not installed; says what to install
+    │   └── UnknownAdapter     2 / 422
     ├── NotEnoughData          1 / 409   too few examples to learn from; nothing is broken
     ├── Cancelled              1 / 409   a person cancelled the training run
     ├── FetchError             1 / 502   a task's URL could not be brought here
@@ -105,10 +104,6 @@ class UnknownAdapter(AdapterError):
 
     exit_code = 2
     status = 422
-
-
-class MissingExtra(AdapterError):
-    """The adapter's library is not installed."""
 
 
 class NotEnoughData(LsmlError):

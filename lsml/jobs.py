@@ -1,7 +1,7 @@
 """The worker: Huey wakes it, the run ledger says what to do, and each training runs in a process of its own.
 
 Huey delivers a message at most once and forgets what a killed worker held, so a message is only a run's id and the
-ledger is the truth: `Sweeper` returns lost runs to waiting and sends lost wake-ups again.
+ledger is the truth: the sweeper returns lost runs to waiting and sends lost wake-ups again.
 """
 
 from __future__ import annotations
@@ -126,8 +126,12 @@ class Worker:
     def run_forever(self) -> None:
         """Work in this thread, which must be the main one, until SIGINT or SIGTERM; then hand back what runs."""
         consumer = _Consumer(self._queue.huey, self._stopping)
-        for target, name in ((self._sweep_forever, "sweeper"), (self._read_forever, "reader")):
-            threading.Thread(target=target, name=name, daemon=True).start()
+        # Reading has a thread of its own: a large project takes minutes.
+        for name, steps in (
+            ("sweeper", (self._sweep_folders, self._sweep)),
+            ("reader", (self._want_all, self._read_wanted)),
+        ):
+            threading.Thread(target=self._keep, args=steps, name=name, daemon=True).start()
         try:
             consumer.run()
         finally:
@@ -197,31 +201,32 @@ class Worker:
         for id in self._store.runs.due():
             self._queue.wake(id)
 
-    def _read_forever(self) -> None:
-        """Read from Label Studio, apart from the sweeper: a large project takes minutes.
+    def _keep(self, first: Callable[[], None], each: Callable[[], None]) -> None:
+        """Do `first`, then `each` every second, until told to stop; what fails is logged and tried again."""
+        now = first
+        while not self._stopping.is_set():
+            try:
+                now()
+                now = each
+            except Exception:
+                _log.exception("%s failed; trying again", now.__name__.strip("_"))
+            self._stopping.wait(_SWEEP_S)
 
-        Everything once at the start: what was annotated or deleted while nobody listened is only found that way.
-        """
+    def _sweep_folders(self) -> None:
+        sweep_folders(self._store)
+
+    def _sweep(self) -> None:
+        self._store.workers.beat()
+        for id in self._store.runs.sweep():
+            _log.warning("run %s lost its worker", id)
+        self._wake_due()
+
+    def _want_all(self) -> None:
+        """Read everything once: what was annotated or deleted while nobody listened is only found that way."""
         for project in self._store.projects.all():
             self._store.projects.want_sync(project.key, whole=True)
             # A server may have died between an annotation and the run that it made due.
             request_if_due(self._store, self._recipe, project.key)
-        while not self._stopping.wait(_SWEEP_S):
-            try:
-                self._read_wanted()
-            except Exception:
-                _log.exception("reading annotations failed; trying again")
-
-    def _sweep_forever(self) -> None:
-        sweep_folders(self._store)
-        while not self._stopping.wait(_SWEEP_S):
-            try:
-                self._store.workers.beat()
-                for id in self._store.runs.sweep():
-                    _log.warning("run %s lost its worker", id)
-                self._wake_due()
-            except Exception:
-                _log.exception("the sweeper failed; it tries again")
 
     def _read_wanted(self) -> None:
         """Read annotations made before lsml was connected, for projects that ask for it."""
@@ -343,8 +348,7 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
 
 def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, str | None]:
     """The version that a project serves with its folder, or None; and why one that there is cannot be loaded."""
-    number = store.versions.promoted(project)
-    row = store.versions.get(project, number) if number is not None else None
+    row = store.versions.served(project)
     if row is None:
         return None, None
     try:

@@ -158,8 +158,7 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
 
 def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:
     """The version that a project serves, else the starting point. Raises VersionError."""
-    number = store.versions.promoted(project)
-    row = store.versions.get(project, number) if number is not None else None
+    row = store.versions.served(project)
     return start(binding) if row is None else load_version(binding, row, store.versions_directory)
 
 

@@ -64,12 +64,12 @@ def _name_requests(app: Flask) -> None:
     def begin() -> None:
         asked = request.headers.get("X-Request-Id", "")
         request_id.set(asked if _SANE_ID.fullmatch(asked) else secrets.token_hex(4))
-        g.asked_at = time.perf_counter()
+        g.began = time.perf_counter()
 
     @app.after_request
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = request_id.get() or ""
-        took_ms = (time.perf_counter() - g.asked_at) * 1000
+        took_ms = (time.perf_counter() - g.began) * 1000
         _log.debug("%s: %d in %.1f ms", request.endpoint, response.status_code, took_ms)
         return response
 

@@ -107,7 +107,7 @@ class _Protocol:
         named = self._recipe.label_studio
         told = not (named.url or named.api_key) and hostname and token
         if config is not None:
-            self._serving.parse(config)  # a malformed one is refused before it is remembered
+            self._serving.binding(project, config)  # a malformed one is refused before it is remembered
         self._serving.remember(
             project, studio_id=studio_id, labeling_config=config,
             hostname=hostname if told else None, token=token if told else None,
@@ -146,7 +146,7 @@ class _Protocol:
         config = _optional_text(payload, "label_config")
         if named is not None and self._told.get(project) != (config or ""):
             if config is not None:
-                self._serving.parse(config)
+                self._serving.binding(project, config)
             self._serving.remember(project, studio_id=studio_id, labeling_config=config)
             self._told.replace(project, config or "")
         binding = self._serving.binding(project, config)
@@ -170,7 +170,7 @@ class _Protocol:
         config = event.labeling_config
         if config is not None:
             try:
-                self._serving.parse(config)
+                self._serving.binding(event.project, config)
             except LabelingConfigError as error:
                 _log.warning("project %s: its labeling config is not kept: %s", event.project, error)
                 config = None

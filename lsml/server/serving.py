@@ -103,14 +103,14 @@ class Serving:
             xml = (row.labeling_config if row else None) or self.recipe.labeling_config
         found = self._bindings.get(xml)
         if found is None:
-            found = self._bindings.put(xml, bind(self.recipe, self.parse(xml) if xml else None))
+            found = self._bindings.put(xml, bind(self.recipe, self._parse(xml) if xml else None))
             if not found.models:
                 _log.warning("project %s: %s", project, found.state())
             for warning in found.warnings:
                 _log.warning("project %s: %s", project, warning)
         return found
 
-    def parse(self, xml: str) -> LabelingConfig:
+    def _parse(self, xml: str) -> LabelingConfig:
         """A labeling config. Raises LabelingConfigError where it cannot be read or has too many labels."""
         config = parse_labeling_config(xml)
         labels = sum(len(control.labels) for control in config.controls)
@@ -223,7 +223,7 @@ class Serving:
             except LsmlError as error:
                 sentences.append(f"{where} cannot be loaded: {error}")
                 continue
-            self._start_load(project.key, binding, row, model_version(binding, row.number, card))
+            self._start_load(project.key, binding, row, self._name(project.key, binding, row, card))
             sentences.append(f"{where} is not loaded yet; ask again in a moment")
         return sentences
 
@@ -316,8 +316,7 @@ class Serving:
             result.set_exception(LsmlError(f"{type(error).__name__} while loading; see the log"))
 
     def _start_from_local(self, project: str, labeling_config: str | None) -> None:
-        number = self._store.versions.promoted(LOCAL)
-        row = self._store.versions.get(LOCAL, number) if number is not None else None
+        row = self._store.versions.served(LOCAL)
         if row is None:
             return
         card = card_of(row)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter as Count
 from collections.abc import Iterable, Iterator
+from time import perf_counter
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -43,11 +43,7 @@ class Telemetry:
         self._registry.register(_Stored(store))
 
     def watch(self, app: Flask) -> None:
-        """Count every request of an application."""
-
-        @app.before_request
-        def begin() -> None:
-            g.began = time.perf_counter()
+        """Count every request of an application, timed from `g.began`."""
 
         @app.after_request
         def end(response: Response) -> Response:
@@ -55,7 +51,7 @@ class Telemetry:
             self._requests.labels(endpoint, str(response.status_code)).inc()
             began = g.get("began")
             if began is not None:
-                self._latency.labels(endpoint).observe(time.perf_counter() - began)
+                self._latency.labels(endpoint).observe(perf_counter() - began)
             return response
 
     def count(self, outcomes: Iterable[Outcome], dropped: Count[str]) -> None:
@@ -101,7 +97,7 @@ class _Stored:
         for project in self._store.projects.all()[:_PROJECTS]:
             annotations.add_metric((project.key,), project.usable)
             promoted.add_metric((project.key,), project.promoted or 0)
-            row = self._store.versions.get(project.key, project.promoted) if project.promoted is not None else None
+            row = self._store.versions.served(project.key)
             for control, judged in card_of(row).metrics.items() if row else ():
                 if judged["value"] is not None:
                     held_out.add_metric((project.key, control, judged["metric"]), judged["value"])

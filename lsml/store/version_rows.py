@@ -31,6 +31,11 @@ class VersionRows(Table):
         row = self._row("SELECT promoted FROM project WHERE key = ?", project)
         return row[0] if row else None
 
+    def served(self, project: str) -> VersionRow | None:
+        """The promoted version, or None before anything was learnt."""
+        number = self.promoted(project)
+        return self.get(project, number) if number is not None else None
+
     def get(self, project: str, number: int) -> VersionRow | None:
         """A version, or None."""
         row = self._row(

@@ -41,7 +41,7 @@ def test_the_sweeper_of_a_worker_beats(backend):
 
     server = backend()
     worker = Worker(server.recipe, server.store, server.queue, [])
-    thread = threading.Thread(target=worker._sweep_forever, daemon=True)
+    thread = threading.Thread(target=worker._keep, args=(worker._sweep_folders, worker._sweep), daemon=True)
     thread.start()
     until("a beat", server.store.workers.alive)
     worker._stopping.set()
