@@ -124,9 +124,7 @@ class BoundModel:
 
     def threshold(self, control: Control) -> Threshold:
         """The least score that counts, by label of `control`."""
-        chosen = self.spec.threshold
-        if chosen is None:
-            return lambda _label: control.default_threshold
+        chosen = control.default_threshold if self.spec.threshold is None else self.spec.threshold
         if isinstance(chosen, Mapping):
             default = chosen.get("default", control.default_threshold)
             by_label = {

@@ -190,16 +190,17 @@ def _combine(binding: Binding, answer: _Answer, data: Mapping[str, Any]) -> tupl
                     decided[value.label] = value
                     owner[value.label] = model
         everything = control.possible(list(decided.values()), data)
-        shown = control.select(everything, lambda label: owner[label].threshold(control)(label), data)
+        shown = control.select(everything, lambda label: owner[label].threshold(control)(label))
         return shown, control.certainty(everything, binding.recipe.score)
     first: tuple[list[Value], float | None] | None = None
     for model, answered in answer.by_rank:
         values = control.possible(answered, data)
-        if not control.multiple and not control.open and _best(answered) != _best(values):
+        fewer = len(values) < len(answered)
+        if fewer and not control.multiple and not control.open and _best(answered) != _best(values):
             # What the model holds most likely was taken out of the config: the next best would be a wrong label.
             first = first or ([], control.certainty(values, binding.recipe.score))
             continue
-        shown = control.select(values, model.threshold(control), data)
+        shown = control.select(values, model.threshold(control))
         certainty = control.certainty(values, binding.recipe.score)
         if shown:
             return shown, certainty
@@ -208,8 +209,14 @@ def _combine(binding: Binding, answer: _Answer, data: Mapping[str, Any]) -> tupl
 
 
 def _best(values: Sequence[Value]) -> str | None:
-    choices = [value for value in values if isinstance(value, Choice)]
-    return max(choices, key=lambda value: -1.0 if value.score is None else value.score).label if choices else None
+    """The label with the highest score; one without a score only where none has one."""
+    best, highest = None, -2.0
+    for value in values:
+        if isinstance(value, Choice):
+            score = -1.0 if value.score is None else value.score
+            if score > highest:
+                best, highest = value.label, score
+    return best
 
 
 def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], answers: Mapping[str, _Answer]) -> bool:

@@ -175,7 +175,7 @@ class AdapterConformance:
         for values in self.case.ready().predict(list(self.case.batch)):
             for control in _controls_for(self.case.adapter, self.case.target, values):
                 data: dict[str, Any] = {}
-                chosen = control.select(values, lambda _label: 0.0, data)
+                chosen = control.select(control.possible(values, data), lambda _label: 0.0)
                 assert chosen or not values, f"{control.tag}: none of {values[:3]} can be shown"
                 regions = control.encode(chosen, "object")
                 for region in regions:

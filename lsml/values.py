@@ -11,12 +11,12 @@ from typing import ClassVar
 import msgspec
 
 
-def _check_score(score: float | None) -> None:
-    if score is not None and not 0.0 <= score <= 1.0:  # NaN fails this, too
-        raise ValueError(f"a score must be between 0 and 1, got {score}")
+def _no_score(score: float) -> ValueError:
+    return ValueError(f"a score must be between 0 and 1, got {score}")
 
 
-class Choice(msgspec.Struct, frozen=True, tag="choice"):
+# Values hold no containers, so the garbage collector need not look at them: a classifier makes thousands at once.
+class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
     """One label of a closed list, for the whole of what an object tag shows.
 
     `label` is the name as Label Studio stores it: a choice's alias, else its value; for a Taxonomy, the path
@@ -30,10 +30,12 @@ class Choice(msgspec.Struct, frozen=True, tag="choice"):
     def __post_init__(self) -> None:
         if not self.label:
             raise ValueError("a choice needs a label")
-        _check_score(self.score)
+        # Written out, not called: a classifier makes thousands at once. NaN fails it, too.
+        if self.score is not None and not 0.0 <= self.score <= 1.0:
+            raise _no_score(self.score)
 
 
-class Number(msgspec.Struct, frozen=True, tag="number"):
+class Number(msgspec.Struct, frozen=True, gc=False, tag="number"):
     """A finite number, in the unit that the annotators use."""
 
     value: float
@@ -43,7 +45,8 @@ class Number(msgspec.Struct, frozen=True, tag="number"):
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise ValueError(f"a number must be finite, got {self.value}")
-        _check_score(self.score)
+        if self.score is not None and not 0.0 <= self.score <= 1.0:
+            raise _no_score(self.score)
 
 
 Value = Choice | Number

@@ -77,16 +77,14 @@ class Control(ABC):
         """What of this tag, besides its names and labels, decides a prediction; hashed into `model_version`."""
         return {"multiple": self.multiple}
 
-    @abstractmethod
-    def select(self, values: Sequence[Value], threshold: Threshold, data: Mapping[str, Any]) -> list[Value]:
-        """Of everything a model answered, what to show, best first: at or above the threshold, as many as may be.
-
-        Labels are those of the config or of the task's own options, which are in `data`, the task's data.
-        """
-
     def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
-        """The values that this tag can show for a task."""
+        """Of everything a model answered, what this tag can show for a task: labels of the config, or of the task's
+        own options, which are in `data`, the task's data."""
         return list(values)
+
+    @abstractmethod
+    def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
+        """Of what is possible, what to show, best first: at or above the threshold, as many as may be."""
 
     @abstractmethod
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:

@@ -6,6 +6,7 @@ https://labelstud.io/tags/choices
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
@@ -25,7 +26,7 @@ class Choices(ClassControl):
         self._names = {label.value: label.name for label in control_tag.labels} | {name: name for name in self.labels}
         self._own = dict.fromkeys(self.labels)
 
-    @property
+    @cached_property
     def multiple(self) -> bool:
         """Whether several labels may hold at once."""
         return self.control_tag.attributes.get("choice", "").lower() == "multiple"

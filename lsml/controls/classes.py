@@ -40,28 +40,24 @@ class ClassControl(Control):
     def allowed(self, data: Mapping[str, Any]) -> Collection[str] | None:
         """The labels that can be selected for a task; None where they are not known here."""
 
-    def select(self, values: Sequence[Value], threshold: Threshold, data: Mapping[str, Any]) -> list[Value]:
+    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
+        """Those whose label can be selected."""
+        allowed = self.allowed(data)
+        return [v for v in values if isinstance(v, Choice) and (allowed is None or v.label in allowed)]
+
+    def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
         """The best label, or all at or above their threshold up to the tag's limit; best first, ties in given order.
 
         A value without a score counts as certain.
         """
-        allowed = self.allowed(data)
-        best: dict[str, Choice] = {}
-        for value in values:
-            if not isinstance(value, Choice) or (allowed is not None and value.label not in allowed):
-                continue
-            if value.label not in best or _score(value) > _score(best[value.label]):
-                best[value.label] = value
-        ranked = sorted(best.values(), key=_score, reverse=True)
+        choices = [value for value in values if isinstance(value, Choice)]
         if not self.multiple:
-            ranked = ranked[:1]
-        passed: list[Value] = [value for value in ranked if _score(value) >= threshold(value.label)]
-        return passed[: self.limit]
-
-    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
-        """Those whose label can be selected."""
-        allowed = self.allowed(data)
-        return [v for v in values if allowed is None or (isinstance(v, Choice) and v.label in allowed)]
+            choices = [max(choices, key=_score)] if choices else []
+        passed = [value for value in choices if _score(value) >= threshold(value.label)]
+        best: dict[str, Value] = {}
+        for value in sorted(passed, key=_score, reverse=True):
+            best.setdefault(value.label, value)
+        return list(best.values())[: self.limit]
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
         """Of one label: the top probability, its lead, or the normalised, inverted entropy of all.

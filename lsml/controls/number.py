@@ -76,7 +76,7 @@ class Number(Control):
         fitted = float(base + steps * step)
         return fitted if math.isfinite(fitted) else number
 
-    def select(self, values: Sequence[Value], threshold: Threshold, data: Mapping[str, Any]) -> list[Value]:
+    def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
         """The surest number at or above the threshold, brought within the tag's limits. No score counts as certain."""
         numbers = [value for value in values if isinstance(value, NumberValue) and _score(value) >= threshold("")]
         if not numbers:

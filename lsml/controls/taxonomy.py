@@ -6,6 +6,7 @@ A label is a path as `lsml.labeling.join_path` writes it. https://labelstud.io/t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
@@ -38,13 +39,13 @@ class Taxonomy(ClassControl):
         """Whether only nodes without children can be selected."""
         return self.control_tag.attributes.get("leafsOnly", "").lower() == "true"
 
-    @property
+    @cached_property
     def limit(self) -> int | None:
         """`maxUsages`; None where it is missing or no whole number above 0."""
         written = self.control_tag.attributes.get("maxUsages", "").strip()
         return int(written) if written.isascii() and written.isdigit() and len(written) < 10 and int(written) else None
 
-    @property
+    @cached_property
     def multiple(self) -> bool:
         """Whether several labels may hold at once."""
         return self.limit != 1

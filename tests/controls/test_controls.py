@@ -36,6 +36,11 @@ def at(least: float):
     return lambda _label: least
 
 
+def of_task(found: Control, values, threshold, data=None) -> list:
+    """What is shown of everything that a model answered for a task."""
+    return found.select(found.possible(values, data or {}), threshold)
+
+
 # ------------------------------------------------------------------------------------------------ round trips
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -75,7 +80,7 @@ def test_number_restores_what_it_encodes_and_stays_within_its_limits(least, most
     attributes = {"min": least, "max": most, "step": step}
     written = {name: str(value) for name, value in attributes.items() if value is not None}
     control = CONTROLS["Number"](ControlTag("Number", "n", ("text",), attributes=written))
-    (value,) = control.select([Number(number, 0.5)], at(0), {})
+    (value,) = control.select([Number(number, 0.5)], at(0))
     if least is None or most is None or least <= most:
         assert (least is None or value.value >= least) and (most is None or value.value <= most or step)
     regions = json.loads(json.dumps(control.encode([value], "text")))
@@ -148,30 +153,30 @@ def test_nothing_selected_is_no_region():
 )  # fmt: skip
 def test_classes_select_the_best_known_labels_at_or_above_the_threshold(xml, least, answered, shown):
     values = [Choice(label, score) for label, score in answered]
-    assert [value.label for value in control(xml).select(values, at(least), {})] == shown
+    assert [value.label for value in of_task(control(xml), values, at(least))] == shown
 
 
 def test_each_label_has_a_threshold_of_its_own():
     thresholds = {"A": 0.9, "B": 0.1, "C": 0.5}
     values = [Choice("A", 0.8), Choice("B", 0.2), Choice("C", 0.5)]
-    assert control(MULTIPLE).select(values, thresholds.__getitem__, {}) == [Choice("C", 0.5), Choice("B", 0.2)]
+    assert of_task(control(MULTIPLE), values, thresholds.__getitem__) == [Choice("C", 0.5), Choice("B", 0.2)]
 
 
 def test_options_of_a_task_limit_what_can_be_selected():
     choices = control('<Choices name="c" toName="text" value="$options"/>')
     assert choices.open
     values = [Choice("x", 0.4), Choice("y", 0.6)]
-    assert choices.select(values, at(0), {"options": ["x", {"value": "z"}]}) == [Choice("x", 0.4)]
-    assert choices.select(values, at(0), {}) == []
+    assert of_task(choices, values, at(0), {"options": ["x", {"value": "z"}]}) == [Choice("x", 0.4)]
+    assert of_task(choices, values, at(0)) == []
 
 
 def test_numbers_are_rounded_to_the_step_and_clipped():
     number = control(NUMBER)
-    assert number.select([Number(0.3000001, 0.5), Number(9.0, 0.4)], at(0.5), {}) == [Number(0.3, 0.5)]
-    assert number.select([Number(11.0)], at(0.9), {}) == [Number(10.0)]
-    assert number.select([Number(11.0, 0.5)], at(0.9), {}) == []
+    assert number.select([Number(0.3000001, 0.5), Number(9.0, 0.4)], at(0.5)) == [Number(0.3, 0.5)]
+    assert number.select([Number(11.0)], at(0.9)) == [Number(10.0)]
+    assert number.select([Number(11.0, 0.5)], at(0.9)) == []
     uneven = control('<Number name="n" toName="text" min="1" max="10" step="4"/>')
-    assert [uneven.select([Number(n)], at(0), {})[0] for n in (0.0, 2.9, 3.0, 10.0)] == [
+    assert [uneven.select([Number(n)], at(0))[0] for n in (0.0, 2.9, 3.0, 10.0)] == [
         Number(1.0),
         Number(1.0),
         Number(5.0),
@@ -261,7 +266,7 @@ def test_no_json_of_a_stranger_raises(xml, region, options):
     assert decoded is None or all(isinstance(value, found.value_type) for value in decoded)
     problem = found.check(region, {"options": options})
     assert problem is None or problem.startswith(found.control_tag.selector + ": ")
-    found.select([Choice("A", 0.5)], at(0), {"options": options})
+    of_task(found, [Choice("A", 0.5)], at(0), {"options": options})
 
 
 def test_options_may_be_nested_deeper_than_python_recurses():
@@ -269,7 +274,7 @@ def test_options_may_be_nested_deeper_than_python_recurses():
     for _ in range(5_000):
         options = [{"value": "v", "children": options}]
     choices = control('<Choices name="c" toName="text" value="$options"/>')
-    assert choices.select([Choice("deep")], at(0), {"options": options}) == [Choice("deep")]
+    assert of_task(choices, [Choice("deep")], at(0), {"options": options}) == [Choice("deep")]
 
 
 # ------------------------------------------------------------------------------------------------ facts, refusals
