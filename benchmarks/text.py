@@ -32,7 +32,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import psutil
-from text_fit import fit_bare
+from text_fit import ALIKE, fit_bare
 
 SIZES, CLIENTS = (1, 16, 250), 8
 LOAD_S = 2.0  # of requests from 8 clients
@@ -98,7 +98,7 @@ def write_recipe(directory: Path, texts: Texts, max_features: int) -> Path:
     path = directory / "recipe.yaml"
     recipe = {
         "lsml": 1, "name": "bench", "labeling_config": labeling_config(texts),
-        "tags": {"Choices": {"adapter": "text-classifier", "options": {"max_features": max_features}}},
+        "tags": {"Choices": {"adapter": "text-classifier", "options": {"max_features": max_features, **ALIKE}}},
         # Every text is learnt, as the bare fit does, and no run begins before it is asked for.
         "training": {"holdout": 0, "promote": "always", "every": 1_000_000},
     }  # fmt: skip

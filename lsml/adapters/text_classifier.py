@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -19,25 +19,43 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+class Setting(NamedTuple):
+    """How a regression learns: `evenness` 1 lets every class count alike, 0 every example."""
+
+    C: float
+    evenness: float
+
+
+# What `auto` chooses from; of those that are as good, the one that stands first. Wrong labels make many examples of a
+# rare class wrong ones: then it must not count as much as the others.
+_SETTINGS: Final = (
+    Setting(10, 1), Setting(3, 1), Setting(1, 1), Setting(10, 0.5), Setting(3, 0.5), Setting(10, 0), Setting(30, 0),
+)  # fmt: skip
+_FOLDS: Final = 5
+_LEAST_OF_A_CLASS: Final = 5  # examples, of at least two classes; fewer advise nothing
+_MOST_WORK: Final = 600_000  # numbers in the features, times labels: some seconds on one core
+
+
 class TextClassifierOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
     """Settings of `text-classifier`."""
 
     C: Annotated[
-        float,
+        Annotated[float, Meta(gt=0, le=1e6)] | Literal["auto"],
         Meta(
-            gt=0,
-            le=1e6,
-            description="How closely to follow the examples; lower holds noisy labels at bay.",
+            description="How closely to follow the examples; lower holds noisy labels at bay. auto: as cross-validation "
+            "of the examples advises, or 10 where they are too few or too many for that.",
             extra=TRAINING,
+            extra_json_schema={"errorMessage": "expected a number above 0 up to 1000000, or auto"},
         ),
-    ] = 10.0
+    ] = "auto"
     class_weight: Annotated[
-        Literal["balanced", "none"],
+        Literal["auto", "balanced", "none"],
         Meta(
-            description="balanced: rare labels count as much as common ones; none: as often as they occur.",
+            description="balanced: rare labels count as much as common ones; none: as often as they occur. auto: what "
+            "cross-validation advises of these two and the middle between them, or balanced.",
             extra=TRAINING,
         ),
-    ] = "balanced"
+    ] = "auto"
 
 
 class TextClassifier(TrainableAdapter):
@@ -135,20 +153,27 @@ class TextClassifier(TrainableAdapter):
         self._weights, self._biases = weights, biases
         self._features = features
 
-    def _regression(self, seed: int) -> Any:
-        from sklearn.linear_model import LogisticRegression
+    def _regression(self, rows: Any, answers: Any, labels: int, seed: int) -> Any:
+        """A fitted regression, under the recipe's setting, or the one that cross-validation advises."""
+        candidates = self._candidates()
+        advice = len(candidates) > 1 and rows.nnz * labels <= _MOST_WORK
+        return _fitted(_advised(candidates, rows, answers, seed) if advice else candidates[0], rows, answers, seed)
 
-        weight = None if self.options.class_weight == "none" else "balanced"
-        return LogisticRegression(C=self.options.C, class_weight=weight, max_iter=300, random_state=seed)
+    def _candidates(self) -> tuple[Setting, ...]:
+        """The settings that the options leave open; the first is the one to take without advice."""
+        closeness, weight = self.options.C, self.options.class_weight
+        settings = [
+            Setting(setting.C if closeness == "auto" else closeness, setting.evenness)
+            for setting in _SETTINGS
+            if weight == "auto" or setting.evenness == (1 if weight == "balanced" else 0)
+        ]
+        return tuple(dict.fromkeys(settings))
 
     def _fit_one(self, rows: Any, answers: list[str], labels: list[str], seed: int) -> tuple[Any, Any]:
         """Weights and biases for labels of which exactly one holds."""
         import numpy as np
 
-        with warnings.catch_warnings():
-            # A config may have more labels than there are texts yet.
-            warnings.filterwarnings("ignore", message="The number of unique classes")
-            model = self._regression(seed).fit(rows, answers)
+        model = self._regression(rows, np.array(answers), len(labels), seed)
         assert list(model.classes_) == labels
         if len(labels) == 2:
             # scikit-learn keeps one row for two classes; a zero row for the first gives the same probabilities.
@@ -171,10 +196,47 @@ class TextClassifier(TrainableAdapter):
                 # Seen on every text: as probable as Laplace's rule of succession says.
                 biases[column] = np.log(len(answers) + 1)
                 continue
-            model = self._regression(seed).fit(rows, holds)
+            model = self._regression(rows, holds, len(labels), seed)
             weights[:, column] = model.coef_[0]
             biases[column] = model.intercept_[0]
         return weights, biases
+
+
+def _fitted(setting: Setting, rows: Any, answers: Any, seed: int) -> Any:
+    """A logistic regression of rows (texts, features) and answers (texts,)."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    classes, counts = np.unique(answers, return_counts=True)
+    weights = (len(answers) / (len(classes) * counts)) ** setting.evenness
+    model = LogisticRegression(
+        C=setting.C, class_weight=dict(zip(classes, weights, strict=True)), max_iter=300, random_state=seed
+    )
+    with warnings.catch_warnings():
+        # A config may have more labels than there are texts yet.
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        return model.fit(rows, answers)
+
+
+def _advised(candidates: Sequence[Setting], rows: Any, answers: Any, seed: int) -> Setting:
+    """The setting whose answers to texts that it did not learn from have the best macro F1 and accuracy, taken together."""
+    import numpy as np
+    from sklearn.metrics import f1_score
+    from sklearn.model_selection import StratifiedKFold
+
+    _, counts = np.unique(answers, return_counts=True)
+    if np.sum(counts >= _LEAST_OF_A_CLASS) < 2:
+        return candidates[0]
+    told = {setting: np.empty_like(answers) for setting in candidates}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        folds = list(StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(rows, answers))
+    for learnt, left in folds:
+        for setting in candidates:
+            told[setting][left] = _fitted(setting, rows[learnt], answers[learnt], seed).predict(rows[left])
+    return max(
+        candidates, key=lambda one: f1_score(answers, told[one], average="macro") + np.mean(told[one] == answers)
+    )
 
 
 def _answer(example: Example, allowed: set[str] | None) -> tuple[str, ...]:

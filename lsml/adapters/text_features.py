@@ -46,7 +46,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             description="The same for characters within a word, which forgives typing errors and endings; null for none.",
             extra=TRAINING,
         ),
-    ] = (2, 4)
+    ] = (1, 4)
     lowercase: Annotated[bool, Meta(description="Whether capitals count as small letters.", extra=TRAINING)] = True
     max_features: Annotated[
         int,

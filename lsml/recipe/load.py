@@ -19,7 +19,7 @@ from lsml.labeling import KNOWN_CONTROL_TAGS, parse_labeling_config
 from lsml.recipe.nodes import MAX_BYTES, Flaw, Scalar, read_nodes
 from lsml.recipe.scalars import Data, dotted, read_data
 from lsml.recipe.scalars import Path as KeyPath
-from lsml.recipe.schema import schema_for
+from lsml.recipe.schema import MODEL_KEYS, schema_for
 from lsml.recipe.structs import LabelStudio, Model, Recipe, Selector, Server, Storage, Training
 
 FORMAT: Final = 1
@@ -40,7 +40,7 @@ def load_recipe(path: Path, environ: Mapping[str, str] = os.environ) -> Recipe:
     data = read_data(root, environ)
     loader = _Loader(path, environ, data)
     for flaw in (*flaws, *data.flaws):
-        loader.problems[(flaw.line, flaw.column, flaw.key)] = flaw.message
+        loader.problems[(flaw.line, flaw.column, flaw.key)] = [flaw.message]
         loader.flawed.add(flaw.key)
     return loader.load()
 
@@ -71,7 +71,7 @@ class _Loader:
 
     def __init__(self, path: Path, environ: Mapping[str, str], data: Data) -> None:
         self.path, self.environ, self.data = path, environ, data
-        self.problems: dict[tuple[int, int, str], str] = {}
+        self.problems: dict[tuple[int, int, str], list[str]] = {}
         self.flawed: set[str] = set()
         self.warnings: list[Problem] = []
         self.adapters: dict[str, type[Adapter]] = {}
@@ -116,14 +116,17 @@ class _Loader:
             path = path[:-1]
         return self.data.places[path][:2]
 
-    def add(self, path: KeyPath, message: str) -> None:
+    def add(self, path: KeyPath, message: str, *, also: bool = False) -> None:
+        """Note a problem; `also`: beside one that the key has already, for a key and its value may both be wrong."""
         # `ngrams[0]` and `ngrams[1]` are one key to a reader; a model of a list is named by its number.
         named = path
         while named and isinstance(named[-1], int) and len(named) > 3:
             named = named[:-1]
         key = dotted(named)
         if not any(key == flawed or key.startswith((f"{flawed}.", f"{flawed}[")) for flawed in self.flawed):
-            self.problems.setdefault((*self.place(path), key), message)
+            found = self.problems.setdefault((*self.place(path), key), [])
+            if also or not found:
+                found.append(message)
 
     def wrong(self, path: KeyPath) -> bool:
         """Whether something at or below a path, or the path's own parent, was found wrong."""
@@ -132,7 +135,13 @@ class _Loader:
 
     def stop(self) -> None:
         if self.problems:
-            raise RecipeError([Problem(*where, message, str(self.path)) for where, message in self.problems.items()])
+            raise RecipeError(
+                [
+                    Problem(*where, message, str(self.path))
+                    for where, messages in self.problems.items()
+                    for message in messages
+                ]
+            )
 
     def hidden(self, path: KeyPath) -> bool:
         place = self.data.places.get(path)
@@ -205,7 +214,7 @@ class _Loader:
         if not isinstance(tags, dict):
             return []
         models: list[Model] = []
-        claims: dict[str, int] = {}
+        claims: dict[str, tuple[int, int]] = {}
         classes: list[type[Adapter] | None] = []
         for key, entry in tags.items():
             selectors = self._selectors(key, claims)
@@ -227,7 +236,7 @@ class _Loader:
             self.add(("training",), f"no adapter of this recipe can learn ({names}); remove the key")
         return models
 
-    def _selectors(self, key: str, claims: dict[str, int]) -> tuple[Selector, ...]:
+    def _selectors(self, key: str, claims: dict[str, tuple[int, int]]) -> tuple[Selector, ...]:
         from lsml.recipe.sentences import did_you_mean
 
         path: KeyPath = ("tags", key)
@@ -235,20 +244,24 @@ class _Loader:
         for part in key.split(","):
             match = _SELECTOR.match(part.strip())
             if match is None:
-                self.add(path, "not a selector; expected `Tag` or `Tag#name`, several with commas between them")
+                self.add(
+                    path, "not a selector; expected `Tag` or `Tag#name`, several with commas between them", also=True
+                )
                 return ()
             selector = Selector(match["tag"], match["name"])
             if selector.tag not in CONTROLS:
                 has = ", ".join(CONTROLS)
                 if selector.tag in KNOWN_CONTROL_TAGS:
-                    self.add(path, f"lsml has no control for {selector.tag} yet; it has {has}")
+                    self.add(path, f"lsml has no control for {selector.tag} yet; it has {has}", also=True)
                 else:
                     advice = did_you_mean(selector.tag, KNOWN_CONTROL_TAGS) or f"lsml has {has}"
-                    self.add(path, f"not a control tag; {advice}")
+                    if selector.tag in MODEL_KEYS:
+                        advice = "indent it, so that it stands under the tag that it belongs to"
+                    self.add(path, f"not a control tag; {advice}", also=True)
                 return ()
-            line = claims.setdefault(str(selector), self.place(path)[0])
-            if selector in selectors or line != self.place(path)[0]:
-                self.add(path, f"`{selector}` is claimed on line {line} already; keep one of the two")
+            claimed = claims.setdefault(str(selector), self.place(path))
+            if selector in selectors or claimed != self.place(path):
+                self.add(path, f"`{selector}` is claimed on line {claimed[0]} already; keep one of the two", also=True)
             selectors.append(selector)
         return tuple(selectors)
 

@@ -91,7 +91,8 @@ def read_nodes(text: str) -> tuple[Mapping, list[Flaw]]:
         raise Flaw(1, 1, "empty; a recipe begins with `lsml: 1`")
     if not isinstance(root, Mapping):
         kind = "a list" if isinstance(root, Sequence) else "a text"
-        raise Flaw(root.line, root.column, f"expected keys and values that begin with `lsml: 1`, got {kind}")
+        glued = _glued(root.text.splitlines(), 1) if isinstance(root, Scalar) and root.plain else None
+        raise glued or Flaw(root.line, root.column, f"expected keys and values that begin with `lsml: 1`, got {kind}")
     return root, builder.flaws
 
 
@@ -232,6 +233,13 @@ def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
     problem = error.problem or "it cannot be read"
     if here == "\t" or "'\\t'" in problem or (row[:column].strip(" ") and not row[:column].strip()):
         return Flaw(line, column, "a tab; YAML indents with spaces, so replace it")
+    begin = error.context_mark
+    if begin is not None and "quoted scalar" in (error.context or "") and "end of stream" in problem:
+        return Flaw(begin.line + 1, begin.column + 1, "a quote that is never closed; close it")
+    if re.search("mapping values|expected (.:.|<)", problem):
+        glued = _glued(lines, begin.line + 1 if begin is not None and "simple key" in (error.context or "") else line)
+        if glued is not None:
+            return glued
     if "expected ',' or" in problem and here == "{" and row[column - 2 : column - 1] == "$":
         return Flaw(line, column - 1, 'inside {...} or [...], `${NAME}` needs quotes: "${NAME}"')
     for pattern, sentence in _SYNTAX:
@@ -240,6 +248,18 @@ def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
     return Flaw(line, column, f"not YAML: {problem}; correct it here or on the line above")
 
 
+def _glued(lines: list[str], line: int) -> Flaw | None:
+    """The `key:value` without a blank that an error at a line comes from: on that line, or on the last one above."""
+    above = [number for number in range(1, line) if lines[number - 1].strip() and lines[number - 1].lstrip()[0] != "#"]
+    for number in (line, *above[-1:]):
+        match = _GLUED.match(lines[number - 1]) if number <= len(lines) else None
+        if match:
+            key, column = match["key"], match.start("key") + 1
+            return Flaw(number, column, f"no blank after the colon of `{key}:`; write `{key}: ` and then the value")
+    return None
+
+
+_GLUED: Final = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]{0,40}):(?!//)[^\s:'\"][^\s]*\s*(?:#.*)?\Z")
 _SYNTAX: Final = (
     ("mapping values are not allowed", "a second `: ` on one line; put the text in quotes, or start a new line"),
     ("could not find expected ':'", "a key without `:`; write `key: value`"),

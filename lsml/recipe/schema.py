@@ -57,6 +57,9 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     ] = UNSET
 
 
+MODEL_KEYS: Final = ModelEntry.__struct_fields__
+
+
 class File(msgspec.Struct, forbid_unknown_fields=True):
     """A recipe of lsml: which adapter answers which tag of a Label Studio labeling config, and how it learns."""
 

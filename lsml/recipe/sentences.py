@@ -83,7 +83,9 @@ def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[P
         kinds = [kind for branch in by_branch for e in branch if e.validator == "type" for kind in _kinds(e)]
         expected = schema.get("errorMessage") or f"expected {_either(kinds)}"
         got = _kind_of(error.instance) if hidden(path) or not fitting else shown(error.instance)
-        yield path, _in_quotes(_got(expected, got), kinds, error.instance)
+        sentence = _got(expected, got)
+        # A value that is of the right kind is wrong for another reason, which quotes do not mend.
+        yield path, sentence if fitting else _with_advice(sentence, kinds, error.instance)
 
 
 def _plain(error: ValidationError, hide: bool) -> str:
@@ -93,7 +95,7 @@ def _plain(error: ValidationError, hide: bool) -> str:
     rule, own = str(error.validator), schema.get("errorMessage")
     got = _kind_of(value) if hide or rule == "type" else shown(value)
     if rule == "type":
-        return _in_quotes(_got(own or f"expected {_either(_kinds(error))}", got), _kinds(error), value)
+        return _with_advice(_got(own or f"expected {_either(_kinds(error))}", got), _kinds(error), value)
     if own:
         return _got(own, got)
     if rule == "enum":
@@ -101,6 +103,8 @@ def _plain(error: ValidationError, hide: bool) -> str:
         if not names:
             return "no adapter is installed; reinstall lsml"
         advice = "" if hide or not isinstance(value, str) else did_you_mean(value, names)
+        if value in names and value not in limit:
+            advice = "write it without quotes"
         expected = "expected " + ("one of " if len(limit) > 1 else "") + ", ".join(names)
         return f"{_got(expected, got)}; {advice}" if advice else _got(expected, got)
     if rule == "const":
@@ -139,9 +143,11 @@ def _either(kinds: Iterable[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "null"
 
 
-def _in_quotes(sentence: str, kinds: Iterable[str], value: Any) -> str:
-    """Quotes make a text of a number, so say so where only a text will do."""
-    only_text = set(kinds) <= {"string", "null"} and "string" in kinds
+def _with_advice(sentence: str, kinds: Iterable[str], value: Any) -> str:
+    """What mends a value of the wrong kind: quotes make a text of a number, and a blank makes a key of a text."""
+    if isinstance(value, str) and "object" in kinds and re.match(r"[A-Za-z_][\w#-]*:[^\s/]", value):
+        return f"{sentence}; write a blank after the colon"
+    only_text = set(kinds) <= {"string", "null", "array"} and "string" in kinds
     return f"{sentence}; put it in quotes" if only_text and isinstance(value, bool | int | float) else sentence
 
 

@@ -68,6 +68,32 @@ def test_the_defaults_tell_spam_in_an_unbalanced_inbox_from_a_few_hundred_texts(
     assert right / len(test) >= 0.96
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_wrong_labels_among_the_examples_of_an_unbalanced_inbox_are_held_at_bay(seed):
+    """One label in twenty is wrong, so that every third example of spam is none."""
+    draw = random.Random(seed)
+    train, test = [message(draw) for _ in range(320)], [message(draw) for _ in range(400)]
+    other = {"spam": "ham", "ham": "spam"}
+    noisy = [(text, other[label] if draw.random() < 0.05 else label) for text, label in train]
+
+    def accuracy(**options):
+        answered = learnt(noisy, **options).predict([text for text, _ in test])
+        return sum(best(values).label == label for values, (_, label) in zip(answered, test, strict=True)) / len(test)
+
+    assert accuracy() >= 0.96
+    assert accuracy() >= accuracy(C=10, class_weight="balanced")
+
+
+def test_what_the_recipe_says_of_c_and_class_weights_is_not_searched():
+    def settings(**options):
+        return TextClassifier(TextClassifier.Options(**options), Target())._candidates()
+
+    assert settings(C=2.0, class_weight="balanced") == ((2.0, 1),)
+    assert settings(C=2.0, class_weight="none") == ((2.0, 0),)
+    assert settings(C=2.0) == ((2.0, 1), (2.0, 0.5), (2.0, 0))
+    assert settings()[0] == (10, 1)
+
+
 def test_probabilities_sort_right_answers_before_wrong_ones():
     """Of noisy texts, the surer half must be right clearly more often."""
     draw = random.Random(3)
