@@ -75,7 +75,7 @@ def test_validate_says_everything_that_is_wrong_one_physical_line_each(tmp_path)
         "wrong.yaml:5:13: tags.Choices.adapter: expected one of text-classifier, text-regressor, got "
         "`text-clasifier`; did you mean `text-classifier`?",
         "wrong.yaml:8:15: tags.Choices#topic.options.ngram: unknown option; did you mean `ngrams`?",
-        "wrong.yaml:8:30: tags.Choices#topic.options.C: expected a number, got text",
+        "wrong.yaml:8:30: tags.Choices#topic.options.C: expected a number above 0 up to 1000000, or auto, got `a b`",
         "wrong.yaml:10:12: training.holdout: expected a share between 0 and 0.5, got 2",
         "wrong.yaml:10:24: training.evry: unknown key; did you mean `every`?",
     ]
