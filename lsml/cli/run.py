@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 _HEALTHY_S = 5.0  # a child that lived so long was healthy: if it dies, it restarts at once
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0)  # between the restarts of one that was not; after the last, lsml gives up
-_STOP_S = 4.7  # for the children to finish; a person who pressed Ctrl-C waits no longer than five seconds
+# For the children to finish: a person who pressed Ctrl-C waits no longer than five seconds, Docker kills after ten.
+_STOP_S, _STOP_AT_CTRL_C_S = 9.0, 4.7
 _FINAL_CODES = (2,)  # a mistake in the recipe does not go away by trying again
 
 
@@ -76,9 +77,12 @@ class _Child:
         self._start_at = time.monotonic() + wait_s
         return None
 
-    def ask_to_stop(self) -> None:
+    def ask_to_stop(self, at_ctrl_c: bool) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
+            if at_ctrl_c and os.name == "posix":
+                self.process.send_signal(signal.SIGINT)
+            else:
+                self.process.terminate()
 
     def wait(self, deadline: float) -> None:
         if self.process is None:
@@ -116,8 +120,11 @@ def command(
     server = _Child("server", [*python, "serve", str(recipe_path), "--host", host, "--port", str(port), *common])
     worker = _Child("worker", [*python, "work", str(recipe_path), *common])
     stopping = threading.Event()
+    at_ctrl_c = False
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal at_ctrl_c
+        at_ctrl_c = number == signal.SIGINT
         stopping.set()
 
     signals = [signal.SIGINT, signal.SIGTERM]
@@ -133,9 +140,9 @@ def command(
         while code is None and not stopping.wait(0.1):
             code = next((ended for child in (server, worker) if (ended := child.keep()) is not None), None)
     finally:
-        deadline = time.monotonic() + _STOP_S
+        deadline = time.monotonic() + (_STOP_AT_CTRL_C_S if at_ctrl_c else _STOP_S)
         for child in (server, worker):
-            child.ask_to_stop()
+            child.ask_to_stop(at_ctrl_c)
         for child in (server, worker):
             child.wait(deadline)
         lock.release()

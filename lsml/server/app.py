@@ -144,9 +144,16 @@ def _http_error(error: HTTPException) -> Response:
     sentence = {
         404: "nothing is here; Label Studio's ML backend URL is the address without any of /predict, /setup ...",
         405: f"{request.method} is not possible here",
-        413: f"the request is larger than {largest:,} bytes (server.limits.body of the recipe); select fewer tasks at a time",
+        413: too_large(largest),
     }.get(status, error.description or error.name)
     return answer({"error": sentence}, status)
+
+
+def too_large(largest: int) -> str:
+    """What a request is told that is larger than `largest` bytes."""
+    return (
+        f"the request is larger than {largest:,} bytes (server.limits.body of the recipe); select fewer tasks at a time"
+    )
 
 
 def _bug(error: Exception) -> Response:

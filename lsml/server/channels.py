@@ -1,0 +1,165 @@
+"""waitress' connections as lsml needs them: whose time nobody can set, whose patience ends, and whose refusals are JSON.
+
+waitress measures idleness by the wall clock: a clock that jumps ahead closed every connection, with the requests that were
+just arriving on them, and one that is set back closed none until it had caught up.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+
+from lsml.server.app import too_large
+
+_log = logging.getLogger(__name__)
+IDLE_S = 120.0  # a connection on which nothing moves for so long is closed
+ARRIVE_S = 300.0  # a request that is not here after so long is given up
+LINGER_S = 10.0  # how long a sender may go on after it was refused, so that it gets to read why
+
+
+class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
+    """One request; while the server drains, its answer is the connection's last."""
+
+    def build_response_header(self) -> bytes:
+        if self.channel.draining.is_set():
+            self.set_close_on_finish()
+        header: bytes = super().build_response_header()
+        return header
+
+
+class _Refusal(ErrorTask):  # type: ignore[misc]
+    """The answer to what waitress does not pass on: the sentence that lsml's own refusals have, as JSON."""
+
+    def execute(self) -> None:
+        error, adj = self.request.error, self.channel.adj
+        said = "".join(character if character.isprintable() else " " for character in str(error.body))[:200]
+        sentence = {
+            413: too_large(adj.max_request_body_size - 1),
+            431: f"the headers are larger than {adj.max_request_header_size:,} bytes; send fewer or shorter ones",
+            500: "lsml failed; its log says more",
+            501: "only `Transfer-Encoding: chunked` is read; send the body so, or with its Content-Length",
+        }.get(error.code, f"the request is no valid HTTP: {said}; expected HTTP/1.1")
+        body = msgspec.json.encode({"error": sentence})
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+        self.channel.refused = True
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection. `since` is when that began on which it is now, in monotonic seconds: to wait, or to send a request."""
+
+    task_class = _Task
+    error_task_class = _Refusal
+    close_when_flushed: bool
+
+    def __init__(self, draining: threading.Event, *args: Any, **kwargs: Any) -> None:
+        self.draining = draining
+        self.since = time.monotonic()
+        self.refused = False
+        self._lingers = False
+        super().__init__(*args, **kwargs)
+
+    @property
+    def last_activity(self) -> float:
+        """When something last moved, in monotonic seconds."""
+        return self._moved
+
+    @last_activity.setter
+    def last_activity(self, _wall_clock: float) -> None:
+        self._moved = time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is at hand or on its way in, or an answer on its way out."""
+        return bool(self.requests) or self.request is not None or self.total_outbufs_len > 0
+
+    def stale(self, now: float) -> bool:
+        """Whether it was waited for long enough."""
+        if self._lingers:
+            return now - self.since > LINGER_S
+        if self.requests and not self.total_outbufs_len:
+            return False  # the application works on it
+        return now - self.last_activity > IDLE_S or (self.request is not None and now - self.since > ARRIVE_S)
+
+    def received(self, data: bytes) -> bool:
+        """Take in what was read; whether it was of use."""
+        if self._lingers:
+            return False
+        if self.request is None:
+            self.since = time.monotonic()
+        return bool(super().received(data))
+
+    def service(self) -> None:
+        """Answer the first request at hand."""
+        super().service()
+        self.since = time.monotonic()
+
+    def readable(self) -> bool:
+        """Whether to read more."""
+        return self._lingers or bool(super().readable())
+
+    def writable(self) -> bool:
+        """Whether there is something to send, or to close."""
+        return self.will_close if self._lingers else bool(super().writable())
+
+    def handle_write(self) -> None:
+        """Send what there is. Who was refused may still be sending: to close now would reset the connection, and the
+        sentence would be lost; so what comes is read and dropped for a while."""
+        if self.refused and self.close_when_flushed and not self._lingers:
+            self._flush_exception(self._flush_some)
+            if not self.total_outbufs_len and not self.will_close:
+                self.close_when_flushed, self._lingers, self.since = False, True, time.monotonic()
+                with suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_WR)
+                return
+        super().handle_write()
+
+
+class Lanes:
+    """Where requests wait for a thread. `/health` has one of its own, so that no other request is before it."""
+
+    def __init__(self, others: ThreadedTaskDispatcher) -> None:
+        self._others = others
+        self._health = ThreadedTaskDispatcher()
+        self._health.set_thread_count(1)
+
+    def add(self, channel: Channel) -> None:
+        """Have a thread serve the first request of a channel."""
+        path = getattr(channel.requests[0], "path", "")
+        (self._health if path.rstrip("/").endswith("/health") else self._others).add_task(channel)
+
+    def shutdown(self, timeout_s: float) -> None:
+        """Wait for the threads; what still waits for one is dropped."""
+        self._health.shutdown(cancel_pending=True, timeout=timeout_s)
+        self._others.shutdown(cancel_pending=True, timeout=timeout_s)
+
+
+def close_stale(connections: Mapping[int, Any], now: float) -> None:
+    """Close those that were waited for long enough."""
+    for channel in list(connections.values()):
+        if isinstance(channel, Channel) and channel.stale(now):
+            channel.will_close = True
+
+
+def make_room(connections: Mapping[int, Any], most: int) -> None:
+    """Where there are more than `most`, close those whose client has been waited for longest, so that new ones find room."""
+    channels = [channel for channel in connections.values() if isinstance(channel, Channel)]
+    excess = len(channels) - most
+    if excess <= 0:
+        return
+    waiting = sorted((channel for channel in channels if not channel.requests), key=lambda channel: channel.since)
+    _log.warning("%d connections are open: closing those whose client has been waited for longest", len(channels))
+    for channel in waiting[:excess]:
+        channel.will_close = True
