@@ -15,10 +15,12 @@ from lsml.adapters import get_adapter
 from lsml.adapters.base import Adapter, Target, TrainableAdapter
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region, Threshold
+from lsml.errors import FetchError
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag, instances
 from lsml.objects import Fetch, Unreadable, read_object
 from lsml.recipe import Model, Recipe, Training
-from lsml.values import Choice, Value
+from lsml.shown import Shown
+from lsml.values import Choice, Value, kind_of, label_of
 
 
 class Annotation(msgspec.Struct, frozen=True):
@@ -48,11 +50,12 @@ class Unbound:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one model sees of one task: usually one for each task, several where a Repeater makes copies."""
+    """What one model sees of one task: usually one for each task; several where a Repeater makes copies, or where a list
+    of images has pages."""
 
     controls: tuple[Control, ...]
     object_tag: ObjectTag
-    data: Any
+    shown: Shown
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,14 @@ class BoundModel:
     def target(self) -> Target:
         """What its adapter is asked for."""
         labels = dict.fromkeys(label for control in self.controls for label in control.labels)
+        kinds: dict[str, dict[str, None]] = {}
+        for control in self.controls:
+            kinds.setdefault(kind_of(control.value_type), {}).update(dict.fromkeys(control.labels))
         return Target(
             labels=tuple(labels),
             multiple=len(self.controls) > 1 or self.controls[0].multiple,
             open=any(control.open for control in self.controls),
+            kinds={kind: tuple(names) for kind, names in kinds.items()},
         )
 
     @cached_property
@@ -129,7 +136,7 @@ class BoundModel:
             default = chosen.get("default", control.default_threshold)
             by_label = {
                 control.name_of(label): chosen[label.value]
-                for label in control.control_tag.labels
+                for label in (control.companion or control.control_tag).labels
                 if label.value in chosen
             }
             by_label |= {label: share for label, share in chosen.items() if label != "default"}
@@ -137,38 +144,49 @@ class BoundModel:
         return lambda _label: chosen
 
     @cached_property
-    def translation(self) -> dict[str, str] | None:
-        """A pretrained model's class names, casefolded, to labels of the config; None for a learner."""
-        if self.learns:
-            return None
-        names: dict[str, str] = {}
+    def floor(self) -> float:
+        """The least score that counts for any label of any of its controls."""
+        return min(self.threshold(control)(label) for control in self.controls for label in (*control.labels, ""))
+
+    @cached_property
+    def translation(self) -> dict[str, dict[str, str]]:
+        """Of each kind of value: a pretrained model's class names, casefolded, to labels of the config."""
+        kinds: dict[str, dict[str, str]] = {}
         for control in self.controls:
-            for label in control.control_tag.labels:
+            names = kinds.setdefault(kind_of(control.value_type), {})
+            for label in (control.companion or control.control_tag).labels:
                 stored = control.name_of(label)
                 if stored not in control.labels:
                     continue
                 classes = self.spec.labels.get(stored, self.spec.labels.get(label.value))
                 for name in classes or label.predicted_values or (stored, label.value):
                     names.setdefault(name.casefold(), stored)
-        return names
+        return kinds
 
-    def translate(self, values: Sequence[Value]) -> list[Value]:
-        """Values with labels of the config; classes that no label names are dropped.
+    def translate(self, values: Sequence[Value], adapter: Adapter) -> list[Value]:
+        """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
 
-        Where several classes mean one label, their probabilities add up if one label holds, else the highest counts.
+        Where several classes mean one choice, their probabilities add up if one label holds, else the highest counts.
         """
-        names = self.translation
-        if names is None:
+        if not adapter.own_names:
             return list(values)
         merged: dict[str, float | None] = {}
         others: list[Value] = []
         for value in values:
-            if not isinstance(value, Choice):
+            given = label_of(value)
+            if given is None:
                 others.append(value)
                 continue
+            names = self.translation.get(kind_of(type(value)), {})
             # Options that come with a task are not known here; the control picks those of the task.
-            label = names.get(value.label.casefold(), value.label if self.target.open else None)
+            label = names.get(given.casefold(), given if self.target.open else None)
             if label is None:
+                # A tag without labels takes what a model finds, whatever it calls it.
+                if not names:
+                    others.append(msgspec.structs.replace(value, label=""))
+                continue
+            if not isinstance(value, Choice):
+                others.append(msgspec.structs.replace(value, label=label))
                 continue
             before = merged.get(label)
             if before is None or value.score is None:
@@ -181,17 +199,27 @@ class BoundModel:
     def read(self, task: Mapping[str, Any], fetch: Fetch) -> list[Reading]:
         """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
         if self.object_tag.repeater is None:
-            return [Reading(self.controls, self.object_tag, read_object(self.object_tag, task, fetch))]
+            return self._pages(self.controls, self.object_tag, task, fetch)
         data = task.get("data")
         copies = [self._copies(control, data if isinstance(data, Mapping) else {}) for control in self.controls]
         if not all(copies):
             repeated = self.object_tag.repeater.on
             raise Unreadable("no data", f"the Repeater goes over {repeated}, and the task's data has no such list")
-        readings = []
+        readings: list[Reading] = []
         for together in zip(*copies, strict=True):
-            object_tag = together[0][1]
             controls = tuple(control for control, _ in together)
-            readings.append(Reading(controls, object_tag, read_object(object_tag, task, fetch)))
+            readings += self._pages(controls, together[0][1], task, fetch)
+        return readings
+
+    def _pages(
+        self, controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch
+    ) -> list[Reading]:
+        """A reading for each page; controls that answer for the whole task are asked with the first one."""
+        readings = []
+        for page, shown in enumerate(read_object(object_tag, task, fetch)):
+            asked = tuple(control for control in controls if page == 0 or control.per_item)
+            if asked:
+                readings.append(Reading(asked, object_tag, shown))
         return readings
 
     def _copies(self, control: Control, data: Mapping[str, Any]) -> list[tuple[Control, ObjectTag]]:
@@ -200,7 +228,14 @@ class BoundModel:
             pairs = instances(control.control_tag, self.object_tag, data)
         except KeyError:
             return []
-        return [(CONTROLS[tag.tag](tag), object_tag) for tag, object_tag in pairs]
+        return [(type(control)(tag, control.companion), object_tag) for tag, object_tag in pairs]
+
+    def shown_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, Shown]:
+        """What each control that reads it is shown in an annotated task, by the control's name."""
+        if not any(control.reads_shown for control in self.controls):
+            return {}
+        readings = self.read({"id": task.id, "data": task.data}, fetch)
+        return {control.control_tag.name: reading.shown for reading in readings for control in reading.controls}
 
     def instances(self, data: Mapping[str, Any]) -> list[Control]:
         """Its controls; where a Repeater makes copies, those of this task's data."""
@@ -217,7 +252,7 @@ class BoundModel:
         answered = None if known is None else set(known)
         for control in self.controls:
             labels = [label for label in control.labels if answered is None or label in answered]
-            shown = [] if self.learns and known is None else sorted(labels)
+            shown = [] if known is None and not self.adapter_class.starts_ready else sorted(labels)
             conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = prediction_options(self.spec.options)
@@ -239,6 +274,16 @@ class Binding:
         """Every bound control by the name that its tag has in the config, in recipe order."""
         return {control.control_tag.name: control for model in self.models for control in model.controls}
 
+    def prompting(self, object_tag: ObjectTag) -> list[Control]:
+        """The controls whose regions on an object an interactive adapter is told, whether a model answers them or not."""
+        if self.config is None:
+            return []
+        return [
+            control_of(control_tag, self.config)
+            for control_tag in self.config.controls
+            if control_tag.tag in CONTROLS and object_tag.name in control_tag.to_names
+        ]
+
     @property
     def trainable(self) -> tuple[BoundModel, ...]:
         """The models that the recipe lets learn."""
@@ -256,22 +301,29 @@ class Binding:
         reasons = [*self.warnings, *(unbound.reason for unbound in self.unbound)]
         return "nothing is bound: " + "; ".join(reasons or ["the labeling config has no control tag"])
 
-    def learn(self, task: AnnotatedTask) -> dict[str, list[tuple[Value, ...]]]:
-        """What a task's annotations teach, by control name: usually one answer, several under `consensus: all`.
+    def learn(self, task: AnnotatedTask, fetch: Fetch) -> tuple[dict[str, list[tuple[Value, ...]]], list[str]]:
+        """(what a task's annotations teach, by control name; why some could not be understood, as countable names).
 
-        Controls that nobody answered are left out.
+        Usually there is one answer, under `consensus: all` several; controls that nobody answered are left out. `fetch` is
+        asked only where a control needs what is shown in order to understand regions.
         """
         lessons: dict[str, list[tuple[Value, ...]]] = {}
+        unread: list[str] = []
         for model in self.models:
             consensus = model.spec.training.consensus if model.spec.training else "latest"
+            try:
+                shown = model.shown_by_control(task, fetch)
+            except (Unreadable, FetchError) as error:
+                unread.append(error.reason)
+                continue
             for control in model.instances(task.data):
                 name = control.control_tag.name
                 if name not in lessons:
-                    answers = _answers(control, task.annotations)
+                    answers = _answers(control, task.annotations, shown.get(name))
                     agreed = _agree(answers, consensus)
                     if agreed:
                         lessons[name] = agreed
-        return lessons
+        return lessons, unread
 
     def facts(self, known: Mapping[str, Sequence[str]]) -> list[Any]:
         """What decides predictions beside what was learnt. `known`: labels by model key, of the served version."""
@@ -314,7 +366,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             models.extend(bound)
             unbound.extend(refused)
             warnings.extend(_unknown_labels(spec, bound))
-    answered = {control.control_tag.name for model in models for control in model.controls}
+    answered = {name for model in models for control in model.controls for name in control.names}
     left = [one for one in unbound if one.control_tag.name not in answered]
     return Binding(recipe, config, tuple(models), tuple(left), tuple(dict.fromkeys(warnings)))
 
@@ -377,11 +429,11 @@ def _bind_model(
     fitting: list[tuple[Control, ObjectTag]] = []
     refused: list[Unbound] = []
     for control_tag in control_tags:
-        object_tag, reason = _object_for(control_tag, adapter_class, config)
+        object_tag, reason = _object_for(control_tag, adapter_class, spec.options, config)
         if object_tag is None:
             refused.append(Unbound(control_tag, reason))
         else:
-            fitting.append((CONTROLS[control_tag.tag](control_tag), object_tag))
+            fitting.append((control_of(control_tag, config), object_tag))
     groups: dict[str, list[tuple[Control, ObjectTag]]] = {}
     for control, object_tag in fitting:
         together = object_tag.name if len(spec.selectors) > 1 else control.control_tag.name
@@ -394,8 +446,19 @@ def _bind_model(
     return bound, refused
 
 
+def control_of(control_tag: ControlTag, config: LabelingConfig) -> Control:
+    """The control of a tag that lsml has one for, with the tag that names its labels where it is a bare tool."""
+    control_class = CONTROLS[control_tag.tag]
+    companions = (
+        other
+        for other in config.controls
+        if other.tag == control_class.companion_tag and set(other.to_names) & set(control_tag.to_names)
+    )
+    return control_class(control_tag, next(companions, None))
+
+
 def _object_for(
-    control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig
+    control_tag: ControlTag, adapter_class: type[Adapter], options: msgspec.Struct, config: LabelingConfig
 ) -> tuple[ObjectTag | None, str]:
     """The first object of a control that the adapter can read, or one sentence why there is none."""
     name = control_tag.selector
@@ -413,10 +476,12 @@ def _object_for(
         offered = ", ".join(f"{tag.tag}#{tag.name}" for tag in config.objects.values()) or "no object tag"
         return None, f"{name}: toName names {', '.join(control_tag.to_names)}, and the labeling config shows {offered}"
     for object_tag in objects:
-        if object_tag.tag in adapter_class.consumes:
+        allowed = control_class.objects is None or object_tag.tag in control_class.objects
+        if allowed and object_tag.tag in adapter_class.consumes:
             if object_tag.repeater != control_tag.repeater:
                 return None, f"{name} and {object_tag.tag}#{object_tag.name} are not in one Repeater"
-            return object_tag, ""
+            refusal = adapter_class.refusal(options, control_tag, object_tag)
+            return (None, refusal) if refusal else (object_tag, "")
     shown = ", ".join(f"{tag.tag}#{tag.name}" for tag in objects)
     return (
         None,
@@ -429,7 +494,8 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
     if not bound or any(model.target.open for model in bound):
         return []
     controls = [control for model in bound for control in model.controls]
-    known = {name for control in controls for label in control.control_tag.labels for name in (label.name, label.value)}
+    tags = [control.companion or control.control_tag for control in controls]
+    known = {name for tag in tags for label in tag.labels for name in (label.name, label.value)}
     known |= {label for model in bound for label in model.target.labels}
     thresholds = spec.threshold if isinstance(spec.threshold, Mapping) else {}
     named = ", ".join(control.control_tag.selector for control in controls)
@@ -441,19 +507,22 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
     ]
 
 
-def _answers(control: Control, annotations: Sequence[Annotation]) -> list[tuple[Value, ...]]:
+def _answers(control: Control, annotations: Sequence[Annotation], shown: Shown | None) -> list[tuple[Value, ...]]:
     """Every answer to a control, oldest first; only the latest ground truth where there is one."""
-    name = control.control_tag.name
     answers: list[tuple[Value, ...]] = []
     truths: list[tuple[Value, ...]] = []
     for annotation in annotations:
-        regions = [r for r in annotation.result if isinstance(r, dict) and r.get("from_name") == name]
-        values = control.decode(regions)
+        values = control.decode(regions_of(control, annotation.result), shown)
         if values is not None:
             answers.append(values)
             if annotation.ground_truth:
                 truths.append(values)
     return truths[-1:] or answers
+
+
+def regions_of(control: Control, result: Sequence[Any]) -> list[Region]:
+    """The regions of a result that a control decodes."""
+    return [region for region in result if isinstance(region, dict) and region.get("from_name") in control.names]
 
 
 def _agree(answers: Sequence[tuple[Value, ...]], consensus: str) -> list[tuple[Value, ...]]:

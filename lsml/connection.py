@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from lsml.errors import StudioError
+from lsml.errors import FetchError, StudioError
 from lsml.media import fetch_text
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
@@ -42,23 +43,34 @@ def _studio(url: str, token: str) -> Studio:
     return Studio(url, token)
 
 
+class _Fetcher:
+    """Brings what a project's tasks name, from its Label Studio where that has it."""
+
+    def __init__(self, studio: Studio | None, by_person: bool) -> None:
+        self._studio = studio
+        self._by_person = by_person
+
+    def text(self, url: str, _task: Mapping[str, Any]) -> str:
+        """The text behind a task's URL. Raises FetchError."""
+        return fetch_text(
+            url,
+            studio_fetch=self._studio.fetch if self._studio else None,
+            studio_url=self._studio.url if self._studio else None,
+            allow_private=self._by_person,
+            folders=None if self._by_person else (),
+        )
+
+    def file(self, url: str, task: Mapping[str, Any]) -> Path:
+        """The file behind a task's URL. Raises FetchError."""
+        raise FetchError(f"{url[:200]}: this lsml reads no files")
+
+
 def fetcher(recipe: Recipe, project: ProjectRow | None, *, by_person: bool = False) -> Fetch:
-    """How the texts behind a project's URLs are read.
+    """How what is behind a project's URLs is read.
 
     `by_person`: for offline commands, which may read the local paths and private addresses that their files name.
     """
-    studio = studio_of(recipe, project)
-
-    def fetch(url: str, _task: Mapping[str, Any]) -> str:
-        return fetch_text(
-            url,
-            studio_fetch=studio.fetch if studio else None,
-            studio_url=studio.url if studio else None,
-            allow_private=by_person,
-            folders=None if by_person else (),
-        )
-
-    return fetch
+    return _Fetcher(studio_of(recipe, project), by_person)
 
 
 def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:

@@ -122,6 +122,7 @@ class FetchError(LsmlError):
     """What a task's URL names could not be brought here."""
 
     status = 502
+    reason: ClassVar[str] = "not fetched"  # a short, countable name
 
 
 class StudioError(LsmlError):

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
+from lsml.shown import Shown
 
-Fetch = Callable[[str, Mapping[str, Any]], str]  # (a task's URL, the task) -> the text behind it; raises FetchError
-Reader = Callable[[ObjectTag, Any], Any]
+
+class Fetch(Protocol):
+    """How what a task's URL names is brought here. Both raise FetchError, with a sentence."""
+
+    def text(self, url: str, task: Mapping[str, Any]) -> str:
+        """The text behind a URL."""
+
+    def file(self, url: str, task: Mapping[str, Any]) -> Path:
+        """The file behind a URL; it stays as long as whoever asked uses it."""
+
 
 _SILENT = frozenset({"script", "style", "head", "title", "template"})
 _BREAKING = frozenset(
@@ -128,20 +138,39 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-READERS: dict[str, Reader] = {
+def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+    if _behind_url(tag) and isinstance(value, str):
+        value = fetch.text(value, task)
+        if tag.tag == "Paragraphs":
+            value = _utterances_from_json(tag, value)
+    text = _TEXTS[tag.tag](tag, value)
+    if not text.strip():
+        raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
+    return [Shown(text)]
+
+
+_TEXTS: dict[str, Callable[[ObjectTag, Any], str]] = {
     "Text": _as_text,
     "HyperText": lambda tag, value: strip_markup(_as_text(tag, value)),
     "Paragraphs": _as_utterances,
 }
+# (the tag, what the task has there, the task, how files come here) -> page by page
+Reader = Callable[[ObjectTag, Any, Mapping[str, Any], Fetch], list[Shown]]
+READERS: dict[str, Reader] = dict.fromkeys(_TEXTS, _read_text)
 
 
-def needs_fetch(tag: ObjectTag) -> bool:
-    """Whether the task holds a URL where the annotator sees what is behind it."""
+def _behind_url(tag: ObjectTag) -> bool:
+    """Whether the task holds a URL where annotators see what is behind it."""
     return tag.attributes.get("valueType", "").lower() == "url"
 
 
-def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> Any:
-    """What an adapter sees of `tag` in `task`: a str for Text, HyperText and Paragraphs.
+def needs_fetch(tag: ObjectTag) -> bool:
+    """Whether reading it takes a file from elsewhere."""
+    return tag.tag not in _TEXTS or _behind_url(tag)
+
+
+def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+    """What `tag` shows in `task`, page by page; one page for everything but a list of images.
 
     Raises Unreadable, with a sentence that names the task's key; FetchError where a URL cannot be brought here.
     """
@@ -158,14 +187,7 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> Any:
         ) from None
     if value is None:
         raise Unreadable("no data", f"{tag.tag}#{tag.name} shows {tag.value}, which is null in this task")
-    if needs_fetch(tag) and isinstance(value, str):
-        value = fetch(value, task)
-        if tag.tag == "Paragraphs":
-            value = _utterances_from_json(tag, value)
-    read = READERS[tag.tag](tag, value)
-    if isinstance(read, str) and not read.strip():
-        raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
-    return read
+    return READERS[tag.tag](tag, value, task, fetch)
 
 
 def _utterances_from_json(tag: ObjectTag, text: str) -> Any:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from lsml.adapters.base import Adapter
-from lsml.binding import Binding, BoundModel, Reading
-from lsml.controls.base import Control, Region
+import msgspec
+
+from lsml.adapters.base import Adapter, InteractiveAdapter
+from lsml.binding import Binding, BoundModel, Reading, regions_of
+from lsml.controls.base import Answer, Control, Region
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling import Condition
 from lsml.objects import Fetch, Unreadable, needs_fetch
-from lsml.values import Choice, Number, Value
+from lsml.shown import Shown
+from lsml.values import Number, Shape, Value, label_of
 
 _log = logging.getLogger(__name__)
 _FETCHERS = 8  # downloads at a time for one request
@@ -22,20 +25,29 @@ _FETCHERS = 8  # downloads at a time for one request
 
 @dataclass
 class Outcome:
-    """What became of one task. `prediction` is None where nothing could predict it; `dropped` says why, and counts
-    what was left out: (reason, sentence)."""
+    """What became of one task. `prediction` is None where nothing could predict it; `values` are what it shows, by control;
+    `dropped` says why there is none, and counts what was left out: (reason, sentence)."""
 
     prediction: dict[str, Any] | None = None
+    values: dict[str, list[Value]] = field(default_factory=dict)
     dropped: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
-class _Answer:
-    """What the models said about one control of one task, first in rank first."""
+class _Page:
+    """What the models said about one control of one page of one task, first in rank first."""
+
+    shown: Shown
+    answers: list[Answer] = field(default_factory=list)
+
+
+@dataclass
+class _Answers:
+    """The same of all pages of a task, which most have one of."""
 
     control: Control
     to_name: str
-    by_rank: list[tuple[BoundModel, list[Value]]] = field(default_factory=list)
+    pages: dict[int | None, _Page] = field(default_factory=dict)
 
 
 def predict_tasks(
@@ -44,48 +56,83 @@ def predict_tasks(
     tasks: Sequence[Mapping[str, Any]],
     fetch: Fetch,
     model_version: str,
+    *,
+    drawn: Sequence[Any] = (),
+    judging: bool = False,
 ) -> list[Outcome]:
-    """One outcome for each task, in order. `adapters` holds one for each of the binding's models, by key."""
+    """One outcome for each task, in order. `adapters` holds one for each of the binding's models, by key.
+
+    `drawn`: the regions that a person made, in an interactive call; then the interactive adapters answer them, where there
+    are any. `judging`: leave in what a threshold would hide, where a metric ranks by score.
+    """
     outcomes = [Outcome() for _ in tasks]
-    answers: list[dict[str, _Answer]] = [{} for _ in tasks]
+    answers: list[dict[str, _Answers]] = [{} for _ in tasks]
     if not binding.models:
         for outcome in outcomes:
             outcome.dropped.append(("unbound", binding.state()))
         return outcomes
-    for model in binding.models:
+    responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
+    for rank, model in enumerate(binding.models):
         adapter = adapters[model.key]
-        if not adapter.ready:
+        reason = _silence(model, adapter, responding)
+        if reason is not None:
             for outcome in outcomes:
-                outcome.dropped.append(("untrained", f"{model.key} has learnt nothing yet"))
+                outcome.dropped.append(reason)
             continue
-        _run_model(model, adapter, tasks, fetch, outcomes, answers, binding.recipe.server.limits.text)
+        readings = _read_all(model, tasks, fetch, outcomes, binding.recipe.server.limits.text)
+        where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
+        if responding:
+            assert isinstance(adapter, InteractiveAdapter)
+            predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
+        else:
+            predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
+        for (index, reading), values in zip(where, predicted, strict=True):
+            if values is not None:
+                _sort_in(model, rank, reading, model.translate(values, adapter), answers[index], judging)
     for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
         if by_control:
             outcome.prediction = _write(binding, task, by_control, outcome, model_version)
     return outcomes
 
 
-def _run_model(
+def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str, str] | None:
+    """Why a model is not asked, as a countable name and a sentence; None where it is."""
+    if not adapter.ready:
+        return "untrained", f"{model.key} has learnt nothing yet"
+    if responding and not isinstance(adapter, InteractiveAdapter):
+        return "not interactive", f"{model.key} does not answer what a person drew"
+    if not responding and adapter.only_interactive:
+        return "interactive", f"{model.key} answers only what a person draws"
+    return None
+
+
+def _sort_in(
     model: BoundModel,
-    adapter: Adapter,
-    tasks: Sequence[Mapping[str, Any]],
-    fetch: Fetch,
-    outcomes: Sequence[Outcome],
-    answers: Sequence[dict[str, _Answer]],
-    longest: int,
+    rank: int,
+    reading: Reading,
+    values: Sequence[Value],
+    answers: dict[str, _Answers],
+    judging: bool,
 ) -> None:
-    readings = _read_all(model, tasks, fetch, outcomes, longest)
-    where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
-    predicted = _predict_all(model, adapter, where, outcomes)
-    for (index, reading), values in zip(where, predicted, strict=True):
-        if values is None:
-            continue
-        translated = model.translate(values)
-        for control in reading.controls:
-            name = control.control_tag.name
-            answer = answers[index].setdefault(name, _Answer(control, reading.object_tag.name))
-            own = [value for value in translated if isinstance(value, control.value_type)]
-            answer.by_rank.append((model, own))
+    """Give each control the values that it can write. Groups of different models and pages are kept apart."""
+    page = reading.shown.item
+    placed = [
+        msgspec.structs.replace(
+            value, item=page or 0, group=None if value.group is None else f"{rank}.{page or 0}.{value.group}"
+        )
+        if isinstance(value, Shape) and (value.group is not None or page)
+        else value
+        for value in values
+    ]
+    for control in reading.controls:
+        of_control = answers.setdefault(control.control_tag.name, _Answers(control, reading.object_tag.name))
+        own = [value for value in placed if isinstance(value, control.value_type)]
+        threshold = _everything if judging and control.judged_unfiltered else model.threshold(control)
+        of_control.pages.setdefault(page, _Page(reading.shown)).answers.append(Answer(own, threshold))
+
+
+def _everything(_label: str) -> float:
+    return 0.0
 
 
 def _read_all(
@@ -95,15 +142,13 @@ def _read_all(
         task, outcome = pair
         try:
             readings = model.read(task, fetch)
-            if any(isinstance(reading.data, str) and len(reading.data) > longest for reading in readings):
+            if any(isinstance(reading.shown.data, str) and len(reading.shown.data) > longest for reading in readings):
                 raise Unreadable(
                     "too long", f"its text has more than {longest} characters (server.limits.text of the recipe)"
                 )
             return readings
-        except Unreadable as error:
+        except (Unreadable, FetchError) as error:
             outcome.dropped.append((error.reason, _of_task(task, error)))
-        except FetchError as error:
-            outcome.dropped.append(("not fetched", _of_task(task, error)))
         return []
 
     pairs = list(zip(tasks, outcomes, strict=True))
@@ -114,31 +159,63 @@ def _read_all(
 
 
 def _predict_all(
-    model: BoundModel, adapter: Adapter, where: Sequence[tuple[int, Reading]], outcomes: Sequence[Outcome]
+    model: BoundModel,
+    adapter: Adapter,
+    where: Sequence[tuple[int, Reading]],
+    outcomes: Sequence[Outcome],
+    floor: float,
 ) -> list[list[Value] | None]:
     """The adapter's values for each reading; None where it failed on one. A batch that fails is tried one by one."""
     if not where:
         return []
+
+    def predict(readings: Sequence[Reading]) -> list[list[Value]]:
+        predicted = adapter.predict_above([reading.shown.data for reading in readings], floor)
+        if len(predicted) != len(readings):
+            raise LsmlError(f"{model.key} answered {len(predicted)} lists of values for {len(readings)} tasks")
+        return predicted
+
     try:
-        return list(_checked(model, adapter, [reading.data for _, reading in where]))
+        return list(predict([reading for _, reading in where]))
     except Exception:
         _log.warning("%s failed on a batch of %d; trying its tasks one by one", model.key, len(where), exc_info=True)
-    predicted: list[list[Value] | None] = []
+    return _one_by_one(model, where, outcomes, lambda reading: predict([reading])[0])
+
+
+def _one_by_one(
+    model: BoundModel,
+    where: Sequence[tuple[int, Reading]],
+    outcomes: Sequence[Outcome],
+    answer: Callable[[Reading], list[Value]],
+) -> list[list[Value] | None]:
+    """What `answer` says of each reading; None where it failed on one."""
+    answered: list[list[Value] | None] = []
     for index, reading in where:
         try:
-            predicted.append(_checked(model, adapter, [reading.data])[0])
+            answered.append(answer(reading))
         except Exception as error:
             _log.exception("%s failed on one task", model.key)
             outcomes[index].dropped.append(("adapter failed", f"{model.key} failed: {type(error).__name__}"))
-            predicted.append(None)
-    return predicted
+            answered.append(None)
+    return answered
 
 
-def _checked(model: BoundModel, adapter: Adapter, batch: list[Any]) -> list[list[Value]]:
-    predicted = adapter.predict(batch)
-    if len(predicted) != len(batch):
-        raise LsmlError(f"{model.key} answered {len(predicted)} lists of values for {len(batch)} tasks")
-    return predicted
+def _responder(
+    binding: Binding, model: BoundModel, adapter: InteractiveAdapter, drawn: Sequence[Any]
+) -> Callable[[Reading], list[Value]]:
+    """How an interactive adapter answers one reading: from the regions that a person made on the same object and page."""
+
+    def respond(reading: Reading) -> list[Value]:
+        prompts: list[Value] = []
+        for control in binding.prompting(model.object_tag):
+            own = regions_of(control, drawn)
+            values = control.decode(own, reading.shown) or ()
+            prompts += [
+                value for value in values if not isinstance(value, Shape) or value.item == (reading.shown.item or 0)
+            ]
+        return adapter.respond(reading.shown.data, prompts) if prompts else []
+
+    return respond
 
 
 def _of_task(task: Mapping[str, Any], error: LsmlError) -> str:
@@ -146,80 +223,57 @@ def _of_task(task: Mapping[str, Any], error: LsmlError) -> str:
 
 
 def _write(
-    binding: Binding, task: Mapping[str, Any], answers: Mapping[str, _Answer], outcome: Outcome, model_version: str
+    binding: Binding, task: Mapping[str, Any], by_control: Mapping[str, _Answers], outcome: Outcome, model_version: str
 ) -> dict[str, Any]:
     """A prediction: regions of every control that annotators would see, and the certainty of the least sure one."""
     data = task["data"]
-    chosen: dict[str, list[Value]] = {}
+    chosen: dict[str, list[tuple[Shown, list[Value]]]] = {}
     certainties: list[float] = []
-    for name, answer in answers.items():
-        values, certainty = _combine(binding, answer, data)
-        chosen[name] = values
-        if certainty is not None:
-            certainties.append(certainty)
+    for name, answers in by_control.items():
+        for page in answers.pages.values():
+            values, certainty = answers.control.combine(page.answers, data, binding.recipe.score)
+            chosen.setdefault(name, []).append((page.shown, values))
+            if certainty is not None:
+                certainties.append(certainty)
+    everything = {name: [value for _, values in pages for value in values] for name, pages in chosen.items()}
     result: list[Region] = []
-    for name, answer in answers.items():
-        if not all(_holds(condition, chosen, answers) for condition in answer.control.control_tag.conditions):
-            outcome.dropped.append(("hidden", f"{answer.control.control_tag.selector} is hidden by its visibleWhen"))
+    for name, answers in by_control.items():
+        control = answers.control
+        if not all(_holds(condition, everything, by_control) for condition in control.control_tag.conditions):
+            outcome.dropped.append(("hidden", f"{control.control_tag.selector} is hidden by its visibleWhen"))
             continue
-        for region in answer.control.encode(chosen[name], answer.to_name):
-            problem = binding.check(region, answer.control, data)
-            if problem is None:
-                result.append({"id": f"{name}-{len(result)}", **region})
-            else:
-                outcome.dropped.append(("invalid region", f"{answer.control.control_tag.selector}: {problem}"))
-    prediction: dict[str, Any] = {"result": result, "model_version": model_version}
+        outcome.values[name] = everything[name]
+        for shown, values in chosen[name]:
+            for region in control.encode(values, answers.to_name, shown):
+                problem = binding.check(region, control, data)
+                if problem is None:
+                    result.append(region)
+                else:
+                    outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
+    prediction: dict[str, Any] = {"result": _with_ids(result), "model_version": model_version}
     if certainties:
         prediction["score"] = min(1.0, max(0.0, min(certainties)))
     return prediction
 
 
-def _combine(binding: Binding, answer: _Answer, data: Mapping[str, Any]) -> tuple[list[Value], float | None]:
-    """What a control shows, and how sure its model is.
-
-    Where one answer holds, the first model that has one wins; where several may, the first model that knows a label
-    decides about it.
-    """
-    control = answer.control
-    if len(answer.by_rank) > 1 and control.multiple:
-        decided: dict[str, Value] = {}
-        owner: dict[str, BoundModel] = {}
-        for model, values in answer.by_rank:
-            for value in values:
-                if isinstance(value, Choice) and value.label not in decided:
-                    decided[value.label] = value
-                    owner[value.label] = model
-        everything = control.possible(list(decided.values()), data)
-        shown = control.select(everything, lambda label: owner[label].threshold(control)(label))
-        return shown, control.certainty(everything, binding.recipe.score)
-    first: tuple[list[Value], float | None] | None = None
-    for model, answered in answer.by_rank:
-        values = control.possible(answered, data)
-        fewer = len(values) < len(answered)
-        if fewer and not control.multiple and not control.open and _best(answered) != _best(values):
-            # What the model holds most likely was taken out of the config: the next best would be a wrong label.
-            first = first or ([], control.certainty(values, binding.recipe.score))
-            continue
-        shown = control.select(values, model.threshold(control))
-        certainty = control.certainty(values, binding.recipe.score)
-        if shown:
-            return shown, certainty
-        first = first or (shown, certainty)
-    return first or ([], None)
+def _with_ids(regions: Sequence[Region]) -> list[Region]:
+    """The regions with ids of this result: those of one group share one, and a `parentID` is the id of its parent."""
+    numbered = []
+    ids: dict[str, str] = {}
+    for number, region in enumerate(regions):
+        id = f"{region['from_name']}-{number}"
+        group = region.get("id")
+        if group is not None:
+            id = ids.setdefault(group, id)
+        numbered.append({**region, "id": id})
+    for region in numbered:
+        parent = region.pop("parentID", None)
+        if parent in ids:
+            region["parentID"] = ids[parent]
+    return numbered
 
 
-def _best(values: Sequence[Value]) -> str | None:
-    """The label with the highest score; one without a score only where none has one."""
-    best, highest = None, -2.0
-    for value in values:
-        if isinstance(value, Choice):
-            score = -1.0 if value.score is None else value.score
-            if score > highest:
-                best, highest = value.label, score
-    return best
-
-
-def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], answers: Mapping[str, _Answer]) -> bool:
+def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], by_control: Mapping[str, _Answers]) -> bool:
     """Whether annotators see a control under `visibleWhen`, given what is shown for the others."""
     if condition.when == "region-selected":
         return False  # a prediction of the whole task has no selected region
@@ -230,11 +284,11 @@ def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], answers:
     # A condition names a choice by its value or by its alias.
     labels = {label for _, label in shown}
     for name in names:
-        tags = answers[name].control.control_tag.labels if name in answers else ()
+        tags = by_control[name].control.control_tag.labels if name in by_control else ()
         labels |= {tag.value for tag in tags if (name, tag.name) in shown}
     selected = bool(labels & set(condition.values)) if condition.values else bool(labels)
     return selected == (condition.when == "choice-selected")
 
 
 def _label(value: Value) -> str:
-    return str(value.value) if isinstance(value, Number) else value.label
+    return str(value.value) if isinstance(value, Number) else label_of(value) or ""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from lsml.binding import AnnotatedTask, Binding
+from lsml.objects import Fetch
 from lsml.strict_json import decode_json
 from lsml.values import Value
 
@@ -36,11 +38,13 @@ def share_of(task_id: str) -> float:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file."""
+    """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file; `unread`: how often what regions
+    point at could not be read, by reason."""
 
     path: Path
     digest: str
     tasks: int
+    unread: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Lesson]:
         """The lessons, read anew each time: only the caller decides what stays in memory."""
@@ -51,22 +55,31 @@ class Snapshot:
 
 
 def take_snapshot(
-    tasks: Iterable[AnnotatedTask], binding: Binding, path: Path, watch: Callable[[int], None] = lambda _count: None
+    tasks: Iterable[AnnotatedTask],
+    binding: Binding,
+    path: Path,
+    fetch: Fetch,
+    watch: Callable[[int], None] = lambda _count: None,
 ) -> Snapshot:
-    """Write what the tasks teach to `path`, one task in memory at a time. `watch` is told how many were read."""
+    """Write what the tasks teach to `path`, one task in memory at a time. `watch` is told how many were read.
+
+    Regions that cannot be understood, because what they point at cannot be read, teach nothing and are counted.
+    """
     digest = hashlib.sha256()
     encoder = msgspec.json.Encoder()
     written = 0
+    unread: Counter[str] = Counter()
     with path.open("wb") as file:
         for count, task in enumerate(tasks, 1):
-            answers = binding.learn(task)
+            answers, unreadable = binding.learn(task, fetch)
+            unread.update(unreadable)
             if answers:
                 line = _line(encoder, Lesson(task.id, task.data, answers))
                 digest.update(line)
                 file.write(line)
                 written += 1
             watch(count)
-    return Snapshot(path, digest.hexdigest(), written)
+    return Snapshot(path, digest.hexdigest(), written, dict(unread))
 
 
 def _line(encoder: msgspec.json.Encoder, lesson: Lesson) -> bytes:

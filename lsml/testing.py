@@ -32,7 +32,9 @@ from lsml.adapters.base import API, Adapter, Data, Example, Target, TrainableAda
 from lsml.controls import CONTROLS
 from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
-from lsml.values import VALUE_TYPES, Choice, Number, Value
+from lsml.metrics import judge
+from lsml.shown import Shown
+from lsml.values import VALUE_TYPES, Choice, Number, Value, kind_of, label_of
 
 _DECIDES = ("predictions", "training", "machine", "secret")
 _PICKLE_NAMES = (".pkl", ".pickle", ".joblib")
@@ -61,11 +63,21 @@ class AdapterCase:
         return self.adapter(msgspec.convert(self.options, self.adapter.Options), self.target)
 
     def ready(self) -> Adapter:
-        """An instance that answers: trained on the examples if it can learn."""
+        """An instance that answers: trained on the examples if it can learn, once for all checks."""
+        if id(self) not in _READY:
+            _READY[id(self)] = (self, self.trained())
+        return _READY[id(self)][1]
+
+    def trained(self) -> Adapter:
+        """Another instance that answers, trained anew."""
         adapter = self.new()
         if isinstance(adapter, TrainableAdapter):
             adapter.fit(list(self.examples), _SEED)
         return adapter
+
+
+# The case is kept beside its adapter, so that its id stays its own.
+_READY: dict[int, tuple[AdapterCase, Adapter]] = {}
 
 
 class AdapterConformance:
@@ -143,15 +155,15 @@ class AdapterConformance:
 
     def test_labels_are_the_ones_given(self) -> None:
         """Labels of the target; where that is open, of the examples."""
-        if Choice not in self.case.adapter.produces or not isinstance(self.case.new(), TrainableAdapter):
+        adapter = self.case.ready()
+        if adapter.own_names:
             return
-        allowed = set(self.case.target.labels)
+        allowed = {None, *self.case.target.labels}
         if self.case.target.open:
-            allowed |= {v.label for e in self.case.examples for v in e.values if isinstance(v, Choice)}
-        for values in self.case.ready().predict(list(self.case.batch)):
+            allowed |= {label_of(value) for example in self.case.examples for value in example.values}
+        for values in adapter.predict(list(self.case.batch)):
             for value in values:
-                if isinstance(value, Choice):
-                    assert value.label in allowed, f"label {value.label!r} was not given"
+                assert label_of(value) in allowed, f"label {label_of(value)!r} was not given"
 
     def test_a_prediction_does_not_depend_on_its_neighbours(self) -> None:
         """One by one is as good as together."""
@@ -163,27 +175,34 @@ class AdapterConformance:
         """Neither the batch nor the examples change."""
         batch = copy.deepcopy(list(self.case.batch))
         examples = copy.deepcopy(list(self.case.examples))
+        files = {data: data.read_bytes() for data in batch if isinstance(data, Path)}
         adapter = self.case.new()
         if isinstance(adapter, TrainableAdapter):
             adapter.fit(examples, _SEED)
         adapter.predict(batch)
         assert batch == list(self.case.batch), "predict changed its batch"
         assert examples == list(self.case.examples), "fit changed its examples"
+        for path, content in files.items():
+            assert path.read_bytes() == content, f"{path.name} was changed"
 
     def test_values_survive_the_controls(self) -> None:
         """What is shown to annotators, they can give back: encode and decode."""
-        for values in self.case.ready().predict(list(self.case.batch)):
+        batch = list(self.case.batch)
+        for data, values in zip(batch, self.case.ready().predict(batch), strict=True):
+            on = _shown(data)
             for control in _controls_for(self.case.adapter, self.case.target, values):
-                data: dict[str, Any] = {}
-                chosen = control.select(control.possible(values, data), lambda _label: 0.0)
-                assert chosen or not values, f"{control.tag}: none of {values[:3]} can be shown"
-                regions = control.encode(chosen, "object")
+                own = [value for value in values if isinstance(value, control.value_type)]
+                task: dict[str, Any] = {}
+                chosen = control.select(control.possible(own, task), lambda _label: 0.0)
+                assert chosen or not own, f"{control.tag}: none of {own[:3]} can be shown"
+                regions = control.encode(chosen, "object", on)
                 for region in regions:
-                    problem = control.check(region, data)
+                    problem = control.check(region, task)
                     assert problem is None, f"{control.tag}: {problem}"
-                decoded = control.decode(regions)
-                assert _plain(decoded or ()) == _plain(_encodable(control, chosen)), (
-                    f"{control.tag}: not what was shown"
+                decoded = list(control.decode(regions, on) or ())
+                expected = _encodable(control, chosen)
+                assert len(decoded) == len(expected) and all(map(_alike, decoded, expected)), (
+                    f"{control.tag}: not what was shown: {decoded[:3]} for {expected[:3]}"
                 )
 
     def test_four_threads_agree(self) -> None:
@@ -226,6 +245,16 @@ class AdapterConformance:
         if not isinstance(self.case.new(), TrainableAdapter):
             return
         answered = self.case.ready().predict([example.data for example in self.case.examples])
+        kinds = {type(value) for example in self.case.examples for value in example.values}
+        for kind in kinds - {Choice, Number}:
+            of_kind = [
+                ([v for v in example.values if isinstance(v, kind)], [v for v in values if isinstance(v, kind)])
+                for example, values in zip(self.case.examples, answered, strict=True)
+            ]
+            judged = judge(kind, of_kind)
+            assert (judged["value"] or 0) > 0, f"it finds nothing of its own examples ({judged['metric']} is 0)"
+        if not kinds & {Choice, Number}:
+            return
         numbers = [
             value.value for example in self.case.examples for value in example.values if isinstance(value, Number)
         ]
@@ -250,7 +279,7 @@ class AdapterConformance:
     def test_the_same_examples_and_seed_give_the_same_model(self) -> None:
         """So that a training can be repeated."""
         batch = list(self.case.batch)
-        self._same(self.case.ready().predict(batch), self.case.ready().predict(batch), "two trainings differ")
+        self._same(self.case.trained().predict(batch), self.case.ready().predict(batch), "two trainings differ")
 
     def test_a_saved_version_loads_in_a_fresh_process_from_a_moved_folder(self) -> None:
         """Versions are saved in one process and served in another, and folders move."""
@@ -271,17 +300,19 @@ class AdapterConformance:
                 "target = msgspec.convert(given['target'], Target)\n"
                 "adapter = Adapter(msgspec.convert(given['options'], Adapter.Options), target)\n"
                 "adapter.load(pathlib.Path(given['folder']))\n"
+                "batch = [pathlib.Path(data) for data in given['batch']] if given['paths'] else given['batch']\n"
                 "assert adapter.ready, 'it is not ready after load'\n"
-                "print(msgspec.json.encode(adapter.predict(given['batch'])).decode())\n"
+                "print(msgspec.json.encode(adapter.predict(batch)).decode())\n"
             )
             given = {
                 "options": self.case.options,
                 "target": msgspec.to_builtins(self.case.target),
                 "folder": str(moved),
-                "batch": batch,
+                "batch": [str(data) for data in batch],
+                "paths": any(isinstance(data, Path) for data in batch),
             }
             printed = self._fresh(code, json.dumps(given))
-        loaded = msgspec.json.decode(printed, type=list[list[Value]])
+        loaded = msgspec.json.decode(printed.splitlines()[-1], type=list[list[Value]])
         self._same(loaded, adapter.predict(batch), "the loaded version answers otherwise")
 
     def _fresh(self, code: str, given: str = "") -> str:
@@ -301,14 +332,7 @@ class AdapterConformance:
                 assert self._close(one, other), f"{message}: {one} and {other}"
 
     def _close(self, one: Value, other: Value) -> bool:
-        if type(one) is not type(other):
-            return False
-        for name in one.__struct_fields__:
-            ours, theirs = getattr(one, name), getattr(other, name)
-            both_numbers = isinstance(ours, float) and isinstance(theirs, float)
-            if ours != theirs and not (both_numbers and abs(ours - theirs) <= self.case.tolerance):
-                return False
-        return True
+        return _alike(one, other, self.case.tolerance, exactly=True)
 
 
 def checks() -> list[str]:
@@ -329,15 +353,32 @@ def check(case: AdapterCase) -> dict[str, str]:
     return failures
 
 
+def _shown(data: Data) -> Shown:
+    """What a control is told of the data of a case."""
+    if not isinstance(data, Path):
+        return Shown(data)
+    from PIL import Image
+
+    with Image.open(data) as image:
+        return Shown(data, size=image.size)
+
+
 def _controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]) -> list[Any]:
     """A control of each kind that can show what the adapter answers."""
-    labels = target.labels or tuple(value.label for value in values if isinstance(value, Choice))
+    names = target.labels or tuple(label for value in values if (label := label_of(value)))
+    labels = tuple(Label(value=name, path=(name,)) for name in dict.fromkeys(names))
     attributes = {"Choices": {"choice": "multiple" if target.multiple else "single"}}
     made = []
     for tag, control in CONTROLS.items():
-        if control.value_type in adapter.produces and tag != "Taxonomy":
-            named = tuple(Label(value=label, path=(label,)) for label in labels)
-            made.append(control(ControlTag(tag, "control", ("object",), named, attributes.get(tag, {}))))
+        if control.value_type not in adapter.produces or tag == "Taxonomy":
+            continue
+        if target.kinds and kind_of(control.value_type) not in target.kinds:
+            continue
+        if control.companion_tag is not None:
+            companion = ControlTag(control.companion_tag, "labels", ("object",), labels)
+            made.append(control(ControlTag(tag, "control", ("object",)), companion))
+        else:
+            made.append(control(ControlTag(tag, "control", ("object",), labels, attributes.get(tag, {}))))
     return made
 
 
@@ -348,8 +389,23 @@ def _encodable(control: Any, values: Sequence[Value]) -> list[Value]:
     return list(control.decode(control.encode(values, "object")) or ())
 
 
-def _plain(values: Sequence[Value]) -> list[Any]:
-    return [value.label if isinstance(value, Choice) else value.value for value in values]
+_BESIDE = frozenset({"score", "group", "aspect"})  # what a value has beside what it says
+
+
+def _alike(one: Any, other: Any, tolerance: float = 1e-6, exactly: bool = False) -> bool:
+    """Whether two values say the same: numbers may differ by `tolerance`; `exactly`: in scores and groups, too."""
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= tolerance
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, msgspec.Struct):
+        names = [name for name in one.__struct_fields__ if exactly or name not in _BESIDE]
+        return all(_alike(getattr(one, name), getattr(other, name), tolerance, exactly) for name in names)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(
+            _alike(ours, theirs, tolerance, exactly) for ours, theirs in zip(one, other, strict=True)
+        )
+    return bool(one == other)
 
 
 def _labels(values: Sequence[Value]) -> tuple[str, ...]:

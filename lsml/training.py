@@ -20,7 +20,7 @@ from lsml.metrics import Pair, judge
 from lsml.objects import Fetch, Unreadable
 from lsml.prediction import predict_tasks
 from lsml.snapshot import Lesson, Snapshot, share_of
-from lsml.values import Choice, Value
+from lsml.values import Choice, Shape, Value, label_of
 from lsml.versions import Card, Loaded, ModelCard, learnt_marks, mark
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,9 @@ def train(
     if not fitted:
         raise NotEnoughData("not enough data: " + "; ".join(refusals))
     card.notes += refusals
+    if snapshot.unread:
+        reasons = ", ".join(sorted(snapshot.unread))
+        card.notes.append(f"what {sum(snapshot.unread.values())} annotations point at could not be read ({reasons})")
     progress(0.9, "judging on held-out tasks")
     trained = _choose(binding, models, fitted, promoted, judged_tasks, fetch, card, directory, unjudged)
     progress(1.0, card.verdict)
@@ -95,8 +98,8 @@ def evaluate(
     for begin in range(0, len(lessons), _BATCH):
         some = lessons[begin : begin + _BATCH]
         tasks = [{"id": lesson.task, "data": lesson.data} for lesson in some]
-        for lesson, outcome in zip(some, predict_tasks(binding, adapters, tasks, fetch, ""), strict=True):
-            regions = outcome.prediction["result"] if outcome.prediction else []
+        outcomes = predict_tasks(binding, adapters, tasks, fetch, "", judging=True)
+        for lesson, outcome in zip(some, outcomes, strict=True):
             judged: set[str] = set()
             for model in binding.models:
                 for template, control in _with_templates(model, lesson.data):
@@ -104,10 +107,8 @@ def evaluate(
                     if name in judged:
                         continue  # several models answer it, and their combination is what is judged
                     judged.add(name)
-                    own = [region for region in regions if region["from_name"] == name]
-                    guess = control.decode(own) or ()
-                    for truth in lesson.answers.get(name, ()):
-                        pairs[template.control_tag.name].append((truth, guess))
+                    guess = outcome.values.get(name, ())
+                    pairs[template.control_tag.name] += [(truth, guess) for truth in lesson.answers.get(name, ())]
         progress(min(1.0, (begin + _BATCH) / len(lessons)), f"judged {min(begin + _BATCH, len(lessons))} tasks")
     return {name: judge(control.value_type, pairs[name]) for name, control in binding.controls.items()}
 
@@ -215,19 +216,22 @@ def _examples(
             continue
         try:
             readings = model.read({"id": lesson.task, "data": lesson.data}, fetch)
-        except Unreadable as error:
+        except (Unreadable, FetchError) as error:
             unread[error.reason] += 1
-            continue
-        except FetchError:
-            unread["not fetched"] += 1
             continue
         learnt.add(mark(lesson.data))
         for reading in readings:
             answers = [lesson.answers.get(control.control_tag.name, []) for control in reading.controls]
             for turn in range(max(map(len, answers))):
-                values = tuple(value for answer in answers if turn < len(answer) for value in answer[turn])
-                examples.append(Example(reading.data, values))
-                classes.update(value.label for value in values if isinstance(value, Choice))
+                values = tuple(
+                    value
+                    for answer in answers
+                    if turn < len(answer)
+                    for value in answer[turn]
+                    if not isinstance(value, Shape) or value.item == (reading.shown.item or 0)
+                )
+                examples.append(Example(reading.shown.data, values))
+                classes.update(label for value in values if (label := label_of(value)))
     return examples, classes, unread, learnt
 
 

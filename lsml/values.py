@@ -1,12 +1,24 @@
 """What adapters and control tags exchange. Frozen, and self-checking: nonsense is refused when a value is built.
 
-A score is a probability or confidence in [0, 1], or None where a model has none.
+One unit inside, converted at one border (`controls/`):
+
+- A score is a probability or confidence in [0, 1], or None where a model has none.
+- Places in an image or a frame are fractions of the upright image: x from the left edge, y from the top edge, both in
+  [0, 1]; `aspect` is the image's width over its height, which a rotation or a distance needs. Rotations are degrees,
+  clockwise as seen.
+- Spans count code points of the text that the adapter saw, end exclusive.
+- Times are seconds.
+
+Values of one object share a `group` (a pose and its box); it means something within one element of a batch only.
+`item` is the page of a list of images, from 0.
 """
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -15,7 +27,19 @@ def _no_score(score: float) -> ValueError:
     return ValueError(f"a score must be between 0 and 1, got {score}")
 
 
-# Values hold no containers, so the garbage collector need not look at them: a classifier makes thousands at once.
+def _check_score(score: float | None) -> None:
+    if score is not None and not 0.0 <= score <= 1.0:  # NaN fails this, too
+        raise _no_score(score)
+
+
+def _check_finite(what: str, numbers: Iterable[float]) -> None:
+    for number in numbers:
+        if not math.isfinite(number):
+            raise ValueError(f"{what} must be finite, got {number}")
+
+
+# Choices and numbers hold no containers, so the garbage collector need not look at them: a classifier makes thousands
+# at once.
 class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
     """One label of a closed list, for the whole of what an object tag shows.
 
@@ -30,7 +54,7 @@ class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
     def __post_init__(self) -> None:
         if not self.label:
             raise ValueError("a choice needs a label")
-        # Written out, not called: a classifier makes thousands at once. NaN fails it, too.
+        # Written out, not called, for the same reason.
         if self.score is not None and not 0.0 <= self.score <= 1.0:
             raise _no_score(self.score)
 
@@ -45,9 +69,194 @@ class Number(msgspec.Struct, frozen=True, gc=False, tag="number"):
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise ValueError(f"a number must be finite, got {self.value}")
-        if self.score is not None and not 0.0 <= self.score <= 1.0:
-            raise _no_score(self.score)
+        _check_score(self.score)
 
 
-Value = Choice | Number
-VALUE_TYPES: tuple[type[Choice] | type[Number], ...] = (Choice, Number)
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """A text that a model writes: a summary, a translation, a transcript."""
+
+    text: str
+    score: float | None = None
+    title: ClassVar[str] = "a text"
+
+    def __post_init__(self) -> None:
+        _check_score(self.score)
+
+
+class Span(msgspec.Struct, frozen=True, tag="span"):
+    """A labelled part of a text: code points from `start` up to, and without, `end`."""
+
+    start: int
+    end: int
+    label: str
+    score: float | None = None
+    title: ClassVar[str] = "spans of text"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a span must start at 0 or later and end after it, got {self.start} to {self.end}")
+        _check_score(self.score)
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What every region of an image has. `label` is "" where a person drew a region without one."""
+
+    label: str
+    score: float | None = None
+    item: int = 0
+    group: str | None = None
+    aspect: float = 1.0
+
+    def _check(self) -> None:
+        _check_score(self.score)
+        if self.item < 0:
+            raise ValueError(f"a page counts from 0, got {self.item}")
+        if not (math.isfinite(self.aspect) and self.aspect > 0):
+            raise ValueError(f"an aspect must be above 0, got {self.aspect}")
+
+
+class Box(Shape, frozen=True, tag="box", kw_only=True):
+    """A rectangle: its top-left corner before it was rotated, width and height; rotated about that corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation: float = 0.0
+    title: ClassVar[str] = "boxes"
+
+    def __post_init__(self) -> None:
+        self._check()
+        _check_finite("a box", [self.x, self.y, self.width, self.height, self.rotation])
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a box must be wide and high, got {self.width} by {self.height}")
+
+
+class Polygon(Shape, frozen=True, tag="polygon", kw_only=True):
+    """An outline: at least three corners (x, y), in order, closed."""
+
+    points: tuple[tuple[float, float], ...]
+    title: ClassVar[str] = "polygons"
+
+    def __post_init__(self) -> None:
+        self._check()
+        _check_finite("a corner", [number for point in self.points for number in point])
+        if len(self.points) < 3:
+            raise ValueError(f"a polygon needs three corners, got {len(self.points)}")
+
+
+class Ellipse(Shape, frozen=True, tag="ellipse", kw_only=True):
+    """An ellipse: its centre, the horizontal and the vertical radius before it was rotated about its centre."""
+
+    x: float
+    y: float
+    radius_x: float
+    radius_y: float
+    rotation: float = 0.0
+    title: ClassVar[str] = "ellipses"
+
+    def __post_init__(self) -> None:
+        self._check()
+        _check_finite("an ellipse", [self.x, self.y, self.radius_x, self.radius_y, self.rotation])
+        if self.radius_x <= 0 or self.radius_y <= 0:
+            raise ValueError(f"an ellipse needs two radii above 0, got {self.radius_x} and {self.radius_y}")
+
+
+class KeyPoint(Shape, frozen=True, tag="keypoint", kw_only=True):
+    """A point. `size`: of the dot that is drawn, as a fraction of the image's width. `positive`: of a prompt, whether the
+    point lies on what is meant, or beside it."""
+
+    x: float
+    y: float
+    size: float = 0.005
+    positive: bool = True
+    title: ClassVar[str] = "points"
+
+    def __post_init__(self) -> None:
+        self._check()
+        _check_finite("a point", [self.x, self.y, self.size])
+
+
+class Mask(Shape, frozen=True, tag="mask", kw_only=True):
+    """The pixels of a region, (rows, columns) = (`height`, `width`), as run lengths row by row: how many pixels are off,
+    then on, then off and so on; the first may be 0."""
+
+    width: int
+    height: int
+    runs: tuple[int, ...]
+    title: ClassVar[str] = "masks"
+
+    def __post_init__(self) -> None:
+        self._check()
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a mask must be wide and high, got {self.width} by {self.height} pixels")
+        if any(run < 0 for run in self.runs) or sum(self.runs) != self.width * self.height:
+            raise ValueError(f"the runs of a mask must fill {self.width} by {self.height} pixels")
+
+    @classmethod
+    def from_pixels(cls, pixels: Any, label: str, **facts: Any) -> Mask:
+        """A mask of an array (rows, columns) whose pixels count where they are not 0."""
+        import numpy as np
+
+        on = np.asarray(pixels) != 0
+        rows, columns = on.shape
+        flat = on.ravel()
+        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        ends = np.concatenate(([0], changes, [flat.size]))
+        runs = np.diff(ends).tolist()
+        if flat.size and flat[0]:
+            runs.insert(0, 0)
+        facts.setdefault("aspect", columns / rows)
+        return cls(label=label, width=columns, height=rows, runs=tuple(runs), **facts)
+
+    def pixels(self) -> Any:
+        """A new array (rows, columns) of booleans."""
+        import numpy as np
+
+        on = np.arange(len(self.runs)) % 2 == 1
+        return np.repeat(on, self.runs).reshape(self.height, self.width)
+
+
+class Keyframe(msgspec.Struct, frozen=True):
+    """Where a track's object is at a time. `enabled`: it is seen from here on, up to the next keyframe; a track goes
+    straight from one keyframe to the next while it is."""
+
+    time_s: float
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation: float = 0.0
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        _check_finite("a keyframe", [self.time_s, self.x, self.y, self.width, self.height, self.rotation])
+        if self.time_s < 0 or self.width <= 0 or self.height <= 0:
+            raise ValueError("a keyframe needs a time from 0 on, a width and a height")
+
+
+class Track(Shape, frozen=True, tag="track", kw_only=True):
+    """One object through a video: boxes in order of time."""
+
+    keyframes: tuple[Keyframe, ...]
+    title: ClassVar[str] = "tracks of boxes"
+
+    def __post_init__(self) -> None:
+        self._check()
+        times = [keyframe.time_s for keyframe in self.keyframes]
+        if not times or any(later <= sooner for sooner, later in pairwise(times)):
+            raise ValueError("a track needs keyframes in order of time")
+
+
+Value = Choice | Number | Text | Span | Box | Polygon | Ellipse | KeyPoint | Mask | Track
+VALUE_TYPES: tuple[type[Any], ...] = (Choice, Number, Text, Span, Box, Polygon, Ellipse, KeyPoint, Mask, Track)
+
+
+def kind_of(value_type: type[Any]) -> str:
+    """The name of a value type: `box`."""
+    return str(value_type.__struct_config__.tag)
+
+
+def label_of(value: Value) -> str | None:
+    """A value's label; None for what has none."""
+    return None if isinstance(value, Number | Text) else value.label

@@ -7,6 +7,7 @@ from lsml.labeling import parse_labeling_config
 from lsml.recipe import load_recipe
 from lsml.values import Choice, Number
 from tests.conftest import TOPICS, choice, write_recipe
+from tests.fetching import no_fetch
 
 TWO = """<View><Text name="text" value="$text"/><Image name="photo" value="$photo"/>
 <Choices name="topic" toName="text"><Choice value="Billing"/><Choice value="Bug"/></Choices>
@@ -105,7 +106,7 @@ def annotation(id, label, at="2026-11-23T09:00:00Z", **more):
 def test_consensus_says_what_several_annotations_teach(tmp_path, consensus, labels, taught):
     binding = bound(tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{consensus: {consensus}}}\n")
     task = AnnotatedTask("1", {"text": "x"}, tuple(annotation(str(i), label) for i, label in enumerate(labels)))
-    assert [answer[0].label for answer in binding.learn(task)["topic"]] == taught
+    assert [answer[0].label for answer in binding.learn(task, no_fetch)[0]["topic"]] == taught
 
 
 @pytest.mark.parametrize("consensus", ["latest", "majority", "all"])
@@ -113,7 +114,7 @@ def test_a_ground_truth_annotation_always_wins(tmp_path, consensus):
     binding = bound(tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{consensus: {consensus}}}\n")
     annotations = (annotation("1", "Bug", ground_truth=True), annotation("2", "Billing"), annotation("3", "Billing"))
     task = AnnotatedTask("1", {"text": "x"}, annotations)
-    assert binding.learn(task)["topic"] == [(Choice("Bug"),)]
+    assert binding.learn(task, no_fetch)[0]["topic"] == [(Choice("Bug"),)]
 
 
 def test_an_empty_answer_is_no_example(tmp_path):
@@ -124,7 +125,7 @@ def test_an_empty_answer_is_no_example(tmp_path):
         ["x", None, 3],
         [{"from_name": "topic", "type": "choices", "value": {"choices": []}}],
     ):
-        assert binding.learn(AnnotatedTask("1", {"text": "x"}, (Annotation("1", result),))) == {}
+        assert binding.learn(AnnotatedTask("1", {"text": "x"}, (Annotation("1", result),)), no_fetch) == ({}, [])
 
 
 REPEATED = """<View><Repeater on="$pages" indexFlag="{{i}}">
@@ -137,7 +138,7 @@ def test_a_repeater_makes_one_reading_for_each_element_and_learns_from_each(tmp_
     binding = bound(tmp_path, "{Choices: text-classifier, Number: text-regressor}", REPEATED)
     data = {"pages": [{"text": "first"}, {"text": "second"}]}
     readings = binding.models[0].read({"data": data}, None)
-    assert [(r.controls[0].control_tag.name, r.object_tag.name, r.data) for r in readings] == [
+    assert [(r.controls[0].control_tag.name, r.object_tag.name, r.shown.data) for r in readings] == [
         ("kind_0", "page_0", "first"),
         ("kind_1", "page_1", "second"),
     ]
@@ -145,5 +146,5 @@ def test_a_repeater_makes_one_reading_for_each_element_and_learns_from_each(tmp_
         {"from_name": "kind_1", "to_name": "page_1", "type": "choices", "value": {"choices": ["B"]}},
         {"from_name": "weight_0", "to_name": "page_0", "type": "number", "value": {"number": 3}},
     ]
-    lessons = binding.learn(AnnotatedTask("1", data, (Annotation("1", result),)))
+    lessons, _ = binding.learn(AnnotatedTask("1", data, (Annotation("1", result),)), no_fetch)
     assert lessons == {"kind_1": [(Choice("B"),)], "weight_0": [(Number(3.0),)]}

@@ -5,10 +5,7 @@ import pytest
 from lsml.errors import FetchError
 from lsml.labeling import parse_labeling_config
 from lsml.objects import Unreadable, read_object, strip_markup
-
-
-def nothing(url, task):
-    raise AssertionError(f"nothing is to be fetched, and {url} was")
+from tests.fetching import Fetching, no_fetch
 
 
 def tag(xml):
@@ -16,8 +13,9 @@ def tag(xml):
     return config.objects["t"]
 
 
-def read(xml, data, fetch=nothing):
-    return read_object(tag(xml), {"id": 7, "data": data}, fetch)
+def read(xml, data, fetch=no_fetch):
+    [shown] = read_object(tag(xml), {"id": 7, "data": data}, fetch)
+    return shown.data
 
 
 @pytest.mark.parametrize(
@@ -60,9 +58,12 @@ def test_a_text_whose_value_is_a_url_is_fetched_and_one_that_looks_like_it_is_no
 
     url = "http://example.org/a.txt"
     assert read('<Text name="t" value="$u"/>', {"u": url}) == url
-    assert read('<Text name="t" value="$u" valueType="url"/>', {"u": url}, fetch) == "from the web"
-    assert read('<HyperText name="t" value="$u" valueType="url"/>', {"u": url}, lambda *_: "<p>x</p>") == "x"
-    assert read('<Paragraphs name="t" value="$u" valueType="url"/>', {"u": url}, lambda *_: '[{"text": "a"}]') == "a"
+    assert read('<Text name="t" value="$u" valueType="url"/>', {"u": url}, Fetching(fetch)) == "from the web"
+    assert read('<HyperText name="t" value="$u" valueType="url"/>', {"u": url}, Fetching(lambda *_: "<p>x</p>")) == "x"
+    assert (
+        read('<Paragraphs name="t" value="$u" valueType="url"/>', {"u": url}, Fetching(lambda *_: '[{"text": "a"}]'))
+        == "a"
+    )
     assert fetched == [(url, 7)]
 
 
@@ -71,7 +72,7 @@ def test_a_url_that_cannot_be_fetched_raises_for_its_task():
         raise FetchError("http://example.org/a.txt: 404")
 
     with pytest.raises(FetchError):
-        read('<Text name="t" value="$u" valueType="url"/>', {"u": "http://example.org/a.txt"}, fetch)
+        read('<Text name="t" value="$u" valueType="url"/>', {"u": "http://example.org/a.txt"}, Fetching(fetch))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_what_cannot_be_read_says_why(xml, data, sentence):
 @pytest.mark.parametrize("task", [{}, {"data": None}, {"data": "x"}])
 def test_a_task_without_data_says_so(task):
     with pytest.raises(Unreadable, match="the task has no data"):
-        read_object(tag('<Text name="t" value="$text"/>'), task, nothing)
+        read_object(tag('<Text name="t" value="$text"/>'), task, no_fetch)
 
 
 def test_a_number_reads_as_a_text():

@@ -13,10 +13,7 @@ from lsml.store import LOCAL, Store
 from lsml.training import train
 from lsml.versions import load_promoted, model_version, new_folder, publish
 from tests.conftest import PROJECT_KEY, TOPICS, choice, tickets, write_recipe
-
-
-def no_fetch(url, task):
-    raise AssertionError(f"nothing is to be fetched, and {url} was")
+from tests.fetching import no_fetch
 
 
 def annotated(pairs, first_id=1):
@@ -38,7 +35,7 @@ class Project:
 
     def train(self, tasks):
         making = new_folder(self.store.versions_directory)
-        snapshot = take_snapshot(tasks, self.binding, making / "snapshot.jsonl")
+        snapshot = take_snapshot(tasks, self.binding, making / "snapshot.jsonl", no_fetch)
         promoted, unjudged = promoted_version(self.store, LOCAL, self.binding)
         trained = train(self.binding, snapshot, making, no_fetch, promoted=promoted, unjudged=unjudged)
         (making / "snapshot.jsonl").unlink()
@@ -271,4 +268,4 @@ def test_an_absurd_number_is_no_example(project):
     )
     region = {"from_name": "stars", "to_name": "text", "type": "number", "value": {"number": 1e308}}
     task = AnnotatedTask("1", {"text": "x"}, (Annotation("1", [region]),))
-    assert here.binding.learn(task) == {}
+    assert here.binding.learn(task, no_fetch) == ({}, [])

@@ -14,11 +14,14 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from lsml.errors import NotEnoughData
+from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Value
 
 API = 1  # the major version of this contract; a plug-in says which one it was written for
 
-Data = Any  # what an adapter sees of a task: a text (str) for Text, HyperText and Paragraphs
+# What an adapter sees of a task: a text (str) for Text, HyperText and Paragraphs; the Path of a file for Image (upright,
+# whatever its EXIF says), Video and Audio. A path is good until the call returns, unless `fit` is what was called with it.
+Data = Any
 Progress = Callable[
     [float, str], None
 ]  # (share done in [0, 1], what is being done); raises Cancelled when asked to stop
@@ -34,16 +37,21 @@ class Target(msgspec.Struct, frozen=True):
 
     `labels` are in the order of the labeling config. `multiple`: several may hold at once, so each has a probability
     of its own; otherwise exactly one holds and the probabilities sum to 1. `open`: the labels are not known beforehand
-    (options that come with each task, a taxonomy behind a URL), so learn those that the examples use.
+    (options that come with each task, a taxonomy behind a URL), so learn those that the examples use. `kinds`: the kinds
+    of value that are wanted (`lsml.values.kind_of`: box, mask ...), each with its own labels.
     """
 
     labels: tuple[str, ...] = ()
     multiple: bool = False
     open: bool = False
+    kinds: dict[str, tuple[str, ...]] = {}
 
 
 class Example(msgspec.Struct, frozen=True):
-    """Data with the values that people gave it. For `Choice`, no value means: none of the labels holds."""
+    """Data with the values that people gave it.
+
+    For `Choice`, no value means that none of the labels holds; for spans and shapes, that there is nothing to find.
+    """
 
     data: Data
     values: tuple[Value, ...]
@@ -71,11 +79,29 @@ class Adapter(ABC):
     requires: ClassVar[tuple[str, ...]] = ()  # modules of its library, looked for without importing them
     extra: ClassVar[str | None] = None  # the extra that installs them: pip install "lsml[extra]"
     licence: ClassVar[str | None] = None  # of its library, where it binds the user
+    starts_ready: ClassVar[bool] = True  # whether a new instance can answer: it is pretrained, or needs no training
+    only_interactive: ClassVar[bool] = False  # it answers what a person drew or selected, and never a whole batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
     def __init__(self, options: Any, target: Target) -> None:
         self.options = options
         self.target = target
+
+    @classmethod
+    def refusal(cls, options: Any, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
+        """One sentence why, with these options, it cannot serve a control tag that takes what it produces; or None.
+
+        Asked when a recipe is bound: it must be quick and must not import the library.
+        """
+        return None
+
+    @property
+    def own_names(self) -> bool:
+        """Whether it answers with class names of its own, which the recipe's `labels` translate; else with the target's.
+
+        Here: unless it can learn. One that is pretrained and can learn has its own until it learnt.
+        """
+        return not isinstance(self, TrainableAdapter)
 
     @property
     def ready(self) -> bool:
@@ -90,13 +116,19 @@ class Adapter(ABC):
         selects. An adapter that is not ready answers an empty list for each element.
         """
 
+    def predict_above(self, batch: Sequence[Data], floor: float) -> list[list[Value]]:
+        """As `predict`; values that score below `floor` will not be used, so need not be worked out."""
+        return self.predict(batch)
+
     def load(self, directory: Path) -> None:
         """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
         raise NotImplementedError(f"{self.name} has nothing to load")
 
 
 class TrainableAdapter(Adapter):
-    """An adapter that learns from examples."""
+    """An adapter that learns from examples. One that is pretrained says `starts_ready = True`."""
+
+    starts_ready: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
@@ -114,12 +146,24 @@ class TrainableAdapter(Adapter):
         """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
 
 
+class InteractiveAdapter(Adapter):
+    """An adapter that answers what a person drew or selected."""
+
+    @abstractmethod
+    def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
+        """Values for one element, from the regions that a person made in it, in the order in which they were made.
+
+        Labels of the prompts are those of their own control tags; answer with labels of the target.
+        """
+
+
 __all__ = [
     "API",
     "Adapter",
     "Data",
     "Decides",
     "Example",
+    "InteractiveAdapter",
     "NoOptions",
     "NotEnoughData",
     "Progress",

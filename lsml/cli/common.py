@@ -105,9 +105,12 @@ def open_recipe(path: Path, *, log_level: str = "warning", debug: bool = False, 
 
 def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
     """The recipe's data directory. Raises StoreError."""
+    from lsml.cache import VARIABLE
     from lsml.store import Store
 
-    return Store(recipe.data_directory(data_dir))
+    store = Store(recipe.data_directory(data_dir))
+    os.environ.setdefault(VARIABLE, str(store.directory.resolve() / "cache"))
+    return store
 
 
 def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str | None = None) -> Binding:

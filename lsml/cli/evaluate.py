@@ -54,12 +54,13 @@ def command(
     local = store.projects.get(LOCAL)
     binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
     loaded = load_promoted(store, LOCAL, binding)
-    learnt = ((task, binding.learn(task)) for task in annotated_tasks(tasks))
+    fetch = fetcher(recipe, None, by_person=True)
+    learnt = ((task, binding.learn(task, fetch)[0]) for task in annotated_tasks(tasks))
     lessons = [Lesson(task.id, task.data, answers) for task, answers in learnt if answers]
     if not lessons:
         raise NotEnoughData(f"{export}: none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}")
     with progress_bar("evaluate") as progress:
-        judged = evaluate(binding, loaded.adapters, lessons, fetcher(recipe, None, by_person=True), progress)
+        judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
     if not any(adapter.ready for adapter in loaded.adapters.values()):
         click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
     name = model_version(binding, loaded.number, loaded.card)

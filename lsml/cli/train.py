@@ -68,14 +68,15 @@ def command(
     try:
         with progress_bar("train") as progress:
             path = making / "snapshot.jsonl"
-            snapshot = take_snapshot(annotated_tasks(tasks), binding, path)
+            fetch = fetcher(recipe, None, by_person=True)
+            snapshot = take_snapshot(annotated_tasks(tasks), binding, path, fetch)
             if not snapshot.tasks:
                 raise NotEnoughData(
                     f"{export}: none of its {len(tasks)} tasks has an annotation for {_controls(binding)}"
                 )
             promoted, unjudged = promoted_version(store, LOCAL, binding)
             trained = train(
-                binding, snapshot, making, fetcher(recipe, None, by_person=True),
+                binding, snapshot, making, fetch,
                 promoted=promoted, unjudged=unjudged, progress=progress, models=models,
             )  # fmt: skip
             path.unlink()

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from lsml.labeling import ControlTag, Label
+from lsml.shown import Shown
 from lsml.values import Value
 
-Region = dict[str, Any]  # one entry of a `result` list
+# One entry of a `result` list. `encode` may give it an `id` or a `parentID` that is a value's group: prediction makes ids
+# of a result out of them, the same for the same group, and drops a `parentID` that is nobody's `id`.
+Region = dict[str, Any]
 Threshold = Callable[[str], float]  # label -> the least score that counts; a control without labels asks for ""
 ScoreKind = Literal["confidence", "margin", "entropy"]
 
@@ -33,15 +36,37 @@ def shown(value: Any) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
+class Answer(NamedTuple):
+    """What one model answered for a control: every value that it gave, and the least score that counts."""
+
+    values: Sequence[Value]
+    threshold: Threshold
+
+
 class Control(ABC):
-    """One control tag of one labeling config, which a model can answer."""
+    """One control tag of one labeling config, which a model can answer.
+
+    A bare tool, such as `<Rectangle>`, has its labels in another control tag for the same object: its `companion`.
+    """
 
     tag: ClassVar[str]  # Choices
     value_type: ClassVar[type]  # Choice
+    companion_tag: ClassVar[str | None] = None  # the tag that names the labels of a bare tool
+    objects: ClassVar[frozenset[str] | None] = None  # the object tags that it can answer for; None for any
+    reads_shown: ClassVar[bool] = False  # `decode` needs what is shown
+    per_item: ClassVar[bool] = False  # of a list of images, it answers for each page and not for the first alone
+    judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold goes before it
 
-    def __init__(self, control_tag: ControlTag) -> None:
+    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
         self.control_tag = control_tag
-        self.labels: tuple[str, ...] = tuple(dict.fromkeys(self.name_of(label) for label in control_tag.labels))
+        self.companion = companion
+        labels = (companion or control_tag).labels
+        self.labels: tuple[str, ...] = tuple(dict.fromkeys(self.name_of(label) for label in labels))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tags whose regions `decode` is given."""
+        return (self.control_tag.name, self.companion.name) if self.companion else (self.control_tag.name,)
 
     def name_of(self, label: Label) -> str:
         """What values of this control call a label of the config."""
@@ -86,19 +111,37 @@ class Control(ABC):
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
         """Of what is possible, what to show, best first: at or above the threshold, as many as may be."""
 
+    def combine(
+        self, answers: Sequence[Answer], data: Mapping[str, Any], kind: ScoreKind
+    ) -> tuple[list[Value], float | None]:
+        """What to show of what several models answered, first in rank first, and how sure they are of it.
+
+        Here the first model that has something to show wins.
+        """
+        first: tuple[list[Value], float | None] | None = None
+        for answer in answers:
+            values = self.possible(answer.values, data)
+            shown = self.select(values, answer.threshold)
+            certainty = self.certainty(values, kind)
+            if shown:
+                return shown, certainty
+            first = first or (shown, certainty)
+        return first or ([], None)
+
     @abstractmethod
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
         """How sure the model is, in [0, 1], from everything it answered; None where it has no scores."""
 
     @abstractmethod
-    def encode(self, values: Sequence[Value], to_name: str) -> list[Region]:
-        """The regions that show these values, without `id`."""
+    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+        """The regions that show these values on what is shown: `on`, which those that point at places need."""
 
     @abstractmethod
-    def decode(self, regions: Sequence[Region]) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
         """The values of a person's regions for this tag; None where they are no example (nothing was answered).
 
-        Labels that the config no longer has are dropped. Malformed regions are passed over.
+        Labels that the config no longer has are dropped. Malformed regions are passed over. A score that a region has is
+        kept: predictions are judged by it.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from lsml.controls.base import Region, shown
 from lsml.controls.classes import ClassControl
 from lsml.labeling import ControlTag
+from lsml.shown import Shown
 from lsml.values import Choice, Value
 
 
@@ -20,8 +21,8 @@ class Choices(ClassControl):
 
     tag: ClassVar[str] = "Choices"
 
-    def __init__(self, control_tag: ControlTag) -> None:
-        super().__init__(control_tag)
+    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
+        super().__init__(control_tag, companion)
         # An older annotation may hold the value of a choice that has an alias now. A name wins over another's value.
         self._names = {label.value: label.name for label in control_tag.labels} | {name: name for name in self.labels}
         self._own = dict.fromkeys(self.labels)
@@ -35,12 +36,12 @@ class Choices(ClassControl):
         """The labels of the config, and the task's own options."""
         return self._own | {path[-1]: None for path, _leaf in self._options(data)} if self.open else self._own
 
-    def encode(self, values: Sequence[Value], to_name: str) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
         """One region with all labels; its score is that of the least sure one."""
         labels, score = self._shown_labels(values)
         return [self._region({"choices": labels}, to_name, score)] if labels else []
 
-    def decode(self, regions: Sequence[Region]) -> tuple[Choice, ...] | None:
+    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Choice, ...] | None:
         """The labels that a person chose; aliases, plain values and nested paths are understood."""
         answers = (answer for region in regions for answer in self._answers(region))
         return self._as_choices([label for answer in answers if (label := self._label(answer)) is not None])

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from lsml.controls.base import Control, ScoreKind, Threshold, shown
+from lsml.controls.base import Answer, Control, ScoreKind, Threshold, shown
 from lsml.labeling import resolve_value
 from lsml.values import Choice, Value
 
@@ -59,6 +59,34 @@ class ClassControl(Control):
             best.setdefault(value.label, value)
         return list(best.values())[: self.limit]
 
+    def combine(
+        self, answers: Sequence[Answer], data: Mapping[str, Any], kind: ScoreKind
+    ) -> tuple[list[Value], float | None]:
+        """Where one label holds, the first model that has one wins; where several may, the first model that knows a
+        label decides about it."""
+        if self.multiple and len(answers) > 1:
+            decided: dict[str, Value] = {}
+            thresholds: dict[str, Threshold] = {}
+            for answer in answers:
+                for value in answer.values:
+                    if isinstance(value, Choice) and value.label not in decided:
+                        decided[value.label] = value
+                        thresholds[value.label] = answer.threshold
+            everything = self.possible(list(decided.values()), data)
+            shown = self.select(everything, lambda label: thresholds[label](label))
+            return shown, self.certainty(everything, kind)
+        first: tuple[list[Value], float | None] | None = None
+        for answer in answers:
+            values = self.possible(answer.values, data)
+            certainty = self.certainty(values, kind)
+            # Where what the model holds most likely was taken out of the config, the next best would be a wrong label.
+            gone = not self.multiple and not self.open and len(values) < len(answer.values)
+            shown = [] if gone and _best(answer.values) != _best(values) else self.select(values, answer.threshold)
+            if shown:
+                return shown, certainty
+            first = first or (shown, certainty)
+        return first or ([], None)
+
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
         """Of one label: the top probability, its lead, or the normalised, inverted entropy of all.
 
@@ -68,7 +96,7 @@ class ClassControl(Control):
         if not scores or len(scores) < len(values):
             return None
         if self.multiple:
-            return min(_certainty_of_one(score, kind) for score in scores)
+            return min(certainty_of_one(score, kind) for score in scores)
         return _certainty_of_all(sorted(scores, reverse=True), kind)
 
     def _shown_labels(self, values: Sequence[Value]) -> tuple[list[str], float | None]:
@@ -128,6 +156,17 @@ class ClassControl(Control):
         return None
 
 
+def _best(values: Sequence[Value]) -> str | None:
+    """The label with the highest score; one without a score only where none has one."""
+    best, highest = None, -2.0
+    for value in values:
+        if isinstance(value, Choice):
+            score = -1.0 if value.score is None else value.score
+            if score > highest:
+                best, highest = value.label, score
+    return best
+
+
 def _elements(nodes: Any) -> Iterator[Any]:
     return iter(nodes if isinstance(nodes, list) else ())
 
@@ -144,7 +183,7 @@ def _one_of(labels: Collection[str], most: int = 5) -> str:
     return f"{names}{more}" if len(labels) == 1 else f"one of {names}{more}"
 
 
-def _certainty_of_one(score: float, kind: ScoreKind) -> float:
+def certainty_of_one(score: float, kind: ScoreKind) -> float:
     """Of a label that holds or not."""
     if kind == "confidence":
         return max(score, 1 - score)

@@ -140,7 +140,8 @@ class _Protocol:
         params = payload.get("params")
         if params is not None and not isinstance(params, dict):
             raise RequestError("params: expected an object")
-        interactive = params is not None and params.get("context") is not None
+        context = params.get("context") if params is not None else None
+        drawn = context.get("result") if isinstance(context, dict) else None
         named = payload.get("project")
         project, studio_id = project_key(LOCAL if named is None else named)
         config = _optional_text(payload, "label_config")
@@ -153,12 +154,15 @@ class _Protocol:
         served = self._serving.served(project, binding, _WAIT_PREDICT_S)
         usable = [task for task in tasks if isinstance(task, dict)]
         outcomes = iter(
-            predict_tasks(binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version)
-        )
+            predict_tasks(
+                binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version,
+                drawn=drawn if isinstance(drawn, list) else (),
+            )
+        )  # fmt: skip
         malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
         in_order = [next(outcomes) if isinstance(task, dict) else malformed for task in tasks]
         self._telemetry.count(in_order, _report(project, in_order))
-        return answer({"results": [_result(outcome, served, interactive) for outcome in in_order]})
+        return answer({"results": [_result(outcome, served, context is not None) for outcome in in_order]})
 
     def webhook(self) -> Response:
         """Durable before it is answered; what is learnt from it happens later."""
