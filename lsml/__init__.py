@@ -4,6 +4,7 @@ The code in the order in which data flows:
 
     recipe      YAML -> Recipe, every problem at once      labeling    XML -> control tags, object tags, labels
     adapters/   one model library each                     controls/   values <-> Label Studio regions
+    values      what both exchange                         shown       what an object tag shows in a task
     binding     recipe x labeling config -> Binding        objects     a task's data -> what an adapter sees
     prediction  tasks -> predictions                       store/      what is durable
     snapshot    annotations -> lessons on disk             training    lessons -> version
