@@ -26,6 +26,10 @@ Progress = Callable[
     [float, str], None
 ]  # (share done in [0, 1], what is being done); raises Cancelled when asked to stop
 Decides = Literal["predictions", "training", "machine", "secret"]  # what an option decides; see `Options`
+# `extra=` of an option's msgspec.Meta
+PREDICTIONS: dict[str, Any] = {"decides": "predictions"}
+TRAINING: dict[str, Any] = {"decides": "training"}
+MACHINE: dict[str, Any] = {"decides": "machine"}
 
 
 def silent(_share: float, _message: str) -> None:

@@ -11,26 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from lsml.errors import NotEnoughData, VersionError
+from lsml.adapters.base import TRAINING
+from lsml.errors import NotEnoughData
 
 if TYPE_CHECKING:
     import numpy as np
     from scipy.sparse import csr_matrix
 
-FILE = "model.skops"
-_FORMAT = 1
 _WORD = re.compile(r"(?u)\b\w\w+\b")  # TfidfVectorizer's own
 _REMEMBERED = 1 << 14  # words, some kilobytes each at worst
 _LONGEST = 64  # characters of a word worth remembering; Chinese has no spaces between words
-
-
-TRAINING = {"decides": "training"}  # of options: see Adapter.Options
 
 
 class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -225,35 +220,3 @@ class TextFeatures:
             max_features=self._max_features,
             sublinear_tf=True,
         )
-
-
-def save_state(directory: Path, state: dict[str, Any]) -> None:
-    """Write plain arrays, lists and numbers with skops: nothing in the file can run."""
-    import skops.io
-
-    skops.io.dump({"format": _FORMAT, **state}, directory / FILE)
-
-
-def load_state(directory: Path, adapter: str) -> dict[str, Any]:
-    """What `save_state` wrote. Raises VersionError where the file is missing, damaged, or holds more than data."""
-    import skops.io
-
-    path = directory / FILE
-    try:
-        # Nothing is trusted beyond what skops itself holds harmless.
-        state = skops.io.load(path, trusted=[])
-    except Exception as error:
-        # skops raises whatever zipfile, json and numpy do; any of it means that this is not what was saved.
-        raise VersionError(
-            f"{path}: {adapter} cannot read it: {type(error).__name__}; restore it, or train anew"
-        ) from error
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise VersionError(f"{path}: was not saved by this version of {adapter}; train anew")
-    return state
-
-
-def as_array(values: Any) -> np.ndarray[Any, Any]:
-    """A contiguous array of floats."""
-    import numpy as np
-
-    return np.ascontiguousarray(values, dtype=np.float64)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.text_features import TRAINING, TextFeatures, TextOptions, as_array, load_state, save_state
+from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.state import as_array, load_state, save_state
+from lsml.adapters.text_features import TextFeatures, TextOptions
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Number, Value
 

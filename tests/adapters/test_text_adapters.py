@@ -7,6 +7,7 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from lsml.adapters.base import Example, NotEnoughData, Target
+from lsml.adapters.linear_head import candidates
 from lsml.adapters.text_classifier import TextClassifier
 from lsml.adapters.text_features import Block, TextFeatures
 from lsml.adapters.text_regressor import TextRegressor
@@ -86,7 +87,7 @@ def test_wrong_labels_among_the_examples_of_an_unbalanced_inbox_are_held_at_bay(
 
 def test_what_the_recipe_says_of_c_and_class_weights_is_not_searched():
     def settings(**options):
-        return TextClassifier(TextClassifier.Options(**options), Target())._candidates()
+        return candidates(TextClassifier.Options(**options))
 
     assert settings(C=2.0, class_weight="balanced") == ((2.0, 1),)
     assert settings(C=2.0, class_weight="none") == ((2.0, 0),)
