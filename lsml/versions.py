@@ -20,6 +20,7 @@ from lsml.adapters.base import Adapter
 from lsml.binding import Binding
 from lsml.errors import StoreError, VersionError
 from lsml.store import RunRow, Store, VersionRow
+from lsml.store.disk import make_folder, sync
 
 CARD = "card.json"
 FORMAT = 1
@@ -196,7 +197,7 @@ def new_folder(root: Path, run: RunRow | None = None) -> Path:
 
     Raises StoreError where it cannot be made."""
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(root)
         return Path(tempfile.mkdtemp(prefix=f".making-{_owner(run)}", dir=root))
     except OSError as error:
         raise StoreError(f"{root}: cannot make a folder for a version: {error.strerror}") from error
@@ -221,9 +222,7 @@ def publish(
             f"{slug(project)}/{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{making.name.removeprefix('.making-')}"
         )
         final = store.versions_directory / folder
-        final.parent.mkdir(exist_ok=True, mode=0o700)
-        making.rename(final)
-        _sync(final.parent)
+        _put(making, final)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
         raise StoreError(f"{making}: cannot save the version: {error.strerror}; the one before stays") from error
@@ -248,8 +247,9 @@ def adopt(store: Store, project: str, row: VersionRow) -> None:
     final = store.versions_directory / folder
     try:
         shutil.copytree(source, making, dirs_exist_ok=True, copy_function=_link_or_copy)
-        final.parent.mkdir(exist_ok=True, mode=0o700)
-        making.rename(final)
+        for path in [making, *making.rglob("*")]:
+            sync(path)
+        _put(making, final)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
         raise StoreError(f"{source}: cannot be copied for project {project}: {error.strerror}") from error
@@ -304,25 +304,23 @@ def _seal(folder: Path, card: Card) -> None:
         if path.is_file():
             path.chmod(0o600)
             card.files[path.relative_to(folder).as_posix()] = _hash(path)
-            _sync(path)
+            sync(path)
         else:
             path.chmod(0o700)
-            _sync(path)
+            sync(path)
     target = folder / CARD
     target.write_text(json.dumps(msgspec.to_builtins(card), indent=1), encoding="utf-8")
     target.chmod(0o600)
-    _sync(target)
-    _sync(folder)
+    sync(target)
+    sync(folder)
 
 
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open a folder to sync it
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _put(making: Path, final: Path) -> None:
+    """Rename a folder, whose content is synced, to its place, and sync the names on the way there. Raises OSError."""
+    make_folder(final.parent)
+    making.rename(final)
+    sync(final.parent)
+    sync(making.parent)
 
 
 def _hash(path: Path) -> str:

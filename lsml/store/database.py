@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from peewee import DatabaseError, OperationalError, SqliteDatabase
 
 from lsml.errors import StoreError
+from lsml.store.disk import make_folder
 
 FORMAT = 1
 FILE = "lsml.db"
@@ -129,7 +130,7 @@ def sentences(path: str) -> Iterator[None]:
 def open_database(directory: Path) -> SqliteDatabase:
     """Open, or make, the database of a data directory. Raises StoreError with a sentence."""
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(directory)
     except OSError as error:
         raise StoreError(
             f"{directory}: cannot make the data directory: {error.strerror}; name another with --data-dir"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from lsml.store import Store
 from lsml.versions import card_of, check_files, load_promoted
 from tests.backend import until
 from tests.conftest import PROJECT, PROJECT_KEY, REPOSITORY, TOPICS, event, tickets, write_recipe
+from tests.durability.disk import Disk
 from tests.label_studio import free_port
 
 FAULTS = Path(__file__).parent / "faults"
@@ -39,9 +41,12 @@ class Processes:
     `acknowledged`: by annotation id, the label that a 2xx answered. `jobs`: the runs whose request was answered.
     """
 
-    def __init__(self, directory: Path, recipe: str = RECIPE, lease_s: float | None = 4.0) -> None:
+    def __init__(
+        self, directory: Path, recipe: str = RECIPE, lease_s: float | None = 4.0, disk: Disk | None = None
+    ) -> None:
         self.recipe_path = write_recipe(directory, recipe)
-        self.data = directory / "data"
+        self.disk = disk
+        self.data = (disk.folder if disk else directory) / "data"
         self.faults = directory / "faults"
         self.port = free_port()
         self.log = directory / "lsml.log"
@@ -50,11 +55,15 @@ class Processes:
         self.jobs: list[str] = []
         self.deaths: dict[str, int] = {"server": 0, "worker": 0}
         self._environment = {**os.environ, **fault_environment(self.faults, lease_s)}
+        if disk is not None:
+            self._environment |= disk.environment
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._next = 1
         self._texts = tickets(3000)
         self.store = Store(self.data)
         self.recipe = load_recipe(self.recipe_path)
+        if disk is not None:
+            disk.sync()
 
     # Processes
 
@@ -93,6 +102,16 @@ class Processes:
                 process.kill()
                 return True
         return False
+
+    def cut_power(self, draw: random.Random | None = None) -> None:
+        """End everything at once, and leave on the disk what was synced: `Disk.lose_power`. Starts nothing."""
+        assert self.disk is not None
+        for name in ("training", "worker", "server"):
+            self.kill(name)
+        until("nothing uses the disk", lambda: not on(self.data), 10)
+        self.store.close()
+        self.disk.lose_power(draw)
+        self.store = Store(self.data)
 
     def stop(self) -> None:
         """Stop both as Docker does; nothing stays behind."""

@@ -32,7 +32,7 @@ STEPS = {
     "trained": ("lsml.training", "train"),
     "model-saved": ("lsml.adapters.text_classifier", "TextClassifier.save"),
     "sealed": ("lsml.versions", "_seal"),
-    "file-synced": ("lsml.versions", "_sync"),
+    "file-synced": ("lsml.store.disk", "sync"),
     "published": ("lsml.store", "Store.publish"),
     "version-added": ("lsml.store.version_rows", "VersionRows.add"),
     "pointer-moved": ("lsml.store.version_rows", "VersionRows.promote"),

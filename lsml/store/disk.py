@@ -1,0 +1,31 @@
+"""What makes a file or a folder's entries survive a power cut."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk. Raises OSError."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder to sync it
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that only its owner can use, and those above it that are missing; all survive. Raises OSError."""
+    if path.is_dir():
+        return
+    missing = [path]
+    while not missing[-1].parent.is_dir() and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for made in missing:
+        with suppress(PermissionError):  # who may write a folder need not be able to read it
+            sync(made.parent)
