@@ -179,10 +179,25 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
         yield lambda share, message: bar.update(task, completed=share, description=message if share < 1 else "")
 
 
-def read_tasks(path: Path) -> list[dict[str, Any]]:
-    """The tasks of a Label Studio JSON export or import file. Raises RequestError with what to do."""
+def _parsed(text: str) -> Any:
+    """JSON, or a list of what stands on the lines of a text of which each is JSON. Raises ValueError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(text)
+    except ValueError:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if len(lines) < 2 or not lines[0].lstrip().startswith("{"):
+            raise
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError:
+            pass
+        raise
+
+
+def read_tasks(path: Path) -> list[dict[str, Any]]:
+    """The tasks of a Label Studio JSON export or import file, or of JSON lines. Raises RequestError with what to do."""
+    try:
+        content = _parsed(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -52,7 +52,7 @@ def command(
     from lsml.store import LOCAL
     from lsml.versions import load_promoted, model_version
 
-    if output.exists() and output.samefile(tasks_path):
+    if output.exists() and tasks_path.exists() and output.samefile(tasks_path):
         raise RequestError(f"{output}: is the file of the tasks; name another with -o, for this one would be lost")
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     tasks = read_tasks(tasks_path)

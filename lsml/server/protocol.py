@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -99,7 +100,7 @@ class _Protocol:
     def setup(self) -> Response:
         """The `model_version` of the predictions to come. Remembers the project; never waits for a model."""
         payload = read_object()
-        project, studio_id = project_key(payload.get("project", LOCAL))
+        project, studio_id = self._named(payload.get("project", LOCAL))
         config = _optional_text(payload, "schema") or _optional_text(payload, "label_config")
         _extra_params(payload.get("extra_params"))
         hostname = _optional_text(payload, "hostname")
@@ -115,6 +116,16 @@ class _Protocol:
         self._want_first_reading(project)
         binding = self._serving.binding(project, config)
         return answer({"model_version": self._serving.version_at_setup(project, binding)})
+
+    def _named(self, project: Any) -> tuple[str, int | None]:
+        """(key, number) of the project that a request names. Raises RequestError."""
+        key, studio_id = project_key(project)
+        return self._known_key(key), studio_id
+
+    def _known_key(self, key: str) -> str:
+        """The key under which a project is known: some programs name it by its number alone."""
+        found = None if "." in key else self._store.projects.find(key)
+        return found.key if found else key
 
     def _want_first_reading(self, project: str) -> None:
         """Where annotations were never read, ask for it, once a minute: Label Studio calls /setup all the time."""
@@ -143,7 +154,7 @@ class _Protocol:
         context = params.get("context") if params is not None else None
         drawn = context.get("result") if isinstance(context, dict) else None
         named = payload.get("project")
-        project, studio_id = project_key(LOCAL if named is None else named)
+        project, studio_id = self._named(LOCAL if named is None else named)
         config = _optional_text(payload, "label_config")
         if named is not None and self._told.get(project) != (config or ""):
             if config is not None:
@@ -167,6 +178,7 @@ class _Protocol:
     def webhook(self) -> Response:
         """Durable before it is answered; what is learnt from it happens later."""
         event = read_event(read_object())
+        event = replace(event, project=self._known_key(event.project))
         if not event.known:
             return answer({"status": "ignored", "action": event.action})
         if event.saved:
@@ -215,11 +227,9 @@ class _Protocol:
     def train(self) -> Response:
         """Start Training, as older and newer Label Studios ask for it."""
         payload = read_object()
-        project, studio_id = project_key(payload.get("project", LOCAL))
-        found = self._store.projects.find(project)
-        if found is None:
-            self._serving.remember(project, studio_id=studio_id)
-        return self._start(found.key if found else project)
+        project, studio_id = self._named(payload.get("project", LOCAL))
+        self._serving.remember(project, studio_id=studio_id)
+        return self._start(project)
 
     def job_status(self) -> Response:
         """How far a training run is."""

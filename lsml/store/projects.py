@@ -52,7 +52,7 @@ class Projects(Table):
     def find(self, key: str) -> ProjectRow | None:
         """By key, or by Label Studio's number alone where that names one project."""
         found = self.get(key)
-        if found is None and key.isdigit():
+        if found is None and key.isascii() and key.isdigit() and len(key) < 18:
             rows = self._rows("SELECT key FROM project WHERE studio_id = ?", int(key))
             found = self.get(rows[0][0]) if len(rows) == 1 else None
         return found

@@ -196,6 +196,25 @@ def test_bare_data_and_a_single_task_are_tasks_as_well(world):
     assert set(task) == {"data", "predictions"} and task["data"] == {"text": "refund"} and task["predictions"]
 
 
+def test_json_lines_are_tasks_as_well(world):
+    lines = ['{"data": {"text": "refund\u2028now"}}', "", '{"text": "crash"}']
+    (world.folder / "tasks.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lsml("predict", "triage.yaml", "tasks.jsonl", "-o", "lines.json", cwd=world.folder)
+    assert [task["data"] for task in json.loads((world.folder / "lines.json").read_text())] == [
+        {"text": "refund\u2028now"},
+        {"text": "crash"},
+    ]
+    (world.folder / "tasks.jsonl").write_text('{"text": "a"}\n{"text": \n', encoding="utf-8")
+    sentence = refused(lsml("predict", "triage.yaml", "tasks.jsonl", "-o", "lines.json", cwd=world.folder))
+    assert sentence.startswith("tasks.jsonl: is not JSON: Extra data: line 2 column 1")
+
+
+def test_a_missing_file_of_tasks_is_one_sentence_though_the_output_is_there(world):
+    (world.folder / "there.json").write_text("[]")
+    done = lsml("predict", "triage.yaml", "nowhere.json", "-o", "there.json", cwd=world.folder)
+    assert refused(done) == "nowhere.json: cannot be read: No such file or directory"
+
+
 def test_no_tasks_give_an_empty_list(world):
     done = lsml("predict", "triage.yaml", tasks_in(world, []), "-o", "none.json", cwd=world.folder)
     assert said(done) == f"wrote none.json: 0 of 0 tasks predicted by {world.first}\n"

@@ -262,6 +262,28 @@ def test_train_starts_training_and_job_status_follows_it(backend):
     assert server.post("/job_status", {"job": "unknown"}).status_code == 404
 
 
+@pytest.mark.parametrize("project", ["²", "٣", "9" * 30, 10**30, -1])
+def test_numbers_that_are_no_project_s_are_projects_of_their_own(backend, project):
+    server = backend()
+    assert server.post("/train", {"project": project}).status_code == 200
+    assert server.client.get("/versions", query_string={"project": f"{project}0"}).status_code == 404
+
+
+def test_a_project_named_by_its_number_alone_is_the_one_that_setup_told(backend):
+    server = backend()
+    body = {"project": PROJECT_KEY, "schema": TOPICS}
+    before = server.post("/setup", body).json["model_version"]
+    for number, (text, label) in enumerate(tickets(30), 1):
+        server.post("/webhook", {**event(number, text, label), "project": {"id": 1}})
+    assert server.store.annotations.counts(PROJECT_KEY)[0] == 30
+    server.train()
+    after = server.post("/setup", {**body, "project": 1}).json["model_version"]
+    assert after != before
+    (prediction,) = server.predict("refund invoice", project=1)
+    assert prediction["model_version"] == after
+    assert [row.key for row in server.store.projects.all()] == [PROJECT_KEY]
+
+
 def test_versions_lists_what_each_project_serves(backend):
     server = backend()
     server.annotate(tickets(40))
