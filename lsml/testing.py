@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from lsml.adapters.base import API, Adapter, Data, Example, Target, TrainableAdapter
+from lsml.adapters.base import API, Adapter, Data, Example, InteractiveAdapter, Target, TrainableAdapter
 from lsml.controls import CONTROLS
 from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
@@ -46,6 +46,7 @@ class AdapterCase:
     """An adapter with data to try it on.
 
     `examples`: enough to learn from, for a trainable adapter; `batch`: data to predict, at least three of them, different.
+    `prompts`: for an interactive adapter, data with the regions that a person made there, at least one that it can answer.
     `tolerance`: how far a score or a number may be off between two runs on the same data, for libraries whose
     arithmetic depends on the batch. `path`: folders from which a fresh process imports the adapter, beside the usual ones.
     """
@@ -53,6 +54,7 @@ class AdapterCase:
     adapter: type[Adapter]
     batch: Sequence[Data]
     examples: Sequence[Example] = ()
+    prompts: Sequence[tuple[Data, Sequence[Value]]] = ()
     options: dict[str, Any] = field(default_factory=dict)
     target: Target = field(default_factory=Target)
     tolerance: float = 0.0
@@ -187,8 +189,11 @@ class AdapterConformance:
 
     def test_values_survive_the_controls(self) -> None:
         """What is shown to annotators, they can give back: encode and decode."""
-        batch = list(self.case.batch)
-        for data, values in zip(batch, self.case.ready().predict(batch), strict=True):
+        adapter, batch = self.case.ready(), list(self.case.batch)
+        answered = list(zip(batch, adapter.predict(batch), strict=True))
+        if isinstance(adapter, InteractiveAdapter):
+            answered += [(data, adapter.respond(data, prompts)) for data, prompts in self.case.prompts]
+        for data, values in answered:
             on = _shown(data)
             for control in _controls_for(self.case.adapter, self.case.target, values):
                 own = [value for value in values if isinstance(value, control.value_type)]
@@ -205,16 +210,41 @@ class AdapterConformance:
                     f"{control.tag}: not what was shown: {decoded[:3]} for {expected[:3]}"
                 )
 
+    def test_it_answers_what_a_person_made(self) -> None:
+        """With values that it produces, labels of the target, the same ones each time; and nothing with nothing."""
+        adapter = self.case.ready()
+        if not isinstance(adapter, InteractiveAdapter):
+            return
+        assert self.case.prompts, "an interactive adapter needs `prompts` in its case"
+        allowed = {None, *self.case.target.labels, *(() if self.case.target.labels else ("",))}
+        answers = []
+        for data, prompts in self.case.prompts:
+            given = copy.deepcopy(list(prompts))
+            values = adapter.respond(data, prompts)
+            assert list(prompts) == given, "respond changed its prompts"
+            self._same([adapter.respond(data, prompts)], [values], "the same prompts are answered otherwise")
+            for value in values:
+                assert type(value) in adapter.produces, f"{value!r} is not what it produces"
+                assert self.case.target.open or label_of(value) in allowed, f"label {label_of(value)!r} was not given"
+            answers += values
+            assert adapter.respond(data, []) == [], "it answers where nothing was asked"
+        assert answers, "it answers none of the prompts"
+
     def test_four_threads_agree(self) -> None:
         """The server calls it from several threads at once."""
-        adapter, batch = self.case.ready(), list(self.case.batch)
-        expected = adapter.predict(batch)
+        adapter, batch, prompts = self.case.ready(), list(self.case.batch), list(self.case.prompts)
+
+        def answered() -> list[list[Value]]:
+            responded = [adapter.respond(*one) for one in prompts] if isinstance(adapter, InteractiveAdapter) else []
+            return adapter.predict(batch) + responded
+
+        expected = answered()
         answers: list[Any] = []
 
         def ask() -> None:
             for _ in range(10):
                 try:
-                    answers.append(adapter.predict(batch))
+                    answers.append(answered())
                 except Exception as error:
                     answers.append(error)
 

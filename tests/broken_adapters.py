@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import Adapter, NotEnoughData, TrainableAdapter, silent
+from lsml.adapters.base import Adapter, InteractiveAdapter, NotEnoughData, TrainableAdapter, silent
 from lsml.values import Choice
 
 _WORDS = {"Bug": ("crash", "error"), "Billing": ("refund", "invoice")}
@@ -215,6 +215,32 @@ class Pretrained(Adapter):
         ]
 
 
+class Answering(InteractiveAdapter):
+    """Repeats the label of what a person selected: small and right."""
+
+    name = "answering"
+    title = "repeats a label"
+    consumes: ClassVar = frozenset({"Text"})
+    produces: ClassVar = frozenset({Choice})
+    only_interactive = True
+
+    def predict(self, batch):
+        return [[] for _ in batch]
+
+    def respond(self, data, prompts):
+        return [Choice(value.label, 0.5) for value in prompts]
+
+
+class AnsweringWithoutBeingAsked(Answering):
+    def respond(self, data, prompts):
+        return super().respond(data, prompts) or [Choice("Bug", 0.5)]
+
+
+class MakingUpAnswers(Answering):
+    def respond(self, data, prompts):
+        return [Choice(value.label.upper(), 0.5) for value in prompts]
+
+
 # adapter -> the check that must fail; others may fail with it.
 BROKEN = {
     OfAnotherContract: "test_it_declares_itself",
@@ -230,6 +256,8 @@ BROKEN = {
     NormalisingOverTheBatch: "test_a_prediction_does_not_depend_on_its_neighbours",
     EatingItsBatch: "test_inputs_are_left_untouched",
     WithUnreadableLabels: "test_values_survive_the_controls",
+    AnsweringWithoutBeingAsked: "test_it_answers_what_a_person_made",
+    MakingUpAnswers: "test_it_answers_what_a_person_made",
     Shared: "test_four_threads_agree",
     Credulous: "test_too_few_examples_raise_not_enough_data",
     SayingTheSame: "test_fit_beats_the_commonest_answer",

@@ -7,7 +7,7 @@ import pytest
 from lsml.adapters.base import Example, Target
 from lsml.testing import AdapterCase, check, checks
 from lsml.values import Choice
-from tests.broken_adapters import BROKEN, Good, Pretrained
+from tests.broken_adapters import BROKEN, Answering, Good, Pretrained
 
 REPOSITORY = str(Path(__file__).parent.parent)
 
@@ -19,11 +19,12 @@ def case_of(adapter):
         target=Target(("Billing", "Bug")),
         examples=[Example(text, (Choice(label),)) for label, some in texts.items() for text in some],
         batch=["crash", "invoice", "", "please start"],
+        prompts=[("crash", [Choice("Bug")])],
         path=[REPOSITORY],
     )
 
 
-@pytest.mark.parametrize("adapter", [Good, Pretrained])
+@pytest.mark.parametrize("adapter", [Good, Pretrained, Answering])
 def test_a_good_adapter_passes(adapter):
     assert check(case_of(adapter)) == {}
 

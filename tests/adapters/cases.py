@@ -1,11 +1,19 @@
 """One case for each registered adapter; a test fails when one has none."""
 
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+
 from lsml.adapters.base import Example, Target
+from lsml.adapters.grabcut import GrabCut
+from lsml.adapters.image_classifier import ImageClassifier
 from lsml.adapters.text_classifier import TextClassifier
 from lsml.adapters.text_regressor import TextRegressor
 from lsml.testing import AdapterCase
-from lsml.values import Choice, Number
+from lsml.values import Box, Choice, KeyPoint, Number
 from tests.conftest import tickets
+from tests.drawings import COLOURS, disc, discs
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
 STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
@@ -39,4 +47,31 @@ NUMBERS = AdapterCase(
     batch=BATCH,
 )
 
-CASES = {"text-classifier": [SINGLE, MULTIPLE, OPEN], "text-regressor": [NUMBERS]}
+_drawn = Path(tempfile.mkdtemp(prefix="lsml-drawn-"))
+atexit.register(shutil.rmtree, _drawn, ignore_errors=True)
+_images = discs(_drawn, 9)
+_disc = disc(_drawn / "disc.png", "Red", (50, 40), 20)
+
+IMAGES = AdapterCase(
+    adapter=ImageClassifier,
+    target=Target(tuple(COLOURS)),
+    examples=[Example(path, (Choice(label),)) for path, label in _images],
+    batch=[path for path, _ in _images[:4]],
+    tolerance=1e-9,  # matrix products round otherwise for one row than for several
+)
+CUTTING = AdapterCase(
+    adapter=GrabCut,
+    target=Target(("Cell",), kinds={"mask": ("Cell",), "polygon": ("Cell",), "ellipse": ("Cell",)}),
+    batch=[path for path, _ in _images[:3]],
+    prompts=[
+        (_disc, [Box(label="Cell", x=0.2, y=0.15, width=0.44, height=0.58, aspect=4 / 3)]),
+        (_disc, [KeyPoint(label="Cell", x=50 / 120, y=40 / 90, aspect=4 / 3)]),
+    ],
+)
+
+CASES = {
+    "text-classifier": [SINGLE, MULTIPLE, OPEN],
+    "text-regressor": [NUMBERS],
+    "image-classifier": [IMAGES],
+    "grabcut": [CUTTING],
+}

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from lsml import __version__
+from lsml.adapters import adapter_names
 from lsml.cli import VERBS
 from lsml.gallery import gallery_recipes
 from lsml.recipe import load_recipe
@@ -72,7 +73,7 @@ def test_validate_says_everything_that_is_wrong_one_physical_line_each(tmp_path)
         "wrong.yaml:2:1: name: expected at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit, "
         "got `two words`",
         "wrong.yaml:4:3: tags.Choice: not a control tag; did you mean `Choices`?",
-        "wrong.yaml:5:13: tags.Choices.adapter: expected one of text-classifier, text-regressor, got "
+        "wrong.yaml:5:13: tags.Choices.adapter: expected one of " + ", ".join(adapter_names()) + ", got "
         "`text-clasifier`; did you mean `text-classifier`?",
         "wrong.yaml:8:15: tags.Choices#topic.options.ngram: unknown option; did you mean `ngrams`?",
         "wrong.yaml:8:30: tags.Choices#topic.options.C: expected a number above 0 up to 1000000, or auto, got `a b`",
@@ -185,8 +186,9 @@ def test_new_of_an_unknown_recipe_names_those_there_are(tmp_path):
 
 def test_adapters_says_what_each_answers_reads_and_needs(tmp_path):
     text = said(lsml("adapters", cwd=tmp_path))
-    first, second = (text.split("\n\n")[0].splitlines(), text.split("text-regressor: ")[1].splitlines())
-    assert first[0].startswith("text-classifier: ")
+    shown = {part.partition(":")[0]: part.splitlines() for part in text.split("\n\n")}
+    assert list(shown) == adapter_names()
+    first, second = shown["text-classifier"], shown["text-regressor"]
     assert first[1] == (
         "  answers Choices, Taxonomy; reads HyperText, Paragraphs, Text; learns from annotations; installed"
     )
