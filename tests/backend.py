@@ -45,6 +45,10 @@ def until(what: str, probe: Callable[[], T], timeout_s: float = 60) -> T:
         time.sleep(_POLL_S)
 
 
+def _hear_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class RunningBackend:
     """`lsml run RECIPE --port --data-dir`, running.
 
@@ -90,6 +94,8 @@ class RunningBackend:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # Whoever runs the tests under nohup has SIGHUP ignored, which children inherit.
+                preexec_fn=_hear_hangups if os.name == "posix" else None,
                 env={**kept, **self._environment},
             )
         try:
