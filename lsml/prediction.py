@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from lsml.values import Number, Shape, Value, label_of
 
 _log = logging.getLogger(__name__)
 _FETCHERS = 8  # downloads at a time for one request
+_FIRST_TURN = 64  # tasks that tell how long the others will take
+_TURN_S = 10.0  # after about so long it is looked at the clock
 
 
 @dataclass
@@ -93,6 +96,36 @@ def predict_tasks(
         if by_control:
             outcome.prediction = _write(binding, task, by_control, outcome, model_version)
     return outcomes
+
+
+def predict_in_time(
+    binding: Binding,
+    adapters: Mapping[str, Adapter],
+    tasks: Sequence[Mapping[str, Any]],
+    fetch: Fetch,
+    model_version: str,
+    *,
+    seconds: float,
+    drawn: Sequence[Any] = (),
+) -> list[Outcome]:
+    """As `predict_tasks`, in about so many seconds: the tasks at the end that did not get their turn have no prediction,
+    so that Label Studio, which gives up on a whole request, keeps those of the others and asks again for these."""
+    began = time.monotonic()
+    outcomes: list[Outcome] = []
+    size = _FIRST_TURN
+    while len(outcomes) < len(tasks):
+        some = tasks[len(outcomes) : len(outcomes) + size]
+        outcomes += predict_tasks(binding, adapters, some, fetch, model_version, drawn=drawn)
+        took = time.monotonic() - began
+        if took >= seconds:
+            break
+        # Few turns, for a library is at its best with many at once; and short ones, for what was slow may get slower.
+        size = max(1, int(len(outcomes) / took * min(seconds - took, _TURN_S)) if took else len(tasks))
+    late = (
+        "out of time",
+        f"predicting took more than {seconds:g} s (server.limits.time of the recipe); ask again for these",
+    )
+    return outcomes + [Outcome(dropped=[late]) for _ in tasks[len(outcomes) :]]
 
 
 def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str, str] | None:

@@ -94,6 +94,8 @@ class _Loader:
         server: dict[str, Any] = dict(value.get("server", {}))
         if server.get("secret_path"):
             server["secret_path"] = server["secret_path"].strip("/")
+        if "limits" in server:
+            server["limits"] = _in_seconds(server["limits"])
         return Recipe(
             name=value["name"],
             models=tuple(models),
@@ -409,8 +411,11 @@ def _training(given: Any) -> Training | None:
     """Settings with their durations in seconds; None for `false`."""
     if given is False:
         return None
-    seconds = {key: _seconds(given[key]) for key in ("quiet", "timeout") if key in given}
-    return msgspec.convert({**given, **seconds}, Training)
+    return msgspec.convert(_in_seconds(given), Training)
+
+
+def _in_seconds(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {**given, **{key: _seconds(given[key]) for key in ("quiet", "timeout", "time") if key in given}}
 
 
 def _seconds(given: float | str) -> float:

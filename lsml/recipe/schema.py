@@ -13,6 +13,11 @@ from lsml.controls import CONTROLS
 from lsml.recipe.structs import LabelStudio, Server, Storage, Training
 
 _REF: Final = "#/$defs/{name}"
+_DURATIONS: Final = (
+    ("Training", "quiet", "20s"),
+    ("Training", "timeout", "6h"),
+    ("Limits", "time", "1m"),
+)
 _TRAINING: Final = {
     "anyOf": [{"$ref": "#/$defs/Training"}, {"type": "boolean", "const": False}],
     "errorMessage": "expected `false` or settings; leave the key out for the defaults",
@@ -117,10 +122,9 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
     _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
     file = definitions.pop("File")
     model = definitions["ModelEntry"]
-    durations = definitions["Training"]["properties"]
-    for key, default in (("quiet", "20s"), ("timeout", "6h")):
+    for of, key, default in _DURATIONS:
         # msgspec derives the type of what is kept, which is seconds.
-        durations[key] |= {"type": ["number", "string"], "default": default}
+        definitions[of]["properties"][key] |= {"type": ["number", "string"], "default": default}
     _order_enums(file, File)
     _order_enums(definitions["Training"], Training)
     definitions["adapter"] = {"type": "string", "enum": sorted(names)}

@@ -145,6 +145,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     body: Annotated[_Size, _size("The largest request.")] = "100MB"
     tasks: Annotated[int, Meta(ge=1, le=1_000_000, description="The most tasks of one request to /predict.")] = 10_000
+    time_s: Annotated[
+        float,
+        _duration(
+            1,
+            "A request to /predict that takes longer answers the tasks that it predicted till then, and none of the others; "
+            "Label Studio itself gives up after 100 s.",
+        ),
+    ] = field(default=60.0, name="time")
     text: Annotated[
         int,
         Meta(

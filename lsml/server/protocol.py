@@ -16,7 +16,7 @@ from flask import Response, request
 
 from lsml.errors import LabelingConfigError, NoRoom, NotFound, RequestError, TooLarge
 from lsml.jobs import Queue, learners, request_if_due
-from lsml.prediction import Outcome, predict_tasks
+from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.events import START_TRAINING, Event, project_key, read_event
 from lsml.server.serving import Recent, Served, Serving
@@ -165,9 +165,9 @@ class _Protocol:
         served = self._serving.served(project, binding, _WAIT_PREDICT_S)
         usable = [task for task in tasks if isinstance(task, dict)]
         outcomes = iter(
-            predict_tasks(
+            predict_in_time(
                 binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version,
-                drawn=drawn if isinstance(drawn, list) else (),
+                seconds=self._recipe.server.limits.time_s, drawn=drawn if isinstance(drawn, list) else (),
             )
         )  # fmt: skip
         malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])

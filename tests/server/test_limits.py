@@ -1,9 +1,11 @@
 """Each limit of the recipe is enforced, with a sentence, and costs nobody else anything."""
 
 import shutil
+import time
 
 import pytest
 
+from lsml.adapters.text_classifier import TextClassifier
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
 from tests.backend import RunningBackend
@@ -16,7 +18,7 @@ def limits(text):
 
 def test_the_defaults_are_sane(backend):
     found = backend().recipe.server.limits
-    assert (found.body_bytes, found.tasks, found.text) == (100_000_000, 10_000, 1_000_000)
+    assert (found.body_bytes, found.tasks, found.time_s, found.text) == (100_000_000, 10_000, 60, 1_000_000)
     assert (found.labels, found.annotations, found.free_disk_bytes) == (20_000, 1_000_000, 100_000_000)
 
 
@@ -143,3 +145,26 @@ def test_a_disk_that_is_nearly_full_fails_a_training_with_a_sentence(backend, fu
     assert ended["job_status"] == "failed"
     assert ended["error"].endswith("(server.limits.free_disk of the recipe); make room")
     assert server.store.versions.of_project(PROJECT_KEY) == []
+
+
+def test_a_request_that_takes_too_long_answers_the_tasks_that_had_their_turn(backend, monkeypatch):
+    """Label Studio gives up on a whole request, and would lose every prediction of it."""
+    server = backend(limits("time: 1s"))
+    server.annotate(tickets(40))
+    server.train()
+    server.predict("refund", project=PROJECT_KEY, label_config=TOPICS)
+    predict, turns = TextClassifier.predict, []
+
+    def slowly(self, batch):
+        turns.append(len(batch))
+        time.sleep(0.01 * len(batch))
+        return predict(self, batch)
+
+    monkeypatch.setattr(TextClassifier, "predict", slowly)
+    results = server.predict(*["refund my invoice"] * 400, project=PROJECT_KEY, label_config=TOPICS)
+    predicted = sum(bool(result) for result in results)
+    assert len(results) == 400 and turns[0] == 64
+    assert 64 <= predicted < 400
+    assert all(results[:predicted]) and not any(results[predicted:])
+    metrics = server.client.get("/metrics").text
+    assert f'lsml_dropped_total{{reason="out of time"}} {400 - predicted}.0' in metrics
