@@ -28,6 +28,7 @@ _VALUES = {
     "training.every": "number from 1, or a share such as 10%",
     "training.quiet": "duration",
     "training.timeout": "duration from 1s",
+    "server.limits.time": "duration from 1s",
     "server.limits.body": "size",
     "server.limits.free_disk": "size",
     "server.secret_path": "text of letters, digits, `- _ . ~ /`",
