@@ -22,7 +22,7 @@ CONNECTIONS = 400  # idle and half-sent ones count; beyond it those are closed t
 READ_BYTES = 65536  # at a time: a request of 250 tasks comes in one piece
 # For requests at hand when told to stop: a person who pressed Ctrl-C waits five seconds, Docker ten.
 DRAIN_S = {signal.SIGINT: 4.0, signal.SIGTERM: 8.0}
-_LAST_WORDS_S = 0.3  # in which a request that was on its way when we were told to stop still arrives
+_LAST_WORDS_S = 0.5  # in which a request that was on its way when we were told to stop still arrives
 _LOOK_S = 1.0  # between looks for connections that were waited for long enough
 
 
