@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lsml.errors import FetchError, StudioError
+from lsml.errors import FetchError, NoRoom, StudioError
 from lsml.media import fetch_text
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
@@ -77,8 +77,9 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     """Store what Label Studio holds of a project beyond what its webhooks told; the number of annotations that changed.
 
     Without a Label Studio to ask this does nothing: webhooks alone suffice to learn. A refusal is logged and noted on
-    the project, never raised, for what is stored already can be learnt.
+    the project, never raised, for what is stored already can be learnt; so are tasks that the recipe's limits leave out.
     """
+    limits = recipe.server.limits
     studio = studio_of(recipe, project)
     store.projects.begin_sync(project.key)
     if studio is None or project.studio_id is None:
@@ -87,7 +88,9 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     latest = project.synced_to
     whole = project.synced_to is None
     shown: set[str] = set()
+    room, left_out = limits.annotations, 0
     try:
+        store.check_room(limits.free_disk_bytes)
         made = project.key.partition(".")[2]
         if made and studio.created(project.studio_id) != int(float(made)):
             raise StudioError(
@@ -96,21 +99,33 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
             )
         for task in studio.annotated_tasks(project.studio_id, since=project.synced_to):
             seen = [annotation for one in task.annotations if (annotation := _seen(task, one)) is not None]
-            changes += store.annotations.replace_task(project.key, str(task.id), seen)
             shown.add(str(task.id))
             latest = max(latest or "", task.updated_at)
-    except StudioError as error:
+            if store.annotations.has_room(project.key, (annotation.id for annotation in seen), room):
+                changes += store.annotations.replace_task(project.key, str(task.id), seen)
+            else:
+                room, left_out = 0, left_out + 1  # only what is known already passes from now on
+    except (StudioError, NoRoom) as error:
         sentence = f"annotations made before could not be read, and lsml learns from webhooks alone: {error}"
-        if sentence != project.sync_error:
-            _log.warning("project %s: %s", project.key, sentence)
-        store.projects.synced(project.key, None, sentence)
+        store.projects.synced(project.key, None, _noted(project, sentence))
         return changes
     if whole:
         changes += store.annotations.delete_unseen(project.key, shown, project.change)
-    store.projects.synced(project.key, latest, None)
+    sentence = (
+        f"{left_out:,} tasks of Label Studio are left out, for with their annotations there would be more than "
+        f"{limits.annotations:,} (server.limits.annotations of the recipe); raise the limit and restart lsml"
+    )
+    store.projects.synced(project.key, latest, _noted(project, sentence) if left_out else None)
     if changes:
         _log.info("project %s: read %d annotations from Label Studio", project.key, changes)
     return changes
+
+
+def _noted(project: ProjectRow, sentence: str) -> str:
+    """A sentence, logged unless it is what the project's last reading ended with."""
+    if sentence != project.sync_error:
+        _log.warning("project %s: %s", project.key, sentence)
+    return sentence
 
 
 def _seen(task: Any, annotation: Mapping[str, Any]) -> AnnotationSeen | None:

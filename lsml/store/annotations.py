@@ -126,8 +126,10 @@ class Annotations(Table):
         unknown = sum(
             self._row("SELECT 1 FROM annotation WHERE project = ? AND id = ?", project, id) is None for id in wanted
         )
+        if unknown == 0 or unknown > limit:
+            return unknown == 0
         kept = self._row("SELECT count(*) FROM annotation WHERE project = ?", project)
-        return not unknown or (kept[0] if kept else 0) + unknown <= limit
+        return (kept[0] if kept else 0) + unknown <= limit
 
     def counts(self, project: str) -> tuple[int, int]:
         """(usable annotations, annotations changed since the last run's snapshot began)."""

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from lsml.server.events import read_event
 from lsml.store import Store
 from tests.backend import RunningBackend
-from tests.conftest import PROJECT, PROJECT_KEY, choice, event, tickets, write_recipe
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets, write_recipe
 
 LABELS = ("Billing", "Bug", "Question")
 
@@ -140,3 +141,71 @@ def test_four_processes_post_four_hundred_webhooks_and_the_last_state_of_each_an
 @pytest.mark.timeout(600)
 def test_twenty_processes_post_five_thousand_webhooks_and_the_last_state_of_each_annotation_stands(tmp_path):
     crowd(tmp_path, processes=20, annotations=1500, total=5000)
+
+
+def projects_learn(tmp_path, number: int, timeout_s: float) -> None:
+    """So many projects, each with labels of its own, learn at once while all of them are asked for predictions."""
+    recipe = write_recipe(tmp_path, "training: {every: 1000, quiet: 0s, promote: always}\n", config=None)
+    projects = {}
+    for id in range(1, number + 1):
+        config = TOPICS
+        for label in LABELS:
+            config = config.replace(f'"{label}"', f'"{label} {id}"')
+        projects[id] = {"id": id, "created_at": PROJECT["created_at"], "label_config": config}
+    keys = {id: f"{id}.{PROJECT_KEY.partition('.')[2]}" for id in projects}
+    wrong: list[str] = []
+
+    def teach(id: int) -> str:
+        with httpx.Client(base_url=lsml.address, timeout=60, trust_env=False) as client:
+            for task, (text, label) in enumerate(tickets(30, id), 1):
+                told = event(task, text, f"{label} {id}") | {"project": projects[id]}
+                assert client.post("/webhook", json=told).status_code == 200
+            answer = client.post("/webhook", json={"action": "START_TRAINING", "project": projects[id]})
+            return str(answer.json()["job"])
+
+    def ask(client: httpx.Client, id: int) -> bool:
+        """Whether a project predicts what it learnt, and nothing that another one did."""
+        body = {
+            "tasks": [{"id": 1, "data": {"text": "refund my invoice"}}],
+            "project": keys[id],
+            "label_config": projects[id]["label_config"],
+        }
+        (prediction,) = client.post("/predict", json=body).json()["results"]
+        if prediction == []:
+            return False
+        (found,) = prediction["result"][0]["value"]["choices"]
+        if found != f"Billing {id}":
+            wrong.append(f"project {id}: {found}")
+        return True
+
+    with RunningBackend(recipe, tmp_path / "data") as lsml:
+        watch = Watch(tmp_path / "data")
+        watch.start()
+        began = time.monotonic()
+        with ThreadPoolExecutor(16) as pool:
+            jobs = list(pool.map(teach, projects))
+        left = set(projects)
+        while left and time.monotonic() - began < timeout_s:
+            left -= {id for id in left if ask(lsml.client, id)}
+        took_s = time.monotonic() - began
+        watch.stop()
+        store = Store(tmp_path / "data")
+        runs = {key: store.runs.of_project(key, 10) for key in keys.values()}
+        store.close()
+        assert left == set()
+        assert all(ask(lsml.client, id) for id in projects)
+    assert wrong == []
+    assert sorted(run.id for of_project in runs.values() for run in of_project) == sorted(jobs)
+    assert {(run.state, run.version) for of_project in runs.values() for run in of_project} == {("done", 1)}
+    assert watch.most["waiting"] > number / 2  # they did learn at the same time
+    print(f"\n{number} projects learnt in {took_s:.0f} s")
+
+
+def test_six_projects_learn_side_by_side_and_each_predicts_what_it_learnt(tmp_path):
+    projects_learn(tmp_path, 6, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_fifty_projects_learn_side_by_side_and_each_predicts_what_it_learnt(tmp_path):
+    projects_learn(tmp_path, 50, 800)

@@ -6,10 +6,12 @@ import time
 import pytest
 
 from lsml.adapters.text_classifier import TextClassifier
+from lsml.connection import read_annotations
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
+from lsml.studio import StudioTask
 from tests.backend import RunningBackend
-from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets, write_recipe
 
 
 def limits(text):
@@ -116,6 +118,53 @@ def test_annotations_beyond_the_limit_are_refused_while_changes_and_deletions_pa
     assert (changed.status_code, changed.json["changed"]) == (200, 1)
     deleted = server.post("/webhook", {"action": "ANNOTATIONS_DELETED", "project": PROJECT, "annotations": [{"id": 1}]})
     assert (deleted.status_code, deleted.json["changed"]) == (200, 1)
+
+
+class LabelStudioWith:
+    """A Label Studio that shows these tasks, each with one annotation."""
+
+    url = "http://studio"
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def created(self, _project):
+        return int(PROJECT_KEY.partition(".")[2])
+
+    def annotated_tasks(self, _project, since=None):
+        stamp = "2026-11-23T10:00:00Z"
+        for number in self.numbers:
+            annotation = {"id": number, "result": choice("Bug"), "updated_at": stamp}
+            yield StudioTask(number, {"text": f"ticket {number}"}, stamp, (annotation,))
+
+
+def read(server, monkeypatch, numbers):
+    monkeypatch.setattr("lsml.connection.studio_of", lambda _recipe, _project: LabelStudioWith(numbers))
+    return read_annotations(server.store, server.recipe, server.store.projects.get(PROJECT_KEY))
+
+
+def test_annotations_beyond_the_limit_are_not_read_from_label_studio_either(backend, caplog, monkeypatch):
+    server = backend(limits("annotations: 3"))
+    server.annotate(tickets(2))
+    assert read(server, monkeypatch, range(1, 7)) == 2  # 1 is another now, 2 is the same, 3 fits
+    stored = [task.id for task in server.store.annotations.tasks(PROJECT_KEY)]
+    assert stored == ["1", "2", "3"]
+    sentence = (
+        "3 tasks of Label Studio are left out, for with their annotations there would be more than 3 "
+        "(server.limits.annotations of the recipe); raise the limit and restart lsml"
+    )
+    assert server.store.projects.get(PROJECT_KEY).sync_error == sentence
+    assert sentence in caplog.text
+    assert read(server, monkeypatch, range(1, 4)) == 0
+    assert server.store.projects.get(PROJECT_KEY).sync_error is None
+
+
+def test_a_disk_that_is_nearly_full_takes_nothing_from_label_studio(backend, monkeypatch):
+    server = backend()
+    server.annotate(tickets(2))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
+    assert read(server, monkeypatch, range(1, 7)) == 0
+    assert "(server.limits.free_disk of the recipe); make room" in server.store.projects.get(PROJECT_KEY).sync_error
 
 
 @pytest.fixture
