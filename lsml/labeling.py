@@ -52,7 +52,8 @@ _ATTRIBUTES: Final = {
     for name in (
         *("name", "toName", "value", "valueList", "valueType", "alias", "choice", "allowNested", "apiUrl"),
         *("leafsOnly", "maxUsages", "maxRating", "min", "max", "step", "perRegion", "perItem", "on", "indexFlag"),
-        *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue", "nameKey", "textKey", "predictedValues"),
+        *("saveTextResult", "nameKey", "textKey", "predictedValues"),
+        *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue"),
     )
 } | {"predicted_values": "predictedValues"}
 

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Protocol
 
+from lsml.documents import PlainText
 from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
 from lsml.shown import Shown
@@ -143,10 +144,10 @@ def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch
         value = fetch.text(value, task)
         if tag.tag == "Paragraphs":
             value = _utterances_from_json(tag, value)
-    text = _TEXTS[tag.tag](tag, value)
-    if not text.strip():
+    document = PlainText(_TEXTS[tag.tag](tag, value), _saves_text(tag))
+    if not document.text.strip():
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
-    return [Shown(text)]
+    return [Shown(document.text, document=document)]
 
 
 _TEXTS: dict[str, Callable[[ObjectTag, Any], str]] = {
@@ -162,6 +163,12 @@ READERS: dict[str, Reader] = dict.fromkeys(_TEXTS, _read_text)
 def _behind_url(tag: ObjectTag) -> bool:
     """Whether the task holds a URL where annotators see what is behind it."""
     return tag.attributes.get("valueType", "").lower() == "url"
+
+
+def _saves_text(tag: ObjectTag) -> bool:
+    """Whether regions repeat the text that they hold. Label Studio leaves it out by default where it lies behind a URL."""
+    chosen = tag.attributes.get("saveTextResult", "none").lower()
+    return chosen == "yes" or (chosen != "no" and not _behind_url(tag))
 
 
 def needs_fetch(tag: ObjectTag) -> bool:

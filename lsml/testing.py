@@ -30,6 +30,7 @@ import msgspec
 
 from lsml.adapters.base import API, Adapter, Data, Example, InteractiveAdapter, Target, TrainableAdapter
 from lsml.controls import CONTROLS
+from lsml.documents import PlainText
 from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
 from lsml.metrics import judge
@@ -386,7 +387,7 @@ def check(case: AdapterCase) -> dict[str, str]:
 def _shown(data: Data) -> Shown:
     """What a control is told of the data of a case."""
     if not isinstance(data, Path):
-        return Shown(data)
+        return Shown(data, document=PlainText(data))
     from PIL import Image
 
     with Image.open(data) as image:

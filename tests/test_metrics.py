@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score
 
 from lsml.metrics import judge
-from lsml.values import Choice, Number
+from lsml.values import Choice, Number, Span
 
 
 def choices(*labels):
@@ -51,7 +51,41 @@ def test_alike_numbers_still_tell_better_from_worse():
     assert far < near < judge(Number, [((Number(3),), (Number(3),))] * 3)["value"] == 1.0
 
 
-@pytest.mark.parametrize("value_type", [Choice, Number])
+@pytest.mark.parametrize("value_type", [Choice, Number, Span])
 def test_without_examples_nothing_is_judged(value_type):
     judged = judge(value_type, [])
     assert (judged["value"], judged["examples"], judged["per_label"]) == (None, 0, {})
+
+
+def spans(*found):
+    return tuple(Span(start, end, label, 0.5) for start, end, label in found)
+
+
+def test_spans_are_right_where_start_end_and_label_are_the_same():
+    judged = judge(
+        Span,
+        [
+            (spans((0, 3, "A"), (4, 6, "B")), spans((0, 3, "A"), (4, 7, "B"))),
+            (spans((1, 2, "A")), spans((1, 2, "B"))),
+            (spans((1, 2, "A")), spans((1, 2, "A"), (1, 2, "A"))),
+            ((), ()),
+        ],
+    )
+    assert judged == {
+        "metric": "span_f1",
+        "value": 0.5,
+        "examples": 4,
+        "per_label": {
+            "A": {"precision": 1.0, "recall": 0.666667, "f1": 0.8, "examples": 3},
+            "B": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "examples": 1},
+        },
+        "precision": 0.5,
+        "recall": 0.5,
+        "spans": 4,
+    }
+
+
+def test_nothing_found_is_right_only_where_there_is_nothing():
+    assert judge(Span, [((), ())])["value"] == 1.0
+    assert judge(Span, [((), spans((0, 1, "A")))])["value"] == 0.0
+    assert judge(Span, [(spans((0, 1, "A")), ())])["value"] == 0.0

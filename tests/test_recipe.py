@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import lsml.recipe.load
 from lsml.adapters import builtin_adapters
 from lsml.adapters.base import Adapter, TrainableAdapter
+from lsml.controls import CONTROLS
 from lsml.errors import AdapterError, RecipeError
 from lsml.recipe import Recipe, Selector, Training, load_recipe, recipe_schema
 from lsml.values import Choice, Number
@@ -208,7 +209,8 @@ WRONG = json.loads((Path(__file__).parent / "golden" / "recipe_errors.json").rea
 def test_a_wrong_recipe_says_this(load, case):
     with pytest.raises(RecipeError) as caught:
         load(case["text"].replace("HEAD\n", HEAD), {"SECRET": "sesame", "EMPTY": ""})
-    assert str(caught.value).splitlines() == case["problems"]
+    problems = [problem.replace("CONTROLS", ", ".join(CONTROLS)) for problem in case["problems"]]
+    assert str(caught.value).splitlines() == problems
 
 
 def test_secrets_and_the_environment_are_never_echoed(load):

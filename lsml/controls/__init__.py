@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from lsml.controls.base import Control
 from lsml.controls.choices import Choices
+from lsml.controls.labels import Labels
 from lsml.controls.number import Number
 from lsml.controls.rating import Rating
 from lsml.controls.taxonomy import Taxonomy
 
-CONTROLS: dict[str, type[Control]] = {control.tag: control for control in (Choices, Taxonomy, Number, Rating)}
+CONTROLS: dict[str, type[Control]] = {control.tag: control for control in (Choices, Taxonomy, Number, Rating, Labels)}
 
-__all__ = ["CONTROLS", "Choices", "Control", "Number", "Rating", "Taxonomy"]
+__all__ = ["CONTROLS", "Choices", "Control", "Labels", "Number", "Rating", "Taxonomy"]

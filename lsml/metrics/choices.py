@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from lsml.metrics.rates import rates
 from lsml.values import Choice, Value
 
 
@@ -26,17 +27,10 @@ def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> d
         exact += true == said
         if len(true) == 1 and len(said) <= 1:
             confusion.setdefault(next(iter(true)), Counter())[next(iter(said), "")] += 1
-    per_label = {}
-    for label in sorted(annotated.keys() | predicted.keys()):
-        precision = right[label] / predicted[label] if predicted[label] else 0.0
-        recall = right[label] / annotated[label] if annotated[label] else 0.0
-        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-        per_label[label] = {
-            "precision": round(precision, 6),
-            "recall": round(recall, 6),
-            "f1": round(f1, 6),
-            "examples": annotated[label],
-        }
+    per_label = {
+        label: rates(right[label], predicted[label], annotated[label])
+        for label in sorted(annotated.keys() | predicted.keys())
+    }
     return {
         "metric": "macro_f1",
         "value": round(sum(row["f1"] for row in per_label.values()) / len(per_label), 6) if per_label else None,

@@ -1,8 +1,8 @@
 """Good and bad regions of every control, in `fixtures/<tag>.json`.
 
 Each entry has a labeling config, a task's `data`, and regions: `value` (and `type`, else the tag's), what a person's
-region of that kind `means` to us, what our check `says`, and whether label-studio-sdk's validator (`judge`) accepts or
-refuses it. Where it says `accepts` beside a sentence, we are stricter, because the editor would not show it.
+region of that kind `means` to us (of a value that is more than a label or a number: its fields), what our check `says`,
+and whether label-studio-sdk's validator (`judge`) accepts or refuses it. Where it says `accepts` beside a sentence, we are stricter, because the editor would not show it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import pytest
 
 from lsml.controls import CONTROLS, Control
 from lsml.labeling import parse_labeling_config
-from lsml.values import Choice, Number
+from lsml.objects import read_object
+from lsml.shown import Shown
+from tests.fetching import no_fetch
 from tests.judge import verdicts
 
 FOLDER = Path(__file__).with_name("fixtures")
@@ -35,6 +37,13 @@ def control_of(entry: dict[str, Any]) -> Control:
     return CONTROLS[control_tag.tag](control_tag)
 
 
+def shown_of(entry: dict[str, Any]) -> Shown:
+    """What the control is told of the data."""
+    (tag,) = parse_labeling_config(entry["config"]).objects.values()
+    [shown] = read_object(tag, {"data": entry["data"]}, no_fetch)
+    return shown
+
+
 def region_of(entry: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
     control = control_of(entry)
     return {
@@ -46,8 +55,8 @@ def region_of(entry: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
 
 
 def values_of(entry: dict[str, Any], means: list[Any] | None) -> tuple[Any, ...] | None:
-    make = Choice if control_of(entry).value_type is Choice else Number
-    return None if means is None else tuple(make(mean) for mean in means)
+    make = control_of(entry).value_type
+    return None if means is None else tuple(make(**mean) if isinstance(mean, dict) else make(mean) for mean in means)
 
 
 @pytest.mark.parametrize("tag", CONTROLS)
@@ -63,8 +72,9 @@ def test_a_good_region_passes_and_is_what_its_values_are_written_as(entry, case)
     region = region_of(entry, case)
     values = values_of(entry, case["means"])
     assert control.check(region, entry["data"]) is None
-    assert control.decode([region]) == values
-    assert control.encode(values, "text") == [region]
+    shown = shown_of(entry)
+    assert control.decode([region], shown) == values
+    assert control.encode(values, "text", shown) == [region]
     assert tuple(control.select(control.possible(values, entry["data"]), lambda _label: 0.9)) == values
 
 
@@ -73,7 +83,7 @@ def test_a_bad_region_is_named_in_a_sentence_and_means_what_can_be_read_of_it(en
     control = control_of(entry)
     region = region_of(entry, case)
     assert control.check(region, entry["data"]) == case["says"]
-    assert control.decode([region]) == values_of(entry, case["means"])
+    assert control.decode([region], shown_of(entry)) == values_of(entry, case["means"])
 
 
 @pytest.mark.studio

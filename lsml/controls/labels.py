@@ -1,0 +1,14 @@
+"""`<Labels>`: parts of a text, of a page or of a dialogue, each with a label."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from lsml.controls.spans import SpanControl
+
+
+class Labels(SpanControl):
+    """`{"start": 0, "end": 3, "text": "abc", "labels": ["PER"]}` on a Text; on the others as the document says."""
+
+    tag: ClassVar[str] = "Labels"
+    objects: ClassVar[frozenset[str] | None] = frozenset({"Text"})

@@ -1,0 +1,87 @@
+"""What controls share whose regions are parts of a text, whichever tag shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeGuard
+
+from lsml.controls.base import Region, shown
+from lsml.controls.regions import RegionControl, region_score
+from lsml.shown import Shown
+from lsml.values import Span, Value
+
+
+class SpanControl(RegionControl):
+    """Any number of labelled spans, which may overlap. Where a span is, the document says that is shown."""
+
+    value_type: ClassVar[type] = Span
+    reads_shown: ClassVar[bool] = True
+    plain: ClassVar[bool] = True  # whether a place may be two offsets into one text
+    pieces: ClassVar[bool] = True  # whether a place may name the pieces of a text: XPaths, or paragraphs
+
+    def same_place(self, one: Value, other: Value) -> bool:
+        """Whether two spans share a character."""
+        assert isinstance(one, Span) and isinstance(other, Span)
+        return one.start < other.end and other.start < one.end
+
+    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+        """One region for each span, with the text that it holds. One that is not in the text gets no place, which `check`
+        says."""
+        document = on.document if on else None
+        assert document is not None, f"{self.control_tag.selector} writes on texts"
+        regions = []
+        for value in values:
+            assert isinstance(value, Span)
+            place = document.place(value.start, value.end) if value.end <= len(document.text) else {}
+            labels = [value.label] if value.label else []
+            regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
+        return regions
+
+    def _values(self, region: Region, on: Shown | None) -> Sequence[Value]:
+        value = self._value(region)
+        if value is None or on is None or on.document is None:
+            return ()
+        label = self._label(value)
+        span = on.document.span(value)
+        if label is None or span is None:
+            return ()
+        return (Span(*span, label, region_score(region)),)
+
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """Its form, its place and its label. Whether the place is in the text, `encode` knows."""
+        problem = self._form_problem(region)
+        if problem is not None:
+            return problem
+        value = region["value"]
+        return self._place_problem(value) or self._label_problem(value)
+
+    def _place_problem(self, value: Mapping[str, Any]) -> str | None:
+        selector = self.control_tag.selector
+        if self.pieces and ("startOffset" in value or "endOffset" in value or not self.plain):
+            return _pieces_problem(selector, value)
+        start, end = value.get("start"), value.get("end")
+        if not _is_offset(start) or not _is_offset(end) or start >= end:
+            return f"{selector}: value.start is {shown(start)} and value.end is {shown(end)}; expected offsets in order"
+        text = value.get("text", "x" * (end - start))
+        if not isinstance(text, str) or len(text) != end - start:
+            return f"{selector}: value.text is {shown(text)}; expected the {end - start} characters of the region"
+        return None
+
+
+def _pieces_problem(selector: str, value: Mapping[str, Any]) -> str | None:
+    """What is wrong with a place that names pieces of a text and offsets in them."""
+    for key in ("start", "end"):
+        if not isinstance(value.get(key), str) or not value[key]:
+            return f"{selector}: value.{key} is {shown(value.get(key))}; expected the piece of the text that it is in"
+        if not _is_offset(value.get(f"{key}Offset")):
+            return f"{selector}: value.{key}Offset is {shown(value.get(f'{key}Offset'))}; expected an offset"
+    if value["start"] == value["end"] and value["startOffset"] >= value["endOffset"]:
+        where = f"value.startOffset is {value['startOffset']} and value.endOffset is {value['endOffset']}"
+        return f"{selector}: {where}; expected offsets in order"
+    if not isinstance(value.get("text", ""), str):
+        return f"{selector}: value.text is {shown(value['text'])}; expected a text"
+    return None
+
+
+def _is_offset(value: Any) -> TypeGuard[int]:
+    return type(value) is int and value >= 0
