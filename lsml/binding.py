@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from lsml.adapters import get_adapter
-from lsml.adapters.base import Adapter, Target, TrainableAdapter
+from lsml.adapters.base import Adapter, Target, TrainableAdapter, option_facts
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region, Threshold
+from lsml.digests import content_digest
 from lsml.errors import FetchError
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag, instances
 from lsml.objects import Fetch, Unreadable, read_object
@@ -123,7 +125,7 @@ class BoundModel:
         """Changes with any option, and with what of the recipe decides which tasks are learnt."""
         training = self.training
         learning = [training.holdout, training.consensus] if training else None
-        return _digest([msgspec.to_builtins(self.spec.options), learning, self.target])[:16]
+        return _digest([moved(self.spec.options), learning, self.target])[:16]
 
     def new_adapter(self) -> Adapter:
         """The starting point: pretrained or untrained."""
@@ -162,6 +164,30 @@ class BoundModel:
                 for name in classes or label.predicted_values or (stored, label.value):
                     names.setdefault(name.casefold(), stored)
         return kinds
+
+    @cached_property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """The names of its own that the adapter starts with, by kind of value, where they can be told."""
+        return self.adapter_class.class_names(self.spec.options, self.target)
+
+    def meanings(self, control: Control) -> dict[str, tuple[str, ...]]:
+        """For each label of a control, the classes that mean it, of those that the adapter starts with."""
+        kind = kind_of(control.value_type)
+        translation = self.translation.get(kind, {})
+        found: dict[str, list[str]] = {label: [] for label in control.labels}
+        for name in self.class_names.get(kind, ()):
+            label = translation.get(name.casefold())
+            if label in found:
+                found[label].append(name)
+        return {label: tuple(names) for label, names in found.items()}
+
+    @cached_property
+    def foreign(self) -> bool:
+        """Whether the adapter starts with classes none of which means a label of any of its controls."""
+        named = [control for control in self.controls if self.class_names.get(kind_of(control.value_type))]
+        if not named or self.target.open or any(not control.labels for control in self.controls):
+            return False
+        return not any(names for control in named for names in self.meanings(control).values())
 
     def translate(self, values: Sequence[Value], adapter: Adapter) -> list[Value]:
         """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
@@ -366,6 +392,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             models.extend(bound)
             unbound.extend(refused)
             warnings.extend(_unknown_labels(spec, bound))
+            warnings.extend(_foreign(model) for model in bound if model.foreign)
     answered = {name for model in models for control in model.controls for name in control.names}
     left = [one for one in unbound if one.control_tag.name not in answered]
     return Binding(recipe, config, tuple(models), tuple(left), tuple(dict.fromkeys(warnings)))
@@ -373,24 +400,17 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
 
 def prediction_options(options: msgspec.Struct) -> dict[str, Any]:
     """The options that decide predictions; others must not change a model's version."""
-    chosen = {}
+    facts = option_facts(type(options))
+    return {name: value for name, value in moved(options).items() if facts[name].get("decides") == "predictions"}
+
+
+def moved(options: msgspec.Struct) -> dict[str, Any]:
+    """Options as plain data that is the same on another machine: of a file, what it holds, and not where it is."""
+    plain: dict[str, Any] = msgspec.to_builtins(options)
     for name, meta in option_facts(type(options)).items():
-        if meta.get("decides") == "predictions":
-            chosen[name] = msgspec.to_builtins(getattr(options, name))
-    return chosen
-
-
-def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
-    """What each option's `msgspec.Meta(extra=...)` says, by name."""
-    import msgspec.inspect
-
-    info = msgspec.inspect.type_info(options)
-    assert isinstance(info, msgspec.inspect.StructType)
-    facts = {}
-    for option in info.fields:
-        extra = option.type.extra if isinstance(option.type, msgspec.inspect.Metadata) else None
-        facts[option.encode_name] = dict(extra or {})
-    return facts
+        if meta.get("file") and plain.get(name) and Path(plain[name]).exists():
+            plain[name] = content_digest(Path(plain[name]))
+    return plain
 
 
 def _digest(facts: Any) -> str:
@@ -505,6 +525,18 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
         for name in names
         if name not in known and name != "default"
     ]
+
+
+def _foreign(model: BoundModel) -> str:
+    """That no class of a pretrained model means a label, and what to do."""
+    names = list(dict.fromkeys(name for known in model.class_names.values() for name in known))
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    controls = ", ".join(control.control_tag.selector for control in model.controls)
+    learns = "; it answers once it has learnt them" if model.trainable else ""
+    return (
+        f"no class that {model.spec.adapter} knows is a label of {controls}: it knows {', '.join(names[:8])}{more}, and they "
+        f"have {', '.join(model.target.labels[:8])}; map them under `labels`{learns}"
+    )
 
 
 def _answers(control: Control, annotations: Sequence[Annotation], shown: Shown | None) -> list[tuple[Value, ...]]:

@@ -52,17 +52,18 @@ _ATTRIBUTES: Final = {
     for name in (
         *("name", "toName", "value", "valueList", "valueType", "alias", "choice", "allowNested", "apiUrl"),
         *("leafsOnly", "maxUsages", "maxRating", "min", "max", "step", "perRegion", "perItem", "on", "indexFlag"),
-        *("saveTextResult", "nameKey", "textKey", "predictedValues"),
+        *("saveTextResult", "nameKey", "textKey", "predictedValues", "modelIndex"),
         *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue"),
     )
-} | {"predicted_values": "predictedValues"}
+} | {"predicted_values": "predictedValues", "model_index": "modelIndex"}
 
 
 class Label(msgspec.Struct, frozen=True):
     """One `<Choice>` or `<Label>`. `name` is what Label Studio stores and expects: the alias where there is one.
 
     `path` holds the names from the root down to this one, for nested choices and taxonomies. `leaf`: it has no
-    labels below it.
+    labels below it. `predicted_values`: the class names of a pretrained model that mean it; of a point of a pose, which
+    `model_index` numbers, `person::0`.
     """
 
     value: str
@@ -258,6 +259,9 @@ class _Reader:
             return around.path
         path = (*around.path, alias or value)
         predicted = tuple(filter(None, (part.strip() for part in attributes.get("predictedValues", "").split(","))))
+        point = attributes.get("modelIndex", "").strip()
+        if point:
+            predicted = tuple(f"{name}::{point}" for name in predicted)
         around.control.labels.append(Label(value, alias, path, predicted))
         around.control.inner.add(around.path)
         return path

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lsml.adapters import lacking
 from lsml.adapters.base import Adapter, InteractiveAdapter
 from lsml.binding import Binding, BoundModel, Reading, regions_of
 from lsml.controls.base import Answer, Control, Region
@@ -131,7 +132,10 @@ def predict_in_time(
 def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str, str] | None:
     """Why a model is not asked, as a countable name and a sentence; None where it is."""
     if not adapter.ready:
-        return "untrained", f"{model.key} has learnt nothing yet"
+        lacks = lacking(model.adapter_class, model.spec.options, model.target)
+        return "untrained", f"{model.key}: {lacks}" if lacks else f"{model.key} has learnt nothing yet"
+    if adapter.own_names and model.foreign:
+        return "untrained", f"{model.key}: none of its classes means a label; `lsml explain` shows them side by side"
     if responding and not isinstance(adapter, InteractiveAdapter):
         return "not interactive", f"{model.key} does not answer what a person drew"
     if not responding and adapter.only_interactive:

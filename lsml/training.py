@@ -186,6 +186,7 @@ def _fit(
         )
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
     adapter.fit(examples, SEED, progress)
+    card.notes += [f"{model.key}: {note}" for note in adapter.notes]
     folder = f"{index}-{model.spec.adapter}"
     (directory / folder).mkdir(mode=0o700)
     adapter.save(directory / folder)

@@ -10,9 +10,9 @@ import importlib.util
 import inspect
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Any, Final
 
-from lsml.adapters.base import API, Adapter
+from lsml.adapters.base import API, Adapter, Target
 from lsml.errors import AdapterError, UnknownAdapter
 
 GROUP: Final = "lsml.adapters"
@@ -115,6 +115,13 @@ def is_installed(adapter: type[Adapter]) -> bool:
     return all(importlib.util.find_spec(module.partition(".")[0]) is not None for module in adapter.requires)
 
 
+def lacking(adapter: type[Adapter], options: Any, target: Target) -> str | None:
+    """Why a new instance cannot answer, in a sentence that says what to do: its library, or what `Adapter.lacks` says."""
+    if not is_installed(adapter):
+        return f"its library is not installed: {install_hint(adapter)}"
+    return adapter.lacks(options, target)
+
+
 def install_hint(adapter: type[Adapter]) -> str:
     """The command that installs the adapter's library: `pip install "lsml[yolo]"`."""
     registered = _registrations().get(adapter.name, ())
@@ -130,4 +137,5 @@ __all__ = [
     "get_adapter",
     "install_hint",
     "is_installed",
+    "lacking",
 ]

@@ -65,6 +65,19 @@ class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For an adapter without settings."""
 
 
+def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
+    """What the `extra` of each option's `msgspec.Meta` says, by the option's name in a recipe."""
+    import msgspec.inspect
+
+    info = msgspec.inspect.type_info(options)
+    assert isinstance(info, msgspec.inspect.StructType)
+    types = {option.encode_name: option.type for option in info.fields}
+    return {
+        name: dict(kind.extra or {}) if isinstance(kind, msgspec.inspect.Metadata) else {}
+        for name, kind in types.items()
+    }
+
+
 class Adapter(ABC):
     """One model: turns task data into values.
 
@@ -72,7 +85,9 @@ class Adapter(ABC):
     `Options` is a frozen msgspec struct that forbids unknown fields; every field has a default and is
     `Annotated[type, msgspec.Meta(description=..., extra={"decides": "predictions" | "training" | "machine" | "secret"})]`.
     A change of what decides *predictions* gives the served model another version; what decides *training* makes
-    the next training run start over; *machine* (device, threads) and *secret* change neither.
+    the next training run start over; *machine* (device, threads) and *secret* change neither. `"file": True` beside it
+    says that the option is the path of a file or folder, from the recipe's folder: the adapter is given one that it can
+    open, where there is one, and what the file holds counts, not where it is.
     """
 
     api: ClassVar[int] = API
@@ -98,6 +113,18 @@ class Adapter(ABC):
         Asked when a recipe is bound: it must be quick and must not import the library.
         """
         return None
+
+    @classmethod
+    def lacks(cls, options: Any, target: Target) -> str | None:
+        """What is not on this machine, or not learnt yet, so that a new instance cannot answer, in a sentence that says what
+        to do; or None. Quick, and without the library."""
+        return None
+
+    @classmethod
+    def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
+        """The names of its own that a new instance answers with, by kind of value, where they can be told quickly and without
+        the library: people see them beside the labels of the config."""
+        return {}
 
     @property
     def own_names(self) -> bool:
@@ -133,6 +160,11 @@ class TrainableAdapter(Adapter):
     """An adapter that learns from examples. One that is pretrained says `starts_ready = True`."""
 
     starts_ready: ClassVar[bool] = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the card of a version should say of how this one learnt, in sentences."""
+        return ()
 
     @abstractmethod
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
@@ -173,5 +205,6 @@ __all__ = [
     "Progress",
     "Target",
     "TrainableAdapter",
+    "option_facts",
     "silent",
 ]

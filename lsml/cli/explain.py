@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +17,9 @@ from lsml.cli.common import (
     recipe_argument,
     shortfall,
 )
+
+if TYPE_CHECKING:
+    from lsml.binding import BoundModel
 
 _SHOWN = 12  # labels in a row
 
@@ -50,8 +55,48 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
                 click.echo(f"{control} -> {shown} -> {adapter} -> {labels} ({learns})")
     else:
         click.echo(bound(binding))
+    for answering in binding.models:
+        for line in _beside(answering):
+            click.echo(line)
     for line in shortfall(binding):
         click.echo(line)
+
+
+def _beside(model: BoundModel) -> list[str]:
+    """What a model lacks before it can answer; and its own classes beside the labels of the config."""
+    from lsml.adapters import lacking
+    from lsml.values import kind_of
+
+    lines = []
+    lacks = lacking(model.adapter_class, model.spec.options, model.target)
+    if lacks is not None:
+        lines.append(f"{model.key}: {lacks}")
+    for control in model.controls:
+        names = model.class_names.get(kind_of(control.value_type), ())
+        if not names:
+            continue
+        lines.append(
+            f"{control.control_tag.selector}: its labels, and the {len(names)} classes that {model.spec.adapter} knows"
+        )
+        meanings = model.meanings(control)
+        unused = [name for name in names if not any(name in meant for meant in meanings.values())]
+        for label, meant in meanings.items():
+            lines.append(f"    {label} <- {', '.join(meant) or _near(label, unused)}")
+        more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
+        if unused:
+            lines.append(f"    no label <- {', '.join(unused[:_SHOWN])}{more}")
+    return lines
+
+
+def _near(label: str, names: Sequence[str]) -> str:
+    """That no class means a label, and which come near."""
+    import difflib
+
+    folded = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(label.casefold(), folded, n=3, cutoff=0.5)
+    close += [name for name in folded if name not in close and (name in label.casefold() or label.casefold() in name)]
+    near = f"; near: {', '.join(folded[name] for name in close[:3])}" if close else ""
+    return f"no class{near}; name the ones that mean it under `labels`"
 
 
 def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:

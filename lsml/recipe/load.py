@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lsml.adapters import adapter_names, get_adapter
-from lsml.adapters.base import Adapter, TrainableAdapter
+from lsml.adapters.base import Adapter, TrainableAdapter, option_facts
 from lsml.controls import CONTROLS
 from lsml.errors import AdapterError, LabelingConfigError, Problem, RecipeError
 from lsml.labeling import KNOWN_CONTROL_TAGS, parse_labeling_config
@@ -281,7 +281,7 @@ class _Loader:
         self, path: KeyPath, model: dict[str, Any], adapter: type[Adapter], selectors: tuple[Selector, ...], rank: int
     ) -> Model | None:
         try:
-            options = msgspec.convert(model.get("options", {}), adapter.Options)
+            options = msgspec.convert(_beside(self.path, model.get("options", {}), adapter), adapter.Options)
         except msgspec.ValidationError as error:
             # What a struct checks by itself: two options that do not go together.
             below = (*path, "options")
@@ -426,16 +426,23 @@ def _seconds(given: float | str) -> float:
     return float(given)
 
 
-def _secret_options(adapter: type[Adapter]) -> tuple[str, ...]:
-    import msgspec.inspect as inspect
+def _beside(recipe: Path, options: Mapping[str, Any], adapter: type[Adapter]) -> dict[str, Any]:
+    """Options with the paths of files that stand beside the recipe; what is not there may be a name that the adapter knows."""
+    found = dict(options)
+    for name, meta in option_facts(adapter.Options).items():
+        given = options.get(name)
+        if (
+            meta.get("file")
+            and isinstance(given, str)
+            and given
+            and (recipe.parent / Path(given).expanduser()).exists()
+        ):
+            found[name] = str((recipe.parent / Path(given).expanduser()).absolute())
+    return found
 
-    info = inspect.type_info(adapter.Options)
-    assert isinstance(info, inspect.StructType)
-    return tuple(
-        option.name
-        for option in info.fields
-        if isinstance(option.type, inspect.Metadata) and (option.type.extra or {}).get("decides") == "secret"
-    )
+
+def _secret_options(adapter: type[Adapter]) -> tuple[str, ...]:
+    return tuple(name for name, meta in option_facts(adapter.Options).items() if meta.get("decides") == "secret")
 
 
 def _any_learns(classes: Iterable[type[Adapter] | None]) -> bool:

@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from lsml.adapters.base import Example, Target
@@ -10,8 +11,10 @@ from lsml.adapters.grabcut import GrabCut
 from lsml.adapters.image_classifier import ImageClassifier
 from lsml.adapters.text_classifier import TextClassifier
 from lsml.adapters.text_regressor import TextRegressor
+from lsml.adapters.yolo import Yolo
 from lsml.testing import AdapterCase
 from lsml.values import Box, Choice, KeyPoint, Number
+from tests.adapters import worlds
 from tests.conftest import tickets
 from tests.drawings import COLOURS, disc, discs
 
@@ -69,7 +72,36 @@ CUTTING = AdapterCase(
     ],
 )
 
+_WEIGHTS = find_spec("tau_fibrils_yolo")
+FIBRILS = Path(_WEIGHTS.origin).parent / "model" / "100ep.pt" if _WEIGHTS and _WEIGHTS.origin else Path("absent.pt")
+_LEARNT = {
+    "weights": str(FIBRILS), "imgsz": 96, "epochs": 20, "train_batch": 8, "patience": 0, "batch": 3, "confidence": 0.25,
+}  # fmt: skip
+_SHAPES = tuple(sorted(worlds.COLOURS))
+# A score may differ in its last digits with the other images of a batch, and with how many threads add up.
+_ROUNDING = 2e-3
+
+
+def _yolo(task, world, kinds, labels=_SHAPES, tolerance=_ROUNDING):
+    examples = worlds.shape_examples(world, 24)
+    return AdapterCase(
+        adapter=Yolo, target=Target(labels, multiple=task != "classify", kinds=kinds), options={**_LEARNT, "task": task},
+        examples=examples, batch=[example.data for example in examples[:5]], tolerance=tolerance,
+    )  # fmt: skip
+
+
+YOLO = [
+    _yolo("detect", "box", {"box": _SHAPES}),
+    _yolo("obb", "rotated", {"box": _SHAPES}, tolerance=0.5),  # degrees
+    _yolo("segment", "polygon", {"polygon": _SHAPES}),
+    _yolo("pose", "pose", {"box": _SHAPES, "keypoint": ("left", "right")}, (*_SHAPES, "left", "right")),
+    _yolo("classify", "choice", {"choice": _SHAPES}),
+]
+
+# Those that need what the extras install, and weights of tests/models.txt.
+HEAVY = {"yolo"}
 CASES = {
+    "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
     "image-classifier": [IMAGES],

@@ -4,9 +4,13 @@ import pytest
 
 from lsml.adapters import builtin_adapters
 from lsml.testing import AdapterConformance, checks
-from tests.adapters.cases import CASES
+from tests.adapters.cases import CASES, HEAVY
 
-ALL = [(name, index, case) for name, cases in CASES.items() for index, case in enumerate(cases)]
+ALL = [
+    pytest.param(name, index, case, id=f"{name}-{index}", marks=pytest.mark.models if name in HEAVY else ())
+    for name, cases in CASES.items()
+    for index, case in enumerate(cases)
+]
 
 
 def test_every_adapter_has_a_case():
@@ -14,6 +18,6 @@ def test_every_adapter_has_a_case():
 
 
 @pytest.mark.parametrize("check", checks())
-@pytest.mark.parametrize(("name", "index", "case"), ALL, ids=[f"{name}-{index}" for name, index, _ in ALL])
+@pytest.mark.parametrize(("name", "index", "case"), ALL)
 def test_an_adapter_keeps_the_contract(name, index, case, check):
     getattr(type("Suite", (AdapterConformance,), {"case": case})(), check)()

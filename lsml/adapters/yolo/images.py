@@ -1,0 +1,57 @@
+"""Files to arrays: an image as ultralytics wants it, and the frames of a video with their times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from lsml.errors import AdapterError
+
+_USUAL_RATE: Final = 25.0  # frames per second, where a file does not say
+
+
+def read_image(path: Path) -> Any:
+    """An upright image (rows, columns, 3), blue first. Raises AdapterError where it is none."""
+    import cv2
+    import numpy as np
+
+    image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if image is not None:
+        return image
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:
+            colours = ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, UnidentifiedImageError, ValueError) as error:
+        raise AdapterError(f"{path.name} cannot be read as an image: {error}") from error
+    return np.ascontiguousarray(np.asarray(colours)[:, :, ::-1])
+
+
+def read_frames(path: Path, step: int) -> Iterator[tuple[float, Any]]:
+    """(time in seconds, frame as `read_image` gives it) of every `step`-th frame. Raises AdapterError where it is no video.
+
+    Times are the file's own, which need not be regular; where it has none, by its frame rate.
+    """
+    import cv2
+
+    video = cv2.VideoCapture(str(path))
+    try:
+        rate = video.get(cv2.CAP_PROP_FPS)
+        rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _USUAL_RATE
+        time_s, index = -1.0, 0
+        while video.grab():
+            told = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            usable = math.isfinite(told) and told > time_s and (told > 0 or index == 0)
+            time_s = told if usable else (time_s + 1 / rate if index else 0.0)
+            if index % step == 0:
+                got, frame = video.retrieve()
+                if got:
+                    yield time_s, frame
+            index += 1
+        if index == 0:
+            raise AdapterError(f"{path.name} cannot be read as a video; convert it to MP4 (H.264)")
+    finally:
+        video.release()
