@@ -7,8 +7,11 @@ from lsml.controls.choices import Choices
 from lsml.controls.labels import Labels
 from lsml.controls.number import Number
 from lsml.controls.rating import Rating
+from lsml.controls.rectangle import Rectangle, RectangleLabels
 from lsml.controls.taxonomy import Taxonomy
 
-CONTROLS: dict[str, type[Control]] = {control.tag: control for control in (Choices, Taxonomy, Number, Rating, Labels)}
+CONTROLS: dict[str, type[Control]] = {
+    control.tag: control for control in (Choices, Taxonomy, Number, Rating, Labels, RectangleLabels, Rectangle)
+}
 
-__all__ = ["CONTROLS", "Choices", "Control", "Labels", "Number", "Rating", "Taxonomy"]
+__all__ = ["CONTROLS", "Choices", "Control", "Labels", "Number", "Rating", "Rectangle", "RectangleLabels", "Taxonomy"]

@@ -61,13 +61,16 @@ class RegionControl(Control):
         chosen: list[Value] = []
         for answer in answers:
             more = self.select(self.possible(answer.values, data), answer.threshold)
-            taken = list(chosen)
-            chosen += [value for value in more if not any(self.same_place(value, other) for other in taken)]
+            chosen += self.elsewhere(more, chosen)
         return chosen, self.certainty(chosen, kind)
 
     @abstractmethod
     def same_place(self, one: Value, other: Value) -> bool:
         """Whether two values of different models answer for the same place, so that only one is shown."""
+
+    def elsewhere(self, values: Sequence[Value], taken: Sequence[Value]) -> list[Value]:
+        """Those of `values` that are at the place of none that are taken already."""
+        return [value for value in values if not any(self.same_place(value, other) for other in taken)]
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
         """That of the least sure region, which holds or not; None where nothing was found, or nothing has a score."""

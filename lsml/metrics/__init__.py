@@ -7,13 +7,14 @@ from typing import Any
 
 from lsml.metrics.choices import judge_choices
 from lsml.metrics.numbers import judge_numbers
+from lsml.metrics.shapes import judge_boxes
 from lsml.metrics.spans import judge_spans
-from lsml.values import Choice, Number, Span, Value
+from lsml.values import Box, Choice, Number, Span, Value
 
 Pair = tuple[Sequence[Value], Sequence[Value]]  # (annotated, predicted) values of one control in one task
 Judge = Callable[[Sequence[Pair]], dict[str, Any]]
 
-JUDGES: dict[type, Judge] = {Choice: judge_choices, Number: judge_numbers, Span: judge_spans}
+JUDGES: dict[type, Judge] = {Choice: judge_choices, Number: judge_numbers, Span: judge_spans, Box: judge_boxes}
 
 
 def judge(value_type: type, pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -1,18 +1,23 @@
 """Good and bad regions of every control, in `fixtures/<tag>.json`.
 
-Each entry has a labeling config, a task's `data`, and regions: `value` (and `type`, else the tag's), what a person's
-region of that kind `means` to us (of a value that is more than a label or a number: its fields), what our check `says`,
-and whether label-studio-sdk's validator (`judge`) accepts or refuses it. Where it says `accepts` beside a sentence, we are stricter, because the editor would not show it.
+Each entry has a labeling config, a task's `data` (of an image its `size`, and the page, `item`), and regions: `value`
+(and `type`, else the tag's, and `facts` beside it), what a person's region of that kind `means` to us (of a value that is
+more than a label or a number: its fields), what our check `says`, and whether label-studio-sdk's validator (`judge`)
+accepts or refuses it. Where it says `accepts` beside a sentence, we are stricter, because the editor would not show it.
+A bare tool's region has the label that `names` says in a second region of its companion.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from lsml.binding import control_of as bound_control
 from lsml.controls import CONTROLS, Control
 from lsml.labeling import parse_labeling_config
 from lsml.objects import read_object
@@ -33,30 +38,54 @@ def entries(kind: str) -> list[Any]:
 
 
 def control_of(entry: dict[str, Any]) -> Control:
-    (control_tag,) = parse_labeling_config(entry["config"]).controls
-    return CONTROLS[control_tag.tag](control_tag)
+    """That of the first control tag: one that follows is its companion."""
+    config = parse_labeling_config(entry["config"])
+    return bound_control(config.controls[0], config)
 
 
 def shown_of(entry: dict[str, Any]) -> Shown:
     """What the control is told of the data."""
+    if "size" in entry:
+        return Shown(None, tuple(entry["size"]), entry.get("item"))
     (tag,) = parse_labeling_config(entry["config"]).objects.values()
     [shown] = read_object(tag, {"data": entry["data"]}, no_fetch)
     return shown
 
 
-def region_of(entry: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
+def regions_of(entry: dict[str, Any], case: dict[str, Any]) -> list[dict[str, Any]]:
+    """The region of a case; with a companion's label, two."""
     control = control_of(entry)
-    return {
+    region = {
         "from_name": control.control_tag.name,
         "to_name": "text",
         "type": case.get("type", control.tag.lower()),
         "value": case["value"],
+        **entry.get("facts", {}),
+        **case.get("facts", {}),
     }
+    if "names" not in case:
+        return [region]
+    assert control.companion is not None
+    region["id"] = "r"
+    named = {**case["value"], "labels": [case["names"]]}
+    return [region, {**region, "from_name": control.companion.name, "type": "labels", "value": named}]
 
 
 def values_of(entry: dict[str, Any], means: list[Any] | None) -> tuple[Any, ...] | None:
     make = control_of(entry).value_type
-    return None if means is None else tuple(make(**mean) if isinstance(mean, dict) else make(mean) for mean in means)
+    if means is None:
+        return None
+    facts: dict[str, Any] = {}
+    if "size" in entry:
+        facts = {"aspect": entry["size"][0] / entry["size"][1], "item": entry.get("item") or 0}
+    return tuple(msgspec.convert({**facts, **m}, make, strict=False) if isinstance(m, dict) else make(m) for m in means)
+
+
+def without_ids(regions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is the same id must be the same id; which one it is, prediction decides."""
+    ids = {region.get("id") for region in regions}
+    assert len(ids) == 1 or None in ids
+    return [{key: value for key, value in region.items() if key != "id"} for region in regions]
 
 
 @pytest.mark.parametrize("tag", CONTROLS)
@@ -69,21 +98,21 @@ def test_every_control_has_good_and_bad_regions(tag):
 @pytest.mark.parametrize(("entry", "case"), entries("good"))
 def test_a_good_region_passes_and_is_what_its_values_are_written_as(entry, case):
     control = control_of(entry)
-    region = region_of(entry, case)
+    regions = regions_of(entry, case)
     values = values_of(entry, case["means"])
-    assert control.check(region, entry["data"]) is None
+    assert [control.check(region, entry["data"]) for region in regions] == [None] * len(regions)
     shown = shown_of(entry)
-    assert control.decode([region], shown) == values
-    assert control.encode(values, "text", shown) == [region]
+    assert control.decode(regions, shown) == values
+    assert without_ids(control.encode(values, "text", shown)) == without_ids(regions)
     assert tuple(control.select(control.possible(values, entry["data"]), lambda _label: 0.9)) == values
 
 
 @pytest.mark.parametrize(("entry", "case"), entries("bad"))
 def test_a_bad_region_is_named_in_a_sentence_and_means_what_can_be_read_of_it(entry, case):
     control = control_of(entry)
-    region = region_of(entry, case)
-    assert control.check(region, entry["data"]) == case["says"]
-    assert control.decode([region], shown_of(entry)) == values_of(entry, case["means"])
+    regions = regions_of(entry, case)
+    assert control.check(regions[0], entry["data"]) == case["says"]
+    assert control.decode(regions, shown_of(entry)) == values_of(entry, case["means"])
 
 
 @pytest.mark.studio
@@ -93,7 +122,8 @@ def test_label_studios_own_validator_accepts_and_refuses_what_the_fixtures_say()
     cases = []
     for parameters, _expected in asked:
         entry, case = parameters.values
-        cases.append((entry["config"], {"result": [{"id": "a", **region_of(entry, case)}], "score": 0.5}))
+        result = [{"id": "a", **region} for region in regions_of(entry, case)]
+        cases.append((entry["config"], {"result": result, "score": 0.5}))
     found = {}
     expected = {}
     for (parameters, verdict), errors in zip(asked, verdicts(cases), strict=True):

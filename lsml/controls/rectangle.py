@@ -1,0 +1,88 @@
+"""`<RectangleLabels>` and `<Rectangle>`: `{"x", "y", "width", "height", "rotation"}`, percent of the upright image.
+
+`x` and `y` are the top-left corner before the rectangle was rotated about it, clockwise. A rotation turns pixels, so its
+corners depend on how wide the image is. https://labelstud.io/tags/rectanglelabels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lsml.controls.base import Region
+from lsml.controls.shapes import SAME_PLACE, Place, ShapeControl, numbers, percent, range_problem, rotation_problem
+from lsml.shown import Shown
+from lsml.values import Box, Shape, Value
+
+if TYPE_CHECKING:
+    from lsml.geometry import Array, BoxRow
+
+_SIDES = ("x", "y", "width", "height")
+
+
+class RectangleLabels(ShapeControl):
+    """Boxes, upright or rotated, each with a label."""
+
+    tag: ClassVar[str] = "RectangleLabels"
+    value_type: ClassVar[type] = Box
+
+    def _place(self, value: Box, on: Shown) -> Place | None:
+        from lsml.geometry import fit_box
+
+        # A person's rotated box keeps the aspect of its image where that is not known here.
+        box = fit_box((value.x, value.y, value.width, value.height, value.rotation), _aspect(value, on))
+        if box is None:
+            return None
+        place: Place = {key: percent(side) for key, side in zip(_SIDES, box, strict=False)}
+        place["rotation"] = 0 if box[4] == 0.0 else round(box[4], 6) % 360.0
+        return place if place["width"] and place["height"] else None
+
+    def _grouped(self, value: Shape) -> Region:
+        """The points of a pose name the box of their group as their parent."""
+        return {} if value.group is None else {"id": value.group}
+
+    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+        from lsml.geometry import fit_box
+
+        x, y, width, height = (side / 100.0 for side in numbers(value, *_SIDES))
+        (rotation,) = numbers(value, "rotation") if value.get("rotation") is not None else (0.0,)
+        box = fit_box((x, y, width, height, rotation), facts["aspect"])
+        if box is not None:
+            yield Box(**facts, x=box[0], y=box[1], width=box[2], height=box[3], rotation=box[4])
+
+    def _place_problem(self, region: Region, value: Place) -> str | None:
+        for key in _SIDES:
+            wrong = range_problem(value, key)
+            if wrong is not None:
+                return wrong
+        if not value["width"] or not value["height"]:
+            return f"value is {value['width']:g} wide and {value['height']:g} high; expected a rectangle"
+        wrong = rotation_problem(value)
+        if wrong is not None or value.get("rotation"):
+            return wrong
+        for start, side in (("x", "width"), ("y", "height")):
+            if value[start] + value[side] > 100.0 + 1e-4:
+                return f"value.{start} and value.{side} end at {value[start] + value[side]:g}; expected at most 100"
+        return None
+
+    def _near(self, ours: Sequence[Box], theirs: Sequence[Box]) -> Array:
+        from lsml.geometry import box_overlaps
+
+        near: Array = box_overlaps(rows(ours), rows(theirs), ours[0].aspect) > SAME_PLACE
+        return near
+
+
+class Rectangle(RectangleLabels):
+    """Boxes whose labels are in a `<Labels>` for the same image, or that have none."""
+
+    tag: ClassVar[str] = "Rectangle"
+    companion_tag: ClassVar[str | None] = "Labels"
+
+
+def rows(boxes: Sequence[Box]) -> list[BoxRow]:
+    """Boxes as `lsml.geometry` takes them."""
+    return [(box.x, box.y, box.width, box.height, box.rotation) for box in boxes]
+
+
+def _aspect(value: Shape, on: Shown) -> float:
+    return on.aspect if on.size else value.aspect

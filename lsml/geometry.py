@@ -1,0 +1,228 @@
+"""Shapes on an image as numbers: boxes, outlines, pixels; what they cover, and how much of it they share.
+
+Places are fractions of the upright image, as in `lsml.values`; `aspect` is its width over its height. Rotations are
+degrees, clockwise as seen. Arrays of boxes have rows (x, y, width, height, rotation): the top-left corner before the box
+was rotated about it, as Label Studio keeps a rectangle.
+
+Import it inside methods: it takes numpy, which `lsml validate` starts without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+BoxRow = tuple[float, float, float, float, float]
+Boxes = Array | Sequence[BoxRow]
+
+# ------------------------------------------------------------------------------------------------ boxes
+
+
+def box_corners(boxes: Boxes, aspect: float | Array = 1.0) -> Array:
+    """The corners (n, 4, 2) of boxes (n, 5): top left, top right, bottom right, bottom left before they were rotated."""
+    boxes = np.asarray(boxes, float).reshape(-1, 5)
+    x, y, width, height, rotation = boxes.T
+    turn = np.radians(rotation)
+    cos, sin = np.cos(turn), np.sin(turn)
+    # Along the top edge and down the left edge. Lengths only compare in pixels, where an image is `aspect` wide.
+    right = np.stack([width * cos, width * aspect * sin], axis=1)
+    down = np.stack([-height / aspect * sin, height * cos], axis=1)
+    corner = np.stack([x, y], axis=1)
+    return np.stack([corner, corner + right, corner + right + down, corner + down], axis=1)
+
+
+def box_of_corners(corners: Array, aspect: float = 1.0) -> BoxRow:
+    """The box with these corners (4, 2), in the order of `box_corners`; its rotation is in [0, 360)."""
+    (x, y), along, _, down = np.asarray(corners, float).tolist()
+    right_x, right_y = (along[0] - x) * aspect, along[1] - y
+    down_x, down_y = (down[0] - x) * aspect, down[1] - y
+    rotation = wrap(math.degrees(math.atan2(right_y, right_x)))
+    return x, y, math.hypot(right_x, right_y) / aspect, math.hypot(down_x, down_y), rotation
+
+
+def wrap(rotation: float) -> float:
+    """The same rotation in [0, 360)."""
+    wrapped = rotation % 360.0
+    return 0.0 if wrapped == 360.0 else wrapped  # -1e-20 % 360 is 360
+
+
+def fit_box(box: BoxRow, aspect: float = 1.0) -> BoxRow | None:
+    """A box as Label Studio can keep it: its corner in the image, no wider or higher than that. None where nothing is left.
+
+    An upright box is clipped. A rotated one is told from a corner of it that is in the image; where there is none, it
+    shrinks to what the image shows of it.
+    """
+    x, y, width, height, rotation = box
+    rotation = wrap(rotation)
+    if rotation == 0.0:
+        left, top, right, bottom = max(x, 0.0), max(y, 0.0), min(x + width, 1.0), min(y + height, 1.0)
+        # What need not be cut stays as it is, to the last digit.
+        width = width if left == x and right == x + width else right - left
+        height = height if top == y and bottom == y + height else bottom - top
+        return (left, top, width, height, 0.0) if width > 0 and height > 0 else None
+    if width <= 0 or height <= 0:
+        return None
+    if _keepable((x, y, width, height, rotation)):
+        return x, y, width, height, rotation
+    whole = (x, y, width, height, rotation)
+    seen = clip_outline(box_corners([whole], aspect)[0])
+    if len(seen) < 3:
+        return None
+    part = _around(seen, rotation, aspect)
+    for told in (*_turned(whole, aspect), *_turned(part, aspect)):
+        if _keepable(told):
+            return told
+    x, y, width, height, rotation = part
+    return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0), min(width, 1.0), min(height, 1.0), rotation
+
+
+def _keepable(box: BoxRow) -> bool:
+    x, y, width, height, _ = box
+    return 0.0 <= x <= 1.0 and 0.0 <= y <= 1.0 and width <= 1.0 and height <= 1.0
+
+
+def _turned(box: BoxRow, aspect: float) -> list[BoxRow]:
+    """The same box told from each of its corners."""
+    corners = box_corners([box], aspect)[0]
+    return [box_of_corners(np.roll(corners, -turn, axis=0), aspect) for turn in range(4)]
+
+
+def _around(points: Array, rotation: float, aspect: float) -> BoxRow:
+    """The smallest box with this rotation around points."""
+    turn = math.radians(rotation)
+    cos, sin = math.cos(turn), math.sin(turn)
+    in_pixels = points * [aspect, 1.0]
+    along, down = in_pixels @ [cos, sin], in_pixels @ [-sin, cos]
+    left, top = along.min(), down.min()
+    x, y = left * cos - top * sin, left * sin + top * cos
+    return float(x / aspect), float(y), float(np.ptp(along) / aspect), float(np.ptp(down)), rotation
+
+
+def box_overlaps(ours: Boxes, theirs: Boxes, aspect: float = 1.0) -> Array:
+    """Intersection over union of every box (n, 5) with every other (m, 5): (n, m)."""
+    ours, theirs = np.asarray(ours, float).reshape(-1, 5), np.asarray(theirs, float).reshape(-1, 5)
+    if not ours[:, 4].any() and not theirs[:, 4].any():
+        return _upright_overlaps(ours, theirs)
+    scale = np.array([aspect, 1.0])
+    return _rotated_overlaps(box_corners(ours, aspect) * scale, box_corners(theirs, aspect) * scale)
+
+
+def _upright_overlaps(ours: Array, theirs: Array) -> Array:
+    shared = _bounds_shared(
+        np.concatenate([ours[:, :2], ours[:, :2] + ours[:, 2:4]], axis=1),
+        np.concatenate([theirs[:, :2], theirs[:, :2] + theirs[:, 2:4]], axis=1),
+    )
+    return _over_union(shared, ours[:, 2] * ours[:, 3], theirs[:, 2] * theirs[:, 3])
+
+
+def _bounds_shared(ours: Array, theirs: Array) -> Array:
+    """The area that every rectangle (left, top, right, bottom) shares with every other: (n, m)."""
+    low = np.maximum(ours[:, None, :2], theirs[None, :, :2])
+    high = np.minimum(ours[:, None, 2:], theirs[None, :, 2:])
+    sides = np.clip(high - low, 0.0, None)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def _over_union(shared: Array, ours: Array, theirs: Array) -> Array:
+    union = ours[:, None] + theirs[None, :] - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+
+
+def _rotated_overlaps(ours: Array, theirs: Array) -> Array:
+    """Intersection over union of corners (n, 4, 2) and (m, 4, 2), in units that are the same both ways."""
+    overlaps = np.zeros((len(ours), len(theirs)))
+    bounds = [np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1) for corners in (ours, theirs)]
+    rows, columns = np.nonzero(_bounds_shared(*bounds))
+    if rows.size:
+        shared = _quadrangles_shared(ours[rows], theirs[columns])
+        union = _areas(ours)[rows] + _areas(theirs)[columns] - shared
+        overlaps[rows, columns] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlaps
+
+
+def _quadrangles_shared(ours: Array, theirs: Array) -> Array:
+    """The area that each convex quadrangle (n, 4, 2) shares with its partner.
+
+    What they share is convex, and its corners are corners of one inside the other, and crossings of their edges.
+    """
+    crossings, crossed = _crossings(ours, theirs)
+    points = np.concatenate([ours, theirs, crossings], axis=1)
+    valid = np.concatenate([_inside(ours, theirs), _inside(theirs, ours), crossed], axis=1)
+    count = valid.sum(axis=1)
+    middle = np.where(valid[..., None], points, 0.0).sum(axis=1) / np.maximum(count, 1)[:, None]
+    points = np.where(valid[..., None], points - middle[:, None], 0.0)
+    angles = np.where(valid, np.arctan2(points[..., 1], points[..., 0]), np.inf)
+    order = np.argsort(angles, axis=1)
+    points = np.take_along_axis(points, order[..., None], axis=1)
+    # What is no corner stands on the first one, where it encloses nothing.
+    last = np.arange(points.shape[1])[None, :] >= count[:, None]
+    points = np.where(last[..., None], points[:, :1], points)
+    return np.asarray(np.where(count > 2, _areas(points), 0.0))
+
+
+def _cross(one: Array, other: Array) -> Array:
+    return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])
+
+
+def _inside(points: Array, outlines: Array) -> Array:
+    """Which of the points (n, k, 2) lie in their convex outline (n, 4, 2), whose corners go round clockwise as seen."""
+    edges = np.roll(outlines, -1, axis=1) - outlines
+    beside = _cross(edges[:, None], points[:, :, None] - outlines[:, None])
+    size = np.abs(edges).max(axis=(1, 2))[:, None, None]
+    return np.asarray((beside >= -1e-12 * size * size).all(axis=2))
+
+
+def _crossings(ours: Array, theirs: Array) -> tuple[Array, Array]:
+    """Where each edge of one (n, 4, 2) meets each of the other, (n, 16, 2), and whether it does."""
+    edges, others = np.roll(ours, -1, axis=1) - ours, np.roll(theirs, -1, axis=1) - theirs
+    between = theirs[:, None] - ours[:, :, None]
+    slope = _cross(edges[:, :, None], others[:, None])
+    parallel = slope == 0
+    slope = np.where(parallel, 1.0, slope)
+    along = _cross(between, others[:, None]) / slope
+    across = _cross(between, edges[:, :, None]) / slope
+    meets = ~parallel & (along >= 0) & (along <= 1) & (across >= 0) & (across <= 1)
+    points = ours[:, :, None] + along[..., None] * edges[:, :, None]
+    return points.reshape(len(ours), 16, 2), meets.reshape(len(ours), 16)
+
+
+# ------------------------------------------------------------------------------------------------ outlines
+
+
+def area(points: Array) -> float:
+    """What an outline (n, 2) encloses; 0 for fewer than three corners."""
+    return float(_areas(np.asarray(points, float)[None])[0]) if len(points) > 2 else 0.0
+
+
+def _areas(outlines: Array) -> Array:
+    x, y = outlines[..., 0], outlines[..., 1]
+    return np.asarray(np.abs((x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1)) / 2)
+
+
+def clip_outline(points: Array) -> Array:
+    """The part of an outline (n, 2) that is in the image, as an outline; (0, 2) where nothing is."""
+    points = np.asarray(points, float).reshape(-1, 2)
+    if points.size and points.min() >= 0.0 and points.max() <= 1.0:
+        return points
+    # Side by side: what is beyond it goes, and where an edge leaves or comes back there is a new corner.
+    for axis, side, sign in ((0, 0.0, 1), (0, 1.0, -1), (1, 0.0, 1), (1, 1.0, -1)):
+        within = (points[:, axis] - side) * sign >= 0
+        if within.all():
+            continue
+        kept: list[Array] = []
+        for index, point in enumerate(points):
+            before = points[index - 1]
+            if within[index] != within[index - 1]:
+                share = (side - before[axis]) / (point[axis] - before[axis])
+                corner = before + share * (point - before)
+                corner[axis] = side
+                kept.append(corner)
+            if within[index]:
+                kept.append(point)
+        points = np.array(kept).reshape(-1, 2)
+    return points

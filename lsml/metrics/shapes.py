@@ -1,0 +1,117 @@
+"""How well predicted shapes meet the annotated ones: mean average precision, as COCO works it out, at an overlap of 0.5."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from lsml.values import Box, Shape, Value, label_of
+
+if TYPE_CHECKING:
+    from lsml.geometry import Array
+
+# What some shapes of one label on one image share with some others: (annotated, predicted) -> in [0, 1], (n, m).
+Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
+
+LEAST = 0.5  # overlap from which a prediction finds an annotated shape
+SHOWN = 0.25  # score from which detectors show what they found: precision and recall are told at it
+
+
+def judge_boxes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+    """mAP@0.5 of boxes, upright or rotated, over the labels that were annotated."""
+    return judge_shapes(pairs, _box_overlaps)
+
+
+def judge_shapes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps) -> dict[str, Any]:
+    """Mean average precision over the labels that were annotated: surest first, each prediction takes the annotated shape
+    of its label, task and page that it overlaps most, if it does by `LEAST` and none took it before.
+
+    `per_label` adds what an annotator would see at a score of `SHOWN`: precision, recall and f1.
+    """
+    found: dict[str, list[tuple[Array, Array]]] = defaultdict(list)  # label -> (scores, right) of each page
+    annotated: dict[str, int] = defaultdict(int)
+    for truth, guess in pairs:
+        theirs, ours = _by_place(truth), _by_place(guess)
+        for key in dict.fromkeys((*theirs, *ours)):
+            label = key[0]
+            true, said = theirs.get(key, []), ours.get(key, [])
+            annotated[label] += len(true)
+            found[label].append(_matched(true, said, overlaps))
+    per_label = {label: _row(found[label], annotated[label]) for label in sorted(found)}
+    precisions = [row["ap"] for label, row in per_label.items() if annotated[label]]
+    return {
+        "metric": "map50",
+        "value": round(sum(precisions) / len(precisions), 6) if precisions else None,
+        "examples": len(pairs),
+        "per_label": per_label,
+    }
+
+
+def _by_place(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
+    """Shapes by label and page."""
+    places: dict[tuple[str, int], list[Shape]] = {}
+    for value in values:
+        if isinstance(value, Shape):
+            places.setdefault((label_of(cast(Value, value)) or "", value.item), []).append(value)
+    return places
+
+
+def _matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps) -> tuple[Array, Array]:
+    """(scores of the predictions, surest first; whether each found an annotated shape that none before it did)."""
+    import numpy as np
+
+    scores = np.array([1.0 if value.score is None else value.score for value in said])
+    order = np.argsort(-scores, kind="stable")
+    right = np.zeros(len(said), dtype=bool)
+    if true and said:
+        left = overlaps(true, said).T[order]
+        # Most predictions of a detector overlap nothing: only those that do are looked at one by one.
+        for rank in np.flatnonzero((left >= LEAST).any(axis=1)):
+            best = int(left[rank].argmax())
+            if left[rank, best] >= LEAST:
+                right[rank] = True
+                left[:, best] = -1.0
+    return scores[order], right
+
+
+def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, Any]:
+    import numpy as np
+
+    scores = np.concatenate([scores for scores, _ in pages])
+    right = np.concatenate([right for _, right in pages])
+    seen = scores >= SHOWN
+    hits, shown = int(right[seen].sum()), int(seen.sum())
+    precision = hits / shown if shown else 0.0
+    recall = hits / annotated if annotated else 0.0
+    return {
+        "precision": round(precision, 6),
+        "recall": round(recall, 6),
+        "f1": round(2 * hits / (shown + annotated), 6) if hits else 0.0,
+        "examples": annotated,
+        "ap": round(average_precision(scores, right, annotated), 6),
+    }
+
+
+def average_precision(scores: Array, right: Array, annotated: int) -> float:
+    """The mean, over 101 recalls, of the best precision at that recall or a higher one; 0 where nothing was annotated.
+
+    https://cocodataset.org/#detection-eval
+    """
+    import numpy as np
+
+    if not annotated or not len(scores):
+        return 0.0
+    hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
+    recalls = hits / annotated
+    precisions = hits / np.arange(1, len(hits) + 1)
+    best = np.maximum.accumulate(precisions[::-1])[::-1]
+    reached = np.searchsorted(recalls, np.linspace(0.0, 1.0, 101), side="left")
+    return float(np.where(reached < len(best), best[np.minimum(reached, len(best) - 1)], 0.0).mean())
+
+
+def _box_overlaps(true: Sequence[Box], said: Sequence[Box]) -> Array:
+    from lsml.geometry import box_overlaps
+
+    rows = [[(box.x, box.y, box.width, box.height, box.rotation) for box in some] for some in (true, said)]
+    return box_overlaps(rows[0], rows[1], true[0].aspect)
