@@ -15,11 +15,13 @@ import yaml
 
 from lsml.binding import Binding, bind
 from lsml.controls.base import Control
+from lsml.documents import PlainText
 from lsml.errors import NotFound
 from lsml.gallery import find_recipe, gallery_recipes
 from lsml.labeling import parse_labeling_config
 from lsml.recipe import load_recipe
-from lsml.values import Choice, Number, Value
+from lsml.shown import Shown
+from lsml.values import Choice, Number, Span, Value
 from tests.conftest import REPOSITORY, Backend
 
 RECIPES = gallery_recipes()
@@ -37,7 +39,12 @@ def binding_of(name: str) -> Binding:
 
 
 def answers(control: Control) -> Sequence[Value]:
-    """Up to four different answers that a person could give: labels, or numbers from one end to the other."""
+    """Up to four different answers that a person could give: labels, or numbers from one end to the other.
+
+    A span is that of the word which gives it away, wherever that stands in the text.
+    """
+    if control.value_type is Span:
+        return [Span(0, 1, label) for label in control.labels[:4]]
     if control.value_type is Choice:
         return [Choice(label) for label in control.labels[:4]]
     if control.value_type is Number:
@@ -47,23 +54,41 @@ def answers(control: Control) -> Sequence[Value]:
 
 def words(control: Control, answer: int) -> list[str]:
     """What a text says when that answer is right."""
-    return [f"{control.control_tag.name}{'abcd'[answer]}{letter}" for letter in "xyz"]
+    letters = "x" if control.value_type is Span else "xyz"
+    return [f"{control.control_tag.name}{'abcd'[answer]}{letter}" for letter in letters]
+
+
+def placed(control: Control, answer: int, value: Value, text: str) -> Value:
+    """An answer for a text: a span stands where its word does."""
+    if not isinstance(value, Span):
+        return value
+    [word] = words(control, answer)
+    start = text.index(word)
+    return Span(start, start + len(word), value.label)
+
+
+def shown(text: str) -> Shown:
+    """What a control writes regions on."""
+    return Shown(text, document=PlainText(text))
 
 
 def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """(task data, regions): each control has an answer that its own words in the text give away."""
     draw = random.Random(7)
     for number in range(TASKS):
-        said, regions = ["the", "and", draw.choice(["today", "again", "here"])], []
+        said = ["the", "and", draw.choice(["today", "again", "here"])]
+        chosen = {}
         for place, control in enumerate(binding.controls.values()):
-            possible = answers(control)
             # Every control walks through its answers at a pace of its own, so that no two always agree.
-            chosen = number // (place + 1) % len(possible)
-            said += words(control, chosen)
-            regions += control.encode([possible[chosen]], control.control_tag.to_names[0])
+            chosen[control] = number // (place + 1) % len(answers(control))
+            said += words(control, chosen[control])
         draw.shuffle(said)
-        data = {model.object_tag.value.removeprefix("$"): " ".join(said) for model in binding.models}
-        yield data, regions
+        text = " ".join(said)
+        regions = []
+        for control, answer in chosen.items():
+            value = placed(control, answer, answers(control)[answer], text)
+            regions += control.encode([value], control.control_tag.to_names[0], shown(text))
+        yield {model.object_tag.value.removeprefix("$"): text for model in binding.models}, regions
 
 
 def test_the_gallery_has_the_recipes_that_the_readme_promises():
@@ -144,7 +169,7 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
         for control_name, control in binding.controls.items():
             said = [region for region in prediction["result"] if region["from_name"] == control_name]
             taught = [region for region in regions if region["from_name"] == control_name]
-            if control.value_type is Choice:
+            if control.value_type in (Choice, Span):
                 assert [region["value"] for region in said] == [region["value"] for region in taught]
             else:
                 [found], [wanted] = control.decode(said), control.decode(taught)

@@ -9,6 +9,7 @@ from pathlib import Path
 from lsml.adapters.base import Example, Target
 from lsml.adapters.grabcut import GrabCut
 from lsml.adapters.image_classifier import ImageClassifier
+from lsml.adapters.ner_crf import NerCrf
 from lsml.adapters.text_classifier import TextClassifier
 from lsml.adapters.text_regressor import TextRegressor
 from lsml.adapters.yolo import Yolo
@@ -17,6 +18,7 @@ from lsml.values import Box, Choice, KeyPoint, Number
 from tests.adapters import worlds
 from tests.conftest import tickets
 from tests.drawings import COLOURS, disc, discs
+from tests.sentences import sentences
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
 STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
@@ -100,10 +102,19 @@ YOLO = [
 
 # Those that need what the extras install, and weights of tests/models.txt.
 HEAVY = {"yolo"}
+
+ENTITIES = AdapterCase(
+    adapter=NerCrf,
+    target=Target(("LOC", "PER"), multiple=True),
+    examples=sentences(24),
+    batch=["Anna lives in Paris .", "", "日本語 🤖 Anna", "nothing here", "we met Bob near Oslo again .\r\nBob"],
+)
+
 CASES = {
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
     "image-classifier": [IMAGES],
     "grabcut": [CUTTING],
+    "ner-crf": [ENTITIES],
 }
