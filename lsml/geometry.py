@@ -226,3 +226,49 @@ def clip_outline(points: Array) -> Array:
                 kept.append(point)
         points = np.array(kept).reshape(-1, 2)
     return points
+
+
+# ------------------------------------------------------------------------------------------------ pixels
+
+
+def fill_outline(points: Array, width: int, height: int) -> Array:
+    """The pixels (rows, columns) whose middles an outline (n, 2) holds; where it crosses itself, every second part."""
+    corners = np.asarray(points, float).reshape(-1, 2) * [width, height]
+    flips = np.zeros((height, width + 1), dtype=np.uint8)
+    for (x0, y0), (x1, y1) in zip(np.roll(corners, 1, axis=0), corners, strict=True):
+        low, high = min(y0, y1), max(y0, y1)
+        first, last = max(0, math.ceil(low - 0.5)), min(height - 1, math.ceil(high - 0.5) - 1)
+        if last < first:
+            continue
+        rows = np.arange(first, last + 1)
+        crossings = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+        np.add.at(flips, (rows, np.clip(np.ceil(crossings - 0.5), 0, width).astype(int)), 1)
+    return np.asarray(np.cumsum(flips[:, :width], axis=1) % 2 == 1)
+
+
+def ellipse_outline(
+    x: float, y: float, radius_x: float, radius_y: float, rotation: float, aspect: float, corners: int = 72
+) -> Array:
+    """An ellipse, rotated clockwise about its centre, as an outline (corners, 2)."""
+    turn, around = math.radians(rotation), np.linspace(0, 2 * math.pi, corners, endpoint=False)
+    along, down = radius_x * aspect * np.cos(around), radius_y * np.sin(around)
+    across = along * math.cos(turn) - down * math.sin(turn)
+    below = along * math.sin(turn) + down * math.cos(turn)
+    return np.stack([x + across / aspect, y + below], axis=1)
+
+
+def resized_pixels(pixels: Array, width: int, height: int) -> Array:
+    """A mask in another size: each pixel is what was at its middle."""
+    rows, columns = pixels.shape
+    if (columns, rows) == (width, height):
+        return pixels
+    down = ((np.arange(height) + 0.5) * rows / height).astype(int)
+    across = ((np.arange(width) + 0.5) * columns / width).astype(int)
+    return np.asarray(pixels[down[:, None], across[None, :]])
+
+
+def pixel_overlaps(ours: Sequence[Array], theirs: Sequence[Array]) -> Array:
+    """Intersection over union of every mask with every other, all of one size: (n, m)."""
+    one = np.stack([mask.ravel() for mask in ours]).astype(np.float32)
+    other = np.stack([mask.ravel() for mask in theirs]).astype(np.float32)
+    return _over_union(np.asarray(one @ other.T, dtype=float), one.sum(axis=1), other.sum(axis=1))

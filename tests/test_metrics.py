@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score
 
 from lsml.metrics import judge
-from lsml.values import Choice, Number, Span
+from lsml.values import Box, Choice, KeyPoint, Number, Span
 
 
 def choices(*labels):
@@ -89,3 +89,47 @@ def test_nothing_found_is_right_only_where_there_is_nothing():
     assert judge(Span, [((), ())])["value"] == 1.0
     assert judge(Span, [((), spans((0, 1, "A")))])["value"] == 0.0
     assert judge(Span, [(spans((0, 1, "A")), ())])["value"] == 0.0
+
+
+# ------------------------------------------------------------------------------------------------ shapes
+
+
+def square(x, score=None, label="A", item=0):
+    return Box(label=label, score=score, item=item, x=x, y=0.0, width=0.1, height=0.1)
+
+
+def test_boxes_are_judged_by_mean_average_precision():
+    truth = [square(0.0), square(0.3)]
+    guess = [square(0.0, 0.9), square(0.6, 0.8), square(0.3, 0.7)]
+    found = judge(Box, [(truth, guess)])
+    # Precision is 1 up to a recall of one half, and 2/3 from there on: 51 and 50 of the 101 recalls.
+    assert found["metric"] == "map50"
+    assert found["value"] == pytest.approx((51 + 50 * 2 / 3) / 101, abs=1e-6)
+    row = found["per_label"]["A"]
+    assert (row["examples"], row["precision"], row["recall"]) == (2, pytest.approx(2 / 3, abs=1e-6), 1.0)
+
+
+def test_a_box_is_found_once_on_its_own_page_and_by_its_own_label():
+    assert judge(Box, [([square(0)], [square(0, 0.9), square(0, 0.8)])])["per_label"]["A"]["precision"] == 0.5
+    assert judge(Box, [([square(0)], [square(0, 0.9, item=1)])])["value"] == 0
+    assert judge(Box, [([square(0)], [square(0, 0.9, label="B")])])["value"] == 0
+    assert judge(Box, [([], [square(0, 0.9)])])["value"] is None
+    assert judge(Box, [([square(0)], [])])["value"] == 0
+
+
+def test_points_of_one_object_are_judged_together():
+    def pose(shift, group, score=None):
+        return [KeyPoint(label=name, score=score, x=x + shift, y=y, group=group)
+                for name, x, y in (("head", 0.2, 0.2), ("foot", 0.4, 0.8))]  # fmt: skip
+
+    truth = pose(0.0, "p") + pose(0.4, "q")
+    assert judge(KeyPoint, [(truth, pose(0.001, "1", 0.9) + pose(0.401, "2", 0.8))])["value"] == 1
+    swapped = [*pose(0.0, "1", 0.9)[:1], *pose(0.3, "1", 0.9)[1:]]
+    assert judge(KeyPoint, [(truth, swapped)])["value"] == pytest.approx(51 / 101, abs=0.01)
+    alone = [KeyPoint(label="head", x=0.5, y=0.5)]
+    assert judge(KeyPoint, [(alone, [KeyPoint(label="head", score=0.5, x=0.502, y=0.5)])])["value"] == 1
+
+
+def test_ranking_is_by_score_over_all_images():
+    pairs = [([square(0.0)], [square(0.0, 0.2)]), ([], [square(0.5, 0.9)])]
+    assert judge(Box, pairs)["value"] == pytest.approx(0.5)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from lsml.controls.base import Control
 from lsml.controls.choices import Choices
+from lsml.controls.ellipse import Ellipse, EllipseLabels
+from lsml.controls.keypoint import KeyPoint, KeyPointLabels
 from lsml.controls.labels import Labels
+from lsml.controls.mask import Bitmask, BitmaskLabels, Brush, BrushLabels
 from lsml.controls.number import Number
+from lsml.controls.polygon import Polygon, PolygonLabels
 from lsml.controls.rating import Rating
 from lsml.controls.rectangle import Rectangle, RectangleLabels
 from lsml.controls.taxonomy import Taxonomy
+from lsml.controls.video_rectangle import VideoRectangle
 
-CONTROLS: dict[str, type[Control]] = {
-    control.tag: control for control in (Choices, Taxonomy, Number, Rating, Labels, RectangleLabels, Rectangle)
-}
+_ALL: tuple[type[Control], ...] = (
+    *(Choices, Taxonomy, Number, Rating),
+    Labels,
+    *(RectangleLabels, Rectangle, PolygonLabels, Polygon, EllipseLabels, Ellipse, KeyPointLabels, KeyPoint),
+    *(BrushLabels, Brush, BitmaskLabels, Bitmask),
+    VideoRectangle,
+)
+CONTROLS: dict[str, type[Control]] = {control.tag: control for control in _ALL}
 
-__all__ = ["CONTROLS", "Choices", "Control", "Labels", "Number", "Rating", "Rectangle", "RectangleLabels", "Taxonomy"]
+__all__ = ["CONTROLS", "Control"]

@@ -6,16 +6,13 @@ corners depend on how wide the image is. https://labelstud.io/tags/rectanglelabe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.shapes import SAME_PLACE, Place, ShapeControl, numbers, percent, range_problem, rotation_problem
+from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
 from lsml.shown import Shown
 from lsml.values import Box, Shape, Value
-
-if TYPE_CHECKING:
-    from lsml.geometry import Array, BoxRow
 
 _SIDES = ("x", "y", "width", "height")
 
@@ -41,6 +38,10 @@ class RectangleLabels(ShapeControl):
         """The points of a pose name the box of their group as their parent."""
         return {} if value.group is None else {"id": value.group}
 
+    def _group(self, region: Region) -> str | None:
+        id = region.get("id")
+        return id if isinstance(id, str) and id else None
+
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
         from lsml.geometry import fit_box
 
@@ -65,23 +66,12 @@ class RectangleLabels(ShapeControl):
                 return f"value.{start} and value.{side} end at {value[start] + value[side]:g}; expected at most 100"
         return None
 
-    def _near(self, ours: Sequence[Box], theirs: Sequence[Box]) -> Array:
-        from lsml.geometry import box_overlaps
-
-        near: Array = box_overlaps(rows(ours), rows(theirs), ours[0].aspect) > SAME_PLACE
-        return near
-
 
 class Rectangle(RectangleLabels):
     """Boxes whose labels are in a `<Labels>` for the same image, or that have none."""
 
     tag: ClassVar[str] = "Rectangle"
     companion_tag: ClassVar[str | None] = "Labels"
-
-
-def rows(boxes: Sequence[Box]) -> list[BoxRow]:
-    """Boxes as `lsml.geometry` takes them."""
-    return [(box.x, box.y, box.width, box.height, box.rotation) for box in boxes]
 
 
 def _aspect(value: Shape, on: Shown) -> float:

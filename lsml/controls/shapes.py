@@ -78,6 +78,10 @@ class ShapeControl(RegionControl):
         """How a region says what else belongs to its object."""
         return {}
 
+    def _group(self, region: Region) -> str | None:
+        """The object that a region is part of, as a person's annotation says it."""
+        return None
+
     # -------------------------------------------------------------------------------------------- decode
 
     def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
@@ -123,7 +127,9 @@ class ShapeControl(RegionControl):
         aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0
         page = region.get("item_index")
         item = page if isinstance(page, int) and not isinstance(page, bool) and page >= 0 else 0
-        facts = {"label": label, "score": region_score(region), "item": item, "aspect": aspect}
+        facts = {
+            "label": label, "score": region_score(region), "item": item, "aspect": aspect, "group": self._group(region),
+        }  # fmt: skip
         try:
             return list(self._found(region, value, facts))
         except (ValueError, OverflowError):  # what is no shape, a value refuses
@@ -181,9 +187,15 @@ class ShapeControl(RegionControl):
         near = cast(Any, self._near(cast(Any, values), cast(Any, taken)).any(axis=1)).tolist()
         return [value for value, hit in zip(values, near, strict=True) if not hit]
 
-    @abstractmethod
     def _near(self, ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
         """Which of our values are at the place of which of theirs: booleans (n, m)."""
+        import numpy as np
+
+        from lsml.coverage import overlaps
+
+        pages = [np.array([value.item for value in some]) for some in (ours, theirs)]
+        near: Array = (overlaps(ours, theirs) > SAME_PLACE) & (pages[0][:, None] == pages[1][None])
+        return near
 
 
 def original_size(region: Mapping[str, Any]) -> tuple[int, int] | None:

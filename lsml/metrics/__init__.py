@@ -7,14 +7,20 @@ from typing import Any
 
 from lsml.metrics.choices import judge_choices
 from lsml.metrics.numbers import judge_numbers
-from lsml.metrics.shapes import judge_boxes
+from lsml.metrics.shapes import judge_points, judge_shapes
 from lsml.metrics.spans import judge_spans
-from lsml.values import Box, Choice, Number, Span, Value
+from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Track, Value
 
 Pair = tuple[Sequence[Value], Sequence[Value]]  # (annotated, predicted) values of one control in one task
 Judge = Callable[[Sequence[Pair]], dict[str, Any]]
 
-JUDGES: dict[type, Judge] = {Choice: judge_choices, Number: judge_numbers, Span: judge_spans, Box: judge_boxes}
+JUDGES: dict[type, Judge] = {
+    Choice: judge_choices,
+    Number: judge_numbers,
+    Span: judge_spans,
+    **dict.fromkeys((Box, Polygon, Ellipse, Mask, Track), judge_shapes),
+    KeyPoint: judge_points,
+}
 
 
 def judge(value_type: type, pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from lsml.values import Box, Shape, Value, label_of
+from lsml.coverage import overlaps, point_similarity
+from lsml.values import KeyPoint, Shape, Value
 
 if TYPE_CHECKING:
     from lsml.geometry import Array
@@ -18,12 +19,9 @@ LEAST = 0.5  # overlap from which a prediction finds an annotated shape
 SHOWN = 0.25  # score from which detectors show what they found: precision and recall are told at it
 
 
-def judge_boxes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """mAP@0.5 of boxes, upright or rotated, over the labels that were annotated."""
-    return judge_shapes(pairs, _box_overlaps)
-
-
-def judge_shapes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps) -> dict[str, Any]:
+def judge_shapes(
+    pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps = overlaps
+) -> dict[str, Any]:
     """Mean average precision over the labels that were annotated: surest first, each prediction takes the annotated shape
     of its label, task and page that it overlaps most, if it does by `LEAST` and none took it before.
 
@@ -53,7 +51,7 @@ def _by_place(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
     places: dict[tuple[str, int], list[Shape]] = {}
     for value in values:
         if isinstance(value, Shape):
-            places.setdefault((label_of(cast(Value, value)) or "", value.item), []).append(value)
+            places.setdefault((value.label, value.item), []).append(value)
     return places
 
 
@@ -110,8 +108,50 @@ def average_precision(scores: Array, right: Array, annotated: int) -> float:
     return float(np.where(reached < len(best), best[np.minimum(reached, len(best) - 1)], 0.0).mean())
 
 
-def _box_overlaps(true: Sequence[Box], said: Sequence[Box]) -> Array:
-    from lsml.geometry import box_overlaps
+def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+    """mAP@0.5 of points. Where people grouped them into objects, objects are compared, by COCO's similarity of all their
+    points; else each point alone."""
+    grouped = any(isinstance(value, KeyPoint) and value.group for truth, _ in pairs for value in truth)
+    if not grouped:
+        return judge_shapes(pairs)
+    return judge_shapes([(_poses(truth), _poses(guess)) for truth, guess in pairs], _pose_overlaps)
 
-    rows = [[(box.x, box.y, box.width, box.height, box.rotation) for box in some] for some in (true, said)]
-    return box_overlaps(rows[0], rows[1], true[0].aspect)
+
+class _Pose(Shape, frozen=True, kw_only=True):
+    """The points of one object, by label."""
+
+    points: dict[str, KeyPoint]
+
+
+def _poses(values: Sequence[Value]) -> list[Any]:
+    groups: dict[tuple[str | None, int], list[KeyPoint]] = {}
+    for number, value in enumerate(values):
+        if isinstance(value, KeyPoint):
+            groups.setdefault((value.group or f"alone {number}", value.item), []).append(value)
+    poses = []
+    for (_, item), points in groups.items():
+        scores = [point.score for point in points if point.score is not None]
+        score = sum(scores) / len(scores) if scores else None
+        by_label = {point.label: point for point in points}
+        poses.append(_Pose(label="object", score=score, item=item, aspect=points[0].aspect, points=by_label))
+    return poses
+
+
+def _pose_overlaps(true: Sequence[_Pose], said: Sequence[_Pose]) -> Array:
+    """COCO's similarity of objects: the mean over the annotated points, of which one that is missing counts 0."""
+    import numpy as np
+
+    similar = np.zeros((len(true), len(said)))
+    for row, pose in enumerate(true):
+        xs = [point.x * point.aspect for point in pose.points.values()]
+        ys = [point.y for point in pose.points.values()]
+        # COCO takes the area of the object; its points span some part of that.
+        size = max(0.02, float(np.sqrt((max(xs) - min(xs)) * (max(ys) - min(ys)))))
+        for column, other in enumerate(said):
+            shared = [label for label in pose.points if label in other.points]
+            near = [
+                point_similarity([pose.points[label]], [other.points[label]], pose.aspect, size)[0, 0]
+                for label in shared
+            ]
+            similar[row, column] = sum(near) / len(pose.points)
+    return similar

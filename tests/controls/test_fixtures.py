@@ -1,7 +1,7 @@
 """Good and bad regions of every control, in `fixtures/<tag>.json`.
 
 Each entry has a labeling config, a task's `data` (of an image its `size`, and the page, `item`), and regions: `value`
-(and `type`, else the tag's, and `facts` beside it), what a person's region of that kind `means` to us (of a value that is
+(and `type`, else the tag's, and `facts` beside it; of a video its `film`: frames per second, and seconds), what a person's region of that kind `means` to us (of a value that is
 more than a label or a number: its fields), what our check `says`, and whether label-studio-sdk's validator (`judge`)
 accepts or refuses it. Where it says `accepts` beside a sentence, we are stricter, because the editor would not show it.
 A bare tool's region has the label that `names` says in a second region of its companion.
@@ -21,7 +21,7 @@ from lsml.binding import control_of as bound_control
 from lsml.controls import CONTROLS, Control
 from lsml.labeling import parse_labeling_config
 from lsml.objects import read_object
-from lsml.shown import Shown
+from lsml.shown import Film, Shown
 from tests.fetching import no_fetch
 from tests.judge import verdicts
 
@@ -46,7 +46,8 @@ def control_of(entry: dict[str, Any]) -> Control:
 def shown_of(entry: dict[str, Any]) -> Shown:
     """What the control is told of the data."""
     if "size" in entry:
-        return Shown(None, tuple(entry["size"]), entry.get("item"))
+        film = Film(*entry["film"]) if "film" in entry else None
+        return Shown(None, tuple(entry["size"]), entry.get("item"), film=film)
     (tag,) = parse_labeling_config(entry["config"]).objects.values()
     [shown] = read_object(tag, {"data": entry["data"]}, no_fetch)
     return shown

@@ -1,0 +1,60 @@
+"""`<EllipseLabels>` and `<Ellipse>`: `{"x", "y", "radiusX", "radiusY", "rotation"}`, percent of the upright image.
+
+`x` and `y` are the centre, about which it is rotated. https://labelstud.io/tags/ellipselabels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from lsml.controls.base import Region
+from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
+from lsml.shown import Shown
+from lsml.values import Ellipse as EllipseValue
+from lsml.values import Value
+
+_LARGEST = 50.0  # percent of a side, of a radius
+
+
+class EllipseLabels(ShapeControl):
+    """Ellipses, upright or rotated, each with a label."""
+
+    tag: ClassVar[str] = "EllipseLabels"
+    value_type: ClassVar[type] = EllipseValue
+
+    def _place(self, value: EllipseValue, on: Shown) -> Place | None:
+        from lsml.geometry import wrap
+
+        place: Place = {
+            "x": percent(value.x),
+            "y": percent(value.y),
+            "radiusX": min(_LARGEST, percent(value.radius_x)),
+            "radiusY": min(_LARGEST, percent(value.radius_y)),
+            "rotation": round(wrap(value.rotation), 6) % 360.0 or 0,
+        }
+        inside = 0.0 <= place["x"] <= 100.0 and 0.0 <= place["y"] <= 100.0
+        return place if inside and place["radiusX"] and place["radiusY"] else None
+
+    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+        from lsml.geometry import wrap
+
+        x, y, radius_x, radius_y = (side / 100.0 for side in numbers(value, "x", "y", "radiusX", "radiusY"))
+        (rotation,) = numbers(value, "rotation") if value.get("rotation") is not None else (0.0,)
+        yield EllipseValue(**facts, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=wrap(rotation))
+
+    def _place_problem(self, region: Region, value: Place) -> str | None:
+        for key, most in (("x", 100.0), ("y", 100.0), ("radiusX", _LARGEST), ("radiusY", _LARGEST)):
+            wrong = range_problem(value, key, most)
+            if wrong is not None:
+                return wrong
+        if not value["radiusX"] or not value["radiusY"]:
+            return f"value has radii of {value['radiusX']:g} and {value['radiusY']:g}; expected an ellipse"
+        return rotation_problem(value)
+
+
+class Ellipse(EllipseLabels):
+    """Ellipses whose labels are in a `<Labels>` for the same image, or that have none."""
+
+    tag: ClassVar[str] = "Ellipse"
+    companion_tag: ClassVar[str | None] = "Labels"

@@ -1,0 +1,141 @@
+"""`<BrushLabels>`, `<Brush>`, `<BitmaskLabels>` and `<Bitmask>`: the pixels of a region.
+
+A brush keeps them as Label Studio's run lengths, `{"format": "rle", "rle": [...]}`, and needs `original_width` and
+`original_height`; a bitmask as a picture, `{"imageDataURL": "data:image/png;base64,..."}`.
+https://labelstud.io/tags/brushlabels, https://labelstud.io/tags/bitmasklabels
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lsml.controls.base import Region, shown
+from lsml.controls.shapes import Place, ShapeControl, original_size
+from lsml.shown import Shown
+from lsml.values import Mask, Shape, Value
+
+if TYPE_CHECKING:
+    from lsml.geometry import Array
+
+_PNG = "data:image/png;base64,"
+_MOST_PIXELS = 200_000_000
+
+
+class MaskControl(ShapeControl):
+    """Masks, each with a label."""
+
+    value_type: ClassVar[type] = Mask
+
+    def _drawn_size(self, value: Shape, on: Shown) -> tuple[int, int] | None:
+        """A mask knows how large its image is, where nobody else does."""
+        assert isinstance(value, Mask)
+        return on.size or (value.width, value.height)
+
+    def _place(self, value: Mask, on: Shown) -> Place | None:
+        from lsml.geometry import resized_pixels
+
+        width, height = on.size or (value.width, value.height)
+        pixels = resized_pixels(value.pixels(), width, height)
+        return self._written_pixels(pixels) if pixels.any() else None
+
+    @abstractmethod
+    def _written_pixels(self, pixels: Array) -> Place:
+        """The keys of a value that hold pixels (rows, columns)."""
+
+    @abstractmethod
+    def _read_pixels(self, region: Region, value: Place) -> Array | None:
+        """The pixels that a value holds; None or ValueError where it holds none."""
+
+    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+        pixels = self._read_pixels(region, value)
+        if pixels is not None and pixels.any():
+            yield Mask.from_pixels(pixels, **facts)
+
+
+class BrushLabels(MaskControl):
+    """Masks as run lengths."""
+
+    tag: ClassVar[str] = "BrushLabels"
+
+    def _written_pixels(self, pixels: Array) -> Place:
+        from lsml.brush import encode_brush
+
+        return {"format": "rle", "rle": encode_brush(pixels)}
+
+    def _read_pixels(self, region: Region, value: Place) -> Array | None:
+        from lsml.brush import decode_brush
+
+        size, rle = original_size(region), value.get("rle")
+        if size is None or size[0] * size[1] > _MOST_PIXELS or not isinstance(rle, list):
+            return None
+        return decode_brush(rle, *size)
+
+    def _place_problem(self, region: Region, value: Place) -> str | None:
+        if value.get("format") != "rle":
+            return f'value.format is {shown(value.get("format"))}; expected "rle"'
+        rle = value.get("rle")
+        if not isinstance(rle, list) or not rle or not all(type(byte) is int and 0 <= byte <= 255 for byte in rle):
+            return f"value.rle is {shown(rle)}; expected bytes from 0 to 255"
+        if original_size(region) is None:
+            return "original_width and original_height are missing; a brush cannot be drawn without them"
+        return None
+
+
+class Brush(BrushLabels):
+    """Masks as run lengths, whose labels are in a `<Labels>` for the same image, or that have none."""
+
+    tag: ClassVar[str] = "Brush"
+    companion_tag: ClassVar[str | None] = "Labels"
+
+
+class BitmaskLabels(MaskControl):
+    """Masks as pictures: white where the region is, transparent elsewhere."""
+
+    tag: ClassVar[str] = "BitmaskLabels"
+
+    def _written_pixels(self, pixels: Array) -> Place:
+        import numpy as np
+        from PIL import Image
+
+        # Whoever looks at the colour and whoever looks at the alpha see the same.
+        both = np.repeat((pixels * 255).astype(np.uint8)[:, :, None], 2, axis=2)
+        file = io.BytesIO()
+        Image.fromarray(both, "LA").save(file, format="PNG", compress_level=6)
+        return {"imageDataURL": _PNG + base64.b64encode(file.getvalue()).decode("ascii")}
+
+    def _read_pixels(self, region: Region, value: Place) -> Array | None:
+        import numpy as np
+        from PIL import Image, UnidentifiedImageError
+
+        given = value.get("imageDataURL")
+        if not isinstance(given, str) or not given.startswith(_PNG):
+            return None
+        try:
+            with Image.open(
+                io.BytesIO(base64.b64decode(given.removeprefix(_PNG), validate=True)), formats=["PNG"]
+            ) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    return None
+                clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+                channel = image.convert("RGBA").getchannel("A") if clear else image.convert("L")
+                return np.asarray(np.asarray(channel) > 127)
+        except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(str(error)) from error
+
+    def _place_problem(self, region: Region, value: Place) -> str | None:
+        given = value.get("imageDataURL")
+        if not isinstance(given, str) or not given.startswith(_PNG):
+            return f"value.imageDataURL is {shown(given)}; expected {_PNG}..."
+        return None
+
+
+class Bitmask(BitmaskLabels):
+    """Masks as pictures, whose labels are in a `<Labels>` for the same image, or that have none."""
+
+    tag: ClassVar[str] = "Bitmask"
+    companion_tag: ClassVar[str | None] = "Labels"

@@ -1,0 +1,66 @@
+"""`<PolygonLabels>` and `<Polygon>`: `{"points": [[x, y], ...], "closed": true}`, percent of the upright image.
+
+https://labelstud.io/tags/polygonlabels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from lsml.controls.base import Region, shown
+from lsml.controls.shapes import Place, ShapeControl, number, percent, range_problem
+from lsml.shown import Shown
+from lsml.values import Polygon as PolygonValue
+from lsml.values import Value
+
+
+class PolygonLabels(ShapeControl):
+    """Outlines, each with a label."""
+
+    tag: ClassVar[str] = "PolygonLabels"
+    value_type: ClassVar[type] = PolygonValue
+
+    def _place(self, value: PolygonValue, on: Shown) -> Place | None:
+        from lsml.geometry import area, clip_outline
+
+        points = clip_outline(value.points)  # type: ignore[arg-type]
+        if area(points) <= 0.0:
+            return None
+        return {"points": [[percent(x), percent(y)] for x, y in points.tolist()], "closed": True}
+
+    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+        from lsml.geometry import area, clip_outline
+
+        given = value.get("points")
+        points = [_corner(point) for point in given] if isinstance(given, list) else []
+        kept = clip_outline(points)  # type: ignore[arg-type]
+        if area(kept) > 0.0:
+            yield PolygonValue(**facts, points=tuple((x, y) for x, y in kept.tolist()))
+
+    def _place_problem(self, region: Region, value: Place) -> str | None:
+        points = value.get("points")
+        if not isinstance(points, list) or len(points) < 3:
+            return f"value.points is {shown(points)}; expected a list of at least three corners"
+        for point in points:
+            if not isinstance(point, list) or len(point) != 2:
+                return f"value.points holds {shown(point)}; expected corners, each a list of two numbers"
+            for axis, place in zip("xy", point, strict=True):
+                wrong = range_problem({axis: place}, axis)
+                if wrong is not None:
+                    return f"a corner's {wrong.removeprefix('value.')}"
+        return None
+
+
+def _corner(point: Any) -> tuple[float, float]:
+    """A corner as fractions of the image. Raises ValueError where it is none."""
+    if not isinstance(point, list) or len(point) != 2:
+        raise ValueError("expected two numbers")
+    return number(point[0]) / 100.0, number(point[1]) / 100.0
+
+
+class Polygon(PolygonLabels):
+    """Outlines whose labels are in a `<Labels>` for the same image, or that have none."""
+
+    tag: ClassVar[str] = "Polygon"
+    companion_tag: ClassVar[str | None] = "Labels"

@@ -1,0 +1,147 @@
+"""`<VideoRectangle>` beside a `<Labels>`: one object through a video, as keyframes between which Label Studio interpolates.
+
+`{"framesCount", "duration", "sequence": [{"frame", "time", "x", "y", "width", "height", "rotation", "enabled"}], "labels"}`:
+frames are numbered from 1 at the frame rate of the `<Video>` tag, places are percent.
+https://labelstud.io/tags/videorectangle
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from lsml.controls.base import Region, shown
+from lsml.controls.shapes import Place, ShapeControl, number, numbers, percent, range_problem
+from lsml.shown import Film, Shown
+from lsml.values import Keyframe, Shape, Track, Value
+
+_SIDES = ("x", "y", "width", "height")
+_FRAME_RATE = 24.0  # Label Studio's own, where a tag names none
+
+
+class VideoRectangle(ShapeControl):
+    """Tracks of boxes; the label of each is one of the companion's, and stands in the region itself."""
+
+    tag: ClassVar[str] = "VideoRectangle"
+    value_type: ClassVar[type] = Track
+    companion_tag: ClassVar[str | None] = "Labels"
+    objects: ClassVar[frozenset[str] | None] = frozenset({"Video"})
+    per_item: ClassVar[bool] = False
+
+    def _place(self, value: Track, on: Shown) -> Place | None:
+        film = on.film or Film(_FRAME_RATE, value.keyframes[-1].time_s)
+        sequence: dict[int, Place] = {}
+        for keyframe in value.keyframes:
+            place = _clipped(keyframe)
+            frame = min(film.frames, round(keyframe.time_s * film.frame_rate) + 1)
+            if place is not None:
+                sequence[frame] = {
+                    "frame": frame,
+                    "time": round((frame - 1) / film.frame_rate, 6),
+                    **place,
+                    "rotation": round(keyframe.rotation, 6) % 360.0 or 0,
+                    "enabled": keyframe.enabled,
+                }
+        if not sequence:
+            return None
+        frames = [sequence[frame] for frame in sorted(sequence)]
+        frames[-1]["enabled"] = False  # else Label Studio goes on with it to the end of the video
+        return {"framesCount": film.frames, "duration": round(film.duration_s, 6), "sequence": frames}
+
+    def _written(self, value: Shape, place: Place, to_name: str, on: Shown, number: int) -> list[Region]:
+        labels = [value.label] if value.label else []
+        return [self._region(place | {"labels": labels}, to_name, value.score)]
+
+    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
+        """The tracks of a person's regions; no track at all says that there is nothing to follow."""
+        return tuple(value for region in regions for value in self._values(region, on))
+
+    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+        rate = _rate(value)
+        given = value.get("sequence")
+        keyframes: dict[float, Keyframe] = {}
+        for entry in given if isinstance(given, list) else []:
+            x, y, width, height = (side / 100.0 for side in numbers(entry, *_SIDES))
+            rotation = number(entry.get("rotation", 0)) % 360.0
+            frame = number(entry.get("frame"))
+            if frame >= 1:
+                time_s = (frame - 1) / rate
+                keyframes[time_s] = Keyframe(time_s, x, y, width, height, rotation, entry.get("enabled") is not False)
+        if keyframes:
+            yield Track(**facts, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
+
+    def _shapes(self, region: Region, value: Place, label: str, on: Shown | None) -> list[Value]:
+        # A sequence may hold anything.
+        if not all(isinstance(entry, Mapping) for entry in _listed(value.get("sequence"))):
+            return []
+        found = super()._shapes(region, value, label, on)
+        if on is None or on.film is None:
+            return found
+        # The tag's frame rate counts, whatever the region says of the length of the video.
+        share = _rate(value) / on.film.frame_rate
+        return [
+            msgspec.structs.replace(
+                track,
+                keyframes=tuple(msgspec.structs.replace(k, time_s=k.time_s * share) for k in track.keyframes),
+            )
+            for track in found
+            if isinstance(track, Track)
+        ]
+
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """What is wrong with a region, in a sentence, or None. Label Studio does not look at the labels."""
+        value = self._value(region)
+        if value is None:
+            return self._form_problem(region)
+        problem = self._label_problem(value) if self.companion is not None and value.get("labels") else None
+        wrong = self._place_problem(region, value)
+        return problem or (None if wrong is None else f"{self.control_tag.selector}: {wrong}")
+
+    def _place_problem(self, region: Region, value: Place) -> str | None:
+        for key in ("framesCount", "duration"):
+            try:
+                if number(value.get(key)) < 0:
+                    raise ValueError
+            except (ValueError, OverflowError):
+                return f"value.{key} is {shown(value.get(key))}; expected a number"
+        sequence = value.get("sequence")
+        if not isinstance(sequence, list) or not sequence:
+            return f"value.sequence is {shown(sequence)}; expected a list of keyframes"
+        before = 0
+        for entry in sequence:
+            if not isinstance(entry, dict) or type(entry.get("frame")) is not int or entry["frame"] <= before:
+                return "value.sequence holds what is no keyframe; expected frames from 1 on, in order"
+            before = entry["frame"]
+            wrong = next((wrong for key in _SIDES if (wrong := range_problem(entry, key)) is not None), None)
+            if wrong is not None:
+                return f"in frame {before}, {wrong}"
+        return None
+
+    @property
+    def label_key(self) -> str:
+        """The key of a region's value that holds its labels."""
+        return "labels"
+
+
+def _clipped(keyframe: Keyframe) -> Place | None:
+    from lsml.geometry import fit_box
+
+    box = fit_box((keyframe.x, keyframe.y, keyframe.width, keyframe.height, keyframe.rotation))
+    return None if box is None else {key: percent(side) for key, side in zip(_SIDES, box, strict=False)}
+
+
+def _rate(value: Place) -> float:
+    """Frames per second, as a region has them."""
+    try:
+        frames, duration = numbers(value, "framesCount", "duration")
+    except (ValueError, OverflowError):
+        return _FRAME_RATE
+    rate = frames / duration if duration > 0 else 0.0
+    return rate if rate > 0 and math.isfinite(rate) else _FRAME_RATE
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,326 @@
+"""Shapes on images and in videos: what is drawn is what was meant, to the digit, whatever the image and whoever drew it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lsml.binding import control_of
+from lsml.brush import decode_brush, encode_brush
+from lsml.coverage import box_at, overlaps
+from lsml.geometry import box_corners, box_of_corners, fill_outline
+from lsml.labeling import parse_labeling_config
+from lsml.shown import Film, Shown
+from lsml.values import Box, Ellipse, Keyframe, KeyPoint, Mask, Polygon, Track
+
+LABELS = '<Label value="Cat"/><Label value="Dog"/>'
+SHAPES = ("Rectangle", "Polygon", "Ellipse", "KeyPoint", "Brush", "Bitmask")
+TAGS = [*SHAPES, *(f"{tag}Labels" for tag in SHAPES), "VideoRectangle"]
+
+
+def control(tag, labels=LABELS):
+    inner = labels if tag.endswith("Labels") else ""
+    companion = "" if tag.endswith("Labels") else f'<Labels name="label" toName="o">{labels}</Labels>'
+    shown = "Video" if tag.startswith("Video") else "Image"
+    config = parse_labeling_config(
+        f'<View><{tag} name="c" toName="o">{inner}</{tag}>{companion}<{shown} name="o" value="$o"/></View>'
+    )
+    return control_of(config.controls[0], config)
+
+
+def through_json(found, values, on):
+    """Values as Label Studio stores them, and read back."""
+    regions = json.loads(json.dumps(found.encode(values, "o", on)))
+    assert [found.check(region, {}) for region in regions] == [None] * len(regions)
+    return found.decode(regions, on)
+
+
+def close(one, other):
+    for name in one.__struct_fields__:
+        ours, theirs = getattr(one, name), getattr(other, name)
+        if isinstance(ours, float):
+            assert ours == pytest.approx(theirs, abs=1e-6), name
+        elif isinstance(ours, tuple) and ours and isinstance(ours[0], Keyframe):
+            assert len(ours) == len(theirs)
+            for a, b in zip(ours, theirs, strict=True):
+                close(a, b)
+        elif isinstance(ours, tuple) and ours and isinstance(ours[0], tuple):
+            assert np.array(ours) == pytest.approx(np.array(theirs), abs=1e-6)
+        else:
+            assert ours == theirs, name
+
+
+# ------------------------------------------------------------------------------------------------ round trips
+
+share = st.floats(0.0, 1.0)
+length = st.floats(0.001, 0.5)
+label = st.sampled_from(["Cat", "Dog"])
+score = st.none() | share
+sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
+
+
+@given(share, share, length, length, st.floats(0, 359.99), label, score, sizes)
+def test_a_box_comes_back_as_it_was(x, y, width, height, rotation, name, sure, size):
+    rotation = round(rotation, 4)
+    if not rotation:
+        x, y = min(x, 1 - width), min(y, 1 - height)
+    on = Shown(None, size)
+    box = Box(label=name, score=sure, x=x, y=y, width=width, height=height, rotation=rotation, aspect=on.aspect)
+    (back,) = through_json(control("RectangleLabels"), [box], on)
+    close(back, box)
+
+
+@given(st.lists(st.tuples(share, share), min_size=3, max_size=30), label, sizes)
+def test_an_outline_comes_back_as_it_was(points, name, size):
+    from lsml.geometry import area
+
+    assume(area(np.array(points)) > 1e-3)
+    on = Shown(None, size)
+    polygon = Polygon(label=name, points=tuple(points), aspect=on.aspect)
+    (back,) = through_json(control("PolygonLabels"), [polygon], on)
+    close(back, polygon)
+
+
+@given(share, share, length, length, st.floats(0, 359.9), label, sizes)
+def test_an_ellipse_comes_back_as_it_was(x, y, rx, ry, rotation, name, size):
+    on = Shown(None, size)
+    ellipse = Ellipse(label=name, x=x, y=y, radius_x=rx, radius_y=ry, rotation=round(rotation, 4), aspect=on.aspect)
+    (back,) = through_json(control("EllipseLabels"), [ellipse], on)
+    close(back, ellipse)
+
+
+@given(share, share, st.floats(0, 0.2), label, score, sizes)
+def test_a_point_comes_back_as_it_was(x, y, dot, name, sure, size):
+    on = Shown(None, size)
+    point = KeyPoint(label=name, score=sure, x=x, y=y, size=dot, aspect=on.aspect)
+    (back,) = through_json(control("KeyPointLabels"), [point], on)
+    close(back, point)
+
+
+masks = st.integers(1, 40).flatmap(
+    lambda rows: st.integers(1, 40).flatmap(
+        lambda columns: st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns).map(
+            lambda bits: np.array(bits).reshape(rows, columns)
+        )
+    )
+)
+
+
+@given(masks, st.sampled_from(["BrushLabels", "BitmaskLabels", "Brush", "Bitmask"]))
+def test_a_mask_comes_back_to_the_pixel(pixels, tag):
+    assume(pixels.any())
+    mask = Mask.from_pixels(pixels, "Cat")
+    (back,) = through_json(control(tag), [mask], Shown(None, (mask.width, mask.height)))
+    assert (back.pixels() == pixels).all() and back == mask
+
+
+@given(masks)
+def test_the_run_lengths_of_a_brush_hold_any_mask(pixels):
+    rows, columns = pixels.shape
+    assert (decode_brush(encode_brush(pixels), columns, rows) == pixels).all()
+
+
+def test_a_long_run_is_cut_into_pieces_that_fit():
+    pixels = np.ones((400, 500), dtype=bool)
+    assert decode_brush(encode_brush(pixels), 500, 400).all()
+
+
+@pytest.mark.parametrize("rle", [[], [0], [0, 0, 0, 4], [255] * 10, [0, 0, 0, 64, 58, 91], ["1"], [300]])
+def test_bytes_that_are_no_brush_are_refused(rle):
+    with pytest.raises(ValueError):
+        decode_brush(rle, 4, 4)
+
+
+frames = st.lists(st.tuples(st.integers(1, 200), share, share, st.booleans()), min_size=1, max_size=12,
+                  unique_by=lambda one: one[0])  # fmt: skip
+
+
+@given(frames, st.sampled_from([24.0, 25.0, 29.97, 30.0, 12.5]), label)
+def test_a_track_comes_back_on_the_same_frames(places, rate, name):
+    film = Film(rate, 200 / rate)
+    places.sort()
+    keyframes = tuple(
+        Keyframe((frame - 1) / rate, x * 0.5, y * 0.5, 0.25, 0.5, enabled=enabled and frame != places[-1][0])
+        for frame, x, y, enabled in places
+    )
+    track = Track(label=name, keyframes=keyframes, aspect=1.5)
+    found = control("VideoRectangle")
+    on = Shown(None, (150, 100), film=film)
+    (region,) = found.encode([track], "o", on)
+    assert [entry["frame"] for entry in region["value"]["sequence"]] == [frame for frame, *_ in places]
+    assert region["value"]["framesCount"] == 200 and region["from_name"] == "c"
+    (back,) = through_json(found, [track], on)
+    close(back, track)
+
+
+# ------------------------------------------------------------------------------------------------ strangers
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = ("x", "y", "width", "height", "rotation", "radiusX", "radiusY", "points", "rle", "format", "imageDataURL",
+        "sequence", "framesCount", "duration", "labels", "rectanglelabels", "polygonlabels", "brushlabels")  # fmt: skip
+values = st.dictionaries(st.sampled_from(KEYS), anything, max_size=10)
+
+
+@given(st.sampled_from(TAGS), values, anything, st.dictionaries(st.sampled_from(
+    ["id", "parentID", "score", "original_width", "original_height", "item_index", "is_positive"]), anything))  # fmt: skip
+def test_no_json_of_a_stranger_raises(tag, value, odd, facts):
+    found = control(tag)
+    for region in (
+        {"type": tag.lower(), "from_name": "c", "value": value, **facts},
+        {"type": tag.lower(), "value": odd},
+        odd,
+    ):
+        decoded = found.decode([region], None)
+        assert all(isinstance(one, found.value_type) for one in decoded)
+        problem = found.check(region, {})
+        assert problem is None or problem.startswith(("c", f"{tag}#c", "Labels#label"))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e400, True, "50", None])
+@pytest.mark.parametrize("key", ["x", "y", "width", "height"])
+def test_what_is_no_number_is_no_box(key, bad):
+    value = {"x": 10, "y": 10, "width": 10, "height": 10, "rectanglelabels": ["Cat"], key: bad}
+    region = {"type": "rectanglelabels", "value": value}
+    assert control("RectangleLabels").decode([region]) == ()
+    assert control("RectangleLabels").check(region, {}) is not None
+
+
+# ------------------------------------------------------------------------------------------------ what is drawn
+
+
+def test_what_leaves_the_image_is_clipped_and_what_is_left_of_it_dropped():
+    found, on = control("RectangleLabels"), Shown(None, (100, 100))
+    boxes = [
+        Box(label="Cat", x=-0.1, y=0.5, width=0.3, height=0.7),
+        Box(label="Cat", x=1.2, y=0.5, width=0.3, height=0.2),
+    ]
+    (region,) = found.encode(boxes, "o", on)
+    place = {key: region["value"][key] for key in ("x", "y", "width", "height")}
+    assert place == {"x": 0, "y": 50, "width": 20, "height": 50}
+
+
+@pytest.mark.parametrize("rotation", [0, 30, 90, 135, 180, 270, 359])
+@pytest.mark.parametrize("aspect", [1.0, 2.0, 0.5])
+def test_a_rotation_turns_pixels_about_the_top_left_corner(rotation, aspect):
+    (corners,) = box_corners([(0.4, 0.3, 0.2, 0.1, rotation)], aspect)
+    in_pixels = corners * [aspect, 1.0]
+    along, down = in_pixels[1] - in_pixels[0], in_pixels[3] - in_pixels[0]
+    assert corners[0] == pytest.approx([0.4, 0.3])
+    assert math.degrees(math.atan2(along[1], along[0])) % 360 == pytest.approx(rotation % 360)
+    assert float(np.hypot(*along)) == pytest.approx(0.2 * aspect)
+    assert float(np.hypot(*down)) == pytest.approx(0.1)
+    assert float(along @ down) == pytest.approx(0)
+    assert box_of_corners(corners, aspect) == pytest.approx((0.4, 0.3, 0.2, 0.1, rotation % 360))
+
+
+def test_the_parts_of_one_object_share_an_id_or_name_their_parent():
+    box = Box(label="Cat", x=0.1, y=0.1, width=0.5, height=0.5, group="g")
+    point = KeyPoint(label="Dog", x=0.2, y=0.2, group="g")
+    on = Shown(None, (100, 100))
+    assert control("RectangleLabels").encode([box], "o", on)[0]["id"] == "g"
+    assert control("KeyPointLabels").encode([point], "o", on)[0]["parentID"] == "g"
+    first, second = control("Rectangle").encode([box], "o", on)
+    assert first["id"] == second["id"] and (first["from_name"], second["from_name"]) == ("c", "label")
+    assert first["type"] == "rectangle" and second["type"] == "labels"
+
+
+@pytest.mark.parametrize("told", [{"is_positive": False}, {"is_positive": 0}, {"is_positive": "0"}])
+def test_a_click_beside_the_object_is_a_negative_point(told):
+    region = {"type": "keypointlabels", "value": {"x": 1, "y": 2, "width": 1, "keypointlabels": ["Cat"]}, **told}
+    (point,) = control("KeyPointLabels").decode([region])
+    assert not point.positive
+    region.pop("is_positive")
+    assert control("KeyPointLabels").decode([region])[0].positive
+
+
+def test_a_mask_of_another_size_is_brought_to_that_of_the_image():
+    pixels = np.zeros((10, 20), dtype=bool)
+    pixels[2:8, 5:15] = True
+    (region,) = control("BrushLabels").encode([Mask.from_pixels(pixels, "Cat")], "o", Shown(None, (200, 100)))
+    assert (region["original_width"], region["original_height"]) == (200, 100)
+    drawn = decode_brush(region["value"]["rle"], 200, 100)
+    assert drawn[20:80, 50:150].all() and drawn.sum() == 60 * 100
+
+
+# ------------------------------------------------------------------------------------------------ what is shared
+
+
+def box(x, y, width, height, rotation=0.0, **facts):
+    return Box(label="Cat", x=x, y=y, width=width, height=height, rotation=rotation, **facts)
+
+
+def test_boxes_share_what_geometry_says():
+    assert overlaps([box(0, 0, 0.5, 0.5)], [box(0.25, 0, 0.5, 0.5)])[0, 0] == pytest.approx(1 / 3)
+    square = box(0.25, 0.25, 0.5, 0.5)
+    # The same square, turned by a right angle about its corner and put back where it was.
+    turned = box(0.75, 0.25, 0.5, 0.5, 90)
+    assert overlaps([square], [turned])[0, 0] == pytest.approx(1)
+    # A square and the same turned by half a right angle about its middle share a regular octagon.
+    half = math.sqrt(0.5) / 2
+    diamond = box(0.5, 0.5 - half, 0.5, 0.5, 45)
+    octagon = 2 * (math.sqrt(2) - 1)
+    assert overlaps([square], [diamond])[0, 0] == pytest.approx(octagon / (2 - octagon))
+
+
+@given(st.lists(st.tuples(share, share), min_size=3, max_size=8))
+def test_an_outline_covers_the_pixels_that_a_slow_test_of_each_says(points):
+    filled = fill_outline(np.array(points), 24, 16)
+    for row in range(16):
+        for column in range(24):
+            x, y = (column + 0.5) / 24, (row + 0.5) / 16
+            inside, near = False, False
+            for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
+                if (ay > y) != (by > y):
+                    crossing = ax + (y - ay) / (by - ay) * (bx - ax)
+                    near |= abs(crossing - x) < 1e-6
+                    inside ^= crossing < x
+                near |= abs(ay - y) < 1e-9
+            if not near:
+                assert filled[row, column] == inside
+
+
+def test_outlines_ellipses_and_masks_are_compared_by_their_pixels():
+    corners = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    left = Polygon(label="Cat", points=corners)
+    whole = Polygon(label="Cat", points=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
+    assert overlaps([left], [whole, left])[0] == pytest.approx([0.5, 1], abs=0.01)
+    circle = Ellipse(label="Cat", x=0.5, y=0.5, radius_x=0.25, radius_y=0.5, aspect=2.0)
+    turned = Ellipse(label="Cat", x=0.5, y=0.5, radius_x=0.25, radius_y=0.5, rotation=77, aspect=2.0)
+    assert overlaps([circle], [turned])[0, 0] > 0.98
+    pixels = np.zeros((10, 10), dtype=bool)
+    pixels[:, :5] = True
+    masks = [Mask.from_pixels(pixels, "Cat"), Mask.from_pixels(~pixels, "Cat")]
+    assert overlaps(masks, masks) == pytest.approx(np.eye(2))
+
+
+def test_points_and_tracks_are_alike_where_they_are_near():
+    points = [KeyPoint(label="Cat", x=x, y=0.5) for x in (0.5, 0.505, 0.6)]
+    near = overlaps(points[:1], points)[0]
+    assert near[0] == 1 and near[1] > 0.9 and near[2] < 0.01
+    there = Track(label="Cat", keyframes=(Keyframe(0, 0, 0, 0.5, 0.5), Keyframe(2, 0.5, 0, 0.5, 0.5, enabled=False)))
+    assert box_at(there, 1.0) == pytest.approx((0.25, 0, 0.5, 0.5, 0))
+    assert box_at(there, 2.5) is None
+    shorter = Track(label="Cat", keyframes=(Keyframe(0, 0, 0, 0.5, 0.5), Keyframe(1, 0.25, 0, 0.5, 0.5, enabled=False)))
+    assert overlaps([there], [there, shorter])[0] == pytest.approx([1, 0.5], abs=0.03)
+
+
+def test_of_two_models_the_first_keeps_its_places_and_the_second_fills_the_others():
+    from lsml.controls.base import Answer
+
+    first = [Box(label="Cat", score=0.4, x=0.1, y=0.1, width=0.3, height=0.3)]
+    second = [
+        Box(label="Dog", score=0.9, x=0.12, y=0.1, width=0.3, height=0.3),
+        Box(label="Dog", score=0.8, x=0.6, y=0.6, width=0.3, height=0.3),
+        Box(label="Dog", score=0.1, x=0.1, y=0.7, width=0.1, height=0.1),
+    ]
+    answers = [Answer(some, lambda _label: 0.25) for some in (first, second)]
+    chosen, certainty = control("RectangleLabels").combine(answers, {}, "confidence")
+    assert [(one.label, one.score) for one in chosen] == [("Cat", 0.4), ("Dog", 0.8)]
+    assert certainty == pytest.approx(0.6)
