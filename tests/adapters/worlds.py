@@ -24,6 +24,32 @@ def folder() -> Path:
     return directory
 
 
+def drawn(value):
+    """The pixels of a box, an outline or a mask, drawn by OpenCV."""
+    import cv2
+    import numpy as np
+
+    fine = 4 * SIZE
+    if isinstance(value, Mask):
+        return cv2.resize(value.pixels().astype(np.uint8), (fine, fine), interpolation=cv2.INTER_NEAREST)
+    if isinstance(value, Polygon):
+        points = np.array(value.points)
+    else:
+        turn = math.radians(value.rotation)
+        along, down = np.array([math.cos(turn), math.sin(turn)]), np.array([-math.sin(turn), math.cos(turn)])
+        corner = np.array([value.x, value.y])
+        points = corner + np.array(
+            [0 * along, value.width * along, value.width * along + value.height * down, value.height * down]
+        )
+    return cv2.fillPoly(np.zeros((fine, fine), np.uint8), [np.round(points * fine).astype(np.int32)], 1)
+
+
+def overlap(one, other):
+    """Intersection over union of two values of a square picture."""
+    ours, theirs = drawn(one) > 0, drawn(other) > 0
+    return (ours & theirs).sum() / max(1, (ours | theirs).sum())
+
+
 def _ground(draw: random.Random):
     import numpy as np
 

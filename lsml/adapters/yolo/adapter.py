@@ -257,10 +257,10 @@ class Yolo(TrainableAdapter):
                 "yolo does not learn from tracks: learn boxes from images, and name what was learnt under `weights`"
             )
         wanted = self._wanted(examples)
+        start, architecture, imgsz = self._start(wanted.task)
         progress(0.0, f"writing {len(examples)} images")
         with training_folder() as directory:
             dataset = write_dataset(examples, wanted, directory, judge=self.options.patience > 0)
-            start, architecture, imgsz = self._start(wanted.task)
             progress(0.05, f"learning from {dataset.images} images")
             learnt = fit_model(start, architecture, dataset, wanted, self.options, imgsz, seed, directory, progress)
         self._become(learnt)

@@ -71,7 +71,12 @@ def write_dataset(examples: Sequence[Example], wanted: Wanted, directory: Path, 
                 (directory / part / _folder(number)).mkdir(parents=True, exist_ok=True)
     root = directory if wanted.task == "classify" else directory / "images"
     data: dict[str, Any] = {name: str(root / part) for name, part in parts.items()}
-    data |= {"path": str(directory), "nc": len(wanted.labels), "names": dict(enumerate(wanted.labels)), "channels": 3}
+    data |= {
+        "path": str(directory),
+        "nc": len(wanted.labels),
+        "names": {number: label or "object" for number, label in enumerate(wanted.labels)},
+        "channels": 3,
+    }
     if wanted.task == "pose":
         data |= {"kpt_shape": [len(wanted.points), 3], "flip_idx": _mirrored(wanted.points)}
     return Dataset(data, len(kept), judged)
@@ -82,10 +87,12 @@ def _folder(number: int) -> str:
 
 
 def _check(wanted: Wanted, lines: Sequence[Sequence[Line]]) -> None:
-    what = {"detect": "box", "obb": "box", "segment": "outline", "pose": "pose", "classify": "label"}[wanted.task]
+    what = {"detect": "a box", "obb": "a box", "segment": "an outline", "pose": "a pose", "classify": "a label"}[
+        wanted.task
+    ]
     shown = [found for found in lines if found]
     if len(shown) < _LEAST:
-        raise NotEnoughData(f"{len(shown)} of {len(lines)} examples have a {what}; annotate at least {_LEAST} that do")
+        raise NotEnoughData(f"{len(shown)} of {len(lines)} examples have {what}; annotate at least {_LEAST} that do")
     if wanted.task == "classify" and len({found[0][0] for found in shown}) < 2:
         label = wanted.labels[int(shown[0][0][0])]
         raise NotEnoughData(
@@ -111,19 +118,11 @@ def _lines(values: Sequence[Value], wanted: Wanted) -> list[Line] | None:
     return list(dict.fromkeys(lines))
 
 
-def box_corners(box: Box) -> list[tuple[float, float]]:
-    """Its corners as fractions, from the one about which it is rotated, clockwise."""
-    angle = math.radians(box.rotation)
-    cos, sin = math.cos(angle), math.sin(angle)
-    # In units of the image's height, where a rotation keeps shapes.
-    wide, high = box.width * box.aspect, box.height
-    steps = [
-        (0.0, 0.0),
-        (wide * cos, wide * sin),
-        (wide * cos - high * sin, wide * sin + high * cos),
-        (-high * sin, high * cos),
-    ]
-    return [(box.x + x / box.aspect, box.y + y) for x, y in steps]
+def _corners(box: Box) -> list[tuple[float, float]]:
+    from lsml.geometry import box_corners
+
+    row = (box.x, box.y, box.width, box.height, box.rotation)
+    return [(x, y) for x, y in box_corners([row], box.aspect)[0].tolist()]
 
 
 def _hull(points: Iterable[tuple[float, float]], margin: float = 0.0) -> Line:
@@ -138,13 +137,13 @@ def _hull(points: Iterable[tuple[float, float]], margin: float = 0.0) -> Line:
 
 
 def _box_line(value: Value) -> Line:
-    return _hull(box_corners(value)) if isinstance(value, Box) else ()
+    return _hull(_corners(value)) if isinstance(value, Box) else ()
 
 
 def _corner_line(value: Value) -> Line:
     if not isinstance(value, Box):
         return ()
-    corners = box_corners(value)
+    corners = _corners(value)
     if not any(0 <= x <= 1 and 0 <= y <= 1 for x, y in corners):
         return ()
     # ultralytics takes no number outside of the image.

@@ -75,8 +75,7 @@ def fit_model(
     for unneeded in ("criterion", "args"):
         if hasattr(module, unneeded):
             setattr(module, unneeded, None)
-    module.names = dict(enumerate(wanted.labels))
-    return Learnt(module, wanted, imgsz)
+    return _named(module, wanted, imgsz)
 
 
 def _arguments(
@@ -175,8 +174,14 @@ def load_model(directory: Path) -> Learnt:
             f"{directory}: yolo cannot read it with ultralytics {ultralytics().__version__}: {first}; restore it, install the "
             "ultralytics that made it, or train anew"
         ) from error
-    module.names = dict(enumerate(wanted.labels))
-    return Learnt(module.float().eval(), wanted, plan["imgsz"])
+    return _named(module.float().eval(), wanted, plan["imgsz"])
+
+
+def _named(module: Any, wanted: Wanted, imgsz: int) -> Learnt:
+    """A module with what ultralytics wants to know of it; it does not take a label that is empty."""
+    module.names = {number: label or "object" for number, label in enumerate(wanted.labels)}
+    module.task = wanted.task
+    return Learnt(module, wanted, imgsz)
 
 
 def _build(plan: dict[str, Any], wanted: Wanted) -> Any:

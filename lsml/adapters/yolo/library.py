@@ -38,9 +38,15 @@ def _import() -> None:
     try:
         # torch first: ultralytics sets OMP_NUM_THREADS to 1, which torch would take for the whole process.
         importlib.import_module("torch")
+        cv2: Any = importlib.import_module("cv2")
+        pillow: Any = importlib.import_module("PIL.Image")
+        threads, open_image = cv2.getNumThreads(), pillow.open
         os.environ.update(_QUIET)
         os.environ["YOLO_CONFIG_DIR"] = str(_config_directory())
         importlib.import_module("ultralytics")
+        # What it changes for everybody: OpenCV's threads, and a Pillow that installs plugins for files that are no image.
+        cv2.setNumThreads(threads)
+        pillow.open = open_image
     except ImportError as error:
         raise AdapterError(
             f'yolo needs ultralytics, which cannot be imported ({error}); pip install "lsml[yolo]"'

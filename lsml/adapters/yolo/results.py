@@ -64,6 +64,8 @@ def _box(row: Any, shape: Sequence[int], label: str, score: float, group: str | 
 
 def _rotated(result: Any, name: Name) -> Iterator[Value]:
     """Centre, size and angle to the corner about which Label Studio rotates."""
+    from lsml.geometry import wrap
+
     height, width = result.orig_shape[:2]
     for x, y, w, h, angle, score, number in result.obb.data.float().cpu().numpy().tolist():
         label = name(int(number))
@@ -74,7 +76,7 @@ def _rotated(result: Any, name: Name) -> Iterator[Value]:
         yield Box(
             label, min(1.0, max(0.0, score)), 0, None, width / height,
             x=corner[0] / width, y=corner[1] / height, width=w / width, height=h / height,
-            rotation=math.degrees(angle) % 360,
+            rotation=wrap(math.degrees(angle)),
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from lsml.adapters.yolo.engine import Asked
 from lsml.adapters.yolo.images import read_frames
 from lsml.adapters.yolo.options import YoloOptions
 from lsml.adapters.yolo.results import corners
+from lsml.errors import AdapterError
 from lsml.values import Keyframe, Track, Value
 
 _SETTINGS: Final = ("track_high_thresh", "track_low_thresh", "new_track_thresh", "match_thresh", "track_buffer")
@@ -73,6 +75,11 @@ def follow(engine: Any, path: Path, asked: Asked, options: YoloOptions, labels: 
 
 def _tracker(options: YoloOptions) -> tuple[Any, Any]:
     """A new tracker, and its settings: the library's, with those that the recipe changes."""
+    if importlib.util.find_spec("lap") is None:
+        # Without it, ultralytics would install it.
+        raise AdapterError(
+            'yolo follows objects with the package lap, which is not installed; pip install "lsml[yolo]"'
+        )
     import yaml
     from ultralytics.trackers.bot_sort import BOTSORT
     from ultralytics.trackers.byte_tracker import BYTETracker
