@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 VARIABLE = "LSML_CACHE_DIR"
 
@@ -19,6 +20,11 @@ def cache_directory(name: str) -> Path:
     directory = (Path(root) if root else Path(tempfile.gettempdir()) / f"lsml-cache-{_owner()}") / name
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     return directory
+
+
+def new_file(path: Path) -> BinaryIO:
+    """A file that is not there yet, for its owner alone, open for writing."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb")
 
 
 def _owner() -> str:

@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lsml.errors import FetchError, NoRoom, StudioError
-from lsml.media import fetch_text
+from lsml.cache import cache_directory
+from lsml.errors import NoRoom, StudioError
+from lsml.media import Fetcher, open_cache
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
 from lsml.store import AnnotationSeen, ProjectRow, Store
@@ -43,34 +44,23 @@ def _studio(url: str, token: str) -> Studio:
     return Studio(url, token)
 
 
-class _Fetcher:
-    """Brings what a project's tasks name, from its Label Studio where that has it."""
-
-    def __init__(self, studio: Studio | None, by_person: bool) -> None:
-        self._studio = studio
-        self._by_person = by_person
-
-    def text(self, url: str, _task: Mapping[str, Any]) -> str:
-        """The text behind a task's URL. Raises FetchError."""
-        return fetch_text(
-            url,
-            studio_fetch=self._studio.fetch if self._studio else None,
-            studio_url=self._studio.url if self._studio else None,
-            allow_private=self._by_person,
-            folders=None if self._by_person else (),
-        )
-
-    def file(self, url: str, task: Mapping[str, Any]) -> Path:
-        """The file behind a task's URL. Raises FetchError."""
-        raise FetchError(f"{url[:200]}: this lsml reads no files")
-
-
-def fetcher(recipe: Recipe, project: ProjectRow | None, *, by_person: bool = False) -> Fetch:
+def fetcher(
+    recipe: Recipe, project: ProjectRow | None, *, by_person: bool = False, beside: Path | None = None
+) -> Fetch:
     """How what is behind a project's URLs is read.
 
-    `by_person`: for offline commands, which may read the local paths and private addresses that their files name.
+    `by_person`: for offline commands, which may read the local paths and private addresses that their files name;
+    relative paths count from `beside`, the folder of such a file, and from the current folder.
     """
-    return _Fetcher(studio_of(recipe, project), by_person)
+    studio = studio_of(recipe, project)
+    folders = [recipe.path.parent / Path(folder).expanduser() for folder in recipe.media.folders]
+    key = project.key if project is not None else "local"
+    return Fetcher(
+        recipe.media, lambda: open_cache(cache_directory("media"), recipe.media.cache_bytes), studio=studio,
+        studio_project=project.studio_id if project is not None else None,
+        scope=f"{key} {studio.identity}" if studio is not None else key,
+        folders=folders, anywhere=by_person, beside=beside,
+    )  # fmt: skip
 
 
 def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:

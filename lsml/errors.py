@@ -119,10 +119,14 @@ class Cancelled(LsmlError):
 
 
 class FetchError(LsmlError):
-    """What a task's URL names could not be brought here."""
+    """What a task's URL names could not be brought here. `passing`: it may be there in a moment."""
 
     status = 502
     reason: ClassVar[str] = "not fetched"  # a short, countable name
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        self.passing = passing
+        super().__init__(message)
 
 
 class StudioError(LsmlError):

@@ -333,10 +333,10 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     making = new_folder(store.versions_directory, run)
     try:
         path = making / "snapshot.jsonl"
-        fetch = fetcher(recipe, project)
-        snapshot = take_snapshot(store.annotations.tasks(run.project), binding, path, fetch)
-        promoted, unjudged = promoted_version(store, run.project, binding)
-        trained = train(binding, snapshot, making, fetch, promoted=promoted, unjudged=unjudged, progress=report)
+        with fetcher(recipe, project).hold() as fetch:
+            snapshot = take_snapshot(store.annotations.tasks(run.project), binding, path, fetch)
+            promoted, unjudged = promoted_version(store, run.project, binding)
+            trained = train(binding, snapshot, making, fetch, promoted=promoted, unjudged=unjudged, progress=report)
         path.unlink()
         keep = max(training.keep for training in learners(recipe))
         number = publish(store, run.project, making, trained.card, promote=trained.promote, keep=keep, run=run)

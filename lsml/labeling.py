@@ -52,7 +52,7 @@ _ATTRIBUTES: Final = {
     for name in (
         *("name", "toName", "value", "valueList", "valueType", "alias", "choice", "allowNested", "apiUrl"),
         *("leafsOnly", "maxUsages", "maxRating", "min", "max", "step", "perRegion", "perItem", "on", "indexFlag"),
-        *("saveTextResult", "nameKey", "textKey", "predictedValues", "modelIndex"),
+        *("frameRate", "saveTextResult", "nameKey", "textKey", "predictedValues", "modelIndex"),
         *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue"),
     )
 } | {"predicted_values": "predictedValues", "model_index": "modelIndex"}

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lsml.documents import PlainText
 from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
-from lsml.shown import Shown
+from lsml.shown import Film, Shown
+
+
+class Picture(NamedTuple):
+    """An image that was brought here: its path, upright, and its (width, height) in pixels."""
+
+    path: Path
+    size: tuple[int, int]
+
+
+class Clip(NamedTuple):
+    """A video that was brought here: its path, the (width, height) of a frame, and how long it takes."""
+
+    path: Path
+    size: tuple[int, int]
+    duration_s: float
 
 
 class Fetch(Protocol):
-    """How what a task's URL names is brought here. Both raise FetchError, with a sentence."""
+    """How what a task's URL names is brought here. All raise FetchError, or Unreadable, with a sentence."""
+
+    def hold(self) -> AbstractContextManager[Fetch]:
+        """A Fetch for a request or a training: while it is open its files stay, and each is asked for once."""
 
     def text(self, url: str, task: Mapping[str, Any]) -> str:
         """The text behind a URL."""
 
     def file(self, url: str, task: Mapping[str, Any]) -> Path:
-        """The file behind a URL; it stays as long as whoever asked uses it."""
+        """The file behind a URL, as it is."""
+
+    def image(self, url: str, task: Mapping[str, Any]) -> Picture:
+        """The image behind a URL, whole and upright."""
+
+    def video(self, url: str, task: Mapping[str, Any]) -> Clip:
+        """The video behind a URL."""
 
 
+FRAME_RATE = 24.0  # frames per second of a <Video> that does not say, https://labelstud.io/tags/video
 _SILENT = frozenset({"script", "style", "head", "title", "template"})
 _BREAKING = frozenset(
     [
@@ -155,9 +182,65 @@ _TEXTS: dict[str, Callable[[ObjectTag, Any], str]] = {
     "HyperText": lambda tag, value: strip_markup(_as_text(tag, value)),
     "Paragraphs": _as_utterances,
 }
+
+
+def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+    """A page for each image of a list; one without `item` where there is no list."""
+    if not isinstance(value, list):
+        picture = fetch.image(_as_url(tag, value), task)
+        return [Shown(picture.path, picture.size)]
+    if not value:
+        raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is an empty list in this task")
+    pictures = [fetch.image(_as_url(tag, one), task) for one in value]
+    return [Shown(picture.path, picture.size, item=item) for item, picture in enumerate(pictures)]
+
+
+def _read_video(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+    clip = fetch.video(_as_url(tag, value), task)
+    return [Shown(clip.path, clip.size, film=Film(_frame_rate(tag, task), clip.duration_s))]
+
+
+def _read_audio(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+    return [Shown(fetch.file(_as_url(tag, value), task))]
+
+
+def _as_url(tag: ObjectTag, value: Any) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise Unreadable(
+        "wrong type",
+        f"{tag.tag}#{tag.name} shows {tag.value}, which is {'empty' if value == '' else _kind(value)} in this task; "
+        "expected a URL or a path",
+    )
+
+
+def _frame_rate(tag: ObjectTag, task: Mapping[str, Any]) -> float:
+    """Frames per second as Label Studio's editor counts them: 24 where nothing usable is said, and below 1 it is taken
+    for seconds per frame."""
+    given: Any = tag.attributes.get("frameRate", "")
+    if given.startswith("$"):
+        try:
+            given = resolve_value(given, task["data"])
+        except KeyError:
+            given = ""
+    try:
+        rate = float(given)
+    except (TypeError, ValueError):
+        return FRAME_RATE
+    if not 0 < rate < math.inf:
+        return FRAME_RATE
+    return rate if rate >= 1 else 1 / rate
+
+
 # (the tag, what the task has there, the task, how files come here) -> page by page
 Reader = Callable[[ObjectTag, Any, Mapping[str, Any], Fetch], list[Shown]]
-READERS: dict[str, Reader] = dict.fromkeys(_TEXTS, _read_text)
+READERS: dict[str, Reader] = {
+    **dict.fromkeys(_TEXTS, _read_text),
+    "Image": _read_image,
+    "Video": _read_video,
+    "Audio": _read_audio,
+    "AudioPlus": _read_audio,
+}
 
 
 def _behind_url(tag: ObjectTag) -> bool:

@@ -70,11 +70,27 @@ def predict_tasks(
     are any. `judging`: leave in what a threshold would hide, where a metric ranks by score.
     """
     outcomes = [Outcome() for _ in tasks]
-    answers: list[dict[str, _Answers]] = [{} for _ in tasks]
     if not binding.models:
         for outcome in outcomes:
             outcome.dropped.append(("unbound", binding.state()))
         return outcomes
+    with fetch.hold() as held:
+        _predict_held(binding, adapters, tasks, held, model_version, outcomes, drawn, judging)
+    return outcomes
+
+
+def _predict_held(
+    binding: Binding,
+    adapters: Mapping[str, Adapter],
+    tasks: Sequence[Mapping[str, Any]],
+    fetch: Fetch,
+    model_version: str,
+    outcomes: Sequence[Outcome],
+    drawn: Sequence[Any],
+    judging: bool,
+) -> None:
+    """Fill in the outcomes, while the files that they need stay here."""
+    answers: list[dict[str, _Answers]] = [{} for _ in tasks]
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
     for rank, model in enumerate(binding.models):
         adapter = adapters[model.key]
@@ -96,7 +112,6 @@ def predict_tasks(
     for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
         if by_control:
             outcome.prediction = _write(binding, task, by_control, outcome, model_version)
-    return outcomes
 
 
 def predict_in_time(
@@ -114,14 +129,15 @@ def predict_in_time(
     began = time.monotonic()
     outcomes: list[Outcome] = []
     size = _FIRST_TURN
-    while len(outcomes) < len(tasks):
-        some = tasks[len(outcomes) : len(outcomes) + size]
-        outcomes += predict_tasks(binding, adapters, some, fetch, model_version, drawn=drawn)
-        took = time.monotonic() - began
-        if took >= seconds:
-            break
-        # Few turns, for a library is at its best with many at once; and short ones, for what was slow may get slower.
-        size = max(1, int(len(outcomes) / took * min(seconds - took, _TURN_S)) if took else len(tasks))
+    with fetch.hold() as held:
+        while len(outcomes) < len(tasks):
+            some = tasks[len(outcomes) : len(outcomes) + size]
+            outcomes += predict_tasks(binding, adapters, some, held, model_version, drawn=drawn)
+            took = time.monotonic() - began
+            if took >= seconds:
+                break
+            # Few turns, for a library is at its best with many at once; and short ones, for what was slow may get slower.
+            size = max(1, int(len(outcomes) / took * min(seconds - took, _TURN_S)) if took else len(tasks))
     late = (
         "out of time",
         f"predicting took more than {seconds:g} s (server.limits.time of the recipe); ask again for these",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 import threading
@@ -16,20 +17,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import msgspec
 
 from lsml.errors import FetchError, StudioError
+from lsml.transfer import IDLE_S, PASSING, REDIRECTS, Received, Wanted, origin, receive, shown_url, too_late
 
 if TYPE_CHECKING:
     import httpx
 
 PAGE = 100  # tasks in one answer: what `annotated_tasks` holds in memory
 TRIES = 3  # of a GET that finds nobody or a broken server
-REDIRECTS = 5
 OVERLAP = timedelta(minutes=1)  # a change can become visible later than its time says, by as long as its transaction
 ACCESS_S = 300.0  # how long an access token lasts where it does not say so itself
 _FILES = re.compile(r"/(data/upload|data/local-files|storage-data/uploaded|(tasks|projects)/\d+/(resolve|presign))/")
@@ -60,6 +60,14 @@ class _Access(msgspec.Struct, frozen=True):
     stale_at_s: float  # on the monotonic clock
 
 
+class _Refused(FetchError):
+    """Label Studio, or the storage that it names, answered a status that brings no file."""
+
+    def __init__(self, message: str, status: int, passing: bool) -> None:
+        self.answered = status
+        super().__init__(message, passing=passing)
+
+
 class Studio:
     """One Label Studio, with one user's token. Threads may share it; `close` gives its connections back.
 
@@ -76,6 +84,11 @@ class Studio:
         self._access: _Access | None = None
         self._client_lock = threading.Lock()
         self._access_lock = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        """Names this Label Studio and this user without telling the token: what one may read, another may not."""
+        return hashlib.sha256(f"{self.url} {self._token}".encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
         return f"Studio({self.url!r}, {self.kind if self._token else 'no token'})"
@@ -146,21 +159,30 @@ class Studio:
                 return
             last = fresh[-1].id
 
-    def fetch(self, url: str, destination: Path, max_bytes: int) -> str:
-        """Bring a file that Label Studio keeps to `destination`, and return its Content-Type ("" where it has none).
+    def fetch(self, url: str, wanted: Wanted) -> Received | None:
+        """Bring a file that Label Studio keeps here; None where it is still the known one.
 
         `url`: `/data/upload/...`, `upload/...`, `/data/local-files/?d=...`, `/tasks/7/resolve/?fileuri=...`, or one of
         them with this Label Studio's scheme, host and port. Nothing else is asked for with the token, for a task can
         name any URL. Raises FetchError with the status and what to do; then there is no file.
         """
         absolute = self._file_url(url)
-        with self._open_file(absolute, url) as answer:
-            try:
-                _save(answer, destination, max_bytes, url)
-            except BaseException:
-                destination.unlink(missing_ok=True)
+        try:
+            return self._fetch(absolute, url, wanted)
+        except _Refused as refused:
+            # Where uploads live in a cloud storage, Label Studio gives them under another address alone.
+            upload = urlsplit(absolute).path.partition("/data/upload/")[2]
+            if not upload or refused.answered not in (404, 500):
                 raise
-            return str(answer.headers.get("content-type", ""))
+            elsewhere = f"{self.url}/storage-data/uploaded/?filepath={quote(unquote(f'upload/{upload}'), safe='')}"
+            try:
+                return self._fetch(elsewhere, url, wanted)
+            except FetchError:
+                raise refused from None
+
+    def _fetch(self, absolute: str, url: str, wanted: Wanted) -> Received | None:
+        with self._open_file(absolute, url, wanted) as answer:
+            return None if answer.status_code == 304 else receive(answer, wanted, url)
 
     # Requests
 
@@ -169,7 +191,7 @@ class Studio:
         answer = self._answer(lambda client, headers: client.get(self.url + path, params=parameters, headers=headers))
         if answer.is_redirect:
             raise StudioError(
-                f"{self.url}: redirects the API to {_shown(answer.headers.get('location', ''))}; the token is not sent "
+                f"{self.url}: redirects the API to {shown_url(answer.headers.get('location', ''))}; the token is not sent "
                 "along, so set label_studio.url to the address that Label Studio is really at"
             )
         if answer.status_code == 403:
@@ -276,27 +298,34 @@ class Studio:
         if absolute.startswith("/") and not absolute.startswith("//"):
             # Behind a path prefix, values come with it and without it.
             absolute = self.url + (absolute.removeprefix(prefix) if absolute.startswith(f"{prefix}/") else absolute)
-        if _origin(absolute) != _origin(self.url):
-            raise FetchError(f"{_shown(url)}: is not at {self.url}, so it is not asked for with Label Studio's token")
+        if origin(absolute) != origin(self.url):
+            raise FetchError(
+                f"{shown_url(url)}: is not at {self.url}, so it is not asked for with Label Studio's token"
+            )
         path = unquote(urlsplit(absolute).path).removeprefix(prefix)
         if not _FILES.match(path) or ".." in path.split("/") or "\\" in path:
             raise FetchError(
-                f"{_shown(url)}: is not where Label Studio keeps files, so it is not asked for with its token; "
+                f"{shown_url(url)}: is not where Label Studio keeps files, so it is not asked for with its token; "
                 "expected /data/upload/..., /data/local-files/?d=... or /tasks/<id>/resolve/?fileuri=..."
             )
         return absolute
 
     @contextmanager
-    def _open_file(self, absolute: str, url: str) -> Iterator[httpx.Response]:
+    def _open_file(self, absolute: str, url: str, wanted: Wanted) -> Iterator[httpx.Response]:
         import httpx
 
-        def ask(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:
-            return client.send(client.build_request("GET", absolute, headers=headers), stream=True)
+        def get(target: str, headers: dict[str, str]) -> httpx.Response:
+            if time.monotonic() > wanted.deadline:
+                raise too_late(url)
+            client = self._http()
+            timeout = min(self._timeout_s, IDLE_S, wanted.left_s())
+            headers = {**headers, **wanted.known.headers()}
+            return client.send(client.build_request("GET", target, headers=headers, timeout=timeout), stream=True)
 
         try:
-            answer = self._answer(ask)
+            answer = self._answer(lambda _, headers: get(absolute, headers))
         except StudioError as error:
-            raise FetchError(f"{_shown(url)}: {error}") from error
+            raise FetchError(f"{shown_url(url)}: {error}") from error
         try:
             for _ in range(REDIRECTS):
                 if not answer.is_redirect:
@@ -304,15 +333,24 @@ class Studio:
                 answer.close()
                 target = urljoin(str(answer.url), answer.headers.get("location", ""))
                 if urlsplit(target).scheme not in ("http", "https"):
-                    raise FetchError(f"{_shown(url)}: redirects to {_shown(target)}; expected http or https")
+                    raise FetchError(f"{shown_url(url)}: redirects to {shown_url(target)}; expected http or https")
                 # A signed address carries its own permission; the token is Label Studio's alone. Where a storage is,
                 # at a private address perhaps, is for Label Studio to say.
-                answer = self._http().send(self._http().build_request("GET", target), stream=True)
-            if answer.status_code != 200:
-                raise FetchError(f"{_shown(url)}: {self.url} answered {answer.status_code}; {_remedy(answer, url)}")
+                answer = get(target, {})
+            if answer.is_redirect:
+                raise FetchError(f"{shown_url(url)}: {self.url} redirects more than {REDIRECTS} times")
+            if answer.status_code != 200 and not (answer.status_code == 304 and wanted.known.headers()):
+                status = answer.status_code
+                # Label Studio itself was asked several times already.
+                passing = status in PASSING and origin(str(answer.url)) != origin(self.url)
+                sentence = f"{shown_url(url)}: {self.url} answered {status}; {_remedy(answer, url)}"
+                raise _Refused(sentence, status, passing)
             yield answer
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise FetchError(f"{_shown(url)}: {self._unreachable(error)}") from error
+            if time.monotonic() > wanted.deadline:
+                raise too_late(url) from error
+            passing = isinstance(error, httpx.TransportError)
+            raise FetchError(f"{shown_url(url)}: {self._unreachable(error)}", passing=passing) from error
         finally:
             answer.close()
 
@@ -414,22 +452,6 @@ def _claims(token: str) -> dict[str, Any] | None:
     return claims if isinstance(claims, dict) else None
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return "", "", None
-    return parts.scheme, parts.hostname or "", port
-
-
-def _shown(url: str) -> str:
-    """A URL for an error: without its query, which may be a signature, and without a password."""
-    whole = url if len(url) <= 200 else url[:200] + "..."
-    bare = whole if whole.startswith("/data/local-files/") else whole.split("?", 1)[0]
-    return re.sub(r"//[^/@]*@", "//", bare)
-
-
 def _condition(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
@@ -477,14 +499,3 @@ def _remedy(answer: httpx.Response, url: str) -> str:
     if answer.status_code == 500 and "upload/" in url:
         return "most likely the uploaded file is gone from Label Studio's media folder; upload it again"
     return "Label Studio's own log says why"
-
-
-def _save(answer: httpx.Response, destination: Path, max_bytes: int, url: str) -> None:
-    """Stream an answer to a file. A body that ends early is an error of the transport."""
-    size = 0
-    with destination.open("wb") as file:
-        for chunk in answer.iter_bytes():
-            size += len(chunk)
-            if size > max_bytes:
-                raise FetchError(f"{_shown(url)}: is larger than {max_bytes} bytes, the most that is fetched")
-            file.write(chunk)

@@ -46,6 +46,14 @@ _FILLER = [
 
 
 @pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path_factory):
+    """What one test fetched is not there in the next."""
+    directory = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LSML_CACHE_DIR", str(directory))
+    return directory
+
+
+@pytest.fixture(autouse=True)
 def no_label_studio_in_the_environment(monkeypatch):
     """A developer's own Label Studio must not leak into the tests."""
     for name in (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from lsml.objects import Clip, Fetch, Picture
 
 
 def _nothing(url: str, _task: Any) -> Any:
@@ -14,9 +17,21 @@ def _nothing(url: str, _task: Any) -> Any:
 class Fetching:
     """Answers with what a function says of a URL and its task."""
 
-    def __init__(self, text: Callable[[str, Any], str] = _nothing, file: Callable[[str, Any], Path] = _nothing) -> None:
+    def __init__(
+        self,
+        text: Callable[[str, Any], str] = _nothing,
+        file: Callable[[str, Any], Path] = _nothing,
+        image: Callable[[str, Any], Picture] = _nothing,
+        video: Callable[[str, Any], Clip] = _nothing,
+    ) -> None:
         self.text = text
         self.file = file
+        self.image = image
+        self.video = video
+
+    @contextmanager
+    def hold(self) -> Iterator[Fetch]:
+        yield self
 
 
 no_fetch = Fetching()

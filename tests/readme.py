@@ -31,6 +31,10 @@ _VALUES = {
     "server.limits.time": "duration from 1s",
     "server.limits.body": "size",
     "server.limits.free_disk": "size",
+    "media.cache": "size",
+    "media.file": "size",
+    "media.fresh": "duration",
+    "media.timeout": "duration from 1s",
     "server.secret_path": "text of letters, digits, `- _ . ~ /`",
     "name": "at most 64 letters, digits, `. _ -`",
 }
@@ -52,6 +56,7 @@ def recipe_reference() -> str:
         ("label_studio", ""),
         ("server", ""),
         ("storage", ""),
+        ("media", ""),
     ):
         struct = _resolve(schema["properties"][key], schema)
         parts.append(_section(f"`{key}`", key, struct, schema, lead))

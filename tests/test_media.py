@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import shutil
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import certifi
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lsml.media
+import lsml.media.fetching
+import lsml.media.web
+from lsml.cache import cache_directory
 from lsml.errors import FetchError
-from lsml.media import fetch_public, fetch_text
+from lsml.media import Fetcher, MediaCache
+from lsml.media.web import fetch_public
+from lsml.recipe import Media
+from lsml.transfer import Received, Wanted
 from tests.web import Answer, Asked, Web
 
-ELSEWHERE = "which is not a public address, so a task may not make lsml read it; put the file into Label Studio"
+ELSEWHERE = (
+    "which is not a public address, so a task may not make lsml read it; put the file into Label Studio, or "
+    "name the host in `media.hosts` of the recipe"
+)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lsml.media.fetching, "AGAIN_S", 0.01)
+
+
+def fetcher(*, allow_private: bool = False, budget: int = 10**9, **options: Any) -> Fetcher:
+    """A fetcher with keys of `media:` and options of Fetcher."""
+    keys = {key: options.pop(key) for key in Media.__struct_fields__ if key in options and key != "folders"}
+    cache = MediaCache(cache_directory("media"), budget)
+    return Fetcher(Media(private=allow_private, **keys), lambda: cache, **options)
+
+
+def fetch_text(url: str, task: Any = None, **options: Any) -> str:
+    return fetcher(**options).text(url, task or {})
 
 
 def refusal(url: str, **options: Any) -> str:
@@ -76,7 +104,7 @@ def test_a_data_url_may_declare_a_charset() -> None:
     ],
 )
 def test_a_bad_data_url_is_refused(url: str, sentence: str) -> None:
-    assert refusal(url, max_bytes=10) == sentence
+    assert refusal(url, file=10) == sentence
 
 
 # Other hosts
@@ -129,7 +157,7 @@ def test_addresses_that_are_not_public_are_refused(host: str, address: str, monk
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "::ffff:8.8.8.8"])
 def test_addresses_of_the_internet_are_public(address: str) -> None:
-    assert lsml.media._is_public(address)
+    assert lsml.media.web.is_public(address)
 
 
 def test_a_name_with_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +202,8 @@ def test_a_certificate_has_to_be_that_of_the_name(monkeypatch: pytest.MonkeyPatc
 
 def test_a_redirect_to_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with Web(lambda _: Answer(302, b"", {"Location": "http://169.254.169.254/latest/meta-data"})) as web:
-        public = lsml.media._is_public
-        monkeypatch.setattr(lsml.media, "_is_public", lambda address: address == "127.0.0.1" or public(address))
+        public = lsml.media.web.is_public
+        monkeypatch.setattr(lsml.media.web, "is_public", lambda address: address == "127.0.0.1" or public(address))
         assert refusal(f"{web.url}/x") == f"{web.url}/x: the host 169.254.169.254 is at 169.254.169.254, {ELSEWHERE}"
 
 
@@ -201,16 +229,18 @@ def test_five_redirects_are_followed_and_no_more() -> None:
 @pytest.mark.parametrize("declared", [True, False])
 def test_what_is_too_large_is_given_up_and_leaves_nothing(declared: bool, tmp_path: Path) -> None:
     headers = {} if declared else {"Content-Length": ""}
+    wanted = Wanted(tmp_path / "file", 1000, time.monotonic() + 9)
     with Web(lambda _: Answer(200, b"x" * 1001, headers)) as web, pytest.raises(FetchError) as raised:
-        fetch_public(f"{web.url}/x", tmp_path / "file", 1000, allow_private=True)
+        fetch_public(f"{web.url}/x", wanted, lambda _: True)
     assert str(raised.value) == f"{web.url}/x: is larger than 1000 bytes, the most that is fetched"
     assert not (tmp_path / "file").exists()
 
 
-def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lsml.media, "TOTAL_S", -1.0)
-    with Web(lambda _: Answer(200, b"x")) as web:
-        assert refusal(f"{web.url}/x", allow_private=True) == f"{web.url}/x: was not here after -1 s"
+def test_what_takes_too_long_is_given_up() -> None:
+    with Web(lambda _: Answer(200, b"x", pause_s=0.05, times=100)) as web:
+        assert refusal(f"{web.url}/x", allow_private=True, timeout_s=0.3) == (
+            f"{web.url}/x: was not here in time; raise `media.timeout` of the recipe, or make it smaller"
+        )
 
 
 def test_packed_answers_are_refused_before_they_unpack() -> None:
@@ -242,8 +272,8 @@ def test_a_charset_that_does_not_fit_is_refused(charset: str) -> None:
         ("ftp://host/x", "ftp://host/x: expected http, https, data, or a path of Label Studio's, got ftp"),
         (
             "s3://bucket/x.txt",
-            "s3://bucket/x.txt: lsml does not read cloud storage; let the storage make pre-signed http addresses, or "
-            "put the text itself into the task",
+            "s3://bucket/x.txt: lies in a cloud storage, which Label Studio reads for lsml; set LABEL_STUDIO_URL and "
+            "LABEL_STUDIO_API_KEY, or let the storage make pre-signed http addresses",
         ),
         ("http://", "http://: leads to http://; expected http or https and a host"),
         ("http://a:b/", "http://a:b/: is no URL (Port could not be cast to integer value as 'b')"),
@@ -276,25 +306,32 @@ def test_any_text_as_a_url_is_a_sentence_or_a_text(rest: str) -> None:
         "http://studio.example:8080/data/upload/1/a.txt",
     ],
 )
-def test_what_label_studio_keeps_comes_through_the_function_handed_in(url: str) -> None:
-    asked: list[tuple[str, int]] = []
+def test_what_label_studio_keeps_comes_through_it(url: str) -> None:
+    keeps = Keeps("grüße".encode("cp1252"), "text/plain; charset=cp1252")
+    assert fetch_text(url, studio=keeps, file=99) == "grüße"
+    assert keeps.asked == [(url, 99)]
 
-    def studio_fetch(url: str, destination: Path, max_bytes: int) -> str:
-        asked.append((url, max_bytes))
-        destination.write_bytes("grüße".encode("cp1252"))
-        return "text/plain; charset=cp1252"
 
-    text = fetch_text(url, studio_fetch=studio_fetch, studio_url="http://studio.example:8080/", max_bytes=99)
-    assert text == "grüße"
-    assert asked == [(url, 99)]
+class Keeps:
+    """A Label Studio that has one file under every address."""
+
+    url = "http://studio.example:8080"
+
+    def __init__(self, content: bytes, content_type: str = "") -> None:
+        self.content, self.content_type = content, content_type
+        self.asked: list[tuple[str, int]] = []
+
+    def fetch(self, url: str, wanted: Wanted) -> Received | None:
+        self.asked.append((url, wanted.max_bytes))
+        wanted.destination.write_bytes(self.content)
+        return Received(len(self.content), hashlib.sha256(self.content).hexdigest(), self.content_type)
 
 
 def test_another_port_is_another_host() -> None:
-    def studio_fetch(url: str, destination: Path, max_bytes: int) -> str:
-        raise AssertionError("the token would go to another program")
-
-    found = refusal("http://127.0.0.1:9/x", studio_fetch=studio_fetch, studio_url="http://127.0.0.1:8080")
+    keeps = Keeps(b"the token would go to another program")
+    found = refusal("http://127.0.0.1:9/x", studio=keeps)
     assert found == f"http://127.0.0.1:9/x: the host 127.0.0.1 is at 127.0.0.1, {ELSEWHERE}"
+    assert keeps.asked == []
 
 
 def test_what_label_studio_keeps_cannot_be_had_without_a_token() -> None:
@@ -315,19 +352,58 @@ def test_local_paths_are_read_inside_allowed_folders_alone(tmp_path: Path) -> No
     (allowed / "link.txt").symlink_to(tmp_path / "secret.txt")
     assert fetch_text(str(allowed / "a b.txt"), folders=[allowed]) == "inside"
     assert fetch_text((allowed / "a b.txt").as_uri(), folders=[allowed]) == "inside"
-    outside = "is a local path outside the folders that lsml may read"
+    outside = "is no file in the folders that lsml may read; name its folder in `media.folders` of the recipe"
     for path in (tmp_path / "secret.txt", allowed / ".." / "secret.txt", allowed / "link.txt"):
         assert refusal(str(path), folders=[allowed]) == f"{path}: {outside}"
         assert refusal(str(path)) == f"{path}: {outside}"
-        assert fetch_text(str(path), folders=None) == "outside"
+        assert fetch_text(str(path), anywhere=True) == "outside"
 
 
 def test_a_local_path_that_holds_no_file_is_refused(tmp_path: Path) -> None:
-    assert refusal(str(tmp_path), folders=None) == f"{tmp_path}: there is no such file"
-    assert refusal("a\0b", folders=None) == "a b: is no path; expected a URL or the path of a file"
+    assert refusal(str(tmp_path), anywhere=True) == f"{tmp_path}: there is no such file"
+    assert refusal("a\0b", anywhere=True) == "a b: is no path; expected a URL or the path of a file"
 
 
 def test_a_local_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"x" * 11)
-    found = refusal(str(tmp_path / "a.txt"), folders=None, max_bytes=10)
+    found = refusal(str(tmp_path / "a.txt"), anywhere=True, file=10)
     assert found == f"{tmp_path / 'a.txt'}: is larger than 10 bytes, the most that is fetched"
+
+
+# Images
+
+
+def drawn(size: tuple[int, int] = (40, 20), **how: Any) -> bytes:
+    """An image of this size, its left half red and its right half blue."""
+    image = PIL.Image.new("RGB", size, "blue")
+    image.paste("red", (0, 0, size[0] // 2, size[1]))
+    file = io.BytesIO()
+    image.save(file, **{"format": "JPEG", "quality": 95, **how})
+    return file.getvalue()
+
+
+def exif(orientation: int) -> PIL.Image.Exif:
+    made = PIL.Image.Exif()
+    made[0x0112] = orientation
+    return made
+
+
+# Where the red half is seen, for each orientation of a picture that is stored with it on the left.
+SEEN = {1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom", 8: "bottom"}
+
+
+@pytest.mark.parametrize("orientation", SEEN)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_an_image_comes_upright_whatever_its_exif_says(orientation: int, format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{format.lower()}"
+    path.write_bytes(drawn(format=format, exif=exif(orientation)))
+    found = fetcher(anywhere=True).image(str(path), {})
+    assert found.size == ((40, 20) if orientation < 5 else (20, 40))
+    assert (found.path == path.resolve()) == (orientation == 1)
+    with PIL.Image.open(found.path) as image:
+        assert image.size == found.size
+        assert image.getexif().get(0x0112, 1) == 1
+        small = image.convert("RGB").resize((3, 3), PIL.Image.Resampling.BOX)
+    middles = {"left": (0, 1), "top": (1, 0), "right": (2, 1), "bottom": (1, 2)}
+    reddest = max(middles, key=lambda name: small.getpixel(middles[name])[0])
+    assert reddest == SEEN[orientation]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ import pytest
 import lsml.studio
 from lsml.errors import FetchError, StudioError
 from lsml.studio import Studio
+from lsml.transfer import Wanted
 from tests.label_studio import LEGACY_TOKEN, RealLabelStudio, free_port
 from tests.web import Answer, Asked, Web
 
@@ -114,6 +116,10 @@ class LabelStudioLike:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lsml.studio.time, "sleep", lambda _: None)
+
+
+def wanted(directory: Path) -> Wanted:
+    return Wanted(directory / "file", 100, time.monotonic() + 30)
 
 
 def refusal(studio: Studio) -> str:
@@ -420,7 +426,8 @@ def test_a_since_that_is_no_time_is_refused() -> None:
 @pytest.mark.parametrize("form", ["/data/upload/1/note.txt", "upload/1/note.txt", "{url}/data/upload/1/note.txt"])
 def test_a_file_of_label_studio_comes_with_the_token(form: str, tmp_path: Path) -> None:
     with Web(LabelStudioLike()) as web, Studio(web.url, LEGACY) as studio:
-        assert studio.fetch(form.format(url=web.url), tmp_path / "file", 100) == "text/plain"
+        received = studio.fetch(form.format(url=web.url), wanted(tmp_path))
+    assert received is not None and received.content_type == "text/plain"
     assert (tmp_path / "file").read_text(encoding="utf-8") == "grüße"
     assert authorizations(web) == [f"Token {LEGACY}"]
 
@@ -435,7 +442,7 @@ def test_a_file_of_label_studio_comes_with_the_token(form: str, tmp_path: Path) 
 )
 def test_label_studio_may_live_under_a_path(url: str, tmp_path: Path) -> None:
     with Web(lambda _: Answer(200, b"text")) as web, Studio(f"{web.url}/studio/", LEGACY) as studio:
-        studio.fetch(url.format(origin=web.url), tmp_path / "file", 100)
+        studio.fetch(url.format(origin=web.url), wanted(tmp_path))
     assert [asked.path for asked in web.asked] == ["/studio/data/upload/1/note.txt"]
 
 
@@ -453,7 +460,7 @@ def test_label_studio_may_live_under_a_path(url: str, tmp_path: Path) -> None:
 def test_nothing_but_files_is_asked_for_with_the_token(url: str, tmp_path: Path) -> None:
     with Web(LabelStudioLike()) as web, Studio(web.url, LEGACY) as studio:
         with pytest.raises(FetchError) as raised:
-            studio.fetch(url.format(url=web.url), tmp_path / "file", 100)
+            studio.fetch(url.format(url=web.url), wanted(tmp_path))
         assert str(raised.value) == (
             f"{url.format(url=web.url)}: is not where Label Studio keeps files, so it is not asked for with its token; "
             "expected /data/upload/..., /data/local-files/?d=... or /tasks/<id>/resolve/?fileuri=..."
@@ -478,7 +485,7 @@ def test_the_token_goes_to_the_same_scheme_host_and_port_alone(url: str, tmp_pat
         Studio(web.url, LEGACY) as studio,
         pytest.raises(FetchError, match="so it is not asked for with Label Studio's token"),
     ):
-        studio.fetch(url.format(port=web.port), tmp_path / "file", 100)
+        studio.fetch(url.format(port=web.port), wanted(tmp_path))
     assert web.asked == []
 
 
@@ -486,7 +493,7 @@ def test_a_redirect_of_a_file_is_followed_without_the_token(tmp_path: Path) -> N
     with Web(lambda _: Answer(200, b"from the storage")) as storage:
         signed = Answer(303, b"", {"Location": f"{storage.url}/key?X-Amz-Signature=abc"})
         with Web(lambda _: signed) as web, Studio(web.url, LEGACY) as studio:
-            studio.fetch("/tasks/7/resolve/?fileuri=czM6Ly9iL2s=", tmp_path / "file", 100)
+            studio.fetch("/tasks/7/resolve/?fileuri=czM6Ly9iL2s=", wanted(tmp_path))
     assert (tmp_path / "file").read_bytes() == b"from the storage"
     assert authorizations(web) == [f"Token {LEGACY}"]
     assert authorizations(storage) == [None]
@@ -499,7 +506,7 @@ def test_a_file_that_is_too_large_leaves_nothing_behind(tmp_path: Path) -> None:
         Studio(web.url, LEGACY) as studio,
         pytest.raises(FetchError) as raised,
     ):
-        studio.fetch("/data/upload/1/note.txt", tmp_path / "file", 100)
+        studio.fetch("/data/upload/1/note.txt", wanted(tmp_path))
     assert str(raised.value) == "/data/upload/1/note.txt: is larger than 100 bytes, the most that is fetched"
     assert not (tmp_path / "file").exists()
 
@@ -511,7 +518,7 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
         Studio(web.url, LEGACY, timeout_s=0.5) as studio,
         pytest.raises(FetchError, match=r"^/data/upload/1/note\.txt: http://127\.0\.0\.1:\d+: "),
     ):
-        studio.fetch("/data/upload/1/note.txt", tmp_path / "file", 100)
+        studio.fetch("/data/upload/1/note.txt", wanted(tmp_path))
     assert not (tmp_path / "file").exists()
 
 
@@ -534,7 +541,7 @@ def test_a_file_that_is_refused_says_what_to_do(url: str, status: int, fix: str,
         Studio(web.url, LEGACY) as studio,
         pytest.raises(FetchError) as raised,
     ):
-        studio.fetch(url, tmp_path / "file", 100)
+        studio.fetch(url, wanted(tmp_path))
     assert str(raised.value) == f"{url}: {web.url} answered {status}; {fix}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +39,8 @@ class Answer:
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    times: int = 1  # how often the body is sent, one after the other
+    pause_s: float = 0.0  # before each time
 
 
 class Web:
@@ -55,13 +58,15 @@ class Web:
                 web.asked.append(asked)
                 said = answer(asked)
                 self.send_response(said.status)
-                for name, value in {"Content-Length": str(len(said.body)), **said.headers}.items():
+                for name, value in {"Content-Length": str(len(said.body) * said.times), **said.headers}.items():
                     if value:
                         self.send_header(name, value)
                 # A client that refuses an answer hangs up in the middle of it.
                 with contextlib.suppress(ConnectionError):
                     self.end_headers()
-                    self.wfile.write(said.body)
+                    for _ in range(said.times):
+                        time.sleep(said.pause_s)
+                        self.wfile.write(said.body)
 
             do_GET = do_POST = _serve
 

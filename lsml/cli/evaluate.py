@@ -39,7 +39,10 @@ def command(
     log_level: str,
     debug: bool,
 ) -> None:
-    """Judge the promoted version of the project `local` on every annotated task of EXPORT, a Label Studio JSON export."""
+    """Judge the promoted version of the project `local` on every annotated task of EXPORT, a Label Studio JSON export.
+
+    Tasks may name files on this machine; relative paths count from the folder of EXPORT, then from the current one.
+    """
     from lsml.cli.train import annotated_tasks
     from lsml.connection import fetcher
     from lsml.errors import NotEnoughData
@@ -54,13 +57,15 @@ def command(
     local = store.projects.get(LOCAL)
     binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
     loaded = load_promoted(store, LOCAL, binding)
-    fetch = fetcher(recipe, None, by_person=True)
-    learnt = ((task, binding.learn(task, fetch)[0]) for task in annotated_tasks(tasks))
-    lessons = [Lesson(task.id, task.data, answers) for task, answers in learnt if answers]
-    if not lessons:
-        raise NotEnoughData(f"{export}: none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}")
-    with progress_bar("evaluate") as progress:
-        judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
+    with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
+        learnt = ((task, binding.learn(task, fetch)[0]) for task in annotated_tasks(tasks))
+        lessons = [Lesson(task.id, task.data, answers) for task, answers in learnt if answers]
+        if not lessons:
+            raise NotEnoughData(
+                f"{export}: none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}"
+            )
+        with progress_bar("evaluate") as progress:
+            judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
     if not any(adapter.ready for adapter in loaded.adapters.values()):
         click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
     name = model_version(binding, loaded.number, loaded.card)

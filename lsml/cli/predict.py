@@ -44,7 +44,8 @@ def command(
     """Predict TASKS.json with the promoted version of the project `local`, into a file that Label Studio imports.
 
     The file is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing
-    could be predicted, and no id where a task had none.
+    could be predicted, and no id where a task had none. Tasks may name files on this machine; relative paths count from
+    the folder of TASKS.json, then from the current one.
     """
     from lsml.connection import fetcher
     from lsml.errors import RequestError
@@ -62,7 +63,7 @@ def command(
     binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
     loaded = load_promoted(store, LOCAL, binding)
     name = model_version(binding, loaded.number, loaded.card)
-    fetch = fetcher(recipe, None, by_person=True)
+    fetch = fetcher(recipe, None, by_person=True, beside=tasks_path.parent)
     written = []
     dropped: Counter[str] = Counter()
     why: dict[str, str] = {}

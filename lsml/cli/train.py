@@ -44,7 +44,8 @@ def command(
 ) -> None:
     """Train RECIPE's models on EXPORT, a Label Studio JSON export, into the project `local`.
 
-    New Label Studio projects with the same labeling config start from what this learnt.
+    New Label Studio projects with the same labeling config start from what this learnt. Tasks may name files on this
+    machine; relative paths count from the folder of EXPORT, then from the current one.
     """
     from lsml.connection import fetcher
     from lsml.errors import NotEnoughData, RequestError
@@ -66,9 +67,9 @@ def command(
     store.projects.touch(LOCAL, labeling_config=xml)
     making = new_folder(store.versions_directory)
     try:
-        with progress_bar("train") as progress:
+        files = fetcher(recipe, None, by_person=True, beside=export.parent)
+        with progress_bar("train") as progress, files.hold() as fetch:
             path = making / "snapshot.jsonl"
-            fetch = fetcher(recipe, None, by_person=True)
             snapshot = take_snapshot(annotated_tasks(tasks), binding, path, fetch)
             if not snapshot.tasks:
                 raise NotEnoughData(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from lsml.recipe.load import load_recipe
 from lsml.recipe.schema import recipe_schema
-from lsml.recipe.structs import LabelStudio, Model, Recipe, Selector, Server, Storage, Training
+from lsml.recipe.structs import LabelStudio, Media, Model, Recipe, Selector, Server, Storage, Training
 
 __all__ = [
     "LabelStudio",
+    "Media",
     "Model",
     "Recipe",
     "Selector",

@@ -20,11 +20,12 @@ from lsml.recipe.nodes import MAX_BYTES, Flaw, Scalar, read_nodes
 from lsml.recipe.scalars import Data, dotted, read_data
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.schema import MODEL_KEYS, schema_for
-from lsml.recipe.structs import LabelStudio, Model, Recipe, Selector, Server, Storage, Training
+from lsml.recipe.structs import LabelStudio, Media, Model, Recipe, Selector, Server, Storage, Training
 
 FORMAT: Final = 1
 _SELECTOR: Final = re.compile(r"(?P<tag>[A-Za-z]+)(?:#(?P<name>\S(?:.*\S)?))?\Z")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATIONS: Final = ("quiet", "timeout", "time", "fresh")
 _SECRETS: Final = frozenset(
     {("label_studio", "api_key"), ("label_studio", "url"), ("server", "password"), ("server", "secret_path")}
 )
@@ -107,6 +108,7 @@ class _Loader:
             label_studio=label_studio,
             server=msgspec.convert(server, Server),
             storage=msgspec.convert(value.get("storage", {}), Storage),
+            media=msgspec.convert(_in_seconds(value.get("media", {})), Media),
             warnings=tuple(sorted(self.warnings)),
         )
 
@@ -415,7 +417,7 @@ def _training(given: Any) -> Training | None:
 
 
 def _in_seconds(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {**given, **{key: _seconds(given[key]) for key in ("quiet", "timeout", "time") if key in given}}
+    return {**given, **{key: _seconds(given[key]) for key in _DURATIONS if key in given}}
 
 
 def _seconds(given: float | str) -> float:

@@ -10,13 +10,15 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lsml.adapters.base import Adapter
 from lsml.controls import CONTROLS
-from lsml.recipe.structs import LabelStudio, Server, Storage, Training
+from lsml.recipe.structs import LabelStudio, Media, Server, Storage, Training
 
 _REF: Final = "#/$defs/{name}"
 _DURATIONS: Final = (
     ("Training", "quiet", "20s"),
     ("Training", "timeout", "6h"),
     ("Limits", "time", "1m"),
+    ("Media", "fresh", "1m"),
+    ("Media", "timeout", "30s"),
 )
 _TRAINING: Final = {
     "anyOf": [{"$ref": "#/$defs/Training"}, {"type": "boolean", "const": False}],
@@ -105,6 +107,7 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()
     server: Annotated[Server, Meta(description="Where lsml listens, and who may ask.")] = Server()
     storage: Annotated[Storage, Meta(description="Where annotations and versions are kept.")] = Storage()
+    media: Annotated[Media, Meta(description="Which files are brought here for tasks.")] = Media()
 
 
 def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[str, Any]:

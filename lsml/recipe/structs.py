@@ -224,6 +224,54 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ".lsml"
 
 
+class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which files lsml brings here for tasks, and how long it keeps them."""
+
+    cache: Annotated[
+        _Size,
+        _size("What fetched files may take on the disk; the least recently used go first, and none that is in use."),
+    ] = "2GB"
+    fresh_s: Annotated[
+        float,
+        _duration(
+            0,
+            "How long a fetched file is used without asking whether it changed, or less where its server says so; a "
+            "file uploaded to Label Studio never changes.",
+        ),
+    ] = field(default=60.0, name="fresh")
+    file: Annotated[_Size, _size("The largest file.")] = "200MB"
+    pixels: Annotated[int, Meta(ge=1, le=10**9, description="The most pixels of an image, width times height.")] = (
+        64_000_000
+    )
+    timeout_s: Annotated[float, _duration(1, "A file that is not here in time is given up.")] = field(
+        default=30.0, name="timeout"
+    )
+    folders: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(
+            description="Folders, beside the recipe unless absolute, whose files a task may name by path; paths of "
+            "`/data/local-files/?d=` are looked up there, too. Commands that a person types read any path."
+        ),
+    ] = []
+    hosts: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(
+            description="Hosts that a task may name although they are at private addresses, such as `minio.internal`."
+        ),
+    ] = []
+    private: Annotated[bool, Meta(description="Whether a task may name any host at a private address.")] = False
+
+    @property
+    def cache_bytes(self) -> int:
+        """What fetched files may take, in bytes."""
+        return _bytes(self.cache)
+
+    @property
+    def file_bytes(self) -> int:
+        """The largest file, in bytes."""
+        return _bytes(self.file)
+
+
 class Model(Masked, frozen=True):
     """One adapter of one entry under `tags`. `rank` is its place in the entry's list; line and column are its own."""
 
@@ -256,6 +304,7 @@ class Recipe(msgspec.Struct, frozen=True):
     label_studio: LabelStudio = LabelStudio()
     server: Server = Server()
     storage: Storage = Storage()
+    media: Media = Media()
     warnings: tuple[Problem, ...] = ()
 
     def data_directory(self, override: Path | None = None) -> Path:

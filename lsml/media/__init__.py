@@ -1,0 +1,17 @@
+"""What a task's URL names, brought here safely: a file on this machine, whole, and an image upright.
+
+A task can name any URL, so its values are a stranger's: local paths only inside folders that were allowed, other hosts
+only at public addresses, everything bounded in size and time, and never with a token. What Label Studio keeps itself
+comes through it.
+
+fetching   where a URL leads; texts, files, images and videos        web       other hosts, by checked addresses
+cache      files on disk, bounded, safe between processes            content   what a file holds, by its first bytes
+pictures   is it whole, how large, and upright
+"""
+
+from __future__ import annotations
+
+from lsml.media.cache import MediaCache, open_cache
+from lsml.media.fetching import MAX_TEXT_BYTES, Fetcher
+
+__all__ = ["MAX_TEXT_BYTES", "Fetcher", "MediaCache", "open_cache"]

@@ -1,0 +1,197 @@
+"""An image or a video that was fetched: is it whole, how large is it, and an upright copy where a model needs one.
+
+What annotators see is a browser's picture: turned as its EXIF says, in eight bits, over white where it is transparent.
+An image that every library reads that way already is used as it is; any other is copied once, upright.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lsml.cache import new_file
+from lsml.media.content import Content, content_of
+from lsml.objects import Unreadable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# What Pillow may try; not PostScript, which starts a program.
+_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+_READ_BY_ALL = frozenset({"JPEG", "MPO", "PNG", "WEBP", "BMP"})
+_LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF"})
+_ORIENTATION = 0x0112
+_DECODING = threading.Semaphore(2)  # large images at a time, whatever the number of downloads
+
+
+class Decoded(NamedTuple):
+    """`size`: (width, height), upright. `copy`: an upright copy that was written, with its suffix, or None."""
+
+    size: tuple[int, int]
+    copy: tuple[Path, str] | None
+
+
+class Footage(NamedTuple):
+    """`size`: (width, height) of a frame; `duration_s`: how long it takes."""
+
+    size: tuple[int, int]
+    duration_s: float
+
+
+def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[], Path]) -> Decoded:
+    """Decode an image once. Raises Unreadable, a sentence that begins with `shown`, where that cannot be done.
+
+    A copy goes where `scratch` says, if one is needed; then an OSError says that it could not be written.
+    """
+    content = _expect(path, shown, "image", "an image")
+    with _DECODING:
+        size, upright, suffix = _decode(path, content, shown, most_pixels)
+        if upright is None:
+            return Decoded(size, None)
+        how = {"format": "JPEG", "quality": 95, "subsampling": 0} if suffix == ".jpg" else {"compress_level": 1}
+        copy = scratch()
+        try:
+            with new_file(copy) as file:
+                upright.save(file, **{"format": "PNG", "icc_profile": upright.info.get("icc_profile"), **how})
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+        return Decoded(upright.size, (copy, suffix))
+
+
+def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple[tuple[int, int], Image | None, str]:
+    """(size, the upright image where a copy is needed, the suffix of that copy)."""
+    try:
+        import PIL.Image
+        from PIL import UnidentifiedImageError
+    except ImportError:
+        raise Unreadable("no library", 'images need Pillow; pip install "lsml[images]"') from None
+    # The limit is the recipe's, so that Pillow's own need not warn nor refuse below it.
+    PIL.Image.MAX_IMAGE_PIXELS = None
+    try:
+        PIL.Image.init()
+        formats = [name for name in _FORMATS if name in PIL.Image.OPEN]  # AVIF may be missing
+        with PIL.Image.open(path, formats=formats) as image:
+            width, height = image.size
+            if width * height > most_pixels:
+                raise Unreadable(
+                    "too many pixels",
+                    f"{shown}: has {width} x {height} pixels, and {most_pixels} are the most (media.pixels of the recipe)",
+                )
+            turn = _turn(image)
+            if turn is None and _plain(image, content, path.suffix):
+                # The whole file is read for a small picture, too, and so is found whole.
+                image.draft(None, (max(1, width // 8), max(1, height // 8)))
+                image.load()
+                if not _transparent(image):
+                    return (width, height), None, ""
+            image.load()
+            profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
+            upright = _eight_bit(image if turn is None else image.transpose(turn))
+            upright.info = {} if profile is None else {"icc_profile": profile}
+            return upright.size, upright, ".jpg" if image.format in _LOSSY else ".png"
+    except Unreadable:
+        raise
+    except UnidentifiedImageError:
+        raise Unreadable(
+            "bad image", f"{shown}: is {content.name}, but not one that can be decoded; save it anew as JPEG or PNG"
+        ) from None
+    except Exception as error:  # a decoder that meets nonsense may raise anything
+        raise Unreadable(
+            "bad image",
+            f"{shown}: is {content.name} that is broken or cut off ({str(error) or type(error).__name__}); save it anew",
+        ) from error
+
+
+def _turn(image: Image) -> Any:
+    """How Pillow turns the image upright; None where it stands upright, or where its EXIF cannot be read."""
+    from PIL.Image import Transpose
+
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # browsers pass over a broken EXIF, too
+        return None
+    return {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(orientation)
+
+
+def _expect(path: Path, shown: str, family: str, wanted: str) -> Content:
+    content = content_of(path)
+    if content.family != family:
+        page = content.suffix in (".html", ".xml", ".json")
+        advice = "; most likely an error or a sign-in page in its place" if page else ""
+        raise Unreadable(
+            "wrong content", f"{shown}: is {content.name}, not {wanted}{advice}; correct the task or the file"
+        )
+    return content
+
+
+def _plain(image: Image, content: Content, suffix: str) -> bool:
+    """Whether every library reads the file as annotators see it, transparency aside."""
+    named = {".jpeg": ".jpg"}.get(suffix.lower(), suffix.lower()) == content.suffix
+    single = image.format == "MPO" or getattr(image, "n_frames", 1) == 1
+    return (
+        named and single and image.format in _READ_BY_ALL and image.mode in ("RGB", "RGBA", "L", "LA", "P", "PA", "1")
+    )
+
+
+def _transparent(image: Image) -> bool:
+    if "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA"):
+        return False
+    return bool(image.convert("RGBA").getextrema()[3][0] < 255)
+
+
+def _eight_bit(image: Image) -> Image:
+    """RGB or grey, in eight bits, over white."""
+    import PIL.Image
+
+    if image.mode.startswith("I;16"):
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        scale = 255.0 / (high - low) if high > low else 0.0
+        return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        clear = image.convert("RGBA")
+        ground = PIL.Image.new("RGBA", clear.size, "white")
+        ground.alpha_composite(clear)
+        return ground.convert("RGB")
+    return image.convert("L") if image.mode in ("L", "1") else image.convert("RGB")
+
+
+def examine_video(path: Path, shown: str) -> Footage:
+    """The size and length of a video. Raises Unreadable where no frame can be had."""
+    content = _expect(path, shown, "video", "a video")
+    try:
+        import cv2
+    except ImportError:
+        raise Unreadable("no library", 'videos need OpenCV; pip install "lsml[images]"') from None
+    film = cv2.VideoCapture(str(path))
+    try:
+        there, frame = film.read()
+        if not there:
+            raise Unreadable(
+                "bad video",
+                f"{shown}: is {content.name} without a frame that can be decoded; save it anew as MP4 (H.264)",
+            )
+        height, width = frame.shape[:2]  # turned as the file says, as the property of the capture is not
+        rate = film.get(cv2.CAP_PROP_FPS)
+        frames = film.get(cv2.CAP_PROP_FRAME_COUNT)
+        if not rate > 0:
+            raise Unreadable("bad video", f"{shown}: does not say how many frames a second has; save it anew as MP4")
+        if not frames > 0:  # some containers do not say
+            frames = 1
+            while film.grab():
+                frames += 1
+        return Footage((int(width), int(height)), float(frames / rate))
+    finally:
+        film.release()

@@ -1,0 +1,167 @@
+"""Files of other hosts: only from addresses that were checked, bounded in size and time, and never with a token."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from lsml.errors import FetchError
+from lsml.transfer import (
+    IDLE_S,
+    PASSING,
+    REDIRECTS,
+    Received,
+    Wanted,
+    place,
+    receive,
+    shown_url,
+    too_late,
+)
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+MayBePrivate = Callable[[str], bool]  # whether a host may be at a private address
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def fetch_public(url: str, wanted: Wanted, may_be_private: MayBePrivate) -> Received | None:
+    """Bring an http(s) file here; None where it is still the known one.
+
+    No token goes anywhere, no proxy is used, and at most five redirects are followed. Every host is resolved once and
+    the connection goes to an address that was checked, so a name cannot turn private between check and use. Raises
+    FetchError; then there is no file.
+    """
+    import certifi
+    import httpx
+
+    target = url
+    # The environment's proxies would resolve names themselves, behind the check. A connection belongs to an address and
+    # a certificate's host, so none is kept for the next redirect.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    tls = _tls(certifi.where())
+    with httpx.Client(verify=tls, follow_redirects=False, trust_env=False, limits=limits) as client:
+        for _ in range(REDIRECTS + 1):
+            with _pinned(client, target, url, wanted, may_be_private) as answer:
+                if answer.status_code == 304 and wanted.known.headers():
+                    return None
+                if answer.is_redirect:
+                    target = urljoin(target, answer.headers.get("location", ""))
+                    continue
+                if answer.status_code != 200:
+                    raise FetchError(
+                        f"{shown_url(url)}: answered {answer.status_code}; {_remedy(answer.status_code)}",
+                        passing=answer.status_code in PASSING,
+                    )
+                return receive(answer, wanted, url)
+    raise FetchError(f"{shown_url(url)}: redirects more than {REDIRECTS} times; give the address where it ends")
+
+
+@lru_cache(maxsize=2)
+def _tls(_certificates: str) -> ssl.SSLContext:
+    """What checks certificates; reading them all takes longer than most downloads."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)
+
+
+@contextmanager
+def _pinned(
+    client: httpx.Client, target: str, url: str, wanted: Wanted, may_be_private: MayBePrivate
+) -> Iterator[httpx.Response]:
+    """The answer of `target`, from an address that was checked; errors name `url`, which led there."""
+    import httpx
+
+    scheme, host, port = place(target)
+    if scheme not in ("http", "https") or not host:
+        raise FetchError(f"{shown_url(url)}: leads to {shown_url(target)}; expected http or https and a host")
+    addresses = _addresses(host, port or (443 if scheme == "https" else 80), url, may_be_private)
+    try:
+        where = httpx.URL(target)
+        asked = where.copy_with(userinfo=b"", fragment=None)
+        headers = {
+            "Host": asked.netloc.decode("ascii"),
+            "User-Agent": "lsml",
+            "Accept-Encoding": "identity",
+            **wanted.known.headers(),
+        }
+        answer: httpx.Response | None = None
+        for position, address in enumerate(addresses, start=1):
+            if time.monotonic() > wanted.deadline:
+                raise too_late(url)
+            # The certificate has to be the host's, although the connection goes to an address.
+            request = client.build_request(
+                "GET",
+                asked.copy_with(host=address),
+                headers=headers,
+                extensions={"sni_hostname": asked.raw_host.decode()},
+                timeout=min(IDLE_S, wanted.left_s()),
+            )
+            try:
+                answer = client.send(request, stream=True)
+                break
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if position == len(addresses):
+                    raise
+        assert answer is not None  # _addresses gives at least one
+        try:
+            yield answer
+        finally:
+            answer.close()
+    except httpx.TimeoutException as error:
+        if time.monotonic() > wanted.deadline:
+            raise too_late(url) from error
+        raise FetchError(
+            f"{shown_url(url)}: {host} did not answer within {IDLE_S:g} s; try again later", passing=True
+        ) from error
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise FetchError(
+            f"{shown_url(url)}: cannot be read from {host} ({str(error) or type(error).__name__})",
+            passing=isinstance(error, httpx.TransportError),
+        ) from error
+
+
+def _addresses(host: str, port: int, url: str, may_be_private: MayBePrivate) -> list[str]:
+    """The addresses of a host. Raises FetchError where it has none, or where one of them is not public."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FetchError(
+            f"{shown_url(url)}: the host {host} cannot be found; check its spelling and the network"
+        ) from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:
+        if not is_public(address) and not may_be_private(host):
+            raise FetchError(
+                f"{shown_url(url)}: the host {host} is at {address}, which is not a public address, so a task may not "
+                "make lsml read it; put the file into Label Studio, or name the host in `media.hosts` of the recipe"
+            )
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet; what is wrapped in an IPv6 address counts as itself."""
+    ip = ipaddress.ip_address(address.split("%", 1)[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if wrapped is not None:
+            return is_public(str(wrapped))
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
+
+
+def _remedy(status: int) -> str:
+    if status in (401, 403):
+        return "lsml sends no password to other hosts: make it public, or put it into Label Studio"
+    if status in (404, 410):
+        return "the file is gone: correct the task"
+    return "try again later, or put the file into Label Studio"
