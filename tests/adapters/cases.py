@@ -79,15 +79,16 @@ FIBRILS = Path(_WEIGHTS.origin).parent / "model" / "100ep.pt" if _WEIGHTS and _W
 _LEARNT = {
     "weights": str(FIBRILS), "imgsz": 96, "epochs": 20, "train_batch": 8, "patience": 0, "batch": 3, "confidence": 0.25,
 }  # fmt: skip
+_POINTS = ("head", "tail", "ear")
 _SHAPES = tuple(sorted(worlds.COLOURS))
 # A score may differ in its last digits with the other images of a batch, and with how many threads add up.
 _ROUNDING = 2e-3
 
 
-def _yolo(task, world, kinds, labels=_SHAPES, tolerance=_ROUNDING):
+def _yolo(task, world, kinds, labels=_SHAPES, tolerance=_ROUNDING, **more):
     examples = worlds.shape_examples(world, 24)
     return AdapterCase(
-        adapter=Yolo, target=Target(labels, multiple=task != "classify", kinds=kinds), options={**_LEARNT, "task": task},
+        adapter=Yolo, target=Target(labels, multiple=task != "classify", kinds=kinds), options={**_LEARNT, "task": task, **more},
         examples=examples, batch=[example.data for example in examples[:5]], tolerance=tolerance,
     )  # fmt: skip
 
@@ -96,7 +97,7 @@ YOLO = [
     _yolo("detect", "box", {"box": _SHAPES}),
     _yolo("obb", "rotated", {"box": _SHAPES}, tolerance=0.5),  # degrees
     _yolo("segment", "polygon", {"polygon": _SHAPES}),
-    _yolo("pose", "pose", {"box": _SHAPES, "keypoint": ("left", "right")}, (*_SHAPES, "left", "right")),
+    _yolo("pose", "pose", {"box": _SHAPES, "keypoint": _POINTS}, (*_SHAPES, *_POINTS), epochs=50, learning_rate=0.004),
     _yolo("classify", "choice", {"choice": _SHAPES}),
 ]
 

@@ -81,10 +81,11 @@ def shape_examples(kind: str, count: int, seed: int = 1, shapes: int = 2) -> lis
             corners = cv2.boxPoints((centre, (wide, high), angle))
             cv2.fillPoly(image, [np.round(corners).astype(np.int32)], COLOURS[label])
             if kind == "pose":
-                # A white dot at the left end, a black one at the right end.
+                # A white dot at one end, a black one at the other.
                 ends = [(centre[0] - wide / 2 + 5, centre[1]), (centre[0] + wide / 2 - 5, centre[1])]
                 for end, colour in zip(ends, ((255, 255, 255), (0, 0, 0)), strict=True):
                     cv2.circle(image, (round(end[0]), round(end[1])), 4, colour, -1)
+                ends.append((centre[0] - wide / 2, centre[1] - high / 2))  # a corner at the white end
                 values += _pose(label, centre, wide, high, ends, str(place))
             else:
                 values.append(_value(kind, label, centre, wide, high, angle, corners))
@@ -118,6 +119,6 @@ def _pose(label, centre, wide, high, ends, group):
     box = Box(label, group=group, x=x / SIZE, y=y / SIZE, width=wide / SIZE, height=high / SIZE)
     points = [
         KeyPoint(name, group=group, x=x / SIZE, y=y / SIZE)
-        for name, (x, y) in zip(("left", "right"), ends, strict=True)
+        for name, (x, y) in zip(("head", "tail", "ear"), ends, strict=True)
     ]
     return [box, *points]
