@@ -30,6 +30,8 @@ MODELINE = "# yaml-language-server: $schema=../schemas/recipe.schema.json"
 TASKS = 40
 
 each_recipe = pytest.mark.parametrize("name", RECIPES)
+SEEING = [name for name, path in RECIPES.items() if any(m.adapter == "yolo" for m in load_recipe(path).models)]
+each_recipe_for_texts = pytest.mark.parametrize("name", [name for name in RECIPES if name not in SEEING])
 
 
 def binding_of(name: str) -> Binding:
@@ -120,7 +122,8 @@ def test_a_recipe_loads_without_a_warning_and_binds_all_that_it_names(name):
     assert (recipe.warnings, binding.warnings, binding.unbound) == ((), (), ())
     assert len(binding.models) >= len(recipe.models)
     assert binding.config is not None
-    assert set(binding.controls) == {control.name for control in binding.config.controls}
+    answered = {name for control in binding.controls.values() for name in control.names}
+    assert answered == {control.name for control in binding.config.controls}
 
 
 @each_recipe
@@ -130,7 +133,7 @@ def test_a_recipe_is_valid_by_the_committed_schema(name):
     jsonschema.validate(yaml.safe_load(RECIPES[name].read_text(encoding="utf-8")), schema)
 
 
-@each_recipe
+@each_recipe_for_texts
 def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
     binding = binding_of(name)
     tasks = list(annotated_tasks(binding))
