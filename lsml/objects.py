@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from lsml.documents import PlainText
+from lsml.documents import Dialogue, Page, PlainText
 from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
-from lsml.shown import Film, Shown
+from lsml.shown import Document, Film, Shown
 
 
 class Picture(NamedTuple):
@@ -50,48 +49,6 @@ class Fetch(Protocol):
 
 
 FRAME_RATE = 24.0  # frames per second of a <Video> that does not say, https://labelstud.io/tags/video
-_SILENT = frozenset({"script", "style", "head", "title", "template"})
-_BREAKING = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "br",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "option",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ]
-)
 
 
 class Unreadable(LsmlError):
@@ -104,40 +61,6 @@ class Unreadable(LsmlError):
         super().__init__(message)
 
 
-class _Text(HTMLParser):
-    """Collects what a browser would show as text; block elements and line breaks part words."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
-            self._silent += 1
-        elif tag in _BREAKING:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
-            self._silent = max(0, self._silent - 1)
-        elif tag in _BREAKING:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.parts.append(data)
-
-
-def strip_markup(html: str) -> str:
-    """The text of an HTML page or fragment: without tags, scripts and styles, white space folded within lines."""
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    lines = (" ".join(line.split()) for line in "".join(parser.parts).split("\n"))
-    return "\n".join(line for line in lines if line)
-
-
 def _as_text(tag: ObjectTag, value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -148,17 +71,26 @@ def _as_text(tag: ObjectTag, value: Any) -> str:
     )
 
 
-def _as_utterances(tag: ObjectTag, value: Any) -> str:
-    """The utterances of a dialogue, one a line; the speakers' names are left out: they are no part of what was said."""
+def _plain(tag: ObjectTag, value: Any) -> Document:
+    return PlainText(_as_text(tag, value), _saves_text(tag))
+
+
+def _page(tag: ObjectTag, value: Any) -> Document:
+    return Page(_as_text(tag, value), _saves_text(tag), tag.attributes.get("inline", "").lower() == "true")
+
+
+def _dialogue(tag: ObjectTag, value: Any) -> Document:
+    """The utterances of a dialogue; the speakers' names are left out: they are no part of what was said."""
     key = tag.attributes.get("textKey", "text")
     if isinstance(value, str):
-        return value
+        return PlainText(value, _saves_text(tag))
     if not isinstance(value, list):
         raise Unreadable(
             "wrong type",
             f"{tag.tag}#{tag.name} shows {tag.value}, which is {_kind(value)} in this task; expected a list of utterances",
         )
-    return "\n".join(str(item.get(key, "")) for item in value if isinstance(item, Mapping))
+    said = [item.get(key) if isinstance(item, Mapping) else None for item in value]
+    return Dialogue(["" if text is None else str(text) for text in said], _saves_text(tag))
 
 
 def _kind(value: Any) -> str:
@@ -171,17 +103,13 @@ def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch
         value = fetch.text(value, task)
         if tag.tag == "Paragraphs":
             value = _utterances_from_json(tag, value)
-    document = PlainText(_TEXTS[tag.tag](tag, value), _saves_text(tag))
+    document = _TEXTS[tag.tag](tag, value)
     if not document.text.strip():
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
     return [Shown(document.text, document=document)]
 
 
-_TEXTS: dict[str, Callable[[ObjectTag, Any], str]] = {
-    "Text": _as_text,
-    "HyperText": lambda tag, value: strip_markup(_as_text(tag, value)),
-    "Paragraphs": _as_utterances,
-}
+_TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {"Text": _plain, "HyperText": _page, "Paragraphs": _dialogue}
 
 
 def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
@@ -251,6 +179,8 @@ def _behind_url(tag: ObjectTag) -> bool:
 def _saves_text(tag: ObjectTag) -> bool:
     """Whether regions repeat the text that they hold. Label Studio leaves it out by default where it lies behind a URL."""
     chosen = tag.attributes.get("saveTextResult", "none").lower()
+    if tag.tag == "Paragraphs":
+        return chosen != "no"
     return chosen == "yes" or (chosen != "no" and not _behind_url(tag))
 
 

@@ -3,10 +3,13 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score
 
 from lsml.metrics import judge
-from lsml.values import Box, Choice, KeyPoint, Number, Span
+from lsml.metrics.texts import edits
+from lsml.values import Box, Choice, KeyPoint, Number, Span, Text
 
 
 def choices(*labels):
@@ -133,3 +136,26 @@ def test_points_of_one_object_are_judged_together():
 def test_ranking_is_by_score_over_all_images():
     pairs = [([square(0.0)], [square(0.0, 0.2)]), ([], [square(0.5, 0.9)])]
     assert judge(Box, pairs)["value"] == pytest.approx(0.5)
+
+
+def test_texts_are_judged_by_their_characters_and_by_whether_they_are_the_same():
+    pairs = [((Text("kitten"),), (Text("sitting"),)), ((Text("a  b"),), (Text(" a b"),)), ((Text("x"),), ()), ((), ())]
+    judged = judge(Text, pairs)
+    assert judged == {
+        "metric": "character_similarity",
+        "value": pytest.approx((4 / 7 + 1 + 0 + 1) / 4, abs=1e-6),
+        "examples": 4,
+        "per_label": {},
+        "exact_match": 0.5,
+    }
+    assert judge(Text, [])["value"] is None
+
+
+@given(st.text("ab🤖", max_size=8), st.text("ab🤖", max_size=8))
+def test_edits_are_those_of_the_whole_table(one, other):
+    row = list(range(len(other) + 1))
+    for at, mine in enumerate(one, 1):
+        before, row = row, [at]
+        for index, theirs in enumerate(other, 1):
+            row.append(min(before[index] + 1, row[-1] + 1, before[index - 1] + (mine != theirs)))
+    assert edits(one, other) == row[-1]

@@ -11,4 +11,4 @@ class Labels(SpanControl):
     """`{"start": 0, "end": 3, "text": "abc", "labels": ["PER"]}` on a Text; on the others as the document says."""
 
     tag: ClassVar[str] = "Labels"
-    objects: ClassVar[frozenset[str] | None] = frozenset({"Text"})
+    objects: ClassVar[frozenset[str] | None] = frozenset({"Text", "HyperText", "Paragraphs"})

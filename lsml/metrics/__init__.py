@@ -9,7 +9,8 @@ from lsml.metrics.choices import judge_choices
 from lsml.metrics.numbers import judge_numbers
 from lsml.metrics.shapes import judge_points, judge_shapes
 from lsml.metrics.spans import judge_spans
-from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Track, Value
+from lsml.metrics.texts import judge_texts
+from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Text, Track, Value
 
 Pair = tuple[Sequence[Value], Sequence[Value]]  # (annotated, predicted) values of one control in one task
 Judge = Callable[[Sequence[Pair]], dict[str, Any]]
@@ -18,6 +19,7 @@ JUDGES: dict[type, Judge] = {
     Choice: judge_choices,
     Number: judge_numbers,
     Span: judge_spans,
+    Text: judge_texts,
     **dict.fromkeys((Box, Polygon, Ellipse, Mask, Track), judge_shapes),
     KeyPoint: judge_points,
 }

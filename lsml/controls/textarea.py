@@ -1,0 +1,78 @@
+"""`<TextArea>`: texts that a person writes about a whole task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from lsml.controls.base import Control, Region, ScoreKind, Threshold, shown
+from lsml.controls.classes import certainty_of_one
+from lsml.controls.regions import region_score
+from lsml.shown import Shown
+from lsml.values import Text, Value
+
+
+class TextArea(Control):
+    """`{"text": ["first", "second"]}`: always a list; `maxSubmissions` says how many texts there may be."""
+
+    tag: ClassVar[str] = "TextArea"
+    value_type: ClassVar[type] = Text
+
+    @property
+    def multiple(self) -> bool:
+        """Whether there may be several texts."""
+        return self._limit != 1
+
+    @property
+    def _limit(self) -> int | None:
+        given = self.control_tag.attributes.get("maxSubmissions", "")
+        return int(given) if given.isascii() and given.isdigit() and int(given) > 0 else None
+
+    def facts(self) -> dict[str, Any]:
+        """How many texts there may be decides what is shown."""
+        return {"multiple": self.multiple, "limit": self._limit}
+
+    def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
+        """Texts at or above the threshold, in the order in which they were given. One without a score counts as certain."""
+        passed = [
+            value
+            for value in values
+            if isinstance(value, Text) and value.text and (value.score is None or value.score >= threshold(""))
+        ]
+        return list(passed[: self._limit])
+
+    def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
+        """That of the least sure text; None where nothing has a score."""
+        scores = [value.score for value in values if value.score is not None]
+        return min((certainty_of_one(score, kind) for score in scores), default=None)
+
+    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+        """One region with all texts, and the score of the least sure one."""
+        texts = [value for value in values if isinstance(value, Text)]
+        if not texts:
+            return []
+        scores = [text.score for text in texts if text.score is not None]
+        value = {"text": [text.text for text in texts]}
+        return [self._region(value, to_name, min(scores, default=None))]
+
+    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
+        """Every text of a person's regions; None where there is none. Older regions hold one text that is no list."""
+        texts: list[Value] = []
+        for region in regions:
+            value = self._value(region)
+            given = value.get("text") if value else None
+            written = given if isinstance(given, list) else [given]
+            texts += [Text(text, region_score(region)) for text in written if isinstance(text, str) and text]
+        return tuple(texts) or None
+
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """A list of texts, none of them empty, not more than there may be."""
+        problem = self._form_problem(region)
+        if problem is not None:
+            return problem
+        given, selector = region["value"].get("text"), self.control_tag.selector
+        if not isinstance(given, list) or not given or not all(isinstance(text, str) and text for text in given):
+            return f"{selector}: value.text is {shown(given)}; expected a list of texts"
+        if self._limit is not None and len(given) > self._limit:
+            return f"{selector}: value.text has {len(given)} texts; expected at most {self._limit} (maxSubmissions)"
+        return None
