@@ -15,14 +15,14 @@ import yaml
 
 from lsml.binding import Binding, bind
 from lsml.controls.base import Control
-from lsml.documents import PlainText
 from lsml.errors import NotFound
 from lsml.gallery import find_recipe, gallery_recipes
-from lsml.labeling import parse_labeling_config
+from lsml.labeling import ObjectTag, parse_labeling_config
+from lsml.objects import read_object
 from lsml.recipe import load_recipe
-from lsml.shown import Shown
 from lsml.values import Choice, Number, Span, Value
 from tests.conftest import REPOSITORY, Backend
+from tests.fetching import no_fetch
 
 RECIPES = gallery_recipes()
 EXAMPLES = sorted((REPOSITORY / "recipes" / "examples").glob("*.json"))
@@ -69,9 +69,15 @@ def placed(control: Control, answer: int, value: Value, text: str) -> Value:
     return Span(start, start + len(word), value.label)
 
 
-def shown(text: str) -> Shown:
-    """What a control writes regions on."""
-    return Shown(text, document=PlainText(text))
+def data_of(object_tag: ObjectTag, said: list[str]) -> Any:
+    """Words as a task holds them for a tag: a text, a page, a dialogue."""
+    half = len(said) // 2
+    first, second = " ".join(said[:half]), " ".join(said[half:])
+    if object_tag.tag == "HyperText":
+        return f"<!-- page --><h1>🤖</h1><p>{first} <b>{second}</b></p>"
+    if object_tag.tag == "Paragraphs":
+        return [{"author": "🤖", "text": first}, {"author": "Ann", "text": second}]
+    return f"{first} {second}"
 
 
 def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
@@ -85,12 +91,14 @@ def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dic
             chosen[control] = number // (place + 1) % len(answers(control))
             said += words(control, chosen[control])
         draw.shuffle(said)
-        text = " ".join(said)
+        data = {model.object_tag.value.removeprefix("$"): data_of(model.object_tag, said) for model in binding.models}
         regions = []
-        for control, answer in chosen.items():
-            value = placed(control, answer, answers(control)[answer], text)
-            regions += control.encode([value], control.control_tag.to_names[0], shown(text))
-        yield {model.object_tag.value.removeprefix("$"): text for model in binding.models}, regions
+        for model in binding.models:
+            [shown] = read_object(model.object_tag, {"data": data}, no_fetch)
+            for control in model.controls:
+                value = placed(control, chosen[control], answers(control)[chosen[control]], shown.data)
+                regions += control.encode([value], control.control_tag.to_names[0], shown)
+        yield data, regions
 
 
 def test_the_gallery_has_the_recipes_that_the_readme_promises():

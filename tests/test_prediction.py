@@ -13,6 +13,7 @@ from lsml.prediction import predict_tasks
 from lsml.recipe import Model, Recipe, Selector
 from lsml.values import Choice, Number
 from tests.conftest import TOPICS
+from tests.fetching import no_fetch
 
 
 class Scripted(Adapter):
@@ -59,7 +60,7 @@ def run(monkeypatch, tmp_path):
         binding = bind(recipe, parse_labeling_config(config))
         loaded = {model.key: model.new_adapter() for model in binding.models} | (adapters or {})
         tasks = [{"id": i, "data": {"text": text, **(data or {})}} for i, text in enumerate(texts)]
-        return predict_tasks(binding, loaded, tasks, None, "r-v1-0")
+        return predict_tasks(binding, loaded, tasks, no_fetch, "r-v1-0")
 
     return predict
 
