@@ -546,6 +546,8 @@ def _answers(control: Control, annotations: Sequence[Annotation], shown: Shown |
     for annotation in annotations:
         values = control.decode(regions_of(control, annotation.result), shown)
         if values is not None:
+            # What was drawn and not named teaches no name, where there are names to give.
+            values = tuple(value for value in values if label_of(value) != "" or not control.labels)
             answers.append(values)
             if annotation.ground_truth:
                 truths.append(values)

@@ -8,43 +8,45 @@ the length, and that the length, less one. A pixel is on where its fourth byte, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-_WORD = 8
-_LENGTHS = (3, 4, 8, 16)  # bits
-_CHANNELS = 4
+_WORD: Final = 8
+_LENGTHS: Final = (3, 4, 8, 16)  # bits
+_CHANNELS: Final = 4
+_LONGEST: Final = 1 << _LENGTHS[-1]  # bytes in one piece
+_PIECE: Final = 1 + 2 + _LENGTHS[-1] + _WORD  # bits, at most
 
 
 def encode_brush(pixels: Any) -> list[int]:
     """The bytes of a mask (rows, columns): on where it is not 0."""
     flat = np.asarray(pixels).ravel() != 0
-    head = [format(flat.size * _CHANNELS, "032b"), format(_WORD - 1, "05b")]
-    bits = [*head, *(format(length - 1, "04b") for length in _LENGTHS)]
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    bounds = [0, *edges.tolist(), flat.size]
-    most = 1 << _LENGTHS[-1]
-    for start, end in pairwise(bounds):
-        value = "1" * _WORD if flat[start] else "0" * _WORD
-        left = (end - start) * _CHANNELS
-        while left > 0:
-            length = min(left, most)
-            kind = next(number for number, size in enumerate(_LENGTHS) if length <= 1 << size)
-            bits += ("1", format(kind, "02b"), format(length - 1, f"0{_LENGTHS[kind]}b"), value)
-            left -= length
-    joined = "".join(bits)
-    joined += "0" * (-len(joined) % 8)
-    return list(int(joined, 2).to_bytes(len(joined) // 8, "big"))
+    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+    sizes = np.diff(starts, append=flat.size) * _CHANNELS
+    # A run that is too long for one piece takes several, of which the last holds what is left.
+    pieces = -(-sizes // _LONGEST)
+    lengths = np.full(pieces.sum(), _LONGEST)
+    lengths[np.cumsum(pieces) - 1] = sizes - (pieces - 1) * _LONGEST
+    words = np.where(np.repeat(flat[starts], pieces), (1 << _WORD) - 1, 0)
+    kinds = np.searchsorted([1 << bits for bits in _LENGTHS], lengths)
+    bits = np.array(_LENGTHS)[kinds]
+    codes = ((((1 << 2 | kinds) << bits) | (lengths - 1)) << _WORD) | words
+    used = 1 + 2 + bits + _WORD
+    # Each piece as a row of bits from its first one on, of which only those that it uses are joined.
+    rows = (codes << (_PIECE - used))[:, None] >> np.arange(_PIECE)[::-1] & 1
+    head = f"{flat.size * _CHANNELS:032b}{_WORD - 1:05b}" + "".join(f"{length - 1:04b}" for length in _LENGTHS)
+    stream = np.concatenate([np.array([int(bit) for bit in head]), rows[np.arange(_PIECE) < used[:, None]]])
+    joined: list[int] = np.packbits(stream.astype(np.uint8)).tolist()
+    return joined
 
 
 def decode_brush(rle: Sequence[int], width: int, height: int) -> npt.NDArray[np.bool_]:
     """The mask (rows, columns) of an image of so many pixels. Raises ValueError where the bytes are no such image."""
-    if not all(type(byte) is int and 0 <= byte <= 255 for byte in rle):
+    if set(map(type, rle)) - {int}:
         raise ValueError("expected bytes from 0 to 255")
-    stream = _Bits(bytes(rle))
+    stream = _Bits(bytes(rle))  # raises ValueError for other numbers
     size = stream.read(32)
     if size != width * height * _CHANNELS:
         raise ValueError(
@@ -57,33 +59,38 @@ def decode_brush(rle: Sequence[int], width: int, height: int) -> npt.NDArray[np.
     while place < size:
         run = stream.read(1)
         end = min(size, place + 1 + stream.read(lengths[stream.read(2)]))
-        found[place:end] = stream.read(word) & 255 if run else stream.words(end - place, word)
+        if not run:
+            found[place:end] = stream.words(end - place, word)
+        elif value := stream.read(word) & 255:
+            found[place:end] = value
         place = end
-    return np.asarray(found.reshape(height, width, _CHANNELS)[:, :, _CHANNELS - 1] > 127)
+    return np.asarray(found[_CHANNELS - 1 :: _CHANNELS].reshape(height, width) > 127)
 
 
 class _Bits:
     """Reads a stream from its start; raises ValueError at its end."""
 
     def __init__(self, content: bytes) -> None:
-        self._bits = np.unpackbits(np.frombuffer(content, dtype=np.uint8))
-        self._text = "".join(map(str, self._bits.tolist()))
+        self._content = content
+        self._end = len(content) * 8
         self._place = 0
 
     def read(self, count: int) -> int:
-        """The next bits as a number."""
-        end = self._place + count
-        if end > len(self._text):
+        """The next bits, at most 32, as a number."""
+        first, place = self._place >> 3, self._place + count
+        if place > self._end:
             raise ValueError("ends too early")
-        number = int(self._text[self._place : end], 2)
-        self._place = end
-        return number
+        last = place + 7 >> 3
+        window = int.from_bytes(self._content[first:last], "big")
+        self._place = place
+        return window >> (last * 8 - place) & (1 << count) - 1
 
     def words(self, count: int, size: int) -> npt.NDArray[Any]:
         """The next words, each as a number of at most 255."""
-        end = self._place + count * size
-        if end > len(self._text):
+        first, place = self._place >> 3, self._place + count * size
+        if place > self._end:
             raise ValueError("ends too early")
-        rows = self._bits[self._place : end].reshape(count, size)[:, -8:]
-        self._place = end
+        bits = np.unpackbits(np.frombuffer(self._content[first : place + 7 >> 3], dtype=np.uint8))
+        rows = bits[self._place - first * 8 :][: count * size].reshape(count, size)[:, -8:]
+        self._place = place
         return np.asarray(rows @ (1 << np.arange(rows.shape[1])[::-1]))

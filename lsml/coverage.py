@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape, Track
+from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Track
 
 if TYPE_CHECKING:
-    from lsml.geometry import Array
+    from lsml.geometry import Array, Patch
 
-_ROWS: Final = 256  # of the grid on which outlines and masks are compared
+_ROWS: Final = 512  # of the grid on which outlines are compared
 # How far apart two points may be and still be one, as a share of the size of their object: COCO's constants for joints go
 # from 0.05 to 0.21, twice their sigmas. https://cocodataset.org/#keypoints-eval
 _SPREAD: Final = 0.14
@@ -26,7 +26,7 @@ def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
     """
     import numpy as np
 
-    from lsml.geometry import box_overlaps, pixel_overlaps
+    from lsml.geometry import box_overlaps, patch_overlaps
 
     if not ours or not theirs:
         return np.zeros((len(ours), len(theirs)))
@@ -34,11 +34,14 @@ def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
     if kind is Box:
         return box_overlaps(box_rows(ours), box_rows(theirs), aspect)
     if kind is KeyPoint:
-        return point_similarity(ours, theirs, aspect)
+        squared = ((_points(ours)[:, None] - _points(theirs)[None]) ** 2).sum(axis=2)
+        return similarity(squared, _OBJECT)
     if kind is Track:
         return np.array([[_track_overlap(one, other) for other in theirs] for one in ours])
     size = (max(1, round(_ROWS * aspect)), _ROWS)
-    return pixel_overlaps([_drawn(one, *size) for one in ours], [_drawn(one, *size) for one in theirs])
+    if kind is Mask:  # in the pixels of the finest of them, so to the pixel where all are of one size
+        size = max(((mask.width, mask.height) for some in (ours, theirs) for mask in some), key=lambda size: size[1])
+    return patch_overlaps(_patches(ours, size), _patches(theirs, size))
 
 
 def box_rows(boxes: Sequence[Box]) -> list[tuple[float, float, float, float, float]]:
@@ -46,61 +49,62 @@ def box_rows(boxes: Sequence[Box]) -> list[tuple[float, float, float, float, flo
     return [(box.x, box.y, box.width, box.height, box.rotation) for box in boxes]
 
 
-def point_similarity(
-    ours: Sequence[KeyPoint], theirs: Sequence[KeyPoint], aspect: float, size: float = _OBJECT
-) -> Array:
-    """COCO's similarity of points, (n, m): 1 in one place, and less the farther they are apart for an object of `size`."""
+def similarity(squared: Array, size: float | Array) -> Array:
+    """COCO's similarity of points from their squared distances: 1 in one place, less the farther apart for their object."""
     import numpy as np
 
-    one = np.array([(point.x * aspect, point.y) for point in ours])
-    other = np.array([(point.x * aspect, point.y) for point in theirs])
-    squared = ((one[:, None] - other[None]) ** 2).sum(axis=2)
     return np.asarray(np.exp(-squared / (2 * (size * _SPREAD) ** 2)))
 
 
-def _drawn(value: Shape, width: int, height: int) -> Array:
-    """The pixels of an outline or a mask on a grid."""
-    from lsml.geometry import ellipse_outline, fill_outline, resized_pixels
+def _points(values: Sequence[KeyPoint]) -> Array:
+    """Where points are, in heights of the image: (n, 2)."""
+    import numpy as np
 
-    if isinstance(value, Mask):
-        return resized_pixels(value.pixels(), width, height)
-    if isinstance(value, Ellipse):
-        corners = ellipse_outline(value.x, value.y, value.radius_x, value.radius_y, value.rotation, value.aspect)
-        return fill_outline(corners, width, height)
-    assert isinstance(value, Polygon)
-    return fill_outline(value.points, width, height)  # type: ignore[arg-type]
+    return np.array([(point.x * point.aspect, point.y) for point in values])
+
+
+def _patches(values: Sequence[Any], size: tuple[int, int]) -> list[Patch]:
+    """What outlines or masks cover of a grid of `size` (columns, rows)."""
+    from lsml.geometry import ellipse_outline, patch_of_outline, patch_of_pixels, resized_pixels
+
+    patches = []
+    for value in values:
+        if isinstance(value, Mask):
+            patches.append(patch_of_pixels(resized_pixels(value.pixels(), *size)))
+        elif isinstance(value, Ellipse):
+            corners = ellipse_outline(value.x, value.y, value.radius_x, value.radius_y, value.rotation, value.aspect)
+            patches.append(patch_of_outline(corners, *size))
+        else:
+            assert isinstance(value, Polygon)
+            patches.append(patch_of_outline(value.points, *size))
+    return patches
 
 
 def _track_overlap(one: Track, other: Track) -> float:
-    """The mean overlap at moments from the first keyframe of either to the last."""
+    """The mean overlap at moments from the first keyframe of either to the last; 0 where only one is seen."""
     import numpy as np
 
-    from lsml.geometry import box_overlaps
+    from lsml.geometry import paired_overlaps
 
     start = min(one.keyframes[0].time_s, other.keyframes[0].time_s)
     end = max(one.keyframes[-1].time_s, other.keyframes[-1].time_s)
-    shared = []
-    for moment in np.linspace(start, end, _MOMENTS):
-        boxes = [box_at(track, float(moment)) for track in (one, other)]
-        if any(box is not None for box in boxes):
-            both = boxes[0] is not None and boxes[1] is not None
-            shared.append(float(box_overlaps([boxes[0]], [boxes[1]], one.aspect)[0, 0]) if both else 0.0)  # type: ignore[list-item]
-    return sum(shared) / len(shared) if shared else 0.0
+    moments = np.linspace(start, end, _MOMENTS)
+    ours, theirs = boxes_at(one, moments), boxes_at(other, moments)
+    seen, both = ~np.isnan(ours[:, 0]) | ~np.isnan(theirs[:, 0]), ~np.isnan(ours[:, 0]) & ~np.isnan(theirs[:, 0])
+    if not both.any():
+        return 0.0
+    return float(paired_overlaps(ours[both], theirs[both], one.aspect).sum() / seen.sum())
 
 
-def box_at(track: Track, time_s: float) -> tuple[float, float, float, float, float] | None:
-    """Where a track's object is at a time, between its keyframes on the straight line; None where it is not seen."""
-    before = None
-    for keyframe in track.keyframes:
-        place = (keyframe.x, keyframe.y, keyframe.width, keyframe.height, keyframe.rotation)
-        if keyframe.time_s == time_s:
-            return place
-        if keyframe.time_s > time_s:
-            if before is None or not before.enabled:
-                return None
-            share = (time_s - before.time_s) / (keyframe.time_s - before.time_s)
-            then = (before.x, before.y, before.width, before.height, before.rotation)
-            x, y, width, height, rotation = (a + share * (b - a) for a, b in zip(then, place, strict=True))
-            return x, y, width, height, rotation
-        before = keyframe
-    return None
+def boxes_at(track: Track, times_s: Array) -> Array:
+    """Where a track's object is at some times, (n, 5), between its keyframes on the straight line; NaN where it is not
+    seen. It stays at a last keyframe that is enabled."""
+    import numpy as np
+
+    frames = [(k.time_s, k.x, k.y, k.width, k.height, k.rotation) for k in track.keyframes]
+    known = np.array(frames)
+    before = np.searchsorted(known[:, 0], times_s, side="right") - 1
+    enabled = np.array([keyframe.enabled for keyframe in track.keyframes])
+    seen = (before >= 0) & (enabled[before] | (known[before, 0] == times_s))
+    boxes = np.stack([np.interp(times_s, known[:, 0], known[:, column]) for column in range(1, 6)], axis=1)
+    return np.asarray(np.where(seen[:, None], boxes, np.nan))

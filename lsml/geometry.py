@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 BoxRow = tuple[float, float, float, float, float]
 Boxes = Array | Sequence[BoxRow]
+Outline = Array | Sequence[tuple[float, float]]  # (n, 2)
 
 # ------------------------------------------------------------------------------------------------ boxes
 
@@ -112,6 +113,16 @@ def box_overlaps(ours: Boxes, theirs: Boxes, aspect: float = 1.0) -> Array:
     return _rotated_overlaps(box_corners(ours, aspect) * scale, box_corners(theirs, aspect) * scale)
 
 
+def paired_overlaps(ours: Array, theirs: Array, aspect: float = 1.0) -> Array:
+    """Intersection over union of every box (n, 5) with its partner (n, 5): (n,)."""
+    if not ours[:, 4].any() and not theirs[:, 4].any():
+        sides = np.minimum(ours[:, :2] + ours[:, 2:4], theirs[:, :2] + theirs[:, 2:4])
+        shared = np.clip(sides - np.maximum(ours[:, :2], theirs[:, :2]), 0.0, None).prod(axis=1)
+        return np.asarray(shared / (ours[:, 2:4].prod(axis=1) + theirs[:, 2:4].prod(axis=1) - shared))
+    scale = np.array([aspect, 1.0])
+    return _paired_overlaps(box_corners(ours, aspect) * scale, box_corners(theirs, aspect) * scale)
+
+
 def _upright_overlaps(ours: Array, theirs: Array) -> Array:
     shared = _bounds_shared(
         np.concatenate([ours[:, :2], ours[:, :2] + ours[:, 2:4]], axis=1),
@@ -139,10 +150,15 @@ def _rotated_overlaps(ours: Array, theirs: Array) -> Array:
     bounds = [np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1) for corners in (ours, theirs)]
     rows, columns = np.nonzero(_bounds_shared(*bounds))
     if rows.size:
-        shared = _quadrangles_shared(ours[rows], theirs[columns])
-        union = _areas(ours)[rows] + _areas(theirs)[columns] - shared
-        overlaps[rows, columns] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+        overlaps[rows, columns] = _paired_overlaps(ours[rows], theirs[columns])
     return overlaps
+
+
+def _paired_overlaps(ours: Array, theirs: Array) -> Array:
+    """The same of corners (n, 4, 2) with their partners."""
+    shared = _quadrangles_shared(ours, theirs)
+    union = _areas(ours) + _areas(theirs) - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
 def _quadrangles_shared(ours: Array, theirs: Array) -> Array:
@@ -194,7 +210,7 @@ def _crossings(ours: Array, theirs: Array) -> tuple[Array, Array]:
 # ------------------------------------------------------------------------------------------------ outlines
 
 
-def area(points: Array) -> float:
+def area(points: Outline) -> float:
     """What an outline (n, 2) encloses; 0 for fewer than three corners."""
     return float(_areas(np.asarray(points, float)[None])[0]) if len(points) > 2 else 0.0
 
@@ -204,7 +220,7 @@ def _areas(outlines: Array) -> Array:
     return np.asarray(np.abs((x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1)) / 2)
 
 
-def clip_outline(points: Array) -> Array:
+def clip_outline(points: Outline) -> Array:
     """The part of an outline (n, 2) that is in the image, as an outline; (0, 2) where nothing is."""
     points = np.asarray(points, float).reshape(-1, 2)
     if points.size and points.min() >= 0.0 and points.max() <= 1.0:
@@ -231,19 +247,20 @@ def clip_outline(points: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ pixels
 
 
-def fill_outline(points: Array, width: int, height: int) -> Array:
+def fill_outline(points: Outline, width: int, height: int) -> Array:
     """The pixels (rows, columns) whose middles an outline (n, 2) holds; where it crosses itself, every second part."""
     corners = np.asarray(points, float).reshape(-1, 2) * [width, height]
-    flips = np.zeros((height, width + 1), dtype=np.uint8)
-    for (x0, y0), (x1, y1) in zip(np.roll(corners, 1, axis=0), corners, strict=True):
-        low, high = min(y0, y1), max(y0, y1)
-        first, last = max(0, math.ceil(low - 0.5)), min(height - 1, math.ceil(high - 0.5) - 1)
-        if last < first:
-            continue
-        rows = np.arange(first, last + 1)
-        crossings = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-        np.add.at(flips, (rows, np.clip(np.ceil(crossings - 0.5), 0, width).astype(int)), 1)
-    return np.asarray(np.cumsum(flips[:, :width], axis=1) % 2 == 1)
+    (x0, y0), (x1, y1) = np.roll(corners, 1, axis=0).T, corners.T
+    low, high = np.minimum(y0, y1), np.maximum(y0, y1)
+    first = np.clip(np.ceil(low - 0.5), 0, height).astype(int)
+    counts = np.maximum(np.clip(np.ceil(high - 0.5), 0, height).astype(int) - first, 0)
+    # Every row that an edge goes through, edge by edge: there, all that is right of the edge changes sides.
+    edges = np.repeat(np.arange(len(corners)), counts)
+    rows = first[edges] + np.arange(len(edges)) - (np.cumsum(counts) - counts)[edges]
+    crossings = x0[edges] + (rows + 0.5 - y0[edges]) * (x1 - x0)[edges] / (y1 - y0)[edges]
+    places = rows * (width + 1) + np.clip(np.ceil(crossings - 0.5), 0, width).astype(int)
+    flips = np.bincount(places, minlength=height * (width + 1)).reshape(height, width + 1)
+    return np.asarray(np.bitwise_xor.accumulate(flips[:, :width].astype(np.uint8), axis=1) & 1 == 1)
 
 
 def ellipse_outline(
@@ -267,8 +284,52 @@ def resized_pixels(pixels: Array, width: int, height: int) -> Array:
     return np.asarray(pixels[down[:, None], across[None, :]])
 
 
-def pixel_overlaps(ours: Sequence[Array], theirs: Sequence[Array]) -> Array:
-    """Intersection over union of every mask with every other, all of one size: (n, m)."""
-    one = np.stack([mask.ravel() for mask in ours]).astype(np.float32)
-    other = np.stack([mask.ravel() for mask in theirs]).astype(np.float32)
-    return _over_union(np.asarray(one @ other.T, dtype=float), one.sum(axis=1), other.sum(axis=1))
+class Patch(NamedTuple):
+    """The part of a mask that is not empty: its first row and column, and its pixels."""
+
+    top: int
+    left: int
+    pixels: Array
+
+
+def patch_of_pixels(pixels: Array) -> Patch:
+    """The part of a mask (rows, columns) that is not empty."""
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not rows.size:
+        return Patch(0, 0, pixels[:0, :0])
+    return Patch(int(rows[0]), int(columns[0]), pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def patch_of_outline(points: Outline, width: int, height: int) -> Patch:
+    """What an outline (n, 2) fills of a mask of so many pixels."""
+    sizes = np.array([width, height])
+    corners = np.asarray(points, float).reshape(-1, 2)
+    low = np.clip(np.floor(corners.min(axis=0) * sizes), 0, sizes - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0) * sizes), low + 1, sizes).astype(int)
+    columns, rows = (high - low).tolist()
+    return Patch(int(low[1]), int(low[0]), fill_outline((corners * sizes - low) / (high - low), columns, rows))
+
+
+def patch_overlaps(ours: Sequence[Patch], theirs: Sequence[Patch]) -> Array:
+    """Intersection over union of every patch with every other, all of masks of one size: (n, m)."""
+    shared = _bounds_shared(_patch_bounds(ours), _patch_bounds(theirs))
+    for row, column in zip(*np.nonzero(shared), strict=True):
+        shared[row, column] = _patch_shared(ours[row], theirs[column])
+    sizes = [np.array([np.count_nonzero(patch.pixels) for patch in some], float) for some in (ours, theirs)]
+    return _over_union(shared, *sizes)
+
+
+def _patch_bounds(patches: Sequence[Patch]) -> Array:
+    bounds = [(left, top, left + pixels.shape[1], top + pixels.shape[0]) for top, left, pixels in patches]
+    return np.array(bounds, float).reshape(-1, 4)
+
+
+def _patch_shared(one: Patch, other: Patch) -> int:
+    top, left = max(one.top, other.top), max(one.left, other.left)
+    bottom = min(patch.top + patch.pixels.shape[0] for patch in (one, other))
+    right = min(patch.left + patch.pixels.shape[1] for patch in (one, other))
+    parts = [
+        patch.pixels[top - patch.top : bottom - patch.top, left - patch.left : right - patch.left]
+        for patch in (one, other)
+    ]
+    return int(np.count_nonzero(parts[0] & parts[1]))

@@ -128,6 +128,20 @@ def test_an_empty_answer_is_no_example(tmp_path):
         assert binding.learn(AnnotatedTask("1", {"text": "x"}, (Annotation("1", result),)), no_fetch) == ({}, [])
 
 
+@pytest.mark.parametrize(("labels", "taught"), [('<Label value="Cat"/>', ["Cat"]), ("", ["", ""])])
+def test_a_region_without_a_label_teaches_only_where_there_are_none(tmp_path, labels, taught):
+    tag = f'<RectangleLabels name="box" toName="image">{labels}</RectangleLabels>'
+    binding = bound(tmp_path, "{RectangleLabels: yolo}", f'<View><Image name="image" value="$image"/>{tag}</View>')
+    place = {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0}
+    regions = [
+        {"from_name": "box", "type": "rectanglelabels", "value": {**place, "rectanglelabels": names}}
+        for names in ([], ["Cat"] if labels else [])
+    ]
+    lessons, unread = binding.learn(AnnotatedTask("1", {"image": "x"}, (Annotation("1", regions),)), no_fetch)
+    assert unread == []
+    assert [[value.label for value in answer] for answer in lessons["box"]] == [taught]
+
+
 REPEATED = """<View><Repeater on="$pages" indexFlag="{{i}}">
 <Text name="page_{{i}}" value="$pages[{{i}}].text"/>
 <Choices name="kind_{{i}}" toName="page_{{i}}"><Choice value="A"/><Choice value="B"/></Choices>

@@ -1,7 +1,8 @@
-"""Judges against scikit-learn's own."""
+"""Judges against scikit-learn's and COCO's own."""
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_sc
 
 from lsml.metrics import judge
 from lsml.metrics.texts import edits
-from lsml.values import Box, Choice, KeyPoint, Number, Span, Text
+from lsml.values import Box, Choice, Keyframe, KeyPoint, Mask, Number, Polygon, Span, Text, Track
 
 
 def choices(*labels):
@@ -159,3 +160,128 @@ def test_edits_are_those_of_the_whole_table(one, other):
         for index, theirs in enumerate(other, 1):
             row.append(min(before[index] + 1, row[-1] + 1, before[index - 1] + (mine != theirs)))
     assert edits(one, other) == row[-1]
+
+
+# pycocotools measures boxes and masks itself, as everybody who publishes a number does.
+
+
+def coco_map50(kind, pairs, to_coco, size):
+    """mAP@0.5 as pycocotools works it out."""
+    import contextlib
+    import io
+
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    labels = sorted({value.label for truth, guess in pairs for value in (*truth, *guess)})
+    numbers = {label: number for number, label in enumerate(labels, 1)}
+    images = [{"id": image, "width": size[0], "height": size[1]} for image in range(1, len(pairs) + 1)]
+    truths, guesses = [], []
+    for image, (truth, guess) in enumerate(pairs, 1):
+        for values, made in ((truth, truths), (guess, guesses)):
+            for value in values:
+                facts = {"id": len(made) + 1, "image_id": image, "category_id": numbers[value.label], "iscrowd": 0}
+                made.append({**facts, "score": value.score, "area": 1.0, **to_coco(value)})
+    with contextlib.redirect_stdout(io.StringIO()):
+        known = COCO()
+        categories = [{"id": number, "name": label} for label, number in numbers.items()]
+        known.dataset = {"info": {}, "images": images, "annotations": truths, "categories": categories}
+        known.createIndex()
+        found = COCOeval(known, known.loadRes(guesses), kind)
+        found.params.iouThrs = np.array([0.5])
+        found.params.maxDets = [1000]
+        found.params.areaRng, found.params.areaRngLbl = [[0, 1e10]], ["all"]
+        found.evaluate()
+        found.accumulate()
+    precision = found.eval["precision"][0, :, :, 0, 0]
+    return float(np.mean([column.mean() for column in precision.T if column.min() >= 0]))
+
+
+def world(made, images=30, seed=1):
+    """Annotated shapes, and predictions that are near, beside, doubled, missing or of another label."""
+    draw = random.Random(seed)
+    pairs = []
+    for _ in range(images):
+        truth = [made(draw, None, None) for _ in range(draw.randrange(0, 6))]
+        guess = [made(draw, value, draw.random()) for value in truth for _ in range(draw.choice([0, 1, 1, 1, 2]))]
+        guess += [made(draw, None, draw.random()) for _ in range(draw.randrange(0, 4))]
+        pairs.append((truth, guess))
+    return pairs
+
+
+def drawn_box(draw, near, score):
+    if near is None:
+        x, y, side = draw.uniform(0, 0.7), draw.uniform(0, 0.7), draw.uniform(0.05, 0.3)
+        return Box(label=draw.choice("ABC"), score=score, x=x, y=y, width=side, height=side)
+    moved = [draw.gauss(0, near.width / 8) for _ in range(2)]
+    label = near.label if draw.random() < 0.9 else "D"
+    return Box(label=label, score=score, x=near.x + moved[0], y=near.y + moved[1], width=near.width, height=near.height)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boxes_are_judged_as_pycocotools_does(seed):
+    pytest.importorskip("pycocotools")
+    pairs = world(drawn_box, seed=seed)
+    theirs = coco_map50(
+        "bbox", pairs, lambda box: {"bbox": [640 * box.x, 640 * box.y, 640 * box.width, 640 * box.height]}, (640, 640)
+    )
+    assert 0.2 < theirs < 0.9
+    assert judge(Box, pairs)["value"] == pytest.approx(theirs, abs=1e-6)
+
+
+def drawn_mask(draw, near, score):
+    rows, columns = np.mgrid[:60, :80]
+    if near is None:
+        label, row, column = draw.choice("AB"), draw.uniform(0, 60), draw.uniform(0, 80)
+        reach = draw.uniform(4, 15)
+    else:
+        where = np.argwhere(near.pixels())
+        label, (row, column) = near.label, where.mean(axis=0) + np.array([draw.gauss(0, 1.5), draw.gauss(0, 1.5)])
+        reach = max(2.0, (len(where) / np.pi) ** 0.5)
+    return Mask.from_pixels((rows - row) ** 2 + (columns - column) ** 2 <= reach**2, label, score=score)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_masks_are_judged_as_pycocotools_does(seed):
+    coding = pytest.importorskip("pycocotools.mask")
+    pairs = world(drawn_mask, images=20, seed=seed)
+
+    def to_coco(mask):
+        code = coding.encode(np.asfortranarray(mask.pixels().astype(np.uint8)))
+        return {"segmentation": code, "bbox": coding.toBbox(code).tolist()}
+
+    theirs = coco_map50("segm", pairs, to_coco, (80, 60))
+    assert 0.2 < theirs < 0.95
+    assert judge(Mask, pairs)["value"] == pytest.approx(theirs, abs=1e-6)
+
+
+def test_outlines_are_judged_like_the_masks_that_they_enclose():
+    def outline(x, score=None):
+        return Polygon(label="A", score=score, points=((x, 0.1), (x + 0.2, 0.1), (x + 0.2, 0.3), (x, 0.3)))
+
+    judged = judge(Polygon, [([outline(0.1), outline(0.6)], [outline(0.11, 0.9), outline(0.72, 0.8)])])
+    assert judged["value"] == pytest.approx(51 / 101)
+    assert judge(Polygon, [([outline(0.001)], [outline(0.0012, 0.5)])])["value"] == 1
+
+
+def test_tiny_shapes_are_told_apart():
+    pixels = np.zeros((3000, 4000), dtype=bool)
+    pixels[1000:1004, 1000:1004] = True
+    truth = Mask.from_pixels(pixels, "A")
+    near = Mask.from_pixels(np.roll(pixels, 1, axis=1), "A", score=0.9)  # 12 of 20 pixels
+    far = Mask.from_pixels(np.roll(pixels, 2, axis=1), "A", score=0.9)  # 8 of 24
+    assert judge(Mask, [([truth], [near])])["value"] == 1
+    assert judge(Mask, [([truth], [far])])["value"] == 0
+
+
+def test_tracks_are_judged_by_where_they_are_and_when():
+    def track(start, end, x=0.1, score=None):
+        frames = (Keyframe(start, x, 0.1, 0.2, 0.2), Keyframe(end, x, 0.1, 0.2, 0.2, enabled=False))
+        return Track(label="A", score=score, keyframes=frames)
+
+    assert judge(Track, [([track(0, 10)], [track(0, 9, score=0.9)])])["value"] == 1
+    assert judge(Track, [([track(0, 10)], [track(0, 4, score=0.9)])])["value"] == 0
+    assert judge(Track, [([track(0, 10)], [track(0, 10, x=0.25, score=0.9)])])["value"] == 0
+    assert judge(Track, [([track(0, 10)], [track(20, 30, score=0.9)])])["value"] == 0
+    stays = Track(label="A", keyframes=(Keyframe(0, 0.1, 0.1, 0.2, 0.2),))
+    assert judge(Track, [([stays], [track(0, 10, score=0.9)])])["value"] == 1

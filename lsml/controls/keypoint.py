@@ -5,7 +5,7 @@ A point of an object names the object's box as its parent. https://labelstud.io/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
@@ -35,6 +35,11 @@ class KeyPointLabels(ShapeControl):
     def _group(self, region: Region) -> str | None:
         parent = region.get("parentID")
         return parent if isinstance(parent, str) and parent else None
+
+    def _label(self, value: Mapping[str, Any]) -> str | None:
+        """As for all shapes; a click that asks a model keeps its label under `labels`, too."""
+        given = value.get(self.label_key) or value.get("labels")
+        return super()._label({self.label_key: given})
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
         x, y = (side / 100.0 for side in numbers(value, "x", "y"))

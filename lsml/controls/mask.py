@@ -79,11 +79,16 @@ class BrushLabels(MaskControl):
         if value.get("format") != "rle":
             return f'value.format is {shown(value.get("format"))}; expected "rle"'
         rle = value.get("rle")
-        if not isinstance(rle, list) or not rle or not all(type(byte) is int and 0 <= byte <= 255 for byte in rle):
+        if not isinstance(rle, list) or not rle or not _are_bytes(rle):
             return f"value.rle is {shown(rle)}; expected bytes from 0 to 255"
         if original_size(region) is None:
             return "original_width and original_height are missing; a brush cannot be drawn without them"
         return None
+
+
+def _are_bytes(rle: list[Any]) -> bool:
+    # Two passes at the speed of C, for there may be a hundred thousand.
+    return set(map(type, rle)) == {int} and min(rle) >= 0 and max(rle) <= 255
 
 
 class Brush(BrushLabels):
@@ -102,10 +107,11 @@ class BitmaskLabels(MaskControl):
         import numpy as np
         from PIL import Image
 
-        # Whoever looks at the colour and whoever looks at the alpha see the same.
-        both = np.repeat((pixels * 255).astype(np.uint8)[:, :, None], 2, axis=2)
+        image = Image.fromarray(pixels.astype(np.uint8))
+        # Two colours, of which the first is clear: whoever looks at the colour and whoever looks at the alpha see the same.
+        image.putpalette([0, 0, 0, 255, 255, 255])
         file = io.BytesIO()
-        Image.fromarray(both, "LA").save(file, format="PNG", compress_level=6)
+        image.save(file, format="PNG", bits=1, transparency=0)
         return {"imageDataURL": _PNG + base64.b64encode(file.getvalue()).decode("ascii")}
 
     def _read_pixels(self, region: Region, value: Place) -> Array | None:

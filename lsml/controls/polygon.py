@@ -24,7 +24,7 @@ class PolygonLabels(ShapeControl):
     def _place(self, value: PolygonValue, on: Shown) -> Place | None:
         from lsml.geometry import area, clip_outline
 
-        points = clip_outline(value.points)  # type: ignore[arg-type]
+        points = clip_outline(value.points)
         if area(points) <= 0.0:
             return None
         return {"points": [[percent(x), percent(y)] for x, y in points.tolist()], "closed": True}
@@ -34,7 +34,7 @@ class PolygonLabels(ShapeControl):
 
         given = value.get("points")
         points = [_corner(point) for point in given] if isinstance(given, list) else []
-        kept = clip_outline(points)  # type: ignore[arg-type]
+        kept = clip_outline(points)
         if area(kept) > 0.0:
             yield PolygonValue(**facts, points=tuple((x, y) for x, y in kept.tolist()))
 

@@ -43,11 +43,18 @@ class ShapeControl(RegionControl):
         """A region for each value; two where a companion has the labels. What has no part in the image is left out."""
         on = on or Shown(None)
         regions: list[Region] = []
+        ids: set[str] = set()
         for number, value in enumerate(values):
             if isinstance(value, self.value_type):
                 place = self._place(cast(Any, value), on)
                 if place is not None:
-                    regions += self._written(cast(Shape, value), place, to_name, on, number)
+                    written = self._written(cast(Shape, value), place, to_name, on, number)
+                    id = written[0].get("id")
+                    if id in ids:  # two shapes with one id would be one: only the first stands for their object
+                        written = [{**region, "id": f"{id}/{number}"} for region in written]
+                    elif id is not None:
+                        ids.add(id)
+                    regions += written
         return regions
 
     @abstractmethod
@@ -95,7 +102,7 @@ class ShapeControl(RegionControl):
             value = self._value(region)
             if value is None:
                 continue
-            label = self._label(value) if self.companion is None else named.get(_id(region), "")
+            label = named[_id(region)] if _id(region) in named else self._label(value)
             if label is not None:
                 found += self._shapes(region, value, label, on)
         return tuple(found)

@@ -33,18 +33,23 @@ class VideoRectangle(ShapeControl):
 
     def _place(self, value: Track, on: Shown) -> Place | None:
         film = on.film or Film(_FRAME_RATE, value.keyframes[-1].time_s)
+        aspect = on.aspect if on.size else value.aspect
         sequence: dict[int, Place] = {}
         for keyframe in value.keyframes:
-            place = _clipped(keyframe)
+            place = _clipped(keyframe, aspect)
+            if place is None:
+                # It left the image. Until it comes back, nothing is drawn.
+                for last in list(sequence.values())[-1:]:
+                    last["enabled"] = False
+                continue
             frame = min(film.frames, round(keyframe.time_s * film.frame_rate) + 1)
-            if place is not None:
-                sequence[frame] = {
-                    "frame": frame,
-                    "time": round((frame - 1) / film.frame_rate, 6),
-                    **place,
-                    "rotation": round(keyframe.rotation, 6) % 360.0 or 0,
-                    "enabled": keyframe.enabled,
-                }
+            sequence[frame] = {
+                "frame": frame,
+                "time": round(frame / film.frame_rate, 6),  # as the editor has it, though frames count from 1
+                **place,
+                "rotation": round(keyframe.rotation, 6) % 360.0 or 0,
+                "enabled": keyframe.enabled,
+            }
         if not sequence:
             return None
         frames = [sequence[frame] for frame in sorted(sequence)]
@@ -96,7 +101,7 @@ class VideoRectangle(ShapeControl):
         value = self._value(region)
         if value is None:
             return self._form_problem(region)
-        problem = self._label_problem(value) if self.companion is not None and value.get("labels") else None
+        problem = self._label_problem(value) if self.companion is not None else None
         wrong = self._place_problem(region, value)
         return problem or (None if wrong is None else f"{self.control_tag.selector}: {wrong}")
 
@@ -126,11 +131,18 @@ class VideoRectangle(ShapeControl):
         return "labels"
 
 
-def _clipped(keyframe: Keyframe) -> Place | None:
+def _clipped(keyframe: Keyframe, aspect: float) -> Place | None:
+    """The part of a keyframe that is in the image. A rotated one keeps its corner and rotation, for what stands between two
+    keyframes goes from the one to the other."""
     from lsml.geometry import fit_box
 
-    box = fit_box((keyframe.x, keyframe.y, keyframe.width, keyframe.height, keyframe.rotation))
-    return None if box is None else {key: percent(side) for key, side in zip(_SIDES, box, strict=False)}
+    sides = (keyframe.x, keyframe.y, keyframe.width, keyframe.height)
+    box = fit_box((*sides, keyframe.rotation), aspect)
+    if box is None:
+        return None
+    kept = box[:4] if box[4] == 0.0 else (min(1.0, max(0.0, side)) for side in sides)
+    place = {key: percent(side) for key, side in zip(_SIDES, kept, strict=True)}
+    return place if place["width"] and place["height"] else None
 
 
 def _rate(value: Place) -> float:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lsml.coverage import overlaps, point_similarity
+from lsml.coverage import overlaps, similarity
 from lsml.values import KeyPoint, Shape, Value
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # What some shapes of one label on one image share with some others: (annotated, predicted) -> in [0, 1], (n, m).
 Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
 
+LEAST_OBJECT = 0.02  # the size of an object whose points are all but in one place, as a share of the image
 LEAST = 0.5  # overlap from which a prediction finds an annotated shape
 SHOWN = 0.25  # score from which detectors show what they found: precision and recall are told at it
 
@@ -141,17 +142,24 @@ def _pose_overlaps(true: Sequence[_Pose], said: Sequence[_Pose]) -> Array:
     """COCO's similarity of objects: the mean over the annotated points, of which one that is missing counts 0."""
     import numpy as np
 
-    similar = np.zeros((len(true), len(said)))
-    for row, pose in enumerate(true):
-        xs = [point.x * point.aspect for point in pose.points.values()]
-        ys = [point.y for point in pose.points.values()]
-        # COCO takes the area of the object; its points span some part of that.
-        size = max(0.02, float(np.sqrt((max(xs) - min(xs)) * (max(ys) - min(ys)))))
-        for column, other in enumerate(said):
-            shared = [label for label in pose.points if label in other.points]
-            near = [
-                point_similarity([pose.points[label]], [other.points[label]], pose.aspect, size)[0, 0]
-                for label in shared
-            ]
-            similar[row, column] = sum(near) / len(pose.points)
-    return similar
+    labels = list(dict.fromkeys(label for pose in true for label in pose.points))
+    theirs, ours = _places(true, labels), _places(said, labels)
+    # COCO takes the area of the object; its points span some part of that.
+    spans = np.nanmax(theirs, axis=1) - np.nanmin(theirs, axis=1)
+    sizes = np.maximum(LEAST_OBJECT, np.sqrt(spans.prod(axis=1)))
+    squared = ((theirs[:, None] - ours[None]) ** 2).sum(axis=3)
+    near = np.nan_to_num(similarity(squared, sizes[:, None, None]), nan=0.0)
+    return np.asarray(near.sum(axis=2) / np.isfinite(theirs[:, :, 0]).sum(axis=1)[:, None])
+
+
+def _places(poses: Sequence[_Pose], labels: Sequence[str]) -> Array:
+    """Where the points of poses are, in heights of the image: (poses, labels, 2), NaN where one is missing."""
+    import numpy as np
+
+    nowhere = (np.nan, np.nan)
+    return np.array(
+        [
+            [(point.x * point.aspect, point.y) if (point := pose.points.get(label)) else nowhere for label in labels]
+            for pose in poses
+        ]
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lsml.binding import control_of
 from lsml.brush import decode_brush, encode_brush
-from lsml.coverage import box_at, overlaps
+from lsml.coverage import boxes_at, overlaps
 from lsml.geometry import box_corners, box_of_corners, fill_outline
 from lsml.labeling import parse_labeling_config
 from lsml.shown import Film, Shown
@@ -240,6 +240,45 @@ def test_a_click_beside_the_object_is_a_negative_point(told):
     assert control("KeyPointLabels").decode([region])[0].positive
 
 
+@pytest.mark.parametrize("tag", ["KeyPointLabels", "KeyPoint"])
+def test_a_click_that_asks_a_model_has_its_label_beside_its_place(tag):
+    # https://labelstud.io/guide/ml: the editor writes `labels` into the value of a smart point, and no other region.
+    region = {
+        "type": tag.lower(),
+        "id": "a",
+        "is_positive": True,
+        "value": {"x": 1, "y": 2, "width": 1, "labels": ["Dog"]},
+    }
+    assert [point.label for point in control(tag).decode([region])] == ["Dog"]
+    region["value"].pop("labels")
+    assert [point.label for point in control(tag).decode([region])] == [""]
+
+
+def test_of_two_boxes_of_one_object_only_the_first_stands_for_it():
+    boxes = [Box(label="Cat", x=x, y=0.1, width=0.1, height=0.1, group="g") for x in (0.1, 0.5)]
+    first, second = control("RectangleLabels").encode(boxes, "o", Shown(None, (100, 100)))
+    assert first["id"] == "g" and second["id"] != "g"
+
+
+def test_a_track_that_leaves_the_image_is_not_drawn_until_it_comes_back():
+    places = [(0, 0.5), (1, 1.5), (2, 0.4), (3, 0.6)]
+    track = Track(label="Cat", keyframes=tuple(Keyframe(t, x, 0.1, 0.2, 0.2) for t, x in places))
+    (region,) = control("VideoRectangle").encode([track], "o", Shown(None, (150, 100), film=Film(10, 4)))
+    assert [(k["frame"], k["time"], k["enabled"]) for k in region["value"]["sequence"]] == [
+        (1, 0.1, False),
+        (21, 2.1, True),
+        (31, 3.1, False),
+    ]
+
+
+def test_a_track_of_rotated_boxes_keeps_each_rotation():
+    track = Track(label="Cat", aspect=2.0, keyframes=(Keyframe(0, 0.1, 0.5, 0.9, 0.2, 80), Keyframe(1, 1.01, 0.5, 0.2, 0.2, 95)))  # fmt: skip
+    (region,) = control("VideoRectangle").encode([track], "o", Shown(None, (200, 100), film=Film(10, 4)))
+    assert [k["rotation"] for k in region["value"]["sequence"]] == [80, 95]
+    assert region["value"]["sequence"][1]["x"] == 100
+    assert control("VideoRectangle").check(region, {}) is None
+
+
 def test_a_mask_of_another_size_is_brought_to_that_of_the_image():
     pixels = np.zeros((10, 20), dtype=bool)
     pixels[2:8, 5:15] = True
@@ -305,8 +344,11 @@ def test_points_and_tracks_are_alike_where_they_are_near():
     near = overlaps(points[:1], points)[0]
     assert near[0] == 1 and near[1] > 0.9 and near[2] < 0.01
     there = Track(label="Cat", keyframes=(Keyframe(0, 0, 0, 0.5, 0.5), Keyframe(2, 0.5, 0, 0.5, 0.5, enabled=False)))
-    assert box_at(there, 1.0) == pytest.approx((0.25, 0, 0.5, 0.5, 0))
-    assert box_at(there, 2.5) is None
+    at = boxes_at(there, np.array([-0.5, 1.0, 2.0, 2.5]))
+    assert at[1:3] == pytest.approx(np.array([(0.25, 0, 0.5, 0.5, 0), (0.5, 0, 0.5, 0.5, 0)]))
+    assert np.isnan(at[[0, 3]]).all()
+    stays = Track(label="Cat", keyframes=(Keyframe(1, 0.1, 0.2, 0.5, 0.5),))
+    assert boxes_at(stays, np.array([0.9, 1.0, 60.0]))[:, 0] == pytest.approx([np.nan, 0.1, 0.1], nan_ok=True)
     shorter = Track(label="Cat", keyframes=(Keyframe(0, 0, 0, 0.5, 0.5), Keyframe(1, 0.25, 0, 0.5, 0.5, enabled=False)))
     assert overlaps([there], [there, shorter])[0] == pytest.approx([1, 0.5], abs=0.03)
 
