@@ -41,7 +41,8 @@ class EllipseLabels(ShapeControl):
 
         x, y, radius_x, radius_y = (side / 100.0 for side in numbers(value, "x", "y", "radiusX", "radiusY"))
         (rotation,) = numbers(value, "rotation") if value.get("rotation") is not None else (0.0,)
-        yield EllipseValue(**facts, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=wrap(rotation))
+        if 0.0 <= x <= 1.0 and 0.0 <= y <= 1.0 and max(radius_x, radius_y) <= 1.0:
+            yield EllipseValue(**facts, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=wrap(rotation))
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
         for key, most in (("x", 100.0), ("y", 100.0), ("radiusX", _LARGEST), ("radiusY", _LARGEST)):

@@ -18,6 +18,7 @@ from lsml.controls.shapes import Place, ShapeControl, number, numbers, percent, 
 from lsml.shown import Film, Shown
 from lsml.values import Keyframe, Shape, Track, Value
 
+_Sides = tuple[float, float, float, float]  # x, y, width, height
 _SIDES = ("x", "y", "width", "height")
 _FRAME_RATE = 24.0  # Label Studio's own, where a tag names none
 
@@ -36,8 +37,9 @@ class VideoRectangle(ShapeControl):
         aspect = on.aspect if on.size else value.aspect
         sequence: dict[int, Place] = {}
         for keyframe in value.keyframes:
-            place = _clipped(keyframe, aspect)
-            if place is None:
+            kept = _clipped((keyframe.x, keyframe.y, keyframe.width, keyframe.height), keyframe.rotation, aspect)
+            place = {key: percent(side) for key, side in zip(_SIDES, kept, strict=True)} if kept else {}
+            if not (place and place["width"] and place["height"]):
                 # It left the image. Until it comes back, nothing is drawn.
                 for last in list(sequence.values())[-1:]:
                     last["enabled"] = False
@@ -71,10 +73,11 @@ class VideoRectangle(ShapeControl):
         for entry in given if isinstance(given, list) else []:
             x, y, width, height = (side / 100.0 for side in numbers(entry, *_SIDES))
             rotation = number(entry.get("rotation", 0)) % 360.0
+            kept = _clipped((x, y, width, height), rotation, facts["aspect"])
             frame = number(entry.get("frame"))
-            if frame >= 1:
+            if frame >= 1 and kept is not None:
                 time_s = (frame - 1) / rate
-                keyframes[time_s] = Keyframe(time_s, x, y, width, height, rotation, entry.get("enabled") is not False)
+                keyframes[time_s] = Keyframe(time_s, *kept, rotation, entry.get("enabled") is not False)
         if keyframes:
             yield Track(**facts, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
 
@@ -131,18 +134,16 @@ class VideoRectangle(ShapeControl):
         return "labels"
 
 
-def _clipped(keyframe: Keyframe, aspect: float) -> Place | None:
+def _clipped(sides: _Sides, rotation: float, aspect: float) -> _Sides | None:
     """The part of a keyframe that is in the image. A rotated one keeps its corner and rotation, for what stands between two
     keyframes goes from the one to the other."""
     from lsml.geometry import fit_box
 
-    sides = (keyframe.x, keyframe.y, keyframe.width, keyframe.height)
-    box = fit_box((*sides, keyframe.rotation), aspect)
-    if box is None:
-        return None
-    kept = box[:4] if box[4] == 0.0 else (min(1.0, max(0.0, side)) for side in sides)
-    place = {key: percent(side) for key, side in zip(_SIDES, kept, strict=True)}
-    return place if place["width"] and place["height"] else None
+    box = fit_box((*sides, rotation), aspect)
+    if box is None or box[4] == 0.0:
+        return None if box is None else box[:4]
+    x, y, width, height = (min(1.0, max(0.0, side)) for side in sides)
+    return x, y, width, height
 
 
 def _rate(value: Place) -> float:
