@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -510,20 +510,27 @@ def _object_for(
 
 
 def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
-    """Warnings for names under `labels` and `threshold` that are no label of any control that the model answers."""
+    """Warnings for names under `labels`, `threshold` and options by label that are no label of any control of the model."""
     if not bound or any(model.target.open for model in bound):
         return []
     controls = [control for model in bound for control in model.controls]
     tags = [control.companion or control.control_tag for control in controls]
-    known = {name for tag in tags for label in tag.labels for name in (label.name, label.value)}
-    known |= {label for model in bound for label in model.target.labels}
+    answered = {label for model in bound for label in model.target.labels}
+    known = answered | {name for tag in tags for label in tag.labels for name in (label.name, label.value)}
     thresholds = spec.threshold if isinstance(spec.threshold, Mapping) else {}
     named = ", ".join(control.control_tag.selector for control in controls)
+    places: list[tuple[str, Iterable[str], set[str]]] = [
+        ("labels", spec.labels, known),
+        ("threshold", thresholds.keys() - {"default"}, known),
+    ]
+    for option, meta in option_facts(type(spec.options)).items():
+        if meta.get("labels"):  # an adapter is told the labels as they are stored, and no other name of them
+            places.append((f"options.{option}", getattr(spec.options, option), answered))
     return [
-        f"`{where}.{name}` is no label of {named}, which has {', '.join(sorted(known)) or 'none'}"
-        for where, names in (("labels", spec.labels), ("threshold", thresholds))
+        f"`{where}.{name}` is no label of {named}, which has {', '.join(sorted(possible)) or 'none'}"
+        for where, names, possible in places
         for name in names
-        if name not in known and name != "default"
+        if name not in possible
     ]
 
 

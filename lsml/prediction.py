@@ -149,7 +149,11 @@ def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str
     """Why a model is not asked, as a countable name and a sentence; None where it is."""
     if not adapter.ready:
         lacks = lacking(model.adapter_class, model.spec.options, model.target)
-        return "untrained", f"{model.key}: {lacks}" if lacks else f"{model.key} has learnt nothing yet"
+        if lacks:
+            return "untrained", f"{model.key}: {lacks}"
+        # What answers a person may need nothing that `predict` needs.
+        if not (responding and isinstance(adapter, InteractiveAdapter)):
+            return "untrained", f"{model.key} has learnt nothing yet"
     if adapter.own_names and model.foreign:
         return "untrained", f"{model.key}: none of its classes means a label; `lsml explain` shows them side by side"
     if responding and not isinstance(adapter, InteractiveAdapter):

@@ -30,7 +30,7 @@ import msgspec
 
 from lsml.adapters.base import API, Adapter, Data, Example, InteractiveAdapter, Target, TrainableAdapter
 from lsml.controls import CONTROLS
-from lsml.documents import PlainText
+from lsml.documents import Dialogue, PlainText
 from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
 from lsml.metrics import judge
@@ -195,8 +195,8 @@ class AdapterConformance:
         if isinstance(adapter, InteractiveAdapter):
             answered += [(data, adapter.respond(data, prompts)) for data, prompts in self.case.prompts]
         for data, values in answered:
-            on = _shown(data)
             for control in _controls_for(self.case.adapter, self.case.target, values):
+                on = _shown(data, control)
                 own = [value for value in values if isinstance(value, control.value_type)]
                 task: dict[str, Any] = {}
                 chosen = control.select(control.possible(own, task), lambda _label: 0.0)
@@ -384,10 +384,10 @@ def check(case: AdapterCase) -> dict[str, str]:
     return failures
 
 
-def _shown(data: Data) -> Shown:
-    """What a control is told of the data of a case."""
+def _shown(data: Data, control: Any) -> Shown:
+    """What a control is told of the data of a case; a text is a dialogue of one piece where it answers for nothing else."""
     if not isinstance(data, Path):
-        return Shown(data, document=PlainText(data))
+        return Shown(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
     from PIL import Image
 
     with Image.open(data) as image:

@@ -15,7 +15,7 @@ import msgspec
 from lsml.adapters.base import Adapter, Example, Progress, TrainableAdapter, silent
 from lsml.binding import Binding, BoundModel
 from lsml.controls.base import Control
-from lsml.errors import FetchError, NotEnoughData
+from lsml.errors import AdapterError, FetchError, LsmlError, NotEnoughData
 from lsml.metrics import Pair, judge
 from lsml.objects import Fetch, Unreadable
 from lsml.prediction import predict_tasks
@@ -51,8 +51,8 @@ def train(
     """Train `models` (default: those that the recipe lets learn) on a snapshot, into `directory`.
 
     `promoted`: the version that is served now, and its folder. A model that is not better than it on the same held-out
-    tasks is carried over from it. `unjudged`: why there is one that cannot be loaded. Raises NotEnoughData where no
-    model can learn; Cancelled through `progress`.
+    tasks is carried over from it. `unjudged`: why there is one that cannot be loaded. A model that cannot learn costs only
+    itself. Raises NotEnoughData or AdapterError where none can; Cancelled through `progress`.
     """
     models = list(binding.trainable if models is None else models)
     if not models:
@@ -65,6 +65,7 @@ def train(
     )  # fmt: skip
     fitted: dict[str, Adapter] = {}
     refusals: list[str] = []
+    broken = False
     for index, model in enumerate(models):
 
         def of_model(share: float, message: str, index: int = index) -> None:
@@ -74,7 +75,12 @@ def train(
             fitted[model.key] = _fit(model, index, snapshot, moved, directory, fetch, card, of_model)
         except NotEnoughData as error:
             refusals.append(f"{model.key}: {error}")
+        except AdapterError as error:
+            refusals.append(f"{model.key}: {error}")
+            broken = True
     if not fitted:
+        if broken:
+            raise AdapterError("; ".join(refusals))
         raise NotEnoughData("not enough data: " + "; ".join(refusals))
     card.notes += refusals
     if snapshot.unread:
@@ -185,7 +191,14 @@ def _fit(
             f"{max(2, least)}"
         )
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
-    adapter.fit(examples, SEED, progress)
+    try:
+        adapter.fit(examples, SEED, progress)
+    except (LsmlError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        # A library may raise anything; the other models can still learn.
+        _log.exception("%s failed to learn", model.key)
+        raise AdapterError(f"it failed to learn: {type(error).__name__}; the log says where") from error
     card.notes += [f"{model.key}: {note}" for note in adapter.notes]
     folder = f"{index}-{model.spec.adapter}"
     (directory / folder).mkdir(mode=0o700)

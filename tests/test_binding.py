@@ -66,6 +66,18 @@ def test_a_selector_that_matches_nothing_says_what_there_is(tmp_path):
     assert binding.state().startswith("nothing is bound: `Rating` matches nothing")
 
 
+def test_options_by_label_that_name_no_label_are_warnings(tmp_path):
+    config = '<View><Text name="t" value="$t"/><Labels name="l" toName="t"><Label value="ORG"/><Label value="P" alias="PER"/></Labels></View>'
+    tags = (
+        "{Labels: {adapter: text-matcher, options: {keywords: {ORG: [x], P: [y], default: [z]}, patterns: {Org: [x]}}}}"
+    )
+    assert bound(tmp_path, tags, config).warnings == (
+        "`options.keywords.P` is no label of Labels#l, which has ORG, PER",
+        "`options.keywords.default` is no label of Labels#l, which has ORG, PER",
+        "`options.patterns.Org` is no label of Labels#l, which has ORG, PER",
+    )
+
+
 def test_a_control_with_several_objects_reads_the_first_that_fits(tmp_path):
     config = '<View><Image name="i" value="$i"/><Text name="t" value="$t"/><Choices name="c" toName="i,t"><Choice value="A"/></Choices></View>'
     (model,) = bound(tmp_path, "{Choices: text-classifier}", config).models

@@ -85,24 +85,27 @@ def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dic
     draw = random.Random(7)
     for number in range(TASKS):
         said = ["the", "and", draw.choice(["today", "again", "here"])]
-        chosen = {}
-        for place, control in enumerate(binding.controls.values()):
-            # Every control walks through its answers at a pace of its own, so that no two always agree.
-            chosen[control] = number // (place + 1) % len(answers(control))
-            said += words(control, chosen[control])
+        # Every control walks through its answers at a pace of its own, so that no two always agree.
+        chosen = {
+            name: number // (place + 1) % len(answers(control))
+            for place, (name, control) in enumerate(binding.controls.items())
+        }
+        for name, control in binding.controls.items():
+            said += words(control, chosen[name])
         draw.shuffle(said)
         data = {model.object_tag.value.removeprefix("$"): data_of(model.object_tag, said) for model in binding.models}
+        # Several models may answer one control.
+        objects = {control.control_tag.name: model.object_tag for model in binding.models for control in model.controls}
         regions = []
-        for model in binding.models:
-            [shown] = read_object(model.object_tag, {"data": data}, no_fetch)
-            for control in model.controls:
-                value = placed(control, chosen[control], answers(control)[chosen[control]], shown.data)
-                regions += control.encode([value], control.control_tag.to_names[0], shown)
+        for name, control in binding.controls.items():
+            [shown] = read_object(objects[name], {"data": data}, no_fetch)
+            value = placed(control, chosen[name], answers(control)[chosen[name]], shown.data)
+            regions += control.encode([value], control.control_tag.to_names[0], shown)
         yield data, regions
 
 
 def test_the_gallery_has_the_recipes_that_the_readme_promises():
-    assert {"sentiment", "topics", "taxonomy", "rating"} <= set(RECIPES)
+    assert {"sentiment", "topics", "taxonomy", "rating", "entities", "keywords", "entities-and-topic"} <= set(RECIPES)
 
 
 def test_no_recipe_is_called_as_another():
@@ -186,6 +189,26 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
                 [found], [wanted] = control.decode(said), control.decode(taught)
                 scale = max(answer.value for answer in answers(control))
                 assert abs(found.value - wanted.value) <= scale / 3
+
+
+def test_the_keywords_recipe_marks_what_it_names_and_the_rest_of_what_a_person_marks(tmp_path):
+    text = "C++ since 2024-05-01, Rust (not rust) since 3 May 2021: Widget, WIDGET, Widgets"
+    selected = {"id": "x", "from_name": "mention", "to_name": "text", "type": "labels",
+                "value": {"start": 56, "end": 62, "text": "Widget", "labels": ["Product"]}}  # fmt: skip
+
+    def ask(context):
+        asked = {"tasks": [{"id": 1, "data": {"text": text}}], "params": {"context": context}}
+        [prediction] = backend.post("/predict", asked).json["results"]
+        return [(region["value"]["text"], *region["value"]["labels"]) for region in prediction["result"]]
+
+    backend = Backend(RECIPES["keywords"], tmp_path / "data")
+    try:
+        assert ask(None) == [
+            ("C++", "Language"), ("2024-05-01", "Date"), ("Rust", "Language"), ("3 May 2021", "Date")
+        ]  # fmt: skip
+        assert ask({"result": [selected]}) == [("WIDGET", "Product")]
+    finally:
+        backend.store.close()
 
 
 @each_recipe

@@ -87,7 +87,8 @@ class Adapter(ABC):
     A change of what decides *predictions* gives the served model another version; what decides *training* makes
     the next training run start over; *machine* (device, threads) and *secret* change neither. `"file": True` beside it
     says that the option is the path of a file or folder, from the recipe's folder: the adapter is given one that it can
-    open, where there is one, and what the file holds counts, not where it is.
+    open, where there is one, and what the file holds counts, not where it is. `"labels": True` says that it is a map from
+    labels of the config, so that other keys are told to the author of the recipe.
     """
 
     api: ClassVar[int] = API

@@ -11,19 +11,19 @@ import re
 import sys
 import tempfile
 import threading
-import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.text_spans import Token, apart, tokens
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
 
@@ -51,14 +51,6 @@ class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iterations: Annotated[
         int, Meta(ge=1, le=10_000, description="Most steps of the optimiser; more fits more closely.", extra=TRAINING)
     ] = 150
-
-
-class Token(NamedTuple):
-    """A word, a number or a sign of a text: code points from `start` up to `end`."""
-
-    text: str
-    start: int
-    end: int
 
 
 class NerCrf(TrainableAdapter):
@@ -225,21 +217,6 @@ def _marked(text: str, spans: Sequence[Span]) -> list[tuple[str, str]]:
     ]
 
 
-@lru_cache(maxsize=1)
-def _pattern() -> re.Pattern[str]:
-    """Words with their marks, numbers, single signs; characters of scripts without spaces stand alone."""
-    marks = "".join(chr(point) for point in range(0x300, 0x10000) if unicodedata.category(chr(point)) in ("Mn", "Mc"))
-    alone = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-    word = rf"(?:(?![{alone}])[^\W\d_][{marks}\u200c\u200d]*)+"
-    return re.compile(rf"[{alone}][{marks}]*|{word}|\d+|[^\w\s][{marks}\ufe0f]*|_")
-
-
-def tokens(text: str, start: int = 0, end: int | None = None) -> list[Token]:
-    """The tokens of text[start:end], in order; white space is between them."""
-    found = _pattern().finditer(text, start, len(text) if end is None else end)
-    return [Token(match.group(), match.start(), match.end()) for match in found]
-
-
 def stretches(text: str) -> Iterator[list[Token]]:
     """What is tagged at once: the tokens of a line; of a long line those of some sentences."""
     for line in re.finditer(r"[^\r\n\u2028\u2029]+", text):
@@ -302,10 +279,8 @@ def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
 def _outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
     """Spans with allowed labels that do not overlap, in order: of those that do, the longest."""
     spans = [value for value in values if isinstance(value, Span) and (allowed is None or value.label in allowed)]
-    kept: list[Span] = []
-    for span in sorted(spans, key=lambda one: (one.start - one.end, one.start, one.label)):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
+    longest = sorted(spans, key=lambda one: (one.start - one.end, one.start, one.label))
+    kept = apart(longest, lambda one: (one.start, one.end), max((one.end for one in spans), default=0))
     return sorted(kept, key=lambda one: one.start)
 
 

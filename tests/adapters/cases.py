@@ -11,10 +11,11 @@ from lsml.adapters.grabcut import GrabCut
 from lsml.adapters.image_classifier import ImageClassifier
 from lsml.adapters.ner_crf import NerCrf
 from lsml.adapters.text_classifier import TextClassifier
+from lsml.adapters.text_matcher import TextMatcher
 from lsml.adapters.text_regressor import TextRegressor
 from lsml.adapters.yolo import Yolo
 from lsml.testing import AdapterCase
-from lsml.values import Box, Choice, KeyPoint, Number
+from lsml.values import Box, Choice, KeyPoint, Number, Span
 from tests.adapters import worlds
 from tests.conftest import tickets
 from tests.drawings import COLOURS, disc, discs
@@ -111,6 +112,25 @@ ENTITIES = AdapterCase(
     batch=["Anna lives in Paris .", "", "日本語 🤖 Anna", "nothing here", "we met Bob near Oslo again .\r\nBob"],
 )
 
+_TEXTS = ["Anna lives in Paris .", "", "日本語 🤖 Anna", "nothing here", "we met Bob near Oslo on 2024-05-01 .\r\nBob"]
+MENTIONS = [
+    AdapterCase(
+        adapter=TextMatcher,
+        target=Target(("LOC", "PER"), multiple=True),
+        examples=sentences(24),
+        batch=_TEXTS,
+        prompts=[("Zoe and Zoe met Zoé", (Span(0, 3, "PER"),)), ("nobody here", (Span(0, 6, "PER"),))],
+    ),
+    AdapterCase(
+        adapter=TextMatcher,
+        target=Target(("DATE", "LOC", "PER"), multiple=True),
+        options={"keywords": {"LOC": ["Oslo"]}, "patterns": {"DATE": [r"\d{4}-\d\d-\d\d"]}, "case": "ignore"},
+        examples=sentences(24),
+        batch=_TEXTS,
+        prompts=[("Zoe, zoe", (Span(0, 3, "PER"),))],
+    ),
+]
+
 CASES = {
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
@@ -118,4 +138,5 @@ CASES = {
     "image-classifier": [IMAGES],
     "grabcut": [CUTTING],
     "ner-crf": [ENTITIES],
+    "text-matcher": MENTIONS,
 }

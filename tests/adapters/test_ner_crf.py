@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.adapters.base import Example, NotEnoughData, Target
-from lsml.adapters.ner_crf import NerCrf, stretches, tokens
+from lsml.adapters.ner_crf import NerCrf, stretches
+from lsml.adapters.text_spans import tokens
 from lsml.errors import VersionError
 from lsml.values import Span
 from tests.sentences import sentences

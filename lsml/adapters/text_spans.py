@@ -1,0 +1,66 @@
+"""What adapters that find spans share: where tokens and words begin and end in any script, and which spans fit together."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeVar
+
+# Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: their characters stand alone.
+_ALONE: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+
+_Place = TypeVar("_Place")
+
+
+class Token(NamedTuple):
+    """A word, a number or a sign of a text: code points from `start` up to `end`."""
+
+    text: str
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=1)
+def _marks() -> str:
+    """What belongs to the character before it, as `re` has no class for it."""
+    marks = "".join(chr(point) for point in range(0x300, 0x10000) if unicodedata.category(chr(point)) in ("Mn", "Mc"))
+    return f"{marks}\u200c\u200d"
+
+
+@lru_cache(maxsize=1)
+def _token() -> re.Pattern[str]:
+    word = rf"(?:(?![{_ALONE}])[^\W\d_][{_marks()}]*)+"
+    return re.compile(rf"[{_ALONE}][{_marks()}]*|{word}|\d+|[^\w\s][{_marks()}\ufe0f]*|_")
+
+
+@lru_cache(maxsize=1)
+def _word() -> re.Pattern[str]:
+    return re.compile(rf"(?:(?![{_ALONE}])\w[{_marks()}]*)+|\S[{_marks()}\ufe0f]*")
+
+
+def tokens(text: str, start: int = 0, end: int | None = None) -> list[Token]:
+    """The tokens of text[start:end], in order; white space is between them. Letters and digits are apart."""
+    found = _token().finditer(text, start, len(text) if end is None else end)
+    return [Token(match.group(), match.start(), match.end()) for match in found]
+
+
+def word_bounds(text: str) -> tuple[list[int], list[int]]:
+    """Where words begin, and where they end: runs of letters, digits and underscores, and single signs."""
+    spans = [match.span() for match in _word().finditer(text)]
+    return [start for start, _ in spans], [end for _, end in spans]
+
+
+def apart(places: Iterable[_Place], span: Callable[[_Place], tuple[int, int]], length: int) -> list[_Place]:
+    """Of places in a text of `length`, those that share no character with one before them in order; `span`: (start, end)."""
+    taken = bytearray(length)
+    kept = []
+    for place in places:
+        start, end = span(place)
+        if taken.find(1, start, end) < 0:
+            taken[start:end] = b"\1" * (end - start)
+            kept.append(place)
+    return kept
