@@ -34,8 +34,8 @@ from lsml.documents import Dialogue, PlainText
 from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
 from lsml.metrics import judge
-from lsml.shown import Shown
-from lsml.values import VALUE_TYPES, Choice, Number, Value, kind_of, label_of
+from lsml.shown import Film, Shown
+from lsml.values import VALUE_TYPES, Choice, Mask, Number, Track, Value, kind_of, label_of
 
 _DECIDES = ("predictions", "training", "machine", "secret")
 _PICKLE_NAMES = (".pkl", ".pickle", ".joblib")
@@ -206,7 +206,7 @@ class AdapterConformance:
                     problem = control.check(region, task)
                     assert problem is None, f"{control.tag}: {problem}"
                 decoded = list(control.decode(regions, on) or ())
-                expected = _encodable(control, chosen)
+                expected = _encodable(control, chosen, on)
                 assert len(decoded) == len(expected) and all(map(_alike, decoded, expected)), (
                     f"{control.tag}: not what was shown: {decoded[:3]} for {expected[:3]}"
                 )
@@ -388,10 +388,27 @@ def _shown(data: Data, control: Any) -> Shown:
     """What a control is told of the data of a case; a text is a dialogue of one piece where it answers for nothing else."""
     if not isinstance(data, Path):
         return Shown(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
-    with Image.open(data) as image:
-        return Shown(data, size=image.size)
+    try:
+        with Image.open(data) as image:
+            return Shown(data, size=image.size)
+    except UnidentifiedImageError:
+        return _shown_video(data)
+
+
+def _shown_video(path: Path) -> Shown:
+    """The same of a video, whose tag counts its frames as the file does."""
+    import cv2
+
+    video = cv2.VideoCapture(str(path))
+    try:
+        rate, frames = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
+        size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    finally:
+        video.release()
+    assert rate > 0 and frames > 0, f"{path.name} is neither a picture nor a video that OpenCV reads"
+    return Shown(path, size=size, film=Film(rate, frames / rate))
 
 
 def _controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]) -> list[Any]:
@@ -413,11 +430,19 @@ def _controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value
     return made
 
 
-def _encodable(control: Any, values: Sequence[Value]) -> list[Value]:
-    """What a control can say of values: numbers in its range and steps."""
-    if not any(isinstance(value, Number) for value in values):
-        return list(values)
-    return list(control.decode(control.encode(values, "object")) or ())
+def _encodable(control: Any, values: Sequence[Value], on: Shown) -> list[Value]:
+    """What a control can say of values: numbers in its range and steps, masks of the image's size, tracks on frames."""
+    if any(isinstance(value, Number | Track) for value in values):
+        return list(control.decode(control.encode(values, "object", on), on) or ())
+    return [_resized(value, on.size) if isinstance(value, Mask) and on.size else value for value in values]
+
+
+def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+    """A mask in the size of its image, as the controls write it."""
+    from lsml.geometry import resized_pixels
+
+    facts = {name: getattr(mask, name) for name in ("score", "item", "group")}
+    return Mask.from_pixels(resized_pixels(mask.pixels(), *size), mask.label, **facts)
 
 
 _BESIDE = frozenset({"score", "group", "aspect"})  # what a value has beside what it says

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import Adapter, InteractiveAdapter, NotEnoughData, TrainableAdapter, silent
-from lsml.values import Choice
+from lsml.values import Box, Choice, Keyframe, Mask, Track
 
 _WORDS = {"Bug": ("crash", "error"), "Billing": ("refund", "invoice")}
 
@@ -215,6 +215,43 @@ class Pretrained(Adapter):
         ]
 
 
+class Drawing(Adapter):
+    """Draws a box and a mask of another size: small and right."""
+
+    name = "drawing"
+    title = "draws where a word stands"
+    consumes: ClassVar = frozenset({"Text"})
+    produces: ClassVar = frozenset({Box, Mask})
+    place = 0.5
+
+    def predict(self, batch):
+        label = self.target.labels[0]
+        return [
+            [
+                Box(label=label, score=0.75, x=self.place, y=0.25, width=0.5, height=len(data) / 50 + 0.1),
+                Mask(label=label, score=0.5, width=4, height=2, runs=(3, 1 + len(data) % 2, 4 - len(data) % 2)),
+            ]
+            for data in batch
+        ]
+
+
+class DrawingOnFiles(Drawing):
+    """The same on pictures; a track on videos."""
+
+    consumes: ClassVar = frozenset({"Image", "Video"})
+    produces: ClassVar = frozenset({Box, Mask, Track})
+
+    def predict(self, batch):
+        keyframes = (Keyframe(0.0, 0.1, 0.1, 0.5, 0.5), Keyframe(0.33, 0.3, 0.1, 0.5, 0.5))
+        track = [Track(label=self.target.labels[0], score=0.5, keyframes=keyframes)]
+        drawn = super().predict([data.read_bytes()[:9] for data in batch])
+        return [track if data.suffix == ".avi" else values for data, values in zip(batch, drawn, strict=True)]
+
+
+class DrawingOutside(Drawing):
+    place = 0.75
+
+
 class Answering(InteractiveAdapter):
     """Repeats the label of what a person selected: small and right."""
 
@@ -256,6 +293,7 @@ BROKEN = {
     NormalisingOverTheBatch: "test_a_prediction_does_not_depend_on_its_neighbours",
     EatingItsBatch: "test_inputs_are_left_untouched",
     WithUnreadableLabels: "test_values_survive_the_controls",
+    DrawingOutside: "test_values_survive_the_controls",
     AnsweringWithoutBeingAsked: "test_it_answers_what_a_person_made",
     MakingUpAnswers: "test_it_answers_what_a_person_made",
     Shared: "test_four_threads_agree",

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, Target
 from lsml.testing import AdapterCase, check, checks
 from lsml.values import Choice
-from tests.broken_adapters import BROKEN, Answering, Good, Pretrained
+from tests.broken_adapters import BROKEN, Answering, Drawing, DrawingOnFiles, Good, Pretrained
 
 REPOSITORY = str(Path(__file__).parent.parent)
 
@@ -24,7 +26,7 @@ def case_of(adapter):
     )
 
 
-@pytest.mark.parametrize("adapter", [Good, Pretrained, Answering])
+@pytest.mark.parametrize("adapter", [Good, Pretrained, Answering, Drawing])
 def test_a_good_adapter_passes(adapter):
     assert check(case_of(adapter)) == {}
 
@@ -36,3 +38,17 @@ def test_a_broken_adapter_fails_the_check_that_it_breaks(adapter, expected):
 
 def test_every_check_is_proven_by_a_broken_adapter():
     assert set(BROKEN.values()) == set(checks())
+
+
+def test_what_is_drawn_on_pictures_and_videos_is_held_to_their_sizes(tmp_path):
+    colours = np.random.default_rng(1).integers(0, 255, (3, 48, 64, 3), dtype=np.uint8)
+    for number, picture in enumerate(colours):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture[: 40 + number])
+        video = cv2.VideoWriter(str(tmp_path / f"{number}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (64, 48))
+        for _ in range(5 + number):
+            video.write(picture)
+        video.release()
+    for kind in ("png", "avi"):
+        batch = [tmp_path / f"{number}.{kind}" for number in range(3)]
+        case = AdapterCase(DrawingOnFiles, batch=batch, target=Target(("Bug",)), path=[REPOSITORY])
+        assert check(case) == {}
