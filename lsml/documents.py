@@ -16,6 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
+from lsml.html import as_edited
 from lsml.shown import Document
 
 
@@ -103,9 +104,8 @@ class _TextNode(NamedTuple):
     begin: int
 
 
-# What a browser does not show, or the editor takes out of a page.
+# What a browser does not show.
 _SILENT = frozenset({"script", "style", "head", "title", "template", "noscript", "iframe"})
-_REMOVED = frozenset({"script", "iframe", "#comment"})
 _BREAKING = frozenset(
     [
         *(
@@ -296,10 +296,11 @@ def _full(path: str) -> str:
 def _walk(html: str, inline: bool) -> Iterator[tuple[str, str, str]]:
     """A page in document order: ("open" | "close", name, path) for elements, ("text", data, path) for texts.
 
-    It is the page as the editor has it: without comments, scripts and frames, the texts around which become one.
+    It is the page as a browser has it in the editor.
     """
     from justhtml import JustHTML
 
+    html = as_edited(html)
     root: Any
     if inline:
         root = JustHTML(html, sanitize=False, fragment=True).root
@@ -336,8 +337,6 @@ def _children(node: Any, path: str) -> list[tuple[str, Any, str]]:
 
     for child in node.children or ():
         name = child.name.lower()
-        if name in _REMOVED:
-            continue
         if name == "#text":
             texts.append(child.data or "")
             continue

@@ -1,16 +1,19 @@
 """A real browser, without a window, signed in to a real Label Studio: what its editor draws, and what a person selects.
 
-`find_browser()` says whether there is one: Chromium and its driver, as Debian's `chromium` and `chromium-driver` install them.
+It takes Chromium and its driver, as Debian's `chromium` and `chromium-driver` install them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import pytest
 
 from tests.label_studio import PASSWORD, USERNAME, RealLabelStudio
 
@@ -31,29 +34,51 @@ if (!annotation || !annotation.names) return false;
 const tag = annotation.names.get(arguments[0]);
 return Boolean(tag && (tag.type === "paragraphs" ? tag._value : tag.isReady));
 """
-# Selects code units [from, to) of the text nodes of an element, as a drag of the mouse does, and lets go of the button.
+# Selects the first place of a text in an element or a frame, as a drag of the mouse does, and lets go of the button.
 _SELECT = """
-const [selector, from, to] = arguments;
-const frame = document.querySelector(selector);
-const root = frame.contentDocument ? frame.contentDocument.body : frame;
-const view = frame.contentWindow || window;
+const [selector, text] = arguments;
+const tag = window.Htx.annotationStore.selected.names.get(selector);
+const element = tag ? tag.mountNodeRef.current : document.querySelector(selector);
+const root = element.contentDocument ? element.contentDocument.body : element;
+const view = element.contentWindow || window;
 const walker = root.ownerDocument.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+const nodes = [];
+while (walker.nextNode()) nodes.push(walker.currentNode);
+const from = nodes.map(node => node.data).join("").indexOf(text), to = from + text.length;
+if (from < 0) return "";
 const range = root.ownerDocument.createRange();
-let seen = 0, target = null, node;
-while ((node = walker.nextNode())) {
+let seen = 0, last = null;
+for (const node of nodes) {
   const next = seen + node.length;
   if (from >= seen && from < next) range.setStart(node, from - seen);
-  if (to > seen && to <= next) { range.setEnd(node, to - seen); target = node.parentElement; break; }
+  if (to > seen && to <= next) { range.setEnd(node, to - seen); last = node.parentElement; }
   seen = next;
 }
 const selection = view.getSelection();
 selection.removeAllRanges();
 selection.addRange(range);
-const text = selection.toString();
+const selected = selection.toString();
 for (const kind of ["mousedown", "mouseup"])
-  target.dispatchEvent(new view.MouseEvent(kind, {bubbles: true, cancelable: true, view: view}));
-return text;
+  last.dispatchEvent(new view.MouseEvent(kind, {bubbles: true, cancelable: true, view: view}));
+return selected;
 """
+_CHOOSE = """
+const annotation = window.Htx.annotationStore.selected;
+annotation.unselectAll();
+for (const tag of annotation.names.values()) {
+  if (tag.isLabeling) tag.unselectAll();
+  for (const child of tag.children || [])
+    if (child.value === arguments[0] && !child.selected) child.toggleSelected();
+}
+"""
+
+
+def require_browser() -> None:
+    """Skip, with a sentence, where there is no browser; fail where LSML_TEST_BROWSER says that there must be one."""
+    if find_browser() is None:
+        sentence = "there is no Chromium here with its driver (apt-get install chromium chromium-driver)"
+        assert not os.environ.get("LSML_TEST_BROWSER"), sentence
+        pytest.skip(sentence)
 
 
 def find_browser() -> tuple[str, str] | None:
@@ -70,7 +95,7 @@ class Editor:
         from selenium import webdriver
 
         programs = find_browser()
-        assert programs is not None, "there is no Chromium here; apt-get install chromium chromium-driver"
+        assert programs is not None
         options = webdriver.ChromeOptions()
         options.binary_location = programs[0]
         for argument in (
@@ -119,22 +144,22 @@ class Editor:
             )
         )
 
-    def select(self, label: str, selector: str, start: int, end: int) -> str:
-        """Choose a label, and select UTF-16 code units `start` to `end` of what stands in `selector`, as a person does; what the
-        browser says is selected."""
-        self.driver.execute_script(
-            """
-            const annotation = window.Htx.annotationStore.selected;
-            annotation.unselectAll();
-            for (const tag of annotation.names.values())
-              for (const child of tag.children || [])
-                if (child.value === arguments[0] && !child.selected) child.toggleSelected();
-            """,
-            label,
-        )
-        selected = str(self.driver.execute_script(_SELECT, selector, start, end))
-        time.sleep(0.5)
-        return selected
+    def select(self, label: str, selector: str, text: str) -> None:
+        """Choose a label, and select a text in an object tag, or in what a CSS selector finds, as a person does."""
+        time.sleep(0.5)  # sooner, the editor takes it for a double click, which repeats the label from before
+        before = len(self.regions())
+        self.driver.execute_script(_CHOOSE, label)
+        selected = self.driver.execute_script(_SELECT, selector, text)
+        assert selected, f"{text!r} does not stand in {selector}"
+        self._until(lambda: len(self.regions()) > before, f"a region over {text!r}", 10)
+
+    def submit(self) -> None:
+        """Press Submit, and wait until the annotation is stored."""
+        from selenium.webdriver.common.by import By
+
+        self.driver.find_element(
+            By.CSS_SELECTOR, "button[aria-label='submit'], button[aria-label='Submit current annotation']"
+        ).click()
 
     def picture(self, path: Path) -> None:
         """A screenshot."""

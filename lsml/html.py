@@ -1,0 +1,137 @@
+"""A page as Label Studio's editor hands it to the browser.
+
+The editor does not show a page as it is: it parses the page loosely, leaves out scripts, frames, comments and the document
+type, closes what was left open, and writes it anew; only then does the browser parse it. XPaths lead through what comes out,
+so that bold words that end outside of their paragraph, say, end in other text nodes than in the page itself.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+_VOID = frozenset(
+    [
+        *(
+            "area",
+            "base",
+            "basefont",
+            "br",
+            "col",
+            "command",
+            "embed",
+            "frame",
+            "hr",
+            "img",
+            "input",
+            "isindex",
+            "keygen",
+        ),
+        *("link", "meta", "param", "source", "track", "wbr"),
+    ]
+)
+_FORM = frozenset({"input", "option", "optgroup", "select", "button", "datalist", "textarea"})
+_PARAGRAPH = frozenset({"p"})
+# What an element closes when it opens, as long as it is what was opened last.
+_CLOSES: dict[str, frozenset[str]] = {
+    "tr": frozenset({"tr", "th", "td"}),
+    "th": frozenset({"th"}),
+    "td": frozenset({"thead", "th", "td"}),
+    "body": frozenset({"head", "link", "script"}),
+    "li": frozenset({"li"}),
+    "option": frozenset({"option"}),
+    "optgroup": frozenset({"optgroup", "option"}),
+    **dict.fromkeys(("select", "input", "output", "button", "datalist", "textarea"), _FORM),
+    **dict.fromkeys(("dd", "dt"), frozenset({"dd", "dt"})),
+    **dict.fromkeys(("rt", "rp"), frozenset({"rt", "rp"})),
+    **dict.fromkeys(("tbody", "tfoot"), frozenset({"thead", "tbody"})),
+    **dict.fromkeys(("p", "h1", "h2", "h3", "h4", "h5", "h6", "address", "article", "aside", "blockquote"), _PARAGRAPH),
+    **dict.fromkeys(
+        ("details", "div", "dl", "fieldset", "figcaption", "figure", "footer", "form", "header"), _PARAGRAPH
+    ),
+    **dict.fromkeys(("hr", "main", "nav", "ol", "pre", "section", "table", "ul"), _PARAGRAPH),
+}
+_FOREIGN = frozenset({"svg", "math"})  # in which <a/> is closed
+_HTML_IN_FOREIGN = frozenset({"mi", "mo", "mn", "ms", "mtext", "annotation-xml", "foreignobject", "desc", "title"})
+_PLAYERS = frozenset({"www.youtube.com", "youtube.com", "www.youtube-nocookie.com", "youtube-nocookie.com", "youtu.be"})
+
+
+def as_edited(html: str) -> str:
+    """The page that the editor hands to the browser, without attributes, which have no part in where a text is."""
+    page = _Page()
+    page.feed(html)
+    page.close()
+    return page.written()
+
+
+class _Page(HTMLParser):
+    """Writes a page anew while it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._parts: list[str] = []
+        # (name, where it begins in `_parts`, whether it is left out), outermost first
+        self._open: list[tuple[str, int, bool]] = []
+        self._foreign = [False]
+
+    def written(self) -> str:
+        """What was read, closed."""
+        while self._open:
+            self._end()
+        return "".join(self._parts)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if not self._foreign[-1]:
+            closes = _CLOSES.get(tag, frozenset())
+            while self._open and self._open[-1][0] in closes:
+                self._end()
+        left_out = tag == "script" or (tag == "iframe" and not _is_player(dict(attrs).get("src")))
+        self._open.append((tag, len(self._parts), left_out))
+        self._parts.append(f"<{tag}>")
+        if tag in _FOREIGN:
+            self._foreign.append(True)
+        elif tag in _HTML_IN_FOREIGN:
+            self._foreign.append(False)
+        if tag in _VOID:
+            self._end()
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        closed = self._foreign[-1] or tag in _FOREIGN
+        self.handle_starttag(tag, attrs)
+        if closed and tag not in _VOID and self._foreign[-1]:
+            self._end()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _VOID:
+            if tag == "br" and not self._foreign[-1]:
+                self._parts.append("<br>")
+        elif any(name == tag for name, _, _ in self._open):
+            while self._open[-1][0] != tag:
+                self._end()
+            self._end()
+        elif tag == "p" and not self._foreign[-1]:
+            self._parts.append("<p></p>")
+
+    def handle_data(self, data: str) -> None:
+        inside = self._open[-1][0] if self._open else ""
+        self._parts.append(data if inside in ("script", "style") else escape(data, quote=False))
+
+    def _end(self) -> None:
+        """Close what was opened last."""
+        name, begin, left_out = self._open.pop()
+        if name in _FOREIGN or name in _HTML_IN_FOREIGN:
+            self._foreign.pop()
+        if left_out:
+            del self._parts[begin:]
+        elif name not in _VOID:
+            self._parts.append(f"</{name}>")
+
+
+def _is_player(address: str | None) -> bool:
+    """Whether a frame is one that the editor shows."""
+    try:
+        parts = urlsplit(address or "")
+        return parts.scheme == "https" and parts.hostname in _PLAYERS
+    except ValueError:
+        return False
