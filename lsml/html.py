@@ -31,6 +31,7 @@ _VOID = frozenset(
         *("link", "meta", "param", "source", "track", "wbr"),
     ]
 )
+_WRITTEN_CLOSED = frozenset({"img", "br", "hr", "area", "base", "basefont", "input", "link", "meta"})  # <br />
 _FORM = frozenset({"input", "option", "optgroup", "select", "button", "datalist", "textarea"})
 _PARAGRAPH = frozenset({"p"})
 # What an element closes when it opens, as long as it is what was opened last.
@@ -88,7 +89,7 @@ class _Page(HTMLParser):
                 self._end()
         left_out = tag == "script" or (tag == "iframe" and not _is_player(dict(attrs).get("src")))
         self._open.append((tag, len(self._parts), left_out))
-        self._parts.append(f"<{tag}>")
+        self._parts.append(f"<{tag} />" if tag in _WRITTEN_CLOSED else f"<{tag}>")
         if tag in _FOREIGN:
             self._foreign.append(True)
         elif tag in _HTML_IN_FOREIGN:
@@ -104,13 +105,13 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _VOID:
-            if tag == "br" and not self._foreign[-1]:
-                self._parts.append("<br>")
+            if tag == "br":
+                self._parts.append("<br />")
         elif any(name == tag for name, _, _ in self._open):
             while self._open[-1][0] != tag:
                 self._end()
             self._end()
-        elif tag == "p" and not self._foreign[-1]:
+        elif tag == "p":
             self._parts.append("<p></p>")
 
     def handle_data(self, data: str) -> None:
@@ -124,7 +125,7 @@ class _Page(HTMLParser):
             self._foreign.pop()
         if left_out:
             del self._parts[begin:]
-        elif name not in _VOID:
+        elif name not in _WRITTEN_CLOSED:
             self._parts.append(f"</{name}>")
 
 

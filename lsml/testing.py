@@ -35,7 +35,7 @@ from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
 from lsml.metrics import judge
 from lsml.shown import Film, Shown
-from lsml.values import VALUE_TYPES, Choice, Mask, Number, Track, Value, kind_of, label_of
+from lsml.values import VALUE_TYPES, Choice, Mask, Number, Span, Track, Value, kind_of, label_of
 
 _DECIDES = ("predictions", "training", "machine", "secret")
 _PICKLE_NAMES = (".pkl", ".pickle", ".joblib")
@@ -230,6 +230,20 @@ class AdapterConformance:
             answers += values
             assert adapter.respond(data, []) == [], "it answers where nothing was asked"
         assert answers, "it answers none of the prompts"
+
+    def test_spans_count_code_points(self) -> None:
+        """A sign in front of a text moves its spans by one character, also where it takes two units of UTF-16."""
+        if Span not in self.case.adapter.produces:
+            return
+        adapter = self.case.ready()
+        texts = [data for data in self.case.batch if isinstance(data, str)]
+        texts += [example.data for example in self.case.examples if isinstance(example.data, str)]
+        after_one = adapter.predict([f"\u2603 {text}" for text in texts])
+        after_two = adapter.predict([f"\U0001f916 {text}" for text in texts])
+        for one, two in zip(after_one, after_two, strict=True):
+            plain, astral = _places(one), _places(two)
+            moved = [(start + 1, end + 1) for start, end in plain]
+            assert not plain or astral != moved, f"offsets count UTF-16 units: {astral[:3]} for {plain[:3]}"
 
     def test_four_threads_agree(self) -> None:
         """The server calls it from several threads at once."""
@@ -443,6 +457,10 @@ def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
 
     facts = {name: getattr(mask, name) for name in ("score", "item", "group")}
     return Mask.from_pixels(resized_pixels(mask.pixels(), *size), mask.label, **facts)
+
+
+def _places(values: Sequence[Value]) -> list[tuple[int, int]]:
+    return [(value.start, value.end) for value in values if isinstance(value, Span)]
 
 
 _BESIDE = frozenset({"score", "group", "aspect"})  # what a value has beside what it says

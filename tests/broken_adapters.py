@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 import threading
 from typing import Annotated, ClassVar
 
@@ -11,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import Adapter, InteractiveAdapter, NotEnoughData, TrainableAdapter, silent
-from lsml.values import Box, Choice, Keyframe, Mask, Track
+from lsml.values import Box, Choice, Keyframe, Mask, Span, Track
 
 _WORDS = {"Bug": ("crash", "error"), "Billing": ("refund", "invoice")}
 
@@ -278,8 +279,44 @@ class MakingUpAnswers(Answering):
         return [Choice(value.label.upper(), 0.5) for value in prompts]
 
 
+class Marking(Adapter):
+    """Marks two words wherever they stand; cannot learn, and is right."""
+
+    name = "marking"
+    title = "marks two words"
+    consumes: ClassVar = frozenset({"Text"})
+    produces: ClassVar = frozenset({Span})
+
+    def predict(self, batch):
+        return [
+            [
+                Span(*self.place(text, match.start(), match.end()), label, 0.9)
+                for label, words in _WORDS.items()
+                for match in re.finditer("|".join(words), text)
+            ]
+            for text in batch
+        ]
+
+    def place(self, text, start, end):
+        return start, end
+
+
+class CountingUnits(Marking):
+    """Its offsets are those of UTF-16, as JavaScript's are."""
+
+    def place(self, text, start, end):
+        return tuple(len(text[:offset].encode("utf-16-le")) // 2 for offset in (start, end))
+
+
+class MarkingOverTheEnd(Marking):
+    def place(self, text, start, end):
+        return start, len(text) + 1
+
+
 # adapter -> the check that must fail; others may fail with it.
 BROKEN = {
+    CountingUnits: "test_spans_count_code_points",
+    MarkingOverTheEnd: "test_values_survive_the_controls",
     OfAnotherContract: "test_it_declares_itself",
     WithAnUndescribedOption: "test_every_option_is_described_bounded_by_a_type_and_has_a_default",
     WithLaxOptions: "test_an_unknown_option_is_refused",

@@ -134,6 +134,10 @@ class Editor:
         """Of each region that is shown: its `text`, and the text that is `drawn` as its."""
         return list(self.driver.execute_script(_REGIONS))
 
+    def switch_on_auto_annotation(self) -> None:
+        """As the switch under the task does, and let the suggestions stand without being asked for each."""
+        self.driver.execute_script("window.Htx.setAutoAnnotation(true); window.Htx.setAutoAcceptSuggestions(true);")
+
     def serialized(self) -> list[dict[str, Any]]:
         """The regions as the editor would submit them."""
         return list(

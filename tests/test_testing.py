@@ -9,7 +9,7 @@ import pytest
 from lsml.adapters.base import Example, Target
 from lsml.testing import AdapterCase, check, checks
 from lsml.values import Choice
-from tests.broken_adapters import BROKEN, Answering, Drawing, DrawingOnFiles, Good, Pretrained
+from tests.broken_adapters import BROKEN, Answering, Drawing, DrawingOnFiles, Good, Marking, Pretrained
 
 REPOSITORY = str(Path(__file__).parent.parent)
 
@@ -26,7 +26,7 @@ def case_of(adapter):
     )
 
 
-@pytest.mark.parametrize("adapter", [Good, Pretrained, Answering, Drawing])
+@pytest.mark.parametrize("adapter", [Good, Pretrained, Answering, Drawing, Marking])
 def test_a_good_adapter_passes(adapter):
     assert check(case_of(adapter)) == {}
 
