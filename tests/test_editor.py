@@ -185,3 +185,24 @@ def test_entities_are_learnt_predicted_drawn_corrected_and_learnt_again(studio, 
         spans = control.decode(learnt.annotations[-1].result, shown)
         assert data[-1][spans[-1].start : spans[-1].end] == "e\u0301 👩‍👩‍👧"
         assert len(spans) == len(slices) + 1
+
+
+def test_a_mention_that_a_person_selects_is_answered_with_the_others(studio, editor, tmp_path):
+    recipe = tmp_path / "mentions.yaml"
+    recipe.write_text("lsml: 1\nname: mentions\ntags:\n  Labels: text-matcher\n")
+    text = "🤖 Acme met\r\n\tBob e\u0301 of Acme, and Bob sued Acme."
+    with RunningBackend(recipe, tmp_path / "data") as lsml:
+        project = studio.create_project("Mentions", TEXT.replace('toName="t"', 'toName="t" smart="true"'))
+        [task] = studio.import_tasks(project, [{"t": text}])
+        studio.add_backend(project, lsml.address, is_interactive=True)
+        editor.open(project, task, "t")
+        editor.switch_on_auto_annotation()
+        editor.select("LOC", "t", "Acme")
+        until("three regions", lambda: len(editor.regions()) == 3, 20)
+        assert [region["drawn"] for region in editor.regions()] == ["Acme"] * 3
+        editor.picture(tmp_path / "mentions.png")
+        _, control, shown = parts(TEXT, text)
+        spans = control.decode(editor.serialized(), shown)
+        assert sorted((span.start, span.label) for span in spans) == [
+            (match.start(), "LOC") for match in re.finditer("Acme", text)
+        ]

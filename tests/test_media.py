@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -407,3 +408,25 @@ def test_an_image_comes_upright_whatever_its_exif_says(orientation: int, format:
     middles = {"left": (0, 1), "top": (1, 0), "right": (2, 1), "bottom": (1, 2)}
     reddest = max(middles, key=lambda name: small.getpixel(middles[name])[0])
     assert reddest == SEEN[orientation]
+
+
+def test_threads_hold_the_cache_one_after_the_other_and_at_once() -> None:
+    cache = MediaCache(cache_directory("media"), 1 << 20)
+
+    def hold(inside: threading.Event) -> None:
+        with cache.hold():
+            inside.set()
+
+    with cache.hold():
+        pass
+    for nested in (False, True):
+        inside = threading.Event()
+        thread = threading.Thread(target=hold, args=(inside,), daemon=True)
+        if nested:
+            with cache.hold():
+                thread.start()
+                assert inside.wait(10)
+        else:
+            thread.start()
+            assert inside.wait(10), "another thread waits for ever"
+        thread.join(10)

@@ -98,7 +98,8 @@ class MediaCache:
         self._holds: dict[int, int] = {}
         self._newest_ns = 0  # when the last hold began
         self._lease = self._leases / f"{os.getpid()}-{uuid4().hex[:8]}"
-        self._alive = FileLock(f"{self._lease}.lock", mode=0o600)
+        # Held by the process, whichever of its threads took it.
+        self._alive = FileLock(f"{self._lease}.lock", mode=0o600, thread_local=False)
         self._taken: int | None = None  # bytes at the last look and what was added since; None: never looked
         self._pause_until = 0.0
 
