@@ -6,6 +6,7 @@ no thresholds, no label maps, no files but the folder it is given. Import heavy 
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -106,6 +107,12 @@ class Adapter(ABC):
     def __init__(self, options: Any, target: Target) -> None:
         self.options = options
         self.target = target
+
+    @classmethod
+    def import_library(cls) -> None:
+        """Import what it needs, before anybody asks: a server that starts does so. Raises ImportError or AdapterError."""
+        for module in cls.requires:
+            importlib.import_module(module)
 
     @classmethod
     def refusal(cls, options: Any, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:

@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Generic, TypeVar
 
 from lsml.adapters import get_adapter
@@ -242,9 +241,9 @@ class Serving:
         """Load what is promoted, so that the first request after a restart need not wait."""
 
         def load_all() -> None:
-            for library in {name for model in self.recipe.models for name in get_adapter(model.adapter).requires}:
-                with suppress(ImportError):  # `validate` and the first load say what to install
-                    import_module(library)
+            for adapter in {get_adapter(model.adapter) for model in self.recipe.models}:
+                with suppress(ImportError, LsmlError):  # the first load says what to install
+                    adapter.import_library()
             for row in self._store.projects.all():
                 if row.promoted is not None:
                     try:

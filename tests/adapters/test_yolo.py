@@ -161,6 +161,22 @@ def test_a_file_with_another_hash_is_not_loaded(noise):
         adapter(sha256="0" * 64).predict(noise[:1])
 
 
+def test_a_server_that_warms_up_imports_the_library_as_everybody_else_does():
+    code = (
+        "import os, sys, threading\n"
+        "from lsml.adapters.yolo import Yolo\n"
+        "from lsml.adapters.yolo.library import ultralytics\n"
+        "threads = [threading.Thread(target=what) for what in (Yolo.import_library, ultralytics, ultralytics)]\n"
+        "for thread in threads: thread.start()\n"
+        "ultralytics().YOLO\n"
+        "for thread in threads: thread.join()\n"
+        "assert 'OMP_NUM_THREADS' not in os.environ\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_importing_the_library_leaves_the_process_as_it_was():
     code = (
         "import os, json, cv2, torch\n"

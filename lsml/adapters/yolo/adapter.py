@@ -86,6 +86,11 @@ class Yolo(TrainableAdapter):
     # What it is, known without the library
 
     @classmethod
+    def import_library(cls) -> None:
+        """ultralytics, kept quiet. Raises AdapterError."""
+        ultralytics()
+
+    @classmethod
     def refusal(cls, options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
         """Where the task of the weights does not give what the tag takes: which weights would; or what is wrong with them."""
         kind = _KINDS.get(control_tag.tag)

@@ -30,7 +30,8 @@ def ultralytics() -> Any:
     with _lock:
         if "ultralytics" not in sys.modules:
             _import()
-        return sys.modules["ultralytics"]
+        # Where somebody else is importing it in another thread, this waits.
+        return importlib.import_module("ultralytics")
 
 
 def _import() -> None:
