@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from lsml.adapters.yolo.library import all_threads, ultralytics
 from lsml.cache import cache_directory
 
 _log = logging.getLogger(__name__)
-_READERS: Final = 4  # images decoded at a time
+_THREADS: Final = 4  # images decoded or scaled at a time
 _IMGSZ: Final = {"classify": 224}  # of models that do not say; else 640
 
 
@@ -68,12 +68,7 @@ class Engine:
         """
         for begin in range(0, len(paths), batch):
             some = paths[begin : begin + batch]
-            if len(some) == 1:
-                images = [read_image(some[0])]
-            else:
-                with ThreadPoolExecutor(_READERS, thread_name_prefix="decode") as pool:
-                    images = list(pool.map(read_image, some))
-            yield from self.results_of_images(images, asked)
+            yield from self.results_of_images(_in_parallel(read_image, some), asked)
 
     def results_of_images(self, images: Sequence[Any], asked: Asked) -> list[Any]:
         """The same for arrays (rows, columns, 3), blue first.
@@ -87,7 +82,7 @@ class Engine:
             self._ask(asked, images[0])
             if self.task == "classify":
                 return self._run(list(images), list(images))
-            fitted = [self._letterbox(image) for image in images]
+            fitted = _in_parallel(self._letterbox, images)
             alike: dict[tuple[int, ...], list[int]] = {}
             for index, image in enumerate(fitted):
                 alike.setdefault(image.shape, []).append(index)
@@ -129,6 +124,14 @@ class Engine:
         for result in results:
             result.seen_at = tuple(tensor.shape[2:])
         return results
+
+
+def _in_parallel(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    """What OpenCV does to each of them, which it does without Python's lock."""
+    if len(arguments) == 1:
+        return [function(arguments[0])]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="images") as pool:
+        return list(pool.map(function, arguments))
 
 
 def _copy(model: Any) -> Any:

@@ -1,0 +1,222 @@
+"""What does a prediction of an image cost? `python benchmarks/vision.py --weights FILE.pt [--images FOLDER] [--quick]`
+
+`/predict` over images beside the bare `YOLO.predict(list)` on the same files, with torch, ONNX Runtime and OpenVINO; with a
+cold and a warm media cache; and whether memory stays flat over 1,000 requests. Both take turns, so that whatever else the
+machine does hits both alike. Needs psutil and the extras yolo, onnx and openvino. Some five minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import http.client
+import http.server
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+BATCH = 16
+RUNTIMES = ("torch", "onnx", "openvino")
+CONFIG = """<View><Image name="image" value="$image"/><RectangleLabels name="box" toName="image">{labels}
+</RectangleLabels></View>"""
+
+
+def serve_files(folder: Path) -> int:
+    """A file server on loopback, whose port is returned; it ends with the process."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+class Server:
+    """`lsml serve` with a recipe for the weights; ends with the `with`."""
+
+    def __init__(self, folder: Path, weights: Path, imgsz: int, runtime: str, names: list[str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        options = {"weights": str(weights), "imgsz": imgsz, "batch": BATCH}
+        if runtime != "torch":
+            options["accelerate"] = runtime
+        labels = "".join(f'<Label value="{name}"/>' for name in names)
+        recipe = {
+            "lsml": 1, "name": "vision", "labeling_config": CONFIG.format(labels=labels), "training": False,
+            "tags": {"RectangleLabels": {"adapter": "yolo", "options": options}},
+            "media": {"hosts": ["127.0.0.1"], "fresh": "1h"},
+        }  # fmt: skip
+        path = folder / f"{runtime}-{imgsz}.yaml"
+        path.write_text(json.dumps(recipe))
+        command = [sys.executable, "-m", "lsml", "serve", str(path), "--port", str(self.port), "--data-dir",
+                   str(folder / f"data-{runtime}-{imgsz}")]  # fmt: skip
+        self.log = folder / f"{runtime}-{imgsz}.log"
+        with self.log.open("wb") as out:
+            self.process = psutil.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    def __enter__(self) -> Server:
+        deadline = time.perf_counter() + 60
+        while True:
+            try:
+                self.ask("GET", "/health")
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.perf_counter() > deadline:
+                    raise RuntimeError(f"does not serve:\n{self.log.read_text()[-2000:]}") from None
+                time.sleep(0.05)
+
+    def __exit__(self, *_: Any) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        try:
+            connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {content[:500]!r}")
+        return json.loads(content)
+
+    def predict(self, urls: list[str]) -> list[Any]:
+        tasks = [{"id": number, "data": {"image": url}} for number, url in enumerate(urls, 1)]
+        results = self.ask("POST", "/predict", {"tasks": tasks})["results"]
+        missing = sum(result == [] for result in results)
+        if missing:
+            raise RuntimeError(f"{missing} of {len(urls)} tasks got no prediction:\n{self.log.read_text()[-2000:]}")
+        return results
+
+    def memory(self) -> float:
+        """MiB resident."""
+        return self.process.memory_info().rss / 2**20
+
+
+def bare(weights: Path, folder: Path, imgsz: int, runtime: str) -> Any:
+    """The library's own model, exported by it for a runtime that is not torch."""
+    from ultralytics import YOLO
+
+    if runtime == "torch":
+        return YOLO(str(weights))
+    copy = folder / f"bare-{runtime}" / weights.name
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copyfile(weights, copy)
+    exported = YOLO(str(copy)).export(format=runtime, dynamic=True, imgsz=imgsz, verbose=False)
+    return YOLO(exported, task=YOLO(str(copy)).task)
+
+
+def timed(call: Any) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def write_images(source: Path | None, folder: Path, mixed: bool) -> list[Path]:
+    """Sixteen pictures: photographs of the folder, else cut from those that ultralytics ships; all of a size, or mixed."""
+    import cv2
+    from ultralytics.utils import ASSETS
+
+    found = sorted(path for path in (source or Path(ASSETS)).iterdir() if path.suffix in (".jpg", ".jpeg", ".png"))
+    paths = []
+    for number in range(BATCH):
+        image = cv2.imread(str(found[number % len(found)]))
+        width, height = (640, 480) if not mixed or number % 2 == 0 else (480, 640)
+        cut = number * 4  # so that no two are the same
+        image = cv2.resize(image[cut:, cut:], (width, height))
+        paths.append(folder / f"{'mixed' if mixed else 'alike'}-{number}.jpg")
+        cv2.imwrite(str(paths[-1]), image)
+    return paths
+
+
+def measure(arguments: argparse.Namespace, folder: Path, runtime: str) -> None:
+    model = bare(arguments.weights, folder, arguments.imgsz, runtime)
+    names = [str(name) for name in model.names.values()]
+    images = {kind: write_images(arguments.images, folder / "files", kind == "mixed") for kind in ("alike", "mixed")}
+    rounds = 3 if arguments.quick else 8
+    with Server(folder, arguments.weights, arguments.imgsz, runtime, names) as server:
+        for kind, paths in images.items():
+            files, given = [str(path) for path in paths], {"imgsz": arguments.imgsz, "verbose": False, "batch": BATCH}
+            urls = [f"http://127.0.0.1:{arguments.port}/{path.name}" for path in paths]
+            model.predict(files, **given)
+            server.predict(urls)
+            times: dict[str, list[float]] = {"bare": [], "warm": [], "cold": []}
+            for turn in range(rounds):
+                cold = [f"{url}?{turn}-{time.time_ns()}" for url in urls]
+                times["bare"].append(timed(lambda: model.predict(files, **given)))  # noqa: B023
+                times["warm"].append(timed(lambda: server.predict(urls)))  # noqa: B023
+                times["cold"].append(timed(lambda: server.predict(cold)))  # noqa: B023
+            middle = {name: statistics.median(seconds) for name, seconds in times.items()}
+            show(runtime, kind, middle["bare"], middle["warm"], middle["cold"])
+            one = [statistics.median(timed(call) for _ in range(rounds)) for call in (
+                lambda: model.predict(files[0], **given), lambda: server.predict(urls[:1])  # noqa: B023
+            )]  # fmt: skip
+            show(f"{runtime}, 1 image", kind, one[0], one[1], None)
+        log = server.log.read_text()
+        if "cannot serve it" in log or "so torch serves" in log:
+            print(f"{runtime}: was not used, see its log:\n{log[-1000:]}")
+
+
+def show(name: str, kind: str, alone: float, warm: float, cold: float | None) -> None:
+    last = f"{cold / alone:.2f}x" if cold else ""
+    spent = f"{1e3 * cold:.0f}" if cold else ""
+    print(
+        f"| {name} | {kind} | {1e3 * alone:.0f} | {1e3 * warm:.0f} | {spent} | {warm / alone:.2f}x | {last} |",
+        flush=True,
+    )
+
+
+def flat(arguments: argparse.Namespace, folder: Path) -> None:
+    """Memory over 1,000 requests, for a small size, so that it takes a minute."""
+    from ultralytics import YOLO
+
+    names = [str(name) for name in YOLO(str(arguments.weights)).names.values()]
+    paths = write_images(arguments.images, folder / "files", True)
+    urls = [f"http://127.0.0.1:{arguments.port}/{path.name}" for path in paths]
+    count = 200 if arguments.quick else 1000
+    with Server(folder, arguments.weights, 160, "torch", names) as server:
+        seen = []
+        for number in range(count):
+            server.predict([urls[number % len(urls)]])
+            if (number + 1) % (count // 10) == 0:
+                seen.append(server.memory())
+        told = ", ".join(f"{size:.0f}" for size in seen)
+        print(f"\nMemory over {count} requests, MiB, at each tenth: {told}; load {os.getloadavg()[0]:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True, help="a .pt file")
+    parser.add_argument("--images", type=Path, help="a folder of photographs; without it, those that ultralytics ships")
+    parser.add_argument("--imgsz", type=int, default=640)
+    parser.add_argument("--runtimes", nargs="*", default=list(RUNTIMES), choices=RUNTIMES)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and requests")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "files").mkdir()
+        arguments.port = serve_files(folder / "files")
+        print(f"{BATCH} images of 640 x 480 at {arguments.imgsz}, {os.cpu_count()} cores\n")
+        print("| | images | bare, ms | lsml warm, ms | lsml cold, ms | warm / bare | cold / bare |")
+        print("|---|---|--:|--:|--:|--:|--:|", flush=True)
+        for runtime in arguments.runtimes:
+            measure(arguments, folder, runtime)
+        flat(arguments, folder)
+
+
+if __name__ == "__main__":
+    main()
