@@ -7,9 +7,10 @@ import binascii
 import hashlib
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -107,9 +108,12 @@ class Fetcher:
 
     @contextmanager
     def hold(self) -> Iterator[Fetch]:
-        """A Fetch whose files stay while it is open, and which asks for each of them once."""
-        with self._cache.hold():
-            yield _Held(self)
+        """A Fetch whose files stay while it is open, and which asks for each of them once.
+
+        Most requests need no file, and then nothing is touched.
+        """
+        with ExitStack() as stack:
+            yield _Held(self, lambda: stack.enter_context(self._cache.hold()))
 
     def text(self, url: str, task: Mapping[str, Any]) -> str:
         """The text behind a URL: UTF-8, with or without a byte order mark, or the charset that its server declares.
@@ -371,8 +375,10 @@ class Fetcher:
 class _Held:
     """A Fetcher's files for one request or one training: each is asked for once, and so is one that fails."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, begin: Callable[[], None]) -> None:
         self._fetcher = fetcher
+        self._begin: Callable[[], None] | None = begin  # until the first file is asked for
+        self._lock = threading.Lock()
         self._known: dict[tuple[str, str], Any] = {}
 
     @contextmanager
@@ -397,6 +403,10 @@ class _Held:
         return self._once("video", url, lambda: self._fetcher.video(url, task))
 
     def _once(self, kind: str, url: str, ask: Callable[[], T], keep: bool = True) -> T:
+        with self._lock:
+            if self._begin is not None:
+                self._begin()
+                self._begin = None
         known = self._known.get((kind, url))
         if known is None:
             try:
