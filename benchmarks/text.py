@@ -523,6 +523,7 @@ def webhooks_and_training(
             beside += paced(ended)
             if len(beside) > 800 or time.perf_counter() > deadline:
                 break
+        health_under_load(results, server, watcher, test, config)
         watcher.close()
         results.notes.append(
             f"Beside {len(beside)} predictions, trainings of {len(times)} texts and more ended as: {', '.join(states) or 'none did'}."
@@ -535,6 +536,22 @@ def webhooks_and_training(
         for row, times in (("at rest", at_rest), ("while a training runs", beside)):
             results.add(f"/predict, 1 task, {row}, median ms", "lsml", *times)
             results.add(f"/predict, 1 task, {row}, p99 ms", "lsml", *times)
+
+
+def health_under_load(results: Results, server: Server, watcher: Client, test: Texts, config: str) -> None:
+    """Whether `/health` answers in time while 8 clients ask for 250 tasks at a time and a training runs."""
+    watcher.ask("/webhook", {"action": "START_TRAINING", "project": {"id": 1, "created_at": "1970-01-01T00:00:01Z"}})
+    body = predict_request([text for text, _ in test[:250]], config)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load, [server.port], lambda *_: body, 3 * LOAD_S)
+        health, times = Client(server.port), []
+        while not loading.done():
+            times.append(timed(lambda: health.ask("/health")))
+            time.sleep(PACE_S)
+        health.close()
+        loading.result()
+    results.add("/health under full load, median ms", "lsml", *times)
+    results.add("/health under full load, p99 ms", "lsml", *times)
 
 
 def starts(results: Results, name: str, start: Callable[[], Server], body: bytes, rounds: int) -> None:
@@ -632,6 +649,7 @@ GOALS: list[tuple[str, Callable[[Results], float | None], float, bool]] = [
     ("8 clients, two servers, of the incumbent", lambda r: r.ratio("the same, two lsml server processes (incumbent: one), requests/s", "lsml", "incumbent"), 6, False),
     ("p99 while a training runs, of that at rest", lambda r: r.quotient("/predict, 1 task, while a training runs, p99 ms", "/predict, 1 task, at rest, p99 ms"), 2, True),
     ("/webhook with 8 clients, median ms", lambda r: r.get(f"/webhook, {CLIENTS} clients, median ms", "lsml"), 10, True),
+    ("/health under full load, p99 ms", lambda r: r.get("/health under full load, p99 ms", "lsml"), 100, True),
     ("`lsml run` to healthy, s", lambda r: r.get("`lsml run` to healthy, s", "lsml"), 1.5, True),
     ("fit of 100,000 texts, of the bare fit", lambda r: r.ratio("100,000 texts, fit alone, s", "lsml", "bare"), 1.2, True),
 ]  # fmt: skip

@@ -190,25 +190,30 @@ class _Protocol:
             except LabelingConfigError as error:
                 _log.warning("project %s: its labeling config is not kept: %s", event.project, error)
                 config = None
-        self._serving.remember(
-            event.project,
-            studio_id=event.studio_id,
-            labeling_config=config,
-            title=event.title,
-            config_at=event.config_at,
-        )
-        if config is not None:
-            self._told.drop(event.project)
         for note in event.notes:
             _log.warning("project %s: %s", event.project, note)
+        with self._store.together():
+            self._serving.remember(
+                event.project,
+                studio_id=event.studio_id,
+                labeling_config=config,
+                title=event.title,
+                config_at=event.config_at,
+            )
+            changed = self._apply(event)
+            run = request_if_due(self._store, self._recipe, event.project) if changed else None
+        if config is not None:
+            self._told.drop(event.project)
         if event.action == START_TRAINING:
             return self._start(event.project)
+        return answer({"status": "ok", "changed": changed, **({"job": run.id} if run else {})})
+
+    def _apply(self, event: Event) -> int:
+        """Store what an event tells of annotations; how many changed."""
         annotations = self._store.annotations
         changed = annotations.apply(event.project, event.saved) if event.saved else 0
         changed += annotations.delete(event.project, event.deleted) if event.deleted else 0
-        changed += annotations.delete_tasks(event.project, event.deleted_tasks) if event.deleted_tasks else 0
-        run = request_if_due(self._store, self._recipe, event.project) if changed else None
-        return answer({"status": "ok", "changed": changed, **({"job": run.id} if run else {})})
+        return changed + (annotations.delete_tasks(event.project, event.deleted_tasks) if event.deleted_tasks else 0)
 
     def _check_room(self, event: Event) -> None:
         """Raise NoRoom where an event's annotations are too many, or the disk has no room for them.

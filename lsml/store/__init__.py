@@ -7,6 +7,8 @@ is safe on disk. Times are seconds since the epoch.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,12 @@ class Store:
         if run is not None:
             self.runs.finish(run.id, run.attempt, "done", message.format(number=number), number)
         return number, self.versions.prune(project, keep)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is stored within is stored wholly or not at all, and waits for the disk once. Raises StoreError."""
+        with self._database.whole():
+            yield
 
     def check_room(self, least_free: int) -> None:
         """Raise NoRoom where the data directory's disk has less free than so many bytes."""

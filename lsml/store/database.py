@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -58,10 +59,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Database(SqliteDatabase):
+    """SQLite, whose writers within this process queue: SQLite's own would sleep and try again, for up to 0.1 s."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """One transaction that holds the write lock from its start; within another it joins that one.
+
+        Raises StoreError, with a sentence, where the disk refuses.
+        """
+        with sentences(self.database):
+            if self.in_transaction():
+                yield
+            else:
+                with self._writing, self.atomic("IMMEDIATE"):
+                    yield
+
+
 class HasDatabaseProtocol(Protocol):
     """Whatever keeps the shared database."""
 
-    _database: SqliteDatabase
+    _database: Database
 
 
 HasDatabase = TypeVar("HasDatabase", bound=HasDatabaseProtocol)
@@ -70,7 +92,7 @@ HasDatabase = TypeVar("HasDatabase", bound=HasDatabaseProtocol)
 class Table:
     """One concern of the store over the shared database."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def _rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -88,18 +110,12 @@ class Table:
 def durable(
     method: Callable[Concatenate[HasDatabase, P], R],
 ) -> Callable[Concatenate[HasDatabase, P], R]:
-    """A method as one transaction that holds the write lock from its start, and StoreError where the disk refuses.
-
-    Within another such method it joins that one's transaction.
-    """
+    """A method as one transaction: `Database.whole`."""
 
     @wraps(method)
     def whole(self: HasDatabase, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with sentences(self._database.database):
-            if self._database.in_transaction():
-                return method(self, *args, **kwargs)
-            with self._database.atomic("IMMEDIATE"):
-                return method(self, *args, **kwargs)
+        with self._database.whole():
+            return method(self, *args, **kwargs)
 
     return whole
 
@@ -127,7 +143,7 @@ def sentences(path: str) -> Iterator[None]:
         raise StoreError(f"{path}: {what}; {advice}") from error
 
 
-def open_database(directory: Path) -> SqliteDatabase:
+def open_database(directory: Path) -> Database:
     """Open, or make, the database of a data directory. Raises StoreError with a sentence."""
     try:
         make_folder(directory)
@@ -144,7 +160,7 @@ def open_database(directory: Path) -> SqliteDatabase:
             f"{path}: cannot be opened for writing: {error.strerror}; make the data directory writable for this user, "
             "or name another with --data-dir"
         ) from error
-    database = SqliteDatabase(
+    database = Database(
         str(path),
         # FULL: an acknowledged annotation survives a power cut, which NORMAL does not promise in WAL mode.
         pragmas={"journal_mode": "wal", "synchronous": "full", "busy_timeout": 15_000, "foreign_keys": 1},

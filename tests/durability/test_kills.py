@@ -22,6 +22,8 @@ SERVER = [
     "annotation-stored@before@1",
     "annotation-stored@after@1",
     "annotation-stored@before@2",
+    "webhook-stored@before@1",
+    "webhook-stored@after@1",
     "run-requested@before@1",
     "run-requested@after@1",
     "wake-up-sent@before@1",
@@ -62,7 +64,7 @@ def one_cycle(processes: Processes, *faults: str) -> None:
 def test_a_kill_at_any_of_eight_steps_loses_and_doubles_nothing(tmp_path):
     with running(tmp_path) as processes:
         one_cycle(processes, "annotation-stored@after@1", "folder-renamed@before@1")
-        one_cycle(processes, "annotation-stored@before@2", "file-synced@after@2")
+        one_cycle(processes, "webhook-stored@after@1", "file-synced@after@2")
         one_cycle(processes, "run-claimed@after@1", "pointer-moved@after@1")
         one_cycle(processes, "run-requested@after@1", "published@after@1")
         assert len(processes.struck()) == 8, processes.struck()

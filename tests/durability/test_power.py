@@ -16,7 +16,7 @@ from tests.durability.disk import Disk
 from tests.durability.processes import Processes, running
 
 STEPS = (
-    "annotation-stored@after@1", "run-requested@after@1", "run-claimed@after@1", "snapshot-taken@after@1",
+    "webhook-stored@after@1", "annotation-stored@after@1", "run-requested@after@1", "run-claimed@after@1", "snapshot-taken@after@1",
     "model-saved@after@1", "file-synced@after@2", "sealed@after@1", "folder-renamed@after@1", "published@before@1",
     "pointer-moved@after@1", "published@after@1", "run-ended@after@1", "folder-removed@after@1",
 )  # fmt: skip

@@ -22,6 +22,7 @@ from pathlib import Path
 STEPS = {
     "annotation-stored": ("lsml.store.annotations", "Annotations.apply"),
     "annotations-deleted": ("lsml.store.annotations", "Annotations.delete"),
+    "webhook-stored": ("lsml.server.protocol", "_Protocol.webhook"),
     "run-requested": ("lsml.store.runs", "Runs.request"),
     "wake-up-sent": ("lsml.jobs", "Queue.wake"),
     "run-claimed": ("lsml.store.runs", "Runs.claim"),
