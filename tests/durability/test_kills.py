@@ -71,7 +71,7 @@ def test_a_kill_at_any_of_eight_steps_loses_and_doubles_nothing(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_two_hundred_kills_at_every_step_and_at_random_moments(tmp_path):
     draw = random.Random(20261123)
     kills: Counter[str] = Counter()
@@ -80,7 +80,7 @@ def test_two_hundred_kills_at_every_step_and_at_random_moments(tmp_path):
         for number, fault in enumerate([*TRAINING, *WORKER, *WHILE_IT_IS_LOST]):
             also = ["trained@before@1"] if fault in WHILE_IT_IS_LOST else []
             one_cycle(processes, fault, SERVER[number % len(SERVER)], *also)
-        while len(processes.struck()) + sum(kills.values()) < 185 and time.monotonic() - began < 600:
+        while len(processes.struck()) + sum(kills.values()) < 185:
             processes.arm(draw.choice(SERVER))
             for _ in range(3):
                 processes.annotate(1)

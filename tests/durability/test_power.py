@@ -88,7 +88,7 @@ def test_after_a_power_cut_at_the_first_version_nothing_acknowledged_is_lost_and
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_sixty_power_cuts_at_every_step_and_at_random_moments(tmp_path):
     draw = random.Random(20261125)
     cuts = 0
