@@ -22,6 +22,8 @@ from lsml.adapters.base import (
 )
 from lsml.adapters.linear_head import ClassWeight, Closeness, LinearHead, answered
 from lsml.adapters.state import load_state, save_state
+from lsml.adapters.transformers_models import device_of, find, load_model
+from lsml.digests import content_digest
 from lsml.errors import AdapterError, VersionError
 from lsml.values import Choice, Value
 
@@ -39,9 +41,9 @@ class ImageClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
     encoder: Annotated[
         str | None,
         Meta(
-            description="A vision model of transformers whose features are used: the path of its folder, or its name if it "
-            "was fetched before (needs the extra transformers). null: colours and edges, which need no weights.",
-            extra=PREDICTIONS,
+            description="A vision model of transformers whose features are used: its folder, from the recipe's folder, or its "
+            "name if it was fetched before (needs the extra transformers). null: colours and edges, which need no weights.",
+            extra={**PREDICTIONS, "file": True},
         ),
     ] = None
     C: Closeness = "auto"
@@ -116,23 +118,26 @@ class ImageClassifier(TrainableAdapter):
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays; the encoder is not part of it."""
         assert self._head is not None, "an untrained model is never saved"
-        save_state(directory, {**self._head.state(), "encoder": self.options.encoder or ""})
+        save_state(directory, {**self._head.state(), "encoder": self._identity()})
 
     def load(self, directory: Path) -> None:
         """Become the version that was saved. Raises VersionError, also where it was learnt with another encoder."""
         state = load_state(directory, self.name)
         try:
-            known = str(state["encoder"]) or None
+            known = str(state["encoder"])
             head = LinearHead.restore(state, len(state["weights"]))
         except (KeyError, TypeError, ValueError) as error:
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
             ) from error
-        if known != self.options.encoder:
-            raise VersionError(
-                f"{directory}: was learnt with encoder {known}, and the recipe says {self.options.encoder}; train anew"
-            )
+        if known != self._identity():
+            raise VersionError(f"{directory}: was learnt with another encoder than {self.options.encoder}; train anew")
         self._head = head
+
+    def _identity(self) -> str:
+        """What the encoder holds, wherever it is; "" for none."""
+        encoder = self.options.encoder
+        return "" if encoder is None else content_digest(find(self.name, encoder, "a vision model"))
 
     def _rows(self, paths: Sequence[Path]) -> np.ndarray[Any, Any]:
         with self._lock:
@@ -172,23 +177,19 @@ class _Encoder:
 
     def __init__(self, name: str, device: str) -> None:
         try:
-            import torch
-            from transformers import AutoImageProcessor, AutoModel
+            from transformers import AutoImageProcessor
         except ImportError as error:
             raise AdapterError(
                 f'image-classifier: encoder {name} needs transformers; pip install "lsml[images,transformers]"'
             ) from error
+        folder = find("image-classifier", name, "a vision model")
         try:
-            self._processor = AutoImageProcessor.from_pretrained(name, local_files_only=True)
-            self._model = AutoModel.from_pretrained(name, local_files_only=True, trust_remote_code=False).eval()
+            self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise AdapterError(
-                f"image-classifier: encoder {name} is no folder with a vision model of transformers, nor one that was fetched "
-                "before; give the path of its folder, or fetch it once with huggingface-cli download"
-            ) from error
+            raise AdapterError(f"{folder}: its image processor cannot be read: {error}; give a whole model") from error
+        self._model = load_model("AutoModel", folder)
         self._model = getattr(self._model, "vision_model", self._model)  # of CLIP and SigLIP the half that sees
-        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self._device = torch.device(chosen)
+        self._device = device_of(device)
         self._model.to(self._device)
         self._lock = threading.Lock()
 

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.text_spans import Token, apart, tokens
+from lsml.adapters.text_spans import Token, outermost, tokens
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
 
@@ -84,7 +84,7 @@ class NerCrf(TrainableAdapter):
         import pycrfsuite
 
         allowed = None if self.target.open else set(self.target.labels)
-        texts = [(example.data, _outermost(example.values, allowed)) for example in examples]
+        texts = [(example.data, outermost(example.values, allowed)) for example in examples]
         marked = sum(bool(spans) for _, spans in texts)
         if len(texts) < 2 or not marked:
             raise NotEnoughData(
@@ -274,14 +274,6 @@ def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
             row.append("last")
         rows.append(row)
     return rows
-
-
-def _outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
-    """Spans with allowed labels that do not overlap, in order: of those that do, the longest."""
-    spans = [value for value in values if isinstance(value, Span) and (allowed is None or value.label in allowed)]
-    longest = sorted(spans, key=lambda one: (one.start - one.end, one.start, one.label))
-    kept = apart(longest, lambda one: (one.start, one.end), max((one.end for one in spans), default=0))
-    return sorted(kept, key=lambda one: one.start)
 
 
 def _tags(stretch: Sequence[Token], spans: Sequence[Span]) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
+
+from lsml.values import Span, Value
 
 # Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: their characters stand alone.
 _ALONE: Final = (
@@ -48,6 +50,16 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> list[Token]:
     return [Token(match.group(), match.start(), match.end()) for match in found]
 
 
+@lru_cache(maxsize=1)
+def _single() -> re.Pattern[str]:
+    return re.compile(f"[{_ALONE}]")
+
+
+def stands_alone(character: str) -> bool:
+    """Whether a character is of a script that has no spaces between words."""
+    return _single().match(character) is not None
+
+
 def word_bounds(text: str) -> tuple[list[int], list[int]]:
     """Where words begin, and where they end: runs of letters, digits and underscores, and single signs."""
     spans = [match.span() for match in _word().finditer(text)]
@@ -64,3 +76,11 @@ def apart(places: Iterable[_Place], span: Callable[[_Place], tuple[int, int]], l
             taken[start:end] = b"\1" * (end - start)
             kept.append(place)
     return kept
+
+
+def outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
+    """Spans with allowed labels that do not overlap, in order: of those that do, the longest."""
+    spans = [value for value in values if isinstance(value, Span) and (allowed is None or value.label in allowed)]
+    longest = sorted(spans, key=lambda one: (one.start - one.end, one.start, one.label))
+    kept = apart(longest, lambda one: (one.start, one.end), max((one.end for one in spans), default=0))
+    return sorted(kept, key=lambda one: one.start)

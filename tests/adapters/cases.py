@@ -9,8 +9,10 @@ from pathlib import Path
 from lsml.adapters.base import Example, Target
 from lsml.adapters.grabcut import GrabCut
 from lsml.adapters.image_classifier import ImageClassifier
+from lsml.adapters.ner import Ner
 from lsml.adapters.ner_crf import NerCrf
 from lsml.adapters.text_classifier import TextClassifier
+from lsml.adapters.text_embedding_classifier import TextEmbeddingClassifier
 from lsml.adapters.text_matcher import TextMatcher
 from lsml.adapters.text_regressor import TextRegressor
 from lsml.adapters.yolo import Yolo
@@ -20,6 +22,7 @@ from tests.adapters import worlds
 from tests.conftest import tickets
 from tests.drawings import COLOURS, disc, discs
 from tests.sentences import sentences
+from tests.transformer_models import tiny_transformer
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
 STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
@@ -103,7 +106,26 @@ YOLO = [
 ]
 
 # Those that need what the extras install, and weights of tests/models.txt.
-HEAVY = {"yolo"}
+HEAVY = {"yolo", "ner", "text-embedding-classifier"}
+
+_TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
+_LEARNT_TEXTS = ["Anna lives in Paris .", "", "nothing here", "we met Bob near Oslo again ."]
+NER = [
+    AdapterCase(
+        adapter=Ner, target=Target(("LOC", "PER"), multiple=True), options=_TRANSFORMER, examples=sentences(24),
+        batch=_LEARNT_TEXTS, tolerance=1e-3,
+    )
+]  # fmt: skip
+EMBEDDINGS = [
+    AdapterCase(
+        adapter=TextEmbeddingClassifier, target=Target(LABELS, multiple=multiple),
+        options={"encoder": str(_drawn / "transformer")},
+        examples=[Example(text, (Choice(label),)) for text, label in tickets(40)], batch=BATCH, tolerance=1e-3,
+    )
+    for multiple in (False, True)
+]  # fmt: skip
+if find_spec("transformers") is not None:
+    tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
 
 ENTITIES = AdapterCase(
     adapter=NerCrf,
@@ -132,6 +154,8 @@ MENTIONS = [
 ]
 
 CASES = {
+    "ner": NER,
+    "text-embedding-classifier": EMBEDDINGS,
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],

