@@ -23,7 +23,9 @@ from tests.adapters import worlds
 from tests.adapters.cases import FIBRILS, YOLO
 from tests.adapters.test_yolo import film
 from tests.conftest import Backend
-from tests.test_gallery import SEEING, binding_of
+from tests.test_gallery import RECIPES, binding_of
+
+SEEING = [name for name, path in RECIPES.items() if any(m.adapter == "yolo" for m in load_recipe(path).models)]
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(300)]
 RECIPES = gallery_recipes()
