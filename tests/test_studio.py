@@ -118,8 +118,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lsml.studio.time, "sleep", lambda _: None)
 
 
-def wanted(directory: Path) -> Wanted:
-    return Wanted(directory / "file", 100, time.monotonic() + 30)
+def wanted(directory: Path, name: str = "file") -> Wanted:
+    return Wanted(directory / name, 100, time.monotonic() + 30)
 
 
 def refusal(studio: Studio) -> str:
@@ -657,10 +657,12 @@ def test_real_files_come_with_either_token(real: RealLabelStudio, tmp_path: Path
     uploaded = real.upload(project, "file.png", b"uploaded")[0]["data"]["text"]
     assert uploaded.startswith(f"/data/upload/{project}/")
     for token in (LEGACY_TOKEN, real.personal_access_token()):
+        place = tmp_path / ("legacy" if token == LEGACY_TOKEN else "personal")
+        place.mkdir()
         with Studio(real.url, token) as studio:
-            studio.fetch(uploaded, tmp_path / "uploaded", 1000)
-            assert (tmp_path / "uploaded").read_bytes() == b"uploaded"
-            studio.fetch("/data/local-files/?d=texts/local.txt", tmp_path / "local", 1000)
-            assert (tmp_path / "local").read_bytes() == b"from a folder"
+            studio.fetch(uploaded, wanted(place, "uploaded"))
+            assert (place / "uploaded").read_bytes() == b"uploaded"
+            studio.fetch("/data/local-files/?d=texts/local.txt", wanted(place, "local"))
+            assert (place / "local").read_bytes() == b"from a folder"
             with pytest.raises(FetchError, match="answered 404; add a Local Files storage"):
-                studio.fetch("/data/local-files/?d=elsewhere/local.txt", tmp_path / "no", 1000)
+                studio.fetch("/data/local-files/?d=elsewhere/local.txt", wanted(place, "no"))
