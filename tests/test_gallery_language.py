@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from lsml.adapters.base import Example, Target
+from lsml.adapters.transformers_classifier import TransformersClassifier
 from lsml.gallery import find_recipe
+from lsml.values import Choice
 from tests.conftest import Backend
 from tests.sentences import sentences
-from tests.transformer_models import sentence_encoder, token_classifier
+from tests.transformer_models import sentence_encoder, tiny_transformer, token_classifier
 
 pytestmark = pytest.mark.models
 KEY = "7.1795424614"
@@ -64,6 +67,38 @@ def test_few_shot_topics_learns_from_four_texts_of_each(serve):
     found = predict(backend, ["the cook burnt my steak", "the airport lost our suitcases", "I paid taxes on my salary"])
     assert [one["result"][0]["value"]["choices"] for one in found] == [["Food"], ["Travel"], ["Money"]]
     assert all(one["model_version"].startswith("few-shot-topics-v1-") for one in found)
+
+
+def test_sentiment_transformers_answers_from_the_start_and_learns(serve, tmp_path):
+    """On weights that are pretrained here, for no package ships any."""
+    said = {"POSITIVE": ("lovely", "wonderful", "superb"), "NEGATIVE": ("awful", "dreadful", "boring")}
+    examples = [
+        Example(f"what {article} {word} {noun}", (Choice(label),))
+        for label, words in said.items()
+        for article in ("a", "one")
+        for word in words
+        for noun in ("day", "film")
+    ]
+    start = tiny_transformer(tmp_path / "encoder", [example.data for example in examples])
+    options = {"weights": str(start), "learning_rate": 3e-3, "epochs": 10}
+    pretrained = TransformersClassifier(TransformersClassifier.Options(**options), Target(tuple(said)))
+    assert not pretrained.ready and pretrained.predict(["what a lovely day"]) == [[]]
+    pretrained.fit(examples, 7)
+    (tmp_path / "weights").mkdir()
+    pretrained.save(tmp_path / "weights")
+    backend = serve("sentiment-transformers", LSML_SENTIMENT=tmp_path / "weights")
+    asked = ["what a superb day", "what one boring film", "what a dreadful day " * 100]
+    found = predict(backend, asked)
+    assert [one["result"][0]["value"]["choices"] for one in found] == [["Positive"], ["Negative"], ["Negative"]]
+    assert found[0]["model_version"].startswith("sentiment-transformers-v0-")
+    annotate(backend, [
+        (example.data, [{"from_name": "sentiment", "to_name": "text", "type": "choices",
+                         "value": {"choices": [example.values[0].label.capitalize()]}}])
+        for example in examples
+    ])  # fmt: skip
+    found = predict(backend, asked)
+    assert [one["result"][0]["value"]["choices"] for one in found] == [["Positive"], ["Negative"], ["Negative"]]
+    assert found[0]["model_version"].startswith("sentiment-transformers-v1-")
 
 
 def test_entities_transformers_learns_labels_that_its_weights_never_heard_of(serve, tmp_path):

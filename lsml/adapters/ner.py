@@ -14,7 +14,6 @@ from msgspec import Meta
 from lsml.adapters.base import (
     MACHINE,
     PREDICTIONS,
-    TRAINING,
     Data,
     Example,
     Progress,
@@ -23,17 +22,27 @@ from lsml.adapters.base import (
     silent,
 )
 from lsml.adapters.text_spans import outermost, stands_alone
-from lsml.adapters.transformers_models import Windows, config_of, device_of, find, load_model, load_tokenizer
+from lsml.adapters.transformers_models import (
+    TuningOptions,
+    Windows,
+    config_of,
+    device_of,
+    find,
+    head_labels,
+    load_model,
+    load_tokenizer,
+    tune,
+)
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
 
 _log = logging.getLogger(__name__)
+_HEAD: Final = "TokenClassification"
 _OUTSIDE: Final = "O"
-_PROGRESS: Final = 1e-3  # of the loss; less is none
 _IGNORED: Final = -100  # what torch's cross entropy passes over
 
 
-class NerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NerOptions(TuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of `ner`."""
 
     weights: Annotated[
@@ -54,31 +63,6 @@ class NerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             ge=0, le=4096, description="Tokens that neighbouring windows share, at most half of one.", extra=PREDICTIONS
         ),
     ] = 64
-    epochs: Annotated[int, Meta(ge=1, le=1000, description="How often all examples are read.", extra=TRAINING)] = 5
-    learning_rate: Annotated[float, Meta(gt=0, le=1, description="The largest step.", extra=TRAINING)] = 1e-4
-    weight_decay: Annotated[
-        float, Meta(ge=0, le=1, description="How strongly weights are held small.", extra=TRAINING)
-    ] = 0.01
-    warmup: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1,
-            description="Share of the steps in which the learning rate rises; then it falls.",
-            extra=TRAINING,
-        ),
-    ] = 0.1
-    train_batch: Annotated[int, Meta(ge=1, le=1024, description="Windows of one step.", extra=TRAINING)] = 8
-    patience: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1000,
-            description="Stop after so many epochs without progress on a tenth of the examples, which is then not learnt; "
-            "0 never stops.",
-            extra=TRAINING,
-        ),
-    ] = 0
     accelerate: Annotated[
         Literal["onnx"] | None,
         Meta(
@@ -86,8 +70,6 @@ class NerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             extra=MACHINE,
         ),
     ] = None
-    device: Annotated[str, Meta(description="Where it runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
-    batch: Annotated[int, Meta(ge=1, le=4096, description="Windows that it sees at a time.", extra=MACHINE)] = 16
 
 
 class Word(NamedTuple):
@@ -120,7 +102,7 @@ class Ner(TrainableAdapter):
     @classmethod
     def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
         """The entities that a pretrained model knows."""
-        return {"span": _entities(_labels(config_of(options.weights)))}
+        return {"span": _entities(head_labels(config_of(options.weights), _HEAD))}
 
     @classmethod
     def lacks(cls, options: Any, target: Target) -> str | None:
@@ -131,7 +113,7 @@ class Ner(TrainableAdapter):
                 f"{cls.name}: the weights {options.weights} are not on this machine; give the path of their folder, or fetch "
                 f"them once: hf download {options.weights}"
             )
-        if not _labels(config):
+        if not head_labels(config, _HEAD):
             return f"{cls.name}: {options.weights} is an encoder without entities of its own; it answers once it learnt"
         return None
 
@@ -206,17 +188,14 @@ class TokenLabels:
         self._lock = threading.Lock()
         names = model.config.id2label
         self._names = [str(names[number]) for number in range(model.config.num_labels)]
-        longest = getattr(model.config, "max_position_embeddings", None) or options.max_length
-        # RoBERTa counts its positions from 2.
-        length = min(options.max_length, longest - 2 if longest > 32 else longest)
-        self._windows = Windows(tokenizer, length, options.overlap)
+        self._windows = Windows.of(tokenizer, model.config, options.max_length, options.overlap)
         self._session: Any = None
         self._tried = options.accelerate is None
 
     @classmethod
     def of(cls, folder: Path, options: NerOptions) -> TokenLabels:
         """The model of a folder as it is. Raises AdapterError."""
-        model = load_model("AutoModelForTokenClassification", folder)
+        model = load_model(f"AutoModelFor{_HEAD}", folder)
         return cls(load_tokenizer(folder), model, options)
 
     @classmethod
@@ -233,16 +212,16 @@ class TokenLabels:
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = load_model("AutoModelForTokenClassification", folder, **facts)
-        known = _labels(config_of(str(folder)))
+            model = load_model(f"AutoModelFor{_HEAD}", folder, **facts)
+        known = head_labels(config_of(str(folder)), _HEAD)
         if known:
-            before = load_model("AutoModelForTokenClassification", folder)
+            before = load_model(f"AutoModelFor{_HEAD}", folder)
             _copy_rows(_head(before), [known.get(number, "") for number in range(len(known))], _head(model), tags)
         return cls(load_tokenizer(folder), model, options)
 
     def save(self, directory: Path) -> None:
         """Write everything that `of` needs."""
-        self._model.save_pretrained(directory, safe_serialization=True)
+        self._model.save_pretrained(directory)
         self._tokenizer.save_pretrained(directory)
 
     # Predicting
@@ -333,56 +312,12 @@ class TokenLabels:
 
     def learn(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], seed: int, progress: Progress) -> None:
         """Fine-tune all weights. Raises what `progress` raises."""
-        import torch
+        lessons = self._lessons(texts, spans)
 
-        pieces = self._lessons(texts, spans)
-        draw = torch.Generator().manual_seed(seed)
-        judged: list[tuple[Any, list[int]]] = []
-        if self._options.patience and len(pieces) >= 20:
-            order = torch.randperm(len(pieces), generator=draw).tolist()
-            tenth = max(2, len(pieces) // 10)
-            judged = [pieces[place] for place in order[:tenth]]
-            pieces = [pieces[place] for place in order[tenth:]]
-        size = self._options.train_batch
-        steps = self._options.epochs * -(-len(pieces) // size)
-        optimizer = torch.optim.AdamW(
-            self._model.parameters(), lr=self._options.learning_rate, weight_decay=self._options.weight_decay
-        )
-        rising = max(1, round(steps * self._options.warmup))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
-        )
-        best, kept, waited, done = float("inf"), None, 0, 0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for epoch in range(self._options.epochs):
-                self._model.train()
-                order = torch.randperm(len(pieces), generator=draw).tolist()
-                for begin in range(0, len(order), size):
-                    share = done / steps
-                    progress(share, f"epoch {epoch + 1} of {self._options.epochs}, step {done + 1} of {steps}")
-                    loss = self._loss([pieces[place] for place in order[begin : begin + size]])
-                    loss.backward()
-                    torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-                    optimizer.step()
-                    schedule.step()
-                    optimizer.zero_grad()
-                    done += 1
-                if not judged:
-                    continue
-                self._model.eval()
-                with torch.inference_mode():
-                    wrong = float(self._loss(judged))
-                if wrong < best - _PROGRESS:
-                    best, waited = wrong, 0
-                    kept = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
-                else:
-                    waited += 1
-                    if waited >= self._options.patience:
-                        break
-        if kept is not None:
-            self._model.load_state_dict(kept)
-        self._model.eval()
+        def loss(some: Sequence[int]) -> Any:
+            return self._loss([lessons[place] for place in some])
+
+        tune(self._model, len(lessons), loss, self._options, seed, progress)
 
     def _lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Any, list[int]]]:
         """(window, the label of each of its tokens)"""
@@ -445,16 +380,6 @@ def _split(name: str) -> tuple[str, str | None]:
         return "", None
     head, dash, rest = name.partition("-")
     return (head, rest) if dash and head in ("B", "I", "E", "S", "L", "U") and rest else ("", name)
-
-
-def _labels(config: dict[str, Any]) -> dict[int, str]:
-    """The labels of a trained head, by number; none where a model has none, or placeholders alone."""
-    names = config.get("id2label")
-    kinds = config.get("architectures") or []
-    if not isinstance(names, dict) or not any("TokenClassification" in str(kind) for kind in kinds):
-        return {}
-    labels = {int(number): str(name) for number, name in names.items()}
-    return {} if all(name.startswith("LABEL_") for name in labels.values()) else labels
 
 
 def _entities(labels: dict[int, str]) -> tuple[str, ...]:

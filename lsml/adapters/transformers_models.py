@@ -4,11 +4,49 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, TRAINING, Progress
 from lsml.errors import AdapterError
+
+_PROGRESS: Final = 1e-3  # of the loss; less is none
+
+
+class TuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a transformer is fine-tuned, and where it runs."""
+
+    epochs: Annotated[int, Meta(ge=1, le=1000, description="How often all examples are read.", extra=TRAINING)] = 5
+    learning_rate: Annotated[float, Meta(gt=0, le=1, description="The largest step.", extra=TRAINING)] = 1e-4
+    weight_decay: Annotated[
+        float, Meta(ge=0, le=1, description="How strongly weights are held small.", extra=TRAINING)
+    ] = 0.01
+    warmup: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of the steps in which the learning rate rises; then it falls.",
+            extra=TRAINING,
+        ),
+    ] = 0.1
+    train_batch: Annotated[int, Meta(ge=1, le=1024, description="Parts of texts in one step.", extra=TRAINING)] = 8
+    patience: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Stop after so many epochs without progress on a tenth of the examples, which is then not learnt; "
+            "0 never stops.",
+            extra=TRAINING,
+        ),
+    ] = 0
+    device: Annotated[str, Meta(description="Where it runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
+    batch: Annotated[int, Meta(ge=1, le=4096, description="Parts of texts that it sees at a time.", extra=MACHINE)] = 16
 
 
 class Piece(NamedTuple):
@@ -157,7 +195,78 @@ class Windows:
             made.append((places, {"input_ids": ids, "attention_mask": seen}))
         return made
 
+    @classmethod
+    def of(cls, tokenizer: Any, config: Any, length: int, overlap: int = 0) -> Windows:
+        """Windows of `length`, or of what a model can see where that is less."""
+        longest = getattr(config, "max_position_embeddings", None) or length
+        # RoBERTa counts its positions from 2.
+        return cls(tokenizer, min(length, longest - 2 if longest > 32 else longest), overlap)
+
     @property
     def first(self) -> int:
         """How many special tokens stand before the first token of a piece."""
         return len(self._before)
+
+
+def head_labels(config: dict[str, Any], head: str) -> dict[int, str]:
+    """The labels of a trained head (`head`: TokenClassification ...), by number; none where a model has none, or placeholders
+    alone."""
+    names = config.get("id2label")
+    kinds = config.get("architectures") or []
+    if not isinstance(names, dict) or not any(head in str(kind) for kind in kinds):
+        return {}
+    labels = {int(number): str(name) for number, name in names.items()}
+    return {} if all(name.startswith("LABEL_") for name in labels.values()) else labels
+
+
+def tune(
+    model: Any, count: int, loss: Callable[[Sequence[int]], Any], options: TuningOptions, seed: int, progress: Progress
+) -> None:
+    """Fine-tune all weights on lessons 0 to `count`: `loss` is that of some of them. Raises what `progress` raises."""
+    import torch
+
+    draw = torch.Generator().manual_seed(seed)
+    learnt = list(range(count))
+    judged: list[int] = []
+    if options.patience and count >= 20:
+        learnt = torch.randperm(count, generator=draw).tolist()
+        tenth = max(2, count // 10)
+        judged, learnt = learnt[:tenth], learnt[tenth:]
+    size = options.train_batch
+    steps = options.epochs * -(-len(learnt) // size)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+    rising = max(1, round(steps * options.warmup))
+
+    def rate(step: int) -> float:
+        return min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    best, kept, waited, done = float("inf"), None, 0, 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for epoch in range(options.epochs):
+            model.train()
+            order = [learnt[place] for place in torch.randperm(len(learnt), generator=draw).tolist()]
+            for begin in range(0, len(order), size):
+                progress(done / steps, f"epoch {epoch + 1} of {options.epochs}, step {done + 1} of {steps}")
+                loss(order[begin : begin + size]).backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+                done += 1
+            if not judged:
+                continue
+            model.eval()
+            with torch.inference_mode():
+                wrong = float(loss(judged))
+            if wrong < best - _PROGRESS:
+                best, waited = wrong, 0
+                kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            else:
+                waited += 1
+                if waited >= options.patience:
+                    break
+    if kept is not None:
+        model.load_state_dict(kept)
+    model.eval()

@@ -16,6 +16,7 @@ from lsml.adapters.text_classifier import TextClassifier
 from lsml.adapters.text_embedding_classifier import TextEmbeddingClassifier
 from lsml.adapters.text_matcher import TextMatcher
 from lsml.adapters.text_regressor import TextRegressor
+from lsml.adapters.transformers_classifier import TransformersClassifier
 from lsml.adapters.yolo import Yolo
 from lsml.testing import AdapterCase
 from lsml.values import Box, Choice, KeyPoint, Number, Span
@@ -107,7 +108,7 @@ YOLO = [
 ]
 
 # Those that need what the extras install, and weights of tests/models.txt.
-HEAVY = {"yolo", "ner", "text-embedding-classifier", "spacy"}
+HEAVY = {"yolo", "ner", "text-embedding-classifier", "spacy", "transformers-classifier"}
 
 _TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
 _LEARNT_TEXTS = ["Anna lives in Paris .", "", "nothing here", "we met Bob near Oslo again ."]
@@ -116,6 +117,13 @@ NER = [
         adapter=Ner, target=Target(("LOC", "PER"), multiple=True), options=_TRANSFORMER, examples=sentences(24),
         batch=_LEARNT_TEXTS, tolerance=1e-3,
     )
+]  # fmt: skip
+SEQUENCES = [
+    AdapterCase(
+        adapter=TransformersClassifier, target=Target(LABELS, multiple=multiple), options=_TRANSFORMER,
+        examples=[Example(text, (Choice(label),)) for text, label in tickets(40)], batch=BATCH, tolerance=1e-3,
+    )
+    for multiple in (False, True)
 ]  # fmt: skip
 EMBEDDINGS = [
     AdapterCase(
@@ -163,6 +171,7 @@ PIPELINE = AdapterCase(
 CASES = {
     "spacy": [PIPELINE],
     "ner": NER,
+    "transformers-classifier": SEQUENCES,
     "text-embedding-classifier": EMBEDDINGS,
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
