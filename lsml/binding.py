@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from lsml.adapters import get_adapter
-from lsml.adapters.base import Adapter, Target, TrainableAdapter, option_facts
+from lsml.adapters.base import Adapter, InteractiveAdapter, Target, TrainableAdapter, option_facts
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region, Threshold
 from lsml.digests import content_digest
@@ -300,6 +300,12 @@ class Binding:
         """Every bound control by the name that its tag has in the config, in recipe order."""
         return {control.control_tag.name: control for model in self.models for control in model.controls}
 
+    @property
+    def prompts(self) -> tuple[ControlTag, ...]:
+        """The smart controls that no model answers, but an interactive adapter listens to."""
+        found = _prompts(self.models, self.config)[0] if self.config else []
+        return tuple(tag for tag in found if tag.name not in self.controls)
+
     def prompting(self, object_tag: ObjectTag) -> list[Control]:
         """The controls whose regions on an object an interactive adapter is told, whether a model answers them or not."""
         if self.config is None:
@@ -394,8 +400,29 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             warnings.extend(_unknown_labels(spec, bound))
             warnings.extend(_foreign(model) for model in bound if model.foreign)
     answered = {name for model in models for control in model.controls for name in control.names}
+    prompts, silent = _prompts(models, config)
+    answered.update(control_tag.name for control_tag in prompts)
     left = [one for one in unbound if one.control_tag.name not in answered]
+    warnings.extend(silent)
     return Binding(recipe, config, tuple(models), tuple(left), tuple(dict.fromkeys(warnings)))
+
+
+def _prompts(models: Sequence[BoundModel], config: LabelingConfig) -> tuple[list[ControlTag], list[str]]:
+    """The smart controls whose regions an interactive adapter answers; a warning for each adapter that nothing would ask."""
+    prompts: list[ControlTag] = []
+    warnings = []
+    for model in models:
+        if not issubclass(model.adapter_class, InteractiveAdapter):
+            continue
+        here = model.object_tag.name
+        smart = [tag for tag in config.controls if tag.smart and here in tag.to_names]
+        prompts += smart
+        if model.adapter_class.only_interactive and not smart:
+            warnings.append(
+                f"{model.spec.adapter} answers what a person draws, and no control of {model.object_tag.tag}#{here} asks it; "
+                'write smart="true" in a RectangleLabels or KeyPointLabels of it'
+            )
+    return list({tag.name: tag for tag in prompts}.values()), warnings
 
 
 def prediction_options(options: msgspec.Struct) -> dict[str, Any]:

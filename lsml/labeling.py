@@ -52,7 +52,7 @@ _ATTRIBUTES: Final = {
     for name in (
         *("name", "toName", "value", "valueList", "valueType", "alias", "choice", "allowNested", "apiUrl"),
         *("leafsOnly", "maxUsages", "maxRating", "min", "max", "step", "perRegion", "perItem", "on", "indexFlag"),
-        *("frameRate", "saveTextResult", "nameKey", "textKey", "predictedValues", "modelIndex"),
+        *("frameRate", "saveTextResult", "nameKey", "textKey", "predictedValues", "modelIndex", "smart", "smartOnly"),
         *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue"),
     )
 } | {"predicted_values": "predictedValues", "model_index": "modelIndex"}
@@ -130,6 +130,11 @@ class ControlTag(msgspec.Struct, frozen=True):
     def per_item(self) -> bool:
         """Whether it is asked for each item of a list of images, not for the task."""
         return self.attributes.get("perItem", "").lower() == "true"
+
+    @property
+    def smart(self) -> bool:
+        """Whether Label Studio asks the model about each region that a person makes with it."""
+        return any(self.attributes.get(name, "").lower() == "true" for name in ("smart", "smartOnly"))
 
 
 class LabelingConfig(msgspec.Struct, frozen=True):

@@ -174,3 +174,16 @@ def test_a_repeater_makes_one_reading_for_each_element_and_learns_from_each(tmp_
     ]
     lessons, _ = binding.learn(AnnotatedTask("1", data, (Annotation("1", result),)), no_fetch)
     assert lessons == {"kind_1": [(Choice("B"),)], "weight_0": [(Number(3.0),)]}
+
+
+def test_an_adapter_that_only_answers_what_is_drawn_wants_something_to_draw_with(tmp_path):
+    config = """<View><Image name="image" value="$image"/><BrushLabels name="mask" toName="image"><Label value="A"/></BrushLabels>
+    <RectangleLabels name="box" toName="image" {smart}><Label value="A"/></RectangleLabels></View>"""
+    silent = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart=""))
+    assert silent.warnings == (
+        'grabcut answers what a person draws, and no control of Image#image asks it; write smart="true" in a '
+        "RectangleLabels or KeyPointLabels of it",
+    )
+    asked = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart='smart="true"'))
+    assert (asked.warnings, asked.unbound) == ((), ())
+    assert [prompt.selector for prompt in asked.prompts] == ["RectangleLabels#box"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import subprocess
@@ -10,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
 from lsml.adapters import get_adapter
 from lsml.binding import Binding, bind
+from lsml.brush import decode_brush
 from lsml.controls.base import Control
 from lsml.errors import NotFound
 from lsml.gallery import find_recipe, gallery_recipes
@@ -23,6 +26,7 @@ from lsml.objects import read_object
 from lsml.recipe import load_recipe
 from lsml.values import Choice, Number, Span, Value
 from tests.conftest import REPOSITORY, Backend
+from tests.drawings import disc
 from tests.fetching import no_fetch
 
 RECIPES = gallery_recipes()
@@ -34,7 +38,10 @@ each_recipe = pytest.mark.parametrize("name", RECIPES)
 # What tests install; recipes that need more are served in tests/test_gallery_vision.py and test_gallery_language.py.
 LIGHT = [
     name for name, path in RECIPES.items()
-    if all(get_adapter(model.adapter).extra in (None, "images") for model in load_recipe(path).models)
+    if all(
+        get_adapter(model.adapter).extra in (None, "images") and not get_adapter(model.adapter).only_interactive
+        for model in load_recipe(path).models
+    )
 ]  # fmt: skip
 each_light_recipe = pytest.mark.parametrize("name", LIGHT)
 
@@ -139,6 +146,7 @@ def test_a_recipe_loads_without_a_warning_and_binds_all_that_it_names(name):
     assert len(binding.models) >= len(recipe.models)
     assert binding.config is not None
     answered = {name for control in binding.controls.values() for name in control.names}
+    answered |= {control_tag.name for control_tag in binding.prompts}
     assert answered == {control.name for control in binding.config.controls}
 
 
@@ -194,6 +202,41 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
                 [found], [wanted] = control.decode(said), control.decode(taught)
                 scale = max(answer.value for answer in answers(control))
                 assert abs(found.value - wanted.value) <= scale / 3
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        {"from_name": "box", "type": "rectanglelabels",
+         "value": {"x": 20, "y": 15, "width": 44, "height": 58, "rotation": 0, "rectanglelabels": ["Part"]}},
+        {"from_name": "point", "type": "keypointlabels",
+         "value": {"x": 50 / 1.2, "y": 40 / 0.9, "width": 1, "keypointlabels": ["Part"]}, "is_positive": True},
+    ],
+    ids=["box", "point"],
+)  # fmt: skip
+def test_the_smart_segmentation_recipe_cuts_out_what_a_person_marks(tmp_path, prompt):
+    image = base64.b64encode(disc(tmp_path / "disc.png", "Red", (50, 40), 20).read_bytes()).decode()
+    backend = Backend(RECIPES["smart-segmentation"], tmp_path / "data")
+    drawn = {"id": "x", "to_name": "image", "original_width": 120, "original_height": 90, **prompt}
+
+    def ask(context):
+        asked = {
+            "tasks": [{"id": 1, "data": {"image": f"data:image/png;base64,{image}"}}],
+            "params": {"context": context},
+        }
+        return backend.post("/predict", asked).json["results"][0]
+
+    try:
+        assert ask(None) == []  # nobody drew anything, so there is no prediction
+        assert ask({"result": []})["result"] == []
+        [region] = ask({"result": [drawn]})["result"]
+    finally:
+        backend.store.close()
+    assert (region["from_name"], region["type"], region["value"]["brushlabels"]) == ("mask", "brushlabels", ["Part"])
+    pixels = decode_brush(region["value"]["rle"], 120, 90)
+    ys, xs = np.mgrid[:90, :120]
+    truth = (xs + 0.5 - 50) ** 2 + (ys + 0.5 - 40) ** 2 <= 20**2
+    assert (pixels & truth).sum() / (pixels | truth).sum() > 0.9
 
 
 def test_the_keywords_recipe_marks_what_it_names_and_the_rest_of_what_a_person_marks(tmp_path):

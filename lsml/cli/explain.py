@@ -58,6 +58,8 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
     for answering in binding.models:
         for line in _beside(answering):
             click.echo(line)
+    for prompt in binding.prompts:
+        click.echo(f"{prompt.selector} asks: what is drawn with it is answered in Label Studio's Auto-Annotation")
     for line in shortfall(binding):
         click.echo(line)
 
