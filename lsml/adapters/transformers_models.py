@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import msgspec
-from msgspec import Meta
-
-from lsml.adapters.base import MACHINE, TRAINING, Progress
 from lsml.errors import AdapterError
 
-_PROGRESS: Final = 1e-3  # of the loss; less is none
-
-
-class TuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a transformer is fine-tuned, and where it runs."""
-
-    epochs: Annotated[int, Meta(ge=1, le=1000, description="How often all examples are read.", extra=TRAINING)] = 5
-    learning_rate: Annotated[float, Meta(gt=0, le=1, description="The largest step.", extra=TRAINING)] = 1e-4
-    weight_decay: Annotated[
-        float, Meta(ge=0, le=1, description="How strongly weights are held small.", extra=TRAINING)
-    ] = 0.01
-    warmup: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1,
-            description="Share of the steps in which the learning rate rises; then it falls.",
-            extra=TRAINING,
-        ),
-    ] = 0.1
-    train_batch: Annotated[int, Meta(ge=1, le=1024, description="Parts of texts in one step.", extra=TRAINING)] = 8
-    patience: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1000,
-            description="Stop after so many epochs without progress on a tenth of the examples, which is then not learnt; "
-            "0 never stops.",
-            extra=TRAINING,
-        ),
-    ] = 0
-    device: Annotated[str, Meta(description="Where it runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
-    batch: Annotated[int, Meta(ge=1, le=4096, description="Parts of texts that it sees at a time.", extra=MACHINE)] = 16
+Knew = Callable[[str, Mapping[str, int]], int | None]  # (name, rows of an old head by name in small letters) -> its row
+ENCODER: Final = "AutoModel"
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which tokenizers do not take
 
 
 class Piece(NamedTuple):
@@ -118,17 +85,85 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(kind: str, folder: Path, **facts: Any) -> Any:
-    """A model of a folder, ready to predict; `kind`: AutoModel and its kin. Raises AdapterError."""
+    """A model of a folder in full precision, ready to predict; `kind`: AutoModel and its kin. Raises AdapterError."""
     _quiet()
     import transformers
 
-    try:
-        model = getattr(transformers, kind).from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, **facts
+    if not any(folder.glob("*.safetensors")):
+        raise AdapterError(
+            f"{folder}: holds no weights as safetensors, and pickles are not loaded, for they run code; give a model that has "
+            "them, or save it anew with a current transformers"
         )
-    except (OSError, ValueError, KeyError) as error:
+    try:
+        model, loading = getattr(transformers, kind).from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **facts,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise AdapterError(f"{folder}: cannot be read as {kind}: {error}; give a whole model") from error
-    return model.eval()
+    if kind != ENCODER and not facts and loading["missing_keys"]:
+        # transformers makes up what is missing, and the model would answer at random.
+        raise AdapterError(f"{folder}: lacks {', '.join(sorted(loading['missing_keys'])[:3])}; give a whole model")
+    return model.float().eval()
+
+
+def load_fresh(kind: str, folder: Path, names: Sequence[str], seed: int, knew: Knew, **facts: Any) -> Any:
+    """The model of a folder with a head for `names`, which starts with what the folder's own head knew of them.
+
+    `knew`: the row of the old head, if any, for a name. Raises AdapterError.
+    """
+    import torch
+
+    numbered = {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = load_model(kind, folder, num_labels=len(names), ignore_mismatched_sizes=True, **numbered, **facts)
+    before = trained_names(config_of(str(folder)), kind)
+    if before:
+        old, new = _head(load_model(kind, folder)), _head(model)
+        if old is not None and new is not None and old.weight.shape[1] == new.weight.shape[1]:
+            known = {name.casefold(): row for row, name in enumerate(before)}
+            with torch.no_grad():
+                for row, name in enumerate(names):
+                    source = knew(name, known)
+                    if source is not None:
+                        new.weight[row] = old.weight[source]
+                        if old.bias is not None and new.bias is not None:
+                            new.bias[row] = old.bias[source]
+    return model
+
+
+def _head(model: Any) -> Any:
+    """The last layer, with a row for each label; None where a model has another kind of head."""
+    import torch
+
+    fitting = [
+        layer
+        for layer in model.modules()
+        if isinstance(layer, torch.nn.Linear) and layer.out_features == model.config.num_labels
+    ]
+    return fitting[-1] if fitting else None
+
+
+def trained_names(config: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    """The labels of a head that was trained, by number; none where a model has no such head: it would answer at random.
+    `kind`: AutoModelFor... of the head."""
+    names = config.get("id2label")
+    heads = config.get("architectures") or []
+    if not isinstance(names, dict) or not any(str(head).endswith(kind.removeprefix(ENCODER)) for head in heads):
+        return ()
+    return tuple(str(name) for _, name in sorted(names.items(), key=lambda pair: int(pair[0])))
+
+
+def longest_window(config: Any, wanted: int) -> int:
+    """How many tokens a model can see at once, at most `wanted`."""
+    longest = getattr(config, "max_position_embeddings", None) or wanted
+    # RoBERTa counts its positions from 2.
+    return min(wanted, longest - 2 if longest > 32 else longest)
 
 
 def _quiet() -> None:
@@ -164,7 +199,8 @@ class Windows:
 
     def encode(self, texts: Sequence[str]) -> list[Any]:
         """The tokens of each text (`ids`, `offsets` in code points, `word_ids`), without special ones."""
-        return list(self._backend.encode_batch(list(texts), add_special_tokens=False))
+        whole = [_SURROGATE.sub("\ufffd", text) for text in texts]
+        return list(self._backend.encode_batch(whole, add_special_tokens=False))
 
     def pieces(self, encodings: Sequence[Any], most: int | None = None) -> list[Piece]:
         """Windows over all tokens, of each text at most `most`; at least one for each text."""
@@ -195,78 +231,7 @@ class Windows:
             made.append((places, {"input_ids": ids, "attention_mask": seen}))
         return made
 
-    @classmethod
-    def of(cls, tokenizer: Any, config: Any, length: int, overlap: int = 0) -> Windows:
-        """Windows of `length`, or of what a model can see where that is less."""
-        longest = getattr(config, "max_position_embeddings", None) or length
-        # RoBERTa counts its positions from 2.
-        return cls(tokenizer, min(length, longest - 2 if longest > 32 else longest), overlap)
-
     @property
     def first(self) -> int:
         """How many special tokens stand before the first token of a piece."""
         return len(self._before)
-
-
-def head_labels(config: dict[str, Any], head: str) -> dict[int, str]:
-    """The labels of a trained head (`head`: TokenClassification ...), by number; none where a model has none, or placeholders
-    alone."""
-    names = config.get("id2label")
-    kinds = config.get("architectures") or []
-    if not isinstance(names, dict) or not any(head in str(kind) for kind in kinds):
-        return {}
-    labels = {int(number): str(name) for number, name in names.items()}
-    return {} if all(name.startswith("LABEL_") for name in labels.values()) else labels
-
-
-def tune(
-    model: Any, count: int, loss: Callable[[Sequence[int]], Any], options: TuningOptions, seed: int, progress: Progress
-) -> None:
-    """Fine-tune all weights on lessons 0 to `count`: `loss` is that of some of them. Raises what `progress` raises."""
-    import torch
-
-    draw = torch.Generator().manual_seed(seed)
-    learnt = list(range(count))
-    judged: list[int] = []
-    if options.patience and count >= 20:
-        learnt = torch.randperm(count, generator=draw).tolist()
-        tenth = max(2, count // 10)
-        judged, learnt = learnt[:tenth], learnt[tenth:]
-    size = options.train_batch
-    steps = options.epochs * -(-len(learnt) // size)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
-    rising = max(1, round(steps * options.warmup))
-
-    def rate(step: int) -> float:
-        return min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    best, kept, waited, done = float("inf"), None, 0, 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for epoch in range(options.epochs):
-            model.train()
-            order = [learnt[place] for place in torch.randperm(len(learnt), generator=draw).tolist()]
-            for begin in range(0, len(order), size):
-                progress(done / steps, f"epoch {epoch + 1} of {options.epochs}, step {done + 1} of {steps}")
-                loss(order[begin : begin + size]).backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                schedule.step()
-                optimizer.zero_grad()
-                done += 1
-            if not judged:
-                continue
-            model.eval()
-            with torch.inference_mode():
-                wrong = float(loss(judged))
-            if wrong < best - _PROGRESS:
-                best, waited = wrong, 0
-                kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            else:
-                waited += 1
-                if waited >= options.patience:
-                    break
-    if kept is not None:
-        model.load_state_dict(kept)
-    model.eval()

@@ -1,5 +1,8 @@
 """text-embedding-classifier: few labels, a real encoder that a package ships, and a cache of what it read."""
 
+import json
+
+import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, Target
@@ -86,3 +89,54 @@ def test_an_encoder_that_is_not_here_is_one_sentence():
     assert "the encoder no/where is not on this machine" in sentence
     with pytest.raises(AdapterError, match="no/where is no folder with an encoder of transformers"):
         learnt(encoder="no/where")
+
+
+def test_a_version_whose_encoder_is_gone_abstains_and_costs_no_other_model(tmp_path):
+    """It says so when it is asked, and is right again when the encoder is back."""
+    encoder = tiny_transformer(tmp_path / "tiny", [text for texts in TOPICS.values() for text in texts])
+    learnt(encoder).save(tmp_path)
+    encoder.rename(tmp_path / "away")
+    adapter = TextEmbeddingClassifier(TextEmbeddingClassifier.Options(encoder=str(encoder)), Target(tuple(TOPICS)))
+    adapter.load(tmp_path)
+    assert not adapter.ready and adapter.predict(["the soup"]) == [[]]
+    (tmp_path / "away").rename(encoder)
+    assert adapter.ready and len(adapter.predict(["the soup"])[0]) == 3
+
+
+def test_another_encoder_in_its_place_is_refused(tmp_path):
+    encoder = tiny_transformer(tmp_path / "tiny", [text for texts in TOPICS.values() for text in texts])
+    learnt(encoder).save(tmp_path)
+    encoder.rename(tmp_path / "away")
+    adapter = TextEmbeddingClassifier(TextEmbeddingClassifier.Options(encoder=str(encoder)), Target(tuple(TOPICS)))
+    adapter.load(tmp_path)
+    tiny_transformer(encoder, [text for text, _ in tickets(20)])
+    with pytest.raises(AdapterError, match="learnt with another encoder than .*tiny; train anew"):
+        adapter.predict(["the soup"])
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({"pooling_mode_lasttoken": True}, "last"),
+        ({"pooling_mode": "cls"}, "cls"),
+        ({"pooling_mode_mean_tokens": True}, "mean"),
+        ({}, "mean"),
+    ],
+)
+def test_tokens_become_a_vector_as_the_encoder_was_made_to(tmp_path, facts, expected):
+    folder = tiny_transformer(tmp_path, ["one two three"])
+    (folder / "2_Pooling").mkdir()
+    (folder / "2_Pooling" / "config.json").write_text(json.dumps(facts))
+    (folder / "modules.json").write_text(
+        json.dumps([{"type": "sentence_transformers.models.Pooling", "path": "2_Pooling"}])
+    )
+    encoder = Encoder("x", TextEmbeddingClassifier.Options(encoder=str(folder)))
+    [row] = encoder.rows(["one two three"])
+    from transformers import AutoModel, AutoTokenizer
+
+    inputs = AutoTokenizer.from_pretrained(folder)("one two three", return_tensors="pt")
+    hidden = AutoModel.from_pretrained(folder)(**inputs).last_hidden_state[0].detach().numpy()
+    vector = {"cls": hidden[0], "max": hidden.max(axis=0), "last": hidden[-1], "mean": hidden.mean(axis=0)}[expected]
+    assert row == pytest.approx(vector / np.linalg.norm(vector), abs=1e-5)

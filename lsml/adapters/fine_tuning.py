@@ -1,0 +1,156 @@
+"""Fine-tuning all weights of a transformer on a handful of examples: what the adapters that learn so share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, TRAINING, Progress
+
+_LEAST_STEPS: Final = 300  # that a head without any knowledge needs
+_FEWEST: Final = 3  # epochs
+_MOST: Final = 40
+_SMALL: Final = 512  # numbers in a hidden state; models with fewer bear larger steps
+_LEAST_JUDGED: Final = 20  # examples, with fewer of which none is kept for judging
+_PROGRESS: Final = 1e-3  # of the loss; less is none
+
+_Lesson = TypeVar("_Lesson")
+
+
+class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a transformer learns, and where it runs; each adapter adds its own."""
+
+    epochs: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | Literal["auto"],
+        Meta(
+            description=f"How often all examples are read. auto: often enough for {_LEAST_STEPS} steps, between {_FEWEST} and "
+            f"{_MOST} times.",
+            extra=TRAINING,
+            extra_json_schema={"errorMessage": "expected a whole number from 1 to 1000, or auto"},
+        ),
+    ] = "auto"
+    learning_rate: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | Literal["auto"],
+        Meta(
+            description="The largest step. auto: 5e-5, or 2e-4 for a small model, whose hidden states have fewer than "
+            f"{_SMALL} numbers.",
+            extra=TRAINING,
+            extra_json_schema={"errorMessage": "expected a number above 0 up to 1, or auto"},
+        ),
+    ] = "auto"
+    weight_decay: Annotated[
+        float, Meta(ge=0, le=1, description="How strongly weights are held small.", extra=TRAINING)
+    ] = 0.01
+    warmup: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of the steps in which the learning rate rises; then it falls.",
+            extra=TRAINING,
+        ),
+    ] = 0.1
+    train_batch: Annotated[int, Meta(ge=1, le=1024, description="Examples of one step.", extra=TRAINING)] = 8
+    patience: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Stop after so many epochs without progress on a tenth of the examples, which is then not learnt; "
+            "0 never stops.",
+            extra=TRAINING,
+        ),
+    ] = 0
+    device: Annotated[str, Meta(description="Where it runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
+    batch: Annotated[int, Meta(ge=1, le=4096, description="Windows that it sees at a time.", extra=MACHINE)] = 16
+
+
+def fine_tune(
+    model: Any,
+    lessons: Sequence[_Lesson],
+    loss_of: Callable[[Sequence[_Lesson]], Any],
+    options: FineTuningOptions,
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Change a model's weights so that `loss_of` some lessons becomes small; the same lessons and seed give the same weights.
+
+    Raises what `progress` raises, which is asked before every step.
+    """
+    import torch
+
+    draw = torch.Generator().manual_seed(seed)
+    judged: list[_Lesson] = []
+    if options.patience and len(lessons) >= _LEAST_JUDGED:
+        order = torch.randperm(len(lessons), generator=draw).tolist()
+        tenth = max(2, len(lessons) // 10)
+        judged = [lessons[place] for place in order[:tenth]]
+        lessons = [lessons[place] for place in order[tenth:]]
+    size = options.train_batch
+    in_epoch = -(-len(lessons) // size)
+    enough = min(_MOST, max(_FEWEST, -(-_LEAST_STEPS // in_epoch)))
+    epochs = enough if options.epochs == "auto" else options.epochs
+    steps = epochs * in_epoch
+    optimizer = torch.optim.AdamW(_groups(model, options.weight_decay), lr=_learning_rate(model, options))
+    rising = max(1, round(steps * options.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
+    )
+    best, kept, waited, done = float("inf"), None, 0, 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for epoch in range(epochs):
+            model.train()
+            order = torch.randperm(len(lessons), generator=draw).tolist()
+            for begin in range(0, len(order), size):
+                progress(done / steps, f"epoch {epoch + 1} of {epochs}, step {done + 1} of {steps}")
+                loss = loss_of([lessons[place] for place in order[begin : begin + size]])
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+                done += 1
+            if not judged:
+                continue
+            wrong = _mean_loss(model, judged, loss_of, size)
+            if wrong < best - _PROGRESS:
+                best, waited = wrong, 0
+                kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            else:
+                waited += 1
+                if waited >= options.patience:
+                    break
+    if kept is not None:
+        model.load_state_dict(kept)
+    model.eval()
+
+
+def _groups(model: Any, decay: float) -> list[dict[str, Any]]:
+    """The weights, and beside them what must not shrink: biases and the scales of normalisation."""
+    learnt = [tensor for tensor in model.parameters() if tensor.requires_grad]
+    return [
+        {"params": [tensor for tensor in learnt if tensor.dim() > 1], "weight_decay": decay},
+        {"params": [tensor for tensor in learnt if tensor.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _learning_rate(model: Any, options: FineTuningOptions) -> float:
+    if options.learning_rate != "auto":
+        return options.learning_rate
+    return 2e-4 if (getattr(model.config, "hidden_size", None) or _SMALL) < _SMALL else 5e-5
+
+
+def _mean_loss(model: Any, lessons: Sequence[_Lesson], loss_of: Callable[[Sequence[_Lesson]], Any], size: int) -> float:
+    import torch
+
+    model.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for begin in range(0, len(lessons), size):
+            some = lessons[begin : begin + size]
+            total += float(loss_of(some)) * len(some)
+    return total / len(lessons)
