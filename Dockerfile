@@ -5,7 +5,7 @@
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
-# Extras of lsml, with commas between them: --build-arg EXTRAS=yolo,ner
+# Extras of lsml, with commas between them: --build-arg EXTRAS=yolo,transformers
 ARG EXTRAS=
 COPY pyproject.toml README.md LICENSE /src/
 COPY lsml /src/lsml
@@ -17,6 +17,10 @@ FROM ${BASE}
 # A number, so that `runAsNonRoot` can check it and a host directory can be given to it: chown 10001 DIRECTORY
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin lsml \
     && install -d -o 10001 -g 10001 -m 0750 /data
+# ultralytics brings an OpenCV that wants libGL.
+ARG EXTRAS=
+RUN case ",${EXTRAS}," in *,yolo,*) apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+    && rm -rf /var/lib/apt/lists/* ;; esac
 COPY --from=build /opt/lsml /opt/lsml
 COPY recipes /recipes
 # In the environment, so that they hold whatever recipe is named; an option on the command line wins.

@@ -1,0 +1,252 @@
+"""Language adapters beside the bare library call, and how much each learns from how many examples.
+
+    python benchmarks/language.py --weights NER_FOLDER --encoder ENCODER_FOLDER --entities ner.jsonl --topics topics.csv
+
+- `ner` through /predict (lsml's Flask application, in this process) beside the bare transformers pipeline, one text at a time
+  and in its own batches, on 64 texts of mixed length.
+- `ner-crf` beside CRFsuite's tagger on the same features.
+- `text-embedding-classifier` on texts that it reads for the first time, and on the same again.
+- Learning curves, as a table and, with `--plot FILE.svg`, as a plot (needs matplotlib).
+
+`--entities`: JSON lines {text, entities: [{start, end, label}], split: train | test}; `--topics`: CSV text,label,split. Without
+them, without a model's folder, or without the library, the parts that need it say so and are left out. Times are medians of
+`--rounds` alternating rounds in one run; only their ratios mean something on another machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lsml.adapters.base import Example, Target
+from lsml.adapters.ner_crf import NerCrf, features, stretches
+from lsml.adapters.text_classifier import TextClassifier
+from lsml.metrics import judge
+from lsml.values import Choice, Span
+
+SIZES = (20, 100, 500, None)  # None: all
+SEED = 7
+
+
+def alternating(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
+    """Median seconds of each call, in turn, after one round that does not count."""
+    took: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(rounds + 1):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            if turn:
+                took[name].append(time.perf_counter() - began)
+    return {name: statistics.median(times) for name, times in took.items()}
+
+
+def mixed(texts: Sequence[str], count: int = 64) -> list[str]:
+    """Texts of mixed length: one sentence, two, up to eight, in turn."""
+    made, place = [], 0
+    for number in range(count):
+        length = (1, 2, 1, 4, 1, 8, 2, 1)[number % 8]
+        made.append(" ".join(texts[(place + step) % len(texts)] for step in range(length)))
+        place += length
+    return made
+
+
+def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> None:
+    import transformers
+
+    from lsml.adapters.ner import Ner
+    from lsml.jobs import Queue
+    from lsml.recipe import load_recipe
+    from lsml.server import create_app
+    from lsml.store import Store
+
+    names = Ner.class_names(Ner.Options(weights=str(weights)), Target())["span"]
+    labels = "".join(f'<Label value="{name}"/>' for name in names)
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = Path(folder) / "ner.yaml"
+        recipe.write_text(
+            "lsml: 1\nname: ner\nlabeling_config: |\n"
+            f'  <View><Labels name="e" toName="t">{labels}</Labels><Text name="t" value="$text"/></View>\n'
+            f"tags:\n  Labels: {{adapter: ner, options: {{weights: {weights}, max_length: 512}}}}\n"
+        )
+        store = Store(Path(folder) / "data")
+        client = create_app(load_recipe(recipe), store, Queue(store.directory)).test_client()
+        asked = {"tasks": [{"id": number, "data": {"text": text}} for number, text in enumerate(texts)]}
+
+        def ours() -> list[Any]:
+            return client.post("/predict", json=asked).json["results"]
+
+        pipeline = transformers.pipeline(
+            "token-classification", model=str(weights), aggregation_strategy="average", device="cpu"
+        )
+        times = alternating(
+            rounds, ours=ours, pipeline=lambda: pipeline(texts), batched=lambda: pipeline(texts, batch_size=16)
+        )
+        said = [
+            {(r["value"]["start"], r["value"]["end"], *r["value"]["labels"]) for r in one["result"]} if one else set()
+            for one in ours()
+        ]
+        theirs = [{(s["start"], s["end"], s["entity_group"]) for s in spans} for spans in pipeline(texts)]
+        store.close()
+
+    def marked(spans: set[Any], label_at: int = 2) -> set[tuple[int, str]]:
+        return {(place, span[label_at]) for span in spans for place in range(span[0], span[1])}
+
+    ours_at = [marked(spans) for spans in said]
+    theirs_at = [marked(spans) for spans in theirs]
+    shared = sum(len(a & b) for a, b in zip(ours_at, theirs_at, strict=True))
+    either = sum(len(a | b) for a, b in zip(ours_at, theirs_at, strict=True))
+    print(f"ner, {len(texts)} texts of mixed length: /predict {times['ours'] * 1000:.0f} ms")
+    print(f"  throughput of the bare pipeline, a text at a time: {times['pipeline'] / times['ours']:.2f}x")
+    print(f"  throughput of the bare pipeline, batches of 16:    {times['batched'] / times['ours']:.2f}x")
+    print(f"  characters marked alike: {shared} of {either}")
+
+
+def crf_beside_crfsuite(examples: Sequence[Example], texts: Sequence[str], rounds: int) -> None:
+    adapter = NerCrf(NerCrf.Options(), Target(open=True))
+    adapter.fit(examples, SEED)
+
+    def bare() -> list[Any]:
+        return [adapter._tagger.tag(features(one, adapter._lexicon)) for text in texts for one in stretches(text)]
+
+    times = alternating(rounds, ours=lambda: adapter.predict(texts), bare=bare)
+    print(
+        f"ner-crf, {len(texts)} texts: {times['ours'] / times['bare']:.2f}x the time of CRFsuite with the same features"
+    )
+
+
+def embeddings_twice(encoder: Path, texts: Sequence[str]) -> None:
+    from lsml.adapters.text_embedding_classifier import Encoder, TextEmbeddingClassifier
+
+    reader = Encoder("benchmark", TextEmbeddingClassifier.Options(encoder=str(encoder)))
+    reader.rows(["warm up"])
+    took = []
+    for _ in range(2):
+        began = time.perf_counter()
+        reader.rows(texts)
+        took.append(time.perf_counter() - began)
+    print(
+        f"embeddings, {len(texts)} texts: {took[0] * 1000:.0f} ms at first, {took[1] * 1000:.1f} ms again ({took[0] / took[1]:.0f}x)"
+    )
+
+
+def span_f1(adapter: Any, train: Sequence[Example], test: Sequence[Example]) -> float:
+    adapter.fit(train, SEED)
+    answered = adapter.predict([example.data for example in test])
+    return float(judge(Span, [(e.values, spans) for e, spans in zip(test, answered, strict=True)])["value"])
+
+
+def accuracy(adapter: Any, train: Sequence[Example], test: Sequence[Example]) -> float:
+    adapter.fit(train, SEED)
+    answered = adapter.predict([example.data for example in test])
+    right = sum(
+        max(v, key=lambda one: one.score).label == e.values[0].label for e, v in zip(test, answered, strict=True)
+    )
+    return right / len(test)
+
+
+def curves(arguments: argparse.Namespace, entities: Any, topics: Any) -> dict[str, list[float]]:
+    made: dict[str, tuple[Callable[[], Any], Any, Any]] = {}
+    if entities:
+        labels = tuple(sorted({span.label for example in entities[0] for span in example.values}))
+        target = Target(labels, multiple=True)
+        made["ner-crf (span F1)"] = (lambda: NerCrf(NerCrf.Options(), target), span_f1, entities)
+        if arguments.weights:
+            from lsml.adapters.ner import Ner
+
+            options = Ner.Options(
+                weights=str(arguments.weights), epochs=arguments.epochs, learning_rate=3e-4, max_length=128
+            )
+            made["ner (span F1)"] = (lambda: Ner(options, target), span_f1, entities)
+    if topics:
+        single = Target(tuple(sorted({example.values[0].label for example in topics[0]})))
+        made["text-classifier (accuracy)"] = (
+            lambda: TextClassifier(TextClassifier.Options(), single),
+            accuracy,
+            topics,
+        )
+        if arguments.encoder:
+            from lsml.adapters.text_embedding_classifier import TextEmbeddingClassifier
+
+            reading = TextEmbeddingClassifier.Options(encoder=str(arguments.encoder))
+            made["text-embedding-classifier (accuracy)"] = (
+                lambda: TextEmbeddingClassifier(reading, single),
+                accuracy,
+                topics,
+            )
+    rows: dict[str, list[float]] = {}
+    for name, (new, score, (train, test)) in made.items():
+        rows[name] = [score(new(), train[:size], test) for size in SIZES]
+        print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in rows[name]) + " |", flush=True)
+    return rows
+
+
+def plot(rows: dict[str, list[float]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4))
+    for name, values in rows.items():
+        axes.plot(range(len(values)), values, marker="o", label=name)
+    axes.set_xticks(range(len(SIZES)), [str(size or "all") for size in SIZES])
+    axes.set(xlabel="training examples", ylabel="score on the test split", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    print(f"wrote {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("weights", "encoder", "entities", "topics", "plot"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=3, help="of `ner` in the learning curves")
+    parser.add_argument("--no-curves", action="store_true")
+    arguments = parser.parse_args()
+    os.environ.setdefault("LSML_CACHE_DIR", tempfile.mkdtemp(prefix="lsml-benchmark-"))
+    entities = topics = None
+    if arguments.entities:
+        rows = [json.loads(line) for line in arguments.entities.read_text(encoding="utf-8").splitlines()]
+        every = [
+            (row["split"], Example(row["text"], tuple(Span(e["start"], e["end"], e["label"]) for e in row["entities"])))
+            for row in rows
+        ]
+        entities = [e for split, e in every if split == "train"], [e for split, e in every if split != "train"]
+    if arguments.topics:
+        with arguments.topics.open(encoding="utf-8", newline="") as file:
+            told = [(row["split"], Example(row["text"], (Choice(row["label"]),))) for row in csv.DictReader(file)]
+        topics = [e for split, e in told if split == "train"], [e for split, e in told if split != "train"]
+    if arguments.weights and entities:
+        ner_beside_the_pipeline(arguments.weights, mixed([e.data for e in entities[1]]), arguments.rounds)
+    else:
+        print("ner: left out; it needs --weights and --entities")
+    if entities:
+        crf_beside_crfsuite(entities[0][:300], [e.data for e in entities[1]], arguments.rounds)
+    else:
+        print("ner-crf: left out; it needs --entities")
+    if arguments.encoder and topics:
+        embeddings_twice(arguments.encoder, [e.data for e in topics[1]])
+    else:
+        print("embeddings: left out; they need --encoder and --topics")
+    if arguments.no_curves:
+        return
+    print("\n| adapter | " + " | ".join(str(size or "all") for size in SIZES) + " |")
+    print("|---|" + "--:|" * len(SIZES))
+    rows_of = curves(arguments, entities, topics)
+    if arguments.plot and rows_of:
+        plot(rows_of, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
