@@ -60,7 +60,7 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
             ge=0,
             le=1000,
             description="Stop after so many epochs without progress on a tenth of the examples, which is then not learnt; "
-            "0 never stops.",
+            "those of the warm-up do not count; 0 never stops.",
             extra=TRAINING,
         ),
     ] = 0
@@ -120,7 +120,7 @@ def fine_tune(
             if wrong < best - _PROGRESS:
                 best, waited = wrong, 0
                 kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            else:
+            elif done > rising:  # the steps before are too small to judge by
                 waited += 1
                 if waited >= options.patience:
                     break

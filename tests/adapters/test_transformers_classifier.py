@@ -166,6 +166,14 @@ def test_a_training_can_be_cancelled_in_the_middle(encoder):
     assert not adapter.ready
 
 
+def test_patience_does_not_run_out_before_the_learning_rate_has_risen(encoder):
+    adapter, heard = new(encoder, epochs=60, patience=1), []
+    adapter.fit(EXAMPLES, 7, lambda share, _message: heard.append(share))
+    answered = adapter.predict([example.data for example in EXAMPLES])
+    assert [best(values) for values in answered] == [example.values[0].label for example in EXAMPLES]
+    assert max(heard[:-1]) < 0.9
+
+
 def test_what_is_missing_is_one_sentence(encoder, tmp_path):
     with pytest.raises(NotEnoughData, match="all 2 examples say 'Bug'; annotate at least two texts"):
         new(encoder).fit([Example("a", (Choice("Bug"),)), Example("b", (Choice("Bug"),))], 7)
