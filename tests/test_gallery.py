@@ -271,7 +271,8 @@ def test_new_copies_a_recipe_that_is_valid(name, tmp_path):
     assert (tmp_path / f"{name}.yaml").read_bytes() == RECIPES[name].read_bytes()
     checked = lsml("validate", f"{name}.yaml")
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout == f"{name}.yaml: valid; {binding_of(name).state()}\n"
+    # Above it stands which libraries are not installed here, if any.
+    assert checked.stdout.splitlines()[-1] == f"{name}.yaml: valid; {binding_of(name).state()}"
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])

@@ -137,8 +137,22 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str |
 
 
 def shortfall(binding: Binding) -> list[str]:
-    """A line for everything that was named and is not bound, and for every warning."""
-    return [*(f"unbound: {one.reason}" for one in binding.unbound), *(f"warning: {one}" for one in binding.warnings)]
+    """A line for everything that was named and is not bound, for every warning, and for every model that cannot answer."""
+    lines = [f"unbound: {one.reason}" for one in binding.unbound] + [f"warning: {one}" for one in binding.warnings]
+    return lines + _lacks(binding)
+
+
+def _lacks(binding: Binding) -> list[str]:
+    """What models lack before they can answer. Without a labeling config no model is bound, but a library can be missing."""
+    from lsml.adapters import get_adapter, install_hint, is_installed, lacking
+
+    if binding.config is not None:
+        found = [(one.key, lacking(one.adapter_class, one.spec.options, one.target)) for one in binding.models]
+        return [f"{key}: {lacks}" for key, lacks in found if lacks is not None]
+    classes = [get_adapter(name) for name in dict.fromkeys(model.adapter for model in binding.recipe.models)]
+    return [
+        f"{one.name}: its library is not installed: {install_hint(one)}" for one in classes if not is_installed(one)
+    ]
 
 
 def bound(binding: Binding) -> str:

@@ -40,6 +40,8 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
             f"{recipe_path}: names no labeling config, so what it binds shows when Label Studio connects; "
             "to see it now, add `labeling_config:`, or name a file with --labeling-config"
         )
+        for line in shortfall(binding):
+            click.echo(line)
         return
     out = console()
     if binding.models:
@@ -65,14 +67,10 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
 
 
 def _beside(model: BoundModel) -> list[str]:
-    """What a model lacks before it can answer; and its own classes beside the labels of the config."""
-    from lsml.adapters import lacking
+    """A model's own classes beside the labels of the config."""
     from lsml.values import kind_of
 
     lines = []
-    lacks = lacking(model.adapter_class, model.spec.options, model.target)
-    if lacks is not None:
-        lines.append(f"{model.key}: {lacks}")
     for control in model.controls:
         names = model.class_names.get(kind_of(control.value_type), ())
         if not names:

@@ -131,6 +131,24 @@ def test_explain_says_what_stays_unbound_and_why(tmp_path):
     assert unbound.startswith("unbound: ") and "Number#minutes" in unbound
 
 
+@pytest.mark.parametrize("verb", ["validate", "explain"])
+@pytest.mark.parametrize("config", ["", "labeling_config: config.xml\n"])
+def test_a_library_that_is_not_installed_is_said_before_it_is_needed(tmp_path, verb, config):
+    (tmp_path / "config.xml").write_text(
+        '<View><Image name="i" value="$i"/><RectangleLabels name="b" toName="i"><Label value="car"/></RectangleLabels></View>'
+    )
+    (tmp_path / "draw.yaml").write_text(f"lsml: 1\nname: draw\n{config}tags:\n  RectangleLabels: yolo\n")
+    # As on a machine without the extra, whatever is installed here.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'ultralytics' else find(name, *more)\n"
+    )
+    text = said(lsml(verb, "draw.yaml", cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)}))
+    model = "b:yolo" if config else "yolo"
+    assert f'{model}: its library is not installed: pip install "lsml[yolo]"' in text.splitlines()
+
+
 def test_explain_of_a_recipe_without_config_shows_what_it_names(tmp_path):
     (tmp_path / "minimal.yaml").write_text(MINIMAL)
     assert said(lsml("explain", "minimal.yaml", cwd=tmp_path)) == (
