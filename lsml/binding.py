@@ -256,9 +256,14 @@ class BoundModel:
             return []
         return [(type(control)(tag, control.companion), object_tag) for tag, object_tag in pairs]
 
+    @property
+    def reads_shown(self) -> bool:
+        """Whether one of its controls understands regions only with what is shown."""
+        return any(control.reads_shown for control in self.controls)
+
     def shown_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, Shown]:
         """What each control that reads it is shown in an annotated task, by the control's name."""
-        if not any(control.reads_shown for control in self.controls):
+        if not self.reads_shown:
             return {}
         readings = self.read({"id": task.id, "data": task.data}, fetch)
         return {control.control_tag.name: reading.shown for reading in readings for control in reading.controls}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from lsml.documents import Dialogue, Page, PlainText
 from lsml.errors import LsmlError
@@ -48,6 +50,9 @@ class Fetch(Protocol):
         """The video behind a URL."""
 
 
+T = TypeVar("T")
+R = TypeVar("R")
+_AT_A_TIME = 8
 FRAME_RATE = 24.0  # frames per second of a <Video> that does not say, https://labelstud.io/tags/video
 
 
@@ -182,6 +187,21 @@ def _saves_text(tag: ObjectTag) -> bool:
     if tag.tag == "Paragraphs":
         return chosen != "no"
     return chosen == "yes" or (chosen != "no" and not _behind_url(tag))
+
+
+def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`read` of each item, in order: some at a time, for they wait for downloads, and no further ahead than that."""
+    pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="fetch")
+    try:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(read, item))
+            if len(waiting) > 4 * _AT_A_TIME:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def needs_fetch(tag: ObjectTag) -> bool:

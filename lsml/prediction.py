@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +16,11 @@ from lsml.binding import Binding, BoundModel, Reading, regions_of
 from lsml.controls.base import Answer, Control, Region
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling import Condition
-from lsml.objects import Fetch, Unreadable, needs_fetch
+from lsml.objects import Fetch, Unreadable, needs_fetch, read_ahead
 from lsml.shown import Shown
 from lsml.values import Number, Shape, Value, label_of
 
 _log = logging.getLogger(__name__)
-_FETCHERS = 8  # downloads at a time for one request
 _FIRST_TURN = 64  # tasks that tell how long the others will take
 _TURN_S = 10.0  # after about so long it is looked at the clock
 
@@ -210,8 +208,7 @@ def _read_all(
 
     pairs = list(zip(tasks, outcomes, strict=True))
     if needs_fetch(model.object_tag) and len(tasks) > 1:
-        with ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch") as pool:
-            return list(pool.map(read, pairs))
+        return list(read_ahead(read, pairs))
     return [read(pair) for pair in pairs]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from lsml.binding import AnnotatedTask, Binding
-from lsml.objects import Fetch
+from lsml.objects import Fetch, needs_fetch, read_ahead
 from lsml.strict_json import decode_json
 from lsml.values import Value
 
@@ -61,7 +61,7 @@ def take_snapshot(
     fetch: Fetch,
     watch: Callable[[int], None] = lambda _count: None,
 ) -> Snapshot:
-    """Write what the tasks teach to `path`, one task in memory at a time. `watch` is told how many were read.
+    """Write what the tasks teach to `path`, few tasks in memory at a time. `watch` is told how many were read.
 
     Regions that cannot be understood, because what they point at cannot be read, teach nothing and are counted.
     """
@@ -70,8 +70,13 @@ def take_snapshot(
     written = 0
     unread: Counter[str] = Counter()
     with path.open("wb") as file:
-        for count, task in enumerate(tasks, 1):
-            answers, unreadable = binding.learn(task, fetch)
+
+        def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, dict[str, list[tuple[Value, ...]]], list[str]]:
+            return task, *binding.learn(task, fetch)
+
+        waits = any(needs_fetch(model.object_tag) and model.reads_shown for model in binding.models)
+        learnt = read_ahead(learn, tasks) if waits else map(learn, tasks)
+        for count, (task, answers, unreadable) in enumerate(learnt, 1):
             unread.update(unreadable)
             if answers:
                 line = _line(encoder, Lesson(task.id, task.data, answers))

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from lsml.adapters.base import Adapter, Example, Progress, TrainableAdapter, silent
-from lsml.binding import Binding, BoundModel
+from lsml.binding import Binding, BoundModel, Reading
 from lsml.controls.base import Control
 from lsml.errors import AdapterError, FetchError, LsmlError, NotEnoughData
 from lsml.metrics import Pair, judge
-from lsml.objects import Fetch, Unreadable
+from lsml.objects import Fetch, Unreadable, needs_fetch, read_ahead
 from lsml.prediction import predict_tasks
 from lsml.snapshot import Lesson, Snapshot, share_of
 from lsml.values import Choice, Shape, Value, label_of
@@ -181,10 +181,15 @@ def _fit(
     """A new adapter that learnt the tasks which are not held out, saved into its folder and entered into the card."""
     examples, classes, unread, learnt = _examples(model, snapshot, moved, fetch)
     if unread:
-        card.notes.append(f"{model.key}: {sum(unread.values())} tasks could not be read ({', '.join(sorted(unread))})")
+        reasons = ", ".join(sorted({reason for reason, _ in unread}))
+        sentence = f"{len(unread)} tasks could not be read ({reasons}), the first of them: {unread[0][1]}"
+        card.notes.append(f"{model.key}: {sentence}")
+        _log.warning("%s: %s", model.key, sentence)
     least = model.spec.training.min_annotations if model.spec.training else 0
     adapter = model.new_adapter()
     assert isinstance(adapter, TrainableAdapter)
+    if not examples and unread:
+        raise NotEnoughData(sentence)
     if not examples:
         raise NotEnoughData(
             f"{len(examples)} examples of {snapshot.tasks} annotated tasks answer {_controls(model)}; annotate at least "
@@ -219,19 +224,29 @@ def _controls(model: BoundModel) -> str:
 
 def _examples(
     model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch
-) -> tuple[list[Example], Counter[str], Counter[str], set[bytes]]:
-    """(examples, how often each label occurs in them, why tasks could not be read, the marks of what is learnt)."""
+) -> tuple[list[Example], Counter[str], list[tuple[str, str]], set[bytes]]:
+    """(examples, how often each label occurs in them, why tasks could not be read, the marks of what is learnt).
+
+    Why is (reason, sentence), once for each task."""
     learnt: set[bytes] = set()
     examples: list[Example] = []
     classes: Counter[str] = Counter()
-    unread: Counter[str] = Counter()
-    for lesson in snapshot:
-        if _held_out(model, lesson.task, moved) or not any(name in lesson.answers for name in _names(model, lesson)):
-            continue
+    unread: list[tuple[str, str]] = []
+    lessons = (
+        lesson
+        for lesson in snapshot
+        if not _held_out(model, lesson.task, moved) and any(name in lesson.answers for name in _names(model, lesson))
+    )
+
+    def read(lesson: Lesson) -> tuple[Lesson, list[Reading]]:
         try:
-            readings = model.read({"id": lesson.task, "data": lesson.data}, fetch)
+            return lesson, model.read({"id": lesson.task, "data": lesson.data}, fetch)
         except (Unreadable, FetchError) as error:
-            unread[error.reason] += 1
+            unread.append((error.reason, f"task {lesson.task}: {error}"))
+            return lesson, []
+
+    for lesson, readings in read_ahead(read, lessons) if needs_fetch(model.object_tag) else map(read, lessons):
+        if not readings:
             continue
         learnt.add(mark(lesson.data))
         for reading in readings:

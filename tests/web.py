@@ -6,7 +6,7 @@ import contextlib
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -40,7 +40,8 @@ class Answer:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1  # how often the body is sent, one after the other
-    pause_s: float = 0.0  # before each time
+    pieces: Sequence[bytes] = ()  # what is sent after it
+    pause_s: float = 0.0  # before each of these
 
 
 class Web:
@@ -64,9 +65,9 @@ class Web:
                 # A client that refuses an answer hangs up in the middle of it.
                 with contextlib.suppress(ConnectionError):
                     self.end_headers()
-                    for _ in range(said.times):
+                    for piece in (*[said.body] * said.times, *said.pieces):
                         time.sleep(said.pause_s)
-                        self.wfile.write(said.body)
+                        self.wfile.write(piece)
 
             do_GET = do_POST = _serve
 

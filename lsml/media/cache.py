@@ -40,7 +40,8 @@ except ImportError:  # Windows, where an open file cannot be deleted in the firs
 _log = logging.getLogger(__name__)
 _REMEMBERED = 100_000  # entries kept in memory
 _ROOM = 0.9  # of the budget is left in use after an eviction, so that it is not needed for every file
-_COARSE_NS = 2_000_000_000  # file systems round modification times to two seconds at worst
+_TICK_NS = 20_000_000  # the clock of new files' times lags behind by some milliseconds
+_COARSE_NS = 2_000_000_000  # some file systems keep times to two seconds only
 _ABANDONED_S = 3600.0  # what lies in scratch/ for so long is of a process that was killed
 _NEVER_NS = 2**62
 _PAUSE_S = 5.0
@@ -86,22 +87,31 @@ class MediaCache:
     def __init__(self, directory: Path, budget: int) -> None:
         self.directory = directory
         self.budget = budget
-        self._files = _folder(directory / "files")
-        self._locks = _folder(directory / "locks")
-        self._leases = _folder(directory / "leases")
-        self._scratch = _folder(directory / "scratch")
+        self._files = directory / "files"
+        self._locks = directory / "locks"
+        self._leases = directory / "leases"
+        self._scratch = directory / "scratch"
         self._known: OrderedDict[str, Entry] = OrderedDict()
         self._running: dict[str, Future[Entry]] = {}
         self._lock = threading.Lock()
         self._gate_lock = threading.Lock()
-        self._gate = os.open(directory / "gate", os.O_RDWR | os.O_CREAT, 0o600)
+        self._gate: int | None = None
+        self._make_folders()
         self._holds: dict[int, int] = {}
         self._newest_ns = 0  # when the last hold began
-        self._lease = self._leases / f"{os.getpid()}-{uuid4().hex[:8]}"
-        # Held by the process, whichever of its threads took it.
-        self._alive = FileLock(f"{self._lease}.lock", mode=0o600, thread_local=False)
+        self._slack_ns = _COARSE_NS
+        self._lease = self._leases / "none yet"
+        self._alive: FileLock | None = None
         self._taken: int | None = None  # bytes at the last look and what was added since; None: never looked
         self._pause_until = 0.0
+
+    def _make_folders(self) -> None:
+        for folder in (self._files, self._locks, self._leases, self._scratch):
+            _folder(folder)
+        with self._gate_lock:
+            if self._gate is not None:
+                os.close(self._gate)
+            self._gate = os.open(self.directory / "gate", os.O_RDWR | os.O_CREAT, 0o600)
 
     # Using
 
@@ -121,13 +131,23 @@ class MediaCache:
             with self._lock:
                 del self._holds[number]
                 self._publish(min(self._holds.values(), default=_NEVER_NS))
+                if not self._holds:
+                    self._pause_until = 0.0
             self._make_room()
 
     def _publish(self, since: int) -> None:
-        if not self._alive.is_locked:
+        try:
+            os.utime(self._lease, ns=(since, since))
+        except FileNotFoundError:  # the first time; or somebody deleted the folder, for all of it can be made again
+            self._make_folders()
+            self._lease = self._leases / f"{os.getpid()}-{uuid4().hex[:8]}"
+            # Held by the process, whichever of its threads took it.
+            self._alive = FileLock(f"{self._lease}.lock", mode=0o600, thread_local=False)
             self._alive.acquire()
-            self._lease.touch(mode=0o600)
-        os.utime(self._lease, ns=(since, since))
+            new_file(self._lease).close()
+            os.utime(self._lease, ns=(1, 1))
+            self._slack_ns = _TICK_NS if self._lease.stat().st_mtime_ns == 1 else _COARSE_NS
+            os.utime(self._lease, ns=(since, since))
 
     def use(self, key: str, name: str) -> Path:
         """The path of a file of a place, to be used while `hold` is open. Raises FileNotFoundError where it is gone."""
@@ -141,7 +161,7 @@ class MediaCache:
     @contextmanager
     def _closed(self, how: int) -> Iterator[None]:
         with self._gate_lock:
-            if fcntl is None:
+            if fcntl is None or self._gate is None:
                 yield
                 return
             fcntl.flock(self._gate, how)
@@ -186,9 +206,10 @@ class MediaCache:
         path = self._path(key)
         temporary = self.scratch()
         with new_file(temporary) as file:
-            file.write(msgspec.json.encode(entry))
+            size = file.write(msgspec.json.encode(entry))
         temporary.replace(path)
         self._remember(key, entry)
+        self._took(size)
         return entry
 
     def drop(self, key: str) -> None:
@@ -212,12 +233,7 @@ class MediaCache:
             os.fsync(file.fileno())
             size = os.fstat(file.fileno()).st_size
         temporary.replace(_folder(self._files / key[:2]) / name)
-        with self._lock:
-            if self._taken is None:
-                self._taken = sum(size for place in self._places().values() for _, size, _ in place.files)
-            else:
-                self._taken += size
-        self._make_room()
+        self._took(size)
         return name
 
     def received(self, key: str, temporary: Path, received: Received, suffix: str) -> Entry:
@@ -260,6 +276,14 @@ class MediaCache:
         return made
 
     # Eviction
+
+    def _took(self, size: int) -> None:
+        with self._lock:
+            if self._taken is None:
+                self._taken = sum(size for place in self._places().values() for _, size, _ in place.files)
+            else:
+                self._taken += size
+        self._make_room()
 
     def _make_room(self) -> None:
         """Evict where there is too much; where all that is in use, not at once again."""
@@ -321,7 +345,7 @@ class MediaCache:
             if lease.suffix != ".lock":
                 with suppress(FileNotFoundError):
                     since = min(since, lease.stat().st_mtime_ns)
-        return since - _COARSE_NS if since < _NEVER_NS else _NEVER_NS
+        return since - self._slack_ns if since < _NEVER_NS else _NEVER_NS
 
     def _bury(self) -> None:
         """Delete the leases of processes that are gone."""

@@ -151,6 +151,12 @@ class Fetcher:
 
     def _have(self, source: _Source, max_bytes: int, examine: _Examine) -> tuple[Path, Entry | None]:
         """The path of what is at `source` and what is known of it; brought here and examined where it has to be."""
+        try:
+            return self._try_to_have(source, max_bytes, examine)
+        except OSError as error:  # a disk that is full, a folder that may not be written, a file that went just now
+            raise FetchError(f"{shown_url(source.url)}: cannot be had here ({error.strerror or error})") from error
+
+    def _try_to_have(self, source: _Source, max_bytes: int, examine: _Examine) -> tuple[Path, Entry | None]:
         if source.path is not None and source.path.stat().st_size > max_bytes:
             raise FetchError(too_large(source.url, max_bytes))
         if source.path is not None and examine is _as_it_is:
@@ -224,10 +230,10 @@ class Fetcher:
             if known is None or not error.passing:
                 raise
             _log.warning("%s; what was fetched before is used on", error)
-            return known
-        except OSError as error:
+            received = None
+        except BaseException:
             scratch.unlink(missing_ok=True)
-            raise FetchError(f"{shown_url(source.url)}: cannot be kept here ({error.strerror})") from error
+            raise
         if received is None:
             assert known is not None
             return self._cache.keep(source.key, msgspec.structs.replace(known, checked_at=time.time()))
@@ -257,21 +263,28 @@ class Fetcher:
 
     def _source(self, url: str, task: Mapping[str, Any]) -> _Source:
         if url.startswith("data:"):
-            return _Source(url, url, bring=lambda wanted: _write_data_url(url, wanted), lasting=True)
+            return _Source(url, f"data {url}", bring=lambda wanted: _write_data_url(url, wanted), lasting=True)
         scheme = place(url)[0]
-        ours = self._studio is not None and origin(url) == origin(self._studio.url)
         local = self._local(url) if scheme in ("", "file") else None
         if local is not None:
             return local
         if scheme in _CLOUD:
             return self._from_cloud(url, task)
-        if self._studio is not None and (ours or (not scheme and _STUDIO_PATH.match(url))):
+        if self._studio is not None and self._keeps(url, self._studio):
             return self._from_studio(url, url, self._studio)
         if scheme in ("http", "https"):
             return self._from_web(url)
         if scheme in ("", "file"):
             raise FetchError(self._no_local(url))
         raise FetchError(f"{shown_url(url)}: expected http, https, data, or a path of Label Studio's, got {scheme}")
+
+    @staticmethod
+    def _keeps(url: str, studio: StudioFiles) -> bool:
+        """Whether it is a file of Label Studio's; what else may be at its address is asked for as of any other host."""
+        scheme, host, _ = place(url)
+        if (scheme or host) and origin(url) != origin(studio.url):
+            return False
+        return bool(_STUDIO_PATH.match(urlsplit(url).path.removeprefix(urlsplit(studio.url).path)))
 
     def _from_web(self, url: str) -> _Source:
         location = url.partition("#")[0]
@@ -280,7 +293,11 @@ class Fetcher:
             parts = urlsplit(location)
             kept = [pair for pair in parse_qsl(parts.query, True) if not _SIGNATURE.fullmatch(pair[0])]
             location = f"{self._scope} {parts._replace(query=urlencode(kept)).geturl()}"
-        return _Source(url, location, bring=lambda wanted: fetch_public(url, wanted, self._may_be_private))
+        # What a person's command brought here from a private address is not for tasks that may name none.
+        reach = "any" if self._limits.private or self._anywhere else "public"
+        return _Source(
+            url, f"web {reach} {location}", bring=lambda wanted: fetch_public(url, wanted, self._may_be_private)
+        )
 
     def _may_be_private(self, host: str) -> bool:
         return self._limits.private or self._anywhere or host.lower() in self._hosts
@@ -322,7 +339,7 @@ class Fetcher:
                 ) from error
 
         upload = location.removeprefix("/data/").startswith("upload/")
-        return _Source(url, f"{self._scope} {studio.url} {location}", bring=bring, lasting=upload)
+        return _Source(url, f"studio {self._scope} {studio.url} {location}", bring=bring, lasting=upload)
 
     def _local(self, url: str) -> _Source | None:
         """The file on this machine that a path or a file: URL names, if there is one and it may be read."""
@@ -405,7 +422,10 @@ class _Held:
     def _once(self, kind: str, url: str, ask: Callable[[], T], keep: bool = True) -> T:
         with self._lock:
             if self._begin is not None:
-                self._begin()
+                try:
+                    self._begin()
+                except OSError as error:
+                    raise FetchError(f"{shown_url(url)}: the media cache cannot be used ({error.strerror})") from error
                 self._begin = None
         known = self._known.get((kind, url))
         if known is None:

@@ -1,0 +1,83 @@
+"""`lsml train`, `evaluate` and `predict` on images that tasks name by path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+from tests.cli.commands import lsml, said
+from tests.conftest import write_recipe
+from tests.drawings import COLOURS, discs
+from tests.test_media import exif
+
+KINDS = """<View><Image name="image" value="$image"/><Choices name="kind" toName="image">{}</Choices></View>""".format(
+    "".join(f'<Choice value="{colour}"/>' for colour in COLOURS)
+)
+TAGS = "tags:\n  Choices: image-classifier\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe and an export of images beside it, named by relative paths; one is stored on its side, one is broken."""
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "images").mkdir()
+    made = discs(folder / "images", 24)
+    with PIL.Image.open(made[0][0]) as image:
+        image.convert("RGB").save(folder / "images" / "turned.jpg", exif=exif(6))
+    (folder / "images" / "broken.png").write_bytes(made[1][0].read_bytes()[:500])
+    paths = [(folder / "images" / "turned.jpg", made[0][1]), (folder / "images" / "broken.png", made[1][1]), *made[2:]]
+    tasks = [
+        {
+            "id": number,
+            "data": {"image": f"images/{path.name}"},
+            "annotations": [
+                {
+                    "id": number,
+                    "result": [
+                        {"from_name": "kind", "to_name": "image", "type": "choices", "value": {"choices": [label]}}
+                    ],
+                }
+            ],
+        }
+        for number, (path, label) in enumerate(paths, 1)
+    ]
+    (folder / "export.json").write_text(json.dumps(tasks))
+    write_recipe(folder, TAGS, config=KINDS)
+    return folder
+
+
+def test_images_by_relative_path_are_learnt_judged_and_predicted_from_any_folder(folder: Path, tmp_path: Path) -> None:
+    recipe, export = folder / "triage.yaml", folder / "export.json"
+    learnt = said(lsml("train", recipe, export, cwd=tmp_path))
+    broken = "images/broken.png: is PNG that is broken or cut off ("
+    assert (
+        "kind:image-classifier: 1 tasks could not be read (bad image), the first of them: task 2: " + broken in learnt
+    )
+    judged = json.loads(said(lsml("evaluate", recipe, export, "--json", cwd=tmp_path)))
+    assert judged["tasks"] == 24
+    assert judged["tags"]["kind"]["value"] >= 0.9
+    done = lsml("predict", recipe, export, "-o", tmp_path / "predictions.json", cwd=tmp_path)
+    assert "23 of 24 tasks predicted" in said(done)
+    assert f"  bad image, 1 time: task 2: {broken}" in done.stderr
+    predictions = json.loads((tmp_path / "predictions.json").read_text())
+    assert [bool(task["predictions"]) for task in predictions] == [True, False, *[True] * 22]
+
+
+def test_a_server_reads_no_path_that_its_recipe_does_not_allow(folder: Path, tmp_path: Path, backend) -> None:
+    path = str(folder / "images" / "turned.jpg")
+    inside = TAGS + "media: {folders: [" + str(folder) + "]}\n"
+    for text, count in ((TAGS, 0), (inside, 1)):
+        one = backend(text, config=KINDS)
+        fetch = one.app.extensions["lsml"].fetch("local")
+        found = []
+        with fetch.hold() as held:
+            try:
+                found.append(held.image(path, {}))
+            except Exception as error:
+                assert str(error) == (
+                    f"{path}: is no file in the folders that lsml may read; name its folder in `media.folders` of the recipe"
+                )
+        assert len(found) == count
