@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -29,10 +29,13 @@ from lsml.values import Span, Value
 
 _MODEL: Final = "model.crfsuite"
 _FACTS: Final = "facts.json"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _MAGIC: Final = b"lCRF"
 _LONGEST: Final = 400  # tokens of a stretch that is tagged at once; longer lines are cut at the ends of sentences
 _OUTSIDE: Final = "O"
+_SMALL: Final = "small"
+_CAPITAL: Final = "capital"
+_NEW: Final = 3  # of so many texts with spans one at least has names that are new to the others
 _ENDS: Final = frozenset(".!?…。！？।")
 _REMEMBERED: Final = 1 << 15  # words whose features are kept
 
@@ -101,10 +104,9 @@ class NerCrf(TrainableAdapter):
                 "feature.possible_transitions": True,
             }
         )
-        for number, (text, spans) in enumerate(texts):
+        for number, (text, spans, own) in enumerate(_told_by_others(texts, lexicon)):
             if number % 100 == 0:
                 progress(0.2 * number / len(texts), f"read {number} of {len(texts)} texts")
-            own = lexicon.without(text, spans)
             for stretch in stretches(text):
                 trainer.append(features(stretch, own), _tags(stretch, spans))
         progress(0.2, f"learning from {len(texts)} texts")
@@ -164,57 +166,108 @@ class NerCrf(TrainableAdapter):
 
 
 class Lexicon:
-    """Which words of training texts were marked as what, and how often: word in small letters -> label -> count."""
+    """What training texts say of a word in small letters: how often it was marked as what, was not marked, and stood there
+    with a capital where no sentence begins, or in small letters."""
 
     def __init__(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         self.counts = counts
+        self._said: dict[str, _Said] = {}
 
     @classmethod
     def of(cls, texts: Iterable[tuple[str, Sequence[Span]]]) -> Lexicon:
         """What all texts say together."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for text, spans in texts:
-            for word, label in _marked(text, spans):
-                counts[word][label] += 1
-        return cls({word: dict(labels) for word, labels in counts.items()})
+            for word, fact in _facts(text, spans):
+                counts[word][fact] += 1
+        return cls({word: dict(facts) for word, facts in counts.items()})
 
     def without(self, text: str, spans: Sequence[Span]) -> Lexicon:
         """What all other texts say: a text must not learn to trust what it told itself."""
-        own = Counter(_marked(text, spans))
-        changed: dict[str, Mapping[str, int]] = {}
-        for word in {word for word, _ in own}:
-            left = {label: count - own[word, label] for label, count in self.counts[word].items()}
-            changed[word] = {label: count for label, count in left.items() if count > 0}
-        return Lexicon(_Over(self.counts, changed))
+        own: dict[str, Counter[str]] = defaultdict(Counter)
+        for word, fact in _facts(text, spans):
+            own[word][fact] += 1
+        return Lexicon(
+            {
+                word: {fact: count - facts[fact] for fact, count in self.counts[word].items()}
+                for word, facts in own.items()
+            }
+        )
 
-    def says(self, word: str) -> list[str]:
-        """A feature for the label that the word was marked with most often."""
-        labels = self.counts.get(word)
-        if not labels:
-            return []
-        best = max(sorted(labels), key=labels.__getitem__)
-        return [f"lex={best}", f"lex={best}+"] if labels[best] > 1 else [f"lex={best}"]
+    def knows(self, text: str, spans: Sequence[Span]) -> bool:
+        """Whether every word in the spans of a text was marked in others."""
+        return all(
+            any(fact[0] == "-" and count for fact, count in self.counts.get(word, {}).items())
+            for word, fact in _facts(text, spans)
+            if fact[0] == "-"
+        )
+
+    def less(self, text: str, spans: Sequence[Span]) -> Lexicon:
+        """Without the words in the spans of a text."""
+        marked = {word for word, fact in _facts(text, spans) if fact[0] == "-"}
+        return Lexicon({word: facts for word, facts in self.counts.items() if word not in marked})
+
+    def says(self, word: str) -> _Said:
+        """Features: the share of each label, and whether the word is written with a capital. Of a new word nothing."""
+        facts = self.counts.get(word)
+        if not facts:
+            return _NOTHING
+        said = self._said.get(word)
+        if said is None:
+            labels = [(fact, count) for fact, count in sorted(facts.items()) if count and fact[0] in "O-"]
+            total = sum(count for _, count in labels)
+            shares = [f"lex={label} {min(3, 4 * count // total)}" for label, count in labels]
+            small, capital = facts.get(_SMALL, 0), facts.get(_CAPITAL, 0)
+            case = "small" if small >= 4 * capital else "capital" if capital >= 4 * small else "mixed"
+            if small + capital:
+                shares.append(f"case={case}")
+            before, after = (tuple(f"{side}{share}" for share in shares) for side in "-+")
+            said = self._said[word] = _Said(tuple(shares), before, after, case if small + capital else "")
+        return said
 
 
-class _Over(dict[str, Mapping[str, int]]):
-    """A mapping whose few changes lie over a large one that stays as it is."""
+def _told_by_others(
+    texts: Iterable[tuple[str, Sequence[Span]]], lexicon: Lexicon
+) -> Iterator[tuple[str, Sequence[Span], Lexicon]]:
+    """Each text with its spans and what the others say of its words.
 
-    def __init__(self, below: Mapping[str, Mapping[str, int]], changes: Mapping[str, Mapping[str, int]]) -> None:
-        super().__init__(changes)
-        self._below = below
+    Where the same names come again and again, nothing would teach what to make of a new one: there, some texts are read as if
+    their names were new.
+    """
+    marked = new = 0
+    for text, spans in texts:
+        own = lexicon.without(text, spans)
+        if spans and own.knows(text, spans):
+            if new * _NEW < marked:
+                own, new = own.less(text, spans), new + 1
+        else:
+            new += bool(spans)
+        marked += bool(spans)
+        yield text, spans, own
 
-    def get(self, key: str, default: Any = None) -> Any:
-        return super().get(key) if key in self else self._below.get(key, default)
+
+class _Said(NamedTuple):
+    """What a lexicon says of a word, as features of the word itself, of the one after it, and of the one before it."""
+
+    own: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    case: str
 
 
-def _marked(text: str, spans: Sequence[Span]) -> list[tuple[str, str]]:
-    """(word in small letters, label) of every word in a span that says something."""
-    return [
-        (token.text.lower(), span.label)
-        for span in spans
-        for token in tokens(text[span.start : span.end])
-        if token.text[0].isalpha()
-    ]
+_NOTHING: Final = _Said((), (), (), "")
+
+
+def _facts(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
+    """(word in small letters, its tag without its place, or how it is written) of every word of a text."""
+    for stretch in stretches(text):
+        for place, (token, tag) in enumerate(zip(stretch, _tags(stretch, spans), strict=True)):
+            word = token.text.lower()
+            yield word, tag[1:] or _OUTSIDE  # a label is told from the other facts by its "-"
+            if token.text[0].islower():
+                yield word, _SMALL
+            elif place and token.text[0].isupper():
+                yield word, _CAPITAL
 
 
 def stretches(text: str) -> Iterator[list[Token]]:
@@ -231,48 +284,61 @@ def stretches(text: str) -> Iterator[list[Token]]:
             yield found[begin:]
 
 
+class _Word(NamedTuple):
+    """What is seen of a word wherever it stands: small letters, its shape, its features, and those of one beside it."""
+
+    lower: str
+    shape: str
+    own: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
 @lru_cache(_REMEMBERED)
-def _of_word(word: str) -> tuple[tuple[str, ...], tuple[str, ...], str, str, str]:
-    """(features of a word, of a neighbour without the place, small letters, shape, short shape)."""
+def _of_word(word: str) -> _Word:
     lower = word.lower()
     shape = "".join("X" if c.isupper() else "d" if c.isdigit() else "x" if c.isalpha() else c for c in word[:20])
-    short = re.sub(r"(.)\1+", r"\1", shape)
-    own = [f"w={lower}", f"s={short}", f"S={shape}", f"n={min(len(word), 12)}"]
-    own += [f"p{size}={lower[:size]}" for size in (1, 2, 3, 4) if len(lower) > size]
-    own += [f"e{size}={lower[-size:]}" for size in (1, 2, 3, 4) if len(lower) > size]
-    if not word[0].isalnum():
-        own.append("sign")
-    beside = (f"w={lower}", f"s={short}", f"e={lower[-3:]}", f"p={lower[:3]}")
-    return tuple(own), beside, lower, shape, short
+    short = re.sub(r"(.)\1+", r"\1+", shape)
+    own = [f"W={word}", f"w={lower}", f"s={short}"]
+    if len(shape) < 8:
+        own.append(f"S={shape}")
+    for size in (1, 2, 3, 4):
+        if len(lower) > size:
+            own += (f"p={lower[:size]}", f"e={lower[-size:]}")
+    return _Word(lower, short, tuple(own), (f"-w={lower}", f"-s={short}"), (f"+w={lower}", f"+s={short}"))
+
+
+@lru_cache(_REMEMBERED)
+def _of_shapes(two_before: str, before: str, shape: str, after: str, two_after: str) -> tuple[str, ...]:
+    return (
+        f"-s|s={before} {shape}", f"s|+s={shape} {after}", f"-s|s|+s={before} {shape} {after}",
+        f"--s|-s|s={two_before} {before} {shape}", f"s|+s|++s={shape} {after} {two_after}",
+    )  # fmt: skip
+
+
+_BEGIN: Final = _Word("", "[", (), ("first",), ())
+_END: Final = _Word("", "]", (), (), ("last",))
 
 
 def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
-    """What the field sees of each token: the word, its form, its neighbours, and what the lexicon says."""
-    known = [_of_word(token.text) for token in stretch]
-    said = [lexicon.says(word[2]) for word in known]
-    last = len(stretch) - 1
+    """What the field sees of each token: the word, its form, its neighbours, and what the lexicon says of the three."""
+    words = [_BEGIN, _BEGIN, *(_of_word(token.text) for token in stretch), _END, _END]
+    facts = [_NOTHING, *(lexicon.says(word.lower) for word in words[2:-2]), _NOTHING]
+    lowers = [word.lower for word in words]
+    shapes = [word.shape for word in words]
     rows = []
-    for place, (own, _, lower, _, short) in enumerate(known):
-        row = ["1", *own, *said[place]]
-        if place > 0:
-            before = known[place - 1]
-            row += [f"-{feature}" for feature in before[1]]
-            row += [f"-{feature}" for feature in said[place - 1]]
-            row += [f"-w|w={before[2]}|{lower}", f"-s|s={before[4]}|{short}"]
-            if place > 1:
-                row += (f"--w={known[place - 2][2]}", f"--s|s|s={known[place - 2][4]}|{before[4]}|{short}")
-        else:
-            row.append("first")
-        if place < last:
-            after = known[place + 1]
-            row += [f"+{feature}" for feature in after[1]]
-            row += [f"+{feature}" for feature in said[place + 1]]
-            row += [f"w|+w={lower}|{after[2]}", f"s|+s={short}|{after[4]}"]
-            if place < last - 1:
-                row += (f"++w={known[place + 2][2]}", f"s|+s|++s={short}|{after[4]}|{known[place + 2][4]}")
-        else:
-            row.append("last")
-        rows.append(row)
+    for place in range(len(stretch)):
+        two_before, before, lower, after, two_after = lowers[place : place + 5]
+        said = facts[place + 1]
+        rows.append(
+            [
+                "1", *words[place + 2].own, *words[place + 1].before, *words[place + 3].after,
+                f"--w={two_before}", f"-w|w={before} {lower}", f"w|+w={lower} {after}", f"++w={two_after}",
+                *_of_shapes(*shapes[place : place + 5]),
+                *said.own, *facts[place].before, *facts[place + 2].after, f"s|{said.case}={shapes[place + 2]}",
+            ]
+        )  # fmt: skip
+    rows[0].append(f"first|{facts[1].case}")
     return rows
 
 

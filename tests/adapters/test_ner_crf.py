@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from itertools import pairwise
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.adapters.base import Example, NotEnoughData, Target
-from lsml.adapters.ner_crf import NerCrf, stretches
-from lsml.adapters.text_spans import tokens
+from lsml.adapters.ner_crf import Lexicon, NerCrf, stretches
+from lsml.adapters.text_spans import outermost, tokens
 from lsml.errors import VersionError
 from lsml.values import Span
 from tests.sentences import sentences
@@ -53,6 +54,31 @@ def test_of_spans_that_overlap_the_longest_is_learnt():
     text = "University of Oxford opened"
     nested = [Example(text, (Span(0, 20, "ORG"), Span(14, 20, "LOC"))), Example("it opened", ())] * 4
     assert said(learnt(nested, ("LOC", "ORG")), text) == [("University of Oxford", "ORG")]
+
+
+def test_a_text_is_read_with_what_the_others_say_of_its_words():
+    texts = [(example.data, outermost(example.values, None)) for example in sentences(12)] + [("Anna and oslo", [])]
+    for place, (text, spans) in enumerate(texts):
+        others = Lexicon.of([*texts[:place], *texts[place + 1 :]])
+        for token in tokens(text):
+            word = token.text.lower()
+            assert Lexicon.of(texts).without(text, spans).says(word).own == others.says(word).own
+    lexicon = Lexicon.of([("in Oslo", [Span(3, 7, "LOC")]), ("Oslo", []), ("an Oslo", [Span(3, 7, "LOC")])])
+    assert lexicon.says("oslo").own == ("lex=-LOC 2", "lex=O 1", "case=capital")
+    assert lexicon.says("unheard").own == ()
+
+
+def test_a_label_may_be_called_anything():
+    for label in ("O", "small", "-", "I-PER", "日本", "a b"):
+        examples = [Example(one.data, tuple(Span(s.start, s.end, label) for s in one.values)) for one in sentences(20)]
+        assert said(learnt(examples, (label,)), "Anna lives in Paris .") == [("Anna", label), ("Paris", label)]
+
+
+def test_thousands_of_nested_spans_are_sorted_out_at_once():
+    spans = [Span(start, 20_000, "PER") for start in range(10_000)] + [Span(0, end, "PER") for end in range(1, 10_000)]
+    began = time.monotonic()
+    assert outermost(spans, None) == [Span(0, 20_000, "PER")]
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
