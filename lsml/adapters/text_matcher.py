@@ -145,7 +145,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
 
         Raises NotEnoughData without two texts, of which one has a span, and where nothing is left to remember.
         """
-        texts = [(example.data, self._marked(example.values)) for example in examples]
+        texts = [(example.data, self._marked(example)) for example in examples]
         marked = sum(bool(spans) for _, spans in texts)
         if len(texts) < 2 or not marked:
             raise NotEnoughData(
@@ -198,10 +198,9 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
         starts, ends = map(set, word_bounds(text))
         mentions: dict[bool, list[Mention]] = {True: [], False: []}
         for prompt in marked:
-            part = text[prompt.start : prompt.end]
-            start, end = prompt.start + len(part) - len(part.lstrip()), prompt.start + len(part.rstrip())
+            start, end = _trimmed(text, prompt.start, prompt.end)
             if start < end and self._wanted(prompt.label):
-                mentions[start in starts and end in ends].append(Mention(_plain(part), prompt.label))
+                mentions[start in starts and end in ends].append(Mention(_plain(text[start:end]), prompt.label))
         folded = fold(text)
         hits = [
             hit
@@ -209,7 +208,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
             if some
             for hit in Vocabulary(some, whole, self.options.case).find(folded)
         ]
-        return _as_spans(_longest(text, hits, taken=[(prompt.start, prompt.end) for prompt in marked]))
+        return _as_spans(_longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
 
     def save(self, directory: Path) -> None:
         """Write what was learnt, as JSON."""
@@ -239,10 +238,10 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
     def _wanted(self, label: str) -> bool:
         return self.target.open or label in self.target.labels
 
-    def _marked(self, values: Sequence[Value]) -> set[tuple[int, int, str]]:
+    def _marked(self, example: Example) -> set[tuple[int, int, str]]:
         return {
-            (value.start, value.end, value.label)
-            for value in values
+            (*_trimmed(example.data, value.start, value.end), value.label)
+            for value in example.values
             if isinstance(value, Span) and self._wanted(value.label)
         }
 
@@ -417,12 +416,16 @@ class _Pattern:
         return hits
 
 
-def _longest(text: str, hits: Iterable[Hit], taken: Sequence[tuple[int, int]] = ()) -> list[Hit]:
-    """Of hits that overlap the longest, of equal ones the first, in order; none that overlaps what is taken."""
+def _longest(text: str, hits: Iterable[Hit], held: Iterable[tuple[int, int]] = ()) -> list[Hit]:
+    """Of hits that overlap the longest, of equal ones the first, in order; none that overlaps what is held."""
     order = sorted(hits, key=lambda hit: (hit.start - hit.end, hit.start))
-    held = [Hit(start, end, Mention("", "")) for start, end in taken]
-    kept = apart([*held, *order], lambda hit: (hit.start, hit.end), len(text))
-    return sorted((hit for hit in kept if hit.mention.label), key=lambda hit: hit.start)
+    return sorted(apart(order, lambda hit: (hit.start, hit.end), len(text), held), key=lambda hit: hit.start)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A place without the white space at its ends, which a quick hand selects, too."""
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
 def _as_spans(hits: Sequence[Hit]) -> list[Value]:

@@ -71,9 +71,17 @@ def word_bounds(text: str) -> tuple[list[int], list[int]]:
     return [start for start, _ in spans], [end for _, end in spans]
 
 
-def apart(places: Iterable[_Place], span: Callable[[_Place], tuple[int, int]], length: int) -> list[_Place]:
-    """Of places in a text of `length`, those that share no character with one before them in order; `span`: (start, end)."""
+def apart(
+    places: Iterable[_Place],
+    span: Callable[[_Place], tuple[int, int]],
+    length: int,
+    held: Iterable[tuple[int, int]] = (),
+) -> list[_Place]:
+    """Of places in a text of `length`, those that share no character with one before them in order, nor with what is held;
+    `span`: (start, end)."""
     taken = bytearray(length)
+    for start, end in held:
+        taken[start:end] = b"\1" * (end - start)
     kept = []
     for place in places:
         start, end = span(place)

@@ -205,6 +205,18 @@ def test_what_was_marked_is_found_again_as_surely_as_it_was_right():
     assert adapter.predict(["to Acme"]) == [[Span(3, 7, "ORG", 4 / 6)]]
 
 
+def test_spaces_that_were_marked_with_a_mention_do_not_count():
+    adapter = matcher()
+    adapter.fit(marked("by [ Acme ](ORG)and", "no"), 7)
+    assert said(adapter, "Acme") == [("Acme", "ORG")]
+
+
+def test_nothing_is_answered_over_what_is_marked_already():
+    prompts = [Span(0, 3, "PER"), Span(2, 9, "LOC")]
+    assert others("Bob Bob x Bob", ("Bob", 0)) == [(4, "Bob", "PER"), (10, "Bob", "PER")]
+    assert [span.start for span in matcher().respond("Bob Bob x Bob", prompts)] == [10]
+
+
 def test_what_is_ambiguous_is_not_remembered():
     adapter = matcher()
     adapter.fit(
