@@ -198,7 +198,7 @@ class TokenLabels:
         self._batch = options.batch
         names = model.config.id2label
         self._tags = [_tag(str(names[number])) for number in range(model.config.num_labels)]
-        self._windows = Windows(tokenizer, longest_window(model.config, options.max_length), options.overlap)
+        self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length), options.overlap)
 
     @classmethod
     def of(cls, folder: Path, options: NerOptions) -> TokenLabels:

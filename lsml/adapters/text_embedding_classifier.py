@@ -18,7 +18,16 @@ from msgspec import Meta
 from lsml.adapters.base import MACHINE, PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.linear_head import ClassWeight, Closeness, LinearHead, answered
 from lsml.adapters.state import load_state, save_state
-from lsml.adapters.transformers_models import ENCODER, Windows, config_of, device_of, find, load_model, load_tokenizer
+from lsml.adapters.transformers_models import (
+    ENCODER,
+    Windows,
+    config_of,
+    device_of,
+    find,
+    load_model,
+    load_tokenizer,
+    longest_window,
+)
 from lsml.cache import cache_directory
 from lsml.digests import content_digest
 from lsml.errors import AdapterError, VersionError
@@ -161,7 +170,7 @@ class Encoder:
         self._folder = folder
         self._lock = threading.Lock()
         self._pooling = _pooling(folder)
-        length = options.max_length or _length(folder)
+        length = longest_window(config_of(str(folder)), options.max_length or _length(folder))
         self._windows = Windows(load_tokenizer(folder), length)
         self._cache = VectorCache(hashlib.sha256(f"{content_digest(folder)} {length}".encode()).hexdigest()[:24])
 

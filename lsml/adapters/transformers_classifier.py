@@ -172,7 +172,7 @@ class TextLabels:
         self._options = options
         self._multiple = model.config.problem_type == _EACH
         self._names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
-        self._windows = Windows(tokenizer, longest_window(model.config, options.max_length))
+        self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length))
         if model.config.pad_token_id is None:
             model.config.pad_token_id = tokenizer.pad_token_id or 0  # a decoder finds a text's end by it
 

@@ -159,9 +159,9 @@ def trained_names(config: Mapping[str, Any], kind: str) -> tuple[str, ...]:
     return tuple(str(name) for _, name in sorted(names.items(), key=lambda pair: int(pair[0])))
 
 
-def longest_window(config: Any, wanted: int) -> int:
-    """How many tokens a model can see at once, at most `wanted`."""
-    longest = getattr(config, "max_position_embeddings", None) or wanted
+def longest_window(config: Mapping[str, Any], wanted: int) -> int:
+    """How many tokens a model can see at once, at most `wanted`; `config`: what its `config.json` says."""
+    longest = config.get("max_position_embeddings") or wanted
     # RoBERTa counts its positions from 2.
     return min(wanted, longest - 2 if longest > 32 else longest)
 

@@ -75,6 +75,11 @@ def test_all_of_a_long_text_counts():
     assert best(adapter.predict([text])[0]) == "Food"
 
 
+def test_a_window_longer_than_the_encoder_can_see_is_shortened(tmp_path):
+    encoder = tiny_transformer(tmp_path / "tiny", [text for texts in TOPICS.values() for text in texts])
+    assert len(learnt(encoder, max_length=5000).predict(["the soup was cold " * 300])[0]) == 3
+
+
 def test_another_encoder_is_another_model(tmp_path):
     learnt().save(tmp_path)
     other = tiny_transformer(tmp_path / "tiny", [text for text, _ in tickets(20)])
