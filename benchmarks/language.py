@@ -2,8 +2,8 @@
 
     python benchmarks/language.py --weights NER_FOLDER --encoder ENCODER_FOLDER --entities ner.jsonl --topics topics.csv
 
-- `ner` through /predict (lsml's Flask application, in this process) beside the bare transformers pipeline, one text at a time
-  and in its own batches, on 64 texts of mixed length.
+- `ner` through /predict (lsml's Flask application, in this process), by torch and by what `accelerate` offers, beside the bare
+  transformers pipeline, one text at a time and in its own batches, on 64 texts of mixed length.
 - `ner-crf` beside CRFsuite's tagger on the same features.
 - `text-embedding-classifier` on texts that it reads for the first time, and on the same again.
 - Learning curves, as a table and, with `--plot FILE.svg`, as a plot (needs matplotlib).
@@ -23,6 +23,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from lsml.values import Choice, Span
 
 SIZES = (20, 100, 500, None)  # None: all
 SEED = 7
+RUNTIMES = ("torch", "onnx", "bfloat16")  # `accelerate`, where it is not torch
 
 
 def alternating(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
@@ -69,44 +71,49 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
 
     names = Ner.class_names(Ner.Options(weights=str(weights)), Target())["span"]
     labels = "".join(f'<Label value="{name}"/>' for name in names)
+    asked = {"tasks": [{"id": number, "data": {"text": text}} for number, text in enumerate(texts)]}
+    pipeline = transformers.pipeline(
+        "token-classification", model=str(weights), aggregation_strategy="average", device="cpu"
+    )
+    calls: dict[str, Callable[[], Any]] = {
+        "one at a time": lambda: pipeline(texts),
+        "batches of 16": lambda: pipeline(texts, batch_size=16),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        recipe = Path(folder) / "ner.yaml"
-        recipe.write_text(
-            "lsml: 1\nname: ner\nlabeling_config: |\n"
-            f'  <View><Labels name="e" toName="t">{labels}</Labels><Text name="t" value="$text"/></View>\n'
-            f"tags:\n  Labels: {{adapter: ner, options: {{weights: {weights}, max_length: 512}}}}\n"
-        )
-        store = Store(Path(folder) / "data")
-        client = create_app(load_recipe(recipe), store, Queue(store.directory)).test_client()
-        asked = {"tasks": [{"id": number, "data": {"text": text}} for number, text in enumerate(texts)]}
-
-        def ours() -> list[Any]:
-            return client.post("/predict", json=asked).json["results"]
-
-        pipeline = transformers.pipeline(
-            "token-classification", model=str(weights), aggregation_strategy="average", device="cpu"
-        )
-        times = alternating(
-            rounds, ours=ours, pipeline=lambda: pipeline(texts), batched=lambda: pipeline(texts, batch_size=16)
-        )
-        said = [
-            {(r["value"]["start"], r["value"]["end"], *r["value"]["labels"]) for r in one["result"]} if one else set()
-            for one in ours()
-        ]
+        stores = []
+        for runtime in RUNTIMES:
+            options = {"weights": str(weights), "max_length": 512}
+            if runtime != "torch":
+                options["accelerate"] = runtime
+            recipe = Path(folder) / f"{runtime}.yaml"
+            recipe.write_text(
+                "lsml: 1\nname: ner\nlabeling_config: |\n"
+                f'  <View><Labels name="e" toName="t">{labels}</Labels><Text name="t" value="$text"/></View>\n'
+                f"tags:\n  Labels: {{adapter: ner, options: {json.dumps(options)}}}\n"
+            )
+            stores.append(Store(Path(folder) / runtime))
+            client = create_app(load_recipe(recipe), stores[-1], Queue(stores[-1].directory)).test_client()
+            calls[runtime] = lambda client=client: client.post("/predict", json=asked).json["results"]
+        times = alternating(rounds, **calls)
         theirs = [{(s["start"], s["end"], s["entity_group"]) for s in spans} for spans in pipeline(texts)]
-        store.close()
-
-    def marked(spans: set[Any], label_at: int = 2) -> set[tuple[int, str]]:
-        return {(place, span[label_at]) for span in spans for place in range(span[0], span[1])}
-
-    ours_at = [marked(spans) for spans in said]
-    theirs_at = [marked(spans) for spans in theirs]
-    shared = sum(len(a & b) for a, b in zip(ours_at, theirs_at, strict=True))
-    either = sum(len(a | b) for a, b in zip(ours_at, theirs_at, strict=True))
-    print(f"ner, {len(texts)} texts of mixed length: /predict {times['ours'] * 1000:.0f} ms")
-    print(f"  throughput of the bare pipeline, a text at a time: {times['pipeline'] / times['ours']:.2f}x")
-    print(f"  throughput of the bare pipeline, batches of 16:    {times['batched'] / times['ours']:.2f}x")
-    print(f"  characters marked alike: {shared} of {either}")
+        print(
+            f"| `ner`, {len(texts)} texts through `/predict` | ms | of the pipeline one at a time | of its batches of 16 | the same spans |"
+        )
+        print("|---|--:|--:|--:|--:|")
+        for runtime in RUNTIMES:
+            ours = [
+                {(r["value"]["start"], r["value"]["end"], *r["value"]["labels"]) for r in one["result"]}
+                for one in calls[runtime]()
+            ]
+            alike = sum(len(a & b) for a, b in zip(ours, theirs, strict=True))
+            either = sum(len(a | b) for a, b in zip(ours, theirs, strict=True))
+            one, many = (times[name] / times[runtime] for name in ("one at a time", "batches of 16"))
+            print(
+                f"| {runtime} | {times[runtime] * 1000:.0f} | {one:.2f}x | {many:.2f}x | {alike} of {either} |",
+                flush=True,
+            )
+        for store in stores:
+            store.close()
 
 
 def crf_beside_crfsuite(examples: Sequence[Example], texts: Sequence[str], rounds: int) -> None:
@@ -152,19 +159,23 @@ def accuracy(adapter: Any, train: Sequence[Example], test: Sequence[Example]) ->
     return right / len(test)
 
 
+def new_ner(weights: Path, target: Target) -> Any:
+    """As it learns by default."""
+    from lsml.adapters.ner import Ner
+
+    return Ner(Ner.Options(weights=str(weights)), target)
+
+
 def curves(arguments: argparse.Namespace, entities: Any, topics: Any) -> dict[str, list[float]]:
     made: dict[str, tuple[Callable[[], Any], Any, Any]] = {}
     if entities:
         labels = tuple(sorted({span.label for example in entities[0] for span in example.values}))
         target = Target(labels, multiple=True)
         made["ner-crf (span F1)"] = (lambda: NerCrf(NerCrf.Options(), target), span_f1, entities)
-        if arguments.weights:
-            from lsml.adapters.ner import Ner
-
-            options = Ner.Options(
-                weights=str(arguments.weights), epochs=arguments.epochs, learning_rate=3e-4, max_length=128
-            )
-            made["ner (span F1)"] = (lambda: Ner(options, target), span_f1, entities)
+        starts = {"a head": arguments.weights, "a plain encoder": arguments.encoder}
+        for start, folder in starts.items():
+            if folder:
+                made[f"ner from {start} (span F1)"] = (partial(new_ner, folder, target), span_f1, entities)
     if topics:
         single = Target(tuple(sorted({example.values[0].label for example in topics[0]})))
         made["text-classifier (accuracy)"] = (
@@ -192,6 +203,8 @@ def plot(rows: dict[str, list[float]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    matplotlib.rcParams["svg.hashsalt"] = "lsml"
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4))
@@ -211,7 +224,6 @@ def main() -> None:
     for name in ("weights", "encoder", "entities", "topics", "plot"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=3, help="of `ner` in the learning curves")
     parser.add_argument("--no-curves", action="store_true")
     arguments = parser.parse_args()
     os.environ.setdefault("LSML_CACHE_DIR", tempfile.mkdtemp(prefix="lsml-benchmark-"))

@@ -1,4 +1,4 @@
-"""The logits of a transformer, by torch or, once it has shown that it answers as torch does, by ONNX Runtime."""
+"""The logits of a transformer, by torch or, once it has shown that it answers alike, by something faster."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ import logging
 import os
 import threading
 import warnings
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from lsml.adapters.transformers_models import device_of
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE
+from lsml.adapters.transformers_models import device_of, tokens_at_once
 from lsml.cache import cache_directory
 
+Accelerate = Annotated[
+    Literal["onnx", "bfloat16"] | None,
+    Meta(
+        description='onnx: export once, and answer through ONNX Runtime, pip install "lsml[onnx]"; bfloat16: compute with '
+        "numbers of two bytes, some three times as fast where the processor can (AVX512-BF16, AMX, GPUs). Either is first "
+        "checked against torch in full precision, which is what null is.",
+        extra=MACHINE,
+    ),
+]
 _log = logging.getLogger(__name__)
-_APART: Final = 1e-2  # how far two logits may be for one answer
+_APART: Final = {"onnx": 1e-3, "bfloat16": 0.05}  # how far two probabilities may be for one answer
 _OPSET: Final = 17
 
 
@@ -23,23 +37,18 @@ class Logits:
 
     def __init__(self, adapter: str, model: Any, device: str, accelerate: str | None) -> None:
         self.model = model.to(device_of(device))
+        self.tokens = tokens_at_once(next(self.model.parameters()).device)  # that a batch is best made of
         self._adapter = adapter
+        self._accelerate = accelerate
         self._lock = threading.Lock()
-        self._session: Any = None
-        self._settled = accelerate is None
+        self._answer: Callable[[dict[str, Any]], Any] | None = None if accelerate else self._by_torch
 
     def of(self, inputs: dict[str, Any]) -> Any:
         """Logits of a batch, floats on the CPU: (windows, labels), or (windows, tokens, labels)."""
-        import torch
-
         with self._lock:
-            if not self._settled:
-                self._settled = True
-                self._session = self._accelerated(inputs)
-            if self._session is None:
-                return self._by_torch(inputs)
-            answered = self._session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]
-        return torch.from_numpy(answered).float()
+            if self._answer is None:
+                self._answer = self._accelerated(inputs)
+            return self._answer(inputs)
 
     def _by_torch(self, inputs: dict[str, Any]) -> Any:
         import torch
@@ -49,45 +58,73 @@ class Logits:
 
     def learning(self, inputs: dict[str, Any]) -> Any:
         """Logits where the model is, with what a training needs to know of them."""
-        device = next(self.model.parameters()).device
-        return self.model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
+        return _logits(self.model, inputs)
 
-    def _accelerated(self, inputs: dict[str, Any]) -> Any:
-        """A session that answers the first batch as torch does; None, with a warning, where there is none."""
+    def _accelerated(self, inputs: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+        """What answers the first batch as torch does; torch itself, with a warning, where nothing else does."""
+        assert self._accelerate is not None
+        padded = _padded(inputs)
+        make = _by_onnx if self._accelerate == "onnx" else _by_half
         try:
-            return self._checked(inputs)
+            fast = make(self.model, padded)
+            for batch in (padded, inputs):
+                apart = (_probabilities(fast(batch)) - _probabilities(self._by_torch(batch))).abs()
+                if apart.dim() == 3:
+                    apart = apart[batch["attention_mask"].bool()]
+                far = float(apart.max())
+                if not far <= _APART[self._accelerate]:
+                    raise RuntimeError(f"it answers otherwise than torch (by {far:.3g})")
         except Exception as error:  # exporters raise whatever they do; torch still answers
             first = (str(error).splitlines() or [""])[0][:300]
             _log.warning(
-                "%s: accelerate: onnx is not possible, so torch answers: %s: %s",
-                self._adapter, type(error).__name__, first,
+                "%s: accelerate: %s is not possible, so torch answers: %s: %s",
+                self._adapter, self._accelerate, type(error).__name__, first,
             )  # fmt: skip
-            return None
-
-    def _checked(self, inputs: dict[str, Any]) -> Any:
-        """A session. Raises anything where it is not possible, or answers otherwise."""
-        import numpy as np
-        import onnxruntime
-
-        padded = _padded(inputs)
-        expected = self._by_torch(padded)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        path = _export(self.model, padded, expected.dim())
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        for batch, answer in ((padded, expected), (inputs, self._by_torch(inputs))):
-            answered = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
-            apart = np.abs(answered - answer.numpy())
-            if answer.dim() == 3:
-                apart = apart[batch["attention_mask"].numpy().astype(bool)]
-            far = float(apart.max())
-            if not far <= _APART:
-                raise RuntimeError(f"the export answers otherwise than torch (by {far:.3g})")
-        return session
+            return self._by_torch
+        return fast
 
 
-def _export(model: Any, inputs: dict[str, Any], width: int) -> Path:
-    """The file of a model's export, which is kept by what the model holds; `width`: how many dimensions its logits have."""
+def _logits(model: Any, inputs: dict[str, Any]) -> Any:
+    device = next(model.parameters()).device
+    return model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
+
+
+def _probabilities(logits: Any) -> Any:
+    return logits.softmax(dim=-1)
+
+
+def _by_half(model: Any, _padded: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """A copy of a model whose numbers have two bytes."""
+    import torch
+
+    half = deepcopy(model).to(torch.bfloat16)
+
+    def answer(inputs: dict[str, Any]) -> Any:
+        with torch.inference_mode():
+            return _logits(half, inputs).float().cpu()
+
+    return answer
+
+
+def _by_onnx(model: Any, padded: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """A session of ONNX Runtime. Raises anything where it is not possible."""
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    path = _export(model, padded)
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def answer(inputs: dict[str, Any]) -> Any:
+        given = {name: tensor.numpy() for name, tensor in inputs.items()}
+        return torch.from_numpy(session.run(None, given)[0]).float()
+
+    return answer
+
+
+def _export(model: Any, inputs: dict[str, Any]) -> Path:
+    """The file of a model's export, which is kept by what the model holds."""
     import torch
 
     digest = hashlib.sha256(model.config.to_json_string().encode())
@@ -99,9 +136,10 @@ def _export(model: Any, inputs: dict[str, Any], width: int) -> Path:
         return path
     making = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
     names = list(inputs)
-    axes = {name: {0: "windows", 1: "tokens"} for name in (*names, "logits")}
-    if width == 2:
-        axes["logits"] = {0: "windows"}
+    axes = {name: {0: "windows", 1: "tokens"} for name in names}
+    with torch.inference_mode():
+        width = _logits(model, inputs).dim()
+    axes["logits"] = {0: "windows", 1: "tokens"} if width == 3 else {0: "windows"}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what it deprecates and traces; what is exported is checked

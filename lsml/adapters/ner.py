@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import (
-    MACHINE,
     PREDICTIONS,
     Data,
     Example,
@@ -21,7 +20,7 @@ from lsml.adapters.base import (
     silent,
 )
 from lsml.adapters.fine_tuning import FineTuningOptions, fine_tune
-from lsml.adapters.logits import Logits
+from lsml.adapters.logits import Accelerate, Logits
 from lsml.adapters.text_spans import is_mark, outermost, stands_alone
 from lsml.adapters.transformers_models import (
     Windows,
@@ -65,13 +64,7 @@ class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_
             ge=0, le=4096, description="Tokens that neighbouring windows share, at most half of one.", extra=PREDICTIONS
         ),
     ] = 64
-    accelerate: Annotated[
-        Literal["onnx"] | None,
-        Meta(
-            description="onnx: export once, and answer through ONNX Runtime (pip install lsml[onnx]), checked against torch.",
-            extra=MACHINE,
-        ),
-    ] = None
+    accelerate: Accelerate = None
 
 
 class Tag(NamedTuple):
@@ -80,6 +73,9 @@ class Tag(NamedTuple):
 
     kind: str
     label: str | None
+
+
+_NOTHING: Final = Tag("", None)
 
 
 class Word(NamedTuple):
@@ -198,6 +194,9 @@ class TokenLabels:
         self._batch = options.batch
         names = model.config.id2label
         self._tags = [_tag(str(names[number])) for number in range(model.config.num_labels)]
+        self._places: dict[str | None, list[int]] = {}  # of the tags of each entity
+        for place, tag in enumerate(self._tags):
+            self._places.setdefault(tag.label, []).append(place)
         self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length), options.overlap)
 
     @classmethod
@@ -232,7 +231,7 @@ class TokenLabels:
         # For each token what the window says in which it stands farthest from an edge.
         rows = [np.zeros((len(encoding.ids), len(self._tags)), dtype=np.float32) for encoding in encodings]
         inner = [np.full(len(encoding.ids), -1) for encoding in encodings]
-        for places, inputs in self._windows.batches(pieces, self._batch):
+        for places, inputs in self._windows.batches(pieces, self._batch, self._logits.tokens):
             probabilities = self._probabilities(inputs)
             for place, found in zip(places, probabilities, strict=True):
                 piece = pieces[place]
@@ -255,30 +254,38 @@ class TokenLabels:
 
     def _of_text(self, text: str, encoding: Any, rows: Any) -> Iterator[Value]:
         """Spans of whole words: a word is what most of its tokens together say, and begins as its first one does."""
+        import numpy as np
+
+        found = words(encoding, text)
+        if not found:
+            return
+        firsts, lasts = np.array([(word.first, word.last) for word in found]).T
+        sums = np.concatenate([np.zeros((1, rows.shape[1])), rows.cumsum(axis=0, dtype=np.float64)])
+        means = (sums[lasts] - sums[firsts]) / (lasts - firsts)[:, None]  # (words, labels)
+        likeliest = means.argmax(axis=1)
+        scores = means[np.arange(len(found)), likeliest].clip(0.0, 1.0).tolist()
         begun: Span | None = None
-        before = Tag("", None)  # of the last word of `begun`
-        for word in words(encoding, text):
-            mean = rows[word.first : word.last].mean(axis=0)
-            best = int(mean.argmax())
-            label, score = self._tags[best].label, min(1.0, max(0.0, float(mean[best])))
-            tag = self._first_tag(rows[word.first], label)
+        before = _NOTHING  # of the last word of `begun`
+        for word, best, score in zip(found, likeliest.tolist(), scores, strict=True):
+            label = self._tags[best].label
+            if label is None:
+                if begun is not None:
+                    yield begun
+                    begun = None
+                continue
+            own = self._places[label]
+            tag = self._tags[own[int(rows[word.first][own].argmax())]]
             if begun is not None and label == begun.label:
                 # A tokenizer parts signs from letters; what no space parts is one thing, wherever the model begins anew.
                 glued = begun.end == word.start and not stands_alone(text[word.start])
                 if glued or (tag.kind not in _BEGINS and before.kind not in _ENDS):
-                    begun, before = Span(begun.start, word.end, begun.label, min(score, begun.score or 0.0)), tag
+                    begun, before = Span(begun.start, word.end, label, min(score, begun.score or 0.0)), tag
                     continue
             if begun is not None:
                 yield begun
-            begun = None if label is None else Span(word.start, word.end, label, score)
-            before = tag
+            begun, before = Span(word.start, word.end, label, score), tag
         if begun is not None:
             yield begun
-
-    def _first_tag(self, row: Any, label: str | None) -> Tag:
-        """The likeliest tag of those of a label."""
-        own = [place for place, tag in enumerate(self._tags) if tag.label == label]
-        return self._tags[max(own, key=lambda place: row[place])]
 
     def _probabilities(self, inputs: dict[str, Any]) -> Any:
         """(windows, tokens, labels)"""
@@ -292,7 +299,7 @@ class TokenLabels:
         encodings = self._windows.encode(texts)
         of_text = []
         for text, encoding, some in zip(texts, encodings, spans, strict=True):
-            labels = [numbers[Tag("", None)]] * len(encoding.ids)
+            labels = [numbers[_NOTHING]] * len(encoding.ids)
             begun: Span | None = None
             for word in words(encoding, text):
                 span = next((one for one in some if word.start < one.end and one.start < word.end), None)
@@ -363,7 +370,7 @@ def _parted(text: str, place: int) -> bool:
 def _tag(name: str) -> Tag:
     """What a name of a model's label says, in any of the schemes in use: IO, IOB, BIOES, BILOU, or no kinds at all."""
     if name in (_OUTSIDE, _OUTSIDE.lower()):
-        return Tag("", None)
+        return _NOTHING
     kind, dash, label = name.partition("-")
     return Tag(kind, label) if dash and label and kind in _KINDS else Tag("", name)
 

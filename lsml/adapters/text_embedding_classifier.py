@@ -27,6 +27,7 @@ from lsml.adapters.transformers_models import (
     load_model,
     load_tokenizer,
     longest_window,
+    tokens_at_once,
 )
 from lsml.cache import cache_directory
 from lsml.digests import content_digest
@@ -202,7 +203,7 @@ class Encoder:
             if self._model is None:
                 self._model = load_model(ENCODER, self._folder).to(device_of(self._options.device))
             device = next(self._model.parameters()).device
-            for places, inputs in self._windows.batches(pieces, self._options.batch):
+            for places, inputs in self._windows.batches(pieces, self._options.batch, tokens_at_once(device)):
                 with torch.inference_mode():
                     answer = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
                 vectors = self._pooled(answer, inputs["attention_mask"].to(device))

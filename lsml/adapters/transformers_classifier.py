@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import MACHINE, PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.fine_tuning import FineTuningOptions, fine_tune
 from lsml.adapters.linear_head import answered
-from lsml.adapters.logits import Logits
+from lsml.adapters.logits import Accelerate, Logits
 from lsml.adapters.transformers_models import (
     Piece,
     Windows,
@@ -63,14 +63,7 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
             extra=PREDICTIONS,
         ),
     ] = 4
-    accelerate: Annotated[
-        Literal["onnx"] | None,
-        Meta(
-            description='onnx: export once, and answer through ONNX Runtime (pip install "lsml[onnx]"), checked against '
-            "torch. null for torch.",
-            extra=MACHINE,
-        ),
-    ] = None
+    accelerate: Accelerate = None
 
 
 class TransformersClassifier(TrainableAdapter):
@@ -208,7 +201,7 @@ class TextLabels:
         pieces = self._pieces(texts)
         sums = np.zeros((len(texts), len(self._names)))
         lengths = np.zeros((len(texts), 1))
-        for places, inputs in self._windows.batches(pieces, self._options.batch):
+        for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
             logits = self._logits.of(inputs).double()
             found = (logits.sigmoid() if self._multiple else logits.softmax(dim=-1)).numpy()
             for place, row in zip(places, found, strict=True):

@@ -13,6 +13,7 @@ from lsml.errors import AdapterError
 
 Knew = Callable[[str, Mapping[str, int]], int | None]  # (name, rows of an old head by name in small letters) -> its row
 ENCODER: Final = "AutoModel"
+_CACHED: Final = 512  # tokens; more, and each costs more
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which tokenizers do not take
 
 
@@ -64,6 +65,11 @@ def _snapshots(weights: str) -> list[Path]:
         return sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     except OSError:
         return []
+
+
+def tokens_at_once(device: Any) -> int | None:
+    """How many tokens a batch is best made of: as many as a processor's cache holds; None for a GPU, which takes them all."""
+    return _CACHED if device.type == "cpu" else None
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -216,14 +222,23 @@ class Windows:
                 start += self._length - self._overlap
         return made
 
-    def batches(self, pieces: Sequence[Piece], size: int) -> list[tuple[list[int], dict[str, Any]]]:
-        """(places of the pieces, inputs of a model) of batches of about equally long pieces."""
+    def batches(
+        self, pieces: Sequence[Piece], size: int, tokens: int | None = None
+    ) -> list[tuple[list[int], dict[str, Any]]]:
+        """(places of the pieces, inputs of a model) of batches of about equally long pieces: at most `size`, and together at
+        most `tokens` long, padding included, unless one alone is longer."""
         import torch
 
-        order = sorted(range(len(pieces)), key=lambda place: len(pieces[place].ids))
+        special = len(self._before) + len(self._after)
+        groups: list[list[int]] = []
+        for place in sorted(range(len(pieces)), key=lambda place: len(pieces[place].ids)):
+            longest = len(pieces[place].ids) + special
+            full = not groups or len(groups[-1]) == size
+            if full or (tokens is not None and longest * (len(groups[-1]) + 1) > tokens):
+                groups.append([])
+            groups[-1].append(place)
         made = []
-        for begin in range(0, len(order), size):
-            places = order[begin : begin + size]
+        for places in groups:
             rows = [[*self._before, *pieces[place].ids, *self._after] for place in places]
             longest = max(map(len, rows))
             ids = torch.tensor([row + [self._pad] * (longest - len(row)) for row in rows])
