@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +22,7 @@ from lsml.shown import Shown
 from lsml.values import Number, Shape, Value, label_of
 
 _log = logging.getLogger(__name__)
+_FREELY: Final = nullcontext()
 _FIRST_TURN = 64  # tasks that tell how long the others will take
 _TURN_S = 10.0  # after about so long it is looked at the clock
 
@@ -61,11 +63,13 @@ def predict_tasks(
     *,
     drawn: Sequence[Any] = (),
     judging: bool = False,
+    computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
     """One outcome for each task, in order. `adapters` holds one for each of the binding's models, by key.
 
     `drawn`: the regions that a person made, in an interactive call; then the interactive adapters answer them, where there
-    are any. `judging`: leave in what a threshold would hide, where a metric ranks by score.
+    are any. `judging`: leave in what a threshold would hide, where a metric ranks by score. `computing` is entered for all
+    but the reading of the tasks' files.
     """
     outcomes = [Outcome() for _ in tasks]
     if not binding.models:
@@ -73,7 +77,7 @@ def predict_tasks(
             outcome.dropped.append(("unbound", binding.state()))
         return outcomes
     with fetch.hold() as held:
-        _predict_held(binding, adapters, tasks, held, model_version, outcomes, drawn, judging)
+        _predict_held(binding, adapters, tasks, held, model_version, outcomes, drawn, judging, computing)
     return outcomes
 
 
@@ -86,6 +90,7 @@ def _predict_held(
     outcomes: Sequence[Outcome],
     drawn: Sequence[Any],
     judging: bool,
+    computing: AbstractContextManager[None],
 ) -> None:
     """Fill in the outcomes, while the files that they need stay here."""
     answers: list[dict[str, _Answers]] = [{} for _ in tasks]
@@ -99,17 +104,19 @@ def _predict_held(
             continue
         readings = _read_all(model, tasks, fetch, outcomes, binding.recipe.server.limits.text)
         where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
-        if responding:
-            assert isinstance(adapter, InteractiveAdapter)
-            predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
-        else:
-            predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
-        for (index, reading), values in zip(where, predicted, strict=True):
-            if values is not None:
-                _sort_in(model, rank, reading, model.translate(values, adapter), answers[index], judging)
-    for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
-        if by_control:
-            outcome.prediction = _write(binding, task, by_control, outcome, model_version)
+        with computing:
+            if responding:
+                assert isinstance(adapter, InteractiveAdapter)
+                predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
+            else:
+                predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
+            for (index, reading), values in zip(where, predicted, strict=True):
+                if values is not None:
+                    _sort_in(model, rank, reading, model.translate(values, adapter), answers[index], judging)
+    with computing:
+        for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
+            if by_control:
+                outcome.prediction = _write(binding, task, by_control, outcome, model_version)
 
 
 def predict_in_time(
@@ -121,6 +128,7 @@ def predict_in_time(
     *,
     seconds: float,
     drawn: Sequence[Any] = (),
+    computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
     """As `predict_tasks`, in about so many seconds: the tasks at the end that did not get their turn have no prediction,
     so that Label Studio, which gives up on a whole request, keeps those of the others and asks again for these."""
@@ -130,7 +138,7 @@ def predict_in_time(
     with fetch.hold() as held:
         while len(outcomes) < len(tasks):
             some = tasks[len(outcomes) : len(outcomes) + size]
-            outcomes += predict_tasks(binding, adapters, some, held, model_version, drawn=drawn)
+            outcomes += predict_tasks(binding, adapters, some, held, model_version, drawn=drawn, computing=computing)
             took = time.monotonic() - began
             if took >= seconds:
                 break

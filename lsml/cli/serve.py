@@ -27,6 +27,9 @@ def command(
     """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the requests at hand."""
     import logging
 
+    from lsml.interpreter import share
+
+    share()  # first of all: what is imported now would be looked through again and again
     from lsml.jobs import Queue, die_with_parent
     from lsml.server import create_app, serve
 

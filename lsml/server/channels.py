@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -128,22 +129,31 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Lanes:
-    """Where requests wait for a thread. `/health` has one of its own, so that no other request is before it."""
+    """Where requests wait to be answered: for a thread, but `/health`, which the loop itself answers between two looks at
+    its connections. A thread would have to be given the interpreter first, and under load that takes its turns."""
 
-    def __init__(self, others: ThreadedTaskDispatcher) -> None:
-        self._others = others
-        self._health = ThreadedTaskDispatcher()
-        self._health.set_thread_count(1)
+    def __init__(self, threads: ThreadedTaskDispatcher) -> None:
+        self._threads = threads
+        self._at_once: deque[Channel] = deque()
 
     def add(self, channel: Channel) -> None:
-        """Have a thread serve the first request of a channel."""
+        """Have the first request of a channel answered."""
         path = getattr(channel.requests[0], "path", "")
-        (self._health if path.rstrip("/").endswith("/health") else self._others).add_task(channel)
+        # What would have to wait for its connection must not be answered by the loop, which is what writes.
+        alone = len(channel.requests) == 1 and not channel.total_outbufs_len
+        if alone and path.rstrip("/").endswith("/health"):
+            self._at_once.append(channel)
+        else:
+            self._threads.add_task(channel)
+
+    def answer(self) -> None:
+        """Answer what the loop answers itself."""
+        while self._at_once:
+            self._at_once.popleft().service()
 
     def shutdown(self, timeout_s: float) -> None:
         """Wait for the threads; what still waits for one is dropped."""
-        self._health.shutdown(cancel_pending=True, timeout=timeout_s)
-        self._others.shutdown(cancel_pending=True, timeout=timeout_s)
+        self._threads.shutdown(cancel_pending=True, timeout=timeout_s)
 
 
 def close_stale(connections: Mapping[int, Any], now: float) -> None:

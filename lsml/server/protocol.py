@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 from flask import Response, request
 
 from lsml.errors import LabelingConfigError, NoRoom, NotFound, RequestError, TooLarge
+from lsml.interpreter import Turns, settle
 from lsml.jobs import Queue, learners, request_if_due
 from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
@@ -31,6 +33,7 @@ Route = tuple[str, tuple[str, ...], Callable[..., Response]]
 # `model_version` that /setup has told; Label Studio waits 100 s.
 _WAIT_PREDICT_S = 30.0
 _READ_AGAIN_S = 60.0
+_FEW = 8  # tasks; a request of so few is over before it keeps others waiting
 _JOB_STATUS = {
     "waiting": "queued",
     "running": "started",
@@ -92,6 +95,7 @@ class _Protocol:
         self._telemetry = telemetry
         self._told: Recent[str | None] = Recent()
         self._asked: Recent[float] = Recent()
+        self._turns = Turns()
 
     def health(self) -> Response:
         """Up as soon as it can answer; loads nothing, asks nothing."""
@@ -168,10 +172,12 @@ class _Protocol:
             predict_in_time(
                 binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version,
                 seconds=self._recipe.server.limits.time_s, drawn=drawn if isinstance(drawn, list) else (),
+                computing=self._turns if len(usable) > _FEW else nullcontext(),
             )
         )  # fmt: skip
         malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
         in_order = [next(outcomes) if isinstance(task, dict) else malformed for task in tasks]
+        settle()
         self._telemetry.count(in_order, _report(project, in_order))
         return answer({"results": [_result(outcome, served, context is not None) for outcome in in_order]})
 

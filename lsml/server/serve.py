@@ -91,6 +91,7 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
     while told is None:
         # The time-out bounds how long a signal waits: Python restarts an interrupted poll.
         wasyncore.loop(timeout=0.2, use_poll=poll, map=channels, count=1)
+        lanes.answer()
         make_room(channels, CONNECTIONS)
         if (now := time.monotonic()) - looked > _LOOK_S:
             looked = now
@@ -109,6 +110,7 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
         elif not open_now or now - last_busy > _LAST_WORDS_S:
             break
         wasyncore.loop(timeout=0.05, use_poll=poll, map=channels, count=1)
+        lanes.answer()
     lanes.shutdown(max(0.0, deadline - time.monotonic()))
 
 

@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -152,3 +154,38 @@ def test_told_to_stop_under_load_it_finishes_every_request_within_ten_seconds_an
         lsml.settled(PROJECT_KEY)
         status = lsml.post("/job_status", {"job": job})
         assert (status["job_status"], status["attempt"]) == ("finished", 2)
+
+
+def test_health_is_answered_while_every_thread_waits(backend, tmp_path):
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "data" / "lsml.db", isolation_level=None)) as other,
+        ThreadPoolExecutor(20) as pool,  # more than the server has threads
+        httpx.Client(base_url=backend.address, timeout=10, trust_env=False) as client,
+    ):
+        other.execute("BEGIN IMMEDIATE")  # another program writes
+        sent = [pool.submit(backend.post, "/webhook", event(id, "refund", "Billing")) for id in range(20)]
+        arrived = ("127.0.0.1", backend.port)
+        server = backend.child("serve")
+        until(
+            "all have arrived",
+            lambda: sum(one.laddr == arrived and one.status == "ESTABLISHED" for one in server.net_connections()) >= 20,
+        )
+        for _ in range(20):
+            assert client.get("/health").json()["status"] == "UP"
+        assert not any(one.done() for one in sent)
+        other.execute("ROLLBACK")
+        assert [one.result()["changed"] for one in sent] == [1] * 20
+
+
+def test_requests_on_one_connection_are_answered_in_their_order_whoever_answers_them(backend):
+    body = json.dumps({"tasks": [{"data": {"text": "a"}}]}).encode()
+    predict = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    order = [predict, HEALTH, HEALTH, predict, HEALTH]
+    for _ in range(20):
+        with connect(backend) as connection:
+            connection.sendall(b"".join(order))
+            received = b""
+            while received.count(b"HTTP/1.1 200 OK") < len(order) or not received.endswith(b"}"):
+                received += connection.recv(65536)
+            kinds = [b'"UP"' in one for one in received.split(b"HTTP/1.1 200 OK")[1:]]
+            assert kinds == [one is HEALTH for one in order]
