@@ -39,6 +39,7 @@ LOAD_S = 2.0  # of requests from 8 clients
 PACE_S = 0.01  # between requests beside a training
 LONGEST_S = 1800  # for one fit; a slower one is left out with a sentence
 PROJECT = "1.1"
+PARTS = ("predictions", "webhooks", "texts", "classes", "projects")
 FIT = Path(__file__).with_name("text_fit.py")
 PYTHON = [sys.executable, "-X", "utf8"]
 Texts = list[tuple[str, str]]  # (text, label)
@@ -679,6 +680,14 @@ def main() -> None:
         "--quick", action="store_true", help="fewer rounds, and growth up to 3,000 texts, 100 classes, 50 projects"
     )
     parser.add_argument(
+        "--only",
+        choices=PARTS,
+        nargs="+",
+        default=PARTS,
+        metavar="PART",
+        help=f"measure these alone, of {', '.join(PARTS)}",
+    )
+    parser.add_argument(
         "--data", type=Path, help="a CSV with the columns text, label, split (train or test); else texts are generated"
     )
     parser.add_argument(
@@ -725,40 +734,39 @@ def main() -> None:
             except (RuntimeError, OSError) as error:
                 begin.pop("incumbent", None)
                 results.notes.append(f"The incumbent is left out: {error}")
-        say("starting")
-        body = predict_request([test[0][0]], config)
-        for name, start in begin.items():
-            starts(results, name, start, body, rounds)
-            servers[name] = running.enter_context(start())
-        for name, server in servers.items():
-            results.notes.append(
-                f"Labels that {name} answers as the bare call does: {same_labels(server, bare, test, config)} texts."
-            )
-        say("/predict, one client")
-        latencies(results, servers, bare, test, config, rounds)
-        say(f"/predict, {CLIENTS} clients")
-        with lsml_server(recipe, directory / "second.log") as second:
-            throughput(results, servers, second, test, config, rounds)
-        for name, server in servers.items():
-            results.add("server memory after that load, MiB", name, server.memory())
-        running.close()
-        say("/webhook, and /predict while a training runs")
-        webhooks_and_training(results, recipe, train_texts, test, config, directory)
-        for texts in (100, 1000, 3000) if arguments.quick else (100, 1000, 10_000, 100_000):
-            say(f"{texts} texts")
-            fits(results, f"{texts:,} texts", generate(texts, 10), most, directory / f"texts-{texts}")
-        for classes in (2, 10, 100) if arguments.quick else (2, 10, 100, 1000):
-            say(f"{classes} classes")
-            growth_with_classes(results, classes, directory / f"classes-{classes}")
-        say("projects")
-        growth_with_projects(
-            results,
-            recipe,
-            (1, 10, 50) if arguments.quick else (1, 10, 50, 200),
-            test,
-            config,
-            directory / "projects.log",
-        )
+        if "predictions" in arguments.only:
+            say("starting")
+            body = predict_request([test[0][0]], config)
+            for name, start in begin.items():
+                starts(results, name, start, body, rounds)
+                servers[name] = running.enter_context(start())
+            for name, server in servers.items():
+                results.notes.append(
+                    f"Labels that {name} answers as the bare call does: {same_labels(server, bare, test, config)} texts."
+                )
+            say("/predict, one client")
+            latencies(results, servers, bare, test, config, rounds)
+            say(f"/predict, {CLIENTS} clients")
+            with lsml_server(recipe, directory / "second.log") as second:
+                throughput(results, servers, second, test, config, rounds)
+            for name, server in servers.items():
+                results.add("server memory after that load, MiB", name, server.memory())
+            running.close()
+        if "webhooks" in arguments.only:
+            say("/webhook, and /predict while a training runs")
+            webhooks_and_training(results, recipe, train_texts, test, config, directory)
+        if "texts" in arguments.only:
+            for texts in (100, 1000, 3000) if arguments.quick else (100, 1000, 10_000, 100_000):
+                say(f"{texts} texts")
+                fits(results, f"{texts:,} texts", generate(texts, 10), most, directory / f"texts-{texts}")
+        if "classes" in arguments.only:
+            for classes in (2, 10, 100) if arguments.quick else (2, 10, 100, 1000):
+                say(f"{classes} classes")
+                growth_with_classes(results, classes, directory / f"classes-{classes}")
+        if "projects" in arguments.only:
+            say("projects")
+            numbers = (1, 10, 50) if arguments.quick else (1, 10, 50, 200)
+            growth_with_projects(results, recipe, numbers, test, config, directory / "projects.log")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("scikit-learn", "flask", "waitress"))
     print(f"{len(train_texts)} texts, {len({label for _, label in train_texts})} labels; Python {platform.python_version()}, {versions}; "
           f"{os.cpu_count()} cores, load at the end {os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0:.1f}\n")  # fmt: skip

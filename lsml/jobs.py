@@ -39,7 +39,7 @@ from lsml.versions import Loaded, load_version, new_folder, publish, sweep_attem
 _log = logging.getLogger(__name__)
 QUEUE_FILE = "queue.db"
 _SWEEP_S = 1.0
-_NICENESS = 10  # somebody waits for an answer, nobody for a training: where both want the processor, the answer has it
+_NICENESS = 10  # of a training
 _POLL_S = 0.1  # how soon a finished, cancelled or stopping training is noticed
 _CHILD_DONE, _CHILD_SUPERSEDED = 0, 75
 
@@ -297,10 +297,14 @@ def _death(code: int) -> str:
     return f"the training process ended with exit code {code}"
 
 
-def train_run(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
-    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
+def step_back() -> None:
+    """Let others have the processor first: somebody waits for a prediction, nobody for a training."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
+
+
+def train_run(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
+    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
     at_hand = run_id.set(id)
     try:
         return _train_claimed(recipe_path, store, id, attempt)

@@ -9,15 +9,16 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
 from lsml.adapters.base import Adapter
-from lsml.binding import Binding
+from lsml.binding import Binding, BoundModel
 from lsml.errors import StoreError, VersionError
 from lsml.store import RunRow, Store, VersionRow
 from lsml.store.disk import make_folder, sync
@@ -112,12 +113,33 @@ def card_of(row: VersionRow) -> Card:
     return card
 
 
-def start(binding: Binding) -> Loaded:
+class Shared:
+    """Adapters in memory by what they are made of: projects that serve the same, as all do that start from one version or
+    from the same weights, share them. One that nobody serves any more is let go."""
+
+    def __init__(self) -> None:
+        self._adapters: WeakValueDictionary[bytes, Adapter] = WeakValueDictionary()
+
+    def adapter(self, model: BoundModel, saved: Path | None = None, hashes: Collection[str] = ()) -> Adapter:
+        """The starting point of a model, or what was saved of it, in files with these hashes. Raises VersionError."""
+        made_of = (model.spec.adapter, model.spec.options, model.target, sorted(hashes))
+        key = hashlib.sha256(msgspec.json.encode(made_of, order="sorted")).digest()
+        adapter = self._adapters.get(key)
+        if adapter is None:
+            adapter = model.new_adapter()
+            if saved is not None:
+                adapter.load(saved)
+            adapter = self._adapters.setdefault(key, adapter)
+        return adapter
+
+
+def start(binding: Binding, shared: Shared | None = None) -> Loaded:
     """The starting point: every model pretrained or untrained."""
-    return Loaded(0, None, {model.key: model.new_adapter() for model in binding.models})
+    shared = shared or Shared()
+    return Loaded(0, None, {model.key: shared.adapter(model) for model in binding.models})
 
 
-def load_version(binding: Binding, row: VersionRow, root: Path) -> Loaded:
+def load_version(binding: Binding, row: VersionRow, root: Path, shared: Shared | None = None) -> Loaded:
     """A stored version, with its files' hashes checked, for a binding.
 
     A model whose control was renamed, whose object changed or that the version does not hold starts untrained, and
@@ -126,12 +148,15 @@ def load_version(binding: Binding, row: VersionRow, root: Path) -> Loaded:
     card = card_of(row)
     folder = root / row.folder
     check_files(folder, card)
+    shared = shared or Shared()
     adapters: dict[str, Adapter] = {}
     for model in binding.models:
-        adapters[model.key] = model.new_adapter()
         saved = card.models.get(model.key)
-        if saved is not None and saved.fingerprint == model.fingerprint:
-            adapters[model.key].load(folder / saved.folder)
+        if saved is None or saved.fingerprint != model.fingerprint:
+            adapters[model.key] = shared.adapter(model)
+            continue
+        hashes = [f"{name} {hash}" for name, hash in card.files.items() if name.startswith(f"{saved.folder}/")]
+        adapters[model.key] = shared.adapter(model, folder / saved.folder, hashes)
     return Loaded(row.number, card, adapters, misfits(binding, row.number, card))
 
 

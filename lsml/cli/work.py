@@ -22,13 +22,14 @@ def command(
     """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands a training back."""
     import logging
 
-    from lsml.jobs import Queue, Worker, die_with_parent, train_run
+    from lsml.jobs import Queue, Worker, die_with_parent, step_back, train_run
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None)
     if child or run is not None:
         die_with_parent()
     store = open_store(recipe, data_dir)
     if run is not None:
+        step_back()
         id, _, attempt = run.partition(":")
         sys.exit(train_run(recipe_path, store, id, int(attempt)))
     again = [sys.executable, "-m", "lsml", "work", str(recipe_path), "--data-dir", str(store.directory)]

@@ -22,7 +22,7 @@ from lsml.logs import keep_secret
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, Store, VersionRow
-from lsml.versions import Card, Loaded, adopt, card_of, load_version, misfits, model_version, start
+from lsml.versions import Card, Loaded, Shared, adopt, card_of, load_version, misfits, model_version, start
 
 _log = logging.getLogger(__name__)
 V = TypeVar("V")
@@ -89,6 +89,7 @@ class Serving:
         self._current: Recent[Served] = Recent()
         self._broken: Recent[tuple[str, float]] = Recent()
         self._fetchers: Recent[Fetch] = Recent()
+        self._shared = Shared()
         self._loaded: dict[str, int] = {}  # the version of each project that was last loaded
 
     def binding(self, project: str, labeling_config: str | None) -> Binding:
@@ -293,12 +294,12 @@ class Serving:
     def _load(self, project: str, binding: Binding, row: VersionRow | None, name: str, result: Future[Served]) -> None:
         try:
             if row is None:
-                loaded = start(binding)
+                loaded = start(binding, self._shared)
             else:
                 stored = self._store.versions.get(project, row.number)
                 if stored is None:
                     raise LsmlError(f"v{row.number} is gone")
-                loaded = load_version(binding, stored, self._store.versions_directory)
+                loaded = load_version(binding, stored, self._store.versions_directory, self._shared)
                 for warning in loaded.warnings:
                     _log.warning("project %s: %s", project, warning)
                 self._loaded[project] = row.number

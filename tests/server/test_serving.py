@@ -2,10 +2,13 @@
 
 import threading
 import time
+import weakref
 
 import pytest
 
 from lsml.server import serving
+from lsml.server.serving import Serving
+from lsml.versions import adopt
 from tests.conftest import PROJECT_KEY, TOPICS, tickets
 
 ASK = {"tasks": [{"data": {"text": "refund my invoice"}}] * 3, "project": PROJECT_KEY, "label_config": TOPICS}
@@ -119,3 +122,33 @@ def test_a_project_that_one_process_taught_is_served_by_another(trained):
         assert "-v2-" in prediction["model_version"]
     finally:
         other.store.close()
+
+
+def test_projects_that_serve_the_same_share_one_model_until_they_serve_something_else(trained):
+    serving = trained.app.extensions["lsml"]
+    (taught,) = trained.store.versions.of_project(PROJECT_KEY)
+    keys = [f"{number}.{PROJECT_KEY.partition('.')[2]}" for number in (7, 8)]
+
+    def model(key, config=TOPICS):
+        (adapter,) = serving.served(key, serving.binding(key, config), 30).loaded.adapters.values()
+        return adapter
+
+    for key in keys:
+        trained.post("/setup", {"project": key, "schema": TOPICS})
+    assert model(keys[0]) is model(keys[1]), "both know nothing yet"
+    for key in keys:
+        adopt(trained.store, key, taught)
+    assert model(PROJECT_KEY).ready
+    assert model(keys[0]) is model(keys[1]) is model(PROJECT_KEY)
+    assert model(keys[0], TOPICS.replace('<Choice value="Bug"/>', "")) is not model(keys[0])
+    alone = weakref.ref(model(PROJECT_KEY))
+    trained.train()
+    assert model(PROJECT_KEY) is not alone(), "it learnt"
+    assert model(keys[0]) is alone(), "the others serve on what they had"
+    for path in trained.store.versions_directory.glob("*/*-adopted/*/model.skops"):
+        content = path.read_bytes()
+        path.unlink()  # all are links to one file
+        path.write_bytes(content + b" ")
+    fresh = Serving(trained.recipe, trained.store)
+    assert fresh.served(PROJECT_KEY, fresh.binding(PROJECT_KEY, TOPICS), 30).loaded.number == 2
+    assert fresh.served(keys[0], fresh.binding(keys[0], TOPICS), 30).loaded.number == 0, "its own files are damaged"
