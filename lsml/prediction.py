@@ -179,17 +179,21 @@ def _sort_in(
 ) -> None:
     """Give each control the values that it can write. Groups of different models and pages are kept apart."""
     page = reading.shown.item
-    placed = [
-        msgspec.structs.replace(
-            value, item=page or 0, group=None if value.group is None else f"{rank}.{page or 0}.{value.group}"
-        )
-        if isinstance(value, Shape) and (value.group is not None or page)
-        else value
-        for value in values
-    ]
+    # Of kinds that have no page, and of one kind alone, nothing need be looked through: a classifier says thousands.
+    kinds = model.adapter_class.produces
+    placed = values
+    if any(issubclass(kind, Shape) for kind in kinds):
+        placed = [
+            msgspec.structs.replace(
+                value, item=page or 0, group=None if value.group is None else f"{rank}.{page or 0}.{value.group}"
+            )
+            if isinstance(value, Shape) and (value.group is not None or page)
+            else value
+            for value in values
+        ]
     for control in reading.controls:
         of_control = answers.setdefault(control.control_tag.name, _Answers(control, reading.object_tag.name))
-        own = [value for value in placed if isinstance(value, control.value_type)]
+        own = placed if kinds == {control.value_type} else [v for v in placed if isinstance(v, control.value_type)]
         threshold = _everything if judging and control.judged_unfiltered else model.threshold(control)
         of_control.pages.setdefault(page, _Page(reading.shown)).answers.append(Answer(own, threshold))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from lsml.controls.base import Answer, Control, ScoreKind, Threshold, shown
 from lsml.labeling import resolve_value
@@ -43,16 +44,18 @@ class ClassControl(Control):
     def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
         """Those whose label can be selected."""
         allowed = self.allowed(data)
-        return [v for v in values if isinstance(v, Choice) and (allowed is None or v.label in allowed)]
+        choices = _choices(values)
+        return list(choices if allowed is None else [choice for choice in choices if choice.label in allowed])
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
         """The best label, or all at or above their threshold up to the tag's limit; best first, ties in given order.
 
         A value without a score counts as certain.
         """
-        choices = [value for value in values if isinstance(value, Choice)]
-        if not self.multiple:
-            choices = [max(choices, key=_score)] if choices else []
+        choices = _choices(values)
+        if not self.multiple and choices:
+            scores = [1.0 if choice.score is None else choice.score for choice in choices]
+            choices = [choices[scores.index(max(scores))]]
         passed = [value for value in choices if _score(value) >= threshold(value.label)]
         best: dict[str, Value] = {}
         for value in sorted(passed, key=_score, reverse=True):
@@ -92,12 +95,12 @@ class ClassControl(Control):
 
         Of several: that of the least sure label.
         """
-        scores = [value.score for value in values if isinstance(value, Choice) and value.score is not None]
+        scores = [score for choice in _choices(values) if (score := choice.score) is not None]
         if not scores or len(scores) < len(values):
             return None
         if self.multiple:
             return min(certainty_of_one(score, kind) for score in scores)
-        return _certainty_of_all(sorted(scores, reverse=True), kind)
+        return _certainty_of_all(scores, kind)
 
     def _shown_labels(self, values: Sequence[Value]) -> tuple[list[str], float | None]:
         """Different labels in order, as many as the tag allows, and the score of the least sure one."""
@@ -167,6 +170,11 @@ def _best(values: Sequence[Value]) -> str | None:
     return best
 
 
+def _choices(values: Sequence[Value]) -> Sequence[Choice]:
+    """Values of which a control is given no others: nothing is looked through, for there may be thousands."""
+    return cast(Sequence[Choice], values)
+
+
 def _elements(nodes: Any) -> Iterator[Any]:
     return iter(nodes if isinstance(nodes, list) else ())
 
@@ -193,11 +201,12 @@ def certainty_of_one(score: float, kind: ScoreKind) -> float:
 
 
 def _certainty_of_all(scores: list[float], kind: ScoreKind) -> float:
-    """Of labels of which exactly one holds, best first."""
+    """Of labels of which exactly one holds."""
     if kind == "confidence":
-        return scores[0]
+        return max(scores)
     if kind == "margin":
-        return scores[0] - scores[1] if len(scores) > 1 else scores[0]
+        best, *others = heapq.nlargest(2, scores)
+        return best - sum(others)
     if len(scores) == 1:
         return 1.0
     total = sum(scores)
