@@ -71,9 +71,11 @@ def command(
         with progress_bar("train") as progress, files.hold() as fetch:
             path = making / "snapshot.jsonl"
             snapshot = take_snapshot(annotated_tasks(tasks), binding, path, fetch)
+            read = len(tasks)
+            tasks.clear()  # the snapshot holds them: while it learns, every text is in memory once
             if not snapshot.tasks:
                 raise NotEnoughData(
-                    f"{export}: none of its {len(tasks)} tasks has an annotation for {_controls(binding)}"
+                    f"{export}: none of its {read} tasks has an annotation for {_controls(binding)}"
                 )
             promoted, unjudged = promoted_version(store, LOCAL, binding)
             trained = train(

@@ -109,8 +109,7 @@ class Processes:
         for name in ("training", "worker", "server"):
             self.kill(name)
         until("nothing uses the disk", lambda: not on(self.data), 10)
-        self.store.close()
-        self.disk.lose_power(draw)
+        self.disk.lose_power(draw, let_go=self.store.close)
         self.store = Store(self.data)
 
     def stop(self) -> None:
