@@ -24,8 +24,10 @@ The message is one sentence: where, what was found, what was expected, what to d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+_SHOWN: Final = 50  # problems; more than anybody corrects at once
 
 
 class LsmlError(Exception):
@@ -53,14 +55,18 @@ class Problem:
 
 
 class RecipeError(LsmlError):
-    """A recipe is wrong. `problems` holds all of them in line order; the text is one line for each."""
+    """A recipe is wrong. `problems` holds all of them in line order; the text is one line for each of the first fifty."""
 
     exit_code = 2
     status = 422
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            more = f"and {len(self.problems) - _SHOWN:,} problems from here on; correct those above first"
+            lines.append(str(replace(self.problems[_SHOWN], key="", message=more)))
+        super().__init__("\n".join(lines))
 
 
 class LabelingConfigError(LsmlError):

@@ -74,9 +74,7 @@ def command(
             read = len(tasks)
             tasks.clear()  # the snapshot holds them: while it learns, every text is in memory once
             if not snapshot.tasks:
-                raise NotEnoughData(
-                    f"{export}: none of its {read} tasks has an annotation for {_controls(binding)}"
-                )
+                raise NotEnoughData(f"{export}: none of its {read} tasks has an annotation for {_controls(binding)}")
             promoted, unjudged = promoted_version(store, LOCAL, binding)
             trained = train(
                 binding, snapshot, making, fetch,

@@ -24,6 +24,7 @@ from lsml.server.app import too_large
 _log = logging.getLogger(__name__)
 IDLE_S = 120.0  # a connection on which nothing moves for so long is closed
 ARRIVE_S = 300.0  # a request that is not here after so long is given up
+QUICK_S = 0.003  # a prediction for one text takes a tenth of it
 LINGER_S = 10.0  # how long a sender may go on after it was refused, so that it gets to read why
 
 
@@ -128,32 +129,75 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().handle_write()
 
 
-class Lanes:
-    """Where requests wait to be answered: for a thread, but `/health`, which the loop itself answers between two looks at
-    its connections. A thread would have to be given the interpreter first, and under load that takes its turns."""
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """Who answers a request: a thread, or for `/health` the loop itself, between two looks at its connections.
 
-    def __init__(self, threads: ThreadedTaskDispatcher) -> None:
-        self._threads = threads
+    One thread answers quick requests one after another, for two would keep taking the interpreter from each other: eight
+    clients are served half as many again. A request that takes longer than QUICK_S, for it waits for the disk, for a model or
+    for a file, no longer counts, and others are answered beside it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
         self._at_once: deque[Channel] = deque()
+        self._began: dict[int, float] = {}  # by thread, when its request did
+        self._watched = False  # whether a thread waits for a request to have taken too long
 
-    def add(self, channel: Channel) -> None:
+    def add_task(self, channel: Channel) -> None:
         """Have the first request of a channel answered."""
         path = getattr(channel.requests[0], "path", "")
         # What would have to wait for its connection must not be answered by the loop, which is what writes.
         alone = len(channel.requests) == 1 and not channel.total_outbufs_len
         if alone and path.rstrip("/").endswith("/health"):
             self._at_once.append(channel)
-        else:
-            self._threads.add_task(channel)
+            return
+        with self.lock:
+            self.queue.append(channel)
+            if not self._watched:
+                self.queue_cv.notify()
 
     def answer(self) -> None:
         """Answer what the loop answers itself."""
         while self._at_once:
             self._at_once.popleft().service()
 
-    def shutdown(self, timeout_s: float) -> None:
-        """Wait for the threads; what still waits for one is dropped."""
-        self._threads.shutdown(cancel_pending=True, timeout=timeout_s)
+    def handler_thread(self, number: int) -> None:
+        """What each thread does until it is told to stop."""
+        while (channel := self._next(number)) is not None:
+            try:
+                channel.service()
+            except BaseException:
+                self.logger.exception("a request failed outside of the application")
+
+    def _next(self, number: int) -> Channel | None:
+        """The next request that a thread may answer, once there is one; None where it is to stop."""
+        with self.lock:
+            self._began.pop(number, None)
+            while not self.stop_count and (wait_s := self._wait_s()) != 0:
+                watching = wait_s is not None and not self._watched
+                self._watched = self._watched or watching
+                self.active_count -= 1
+                self.queue_cv.wait(wait_s if watching else None)
+                self.active_count += 1
+                self._watched = self._watched and not watching
+            if self.stop_count:
+                self.active_count -= 1
+                self.stop_count -= 1
+                self.threads.discard(number)
+                self.thread_exit_cv.notify()
+                return None
+            self._began[number] = time.monotonic()
+            channel: Channel = self.queue.popleft()
+            if self.queue and not self._watched:
+                self.queue_cv.notify()
+            return channel
+
+    def _wait_s(self) -> float | None:
+        """How long a thread that has nothing to do waits: None until there is a request, 0 where it may begin one."""
+        if not self.queue:
+            return None
+        newest = max(self._began.values(), default=0.0)
+        return max(0.0, newest + QUICK_S - time.monotonic())
 
 
 def close_stale(connections: Mapping[int, Any], now: float) -> None:

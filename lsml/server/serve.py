@@ -17,7 +17,7 @@ from flask import Flask
 
 from lsml.errors import LsmlError, PortInUse
 
-THREADS = 16  # most wait for the disk or the model's lock; /health must find a free one
+THREADS = 16  # all but one wait for the disk, for a file or for a model
 CONNECTIONS = 400  # idle and half-sent ones count; beyond it those are closed that were waited for longest
 READ_BYTES = 65536  # at a time: a request of 250 tasks comes in one piece
 # For requests at hand when told to stop: a person who pressed Ctrl-C waits five seconds, Docker ten.
@@ -52,17 +52,18 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
     from waitress import wasyncore
     from waitress.server import create_server
 
-    from lsml.server.channels import Channel, Lanes, close_stale, make_room
+    from lsml.server.channels import Channel, Dispatcher, close_stale, make_room
 
     channels: dict[int, Any] = {}
+    dispatcher = Dispatcher()
     try:
-        server = create_server(
+        create_server(
             app,
             map=channels,
+            _dispatcher=dispatcher,
             host=host,
             port=port,
             ident=None,
-            threads=THREADS,
             connection_limit=CONNECTIONS + 100,  # reached only where all have a request at hand
             # waitress refuses what is as large as this, Flask what is larger.
             max_request_body_size=app.config["MAX_CONTENT_LENGTH"] + 1,
@@ -71,6 +72,7 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
         )
     except OSError as error:
         raise _cannot_listen(error, host, port) from error
+    dispatcher.set_thread_count(THREADS)
     told: int | None = None
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -80,10 +82,9 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
     for number in DRAIN_S:
         signal.signal(number, stop)
     listeners = [channel for channel in channels.values() if getattr(channel, "accepting", False)]
-    draining, lanes = threading.Event(), Lanes(server.task_dispatcher)
+    draining = threading.Event()
     for listener in listeners:
         listener.channel_class = partial(Channel, draining)
-        listener.add_task = lanes.add
         listener.next_channel_cleanup = float("inf")  # waitress' own goes by the wall clock
     listening(listeners[0].socket.getsockname()[1])
     poll = hasattr(select, "poll")  # select() fails with descriptors above 1023; Windows has no poll()
@@ -91,7 +92,7 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
     while told is None:
         # The time-out bounds how long a signal waits: Python restarts an interrupted poll.
         wasyncore.loop(timeout=0.2, use_poll=poll, map=channels, count=1)
-        lanes.answer()
+        dispatcher.answer()
         make_room(channels, CONNECTIONS)
         if (now := time.monotonic()) - looked > _LOOK_S:
             looked = now
@@ -110,8 +111,8 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
         elif not open_now or now - last_busy > _LAST_WORDS_S:
             break
         wasyncore.loop(timeout=0.05, use_poll=poll, map=channels, count=1)
-        lanes.answer()
-    lanes.shutdown(max(0.0, deadline - time.monotonic()))
+        dispatcher.answer()
+    dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
 
 
 def _accept_all(listener: Any, channels: dict[int, Any]) -> None:

@@ -1,0 +1,104 @@
+"""Which thread answers which request: quick ones follow each other, slow ones hold up nobody, none is lost."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from lsml.server.channels import Dispatcher
+from tests.backend import until
+
+
+class Request:
+    """A connection with one request, which takes as long as it is told."""
+
+    total_outbufs_len = 0
+
+    def __init__(self, done, work=lambda: None, path="/predict"):
+        self.requests = [SimpleNamespace(path=path)]
+        self._done = done
+        self._work = work
+
+    def service(self):
+        self._work()
+        self._done.append(self)
+
+    def cancel(self):
+        self._done.append("cancelled")
+
+
+@pytest.fixture
+def dispatcher():
+    made = Dispatcher()
+    made.set_thread_count(6)
+    yield made
+    made.shutdown(timeout=10)
+
+
+def test_requests_that_wait_hold_up_nobody(dispatcher):
+    done, go_on = [], threading.Event()
+    waiting = [Request(done, go_on.wait) for _ in range(5)]
+    quick = [Request(done) for _ in range(50)]
+    for request in [*waiting, *quick]:
+        dispatcher.add_task(request)
+    until("every quick one is answered", lambda: len(done) == 50, 10)
+    assert done == quick, "in their order, and before those that came first"
+    go_on.set()
+    until("all are answered", lambda: len(done) == 55, 10)
+
+
+def test_thousands_from_several_sides_are_answered_once_each(dispatcher):
+    done, draw = [], random.Random(5)
+    pauses = [draw.choice([0, 0, 0, 0, 0.0005, 0.004]) for _ in range(3000)]
+    requests = [Request(done, lambda pause=pause: pause and time.sleep(pause)) for pause in pauses]
+    sides = [
+        threading.Thread(target=lambda side=side: [dispatcher.add_task(one) for one in requests[side::4]])
+        for side in range(4)
+    ]
+    for side in sides:
+        side.start()
+    for side in sides:
+        side.join()
+    until("all are answered", lambda: len(done) == 3000, 30)
+    assert Counter(map(id, done)) == Counter(map(id, requests))
+
+
+def test_only_the_loop_answers_health(dispatcher):
+    done = []
+    health = [Request(done, path=path) for path in ("/health", "/health/", "/a-secret/health")]
+    for request in health:
+        dispatcher.add_task(request)
+    dispatcher.add_task(other := Request(done))
+    until("the other one is answered", lambda: done == [other], 10)
+    dispatcher.answer()
+    assert done == [other, *health]
+
+
+def test_a_request_that_fails_outside_of_the_application_takes_no_thread_along(dispatcher):
+    done = []
+
+    def fail():
+        raise RuntimeError("on purpose")
+
+    for _ in range(12):
+        dispatcher.add_task(Request(done, fail))
+    dispatcher.add_task(last := Request(done))
+    until("the next one is answered", lambda: done == [last], 10)
+
+
+def test_told_to_stop_it_waits_for_those_at_hand_and_drops_the_others():
+    made, done, go_on = Dispatcher(), [], threading.Event()
+    made.set_thread_count(2)
+    for _ in range(5):
+        made.add_task(Request(done, go_on.wait))
+    until("both threads are busy", lambda: len(made.queue) == 3, 10)
+    threading.Timer(0.2, go_on.set).start()
+    made.shutdown(timeout=10)
+    assert done.count("cancelled") == 3
+    assert len(done) == 5
+    assert not made.threads
