@@ -33,15 +33,15 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
         pair = project.hostname, project.token
     if pair[0] and pair[1]:
         try:
-            return _studio(*pair)
+            return _studio(pair[0], pair[1], named.ca_file)
         except StudioError as error:
             _log.warning("project %s: %s", project.key if project else "local", error)
     return None
 
 
 @lru_cache(maxsize=64)
-def _studio(url: str, token: str) -> Studio:
-    return Studio(url, token)
+def _studio(url: str, token: str, ca_file: str | None) -> Studio:
+    return Studio(url, token, ca_file=ca_file)
 
 
 def fetcher(

@@ -72,14 +72,16 @@ class Studio:
     """One Label Studio, with one user's token. Threads may share it; `close` gives its connections back.
 
     Every method raises StudioError, `fetch` FetchError; their sentence says what to do and never holds the token.
-    An empty token is legal: what needs none works, and the rest says that a token is missing.
+    An empty token is legal: what needs none works, and the rest says that a token is missing. `ca_file`: authorities for its
+    certificate beside the usual ones.
     """
 
-    def __init__(self, url: str, token: str, timeout_s: float = 30.0) -> None:
+    def __init__(self, url: str, token: str, timeout_s: float = 30.0, ca_file: str | None = None) -> None:
         self.url = _checked_url(url)
         self.kind: TokenKind = _kind(token)
         self._token = token
         self._timeout_s = timeout_s
+        self._ca_file = ca_file
         self._client: httpx.Client | None = None
         self._access: _Access | None = None
         self._client_lock = threading.Lock()
@@ -249,7 +251,12 @@ class Studio:
         with self._client_lock:
             if self._client is None:
                 agent = {"User-Agent": "lsml", "Accept-Encoding": "identity"}
-                self._client = httpx.Client(headers=agent, timeout=self._timeout_s, follow_redirects=False)
+                trusted = httpx.create_ssl_context()
+                if self._ca_file is not None:
+                    trusted.load_verify_locations(self._ca_file)
+                self._client = httpx.Client(
+                    headers=agent, timeout=self._timeout_s, follow_redirects=False, verify=trusted
+                )
             return self._client
 
     # Tokens
@@ -359,6 +366,12 @@ class Studio:
     def _unreachable(self, error: Exception) -> StudioError:
         import httpx
 
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            why = str(error).rpartition("certificate verify failed: ")[2]
+            return StudioError(
+                f"{self.url}: its certificate is not trusted ({why}); name the PEM file of the authority "
+                "that signed it under label_studio.ca_file"
+            )
         if isinstance(error, httpx.TimeoutException):
             found = f"did not answer within {self._timeout_s:g} s"
         else:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import shutil
 import socket
-import ssl
 import struct
-import subprocess
 import time
 import zlib
 from pathlib import Path
@@ -41,7 +38,7 @@ from lsml.values import Choice
 from tests.conftest import write_recipe
 from tests.label_studio import LEGACY_TOKEN, RealLabelStudio
 from tests.test_studio import LEGACY, PERSONAL, LabelStudioLike
-from tests.web import Answer, Asked, Web
+from tests.web import Answer, Asked, Web, self_signed
 
 ELSEWHERE = (
     "which is not a public address, so a task may not make lsml read it; put the file into Label Studio, or "
@@ -198,15 +195,7 @@ def test_the_second_address_of_a_name_is_tried_where_the_first_refuses(monkeypat
 
 
 def test_a_certificate_has_to_be_that_of_the_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("makes its certificate with openssl")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2"]
-    names = ["-subj", "/CN=texts.example", "-addext", "subjectAltName=DNS:texts.example"]
-    subprocess.run([*made, *names], check=True, capture_output=True)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
+    tls, certificate = self_signed(tmp_path, "DNS:texts.example")
     monkeypatch.setattr(certifi, "where", lambda: str(certificate))
     resolving(monkeypatch, {"texts.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]})
     with Web(lambda _: Answer(200, b"text"), tls) as web:

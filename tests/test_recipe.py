@@ -252,6 +252,29 @@ def test_a_missing_file_is_named_as_typed():
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file or directory"), ("-----BEGIN NOTHING", "it holds no certificates")]
+)
+def test_an_authority_that_cannot_be_read_is_named(load, content, why, tmp_path):
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(RecipeError) as caught:
+        load(HEAD + "label_studio: {url: 'https://ls.example', ca_file: ca.pem}\n")
+    assert str(caught.value).endswith(
+        f"label_studio.ca_file: cannot be read: {why}; expected a PEM file, from the recipe's folder"
+    )
+
+
+def test_of_hundreds_of_problems_the_first_fifty_are_shown_and_the_others_counted(load):
+    with pytest.raises(RecipeError) as caught:
+        load(HEAD + "".join(f"odd-{number}: 1\n" for number in range(300)))
+    first, *_, last = lines = str(caught.value).split("\n")
+    assert len(lines) == 51
+    assert last.endswith(":55:1: and 250 problems from here on; correct those above first"), last
+    assert len(caught.value.problems) == 300
+    assert "odd-0" in first
+
+
 _PIECES = st.sampled_from(
     [*"\n\n  :-[]{}&*!|>'\"#?,%@`~\t", "<<", "${A}", "${", "lsml: 1\n", "name: a\n", "tags:\n", "  Choices: ",
      "text-classifier\n", "training: ", "every", "10%", "null", "x-a", "Choices#a", "1e999", ".nan"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,11 +16,14 @@ from typing import Any
 import pytest
 
 import lsml.studio
+from lsml.connection import studio_of
 from lsml.errors import FetchError, StudioError
+from lsml.recipe import load_recipe
 from lsml.studio import Studio
 from lsml.transfer import Wanted
+from tests.conftest import write_recipe
 from tests.label_studio import LEGACY_TOKEN, RealLabelStudio, free_port
-from tests.web import Answer, Asked, Web
+from tests.web import Answer, Asked, Web, self_signed
 
 LEGACY = "89abcdef0123456789abcdef0123456789abcdef"
 CONFIG = """
@@ -315,6 +319,22 @@ def test_nobody_there_is_a_sentence_that_thinks_of_containers() -> None:
         "); check that Label Studio runs and label_studio.url is right; inside a container, localhost is the container "
         "itself: use host.docker.internal or the service's name"
     )
+
+
+def test_a_certificate_of_ones_own_authority_is_trusted_once_it_is_named(tmp_path: Path) -> None:
+    tls, _ = self_signed(tmp_path, "IP:127.0.0.1")
+    with Web(LabelStudioLike(), tls) as web:
+        found = refusal(Studio(web.url, LEGACY))
+        assert re.sub(r" \(_ssl.c:\d+\)", "", found) == (
+            f"{web.url}: its certificate is not trusted (self-signed certificate); name the PEM file of the "
+            "authority that signed it under label_studio.ca_file"
+        )
+        recipe = write_recipe(
+            tmp_path, f"label_studio: {{url: '{web.url}', api_key: {LEGACY}, ca_file: certificate.pem}}\n"
+        )
+        studio = studio_of(load_recipe(recipe), None)
+        assert studio is not None
+        assert studio.check()
 
 
 def test_a_server_that_never_answers_is_given_up() -> None:

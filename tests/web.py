@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -92,3 +97,16 @@ class Web:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def self_signed(directory: Path, names: str) -> tuple[ssl.SSLContext, Path]:
+    """What a server says that it is, signed by nobody but itself, and the file to trust; `names` as in DNS:a,IP:127.0.0.1."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("makes its certificate with openssl")
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2"]
+    subprocess.run([*made, "-subj", "/CN=test", "-addext", f"subjectAltName={names}"], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    return tls, certificate

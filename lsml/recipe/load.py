@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -382,7 +383,23 @@ class _Loader:
         place = self.data.places.get(("label_studio", "api_key"))
         if key and place and not place.from_environment:
             self._warn_of_secret(("label_studio", "api_key"), "LABEL_STUDIO_API_KEY")
-        return LabelStudio(url, key or self.environ.get("LABEL_STUDIO_API_KEY") or None)
+        return LabelStudio(url, key or self.environ.get("LABEL_STUDIO_API_KEY") or None, self._ca_file(given))
+
+    def _ca_file(self, given: Mapping[str, Any]) -> str | None:
+        """Where the authorities for Label Studio's certificate are."""
+        if not given.get("ca_file"):
+            return None
+        path = (self.path.parent / Path(given["ca_file"]).expanduser()).absolute()
+        try:
+            ssl.create_default_context().load_verify_locations(path)
+        except ssl.SSLError:
+            why = "it holds no certificates"
+        except (OSError, ValueError) as error:
+            why = (isinstance(error, OSError) and error.strerror) or "no path"
+        else:
+            return str(path)
+        self.add(("label_studio", "ca_file"), f"cannot be read: {why}; expected a PEM file, from the recipe's folder")
+        return None
 
     def _check_server(self) -> None:
         server = self.data.value.get("server", {})

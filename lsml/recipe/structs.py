@@ -117,6 +117,13 @@ class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
             extra={"decides": "secret"},
         ),
     ] = None
+    ca_file: Annotated[
+        str | None,
+        Meta(
+            description="A PEM file, from the recipe's folder, with the authority that signed Label Studio's certificate, "
+            "trusted beside the usual ones."
+        ),
+    ] = None
 
     def _hidden(self) -> frozenset[str]:
         return frozenset({"api_key"})
