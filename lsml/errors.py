@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 _SHOWN: Final = 50  # problems; more than anybody corrects at once
+_LONGEST: Final = 1000  # characters of a problem; a key or a value may have any number
 
 
 class LsmlError(Exception):
@@ -50,6 +51,8 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}: "
         text = f"{self.key}: {self.message}" if self.key else self.message
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
         # One problem is one physical line, whatever the recipe had in it.
         return where + "".join(c if c.isprintable() else " " for c in text)
 

@@ -265,6 +265,25 @@ def test_an_authority_that_cannot_be_read_is_named(load, content, why, tmp_path)
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [("a" * 5000, "File name too long"), ('"a\\0b"', "not a path"), ("~nobody-of-that-name/x", "not a path")],
+)
+@pytest.mark.parametrize(
+    "key", ["storage: {directory: %s}\n", "media: {folders: [%s]}\n", "label_studio: {ca_file: %s}\n"]
+)
+def test_what_cannot_be_a_path_is_said_to_be_none(load, key, given, why):
+    with pytest.raises(RecipeError) as caught:
+        load(HEAD + key % given)
+    assert f": {why}; " in str(caught.value)
+
+
+def test_a_number_that_is_too_large_for_a_whole_one_is_none(load):
+    with pytest.raises(RecipeError) as caught:
+        load(HEAD + "training: {min_annotations: 1.0e+308}\n")
+    assert "training.min_annotations: expected a whole number" in str(caught.value)
+
+
 def test_of_hundreds_of_problems_the_first_fifty_are_shown_and_the_others_counted(load):
     with pytest.raises(RecipeError) as caught:
         load(HEAD + "".join(f"odd-{number}: 1\n" for number in range(300)))

@@ -92,6 +92,7 @@ class _Loader:
         labeling_config = self._labeling_config()
         label_studio = self._label_studio()
         self._check_server()
+        self._check_folders()
         self.stop()
         server: dict[str, Any] = dict(value.get("server", {}))
         if server.get("secret_path"):
@@ -186,11 +187,15 @@ class _Loader:
                         self.add((*path, "adapter") if isinstance(model, dict) else path, str(error))
 
     def _validate(self) -> None:
-        from jsonschema.validators import Draft202012Validator
+        from jsonschema.validators import Draft202012Validator, extend
 
         from lsml.recipe.sentences import sentences
 
-        validator = Draft202012Validator(schema_for(self.adapters, adapter_names()))
+        # JSON Schema takes 1e308 for a whole number; what it is read into does not.
+        whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+        validator = extend(Draft202012Validator, type_checker=whole)(  # type: ignore[no-untyped-call]
+            schema_for(self.adapters, adapter_names())
+        )
         errors = list(validator.iter_errors(self.data.value))
         if errors and self._keep_texts(errors):
             errors = list(validator.iter_errors(self.data.value))
@@ -283,6 +288,9 @@ class _Loader:
     def _model(
         self, path: KeyPath, model: dict[str, Any], adapter: type[Adapter], selectors: tuple[Selector, ...], rank: int
     ) -> Model | None:
+        files = [(*path, "options", name) for name, meta in option_facts(adapter.Options).items() if meta.get("file")]
+        if not all(self._possible(file) for file in files):
+            return None
         try:
             options = msgspec.convert(_beside(self.path, model.get("options", {}), adapter), adapter.Options)
         except msgspec.ValidationError as error:
@@ -387,15 +395,15 @@ class _Loader:
 
     def _ca_file(self, given: Mapping[str, Any]) -> str | None:
         """Where the authorities for Label Studio's certificate are."""
-        if not given.get("ca_file"):
+        if not given.get("ca_file") or not self._possible(("label_studio", "ca_file")):
             return None
         path = (self.path.parent / Path(given["ca_file"]).expanduser()).absolute()
         try:
             ssl.create_default_context().load_verify_locations(path)
         except ssl.SSLError:
             why = "it holds no certificates"
-        except (OSError, ValueError) as error:
-            why = (isinstance(error, OSError) and error.strerror) or "no path"
+        except OSError as error:
+            why = error.strerror or "nothing to read"
         else:
             return str(path)
         self.add(("label_studio", "ca_file"), f"cannot be read: {why}; expected a PEM file, from the recipe's folder")
@@ -411,6 +419,27 @@ class _Loader:
         for key in ("password", "secret_path"):
             if server.get(key) and not self.data.places[("server", key)].from_environment:
                 self._warn_of_secret(("server", key), f"LSML_{key.upper()}")
+
+    def _check_folders(self) -> None:
+        self._possible(("storage", "directory"))
+        folders = self._at(("media", "folders"))
+        for number in range(len(folders) if isinstance(folders, list) else 0):
+            self._possible(("media", "folders", number))
+
+    def _possible(self, path: KeyPath) -> bool:
+        """Whether something could be at the path that a key names; a problem where not."""
+        given = self._at(path)
+        if not isinstance(given, str) or self.wrong(path):
+            return True
+        try:
+            if "\0" not in given:
+                (self.path.parent / Path(given).expanduser()).exists()
+                return True
+            why = "not a path"
+        except (OSError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or "not a path"
+        self.add(path, f"cannot be looked for: {why}; a path counts from the recipe's folder")
+        return False
 
     def _warn_of_secret(self, path: KeyPath, variable: str) -> None:
         message = (
