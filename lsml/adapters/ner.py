@@ -30,6 +30,7 @@ from lsml.adapters.transformers_models import (
     load_model,
     load_tokenizer,
     longest_window,
+    remedy,
     trained_names,
 )
 from lsml.errors import NotEnoughData, VersionError
@@ -115,10 +116,7 @@ class Ner(TrainableAdapter):
         """The weights, or what they have not learnt."""
         config = config_of(options.weights)
         if not config:
-            return (
-                f"{cls.name}: the weights {options.weights} are not on this machine; give the path of their folder, or fetch "
-                f"them once: hf download {options.weights}"
-            )
+            return f"{cls.name}: the weights {options.weights} are not on this machine; {remedy(options.weights)}"
         if not _entities(trained_names(config, _KIND)):
             return f"{cls.name}: {options.weights} is an encoder without entities of its own; it answers once it learnt"
         return None

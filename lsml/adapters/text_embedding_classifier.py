@@ -27,6 +27,7 @@ from lsml.adapters.transformers_models import (
     load_model,
     load_tokenizer,
     longest_window,
+    remedy,
     tokens_at_once,
 )
 from lsml.cache import cache_directory
@@ -91,10 +92,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
         """The encoder, where it is not on this machine."""
         if config_of(options.encoder):
             return None
-        return (
-            f"{cls.name}: the encoder {options.encoder} is not on this machine; give the path of its folder, or fetch it "
-            f"once: hf download {options.encoder}"
-        )
+        return f"{cls.name}: the encoder {options.encoder} is not on this machine; {remedy(options.encoder)}"
 
     @property
     def ready(self) -> bool:

@@ -23,6 +23,7 @@ from lsml.adapters.transformers_models import (
     load_model,
     load_tokenizer,
     longest_window,
+    remedy,
     trained_names,
 )
 from lsml.errors import VersionError
@@ -95,10 +96,7 @@ class TransformersClassifier(TrainableAdapter):
         """The weights, or what they have not learnt."""
         config = config_of(options.weights)
         if not config:
-            return (
-                f"the weights {options.weights} are not on this machine; give the path of their folder, or fetch them once: "
-                f"hf download {options.weights}"
-            )
+            return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
         if not _names(config):
             return (
                 f"{options.weights} has no labels of its own, for its head was never trained; it answers once it learnt"

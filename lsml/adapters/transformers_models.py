@@ -14,6 +14,7 @@ from lsml.errors import AdapterError
 Knew = Callable[[str, Mapping[str, int]], int | None]  # (name, rows of an old head by name in small letters) -> its row
 ENCODER: Final = "AutoModel"
 _CACHED: Final = 512  # tokens; more, and each costs more
+_ON_A_HUB: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which tokenizers do not take
 
 
@@ -39,10 +40,16 @@ def find(adapter: str, weights: str, what: str) -> Path:
         found = None
     if found is None:
         raise AdapterError(
-            f"{adapter}: {weights} is no folder with {what} of transformers, nor one that was fetched before; give the path "
-            f"of its folder, or fetch it once: hf download {weights}"
+            f"{adapter}: {weights} is no folder with {what} of transformers, nor one that was fetched before; {remedy(weights)}"
         )
     return Path(found).parent
+
+
+def remedy(weights: str) -> str:
+    """What to do about weights that are not on this machine: a hub may have them, if that could be a name on it."""
+    if _ON_A_HUB.fullmatch(weights):
+        return f"give the path of their folder, or fetch them once: hf download {weights}"
+    return "correct the path of their folder, which counts from the recipe's folder"
 
 
 def config_of(weights: str) -> dict[str, Any]:
@@ -128,18 +135,24 @@ def load_fresh(kind: str, folder: Path, names: Sequence[str], seed: int, knew: K
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = load_model(kind, folder, num_labels=len(names), ignore_mismatched_sizes=True, **numbered, **facts)
-    before = trained_names(config_of(str(folder)), kind)
-    if before:
+        before = trained_names(config_of(str(folder)), kind)
+        if not before:
+            return model
         old, new = _head(load_model(kind, folder)), _head(model)
-        if old is not None and new is not None and old.weight.shape[1] == new.weight.shape[1]:
-            known = {name.casefold(): row for row, name in enumerate(before)}
-            with torch.no_grad():
-                for row, name in enumerate(names):
-                    source = knew(name, known)
-                    if source is not None:
-                        new.weight[row] = old.weight[source]
-                        if old.bias is not None and new.bias is not None:
-                            new.bias[row] = old.bias[source]
+        if old is None or new is None or old.weight.shape[1] != new.weight.shape[1]:
+            return model
+        known = {name.casefold(): row for row, name in enumerate(before)}
+        with torch.no_grad():
+            # A head of the same size was taken over whole, although its rows stand for other labels.
+            new.weight.normal_(std=getattr(model.config, "initializer_range", None) or 0.02)
+            if new.bias is not None:
+                new.bias.zero_()
+            for row, name in enumerate(names):
+                source = knew(name, known)
+                if source is not None:
+                    new.weight[row] = old.weight[source]
+                    if old.bias is not None and new.bias is not None:
+                        new.bias[row] = old.bias[source]
     return model
 
 

@@ -111,6 +111,24 @@ def test_what_a_head_knew_of_a_label_it_still_knows(encoder, learnt, tmp_path):
             assert scores[{"Bug": "bug"}.get(label, label)] > scores[{"Bug": "Question"}.get(label, "bug")]
 
 
+def test_what_a_head_of_the_same_size_knew_of_other_labels_is_forgotten(learnt, tmp_path):
+    learnt.save(tmp_path)
+    texts = [text for text, _ in tickets(12, seed=9)]
+    other = new(tmp_path, labels=("Spam", "Ham", "Eggs"), epochs=1, learning_rate=1e-9)
+    other.fit(
+        [Example(text, (Choice(label),)) for text, label in zip(texts, ["Spam", "Ham", "Eggs"] * 4, strict=True)], 7
+    )
+    sure = max(value.score for values in learnt.predict(texts) for value in values)
+    guessed = max(value.score for values in other.predict(texts) for value in values)
+    assert sure > 0.75 and guessed < 0.6, (sure, guessed)
+
+
+@pytest.mark.parametrize("weights", ["./my-model", "/models/bert", "~/bert", "models/of/ours"])
+def test_a_path_is_not_looked_for_on_a_hub(weights):
+    lacks = TransformersClassifier.lacks(TransformersClassifier.Options(weights=weights), Target())
+    assert lacks.endswith("; correct the path of their folder, which counts from the recipe's folder")
+
+
 def test_parts_of_a_long_text_count_together_as_far_as_it_is_read(learnt, encoder, tmp_path):
     learnt.save(tmp_path)
     billing, bug = "invoice refund payment card price", "crash error freezes broken screen"
