@@ -240,6 +240,23 @@ def test_a_click_beside_the_object_is_a_negative_point(told):
     assert control("KeyPointLabels").decode([region])[0].positive
 
 
+@pytest.mark.parametrize("tag", TAGS[:-1])
+def test_an_image_that_somebody_turned_to_look_at_it_is_marked_where_it_would_be_upright(tag):
+    """Label Studio turns the view alone: `image_rotation` says how, and every other number is as if it had not."""
+    found, on = control(tag), Shown("image.png", (40, 30))
+    mask = Mask("Cat", width=40, height=30, runs=(405, 90, 705))
+    values = {
+        "Rectangle": Box("Cat", x=0.1, y=0.2, width=0.3, height=0.4), "Polygon": Polygon("Cat", points=((0.1, 0.1), (0.5, 0.1), (0.5, 0.5))),
+        "Ellipse": Ellipse("Cat", x=0.5, y=0.5, radius_x=0.2, radius_y=0.1), "KeyPoint": KeyPoint("Cat", x=0.3, y=0.4),
+        "Brush": mask, "Bitmask": mask,
+    }  # fmt: skip
+    regions = found.encode([values[tag.removesuffix("Labels")]], "o", on)
+    assert {region["image_rotation"] for region in regions} == {0}
+    upright = found.decode(regions, on)
+    turned = found.decode([{**region, "image_rotation": 90} for region in regions], on)
+    assert upright and json.dumps(found.encode(turned, "o", on)) == json.dumps(found.encode(upright, "o", on))
+
+
 @pytest.mark.parametrize("tag", ["KeyPointLabels", "KeyPoint"])
 def test_a_click_that_asks_a_model_has_its_label_beside_its_place(tag):
     # https://labelstud.io/guide/ml: the editor writes `labels` into the value of a smart point, and no other region.
