@@ -10,6 +10,7 @@ from typing import Any
 
 from lsml.cache import cache_directory
 from lsml.errors import NoRoom, StudioError
+from lsml.logs import keep_told_secret
 from lsml.media import Fetcher, open_cache
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
@@ -32,6 +33,7 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
     elif project is not None:
         pair = project.hostname, project.token
     if pair[0] and pair[1]:
+        keep_told_secret(pair[1])  # also where another process was told, or lsml was restarted since
         try:
             return _studio(pair[0], pair[1], named.ca_file)
         except StudioError as error:

@@ -6,7 +6,9 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextvars import ContextVar
 from urllib.parse import quote
@@ -15,7 +17,10 @@ MASK = "[secret]"
 FORMATS = ("auto", "text", "json")
 FORMAT_VARIABLE = "LSML_LOG_FORMAT"  # an environment variable, so that child processes log alike
 _LEAST = 4  # a shorter secret would mask ordinary text
+_MOST_TOLD = 256  # strangers can tell as many tokens as they like
 _secrets: set[str] = set()
+_told: OrderedDict[str, None] = OrderedDict()  # the last one told comes last
+_telling = threading.Lock()
 
 # What is at hand in this thread: every line says so.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -71,8 +76,10 @@ def _plain(text: str) -> str:
 
 
 def mask(text: str) -> str:
-    """`text` without any secret that `keep_secret` was told of."""
-    for secret in sorted(_secrets, key=len, reverse=True):
+    """`text` without any secret that `keep_secret` or `keep_told_secret` was told of."""
+    with _telling:
+        secrets = _secrets | _told.keys()
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
@@ -81,7 +88,24 @@ def keep_secret(secrets: Iterable[str]) -> None:
     """From now on no log line shows these, plain or as a URL has them."""
     for secret in secrets:
         if len(secret) >= _LEAST:
-            _secrets.update((secret, quote(secret, safe="")))
+            _secrets.update(_forms(secret))
+
+
+def keep_told_secret(secret: str) -> None:
+    """As `keep_secret`, for what a request told: only the last few hundred are remembered."""
+    if len(secret) < _LEAST:
+        return
+    with _telling:
+        for form in _forms(secret):
+            _told[form] = None
+            _told.move_to_end(form)
+        while len(_told) > _MOST_TOLD:
+            _told.popitem(last=False)
+
+
+def _forms(secret: str) -> tuple[str, str]:
+    """A secret as it is, and as a URL has it."""
+    return secret, quote(secret, safe="", errors="replace")
 
 
 def set_up_logging(level: str) -> None:

@@ -58,7 +58,10 @@ def no_label_studio_in_the_environment(monkeypatch):
     """A developer's own Label Studio must not leak into the tests."""
     for name in (
         "LABEL_STUDIO_URL",
+        "LABEL_STUDIO_HOST",
+        "LABEL_STUDIO_HOSTNAME",
         "LABEL_STUDIO_API_KEY",
+        "LABEL_STUDIO_ACCESS_TOKEN",
         "LSML_HOST",
         "LSML_PORT",
         "LSML_DATA_DIR",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsml.logs import _Json, _Text, keep_secret, request_id, run_id
+from lsml.logs import _Json, _Text, _told, keep_secret, keep_told_secret, request_id, run_id
 from tests.backend import RunningBackend
 from tests.conftest import event, write_recipe
 
@@ -48,6 +48,17 @@ def test_no_secret_is_shown_in_a_message_or_a_traceback(formatter):
     shown = lines(formatter, "%s", "http://a/hush-hush%2F1/hush-hush/1", error=ValueError("hush-hush/1"))
     assert "hush" not in shown
     assert shown.count("[secret]") == 3
+
+
+def test_tokens_that_requests_told_are_hidden_and_cannot_pile_up():
+    keep_secret(["the recipe's own"])
+    for number in range(3000):
+        keep_told_secret(f"token-{number}")
+    keep_told_secret("odd \ud800 token")
+    shown = lines(_Text(), "%s %s", "the recipe's own", "token-2999")
+    assert "own" not in shown
+    assert "2999" not in shown
+    assert len(_told) <= 256
 
 
 def test_lines_say_which_request_and_which_run_they_belong_to():

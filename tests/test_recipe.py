@@ -182,6 +182,32 @@ def test_label_studio_is_filled_from_the_environment(load):
     assert load(HEAD, {"LABEL_STUDIO_URL": ""}).label_studio.url is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("LABEL_STUDIO_HOST", "http://ls:8080", "url"),
+        ("LABEL_STUDIO_HOSTNAME", "http://ls:8080", "url"),
+        ("LABEL_STUDIO_ACCESS_TOKEN", "sesame", "api_key"),
+    ],
+)
+def test_names_of_the_environment_that_other_backends_read_are_read_too(load, name, value, read):
+    assert getattr(load(HEAD, {name: value}).label_studio, read) == value
+
+
+def test_two_names_of_the_environment_may_agree_but_not_differ(load):
+    same = {"LABEL_STUDIO_URL": "http://ls:8080", "LABEL_STUDIO_HOST": "http://ls:8080/"}
+    assert load(HEAD, same).label_studio.url == "http://ls:8080"
+    assert load(
+        HEAD + "label_studio: {url: http://own}\n", {**same, "LABEL_STUDIO_HOST": "http://b"}
+    ).label_studio.url == ("http://own")
+    differing = {"LABEL_STUDIO_API_KEY": "sesame1", "LABEL_STUDIO_ACCESS_TOKEN": "sesame2"}
+    with pytest.raises(
+        RecipeError, match="LABEL_STUDIO_API_KEY and LABEL_STUDIO_ACCESS_TOKEN differ; set one"
+    ) as error:
+        load(HEAD, differing)
+    assert "sesame" not in str(error.value)
+
+
 def test_no_secret_is_shown_by_repr(load):
     recipe = load(
         "lsml: 1\nname: a\ntags:\n  Choices: {adapter: zero-shot, options: {token: sesame1}}\n"

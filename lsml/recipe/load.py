@@ -27,6 +27,9 @@ FORMAT: Final = 1
 _SELECTOR: Final = re.compile(r"(?P<tag>[A-Za-z]+)(?:#(?P<name>\S(?:.*\S)?))?\Z")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATIONS: Final = ("quiet", "timeout", "time", "fresh")
+# The first of each is lsml's; people have the others from backends that they ran before.
+_URL_VARIABLES: Final = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST", "LABEL_STUDIO_HOSTNAME")
+_KEY_VARIABLES: Final = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN")
 _SECRETS: Final = frozenset(
     {("label_studio", "api_key"), ("label_studio", "url"), ("server", "password"), ("server", "secret_path")}
 )
@@ -376,8 +379,10 @@ class _Loader:
         if not isinstance(given, dict) or self.wrong(("label_studio",)):
             return LabelStudio()
         url, key = given.get("url"), given.get("api_key")
-        source = "" if url else "LABEL_STUDIO_URL of the environment: "
-        url = url or self.environ.get("LABEL_STUDIO_URL") or None
+        source = ""
+        if not url:
+            variable, url = self._from_environment("url", _URL_VARIABLES)
+            source = f"{variable} of the environment: "
         if url is not None:
             url = url.strip().rstrip("/")
             try:
@@ -391,7 +396,15 @@ class _Loader:
         place = self.data.places.get(("label_studio", "api_key"))
         if key and place and not place.from_environment:
             self._warn_of_secret(("label_studio", "api_key"), "LABEL_STUDIO_API_KEY")
-        return LabelStudio(url, key or self.environ.get("LABEL_STUDIO_API_KEY") or None, self._ca_file(given))
+        key = key or self._from_environment("api_key", _KEY_VARIABLES)[1]
+        return LabelStudio(url, key, self._ca_file(given))
+
+    def _from_environment(self, key: str, names: tuple[str, ...]) -> tuple[str, str | None]:
+        """(the variable that is set, its value), the first of `names` where none is; a problem where two differ."""
+        found = {name: value for name in names if (value := self.environ.get(name))}
+        if len({value.strip().rstrip("/") for value in found.values()}) > 1:
+            self.add(("label_studio", key), f"the environment's {' and '.join(found)} differ; set one of them")
+        return next(iter(found.items()), (names[0], None))
 
     def _ca_file(self, given: Mapping[str, Any]) -> str | None:
         """Where the authorities for Label Studio's certificate are."""

@@ -86,7 +86,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "or none but those that a person promotes."
         ),
     ] = "better"
-    keep: Annotated[int, Meta(ge=1, description="Versions kept; the promoted one always is.")] = 5
+    keep: Annotated[
+        int,
+        Meta(ge=1, description="The newest versions kept; where the promoted one is older, it is kept beside them."),
+    ] = 5
     consensus: Annotated[
         Literal["latest", "majority", "all"],
         Meta(description="What a task with several annotations teaches; a ground-truth annotation always wins."),

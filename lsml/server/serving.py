@@ -18,7 +18,7 @@ from lsml.binding import Binding, bind
 from lsml.connection import fetcher
 from lsml.errors import LabelingConfigError, LsmlError
 from lsml.labeling import LabelingConfig, parse_labeling_config
-from lsml.logs import keep_secret
+from lsml.logs import keep_told_secret
 from lsml.objects import Fetch
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, Store, VersionRow
@@ -141,7 +141,7 @@ class Serving:
     ) -> None:
         """Store what a request told of a project; a new one starts from `local`'s promoted version where that fits."""
         if token:
-            keep_secret([token])
+            keep_told_secret(token)
         new = self._store.projects.touch(
             project, studio_id=studio_id, labeling_config=labeling_config, hostname=hostname, token=token, title=title,
             config_at=config_at,

@@ -80,11 +80,15 @@ class _Stored:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        runs = GaugeMetricFamily("lsml_runs", "Training runs by state.", labels=("state",))
+        runs = GaugeMetricFamily(
+            "lsml_runs", "Training runs by state; those that wait are the queue.", labels=("state",)
+        )
         counted = self._store.runs.counts()
         for state in STATES:
             runs.add_metric((state,), counted.get(state, 0))
         yield runs
+        versions = GaugeMetricFamily("lsml_versions", "Versions kept, by project.", labels=("project",))
+        kept = self._store.versions.counts()
         annotations = GaugeMetricFamily("lsml_annotations", "Usable annotations by project.", labels=("project",))
         promoted = GaugeMetricFamily(
             "lsml_promoted_version", "Number of the version that is served.", labels=("project",)
@@ -96,9 +100,10 @@ class _Stored:
         )
         for project in self._store.projects.all()[:_PROJECTS]:
             annotations.add_metric((project.key,), project.usable)
+            versions.add_metric((project.key,), kept.get(project.key, 0))
             promoted.add_metric((project.key,), project.promoted or 0)
             row = self._store.versions.served(project.key)
             for control, judged in card_of(row).metrics.items() if row else ():
                 if judged["value"] is not None:
                     held_out.add_metric((project.key, control, judged["metric"]), judged["value"])
-        yield from (annotations, promoted, held_out)
+        yield from (annotations, versions, promoted, held_out)

@@ -52,6 +52,10 @@ class VersionRows(Table):
         )
         return [_version(row) for row in rows]
 
+    def counts(self) -> dict[str, int]:
+        """How many versions each project has, where it has any."""
+        return dict(self._rows("SELECT project, count(*) FROM version GROUP BY project"))
+
     def folders(self) -> set[str]:
         """The folder of every version of every project."""
         return {row[0] for row in self._rows("SELECT folder FROM version")}

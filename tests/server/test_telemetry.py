@@ -31,6 +31,7 @@ def test_what_is_stored_is_shown_by_project(backend):
     found = numbers(server)
     assert found[f'lsml_annotations{{project="{PROJECT_KEY}"}}'] == 60
     assert found[f'lsml_promoted_version{{project="{PROJECT_KEY}"}}'] == 1
+    assert found[f'lsml_versions{{project="{PROJECT_KEY}"}}'] == 1
     assert found[f'lsml_held_out_metric{{control="topic",metric="macro_f1",project="{PROJECT_KEY}"}}'] > 0.5
     assert (found['lsml_runs{state="done"}'], found['lsml_runs{state="running"}']) == (1, 0)
     assert found["lsml_regions_total"] == 1
