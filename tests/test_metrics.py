@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -132,6 +133,15 @@ def test_points_of_one_object_are_judged_together():
     assert judge(KeyPoint, [(truth, swapped)])["value"] == pytest.approx(51 / 101, abs=0.01)
     alone = [KeyPoint(label="head", x=0.5, y=0.5)]
     assert judge(KeyPoint, [(alone, [KeyPoint(label="head", score=0.5, x=0.502, y=0.5)])])["value"] == 1
+
+
+def test_points_in_a_line_are_judged_by_how_long_it_is():
+    def spine(off):
+        return [KeyPoint(label=f"{n}", score=0.9, x=0.2 + n / 10, y=0.5 + off, group="1") for n in range(6)]
+
+    truth = [msgspec.structs.replace(point, score=None) for point in spine(0)]
+    assert judge(KeyPoint, [(truth, spine(0.02))])["value"] == 1  # a twenty-fifth of its length
+    assert judge(KeyPoint, [(truth, spine(0.2))])["value"] == 0
 
 
 def test_ranking_is_by_score_over_all_images():

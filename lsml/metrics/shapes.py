@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # What some shapes of one label on one image share with some others: (annotated, predicted) -> in [0, 1], (n, m).
 Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
 
+LEAST_THICKNESS = 0.25  # of an object, as a share of how long it is
 LEAST_OBJECT = 0.02  # the size of an object whose points are all but in one place, as a share of the image
 LEAST = 0.5  # overlap from which a prediction finds an annotated shape
 SHOWN = 0.25  # score from which detectors show what they found: precision and recall are told at it
@@ -144,9 +145,10 @@ def _pose_overlaps(true: Sequence[_Pose], said: Sequence[_Pose]) -> Array:
 
     labels = list(dict.fromkeys(label for pose in true for label in pose.points))
     theirs, ours = _places(true, labels), _places(said, labels)
-    # COCO takes the area of the object; its points span some part of that.
-    spans = np.nanmax(theirs, axis=1) - np.nanmin(theirs, axis=1)
-    sizes = np.maximum(LEAST_OBJECT, np.sqrt(spans.prod(axis=1)))
+    # COCO takes the area of the object; its points span some part of that, and where they lie in a line next to nothing of it.
+    spans = np.sort(np.nanmax(theirs, axis=1) - np.nanmin(theirs, axis=1), axis=1)
+    thickness = np.maximum(spans[:, 0], LEAST_THICKNESS * spans[:, 1])
+    sizes = np.maximum(LEAST_OBJECT, np.sqrt(spans[:, 1] * thickness))
     squared = ((theirs[:, None] - ours[None]) ** 2).sum(axis=3)
     near = np.nan_to_num(similarity(squared, sizes[:, None, None]), nan=0.0)
     return np.asarray(near.sum(axis=2) / np.isfinite(theirs[:, :, 0]).sum(axis=1)[:, None])
