@@ -32,7 +32,7 @@ const store = window.Htx && window.Htx.annotationStore;
 const annotation = store && store.selected;
 if (!annotation || !annotation.names) return false;
 const tag = annotation.names.get(arguments[0]);
-return Boolean(tag && (tag.type === "paragraphs" ? tag._value : tag.isReady));
+return Boolean(tag && {paragraphs: tag._value, image: tag.imageIsLoaded}[tag.type] || tag && tag.type !== "image" && tag.isReady);
 """
 # Selects the first place of a text in an element or a frame, as a drag of the mouse does, and lets go of the button.
 _SELECT = """
@@ -70,6 +70,15 @@ for (const tag of annotation.names.values()) {
   for (const child of tag.children || [])
     if (child.value === arguments[0] && !child.selected) child.toggleSelected();
 }
+"""
+# The label of one tag alone, and its tool among those that ask a model, which come last.
+_TAKE = """
+const annotation = window.Htx.annotationStore.selected;
+annotation.unselectAll();
+for (const tag of annotation.names.values()) if (tag.isLabeling) tag.unselectAll();
+annotation.names.get(arguments[0]).children[0].toggleSelected();
+const buttons = document.querySelectorAll(`button[aria-label=${arguments[1]}]`);
+buttons[buttons.length - 1].click();
 """
 
 
@@ -157,6 +166,30 @@ class Editor:
         assert selected, f"{text!r} does not stand in {selector}"
         self._until(lambda: len(self.regions()) > before, f"a region over {text!r}", 10)
 
+    def take(self, tag: str, tool: str) -> None:
+        """Choose the first label of a control tag, and the smart tool of that name: rectangle-tool, key-point-tool."""
+        self.driver.execute_script(_TAKE, tag, tool)
+        time.sleep(0.3)  # the editor takes the tool up in a later tick
+
+    def draw(self, start: tuple[float, float], end: tuple[float, float] | None = None) -> None:
+        """Drag the mouse over the image, or click on it; places are fractions of it."""
+        from selenium.webdriver import ActionChains
+        from selenium.webdriver.common.by import By
+
+        image = self.driver.find_element(By.CSS_SELECTOR, ".konvajs-content")
+        middle = image.rect["width"] / 2, image.rect["height"] / 2
+
+        def place(at: tuple[float, float]) -> tuple[int, int]:
+            return round(middle[0] * (2 * at[0] - 1)), round(middle[1] * (2 * at[1] - 1))
+
+        hand = ActionChains(self.driver).move_to_element_with_offset(image, *place(start))
+        if end is None:
+            hand.click().perform()
+        else:
+            hand.click_and_hold().move_by_offset(9, 9).move_to_element_with_offset(
+                image, *place(end)
+            ).release().perform()
+
     def submit(self) -> None:
         """Press Submit, and wait until the annotation is stored."""
         from selenium.webdriver.common.by import By
@@ -164,6 +197,12 @@ class Editor:
         self.driver.find_element(
             By.CSS_SELECTOR, "button[aria-label='submit'], button[aria-label='Submit current annotation']"
         ).click()
+
+    def image(self) -> bytes:
+        """A screenshot of an image tag with all that is drawn on it, as PNG."""
+        from selenium.webdriver.common.by import By
+
+        return bytes(self.driver.find_element(By.CSS_SELECTOR, ".konvajs-content").screenshot_as_png)
 
     def picture(self, path: Path) -> None:
         """A screenshot."""
