@@ -226,3 +226,38 @@ def test_what_label_studio_really_sends_for_a_selection_is_answered(tmp_path):
     [region] = answered["result"]
     assert region["value"] == {"start": 33, "end": 45, "text": "Ada Lovelace", "labels": ["PER"]}
     assert (region["from_name"], region["to_name"], region["type"]) == ("label", "text", "labels")
+
+
+def test_relations_are_kept_as_they_were_drawn_and_what_they_join_is_learnt(backend):
+    config = CONFIG.replace("<Rating", '<Relations><Relation value="lives in"/></Relations><Rating')
+    project = {**PROJECT, "label_config": config}
+    server = backend(TAGS, config=config)
+    drawn = {}
+    for id, example in enumerate(sentences(30), 1):
+        result = regions(example, "Travel" if id % 2 else "Home", 3)
+        if len(example.values) > 1:
+            result.insert(
+                1, {"type": "relation", "from_id": "e0", "to_id": "e1", "direction": "right", "labels": ["lives in"]}
+            )
+            result.append({"type": "relation", "from_id": "e1", "to_id": "nothing", "direction": "bi"})
+        drawn[str(id)] = result
+        stamp = f"2026-11-23T10:00:{id:02d}.000000Z"
+        answer = server.post("/webhook", {
+            "action": "ANNOTATION_CREATED", "project": project,
+            "task": {"id": id, "data": {"text": example.data}, "updated_at": stamp},
+            "annotation": {"id": id, "task": id, "updated_at": stamp, "result": result},
+        })  # fmt: skip
+        assert answer.json["changed"] == 1
+    (row,) = server.store.projects.all()
+    stored = {task.id: task.annotations[-1].result for task in server.store.annotations.tasks(row.key)}
+    assert stored == drawn
+    assert server.train(project)["job_status"] == "finished"
+    (version,) = server.store.versions.of_project(row.key)
+    assert not version.card["notes"]
+    (prediction,) = server.predict(TEXT, project=row.key, label_config=config)
+    assert {"Ines", "Atlantis"} & {region["value"].get("text") for region in prediction["result"]}
+    # A person's answer in the editor names relations, too.
+    context = {"result": [*drawn["1"], {"type": "relation", "from_id": "e0", "to_id": "e1"}]}
+    asked = {"tasks": [{"id": 1, "data": {"text": TEXT}}], "project": row.key, "label_config": config,
+             "params": {"context": context}}  # fmt: skip
+    assert server.post("/predict", asked).status_code == 200
