@@ -243,8 +243,11 @@ def _predict_all(
 
     try:
         return list(predict([reading for _, reading in where]))
-    except Exception:
-        _log.warning("%s failed on a batch of %d; trying its tasks one by one", model.key, len(where), exc_info=True)
+    except Exception as error:
+        unforeseen = not isinstance(error, LsmlError)  # else the sentence of each task says it
+        _log.warning(
+            "%s failed on a batch of %d; trying its tasks one by one", model.key, len(where), exc_info=unforeseen
+        )
     return _one_by_one(model, where, outcomes, lambda reading: predict([reading])[0])
 
 
@@ -259,6 +262,9 @@ def _one_by_one(
     for index, reading in where:
         try:
             answered.append(answer(reading))
+        except LsmlError as error:
+            outcomes[index].dropped.append(("adapter failed", f"{model.key} failed: {error}"))
+            answered.append(None)
         except Exception as error:
             _log.exception("%s failed on one task", model.key)
             outcomes[index].dropped.append(("adapter failed", f"{model.key} failed: {type(error).__name__}"))

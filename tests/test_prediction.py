@@ -8,6 +8,7 @@ import lsml.binding
 from lsml.adapters.base import Adapter
 from lsml.binding import bind
 from lsml.controls import CONTROLS
+from lsml.errors import AdapterError
 from lsml.labeling import parse_labeling_config
 from lsml.prediction import predict_tasks
 from lsml.recipe import Model, Recipe, Selector
@@ -30,6 +31,8 @@ class Scripted(Adapter):
     def answer(self, text):
         if text == "fail":
             raise RuntimeError("the model broke")
+        if text == "refuse":
+            raise AdapterError("weights.pt: was changed; restore it")
         pairs = (word.partition("=") for word in text.split())
         return [
             Number(float(label)) if not equals else Choice(label.replace("_", " "), float(score))
@@ -115,6 +118,12 @@ def test_one_text_that_breaks_the_model_costs_only_itself(run):
     outcomes = run(TOPICS, "Bug=1", "fail", "Billing=1")
     assert [shown(outcome) if outcome.prediction else None for outcome in outcomes] == [["Bug"], None, ["Billing"]]
     assert outcomes[1].dropped == [("adapter failed", "topic:scripted failed: RuntimeError")]
+
+
+def test_what_a_model_says_of_its_failure_is_passed_on_without_a_traceback(run, caplog):
+    (outcome,) = run(TOPICS, "refuse")
+    assert outcome.dropped == [("adapter failed", "topic:scripted failed: weights.pt: was changed; restore it")]
+    assert "Traceback" not in caplog.text
 
 
 def test_pretrained_classes_match_labels_by_name_without_regard_to_case_and_others_are_dropped(run):
