@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,23 +13,22 @@ if TYPE_CHECKING:
 
 FILE: Final = "model.skops"
 _FORMAT: Final = 1
+# What scikit-learn has for arrays of other libraries; each imports its library.
+_FOREIGN: Final = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("torch", "cupy", "dask"))
 
 
 def save_state(directory: Path, state: dict[str, Any]) -> None:
     """Write plain arrays, lists and numbers with skops: nothing in the file can run."""
-    import skops.io
-
-    skops.io.dump({"format": _FORMAT, **state}, directory / FILE)
+    _skops().dump({"format": _FORMAT, **state}, directory / FILE)
 
 
 def load_state(directory: Path, adapter: str) -> dict[str, Any]:
     """What `save_state` wrote. Raises VersionError where the file is missing, damaged, or holds more than data."""
-    import skops.io
-
+    skops = _skops()
     path = directory / FILE
     try:
         # Nothing is trusted beyond what skops itself holds harmless.
-        state = skops.io.load(path, trusted=[])
+        state = skops.load(path, trusted=[])
     except Exception as error:
         # skops raises whatever zipfile, json and numpy do; any of it means that this is not what was saved.
         raise VersionError(
@@ -37,6 +37,28 @@ def load_state(directory: Path, adapter: str) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise VersionError(f"{path}: was not saved by this version of {adapter}; train anew")
     return state
+
+
+def _skops() -> Any:
+    """skops.io, without torch.
+
+    When it is imported it imports every package of scikit-learn to list the estimators, with one of them torch where that is
+    installed: 400 MB and seconds for models that never touch it. A None in sys.modules makes that one import fail, which
+    the listing passes over.
+    """
+    if "skops.io" not in sys.modules:
+        modules: dict[str, Any] = sys.modules
+        for name in _FOREIGN:
+            modules.setdefault(name, None)
+        try:
+            import skops.io
+        finally:
+            for name in _FOREIGN:
+                if modules.get(name, modules) is None:
+                    modules.pop(name, None)
+    import skops.io
+
+    return skops.io
 
 
 def as_array(values: Any) -> np.ndarray[Any, Any]:

@@ -1,5 +1,6 @@
 """Adapters are found through entry points, loaded when asked for, and a broken plug-in is one sentence."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -179,3 +180,22 @@ def test_asking_what_is_installed_imports_no_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_saving_a_model_of_scikit_learn_imports_no_torch_where_that_is_installed(tmp_path):
+    fake = tmp_path / "elsewhere"
+    (fake / "torch").mkdir(parents=True)
+    (fake / "torch" / "__init__.py").touch()
+    code = (
+        "import pathlib, sys\n"
+        "from lsml.adapters.state import load_state, save_state\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        "save_state(here, {'a': [1]})\n"
+        "assert load_state(here, 'x')['a'] == [1]\n"
+        "print('torch' in sys.modules, [name for name, module in sys.modules.items() if module is None])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(fake)}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True, env=environment
+    )
+    assert shown.stdout.strip() == "False []"

@@ -114,3 +114,31 @@ def test_labels_like_html_cannot_act_on_the_page(backend):
     answer = server.client.get("/")
     assert "<script>" not in answer.text
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def test_no_secret_is_on_a_page_in_a_metric_or_in_an_answer(backend):
+    server = backend(
+        "server: {username: ann, password: sesame1, secret_path: sesame2}\n"
+        "label_studio: {url: 'http://ls:8080', api_key: sesame3}\n"
+    )
+    ann = ("ann", "sesame1")
+    told = {"project": "1.1", "schema": TOPICS, "hostname": "http://ls:8080", "access_token": "sesame4"}
+    answers = [server.client.post("/sesame2/setup", json=told, auth=ann)]
+    answers.append(server.client.post("/sesame2/webhook", json={"action": "START_TRAINING", "project": {"id": 1}}))
+    for path in (
+        "/",
+        "/metrics",
+        "/ready",
+        "/versions",
+        "/api/projects",
+        "/api/projects/1.1",
+        "/openapi.json",
+        "/no",
+        "/health",
+    ):
+        answers.append(server.client.get(f"/sesame2{path}", auth=ann))
+        answers.append(server.client.get(f"/sesame2{path}", auth=("ann", "sesame1x")))
+        answers.append(server.client.get(f"/sesame2x{path}", auth=ann))
+    assert {200, 401, 404} <= {answer.status_code for answer in answers}
+    assert [answer.request.path for answer in answers if "sesame" in answer.text] == []
+    assert [answer.request.path for answer in answers if "sesame" in str(answer.headers)] == []
