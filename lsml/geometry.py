@@ -246,6 +246,30 @@ def clip_outline(points: Outline) -> Array:
 
 # ------------------------------------------------------------------------------------------------ pixels
 
+_LEAST_PART = 0.02  # of the largest part of a mask; smaller ones are specks
+_FINE = 640  # pixels; smaller masks are enlarged, so that an outline does not eat their edge
+_TOLERANCE = 1.0  # pixels of a mask between an outline and its simplification
+
+
+def outlines_of_pixels(pixels: Array, share: float = 0.0) -> list[tuple[tuple[float, float], ...]]:
+    """The outer outlines of a mask's parts, as fractions of it; the largest part first. Specks are left out.
+
+    An outline may be off by a pixel, or by `share` of its length where that is more. Takes OpenCV.
+    """
+    import cv2
+
+    rows, columns = pixels.shape
+    scale = max(1, math.ceil(_FINE / max(rows, columns)))
+    large = cv2.resize(np.asarray(pixels, np.uint8), (columns * scale, rows * scale), interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    sized = sorted(((cv2.contourArea(contour), contour) for contour in contours), key=lambda pair: -pair[0])
+    found = []
+    for part, contour in sized:
+        simple = cv2.approxPolyDP(contour, max(_TOLERANCE * scale, share * cv2.arcLength(contour, True)), True)[:, 0, :]
+        if part >= _LEAST_PART * sized[0][0] and len(simple) >= 3:
+            found.append(tuple(((x + 0.5) / (columns * scale), (y + 0.5) / (rows * scale)) for x, y in simple.tolist()))
+    return found
+
 
 def fill_outline(points: Outline, width: int, height: int) -> Array:
     """The pixels (rows, columns) whose middles an outline (n, 2) holds; where it crosses itself, every second part."""

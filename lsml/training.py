@@ -20,7 +20,7 @@ from lsml.metrics import Pair, judge
 from lsml.objects import Fetch, Unreadable, needs_fetch, read_ahead
 from lsml.prediction import predict_tasks
 from lsml.snapshot import Lesson, Snapshot, share_of
-from lsml.values import Choice, Shape, Value, label_of
+from lsml.values import Box, Choice, KeyPoint, Shape, Value, label_of
 from lsml.versions import Card, Loaded, ModelCard, learnt_marks, mark
 
 _log = logging.getLogger(__name__)
@@ -114,9 +114,18 @@ def evaluate(
                         continue  # several models answer it, and their combination is what is judged
                     judged.add(name)
                     guess = outcome.values.get(name, ())
-                    pairs[template.control_tag.name] += [(truth, guess) for truth in lesson.answers.get(name, ())]
+                    around = _parents(lesson) if control.value_type is KeyPoint else ()
+                    pairs[template.control_tag.name] += [
+                        ((*truth, *around), guess) for truth in lesson.answers.get(name, ())
+                    ]
         progress(min(1.0, (begin + _BATCH) / len(lessons)), f"judged {min(begin + _BATCH, len(lessons))} tasks")
     return {name: judge(control.value_type, pairs[name]) for name, control in binding.controls.items()}
+
+
+def _parents(lesson: Lesson) -> list[Value]:
+    """The boxes that points of a task may name as their parents."""
+    answers = (answer for annotated in lesson.answers.values() for answer in annotated)
+    return [value for answer in answers for value in answer if isinstance(value, Box) and value.group]
 
 
 def _with_templates(model: BoundModel, data: Mapping[str, Any]) -> list[tuple[Control, Control]]:

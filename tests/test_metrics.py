@@ -144,6 +144,28 @@ def test_points_in_a_line_are_judged_by_how_long_it_is():
     assert judge(KeyPoint, [(truth, spine(0.2))])["value"] == 0
 
 
+def test_how_far_a_point_may_be_goes_by_the_size_of_its_object():
+    def line(shift, group, score=None):
+        """Three points in a line, which span no area."""
+        return [KeyPoint(label=name, score=score, x=0.5 + shift, y=y, group=group)
+                for name, y in (("head", 0.3), ("hip", 0.5), ("foot", 0.7))]  # fmt: skip
+
+    def value(shift, *boxes):
+        return judge(KeyPoint, [([*line(0.0, "p"), *boxes], line(shift, "1", 0.9))])["value"]
+
+    # 0.4 long, so taken to be 0.1 wide: half of the similarity is lost at 0.14 * sqrt(0.04) * sqrt(2 ln 2) = 0.0330.
+    assert (value(0.032), value(0.034)) == (1, 0)
+    # A box says it better, of which an object fills 0.53: 0.14 * sqrt(0.53 * 0.4 * 0.6) * sqrt(2 ln 2) = 0.0588.
+    large = Box("person", x=0.3, y=0.2, width=0.4, height=0.6, group="p")
+    assert (value(0.058, large), value(0.060, large)) == (1, 0)
+    # A box of another object, or on another page, says nothing.
+    for other in ({"group": "q"}, {"item": 1}):
+        assert value(0.050, msgspec.structs.replace(large, **other)) == 0
+    # Nor does a box count as a point where points stand alone.
+    alone = [KeyPoint(label="head", x=0.5, y=0.5)]
+    assert judge(KeyPoint, [([*alone, large], [KeyPoint(label="head", score=0.5, x=0.5, y=0.5)])])["value"] == 1
+
+
 def test_ranking_is_by_score_over_all_images():
     pairs = [([square(0.0)], [square(0.0, 0.2)]), ([], [square(0.5, 0.9)])]
     assert judge(Box, pairs)["value"] == pytest.approx(0.5)

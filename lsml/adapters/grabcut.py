@@ -43,7 +43,7 @@ class GrabCutOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=0.1,
-            description="How far the outline of a polygon may be off, as a share of its length; more gives fewer corners.",
+            description="How far a polygon may be off, as a share of its outline's length (a pixel always).",
             extra=PREDICTIONS,
         ),
     ] = 0.004
@@ -101,20 +101,19 @@ class GrabCut(InteractiveAdapter):
         return labels or None
 
     def _values(self, pixels: Pixels, labels: dict[str, str]) -> list[Value]:
+        from lsml.geometry import outlines_of_pixels
+
         rows, columns = pixels.shape
         aspect = columns / rows
         values: list[Value] = []
         if "mask" in labels:
             values.append(Mask.from_pixels(pixels, labels["mask"]))
-        if "polygon" in labels or "ellipse" in labels:
-            outline = _outline(pixels)
-            if outline is not None and "polygon" in labels:
-                points = _simplified(outline, self.options.simplify)
-                if len(points) >= 3:
-                    corners = tuple((float(x / columns), float(y / rows)) for x, y in points)
-                    values.append(Polygon(label=labels["polygon"], points=corners, aspect=aspect))
-            if outline is not None and "ellipse" in labels:
-                values += _ellipse(pixels, labels["ellipse"])
+        if "polygon" in labels:
+            # Points may lie on several parts; a polygon has one outline, that of the largest.
+            for outline in outlines_of_pixels(pixels, self.options.simplify)[:1]:
+                values.append(Polygon(label=labels["polygon"], points=outline, aspect=aspect))
+        if "ellipse" in labels:
+            values += _ellipse(pixels, labels["ellipse"])
         return values
 
 
@@ -266,23 +265,6 @@ def _whole(cut: Pixels, seeds: Sequence[tuple[int, int]]) -> Pixels:
     outlines, _ = cv2.findContours(chosen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(chosen, outlines, -1, 1, cv2.FILLED)
     return chosen.astype(bool)
-
-
-def _outline(pixels: Pixels) -> Pixels | None:
-    """The outline of the largest part, (points, 2), x first; None where there is none."""
-    import cv2
-
-    outlines, _ = cv2.findContours(pixels.astype("uint8"), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not outlines:
-        return None
-    return max(outlines, key=cv2.contourArea).reshape(-1, 2)
-
-
-def _simplified(outline: Pixels, share: float) -> Pixels:
-    import cv2
-
-    epsilon = share * cv2.arcLength(outline, closed=True)
-    return cv2.approxPolyDP(outline, epsilon, closed=True).reshape(-1, 2)
 
 
 def _ellipse(pixels: Pixels, label: str) -> list[Value]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsml.coverage import overlaps, similarity
-from lsml.values import KeyPoint, Shape, Value
+from lsml.values import Box, KeyPoint, Shape, Value
 
 if TYPE_CHECKING:
     from lsml.geometry import Array
@@ -17,6 +17,7 @@ Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
 
 LEAST_THICKNESS = 0.25  # of an object, as a share of how long it is
 LEAST_OBJECT = 0.02  # the size of an object whose points are all but in one place, as a share of the image
+FILLED = 0.53  # what an object fills of its box: COCO knows its outline, and ultralytics takes this part of the box
 LEAST = 0.5  # overlap from which a prediction finds an annotated shape
 SHOWN = 0.25  # score from which detectors show what they found: precision and recall are told at it
 
@@ -112,17 +113,20 @@ def average_precision(scores: Array, right: Array, annotated: int) -> float:
 
 def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
     """mAP@0.5 of points. Where people grouped them into objects, objects are compared, by COCO's similarity of all their
-    points; else each point alone."""
+    points; else each point alone. Boxes among what was annotated say how large the objects of their groups are."""
     grouped = any(isinstance(value, KeyPoint) and value.group for truth, _ in pairs for value in truth)
     if not grouped:
-        return judge_shapes(pairs)
+        return judge_shapes(
+            [([value for value in truth if isinstance(value, KeyPoint)], guess) for truth, guess in pairs]
+        )
     return judge_shapes([(_poses(truth), _poses(guess)) for truth, guess in pairs], _pose_overlaps)
 
 
 class _Pose(Shape, frozen=True, kw_only=True):
-    """The points of one object, by label."""
+    """The points of one object, by label, and the area of its box in squared heights of the image, where there is one."""
 
     points: dict[str, KeyPoint]
+    area: float | None = None
 
 
 def _poses(values: Sequence[Value]) -> list[Any]:
@@ -130,25 +134,39 @@ def _poses(values: Sequence[Value]) -> list[Any]:
     for number, value in enumerate(values):
         if isinstance(value, KeyPoint):
             groups.setdefault((value.group or f"alone {number}", value.item), []).append(value)
+    areas: dict[tuple[str | None, int], float] = {
+        (value.group, value.item): value.width * value.aspect * value.height
+        for value in values
+        if isinstance(value, Box) and value.group
+    }
     poses = []
-    for (_, item), points in groups.items():
+    for (group, item), points in groups.items():
         scores = [point.score for point in points if point.score is not None]
         score = sum(scores) / len(scores) if scores else None
         by_label = {point.label: point for point in points}
-        poses.append(_Pose(label="object", score=score, item=item, aspect=points[0].aspect, points=by_label))
+        area = areas.get((group, item))
+        poses.append(_Pose(label="object", score=score, item=item, aspect=points[0].aspect, points=by_label, area=area))
     return poses
 
 
 def _pose_overlaps(true: Sequence[_Pose], said: Sequence[_Pose]) -> Array:
-    """COCO's similarity of objects: the mean over the annotated points, of which one that is missing counts 0."""
+    """COCO's similarity of objects: the mean over the annotated points, of which one that is missing counts 0.
+
+    A distance counts for the size of the object, the root of its area. COCO takes the area inside of its outline; known here
+    is its box at best, of which an object fills some half (`FILLED`, as ultralytics has it). Without a box it is what the
+    points span, for which an object is taken to be no thinner than a quarter of its length: points in a line span nothing.
+    https://cocodataset.org/#keypoints-eval
+    """
     import numpy as np
 
     labels = list(dict.fromkeys(label for pose in true for label in pose.points))
     theirs, ours = _places(true, labels), _places(said, labels)
-    # COCO takes the area of the object; its points span some part of that, and where they lie in a line next to nothing of it.
     spans = np.sort(np.nanmax(theirs, axis=1) - np.nanmin(theirs, axis=1), axis=1)
-    thickness = np.maximum(spans[:, 0], LEAST_THICKNESS * spans[:, 1])
-    sizes = np.maximum(LEAST_OBJECT, np.sqrt(spans[:, 1] * thickness))
+    areas = spans[:, 1] * np.maximum(spans[:, 0], LEAST_THICKNESS * spans[:, 1])
+    areas = np.array(
+        [area if pose.area is None else FILLED * pose.area for pose, area in zip(true, areas, strict=True)]
+    )
+    sizes = np.maximum(LEAST_OBJECT, np.sqrt(areas))
     squared = ((theirs[:, None] - ours[None]) ** 2).sum(axis=3)
     near = np.nan_to_num(similarity(squared, sizes[:, None, None]), nan=0.0)
     return np.asarray(near.sum(axis=2) / np.isfinite(theirs[:, :, 0]).sum(axis=1)[:, None])

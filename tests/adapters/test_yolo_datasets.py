@@ -15,9 +15,9 @@ from PIL import Image
 from lsml.adapters.base import Example
 from lsml.adapters.yolo.dataset import Wanted, write_dataset
 from lsml.adapters.yolo.images import read_frames, read_image
-from lsml.adapters.yolo.results import outlines
 from lsml.adapters.yolo.tracks import Seen, keyframes_of
 from lsml.errors import AdapterError, NotEnoughData
+from lsml.geometry import outlines_of_pixels
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon
 
 BOX = Box("cat", x=0.1, y=0.2, width=0.3, height=0.4)
@@ -99,9 +99,9 @@ def test_specks_of_a_mask_are_left_out_and_parts_are_kept():
     pixels = np.zeros((100, 100), np.uint8)
     pixels[10:50, 10:50] = pixels[60:90, 60:90] = 1
     pixels[2:4, 2:4] = 1
-    found = outlines(pixels)
+    found = outlines_of_pixels(pixels)
     assert [len(outline) for outline in found] == [4, 4]
-    assert outlines(np.zeros((5, 5), np.uint8)) == []
+    assert outlines_of_pixels(np.zeros((5, 5), np.uint8)) == []
 
 
 def test_points_belong_to_the_box_of_their_group_or_to_the_smallest_around_them(tmp_path):

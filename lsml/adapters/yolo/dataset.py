@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from lsml.adapters.base import Example
 from lsml.adapters.yolo.images import read_image
-from lsml.adapters.yolo.results import outlines
 from lsml.errors import NotEnoughData
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value, label_of
 
@@ -154,7 +153,9 @@ def _outline_line(value: Value) -> Line:
     if isinstance(value, Polygon):
         points: Sequence[tuple[float, float]] = value.points
     elif isinstance(value, Mask):
-        points = _joined(outlines(value.pixels()))
+        from lsml.geometry import outlines_of_pixels
+
+        points = _joined(outlines_of_pixels(value.pixels()))
     else:
         return ()
     cut = [(min(1.0, max(0.0, x)), min(1.0, max(0.0, y))) for x, y in points]

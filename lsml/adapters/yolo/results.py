@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value
 
 Name = Callable[[int], str | None]  # a class's number -> its label; None for one that nobody wants
-_LEAST_PART: Final = 0.02  # of the largest part of a mask; smaller ones are specks
-_OUTLINE: Final = 640  # pixels; masks that are shorter are enlarged, so that an outline does not eat their edge
-_TOLERANCE: Final = 1.0  # pixels of the model's input between an outline and its simplification
 
 
 def values_of(
@@ -84,6 +81,8 @@ def _masks(result: Any, index: int, kinds: frozenset[str], label: str, score: fl
     import cv2
     import numpy as np
 
+    from lsml.geometry import outlines_of_pixels
+
     height, width = result.orig_shape[:2]
     inner = _without_padding(result.masks.data[index].cpu().numpy().astype(np.uint8), height, width)
     if not inner.any():
@@ -95,7 +94,7 @@ def _masks(result: Any, index: int, kinds: frozenset[str], label: str, score: fl
         if pixels.any():
             yield Mask.from_pixels(pixels, label, **facts)
     if "polygon" in kinds:
-        for outline in outlines(inner):
+        for outline in outlines_of_pixels(inner):
             yield Polygon(label=label, points=outline, **facts)
 
 
@@ -106,24 +105,6 @@ def _without_padding(mask: Any, height: int, width: int) -> Any:
     inner_width, inner_height = round(width * gain), round(height * gain)
     left, top = round((columns - inner_width) / 2 - 0.1), round((rows - inner_height) / 2 - 0.1)
     return mask[top : top + inner_height, left : left + inner_width]
-
-
-def outlines(mask: Any) -> list[tuple[tuple[float, float], ...]]:
-    """The outer outlines of a mask's parts, simplified, as fractions of it; the largest part first. Specks are left out."""
-    import cv2
-    import numpy as np
-
-    rows, columns = mask.shape
-    scale = max(1, math.ceil(_OUTLINE / max(rows, columns)))
-    large = cv2.resize(np.asarray(mask, np.uint8), (columns * scale, rows * scale), interpolation=cv2.INTER_NEAREST)
-    contours, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    sized = sorted(((cv2.contourArea(contour), contour) for contour in contours), key=lambda pair: -pair[0])
-    found = []
-    for area, contour in sized:
-        simple = cv2.approxPolyDP(contour, _TOLERANCE * scale, True)[:, 0, :]
-        if area >= _LEAST_PART * sized[0][0] and len(simple) >= 3:
-            found.append(tuple(((x + 0.5) / (columns * scale), (y + 0.5) / (rows * scale)) for x, y in simple.tolist()))
-    return found
 
 
 def _points(
