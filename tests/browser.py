@@ -71,14 +71,39 @@ for (const tag of annotation.names.values()) {
     if (child.value === arguments[0] && !child.selected) child.toggleSelected();
 }
 """
-# The label of one tag alone, and its tool among those that ask a model, which come last.
+# The label of one tag alone, and its tool among those that ask a model, which come last; without a name, the label's own.
 _TAKE = """
 const annotation = window.Htx.annotationStore.selected;
 annotation.unselectAll();
 for (const tag of annotation.names.values()) if (tag.isLabeling) tag.unselectAll();
 annotation.names.get(arguments[0]).children[0].toggleSelected();
+if (!arguments[1]) return;
 const buttons = document.querySelectorAll(`button[aria-label=${arguments[1]}]`);
 buttons[buttons.length - 1].click();
+"""
+
+# Where the image is seen in the window, and how large, turned and enlarged as it is: x, y, width, height.
+_PLACE = """
+const annotation = window.Htx.annotationStore.selected;
+const tag = [...annotation.names.values()].find(tag => tag.type === "image");
+const place = tag.stageRef.container().getBoundingClientRect();
+const sides = [tag.stageWidth * tag.zoomScale, tag.stageHeight * tag.zoomScale];
+const [width, height] = tag.rotation % 180 ? sides.reverse() : sides;
+return [place.x + tag.zoomingPositionX, place.y + tag.zoomingPositionY, width, height];
+"""
+# Keeps the regions that the editor sends when it asks a model.
+_RECORD = """
+const ask = window.fetch;
+window.sentPrompts = [];
+window.fetch = (address, options) => {
+  if (String(address.url || address).includes("interactive-annotating"))
+    new Request(address, options).clone().json().then(body => window.sentPrompts.push(body.context.result));
+  return ask(address, options);
+};
+"""
+_TURN = """
+const annotation = window.Htx.annotationStore.selected;
+[...annotation.names.values()].find(tag => tag.type === "image").rotate(arguments[0]);
 """
 
 
@@ -166,29 +191,46 @@ class Editor:
         assert selected, f"{text!r} does not stand in {selector}"
         self._until(lambda: len(self.regions()) > before, f"a region over {text!r}", 10)
 
-    def take(self, tag: str, tool: str) -> None:
-        """Choose the first label of a control tag, and the smart tool of that name: rectangle-tool, key-point-tool."""
+    def take(self, tag: str, tool: str | None = None) -> None:
+        """Choose the first label of a control tag, which takes up the tag's own tool, or the smart tool of a name:
+        rectangle-tool, key-point-tool."""
         self.driver.execute_script(_TAKE, tag, tool)
         time.sleep(0.3)  # the editor takes the tool up in a later tick
 
-    def draw(self, start: tuple[float, float], end: tuple[float, float] | None = None) -> None:
-        """Drag the mouse over the image, or click on it; places are fractions of it."""
+    def draw(self, start: tuple[float, float], end: tuple[float, float] | None = None, *, beside: bool = False) -> None:
+        """Drag the mouse over the image, or click on it; places are fractions of it as it is seen.
+
+        `beside`: with the Alt key held, by which a click says that the place is not of the object.
+        """
         from selenium.webdriver import ActionChains
-        from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.actions.action_builder import ActionBuilder
+        from selenium.webdriver.common.keys import Keys
 
-        image = self.driver.find_element(By.CSS_SELECTOR, ".konvajs-content")
-        middle = image.rect["width"] / 2, image.rect["height"] / 2
+        left, top, width, height = self.driver.execute_script(_PLACE)
+        places = [(round(left + x * width), round(top + y * height)) for x, y in (start, end or start)]
+        if beside:
+            ActionChains(self.driver).key_down(Keys.ALT).perform()
+        hand = ActionBuilder(self.driver)
+        hand.pointer_action.move_to_location(*places[0]).pointer_down()
+        if end is not None:
+            hand.pointer_action.move_to_location(places[0][0] + 9, places[0][1] + 9).move_to_location(*places[1])
+        hand.pointer_action.pointer_up()
+        hand.perform()
+        if beside:
+            ActionChains(self.driver).key_up(Keys.ALT).perform()
 
-        def place(at: tuple[float, float]) -> tuple[int, int]:
-            return round(middle[0] * (2 * at[0] - 1)), round(middle[1] * (2 * at[1] - 1))
+    def turn(self, degrees: int) -> None:
+        """Turn the view of the image clockwise, as its tool does."""
+        self.driver.execute_script(_TURN, degrees)
+        time.sleep(1)  # the editor lays it out anew
 
-        hand = ActionChains(self.driver).move_to_element_with_offset(image, *place(start))
-        if end is None:
-            hand.click().perform()
-        else:
-            hand.click_and_hold().move_by_offset(9, 9).move_to_element_with_offset(
-                image, *place(end)
-            ).release().perform()
+    def record_prompts(self) -> None:
+        """From now on, keep what the editor sends to a model: `prompts`."""
+        self.driver.execute_script(_RECORD)
+
+    def prompts(self) -> list[list[dict[str, Any]]]:
+        """The regions of each request that the editor sent to a model since `record_prompts`."""
+        return list(self.driver.execute_script("return window.sentPrompts"))
 
     def submit(self) -> None:
         """Press Submit, and wait until the annotation is stored."""

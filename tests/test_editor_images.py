@@ -154,3 +154,44 @@ def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, edit
     assert region["from_name"] == "mask"
     assert overlap(decode_brush(region["value"]["rle"], WIDTH, HEIGHT), DISC) > 0.9
     assert "Traceback" not in lsml.output
+
+
+def test_a_click_beside_an_object_is_sent_as_one_that_keeps_out(studio, editor, smart, tmp_path):
+    lsml, project = smart
+    task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
+    editor.open(project, task, "image")
+    editor.switch_on_auto_annotation()
+    editor.record_prompts()
+    for place, beside in (((50 / WIDTH, 40 / HEIGHT), False), ((0.8, 0.2), True)):
+        asked = len(editor.prompts())
+        editor.take("point", "key-point-tool")
+        editor.draw(place, beside=beside)
+        until("the click is sent", lambda asked=asked: len(editor.prompts()) > asked, 20)
+        until("the mask", lambda: [region["type"] for region in editor.serialized()] == ["brushlabels"], 20)
+    keep(editor, "smart-beside")
+    config = parse_labeling_config(SMART)
+    control = control_of(next(tag for tag in config.controls if tag.name == "point"), config)
+    first, second = ([point.positive for point in control.decode(prompt) or ()] for prompt in editor.prompts())
+    assert first == [True] and False in second
+    [region] = editor.serialized()
+    assert overlap(decode_brush(region["value"]["rle"], WIDTH, HEIGHT), DISC) > 0.9
+    assert "Traceback" not in lsml.output
+
+
+def test_a_person_who_turns_the_image_marks_what_is_upright(studio, editor, tmp_path):
+    xml = f"""<View><Image name="image" value="$image" rotateControl="true"/>
+    <RectangleLabels name="box" toName="image">{LABEL}</RectangleLabels></View>"""
+    config = parse_labeling_config(xml)
+    project = studio.create_project("Turned", xml)
+    task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
+    editor.open(project, task, "image")
+    editor.turn(90)
+    editor.take("box")
+    # Turned clockwise, what was at (x, y) is seen at (1 - y, x).
+    left, top, right, bottom = 30 / WIDTH, 20 / HEIGHT, 70 / WIDTH, 60 / HEIGHT
+    editor.draw((1 - bottom, left), (1 - top, right))
+    [region] = until("the box is drawn", editor.serialized, 20)
+    keep(editor, "turned")
+    assert region["image_rotation"] == 90
+    [box] = control_of(config.controls[0], config).decode([region], Shown(None, (WIDTH, HEIGHT)))
+    assert (box.x, box.y, box.width, box.height) == pytest.approx((left, top, right - left, bottom - top), abs=0.01)
