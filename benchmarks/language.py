@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from lsml.adapters.base import Example, Target
-from lsml.adapters.ner_crf import NerCrf, features, stretches
-from lsml.adapters.text_classifier import TextClassifier
+from lsml.adapters.text.classifier import TextClassifier
+from lsml.adapters.text.ner_crf import NerCrf, features, stretches
 from lsml.metrics import judge
 from lsml.values import Choice, Span
 
@@ -63,11 +63,11 @@ def mixed(texts: Sequence[str], count: int = 64) -> list[str]:
 def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> None:
     import transformers
 
-    from lsml.adapters.ner import Ner
-    from lsml.jobs import Queue
+    from lsml.adapters.text.ner import Ner
     from lsml.recipe import load_recipe
     from lsml.server import create_app
     from lsml.store import Store
+    from lsml.worker.jobs import Queue
 
     names = Ner.class_names(Ner.Options(weights=str(weights)), Target())["span"]
     labels = "".join(f'<Label value="{name}"/>' for name in names)
@@ -130,7 +130,7 @@ def crf_beside_crfsuite(examples: Sequence[Example], texts: Sequence[str], round
 
 
 def embeddings_twice(encoder: Path, texts: Sequence[str]) -> None:
-    from lsml.adapters.text_embedding_classifier import Encoder, TextEmbeddingClassifier
+    from lsml.adapters.text.embedding_classifier import Encoder, TextEmbeddingClassifier
 
     reader = Encoder("benchmark", TextEmbeddingClassifier.Options(encoder=str(encoder)))
     reader.rows(["warm up"])
@@ -161,7 +161,7 @@ def accuracy(adapter: Any, train: Sequence[Example], test: Sequence[Example]) ->
 
 def new_ner(weights: Path, target: Target) -> Any:
     """As it learns by default."""
-    from lsml.adapters.ner import Ner
+    from lsml.adapters.text.ner import Ner
 
     return Ner(Ner.Options(weights=str(weights)), target)
 
@@ -184,7 +184,7 @@ def curves(arguments: argparse.Namespace, entities: Any, topics: Any) -> dict[st
             topics,
         )
         if arguments.encoder:
-            from lsml.adapters.text_embedding_classifier import TextEmbeddingClassifier
+            from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
 
             reading = TextEmbeddingClassifier.Options(encoder=str(arguments.encoder))
             made["text-embedding-classifier (accuracy)"] = (

@@ -39,7 +39,7 @@ def fit(how: str, source: Path, max_features: int, target: Path) -> None:
         import sklearn.linear_model
 
         from lsml.adapters.base import Example, Target
-        from lsml.adapters.text_classifier import TextClassifier, TextClassifierOptions
+        from lsml.adapters.text.classifier import TextClassifier, TextClassifierOptions
         from lsml.values import Choice
 
         examples = [Example(text, (Choice(label),)) for text, label in texts]

@@ -43,10 +43,10 @@ SERVERS = {  # column -> package, command after `python`, run beside this file
 
 def make_app():
     """lsml's application on the trained model, and /slow for the check of draining."""
-    from lsml.jobs import Queue
     from lsml.recipe import load_recipe
     from lsml.server import create_app
     from lsml.store import Store
+    from lsml.worker.jobs import Queue
 
     store = Store(Path(os.environ[DIRECTORY], "data"))
     app = create_app(load_recipe(Path(os.environ[DIRECTORY], "recipe.yaml")), store, Queue(store.directory))

@@ -1,17 +1,15 @@
 """lsml: a Label Studio ML backend from one YAML recipe.
 
-The code in the order in which data flows:
+The rooms in the order in which data flows; docs/architecture.md has the drawing:
 
-    recipe      YAML -> Recipe, every problem at once      labeling    XML -> control tags, object tags, labels
-    adapters/   one model library each                     controls/   values <-> Label Studio regions
-    values      what both exchange                         shown       what an object tag shows in a task
-    binding     recipe x labeling config -> Binding        objects     a task's data -> what an adapter sees
-    prediction  tasks -> predictions                       store/      what is durable
-    snapshot    annotations -> lessons on disk             training    lessons -> version
-    versions    models on disk, checked and swapped        metrics     how good, by value type
-    jobs        the worker: Huey wakes it, the ledger rules
-    studio      Label Studio's own API                     media       what a task's URL names
-    server/     the ML backend protocol                    cli/        one file for each verb
+    recipe/      YAML -> Recipe, every problem at once     labeling/    XML and tasks -> tags, and what they show
+    adapters/    one model library each                    controls/    values <-> Label Studio regions
+    values/      what both exchange                        media/       what a task's URL names -> a local file
+    binding/     recipe x labeling config -> Binding       prediction/  tasks -> predictions
+    store/       what is durable                           learning/    annotations -> snapshot -> version
+    versions/    models on disk, checked and loaded        metrics/     how good, by value type
+    studio/      Label Studio's own API                    worker/      Huey wakes it, the run ledger decides
+    server/      the ML backend protocol                   cli/         one file for each command
 """
 
 __version__ = "0.1.0"

@@ -30,11 +30,11 @@ import msgspec
 
 from lsml.adapters.base import API, Adapter, Data, Example, InteractiveAdapter, Target, TrainableAdapter
 from lsml.controls import CONTROLS
-from lsml.documents import Dialogue, PlainText
 from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
+from lsml.labeling.documents import Dialogue, PlainText
+from lsml.labeling.view import Film, Shown
 from lsml.metrics import judge
-from lsml.shown import Film, Shown
 from lsml.values import VALUE_TYPES, Choice, Mask, Number, Span, Track, Value, kind_of, label_of
 
 _DECIDES = ("predictions", "training", "machine", "secret")
@@ -453,7 +453,7 @@ def _encodable(control: Any, values: Sequence[Value], on: Shown) -> list[Value]:
 
 def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
     """A mask in the size of its image, as the controls write it."""
-    from lsml.geometry import resized_pixels
+    from lsml.values.geometry import resized_pixels
 
     facts = {name: getattr(mask, name) for name in ("score", "item", "group")}
     return Mask.from_pixels(resized_pixels(mask.pixels(), *size), mask.label, **facts)

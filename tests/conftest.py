@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lsml.jobs import Queue
 from lsml.recipe import load_recipe
 from lsml.server import create_app
 from lsml.store import Store
+from lsml.store.queue import Queue
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -149,7 +149,7 @@ class Backend:
 
     def train(self, project: dict = PROJECT) -> dict:
         """Press Start Training, and train; the run's end."""
-        from lsml.jobs import train_run
+        from lsml.worker.jobs import train_run
 
         job = self.post("/webhook", {"action": "START_TRAINING", "project": project}).json["job"]
         run = self.store.runs.claim(job)

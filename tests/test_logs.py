@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.logs import _Json, _Text, _told, keep_secret, keep_told_secret, request_id, run_id
-from tests.backend import RunningBackend
 from tests.conftest import event, write_recipe
+from tests.support.backend import RunningBackend
 
 
 def lines(formatter, message, *arguments, error=None):
@@ -101,7 +101,7 @@ def test_every_line_of_a_running_server_and_its_children_can_be_json(tmp_path, b
         job = running.client.post("/train", json={"project": "1"}).json()["job"]
         running.settled("1.1795424614")
     records = [json.loads(line) for line in running.output.splitlines() if line.startswith("{")]
-    assert {record["logger"] for record in records} >= {"lsml.server", "lsml.server.app", "lsml.jobs"}
+    assert {record["logger"] for record in records} >= {"lsml.server", "lsml.server.app", "lsml.worker"}
     (refused,) = [record for record in records if record.get("request") == "asked-1"]
     assert refused["message"].startswith("POST /predict: tasks: expected a list")
     assert [record for record in records if record.get("run") == job]

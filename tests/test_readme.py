@@ -13,9 +13,9 @@ import pytest
 
 from lsml.cli import VERBS
 from lsml.recipe import load_recipe
-from tests.backend import RunningBackend
 from tests.conftest import REPOSITORY
-from tests.readme import BEGIN, END, README, recipe_reference, with_reference
+from tests.support.backend import RunningBackend
+from tests.support.readme import BEGIN, END, README, recipe_reference, with_reference
 
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -30,7 +30,7 @@ def block_after(comment: str) -> str:
 
 
 def test_the_recipe_reference_is_current():
-    assert with_reference(TEXT) == TEXT, "write it anew: python -m tests.readme"
+    assert with_reference(TEXT) == TEXT, "write it anew: python -m tests.support.readme"
 
 
 def test_the_reference_stands_between_its_markers_once():

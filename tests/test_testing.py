@@ -9,7 +9,7 @@ import pytest
 from lsml.adapters.base import Example, Target
 from lsml.testing import AdapterCase, check, checks
 from lsml.values import Choice
-from tests.broken_adapters import BROKEN, Answering, Drawing, DrawingOnFiles, Good, Marking, Pretrained
+from tests.support.broken_adapters import BROKEN, Answering, Drawing, DrawingOnFiles, Good, Marking, Pretrained
 
 REPOSITORY = str(Path(__file__).parent.parent)
 

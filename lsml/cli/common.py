@@ -105,7 +105,7 @@ def open_recipe(path: Path, *, log_level: str = "warning", debug: bool = False, 
 
 def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
     """The recipe's data directory. Raises StoreError."""
-    from lsml.cache import VARIABLE
+    from lsml.files.cache import VARIABLE
     from lsml.store import Store
 
     store = Store(recipe.data_directory(data_dir))

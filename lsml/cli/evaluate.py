@@ -44,11 +44,11 @@ def command(
     Tasks may name files on this machine; relative paths count from the folder of EXPORT, then from the current one.
     """
     from lsml.cli.train import annotated_tasks
-    from lsml.connection import fetcher
     from lsml.errors import NotEnoughData
-    from lsml.snapshot import Lesson
+    from lsml.learning.snapshot import Lesson
+    from lsml.learning.train import evaluate
     from lsml.store import LOCAL
-    from lsml.training import evaluate
+    from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)

@@ -12,8 +12,8 @@ def command() -> None:
     """List the recipes that come with lsml; `lsml new NAME` copies one."""
     from rich.table import Table
 
-    from lsml.gallery import gallery_recipes
     from lsml.recipe import load_recipe
+    from lsml.recipe.gallery import gallery_recipes
 
     out = console()
     rows = [(name, load_recipe(path).description or "") for name, path in gallery_recipes().items()]

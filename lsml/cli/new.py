@@ -16,7 +16,7 @@ from lsml.cli.common import write_file
 def command(name: str, output: Path | None, force: bool) -> None:
     """Copy the gallery's recipe NAME to ./NAME.yaml, for you to edit."""
     from lsml.errors import RequestError
-    from lsml.gallery import find_recipe
+    from lsml.recipe.gallery import find_recipe
 
     source = find_recipe(name)
     target = output or Path(source.name)

@@ -47,10 +47,10 @@ def command(
     could be predicted, and no id where a task had none. Tasks may name files on this machine; relative paths count from
     the folder of TASKS.json, then from the current one.
     """
-    from lsml.connection import fetcher
     from lsml.errors import RequestError
     from lsml.prediction import predict_tasks
     from lsml.store import LOCAL
+    from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
     if output.exists() and tasks_path.exists() and output.samefile(tasks_path):

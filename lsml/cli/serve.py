@@ -27,11 +27,12 @@ def command(
     """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the requests at hand."""
     import logging
 
-    from lsml.interpreter import share
+    from lsml.server.interpreter import share
 
     share()  # first of all: what is imported now would be looked through again and again
-    from lsml.jobs import Queue, die_with_parent
     from lsml.server import create_app, serve
+    from lsml.store.queue import Queue
+    from lsml.worker.jobs import die_with_parent
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child)
     if child:

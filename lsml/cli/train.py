@@ -25,7 +25,7 @@ from lsml.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from lsml.binding import AnnotatedTask
+    from lsml.labeling import AnnotatedTask
 
 
 @click.command("train", short_help="Train on an export.")
@@ -47,13 +47,13 @@ def command(
     New Label Studio projects with the same labeling config start from what this learnt. Tasks may name files on this
     machine; relative paths count from the folder of EXPORT, then from the current one.
     """
-    from lsml.connection import fetcher
     from lsml.errors import NotEnoughData, RequestError
-    from lsml.jobs import promoted_version
-    from lsml.snapshot import take_snapshot
+    from lsml.learning.snapshot import take_snapshot
+    from lsml.learning.train import train
     from lsml.store import LOCAL
-    from lsml.training import train
+    from lsml.studio.connection import fetcher
     from lsml.versions import model_version, new_folder, publish
+    from lsml.worker.jobs import promoted_version
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     tasks = read_tasks(export)
@@ -102,7 +102,7 @@ def _controls(binding: Any) -> str:
 
 def annotated_tasks(tasks: list[dict[str, Any]]) -> Iterator[AnnotatedTask]:
     """The tasks of an export that somebody annotated, with the annotations that count."""
-    from lsml.binding import AnnotatedTask, Annotation
+    from lsml.labeling import AnnotatedTask, Annotation
     from lsml.store.annotations import time_key
 
     for task in tasks:

@@ -22,7 +22,8 @@ def command(
     """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands a training back."""
     import logging
 
-    from lsml.jobs import Queue, Worker, die_with_parent, step_back, train_run
+    from lsml.store.queue import Queue
+    from lsml.worker.jobs import Worker, die_with_parent, step_back, train_run
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None)
     if child or run is not None:
@@ -34,5 +35,5 @@ def command(
         sys.exit(train_run(recipe_path, store, id, int(attempt)))
     again = [sys.executable, "-m", "lsml", "work", str(recipe_path), "--data-dir", str(store.directory)]
     again += ["--log-level", "debug" if debug else log_level]
-    logging.getLogger("lsml.jobs").info("ready to train")
+    logging.getLogger("lsml.worker").info("ready to train")
     Worker(recipe, store, Queue(store.directory), again).run_forever()

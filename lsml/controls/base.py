@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from lsml.labeling import ControlTag, Label
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Value
 
 # One entry of a `result` list. `encode` may give it an `id` or a `parentID` that is a value's group: prediction makes ids

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Ellipse as EllipseValue
 from lsml.values import Value
 
@@ -24,7 +24,7 @@ class EllipseLabels(ShapeControl):
     value_type: ClassVar[type] = EllipseValue
 
     def _place(self, value: EllipseValue, on: Shown) -> Place | None:
-        from lsml.geometry import wrap
+        from lsml.values.geometry import wrap
 
         place: Place = {
             "x": percent(value.x),
@@ -37,7 +37,7 @@ class EllipseLabels(ShapeControl):
         return place if inside and place["radiusX"] and place["radiusY"] else None
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
-        from lsml.geometry import wrap
+        from lsml.values.geometry import wrap
 
         x, y, radius_x, radius_y = (side / 100.0 for side in numbers(value, "x", "y", "radiusX", "radiusY"))
         (rotation,) = numbers(value, "rotation") if value.get("rotation") is not None else (0.0,)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import KeyPoint as KeyPointValue
 from lsml.values import Shape, Value
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, original_size
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Mask, Shape, Value
 
 if TYPE_CHECKING:
-    from lsml.geometry import Array
+    from lsml.values.geometry import Array
 
 _PNG = "data:image/png;base64,"
 _MOST_PIXELS = 200_000_000
@@ -37,7 +37,7 @@ class MaskControl(ShapeControl):
         return on.size or (value.width, value.height)
 
     def _place(self, value: Mask, on: Shown) -> Place | None:
-        from lsml.geometry import resized_pixels
+        from lsml.values.geometry import resized_pixels
 
         width, height = on.size or (value.width, value.height)
         pixels = resized_pixels(value.pixels(), width, height)
@@ -63,12 +63,12 @@ class BrushLabels(MaskControl):
     tag: ClassVar[str] = "BrushLabels"
 
     def _written_pixels(self, pixels: Array) -> Place:
-        from lsml.brush import encode_brush
+        from lsml.controls.brush import encode_brush
 
         return {"format": "rle", "rle": encode_brush(pixels)}
 
     def _read_pixels(self, region: Region, value: Place) -> Array | None:
-        from lsml.brush import decode_brush
+        from lsml.controls.brush import decode_brush
 
         size, rle = original_size(region), value.get("rle")
         if size is None or size[0] * size[1] > _MOST_PIXELS or not isinstance(rle, list):

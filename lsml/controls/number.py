@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Control, Region, ScoreKind, Threshold, shown
 from lsml.labeling import ControlTag
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Number as NumberValue
 from lsml.values import Value
 

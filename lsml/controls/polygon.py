@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, number, percent, range_problem
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Polygon as PolygonValue
 from lsml.values import Value
 
@@ -22,7 +22,7 @@ class PolygonLabels(ShapeControl):
     value_type: ClassVar[type] = PolygonValue
 
     def _place(self, value: PolygonValue, on: Shown) -> Place | None:
-        from lsml.geometry import area, clip_outline
+        from lsml.values.geometry import area, clip_outline
 
         points = clip_outline(value.points)
         if area(points) <= 0.0:
@@ -30,7 +30,7 @@ class PolygonLabels(ShapeControl):
         return {"points": [[percent(x), percent(y)] for x, y in points.tolist()], "closed": True}
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
-        from lsml.geometry import area, clip_outline
+        from lsml.values.geometry import area, clip_outline
 
         given = value.get("points")
         points = [_corner(point) for point in given] if isinstance(given, list) else []

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Box, Shape, Value
 
 _SIDES = ("x", "y", "width", "height")
@@ -24,7 +24,7 @@ class RectangleLabels(ShapeControl):
     value_type: ClassVar[type] = Box
 
     def _place(self, value: Box, on: Shown) -> Place | None:
-        from lsml.geometry import fit_box
+        from lsml.values.geometry import fit_box
 
         # A person's rotated box keeps the aspect of its image where that is not known here.
         box = fit_box((value.x, value.y, value.width, value.height, value.rotation), _aspect(value, on))
@@ -43,7 +43,7 @@ class RectangleLabels(ShapeControl):
         return id if isinstance(id, str) and id else None
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
-        from lsml.geometry import fit_box
+        from lsml.values.geometry import fit_box
 
         x, y, width, height = (side / 100.0 for side in numbers(value, *_SIDES))
         (rotation,) = numbers(value, "rotation") if value.get("rotation") is not None else (0.0,)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from lsml.controls.base import Region, shown
 from lsml.controls.regions import RegionControl, region_score
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Shape, Value
 
 if TYPE_CHECKING:
-    from lsml.geometry import Array
+    from lsml.values.geometry import Array
 
 Place = dict[str, Any]  # the keys of a region's `value` that say where it is
 SAME_PLACE = 0.5  # intersection over union from which two shapes are one, as in mAP@0.5
@@ -198,7 +198,7 @@ class ShapeControl(RegionControl):
         """Which of our values are at the place of which of theirs: booleans (n, m)."""
         import numpy as np
 
-        from lsml.coverage import overlaps
+        from lsml.values.coverage import overlaps
 
         pages = [np.array([value.item for value in some]) for some in (ours, theirs)]
         near: Array = (overlaps(ours, theirs) > SAME_PLACE) & (pages[0][:, None] == pages[1][None])

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeGuard
 
 from lsml.controls.base import Region, shown
 from lsml.controls.regions import RegionControl, region_score
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Span, Value
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from lsml.controls.base import Region, shown
 from lsml.controls.classes import ClassControl
 from lsml.labeling import ControlTag, Label, join_path, split_path
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Choice, Value
 
 

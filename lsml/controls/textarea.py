@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from lsml.controls.base import Control, Region, ScoreKind, Threshold, shown
 from lsml.controls.classes import certainty_of_one
 from lsml.controls.regions import region_score
-from lsml.shown import Shown
+from lsml.labeling.view import Shown
 from lsml.values import Text, Value
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, number, numbers, percent, range_problem
-from lsml.shown import Film, Shown
+from lsml.labeling.view import Film, Shown
 from lsml.values import Keyframe, Shape, Track, Value
 
 _Sides = tuple[float, float, float, float]  # x, y, width, height
@@ -137,7 +137,7 @@ class VideoRectangle(ShapeControl):
 def _clipped(sides: _Sides, rotation: float, aspect: float) -> _Sides | None:
     """The part of a keyframe that is in the image. A rotated one keeps its corner and rotation, for what stands between two
     keyframes goes from the one to the other."""
-    from lsml.geometry import fit_box
+    from lsml.values.geometry import fit_box
 
     box = fit_box((*sides, rotation), aspect)
     if box is None or box[4] == 0.0:

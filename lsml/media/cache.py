@@ -29,8 +29,8 @@ from uuid import uuid4
 import msgspec
 from filelock import FileLock, Timeout
 
-from lsml.cache import new_file
-from lsml.transfer import Received, Validators
+from lsml.files.cache import new_file
+from lsml.media.transfer import Received, Validators
 
 try:
     import fcntl

@@ -18,15 +18,15 @@ from urllib.parse import parse_qs, parse_qsl, unquote, unquote_to_bytes, urlenco
 
 import msgspec
 
-from lsml.cache import new_file
 from lsml.errors import FetchError, LsmlError
+from lsml.files.cache import new_file
+from lsml.labeling.objects import Clip, Fetch, Picture, Unreadable
 from lsml.media.cache import Entry, MediaCache
 from lsml.media.content import content_of
 from lsml.media.pictures import examine_image, examine_video
+from lsml.media.transfer import Received, Validators, Wanted, origin, place, shown_url, too_large
 from lsml.media.web import fetch_public
-from lsml.objects import Clip, Fetch, Picture, Unreadable
 from lsml.recipe import Media
-from lsml.transfer import Received, Validators, Wanted, origin, place, shown_url, too_large
 
 _log = logging.getLogger(__name__)
 MAX_TEXT_BYTES = 10 * 1024 * 1024
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class StudioFiles(Protocol):
-    """Label Studio, as far as it keeps files; `lsml.studio.Studio` is one."""
+    """Label Studio, as far as it keeps files; `lsml.studio.client.Studio` is one."""
 
     url: str
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lsml.cache import new_file
+from lsml.files.cache import new_file
+from lsml.labeling.objects import Unreadable
 from lsml.media.content import Content, content_of
-from lsml.objects import Unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image

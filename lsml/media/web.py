@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from lsml.errors import FetchError
-from lsml.transfer import (
+from lsml.media.transfer import (
     IDLE_S,
     PASSING,
     REDIRECTS,

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lsml.coverage import overlaps, similarity
 from lsml.values import Box, KeyPoint, Shape, Value
+from lsml.values.coverage import overlaps, similarity
 
 if TYPE_CHECKING:
-    from lsml.geometry import Array
+    from lsml.values.geometry import Array
 
 # What some shapes of one label on one image share with some others: (annotated, predicted) -> in [0, 1], (n, m).
 Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]

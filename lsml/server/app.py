@@ -14,7 +14,6 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from lsml.errors import LsmlError, NotFound, Unauthorized
-from lsml.jobs import Queue
 from lsml.logs import request_id
 from lsml.recipe import Recipe
 from lsml.server import api, protocol
@@ -24,6 +23,7 @@ from lsml.server.ready import Ready
 from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import Store
+from lsml.store.queue import Queue
 
 _log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -16,15 +16,16 @@ import msgspec
 from flask import Response, request
 
 from lsml.errors import LabelingConfigError, NoRoom, NotFound, RequestError, TooLarge
-from lsml.interpreter import Turns, settle
-from lsml.jobs import Queue, learners, request_if_due
+from lsml.files.strict_json import decode_json
+from lsml.learning.due import learners, request_if_due
 from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.events import START_TRAINING, Event, project_key, read_event
+from lsml.server.interpreter import Turns, settle
 from lsml.server.serving import Recent, Served, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, RunRow, Store
-from lsml.strict_json import decode_json
+from lsml.store.queue import Queue
 from lsml.versions import model_version
 
 _log = logging.getLogger(__name__)

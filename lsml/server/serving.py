@@ -15,13 +15,13 @@ from typing import Generic, TypeVar
 
 from lsml.adapters import get_adapter
 from lsml.binding import Binding, bind
-from lsml.connection import fetcher
 from lsml.errors import LabelingConfigError, LsmlError
 from lsml.labeling import LabelingConfig, parse_labeling_config
+from lsml.labeling.objects import Fetch
 from lsml.logs import keep_told_secret
-from lsml.objects import Fetch
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, Store, VersionRow
+from lsml.studio.connection import fetcher
 from lsml.versions import Card, Loaded, Shared, adopt, card_of, load_version, misfits, model_version, start
 
 _log = logging.getLogger(__name__)

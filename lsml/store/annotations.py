@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lsml.binding import AnnotatedTask, Annotation
+from lsml.labeling import AnnotatedTask, Annotation
 from lsml.store.database import Table, durable
 
 # How an annotation was deleted. Label Studio told it: a tombstone that nothing revives. A reading did not show it, which

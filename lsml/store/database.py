@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from peewee import DatabaseError, OperationalError, SqliteDatabase
 
 from lsml.errors import StoreError
-from lsml.store.disk import make_folder
+from lsml.files.disk import make_folder
 
 FORMAT = 1
 FILE = "lsml.db"

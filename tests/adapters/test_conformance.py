@@ -4,7 +4,7 @@ import pytest
 
 from lsml.adapters import builtin_adapters
 from lsml.testing import AdapterConformance, checks
-from tests.adapters.cases import CASES, HEAVY
+from tests.support.cases import CASES, HEAVY
 
 ALL = [
     pytest.param(name, index, case, id=f"{name}-{index}", marks=pytest.mark.models if name in HEAVY else ())

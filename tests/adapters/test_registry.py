@@ -188,7 +188,7 @@ def test_saving_a_model_of_scikit_learn_imports_no_torch_where_that_is_installed
     (fake / "torch" / "__init__.py").touch()
     code = (
         "import pathlib, sys\n"
-        "from lsml.adapters.state import load_state, save_state\n"
+        "from lsml.adapters.parts.state import load_state, save_state\n"
         f"here = pathlib.Path({str(tmp_path)!r})\n"
         "save_state(here, {'a': [1]})\n"
         "assert load_state(here, 'x')['a'] == [1]\n"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.commands import export, lsml, refused, said, tickets, write_recipe
 from tests.conftest import choice
+from tests.support.commands import export, lsml, refused, said, tickets, write_recipe
 
 MINIMAL = "lsml: 1\nname: minimal\ntags:\n  Choices: text-classifier\n"
 VERSION = re.compile(r"triage-v(\d+)-[0-9a-f]{8}")

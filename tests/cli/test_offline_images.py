@@ -8,10 +8,10 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from tests.cli.commands import lsml, said
 from tests.conftest import write_recipe
-from tests.drawings import COLOURS, discs
-from tests.test_media import exif
+from tests.media.test_fetching import exif
+from tests.support.commands import lsml, said
+from tests.support.drawings import COLOURS, discs
 
 KINDS = """<View><Image name="image" value="$image"/><Choices name="kind" toName="image">{}</Choices></View>""".format(
     "".join(f'<Choice value="{colour}"/>' for colour in COLOURS)

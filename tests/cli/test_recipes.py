@@ -10,10 +10,10 @@ import pytest
 from lsml import __version__
 from lsml.adapters import adapter_names
 from lsml.cli import VERBS
-from lsml.gallery import gallery_recipes
 from lsml.recipe import load_recipe
-from tests.cli.commands import lsml, refused, said, write_recipe
+from lsml.recipe.gallery import gallery_recipes
 from tests.conftest import REPOSITORY, TOPICS
+from tests.support.commands import lsml, refused, said, write_recipe
 
 WRONG = """lsml: 1
 name: two words

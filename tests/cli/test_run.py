@@ -15,9 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.backend import BackendFailed, RunningBackend, until
-from tests.cli.commands import lsml, refused, write_recipe
-from tests.label_studio import free_port
+from tests.support.backend import BackendFailed, RunningBackend, until
+from tests.support.commands import lsml, refused, write_recipe
+from tests.support.label_studio import free_port
 
 SECRETS = {"THE_PASSWORD": "open-sesame/42", "THE_PATH": "hush-hush-path", "THE_KEY": "token-0123456789abcdef"}
 SECRET_RECIPE = """server: {username: ann, password: "${THE_PASSWORD}", secret_path: "/${THE_PATH}/"}

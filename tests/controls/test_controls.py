@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lsml.controls import CONTROLS, Control
 from lsml.labeling import ControlTag, Label, join_path, parse_labeling_config
 from lsml.values import Choice, Number
-from tests.judge import verdicts
+from tests.support.judge import verdicts
 
 
 def control(xml: str) -> Control:

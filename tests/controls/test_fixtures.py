@@ -20,10 +20,10 @@ import pytest
 from lsml.binding import control_of as bound_control
 from lsml.controls import CONTROLS, Control
 from lsml.labeling import parse_labeling_config
-from lsml.objects import read_object
-from lsml.shown import Film, Shown
-from tests.fetching import no_fetch
-from tests.judge import verdicts
+from lsml.labeling.objects import read_object
+from lsml.labeling.view import Film, Shown
+from tests.support.fetching import no_fetch
+from tests.support.judge import verdicts
 
 FOLDER = Path(__file__).with_name("fixtures")
 

@@ -9,12 +9,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lsml.binding import control_of
-from lsml.brush import decode_brush, encode_brush
-from lsml.coverage import boxes_at, overlaps
-from lsml.geometry import box_corners, box_of_corners, fill_outline
+from lsml.controls.brush import decode_brush, encode_brush
 from lsml.labeling import parse_labeling_config
-from lsml.shown import Film, Shown
+from lsml.labeling.view import Film, Shown
 from lsml.values import Box, Ellipse, Keyframe, KeyPoint, Mask, Polygon, Track
+from lsml.values.coverage import boxes_at, overlaps
+from lsml.values.geometry import box_corners, box_of_corners, fill_outline
 
 LABELS = '<Label value="Cat"/><Label value="Dog"/>'
 SHAPES = ("Rectangle", "Polygon", "Ellipse", "KeyPoint", "Brush", "Bitmask")
@@ -75,7 +75,7 @@ def test_a_box_comes_back_as_it_was(x, y, width, height, rotation, name, sure, s
 
 @given(st.lists(st.tuples(share, share), min_size=3, max_size=30), label, sizes)
 def test_an_outline_comes_back_as_it_was(points, name, size):
-    from lsml.geometry import area
+    from lsml.values.geometry import area
 
     assume(area(np.array(points)) > 1e-3)
     on = Shown(None, size)

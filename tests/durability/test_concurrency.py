@@ -15,8 +15,8 @@ import pytest
 
 from lsml.server.events import read_event
 from lsml.store import Store
-from tests.backend import RunningBackend
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets, write_recipe
+from tests.support.backend import RunningBackend
 
 LABELS = ("Billing", "Bug", "Question")
 

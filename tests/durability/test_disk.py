@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from lsml.store import Store
-from tests.backend import RunningBackend, until
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, write_recipe
-from tests.durability.processes import RECIPE, running
+from tests.support.backend import RunningBackend, until
+from tests.support.processes import RECIPE, running
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="mounts file systems and sends POSIX signals")
 

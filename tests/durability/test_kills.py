@@ -11,9 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.backend import RunningBackend, until
 from tests.conftest import PROJECT, PROJECT_KEY, event, tickets, write_recipe
-from tests.durability.processes import RECIPE, Processes, fault_environment, on, running
+from tests.support.backend import RunningBackend, until
+from tests.support.processes import RECIPE, Processes, fault_environment, on, running
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes with POSIX signals")
 

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from lsml.store import Store
-from tests.backend import until
 from tests.conftest import PROJECT_KEY
-from tests.durability.disk import Disk
-from tests.durability.processes import Processes, running
+from tests.support.backend import until
+from tests.support.disk import Disk
+from tests.support.processes import Processes, running
 
 STEPS = (
     "webhook-stored@after@1", "annotation-stored@after@1", "run-requested@after@1", "run-claimed@after@1", "snapshot-taken@after@1",

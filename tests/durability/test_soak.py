@@ -15,8 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.backend import RunningBackend, until
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
+from tests.support.backend import RunningBackend, until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts descriptors as POSIX has them")
 RECIPE = "training: {every: 100, quiet: 0s, promote: always, keep: 2}\n"

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from lsml.server.channels import Dispatcher
-from tests.backend import until
+from tests.support.backend import until
 
 
 class Request:

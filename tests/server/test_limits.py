@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from lsml.adapters.text_classifier import TextClassifier
-from lsml.connection import read_annotations
+from lsml.adapters.text.classifier import TextClassifier
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
-from lsml.studio import StudioTask
-from tests.backend import RunningBackend
+from lsml.studio.client import StudioTask
+from lsml.studio.connection import read_annotations
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets, write_recipe
+from tests.support.backend import RunningBackend
 
 
 def limits(text):
@@ -139,7 +139,7 @@ class LabelStudioWith:
 
 
 def read(server, monkeypatch, numbers):
-    monkeypatch.setattr("lsml.connection.studio_of", lambda _recipe, _project: LabelStudioWith(numbers))
+    monkeypatch.setattr("lsml.studio.connection.studio_of", lambda _recipe, _project: LabelStudioWith(numbers))
     return read_annotations(server.store, server.recipe, server.store.projects.get(PROJECT_KEY))
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets
-from tests.fetching import no_fetch
+from tests.support.fetching import no_fetch
 
 FOUR_LINES = {"tasks": [{"data": {"text": "some text"}}]}
 
@@ -363,8 +363,8 @@ def test_hostname_and_token_are_learnt_only_if_the_recipe_names_none(backend):
 
 
 def test_a_token_of_the_recipe_never_goes_to_a_learnt_hostname(backend):
-    from lsml.connection import studio_of
     from lsml.store import ProjectRow
+    from lsml.studio.connection import studio_of
 
     told = ProjectRow(PROJECT_KEY, 1, hostname="http://elsewhere.example", token="0" * 40)
     assert studio_of(backend("label_studio: {api_key: '" + "1" * 40 + "'}\n").recipe, told) is None

@@ -4,8 +4,8 @@ import threading
 import time
 
 from lsml.store.workers import ALIVE_S
-from tests.backend import until
 from tests.conftest import PROJECT_KEY, tickets
+from tests.support.backend import until
 
 NO_WORKER = "no worker lives, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
 
@@ -37,7 +37,7 @@ def test_a_beat_from_before_the_clock_was_set_back_counts_for_nothing(backend, m
 
 
 def test_the_sweeper_of_a_worker_beats(backend):
-    from lsml.jobs import Worker
+    from lsml.worker.jobs import Worker
 
     server = backend()
     worker = Worker(server.recipe, server.store, server.queue, [])

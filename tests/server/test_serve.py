@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.backend import RunningBackend, until
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
-from tests.durability.processes import RECIPE, running
+from tests.support.backend import RunningBackend, until
+from tests.support.processes import RECIPE, running
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 HALF = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"

@@ -1,0 +1,158 @@
+"""A loaded model: images in, ultralytics' results out. One lock for each, for its predictors keep state."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
+from weakref import WeakValueDictionary
+
+from lsml.adapters.image.yolo.images import read_image
+from lsml.adapters.image.yolo.library import all_threads, ultralytics
+from lsml.files.cache import cache_directory
+
+_log = logging.getLogger(__name__)
+_THREADS: Final = 4  # images decoded or scaled at a time
+_IMGSZ: Final = {"classify": 224}  # of models that do not say; else 640
+
+
+class Asked(NamedTuple):
+    """How a model is asked: see the options of the same names. `classes` are numbers of the model's own."""
+
+    confidence: float
+    iou: float
+    imgsz: int | None
+    max_det: int
+    classes: tuple[int, ...] | None = None
+
+
+class Engine:
+    """A model on a device. `model`: a torch module, which is left as it is, or the path of an exported one."""
+
+    def __init__(self, model: Any, task: str, *, device: str, half: bool, imgsz: int | None) -> None:
+        ultralytics()
+        from ultralytics.models import yolo
+
+        self.task = task
+        self._lock = threading.Lock()
+        self.imgsz = imgsz or _IMGSZ.get(task, 640)
+        predictors = {"detect": yolo.detect.DetectionPredictor, "obb": yolo.obb.OBBPredictor,
+                      "segment": yolo.segment.SegmentationPredictor, "pose": yolo.pose.PosePredictor,
+                      "classify": yolo.classify.ClassificationPredictor}  # fmt: skip
+        given = {
+            "task": task, "mode": "predict", "save": False, "verbose": False, "rect": True, "conf": 0.001,
+            "imgsz": self.imgsz, "device": None if device == "auto" else device,
+            # Nothing is written there, but ultralytics would make up a folder of its own.
+            "save_dir": str(cache_directory("ultralytics") / "predict"),
+        }  # fmt: skip
+        if half:
+            given["half"] = True
+        with all_threads():
+            self._predictor = predictors[task](overrides=given)
+            self._predictor.callbacks = {}
+            self._predictor.setup_model(model if isinstance(model, str) else _copy(model), verbose=False)
+        backend = self._predictor.model
+        self.names: tuple[str, ...] = tuple(backend.names[index] for index in sorted(backend.names))
+        # A model of torch, and one that was exported so, takes any height and width; others their own.
+        self._flexible = _is_torch(backend) or bool(getattr(backend, "dynamic", False))
+        self._asked: Asked | None = None
+
+    def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Any]:
+        """One of ultralytics' Results for each image file, in order; `batch` images are in memory at a time.
+
+        Raises AdapterError where a file is no image.
+        """
+        for begin in range(0, len(paths), batch):
+            some = paths[begin : begin + batch]
+            yield from self.results_of_images(_in_parallel(read_image, some), asked)
+
+    def results_of_images(self, images: Sequence[Any], asked: Asked) -> list[Any]:
+        """The same for arrays (rows, columns, 3), blue first.
+
+        Each image is padded as if it were alone, and goes with others of the same size: what is found in one does not
+        depend on its neighbours.
+        """
+        import torch
+
+        with self._lock, torch.inference_mode():
+            self._ask(asked, images[0])
+            if self.task == "classify":
+                return self._run(list(images), list(images))
+            fitted = _in_parallel(self._letterbox, images)
+            alike: dict[tuple[int, ...], list[int]] = {}
+            for index, image in enumerate(fitted):
+                alike.setdefault(image.shape, []).append(index)
+            found: list[Any] = [None] * len(images)
+            for indices in alike.values():
+                results = self._run([fitted[index] for index in indices], [images[index] for index in indices])
+                for index, result in zip(indices, results, strict=True):
+                    found[index] = result
+        return found
+
+    def _ask(self, asked: Asked, image: Any) -> None:
+        if asked == self._asked:
+            return
+        predictor, args = self._predictor, self._predictor.args
+        args.conf, args.iou, args.max_det = asked.confidence, asked.iou, asked.max_det
+        args.classes = None if asked.classes is None else list(asked.classes)
+        args.imgsz = asked.imgsz or self.imgsz
+        predictor.setup_source([image])  # the size that counts, and a classifier's transforms
+        from ultralytics.data.augment import LetterBox
+
+        if self.task != "classify":
+            self._letterbox_to = LetterBox(
+                predictor.imgsz, auto=self._flexible, stride=int(getattr(predictor.model, "stride", 32))
+            )
+            predictor.pre_transform = list
+        predictor.source_type = SimpleNamespace(tensor=False)
+        if getattr(predictor.model, "format", "") == "pt" and getattr(predictor.model, "end2end", False):
+            predictor.model.model.set_head_attr(max_det=max(asked.max_det, 300))
+        self._asked = asked
+
+    def _letterbox(self, image: Any) -> Any:
+        return self._letterbox_to(image=image)
+
+    def _run(self, fitted: list[Any], images: list[Any]) -> list[Any]:
+        predictor = self._predictor
+        predictor.batch = ([""] * len(images), images, [""] * len(images))
+        tensor = predictor.preprocess(fitted)  # (images, 3, rows, columns)
+        results: list[Any] = predictor.postprocess(predictor.inference(tensor), tensor, images)
+        for result in results:
+            result.seen_at = tuple(tensor.shape[2:])
+        return results
+
+
+def _in_parallel(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    """What OpenCV does to each of them, which it does without Python's lock."""
+    if len(arguments) == 1:
+        return [function(arguments[0])]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="images") as pool:
+        return list(pool.map(function, arguments))
+
+
+def _copy(model: Any) -> Any:
+    from copy import deepcopy
+
+    return deepcopy(model).float().eval()
+
+
+def _is_torch(backend: Any) -> bool:
+    return bool(getattr(backend, "pt", False)) or getattr(backend, "format", "") == "pt"
+
+
+_shared: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
+_sharing = threading.Lock()
+
+
+def shared(key: tuple[Any, ...], make: Any) -> Engine:
+    """The engine of a key, made once for everybody who uses it at a time, and gone when nobody does."""
+    with _sharing:
+        engine = _shared.get(key)
+        if engine is None:
+            engine = make()
+            _shared[key] = engine
+        return engine

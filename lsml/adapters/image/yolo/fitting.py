@@ -1,0 +1,195 @@
+"""Learning with ultralytics' trainers, and models as files that hold no code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lsml.adapters.base import Progress
+from lsml.adapters.image.yolo.dataset import Dataset, Wanted
+from lsml.adapters.image.yolo.library import all_threads, ultralytics
+from lsml.adapters.image.yolo.options import YoloOptions
+from lsml.errors import VersionError
+from lsml.files.cache import cache_directory
+
+TENSORS: Final = "model.safetensors"
+PLAN: Final = "model.json"
+_FORMAT: Final = 1
+_ABANDONED_S: Final = 2 * 24 * 3600  # a folder of a training that is this old was left by a process that was killed
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A model that learnt: the module, what it does with which labels, and the length of images."""
+
+    module: Any
+    wanted: Wanted
+    imgsz: int
+
+
+def fit_model(
+    start: Any,
+    architecture: str | dict[str, Any],
+    dataset: Dataset,
+    wanted: Wanted,
+    options: YoloOptions,
+    imgsz: int,
+    seed: int,
+    directory: Path,
+    progress: Progress,
+) -> Learnt:
+    """Learn a dataset. `start`: the module whose tensors are taken as far as they fit, or None for random ones.
+
+    Where a part of the dataset judges epochs, the best one counts, else the last. Raises what `progress` raises.
+    """
+    steps = 0
+    best: dict[str, Any] = {}
+
+    def on_step(trainer: Any) -> None:
+        nonlocal steps
+        steps += 1
+        share = min(1.0, steps / max(1, trainer.epochs * len(trainer.train_loader)))
+        progress(0.05 + 0.9 * share, f"epoch {trainer.epoch + 1} of {trainer.epochs}")
+
+    def on_epoch(trainer: Any) -> None:
+        if dataset.judged and trainer.fitness is not None and trainer.fitness == trainer.best_fitness:
+            best["module"] = deepcopy(trainer.ema.ema)
+
+    with all_threads():
+        trainer = _trainer(wanted.task, dataset, _arguments(wanted.task, dataset, options, imgsz, seed, directory))
+        callbacks = defaultdict(list, {"on_train_batch_end": [on_step], "on_fit_epoch_end": [on_epoch]})
+        trainer.callbacks = callbacks
+        trainer.model = trainer.get_model(cfg=deepcopy(architecture), weights=start, verbose=False)
+    trainer.train()
+    module = best.get("module") or deepcopy(trainer.ema.ema)
+    module = module.float().eval().cpu()
+    for unneeded in ("criterion", "args"):
+        if hasattr(module, unneeded):
+            setattr(module, unneeded, None)
+    return _named(module, wanted, imgsz)
+
+
+def _arguments(
+    task: str, dataset: Dataset, options: YoloOptions, imgsz: int, seed: int, directory: Path
+) -> dict[str, Any]:
+    batch = min(options.train_batch, dataset.images)
+    while batch > 2 and dataset.images % batch == 1:
+        batch -= 1  # a last step of one image is too little for batch normalisation
+    given: dict[str, Any] = {
+        "task": task, "mode": "train", "model": "", "data": "", "epochs": options.epochs, "imgsz": imgsz, "batch": batch,
+        # A step for each batch: by default ultralytics collects 64 images for one, too many where examples are few.
+        "nbs": batch,
+        "patience": options.patience if dataset.judged else 0, "freeze": options.freeze or None, "seed": seed,
+        "device": None if options.device == "auto" else options.device, "deterministic": True, "workers": 0,
+        # Mixed precision is tested by ultralytics with weights that it would download.
+        "amp": False, "plots": False, "verbose": False, "val": dataset.judged, "save": False,
+        "save_dir": str(directory / "run"),
+    }  # fmt: skip
+    if options.learning_rate != "auto":
+        given |= {"optimizer": "AdamW", "lr0": options.learning_rate}
+    return given
+
+
+def _trainer(task: str, dataset: Dataset, arguments: dict[str, Any]) -> Any:
+    """One of ultralytics' trainers that takes the dataset as it is, keeps its files to itself, and judges only where asked."""
+    ultralytics()
+    from ultralytics.models import yolo
+
+    trainers = {"detect": yolo.detect.DetectionTrainer, "obb": yolo.obb.OBBTrainer,
+                "segment": yolo.segment.SegmentationTrainer, "pose": yolo.pose.PoseTrainer,
+                "classify": yolo.classify.ClassificationTrainer}  # fmt: skip
+    base: Any = trainers[task]
+
+    class Trainer(base):  # type: ignore[misc]
+        def get_dataset(self) -> dict[str, Any]:
+            return dataset.data
+
+        def validate(self) -> tuple[Any, Any]:
+            return super().validate() if dataset.judged else ({}, 0.0)
+
+        def save_model(self) -> bool:
+            return False
+
+        def save_metrics(self, metrics: Any) -> None:
+            pass
+
+        def final_eval(self) -> None:
+            pass
+
+    return Trainer(overrides=arguments)
+
+
+@contextmanager
+def training_folder() -> Iterator[Path]:
+    """A folder for one training, on the disk of the media cache; what killed processes left there is removed."""
+    root = cache_directory("yolo")
+    for path in root.iterdir():
+        if time.time() - path.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="training-", dir=root) as directory:
+        yield Path(directory)
+
+
+def save_model(learnt: Learnt, directory: Path) -> None:
+    """Write the tensors, and as JSON the plan to build the module anew."""
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in learnt.module.state_dict().items()}
+    save_file(tensors, str(directory / TENSORS))
+    plan = {
+        "format": _FORMAT,
+        "task": learnt.wanted.task,
+        "labels": learnt.wanted.labels,
+        "points": learnt.wanted.points,
+        "imgsz": learnt.imgsz,
+        "architecture": learnt.module.yaml,
+        "ultralytics": ultralytics().__version__,
+    }
+    (directory / PLAN).write_text(json.dumps(plan, indent=1), encoding="utf-8")
+
+
+def load_model(directory: Path) -> Learnt:
+    """The model that was saved. Raises VersionError."""
+    try:
+        plan = json.loads((directory / PLAN).read_text(encoding="utf-8"))
+        if plan["format"] != _FORMAT:
+            raise ValueError(f"format {plan['format']}")
+        wanted = Wanted(plan["task"], tuple(plan["labels"]), tuple(plan["points"]))
+        module = _build(plan, wanted)
+        from safetensors.torch import load_file
+
+        module.load_state_dict(load_file(str(directory / TENSORS)))
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        first = (str(error).splitlines() or [""])[0][:200]
+        raise VersionError(
+            f"{directory}: yolo cannot read it with ultralytics {ultralytics().__version__}: {first}; restore it, install the "
+            "ultralytics that made it, or train anew"
+        ) from error
+    return _named(module.float().eval(), wanted, plan["imgsz"])
+
+
+def _named(module: Any, wanted: Wanted, imgsz: int) -> Learnt:
+    """A module with what ultralytics wants to know of it; it does not take a label that is empty."""
+    module.names = {number: label or "object" for number, label in enumerate(wanted.labels)}
+    module.task = wanted.task
+    return Learnt(module, wanted, imgsz)
+
+
+def _build(plan: dict[str, Any], wanted: Wanted) -> Any:
+    ultralytics()
+    from ultralytics.nn import tasks
+
+    models = {"detect": tasks.DetectionModel, "obb": tasks.OBBModel, "segment": tasks.SegmentationModel,
+              "pose": tasks.PoseModel, "classify": tasks.ClassificationModel}  # fmt: skip
+    architecture = plan["architecture"]
+    more = {"data_kpt_shape": architecture["kpt_shape"]} if wanted.task == "pose" else {}
+    return models[wanted.task](deepcopy(architecture), nc=len(wanted.labels), verbose=False, **more)

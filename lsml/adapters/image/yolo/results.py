@@ -1,0 +1,122 @@
+"""ultralytics' Results to values: pixels of the image to fractions of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value
+
+Name = Callable[[int], str | None]  # a class's number -> its label; None for one that nobody wants
+
+
+def values_of(
+    result: Any, kinds: frozenset[str], name: Name, point_name: Callable[[int, int], str | None]
+) -> list[Value]:
+    """Every value of the kinds that are wanted. `point_name`: (class, number of the point) -> label."""
+    if result.probs is not None:
+        probabilities = result.probs.data.float().cpu().numpy()
+        # Rounded arithmetic may end a little above 1.
+        return [
+            Choice(label, min(1.0, max(0.0, float(p))))
+            for index, p in enumerate(probabilities)
+            if (label := name(index))
+        ]
+    if result.obb is not None:
+        return list(_rotated(result, name))
+    if result.boxes is None or not len(result.boxes):
+        return []
+    rows = result.boxes.data.float().cpu().numpy()  # (objects, 6): x1, y1, x2, y2, score, class
+    values: list[Value] = []
+    for index, row in enumerate(rows):
+        number, score = int(row[5]), min(1.0, max(0.0, float(row[4])))
+        label = name(number)
+        if label is None and result.keypoints is None:
+            continue
+        if "box" in kinds and label is not None:
+            group = str(index) if result.keypoints is not None else None
+            values += _box(row, result.orig_shape, label, score, group)
+        if result.masks is not None and label is not None and kinds & {"polygon", "mask"}:
+            values += _masks(result, index, kinds, label, score)
+        if result.keypoints is not None and "keypoint" in kinds:
+            values += _points(result, index, number, score, point_name)
+    return values
+
+
+def corners(row: Sequence[float], shape: Sequence[int]) -> tuple[float, float, float, float] | None:
+    """(left, top, right, bottom) in pixels as fractions of an image (rows, columns), cut at its edges; None: nothing left."""
+    height, width = shape[:2]
+    left, right = (min(max(float(row[i]) / width, 0.0), 1.0) for i in (0, 2))
+    top, bottom = (min(max(float(row[i]) / height, 0.0), 1.0) for i in (1, 3))
+    return (left, top, right, bottom) if right > left and bottom > top else None
+
+
+def _box(row: Any, shape: Sequence[int], label: str, score: float, group: str | None) -> Iterator[Value]:
+    cut = corners(row, shape)
+    if cut is not None:
+        left, top, right, bottom = cut
+        yield Box(label, score, 0, group, shape[1] / shape[0], x=left, y=top, width=right - left, height=bottom - top)
+
+
+def _rotated(result: Any, name: Name) -> Iterator[Value]:
+    """Centre, size and angle to the corner about which Label Studio rotates."""
+    from lsml.values.geometry import wrap
+
+    height, width = result.orig_shape[:2]
+    for x, y, w, h, angle, score, number in result.obb.data.float().cpu().numpy().tolist():
+        label = name(int(number))
+        if label is None or not (w > 0 and h > 0):
+            continue
+        cos, sin = math.cos(angle), math.sin(angle)
+        corner = x - w / 2 * cos + h / 2 * sin, y - w / 2 * sin - h / 2 * cos
+        yield Box(
+            label, min(1.0, max(0.0, score)), 0, None, width / height,
+            x=corner[0] / width, y=corner[1] / height, width=w / width, height=h / height,
+            rotation=wrap(math.degrees(angle)),
+        )  # fmt: skip
+
+
+def _masks(result: Any, index: int, kinds: frozenset[str], label: str, score: float) -> Iterator[Value]:
+    import cv2
+    import numpy as np
+
+    from lsml.values.geometry import outlines_of_pixels
+
+    height, width = result.orig_shape[:2]
+    inner = _without_padding(result.masks.data[index].cpu().numpy().astype(np.uint8), height, width)
+    if not inner.any():
+        return
+    facts: dict[str, Any] = {"score": score, "aspect": width / height}
+    if "mask" in kinds:
+        # Smoothly, else the edge is made of the model's coarse pixels.
+        pixels = cv2.resize(inner * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127
+        if pixels.any():
+            yield Mask.from_pixels(pixels, label, **facts)
+    if "polygon" in kinds:
+        for outline in outlines_of_pixels(inner):
+            yield Polygon(label=label, points=outline, **facts)
+
+
+def _without_padding(mask: Any, height: int, width: int) -> Any:
+    """The part of a mask (rows, columns of the model's input) that the image fills: what LetterBox added goes."""
+    rows, columns = mask.shape
+    gain = min(rows / height, columns / width)
+    inner_width, inner_height = round(width * gain), round(height * gain)
+    left, top = round((columns - inner_width) / 2 - 0.1), round((rows - inner_height) / 2 - 0.1)
+    return mask[top : top + inner_height, left : left + inner_width]
+
+
+def _points(
+    result: Any, index: int, number: int, score: float, point_name: Callable[[int, int], str | None]
+) -> Iterator[Value]:
+    """The points of a pose that are seen. A point is as sure as the less sure of its object and of itself."""
+    height, width = result.orig_shape[:2]
+    for place, point in enumerate(result.keypoints.data[index].float().cpu().numpy().tolist()):  # (points, 2 or 3)
+        label = point_name(number, place)
+        x, y = point[0] / width, point[1] / height
+        seen = point[2] if len(point) > 2 else 1.0
+        # Not seen: ultralytics puts such a point into the corner.
+        if label is None or (x == 0 and y == 0) or not (0 <= x <= 1 and 0 <= y <= 1):
+            continue
+        yield KeyPoint(label, min(score, max(0.0, seen)), 0, str(index), width / height, x=x, y=y)

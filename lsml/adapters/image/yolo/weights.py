@@ -1,0 +1,247 @@
+"""Which weights a recipe means, where they are, and what they can do: read without importing torch, running nothing.
+
+A `.pt` file is a zip with a pickle in it. The pickle is read with stand-ins for every class that it names, so that none of
+its code runs. `.onnx` files carry their facts as metadata of the protobuf, OpenVINO folders in `metadata.yaml`.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import pickle  # an Unpickler that finds no class but its own stand-in
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NoReturn
+
+import yaml
+
+from lsml.errors import AdapterError
+from lsml.files.cache import cache_directory
+from lsml.files.digests import content_digest
+
+VARIABLE: Final = "LSML_WEIGHTS_DIR"  # a folder with weights, for several recipes or inside an image
+_MOST_PICKLE: Final = 64 << 20  # bytes; what describes a model takes some hundred kilobytes
+_SUFFIXES: Final = {"-cls": "classify", "-seg": "segment", "-pose": "pose", "-obb": "obb"}
+HEADS: Final = {"classify": "-cls", "segment": "-seg", "pose": "-pose", "obb": "-obb", "detect": ""}
+# What ultralytics publishes: yolov8n.pt, yolo11x-seg.pt, yolo26n-pose.pt
+_PUBLISHED: Final = re.compile(r"yolo(v?\d{1,2})[a-z]u?(-cls|-seg|-pose|-obb)?\.pt\Z")
+_ARCHITECTURE: Final = re.compile(r"(.*?)(-cls|-seg|-pose|-obb)?\.ya?ml\Z")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What weights can do: their task (detect, obb, segment, pose, classify), their class names in order, how many points a
+    pose has, the length of the images that they learnt from, the file of their architecture (yolov8n-obb.yaml)."""
+
+    task: str
+    names: tuple[str, ...] = ()
+    keypoints: int = 0
+    imgsz: int | None = None
+    architecture: str = ""
+
+
+def is_architecture(weights: str) -> bool:
+    """Whether it names a model's plan, of which a model with random weights is made, and no weights."""
+    return weights.endswith((".yaml", ".yml"))
+
+
+def is_exported(weights: str) -> bool:
+    """Whether they are for serving only: ONNX or OpenVINO."""
+    return weights.endswith(".onnx") or Path(weights).is_dir()
+
+
+def is_published(weights: str) -> bool:
+    """Whether ultralytics publishes weights of that name."""
+    return _PUBLISHED.match(weights) is not None
+
+
+def find_weights(weights: str) -> Path | None:
+    """Where they are: as the path says, in the folder that LSML_WEIGHTS_DIR names, or among those downloaded before."""
+    given = Path(weights).expanduser()
+    if given.exists():
+        return given
+    if given.name != weights:
+        return None
+    folders = [Path(folder) for folder in (os.environ.get(VARIABLE),) if folder] + [cache_directory("weights")]
+    return next((folder / weights for folder in folders if (folder / weights).exists()), None)
+
+
+def missing(weights: str, download: bool) -> str | None:
+    """One sentence that says what to do where weights are not on this machine; None where they are, or come by themselves."""
+    if is_architecture(weights) or find_weights(weights) is not None or (download and is_published(weights)):
+        return None
+    if not is_published(weights):
+        return f"weights {weights} are not there; expected a .pt or .onnx file or an OpenVINO folder, beside the recipe"
+    return (
+        f"weights {weights} are not on this machine, and nothing is fetched unasked: put the file beside the recipe or into "
+        f"the folder that {VARIABLE} names, or write `download: true`"
+    )
+
+
+def facts_of(weights: str) -> Facts:
+    """What the weights say of themselves; where they are not there, what their name says. Raises AdapterError."""
+    path = find_weights(weights)
+    if path is None or (is_architecture(weights) and path.is_file()):
+        return Facts(_task_of_name(weights), architecture=Path(weights).name if is_architecture(weights) else "")
+    try:
+        return _read(str(path), content_digest(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, yaml.YAMLError, pickle.PickleError,
+            zipfile.BadZipFile, EOFError) as error:  # fmt: skip
+        raise AdapterError(
+            f"{path}: cannot be read as YOLO weights: {type(error).__name__}; expected a .pt or .onnx file, or an OpenVINO "
+            "folder, that ultralytics made"
+        ) from error
+
+
+def architecture_for(task: str, facts: Facts) -> str:
+    """The file of the architecture that does `task` and otherwise is that of the weights: yolov8n-obb.yaml -> yolov8n.yaml"""
+    match = _ARCHITECTURE.match(facts.architecture)
+    if match is None:
+        raise AdapterError(
+            f"the weights do not say which architecture they are of, so that they are no start for {task}"
+        )
+    return f"{match[1]}{HEADS[task]}.yaml"
+
+
+def _task_of_name(weights: str) -> str:
+    stem = Path(weights).stem
+    return next((task for suffix, task in _SUFFIXES.items() if stem.endswith(suffix)), "detect")
+
+
+@lru_cache(maxsize=64)
+def _read(path: str, _content: str) -> Facts:
+    file = Path(path)
+    if file.is_dir():
+        return _of_metadata(yaml.safe_load((file / "metadata.yaml").read_text(encoding="utf-8")))
+    if file.suffix == ".onnx":
+        with file.open("rb") as content:
+            metadata = dict(_onnx_metadata(content))
+        return _of_metadata({key: _literal(value) for key, value in metadata.items()})
+    return _of_checkpoint(file)
+
+
+def _of_metadata(metadata: dict[str, Any]) -> Facts:
+    names = metadata["names"]
+    shape = metadata.get("kpt_shape")
+    size = metadata.get("imgsz")
+    return Facts(
+        task=str(metadata["task"]),
+        names=_in_order(names),
+        keypoints=int(shape[0]) if shape else 0,
+        imgsz=int(max(size)) if isinstance(size, list) else None,
+    )
+
+
+def _in_order(names: Any) -> tuple[str, ...]:
+    return tuple(str(names[index]) for index in sorted(names)) if isinstance(names, dict) else tuple(map(str, names))
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+class _StandIn(dict[Any, Any]):
+    """What stands for any class, function or object of a pickle: it takes everything and does nothing."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            self.update(state)
+
+    def __call__(self, *_: Any, **__: Any) -> _StandIn:
+        return _StandIn()
+
+    def append(self, _: Any) -> None:
+        """A list's."""
+
+    def extend(self, _: Any) -> None:
+        """A list's."""
+
+    def add(self, _: Any) -> None:
+        """A set's."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+
+class _Reader(pickle.Unpickler):
+    """Reads a pickle's data and runs none of its code: every name that it looks up is a stand-in."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return type(name, (_StandIn,), {"of": f"{module}.{name}"})
+
+    def persistent_load(self, _: Any) -> Any:
+        return _StandIn()
+
+    def get_extension(self, code: int) -> NoReturn:
+        raise pickle.UnpicklingError(f"extension {code}")
+
+
+def _of_checkpoint(path: Path) -> Facts:
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        if archive.getinfo(name).file_size > _MOST_PICKLE:
+            raise ValueError("its pickle is too large")
+        checkpoint = _Reader(io.BytesIO(archive.read(name))).load()
+    model = checkpoint.get("ema") or checkpoint.get("model")
+    plan = model.get("yaml") or {}
+    given = checkpoint.get("train_args") or {}
+    head = type(model).of.rpartition(".")[2]
+    tasks = {"DetectionModel": "detect", "OBBModel": "obb", "SegmentationModel": "segment", "PoseModel": "pose",
+             "ClassificationModel": "classify"}  # fmt: skip
+    shape = model.get("kpt_shape") or plan.get("kpt_shape")
+    size = given.get("imgsz")
+    return Facts(
+        task=tasks[head],
+        names=_in_order(model["names"]),
+        keypoints=int(shape[0]) if isinstance(shape, list | tuple) else 0,
+        imgsz=size if isinstance(size, int) else None,
+        architecture=Path(str(plan.get("yaml_file") or "")).name,
+    )
+
+
+def _onnx_metadata(file: BinaryIO) -> Iterator[tuple[str, str]]:
+    """The metadata of an ONNX file: field 14 of its ModelProto, each with a key (1) and a value (2); the rest is skipped.
+
+    Source: https://protobuf.dev/programming-guides/encoding and onnx.proto.
+    """
+    while (tag := _varint(file)) is not None:
+        field, wire = tag >> 3, tag & 7
+        if wire == 0:
+            _varint(file)
+        elif wire == 2:
+            length = _varint(file) or 0
+            if field == 14:
+                entry = io.BytesIO(file.read(length))
+                texts: dict[int, str] = {}
+                while (inner := _varint(entry)) is not None:
+                    texts[inner >> 3] = entry.read(_varint(entry) or 0).decode("utf-8")
+                yield texts.get(1, ""), texts.get(2, "")
+            else:
+                file.seek(length, os.SEEK_CUR)
+        elif wire in (1, 5):
+            file.seek(8 if wire == 1 else 4, os.SEEK_CUR)
+        else:
+            raise ValueError("no ONNX file")
+
+
+def _varint(file: BinaryIO | io.BytesIO) -> int | None:
+    number = shift = 0
+    while byte := file.read(1):
+        number |= (byte[0] & 127) << shift
+        if byte[0] < 128:
+            return number
+        shift += 7
+        if shift > 63:
+            raise ValueError("no ONNX file")
+    return None

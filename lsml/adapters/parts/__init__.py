@@ -1,0 +1,1 @@
+"""What several adapters share: features, heads, fine-tuning, and how models are saved."""

@@ -1,0 +1,177 @@
+"""The logits of a transformer, by torch or, once it has shown that it answers alike, by something faster."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE
+from lsml.adapters.parts.transformers_models import device_of, tokens_at_once
+from lsml.files.cache import cache_directory
+
+Accelerate = Annotated[
+    Literal["onnx", "bfloat16"] | None,
+    Meta(
+        description='onnx: export once, and answer through ONNX Runtime, pip install "lsml[onnx]"; bfloat16: compute with '
+        "numbers of two bytes, some three times as fast where the processor can (AVX512-BF16, AMX, GPUs). Either is first "
+        "checked against torch in full precision, which is what null is.",
+        extra=MACHINE,
+    ),
+]
+_log = logging.getLogger(__name__)
+_APART: Final = {"onnx": 1e-3, "bfloat16": 0.05}  # how far two probabilities may be for one answer
+_OPSET: Final = 17
+
+
+class Logits:
+    """A model that answers one batch at a time, whoever asks."""
+
+    def __init__(self, adapter: str, model: Any, device: str, accelerate: str | None) -> None:
+        self.model = model.to(device_of(device))
+        self.tokens = tokens_at_once(next(self.model.parameters()).device)  # that a batch is best made of
+        self._adapter = adapter
+        self._accelerate = accelerate
+        self._lock = threading.Lock()
+        self._answer: Callable[[dict[str, Any]], Any] | None = None if accelerate else self._by_torch
+
+    def of(self, inputs: dict[str, Any]) -> Any:
+        """Logits of a batch, floats on the CPU: (windows, labels), or (windows, tokens, labels)."""
+        with self._lock:
+            if self._answer is None:
+                self._answer = self._accelerated(inputs)
+            return self._answer(inputs)
+
+    def _by_torch(self, inputs: dict[str, Any]) -> Any:
+        import torch
+
+        with torch.inference_mode():
+            return self.learning(inputs).float().cpu()
+
+    def learning(self, inputs: dict[str, Any]) -> Any:
+        """Logits where the model is, with what a training needs to know of them."""
+        return _logits(self.model, inputs)
+
+    def _accelerated(self, inputs: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+        """What answers the first batch as torch does; torch itself, with a warning, where nothing else does."""
+        assert self._accelerate is not None
+        padded = _padded(inputs)
+        make = _by_onnx if self._accelerate == "onnx" else _by_half
+        try:
+            fast = make(self.model, padded)
+            for batch in (padded, inputs):
+                apart = (_probabilities(fast(batch)) - _probabilities(self._by_torch(batch))).abs()
+                if apart.dim() == 3:
+                    apart = apart[batch["attention_mask"].bool()]
+                far = float(apart.max())
+                if not far <= _APART[self._accelerate]:
+                    raise RuntimeError(f"it answers otherwise than torch (by {far:.3g})")
+        except Exception as error:  # exporters raise whatever they do; torch still answers
+            first = (str(error).splitlines() or [""])[0][:300]
+            _log.warning(
+                "%s: accelerate: %s is not possible, so torch answers: %s: %s",
+                self._adapter, self._accelerate, type(error).__name__, first,
+            )  # fmt: skip
+            return self._by_torch
+        return fast
+
+
+def _logits(model: Any, inputs: dict[str, Any]) -> Any:
+    device = next(model.parameters()).device
+    return model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
+
+
+def _probabilities(logits: Any) -> Any:
+    return logits.softmax(dim=-1)
+
+
+def _by_half(model: Any, _padded: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """A copy of a model whose numbers have two bytes."""
+    import torch
+
+    half = deepcopy(model).to(torch.bfloat16)
+
+    def answer(inputs: dict[str, Any]) -> Any:
+        with torch.inference_mode():
+            return _logits(half, inputs).float().cpu()
+
+    return answer
+
+
+def _by_onnx(model: Any, padded: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """A session of ONNX Runtime. Raises anything where it is not possible."""
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    path = _export(model, padded)
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def answer(inputs: dict[str, Any]) -> Any:
+        given = {name: tensor.numpy() for name, tensor in inputs.items()}
+        return torch.from_numpy(session.run(None, given)[0]).float()
+
+    return answer
+
+
+def _export(model: Any, inputs: dict[str, Any]) -> Path:
+    """The file of a model's export, which is kept by what the model holds."""
+    import torch
+
+    digest = hashlib.sha256(model.config.to_json_string().encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    path = cache_directory("onnx") / f"{digest.hexdigest()[:32]}.onnx"
+    if path.exists():
+        return path
+    making = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
+    names = list(inputs)
+    axes = {name: {0: "windows", 1: "tokens"} for name in names}
+    with torch.inference_mode():
+        width = _logits(model, inputs).dim()
+    axes["logits"] = {0: "windows", 1: "tokens"} if width == 3 else {0: "windows"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it deprecates and traces; what is exported is checked
+            torch.onnx.export(
+                _plain(model).eval(), tuple(inputs[name] for name in names), str(making), input_names=names,
+                output_names=["logits"], dynamic_axes=axes, dynamo=False, opset_version=_OPSET,
+            )  # fmt: skip
+        making.replace(path)
+    finally:
+        making.unlink(missing_ok=True)
+    return path
+
+
+def _padded(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The first window, whole and with half of it hidden: an exporter that saw no padding might leave it out."""
+    import torch
+
+    rows = {name: torch.cat([tensor[:1], tensor[:1]]) for name, tensor in inputs.items()}
+    rows["attention_mask"][1, -(-rows["attention_mask"].shape[1] // 2) :] = 0
+    return rows
+
+
+def _plain(model: Any) -> Any:
+    """A module whose answer is the logits alone, as an exporter wants it."""
+    import torch
+
+    class Plain(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            return self.model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True).logits
+
+    return Plain()

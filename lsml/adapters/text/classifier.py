@@ -1,0 +1,85 @@
+"""text-classifier: TF-IDF of word and character n-grams, and logistic regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.text_features import TextFeatures, TextOptions
+from lsml.errors import VersionError
+from lsml.values import Choice, Value
+
+
+class TextClassifierOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
+    """Settings of `text-classifier`."""
+
+    C: Closeness = "auto"
+    class_weight: ClassWeight = "auto"
+
+
+class TextClassifier(TrainableAdapter):
+    """One label or several for a text. Answers every label that it saw in training, with its probability."""
+
+    name: ClassVar[str] = "text-classifier"
+    title: ClassVar[str] = "labels for texts, learnt from a few dozen examples in a second"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice})
+    requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    Options: ClassVar[type[msgspec.Struct]] = TextClassifierOptions
+
+    def __init__(self, options: TextClassifierOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._features: TextFeatures | None = None
+        self._head: LinearHead
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has learnt or loaded anything."""
+        return self._features is not None
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from texts (str) and their choices; labels that the target does not have are passed over.
+
+        Raises NotEnoughData unless two different answers occur.
+        """
+        learnt = answered(examples, self.target, "texts")
+        features = TextFeatures.of_options(self.options)
+        progress(0.05, f"counting words of {len(learnt.places)} texts")
+        rows = features.fit_transform(lambda: (examples[place].data for place in learnt.places))
+
+        def fitting(share: float, message: str) -> None:
+            progress(0.3 + 0.7 * share, message)
+
+        self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
+        self._features = features
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Every known label with its probability, for each text; labels in alphabetical order."""
+        if self._features is None or not batch:
+            return [[] for _ in batch]
+        return self._head.values(self._features.transform(batch))
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays."""
+        assert self._features is not None, "an untrained model is never saved"
+        save_state(directory, {**self._head.state(), "features": self._features.state()})
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            features = TextFeatures.restore(state["features"])
+            head = LinearHead.restore(state, features.width)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._head = head
+        self._features = features

@@ -1,0 +1,301 @@
+"""text-embedding-classifier: a linear model on what a sentence encoder makes of a text. Learns from very few labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.transformers_models import (
+    ENCODER,
+    Windows,
+    config_of,
+    device_of,
+    find,
+    load_model,
+    load_tokenizer,
+    longest_window,
+    remedy,
+    tokens_at_once,
+)
+from lsml.errors import AdapterError, VersionError
+from lsml.files.cache import cache_directory
+from lsml.files.digests import content_digest
+from lsml.values import Choice, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_log = logging.getLogger(__name__)
+_KEPT: Final = 500_000  # vectors in the cache, some kilobytes each
+
+
+class TextEmbeddingClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `text-embedding-classifier`."""
+
+    encoder: Annotated[
+        str,
+        Meta(
+            description="The sentence encoder: a folder that sentence-transformers or transformers wrote, from the recipe's "
+            "folder, or the name of one that was fetched before. Nothing is fetched.",
+            extra={**PREDICTIONS, "file": True},
+        ),
+    ] = "sentence-transformers/all-MiniLM-L6-v2"
+    max_length: Annotated[
+        Annotated[int, Meta(ge=8, le=100_000)] | None,
+        Meta(
+            description="Most tokens of a text that are read at a time; a longer text is the mean of its parts. "
+            "null: as many as the encoder was made for.",
+            extra=PREDICTIONS,
+        ),
+    ] = None
+    C: Closeness = "auto"
+    class_weight: ClassWeight = "auto"
+    device: Annotated[str, Meta(description="Where the encoder runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = (
+        "auto"
+    )
+    batch: Annotated[int, Meta(ge=1, le=4096, description="Texts that the encoder sees at a time.", extra=MACHINE)] = 32
+
+
+class TextEmbeddingClassifier(TrainableAdapter):
+    """One label or several for a text. Answers every label that it saw in training, with its probability."""
+
+    name: ClassVar[str] = "text-embedding-classifier"
+    title: ClassVar[str] = "labels for texts from very few examples, by a sentence encoder"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice})
+    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "sklearn", "skops")
+    extra: ClassVar[str | None] = "transformers"
+    Options: ClassVar[type[msgspec.Struct]] = TextEmbeddingClassifierOptions
+
+    def __init__(self, options: TextEmbeddingClassifierOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._head: LinearHead | None = None
+        self._encoder: Encoder | None = None
+        self._read_by: str | None = None  # what the encoder held that a loaded version learnt with
+        self._lock = threading.Lock()
+
+    @classmethod
+    def lacks(cls, options: Any, target: Target) -> str | None:
+        """The encoder, where it is not on this machine."""
+        if config_of(options.encoder):
+            return None
+        return f"{cls.name}: the encoder {options.encoder} is not on this machine; {remedy(options.encoder)}"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has learnt or loaded anything, and its encoder is here."""
+        return self._head is not None and self.lacks(self.options, self.target) is None
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from texts (str) and their choices; labels that the target does not have are passed over.
+
+        Raises NotEnoughData unless two different answers occur; AdapterError where the encoder is not here.
+        """
+        learnt = answered(examples, self.target, "texts")
+
+        def reading(share: float, message: str) -> None:
+            progress(0.9 * share, message)
+
+        def fitting(share: float, message: str) -> None:
+            progress(0.9 + 0.1 * share, message)
+
+        self._read_by = None
+        rows = self._rows([examples[place].data for place in learnt.places], reading)
+        self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Every known label with its probability, for each text; labels in alphabetical order."""
+        if self._head is None or not batch or not self.ready:
+            return [[] for _ in batch]
+        return self._head.values(self._rows(batch, silent))
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays; the encoder is not part of it."""
+        assert self._head is not None, "an untrained model is never saved"
+        save_state(directory, {**self._head.state(), "encoder": self._identity()})
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError, also where it was learnt with another encoder."""
+        state = load_state(directory, self.name)
+        try:
+            known = str(state["encoder"])
+            head = LinearHead.restore(state, len(state["weights"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        # Without its encoder it abstains, and says why when it is asked: that must not cost the other models of a version.
+        if self.lacks(self.options, self.target) is None and known != self._identity():
+            raise VersionError(f"{directory}: was learnt with another encoder than {self.options.encoder}; train anew")
+        self._head, self._read_by = head, known
+
+    def _identity(self) -> str:
+        """What the encoder holds, wherever it is."""
+        return content_digest(find(self.name, self.options.encoder, "an encoder"))
+
+    def _rows(self, texts: Sequence[str], progress: Progress) -> np.ndarray[Any, Any]:
+        with self._lock:
+            if self._encoder is None:
+                encoder = Encoder(self.name, self.options)
+                if self._read_by not in (None, self._identity()):
+                    raise AdapterError(
+                        f"{self.name}: learnt with another encoder than {self.options.encoder}; train anew"
+                    )
+                self._encoder = encoder
+        return self._encoder.rows(texts, progress)
+
+
+class Encoder:
+    """Texts -> vectors of length 1, remembered on disk by the hash of the text. Raises AdapterError."""
+
+    def __init__(self, adapter: str, options: TextEmbeddingClassifierOptions) -> None:
+        folder = find(adapter, options.encoder, "an encoder")
+        self._options = options
+        self._model: Any = None
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._pooling = _pooling(folder)
+        length = longest_window(config_of(str(folder)), options.max_length or _length(folder))
+        self._windows = Windows(load_tokenizer(folder), length)
+        self._cache = VectorCache(hashlib.sha256(f"{content_digest(folder)} {length}".encode()).hexdigest()[:24])
+
+    def rows(self, texts: Sequence[str], progress: Progress = silent) -> np.ndarray[Any, Any]:
+        """(texts, features)"""
+        import numpy as np
+
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] for text in texts]
+        known = self._cache.get(keys)
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        names, size = list(new), self._options.batch * 8
+        for begin in range(0, len(names), size):
+            progress(begin / len(names), f"reading text {begin + 1} of {len(names)}")
+            some = names[begin : begin + size]
+            made = dict(zip(some, self._encoded([new[key] for key in some]), strict=True))
+            self._cache.put(made)
+            known.update(made)
+        return np.stack([known[key] for key in keys]).astype(np.float64)
+
+    def _encoded(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
+        """(texts, features), floats of four bytes."""
+        import numpy as np
+        import torch
+
+        encodings = self._windows.encode(texts)
+        pieces = self._windows.pieces(encodings)
+        sums: list[Any] = [0.0] * len(texts)
+        with self._lock:
+            if self._model is None:
+                self._model = load_model(ENCODER, self._folder).to(device_of(self._options.device))
+            device = next(self._model.parameters()).device
+            for places, inputs in self._windows.batches(pieces, self._options.batch, tokens_at_once(device)):
+                with torch.inference_mode():
+                    answer = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
+                vectors = self._pooled(answer, inputs["attention_mask"].to(device))
+                for place, vector in zip(places, vectors.float().cpu().numpy(), strict=True):
+                    # A part counts by its length; one that has no token counts a little, so that no text is nothing.
+                    sums[pieces[place].text] = sums[pieces[place].text] + vector * max(1, len(pieces[place].ids))
+        rows = np.stack(sums)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+    def _pooled(self, answer: Any, seen: Any) -> Any:
+        hidden = answer.last_hidden_state  # (batch, tokens, features)
+        if self._pooling == "cls":
+            return hidden[:, 0]
+        weights = seen.unsqueeze(-1).to(hidden.dtype)
+        if self._pooling == "max":
+            return (hidden + (1 - weights) * -1e9).max(dim=1).values
+        if self._pooling == "last":
+            return hidden[range(len(hidden)), seen.sum(dim=1) - 1]
+        return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def _pooling(folder: Path) -> str:
+    """How sentence-transformers says that tokens become one vector: cls, max, last or mean, which is also where it says
+    nothing."""
+    place = "1_Pooling"
+    with suppress(OSError, ValueError):
+        modules = json.loads((folder / "modules.json").read_bytes())
+        place = next((module["path"] for module in modules if str(module["type"]).endswith("Pooling")), place)
+    facts: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        facts = json.loads((folder / place / "config.json").read_bytes())
+    modes = [name.removeprefix("pooling_mode_") for name, holds in facts.items() if holds is True]
+    said = " ".join([str(facts.get("pooling_mode", "")), *modes])
+    return next((mode for mode in ("cls", "max", "last") if mode in said), "mean")
+
+
+def _length(folder: Path) -> int:
+    """The most tokens that an encoder was made for."""
+    for name, key in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
+        try:
+            length = json.loads((folder / name).read_bytes()).get(key)
+        except (OSError, ValueError):
+            continue
+        if isinstance(length, int) and length >= 8:
+            return min(length, 512)
+    return 256
+
+
+class VectorCache:
+    """Vectors by the hash of their text, in an SQLite file that processes share. What cannot be read or written is made
+    again: a cache must never be why something fails."""
+
+    def __init__(self, encoder: str) -> None:
+        self._path = cache_directory("embeddings") / f"{encoder}.db"
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray[Any, Any]]:
+        """What is known of them."""
+        import numpy as np
+
+        found: dict[bytes, np.ndarray[Any, Any]] = {}
+        wanted = list(dict.fromkeys(keys))
+        try:
+            with closing(self._open()) as database:
+                for begin in range(0, len(wanted), 500):
+                    some = wanted[begin : begin + 500]
+                    marks = ",".join("?" * len(some))
+                    # The marks are question marks alone.
+                    rows = database.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", some)  # noqa: S608
+                    found.update((key, np.frombuffer(vector, dtype=np.float32)) for key, vector in rows)
+        except sqlite3.Error as error:
+            self._forget(error)
+        return found
+
+    def put(self, vectors: dict[bytes, np.ndarray[Any, Any]]) -> None:
+        """Remember them, and forget the oldest where there are too many."""
+        try:
+            with closing(self._open()) as database, database:
+                rows = [(key, vector.tobytes()) for key, vector in vectors.items()]
+                database.executemany("INSERT OR REPLACE INTO vectors (key, vector) VALUES (?, ?)", rows)
+                database.execute("DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?", (_KEPT,))
+        except sqlite3.Error as error:
+            self._forget(error)
+
+    def _open(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            self._path.touch(mode=0o600)
+        database = sqlite3.connect(self._path, timeout=10)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL)")
+        return database
+
+    def _forget(self, error: sqlite3.Error) -> None:
+        _log.warning("embeddings cannot be kept in %s: %s", self._path, error)
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            self._path.unlink(missing_ok=True)  # damaged: made anew

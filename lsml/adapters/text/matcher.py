@@ -1,0 +1,473 @@
+"""text-matcher: keywords, patterns and what was marked before, found in texts. A person marks one mention and gets the others.
+
+Patterns run on the `regex` package, which can stop one that takes too long: `re` cannot, and RE2, which never takes long,
+knows only the letters and digits of ASCII in `\\w`, `\\d` and `\\b`, and neither looks ahead nor back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import (
+    PREDICTIONS,
+    Data,
+    Example,
+    InteractiveAdapter,
+    Progress,
+    Target,
+    TrainableAdapter,
+    silent,
+)
+from lsml.adapters.parts.text_spans import apart, word_bounds
+from lsml.errors import AdapterError, NotEnoughData, VersionError
+from lsml.values import Span, Value
+
+_log = logging.getLogger(__name__)
+_FILE: Final = "mentions.json"
+_FORMAT: Final = 1
+_PATIENCE: Final = 3  # texts in which a pattern may run out of time before it is left out
+_LONGEST: Final = 200  # characters of a mention that is worth remembering
+_SPACE: Final = re.compile(r"\s+")
+_CERTAIN: Final = 1.0
+_BY_LABEL: Final = {**PREDICTIONS, "labels": True}
+
+
+class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `text-matcher`."""
+
+    keywords: Annotated[
+        dict[str, list[Annotated[str, Meta(min_length=1)]]],
+        Meta(description="From a label to words and phrases that mean it, taken as they are written.", extra=_BY_LABEL),
+    ] = {}
+    patterns: Annotated[
+        dict[str, list[Annotated[str, Meta(min_length=1)]]],
+        Meta(description="From a label to regular expressions, in the syntax of Python's `regex`.", extra=_BY_LABEL),
+    ] = {}
+    file: Annotated[
+        str | None,
+        Meta(
+            description="A text file of more keywords, from the recipe's folder: on each line a keyword, a tab, its label.",
+            extra={**PREDICTIONS, "file": True},
+        ),
+    ] = None
+    case: Annotated[
+        Literal["auto", "match", "ignore"],
+        Meta(
+            description="Whether a keyword's capitals count. auto: one with capitals is found as it is written or all in "
+            "capitals, so that US is not us; one in small letters is found however it is written.",
+            extra=PREDICTIONS,
+        ),
+    ] = "auto"
+    whole_words: Annotated[
+        bool, Meta(description="Whether keywords are found as whole words only.", extra=PREDICTIONS)
+    ] = True
+    timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="Seconds that a pattern may take in one text; one that takes longer finds nothing there, and after "
+            f"{_PATIENCE} such texts nothing more.",
+            extra=PREDICTIONS,
+        ),
+    ] = 1.0
+
+    def __post_init__(self) -> None:
+        for label, patterns in self.patterns.items():
+            for pattern in patterns:
+                problem = _pattern_problem(pattern)
+                if problem:
+                    raise ValueError(f"patterns.{label}: `{pattern}` is no regular expression: {problem}")
+        meant: dict[str, str] = {}
+        for keyword, label in self.all_keywords():
+            if not _plain(keyword):
+                raise ValueError(f"keywords.{label}: a keyword is blank; remove it")
+            other = meant.setdefault(_plain(keyword), label)
+            if other != label:
+                raise ValueError(f"`{keyword}` is a keyword of {other} and of {label}; keep it under one of them")
+
+    def all_keywords(self) -> list[tuple[str, str]]:
+        """(keyword, label) of the recipe and of its file. Raises ValueError where the file cannot be read."""
+        listed = [(keyword, label) for label, keywords in self.keywords.items() for keyword in keywords]
+        return listed + (_listed(Path(self.file)) if self.file else [])
+
+
+class TextMatcher(TrainableAdapter, InteractiveAdapter):
+    """Spans that a list, a pattern or an annotator named. Of those that overlap the longest is answered."""
+
+    name: ClassVar[str] = "text-matcher"
+    title: ClassVar[str] = (
+        "finds keywords, patterns and what was marked before; marks the rest of what a person marks once"
+    )
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Span})
+    requires: ClassVar[tuple[str, ...]] = ("regex",)
+    starts_ready: ClassVar[bool] = True
+    Options: ClassVar[type[msgspec.Struct]] = TextMatcherOptions
+
+    def __init__(self, options: TextMatcherOptions, target: Target) -> None:
+        super().__init__(options, target)
+        try:
+            listed = [
+                Mention(_plain(keyword), label) for keyword, label in options.all_keywords() if self._wanted(label)
+            ]
+        except ValueError as error:
+            raise AdapterError(f"{self.name}: {error}") from error
+        self._listed = Vocabulary(listed, options.whole_words, options.case)
+        self._learnt = Vocabulary((), options.whole_words, options.case)
+        self._patterns = [
+            _Pattern(pattern, label)
+            for label, patterns in options.patterns.items()
+            if self._wanted(label)
+            for pattern in patterns
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is anything to look for. A person's selection is answered without."""
+        return bool(self._listed or self._learnt or self._patterns)
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Remember what was marked, with its label, unless it is more often marked otherwise or not at all.
+
+        Raises NotEnoughData without two texts, of which one has a span, and where nothing is left to remember.
+        """
+        texts = [(example.data, self._marked(example)) for example in examples]
+        marked = sum(bool(spans) for _, spans in texts)
+        if len(texts) < 2 or not marked:
+            raise NotEnoughData(
+                f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
+            )
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for text, spans in texts:
+            for start, end, label in spans:
+                counts[_plain(text[start:end])][label] += 1
+        # What the recipe names it decides.
+        mentions = [
+            Mention(written, max(sorted(labels), key=labels.__getitem__))
+            for written, labels in sorted(counts.items())
+            if written and len(written) <= _LONGEST and not self._listed.names(written)
+        ]
+        vocabulary = Vocabulary(mentions, self.options.whole_words, self.options.case)
+        right: Counter[Mention] = Counter()
+        found: Counter[Mention] = Counter()
+        for number, (text, spans) in enumerate(texts):
+            if number % 100 == 0:
+                progress(0.9 * number / len(texts), f"checking {len(mentions)} mentions in {len(texts)} texts")
+            folded = fold(text)
+            for hit in _longest(text, [*self._listed.find(folded), *vocabulary.find(folded)]):
+                found[hit.mention] += 1
+                right[hit.mention] += (hit.start, hit.end, hit.mention.label) in spans
+        kept = [
+            # As sure as Laplace's rule of succession is of the next one.
+            mention._replace(score=(right[mention] + 1) / (found[mention] + 2))
+            for mention in mentions
+            if 2 * right[mention] > found[mention]
+        ]
+        if not kept:
+            raise NotEnoughData(f"none of {len(mentions)} marked words is marked in most places; annotate more texts")
+        self._learnt = Vocabulary(kept, self.options.whole_words, self.options.case)
+        progress(1.0, f"remembers {len(kept)} mentions from {len(texts)} texts")
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Spans in the order of the text: 1 for what the recipe names, and for what was learnt how often it was right."""
+        if not self.ready:
+            return [[] for _ in batch]
+        return [self._spans(text) for text in batch]
+
+    def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
+        """The other mentions in a text (str) of what a person marked there: whole words where whole words were marked.
+
+        What is marked already stays with the annotator, so it is not answered again.
+        """
+        text: str = data
+        marked = [prompt for prompt in prompts if isinstance(prompt, Span) and prompt.end <= len(text)]
+        starts, ends = map(set, word_bounds(text))
+        mentions: dict[bool, list[Mention]] = {True: [], False: []}
+        for prompt in marked:
+            start, end = _trimmed(text, prompt.start, prompt.end)
+            if start < end and self._wanted(prompt.label):
+                mentions[start in starts and end in ends].append(Mention(_plain(text[start:end]), prompt.label))
+        folded = fold(text)
+        hits = [
+            hit
+            for whole, some in mentions.items()
+            if some
+            for hit in Vocabulary(some, whole, self.options.case).find(folded)
+        ]
+        return _as_spans(_longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
+
+    def save(self, directory: Path) -> None:
+        """Write what was learnt, as JSON."""
+        facts = {"format": _FORMAT, "mentions": sorted(self._learnt.mentions)}
+        (directory / _FILE).write_text(json.dumps(facts), encoding="utf-8")
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        path = directory / _FILE
+        try:
+            facts = json.loads(path.read_bytes())
+            if facts["format"] != _FORMAT:
+                raise ValueError("it has another format")
+            mentions = msgspec.convert(facts["mentions"], list[Mention])
+        except (OSError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+            raise VersionError(f"{path}: {self.name} cannot read it: {error}; restore it, or train anew") from error
+        self._learnt = Vocabulary(
+            [
+                mention
+                for mention in mentions
+                if self._wanted(mention.label) and not self._listed.names(mention.written)
+            ],
+            self.options.whole_words,
+            self.options.case,
+        )
+
+    def _wanted(self, label: str) -> bool:
+        return self.target.open or label in self.target.labels
+
+    def _marked(self, example: Example) -> set[tuple[int, int, str]]:
+        return {
+            (*_trimmed(example.data, value.start, value.end), value.label)
+            for value in example.values
+            if isinstance(value, Span) and self._wanted(value.label)
+        }
+
+    def _spans(self, text: str) -> list[Value]:
+        folded = fold(text)
+        hits = [*self._listed.find(folded), *self._learnt.find(folded)]
+        for pattern in self._patterns:
+            hits += pattern.find(text, self.options.timeout)
+        return _as_spans(_longest(text, hits))
+
+
+class Mention(NamedTuple):
+    """What to look for: `written`, with single spaces, means `label`; `score`: how sure that is."""
+
+    written: str
+    label: str
+    score: float = _CERTAIN
+
+
+class Hit(NamedTuple):
+    """Where a mention is in a text."""
+
+    start: int
+    end: int
+    mention: Mention
+
+
+class Folded(NamedTuple):
+    """A text with its capitals, line breaks and runs of spaces evened out, and how to find places of it in the original.
+
+    `steps`: where the distance to the original changes; `places`: those places in the original.
+    """
+
+    text: str
+    original: str
+    steps: list[int]
+    places: list[int]
+
+    def place(self, at: int) -> int | None:
+        """Where `at` is in the original; None within what was one character there."""
+        step = bisect_right(self.steps, at) - 1
+        found = self.places[step] + at - self.steps[step]
+        if step + 1 < len(self.places) and found >= self.places[step + 1]:
+            return None
+        return found
+
+
+@lru_cache(maxsize=1)
+def _uneven() -> re.Pattern[str]:
+    """White space that is no single space, and the characters that fold to several: a sharp s, ligatures."""
+    longer = "".join(chr(point) for point in range(0x10000) if len(chr(point).casefold()) > 1)
+    return re.compile(rf"\s\s+|[^\S ]|[{longer}]")
+
+
+def fold(text: str) -> Folded:
+    """A text in which two ways to write the same words look alike."""
+    parts: list[str] = []
+    steps, places = [0], [0]
+    done = length = 0
+    for match in _uneven().finditer(text):
+        found = match.group()
+        parts += [text[done : match.start()].casefold(), " " if found.isspace() else found.casefold()]
+        length += match.start() - done
+        # From here on the piece itself, and from its end on what follows it.
+        for at, place in ((length, match.start()), (length + len(parts[-1]), match.end())):
+            if at > steps[-1]:
+                steps.append(at)
+                places.append(place)
+            else:
+                places[-1] = place
+        length += len(parts[-1])
+        done = match.end()
+    parts.append(text[done:].casefold())
+    return Folded("".join(parts), text, steps, places)
+
+
+class Vocabulary:
+    """Many mentions, found in one walk through a text."""
+
+    def __init__(self, mentions: Iterable[Mention], whole: bool, case: str) -> None:
+        self.mentions = list(dict.fromkeys(mentions))
+        self._whole = whole
+        self._case = case
+        self._by_form: dict[str, list[Mention]] = defaultdict(list)
+        lengths: dict[str, set[int]] = defaultdict(set)
+        for mention in self.mentions:
+            form = fold(mention.written).text
+            self._by_form[form].append(mention)
+            lengths[form[:2]].add(len(form))
+        # From the first two characters to the lengths that are worth trying, longest first.
+        self._lengths = {head: sorted(some, reverse=True) for head, some in lengths.items()}
+        self._single = any(len(head) == 1 for head in lengths)
+
+    def __bool__(self) -> bool:
+        return bool(self.mentions)
+
+    def names(self, written: str) -> bool:
+        """Whether one of its mentions would be found in these words alone."""
+        return any(self._fits(mention, written) for mention in self._by_form.get(fold(written).text, ()))
+
+    def find(self, folded: Folded) -> list[Hit]:
+        """Every place of every mention; those that overlap, too."""
+        if not self.mentions:
+            return []
+        text = folded.text
+        starts: Iterable[int] = range(len(text))
+        ends = None
+        if self._whole:
+            starts, bounds = word_bounds(text)
+            ends = set(bounds)
+        lengths, forms = self._lengths, self._by_form
+        hits: list[Hit] = []
+        for start in starts:
+            tried = lengths.get(text[start : start + 2], ())
+            if self._single:
+                tried = [*tried, *lengths.get(text[start], ())]
+            for length in tried:
+                mentions = forms.get(text[start : start + length])
+                if mentions and (ends is None or start + length in ends):
+                    hits += self._hits(folded, start, start + length, mentions)
+        return hits
+
+    def _hits(self, folded: Folded, start: int, end: int, mentions: Sequence[Mention]) -> list[Hit]:
+        begin, finish = folded.place(start), folded.place(end)
+        if begin is None or finish is None:
+            return []
+        written = _plain(folded.original[begin:finish])
+        return [Hit(begin, finish, mention) for mention in mentions if self._fits(mention, written)]
+
+    def _fits(self, mention: Mention, written: str) -> bool:
+        """Whether the capitals of what is `written` are those of a mention, as far as they count."""
+        if self._case == "ignore" or mention.written == written:
+            return True
+        if self._case == "match":
+            return False
+        return mention.written in (mention.written.lower(), mention.written.casefold()) or (
+            written == mention.written.upper()
+        )
+
+
+class _Pattern:
+    """A regular expression of a recipe, and how often it ran out of time."""
+
+    def __init__(self, pattern: str, label: str) -> None:
+        import regex
+
+        self._regex = regex.compile(pattern)
+        self._mention = Mention(pattern, label)
+        self._late = 0
+
+    def find(self, text: str, seconds: float) -> list[Hit]:
+        """Where it matches; nowhere where that takes longer than so many seconds."""
+        if self._late >= _PATIENCE:
+            return []
+        until = time.monotonic() + seconds
+        hits = []
+        try:
+            # concurrent: other threads run meanwhile.
+            for match in self._regex.finditer(text, timeout=seconds, concurrent=True):
+                if time.monotonic() > until:
+                    raise TimeoutError
+                if match.end() > match.start():
+                    hits.append(Hit(match.start(), match.end(), self._mention))
+        except TimeoutError:
+            self._late += 1
+            then = "it is left out from now on; write it anew" if self._late >= _PATIENCE else "it finds nothing there"
+            _log.warning(
+                "pattern %s of %s took more than %.3g s in a text; %s",
+                self._mention.written, self._mention.label, seconds, then,
+            )  # fmt: skip
+            return []
+        return hits
+
+
+def _longest(text: str, hits: Iterable[Hit], held: Iterable[tuple[int, int]] = ()) -> list[Hit]:
+    """Of hits that overlap the longest, of equal ones the first, in order; none that overlaps what is held."""
+    order = sorted(hits, key=lambda hit: (hit.start - hit.end, hit.start))
+    return sorted(apart(order, lambda hit: (hit.start, hit.end), len(text), held), key=lambda hit: hit.start)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A place without the white space at its ends, which a quick hand selects, too."""
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
+
+
+def _as_spans(hits: Sequence[Hit]) -> list[Value]:
+    return [Span(hit.start, hit.end, hit.mention.label, hit.mention.score) for hit in hits]
+
+
+def _plain(text: str) -> str:
+    """Words with single spaces between them."""
+    return _SPACE.sub(" ", text).strip()
+
+
+def _pattern_problem(pattern: str) -> str | None:
+    import regex
+
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError, OverflowError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _changed_ns: int) -> list[tuple[str, str]]:
+    """(keyword, label) of each line that is not blank."""
+    listed = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        keyword, tab, label = line.partition("\t")
+        if not tab or not keyword.strip() or not label.strip():
+            raise ValueError(f"file: line {number} of {path.name} is not a keyword, a tab and a label; write it so")
+        listed.append((sys.intern(keyword.strip()), sys.intern(label.strip())))
+    return listed
+
+
+def _listed(path: Path) -> list[tuple[str, str]]:
+    """What a file of keywords holds. Raises ValueError, with a sentence."""
+    if not path.is_absolute():
+        raise ValueError(f"file: there is no {path} beside the recipe; name a file that is there")
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise ValueError(f"file: {path.name} cannot be read: {error.strerror}; repair it") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"file: {path.name} is not UTF-8; save it as UTF-8") from error

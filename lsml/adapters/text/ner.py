@@ -1,0 +1,387 @@
+"""ner: spans of text by a transformer that labels tokens. Pretrained, or fine-tuned from annotations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import (
+    PREDICTIONS,
+    Data,
+    Example,
+    Progress,
+    Target,
+    TrainableAdapter,
+    silent,
+)
+from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
+from lsml.adapters.parts.logits import Accelerate, Logits
+from lsml.adapters.parts.text_spans import is_mark, outermost, stands_alone
+from lsml.adapters.parts.transformers_models import (
+    Windows,
+    config_of,
+    find,
+    load_fresh,
+    load_model,
+    load_tokenizer,
+    longest_window,
+    remedy,
+    trained_names,
+)
+from lsml.errors import NotEnoughData, VersionError
+from lsml.values import Span, Value
+
+_OUTSIDE: Final = "O"
+_KIND: Final = "AutoModelForTokenClassification"
+_KINDS: Final = frozenset("BIELSU")
+_BEGINS: Final = frozenset("BSU")
+_ENDS: Final = frozenset("ELSU")
+_IGNORED: Final = -100  # what torch's cross entropy passes over
+
+
+class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of `ner`."""
+
+    weights: Annotated[
+        str,
+        Meta(
+            description="A model for token classification, or a plain encoder to learn from: a folder that transformers wrote, "
+            "from the recipe's folder, or the name of one that was fetched before. Nothing is fetched.",
+            extra={**PREDICTIONS, "file": True},
+        ),
+    ] = "dslim/bert-base-NER"
+    max_length: Annotated[
+        int,
+        Meta(ge=16, le=8192, description="Tokens of a window; a longer text is read in several.", extra=PREDICTIONS),
+    ] = 256
+    overlap: Annotated[
+        int,
+        Meta(
+            ge=0, le=4096, description="Tokens that neighbouring windows share, at most half of one.", extra=PREDICTIONS
+        ),
+    ] = 64
+    accelerate: Accelerate = None
+
+
+class Tag(NamedTuple):
+    """What a model says of a token: the kind (B begins an entity, I is inside; E, L end one; S, U are one alone; "" does not
+    say), and the entity; None outside of all."""
+
+    kind: str
+    label: str | None
+
+
+_NOTHING: Final = Tag("", None)
+
+
+class Word(NamedTuple):
+    """A word of a text: its tokens from `first` up to `last`, code points from `start` up to `end`."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+
+
+class Ner(TrainableAdapter):
+    """Labelled spans of a text: whole words, one label each, none inside another."""
+
+    name: ClassVar[str] = "ner"
+    title: ClassVar[str] = "entities in texts by a transformer, pretrained or fine-tuned"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Span})
+    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
+    extra: ClassVar[str | None] = "transformers"
+    starts_ready: ClassVar[bool] = True
+    Options: ClassVar[type[msgspec.Struct]] = NerOptions
+
+    def __init__(self, options: NerOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._model: TokenLabels | None = None
+        self._learnt = False
+        self._lock = threading.Lock()
+
+    @classmethod
+    def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
+        """The entities that a pretrained model knows."""
+        return {"span": _entities(trained_names(config_of(options.weights), _KIND))}
+
+    @classmethod
+    def lacks(cls, options: Any, target: Target) -> str | None:
+        """The weights, or what they have not learnt."""
+        config = config_of(options.weights)
+        if not config:
+            return f"{cls.name}: the weights {options.weights} are not on this machine; {remedy(options.weights)}"
+        if not _entities(trained_names(config, _KIND)):
+            return f"{cls.name}: {options.weights} is an encoder without entities of its own; it answers once it learnt"
+        return None
+
+    @property
+    def own_names(self) -> bool:
+        """Until it learnt, its entities are those of the weights."""
+        return not self._learnt
+
+    @property
+    def ready(self) -> bool:
+        """Whether it learnt, or its weights know entities. A head that was never trained would only guess."""
+        return self._learnt or self.lacks(self.options, self.target) is None
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Spans in the order of the text, each with the probability of its least sure word."""
+        if not self.ready or not batch:
+            return [[] for _ in batch]
+        return self._loaded().spans(batch)
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from texts (str) and their spans; labels that the target does not have are passed over. Of spans that
+        overlap the longest is learnt, and what a span cuts off a word belongs to it.
+
+        Raises NotEnoughData without two texts, of which one has a span; AdapterError where the weights are not here.
+        """
+        allowed = None if self.target.open else set(self.target.labels)
+        texts = [example.data for example in examples]
+        spans = [outermost(example.values, allowed) for example in examples]
+        marked = sum(bool(some) for some in spans)
+        if len(texts) < 2 or not marked:
+            raise NotEnoughData(
+                f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
+            )
+        labels = self.target.labels or tuple(sorted({span.label for some in spans for span in some}))
+        folder = find(self.name, self.options.weights, "a model")
+        model = TokenLabels.fresh(folder, labels, self.options, seed)
+        lessons = model.lessons(texts, spans)
+        fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
+        self._model, self._learnt = model, True
+        progress(1.0, f"learnt {sum(map(len, spans))} spans in {len(texts)} texts")
+
+    def save(self, directory: Path) -> None:
+        """Write safetensors, and the configuration and tokenizer as JSON."""
+        assert self._model is not None and self._learnt, "an untrained model is never saved"
+        self._model.save(directory)
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        if not (directory / "model.safetensors").is_file():
+            raise VersionError(f"{directory}: holds no model.safetensors; restore it, or train anew")
+        try:
+            model = TokenLabels.of(directory, self.options)
+        except Exception as error:  # transformers raises whatever its readers do
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._model, self._learnt = model, True
+
+    def _loaded(self) -> TokenLabels:
+        with self._lock:
+            if self._model is None:
+                self._model = TokenLabels.of(find(self.name, self.options.weights, "a model"), self.options)
+            return self._model
+
+
+class TokenLabels:
+    """A model that labels tokens, and how its labels become spans."""
+
+    def __init__(self, tokenizer: Any, model: Any, options: NerOptions) -> None:
+        self._tokenizer = tokenizer
+        self._logits = Logits(Ner.name, model, options.device, options.accelerate)
+        self._batch = options.batch
+        names = model.config.id2label
+        self._tags = [_tag(str(names[number])) for number in range(model.config.num_labels)]
+        self._places: dict[str | None, list[int]] = {}  # of the tags of each entity
+        for place, tag in enumerate(self._tags):
+            self._places.setdefault(tag.label, []).append(place)
+        self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length), options.overlap)
+
+    @classmethod
+    def of(cls, folder: Path, options: NerOptions) -> TokenLabels:
+        """The model of a folder as it is. Raises AdapterError."""
+        return cls(load_tokenizer(folder), load_model(_KIND, folder), options)
+
+    @classmethod
+    def fresh(cls, folder: Path, labels: Sequence[str], options: NerOptions, seed: int) -> TokenLabels:
+        """The model of a folder with a head for `labels`, which knows already what the folder's head knew of them."""
+        names = [_OUTSIDE, *(f"{kind}-{label}" for label in labels for kind in "BI")]
+        return cls(load_tokenizer(folder), load_fresh(_KIND, folder, names, seed, _knew), options)
+
+    @property
+    def model(self) -> Any:
+        """What learns."""
+        return self._logits.model
+
+    def save(self, directory: Path) -> None:
+        """Write everything that `of` needs."""
+        self.model.save_pretrained(directory, safe_serialization=True)
+        self._tokenizer.save_pretrained(directory)
+
+    # Predicting
+
+    def spans(self, texts: Sequence[str]) -> list[list[Value]]:
+        """The spans of each text."""
+        import numpy as np
+
+        encodings = self._windows.encode(texts)
+        pieces = self._windows.pieces(encodings)
+        # For each token what the window says in which it stands farthest from an edge.
+        rows = [np.zeros((len(encoding.ids), len(self._tags)), dtype=np.float32) for encoding in encodings]
+        inner = [np.full(len(encoding.ids), -1) for encoding in encodings]
+        for places, inputs in self._windows.batches(pieces, self._batch, self._logits.tokens):
+            probabilities = self._probabilities(inputs)
+            for place, found in zip(places, probabilities, strict=True):
+                piece = pieces[place]
+                count = len(piece.ids)
+                if not count:
+                    continue
+                within = np.minimum(np.arange(count), np.arange(count)[::-1])
+                if piece.start == 0:
+                    within = np.maximum(within, np.arange(count)[::-1])
+                if piece.start + count == len(encodings[piece.text].ids):
+                    within = np.maximum(within, np.arange(count))
+                window = slice(piece.start, piece.start + count)
+                better = within > inner[piece.text][window]
+                kept = found[self._windows.first : self._windows.first + count]
+                rows[piece.text][window][better] = kept[better]
+                inner[piece.text][window][better] = within[better]
+        return [
+            list(self._of_text(text, encoding, row)) for text, encoding, row in zip(texts, encodings, rows, strict=True)
+        ]
+
+    def _of_text(self, text: str, encoding: Any, rows: Any) -> Iterator[Value]:
+        """Spans of whole words: a word is what most of its tokens together say, and begins as its first one does."""
+        import numpy as np
+
+        found = words(encoding, text)
+        if not found:
+            return
+        firsts, lasts = np.array([(word.first, word.last) for word in found]).T
+        sums = np.concatenate([np.zeros((1, rows.shape[1])), rows.cumsum(axis=0, dtype=np.float64)])
+        means = (sums[lasts] - sums[firsts]) / (lasts - firsts)[:, None]  # (words, labels)
+        likeliest = means.argmax(axis=1)
+        scores = means[np.arange(len(found)), likeliest].clip(0.0, 1.0).tolist()
+        begun: Span | None = None
+        before = _NOTHING  # of the last word of `begun`
+        for word, best, score in zip(found, likeliest.tolist(), scores, strict=True):
+            label = self._tags[best].label
+            if label is None:
+                if begun is not None:
+                    yield begun
+                    begun = None
+                continue
+            own = self._places[label]
+            tag = self._tags[own[int(rows[word.first][own].argmax())]]
+            if begun is not None and label == begun.label:
+                # A tokenizer parts signs from letters; what no space parts is one thing, wherever the model begins anew.
+                glued = begun.end == word.start and not stands_alone(text[word.start])
+                if glued or (tag.kind not in _BEGINS and before.kind not in _ENDS):
+                    begun, before = Span(begun.start, word.end, label, min(score, begun.score or 0.0)), tag
+                    continue
+            if begun is not None:
+                yield begun
+            begun, before = Span(word.start, word.end, label, score), tag
+        if begun is not None:
+            yield begun
+
+    def _probabilities(self, inputs: dict[str, Any]) -> Any:
+        """(windows, tokens, labels)"""
+        return self._logits.of(inputs).softmax(dim=-1).numpy()
+
+    # Learning
+
+    def lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Any, list[int]]]:
+        """(window, the label of each of its tokens)"""
+        numbers = {tag: number for number, tag in enumerate(self._tags)}
+        encodings = self._windows.encode(texts)
+        of_text = []
+        for text, encoding, some in zip(texts, encodings, spans, strict=True):
+            labels = [numbers[_NOTHING]] * len(encoding.ids)
+            begun: Span | None = None
+            for word in words(encoding, text):
+                span = next((one for one in some if word.start < one.end and one.start < word.end), None)
+                if span is not None:
+                    number = numbers[Tag("I" if span is begun else "B", span.label)]
+                    labels[word.first : word.last] = [number] * (word.last - word.first)
+                begun = span
+            of_text.append(labels)
+        return [
+            (piece, of_text[piece.text][piece.start : piece.start + len(piece.ids)])
+            for piece in self._windows.pieces(encodings)
+            if piece.ids
+        ]
+
+    def loss(self, lessons: Sequence[tuple[Any, list[int]]]) -> Any:
+        """How far the model is from lessons."""
+        import torch
+
+        [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        wanted = torch.full(inputs["input_ids"].shape, _IGNORED)
+        for row, place in enumerate(places):
+            labels = lessons[place][1]
+            wanted[row, self._windows.first : self._windows.first + len(labels)] = torch.tensor(labels)
+        logits = self._logits.learning(inputs).flatten(0, 1)
+        return torch.nn.functional.cross_entropy(logits, wanted.flatten().to(logits.device), ignore_index=_IGNORED)
+
+
+def words(encoding: Any, text: str) -> list[Word]:
+    """The words of a text, of whole tokens each, without white space at their ends.
+
+    Tokenizers part words at spaces and signs, some at spaces alone, so that a sign, or a whole sentence of a script without
+    spaces, would be one word with what stands before it.
+    """
+    found: list[Word] = []
+    numbers, offsets = encoding.word_ids, encoding.offsets
+    first = 0
+    for place in range(1, len(numbers) + 1):
+        if (
+            place < len(numbers)
+            and numbers[place] is not None
+            and numbers[place] == numbers[first]
+            and not _parted(text, offsets[place][0])
+        ):
+            continue
+        start, end = offsets[first][0], offsets[place - 1][1]
+        while start < end and text[start].isspace():
+            start += 1
+        while start < end and text[end - 1].isspace():
+            end -= 1
+        if start < end:
+            found.append(Word(first, place, start, end))
+        first = place
+    return found
+
+
+def _parted(text: str, place: int) -> bool:
+    """Whether a word may end before a place in a text: there is no letter or digit of one word on both sides."""
+    if not 0 < place < len(text):
+        return False
+    before, after = text[place - 1], text[place]
+    if is_mark(after):
+        return False
+    return (
+        not (before.isalnum() or is_mark(before)) or not after.isalnum() or stands_alone(before) or stands_alone(after)
+    )
+
+
+def _tag(name: str) -> Tag:
+    """What a name of a model's label says, in any of the schemes in use: IO, IOB, BIOES, BILOU, or no kinds at all."""
+    if name in (_OUTSIDE, _OUTSIDE.lower()):
+        return _NOTHING
+    kind, dash, label = name.partition("-")
+    return Tag(kind, label) if dash and label and kind in _KINDS else Tag("", name)
+
+
+def _entities(names: Sequence[str]) -> tuple[str, ...]:
+    """What a model's labels name; nothing where they are placeholders alone."""
+    if all(name.startswith("LABEL_") for name in names):
+        return ()
+    return tuple(dict.fromkeys(label for name in names if (label := _tag(name).label) is not None))
+
+
+def _knew(name: str, rows: Mapping[str, int]) -> int | None:
+    """The row of an old head that knew of a tag; one without beginnings has one row for both."""
+    label = _tag(name).label or name
+    candidates = (name, f"I-{label}", label)
+    return next((rows[one.casefold()] for one in candidates if one.casefold() in rows), None)

@@ -1,0 +1,371 @@
+"""ner-crf: spans of text by a conditional random field. Learns from twenty sentences in a fraction of a second.
+
+J. Lafferty, A. McCallum, F. Pereira: Conditional Random Fields, 2001; trained by CRFsuite
+(https://www.chokkan.org/software/crfsuite).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+import threading
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.text_spans import Token, outermost, tokens
+from lsml.errors import NotEnoughData, VersionError
+from lsml.values import Span, Value
+
+_MODEL: Final = "model.crfsuite"
+_FACTS: Final = "facts.json"
+_FORMAT: Final = 2
+_MAGIC: Final = b"lCRF"
+_LONGEST: Final = 400  # tokens of a stretch that is tagged at once; longer lines are cut at the ends of sentences
+_OUTSIDE: Final = "O"
+_SMALL: Final = "small"
+_CAPITAL: Final = "capital"
+_NEW: Final = 3  # of so many texts with spans one at least has names that are new to the others
+_ENDS: Final = frozenset(".!?…。！？।")
+_REMEMBERED: Final = 1 << 15  # words whose features are kept
+
+
+class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `ner-crf`."""
+
+    c1: Annotated[
+        float,
+        Meta(ge=0, le=100, description="L1 regularisation: more leaves out more features.", extra=TRAINING),
+    ] = 0.0
+    c2: Annotated[
+        float,
+        Meta(ge=0, le=100, description="L2 regularisation: more holds noisy annotations at bay.", extra=TRAINING),
+    ] = 0.1
+    iterations: Annotated[
+        int, Meta(ge=1, le=10_000, description="Most steps of the optimiser; more fits more closely.", extra=TRAINING)
+    ] = 150
+
+
+class NerCrf(TrainableAdapter):
+    """Labelled spans of a text: whole words, one label each, none inside another."""
+
+    name: ClassVar[str] = "ner-crf"
+    title: ClassVar[str] = "entities in texts, learnt from a few dozen sentences in a second"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Span})
+    requires: ClassVar[tuple[str, ...]] = ("pycrfsuite",)
+    Options: ClassVar[type[msgspec.Struct]] = NerCrfOptions
+
+    def __init__(self, options: NerCrfOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._model = b""
+        self._lexicon: Lexicon
+        self._lock = threading.Lock()
+        self._tagger: Any = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has learnt or loaded anything."""
+        return bool(self._model)
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from texts (str) and their spans; labels that the target does not have are passed over. Of spans that
+        overlap the longest is learnt, and what a span cuts off a word belongs to it.
+
+        Raises NotEnoughData without two texts, of which one has a span.
+        """
+        import pycrfsuite
+
+        allowed = None if self.target.open else set(self.target.labels)
+        texts = [(example.data, outermost(example.values, allowed)) for example in examples]
+        marked = sum(bool(spans) for _, spans in texts)
+        if len(texts) < 2 or not marked:
+            raise NotEnoughData(
+                f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
+            )
+        progress(0.0, f"reading {len(texts)} texts")
+        lexicon = Lexicon.of(texts)
+        trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
+        trainer.set_params(
+            {
+                "c1": self.options.c1,
+                "c2": self.options.c2,
+                "max_iterations": self.options.iterations,
+                "feature.possible_transitions": True,
+            }
+        )
+        for number, (text, spans, own) in enumerate(_told_by_others(texts, lexicon)):
+            if number % 100 == 0:
+                progress(0.2 * number / len(texts), f"read {number} of {len(texts)} texts")
+            for stretch in stretches(text):
+                trainer.append(features(stretch, own), _tags(stretch, spans))
+        progress(0.2, f"learning from {len(texts)} texts")
+        with tempfile.TemporaryDirectory(prefix="lsml-") as directory:
+            path = Path(directory) / _MODEL
+            trainer.train(str(path))
+            self._become(path.read_bytes(), lexicon)
+        progress(1.0, f"learnt {sum(len(spans) for _, spans in texts)} spans in {len(texts)} texts")
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Spans in the order of the text, each with the probability of its least sure word."""
+        return [self._spans(text) for text in batch] if self._model else [[] for _ in batch]
+
+    def save(self, directory: Path) -> None:
+        """Write CRFsuite's file, which holds numbers and names alone, and what words were marked."""
+        assert self._model, "an untrained model is never saved"
+        (directory / _MODEL).write_bytes(self._model)
+        facts = {"format": _FORMAT, "lexicon": self._lexicon.counts}
+        (directory / _FACTS).write_text(json.dumps(facts, sort_keys=True), encoding="utf-8")
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        try:
+            model = (directory / _MODEL).read_bytes()
+            facts = json.loads((directory / _FACTS).read_bytes())
+            if facts["format"] != _FORMAT:
+                raise ValueError("it has another format")
+            lexicon = Lexicon(msgspec.convert(facts["lexicon"], dict[str, dict[str, int]]))
+            # CRFsuite trusts its file: a cut one could crash the process.
+            if model[:4] != _MAGIC or int.from_bytes(model[4:8], sys.byteorder) != len(model):
+                raise ValueError(f"{_MODEL} is not whole")
+        except (OSError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._become(model, lexicon)
+
+    def _become(self, model: bytes, lexicon: Lexicon) -> None:
+        import pycrfsuite
+
+        tagger = pycrfsuite.Tagger()
+        tagger.open_inmemory(model)
+        with self._lock:
+            self._model, self._lexicon, self._tagger = model, lexicon, tagger
+
+    def _spans(self, text: str) -> list[Value]:
+        found: list[Value] = []
+        for stretch in stretches(text):
+            rows = features(stretch, self._lexicon)
+            with self._lock:  # a tagger holds the sequence at hand
+                tags = self._tagger.tag(rows)
+                for first, last, label in _runs(tags):
+                    sure = min(self._tagger.marginal(tags[place], place) for place in range(first, last + 1))
+                    score = min(1.0, max(0.0, sure))
+                    found.append(Span(stretch[first].start, stretch[last].end, label, score))
+        return found
+
+
+class Lexicon:
+    """What training texts say of a word in small letters: how often it was marked as what, was not marked, and stood there
+    with a capital where no sentence begins, or in small letters."""
+
+    def __init__(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        self.counts = counts
+        self._said: dict[str, _Said] = {}
+
+    @classmethod
+    def of(cls, texts: Iterable[tuple[str, Sequence[Span]]]) -> Lexicon:
+        """What all texts say together."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for text, spans in texts:
+            for word, fact in _facts(text, spans):
+                counts[word][fact] += 1
+        return cls({word: dict(facts) for word, facts in counts.items()})
+
+    def without(self, text: str, spans: Sequence[Span]) -> Lexicon:
+        """What all other texts say: a text must not learn to trust what it told itself."""
+        own: dict[str, Counter[str]] = defaultdict(Counter)
+        for word, fact in _facts(text, spans):
+            own[word][fact] += 1
+        return Lexicon(
+            {
+                word: {fact: count - facts[fact] for fact, count in self.counts[word].items()}
+                for word, facts in own.items()
+            }
+        )
+
+    def knows(self, text: str, spans: Sequence[Span]) -> bool:
+        """Whether every word in the spans of a text was marked in others."""
+        return all(
+            any(fact[0] == "-" and count for fact, count in self.counts.get(word, {}).items())
+            for word, fact in _facts(text, spans)
+            if fact[0] == "-"
+        )
+
+    def less(self, text: str, spans: Sequence[Span]) -> Lexicon:
+        """Without the words in the spans of a text."""
+        marked = {word for word, fact in _facts(text, spans) if fact[0] == "-"}
+        return Lexicon({word: facts for word, facts in self.counts.items() if word not in marked})
+
+    def says(self, word: str) -> _Said:
+        """Features: the share of each label, and whether the word is written with a capital. Of a new word nothing."""
+        facts = self.counts.get(word)
+        if not facts:
+            return _NOTHING
+        said = self._said.get(word)
+        if said is None:
+            labels = [(fact, count) for fact, count in sorted(facts.items()) if count and fact[0] in "O-"]
+            total = sum(count for _, count in labels)
+            shares = [f"lex={label} {min(3, 4 * count // total)}" for label, count in labels]
+            small, capital = facts.get(_SMALL, 0), facts.get(_CAPITAL, 0)
+            case = "small" if small >= 4 * capital else "capital" if capital >= 4 * small else "mixed"
+            if small + capital:
+                shares.append(f"case={case}")
+            before, after = (tuple(f"{side}{share}" for share in shares) for side in "-+")
+            said = self._said[word] = _Said(tuple(shares), before, after, case if small + capital else "")
+        return said
+
+
+def _told_by_others(
+    texts: Iterable[tuple[str, Sequence[Span]]], lexicon: Lexicon
+) -> Iterator[tuple[str, Sequence[Span], Lexicon]]:
+    """Each text with its spans and what the others say of its words.
+
+    Where the same names come again and again, nothing would teach what to make of a new one: there, some texts are read as if
+    their names were new.
+    """
+    marked = new = 0
+    for text, spans in texts:
+        own = lexicon.without(text, spans)
+        if spans and own.knows(text, spans):
+            if new * _NEW < marked:
+                own, new = own.less(text, spans), new + 1
+        else:
+            new += bool(spans)
+        marked += bool(spans)
+        yield text, spans, own
+
+
+class _Said(NamedTuple):
+    """What a lexicon says of a word, as features of the word itself, of the one after it, and of the one before it."""
+
+    own: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    case: str
+
+
+_NOTHING: Final = _Said((), (), (), "")
+
+
+def _facts(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
+    """(word in small letters, its tag without its place, or how it is written) of every word of a text."""
+    for stretch in stretches(text):
+        for place, (token, tag) in enumerate(zip(stretch, _tags(stretch, spans), strict=True)):
+            word = token.text.lower()
+            yield word, tag[1:] or _OUTSIDE  # a label is told from the other facts by its "-"
+            if token.text[0].islower():
+                yield word, _SMALL
+            elif place and token.text[0].isupper():
+                yield word, _CAPITAL
+
+
+def stretches(text: str) -> Iterator[list[Token]]:
+    """What is tagged at once: the tokens of a line; of a long line those of some sentences."""
+    for line in re.finditer(r"[^\r\n\u2028\u2029]+", text):
+        found = tokens(text, line.start(), line.end())
+        begin = 0
+        while len(found) - begin > _LONGEST:
+            window = range(begin + _LONGEST - 1, begin + _LONGEST // 2, -1)
+            cut = next((place + 1 for place in window if found[place].text in _ENDS), begin + _LONGEST)
+            yield found[begin:cut]
+            begin = cut
+        if len(found) > begin:
+            yield found[begin:]
+
+
+class _Word(NamedTuple):
+    """What is seen of a word wherever it stands: small letters, its shape, its features, and those of one beside it."""
+
+    lower: str
+    shape: str
+    own: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@lru_cache(_REMEMBERED)
+def _of_word(word: str) -> _Word:
+    lower = word.lower()
+    shape = "".join("X" if c.isupper() else "d" if c.isdigit() else "x" if c.isalpha() else c for c in word[:20])
+    short = re.sub(r"(.)\1+", r"\1+", shape)
+    own = [f"W={word}", f"w={lower}", f"s={short}"]
+    if len(shape) < 8:
+        own.append(f"S={shape}")
+    for size in (1, 2, 3, 4):
+        if len(lower) > size:
+            own += (f"p={lower[:size]}", f"e={lower[-size:]}")
+    return _Word(lower, short, tuple(own), (f"-w={lower}", f"-s={short}"), (f"+w={lower}", f"+s={short}"))
+
+
+@lru_cache(_REMEMBERED)
+def _of_shapes(two_before: str, before: str, shape: str, after: str, two_after: str) -> tuple[str, ...]:
+    return (
+        f"-s|s={before} {shape}", f"s|+s={shape} {after}", f"-s|s|+s={before} {shape} {after}",
+        f"--s|-s|s={two_before} {before} {shape}", f"s|+s|++s={shape} {after} {two_after}",
+    )  # fmt: skip
+
+
+_BEGIN: Final = _Word("", "[", (), ("first",), ())
+_END: Final = _Word("", "]", (), (), ("last",))
+
+
+def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
+    """What the field sees of each token: the word, its form, its neighbours, and what the lexicon says of the three."""
+    words = [_BEGIN, _BEGIN, *(_of_word(token.text) for token in stretch), _END, _END]
+    facts = [_NOTHING, *(lexicon.says(word.lower) for word in words[2:-2]), _NOTHING]
+    lowers = [word.lower for word in words]
+    shapes = [word.shape for word in words]
+    rows = []
+    for place in range(len(stretch)):
+        two_before, before, lower, after, two_after = lowers[place : place + 5]
+        said = facts[place + 1]
+        rows.append(
+            [
+                "1", *words[place + 2].own, *words[place + 1].before, *words[place + 3].after,
+                f"--w={two_before}", f"-w|w={before} {lower}", f"w|+w={lower} {after}", f"++w={two_after}",
+                *_of_shapes(*shapes[place : place + 5]),
+                *said.own, *facts[place].before, *facts[place + 2].after, f"s|{said.case}={shapes[place + 2]}",
+            ]
+        )  # fmt: skip
+    rows[0].append(f"first|{facts[1].case}")
+    return rows
+
+
+def _tags(stretch: Sequence[Token], spans: Sequence[Span]) -> list[str]:
+    """The tag of each token: it begins a span, is inside one, or outside of all."""
+    tags = []
+    place = bisect_left(spans, stretch[0].start, key=lambda span: span.end)
+    begun = -1
+    for token in stretch:
+        while place < len(spans) and spans[place].end <= token.start:
+            place += 1
+        if place == len(spans) or token.end <= spans[place].start:
+            tags.append(_OUTSIDE)
+            continue
+        tags.append(f"{'I' if begun == place else 'B'}-{spans[place].label}")
+        begun = place
+    return tags
+
+
+def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """(first, last, label) of each span; what is inside of nothing begins one."""
+    begin: int | None = None
+    for place, (tag, following) in enumerate(pairwise([*tags, _OUTSIDE])):
+        if tag == _OUTSIDE:
+            continue
+        if begin is None:
+            begin = place
+        if following != f"I-{tag[2:]}":
+            yield begin, place, tag[2:]
+            begin = None

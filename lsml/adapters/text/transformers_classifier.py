@@ -1,0 +1,241 @@
+"""transformers-classifier: labels for texts by a transformer that classifies whole texts. Pretrained, or fine-tuned."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
+from lsml.adapters.parts.linear_head import answered
+from lsml.adapters.parts.logits import Accelerate, Logits
+from lsml.adapters.parts.transformers_models import (
+    Piece,
+    Windows,
+    config_of,
+    find,
+    load_fresh,
+    load_model,
+    load_tokenizer,
+    longest_window,
+    remedy,
+    trained_names,
+)
+from lsml.errors import VersionError
+from lsml.values import Choice, Value
+
+_KIND: Final = "AutoModelForSequenceClassification"
+_EACH: Final = "multi_label_classification"  # what transformers calls labels of which several may hold
+
+
+class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of `transformers-classifier`."""
+
+    weights: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="A model for sequence classification, or a plain encoder to learn from: a folder that transformers "
+            "wrote, from the recipe's folder, or the name of one that was fetched before. Nothing is fetched.",
+            extra={**PREDICTIONS, "file": True},
+        ),
+    ] = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
+    max_length: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=8192,
+            description="Tokens of a window, at most what the model can see; a longer text is read in several.",
+            extra=PREDICTIONS,
+        ),
+    ] = 512
+    windows: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="The most windows of a text that are read, from its beginning: their probabilities are averaged, by "
+            "length, and what comes after them is not seen.",
+            extra=PREDICTIONS,
+        ),
+    ] = 4
+    accelerate: Accelerate = None
+
+
+class TransformersClassifier(TrainableAdapter):
+    """One label or several for a text. Answers every label that its head knows, with its probability."""
+
+    name: ClassVar[str] = "transformers-classifier"
+    title: ClassVar[str] = "labels for texts by a transformer, pretrained or fine-tuned"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice})
+    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
+    extra: ClassVar[str | None] = "transformers"
+    starts_ready: ClassVar[bool] = True
+    Options: ClassVar[type[msgspec.Struct]] = TransformersClassifierOptions
+
+    def __init__(self, options: TransformersClassifierOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._model: TextLabels | None = None
+        self._learnt = False
+        self._lock = threading.Lock()
+
+    @classmethod
+    def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
+        """The labels that a pretrained model knows."""
+        names = _names(config_of(options.weights))
+        return {"choice": names} if names else {}
+
+    @classmethod
+    def lacks(cls, options: Any, target: Target) -> str | None:
+        """The weights, or what they have not learnt."""
+        config = config_of(options.weights)
+        if not config:
+            return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
+        if not _names(config):
+            return (
+                f"{options.weights} has no labels of its own, for its head was never trained; it answers once it learnt"
+            )
+        return None
+
+    @property
+    def own_names(self) -> bool:
+        """Until it learnt, its labels are those of the weights."""
+        return not self._learnt
+
+    @property
+    def ready(self) -> bool:
+        """Whether it learnt, or its weights know labels. A head that was never trained would only guess."""
+        return self._learnt or self.lacks(self.options, self.target) is None
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Every label with its probability, for each text, in the order of the head."""
+        if not self.ready or not batch:
+            return [[] for _ in batch]
+        return self._loaded().choices(batch)
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from texts (str) and their choices; labels that the target does not have are passed over.
+
+        Raises NotEnoughData unless two different answers occur; AdapterError where the weights are not here.
+        """
+        learnt = answered(examples, self.target, "texts")
+        folder = find(self.name, self.options.weights, "a model")
+        model = TextLabels.fresh(folder, learnt.labels, self.target.multiple, self.options, seed)
+        lessons = model.lessons([examples[place].data for place in learnt.places], learnt.answers)
+        fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
+        self._model, self._learnt = model, True
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
+
+    def save(self, directory: Path) -> None:
+        """Write safetensors, and the configuration and tokenizer as JSON."""
+        assert self._model is not None and self._learnt, "an untrained model is never saved"
+        self._model.save(directory)
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        try:
+            model = TextLabels.of(directory, self.options)
+        except Exception as error:  # transformers raises whatever its readers do
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._model, self._learnt = model, True
+
+    def _loaded(self) -> TextLabels:
+        with self._lock:
+            if self._model is None:
+                self._model = TextLabels.of(find(self.name, self.options.weights, "a model"), self.options)
+            return self._model
+
+
+class TextLabels:
+    """A model that labels texts. Its configuration says whether its labels exclude each other."""
+
+    def __init__(self, tokenizer: Any, model: Any, options: TransformersClassifierOptions) -> None:
+        self._tokenizer = tokenizer
+        self._logits = Logits(TransformersClassifier.name, model, options.device, options.accelerate)
+        self._options = options
+        self._multiple = model.config.problem_type == _EACH
+        self._names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
+        self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length))
+        if model.config.pad_token_id is None:
+            model.config.pad_token_id = tokenizer.pad_token_id or 0  # a decoder finds a text's end by it
+
+    @classmethod
+    def of(cls, folder: Path, options: TransformersClassifierOptions) -> TextLabels:
+        """The model of a folder as it is. Raises AdapterError."""
+        return cls(load_tokenizer(folder), load_model(_KIND, folder), options)
+
+    @classmethod
+    def fresh(
+        cls, folder: Path, labels: Sequence[str], multiple: bool, options: TransformersClassifierOptions, seed: int
+    ) -> TextLabels:
+        """The model of a folder with a head for `labels`, which knows already what the folder's head knew of them."""
+        kind = _EACH if multiple else "single_label_classification"
+        return cls(
+            load_tokenizer(folder), load_fresh(_KIND, folder, labels, seed, _knew, problem_type=kind), options
+        )  # fmt: skip
+
+    @property
+    def model(self) -> Any:
+        """What learns."""
+        return self._logits.model
+
+    def save(self, directory: Path) -> None:
+        """Write everything that `of` needs."""
+        self.model.save_pretrained(directory, safe_serialization=True)
+        self._tokenizer.save_pretrained(directory)
+
+    def choices(self, texts: Sequence[str]) -> list[list[Value]]:
+        """Every label of each text."""
+        import numpy as np
+
+        pieces = self._pieces(texts)
+        sums = np.zeros((len(texts), len(self._names)))
+        lengths = np.zeros((len(texts), 1))
+        for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
+            logits = self._logits.of(inputs).double()
+            found = (logits.sigmoid() if self._multiple else logits.softmax(dim=-1)).numpy()
+            for place, row in zip(places, found, strict=True):
+                length = max(1, len(pieces[place].ids))  # a text without a token has its answer, too
+                sums[pieces[place].text] += row * length
+                lengths[pieces[place].text] += length
+        return [
+            [Choice(name, min(1.0, share)) for name, share in zip(self._names, row, strict=True)]
+            for row in (sums / lengths).tolist()
+        ]
+
+    def _pieces(self, texts: Sequence[str]) -> list[Piece]:
+        return self._windows.pieces(self._windows.encode(texts), self._options.windows)
+
+    def lessons(self, texts: Sequence[str], answers: Sequence[tuple[str, ...]]) -> list[tuple[Piece, list[float]]]:
+        """(window, how probable each label is) of every window that will be read."""
+        known = [[float(name in answer) for name in self._names] for answer in answers]
+        return [(piece, known[piece.text]) for piece in self._pieces(texts)]
+
+    def loss(self, lessons: Sequence[tuple[Piece, list[float]]]) -> Any:
+        """How far the model is from lessons."""
+        import torch
+
+        [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        logits = self._logits.learning(inputs)
+        wanted = torch.tensor([lessons[place][1] for place in places], device=logits.device)
+        if self._multiple:
+            return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
+        return torch.nn.functional.cross_entropy(logits, wanted)
+
+
+def _names(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The labels of a trained head; none where it answers with a number, which is no label."""
+    names = trained_names(config, _KIND)
+    return names if len(names) > 1 else ()
+
+
+def _knew(name: str, rows: Mapping[str, int]) -> int | None:
+    return rows.get(name.casefold())

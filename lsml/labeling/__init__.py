@@ -1,0 +1,38 @@
+"""A labeling config and a task's data under it. In: XML and tasks; out: tags, and what each object tag shows."""
+
+from __future__ import annotations
+
+from lsml.labeling.config import (
+    KNOWN_CONTROL_TAGS,
+    KNOWN_OBJECT_TAGS,
+    Condition,
+    ControlTag,
+    Label,
+    LabelingConfig,
+    ObjectTag,
+    Repeater,
+    instances,
+    join_path,
+    parse_labeling_config,
+    resolve_value,
+    split_path,
+)
+from lsml.labeling.tasks import AnnotatedTask, Annotation
+
+__all__ = [
+    "KNOWN_CONTROL_TAGS",
+    "KNOWN_OBJECT_TAGS",
+    "AnnotatedTask",
+    "Annotation",
+    "Condition",
+    "ControlTag",
+    "Label",
+    "LabelingConfig",
+    "ObjectTag",
+    "Repeater",
+    "instances",
+    "join_path",
+    "parse_labeling_config",
+    "resolve_value",
+    "split_path",
+]

@@ -1,0 +1,372 @@
+"""What text tags show, as texts that can be pointed at: the one place where Label Studio's offsets become ours.
+
+Ours count code points of `text`. Label Studio's editor (1.23.2, seen in a browser) counts
+
+- in a Text code points, and a line break as one for each `\\n` and `\\r`;
+- in a page UTF-16 code units within a text node that an XPath names, and code points of the whole page in
+  `globalOffsets`, with one for each `<br>`; it reads `globalOffsets` only where the XPaths lead nowhere;
+- in a dialogue UTF-16 code units within a paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeGuard
+
+from lsml.labeling.html import as_edited
+from lsml.labeling.view import Document
+
+
+class PlainText(Document):
+    """What `<Text>` shows. `saves_text`: whether regions say what they hold, which the tag's `saveTextResult` decides.
+
+    A NUL is dropped, as the browser does: it is no part of what is shown, and offsets do not count it.
+    """
+
+    def __init__(self, text: str, saves_text: bool = True) -> None:
+        self.text = text.replace("\0", "")
+        self._saves_text = saves_text
+
+    def place(self, start: int, end: int) -> dict[str, Any]:
+        """`start` and `end` as they are."""
+        place: dict[str, Any] = {"start": start, "end": end}
+        if self._saves_text:
+            place["text"] = self.text[start:end]
+        return place
+
+    def span(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Its `start` and `end`, where they are whole numbers and in the text."""
+        start, end = value.get("start"), value.get("end")
+        if not _is_offset(start) or not _is_offset(end) or not start < end <= len(self.text):
+            return None
+        return start, end
+
+
+class Dialogue(Document):
+    """What `<Paragraphs>` shows: utterances, one after the other, with a line break between them."""
+
+    def __init__(self, utterances: Sequence[str], saves_text: bool = True) -> None:
+        self._utterances = [utterance.replace("\0", "") for utterance in utterances]
+        self.text = "\n".join(self._utterances)
+        self._saves_text = saves_text
+        self._starts: list[int] = []
+        position = 0
+        for utterance in self._utterances:
+            self._starts.append(position)
+            position += len(utterance) + 1
+
+    def place(self, start: int, end: int) -> dict[str, Any]:
+        """The paragraphs by their index, and offsets in them. A break between two belongs to neither."""
+        first = bisect_right(self._starts, start) - 1
+        while first < len(self._starts) - 1 and start >= self._starts[first] + len(self._utterances[first]):
+            first += 1
+            start = self._starts[first]
+        last = bisect_left(self._starts, end) - 1
+        end = min(end, self._starts[last] + len(self._utterances[last]))
+        while last > first and end <= self._starts[last]:
+            last -= 1
+            end = self._starts[last] + len(self._utterances[last])
+        if start >= end:
+            return {}
+        place: dict[str, Any] = {
+            "start": str(first),
+            "end": str(last),
+            "startOffset": _units(self._utterances[first], start - self._starts[first]),
+            "endOffset": _units(self._utterances[last], end - self._starts[last]),
+        }
+        if self._saves_text:
+            place["text"] = self.text[start:end]
+        return place
+
+    def span(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Where its paragraphs, which may be numbers or texts, and its offsets point to."""
+        start = self._position(value.get("start"), value.get("startOffset"))
+        end = self._position(value.get("end"), value.get("endOffset"))
+        return None if start is None or end is None or start >= end else (start, end)
+
+    def _position(self, index: Any, offset: Any) -> int | None:
+        if isinstance(index, str) and index.isascii() and index.isdigit():
+            index = int(index[:9])
+        if not _is_offset(index) or index >= len(self._utterances) or not _is_offset(offset):
+            return None
+        points = _points(self._utterances[index], offset)
+        return None if points is None else self._starts[index] + points
+
+
+class _TextNode(NamedTuple):
+    """A text node of a page. `begin`: how much of the page stands before it, in code points, a `<br>` counting one."""
+
+    path: str
+    data: str
+    begin: int
+
+
+# What a browser does not show.
+_SILENT = frozenset({"script", "style", "head", "title", "template", "noscript", "iframe"})
+_BREAKING = frozenset(
+    [
+        *(
+            "address",
+            "article",
+            "aside",
+            "blockquote",
+            "br",
+            "dd",
+            "div",
+            "dl",
+            "dt",
+            "fieldset",
+            "figcaption",
+            "figure",
+        ),
+        *(
+            "footer",
+            "form",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "header",
+            "hr",
+            "li",
+            "main",
+            "nav",
+            "ol",
+            "option",
+            "p",
+        ),
+        *("pre", "section", "table", "tbody", "td", "th", "thead", "tr", "ul"),
+    ]
+)
+_VERBATIM = frozenset({"pre", "textarea"})
+_WORD_OR_SPACE = re.compile(r"\s+|\S+")
+_STEP = re.compile(r"/([A-Za-z][^/\[\]]*|text\(\))(?:\[([0-9]{1,9})\])?")
+
+
+class Page(Document):
+    """What `<HyperText>` shows: the text of a page as a browser parses it. Block elements and line breaks part lines, white
+    space is folded as a browser does, and what is not shown is left out.
+
+    `inline`: the page is put into an element of the editor, and not into a frame of its own, so that it has no head.
+    """
+
+    def __init__(self, html: str, saves_text: bool = True, inline: bool = False) -> None:
+        self._saves_text = saves_text
+        self._nodes: list[_TextNode] = []
+        self._elements: dict[str, int] = {}  # path -> how much of the page stands before it
+        self._begins: list[int] = []
+        # Runs of `text` that stand together in the page: where each begins in the text, and where in the page.
+        self._in_text = array("q")
+        self._in_page = array("q")
+        self._lengths = array("q")
+        self._parts: list[str] = []
+        self._length = 0
+        self._read(html, inline)
+        self.text = "".join(self._parts)
+        self._by_path = {node.path: node for node in self._nodes}
+        self._begins = [node.begin for node in self._nodes]
+
+    # Reading
+
+    def _read(self, html: str, inline: bool) -> None:
+        position = 0
+        pending = ""  # the white space that comes before the next word
+        pending_at = 0
+        verbatim: list[bool] = [False]
+        silent = 0
+        for kind, name, path in _walk(html, inline):
+            if kind == "open":
+                self._elements[path] = position
+                silent += name in _SILENT
+                verbatim.append(verbatim[-1] or name in _VERBATIM)
+                if name == "br":
+                    position += 1
+                if name in _BREAKING:
+                    pending = "\n"
+            elif kind == "close":
+                silent -= name in _SILENT
+                verbatim.pop()
+                if name in _BREAKING:
+                    pending = "\n"
+            else:
+                self._nodes.append(_TextNode(path, name, position))
+                if not silent:
+                    for token in _WORD_OR_SPACE.finditer(name):
+                        word = token[0]
+                        if not word.isspace():
+                            if pending and self._length:
+                                self._add(pending, pending_at if pending == " " else None)
+                            self._add(word, position + token.start())
+                            pending = ""
+                        elif verbatim[-1] and "\n" in word:
+                            pending = "\n"
+                        elif not pending:
+                            pending, pending_at = " ", position + token.start()
+                position += len(name)
+        self._page_length = position
+
+    def _add(self, text: str, at: int | None) -> None:
+        if at is not None:
+            self._in_text.append(self._length)
+            self._in_page.append(at)
+            self._lengths.append(len(text))
+        self._parts.append(text)
+        self._length += len(text)
+
+    # Pointing
+
+    def place(self, start: int, end: int) -> dict[str, Any]:
+        """XPaths with offsets, and `globalOffsets`. A break that no character of the page makes belongs to neither side."""
+        first = bisect_right(self._in_text, start) - 1
+        if first < 0 or start >= self._in_text[first] + self._lengths[first]:
+            first += 1  # a break: what follows it
+            if first == len(self._in_text):
+                return {}
+            start = self._in_text[first]
+        last = bisect_left(self._in_text, end) - 1
+        end = min(end, self._in_text[last] + self._lengths[last]) if last >= 0 else end
+        if start >= end or last < first:
+            return {}
+        begin = self._in_page[first] + start - self._in_text[first]
+        stop = self._in_page[last] + end - self._in_text[last]
+        head = self._nodes[bisect_right(self._begins, begin) - 1]
+        tail = self._nodes[bisect_right(self._begins, stop - 1) - 1]
+        place: dict[str, Any] = {
+            "start": head.path,
+            "end": tail.path,
+            "startOffset": _units(head.data, begin - head.begin),
+            "endOffset": _units(tail.data, stop - tail.begin),
+            "globalOffsets": {"start": begin, "end": stop},
+        }
+        if self._saves_text:
+            place["text"] = self.text[start:end]
+        return place
+
+    def span(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Where its XPaths point to, or its `globalOffsets` where they lead nowhere, as the editor does it."""
+        begin = self._position(value.get("start"), value.get("startOffset"))
+        stop = self._position(value.get("end"), value.get("endOffset"))
+        if begin is None or stop is None:
+            offsets = value.get("globalOffsets")
+            begin, stop = (offsets.get("start"), offsets.get("end")) if isinstance(offsets, Mapping) else (None, None)
+        if not _is_offset(begin) or not _is_offset(stop) or stop > self._page_length:
+            return None
+        first = bisect_right(self._in_page, begin) - 1
+        if first < 0 or begin >= self._in_page[first] + self._lengths[first]:
+            first += 1
+        last = bisect_left(self._in_page, stop) - 1
+        if first >= len(self._in_page) or last < first:
+            return None
+        start = self._in_text[first] + max(0, begin - self._in_page[first])
+        end = self._in_text[last] + min(self._lengths[last], stop - self._in_page[last])
+        return (start, end) if start < end else None
+
+    def _position(self, path: Any, offset: Any) -> int | None:
+        """Where an XPath and an offset in it stand in the page."""
+        if not isinstance(path, str) or not _is_offset(offset):
+            return None
+        full = _full(path)
+        node = self._by_path.get(full)
+        if node is None:
+            begin = self._elements.get(full)
+            if begin is None:
+                return None
+            # An element means the text that begins in it.
+            index = bisect_right(self._begins, begin) - 1
+            while 0 <= index < len(self._nodes) and self._begins[index] + len(self._nodes[index].data) <= begin:
+                index += 1
+            if not 0 <= index < len(self._nodes):
+                return None
+            node = self._nodes[index]
+        points = _points(node.data, offset)
+        return None if points is None else node.begin + points
+
+
+def _full(path: str) -> str:
+    """An XPath with every position written out: `/p/text()` is `/p[1]/text()[1]`."""
+    steps = _STEP.findall(path)
+    return "".join(f"/{name.lower()}[{number or 1}]" for name, number in steps)
+
+
+def _walk(html: str, inline: bool) -> Iterator[tuple[str, str, str]]:
+    """A page in document order: ("open" | "close", name, path) for elements, ("text", data, path) for texts.
+
+    It is the page as a browser has it in the editor.
+    """
+    from justhtml import JustHTML
+
+    html = as_edited(html)
+    root: Any
+    if inline:
+        root = JustHTML(html, sanitize=False, fragment=True).root
+    else:
+        document: Any = JustHTML(html, sanitize=False, iframe_srcdoc=True).root
+        (page,) = (node for node in document.children if node.name == "html")
+        bodies = [node for node in page.children if node.name == "body"]
+        if not bodies:
+            return  # a frameset
+        root = bodies[0]
+    todo = _children(root, "")[::-1]
+    while todo:
+        kind, node, path = todo.pop()
+        if kind != "open":
+            yield kind, node, path
+            continue
+        name = node.name.lower()
+        yield "open", name, path
+        todo.append(("close", name, path))
+        todo.extend(reversed(_children(node, path)))
+
+
+def _children(node: Any, path: str) -> list[tuple[str, Any, str]]:
+    """The elements and texts in an element: ("open", element, path) or ("text", data, path)."""
+    found: list[tuple[str, Any, str]] = []
+    counts: dict[str, int] = {}
+    texts: list[str] = []
+
+    def end_text() -> None:
+        if texts:
+            counts["text()"] = counts.get("text()", 0) + 1
+            found.append(("text", "".join(texts), f"{path}/text()[{counts['text()']}]"))
+            texts.clear()
+
+    for child in node.children or ():
+        name = child.name.lower()
+        if name == "#text":
+            texts.append(child.data or "")
+            continue
+        end_text()
+        if not name.startswith(("#", "!")):
+            counts[name] = counts.get(name, 0) + 1
+            found.append(("open", child, f"{path}/{name}[{counts[name]}]"))
+    end_text()
+    return found
+
+
+def _is_offset(value: Any) -> TypeGuard[int]:
+    return type(value) is int and value >= 0
+
+
+def _units(text: str, points: int) -> int:
+    """How many UTF-16 code units the first `points` code points of a text are."""
+    if text.isascii():
+        return points
+    return points + sum(character > "\uffff" for character in text[:points])
+
+
+def _points(text: str, units: int) -> int | None:
+    """The inverse; None beyond the text. In the middle of a pair: after it."""
+    if text.isascii():
+        return units if units <= len(text) else None
+    points = 0
+    for character in text:
+        if units <= 0:
+            break
+        units -= 2 if character > "\uffff" else 1
+        points += 1
+    return points if units <= 0 else None

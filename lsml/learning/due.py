@@ -1,0 +1,28 @@
+"""When a training run is due."""
+
+from __future__ import annotations
+
+from lsml.adapters import get_adapter
+from lsml.adapters.base import TrainableAdapter
+from lsml.recipe import Recipe, Training
+from lsml.store import RunRow, Store
+
+
+def learners(recipe: Recipe) -> list[Training]:
+    """How the recipe's models learn, of those that do."""
+    return [
+        model.training
+        for model in recipe.models
+        if model.training is not None and issubclass(get_adapter(model.adapter), TrainableAdapter)
+    ]
+
+
+def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
+    """Ask for a training run if enough changed since the last; it waits until annotators are quiet."""
+    usable, changes = store.annotations.counts(project)
+    due = [
+        training.quiet_s
+        for training in learners(recipe)
+        if usable >= training.min_annotations and changes >= training.changes_due(usable)
+    ]
+    return store.runs.request(project, "annotations", quiet_s=min(due)) if due else None

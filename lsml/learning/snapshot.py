@@ -1,0 +1,97 @@
+"""Annotations of one moment as a file: one JSON line for each annotated task, and a hash of the content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lsml.binding import Binding
+from lsml.files.strict_json import decode_json
+from lsml.labeling import AnnotatedTask
+from lsml.labeling.objects import Fetch, needs_fetch, read_ahead
+from lsml.values import Value
+
+
+class Lesson(msgspec.Struct, frozen=True):
+    """A task's data and what its annotations say, by control name: one answer, or several under `consensus: all`."""
+
+    task: str
+    data: dict[str, Any]
+    answers: dict[str, list[tuple[Value, ...]]]
+
+    @property
+    def share(self) -> float:
+        """Where the task stands in [0, 1), by a hash of its id: tasks below `holdout` are kept for judging."""
+        return share_of(self.task)
+
+
+def share_of(task_id: str) -> float:
+    """A task id's place in [0, 1), the same on every machine and in every run."""
+    return int.from_bytes(hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).digest()[:6], "big") / 2**48
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file; `unread`: how often what regions
+    point at could not be read, by reason."""
+
+    path: Path
+    digest: str
+    tasks: int
+    unread: dict[str, int] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Lesson]:
+        """The lessons, read anew each time: only the caller decides what stays in memory."""
+        decoder = msgspec.json.Decoder(Lesson)
+        with self.path.open("rb") as lines:
+            for line in lines:
+                yield decoder.decode(line)
+
+
+def take_snapshot(
+    tasks: Iterable[AnnotatedTask],
+    binding: Binding,
+    path: Path,
+    fetch: Fetch,
+    watch: Callable[[int], None] = lambda _count: None,
+) -> Snapshot:
+    """Write what the tasks teach to `path`, few tasks in memory at a time. `watch` is told how many were read.
+
+    Regions that cannot be understood, because what they point at cannot be read, teach nothing and are counted.
+    """
+    digest = hashlib.sha256()
+    encoder = msgspec.json.Encoder()
+    written = 0
+    unread: Counter[str] = Counter()
+    with path.open("wb") as file:
+
+        def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, dict[str, list[tuple[Value, ...]]], list[str]]:
+            return task, *binding.learn(task, fetch)
+
+        waits = any(needs_fetch(model.object_tag) and model.reads_shown for model in binding.models)
+        learnt = read_ahead(learn, tasks) if waits else map(learn, tasks)
+        for count, (task, answers, unreadable) in enumerate(learnt, 1):
+            unread.update(unreadable)
+            if answers:
+                line = _line(encoder, Lesson(task.id, task.data, answers))
+                digest.update(line)
+                file.write(line)
+                written += 1
+            watch(count)
+    return Snapshot(path, digest.hexdigest(), written, dict(unread))
+
+
+def _line(encoder: msgspec.json.Encoder, lesson: Lesson) -> bytes:
+    try:
+        return encoder.encode(lesson) + b"\n"
+    except UnicodeEncodeError:
+        # A file that a person wrote can hold half of a surrogate pair, which no UTF-8 has.
+        mended = decode_json(json.dumps(msgspec.to_builtins(lesson)).encode())
+        return encoder.encode(mended) + b"\n"

@@ -1,0 +1,366 @@
+"""Tasks in, predictions out: every bound model runs, each control takes what it can write, bad tasks cost only themselves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from lsml.adapters import lacking
+from lsml.adapters.base import Adapter, InteractiveAdapter
+from lsml.binding import Binding, BoundModel, Reading, regions_of
+from lsml.controls.base import Answer, Control, Region
+from lsml.errors import FetchError, LsmlError
+from lsml.labeling import Condition
+from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
+from lsml.labeling.view import Shown
+from lsml.values import Number, Shape, Value, label_of
+
+_log = logging.getLogger(__name__)
+_FREELY: Final = nullcontext()
+_FIRST_TURN = 64  # tasks that tell how long the others will take
+_TURN_S = 10.0  # after about so long it is looked at the clock
+
+
+@dataclass
+class Outcome:
+    """What became of one task. `prediction` is None where nothing could predict it; `values` are what it shows, by control;
+    `dropped` says why there is none, and counts what was left out: (reason, sentence)."""
+
+    prediction: dict[str, Any] | None = None
+    values: dict[str, list[Value]] = field(default_factory=dict)
+    dropped: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class _Page:
+    """What the models said about one control of one page of one task, first in rank first."""
+
+    shown: Shown
+    answers: list[Answer] = field(default_factory=list)
+
+
+@dataclass
+class _Answers:
+    """The same of all pages of a task, which most have one of."""
+
+    control: Control
+    to_name: str
+    pages: dict[int | None, _Page] = field(default_factory=dict)
+
+
+def predict_tasks(
+    binding: Binding,
+    adapters: Mapping[str, Adapter],
+    tasks: Sequence[Mapping[str, Any]],
+    fetch: Fetch,
+    model_version: str,
+    *,
+    drawn: Sequence[Any] = (),
+    judging: bool = False,
+    computing: AbstractContextManager[None] = _FREELY,
+) -> list[Outcome]:
+    """One outcome for each task, in order. `adapters` holds one for each of the binding's models, by key.
+
+    `drawn`: the regions that a person made, in an interactive call; then the interactive adapters answer them, where there
+    are any. `judging`: leave in what a threshold would hide, where a metric ranks by score. `computing` is entered for all
+    but the reading of the tasks' files.
+    """
+    outcomes = [Outcome() for _ in tasks]
+    if not binding.models:
+        for outcome in outcomes:
+            outcome.dropped.append(("unbound", binding.state()))
+        return outcomes
+    with fetch.hold() as held:
+        _predict_held(binding, adapters, tasks, held, model_version, outcomes, drawn, judging, computing)
+    return outcomes
+
+
+def _predict_held(
+    binding: Binding,
+    adapters: Mapping[str, Adapter],
+    tasks: Sequence[Mapping[str, Any]],
+    fetch: Fetch,
+    model_version: str,
+    outcomes: Sequence[Outcome],
+    drawn: Sequence[Any],
+    judging: bool,
+    computing: AbstractContextManager[None],
+) -> None:
+    """Fill in the outcomes, while the files that they need stay here."""
+    answers: list[dict[str, _Answers]] = [{} for _ in tasks]
+    responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
+    for rank, model in enumerate(binding.models):
+        adapter = adapters[model.key]
+        reason = _silence(model, adapter, responding)
+        if reason is not None:
+            for outcome in outcomes:
+                outcome.dropped.append(reason)
+            continue
+        readings = _read_all(model, tasks, fetch, outcomes, binding.recipe.server.limits.text)
+        where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
+        with computing:
+            if responding:
+                assert isinstance(adapter, InteractiveAdapter)
+                predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
+            else:
+                predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
+            for (index, reading), values in zip(where, predicted, strict=True):
+                if values is not None:
+                    _sort_in(model, rank, reading, model.translate(values, adapter), answers[index], judging)
+    with computing:
+        for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
+            if by_control:
+                outcome.prediction = _write(binding, task, by_control, outcome, model_version)
+
+
+def predict_in_time(
+    binding: Binding,
+    adapters: Mapping[str, Adapter],
+    tasks: Sequence[Mapping[str, Any]],
+    fetch: Fetch,
+    model_version: str,
+    *,
+    seconds: float,
+    drawn: Sequence[Any] = (),
+    computing: AbstractContextManager[None] = _FREELY,
+) -> list[Outcome]:
+    """As `predict_tasks`, in about so many seconds: the tasks at the end that did not get their turn have no prediction,
+    so that Label Studio, which gives up on a whole request, keeps those of the others and asks again for these."""
+    began = time.monotonic()
+    outcomes: list[Outcome] = []
+    size = _FIRST_TURN
+    with fetch.hold() as held:
+        while len(outcomes) < len(tasks):
+            some = tasks[len(outcomes) : len(outcomes) + size]
+            outcomes += predict_tasks(binding, adapters, some, held, model_version, drawn=drawn, computing=computing)
+            took = time.monotonic() - began
+            if took >= seconds:
+                break
+            # Few turns, for a library is at its best with many at once; and short ones, for what was slow may get slower.
+            size = max(1, int(len(outcomes) / took * min(seconds - took, _TURN_S)) if took else len(tasks))
+    late = (
+        "out of time",
+        f"predicting took more than {seconds:g} s (server.limits.time of the recipe); ask again for these",
+    )
+    return outcomes + [Outcome(dropped=[late]) for _ in tasks[len(outcomes) :]]
+
+
+def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str, str] | None:
+    """Why a model is not asked, as a countable name and a sentence; None where it is."""
+    if not adapter.ready:
+        lacks = lacking(model.adapter_class, model.spec.options, model.target)
+        if lacks:
+            return "untrained", f"{model.key}: {lacks}"
+        # What answers a person may need nothing that `predict` needs.
+        if not (responding and isinstance(adapter, InteractiveAdapter)):
+            return "untrained", f"{model.key} has learnt nothing yet"
+    if adapter.own_names and model.foreign:
+        return "untrained", f"{model.key}: none of its classes means a label; `lsml explain` shows them side by side"
+    if responding and not isinstance(adapter, InteractiveAdapter):
+        return "not interactive", f"{model.key} does not answer what a person drew"
+    if not responding and adapter.only_interactive:
+        return "interactive", f"{model.key} answers only what a person draws"
+    return None
+
+
+def _sort_in(
+    model: BoundModel,
+    rank: int,
+    reading: Reading,
+    values: Sequence[Value],
+    answers: dict[str, _Answers],
+    judging: bool,
+) -> None:
+    """Give each control the values that it can write. Groups of different models and pages are kept apart."""
+    page = reading.shown.item
+    # Of kinds that have no page, and of one kind alone, nothing need be looked through: a classifier says thousands.
+    kinds = model.adapter_class.produces
+    placed = values
+    if any(issubclass(kind, Shape) for kind in kinds):
+        placed = [
+            msgspec.structs.replace(
+                value, item=page or 0, group=None if value.group is None else f"{rank}.{page or 0}.{value.group}"
+            )
+            if isinstance(value, Shape) and (value.group is not None or page)
+            else value
+            for value in values
+        ]
+    for control in reading.controls:
+        of_control = answers.setdefault(control.control_tag.name, _Answers(control, reading.object_tag.name))
+        own = placed if kinds == {control.value_type} else [v for v in placed if isinstance(v, control.value_type)]
+        threshold = _everything if judging and control.judged_unfiltered else model.threshold(control)
+        of_control.pages.setdefault(page, _Page(reading.shown)).answers.append(Answer(own, threshold))
+
+
+def _everything(_label: str) -> float:
+    return 0.0
+
+
+def _read_all(
+    model: BoundModel, tasks: Sequence[Mapping[str, Any]], fetch: Fetch, outcomes: Sequence[Outcome], longest: int
+) -> list[list[Reading]]:
+    def read(pair: tuple[Mapping[str, Any], Outcome]) -> list[Reading]:
+        task, outcome = pair
+        try:
+            readings = model.read(task, fetch)
+            if any(isinstance(reading.shown.data, str) and len(reading.shown.data) > longest for reading in readings):
+                raise Unreadable(
+                    "too long", f"its text has more than {longest} characters (server.limits.text of the recipe)"
+                )
+            return readings
+        except (Unreadable, FetchError) as error:
+            outcome.dropped.append((error.reason, _of_task(task, error)))
+        return []
+
+    pairs = list(zip(tasks, outcomes, strict=True))
+    if needs_fetch(model.object_tag) and len(tasks) > 1:
+        return list(read_ahead(read, pairs))
+    return [read(pair) for pair in pairs]
+
+
+def _predict_all(
+    model: BoundModel,
+    adapter: Adapter,
+    where: Sequence[tuple[int, Reading]],
+    outcomes: Sequence[Outcome],
+    floor: float,
+) -> list[list[Value] | None]:
+    """The adapter's values for each reading; None where it failed on one. A batch that fails is tried one by one."""
+    if not where:
+        return []
+
+    def predict(readings: Sequence[Reading]) -> list[list[Value]]:
+        predicted = adapter.predict_above([reading.shown.data for reading in readings], floor)
+        if len(predicted) != len(readings):
+            raise LsmlError(f"{model.key} answered {len(predicted)} lists of values for {len(readings)} tasks")
+        return predicted
+
+    try:
+        return list(predict([reading for _, reading in where]))
+    except Exception as error:
+        unforeseen = not isinstance(error, LsmlError)  # else the sentence of each task says it
+        _log.warning(
+            "%s failed on a batch of %d; trying its tasks one by one", model.key, len(where), exc_info=unforeseen
+        )
+    return _one_by_one(model, where, outcomes, lambda reading: predict([reading])[0])
+
+
+def _one_by_one(
+    model: BoundModel,
+    where: Sequence[tuple[int, Reading]],
+    outcomes: Sequence[Outcome],
+    answer: Callable[[Reading], list[Value]],
+) -> list[list[Value] | None]:
+    """What `answer` says of each reading; None where it failed on one."""
+    answered: list[list[Value] | None] = []
+    for index, reading in where:
+        try:
+            answered.append(answer(reading))
+        except LsmlError as error:
+            outcomes[index].dropped.append(("adapter failed", f"{model.key} failed: {error}"))
+            answered.append(None)
+        except Exception as error:
+            _log.exception("%s failed on one task", model.key)
+            outcomes[index].dropped.append(("adapter failed", f"{model.key} failed: {type(error).__name__}"))
+            answered.append(None)
+    return answered
+
+
+def _responder(
+    binding: Binding, model: BoundModel, adapter: InteractiveAdapter, drawn: Sequence[Any]
+) -> Callable[[Reading], list[Value]]:
+    """How an interactive adapter answers one reading: from the regions that a person made on the same object and page."""
+
+    def respond(reading: Reading) -> list[Value]:
+        prompts: list[Value] = []
+        for control in binding.prompting(model.object_tag):
+            own = regions_of(control, drawn)
+            values = control.decode(own, reading.shown) or ()
+            prompts += [
+                value for value in values if not isinstance(value, Shape) or value.item == (reading.shown.item or 0)
+            ]
+        return adapter.respond(reading.shown.data, prompts) if prompts else []
+
+    return respond
+
+
+def _of_task(task: Mapping[str, Any], error: LsmlError) -> str:
+    return f"task {task['id']}: {error}" if "id" in task else str(error)
+
+
+def _write(
+    binding: Binding, task: Mapping[str, Any], by_control: Mapping[str, _Answers], outcome: Outcome, model_version: str
+) -> dict[str, Any]:
+    """A prediction: regions of every control that annotators would see, and the certainty of the least sure one."""
+    data = task["data"]
+    chosen: dict[str, list[tuple[Shown, list[Value]]]] = {}
+    certainties: list[float] = []
+    for name, answers in by_control.items():
+        for page in answers.pages.values():
+            values, certainty = answers.control.combine(page.answers, data, binding.recipe.score)
+            chosen.setdefault(name, []).append((page.shown, values))
+            if certainty is not None:
+                certainties.append(certainty)
+    everything = {name: [value for _, values in pages for value in values] for name, pages in chosen.items()}
+    result: list[Region] = []
+    for name, answers in by_control.items():
+        control = answers.control
+        if not all(_holds(condition, everything, by_control) for condition in control.control_tag.conditions):
+            outcome.dropped.append(("hidden", f"{control.control_tag.selector} is hidden by its visibleWhen"))
+            continue
+        outcome.values[name] = everything[name]
+        for shown, values in chosen[name]:
+            for region in control.encode(values, answers.to_name, shown):
+                problem = binding.check(region, control, data)
+                if problem is None:
+                    result.append(region)
+                else:
+                    outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
+    prediction: dict[str, Any] = {"result": _with_ids(result), "model_version": model_version}
+    if certainties:
+        prediction["score"] = min(1.0, max(0.0, min(certainties)))
+    return prediction
+
+
+def _with_ids(regions: Sequence[Region]) -> list[Region]:
+    """The regions with ids of this result: those of one group share one, and a `parentID` is the id of its parent."""
+    numbered = []
+    ids: dict[str, str] = {}
+    for number, region in enumerate(regions):
+        id = f"{region['from_name']}-{number}"
+        group = region.get("id")
+        if group is not None:
+            id = ids.setdefault(group, id)
+        numbered.append({**region, "id": id})
+    for region in numbered:
+        parent = region.pop("parentID", None)
+        if parent in ids:
+            region["parentID"] = ids[parent]
+    return numbered
+
+
+def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], by_control: Mapping[str, _Answers]) -> bool:
+    """Whether annotators see a control under `visibleWhen`, given what is shown for the others."""
+    if condition.when == "region-selected":
+        return False  # a prediction of the whole task has no selected region
+    if condition.when not in ("choice-selected", "choice-unselected"):
+        return True
+    names = [condition.tag_name] if condition.tag_name else list(chosen)
+    shown = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
+    # A condition names a choice by its value or by its alias.
+    labels = {label for _, label in shown}
+    for name in names:
+        tags = by_control[name].control.control_tag.labels if name in by_control else ()
+        labels |= {tag.value for tag in tags if (name, tag.name) in shown}
+    selected = bool(labels & set(condition.values)) if condition.values else bool(labels)
+    return selected == (condition.when == "choice-selected")
+
+
+def _label(value: Value) -> str:
+    return str(value.value) if isinstance(value, Number) else label_of(value) or ""

@@ -1,0 +1,1 @@
+"""Label Studio's own API, and what lsml reads through it: tokens, annotated tasks, files."""

@@ -1,0 +1,136 @@
+"""Which Label Studio a project lives in, what is read from it, and how a task's URLs are brought here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lsml.errors import NoRoom, StudioError
+from lsml.files.cache import cache_directory
+from lsml.labeling.objects import Fetch
+from lsml.logs import keep_told_secret
+from lsml.media import Fetcher, open_cache
+from lsml.recipe import Recipe
+from lsml.store import AnnotationSeen, ProjectRow, Store
+from lsml.studio.client import Studio
+
+_log = logging.getLogger(__name__)
+
+
+def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
+    """The Label Studio to ask, or None where no URL and token belong together.
+
+    What the recipe names comes first. What /setup told is used only as a pair and only for its own project: a token of
+    the recipe never goes to a hostname that a request told, nor the other way round.
+    """
+    named = recipe.label_studio
+    pair: tuple[str | None, str | None] = (None, None)
+    if named.url or named.api_key:
+        pair = named.url, named.api_key
+    elif project is not None:
+        pair = project.hostname, project.token
+    if pair[0] and pair[1]:
+        keep_told_secret(pair[1])  # also where another process was told, or lsml was restarted since
+        try:
+            return _studio(pair[0], pair[1], named.ca_file)
+        except StudioError as error:
+            _log.warning("project %s: %s", project.key if project else "local", error)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _studio(url: str, token: str, ca_file: str | None) -> Studio:
+    return Studio(url, token, ca_file=ca_file)
+
+
+def fetcher(
+    recipe: Recipe, project: ProjectRow | None, *, by_person: bool = False, beside: Path | None = None
+) -> Fetch:
+    """How what is behind a project's URLs is read.
+
+    `by_person`: for offline commands, which may read the local paths and private addresses that their files name;
+    relative paths count from `beside`, the folder of such a file, and from the current folder.
+    """
+    studio = studio_of(recipe, project)
+    folders = [recipe.path.parent / Path(folder).expanduser() for folder in recipe.media.folders]
+    key = project.key if project is not None else "local"
+    return Fetcher(
+        recipe.media, lambda: open_cache(cache_directory("media"), recipe.media.cache_bytes), studio=studio,
+        studio_project=project.studio_id if project is not None else None,
+        scope=f"{key} {studio.identity}" if studio is not None else key,
+        folders=folders, anywhere=by_person, beside=beside,
+    )  # fmt: skip
+
+
+def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
+    """Store what Label Studio holds of a project beyond what its webhooks told; the number of annotations that changed.
+
+    Without a Label Studio to ask this does nothing: webhooks alone suffice to learn. A refusal is logged and noted on
+    the project, never raised, for what is stored already can be learnt; so are tasks that the recipe's limits leave out.
+    """
+    limits = recipe.server.limits
+    studio = studio_of(recipe, project)
+    store.projects.begin_sync(project.key)
+    if studio is None or project.studio_id is None:
+        return 0
+    changes = 0
+    latest = project.synced_to
+    whole = project.synced_to is None
+    shown: set[str] = set()
+    room, left_out = limits.annotations, 0
+    try:
+        store.check_room(limits.free_disk_bytes)
+        made = project.key.partition(".")[2]
+        if made and studio.created(project.studio_id) != int(float(made)):
+            raise StudioError(
+                f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
+                "nothing of it is read for the old one"
+            )
+        for task in studio.annotated_tasks(project.studio_id, since=project.synced_to):
+            seen = [annotation for one in task.annotations if (annotation := _seen(task, one)) is not None]
+            shown.add(str(task.id))
+            latest = max(latest or "", task.updated_at)
+            if store.annotations.has_room(project.key, (annotation.id for annotation in seen), room):
+                changes += store.annotations.replace_task(project.key, str(task.id), seen)
+            else:
+                room, left_out = 0, left_out + 1  # only what is known already passes from now on
+    except (StudioError, NoRoom) as error:
+        sentence = f"annotations made before could not be read, and lsml learns from webhooks alone: {error}"
+        store.projects.synced(project.key, None, _noted(project, sentence))
+        return changes
+    if whole:
+        changes += store.annotations.delete_unseen(project.key, shown, project.change)
+    sentence = (
+        f"{left_out:,} tasks of Label Studio are left out, for with their annotations there would be more than "
+        f"{limits.annotations:,} (server.limits.annotations of the recipe); raise the limit and restart lsml"
+    )
+    store.projects.synced(project.key, latest, _noted(project, sentence) if left_out else None)
+    if changes:
+        _log.info("project %s: read %d annotations from Label Studio", project.key, changes)
+    return changes
+
+
+def _noted(project: ProjectRow, sentence: str) -> str:
+    """A sentence, logged unless it is what the project's last reading ended with."""
+    if sentence != project.sync_error:
+        _log.warning("project %s: %s", project.key, sentence)
+    return sentence
+
+
+def _seen(task: Any, annotation: Mapping[str, Any]) -> AnnotationSeen | None:
+    result = annotation.get("result")
+    if "id" not in annotation or not isinstance(result, list):
+        return None
+    return AnnotationSeen(
+        id=str(annotation["id"]),
+        task_id=str(task.id),
+        result=result,
+        updated_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+        cancelled=bool(annotation.get("was_cancelled")),
+        ground_truth=bool(annotation.get("ground_truth")),
+        task_data=task.data,
+        task_updated_at=task.updated_at,
+    )

@@ -1,0 +1,41 @@
+"""Values: what adapters and control tags exchange, and the geometry by which shapes are compared. In and out: values."""
+
+from __future__ import annotations
+
+from lsml.values.kinds import (
+    VALUE_TYPES,
+    Box,
+    Choice,
+    Ellipse,
+    Keyframe,
+    KeyPoint,
+    Mask,
+    Number,
+    Polygon,
+    Shape,
+    Span,
+    Text,
+    Track,
+    Value,
+    kind_of,
+    label_of,
+)
+
+__all__ = [
+    "VALUE_TYPES",
+    "Box",
+    "Choice",
+    "Ellipse",
+    "KeyPoint",
+    "Keyframe",
+    "Mask",
+    "Number",
+    "Polygon",
+    "Shape",
+    "Span",
+    "Text",
+    "Track",
+    "Value",
+    "kind_of",
+    "label_of",
+]

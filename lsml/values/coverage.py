@@ -1,0 +1,110 @@
+"""What values share of an image: the one measure by which shapes are the same, for controls and judges alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Track
+
+if TYPE_CHECKING:
+    from lsml.values.geometry import Array, Patch
+
+_ROWS: Final = 512  # of the grid on which outlines are compared
+# How far apart two points may be and still be one, as a share of the size of their object: COCO's constants for joints go
+# from 0.05 to 0.21, twice their sigmas. https://cocodataset.org/#keypoints-eval
+_SPREAD: Final = 0.14
+_OBJECT: Final = 0.1  # the size of an object that a lone point stands for, as a share of the image
+_MOMENTS: Final = 50  # at which two tracks are compared
+
+
+def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
+    """How much every shape shares with every other of its type, in [0, 1]: (n, m).
+
+    Boxes, outlines and masks: intersection over union. Points: COCO's similarity, of the size of a part of the image.
+    Tracks: the mean over time of their boxes' intersection over union.
+    """
+    import numpy as np
+
+    from lsml.values.geometry import box_overlaps, patch_overlaps
+
+    if not ours or not theirs:
+        return np.zeros((len(ours), len(theirs)))
+    kind, aspect = type(ours[0]), ours[0].aspect
+    if kind is Box:
+        return box_overlaps(box_rows(ours), box_rows(theirs), aspect)
+    if kind is KeyPoint:
+        squared = ((_points(ours)[:, None] - _points(theirs)[None]) ** 2).sum(axis=2)
+        return similarity(squared, _OBJECT)
+    if kind is Track:
+        return np.array([[_track_overlap(one, other) for other in theirs] for one in ours])
+    size = (max(1, round(_ROWS * aspect)), _ROWS)
+    if kind is Mask:  # in the pixels of the finest of them, so to the pixel where all are of one size
+        size = max(((mask.width, mask.height) for some in (ours, theirs) for mask in some), key=lambda size: size[1])
+    return patch_overlaps(_patches(ours, size), _patches(theirs, size))
+
+
+def box_rows(boxes: Sequence[Box]) -> list[tuple[float, float, float, float, float]]:
+    """Boxes as `lsml.values.geometry` takes them."""
+    return [(box.x, box.y, box.width, box.height, box.rotation) for box in boxes]
+
+
+def similarity(squared: Array, size: float | Array) -> Array:
+    """COCO's similarity of points from their squared distances: 1 in one place, less the farther apart for their object."""
+    import numpy as np
+
+    return np.asarray(np.exp(-squared / (2 * (size * _SPREAD) ** 2)))
+
+
+def _points(values: Sequence[KeyPoint]) -> Array:
+    """Where points are, in heights of the image: (n, 2)."""
+    import numpy as np
+
+    return np.array([(point.x * point.aspect, point.y) for point in values])
+
+
+def _patches(values: Sequence[Any], size: tuple[int, int]) -> list[Patch]:
+    """What outlines or masks cover of a grid of `size` (columns, rows)."""
+    from lsml.values.geometry import ellipse_outline, patch_of_outline, patch_of_pixels, resized_pixels
+
+    patches = []
+    for value in values:
+        if isinstance(value, Mask):
+            patches.append(patch_of_pixels(resized_pixels(value.pixels(), *size)))
+        elif isinstance(value, Ellipse):
+            corners = ellipse_outline(value.x, value.y, value.radius_x, value.radius_y, value.rotation, value.aspect)
+            patches.append(patch_of_outline(corners, *size))
+        else:
+            assert isinstance(value, Polygon)
+            patches.append(patch_of_outline(value.points, *size))
+    return patches
+
+
+def _track_overlap(one: Track, other: Track) -> float:
+    """The mean overlap at moments from the first keyframe of either to the last; 0 where only one is seen."""
+    import numpy as np
+
+    from lsml.values.geometry import paired_overlaps
+
+    start = min(one.keyframes[0].time_s, other.keyframes[0].time_s)
+    end = max(one.keyframes[-1].time_s, other.keyframes[-1].time_s)
+    moments = np.linspace(start, end, _MOMENTS)
+    ours, theirs = boxes_at(one, moments), boxes_at(other, moments)
+    seen, both = ~np.isnan(ours[:, 0]) | ~np.isnan(theirs[:, 0]), ~np.isnan(ours[:, 0]) & ~np.isnan(theirs[:, 0])
+    if not both.any():
+        return 0.0
+    return float(paired_overlaps(ours[both], theirs[both], one.aspect).sum() / seen.sum())
+
+
+def boxes_at(track: Track, times_s: Array) -> Array:
+    """Where a track's object is at some times, (n, 5), between its keyframes on the straight line; NaN where it is not
+    seen. It stays at a last keyframe that is enabled."""
+    import numpy as np
+
+    frames = [(k.time_s, k.x, k.y, k.width, k.height, k.rotation) for k in track.keyframes]
+    known = np.array(frames)
+    before = np.searchsorted(known[:, 0], times_s, side="right") - 1
+    enabled = np.array([keyframe.enabled for keyframe in track.keyframes])
+    seen = (before >= 0) & (enabled[before] | (known[before, 0] == times_s))
+    boxes = np.stack([np.interp(times_s, known[:, 0], known[:, column]) for column in range(1, 6)], axis=1)
+    return np.asarray(np.where(seen[:, None], boxes, np.nan))

@@ -1,0 +1,221 @@
+"""Values become checked regions; one that fails costs only itself."""
+
+from typing import ClassVar
+
+import pytest
+
+import lsml.binding
+from lsml.adapters.base import Adapter
+from lsml.binding import bind
+from lsml.controls import CONTROLS
+from lsml.errors import AdapterError
+from lsml.labeling import parse_labeling_config
+from lsml.prediction import predict_tasks
+from lsml.recipe import Model, Recipe, Selector
+from lsml.values import Choice, Number
+from tests.conftest import TOPICS
+from tests.support.fetching import no_fetch
+
+
+class Scripted(Adapter):
+    """Answers what the text says: `Label=score` pairs, or a number."""
+
+    name = "scripted"
+    title = "for tests"
+    consumes: ClassVar = frozenset({"Text"})
+    produces: ClassVar = frozenset({Choice, Number})
+
+    def predict(self, batch):
+        return [self.answer(text) for text in batch]
+
+    def answer(self, text):
+        if text == "fail":
+            raise RuntimeError("the model broke")
+        if text == "refuse":
+            raise AdapterError("weights.pt: was changed; restore it")
+        pairs = (word.partition("=") for word in text.split())
+        return [
+            Number(float(label)) if not equals else Choice(label.replace("_", " "), float(score))
+            for label, equals, score in pairs
+        ]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.setattr(lsml.binding, "get_adapter", lambda name: Scripted)
+
+    def predict(config, *texts, models=None, score="confidence", adapters=None, data=None):
+        models = models or [
+            Model(
+                selectors=(Selector(tag),),
+                rank=0,
+                adapter="scripted",
+                options=Scripted.Options(),
+                threshold=None,
+                labels={},
+                training=None,
+                line=1,
+                column=1,
+            )
+            for tag in ("Choices", "Rating", "Taxonomy")
+        ]
+        recipe = Recipe(name="r", models=tuple(models), path=tmp_path / "r.yaml", score=score)
+        binding = bind(recipe, parse_labeling_config(config))
+        loaded = {model.key: model.new_adapter() for model in binding.models} | (adapters or {})
+        tasks = [{"id": i, "data": {"text": text, **(data or {})}} for i, text in enumerate(texts)]
+        return predict_tasks(binding, loaded, tasks, no_fetch, "r-v1-0")
+
+    return predict
+
+
+def model(selector="Choices", **more):
+    given = {"rank": 0, "threshold": None, "labels": {}, **more}
+    return Model(
+        selectors=(Selector(selector),),
+        adapter="scripted",
+        options=Scripted.Options(),
+        training=None,
+        line=1,
+        column=1,
+        **given,
+    )
+
+
+def shown(outcome, name="topic"):
+    regions = [region for region in outcome.prediction["result"] if region["from_name"] == name]
+    return regions[0]["value"]["choices"] if regions else []
+
+
+def test_the_best_label_is_shown_with_its_score(run):
+    (outcome,) = run(TOPICS, "Bug=0.7 Billing=0.2 Question=0.1")
+    assert outcome.prediction == {
+        "result": [{"id": "topic-0", "from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": ["Bug"]}, "score": 0.7}],
+        "score": 0.7,
+        "model_version": "r-v1-0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "score"), [("confidence", 0.7), ("margin", 0.5), ("entropy", 0.270)])
+def test_the_score_is_the_one_the_recipe_asks_for(run, kind, score):
+    (outcome,) = run(TOPICS, "Bug=0.7 Billing=0.2 Question=0.1", score=kind)
+    assert outcome.prediction["score"] == pytest.approx(score, abs=1e-3)
+
+
+def test_below_the_threshold_nothing_is_shown_and_the_task_still_counts_as_predicted(run):
+    (outcome,) = run(TOPICS, "Bug=0.4 Billing=0.3", models=[model(threshold=0.5)])
+    assert outcome.prediction["result"] == []
+    assert outcome.prediction["score"] == pytest.approx(0.4)
+
+
+def test_several_labels_are_shown_from_a_half_on(run):
+    multiple = TOPICS.replace('toName="text"', 'toName="text" choice="multiple"')
+    (outcome,) = run(multiple, "Bug=0.9 Billing=0.6 Question=0.2")
+    assert shown(outcome) == ["Bug", "Billing"]
+    assert outcome.prediction["score"] == pytest.approx(0.6)
+
+
+def test_one_text_that_breaks_the_model_costs_only_itself(run):
+    outcomes = run(TOPICS, "Bug=1", "fail", "Billing=1")
+    assert [shown(outcome) if outcome.prediction else None for outcome in outcomes] == [["Bug"], None, ["Billing"]]
+    assert outcomes[1].dropped == [("adapter failed", "topic:scripted failed: RuntimeError")]
+
+
+def test_what_a_model_says_of_its_failure_is_passed_on_without_a_traceback(run, caplog):
+    (outcome,) = run(TOPICS, "refuse")
+    assert outcome.dropped == [("adapter failed", "topic:scripted failed: weights.pt: was changed; restore it")]
+    assert "Traceback" not in caplog.text
+
+
+def test_pretrained_classes_match_labels_by_name_without_regard_to_case_and_others_are_dropped(run):
+    (outcome,) = run(TOPICS, "bUG=0.6 spam=0.9")
+    assert shown(outcome) == ["Bug"]
+
+
+def test_a_label_map_adds_up_classes_that_mean_one_label(run):
+    (outcome,) = run(TOPICS, "crash=0.3 error=0.3 billing=0.4", models=[model(labels={"Bug": ("crash", "error")})])
+    assert shown(outcome) == ["Bug"]
+    assert outcome.prediction["result"][0]["score"] == pytest.approx(0.6)
+
+
+def test_predicted_values_of_the_config_map_classes(run):
+    (outcome,) = run(
+        TOPICS.replace('value="Bug"', 'value="Bug" predicted_values="crash,error"'), "error=0.9 billing=0.1"
+    )
+    assert shown(outcome) == ["Bug"]
+
+
+def test_of_several_models_the_first_that_has_an_answer_wins(run):
+    models = [model(rank=0, threshold=0.8), model(rank=1)]
+    sure, unsure = run(TOPICS, "Bug=0.9 Billing=0.1", "Bug=0.6 Billing=0.4", models=models)
+    assert (shown(sure), shown(unsure)) == (["Bug"], ["Bug"])
+
+    class Untrained(Scripted):
+        @property
+        def ready(self):
+            return False
+
+    first = Untrained(None, None)
+    (outcome,) = run(TOPICS, "Billing=0.9", models=[model(rank=0), model(rank=1)], adapters={"topic:scripted": first})
+    assert shown(outcome) == ["Billing"]
+
+
+HIDDEN = """<View><Text name="text" value="$text"/>
+<Choices name="topic" toName="text"><Choice value="Bug"/><Choice value="Billing"/></Choices>
+<View visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="Bug">
+<Choices name="severity" toName="text"><Choice value="High"/><Choice value="Low"/></Choices></View></View>"""
+
+
+def test_a_control_that_annotators_would_not_see_gets_no_region(run):
+    seen, hidden = run(HIDDEN, "Bug=0.9 High=0.8", "Billing=0.9 High=0.8")
+    assert shown(seen, "severity") == ["High"]
+    assert shown(hidden, "severity") == []
+
+
+def test_dynamic_options_restrict_the_answer_to_those_of_the_task(run):
+    config = '<View><Text name="text" value="$text"/><Choices name="topic" toName="text" value="$options"/></View>'
+
+    class Learnt(Scripted):
+        pass
+
+    options = {"options": [{"value": "Billing"}, {"value": "Question"}]}
+    Scripted_is_learner = Learnt(None, None)
+    outcomes = run(config, "Bug=0.9 Question=0.1", data=options, adapters={"topic:scripted": Scripted_is_learner})
+    assert outcomes[0].prediction is not None
+    assert all(label in ("Billing", "Question") for label in shown(outcomes[0]))
+
+
+def test_a_region_that_label_studio_would_refuse_never_leaves(run, monkeypatch):
+    monkeypatch.setattr(CONTROLS["Choices"], "check", lambda self, region, data: "its value is wrong")
+    (outcome,) = run(TOPICS, "Bug=0.9")
+    assert outcome.prediction["result"] == []
+    assert outcome.dropped == [("invalid region", "Choices#topic: its value is wrong")]
+
+
+def test_ratings_and_paths_are_shown_in_their_own_form(run):
+    config = """<View><Text name="text" value="$text"/><Rating name="stars" toName="text"/>
+    <Taxonomy name="tree" toName="text" maxUsages="1"><Choice value="A"><Choice value="B"/></Choice></Taxonomy></View>"""
+    (outcome,) = run(config, "3.7")
+    assert [region["value"] for region in outcome.prediction["result"]] == [{"rating": 4}]
+
+
+ALIASED = """<View><Text name="text" value="$text"/>
+<Choices name="topic" toName="text"><Choice value="Bug" alias="b"/><Choice value="Billing"/></Choices>
+<View visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="Bug">
+<Choices name="severity" toName="text"><Choice value="High"/></Choices></View></View>"""
+
+
+def test_a_condition_may_name_a_choice_by_its_value_where_it_has_an_alias(run):
+    seen, hidden = run(ALIASED, "b=0.9 High=0.8", "Billing=0.9 High=0.8")
+    assert shown(seen, "severity") == ["High"]
+    assert hidden.dropped == [("hidden", "Choices#severity is hidden by its visibleWhen")]
+
+
+def test_the_score_counts_only_what_can_be_shown(run):
+    config = '<View><Text name="text" value="$text"/><Choices name="topic" toName="text" value="$options"/></View>'
+    (outcome,) = run(
+        config,
+        "Bug=0.96 Billing=0.04",
+        data={"options": ["Billing"]},
+        adapters={"topic:scripted": Scripted(None, None)},
+    )
+    assert outcome.prediction["score"] == pytest.approx(0.04)

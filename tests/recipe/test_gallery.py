@@ -1,0 +1,294 @@
+"""Every recipe of the gallery is valid, explained, served, trained, and predicts. A new one is tested by being there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import yaml
+
+from lsml.adapters import get_adapter
+from lsml.binding import Binding, bind
+from lsml.controls.base import Control
+from lsml.controls.brush import decode_brush
+from lsml.errors import NotFound
+from lsml.labeling import ObjectTag, parse_labeling_config
+from lsml.labeling.objects import read_object
+from lsml.recipe import load_recipe
+from lsml.recipe.gallery import find_recipe, gallery_recipes
+from lsml.values import Choice, Number, Span, Value
+from tests.conftest import REPOSITORY, Backend
+from tests.support.drawings import disc
+from tests.support.fetching import no_fetch
+
+RECIPES = gallery_recipes()
+EXAMPLES = sorted((REPOSITORY / "recipes" / "examples").glob("*.json"))
+MODELINE = "# yaml-language-server: $schema=../schemas/recipe.schema.json"
+TASKS = 40
+
+each_recipe = pytest.mark.parametrize("name", RECIPES)
+# What tests install; recipes that need more are served in tests/test_gallery_vision.py and test_gallery_language.py.
+LIGHT = [
+    name for name, path in RECIPES.items()
+    if all(
+        get_adapter(model.adapter).extra in (None, "images") and not get_adapter(model.adapter).only_interactive
+        for model in load_recipe(path).models
+    )
+]  # fmt: skip
+each_light_recipe = pytest.mark.parametrize("name", LIGHT)
+
+
+def binding_of(name: str) -> Binding:
+    recipe = load_recipe(RECIPES[name])
+    assert recipe.labeling_config is not None
+    return bind(recipe, parse_labeling_config(recipe.labeling_config))
+
+
+def answers(control: Control) -> Sequence[Value]:
+    """Up to four different answers that a person could give: labels, or numbers from one end to the other.
+
+    A span is that of the word which gives it away, wherever that stands in the text.
+    """
+    if control.value_type is Span:
+        return [Span(0, 1, label) for label in control.labels[:4]]
+    if control.value_type is Choice:
+        return [Choice(label) for label in control.labels[:4]]
+    if control.value_type is Number:
+        return list(dict.fromkeys(Number(control.fit(number)) for number in (1, 2, 4, 100)))
+    raise AssertionError(f"say here how a person answers a {control.tag}")
+
+
+def words(control: Control, answer: int) -> list[str]:
+    """What a text says when that answer is right."""
+    letters = "x" if control.value_type is Span else "xyz"
+    return [f"{control.control_tag.name}{'abcd'[answer]}{letter}" for letter in letters]
+
+
+def placed(control: Control, answer: int, value: Value, text: str) -> Value:
+    """An answer for a text: a span stands where its word does."""
+    if not isinstance(value, Span):
+        return value
+    [word] = words(control, answer)
+    start = text.index(word)
+    return Span(start, start + len(word), value.label)
+
+
+def data_of(object_tag: ObjectTag, said: list[str]) -> Any:
+    """Words as a task holds them for a tag: a text, a page, a dialogue."""
+    half = len(said) // 2
+    first, second = " ".join(said[:half]), " ".join(said[half:])
+    if object_tag.tag == "HyperText":
+        return f"<!-- page --><h1>🤖</h1><p>{first} <b>{second}</b></p>"
+    if object_tag.tag == "Paragraphs":
+        return [{"author": "🤖", "text": first}, {"author": "Ann", "text": second}]
+    return f"{first} {second}"
+
+
+def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """(task data, regions): each control has an answer that its own words in the text give away."""
+    draw = random.Random(7)
+    for number in range(TASKS):
+        said = ["the", "and", draw.choice(["today", "again", "here"])]
+        # Every control walks through its answers at a pace of its own, so that no two always agree.
+        chosen = {
+            name: number // (place + 1) % len(answers(control))
+            for place, (name, control) in enumerate(binding.controls.items())
+        }
+        for name, control in binding.controls.items():
+            said += words(control, chosen[name])
+        draw.shuffle(said)
+        data = {model.object_tag.value.removeprefix("$"): data_of(model.object_tag, said) for model in binding.models}
+        # Several models may answer one control.
+        objects = {control.control_tag.name: model.object_tag for model in binding.models for control in model.controls}
+        regions = []
+        for name, control in binding.controls.items():
+            [shown] = read_object(objects[name], {"data": data}, no_fetch)
+            value = placed(control, chosen[name], answers(control)[chosen[name]], shown.data)
+            regions += control.encode([value], control.control_tag.to_names[0], shown)
+        yield data, regions
+
+
+def test_the_gallery_has_the_recipes_that_the_readme_promises():
+    assert {"sentiment", "topics", "taxonomy", "rating", "entities", "keywords", "entities-and-topic"} <= set(RECIPES)
+
+
+def test_no_recipe_is_called_as_another():
+    assert sorted(load_recipe(path).name for path in RECIPES.values()) == sorted(RECIPES)
+
+
+@each_recipe
+def test_a_recipe_begins_with_the_line_that_makes_editors_complete_it(name):
+    assert RECIPES[name].read_text(encoding="utf-8").splitlines()[0] == MODELINE
+
+
+@each_recipe
+def test_a_recipe_describes_itself_and_explains_its_parts(name):
+    lines = RECIPES[name].read_text(encoding="utf-8").splitlines()
+    assert lines[1] == "#" and lines[2].startswith("# "), "say what it is for under the modeline"
+    assert any(" # " in line for line in lines), "explain at least one of its lines"
+    description = load_recipe(RECIPES[name]).description
+    assert description.endswith(".") and len(description) <= 100
+
+
+@each_recipe
+def test_a_recipe_loads_without_a_warning_and_binds_all_that_it_names(name):
+    recipe = load_recipe(RECIPES[name])
+    binding = binding_of(name)
+    assert (recipe.warnings, binding.warnings, binding.unbound) == ((), (), ())
+    assert len(binding.models) >= len(recipe.models)
+    assert binding.config is not None
+    answered = {name for control in binding.controls.values() for name in control.names}
+    answered |= {control_tag.name for control_tag in binding.prompts}
+    assert answered == {control.name for control in binding.config.controls}
+
+
+@each_recipe
+def test_a_recipe_is_valid_by_the_committed_schema(name):
+    schema = json.loads((REPOSITORY / "schemas" / "recipe.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(RECIPES[name].read_text(encoding="utf-8")), schema)
+
+
+@each_light_recipe
+def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
+    binding = binding_of(name)
+    tasks = list(annotated_tasks(binding))
+    backend = Backend(RECIPES[name], tmp_path / "data")
+    try:
+        project = {
+            "id": 7, "created_at": "2026-11-23T09:03:34.474647Z", "title": name,
+            "label_config": backend.recipe.labeling_config,
+        }  # fmt: skip
+        for id, (data, regions) in enumerate(tasks, 1):
+            stamp = f"2026-11-23T10:{id // 60:02d}:{id % 60:02d}.000000Z"
+            answer = backend.post("/webhook", {
+                "action": "ANNOTATION_CREATED", "project": project,
+                "task": {"id": id, "data": data, "updated_at": stamp},
+                "annotation": {"id": id, "task": id, "updated_at": stamp, "result": regions},
+            })  # fmt: skip
+            assert answer.status_code == 200, answer.text
+        assert backend.train(project)["job_status"] == "finished"
+        setup = backend.post("/setup", {"project": "7.1795424614", "schema": backend.recipe.labeling_config})
+        version = setup.json["model_version"]
+        assert version.startswith(f"{name}-v1-")
+        asked = {
+            "tasks": [{"id": id, "data": data} for id, (data, _) in enumerate(tasks[:8], 1)],
+            "project": "7.1795424614", "label_config": backend.recipe.labeling_config,
+        }  # fmt: skip
+        predictions = backend.post("/predict", asked).json["results"]
+    finally:
+        backend.store.close()
+    assert len(predictions) == 8
+    for (data, regions), prediction in zip(tasks, predictions, strict=False):
+        assert prediction["model_version"] == version
+        assert 0 <= prediction["score"] <= 1
+        for region in prediction["result"]:
+            assert binding.check(region, binding.controls[region["from_name"]], data) is None
+        # What the words of a text give away must be learnt: choices exactly, numbers roughly.
+        for control_name, control in binding.controls.items():
+            said = [region for region in prediction["result"] if region["from_name"] == control_name]
+            taught = [region for region in regions if region["from_name"] == control_name]
+            if control.value_type in (Choice, Span):
+                assert [region["value"] for region in said] == [region["value"] for region in taught]
+            else:
+                [found], [wanted] = control.decode(said), control.decode(taught)
+                scale = max(answer.value for answer in answers(control))
+                assert abs(found.value - wanted.value) <= scale / 3
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        {"from_name": "box", "type": "rectanglelabels",
+         "value": {"x": 20, "y": 15, "width": 44, "height": 58, "rotation": 0, "rectanglelabels": ["Part"]}},
+        {"from_name": "point", "type": "keypointlabels",
+         "value": {"x": 50 / 1.2, "y": 40 / 0.9, "width": 1, "keypointlabels": ["Part"]}, "is_positive": True},
+    ],
+    ids=["box", "point"],
+)  # fmt: skip
+def test_the_smart_segmentation_recipe_cuts_out_what_a_person_marks(tmp_path, prompt):
+    image = base64.b64encode(disc(tmp_path / "disc.png", "Red", (50, 40), 20).read_bytes()).decode()
+    backend = Backend(RECIPES["smart-segmentation"], tmp_path / "data")
+    drawn = {"id": "x", "to_name": "image", "original_width": 120, "original_height": 90, **prompt}
+
+    def ask(context):
+        asked = {
+            "tasks": [{"id": 1, "data": {"image": f"data:image/png;base64,{image}"}}],
+            "params": {"context": context},
+        }
+        return backend.post("/predict", asked).json["results"][0]
+
+    try:
+        assert ask(None) == []  # nobody drew anything, so there is no prediction
+        assert ask({"result": []})["result"] == []
+        [region] = ask({"result": [drawn]})["result"]
+    finally:
+        backend.store.close()
+    assert (region["from_name"], region["type"], region["value"]["brushlabels"]) == ("mask", "brushlabels", ["Part"])
+    pixels = decode_brush(region["value"]["rle"], 120, 90)
+    ys, xs = np.mgrid[:90, :120]
+    truth = (xs + 0.5 - 50) ** 2 + (ys + 0.5 - 40) ** 2 <= 20**2
+    assert (pixels & truth).sum() / (pixels | truth).sum() > 0.9
+
+
+def test_the_keywords_recipe_marks_what_it_names_and_the_rest_of_what_a_person_marks(tmp_path):
+    text = "C++ since 2024-05-01, Rust (not rust) since 3 May 2021: Widget, WIDGET, Widgets"
+    selected = {"id": "x", "from_name": "mention", "to_name": "text", "type": "labels",
+                "value": {"start": 56, "end": 62, "text": "Widget", "labels": ["Product"]}}  # fmt: skip
+
+    def ask(context):
+        asked = {"tasks": [{"id": 1, "data": {"text": text}}], "params": {"context": context}}
+        [prediction] = backend.post("/predict", asked).json["results"]
+        return [(region["value"]["text"], *region["value"]["labels"]) for region in prediction["result"]]
+
+    backend = Backend(RECIPES["keywords"], tmp_path / "data")
+    try:
+        assert ask(None) == [
+            ("C++", "Language"), ("2024-05-01", "Date"), ("Rust", "Language"), ("3 May 2021", "Date")
+        ]  # fmt: skip
+        assert ask({"result": [selected]}) == [("WIDGET", "Product")]
+    finally:
+        backend.store.close()
+
+
+@each_recipe
+def test_new_copies_a_recipe_that_is_valid(name, tmp_path):
+    def lsml(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "lsml", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    made = lsml("new", name)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (tmp_path / f"{name}.yaml").read_bytes() == RECIPES[name].read_bytes()
+    checked = lsml("validate", f"{name}.yaml")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    # Above it stands which libraries are not installed here, if any.
+    assert checked.stdout.splitlines()[-1] == f"{name}.yaml: valid; {binding_of(name).state()}"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_the_examples_of_a_recipe_are_answers_that_its_config_allows(path):
+    binding = binding_of(path.stem)
+    for task in json.loads(path.read_text(encoding="utf-8")):
+        for annotation in task["annotations"]:
+            for region in annotation["result"]:
+                assert binding.check(region, binding.controls[region["from_name"]], task["data"]) is None
+
+
+def test_a_recipe_is_found_with_or_without_its_ending():
+    assert find_recipe("sentiment") == find_recipe("sentiment.yaml") == RECIPES["sentiment"]
+
+
+def test_a_recipe_that_is_not_there_names_those_that_are():
+    with pytest.raises(NotFound) as caught:
+        find_recipe("something-else")
+    assert str(caught.value) == f"the gallery has no recipe `something-else`; it has {', '.join(RECIPES)}"

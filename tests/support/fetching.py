@@ -1,0 +1,37 @@
+"""Stand-ins for what brings a task's files here, where a test needs none of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lsml.labeling.objects import Clip, Fetch, Picture
+
+
+def _nothing(url: str, _task: Any) -> Any:
+    raise AssertionError(f"nothing is to be fetched, and {url} was")
+
+
+class Fetching:
+    """Answers with what a function says of a URL and its task."""
+
+    def __init__(
+        self,
+        text: Callable[[str, Any], str] = _nothing,
+        file: Callable[[str, Any], Path] = _nothing,
+        image: Callable[[str, Any], Picture] = _nothing,
+        video: Callable[[str, Any], Clip] = _nothing,
+    ) -> None:
+        self.text = text
+        self.file = file
+        self.image = image
+        self.video = video
+
+    @contextmanager
+    def hold(self) -> Iterator[Fetch]:
+        yield self
+
+
+no_fetch = Fetching()

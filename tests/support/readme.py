@@ -1,0 +1,167 @@
+"""The generated part of README.md: `python -m tests.support.readme` writes the recipe reference from the JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lsml.adapters import builtin_adapters
+from lsml.controls import CONTROLS
+from lsml.recipe import recipe_schema
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN = "<!-- recipe reference: written by `python -m tests.support.readme`, checked by the tests -->"
+END = "<!-- end of the recipe reference -->"
+
+Schema = Mapping[str, Any]
+_BELOW = "below"
+
+# What the types of the schema say less well than a word.
+_VALUES = {
+    "tags": "map from selector to model",
+    "labeling_config": "XML, or a path",
+    "tags.SELECTOR.adapter": "a name",
+    "tags.SELECTOR.threshold": "0 to 1, or a map from label to that",
+    "tags.SELECTOR.labels": "map from label to a name, or a list of names",
+    "training.every": "number from 1, or a share such as 10%",
+    "training.quiet": "duration",
+    "training.timeout": "duration from 1s",
+    "server.limits.time": "duration from 1s",
+    "server.limits.body": "size",
+    "server.limits.free_disk": "size",
+    "media.cache": "size",
+    "media.file": "size",
+    "media.fresh": "duration",
+    "media.timeout": "duration from 1s",
+    "server.secret_path": "text of letters, digits, `- _ . ~ /`",
+    "name": "at most 64 letters, digits, `. _ -`",
+}
+
+
+def recipe_reference() -> str:
+    """The reference as Markdown: one table for each section of a recipe, one for each built-in adapter's options."""
+    adapters = builtin_adapters()
+    schema = recipe_schema(adapters)
+    parts = [_section("Top level", "", schema, schema)]
+    parts.append(
+        _section(
+            "Each model under `tags`", "tags.SELECTOR", schema["$defs"]["ModelEntry"], schema,
+            "A selector's value is an adapter's name, a map of these keys, or a list of either.",
+        )
+    )  # fmt: skip
+    for key, lead in (
+        ("training", "`training: false` never learns; the same keys under one model override the recipe's."),
+        ("label_studio", ""),
+        ("server", ""),
+        ("storage", ""),
+        ("media", ""),
+    ):
+        struct = _resolve(schema["properties"][key], schema)
+        parts.append(_section(f"`{key}`", key, struct, schema, lead))
+    parts.append(_section("`server.limits`", "server.limits", schema["$defs"]["Limits"], schema))
+    for name, adapter in adapters.items():
+        entry = next(
+            one for one in schema["$defs"]["ModelEntry"]["allOf"] if one["if"]["properties"]["adapter"]["const"] == name
+        )
+        struct = _resolve(entry["then"]["properties"]["options"], schema)
+        answers = ", ".join(f"`{tag}`" for tag, control in sorted(CONTROLS.items())
+                            if control.value_type in adapter.produces)  # fmt: skip
+        reads = ", ".join(f"`{tag}`" for tag in sorted(adapter.consumes))
+        title = f"{adapter.title[0].upper()}{adapter.title[1:].rstrip('.')}"
+        lead = f"{title}. Answers {answers}; reads {reads}."
+        parts.append(_section(f"`options` of `{name}`", name, struct, schema, lead))
+    return "\n\n".join(parts)
+
+
+def _section(title: str, path: str, struct: Schema, schema: Schema, lead: str = "") -> str:
+    """A heading, a sentence, a table."""
+    rows = ["| key | values | default | what it does |", "|---|---|---|---|"]
+    for key, facts in struct["properties"].items():
+        values = _VALUES.get(f"{path}.{key}".lstrip(".")) or _values(facts, schema)
+        if facts.get("default", "") is None:
+            values = values.removesuffix(" or `null`")  # leaving the key out says the same
+        default = "required" if key in struct["required"] else _default(facts, schema)
+        rows.append(f"| `{key}` | {_cell(values)} | {default} | {_cell(facts['description'])} |")
+    heading = f"### {title}"
+    return "\n\n".join([heading, *([lead] if lead else []), "\n".join(rows)])
+
+
+def _resolve(facts: Schema, schema: Schema) -> Schema:
+    """The definition behind a `$ref`, first of an `anyOf`."""
+    options = facts.get("anyOf", [facts])
+    reference = next(one["$ref"] for one in options if "$ref" in one)
+    found: Schema = schema["$defs"][reference.removeprefix("#/$defs/")]
+    return found
+
+
+def _values(facts: Schema, schema: Schema) -> str:
+    """What a key may hold, in a few words."""
+    return " or ".join(dict.fromkeys(_each(facts, schema)))
+
+
+def _each(facts: Schema, schema: Schema) -> Iterator[str]:
+    if "anyOf" in facts:
+        for one in facts["anyOf"]:
+            yield from _each(one, schema)
+    elif "enum" in facts:
+        yield ", ".join(f"`{value}`" for value in facts["enum"])
+    elif "const" in facts:
+        yield f"`{json.dumps(facts['const'])}`"
+    elif "$ref" in facts:
+        definition = schema["$defs"][facts["$ref"].removeprefix("#/$defs/")]
+        if definition.get("type") == "object":
+            yield _BELOW
+        else:
+            yield from _each(definition, schema)
+    elif facts.get("type") == "array" and "prefixItems" in facts:
+        yield "[" + ", ".join(_values(one, schema) for one in facts["prefixItems"]) + "]"
+    elif facts.get("type") == "array":
+        yield f"list of {_values(facts['items'], schema)}"
+    elif facts.get("type") == "object":
+        inner = facts.get("additionalProperties")
+        yield f"map to {_values(inner, schema)}" if isinstance(inner, Mapping) else "map"
+    elif facts.get("type") in ("integer", "number"):
+        yield _number(facts)
+    else:
+        yield {"boolean": "`true`, `false`", "string": "text", "null": "`null`"}[facts["type"]]
+
+
+def _number(facts: Schema) -> str:
+    low, high = facts.get("minimum"), facts.get("maximum")
+    name = "whole number" if facts["type"] == "integer" else "number"
+    if "exclusiveMinimum" in facts:
+        name, low = f"{name} above {_plain(facts['exclusiveMinimum'])}", None
+    if low is not None and high is not None:
+        return f"{_plain(low)} to {_plain(high)}"
+    ends = [f" from {_plain(low)}" if low is not None else "", f" up to {_plain(high)}" if high is not None else ""]
+    return name + "".join(ends)
+
+
+def _plain(number: float) -> str:
+    """5000000 as people read it."""
+    return f"{int(number):,}".replace(",", " ") if number == int(number) else f"{number:g}"
+
+
+def _default(facts: Schema, schema: Schema) -> str:
+    default = facts.get("default")
+    if isinstance(default, Mapping) and _values(facts, schema).startswith(_BELOW):
+        return _BELOW
+    return "" if default in (None, "", {}) else f"`{default if isinstance(default, str) else json.dumps(default)}`"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot end its cell, nor pass for an HTML tag."""
+    return text.replace("|", r"\|").replace("<it>", "`<it>`").replace("`<it>`/<name>", "`<it>/<name>`")
+
+
+def with_reference(readme: str) -> str:
+    """README's text with the recipe reference of now between its markers."""
+    before, _, rest = readme.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n\n{recipe_reference()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_reference(README.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")

@@ -1,0 +1,195 @@
+"""The worker with real processes and real kill -9: a run is done again, and its version is promoted once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from lsml.store.queue import QUEUE_FILE, Queue
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, Backend, event, tickets, write_recipe
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes with POSIX signals")
+
+
+class Worker:
+    """`lsml work` as a process, beside a Backend on the same data directory."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.process = self._start()
+
+    def _start(self):
+        command = [sys.executable, "-m", "lsml", "work", str(self._backend.recipe_path)]
+        return subprocess.Popen([*command, "--data-dir", str(self._backend.store.directory)], stdin=subprocess.DEVNULL)
+
+    def start_again(self) -> None:
+        self.process = self._start()
+
+    def training(self, deadline_s: float = 30) -> psutil.Process:
+        """The process that trains, as soon as it is there."""
+        end = time.monotonic() + deadline_s
+        while time.monotonic() < end:
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                try:
+                    if "--run" in child.cmdline():
+                        return child
+                except psutil.Error:
+                    continue
+            time.sleep(0.005)
+        raise AssertionError("no training process came up")
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=10)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """(server in this process, worker as a process) with annotations that suffice."""
+    backend = Backend(
+        write_recipe(tmp_path, "training: {every: 1000, quiet: 0s, promote: always}\n"), tmp_path / "data"
+    )
+    for id, (text, label) in enumerate(tickets(60), 1):
+        backend.post("/webhook", event(id, text, label))
+    worker = Worker(backend)
+    yield backend, worker
+    if worker.process.poll() is None:
+        worker.stop()
+    backend.store.close()
+
+
+def start_training(backend: Backend) -> str:
+    return backend.post("/webhook", {"action": "START_TRAINING", "project": PROJECT}).json["job"]
+
+
+def ended(backend: Backend, job: str, deadline_s: float = 60) -> dict:
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        status = backend.post("/job_status", {"job": job}).json
+        if status["job_status"] in ("finished", "failed", "canceled"):
+            return status
+        time.sleep(0.05)
+    raise AssertionError(f"run did not end: {status}")
+
+
+def promoted_once(backend: Backend) -> None:
+    assert [row.number for row in backend.store.versions.of_project(PROJECT_KEY)] == [1]
+    assert backend.store.versions.promoted(PROJECT_KEY) == 1
+    (prediction,) = backend.predict("refund my invoice", project=PROJECT_KEY, label_config=TOPICS)
+    assert prediction["result"][0]["value"] == {"choices": ["Billing"]}
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.6])
+def test_a_run_whose_training_process_is_killed_is_done_again_and_promoted_once(world, after_s):
+    backend, worker = world
+    job = start_training(backend)
+    child = worker.training()
+    time.sleep(after_s)
+    child.send_signal(signal.SIGKILL)
+    status = ended(backend, job)
+    assert (status["job_status"], status["attempt"]) == ("finished", 2)
+    promoted_once(backend)
+    root = backend.store.versions_directory
+    assert [path for path in root.iterdir() if path.name.startswith(".making")] == []
+    assert len(list(next(root.iterdir()).iterdir())) == 1
+
+
+def test_a_run_whose_worker_is_killed_is_done_again_and_promoted_once(world):
+    backend, worker = world
+    job = start_training(backend)
+    child = worker.training()
+    worker.process.kill()
+    worker.process.wait()
+    child.wait(timeout=5)  # the training process ends with its worker
+    worker.start_again()
+    status = ended(backend, job)
+    assert (status["job_status"], status["attempt"]) == ("finished", 2)
+    promoted_once(backend)
+
+
+def test_a_worker_that_is_told_to_stop_hands_its_run_back(world):
+    backend, worker = world
+    job = start_training(backend)
+    child = worker.training()
+    assert worker.stop() == 0
+    assert not child.is_running()
+    assert backend.store.runs.get(job).state == "waiting"
+    worker.start_again()
+    status = ended(backend, job)
+    assert (status["job_status"], status["attempt"]) == ("finished", 2)
+    promoted_once(backend)
+
+
+def test_a_running_training_is_cancelled(world):
+    backend, worker = world
+    job = start_training(backend)
+    child = worker.training()
+    child.suspend()
+    assert backend.client.post(f"/api/runs/{job}/cancel").status_code == 200
+    assert ended(backend, job)["job_status"] == "canceled"
+    assert not child.is_running()
+    assert backend.store.versions.of_project(PROJECT_KEY) == []
+
+
+def test_a_training_that_loses_three_processes_fails_and_says_why(world):
+    backend, worker = world
+    job = start_training(backend)
+    killed = set()
+    while len(killed) < 3:
+        child = worker.training()
+        if child.pid not in killed:
+            killed.add(child.pid)
+            child.send_signal(signal.SIGKILL)
+    status = ended(backend, job)
+    assert status["error"] == (
+        "the training process was killed by SIGKILL; perhaps it ran out of memory, 3 times; see the log of `lsml work`"
+    )
+
+
+def test_a_training_that_takes_longer_than_its_timeout_is_stopped(tmp_path):
+    backend = Backend(write_recipe(tmp_path, "training: {every: 1000, timeout: 1s}\n"), tmp_path / "data")
+    for id, (text, label) in enumerate(tickets(30), 1):
+        backend.post("/webhook", event(id, text, label))
+    worker = Worker(backend)
+    job = start_training(backend)
+    worker.training().suspend()
+    assert ended(backend, job)["error"] == "took longer than 1 s (timeout)"
+    worker.stop()
+    backend.store.close()
+
+
+def test_a_wake_up_that_was_lost_is_sent_again(world):
+    backend, _ = world
+    run = backend.store.runs.request(PROJECT_KEY, "annotations")  # nobody sends a wake-up
+    assert ended(backend, run.id)["job_status"] == "finished"
+
+
+def test_annotations_make_a_version_by_themselves_and_a_burst_is_one_run(tmp_path):
+    backend = Backend(write_recipe(tmp_path, "training: {every: 10, quiet: 1s}\n"), tmp_path / "data")
+    worker = Worker(backend)
+    for id, (text, label) in enumerate(tickets(60), 1):
+        backend.post("/webhook", event(id, text, label))
+    (run,) = backend.store.runs.of_project(PROJECT_KEY)
+    assert ended(backend, run.id)["job_status"] == "finished"
+    assert len(backend.store.runs.of_project(PROJECT_KEY)) == 1
+    promoted_once(backend)
+    worker.stop()
+    backend.store.close()
+
+
+def test_the_queue_carries_a_run_id_as_json_and_nothing_else(tmp_path):
+    queue = Queue(tmp_path)
+    queue.wake("0123abcd")
+    with sqlite3.connect(tmp_path / QUEUE_FILE) as database:
+        ((message,),) = database.execute("SELECT data FROM task").fetchall()
+    decoded = json.loads(message)
+    assert (decoded["name"], decoded["args"], decoded["kwargs"]) == ("lsml.store.queue.wake", ["0123abcd"], {})
+    assert (tmp_path / QUEUE_FILE).stat().st_mode & 0o077 == 0
