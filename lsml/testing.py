@@ -33,7 +33,7 @@ from lsml.controls import CONTROLS
 from lsml.errors import NotEnoughData
 from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
 from lsml.labeling.documents import Dialogue, PlainText
-from lsml.labeling.view import Film, Shown
+from lsml.labeling.view import Film, View
 from lsml.metrics import judge
 from lsml.values import VALUE_TYPES, Choice, Mask, Number, Span, Track, Value, kind_of, label_of
 
@@ -398,20 +398,20 @@ def check(case: AdapterCase) -> dict[str, str]:
     return failures
 
 
-def _shown(data: Data, control: Any) -> Shown:
+def _shown(data: Data, control: Any) -> View:
     """What a control is told of the data of a case; a text is a dialogue of one piece where it answers for nothing else."""
     if not isinstance(data, Path):
-        return Shown(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
+        return View(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(data) as image:
-            return Shown(data, size=image.size)
+            return View(data, size=image.size)
     except UnidentifiedImageError:
         return _shown_video(data)
 
 
-def _shown_video(path: Path) -> Shown:
+def _shown_video(path: Path) -> View:
     """The same of a video, whose tag counts its frames as the file does."""
     import cv2
 
@@ -422,7 +422,7 @@ def _shown_video(path: Path) -> Shown:
     finally:
         video.release()
     assert rate > 0 and frames > 0, f"{path.name} is neither a picture nor a video that OpenCV reads"
-    return Shown(path, size=size, film=Film(rate, frames / rate))
+    return View(path, size=size, film=Film(rate, frames / rate))
 
 
 def _controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]) -> list[Any]:
@@ -444,7 +444,7 @@ def _controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value
     return made
 
 
-def _encodable(control: Any, values: Sequence[Value], on: Shown) -> list[Value]:
+def _encodable(control: Any, values: Sequence[Value], on: View) -> list[Value]:
     """What a control can say of values: numbers in its range and steps, masks of the image's size, tracks on frames."""
     if any(isinstance(value, Number | Track) for value in values):
         return list(control.decode(control.encode(values, "object", on), on) or ())

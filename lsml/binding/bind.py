@@ -20,7 +20,7 @@ from lsml.errors import FetchError
 from lsml.files.digests import content_digest
 from lsml.labeling import AnnotatedTask, Annotation, ControlTag, LabelingConfig, ObjectTag, instances
 from lsml.labeling.objects import Fetch, Unreadable, read_object
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.recipe import Model, Recipe, Training
 from lsml.values import Choice, Value, kind_of, label_of
 
@@ -40,7 +40,7 @@ class Reading:
 
     controls: tuple[Control, ...]
     object_tag: ObjectTag
-    shown: Shown
+    view: View
 
 
 @dataclass(frozen=True)
@@ -225,10 +225,10 @@ class BoundModel:
     ) -> list[Reading]:
         """A reading for each page; controls that answer for the whole task are asked with the first one."""
         readings = []
-        for page, shown in enumerate(read_object(object_tag, task, fetch)):
+        for page, view in enumerate(read_object(object_tag, task, fetch)):
             asked = tuple(control for control in controls if page == 0 or control.per_item)
             if asked:
-                readings.append(Reading(asked, object_tag, shown))
+                readings.append(Reading(asked, object_tag, view))
         return readings
 
     def _copies(self, control: Control, data: Mapping[str, Any]) -> list[tuple[Control, ObjectTag]]:
@@ -244,12 +244,12 @@ class BoundModel:
         """Whether one of its controls understands regions only with what is shown."""
         return any(control.reads_shown for control in self.controls)
 
-    def shown_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, Shown]:
+    def views_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, View]:
         """What each control that reads it is shown in an annotated task, by the control's name."""
         if not self.reads_shown:
             return {}
         readings = self.read({"id": task.id, "data": task.data}, fetch)
-        return {control.control_tag.name: reading.shown for reading in readings for control in reading.controls}
+        return {control.control_tag.name: reading.view for reading in readings for control in reading.controls}
 
     def instances(self, data: Mapping[str, Any]) -> list[Control]:
         """Its controls; where a Repeater makes copies, those of this task's data."""
@@ -332,14 +332,14 @@ class Binding:
         for model in self.models:
             consensus = model.spec.training.consensus if model.spec.training else "latest"
             try:
-                shown = model.shown_by_control(task, fetch)
+                views = model.views_by_control(task, fetch)
             except (Unreadable, FetchError) as error:
                 unread.append(error.reason)
                 continue
             for control in model.instances(task.data):
                 name = control.control_tag.name
                 if name not in lessons:
-                    answers = _answers(control, task.annotations, shown.get(name))
+                    answers = _answers(control, task.annotations, views.get(name))
                     agreed = _agree(answers, consensus)
                     if agreed:
                         lessons[name] = agreed
@@ -561,12 +561,12 @@ def _foreign(model: BoundModel) -> str:
     )
 
 
-def _answers(control: Control, annotations: Sequence[Annotation], shown: Shown | None) -> list[tuple[Value, ...]]:
+def _answers(control: Control, annotations: Sequence[Annotation], view: View | None) -> list[tuple[Value, ...]]:
     """Every answer to a control, oldest first; only the latest ground truth where there is one."""
     answers: list[tuple[Value, ...]] = []
     truths: list[tuple[Value, ...]] = []
     for annotation in annotations:
-        values = control.decode(regions_of(control, annotation.result), shown)
+        values = control.decode(regions_of(control, annotation.result), view)
         if values is not None:
             # What was drawn and not named teaches no name, where there are names to give.
             values = tuple(value for value in values if label_of(value) != "" or not control.labels)

@@ -45,7 +45,7 @@ def command(
     """
     from lsml.cli.train import annotated_tasks
     from lsml.errors import NotEnoughData
-    from lsml.learning.snapshot import Lesson
+    from lsml.learning.snapshot import AnnotatedExample
     from lsml.learning.train import evaluate
     from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
@@ -59,7 +59,7 @@ def command(
     loaded = load_promoted(store, LOCAL, binding)
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
         learnt = ((task, binding.learn(task, fetch)[0]) for task in annotated_tasks(tasks))
-        lessons = [Lesson(task.id, task.data, answers) for task, answers in learnt if answers]
+        lessons = [AnnotatedExample(task.id, task.data, answers) for task, answers in learnt if answers]
         if not lessons:
             raise NotEnoughData(
                 f"{export}: none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from lsml.labeling import ControlTag, Label
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Value
 
 # One entry of a `result` list. `encode` may give it an `id` or a `parentID` that is a value's group: prediction makes ids
@@ -133,11 +133,11 @@ class Control(ABC):
         """How sure the model is, in [0, 1], from everything it answered; None where it has no scores."""
 
     @abstractmethod
-    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """The regions that show these values on what is shown: `on`, which those that point at places need."""
 
     @abstractmethod
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
         """The values of a person's regions for this tag; None where they are no example (nothing was answered).
 
         Labels that the config no longer has are dropped. Malformed regions are passed over. A score that a region has is

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from lsml.controls.base import Region, shown
 from lsml.controls.classes import ClassControl
 from lsml.labeling import ControlTag
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Choice, Value
 
 
@@ -36,12 +36,12 @@ class Choices(ClassControl):
         """The labels of the config, and the task's own options."""
         return self._own | {path[-1]: None for path, _leaf in self._options(data)} if self.open else self._own
 
-    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """One region with all labels; its score is that of the least sure one."""
         labels, score = self._shown_labels(values)
         return [self._region({"choices": labels}, to_name, score)] if labels else []
 
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Choice, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Choice, ...] | None:
         """The labels that a person chose; aliases, plain values and nested paths are understood."""
         answers = (answer for region in regions for answer in self._answers(region))
         return self._as_choices([label for answer in answers if (label := self._label(answer)) is not None])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Ellipse as EllipseValue
 from lsml.values import Value
 
@@ -23,7 +23,7 @@ class EllipseLabels(ShapeControl):
     tag: ClassVar[str] = "EllipseLabels"
     value_type: ClassVar[type] = EllipseValue
 
-    def _place(self, value: EllipseValue, on: Shown) -> Place | None:
+    def _place(self, value: EllipseValue, on: View) -> Place | None:
         from lsml.values.geometry import wrap
 
         place: Place = {

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import KeyPoint as KeyPointValue
 from lsml.values import Shape, Value
 
@@ -23,7 +23,7 @@ class KeyPointLabels(ShapeControl):
     tag: ClassVar[str] = "KeyPointLabels"
     value_type: ClassVar[type] = KeyPointValue
 
-    def _place(self, value: KeyPointValue, on: Shown) -> Place | None:
+    def _place(self, value: KeyPointValue, on: View) -> Place | None:
         if not (0.0 <= value.x <= 1.0 and 0.0 <= value.y <= 1.0):
             return None
         return {"x": percent(value.x), "y": percent(value.y), "width": percent(min(1.0, max(0.0, value.size)))}

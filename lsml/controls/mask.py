@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, original_size
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Mask, Shape, Value
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class MaskControl(ShapeControl):
 
     value_type: ClassVar[type] = Mask
 
-    def _drawn_size(self, value: Shape, on: Shown) -> tuple[int, int] | None:
+    def _drawn_size(self, value: Shape, on: View) -> tuple[int, int] | None:
         """A mask knows how large its image is, where nobody else does."""
         assert isinstance(value, Mask)
         return on.size or (value.width, value.height)
 
-    def _place(self, value: Mask, on: Shown) -> Place | None:
+    def _place(self, value: Mask, on: View) -> Place | None:
         from lsml.values.geometry import resized_pixels
 
         width, height = on.size or (value.width, value.height)

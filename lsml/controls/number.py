@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Control, Region, ScoreKind, Threshold, shown
 from lsml.labeling import ControlTag
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Number as NumberValue
 from lsml.values import Value
 
@@ -90,7 +90,7 @@ class Number(Control):
         scores = [value.score for value in values if isinstance(value, NumberValue) and value.score is not None]
         return max(scores, default=None)
 
-    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """One region with the first number, brought within the tag's limits."""
         for value in values:
             if isinstance(value, NumberValue):
@@ -100,7 +100,7 @@ class Number(Control):
                 return [self._region({self.key: written}, to_name, value.score)]
         return []
 
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[NumberValue, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[NumberValue, ...] | None:
         """The first number that a person gave, as it is."""
         for region in regions:
             number = finite((self._value(region) or {}).get(self.key))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, number, percent, range_problem
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Polygon as PolygonValue
 from lsml.values import Value
 
@@ -21,7 +21,7 @@ class PolygonLabels(ShapeControl):
     tag: ClassVar[str] = "PolygonLabels"
     value_type: ClassVar[type] = PolygonValue
 
-    def _place(self, value: PolygonValue, on: Shown) -> Place | None:
+    def _place(self, value: PolygonValue, on: View) -> Place | None:
         from lsml.values.geometry import area, clip_outline
 
         points = clip_outline(value.points)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Box, Shape, Value
 
 _SIDES = ("x", "y", "width", "height")
@@ -23,7 +23,7 @@ class RectangleLabels(ShapeControl):
     tag: ClassVar[str] = "RectangleLabels"
     value_type: ClassVar[type] = Box
 
-    def _place(self, value: Box, on: Shown) -> Place | None:
+    def _place(self, value: Box, on: View) -> Place | None:
         from lsml.values.geometry import fit_box
 
         # A person's rotated box keeps the aspect of its image where that is not known here.
@@ -74,5 +74,5 @@ class Rectangle(RectangleLabels):
     companion_tag: ClassVar[str | None] = "Labels"
 
 
-def _aspect(value: Shape, on: Shown) -> float:
+def _aspect(value: Shape, on: View) -> float:
     return on.aspect if on.size else value.aspect

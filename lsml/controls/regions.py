@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from lsml.controls.base import Answer, Control, Region, ScoreKind, Threshold, shown
 from lsml.controls.classes import certainty_of_one
 from lsml.labeling import ControlTag
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Value, label_of
 
 
@@ -77,7 +77,7 @@ class RegionControl(Control):
         scores = [value.score for value in values if value.score is not None]
         return min((certainty_of_one(score, kind) for score in scores), default=None)
 
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
         """The values of a person's regions; none at all says that there is nothing to find, and so is an example.
 
         Regions whose labels are all gone from the config are dropped; of several labels the first known one counts.
@@ -85,7 +85,7 @@ class RegionControl(Control):
         return tuple(value for region in regions for value in self._values(region, on))
 
     @abstractmethod
-    def _values(self, region: Region, on: Shown | None) -> Sequence[Value]:
+    def _values(self, region: Region, on: View | None) -> Sequence[Value]:
         """The values that one region holds; none where it is malformed or its label is gone."""
 
     def _label(self, value: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from lsml.controls.base import Region, shown
 from lsml.controls.regions import RegionControl, region_score
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Shape, Value
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class ShapeControl(RegionControl):
 
     # -------------------------------------------------------------------------------------------- encode
 
-    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """A region for each value; two where a companion has the labels. What has no part in the image is left out."""
-        on = on or Shown(None)
+        on = on or View(None)
         regions: list[Region] = []
         ids: set[str] = set()
         for number, value in enumerate(values):
@@ -58,10 +58,10 @@ class ShapeControl(RegionControl):
         return regions
 
     @abstractmethod
-    def _place(self, value: Any, on: Shown) -> Place | None:
+    def _place(self, value: Any, on: View) -> Place | None:
         """Where a value of this control's type is; None where it cannot be drawn."""
 
-    def _written(self, value: Shape, place: Place, to_name: str, on: Shown, number: int) -> list[Region]:
+    def _written(self, value: Shape, place: Place, to_name: str, on: View, number: int) -> list[Region]:
         """The regions that draw one value and name its label."""
         facts: Region = {} if on.item is None else {"item_index": on.item}
         size = self._drawn_size(value, on)
@@ -77,7 +77,7 @@ class ShapeControl(RegionControl):
         naming = {"from_name": self.companion.name, "type": self.label_key, "value": place | {self.label_key: labels}}
         return [region, region | naming] if labels else [region]
 
-    def _drawn_size(self, value: Shape, on: Shown) -> tuple[int, int] | None:
+    def _drawn_size(self, value: Shape, on: View) -> tuple[int, int] | None:
         """(width, height) of the image that a region is drawn on, in pixels, where they are known."""
         return on.size
 
@@ -91,7 +91,7 @@ class ShapeControl(RegionControl):
 
     # -------------------------------------------------------------------------------------------- decode
 
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
         """The values of a person's regions; none at all says that there is nothing to find, and so is an example.
 
         A region that was drawn without a label has the label ""; one whose labels are all gone from the config is dropped.
@@ -122,13 +122,13 @@ class ShapeControl(RegionControl):
         """As for all regions; "" where a person drew without a label."""
         return super()._label(value) if value.get(self.label_key) else ""
 
-    def _values(self, region: Region, on: Shown | None) -> Sequence[Value]:
+    def _values(self, region: Region, on: View | None) -> Sequence[Value]:
         """The values that one region holds; none where it is malformed or its label is gone."""
         value = self._value(region)
         label = self._label(value) if value is not None else None
         return [] if value is None or label is None else self._shapes(region, value, label, on)
 
-    def _shapes(self, region: Region, value: Place, label: str, on: Shown | None) -> list[Value]:
+    def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
         """The values of one region, whose label is known."""
         size = original_size(region)
         aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeGuard
 
 from lsml.controls.base import Region, shown
 from lsml.controls.regions import RegionControl, region_score
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Span, Value
 
 
@@ -24,7 +24,7 @@ class SpanControl(RegionControl):
         assert isinstance(one, Span) and isinstance(other, Span)
         return one.start < other.end and other.start < one.end
 
-    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """One region for each span, with the text that it holds. One that is not in the text gets no place, which `check`
         says."""
         document = on.document if on else None
@@ -37,7 +37,7 @@ class SpanControl(RegionControl):
             regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
         return regions
 
-    def _values(self, region: Region, on: Shown | None) -> Sequence[Value]:
+    def _values(self, region: Region, on: View | None) -> Sequence[Value]:
         value = self._value(region)
         if value is None or on is None or on.document is None:
             return ()

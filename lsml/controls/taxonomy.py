@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from lsml.controls.base import Region, shown
 from lsml.controls.classes import ClassControl
 from lsml.labeling import ControlTag, Label, join_path, split_path
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Choice, Value
 
 
@@ -76,13 +76,13 @@ class Taxonomy(ClassControl):
         options = (join_path(path) for path, leaf in self._options(data) if leaf or not self.leaves_only)
         return self._own | dict.fromkeys(options)
 
-    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """One region with all paths; its score is that of the least sure one."""
         labels, score = self._shown_labels(values)
         paths = [list(split_path(label)) for label in labels]
         return [self._region({"taxonomy": paths}, to_name, score)] if paths else []
 
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Choice, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Choice, ...] | None:
         """The nodes that a person chose, inner ones too; paths of aliases and of plain values are understood."""
         labels: list[str] = []
         for region in regions:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from lsml.controls.base import Control, Region, ScoreKind, Threshold, shown
 from lsml.controls.classes import certainty_of_one
 from lsml.controls.regions import region_score
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Text, Value
 
 
@@ -46,7 +46,7 @@ class TextArea(Control):
         scores = [value.score for value in values if value.score is not None]
         return min((certainty_of_one(score, kind) for score in scores), default=None)
 
-    def encode(self, values: Sequence[Value], to_name: str, on: Shown | None = None) -> list[Region]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """One region with all texts, and the score of the least sure one."""
         texts = [value for value in values if isinstance(value, Text)]
         if not texts:
@@ -55,7 +55,7 @@ class TextArea(Control):
         value = {"text": [text.text for text in texts]}
         return [self._region(value, to_name, min(scores, default=None))]
 
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
         """Every text of a person's regions; None where there is none. Older regions hold one text that is no list."""
         texts: list[Value] = []
         for region in regions:

@@ -15,7 +15,7 @@ import msgspec
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, number, numbers, percent, range_problem
-from lsml.labeling.view import Film, Shown
+from lsml.labeling.view import Film, View
 from lsml.values import Keyframe, Shape, Track, Value
 
 _Sides = tuple[float, float, float, float]  # x, y, width, height
@@ -32,7 +32,7 @@ class VideoRectangle(ShapeControl):
     objects: ClassVar[frozenset[str] | None] = frozenset({"Video"})
     per_item: ClassVar[bool] = False
 
-    def _place(self, value: Track, on: Shown) -> Place | None:
+    def _place(self, value: Track, on: View) -> Place | None:
         film = on.film or Film(_FRAME_RATE, value.keyframes[-1].time_s)
         aspect = on.aspect if on.size else value.aspect
         sequence: dict[int, Place] = {}
@@ -58,11 +58,11 @@ class VideoRectangle(ShapeControl):
         frames[-1]["enabled"] = False  # else Label Studio goes on with it to the end of the video
         return {"framesCount": film.frames, "duration": round(film.duration_s, 6), "sequence": frames}
 
-    def _written(self, value: Shape, place: Place, to_name: str, on: Shown, number: int) -> list[Region]:
+    def _written(self, value: Shape, place: Place, to_name: str, on: View, number: int) -> list[Region]:
         labels = [value.label] if value.label else []
         return [self._region(place | {"labels": labels}, to_name, value.score)]
 
-    def decode(self, regions: Sequence[Region], on: Shown | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
         """The tracks of a person's regions; no track at all says that there is nothing to follow."""
         return tuple(value for region in regions for value in self._values(region, on))
 
@@ -81,7 +81,7 @@ class VideoRectangle(ShapeControl):
         if keyframes:
             yield Track(**facts, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
 
-    def _shapes(self, region: Region, value: Place, label: str, on: Shown | None) -> list[Value]:
+    def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
         # A sequence may hold anything.
         if not all(isinstance(entry, Mapping) for entry in _listed(value.get("sequence"))):
             return []

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
 from lsml.labeling.documents import Dialogue, Page, PlainText
-from lsml.labeling.view import Document, Film, Shown
+from lsml.labeling.view import Document, Film, View
 
 
 class Picture(NamedTuple):
@@ -103,7 +103,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
     if _behind_url(tag) and isinstance(value, str):
         value = fetch.text(value, task)
         if tag.tag == "Paragraphs":
@@ -111,30 +111,30 @@ def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch
     document = _TEXTS[tag.tag](tag, value)
     if not document.text.strip():
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
-    return [Shown(document.text, document=document)]
+    return [View(document.text, document=document)]
 
 
 _TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {"Text": _plain, "HyperText": _page, "Paragraphs": _dialogue}
 
 
-def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
     """A page for each image of a list; one without `item` where there is no list."""
     if not isinstance(value, list):
         picture = fetch.image(_as_url(tag, value), task)
-        return [Shown(picture.path, picture.size)]
+        return [View(picture.path, picture.size)]
     if not value:
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is an empty list in this task")
     pictures = [fetch.image(_as_url(tag, one), task) for one in value]
-    return [Shown(picture.path, picture.size, item=item) for item, picture in enumerate(pictures)]
+    return [View(picture.path, picture.size, item=item) for item, picture in enumerate(pictures)]
 
 
-def _read_video(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+def _read_video(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
     clip = fetch.video(_as_url(tag, value), task)
-    return [Shown(clip.path, clip.size, film=Film(_frame_rate(tag, task), clip.duration_s))]
+    return [View(clip.path, clip.size, film=Film(_frame_rate(tag, task), clip.duration_s))]
 
 
-def _read_audio(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
-    return [Shown(fetch.file(_as_url(tag, value), task))]
+def _read_audio(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
+    return [View(fetch.file(_as_url(tag, value), task))]
 
 
 def _as_url(tag: ObjectTag, value: Any) -> str:
@@ -166,7 +166,7 @@ def _frame_rate(tag: ObjectTag, task: Mapping[str, Any]) -> float:
 
 
 # (the tag, what the task has there, the task, how files come here) -> page by page
-Reader = Callable[[ObjectTag, Any, Mapping[str, Any], Fetch], list[Shown]]
+Reader = Callable[[ObjectTag, Any, Mapping[str, Any], Fetch], list[View]]
 READERS: dict[str, Reader] = {
     **dict.fromkeys(_TEXTS, _read_text),
     "Image": _read_image,
@@ -209,7 +209,7 @@ def needs_fetch(tag: ObjectTag) -> bool:
     return tag.tag not in _TEXTS or _behind_url(tag)
 
 
-def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[Shown]:
+def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
     """What `tag` shows in `task`, page by page; one page for everything but a list of images.
 
     Raises Unreadable, with a sentence that names the task's key; FetchError where a URL cannot be brought here.

@@ -36,7 +36,7 @@ class Film:
 
 
 @dataclass(frozen=True)
-class Shown:
+class View:
     """`data` is what an adapter sees: a str for texts, the path of a file for media, images upright.
 
     `size`: (width, height) of the upright image or of a frame, in pixels. `item`: the page of a list of images, from 0;

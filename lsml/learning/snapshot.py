@@ -19,7 +19,7 @@ from lsml.labeling.objects import Fetch, needs_fetch, read_ahead
 from lsml.values import Value
 
 
-class Lesson(msgspec.Struct, frozen=True):
+class AnnotatedExample(msgspec.Struct, frozen=True):
     """A task's data and what its annotations say, by control name: one answer, or several under `consensus: all`."""
 
     task: str
@@ -47,9 +47,9 @@ class Snapshot:
     tasks: int
     unread: dict[str, int] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Lesson]:
+    def __iter__(self) -> Iterator[AnnotatedExample]:
         """The lessons, read anew each time: only the caller decides what stays in memory."""
-        decoder = msgspec.json.Decoder(Lesson)
+        decoder = msgspec.json.Decoder(AnnotatedExample)
         with self.path.open("rb") as lines:
             for line in lines:
                 yield decoder.decode(line)
@@ -80,7 +80,7 @@ def take_snapshot(
         for count, (task, answers, unreadable) in enumerate(learnt, 1):
             unread.update(unreadable)
             if answers:
-                line = _line(encoder, Lesson(task.id, task.data, answers))
+                line = _line(encoder, AnnotatedExample(task.id, task.data, answers))
                 digest.update(line)
                 file.write(line)
                 written += 1
@@ -88,7 +88,7 @@ def take_snapshot(
     return Snapshot(path, digest.hexdigest(), written, dict(unread))
 
 
-def _line(encoder: msgspec.json.Encoder, lesson: Lesson) -> bytes:
+def _line(encoder: msgspec.json.Encoder, lesson: AnnotatedExample) -> bytes:
     try:
         return encoder.encode(lesson) + b"\n"
     except UnicodeEncodeError:

@@ -17,7 +17,7 @@ from lsml.binding import Binding, BoundModel, Reading
 from lsml.controls.base import Control
 from lsml.errors import AdapterError, FetchError, LsmlError, NotEnoughData
 from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
-from lsml.learning.snapshot import Lesson, Snapshot, share_of
+from lsml.learning.snapshot import AnnotatedExample, Snapshot, share_of
 from lsml.metrics import Pair, judge
 from lsml.prediction import predict_tasks
 from lsml.values import Box, Choice, KeyPoint, Shape, Value, label_of
@@ -95,7 +95,7 @@ def train(
 def evaluate(
     binding: Binding,
     adapters: Mapping[str, Adapter],
-    lessons: Sequence[Lesson],
+    lessons: Sequence[AnnotatedExample],
     fetch: Fetch,
     progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
@@ -122,7 +122,7 @@ def evaluate(
     return {name: judge(control.value_type, pairs[name]) for name, control in binding.controls.items()}
 
 
-def _parents(lesson: Lesson) -> list[Value]:
+def _parents(lesson: AnnotatedExample) -> list[Value]:
     """The boxes that points of a task may name as their parents."""
     answers = (answer for annotated in lesson.answers.values() for answer in annotated)
     return [value for answer in answers for value in answer if isinstance(value, Box) and value.group]
@@ -135,7 +135,7 @@ def _with_templates(model: BoundModel, data: Mapping[str, Any]) -> list[tuple[Co
     return [(template, copy) for i, template in enumerate(model.controls) for copy in copies[i * each : (i + 1) * each]]
 
 
-def _names(model: BoundModel, lesson: Lesson) -> list[str]:
+def _names(model: BoundModel, lesson: AnnotatedExample) -> list[str]:
     return [control.control_tag.name for control in model.instances(lesson.data)]
 
 
@@ -173,7 +173,7 @@ def _held_out(model: BoundModel, task: str, moved: set[str]) -> bool:
     return task not in moved and share_of(task) < holdout
 
 
-def _held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[Lesson]:
+def _held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[AnnotatedExample]:
     return [lesson for lesson in snapshot if all(_held_out(model, lesson.task, moved) for model in models)]
 
 
@@ -247,7 +247,7 @@ def _examples(
         if not _held_out(model, lesson.task, moved) and any(name in lesson.answers for name in _names(model, lesson))
     )
 
-    def read(lesson: Lesson) -> tuple[Lesson, list[Reading]]:
+    def read(lesson: AnnotatedExample) -> tuple[AnnotatedExample, list[Reading]]:
         try:
             return lesson, model.read({"id": lesson.task, "data": lesson.data}, fetch)
         except (Unreadable, FetchError) as error:
@@ -266,9 +266,9 @@ def _examples(
                     for answer in answers
                     if turn < len(answer)
                     for value in answer[turn]
-                    if not isinstance(value, Shape) or value.item == (reading.shown.item or 0)
+                    if not isinstance(value, Shape) or value.item == (reading.view.item or 0)
                 )
-                examples.append(Example(reading.shown.data, values))
+                examples.append(Example(reading.view.data, values))
                 classes.update(label for value in values if (label := label_of(value)))
     return examples, classes, unread, learnt
 
@@ -278,7 +278,7 @@ def _choose(
     models: Sequence[BoundModel],
     fitted: Mapping[str, Adapter],
     promoted: tuple[Loaded, Path] | None,
-    judged_tasks: Sequence[Lesson],
+    judged_tasks: Sequence[AnnotatedExample],
     fetch: Fetch,
     card: Card,
     directory: Path,
@@ -331,7 +331,7 @@ def _compare(
     base: Mapping[str, Adapter],
     fitted: Mapping[str, Adapter],
     promoted: tuple[Loaded, Path],
-    judged_tasks: Sequence[Lesson],
+    judged_tasks: Sequence[AnnotatedExample],
     fetch: Fetch,
     card: Card,
     directory: Path,

@@ -18,7 +18,7 @@ from lsml.controls.base import Answer, Control, Region
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling import Condition
 from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Number, Shape, Value, label_of
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Outcome:
 class _Page:
     """What the models said about one control of one page of one task, first in rank first."""
 
-    shown: Shown
+    view: View
     answers: list[Answer] = field(default_factory=list)
 
 
@@ -178,7 +178,7 @@ def _sort_in(
     judging: bool,
 ) -> None:
     """Give each control the values that it can write. Groups of different models and pages are kept apart."""
-    page = reading.shown.item
+    page = reading.view.item
     # Of kinds that have no page, and of one kind alone, nothing need be looked through: a classifier says thousands.
     kinds = model.adapter_class.produces
     placed = values
@@ -195,7 +195,7 @@ def _sort_in(
         of_control = answers.setdefault(control.control_tag.name, _Answers(control, reading.object_tag.name))
         own = placed if kinds == {control.value_type} else [v for v in placed if isinstance(v, control.value_type)]
         threshold = _everything if judging and control.judged_unfiltered else model.threshold(control)
-        of_control.pages.setdefault(page, _Page(reading.shown)).answers.append(Answer(own, threshold))
+        of_control.pages.setdefault(page, _Page(reading.view)).answers.append(Answer(own, threshold))
 
 
 def _everything(_label: str) -> float:
@@ -209,7 +209,7 @@ def _read_all(
         task, outcome = pair
         try:
             readings = model.read(task, fetch)
-            if any(isinstance(reading.shown.data, str) and len(reading.shown.data) > longest for reading in readings):
+            if any(isinstance(reading.view.data, str) and len(reading.view.data) > longest for reading in readings):
                 raise Unreadable(
                     "too long", f"its text has more than {longest} characters (server.limits.text of the recipe)"
                 )
@@ -236,7 +236,7 @@ def _predict_all(
         return []
 
     def predict(readings: Sequence[Reading]) -> list[list[Value]]:
-        predicted = adapter.predict_above([reading.shown.data for reading in readings], floor)
+        predicted = adapter.predict_above([reading.view.data for reading in readings], floor)
         if len(predicted) != len(readings):
             raise LsmlError(f"{model.key} answered {len(predicted)} lists of values for {len(readings)} tasks")
         return predicted
@@ -281,11 +281,11 @@ def _responder(
         prompts: list[Value] = []
         for control in binding.prompting(model.object_tag):
             own = regions_of(control, drawn)
-            values = control.decode(own, reading.shown) or ()
+            values = control.decode(own, reading.view) or ()
             prompts += [
-                value for value in values if not isinstance(value, Shape) or value.item == (reading.shown.item or 0)
+                value for value in values if not isinstance(value, Shape) or value.item == (reading.view.item or 0)
             ]
-        return adapter.respond(reading.shown.data, prompts) if prompts else []
+        return adapter.respond(reading.view.data, prompts) if prompts else []
 
     return respond
 
@@ -299,12 +299,12 @@ def _write(
 ) -> dict[str, Any]:
     """A prediction: regions of every control that annotators would see, and the certainty of the least sure one."""
     data = task["data"]
-    chosen: dict[str, list[tuple[Shown, list[Value]]]] = {}
+    chosen: dict[str, list[tuple[View, list[Value]]]] = {}
     certainties: list[float] = []
     for name, answers in by_control.items():
         for page in answers.pages.values():
             values, certainty = answers.control.combine(page.answers, data, binding.recipe.score)
-            chosen.setdefault(name, []).append((page.shown, values))
+            chosen.setdefault(name, []).append((page.view, values))
             if certainty is not None:
                 certainties.append(certainty)
     everything = {name: [value for _, values in pages for value in values] for name, pages in chosen.items()}
@@ -315,8 +315,8 @@ def _write(
             outcome.dropped.append(("hidden", f"{control.control_tag.selector} is hidden by its visibleWhen"))
             continue
         outcome.values[name] = everything[name]
-        for shown, values in chosen[name]:
-            for region in control.encode(values, answers.to_name, shown):
+        for view, values in chosen[name]:
+            for region in control.encode(values, answers.to_name, view):
                 problem = binding.check(region, control, data)
                 if problem is None:
                     result.append(region)

@@ -164,7 +164,7 @@ def test_a_repeater_makes_one_reading_for_each_element_and_learns_from_each(tmp_
     binding = bound(tmp_path, "{Choices: text-classifier, Number: text-regressor}", REPEATED)
     data = {"pages": [{"text": "first"}, {"text": "second"}]}
     readings = binding.models[0].read({"data": data}, None)
-    assert [(r.controls[0].control_tag.name, r.object_tag.name, r.shown.data) for r in readings] == [
+    assert [(r.controls[0].control_tag.name, r.object_tag.name, r.view.data) for r in readings] == [
         ("kind_0", "page_0", "first"),
         ("kind_1", "page_1", "second"),
     ]

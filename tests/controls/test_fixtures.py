@@ -21,7 +21,7 @@ from lsml.binding import control_of as bound_control
 from lsml.controls import CONTROLS, Control
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.objects import read_object
-from lsml.labeling.view import Film, Shown
+from lsml.labeling.view import Film, View
 from tests.support.fetching import no_fetch
 from tests.support.judge import verdicts
 
@@ -43,11 +43,11 @@ def control_of(entry: dict[str, Any]) -> Control:
     return bound_control(config.controls[0], config)
 
 
-def shown_of(entry: dict[str, Any]) -> Shown:
+def shown_of(entry: dict[str, Any]) -> View:
     """What the control is told of the data."""
     if "size" in entry:
         film = Film(*entry["film"]) if "film" in entry else None
-        return Shown(None, tuple(entry["size"]), entry.get("item"), film=film)
+        return View(None, tuple(entry["size"]), entry.get("item"), film=film)
     (tag,) = parse_labeling_config(entry["config"]).objects.values()
     [shown] = read_object(tag, {"data": entry["data"]}, no_fetch)
     return shown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lsml.binding import control_of
 from lsml.controls.brush import decode_brush, encode_brush
 from lsml.labeling import parse_labeling_config
-from lsml.labeling.view import Film, Shown
+from lsml.labeling.view import Film, View
 from lsml.values import Box, Ellipse, Keyframe, KeyPoint, Mask, Polygon, Track
 from lsml.values.coverage import boxes_at, overlaps
 from lsml.values.geometry import box_corners, box_of_corners, fill_outline
@@ -67,7 +67,7 @@ def test_a_box_comes_back_as_it_was(x, y, width, height, rotation, name, sure, s
     rotation = round(rotation, 4)
     if not rotation:
         x, y = min(x, 1 - width), min(y, 1 - height)
-    on = Shown(None, size)
+    on = View(None, size)
     box = Box(label=name, score=sure, x=x, y=y, width=width, height=height, rotation=rotation, aspect=on.aspect)
     (back,) = through_json(control("RectangleLabels"), [box], on)
     close(back, box)
@@ -78,7 +78,7 @@ def test_an_outline_comes_back_as_it_was(points, name, size):
     from lsml.values.geometry import area
 
     assume(area(np.array(points)) > 1e-3)
-    on = Shown(None, size)
+    on = View(None, size)
     polygon = Polygon(label=name, points=tuple(points), aspect=on.aspect)
     (back,) = through_json(control("PolygonLabels"), [polygon], on)
     close(back, polygon)
@@ -86,7 +86,7 @@ def test_an_outline_comes_back_as_it_was(points, name, size):
 
 @given(share, share, length, length, st.floats(0, 359.9), label, sizes)
 def test_an_ellipse_comes_back_as_it_was(x, y, rx, ry, rotation, name, size):
-    on = Shown(None, size)
+    on = View(None, size)
     ellipse = Ellipse(label=name, x=x, y=y, radius_x=rx, radius_y=ry, rotation=round(rotation, 4), aspect=on.aspect)
     (back,) = through_json(control("EllipseLabels"), [ellipse], on)
     close(back, ellipse)
@@ -94,7 +94,7 @@ def test_an_ellipse_comes_back_as_it_was(x, y, rx, ry, rotation, name, size):
 
 @given(share, share, st.floats(0, 0.2), label, score, sizes)
 def test_a_point_comes_back_as_it_was(x, y, dot, name, sure, size):
-    on = Shown(None, size)
+    on = View(None, size)
     point = KeyPoint(label=name, score=sure, x=x, y=y, size=dot, aspect=on.aspect)
     (back,) = through_json(control("KeyPointLabels"), [point], on)
     close(back, point)
@@ -113,7 +113,7 @@ masks = st.integers(1, 40).flatmap(
 def test_a_mask_comes_back_to_the_pixel(pixels, tag):
     assume(pixels.any())
     mask = Mask.from_pixels(pixels, "Cat")
-    (back,) = through_json(control(tag), [mask], Shown(None, (mask.width, mask.height)))
+    (back,) = through_json(control(tag), [mask], View(None, (mask.width, mask.height)))
     assert (back.pixels() == pixels).all() and back == mask
 
 
@@ -148,7 +148,7 @@ def test_a_track_comes_back_on_the_same_frames(places, rate, name):
     )
     track = Track(label=name, keyframes=keyframes, aspect=1.5)
     found = control("VideoRectangle")
-    on = Shown(None, (150, 100), film=film)
+    on = View(None, (150, 100), film=film)
     (region,) = found.encode([track], "o", on)
     assert [entry["frame"] for entry in region["value"]["sequence"]] == [frame for frame, *_ in places]
     assert region["value"]["framesCount"] == 200 and region["from_name"] == "c"
@@ -196,7 +196,7 @@ def test_what_is_no_number_is_no_box(key, bad):
 
 
 def test_what_leaves_the_image_is_clipped_and_what_is_left_of_it_dropped():
-    found, on = control("RectangleLabels"), Shown(None, (100, 100))
+    found, on = control("RectangleLabels"), View(None, (100, 100))
     boxes = [
         Box(label="Cat", x=-0.1, y=0.5, width=0.3, height=0.7),
         Box(label="Cat", x=1.2, y=0.5, width=0.3, height=0.2),
@@ -223,7 +223,7 @@ def test_a_rotation_turns_pixels_about_the_top_left_corner(rotation, aspect):
 def test_the_parts_of_one_object_share_an_id_or_name_their_parent():
     box = Box(label="Cat", x=0.1, y=0.1, width=0.5, height=0.5, group="g")
     point = KeyPoint(label="Dog", x=0.2, y=0.2, group="g")
-    on = Shown(None, (100, 100))
+    on = View(None, (100, 100))
     assert control("RectangleLabels").encode([box], "o", on)[0]["id"] == "g"
     assert control("KeyPointLabels").encode([point], "o", on)[0]["parentID"] == "g"
     first, second = control("Rectangle").encode([box], "o", on)
@@ -243,7 +243,7 @@ def test_a_click_beside_the_object_is_a_negative_point(told):
 @pytest.mark.parametrize("tag", TAGS[:-1])
 def test_an_image_that_somebody_turned_to_look_at_it_is_marked_where_it_would_be_upright(tag):
     """Label Studio turns the view alone: `image_rotation` says how, and every other number is as if it had not."""
-    found, on = control(tag), Shown("image.png", (40, 30))
+    found, on = control(tag), View("image.png", (40, 30))
     mask = Mask("Cat", width=40, height=30, runs=(405, 90, 705))
     values = {
         "Rectangle": Box("Cat", x=0.1, y=0.2, width=0.3, height=0.4), "Polygon": Polygon("Cat", points=((0.1, 0.1), (0.5, 0.1), (0.5, 0.5))),
@@ -273,14 +273,14 @@ def test_a_click_that_asks_a_model_has_its_label_beside_its_place(tag):
 
 def test_of_two_boxes_of_one_object_only_the_first_stands_for_it():
     boxes = [Box(label="Cat", x=x, y=0.1, width=0.1, height=0.1, group="g") for x in (0.1, 0.5)]
-    first, second = control("RectangleLabels").encode(boxes, "o", Shown(None, (100, 100)))
+    first, second = control("RectangleLabels").encode(boxes, "o", View(None, (100, 100)))
     assert first["id"] == "g" and second["id"] != "g"
 
 
 def test_a_track_that_leaves_the_image_is_not_drawn_until_it_comes_back():
     places = [(0, 0.5), (1, 1.5), (2, 0.4), (3, 0.6)]
     track = Track(label="Cat", keyframes=tuple(Keyframe(t, x, 0.1, 0.2, 0.2) for t, x in places))
-    (region,) = control("VideoRectangle").encode([track], "o", Shown(None, (150, 100), film=Film(10, 4)))
+    (region,) = control("VideoRectangle").encode([track], "o", View(None, (150, 100), film=Film(10, 4)))
     assert [(k["frame"], k["time"], k["enabled"]) for k in region["value"]["sequence"]] == [
         (1, 0.1, False),
         (21, 2.1, True),
@@ -290,7 +290,7 @@ def test_a_track_that_leaves_the_image_is_not_drawn_until_it_comes_back():
 
 def test_a_track_of_rotated_boxes_keeps_each_rotation():
     track = Track(label="Cat", aspect=2.0, keyframes=(Keyframe(0, 0.1, 0.5, 0.9, 0.2, 80), Keyframe(1, 1.01, 0.5, 0.2, 0.2, 95)))  # fmt: skip
-    (region,) = control("VideoRectangle").encode([track], "o", Shown(None, (200, 100), film=Film(10, 4)))
+    (region,) = control("VideoRectangle").encode([track], "o", View(None, (200, 100), film=Film(10, 4)))
     assert [k["rotation"] for k in region["value"]["sequence"]] == [80, 95]
     assert region["value"]["sequence"][1]["x"] == 100
     assert control("VideoRectangle").check(region, {}) is None
@@ -299,7 +299,7 @@ def test_a_track_of_rotated_boxes_keeps_each_rotation():
 def test_a_mask_of_another_size_is_brought_to_that_of_the_image():
     pixels = np.zeros((10, 20), dtype=bool)
     pixels[2:8, 5:15] = True
-    (region,) = control("BrushLabels").encode([Mask.from_pixels(pixels, "Cat")], "o", Shown(None, (200, 100)))
+    (region,) = control("BrushLabels").encode([Mask.from_pixels(pixels, "Cat")], "o", View(None, (200, 100)))
     assert (region["original_width"], region["original_height"]) == (200, 100)
     drawn = decode_brush(region["value"]["rle"], 200, 100)
     assert drawn[20:80, 50:150].all() and drawn.sum() == 60 * 100

@@ -13,7 +13,7 @@ from lsml.binding import control_of
 from lsml.controls import Control
 from lsml.labeling import AnnotatedTask, LabelingConfig, parse_labeling_config
 from lsml.labeling.objects import read_object
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.store import Store
 from lsml.values import Span
 from tests.support.backend import RunningBackend, until
@@ -65,7 +65,7 @@ def editor(studio: RealLabelStudio) -> Iterator[Editor]:
         yield opened
 
 
-def parts(xml: str, value: Any) -> tuple[LabelingConfig, Control, Shown]:
+def parts(xml: str, value: Any) -> tuple[LabelingConfig, Control, View]:
     """The config, its control, and what the control is shown of a value."""
     config = parse_labeling_config(xml)
     [shown] = read_object(config.objects["t"], {"data": {"t": value}}, no_fetch)

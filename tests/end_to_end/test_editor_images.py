@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from lsml.binding import control_of
 from lsml.controls.brush import decode_brush
 from lsml.labeling import parse_labeling_config
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.recipe.gallery import find_recipe
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape
 from tests.support.backend import RunningBackend, until
@@ -106,7 +106,7 @@ def test_every_shape_is_drawn_where_it_was_meant(tag, studio, editor, tmp_path):
     value, truth = SHAPES[tag]
     xml = f'<View><Image name="image" value="$image"/><{tag} name="c" toName="image">{LABEL}</{tag}></View>'
     config = parse_labeling_config(xml)
-    control, on = control_of(config.controls[0], config), Shown("image.png", (WIDTH, HEIGHT))
+    control, on = control_of(config.controls[0], config), View("image.png", (WIDTH, HEIGHT))
     project = studio.create_project(f"Drawn {tag}", xml)
     task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
     editor.open(project, task, "image")
@@ -193,5 +193,5 @@ def test_a_person_who_turns_the_image_marks_what_is_upright(studio, editor, tmp_
     [region] = until("the box is drawn", editor.serialized, 20)
     keep(editor, "turned")
     assert region["image_rotation"] == 90
-    [box] = control_of(config.controls[0], config).decode([region], Shown(None, (WIDTH, HEIGHT)))
+    [box] = control_of(config.controls[0], config).decode([region], View(None, (WIDTH, HEIGHT)))
     assert (box.x, box.y, box.width, box.height) == pytest.approx((left, top, right - left, bottom - top), abs=0.01)

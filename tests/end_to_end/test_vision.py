@@ -15,7 +15,7 @@ from lsml.binding import control_of
 from lsml.controls.base import Control
 from lsml.controls.brush import decode_brush
 from lsml.labeling import parse_labeling_config
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.recipe.gallery import find_recipe
 from lsml.values import Value
 from tests.support.backend import RunningBackend, until
@@ -130,7 +130,7 @@ def detected(studio: RealLabelStudio, tmp_path_factory: pytest.TempPathFactory) 
         encoding="utf-8",
     )
     control = boxes_control()
-    on = Shown(None, (worlds.SIZE, worlds.SIZE))
+    on = View(None, (worlds.SIZE, worlds.SIZE))
     with RunningBackend(recipe, folder / "data", environment=access(studio)) as lsml:
         project = studio.create_project("Boxes", BOXES)
         tasks = upload(studio, project, [example.data for example in examples])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lsml.controls import CONTROLS
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.documents import Dialogue, Page, PlainText
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.values import Span
 
 NASTY = [
@@ -89,7 +89,7 @@ nasty_dialogues = st.lists(nasty_texts | st.just(""), min_size=1, max_size=5)
 def test_spans_of_a_document_survive_and_say_what_they_hold(document, data):
     if not document.text.strip():
         return
-    shown = Shown(document.text, document=document)
+    shown = View(document.text, document=document)
     # The breaks between pieces belong to none of them, so spans begin and end beside one.
     spans = [
         span
@@ -134,7 +134,7 @@ def test_places_that_a_text_does_not_have_are_none(value):
 
 def test_a_span_over_the_end_is_written_without_a_place_and_so_is_refused():
     document = PlainText("hello")
-    [region] = labels().encode([Span(3, 6, "PER")], "text", Shown("hello", document=document))
+    [region] = labels().encode([Span(3, 6, "PER")], "text", View("hello", document=document))
     assert labels().check(region, {}) == (
         "Labels#label: value.start is nothing and value.end is nothing; expected offsets in order"
     )

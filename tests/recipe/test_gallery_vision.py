@@ -15,7 +15,7 @@ import yaml
 
 from lsml.adapters.image.yolo.weights import VARIABLE
 from lsml.labeling import parse_labeling_config
-from lsml.labeling.view import Shown
+from lsml.labeling.view import View
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import gallery_recipes
 from lsml.values import Choice, KeyPoint, kind_of
@@ -133,7 +133,7 @@ def test_a_recipe_learns_from_what_people_draw_and_serves_it(name, serve):
         regions = []
         for control in model.controls:
             own = [value for value in values if isinstance(value, control.value_type)]
-            regions += control.encode(own, "image", Shown(example.data, size=(worlds.SIZE, worlds.SIZE)))
+            regions += control.encode(own, "image", View(example.data, size=(worlds.SIZE, worlds.SIZE)))
         if not regions and control.value_type is Choice:
             continue
         stamp = f"2026-11-23T10:00:{task['id']:02d}.000000Z"
