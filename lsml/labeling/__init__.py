@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lsml.labeling.config import (
+from lsml.labeling.config import parse_labeling_config
+from lsml.labeling.paths import join_path, split_path
+from lsml.labeling.tags import (
     KNOWN_CONTROL_TAGS,
     KNOWN_OBJECT_TAGS,
     Condition,
@@ -11,13 +13,9 @@ from lsml.labeling.config import (
     LabelingConfig,
     ObjectTag,
     Repeater,
-    instances,
-    join_path,
-    parse_labeling_config,
-    resolve_value,
-    split_path,
 )
 from lsml.labeling.tasks import AnnotatedTask, Annotation
+from lsml.labeling.variables import instances, resolve_value
 
 __all__ = [
     "KNOWN_CONTROL_TAGS",

@@ -2,7 +2,9 @@
 
 nodes      text -> nodes that know their line        scalars    nodes -> plain data, `${NAME}` filled in
 structs    what a recipe says, described once        schema     structs -> JSON Schema
-sentences  a violation of the schema in words        load       all of it: load_recipe
+sentences  a violation of the schema in words        draft      plain data, and the problems found so far
+check      a draft held to the schema                models     the entries under `tags` -> models
+settings   every other key                           load       all of it: load_recipe
 """
 
 from __future__ import annotations

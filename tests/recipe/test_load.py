@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lsml.recipe.load
+import lsml.recipe.check
+import lsml.recipe.models
 from lsml.adapters import builtin_adapters
 from lsml.adapters.base import Adapter, TrainableAdapter
 from lsml.controls import CONTROLS
@@ -60,8 +61,9 @@ def _get(name):
 @pytest.fixture(autouse=True)
 def registry(monkeypatch):
     """What is installed here is the edge of the world; these tests bring their own."""
-    monkeypatch.setattr(lsml.recipe.load, "adapter_names", lambda: [*sorted(ADAPTERS), "from-the-future"])
-    monkeypatch.setattr(lsml.recipe.load, "get_adapter", _get)
+    for module in (lsml.recipe.check, lsml.recipe.models):
+        monkeypatch.setattr(module, "adapter_names", lambda: [*sorted(ADAPTERS), "from-the-future"])
+        monkeypatch.setattr(module, "get_adapter", _get)
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""What a labeling config holds: control tags, object tags, labels, and when and how often a tag is there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+# https://labelstud.io/tags: control tags, in the order of that page's groups.
+KNOWN_CONTROL_TAGS: Final[tuple[str, ...]] = (
+    # for the whole task
+    *("Choices", "Taxonomy", "Rating", "Number", "DateTime", "TextArea", "Pairwise", "Ranker", "ChatMessage"),
+    "ReactCode",
+    # text
+    *("Labels", "HyperTextLabels", "ParagraphLabels", "Relations"),
+    # images
+    *("Rectangle", "RectangleLabels", "Polygon", "PolygonLabels", "Ellipse", "EllipseLabels"),
+    *("KeyPoint", "KeyPointLabels", "Brush", "BrushLabels", "Bitmask", "BitmaskLabels", "MagicWand"),
+    *("Vector", "VectorLabels", "Cube", "CubeLabels", "OcrLabels"),
+    # audio, video, time series
+    *("TimelineLabels", "VideoRectangle", "VideoVector", "VideoVectorLabels", "TimeSeriesLabels"),
+)
+KNOWN_OBJECT_TAGS: Final[tuple[str, ...]] = (
+    *("Text", "HyperText", "Paragraphs", "Image", "Audio", "AudioPlus", "Video", "TimeSeries"),
+    *("Table", "List", "Chat", "Pdf", "ReactCode", "Object3D"),
+)
+
+
+class Label(msgspec.Struct, frozen=True):
+    """One `<Choice>` or `<Label>`. `name` is what Label Studio stores and expects: the alias where there is one.
+
+    `path` holds the names from the root down to this one, for nested choices and taxonomies. `leaf`: it has no
+    labels below it. `predicted_values`: the class names of a pretrained model that mean it; of a point of a pose, which
+    `model_index` numbers, `person::0`.
+    """
+
+    value: str
+    alias: str | None = None
+    path: tuple[str, ...] = ()
+    predicted_values: tuple[str, ...] = ()
+    leaf: bool = True
+
+    @property
+    def name(self) -> str:
+        """What Label Studio stores: the alias, else the value."""
+        return self.alias or self.value
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """`visibleWhen` of a tag or of one around it: when annotators see the control."""
+
+    when: str  # choice-selected, choice-unselected, region-selected, no-region-selected
+    tag_name: str | None = None
+    values: tuple[str, ...] = ()  # of whenChoiceValue or whenLabelValue
+
+
+class Repeater(msgspec.Struct, frozen=True):
+    """A `<Repeater>` around a tag: its names and values hold `index_flag`, one instance for each element of `on`."""
+
+    on: str  # $images
+    index_flag: str = "{{idx}}"
+    outer: Repeater | None = None  # the Repeater around this one; `on` may hold its flag
+
+
+class ObjectTag(msgspec.Struct, frozen=True):
+    """What annotators are shown: `<Text name="text" value="$text"/>`. `value` is `valueList` where that is given."""
+
+    tag: str
+    name: str
+    value: str
+    attributes: dict[str, str] = {}
+    repeater: Repeater | None = None
+
+
+class ControlTag(msgspec.Struct, frozen=True):
+    """Where annotators answer: `<Choices name="topic" toName="text">`."""
+
+    tag: str
+    name: str
+    to_names: tuple[str, ...]
+    labels: tuple[Label, ...] = ()
+    attributes: dict[str, str] = {}
+    options_value: str | None = None  # `value="$options"`: the labels come with each task
+    conditions: tuple[Condition, ...] = ()
+    repeater: Repeater | None = None
+
+    @property
+    def selector(self) -> str:
+        """`Choices#topic`: how a recipe names exactly this tag."""
+        return f"{self.tag}#{self.name}"
+
+    @property
+    def per_region(self) -> bool:
+        """Whether it is asked for each region, not for the task."""
+        return self.attributes.get("perRegion", "").lower() == "true"
+
+    @property
+    def per_item(self) -> bool:
+        """Whether it is asked for each item of a list of images, not for the task."""
+        return self.attributes.get("perItem", "").lower() == "true"
+
+    @property
+    def smart(self) -> bool:
+        """Whether Label Studio asks the model about each region that a person makes with it."""
+        return any(self.attributes.get(name, "").lower() == "true" for name in ("smart", "smartOnly"))
+
+
+class LabelingConfig(msgspec.Struct, frozen=True):
+    """A parsed labeling config. Tags are in document order; `digest` changes when the XML does."""
+
+    xml: str
+    controls: tuple[ControlTag, ...]
+    objects: dict[str, ObjectTag]
+    digest: str

@@ -1,0 +1,67 @@
+"""A recipe held to its schema: the adapters that it names, and every violation in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from lsml.adapters import adapter_names, get_adapter
+from lsml.errors import AdapterError
+from lsml.recipe.draft import Draft
+from lsml.recipe.scalars import Path as KeyPath
+from lsml.recipe.schema import schema_for
+
+
+def entry_models(selector: str, entry: Any) -> list[tuple[KeyPath, Any]]:
+    """The models of one entry under `tags`, each with its path."""
+    if isinstance(entry, list):
+        return [(("tags", selector, index), model) for index, model in enumerate(entry)]
+    return [(("tags", selector), entry)]
+
+
+def find_adapters(draft: Draft) -> None:
+    """Import the adapters that the recipe names, and no others."""
+    known = set(adapter_names())
+    tags = draft.data.value.get("tags")
+    for selector, entry in tags.items() if isinstance(tags, dict) else ():
+        for path, model in entry_models(selector, entry):
+            name = model.get("adapter") if isinstance(model, dict) else model
+            if isinstance(name, str) and name in known and name not in draft.adapters:
+                try:
+                    draft.adapters[name] = get_adapter(name)
+                except AdapterError as error:
+                    draft.add((*path, "adapter") if isinstance(model, dict) else path, str(error))
+
+
+def check_schema(draft: Draft) -> None:
+    """Note every violation of the schema for the adapters that were found."""
+    from jsonschema.validators import Draft202012Validator, extend
+
+    from lsml.recipe.sentences import sentences
+
+    # JSON Schema takes 1e308 for a whole number; what it is read into does not.
+    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    validator = extend(Draft202012Validator, type_checker=whole)(  # type: ignore[no-untyped-call]
+        schema_for(draft.adapters, adapter_names())
+    )
+    errors = list(validator.iter_errors(draft.data.value))
+    if errors and _keep_texts(draft, errors):
+        errors = list(validator.iter_errors(draft.data.value))
+    for error in errors:
+        for path, sentence in sentences(error, draft.hidden):
+            draft.add(path, sentence)
+
+
+def _keep_texts(draft: Draft, errors: Iterable[Any]) -> bool:
+    """Where a text belongs, what the environment gave stays one: a password may be all digits."""
+    changed = False
+    leaves = list(errors)
+    while leaves:
+        error = leaves.pop()
+        leaves += error.context or ()
+        path = tuple(error.absolute_path)
+        place = draft.data.places.get(path)
+        if error.validator == "type" and "string" in error.validator_value and place and place.from_environment:
+            draft.at(path[:-1])[path[-1]] = place.text
+            changed = True
+    return changed

@@ -1,0 +1,118 @@
+"""A recipe while it is read: its plain data, where each key stands, and every problem found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lsml.adapters.base import Adapter, option_facts
+from lsml.errors import Problem, RecipeError
+from lsml.recipe.nodes import Flaw
+from lsml.recipe.scalars import Data, dotted
+from lsml.recipe.scalars import Path as KeyPath
+
+_SECRETS: Final = frozenset(
+    {("label_studio", "api_key"), ("label_studio", "url"), ("server", "password"), ("server", "secret_path")}
+)
+
+
+class Draft:
+    """Plain data on its way to a Recipe. `adapters`: the classes of the adapters that it names, by name."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str], data: Data) -> None:
+        self.path, self.environ, self.data = path, environ, data
+        self.problems: dict[tuple[int, int, str], list[str]] = {}
+        self.flawed: set[str] = set()
+        self.warnings: list[Problem] = []
+        self.adapters: dict[str, type[Adapter]] = {}
+
+    def flaw(self, flaw: Flaw) -> None:
+        """Note what is wrong with the YAML itself at a key; nothing else is said of that key."""
+        self.problems[(flaw.line, flaw.column, flaw.key)] = [flaw.message]
+        self.flawed.add(flaw.key)
+
+    def position(self, path: KeyPath) -> tuple[int, int]:
+        """Line and column of the key, or of the nearest thing around what is missing."""
+        while path not in self.data.places:
+            path = path[:-1]
+        return self.data.places[path][:2]
+
+    def add(self, path: KeyPath, message: str, *, also: bool = False) -> None:
+        """Note a problem; `also`: beside one that the key has already, for a key and its value may both be wrong."""
+        # `ngrams[0]` and `ngrams[1]` are one key to a reader; a model of a list is named by its number.
+        named = path
+        while named and isinstance(named[-1], int) and len(named) > 3:
+            named = named[:-1]
+        key = dotted(named)
+        if not any(key == flawed or key.startswith((f"{flawed}.", f"{flawed}[")) for flawed in self.flawed):
+            found = self.problems.setdefault((*self.position(path), key), [])
+            if also or not found:
+                found.append(message)
+
+    def wrong(self, path: KeyPath) -> bool:
+        """Whether something at or below a path, or the path's own parent, was found wrong."""
+        key = dotted(path)
+        return any(known == key or known.startswith((f"{key}.", f"{key}[")) for _, _, known in self.problems)
+
+    def stop(self) -> None:
+        """End here if there is a problem. Raises RecipeError with all of them."""
+        if self.problems:
+            raise RecipeError(
+                [
+                    Problem(*where, message, str(self.path))
+                    for where, messages in self.problems.items()
+                    for message in messages
+                ]
+            )
+
+    def hidden(self, path: KeyPath) -> bool:
+        """Whether the value of a key may not be shown: a secret, or one that the environment gave."""
+        place = self.data.places.get(path)
+        if place is not None and place.from_environment:
+            return True
+        if path in _SECRETS:
+            return True
+        if "options" in path:
+            at = path.index("options")
+            adapter = self.at((*path[:at], "adapter"))
+            if isinstance(adapter, str) and adapter in self.adapters:
+                return bool(set(path[at + 1 : at + 2]) & set(secret_options(self.adapters[adapter])))
+        return False
+
+    def at(self, path: KeyPath) -> Any:
+        """The plain value of a key, None where there is none."""
+        value: Any = self.data.value
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def possible(self, path: KeyPath) -> bool:
+        """Whether something could be at the path that a key names; a problem where not."""
+        given = self.at(path)
+        if not isinstance(given, str) or self.wrong(path):
+            return True
+        try:
+            if "\0" not in given:
+                (self.path.parent / Path(given).expanduser()).exists()
+                return True
+            why = "not a path"
+        except (OSError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or "not a path"
+        self.add(path, f"cannot be looked for: {why}; a path counts from the recipe's folder")
+        return False
+
+    def warn_of_secret(self, path: KeyPath, variable: str) -> None:
+        """Note that a secret stands in the file itself, and the variable of the environment that it belongs in."""
+        message = (
+            f"a secret in the file; write `${{{variable}}}` and set that in the environment, so that it can be shared"
+        )
+        self.warnings.append(Problem(*self.position(path), dotted(path), message, str(self.path)))
+
+
+def secret_options(adapter: type[Adapter]) -> tuple[str, ...]:
+    """The names of an adapter's options that hold secrets."""
+    return tuple(name for name, meta in option_facts(adapter.Options).items() if meta.get("decides") == "secret")

@@ -1,0 +1,177 @@
+"""The entries under `tags` -> models: selectors that claim a control once, and an adapter that gives what it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from lsml.adapters import adapter_names, get_adapter
+from lsml.adapters.base import Adapter, TrainableAdapter, option_facts
+from lsml.controls import CONTROLS
+from lsml.errors import AdapterError
+from lsml.labeling import KNOWN_CONTROL_TAGS
+from lsml.recipe.check import entry_models
+from lsml.recipe.draft import Draft, secret_options
+from lsml.recipe.scalars import Path as KeyPath
+from lsml.recipe.schema import MODEL_KEYS
+from lsml.recipe.settings import training_of
+from lsml.recipe.structs import Model, Selector
+
+_SELECTOR: Final = re.compile(r"(?P<tag>[A-Za-z]+)(?:#(?P<name>\S(?:.*\S)?))?\Z")
+
+
+def read_models(draft: Draft) -> list[Model]:
+    """The models in the order of the file; those with a problem are left out, for their problem is noted."""
+    tags = draft.data.value.get("tags")
+    if not isinstance(tags, dict):
+        return []
+    models: list[Model] = []
+    claims: dict[str, tuple[int, int]] = {}
+    classes: list[type[Adapter] | None] = []
+    for key, entry in tags.items():
+        selectors = _selectors(draft, key, claims)
+        for rank, (path, given) in enumerate(entry_models(key, entry)):
+            model = given if isinstance(given, dict) else {"adapter": given}
+            name = model.get("adapter")
+            adapter = draft.adapters.get(name) if isinstance(name, str) else None
+            classes.append(adapter)
+            if adapter is None or draft.wrong(path) or (len(path) > 2 and draft.wrong(path[:2]) and not selectors):
+                continue
+            at = (*path, "adapter") if isinstance(given, dict) else path
+            _check_fit(draft, at, adapter, selectors)
+            built = _model(draft, path, model, adapter, selectors, rank)
+            if built is not None:
+                models.append(built)
+    given = draft.data.value.get("training")
+    if isinstance(given, dict) and classes and None not in classes and not _any_learns(classes):
+        names = ", ".join(sorted({adapter.name for adapter in classes if adapter}))
+        draft.add(("training",), f"no adapter of this recipe can learn ({names}); remove the key")
+    return models
+
+
+def _selectors(draft: Draft, key: str, claims: dict[str, tuple[int, int]]) -> tuple[Selector, ...]:
+    from lsml.recipe.sentences import did_you_mean
+
+    path: KeyPath = ("tags", key)
+    selectors = []
+    for part in key.split(","):
+        match = _SELECTOR.match(part.strip())
+        if match is None:
+            draft.add(path, "not a selector; expected `Tag` or `Tag#name`, several with commas between them", also=True)
+            return ()
+        selector = Selector(match["tag"], match["name"])
+        if selector.tag not in CONTROLS:
+            has = ", ".join(CONTROLS)
+            if selector.tag in KNOWN_CONTROL_TAGS:
+                draft.add(path, f"lsml has no control for {selector.tag} yet; it has {has}", also=True)
+            else:
+                advice = did_you_mean(selector.tag, KNOWN_CONTROL_TAGS) or f"lsml has {has}"
+                if selector.tag in MODEL_KEYS:
+                    advice = "indent it, so that it stands under the tag that it belongs to"
+                draft.add(path, f"not a control tag; {advice}", also=True)
+            return ()
+        claimed = claims.setdefault(str(selector), draft.position(path))
+        if selector in selectors or claimed != draft.position(path):
+            draft.add(path, f"`{selector}` is claimed on line {claimed[0]} already; keep one of the two", also=True)
+        selectors.append(selector)
+    return tuple(selectors)
+
+
+def _check_fit(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tuple[Selector, ...]) -> None:
+    for selector in selectors:
+        wanted = CONTROLS[selector.tag].value_type
+        if wanted not in adapter.produces:
+            gives = ", ".join(sorted(_title(value_type) for value_type in adapter.produces))
+            fitting = " or ".join(_adapters_that_give(wanted))
+            advice = f"use {fitting}" if fitting else "no installed adapter gives that"
+            draft.add(path, f"{adapter.name} gives {gives}, and {selector.tag} takes {_title(wanted)}; {advice}")
+            return
+
+
+def _model(
+    draft: Draft,
+    path: KeyPath,
+    model: dict[str, Any],
+    adapter: type[Adapter],
+    selectors: tuple[Selector, ...],
+    rank: int,
+) -> Model | None:
+    files = [(*path, "options", name) for name, meta in option_facts(adapter.Options).items() if meta.get("file")]
+    if not all(draft.possible(file) for file in files):
+        return None
+    try:
+        options = msgspec.convert(_beside(draft.path, model.get("options", {}), adapter), adapter.Options)
+    except msgspec.ValidationError as error:
+        # What a struct checks by itself: two options that do not go together.
+        below = (*path, "options")
+        secret = bool(secret_options(adapter)) or any(
+            place.from_environment for at, place in draft.data.places.items() if at[: len(below)] == below
+        )
+        draft.add((*path, "options"), "its values do not fit" if secret else str(error).partition(" - at `")[0])
+        return None
+    learns = issubclass(adapter, TrainableAdapter)
+    own = model.get("training", {})
+    if "training" in model and isinstance(own, dict) and not learns:
+        draft.add((*path, "training"), f"{adapter.name} cannot learn; remove the key")
+    common = draft.data.value.get("training", {})
+    if draft.wrong(("training",)):
+        return None
+    if "training" in model:
+        training = None if own is False else training_of({**(common or {}), **own})
+    else:
+        training = training_of(common)
+    threshold = model.get("threshold")
+    line, column = draft.position(path)
+    return Model(
+        selectors=selectors,
+        adapter=adapter.name,
+        options=options,
+        rank=rank,
+        threshold={k: float(v) for k, v in threshold.items()} if isinstance(threshold, dict) else threshold,
+        labels={
+            label: (names,) if isinstance(names, str) else tuple(names)
+            for label, names in model.get("labels", {}).items()
+        },
+        training=training if learns else None,
+        secret_options=secret_options(adapter),
+        line=line,
+        column=column,
+    )
+
+
+def _beside(recipe: Path, options: Mapping[str, Any], adapter: type[Adapter]) -> dict[str, Any]:
+    """Options with the paths of files that stand beside the recipe; what is not there may be a name that the adapter knows."""
+    found = dict(options)
+    for name, meta in option_facts(adapter.Options).items():
+        given = options.get(name)
+        if (
+            meta.get("file")
+            and isinstance(given, str)
+            and given
+            and (recipe.parent / Path(given).expanduser()).exists()
+        ):
+            found[name] = str((recipe.parent / Path(given).expanduser()).absolute())
+    return found
+
+
+def _any_learns(classes: Iterable[type[Adapter] | None]) -> bool:
+    return any(adapter is not None and issubclass(adapter, TrainableAdapter) for adapter in classes)
+
+
+def _adapters_that_give(value_type: type) -> list[str]:
+    found = []
+    for name in adapter_names():
+        try:
+            if value_type in get_adapter(name).produces:
+                found.append(name)
+        except AdapterError:
+            continue  # a broken plug-in is no advice
+    return found
+
+
+def _title(value_type: type) -> str:
+    return str(getattr(value_type, "title", value_type.__name__))

@@ -1,0 +1,160 @@
+"""The rest of a recipe: its labeling config, its Label Studio, its server and folders, and durations in seconds."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lsml.errors import LabelingConfigError
+from lsml.labeling import parse_labeling_config
+from lsml.recipe.draft import Draft
+from lsml.recipe.nodes import MAX_BYTES, Scalar
+from lsml.recipe.scalars import Path as KeyPath
+from lsml.recipe.structs import LabelStudio, Training
+
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATIONS: Final = ("quiet", "timeout", "time", "fresh")
+# The first of each is lsml's; people have the others from backends that they ran before.
+_URL_VARIABLES: Final = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST", "LABEL_STUDIO_HOSTNAME")
+_KEY_VARIABLES: Final = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN")
+
+
+def read_labeling_config(draft: Draft) -> str | None:
+    """The XML, inline or of the file that is named; None where there is none or it has a problem."""
+    path: KeyPath = ("labeling_config",)
+    given = draft.data.value.get("labeling_config")
+    if not isinstance(given, str) or draft.wrong(path) or "labeling_config" in draft.flawed:
+        return None
+    name = None
+    if "<" not in given:
+        if not given.strip().endswith(".xml"):
+            draft.add(path, "expected XML that begins with <View>, or a path that ends in .xml")
+            return None
+        name = given.strip()
+        shown = "the file" if draft.hidden(path) else f"`{name}`"
+        try:
+            with (draft.path.parent / Path(name).expanduser()).open("rb") as file:
+                given = file.read(8 * MAX_BYTES).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            draft.add(path, f"{shown} is not UTF-8; save it as UTF-8")
+            return None
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or "not a path"
+            draft.add(path, f"{shown} cannot be read: {reason}; a path counts from the recipe's folder")
+            return None
+    try:
+        parse_labeling_config(given)
+    except LabelingConfigError as error:
+        _add_xml_problem(draft, path, str(error), name)
+        return None
+    return given
+
+
+def _add_xml_problem(draft: Draft, path: KeyPath, message: str, name: str | None) -> None:
+    match = re.match(r"labeling config:(\d+):\d+: (.*)", message, re.DOTALL)
+    node = draft.data.places[path].node
+    if name is None and match and isinstance(node, Scalar) and node.style == "|":
+        # A literal block begins on the line below its `|`.
+        message = f"{match[2]} (line {node.line + int(match[1])})"
+    elif name is not None and match and not draft.hidden(path):
+        message = message.replace("labeling config", name, 1)
+    draft.add(path, message)
+
+
+def read_label_studio(draft: Draft) -> LabelStudio:
+    """The address and token of Label Studio, of the recipe or else of the environment."""
+    given = draft.data.value.get("label_studio", {})
+    if not isinstance(given, dict) or draft.wrong(("label_studio",)):
+        return LabelStudio()
+    url, key = given.get("url"), given.get("api_key")
+    source = ""
+    if not url:
+        variable, url = _from_environment(draft, "url", _URL_VARIABLES)
+        source = f"{variable} of the environment: "
+    if url is not None:
+        url = url.strip().rstrip("/")
+        try:
+            parts = urlsplit(url)
+            fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            fine = False
+        if not fine or re.search(r"\s", url):
+            advice = "expected an address that begins with http:// or https://"
+            draft.add(("label_studio", "url"), f"{source}{advice}, such as http://localhost:8080")
+    place = draft.data.places.get(("label_studio", "api_key"))
+    if key and place and not place.from_environment:
+        draft.warn_of_secret(("label_studio", "api_key"), "LABEL_STUDIO_API_KEY")
+    key = key or _from_environment(draft, "api_key", _KEY_VARIABLES)[1]
+    return LabelStudio(url, key, _ca_file(draft, given))
+
+
+def _from_environment(draft: Draft, key: str, names: tuple[str, ...]) -> tuple[str, str | None]:
+    """(the variable that is set, its value), the first of `names` where none is; a problem where two differ."""
+    found = {name: value for name in names if (value := draft.environ.get(name))}
+    if len({value.strip().rstrip("/") for value in found.values()}) > 1:
+        draft.add(("label_studio", key), f"the environment's {' and '.join(found)} differ; set one of them")
+    return next(iter(found.items()), (names[0], None))
+
+
+def _ca_file(draft: Draft, given: Mapping[str, Any]) -> str | None:
+    """Where the authorities for Label Studio's certificate are."""
+    if not given.get("ca_file") or not draft.possible(("label_studio", "ca_file")):
+        return None
+    path = (draft.path.parent / Path(given["ca_file"]).expanduser()).absolute()
+    try:
+        ssl.create_default_context().load_verify_locations(path)
+    except ssl.SSLError:
+        why = "it holds no certificates"
+    except OSError as error:
+        why = error.strerror or "nothing to read"
+    else:
+        return str(path)
+    draft.add(("label_studio", "ca_file"), f"cannot be read: {why}; expected a PEM file, from the recipe's folder")
+    return None
+
+
+def check_server(draft: Draft) -> None:
+    """Note a user without a password or the other way round, and warn of secrets in the file."""
+    server = draft.data.value.get("server", {})
+    if not isinstance(server, dict) or draft.wrong(("server",)):
+        return
+    for one, other in (("username", "password"), ("password", "username")):
+        if server.get(one) and not server.get(other):
+            draft.add(("server", one), f"needs `{other}` beside it; add it, or remove `{one}`")
+    for key in ("password", "secret_path"):
+        if server.get(key) and not draft.data.places[("server", key)].from_environment:
+            draft.warn_of_secret(("server", key), f"LSML_{key.upper()}")
+
+
+def check_folders(draft: Draft) -> None:
+    """Note folders that no path could name."""
+    draft.possible(("storage", "directory"))
+    folders = draft.at(("media", "folders"))
+    for number in range(len(folders) if isinstance(folders, list) else 0):
+        draft.possible(("media", "folders", number))
+
+
+def training_of(given: Any) -> Training | None:
+    """Settings with their durations in seconds; None for `false`."""
+    if given is False:
+        return None
+    return msgspec.convert(in_seconds(given), Training)
+
+
+def in_seconds(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of which those that are durations are numbers of seconds."""
+    return {**given, **{key: _seconds(given[key]) for key in _DURATIONS if key in given}}
+
+
+def _seconds(given: float | str) -> float:
+    if isinstance(given, str):
+        match = re.match(r"([0-9.]+)([a-z]+)", given)
+        assert match is not None
+        return float(match[1]) * _SECONDS[match[2]]
+    return float(given)
