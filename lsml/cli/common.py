@@ -193,6 +193,12 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
         yield lambda share, message: bar.update(task, completed=share, description=message if share < 1 else "")
 
 
+def metric_text(judged: Mapping[str, Any], digits: int = 4) -> str:
+    """A metric for people, `macro_f1 0.9812`; `map50 not judged` where there was nothing to judge by."""
+    value = judged["value"]
+    return f"{judged['metric']} " + ("not judged" if value is None else f"{value:.{digits}f}")
+
+
 def _parsed(text: str) -> Any:
     """JSON, or a list of what stands on the lines of a text of which each is JSON. Raises ValueError."""
     try:

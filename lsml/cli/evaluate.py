@@ -13,6 +13,7 @@ from lsml.cli.common import (
     data_dir_option,
     labeling_config_option,
     log_options,
+    metric_text,
     open_recipe,
     open_store,
     progress_bar,
@@ -45,8 +46,8 @@ def command(
     """
     from lsml.cli.train import annotated_tasks
     from lsml.errors import NotEnoughData
+    from lsml.learning.judge import evaluate
     from lsml.learning.snapshot import AnnotatedExample
-    from lsml.learning.train import evaluate
     from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
@@ -75,13 +76,12 @@ def command(
     out = console()
     out.print(f"{name} on {len(lessons)} annotated tasks", markup=False)
     for control, metrics in judged.items():
-        value = "not judged" if metrics["value"] is None else f"{metrics['value']:.4f}"
         extra = "".join(
             f", {key.replace('_', ' ')} {metrics[key]:.4f}"
             for key in ("accuracy", "mean_absolute_error")
             if metrics.get(key) is not None
         )
-        out.print(f"{control}: {metrics['metric']} {value}{extra}, {metrics['examples']} examples", markup=False)
+        out.print(f"{control}: {metric_text(metrics)}{extra}, {metrics['examples']} examples", markup=False)
         for label, row in metrics["per_label"].items():
             out.print(
                 f"    {label}: precision {row['precision']:.3f}, recall {row['recall']:.3f}, f1 {row['f1']:.3f}, "

@@ -17,6 +17,7 @@ from lsml.cli.common import (
     data_dir_option,
     labeling_config_option,
     log_options,
+    metric_text,
     open_recipe,
     open_store,
     progress_bar,
@@ -90,10 +91,8 @@ def command(
     for note in trained.card.notes:
         out.print(f"  {note}", markup=False)
     for name, judged in trained.card.metrics.items():
-        value = (
-            f"{judged['value']:.4f} on {judged['examples']} held-out answers" if judged["examples"] else "not judged"
-        )
-        out.print(f"  {name}: {judged['metric']} {value}", markup=False)
+        where = "" if judged["value"] is None else f" on {judged['examples']} held-out answers"
+        out.print(f"  {name}: {metric_text(judged)}{where}", markup=False)
 
 
 def _controls(binding: Any) -> str:

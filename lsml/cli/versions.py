@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import console, data_dir_option, open_recipe, open_store, recipe_argument
+from lsml.cli.common import console, data_dir_option, metric_text, open_recipe, open_store, recipe_argument
 
 
 @click.command("versions", short_help="List the versions.")
@@ -46,11 +46,7 @@ def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_js
         for version in store.versions.of_project(row.key):
             shown += 1
             card = card_of(version)
-            metrics = ", ".join(
-                f"{name} {judged['metric']} "
-                + (f"{judged['value']:.3f}" if judged["value"] is not None else "not judged")
-                for name, judged in card.metrics.items()
-            )
+            metrics = ", ".join(f"{name} {metric_text(judged, digits=3)}" for name, judged in card.metrics.items())
             mark = "  promoted" if version.number == row.promoted else ""
             made = datetime.fromtimestamp(version.created_at).strftime("%Y-%m-%d %H:%M")
             examples = sum(model.examples for model in card.models.values())

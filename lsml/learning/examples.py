@@ -1,0 +1,102 @@
+"""What one model learns from a snapshot, and which tasks are kept to judge it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lsml.adapters.base import Example
+from lsml.binding import BoundModel, Reading
+from lsml.errors import FetchError
+from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
+from lsml.learning.snapshot import AnnotatedExample, Snapshot, share_of
+from lsml.values import Choice, Shape, Value, label_of
+from lsml.versions import mark
+
+
+def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
+    """Held-out tasks that training needs, so that it covers two classes; taken in hash order, as few as do."""
+    moved: set[str] = set()
+    for model in models:
+        if Choice not in model.adapter_class.produces:
+            continue
+        covered: set[tuple[str, ...]] = set()
+        kept: list[tuple[float, str, set[tuple[str, ...]]]] = []
+        for lesson in snapshot:
+            answers = {_labels(a) for name in control_names(model, lesson) for a in lesson.answers.get(name, ())}
+            if not answers:
+                continue
+            if held_out(model, lesson.task, moved):
+                kept.append((lesson.share, lesson.task, answers))
+            else:
+                covered |= answers
+        for _, task, answers in sorted(kept, key=lambda one: one[:2]):
+            if len(covered) >= 2:
+                break
+            if not answers <= covered:
+                moved.add(task)
+                covered |= answers
+    return moved
+
+
+def held_out(model: BoundModel, task: str, moved: set[str]) -> bool:
+    """Whether a task, by its id, is kept to judge a model: below its `holdout`, and not among the `moved`."""
+    holdout = model.spec.training.holdout if model.spec.training else 0.2
+    return task not in moved and share_of(task) < holdout
+
+
+def held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[AnnotatedExample]:
+    """The tasks that none of the models learns."""
+    return [lesson for lesson in snapshot if all(held_out(model, lesson.task, moved) for model in models)]
+
+
+def examples_of(
+    model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch
+) -> tuple[list[Example], Counter[str], list[tuple[str, str]], set[bytes]]:
+    """(examples, how often each label occurs in them, why tasks could not be read, the marks of what is learnt).
+
+    Why is (reason, sentence), once for each task."""
+    learnt: set[bytes] = set()
+    examples: list[Example] = []
+    classes: Counter[str] = Counter()
+    unread: list[tuple[str, str]] = []
+    lessons = (
+        lesson
+        for lesson in snapshot
+        if not held_out(model, lesson.task, moved)
+        and any(name in lesson.answers for name in control_names(model, lesson))
+    )
+
+    def read(lesson: AnnotatedExample) -> tuple[AnnotatedExample, list[Reading]]:
+        try:
+            return lesson, model.read({"id": lesson.task, "data": lesson.data}, fetch)
+        except (Unreadable, FetchError) as error:
+            unread.append((error.reason, f"task {lesson.task}: {error}"))
+            return lesson, []
+
+    for lesson, readings in read_ahead(read, lessons) if needs_fetch(model.object_tag) else map(read, lessons):
+        if not readings:
+            continue
+        learnt.add(mark(lesson.data))
+        for reading in readings:
+            answers = [lesson.answers.get(control.control_tag.name, []) for control in reading.controls]
+            for turn in range(max(map(len, answers))):
+                values = tuple(
+                    value
+                    for answer in answers
+                    if turn < len(answer)
+                    for value in answer[turn]
+                    if not isinstance(value, Shape) or value.item == (reading.view.item or 0)
+                )
+                examples.append(Example(reading.view.data, values))
+                classes.update(label for value in values if (label := label_of(value)))
+    return examples, classes, unread, learnt
+
+
+def control_names(model: BoundModel, lesson: AnnotatedExample) -> list[str]:
+    """The names of a model's controls in one task, with the copies that a Repeater makes."""
+    return [control.control_tag.name for control in model.instances(lesson.data)]
+
+
+def _labels(answer: Sequence[Value]) -> tuple[str, ...]:
+    return tuple(sorted(value.label for value in answer if isinstance(value, Choice)))

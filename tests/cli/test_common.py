@@ -1,0 +1,14 @@
+"""What several verbs say in the same words."""
+
+import pytest
+
+from lsml.cli.common import metric_text
+from lsml.metrics import JUDGES, judge
+
+
+@pytest.mark.parametrize("pairs", [[], [((), ())]])
+@pytest.mark.parametrize("value_type", JUDGES)
+def test_every_metric_is_said_also_where_there_was_nothing_to_judge_by(value_type, pairs):
+    judged = judge(value_type, pairs)
+    said = metric_text(judged)
+    assert said == f"{judged['metric']} not judged" if judged["value"] is None else f"{judged['metric']} 1.0000"
