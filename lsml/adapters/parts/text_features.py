@@ -7,16 +7,16 @@ checks cost several times its arithmetic.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import accumulate, chain, pairwise, repeat
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING
+from lsml.adapters.parts.vocabulary import Alphabet, Vocabulary, word_terms
 from lsml.errors import NotEnoughData
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _WORD = re.compile(r"(?u)\b\w\w+\b")  # TfidfVectorizer's own
-_REMEMBERED = 1 << 14  # words, some kilobytes each at worst
+_REMEMBERED = 1 << 14  # words, a kilobyte each at worst
 _LONGEST = 64  # characters of a word worth remembering; Chinese has no spaces between words
+_TOGETHER = 1 << 20  # characters of texts whose n-grams are counted together: some 100 MiB at most
 
 
 class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,43 +69,82 @@ class Block:
     high: int
 
 
-def _word_ngrams(block: Block, look_up: Callable[[str], int | None]) -> Callable[[str], list[int]]:
-    """Text -> the columns of its runs of words, as TfidfVectorizer cuts them."""
+class Found(NamedTuple):
+    """What was found in texts: of each n-gram, the place of its text, and its column. Any order, the same ones repeated."""
 
-    def columns(text: str) -> list[int]:
-        words = _WORD.findall(text)
-        terms = list(words) if block.low == 1 else []
-        for size in range(max(2, block.low), min(block.high, len(words)) + 1):
-            terms += [" ".join(words[start : start + size]) for start in range(len(words) - size + 1)]
-        return [column for column in map(look_up, terms) if column is not None]
-
-    return columns
+    texts: np.ndarray[Any, Any]
+    columns: np.ndarray[Any, Any]
 
 
-def _character_ngrams(block: Block, look_up: Callable[[str], int | None]) -> Callable[[str], list[int]]:
-    """Text -> the columns of its runs of characters within words, as TfidfVectorizer's char_wb cuts them.
+class _Words:
+    """The runs of words of a block: texts -> their columns, as TfidfVectorizer cuts them."""
 
-    A text is mostly words that were seen before, so those of a word are remembered.
+    def __init__(self, terms: Sequence[str], first: int) -> None:
+        """`first`: the column of the first of `terms`; the others follow."""
+        import numpy as np
+
+        self._numbers, units = word_terms(terms)
+        self._vocabulary = Vocabulary(units, np.arange(first, first + len(terms)), len(self._numbers))
+
+    def columns(self, texts: Sequence[str]) -> Found:
+        """The columns of every run that is known, by text."""
+        import numpy as np
+
+        words = list(map(_WORD.findall, texts))
+        for of_text in words:
+            of_text.append("")  # each text is followed by a unit that no run goes across
+        ends = np.fromiter(accumulate(map(len, words)), dtype=np.int64, count=len(words))
+        numbers = map(self._numbers.get, chain.from_iterable(words), repeat(0))
+        units = np.fromiter(numbers, dtype=np.int64, count=sum(map(len, words)))
+        starts, columns = self._vocabulary.runs(units)
+        return Found(ends.searchsorted(starts, "right"), columns)
+
+
+class _Characters:
+    """The runs of characters within words of a block, as TfidfVectorizer's char_wb cuts them.
+
+    A text is mostly words that were seen before, so the columns of a word are remembered.
     """
 
-    def of_word(word: str) -> list[int]:
-        padded = f" {word} "
-        terms: list[str] = []
-        for size in range(block.low, block.high + 1):
-            terms += [padded[start : start + size] for start in range(max(1, len(padded) - size + 1))]
-            if len(padded) <= size:
-                break  # a short word counts once
-        return [column for column in map(look_up, terms) if column is not None]
+    def __init__(self, terms: Sequence[str], first: int) -> None:
+        """`first`: the column of the first of `terms`; the others follow."""
+        import numpy as np
 
-    remembered = lru_cache(_REMEMBERED)(of_word)
+        self._alphabet = Alphabet(terms)
+        self._vocabulary = Vocabulary(
+            self._alphabet.terms(terms), np.arange(first, first + len(terms)), self._alphabet.size
+        )
+        self._remembered: dict[str, bytes] = {}  # word -> its columns, int32
 
-    def columns(text: str) -> list[int]:
-        found: list[int] = []
-        for word in text.split():
-            found += remembered(word) if len(word) <= _LONGEST else of_word(word)
-        return found
+    def columns(self, texts: Sequence[str]) -> Found:
+        """The columns of every run that is known, by text."""
+        import numpy as np
 
-    return columns
+        words = [text.split() for text in texts]
+        known = self._remembered
+        new = list({word for of_text in words for word in of_text if word not in known})
+        if new:
+            known = {**known, **self._of_words(new)}
+            kept = {word: columns for word, columns in known.items() if len(word) <= _LONGEST}
+            self._remembered = kept if len(kept) <= _REMEMBERED else {}
+        of_texts = [b"".join(map(known.__getitem__, of_text)) for of_text in words]
+        lengths = np.fromiter(map(len, of_texts), dtype=np.int64, count=len(of_texts)) // 4
+        columns = np.frombuffer(b"".join(of_texts), dtype=np.int32)
+        return Found(np.repeat(np.arange(len(texts)), lengths), columns)
+
+    def _of_words(self, words: Sequence[str]) -> dict[str, bytes]:
+        """The columns of each word."""
+        import numpy as np
+
+        # Between two words are two spaces, and no run of a vocabulary goes across them: spaces are at its ends.
+        joined = f" {'  '.join(words)} "
+        starts, columns = self._vocabulary.runs(np.append(self._alphabet.units(joined), 0))
+        ends = np.cumsum(np.fromiter(map(len, words), dtype=np.int64, count=len(words)) + 2)
+        of_word = ends.searchsorted(starts, "right")
+        order = of_word.argsort(kind="stable")
+        bounds = of_word[order].searchsorted(np.arange(len(words) + 1)).tolist()
+        packed = columns[order].astype(np.int32)
+        return {word: packed[start:end].tobytes() for word, (start, end) in zip(words, pairwise(bounds), strict=True)}
 
 
 class TextFeatures:
@@ -114,8 +154,9 @@ class TextFeatures:
         self._blocks = list(blocks)
         self._lowercase = lowercase
         self._max_features = max_features
-        # Of each block: its terms in column order, text -> columns, idf. Columns count through all blocks.
-        self._fitted: list[tuple[list[str], Callable[[str], list[int]], np.ndarray[Any, Any]]] = []
+        # Of each block: its terms in column order, how they are found, idf. Columns count through all blocks.
+        self._fitted: list[tuple[list[str], _Words | _Characters, np.ndarray[Any, Any]]] = []
+        self._starts: np.ndarray[Any, Any]  # (blocks,), the first column of each
         self._idf: np.ndarray[Any, Any]  # (width,)
         self.width = 0
 
@@ -149,25 +190,39 @@ class TextFeatures:
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """Rows for texts; a text without a known n-gram has an empty row."""
+        from scipy.sparse import vstack
+
+        parts = [self._rows(texts[start:end]) for start, end in _stretches(texts)]
+        return parts[0] if len(parts) == 1 else vstack(parts, format="csr")
+
+    def _rows(self, texts: Sequence[str]) -> csr_matrix:
+        """The same, for texts that are counted together."""
         import numpy as np
         from scipy.sparse import csr_matrix
 
-        columns: list[int] = []
-        counts: list[int] = []
-        ends = [0]  # of stretches: a text has one for each block
-        for text in texts:
-            read = text.lower() if self._lowercase else text
-            for _, look_up, _ in self._fitted:
-                found = Counter(look_up(read))
-                columns += found
-                counts += found.values()
-                ends.append(len(columns))
-        indices, stretches = np.array(columns, dtype=np.int32), np.array(ends, dtype=np.int32)
-        weights = (1.0 + np.log(np.array(counts, dtype=np.float64))) * self._idf[indices]
-        stretch = np.repeat(np.arange(len(ends) - 1), np.diff(stretches))
-        lengths = np.sqrt(np.bincount(stretch, weights=weights * weights, minlength=len(ends) - 1))
-        rows = stretches[:: len(self._fitted)]
-        return csr_matrix((weights / lengths[stretch], indices, rows), shape=(len(texts), self.width))
+        read = [text.lower() for text in texts] if self._lowercase else texts
+        parts = [ngrams.columns(read) for _, ngrams, _ in self._fitted]
+        # Text and column in one number: sorted, the same ones stand beside each other, and rows are in order.
+        cells = np.concatenate([part.texts * self.width + part.columns for part in parts])
+        cells.sort()
+        last = np.empty(len(cells), dtype=bool)  # of those that are the same
+        last[-1:] = True
+        np.not_equal(cells[1:], cells[:-1], out=last[:-1])
+        ends = np.flatnonzero(last)
+        counts = ends.copy()
+        counts[1:] -= ends[:-1]
+        counts[:1] += 1
+        cells = cells[ends]
+        rows = cells // self.width
+        columns = cells - rows * self.width
+        weights = (1.0 + np.log(counts)) * self._idf[columns]
+        # A stretch is one block of one text: what is normalised together.
+        stretch = rows * len(parts) + self._starts.searchsorted(columns, "right") - 1
+        squares = np.bincount(stretch, weights=weights * weights, minlength=len(texts) * len(parts))
+        weights /= np.sqrt(squares)[stretch]
+        borders = rows.searchsorted(np.arange(len(texts) + 1))
+        indices, borders = columns.astype(np.int32), borders.astype(np.int32)  # what scipy would look through them for
+        return csr_matrix((weights, indices, borders), shape=(len(texts), self.width))
 
     def state(self) -> dict[str, Any]:
         """Arrays and numbers from which `restore` makes the same features."""
@@ -204,9 +259,9 @@ class TextFeatures:
         """Take in a block that was fitted."""
         import numpy as np
 
-        look_up = {term: column for column, term in enumerate(terms, self.width)}.get
-        ngrams = _word_ngrams if block.analyzer == "word" else _character_ngrams
-        self._fitted.append((terms, ngrams(block, look_up), idf))
+        ngrams = _Words if block.analyzer == "word" else _Characters
+        self._fitted.append((terms, ngrams(terms, self.width), idf))
+        self._starts = np.cumsum([0, *(len(fitted[0]) for fitted in self._fitted[:-1])])
         self._idf = np.concatenate([fitted[2] for fitted in self._fitted])
         self.width += len(terms)
 
@@ -220,3 +275,14 @@ class TextFeatures:
             max_features=self._max_features,
             sublinear_tf=True,
         )
+
+
+def _stretches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Start and end of texts that are counted together; at least one stretch."""
+    start = size = 0
+    for place, text in enumerate(texts):
+        if size and size + len(text) > _TOGETHER:
+            yield start, place
+            start, size = place, 0
+        size += len(text)
+    yield start, len(texts)

@@ -1,0 +1,154 @@
+"""Runs of units (words, characters) -> their columns, by array operations: a trie whose levels are hash tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SPREAD: Final = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: its product's upper bits differ for neighbours
+_ROOM: Final = 4  # buckets for each key; fewer would hold several keys more often
+
+
+class _Table:
+    """Different numbers -> their places among them, for many at a time. Exact: what is found is compared."""
+
+    def __init__(self, keys: np.ndarray[Any, Any]) -> None:
+        import numpy as np
+
+        bits = (_ROOM * len(keys)).bit_length()
+        self._shift = np.uint64(64 - bits)
+        buckets = self._buckets(keys)
+        order = np.argsort(buckets, kind="stable")
+        sizes = np.bincount(buckets, minlength=1 << bits)
+        self._longest = int(sizes.max(initial=0))
+        self._crowded = sizes > 1
+        self._starts = np.cumsum(sizes) - sizes
+        # A bucket is read up to the size of the largest one: the keys behind the last one are nobody's.
+        self._keys = np.append(keys[order], np.full(self._longest + 1, -1))
+        self._places = np.append(order, np.full(self._longest + 1, -1))
+
+    def find(self, keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The place of each of `keys` (n,) among the table's, -1 where it is none of them."""
+        import numpy as np
+
+        buckets = self._buckets(keys)
+        at = self._starts[buckets]
+        places: np.ndarray[Any, Any] = np.where(self._keys[at] == keys, self._places[at], -1)
+        if self._longest > 1:
+            left = np.flatnonzero((places < 0) & self._crowded[buckets])
+            for step in range(1, self._longest):
+                if not len(left):
+                    break
+                next_at = at[left] + step
+                hit = self._keys[next_at] == keys[left]
+                places[left[hit]] = self._places[next_at[hit]]
+                left = left[~hit]
+        return places
+
+    def _buckets(self, keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        return ((keys.view(np.uint64) * _SPREAD) >> self._shift).view(np.int64)
+
+
+class Vocabulary:
+    """Which runs of units have a column.
+
+    Units are numbered from 1; 0 stands for a unit that is in no run, and no run goes across it.
+    """
+
+    def __init__(self, terms: np.ndarray[Any, Any], columns: np.ndarray[Any, Any], units: int) -> None:
+        """`terms` (terms, longest): the units of each, 0 behind its end. `columns` (terms,): its column. `units`: how many
+        there are."""
+        import numpy as np
+
+        self._units = units + 1
+        lengths = np.count_nonzero(terms, axis=1)
+        of_one = lengths == 1
+        # By level, which is a length: the column of each node, -1 where a run goes on and none ends.
+        self._columns = [np.full(self._units, -1)]
+        self._columns[0][terms[of_one, 0]] = columns[of_one]
+        self._tables: list[_Table] = []
+        nodes = terms[:, 0].astype(np.int64)
+        for level in range(1, terms.shape[1]):
+            longer = lengths > level
+            keys, place = np.unique(nodes[longer] * self._units + terms[longer, level], return_inverse=True)
+            nodes[longer] = place
+            self._tables.append(_Table(keys))
+            ends = lengths == level + 1
+            self._columns.append(np.full(len(keys), -1))
+            self._columns[-1][nodes[ends]] = columns[ends]
+
+    def runs(self, units: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Where each run with a column begins in `units` (n,), and its column; shorter runs first, each length in order.
+
+        The last unit must be 0.
+        """
+        import numpy as np
+
+        starts = np.flatnonzero(units)
+        found = self._columns[0][units[starts]]
+        known = found >= 0
+        all_starts, all_columns = [starts[known]], [found[known]]
+        nodes = units[starts]
+        for level, (table, columns) in enumerate(zip(self._tables, self._columns[1:], strict=True), 1):
+            after = units[starts + level]
+            nodes = table.find(nodes * self._units + after)
+            kept = nodes >= 0
+            starts, nodes = starts[kept], nodes[kept]
+            found = columns[nodes]
+            known = found >= 0
+            all_starts.append(starts[known])
+            all_columns.append(found[known])
+        return np.concatenate(all_starts), np.concatenate(all_columns)
+
+
+def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], np.ndarray[Any, Any]]:
+    """Of runs of words, with one space between them: the number of each word from 1, and the units of each run."""
+    import numpy as np
+
+    split = [term.split(" ") for term in terms]
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(word for run in split for word in run), 1)}
+    units = np.zeros((len(terms), max(map(len, split))), dtype=np.int64)
+    for row, run in enumerate(split):
+        units[row, : len(run)] = [numbers[word] for word in run]
+    return numbers, units
+
+
+class Alphabet:
+    """Characters that are in a vocabulary, numbered from 1 by their code points."""
+
+    def __init__(self, terms: Sequence[str]) -> None:
+        import numpy as np
+
+        known = np.unique(code_points("".join(terms)))
+        self.size = len(known)
+        self._numbers = np.zeros(int(known[-1]) + 2 if len(known) else 1, dtype=np.int64)
+        self._numbers[known] = np.arange(1, len(known) + 1)
+
+    def units(self, text: str) -> np.ndarray[Any, Any]:
+        """The number of each character, 0 for one that is not in the vocabulary."""
+        import numpy as np
+
+        # What lies above the highest character that is known shares the last place, which is nobody's.
+        units: np.ndarray[Any, Any] = self._numbers[np.minimum(code_points(text), len(self._numbers) - 1)]
+        return units
+
+    def terms(self, terms: Sequence[str]) -> np.ndarray[Any, Any]:
+        """The units of each term, (terms, longest), 0 behind its end."""
+        import numpy as np
+
+        lengths = np.fromiter(map(len, terms), dtype=np.int64, count=len(terms))
+        units = np.zeros((len(terms), int(lengths.max(initial=1))), dtype=np.int64)
+        units[np.arange(units.shape[1]) < lengths[:, None]] = self.units("".join(terms))
+        return units
+
+
+def code_points(text: str) -> np.ndarray[Any, Any]:
+    """The code points of a text, (characters,); lone surrogates are read as they are."""
+    import numpy as np
+
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
