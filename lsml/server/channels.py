@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 IDLE_S = 120.0  # a connection on which nothing moves for so long is closed
 ARRIVE_S = 300.0  # a request that is not here after so long is given up
 QUICK_S = 0.003  # a prediction for one text takes a tenth of it
+SMALL_BYTES = 16384  # a few tasks and their labeling config
 LINGER_S = 10.0  # how long a sender may go on after it was refused, so that it gets to read why
 
 
@@ -36,6 +37,14 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
             self.set_close_on_finish()
         header: bytes = super().build_response_header()
         return header
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the body; the headers go with the first one, for each piece wakes the client."""
+        channel = self.channel
+        channel.holds = not self.wrote_header and bool(data)
+        super().write(data)
+        if channel.held:
+            channel.write_soon(b"")
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]
@@ -71,6 +80,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.since = time.monotonic()
         self.refused = False
         self._lingers = False
+        self.holds = False  # whether what is written next waits for what comes after it
+        self.held = b""
         super().__init__(*args, **kwargs)
 
     @property
@@ -108,6 +119,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().service()
         self.since = time.monotonic()
 
+    def write_soon(self, data: Any) -> int:
+        """Send data, behind what is held."""
+        if self.holds:
+            self.holds, self.held = False, data
+            return len(data)
+        if self.held:
+            data, self.held = self.held + data, b""
+        return int(super().write_soon(data))
+
     def readable(self) -> bool:
         """Whether to read more."""
         return self._lingers or bool(super().readable())
@@ -130,44 +150,68 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Who answers a request: a thread, or for `/health` the loop itself, between two looks at its connections.
+    """Who answers a request: the loop itself, between two looks at its connections, or a thread.
 
-    One thread answers quick requests one after another, for two would keep taking the interpreter from each other: eight
-    clients are served half as many again. A request that takes longer than QUICK_S, for it waits for the disk, for a model or
-    for a file, no longer counts, and others are answered beside it.
+    The loop answers `/health`, and predictions of few tasks as long as those are quick: to hand each to a thread, and to be
+    woken by it, costs as much as the prediction. One thread answers other quick requests one after another, for two would
+    keep taking the interpreter from each other. A request that takes longer than QUICK_S, for it waits for the disk, for a
+    model or for a file, no longer counts, and others are answered beside it.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.began: float | None = None  # when the loop began the request that it answers
+        self.direct = True  # whether the loop may answer more than /health
         self._at_once: deque[Channel] = deque()
         self._began: dict[int, float] = {}  # by thread, when its request did
         self._watched = False  # whether a thread waits for a request to have taken too long
+        self._quick = True  # whether the last small prediction was
 
     def add_task(self, channel: Channel) -> None:
         """Have the first request of a channel answered."""
-        path = getattr(channel.requests[0], "path", "")
         # What would have to wait for its connection must not be answered by the loop, which is what writes.
-        alone = len(channel.requests) == 1 and not channel.total_outbufs_len
-        if alone and path.rstrip("/").endswith("/health"):
-            self._at_once.append(channel)
-            return
+        if len(channel.requests) == 1 and not channel.total_outbufs_len:
+            path = getattr(channel.requests[0], "path", "").rstrip("/")
+            if path.endswith("/health") or (self.direct and self._quick and _is_small(channel, path)):
+                self._at_once.append(channel)
+                return
         with self.lock:
             self.queue.append(channel)
             if not self._watched:
                 self.queue_cv.notify()
 
-    def answer(self) -> None:
-        """Answer what the loop answers itself."""
-        while self._at_once:
-            self._at_once.popleft().service()
+    @property
+    def waiting(self) -> bool:
+        """Whether the loop has something to answer."""
+        return bool(self._at_once)
+
+    def answer(self, going_on: Callable[[], bool] = lambda: True) -> None:
+        """Answer what the loop answers itself, as long as the caller is the loop: another thread may take over from one
+        whose request takes long."""
+        while self._at_once and going_on():
+            channel = self._at_once.popleft()
+            self.began = time.monotonic()
+            try:
+                self._service(channel)
+            finally:
+                if going_on():
+                    self.began = None
 
     def handler_thread(self, number: int) -> None:
         """What each thread does until it is told to stop."""
         while (channel := self._next(number)) is not None:
-            try:
-                channel.service()
-            except BaseException:
-                self.logger.exception("a request failed outside of the application")
+            self._service(channel)
+
+    def _service(self, channel: Channel) -> None:
+        """Answer a channel's first request, and learn from a small prediction whether they are quick."""
+        small = _is_small(channel, getattr(channel.requests[0], "path", "").rstrip("/"))
+        began = time.monotonic()
+        try:
+            channel.service()
+        except BaseException:
+            self.logger.exception("a request failed outside of the application")
+        if small:
+            self._quick = time.monotonic() - began < QUICK_S
 
     def _next(self, number: int) -> Channel | None:
         """The next request that a thread may answer, once there is one; None where it is to stop."""
@@ -198,6 +242,11 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
             return None
         newest = max(self._began.values(), default=0.0)
         return max(0.0, newest + QUICK_S - time.monotonic())
+
+
+def _is_small(channel: Channel, path: str) -> bool:
+    """Whether the first request of a channel asks for a prediction of a few tasks."""
+    return path.endswith("/predict") and channel.requests[0].content_length <= SMALL_BYTES
 
 
 def close_stale(connections: Mapping[int, Any], now: float) -> None:

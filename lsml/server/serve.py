@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import select
 import signal
 import socket
 import threading
@@ -18,12 +17,10 @@ from flask import Flask
 from lsml.errors import LsmlError, PortInUse
 
 THREADS = 16  # all but one wait for the disk, for a file or for a model
-CONNECTIONS = 400  # idle and half-sent ones count; beyond it those are closed that were waited for longest
 READ_BYTES = 65536  # at a time: a request of 250 tasks comes in one piece
 # For requests at hand when told to stop: a person who pressed Ctrl-C waits five seconds, Docker ten.
 DRAIN_S = {signal.SIGINT: 4.0, signal.SIGTERM: 8.0}
 _LAST_WORDS_S = 0.5  # in which a request that was on its way when we were told to stop still arrives
-_LOOK_S = 1.0  # between looks for connections that were waited for long enough
 
 
 def check_port(host: str, port: int) -> None:
@@ -49,10 +46,10 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
 
     `listening` is told the port once connections are accepted. Raises PortInUse.
     """
-    from waitress import wasyncore
     from waitress.server import create_server
 
-    from lsml.server.channels import Channel, Dispatcher, close_stale, make_room
+    from lsml.server.channels import Channel, Dispatcher
+    from lsml.server.loop import CONNECTIONS, Loop
 
     channels: dict[int, Any] = {}
     dispatcher = Dispatcher()
@@ -83,21 +80,17 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
         signal.signal(number, stop)
     listeners = [channel for channel in channels.values() if getattr(channel, "accepting", False)]
     draining = threading.Event()
+    loop = Loop(channels, dispatcher)
     for listener in listeners:
         listener.channel_class = partial(Channel, draining)
         listener.next_channel_cleanup = float("inf")  # waitress' own goes by the wall clock
+        listener.pull_trigger = partial(loop.wake, listener.pull_trigger)
     listening(listeners[0].socket.getsockname()[1])
-    poll = hasattr(select, "poll")  # select() fails with descriptors above 1023; Windows has no poll()
-    looked = time.monotonic()
-    while told is None:
-        # The time-out bounds how long a signal waits: Python restarts an interrupted poll.
-        wasyncore.loop(timeout=0.2, use_poll=poll, map=channels, count=1)
-        dispatcher.answer()
-        make_room(channels, CONNECTIONS)
-        if (now := time.monotonic()) - looked > _LOOK_S:
-            looked = now
-            close_stale(channels, now)
+    loop.watch(lambda: told is None)
+    assert told is not None
     deadline = time.monotonic() + DRAIN_S[signal.Signals(told)]
+    listeners[0].trigger.pull_trigger()
+    loop.take()
     draining.set()
     for listener in listeners:
         _accept_all(listener, channels)
@@ -110,7 +103,7 @@ def serve(app: Flask, host: str, port: int, listening: Callable[[int], None] = l
             last_busy = now
         elif not open_now or now - last_busy > _LAST_WORDS_S:
             break
-        wasyncore.loop(timeout=0.05, use_poll=poll, map=channels, count=1)
+        loop.look(0.05)
         dispatcher.answer()
     dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
 

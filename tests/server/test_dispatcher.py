@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lsml.server.channels import Dispatcher
+from lsml.server.channels import QUICK_S, Dispatcher
 from tests.support.backend import until
 
 
@@ -19,8 +19,9 @@ class Request:
 
     total_outbufs_len = 0
 
-    def __init__(self, done, work=lambda: None, path="/predict"):
-        self.requests = [SimpleNamespace(path=path)]
+    def __init__(self, done, work=lambda: None, path="/webhook", size=100):
+        self.requests = [SimpleNamespace(path=path, content_length=size)]
+        self.arrivals = None
         self._done = done
         self._work = work
 
@@ -77,6 +78,45 @@ def test_only_the_loop_answers_health(dispatcher):
     until("the other one is answered", lambda: done == [other], 10)
     dispatcher.answer()
     assert done == [other, *health]
+
+
+def test_the_loop_answers_small_predictions_while_they_are_quick(dispatcher):
+    done = []
+    small, large = Request(done, path="/predict"), Request(done, path="/predict", size=100_000)
+    dispatcher.add_task(small)
+    dispatcher.add_task(large)
+    until("a thread has answered the large one", lambda: done == [large], 10)
+    dispatcher.answer()
+    assert done == [large, small]
+    dispatcher.add_task(Request(done, lambda: time.sleep(2 * QUICK_S), "/predict"))
+    dispatcher.answer()
+    dispatcher.add_task(Request(done, path="/a-secret/predict"))
+    until("a thread has answered the next one", lambda: len(done) == 4, 10)
+
+
+def test_predictions_that_are_quick_again_are_the_loop_s_again(dispatcher):
+    done = []
+    dispatcher.add_task(Request(done, lambda: time.sleep(2 * QUICK_S), "/predict"))
+    dispatcher.answer()
+    dispatcher.add_task(Request(done, path="/predict"))
+    until("a thread has answered it", lambda: len(done) == 2, 10)
+
+    def waits():
+        dispatcher.add_task(Request(done, path="/predict"))
+        return dispatcher.waiting
+
+    until("the loop is asked", waits, 10)
+
+
+def test_a_loop_that_was_taken_over_leaves_the_rest_to_its_successor(dispatcher):
+    done, mine = [], [True]
+    slow = Request(done, lambda: mine.clear(), "/predict")
+    for request in (slow, last := Request(done, path="/predict")):
+        dispatcher.add_task(request)
+    dispatcher.answer(lambda: bool(mine))
+    assert done == [slow]
+    dispatcher.answer()
+    assert done == [slow, last]
 
 
 def test_a_request_that_fails_outside_of_the_application_takes_no_thread_along(dispatcher):

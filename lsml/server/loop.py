@@ -1,0 +1,108 @@
+"""The loop that reads and writes every connection, and the thread that it is in: whoever answers slowly hands it on."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from waitress import wasyncore
+
+from lsml.server.channels import QUICK_S, Dispatcher, close_stale, make_room
+
+CONNECTIONS: Final = 400  # idle and half-sent ones count; beyond it those are closed that were waited for longest
+_POLL = hasattr(select, "poll")  # select() fails with descriptors above 1023; Windows has no poll()
+_AT_REST_S: Final = 0.2  # between looks at a server that has nothing to do; a signal waits no longer on Windows
+_STALE_S: Final = 1.0  # between looks for connections that were waited for long enough
+_RESTED: Final = 100  # looks at which nothing was answered, before the watch looks seldom
+
+
+class Loop:
+    """One thread at a time reads the connections, and answers small predictions itself, which is quickest.
+
+    A request may turn out slow: a version is loaded, a file is fetched. The main thread watches, and has another thread
+    take the loop over from one that is in the same request for QUICK_S. Signals reach the main thread whatever the others do.
+    """
+
+    def __init__(self, channels: dict[int, Any], dispatcher: Dispatcher) -> None:
+        self._channels = channels
+        self._dispatcher = dispatcher
+        self._role = threading.Lock()  # held by who reads the connections
+        self._owner = 0  # the identity of the thread whose the loop is
+        self._busy = threading.Event()  # ends the rest of the watch
+        self._resting = False
+        self._fault: BaseException | None = None
+        self._checked = time.monotonic()
+
+    def watch(self, going_on: Callable[[], bool]) -> None:
+        """Run the loop in threads until `going_on` is false. Raises what ended the loop, which only a fault of lsml does."""
+        self._begin()
+        quiet = 0
+        while going_on():
+            if self._fault is not None:
+                raise self._fault
+            began = self._dispatcher.began
+            if began is not None and time.monotonic() - began > QUICK_S:
+                self._begin()
+            quiet = quiet + 1 if began is None else 0
+            if quiet <= _RESTED:
+                time.sleep(QUICK_S)
+                continue
+            self._busy.clear()
+            self._resting = True
+            self._busy.wait(_AT_REST_S)
+            self._resting = False
+            quiet = _RESTED if not self._busy.is_set() else 0
+
+    def take(self) -> None:
+        """Make the loop the caller's, who then looks and answers; the loop answers no more than /health."""
+        self._dispatcher.direct = False
+        self._owner = threading.get_ident()
+        with self._role:
+            self._dispatcher.began = None
+
+    def look(self, timeout_s: float) -> None:
+        """Read and write what can be, for which it waits so long."""
+        wasyncore.loop(timeout=timeout_s, use_poll=_POLL, map=self._channels, count=1)
+
+    def wake(self, pull: Callable[[], None]) -> None:
+        """Have the loop look anew, unless it is the loop that asks."""
+        if threading.get_ident() != self._owner:
+            pull()
+
+    def _begin(self) -> None:
+        """Run the loop in another thread from here on."""
+        begun = threading.Event()
+        threading.Thread(target=self._run, args=(begun,), name="loop", daemon=True).start()
+        begun.wait()
+
+    def _run(self, begun: threading.Event) -> None:
+        """Be the loop until another thread is."""
+        self._owner = me = threading.get_ident()
+        self._dispatcher.began = None
+        begun.set()
+
+        def mine() -> bool:
+            return self._owner == me
+
+        try:
+            while self._step(mine):
+                if self._resting and self._dispatcher.waiting:
+                    self._busy.set()
+        except BaseException as fault:
+            self._fault = fault
+
+    def _step(self, mine: Callable[[], bool]) -> bool:
+        """Answer what waits, and look once; False where the loop is another thread's by now."""
+        self._dispatcher.answer(mine)
+        with self._role:
+            if not mine():
+                return False
+            self.look(_AT_REST_S)
+            make_room(self._channels, CONNECTIONS)
+            if (now := time.monotonic()) - self._checked > _STALE_S:
+                self._checked = now
+                close_stale(self._channels, now)
+        return True
