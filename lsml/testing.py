@@ -205,7 +205,7 @@ class AdapterConformance:
                 for region in regions:
                     problem = control.check(region, task)
                     assert problem is None, f"{control.tag}: {problem}"
-                decoded = list(control.decode(regions, on) or ())
+                decoded = list(control.decode(regions, on).values or ())
                 expected = _encodable(control, chosen, on)
                 assert len(decoded) == len(expected) and all(map(_alike, decoded, expected)), (
                     f"{control.tag}: not what was shown: {decoded[:3]} for {expected[:3]}"
@@ -447,7 +447,7 @@ def _controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value
 def _encodable(control: Any, values: Sequence[Value], on: View) -> list[Value]:
     """What a control can say of values: numbers in its range and steps, masks of the image's size, tracks on frames."""
     if any(isinstance(value, Number | Track) for value in values):
-        return list(control.decode(control.encode(values, "object", on), on) or ())
+        return list(control.decode(control.encode(values, "object", on), on).values or ())
     return [_resized(value, on.size) if isinstance(value, Mask) and on.size else value for value in values]
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from lsml.binding.bind import Binding, BoundModel, Reading, bind, control_of, regions_of
+from lsml.binding.bind import Binding, bind
+from lsml.binding.learn import LeftOut, Tally, Taught, sentences
+from lsml.binding.model import BoundModel, Reading
+from lsml.binding.prompts import control_of, regions_of
 
 __all__ = [
     "Binding",
     "BoundModel",
+    "LeftOut",
     "Reading",
+    "Tally",
+    "Taught",
     "bind",
     "control_of",
     "regions_of",
+    "sentences",
 ]

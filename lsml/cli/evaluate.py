@@ -28,7 +28,10 @@ from lsml.cli.common import (
 @data_dir_option
 @labeling_config_option
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON: {model_version, tasks, tags: {name: {metric, ...}}}."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON: {model_version, tasks, tags: {name: {metric, ...}}, left_out: [...]}.",
 )
 @log_options
 def command(
@@ -44,6 +47,9 @@ def command(
 
     Tasks may name files on this machine; relative paths count from the folder of EXPORT, then from the current one.
     """
+    from msgspec import to_builtins
+
+    from lsml.binding import Tally, sentences
     from lsml.cli.train import annotated_tasks
     from lsml.errors import NotEnoughData
     from lsml.learning.judge import evaluate
@@ -59,19 +65,29 @@ def command(
     binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
     loaded = load_promoted(store, LOCAL, binding)
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
-        learnt = ((task, binding.learn(task, fetch)[0]) for task in annotated_tasks(tasks))
-        lessons = [AnnotatedExample(task.id, task.data, answers) for task, answers in learnt if answers]
+        tally = Tally()
+        lessons = []
+        for task in annotated_tasks(tasks):
+            taught = binding.learn(task, fetch)
+            tally.add(task.id, taught)
+            if taught.answers:
+                lessons.append(AnnotatedExample(task.id, task.data, taught.answers))
+        left_out = tally.report()
         if not lessons:
-            raise NotEnoughData(
-                f"{export}: none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}"
-            )
+            why = f"none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}"
+            raise NotEnoughData(f"{export}: " + "; ".join((why, *sentences(left_out))))
         with progress_bar("evaluate") as progress:
             judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
     if not any(adapter.ready for adapter in loaded.adapters.values()):
         click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:
-        click.echo(json.dumps({"model_version": name, "tasks": len(lessons), "tags": judged}, indent=1))
+        click.echo(
+            json.dumps(
+                {"model_version": name, "tasks": len(lessons), "tags": judged, "left_out": to_builtins(left_out)},
+                indent=1,
+            )
+        )
         return
     out = console()
     out.print(f"{name} on {len(lessons)} annotated tasks", markup=False)
@@ -88,3 +104,5 @@ def command(
                 f"{row['examples']} examples",
                 markup=False,
             )
+    for sentence in sentences(left_out):
+        out.print(sentence, markup=False)

@@ -48,6 +48,7 @@ def command(
     New Label Studio projects with the same labeling config start from what this learnt. Tasks may name files on this
     machine; relative paths count from the folder of EXPORT, then from the current one.
     """
+    from lsml.binding import sentences
     from lsml.errors import NotEnoughData, RequestError
     from lsml.learning.snapshot import take_snapshot
     from lsml.learning.train import train
@@ -75,7 +76,8 @@ def command(
             read = len(tasks)
             tasks.clear()  # the snapshot holds them: while it learns, every text is in memory once
             if not snapshot.tasks:
-                raise NotEnoughData(f"{export}: none of its {read} tasks has an annotation for {_controls(binding)}")
+                why = (f"none of its {read} tasks has an annotation for {_controls(binding)}",)
+                raise NotEnoughData(f"{export}: " + "; ".join((*why, *sentences(snapshot.left_out))))
             promoted, unjudged = promoted_version(store, LOCAL, binding)
             trained = train(
                 binding, snapshot, making, fetch,
@@ -88,7 +90,7 @@ def command(
         shutil.rmtree(making, ignore_errors=True)
     out = console()
     out.print(f"{model_version(binding, number, trained.card)}: {trained.card.verdict}", markup=False)
-    for note in trained.card.notes:
+    for note in (*trained.card.notes, *sentences(trained.card.left_out)):
         out.print(f"  {note}", markup=False)
     for name, judged in trained.card.metrics.items():
         where = "" if judged["value"] is None else f" on {judged['examples']} held-out answers"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from lsml.labeling import ControlTag, Label
+from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Value
 
@@ -41,6 +42,14 @@ class Answer(NamedTuple):
 
     values: Sequence[Value]
     threshold: Threshold
+
+
+class Decoded(NamedTuple):
+    """What a person's regions say. `values` is None where they are no example: nothing was answered, or nothing that was
+    answered could be understood. `remarks`: what was left out, and what is written otherwise than Label Studio does."""
+
+    values: tuple[Value, ...] | None
+    remarks: tuple[Remark, ...] = ()
 
 
 class Control(ABC):
@@ -76,6 +85,11 @@ class Control(ABC):
     def multiple(self) -> bool:
         """Whether several labels may hold at once."""
         return False
+
+    @property
+    def called(self) -> str:
+        """What people call its regions, several of them."""
+        return "answers"
 
     @property
     def open(self) -> bool:
@@ -137,16 +151,33 @@ class Control(ABC):
         """The regions that show these values on what is shown: `on`, which those that point at places need."""
 
     @abstractmethod
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
-        """The values of a person's regions for this tag; None where they are no example (nothing was answered).
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
+        """The values of a person's regions for this tag, and a remark on each region or label that is left out.
 
-        Labels that the config no longer has are dropped. Malformed regions are passed over. A score that a region has is
-        kept: predictions are judged by it.
+        A label that fits exactly one of the tag's but for capitals is that one. A score that a region has is kept:
+        predictions are judged by it.
         """
 
     @abstractmethod
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region's `type` or `value`, in a sentence, or None. Stricter than Label Studio."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types of regions that it understands; `check` allows its own alone."""
+        return frozenset({self.tag.lower()})
+
+    def _given(self, region: Any) -> dict[str, Any]:
+        """The `value` of a region. Raises Misread where it has another type, or is none."""
+        if not isinstance(region, Mapping):
+            raise Misread(Reason.NO_REGION, shown(region))
+        given = region.get("type")
+        if not isinstance(given, str) or given.lower() not in self.types:
+            raise Misread(Reason.OTHER_TYPE, shown(given))
+        value = region.get("value")
+        if not isinstance(value, dict):
+            raise Misread(Reason.NO_REGION, shown(value))
+        return value
 
     def _value(self, region: Any) -> dict[str, Any] | None:
         """The `value` of a region of this tag's type, or None where a stranger's JSON holds something else."""

@@ -5,15 +5,17 @@ https://labelstud.io/tags/choices
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
-from lsml.controls.classes import ClassControl
+from lsml.controls.classes import ClassControl, listed
+from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag
+from lsml.labeling.remarks import Remark
 from lsml.labeling.view import View
-from lsml.values import Choice, Value
+from lsml.values import Value
 
 
 class Choices(ClassControl):
@@ -24,7 +26,9 @@ class Choices(ClassControl):
     def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
         super().__init__(control_tag, companion)
         # An older annotation may hold the value of a choice that has an alias now. A name wins over another's value.
-        self._names = {label.value: label.name for label in control_tag.labels} | {name: name for name in self.labels}
+        self._names = LabelNames(
+            {label.value: label.name for label in control_tag.labels} | {name: name for name in self.labels}
+        )
         self._own = dict.fromkeys(self.labels)
 
     @cached_property
@@ -41,11 +45,6 @@ class Choices(ClassControl):
         labels, score = self._shown_labels(values)
         return [self._region({"choices": labels}, to_name, score)] if labels else []
 
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Choice, ...] | None:
-        """The labels that a person chose; aliases, plain values and nested paths are understood."""
-        answers = (answer for region in regions for answer in self._answers(region))
-        return self._as_choices([label for answer in answers if (label := self._label(answer)) is not None])
-
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region, in a sentence, or None."""
         value = self._value(region)
@@ -59,20 +58,17 @@ class Choices(ClassControl):
                 return f"{self.control_tag.selector}: value.choices holds {shown(label)}; expected labels as text"
         return self._answers_problem("choices", labels, data)
 
-    def _answers(self, region: Region) -> Iterator[Any]:
-        answers = (self._value(region) or {}).get("choices")
-        if isinstance(answers, list):
-            yield from answers
-        elif isinstance(answers, str):
-            yield answers
+    def _answers(self, value: Mapping[str, Any]) -> list[Any]:
+        return listed(value.get("choices"))
 
-    def _label(self, answer: Any) -> str | None:
+    def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
         """The label that an answer names: a text, or with `allowNested` the path that ends in it."""
-        names = reversed(answer) if isinstance(answer, list) else [answer]
+        names = [name for name in (reversed(answer) if isinstance(answer, list) else [answer]) if isinstance(name, str)]
         for name in names:
-            if isinstance(name, str):
-                if name in self._names:
-                    return self._names[name]
-                if self.open:
-                    return name
+            if name in self._names or not self.open:
+                label = self._names.find(name, remarks)
+                if label is not None:
+                    return label
+            elif name:
+                return name
         return None

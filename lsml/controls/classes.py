@@ -8,8 +8,11 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
-from lsml.controls.base import Answer, Control, ScoreKind, Threshold, shown
+from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold, shown
+from lsml.controls.label_names import distinct
 from lsml.labeling import resolve_value
+from lsml.labeling.remarks import Misread, Reason, Remark
+from lsml.labeling.view import View
 from lsml.values import Choice, Value
 
 
@@ -112,10 +115,32 @@ class ClassControl(Control):
         scores = [value.score for value in chosen if value.score is not None]
         return [value.label for value in chosen], min(scores, default=None)
 
-    def _as_choices(self, labels: Sequence[str]) -> tuple[Choice, ...] | None:
-        """A person's answer as values; None where nothing known was answered."""
-        different = tuple(dict.fromkeys(label for label in labels if label))
-        return tuple(Choice(label) for label in different[: self.limit]) or None
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
+        """The labels that a person chose; aliases and plain values are understood. None where nothing known was answered."""
+        remarks: list[Remark] = []
+        labels: list[str] = []
+        for region in regions:
+            try:
+                for answer in self._answers(self._given(region)):
+                    label = self._label(answer, remarks)
+                    if label is None:
+                        remarks.append(Remark(Reason.UNKNOWN_LABEL, _written(answer)))
+                    else:
+                        labels.append(label)
+            except Misread as error:
+                remarks.append(error.remark)
+        different = distinct(labels)
+        if self.limit is not None and len(different) > self.limit:
+            remarks.append(Remark(Reason.TOO_MANY_LABELS, f"{len(different)} labels where {self.limit} may be"))
+        return Decoded(tuple(Choice(label) for label in different[: self.limit]) or None, tuple(remarks))
+
+    @abstractmethod
+    def _answers(self, value: Mapping[str, Any]) -> list[Any]:
+        """What a region's value answers, each a name or a path. Raises Misread where it is no list."""
+
+    @abstractmethod
+    def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
+        """The label that an answer names; None where the tag has none of that name."""
 
     def _options(self, data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
         """Path and leaf-ness of the options that come with a task; nothing where the task has none.
@@ -177,6 +202,26 @@ def _choices(values: Sequence[Value]) -> Sequence[Choice]:
 
 def _elements(nodes: Any) -> Iterator[Any]:
     return iter(nodes if isinstance(nodes, list) else ())
+
+
+def listed(answers: Any) -> list[Any]:
+    """The answers of a region, of which older ones hold one alone. Raises Misread for what is neither."""
+    if answers is None:
+        return []
+    if isinstance(answers, str):
+        return [answers]
+    if not isinstance(answers, list):
+        raise Misread(Reason.NOT_A_LIST, shown(answers))
+    return answers
+
+
+def _written(answer: Any) -> str:
+    """An answer as people call it: a name, or a path with an arrow between its names."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, list) and answer and all(isinstance(name, str) for name in answer):
+        return " > ".join(answer)
+    return shown(answer)
 
 
 def _score(value: Choice) -> float:

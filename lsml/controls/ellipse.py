@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
+from lsml.controls.shapes import (
+    Place,
+    ShapeControl,
+    fractions,
+    in_image,
+    percent,
+    range_problem,
+    rotation_of,
+    rotation_problem,
+)
+from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Ellipse as EllipseValue
 from lsml.values import Value
@@ -39,10 +49,13 @@ class EllipseLabels(ShapeControl):
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import wrap
 
-        x, y, radius_x, radius_y = (side / 100.0 for side in numbers(value, "x", "y", "radiusX", "radiusY"))
-        (rotation,) = numbers(value, "rotation") if value.get("rotation") is not None else (0.0,)
-        if 0.0 <= x <= 1.0 and 0.0 <= y <= 1.0 and max(radius_x, radius_y) <= 1.0:
-            yield EllipseValue(**facts, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=wrap(rotation))
+        x, y = in_image(*fractions(value, "x", "y"))
+        # A radius of negative length was drawn backwards; about a centre it is the same.
+        radius_x, radius_y = (min(1.0, abs(radius)) for radius in fractions(value, "radiusX", "radiusY"))
+        if not radius_x or not radius_y:
+            raise Misread(Reason.NO_AREA)
+        rotation = wrap(rotation_of(value))
+        yield EllipseValue(**facts, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=rotation)
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
         for key, most in (("x", 100.0), ("y", 100.0), ("radiusX", _LARGEST), ("radiusY", _LARGEST)):

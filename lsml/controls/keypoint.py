@@ -5,11 +5,11 @@ A point of an object names the object's box as its parent. https://labelstud.io/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem
+from lsml.controls.shapes import Place, ShapeControl, fractions, in_image, percent, range_problem
 from lsml.labeling.view import View
 from lsml.values import KeyPoint as KeyPointValue
 from lsml.values import Shape, Value
@@ -36,18 +36,12 @@ class KeyPointLabels(ShapeControl):
         parent = region.get("parentID")
         return parent if isinstance(parent, str) and parent else None
 
-    def _label(self, value: Mapping[str, Any]) -> str | None:
-        """As for all shapes; a click that asks a model keeps its label under `labels`, too."""
-        given = value.get(self.label_key) or value.get("labels")
-        return super()._label({self.label_key: given})
-
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
-        x, y = (side / 100.0 for side in numbers(value, "x", "y"))
-        size = numbers(value, "width")[0] / 100.0 if value.get("width") is not None else 0.005
+        x, y = in_image(*fractions(value, "x", "y"))
+        size = abs(fractions(value, "width")[0]) if value.get("width") is not None else 0.005
         told = [found for found in (region.get("is_positive"), value.get("positive")) if found is not None]
         positive = not any(one in _BESIDE for one in told if isinstance(one, bool | int | str))
-        if 0.0 <= x <= 1.0 and 0.0 <= y <= 1.0:
-            yield KeyPointValue(**facts, x=x, y=y, size=size, positive=positive)
+        yield KeyPointValue(**facts, x=x, y=y, size=size, positive=positive)
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
         keys = ("x", "y", "width") if "width" in value else ("x", "y")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, original_size
+from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Mask, Shape, Value
 
@@ -48,13 +49,17 @@ class MaskControl(ShapeControl):
         """The keys of a value that hold pixels (rows, columns)."""
 
     @abstractmethod
-    def _read_pixels(self, region: Region, value: Place) -> Array | None:
-        """The pixels that a value holds; None or ValueError where it holds none."""
+    def _read_pixels(self, region: Region, value: Place) -> Array:
+        """The pixels that a value holds. Raises ValueError where it holds none."""
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
-        pixels = self._read_pixels(region, value)
-        if pixels is not None and pixels.any():
-            yield Mask.from_pixels(pixels, **facts)
+        try:
+            pixels = self._read_pixels(region, value)
+        except (ValueError, OverflowError) as error:
+            raise Misread(Reason.UNREADABLE_PIXELS, f"their pixels cannot be read ({error})") from error
+        if not pixels.any():
+            raise Misread(Reason.NO_AREA)
+        yield Mask.from_pixels(pixels, **facts)
 
 
 class BrushLabels(MaskControl):
@@ -67,12 +72,14 @@ class BrushLabels(MaskControl):
 
         return {"format": "rle", "rle": encode_brush(pixels)}
 
-    def _read_pixels(self, region: Region, value: Place) -> Array | None:
+    def _read_pixels(self, region: Region, value: Place) -> Array:
         from lsml.controls.brush import decode_brush
 
         size, rle = original_size(region), value.get("rle")
-        if size is None or size[0] * size[1] > _MOST_PIXELS or not isinstance(rle, list):
-            return None
+        if size is None:
+            raise ValueError("original_width and original_height are missing")
+        if size[0] * size[1] > _MOST_PIXELS or not isinstance(rle, list):
+            raise ValueError("its size or its run lengths are none")
         return decode_brush(rle, *size)
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
@@ -114,24 +121,24 @@ class BitmaskLabels(MaskControl):
         image.save(file, format="PNG", bits=1, transparency=0)
         return {"imageDataURL": _PNG + base64.b64encode(file.getvalue()).decode("ascii")}
 
-    def _read_pixels(self, region: Region, value: Place) -> Array | None:
+    def _read_pixels(self, region: Region, value: Place) -> Array:
         import numpy as np
         from PIL import Image, UnidentifiedImageError
 
         given = value.get("imageDataURL")
         if not isinstance(given, str) or not given.startswith(_PNG):
-            return None
+            raise ValueError(f"imageDataURL is no {_PNG}...")
         try:
             with Image.open(
                 io.BytesIO(base64.b64decode(given.removeprefix(_PNG), validate=True)), formats=["PNG"]
             ) as image:
                 if image.width * image.height > _MOST_PIXELS:
-                    return None
+                    raise ValueError("it is too large")
                 clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
                 channel = image.convert("RGBA").getchannel("A") if clear else image.convert("L")
                 return np.asarray(np.asarray(channel) > 127)
         except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(str(error)) from error
+            raise ValueError("it is no PNG") from error
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
         given = value.get("imageDataURL")

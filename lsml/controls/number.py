@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
-from lsml.controls.base import Control, Region, ScoreKind, Threshold, shown
+from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold, shown
 from lsml.labeling import ControlTag
+from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Number as NumberValue
 from lsml.values import Value
@@ -100,13 +101,23 @@ class Number(Control):
                 return [self._region({self.key: written}, to_name, value.score)]
         return []
 
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[NumberValue, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """The first number that a person gave, as it is."""
+        remarks: list[Remark] = []
         for region in regions:
-            number = finite((self._value(region) or {}).get(self.key))
-            if number is not None and self._plausible(number):
-                return (NumberValue(number),)
-        return None
+            try:
+                return Decoded((NumberValue(self._number(self._given(region))),), tuple(remarks))
+            except Misread as error:
+                remarks.append(error.remark)
+        return Decoded(None, tuple(remarks))
+
+    def _number(self, value: Mapping[str, Any]) -> float:
+        number = finite(value.get(self.key))
+        if number is None:
+            raise Misread(Reason.NO_NUMBER, shown(value.get(self.key)))
+        if not self._plausible(number):
+            raise Misread(Reason.OFF_SCALE, f"{number:g}")
+        return number
 
     def _plausible(self, _number: float) -> bool:
         """Whether a person can have given this number."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
 from lsml.controls.shapes import Place, ShapeControl, number, percent, range_problem
+from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Polygon as PolygonValue
 from lsml.values import Value
@@ -30,13 +31,18 @@ class PolygonLabels(ShapeControl):
         return {"points": [[percent(x), percent(y)] for x, y in points.tolist()], "closed": True}
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+        import numpy as np
+
         from lsml.values.geometry import area, clip_outline
 
         given = value.get("points")
         points = [_corner(point) for point in given] if isinstance(given, list) else []
+        if len(points) < 3 or area(np.array(points)) <= 0.0:
+            raise Misread(Reason.NO_AREA)
         kept = clip_outline(points)
-        if area(kept) > 0.0:
-            yield PolygonValue(**facts, points=tuple((x, y) for x, y in kept.tolist()))
+        if area(kept) <= 0.0:
+            raise Misread(Reason.OUTSIDE_IMAGE)
+        yield PolygonValue(**facts, points=tuple((x, y) for x, y in kept.tolist()))
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
         points = value.get("points")
@@ -53,9 +59,9 @@ class PolygonLabels(ShapeControl):
 
 
 def _corner(point: Any) -> tuple[float, float]:
-    """A corner as fractions of the image. Raises ValueError where it is none."""
+    """A corner as fractions of the image. Raises Misread where it is none."""
     if not isinstance(point, list) or len(point) != 2:
-        raise ValueError("expected two numbers")
+        raise Misread(Reason.NO_NUMBER, shown(point))
     return number(point[0]) / 100.0, number(point[1]) / 100.0
 
 

@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.shapes import Place, ShapeControl, numbers, percent, range_problem, rotation_problem
+from lsml.controls.shapes import (
+    Place,
+    ShapeControl,
+    fractions,
+    percent,
+    range_problem,
+    rotation_of,
+    rotation_problem,
+)
+from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Box, Shape, Value
 
@@ -43,13 +52,15 @@ class RectangleLabels(ShapeControl):
         return id if isinstance(id, str) and id else None
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
-        from lsml.values.geometry import fit_box
+        from lsml.values.geometry import fit_box, forward_box
 
-        x, y, width, height = (side / 100.0 for side in numbers(value, *_SIDES))
-        (rotation,) = numbers(value, "rotation") if value.get("rotation") is not None else (0.0,)
-        box = fit_box((x, y, width, height, rotation), facts["aspect"])
-        if box is not None:
-            yield Box(**facts, x=box[0], y=box[1], width=box[2], height=box[3], rotation=box[4])
+        x, y, width, height = fractions(value, *_SIDES)
+        if not width or not height:
+            raise Misread(Reason.NO_AREA)
+        box = fit_box(forward_box((x, y, width, height, rotation_of(value)), facts["aspect"]), facts["aspect"])
+        if box is None:
+            raise Misread(Reason.OUTSIDE_IMAGE)
+        yield Box(**facts, x=box[0], y=box[1], width=box[2], height=box[3], rotation=box[4])
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
         for key in _SIDES:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from lsml.controls.base import Answer, Control, Region, ScoreKind, Threshold, shown
+from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold, shown
 from lsml.controls.classes import certainty_of_one
+from lsml.controls.label_names import LabelNames, distinct
 from lsml.labeling import ControlTag
+from lsml.labeling.remarks import Misread, Reason, Remark, lost
 from lsml.labeling.view import View
 from lsml.values import Value, label_of
 
 
 class RegionControl(Control):
-    """Any number of regions, each with one label of the tag, or of its companion."""
+    """Any number of regions, each with a label of the tag or of its companion, or with several. A region with several labels
+    is as many values at one place."""
 
     judged_unfiltered: ClassVar[bool] = False
 
@@ -23,12 +26,17 @@ class RegionControl(Control):
         super().__init__(control_tag, companion)
         labels = (companion or control_tag).labels
         # An older region may hold the value of a label that has an alias now. A name wins over another's value.
-        self._names = {label.value: label.name for label in labels} | {name: name for name in self.labels}
+        self._names = LabelNames({label.value: label.name for label in labels} | {name: name for name in self.labels})
 
     @property
     def multiple(self) -> bool:
         """Whether several labels may hold at once: in different places, they do."""
         return True
+
+    @property
+    def called(self) -> str:
+        """What people call its regions: boxes."""
+        return str(getattr(self.value_type, "title", "regions"))
 
     @property
     def open(self) -> bool:
@@ -39,6 +47,11 @@ class RegionControl(Control):
     def label_key(self) -> str:
         """The key of a region's value that holds its labels: `rectanglelabels`; of a bare tool that of its companion."""
         return (self.companion or self.control_tag).tag.lower()
+
+    @property
+    def joins_labels(self) -> bool:
+        """Whether one region may have several labels: `choice="multiple"`."""
+        return (self.companion or self.control_tag).attributes.get("choice", "").lower() == "multiple"
 
     def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
         """Those of this tag's kind whose label it has; a tag without labels takes all."""
@@ -77,43 +90,78 @@ class RegionControl(Control):
         scores = [value.score for value in values if value.score is not None]
         return min((certainty_of_one(score, kind) for score in scores), default=None)
 
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """The values of a person's regions; none at all says that there is nothing to find, and so is an example.
 
-        Regions whose labels are all gone from the config are dropped; of several labels the first known one counts.
+        Where there were regions and none of them can be understood, there is no example.
         """
-        return tuple(value for region in regions for value in self._values(region, on))
+        values: list[Value] = []
+        remarks: list[Remark] = []
+        for region in regions:
+            try:
+                values += self._values(region, on, remarks)
+            except Misread as error:
+                remarks.append(error.remark)
+        nothing = not values and lost(remarks)
+        return Decoded(None if nothing else tuple(values), tuple(remarks))
 
     @abstractmethod
-    def _values(self, region: Region, on: View | None) -> Sequence[Value]:
-        """The values that one region holds; none where it is malformed or its label is gone."""
+    def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
+        """The values that one region holds, one for each of its labels. Raises Misread where it cannot be understood."""
 
-    def _label(self, value: Mapping[str, Any]) -> str | None:
-        """The first label of a region's value that the config has; "" where there are no labels to have; else None."""
+    def _labels_of(self, value: Mapping[str, Any], remarks: list[Remark]) -> list[str]:
+        """The labels of a region's value, each once; [""] where there are no labels to have. Raises Misread for none."""
+        if not self.labels and not self.open:
+            return [""]
         given = value.get(self.label_key)
-        names = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
-        for name in names:
-            if name in self._names:
-                return self._names[name]
-            if self.open and name:
-                return name
-        return "" if not self.labels and not self.open else None
+        if not given:
+            others = [key for key in value if key.endswith("labels") and isinstance(value[key], list) and value[key]]
+            if len(others) == 1:
+                given = value[others[0]]
+                remarks.append(Remark(Reason.OTHER_KEY, f"`{others[0]}`"))
+        if not given:
+            raise Misread(Reason.NO_LABEL)
+        if isinstance(given, str):
+            given = [given]
+        if not isinstance(given, list):
+            raise Misread(Reason.NOT_A_LIST, shown(given))
+        found = []
+        for name in given:
+            label = self._names.find(name, remarks) if isinstance(name, str) else None
+            if label is None and self.open and isinstance(name, str) and name:
+                label = name
+            if label is None:
+                remarks.append(Remark(Reason.UNKNOWN_LABEL, name if isinstance(name, str) else shown(name)))
+            else:
+                found.append(label)
+        return distinct(found)
 
     def _label_problem(self, value: Mapping[str, Any]) -> str | None:
         """What is wrong with the labels of a region's value, in a sentence, or None."""
         if not self.labels and not self.open:
             return None
         given = value.get(self.label_key)
-        if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], str):
-            return (
-                f"{self.control_tag.selector}: value.{self.label_key} is {shown(given)}; expected a list with one label"
-            )
-        if not self.open and given[0] not in self.labels:
-            expected = ", ".join(shown(label) for label in self.labels[:5])
-            return (
-                f"{self.control_tag.selector}: value.{self.label_key} has {shown(given[0])}; expected one of {expected}"
-            )
+        where = f"{self.control_tag.selector}: value.{self.label_key}"
+        if not isinstance(given, list) or not given or not all(isinstance(label, str) for label in given):
+            return f"{where} is {shown(given)}; expected a list with one label"
+        if len(given) > 1 and (not self.joins_labels or len(set(given)) < len(given)):
+            return f"{where} has {len(given)} labels; expected one" + (", or different ones" * self.joins_labels)
+        for label in given:
+            if not self.open and label not in self.labels:
+                expected = ", ".join(shown(known) for known in self.labels[:5])
+                return f"{where} has {shown(label)}; expected one of {expected}"
         return None
+
+
+def joined(values: Sequence[Value], place: Callable[[Value], Hashable]) -> list[tuple[Value, list[str]]]:
+    """Values of one place together, in order of the first: (the least sure of them, their labels)."""
+    places: dict[Hashable, list[Value]] = {}
+    for value in values:
+        places.setdefault(place(value), []).append(value)
+    return [
+        (min(some, key=_score), distinct([label for value in some if (label := label_of(value))]))
+        for some in places.values()
+    ]
 
 
 def region_score(region: Mapping[str, Any]) -> float | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from lsml.controls.base import Region, shown
-from lsml.controls.regions import RegionControl, region_score
-from lsml.labeling.view import View
+import msgspec
+
+from lsml.controls.base import Decoded, Region, shown
+from lsml.controls.number import finite
+from lsml.controls.regions import RegionControl, joined, region_score
+from lsml.labeling.remarks import Misread, Reason, Remark, lost
+from lsml.labeling.view import View, whole_number
 from lsml.values import Shape, Value
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 Place = dict[str, Any]  # the keys of a region's `value` that say where it is
 SAME_PLACE = 0.5  # intersection over union from which two shapes are one, as in mAP@0.5
+_SLIGHTLY = 0.05  # of a side, that a point may lie beside the image and still mean its edge
 _DIGITS = 6  # of a percentage: a thousandth of a pixel of the largest image
 
 
@@ -39,36 +43,46 @@ class ShapeControl(RegionControl):
 
     # -------------------------------------------------------------------------------------------- encode
 
+    @property
+    def types(self) -> frozenset[str]:
+        """That of the tool with labels of its own, and that of the bare one: they draw the same shapes."""
+        tool = self.tag.lower().removesuffix("labels")
+        return frozenset({tool, f"{tool}labels"})
+
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """A region for each value; two where a companion has the labels. What has no part in the image is left out."""
+        """A region for each value; two where a companion has the labels. What has no part in the image is left out. Values
+        at one place are one region with several labels, where the tag allows it."""
         on = on or View(None)
         regions: list[Region] = []
         ids: set[str] = set()
-        for number, value in enumerate(values):
-            if isinstance(value, self.value_type):
-                place = self._place(cast(Any, value), on)
-                if place is not None:
-                    written = self._written(cast(Shape, value), place, to_name, on, number)
-                    id = written[0].get("id")
-                    if id in ids:  # two shapes with one id would be one: only the first stands for their object
-                        written = [{**region, "id": f"{id}/{number}"} for region in written]
-                    elif id is not None:
-                        ids.add(id)
-                    regions += written
+        shapes = [value for value in values if isinstance(value, self.value_type)]
+        alone = [(value, [value.label] if value.label else []) for value in cast(list[Shape], shapes)]
+        together = joined(shapes, _place_alone) if self.joins_labels else alone
+        for number, (value, labels) in enumerate(together):
+            place = self._place(cast(Any, value), on)
+            if place is not None:
+                written = self._written(cast(Shape, value), labels, place, to_name, on, number)
+                id = written[0].get("id")
+                if id in ids:  # two shapes with one id would be one: only the first stands for their object
+                    written = [{**region, "id": f"{id}/{number}"} for region in written]
+                elif id is not None:
+                    ids.add(id)
+                regions += written
         return regions
 
     @abstractmethod
     def _place(self, value: Any, on: View) -> Place | None:
         """Where a value of this control's type is; None where it cannot be drawn."""
 
-    def _written(self, value: Shape, place: Place, to_name: str, on: View, number: int) -> list[Region]:
-        """The regions that draw one value and name its label."""
+    def _written(
+        self, value: Shape, labels: list[str], place: Place, to_name: str, on: View, number: int
+    ) -> list[Region]:
+        """The regions that draw one value and name its labels."""
         facts: Region = {} if on.item is None else {"item_index": on.item}
         size = self._drawn_size(value, on)
         if size is not None:
             facts |= {"original_width": size[0], "original_height": size[1], "image_rotation": 0}
         facts |= self._grouped(value)
-        labels = [value.label] if value.label else []
         if self.companion is None:
             named = place if self.bare else place | {self.label_key: labels}
             return [self._region(named, to_name, value.score) | facts]
@@ -91,60 +105,77 @@ class ShapeControl(RegionControl):
 
     # -------------------------------------------------------------------------------------------- decode
 
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """The values of a person's regions; none at all says that there is nothing to find, and so is an example.
 
-        A region that was drawn without a label has the label ""; one whose labels are all gone from the config is dropped.
+        A region that was drawn without a label has the label ""; one whose labels are all gone from the config is left
+        out. Where there were regions and none of them can be understood, there is no example.
         """
-        named = self._named(regions) if self.companion is not None else {}
-        found: list[Value] = []
+        if self.companion is None:
+            return super().decode(regions, on)
+        named = self._named(regions)
+        remarks: list[Remark] = []
+        drawn: list[Region] = []
         for region in regions:
-            value = self._value(region)
-            if value is None:
-                continue
-            label = named[_id(region)] if _id(region) in named else self._label(value)
-            if label is not None:
-                found += self._shapes(region, value, label, on)
-        return tuple(found)
+            if not isinstance(region, Mapping) or region.get("type") != self.label_key:
+                # A companion names what other tools drew, too: what is the matter with a name counts where this one drew.
+                labels, told = named.get(_id(region), (None, ())) if isinstance(region, Mapping) else (None, ())
+                remarks += told
+                if labels != []:
+                    drawn.append(region if labels is None else _with_labels(region, labels, self.label_key))
+        decoded = super().decode(drawn, on)
+        remarks += decoded.remarks
+        nothing = not decoded.values and lost(remarks)
+        return Decoded(None if nothing else decoded.values, tuple(remarks))
 
-    def _named(self, regions: Sequence[Region]) -> dict[str, str | None]:
-        """Labels of the companion by id of region; None where they are all gone from the config."""
-        assert self.companion is not None
-        named: dict[str, str | None] = {}
+    def _named(self, regions: Sequence[Region]) -> dict[str, tuple[list[str] | None, list[Remark]]]:
+        """What the companion says of a region by its id: labels, and remarks on them; no labels where all are gone from
+        the config, None where it gives none."""
+        named: dict[str, tuple[list[str] | None, list[Remark]]] = {}
         for region in regions:
-            if isinstance(region, Mapping) and region.get("type") == self.label_key:
+            if isinstance(region, Mapping) and region.get("type") == self.label_key and _id(region) not in named:
                 value = region.get("value")
-                if isinstance(value, dict):
-                    named.setdefault(_id(region), self._label(value))
+                remarks: list[Remark] = []
+                try:
+                    labels = self._labels_of(value, remarks) if isinstance(value, dict) else [""]
+                except Misread as error:
+                    labels = []
+                    remarks.append(error.remark)
+                named[_id(region)] = (None if labels == [""] else labels, remarks)
         return named
 
-    def _label(self, value: Mapping[str, Any]) -> str | None:
+    def _labels_of(self, value: Mapping[str, Any], remarks: list[Remark]) -> list[str]:
         """As for all regions; "" where a person drew without a label."""
-        return super()._label(value) if value.get(self.label_key) else ""
+        if any(key.endswith("labels") and value[key] for key in value):
+            return super()._labels_of(value, remarks)
+        return [""]
 
-    def _values(self, region: Region, on: View | None) -> Sequence[Value]:
-        """The values that one region holds; none where it is malformed or its label is gone."""
-        value = self._value(region)
-        label = self._label(value) if value is not None else None
-        return [] if value is None or label is None else self._shapes(region, value, label, on)
+    def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
+        """The values that one region holds, one for each label."""
+        value = self._given(region)
+        found: list[Value] = []
+        for label in self._labels_of(value, remarks):
+            found += self._shapes(region, value, label, on)
+        return found
 
     def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
-        """The values of one region, whose label is known."""
+        """The values of one region, whose label is known. Raises Misread for what is no shape."""
         size = original_size(region)
         aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0
-        page = region.get("item_index")
-        item = page if isinstance(page, int) and not isinstance(page, bool) and page >= 0 else 0
+        item = whole_number(region.get("item_index")) or 0
         facts = {
             "label": label, "score": region_score(region), "item": item, "aspect": aspect, "group": self._group(region),
         }  # fmt: skip
         try:
             return list(self._found(region, value, facts))
-        except (ValueError, OverflowError):  # what is no shape, a value refuses
-            return []
+        except Misread:
+            raise
+        except (ValueError, OverflowError) as error:  # what is no shape, a value refuses
+            raise Misread(Reason.NO_AREA) from error
 
     @abstractmethod
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
-        """The values at one region's place. `facts`: what every shape has. May raise ValueError."""
+        """The values at one region's place. `facts`: what every shape has. Raises Misread or ValueError for none."""
 
     # -------------------------------------------------------------------------------------------- check
 
@@ -207,8 +238,8 @@ class ShapeControl(RegionControl):
 
 def original_size(region: Mapping[str, Any]) -> tuple[int, int] | None:
     """(width, height) of the image that a region was drawn on, in pixels, where it says so."""
-    width, height = region.get("original_width"), region.get("original_height")
-    return (cast(int, width), cast(int, height)) if _is_count(width, 1) and _is_count(height, 1) else None
+    width, height = (whole_number(region.get(key)) for key in ("original_width", "original_height"))
+    return (width, height) if width and height and max(width, height) < 2**31 else None
 
 
 def percent(fraction: float) -> float:
@@ -216,28 +247,45 @@ def percent(fraction: float) -> float:
     return round(fraction * 100.0, _DIGITS)
 
 
-def numbers(value: Mapping[str, Any], *keys: str) -> list[float]:
-    """Finite numbers by key. Raises ValueError where one is missing or something else."""
+def numbers(value: Any, *keys: str) -> list[float]:
+    """Finite numbers by key, which may be texts. Raises Misread where one is missing or something else."""
+    if not isinstance(value, Mapping):
+        raise Misread(Reason.NO_NUMBER, shown(value))
     return [number(value.get(key)) for key in keys]
 
 
 def number(given: Any) -> float:
-    """A finite number. Raises ValueError for anything else."""
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise ValueError("expected a number")
-    found = float(given)  # an int may be too large: OverflowError
-    if not math.isfinite(found):
-        raise ValueError("expected a finite number")
+    """A finite number, also where it is written as a text. Raises Misread for anything else."""
+    found = finite(given)
+    if found is None:
+        raise Misread(Reason.NO_NUMBER, shown(given))
     return found
+
+
+def fractions(value: Any, *keys: str) -> list[float]:
+    """Percentages by key as fractions. Raises Misread."""
+    return [given / 100.0 for given in numbers(value, *keys)]
+
+
+def rotation_of(value: Mapping[str, Any]) -> float:
+    """A region's rotation in degrees; 0 where it has none. Raises Misread."""
+    return number(value["rotation"]) if value.get("rotation") is not None else 0.0
+
+
+def in_image(x: float, y: float) -> tuple[float, float]:
+    """A point that may lie slightly beside the image, brought to its edge. Raises Misread where it lies further away."""
+    if not (-_SLIGHTLY <= x <= 1.0 + _SLIGHTLY and -_SLIGHTLY <= y <= 1.0 + _SLIGHTLY):
+        raise Misread(Reason.OUTSIDE_IMAGE)
+    return min(1.0, max(0.0, x)), min(1.0, max(0.0, y))
 
 
 def range_problem(value: Mapping[str, Any], key: str, most: float = 100.0) -> str | None:
     """What is wrong with a number that must lie between 0 and `most`, or None."""
-    try:
-        (given,) = numbers(value, key)
-    except (ValueError, OverflowError):
-        return f"value.{key} is {shown(value.get(key))}; expected a number between 0 and {most:g}"
-    return None if 0.0 <= given <= most else f"value.{key} is {given:g}; expected a number between 0 and {most:g}"
+    given = value.get(key)
+    if isinstance(given, str) or finite(given) is None:
+        return f"value.{key} is {shown(given)}; expected a number between 0 and {most:g}"
+    found = cast(float, given)
+    return None if 0.0 <= found <= most else f"value.{key} is {found:g}; expected a number between 0 and {most:g}"
 
 
 def rotation_problem(value: Mapping[str, Any]) -> str | None:
@@ -247,6 +295,17 @@ def rotation_problem(value: Mapping[str, Any]) -> str | None:
 
 def _is_count(given: Any, least: int) -> bool:
     return isinstance(given, int) and not isinstance(given, bool) and least <= given < 2**31
+
+
+def _place_alone(value: Value) -> Value:
+    """A value without what may differ between the labels of one region."""
+    return cast(Value, msgspec.structs.replace(cast(Any, value), label="", score=None))
+
+
+def _with_labels(region: Region, labels: list[str], key: str) -> Region:
+    """A region of a bare tool with the labels that its companion gives it."""
+    value = region.get("value")
+    return {**region, "value": {**value, key: labels}} if isinstance(value, dict) else region
 
 
 def _id(region: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeGuard
 
 from lsml.controls.base import Region, shown
-from lsml.controls.regions import RegionControl, region_score
+from lsml.controls.regions import RegionControl, joined, region_score
+from lsml.labeling.remarks import Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Span, Value
 
@@ -24,28 +25,34 @@ class SpanControl(RegionControl):
         assert isinstance(one, Span) and isinstance(other, Span)
         return one.start < other.end and other.start < one.end
 
+    @property
+    def types(self) -> frozenset[str]:
+        """Those of any tag that labels texts: offsets say the same in each."""
+        return frozenset({"labels", "hypertextlabels", "paragraphlabels"})
+
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region for each span, with the text that it holds. One that is not in the text gets no place, which `check`
-        says."""
+        """One region for each span, with the text that it holds; spans at one place are one region with several labels,
+        where the tag allows it. One that is not in the text gets no place, which `check` says."""
         document = on.document if on else None
         assert document is not None, f"{self.control_tag.selector} writes on texts"
         regions = []
-        for value in values:
+        spans = [(value, [value.label] if value.label else []) for value in values if isinstance(value, Span)]
+        together = joined(values, _ends) if self.joins_labels else spans
+        for value, labels in together:
             assert isinstance(value, Span)
             place = document.place(value.start, value.end) if value.end <= len(document.text) else {}
-            labels = [value.label] if value.label else []
             regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
         return regions
 
-    def _values(self, region: Region, on: View | None) -> Sequence[Value]:
-        value = self._value(region)
-        if value is None or on is None or on.document is None:
+    def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
+        value = self._given(region)
+        if on is None or on.document is None:
             return ()
-        label = self._label(value)
-        span = on.document.span(value)
-        if label is None or span is None:
-            return ()
-        return (Span(*span, label, region_score(region)),)
+        labels = self._labels_of(value, remarks)
+        start, end, moved = on.document.locate(value)
+        if moved and labels:
+            remarks.append(Remark(Reason.OTHER_OFFSETS))
+        return [Span(start, end, label, region_score(region)) for label in labels]
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """Its form, its place and its label. Whether the place is in the text, `encode` knows."""
@@ -81,6 +88,11 @@ def _pieces_problem(selector: str, value: Mapping[str, Any]) -> str | None:
     if not isinstance(value.get("text", ""), str):
         return f"{selector}: value.text is {shown(value['text'])}; expected a text"
     return None
+
+
+def _ends(value: Value) -> tuple[int, int]:
+    assert isinstance(value, Span)
+    return value.start, value.end
 
 
 def _is_offset(value: Any) -> TypeGuard[int]:

@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
-from lsml.controls.classes import ClassControl
+from lsml.controls.classes import ClassControl, listed
+from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
+from lsml.labeling.remarks import Remark
 from lsml.labeling.view import View
-from lsml.values import Choice, Value
+from lsml.values import Value
 
 
 class Taxonomy(ClassControl):
@@ -29,7 +31,7 @@ class Taxonomy(ClassControl):
         names = {label.path: self.name_of(label) for label in selectable}
         # An older annotation may hold the values of nodes that have aliases now. Names win over values.
         value_paths = _value_paths(control_tag.labels)
-        self._names = {value_paths[path]: name for path, name in names.items()} | names
+        self._names = LabelNames({value_paths[path]: name for path, name in names.items()} | names)
 
     def name_of(self, label: Label) -> str:
         """The path of a node."""
@@ -82,20 +84,16 @@ class Taxonomy(ClassControl):
         paths = [list(split_path(label)) for label in labels]
         return [self._region({"taxonomy": paths}, to_name, score)] if paths else []
 
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Choice, ...] | None:
-        """The nodes that a person chose, inner ones too; paths of aliases and of plain values are understood."""
-        labels: list[str] = []
-        for region in regions:
-            paths = (self._value(region) or {}).get("taxonomy")
-            for path in paths if isinstance(paths, list) else ():
-                names = tuple(path) if isinstance(path, list) else (path,)
-                if not names or not all(isinstance(name, str) and name for name in names):
-                    continue
-                if names in self._names:
-                    labels.append(self._names[names])
-                elif self.open:
-                    labels.append(join_path(names))
-        return self._as_choices(labels)
+    def _answers(self, value: Mapping[str, Any]) -> list[Any]:
+        return listed(value.get("taxonomy"))
+
+    def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
+        names = tuple(answer) if isinstance(answer, list) else (answer,)
+        if not names or not all(isinstance(name, str) and name for name in names):
+            return None
+        if names in self._names or not self.open:
+            return self._names.find(names, remarks)
+        return join_path(names)
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region, in a sentence, or None."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from lsml.controls.base import Control, Region, ScoreKind, Threshold, shown
+from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold, shown
 from lsml.controls.classes import certainty_of_one
 from lsml.controls.regions import region_score
+from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Text, Value
 
@@ -55,15 +56,22 @@ class TextArea(Control):
         value = {"text": [text.text for text in texts]}
         return [self._region(value, to_name, min(scores, default=None))]
 
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """Every text of a person's regions; None where there is none. Older regions hold one text that is no list."""
         texts: list[Value] = []
+        remarks: list[Remark] = []
         for region in regions:
-            value = self._value(region)
-            given = value.get("text") if value else None
-            written = given if isinstance(given, list) else [given]
-            texts += [Text(text, region_score(region)) for text in written if isinstance(text, str) and text]
-        return tuple(texts) or None
+            try:
+                given = self._given(region).get("text")
+            except Misread as error:
+                remarks.append(error.remark)
+                continue
+            for text in given if isinstance(given, list) else [given]:
+                if not isinstance(text, str):
+                    remarks.append(Remark(Reason.NO_TEXT, shown(text)))
+                elif text:
+                    texts.append(Text(text, region_score(region)))
+        return Decoded(tuple(texts) or None, tuple(remarks))
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """A list of texts, none of them empty, not more than there may be."""

@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from lsml.controls.base import Region, shown
-from lsml.controls.shapes import Place, ShapeControl, number, numbers, percent, range_problem
+from lsml.controls.base import Decoded, Region, shown
+from lsml.controls.regions import RegionControl
+from lsml.controls.shapes import Place, ShapeControl, fractions, number, numbers, percent, range_problem, rotation_of
+from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import Film, View
 from lsml.values import Keyframe, Shape, Track, Value
 
@@ -58,33 +60,38 @@ class VideoRectangle(ShapeControl):
         frames[-1]["enabled"] = False  # else Label Studio goes on with it to the end of the video
         return {"framesCount": film.frames, "duration": round(film.duration_s, 6), "sequence": frames}
 
-    def _written(self, value: Shape, place: Place, to_name: str, on: View, number: int) -> list[Region]:
-        labels = [value.label] if value.label else []
+    def _written(
+        self, value: Shape, labels: list[str], place: Place, to_name: str, on: View, number: int
+    ) -> list[Region]:
         return [self._region(place | {"labels": labels}, to_name, value.score)]
 
-    def decode(self, regions: Sequence[Region], on: View | None = None) -> tuple[Value, ...] | None:
+    def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """The tracks of a person's regions; no track at all says that there is nothing to follow."""
-        return tuple(value for region in regions for value in self._values(region, on))
+        # Its companion's regions say nothing that its own do not say.
+        own = [region for region in regions if not isinstance(region, Mapping) or region.get("type") != self.label_key]
+        return RegionControl.decode(self, own, on)
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+        from lsml.values.geometry import forward_box
+
         rate = _rate(value)
         given = value.get("sequence")
         keyframes: dict[float, Keyframe] = {}
         for entry in given if isinstance(given, list) else []:
-            x, y, width, height = (side / 100.0 for side in numbers(entry, *_SIDES))
-            rotation = number(entry.get("rotation", 0)) % 360.0
-            kept = _clipped((x, y, width, height), rotation, facts["aspect"])
+            x, y, width, height = fractions(entry, *_SIDES)
+            box = forward_box((x, y, width, height, rotation_of(entry) % 360.0), facts["aspect"])
+            kept, rotation = _clipped(box[:4], box[4], facts["aspect"]), box[4]
             frame = number(entry.get("frame"))
             if frame >= 1 and kept is not None:
                 time_s = (frame - 1) / rate
                 keyframes[time_s] = Keyframe(time_s, *kept, rotation, entry.get("enabled") is not False)
-        if keyframes:
-            yield Track(**facts, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
+        if not given or not isinstance(given, list):
+            raise Misread(Reason.NO_AREA)
+        if not keyframes:
+            raise Misread(Reason.OUTSIDE_IMAGE)
+        yield Track(**facts, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
 
     def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
-        # A sequence may hold anything.
-        if not all(isinstance(entry, Mapping) for entry in _listed(value.get("sequence"))):
-            return []
         found = super()._shapes(region, value, label, on)
         if on is None or on.film is None:
             return found
@@ -113,7 +120,7 @@ class VideoRectangle(ShapeControl):
             try:
                 if number(value.get(key)) < 0:
                     raise ValueError
-            except (ValueError, OverflowError):
+            except ValueError:
                 return f"value.{key} is {shown(value.get(key))}; expected a number"
         sequence = value.get("sequence")
         if not isinstance(sequence, list) or not sequence:
@@ -150,11 +157,7 @@ def _rate(value: Place) -> float:
     """Frames per second, as a region has them."""
     try:
         frames, duration = numbers(value, "framesCount", "duration")
-    except (ValueError, OverflowError):
+    except Misread:
         return _FRAME_RATE
     rate = frames / duration if duration > 0 else 0.0
     return rate if rate > 0 and math.isfinite(rate) else _FRAME_RATE
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -14,10 +14,11 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from lsml.labeling.html import as_edited
-from lsml.labeling.view import Document
+from lsml.labeling.remarks import Misread, Reason
+from lsml.labeling.view import Document, whole_number
 
 
 class PlainText(Document):
@@ -37,12 +38,18 @@ class PlainText(Document):
             place["text"] = self.text[start:end]
         return place
 
-    def span(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Its `start` and `end`, where they are whole numbers and in the text."""
-        start, end = value.get("start"), value.get("end")
-        if not _is_offset(start) or not _is_offset(end) or not start < end <= len(self.text):
-            return None
-        return start, end
+    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+        start, end = _in_order(value.get("start"), value.get("end"))
+        return (start, end) if end <= len(self.text) else None
+
+    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+        start, end = _in_order(value.get("start"), value.get("end"))
+        for units in (True, False):
+            if units:
+                yield _points_or_beyond(self.text, start), _points_or_beyond(self.text, end)
+            if "\r\n" in self.text:
+                yield _folded_breaks(self.text, start, units), _folded_breaks(self.text, end, units)
+        yield from self._nearby(own, start)
 
 
 class Dialogue(Document):
@@ -81,16 +88,32 @@ class Dialogue(Document):
             place["text"] = self.text[start:end]
         return place
 
-    def span(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Where its paragraphs, which may be numbers or texts, and its offsets point to."""
-        start = self._position(value.get("start"), value.get("startOffset"))
-        end = self._position(value.get("end"), value.get("endOffset"))
-        return None if start is None or end is None or start >= end else (start, end)
+    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+        first, last, begin, stop = self._pieces(value)
+        start, end = self._position(first, begin), self._position(last, stop)
+        return None if start is None or end is None else _forward(start, end)
 
-    def _position(self, index: Any, offset: Any) -> int | None:
-        if isinstance(index, str) and index.isascii() and index.isdigit():
-            index = int(index[:9])
-        if not _is_offset(index) or index >= len(self._utterances) or not _is_offset(offset):
+    def _says(self, span: tuple[int, int], own: str) -> bool:
+        """As for all; a selection over several paragraphs holds the names of who speaks, too, and is not looked at."""
+        first, last = (bisect_right(self._starts, place) for place in (span[0], span[1] - 1))
+        return first != last or super()._says(span, own)
+
+    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+        first, last, begin, stop = self._pieces(value)
+        if first < len(self._starts) and last < len(self._starts):
+            yield self._starts[first] + begin, self._starts[last] + stop
+            yield from self._nearby(own, self._starts[first] + begin)
+
+    def _pieces(self, value: Mapping[str, Any]) -> tuple[int, int, int, int]:
+        """The first and the last paragraph, which may be numbers or texts, and the offsets in them."""
+        found = [whole_number(value.get(key)) for key in ("start", "end", "startOffset", "endOffset")]
+        first, last, begin, stop = found
+        if first is None or last is None or begin is None or stop is None:
+            raise Misread(Reason.NO_OFFSETS)
+        return first, last, begin, stop
+
+    def _position(self, index: int, offset: int) -> int | None:
+        if index >= len(self._utterances):
             return None
         points = _points(self._utterances[index], offset)
         return None if points is None else self._starts[index] + points
@@ -247,28 +270,47 @@ class Page(Document):
             place["text"] = self.text[start:end]
         return place
 
-    def span(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
         """Where its XPaths point to, or its `globalOffsets` where they lead nowhere, as the editor does it."""
         begin = self._position(value.get("start"), value.get("startOffset"))
         stop = self._position(value.get("end"), value.get("endOffset"))
         if begin is None or stop is None:
-            offsets = value.get("globalOffsets")
-            begin, stop = (offsets.get("start"), offsets.get("end")) if isinstance(offsets, Mapping) else (None, None)
-        if not _is_offset(begin) or not _is_offset(stop) or stop > self._page_length:
+            given = _global(value)
+            if given == (None, None) and {"start", "end", "startOffset", "endOffset"} <= value.keys():
+                return None
+            begin, stop = _in_order(*given)
+        return self._in_page_text(begin, stop)
+
+    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+        begin, stop = (whole_number(offset) for offset in _global(value))
+        if begin is not None and stop is not None and begin < stop:
+            place = self._in_page_text(begin, stop)
+            if place is not None:
+                yield place
+                yield from self._nearby(own, place[0])
+        begin = self._position(value.get("start"), value.get("startOffset"))
+        if begin is not None:
+            after = bisect_right(self._in_page, begin) - 1
+            yield from self._nearby(own, self._in_text[max(0, after)] if self._in_text else 0)
+
+    def _in_page_text(self, begin: int, stop: int) -> tuple[int, int] | None:
+        """A part of the page as a span of `text`; None beyond the page, or where nothing of it is shown."""
+        if stop > self._page_length:
             return None
         first = bisect_right(self._in_page, begin) - 1
         if first < 0 or begin >= self._in_page[first] + self._lengths[first]:
             first += 1
         last = bisect_left(self._in_page, stop) - 1
         if first >= len(self._in_page) or last < first:
-            return None
+            raise Misread(Reason.OUT_OF_ORDER)
         start = self._in_text[first] + max(0, begin - self._in_page[first])
         end = self._in_text[last] + min(self._lengths[last], stop - self._in_page[last])
-        return (start, end) if start < end else None
+        return _forward(start, end)
 
     def _position(self, path: Any, offset: Any) -> int | None:
         """Where an XPath and an offset in it stand in the page."""
-        if not isinstance(path, str) or not _is_offset(offset):
+        offset = whole_number(offset)
+        if not isinstance(path, str) or offset is None:
             return None
         full = _full(path)
         node = self._by_path.get(full)
@@ -348,8 +390,43 @@ def _children(node: Any, path: str) -> list[tuple[str, Any, str]]:
     return found
 
 
-def _is_offset(value: Any) -> TypeGuard[int]:
-    return type(value) is int and value >= 0
+def _global(value: Mapping[str, Any]) -> tuple[Any, Any]:
+    offsets = value.get("globalOffsets")
+    return (offsets.get("start"), offsets.get("end")) if isinstance(offsets, Mapping) else (None, None)
+
+
+def _in_order(start: Any, end: Any) -> tuple[int, int]:
+    """Two offsets, which may be texts or floats. Raises Misread where they are none, or not in order."""
+    first, last = whole_number(start), whole_number(end)
+    if first is None or last is None:
+        raise Misread(Reason.NO_OFFSETS)
+    return _forward(first, last)
+
+
+def _forward(start: int, end: int) -> tuple[int, int]:
+    if start >= end:
+        raise Misread(Reason.OUT_OF_ORDER)
+    return start, end
+
+
+def _points_or_beyond(text: str, units: int) -> int:
+    """As `_points`; beyond the text, one more than it has."""
+    points = _points(text, units)
+    return len(text) + 1 if points is None else points
+
+
+def _folded_breaks(text: str, offset: int, units: bool) -> int:
+    """The code points before an offset that counts each CRLF as one; `units`: and UTF-16 units, too."""
+    folded = text.replace("\r\n", "\n")
+    points = _points_or_beyond(folded, offset) if units else offset
+    if points > len(folded):
+        return len(text) + 1
+    seen = 0
+    for place, character in enumerate(text):
+        if seen == points and text[place - 1 : place + 1] != "\r\n":
+            return place
+        seen += not (character == "\r" and text[place + 1 : place + 2] == "\n")
+    return len(text)
 
 
 def _units(text: str, points: int) -> int:

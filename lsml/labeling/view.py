@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from lsml.labeling.remarks import Misread, Reason
+
+_NEARBY = 50  # code points that a span may stand from where its offsets point, to be found by its text
+# What tells nothing about where a text is: white space, which editors fold and write as `\\n`, and what is not shown.
+_BLANK = re.compile(r"(?:\s|\\[nrt]|[\0\u200b\ufeff])+")
+
+
+class Located(NamedTuple):
+    """Where a region is in a text: code points, end exclusive. `moved`: its own text told it, and not its offsets."""
+
+    start: int
+    end: int
+    moved: bool = False
 
 
 class Document(ABC):
@@ -17,9 +33,61 @@ class Document(ABC):
     def place(self, start: int, end: int) -> dict[str, Any]:
         """The keys of a region's `value` that say where the span is, and what it says."""
 
+    def locate(self, value: Mapping[str, Any]) -> Located:
+        """Where a region's `value` is. Raises Misread where it is nowhere in this text.
+
+        Offsets that contradict the region's own text are read in the other ways in which programs count (UTF-16 units,
+        a CRLF as one), and then the one place nearby that holds the text is taken.
+        """
+        told = self._told(value)
+        said = value.get("text")
+        own = said if isinstance(said, str) and _folded(said) else None
+        if told is not None and (own is None or self._says(told, own)):
+            return Located(*told)
+        if own is not None:
+            for start, end in self._otherwise(value, own):
+                if 0 <= start < end <= len(self.text) and _folded(self.text[start:end]) == _folded(own):
+                    return Located(start, end, moved=True)
+        if told is None:
+            raise Misread(Reason.BEYOND_TEXT)
+        raise Misread(Reason.CONTRADICTS_TEXT, "another text than their own")
+
     @abstractmethod
-    def span(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Where a region's `value` points to; None where it points at nothing of this text."""
+    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Where the offsets of a `value` point; None beyond the text. Raises Misread where they are none, or not in order."""
+
+    @abstractmethod
+    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+        """Where a region may be that holds the text `own`, likeliest first; it may be nowhere in the text."""
+
+    def _says(self, span: tuple[int, int], own: str) -> bool:
+        """Whether a span holds the text that its region says it holds."""
+        return _folded(self.text[slice(*span)]) == _folded(own)
+
+    def _nearby(self, own: str, start: int) -> Iterator[tuple[int, int]]:
+        """The one place near `start` that holds a text; nothing where there are several."""
+        words = [re.escape(word) for word in _BLANK.split(own) if word]
+        begin = max(0, start - _NEARBY)
+        window = self.text[begin : start + _NEARBY + 2 * len(own)]
+        found = re.finditer(r"(?=(" + r"\s+".join(words) + r"))", window)
+        places = [(begin + match.start(1), begin + match.end(1)) for match in found]
+        near = [place for place in places if abs(place[0] - start) <= _NEARBY]
+        if len(near) == 1:
+            yield near[0]
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", _BLANK.sub("", text))
+
+
+def whole_number(given: Any) -> int | None:
+    """A whole number from 0 on, also where it is written as a text or a float; None for anything else."""
+    if isinstance(given, str) and given.isascii() and len(given) < 20:
+        text = given.strip()
+        given = int(text) if text.isdigit() else None
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    return given if type(given) is int and 0 <= given < 2**53 else None
 
 
 @dataclass(frozen=True)

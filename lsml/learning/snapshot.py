@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lsml.binding import Binding
+from lsml.binding import Binding, LeftOut, Tally, Taught
 from lsml.files.strict_json import decode_json
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch, needs_fetch, read_ahead
@@ -39,13 +38,13 @@ def share_of(task_id: str) -> float:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file; `unread`: how often what regions
-    point at could not be read, by reason."""
+    """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file; `left_out`: what of the
+    annotations could not be understood."""
 
     path: Path
     digest: str
     tasks: int
-    unread: dict[str, int] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
     def __iter__(self) -> Iterator[AnnotatedExample]:
         """The lessons, read anew each time: only the caller decides what stays in memory."""
@@ -64,28 +63,28 @@ def take_snapshot(
 ) -> Snapshot:
     """Write what the tasks teach to `path`, few tasks in memory at a time. `watch` is told how many were read.
 
-    Regions that cannot be understood, because what they point at cannot be read, teach nothing and are counted.
+    What cannot be understood teaches nothing, and is counted.
     """
     digest = hashlib.sha256()
     encoder = msgspec.json.Encoder()
     written = 0
-    unread: Counter[str] = Counter()
+    tally = Tally()
     with path.open("wb") as file:
 
-        def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, dict[str, list[tuple[Value, ...]]], list[str]]:
-            return task, *binding.learn(task, fetch)
+        def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, Taught]:
+            return task, binding.learn(task, fetch)
 
         waits = any(needs_fetch(model.object_tag) and model.reads_shown for model in binding.models)
         learnt = read_ahead(learn, tasks) if waits else map(learn, tasks)
-        for count, (task, answers, unreadable) in enumerate(learnt, 1):
-            unread.update(unreadable)
-            if answers:
-                line = _line(encoder, AnnotatedExample(task.id, task.data, answers))
+        for count, (task, taught) in enumerate(learnt, 1):
+            tally.add(task.id, taught)
+            if taught.answers:
+                line = _line(encoder, AnnotatedExample(task.id, task.data, taught.answers))
                 digest.update(line)
                 file.write(line)
                 written += 1
             watch(count)
-    return Snapshot(path, digest.hexdigest(), written, dict(unread))
+    return Snapshot(path, digest.hexdigest(), written, tally.report())
 
 
 def _line(encoder: msgspec.json.Encoder, lesson: AnnotatedExample) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lsml.adapters.base import Adapter, Progress, TrainableAdapter, silent
-from lsml.binding import Binding, BoundModel
+from lsml.binding import Binding, BoundModel, sentences
 from lsml.errors import AdapterError, LsmlError, NotEnoughData
 from lsml.labeling.objects import Fetch
 from lsml.learning.examples import examples_of, held_out_tasks, move_over
@@ -39,11 +39,13 @@ def train(
     models = list(binding.trainable if models is None else models)
     if not models:
         raise NotEnoughData(f"no model of this recipe can learn here; {binding.state()}")
+    for sentence in sentences(snapshot.left_out):
+        _log.warning("%s", sentence)
     moved = move_over(models, snapshot)
     judged_tasks = held_out_tasks(models, snapshot, moved)
     card = Card(
         recipe=binding.recipe.name, models={}, tasks=snapshot.tasks, held_out=len(judged_tasks), snapshot=snapshot.digest,
-        seed=SEED,
+        seed=SEED, left_out=list(snapshot.left_out),
     )  # fmt: skip
     fitted: dict[str, Adapter] = {}
     refusals: list[str] = []
@@ -63,11 +65,8 @@ def train(
     if not fitted:
         if broken:
             raise AdapterError("; ".join(refusals))
-        raise NotEnoughData("not enough data: " + "; ".join(refusals))
+        raise NotEnoughData("; ".join(("not enough data: " + "; ".join(refusals), *sentences(snapshot.left_out))))
     card.notes += refusals
-    if snapshot.unread:
-        reasons = ", ".join(sorted(snapshot.unread))
-        card.notes.append(f"what {sum(snapshot.unread.values())} annotations point at could not be read ({reasons})")
     progress(0.9, "judging on held-out tasks")
     trained = choose(binding, models, fitted, promoted, judged_tasks, fetch, card, directory, unjudged)
     progress(1.0, card.verdict)

@@ -281,7 +281,7 @@ def _responder(
         prompts: list[Value] = []
         for control in binding.prompting(model.object_tag):
             own = regions_of(control, drawn)
-            values = control.decode(own, reading.view) or ()
+            values = control.decode(own, reading.view).values or ()
             prompts += [
                 value for value in values if not isinstance(value, Shape) or value.item == (reading.view.item or 0)
             ]

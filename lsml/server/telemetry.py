@@ -98,12 +98,26 @@ class _Stored:
             "Main metric of the served version, by control.",
             labels=("project", "control", "metric"),
         )
+        left_out = GaugeMetricFamily(
+            "lsml_left_out",
+            "Regions or labels of annotations that the served version did not learn, by reason.",
+            labels=("project", "control", "reason"),
+        )
         for project in self._store.projects.all()[:_PROJECTS]:
             annotations.add_metric((project.key,), project.usable)
             versions.add_metric((project.key,), kept.get(project.key, 0))
             promoted.add_metric((project.key,), project.promoted or 0)
             row = self._store.versions.served(project.key)
-            for control, judged in card_of(row).metrics.items() if row else ():
+            if row is None:
+                continue
+            card = card_of(row)
+            for control, judged in card.metrics.items():
                 if judged["value"] is not None:
                     held_out.add_metric((project.key, control, judged["metric"]), judged["value"])
-        yield from (annotations, versions, promoted, held_out)
+            counts: Count[tuple[str, str]] = Count()
+            for found in card.left_out:
+                if found.lost:
+                    counts[found.control, found.reason] += found.count
+            for (control, reason), count in counts.items():
+                left_out.add_metric((project.key, control, reason), count)
+        yield from (annotations, versions, promoted, held_out, left_out)

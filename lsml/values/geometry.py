@@ -46,6 +46,18 @@ def box_of_corners(corners: Array, aspect: float = 1.0) -> BoxRow:
     return x, y, math.hypot(right_x, right_y) / aspect, math.hypot(down_x, down_y), rotation
 
 
+def forward_box(box: BoxRow, aspect: float = 1.0) -> BoxRow:
+    """A box that may have been drawn backwards: one of negative width or height is a drag to the left or upwards."""
+    x, y, width, height, rotation = box
+    if width < 0 or height < 0:
+        turn = math.radians(rotation)
+        cos, sin = math.cos(turn), math.sin(turn)
+        along, down = min(width, 0.0), min(height, 0.0)
+        x += along * cos - down / aspect * sin
+        y += along * aspect * sin + down * cos
+    return x, y, abs(width), abs(height), rotation
+
+
 def wrap(rotation: float) -> float:
     """The same rotation in [0, 360)."""
     wrapped = rotation % 360.0

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from lsml.adapters.base import Adapter
-from lsml.binding import Binding, BoundModel
+from lsml.binding import Binding, BoundModel, LeftOut
 from lsml.errors import StoreError, VersionError
 from lsml.files.disk import make_folder, sync
 from lsml.store import RunRow, Store, VersionRow
@@ -57,7 +57,8 @@ class Card(msgspec.Struct):
     """Everything to know of a version; written beside its models and kept in the store.
 
     `metrics`: by control, on the held-out tasks. `compared`: by model key, the new and the promoted version's metric on
-    the same tasks. `verdict`: why it was promoted, or not. `files`: SHA-256 of every file, by path.
+    the same tasks. `verdict`: why it was promoted, or not. `left_out`: what of the annotations could not be understood.
+    `files`: SHA-256 of every file, by path.
     """
 
     recipe: str
@@ -70,6 +71,7 @@ class Card(msgspec.Struct):
     snapshot: str = ""
     seed: int = 0
     notes: list[str] = []
+    left_out: list[LeftOut] = []
     created_at: float = 0.0
     lsml: str = ""
     format: int = FORMAT

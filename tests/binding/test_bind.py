@@ -118,7 +118,7 @@ def annotation(id, label, at="2026-11-23T09:00:00Z", **more):
 def test_consensus_says_what_several_annotations_teach(tmp_path, consensus, labels, taught):
     binding = bound(tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{consensus: {consensus}}}\n")
     task = AnnotatedTask("1", {"text": "x"}, tuple(annotation(str(i), label) for i, label in enumerate(labels)))
-    assert [answer[0].label for answer in binding.learn(task, no_fetch)[0]["topic"]] == taught
+    assert [answer[0].label for answer in binding.learn(task, no_fetch).answers["topic"]] == taught
 
 
 @pytest.mark.parametrize("consensus", ["latest", "majority", "all"])
@@ -126,7 +126,7 @@ def test_a_ground_truth_annotation_always_wins(tmp_path, consensus):
     binding = bound(tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{consensus: {consensus}}}\n")
     annotations = (annotation("1", "Bug", ground_truth=True), annotation("2", "Billing"), annotation("3", "Billing"))
     task = AnnotatedTask("1", {"text": "x"}, annotations)
-    assert binding.learn(task, no_fetch)[0]["topic"] == [(Choice("Bug"),)]
+    assert binding.learn(task, no_fetch).answers["topic"] == [(Choice("Bug"),)]
 
 
 def test_an_empty_answer_is_no_example(tmp_path):
@@ -137,7 +137,8 @@ def test_an_empty_answer_is_no_example(tmp_path):
         ["x", None, 3],
         [{"from_name": "topic", "type": "choices", "value": {"choices": []}}],
     ):
-        assert binding.learn(AnnotatedTask("1", {"text": "x"}, (Annotation("1", result),)), no_fetch) == ({}, [])
+        task = AnnotatedTask("1", {"text": "x"}, (Annotation("1", result),))
+        assert binding.learn(task, no_fetch).answers == {}
 
 
 @pytest.mark.parametrize(("labels", "taught"), [('<Label value="Cat"/>', ["Cat"]), ("", ["", ""])])
@@ -149,9 +150,9 @@ def test_a_region_without_a_label_teaches_only_where_there_are_none(tmp_path, la
         {"from_name": "box", "type": "rectanglelabels", "value": {**place, "rectanglelabels": names}}
         for names in ([], ["Cat"] if labels else [])
     ]
-    lessons, unread = binding.learn(AnnotatedTask("1", {"image": "x"}, (Annotation("1", regions),)), no_fetch)
-    assert unread == []
-    assert [[value.label for value in answer] for answer in lessons["box"]] == [taught]
+    learnt = binding.learn(AnnotatedTask("1", {"image": "x"}, (Annotation("1", regions),)), no_fetch)
+    assert [remark.reason for _, remark in learnt.remarks] == ["no label"] * (2 - len(taught))
+    assert [[value.label for value in answer] for answer in learnt.answers["box"]] == [taught]
 
 
 REPEATED = """<View><Repeater on="$pages" indexFlag="{{i}}">
@@ -172,8 +173,8 @@ def test_a_repeater_makes_one_reading_for_each_element_and_learns_from_each(tmp_
         {"from_name": "kind_1", "to_name": "page_1", "type": "choices", "value": {"choices": ["B"]}},
         {"from_name": "weight_0", "to_name": "page_0", "type": "number", "value": {"number": 3}},
     ]
-    lessons, _ = binding.learn(AnnotatedTask("1", data, (Annotation("1", result),)), no_fetch)
-    assert lessons == {"kind_1": [(Choice("B"),)], "weight_0": [(Number(3.0),)]}
+    learnt = binding.learn(AnnotatedTask("1", data, (Annotation("1", result),)), no_fetch)
+    assert learnt.answers == {"kind_1": [(Choice("B"),)], "weight_0": [(Number(3.0),)]}
 
 
 def test_an_adapter_that_only_answers_what_is_drawn_wants_something_to_draw_with(tmp_path):

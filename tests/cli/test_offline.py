@@ -257,7 +257,7 @@ def test_characters_of_any_script_survive(world):
 
 def test_evaluate_as_json_is_pure_json_of_a_fixed_form(world):
     judged = json.loads(said(lsml("evaluate", "triage.yaml", "test.json", "--json", cwd=world.folder)))
-    assert set(judged) == {"model_version", "tasks", "tags"}
+    assert set(judged) == {"model_version", "tasks", "tags", "left_out"}
     assert (judged["model_version"], judged["tasks"]) == (world.first, 30)
     assert set(judged["tags"]) == {"topic"}
     topic = judged["tags"]["topic"]

@@ -55,7 +55,7 @@ def test_choices_restores_what_it_encodes(labels, multiple, data):
     chosen = data.draw(st.lists(st.sampled_from(labels), min_size=1, max_size=6 if multiple else 1, unique=True))
     values = tuple(Choice(label, data.draw(scores)) for label in chosen)
     regions = json.loads(json.dumps(choices.encode(values, "text")))
-    assert choices.decode(regions) == tuple(Choice(label) for label in chosen)
+    assert choices.decode(regions).values == tuple(Choice(label) for label in chosen)
     assert [choices.check(region, {}) for region in regions] == [None]
 
 
@@ -68,7 +68,7 @@ def test_taxonomy_restores_what_it_encodes(paths, data):
     values = tuple(Choice(join_path(path), data.draw(scores)) for path in chosen)
     regions = json.loads(json.dumps(taxonomy.encode(values, "text")))
     assert regions[0]["value"] == {"taxonomy": [list(path) for path in chosen]}
-    assert taxonomy.decode(regions) == tuple(Choice(value.label) for value in values)
+    assert taxonomy.decode(regions).values == tuple(Choice(value.label) for value in values)
     assert [taxonomy.check(region, {}) for region in regions] == [None]
 
 
@@ -84,7 +84,7 @@ def test_number_restores_what_it_encodes_and_stays_within_its_limits(least, most
     if least is None or most is None or least <= most:
         assert (least is None or value.value >= least) and (most is None or value.value <= most or step)
     regions = json.loads(json.dumps(control.encode([value], "text")))
-    assert control.decode(regions) == (Number(value.value),)
+    assert control.decode(regions).values == (Number(value.value),)
     assert [control.check(region, {}) for region in regions] == [None]
 
 
@@ -95,7 +95,7 @@ def test_rating_restores_what_it_encodes_as_a_whole_number_of_stars(most, number
     rating = region["value"]["rating"]
     assert type(rating) is int
     assert 0 <= rating <= most
-    assert control.decode([region]) == (Number(rating),)
+    assert control.decode([region]).values == (Number(rating),)
     assert control.check(region, {}) is None
 
 
@@ -233,13 +233,13 @@ def test_certainty_of_a_number_is_its_score():
 
 
 def test_nothing_answered_is_no_example():
-    assert [control(xml).decode([]) for xml in EVERY] == [None] * len(EVERY)
+    assert [control(xml).decode([]).values for xml in EVERY] == [None] * len(EVERY)
 
 
 def test_malformed_regions_are_passed_over_and_the_others_count():
     regions: list[Any] = [None, "x", 3, [], {}, {"type": "choices"}, {"type": ["choices"], "value": {}}]
     regions += [{"type": "choices", "value": {"choices": [{"a": 1}, None, ["A", 3], "B"]}}]
-    assert control(MULTIPLE).decode(regions) == (Choice("A"), Choice("B"))
+    assert control(MULTIPLE).decode(regions).values == (Choice("A"), Choice("B"))
 
 
 json_values = st.recursive(
@@ -262,7 +262,7 @@ json_values = st.recursive(
 )
 def test_no_json_of_a_stranger_raises(xml, region, options):
     found = control(xml)
-    decoded = found.decode([region])
+    decoded = found.decode([region]).values
     assert decoded is None or all(isinstance(value, found.value_type) for value in decoded)
     problem = found.check(region, {"options": options})
     assert problem is None or problem.startswith(found.control_tag.selector + ": ")

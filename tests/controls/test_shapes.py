@@ -9,8 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lsml.binding import control_of
+from lsml.controls.base import shown
 from lsml.controls.brush import decode_brush, encode_brush
 from lsml.labeling import parse_labeling_config
+from lsml.labeling.remarks import Reason, Remark
 from lsml.labeling.view import Film, View
 from lsml.values import Box, Ellipse, Keyframe, KeyPoint, Mask, Polygon, Track
 from lsml.values.coverage import boxes_at, overlaps
@@ -35,7 +37,7 @@ def through_json(found, values, on):
     """Values as Label Studio stores them, and read back."""
     regions = json.loads(json.dumps(found.encode(values, "o", on)))
     assert [found.check(region, {}) for region in regions] == [None] * len(regions)
-    return found.decode(regions, on)
+    return found.decode(regions, on).values
 
 
 def close(one, other):
@@ -177,18 +179,18 @@ def test_no_json_of_a_stranger_raises(tag, value, odd, facts):
         {"type": tag.lower(), "value": odd},
         odd,
     ):
-        decoded = found.decode([region], None)
-        assert all(isinstance(one, found.value_type) for one in decoded)
+        decoded = found.decode([region], None).values
+        assert all(isinstance(one, found.value_type) for one in decoded or ())
         problem = found.check(region, {})
         assert problem is None or problem.startswith(("c", f"{tag}#c", "Labels#label"))
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e400, True, "50", None])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e400, True, "fifty", None])
 @pytest.mark.parametrize("key", ["x", "y", "width", "height"])
 def test_what_is_no_number_is_no_box(key, bad):
     value = {"x": 10, "y": 10, "width": 10, "height": 10, "rectanglelabels": ["Cat"], key: bad}
     region = {"type": "rectanglelabels", "value": value}
-    assert control("RectangleLabels").decode([region]) == ()
+    assert control("RectangleLabels").decode([region]) == (None, (Remark(Reason.NO_NUMBER, shown(bad)),))
     assert control("RectangleLabels").check(region, {}) is not None
 
 
@@ -234,10 +236,10 @@ def test_the_parts_of_one_object_share_an_id_or_name_their_parent():
 @pytest.mark.parametrize("told", [{"is_positive": False}, {"is_positive": 0}, {"is_positive": "0"}])
 def test_a_click_beside_the_object_is_a_negative_point(told):
     region = {"type": "keypointlabels", "value": {"x": 1, "y": 2, "width": 1, "keypointlabels": ["Cat"]}, **told}
-    (point,) = control("KeyPointLabels").decode([region])
+    (point,) = control("KeyPointLabels").decode([region]).values
     assert not point.positive
     region.pop("is_positive")
-    assert control("KeyPointLabels").decode([region])[0].positive
+    assert control("KeyPointLabels").decode([region]).values[0].positive
 
 
 @pytest.mark.parametrize("tag", TAGS[:-1])
@@ -252,8 +254,8 @@ def test_an_image_that_somebody_turned_to_look_at_it_is_marked_where_it_would_be
     }  # fmt: skip
     regions = found.encode([values[tag.removesuffix("Labels")]], "o", on)
     assert {region["image_rotation"] for region in regions} == {0}
-    upright = found.decode(regions, on)
-    turned = found.decode([{**region, "image_rotation": 90} for region in regions], on)
+    upright = found.decode(regions, on).values
+    turned = found.decode([{**region, "image_rotation": 90} for region in regions], on).values
     assert upright and json.dumps(found.encode(turned, "o", on)) == json.dumps(found.encode(upright, "o", on))
 
 
@@ -266,9 +268,9 @@ def test_a_click_that_asks_a_model_has_its_label_beside_its_place(tag):
         "is_positive": True,
         "value": {"x": 1, "y": 2, "width": 1, "labels": ["Dog"]},
     }
-    assert [point.label for point in control(tag).decode([region])] == ["Dog"]
+    assert [point.label for point in control(tag).decode([region]).values] == ["Dog"]
     region["value"].pop("labels")
-    assert [point.label for point in control(tag).decode([region])] == [""]
+    assert [point.label for point in control(tag).decode([region]).values] == [""]
 
 
 def test_of_two_boxes_of_one_object_only_the_first_stands_for_it():
@@ -383,3 +385,144 @@ def test_of_two_models_the_first_keeps_its_places_and_the_second_fills_the_other
     chosen, certainty = control("RectangleLabels").combine(answers, {}, "confidence")
     assert [(one.label, one.score) for one in chosen] == [("Cat", 0.4), ("Dog", 0.8)]
     assert certainty == pytest.approx(0.6)
+
+
+# ------------------------------------------------------------------------------------------------ drawn backwards
+
+
+def region_of(tag, value, **facts):
+    key = "labels" if tag == "VideoRectangle" or not tag.endswith("Labels") else tag.lower()
+    return {"type": tag.lower(), "from_name": "c", "value": {**value, key: ["Cat"]}, **facts}
+
+
+def test_a_negative_height_is_a_drag_upwards():
+    value = {"x": 16, "y": 96, "width": 52, "height": -60, "rotation": 0}
+    (found,) = control("RectangleLabels").decode([region_of("RectangleLabels", value)]).values
+    assert (found.x, found.y, found.width, found.height) == pytest.approx((0.16, 0.36, 0.52, 0.6))
+
+
+@given(st.floats(0.3, 0.6), st.floats(0.3, 0.6), st.floats(0.05, 0.2), st.floats(0.05, 0.2), st.sampled_from([0, 30, 90, 200]),
+       st.sampled_from([(-1, 1), (1, -1), (-1, -1)]), st.sampled_from([1.0, 2.0, 0.5]))  # fmt: skip
+def test_a_box_that_was_drawn_backwards_is_the_same_box(x, y, width, height, rotation, signs, aspect):
+    """Its corner is another one of the four, and its sides lead back from there."""
+    corners = box_corners([(x, y, width, height, rotation)], aspect)[0]
+    start = corners[{(-1, 1): 1, (1, -1): 3, (-1, -1): 2}[signs]]
+    place = {
+        "x": start[0] * 100,
+        "y": start[1] * 100,
+        "width": signs[0] * width * 100,
+        "height": signs[1] * height * 100,
+    }
+    on = View(None, (round(aspect * 1000), 1000))
+    frame = {"frame": 1, "enabled": True, **place, "rotation": rotation}
+    (found,) = (
+        control("RectangleLabels").decode([region_of("RectangleLabels", {**place, "rotation": rotation})], on).values
+    )
+    (track,) = control("VideoRectangle").decode([region_of("VideoRectangle", {"sequence": [frame]})], on).values
+    for one in (found, track.keyframes[0]):
+        assert (one.x, one.y, one.width, one.height, one.rotation) == pytest.approx((x, y, width, height, rotation))
+
+
+@pytest.mark.parametrize("tag", ["EllipseLabels", "Ellipse"])
+def test_an_ellipse_that_was_drawn_backwards_has_the_radii_that_were_meant(tag):
+    (found,) = control(tag).decode([region_of(tag, {"x": 50, "y": 50, "radiusX": -10, "radiusY": -20})]).values
+    assert (found.x, found.y, found.radius_x, found.radius_y) == (0.5, 0.5, 0.1, 0.2)
+
+
+SLIGHTLY = [
+    ("RectangleLabels", {"x": -1, "y": 90, "width": 20, "height": 11}, {"x": 0, "y": 0.9, "width": 0.19, "height": 0.1}),
+    ("KeyPointLabels", {"x": 100.4, "y": -0.4, "width": -0.5}, {"x": 1, "y": 0, "size": 0.005}),
+    ("EllipseLabels", {"x": 101, "y": 50, "radiusX": 120, "radiusY": 10}, {"x": 1, "y": 0.5, "radius_x": 1, "radius_y": 0.1}),
+    ("PolygonLabels", {"points": [[-1, 0], [100, 0], [100, 101], [-1, 101]]}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tag", "value", "means"), SLIGHTLY)
+def test_what_lies_slightly_beside_the_image_is_brought_to_its_edge(tag, value, means):
+    (found,) = control(tag).decode([region_of(tag, value)]).values
+    assert {name: getattr(found, name) for name in means} == pytest.approx(means)
+    if tag == "PolygonLabels":
+        assert np.array(found.points).min() == 0 and np.array(found.points).max() == 1
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("RectangleLabels", {"x": 10, "y": 20, "width": 30, "height": -15, "rotation": 0}),
+        ("EllipseLabels", {"x": 10, "y": 20, "radiusX": 30, "radiusY": 15, "rotation": 10}),
+        ("KeyPointLabels", {"x": 10, "y": 20.5, "width": 1}),
+        ("PolygonLabels", {"points": [[1, 1], [50, 1], [50, 70.25]]}),
+        ("VideoRectangle", {"framesCount": 10, "duration": 2, "sequence": [{"frame": 1, "x": 1, "y": 2, "width": 3, "height": 4}]}),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_texts_are_read(tag, value):
+    as_texts = json.loads(json.dumps(value), parse_int=str, parse_float=str)
+    plain, written = (control(tag).decode([region_of(tag, one)]) for one in (value, as_texts))
+    assert plain.values and plain == written
+
+
+def test_the_size_of_a_brush_may_be_a_text():
+    found = control("BrushLabels")
+    (region,) = found.encode([Mask.from_pixels(np.eye(4), "Cat")], "o", View(None, (4, 4)))
+    sizes = {"original_width": "4", "original_height": "4"}
+    assert found.decode([{**region, **sizes}]) == found.decode([region])
+
+
+# ------------------------------------------------------------------------------------------------ left out
+
+BOX = {"x": 1, "y": 1, "width": 9, "height": 9}
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "remark"),
+    [
+        ("RectangleLabels", {**BOX, "x": 150}, (Reason.OUTSIDE_IMAGE, "")),
+        ("RectangleLabels", {**BOX, "width": 0}, (Reason.NO_AREA, "")),
+        ("Rectangle", {**BOX, "x": "left"}, (Reason.NO_NUMBER, '"left"')),
+        ("PolygonLabels", {"points": [[1, 1], [2, 2]]}, (Reason.NO_AREA, "")),
+        ("Polygon", {"points": [[101, 1], [120, 1], [120, 20]]}, (Reason.OUTSIDE_IMAGE, "")),
+        ("EllipseLabels", {"x": 150, "y": 1, "radiusX": 3, "radiusY": 3}, (Reason.OUTSIDE_IMAGE, "")),
+        ("KeyPointLabels", {"x": 1, "y": 110}, (Reason.OUTSIDE_IMAGE, "")),
+        ("BrushLabels", {"rle": [1, 2], "format": "rle"}, (Reason.UNREADABLE_PIXELS,
+            "their pixels cannot be read (original_width and original_height are missing)")),
+        ("BitmaskLabels", {"imageDataURL": "data:image/png;base64,AAAA"}, (Reason.UNREADABLE_PIXELS,
+            "their pixels cannot be read (it is no PNG)")),
+        ("VideoRectangle", {"sequence": []}, (Reason.NO_AREA, "")),
+        ("VideoRectangle", {"sequence": ["x"]}, (Reason.NO_NUMBER, '"x"')),
+    ],
+)  # fmt: skip
+def test_a_shape_that_cannot_be_understood_is_left_out_and_says_why(tag, value, remark):
+    assert control(tag).decode([region_of(tag, value)]) == (None, (Remark(*remark),))
+
+
+@pytest.mark.parametrize("tag", ["RectangleLabels", "Rectangle"])
+def test_several_labels_of_a_shape_are_as_many_values_and_one_region_again_where_the_tag_allows_it(tag):
+    single, several = control(tag), control(tag)
+    label_tag = several.companion or several.control_tag
+    label_tag.attributes["choice"] = "multiple"
+    boxes = [
+        Box(label=name, score=score, x=0.1, y=0.1, width=0.2, height=0.2)
+        for name, score in (("Cat", 0.9), ("Dog", 0.6))
+    ]
+    on = View(None, (10, 10))
+    assert len({region.get("id", number) for number, region in enumerate(single.encode(boxes, "o", on))}) == 2
+    regions = several.encode(boxes, "o", on)
+    assert len({region.get("id") for region in regions}) == 1
+    assert regions[-1]["value"][several.label_key] == ["Cat", "Dog"] and regions[-1]["score"] == 0.6
+    assert [several.check(region, {}) for region in regions] == [None] * len(regions)
+    assert [one.label for one in several.decode(regions, on).values] == ["Cat", "Dog"]
+
+
+def test_labels_of_a_companion_are_read_whatever_their_capitals_and_counted_where_the_config_lacks_them():
+    regions = []
+    for id, name in (("a", "cat"), ("b", "Cow")):
+        regions.append({"id": id, "from_name": "c", "type": "rectangle", "value": BOX})
+        regions.append({"id": id, "from_name": "label", "type": "labels", "value": {**BOX, "labels": [name]}})
+    regions.append({"id": "of another tool", "from_name": "label", "type": "labels", "value": {"labels": ["Cow"]}})
+    decoded = control("Rectangle").decode(regions)
+    assert [one.label for one in decoded.values] == ["Cat"]
+    assert decoded.remarks == (
+        Remark(Reason.OTHER_CAPITALS, "`cat` is taken as `Cat`"),
+        Remark(Reason.UNKNOWN_LABEL, "Cow"),
+    )
+    assert control("Rectangle").decode(regions[2:]).values is None

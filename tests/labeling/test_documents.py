@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lsml.controls import CONTROLS
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.documents import Dialogue, Page, PlainText
+from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Span
 
@@ -99,13 +100,13 @@ def test_spans_of_a_document_survive_and_say_what_they_hold(document, data):
     regions = json.loads(json.dumps(labels().encode(spans, "text", shown)))
     assert [region["value"]["text"] for region in regions] == [document.text[span.start : span.end] for span in spans]
     assert [labels().check(region, {}) for region in regions] == [None] * len(spans)
-    assert labels().decode(regions, shown) == tuple(spans)
+    assert labels().decode(regions, shown).values == tuple(spans)
 
 
 def test_offsets_count_code_points_and_each_half_of_a_line_break():
     document = PlainText("🤖\r\ne\u0301x")
     assert document.place(3, 5) == {"start": 3, "end": 5, "text": "e\u0301"}
-    assert document.span({"start": 5, "end": 6}) == (5, 6)
+    assert document.locate({"start": 5, "end": 6}) == (5, 6, False)
 
 
 def test_a_nul_is_not_shown_and_not_counted():
@@ -120,8 +121,8 @@ def test_a_nul_is_not_shown_and_not_counted():
         {"start": 4, "end": 2},
         {"start": -1, "end": 2},
         {"start": 0, "end": 6},
-        {"start": "0", "end": "3"},
-        {"start": 0.0, "end": 3.0},
+        {"start": "0", "end": "three"},
+        {"start": 0.5, "end": 3.0},
         {"start": None, "end": 3},
         {"start": False, "end": True},
         {"start": [0], "end": {"a": 3}},
@@ -129,7 +130,8 @@ def test_a_nul_is_not_shown_and_not_counted():
     ],
 )
 def test_places_that_a_text_does_not_have_are_none(value):
-    assert PlainText("hello").span(value) is None
+    with pytest.raises(Misread):
+        PlainText("hello").locate(value)
 
 
 def test_a_span_over_the_end_is_written_without_a_place_and_so_is_refused():
@@ -210,8 +212,12 @@ def test_what_breaks_lines_belongs_to_neither_side():
 )
 def test_a_page_finds_what_a_region_points_at_as_the_editor_does(value, text):
     page = Page(PAGE)
-    span = page.span(value)
-    assert (span and page.text[span[0] : span[1]]) == text
+    if text is None:
+        with pytest.raises(Misread):
+            page.locate(value)
+    else:
+        start, end, moved = page.locate(value)
+        assert (page.text[start:end], moved) == (text, False)
 
 
 def test_an_inline_page_has_no_head_and_a_page_of_frames_no_text():
@@ -224,7 +230,7 @@ def test_an_inline_page_has_no_head_and_a_page_of_frames_no_text():
 def test_deeply_nested_pages_are_read():
     page = Page("<b>" * 3000 + "x")
     assert page.text == "x"
-    assert page.span(page.place(0, 1)) == (0, 1)
+    assert page.locate(page.place(0, 1)) == (0, 1, False)
 
 
 # ------------------------------------------------------------------------------------------------ dialogues
@@ -254,8 +260,67 @@ def test_a_dialogue_is_pointed_at_by_paragraphs_and_code_units():
     ],
 )
 def test_places_that_a_dialogue_does_not_have_are_none(value):
-    assert Dialogue(["Hi 🤖 Ada", "", "my card"]).span(value) is None
+    with pytest.raises(Misread):
+        Dialogue(["Hi 🤖 Ada", "", "my card"]).locate(value)
 
 
 def test_paragraphs_may_be_numbers():
-    assert Dialogue(["a", "bc"]).span({"start": 1, "end": 1, "startOffset": 1, "endOffset": 2}) == (3, 4)
+    assert Dialogue(["a", "bc"]).locate({"start": 1, "end": 1, "startOffset": 1, "endOffset": 2}) == (3, 4, False)
+
+
+# ------------------------------------------------------------------------------------------------ offsets that contradict
+
+SMILES = "💩🎉 Ada is in Oslo."
+LINES = "one\r\ntwo\r\nOslo and Rome"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "located"),
+    [
+        (SMILES, {"start": "3", "end": 6.0, "text": "Ada"}, (3, 6, False)),
+        (SMILES, {"start": 5, "end": 8, "text": "Ada"}, (3, 6, True)),  # UTF-16 units
+        (SMILES, {"start": 15, "end": 19, "text": "Oslo"}, (13, 17, True)),  # that end beyond the code points
+        (LINES, {"start": 8, "end": 12, "text": "Oslo"}, (10, 14, True)),  # a CRLF as one
+        ("🤖" + LINES, {"start": 10, "end": 14, "text": "Oslo"}, (11, 15, True)),  # both
+        (SMILES, {"start": 11, "end": 15, "text": "Oslo"}, (13, 17, True)),  # the one nearby
+        (SMILES, {"start": 3, "end": 6, "text": " A\\nda\n"}, (3, 6, False)),  # white space and breaks say nothing
+        (SMILES, {"start": 3, "end": 6, "text": ""}, (3, 6, False)),
+        ("e\u0301 x", {"start": 0, "end": 2, "text": "\u00e9"}, (0, 2, False)),  # the same character
+    ],
+)
+def test_a_span_is_where_its_own_text_is(text, value, located):
+    assert PlainText(text).locate(value) == located
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "reason"),
+    [
+        (SMILES, {"start": 3, "end": 6, "text": "Bob"}, Reason.CONTRADICTS_TEXT),
+        ("Ada Ada Ada", {"start": 1, "end": 4, "text": "Ada"}, Reason.CONTRADICTS_TEXT),  # several nearby
+        ("x" * 200 + "Ada", {"start": 3, "end": 6, "text": "Ada"}, Reason.CONTRADICTS_TEXT),  # far away
+        ("Ada", {"start": 400, "end": 403, "text": "Ada"}, Reason.BEYOND_TEXT),
+        ("Ada", {"start": 0, "end": 4}, Reason.BEYOND_TEXT),
+        ("Ada", {"start": 2, "end": 1, "text": "Ada"}, Reason.OUT_OF_ORDER),
+        ("Ada", {"text": "Ada"}, Reason.NO_OFFSETS),
+    ],
+)
+def test_a_span_that_is_nowhere_says_why(text, value, reason):
+    with pytest.raises(Misread) as caught:
+        PlainText(text).locate(value)
+    assert caught.value.remark.reason == reason
+
+
+def test_a_paragraph_is_counted_in_code_points_where_the_text_says_so():
+    dialogue = Dialogue(["Hi", "🤖🤖 Ada"])
+    place = {"start": "1", "end": "1", "text": "Ada"}
+    assert dialogue.locate({**place, "startOffset": 5, "endOffset": 8}) == (6, 9, False)
+    assert dialogue.locate({**place, "startOffset": 3, "endOffset": 6}) == (6, 9, True)
+    over = {"start": "0", "end": "1", "startOffset": 0, "endOffset": 2, "text": "HiBot🤖"}  # with who speaks
+    assert dialogue.locate(over) == (0, 4, False)
+
+
+def test_a_page_takes_its_global_offsets_where_the_xpaths_point_at_another_text():
+    page = Page("<p>Ada met Bob</p>")
+    value = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 3, "text": "Bob"}
+    assert page.locate({**value, "globalOffsets": {"start": 8, "end": 11}}) == (8, 11, True)
+    assert page.locate(value) == (8, 11, True)

@@ -268,4 +268,4 @@ def test_an_absurd_number_is_no_example(project):
     )
     region = {"from_name": "stars", "to_name": "text", "type": "number", "value": {"number": 1e308}}
     task = AnnotatedTask("1", {"text": "x"}, (Annotation("1", [region]),))
-    assert here.binding.learn(task, no_fetch) == ({}, [])
+    assert here.binding.learn(task, no_fetch).answers == {}

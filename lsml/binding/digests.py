@@ -1,0 +1,32 @@
+"""What of options and tags decides a prediction or a training, as digests that are the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lsml.adapters.base import option_facts
+from lsml.files.digests import content_digest
+
+
+def prediction_options(options: msgspec.Struct) -> dict[str, Any]:
+    """The options that decide predictions; others must not change a model's version."""
+    facts = option_facts(type(options))
+    return {name: value for name, value in moved(options).items() if facts[name].get("decides") == "predictions"}
+
+
+def moved(options: msgspec.Struct) -> dict[str, Any]:
+    """Options as plain data that is the same on another machine: of a file, what it holds, and not where it is."""
+    plain: dict[str, Any] = msgspec.to_builtins(options)
+    for name, meta in option_facts(type(options)).items():
+        if meta.get("file") and plain.get(name) and Path(plain[name]).exists():
+            plain[name] = content_digest(Path(plain[name]))
+    return plain
+
+
+def digest(facts: Any) -> str:
+    """The SHA-256 of plain data, whatever the order of its keys."""
+    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

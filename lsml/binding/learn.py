@@ -1,0 +1,216 @@
+"""What annotations teach, and a count of everything in them that could not be understood."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from lsml.binding.model import BoundModel
+from lsml.binding.prompts import regions_of
+from lsml.controls.base import Control, Decoded
+from lsml.controls.regions import RegionControl
+from lsml.errors import FetchError
+from lsml.labeling import AnnotatedTask, Annotation
+from lsml.labeling.objects import Fetch, Unreadable
+from lsml.labeling.remarks import Reason, Remark, matter
+from lsml.labeling.view import View
+from lsml.values import Value, label_of
+
+_SUBJECTS = 20  # different labels, or other subjects, of one control and reason that are told apart
+_TOLD = 8  # sentences of a report
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """What was left out of annotations, or read otherwise than it was written: one reason, of one control.
+
+    `count` of `total` regions, which people call `regions` ("boxes"); `subject`: what exactly, of a label its name; `near`:
+    labels of the config that are written alike; `task`: the id of the first task.
+    """
+
+    reason: str
+    control: str  # RectangleLabels#label
+    regions: str
+    count: int
+    total: int
+    task: str
+    subject: str = ""
+    near: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> bool:
+        """Whether they were left out; else they were understood."""
+        return self.reason not in tuple(Reason) or Reason(self.reason).lost
+
+    @property
+    def sentence(self) -> str:
+        """What was left out and why, the first task, and what to do, on one line."""
+        subject = f"`{self.subject}`" if self.reason in (Reason.UNKNOWN_LABEL, Reason.OTHER_CONTROL) else self.subject
+        what, fix = matter(self.reason, subject)
+        if self.near:
+            fix = f"near: {', '.join(self.near)}"
+        done = "left out" if self.lost else "understood"
+        of = f"{self.count} of {self.total}" if self.total >= self.count else str(self.count)
+        told = "; ".join(filter(None, (what, fix, f"first: task {self.task}")))
+        return f"{self.control}: {of} {self.regions} {done}: {told}"
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What one task's annotations teach: answers by control name, usually one, under `consensus: all` several; controls that
+    nobody answered are left out. `remarks`: on what of which control; `regions`: how many regions each control had, by
+    selector."""
+
+    answers: dict[str, list[tuple[Value, ...]]]
+    remarks: tuple[tuple[Control, Remark], ...] = ()
+    regions: Mapping[str, int] = field(default_factory=dict)
+
+
+def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch) -> Taught:
+    """What a task's annotations teach the models. `known`: the names of all controls of the labeling config."""
+    answers: dict[str, list[tuple[Value, ...]]] = {}
+    remarks: list[tuple[Control, Remark]] = []
+    regions: Counter[str] = Counter()
+    seen: set[str] = set()
+    strange = _strange(task.annotations, known)
+    for model in models:
+        consensus = model.spec.training.consensus if model.spec.training else "latest"
+        try:
+            views = model.views_by_control(task, fetch)
+        except (Unreadable, FetchError) as error:
+            for control in model.controls:
+                if control.control_tag.name not in seen:
+                    seen.add(control.control_tag.name)
+                    regions[control.control_tag.selector] += 1
+                    remarks.append((control, Remark(error.reason, f"task {task.id}: {error}")))
+            continue
+        for template, control in model.copies(task.data):
+            name = control.control_tag.name
+            if name in seen:
+                continue
+            seen.add(name)
+            own, told = _answers(control, task.annotations, views.get(name), strange)
+            regions[template.control_tag.selector] += sum(
+                len(regions_of(control, annotation.result)) for annotation in task.annotations
+            )
+            remarks += [(template, remark) for remark in told]
+            agreed = _agree(own, consensus)
+            if agreed:
+                answers[name] = agreed
+    return Taught(answers, tuple(remarks), regions)
+
+
+class Tally:
+    """Counts what is left out of many tasks."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._first: dict[tuple[str, str, str], tuple[str, Control]] = {}
+        self._totals: Counter[str] = Counter()
+        self._subjects: Counter[tuple[str, str]] = Counter()
+
+    def add(self, task: str, taught: Taught) -> None:
+        """Count one task's."""
+        self._totals.update(taught.regions)
+        for control, (reason, subject) in taught.remarks:
+            selector = control.control_tag.selector
+            if reason not in tuple(Reason):  # the subject names the task: of one file each, the first stands for all
+                key = next((key for key in self._first if key[:2] == (selector, reason)), (selector, reason, subject))
+            else:
+                key = (selector, reason, subject)
+            if key not in self._first:
+                if self._subjects[key[:2]] >= _SUBJECTS:
+                    key = (selector, reason, "others")
+                self._subjects[key[:2]] += 1
+                self._first.setdefault(key, (task, control))
+            self._counts[key] += 1
+
+    def report(self) -> tuple[LeftOut, ...]:
+        """What was left out, the commonest first."""
+        found = []
+        for key, count in self._counts.most_common():
+            selector, reason, subject = key
+            task, control = self._first[key]
+            near = _near(subject, control.labels) if reason == Reason.UNKNOWN_LABEL else ()
+            total = self._totals[selector]
+            found.append(LeftOut(str(reason), selector, control.called, count, total, task, subject, near))
+        return tuple(found)
+
+
+def sentences(left_out: Iterable[LeftOut]) -> list[str]:
+    """The report for people, the commonest first, what is lost before what was understood; of very many, how many more."""
+    ordered = sorted(left_out, key=lambda one: not one.lost)
+    more = [f"and {len(ordered) - _TOLD} more reasons"] if len(ordered) > _TOLD else []
+    return [one.sentence for one in ordered[:_TOLD]] + more
+
+
+def _near(name: str, labels: Sequence[str]) -> tuple[str, ...]:
+    folded = {label.casefold(): label for label in labels}
+    return tuple(folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6))
+
+
+def _strange(annotations: Sequence[Annotation], known: Sequence[str]) -> dict[str, list[str]]:
+    """By annotation, the names of controls that the config lacks, of each region that names one."""
+    # In a Repeater, {{idx}} stands for a number.
+    names = [re.compile(re.sub(r"\\{\\{.*?\\}\\}", r"\\d+", re.escape(name))) for name in known]
+    found: dict[str, list[str]] = {}
+    seen: dict[str, bool] = {}
+    for annotation in annotations:
+        for region in annotation.result:
+            name = region.get("from_name") if isinstance(region, dict) else None
+            if not isinstance(name, str):
+                continue
+            if name not in seen:
+                seen[name] = not any(pattern.fullmatch(name) for pattern in names)
+            if seen[name]:
+                found.setdefault(annotation.id, []).append(name)
+    return found
+
+
+def _answers(
+    control: Control, annotations: Sequence[Annotation], view: View | None, strange: Mapping[str, Sequence[str]]
+) -> tuple[list[tuple[Value, ...]], list[Remark]]:
+    """Every answer to a control, oldest first; only the latest ground truth where there is one. And what was left out.
+
+    An annotation that answers controls which the config lacks, and not this one, says nothing of it: it may have been
+    renamed.
+    """
+    answers: list[tuple[Value, ...]] = []
+    truths: list[tuple[Value, ...]] = []
+    remarks: list[Remark] = []
+    for annotation in annotations:
+        own = regions_of(control, annotation.result)
+        if not own and annotation.id in strange and isinstance(control, RegionControl):
+            remarks += [Remark(Reason.OTHER_CONTROL, name) for name in strange[annotation.id]]
+            continue
+        decoded = _named(control, control.decode(own, view))
+        remarks += decoded.remarks
+        if decoded.values is not None:
+            answers.append(decoded.values)
+            if annotation.ground_truth:
+                truths.append(decoded.values)
+    return truths[-1:] or answers, remarks
+
+
+def _named(control: Control, decoded: Decoded) -> Decoded:
+    """Without what was drawn and not named: it teaches no name, where there are names to give."""
+    if decoded.values is None or not control.labels:
+        return decoded
+    kept = tuple(value for value in decoded.values if label_of(value) != "")
+    unnamed = (Remark(Reason.NO_LABEL),) * (len(decoded.values) - len(kept))
+    return Decoded(None if unnamed and not kept else kept, (*decoded.remarks, *unnamed))
+
+
+def _agree(answers: Sequence[tuple[Value, ...]], consensus: str) -> list[tuple[Value, ...]]:
+    """What several answers teach. `majority`: the most common one, of equally common ones the latest."""
+    if consensus == "all":
+        return list(answers)
+    if consensus == "majority" and len(answers) > 2:
+        votes = Counter(frozenset(answer) for answer in answers)
+        most = max(votes.values())
+        return [answer for answer in answers if votes[frozenset(answer)] == most][-1:]
+    return list(answers[-1:])

@@ -1,0 +1,263 @@
+"""One adapter with the controls that it answers and the object that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from lsml.adapters.base import Adapter, Target, TrainableAdapter
+from lsml.binding.digests import digest, moved, prediction_options
+from lsml.controls.base import Control, Threshold
+from lsml.labeling import AnnotatedTask, ObjectTag, instances
+from lsml.labeling.objects import Fetch, Unreadable, read_object
+from lsml.labeling.view import View
+from lsml.recipe import Model, Training
+from lsml.values import Choice, Value, kind_of, label_of
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one model sees of one task: usually one for each task; several where a Repeater makes copies, or where a list
+    of images has pages."""
+
+    controls: tuple[Control, ...]
+    object_tag: ObjectTag
+    view: View
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """One adapter with the controls that it answers and the object that it reads.
+
+    `key` names the model in version folders and cards. `fingerprint` changes when what it learnt no longer fits:
+    a control was renamed, its object shows something else, another adapter.
+    """
+
+    key: str
+    spec: Model
+    adapter_class: type[Adapter]
+    controls: tuple[Control, ...]
+    object_tag: ObjectTag
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the recipe lets it learn."""
+        return self.training is not None
+
+    @property
+    def training(self) -> Training | None:
+        """How it learns, or None where it never does."""
+        return self.spec.training if issubclass(self.adapter_class, TrainableAdapter) else None
+
+    @property
+    def learns(self) -> bool:
+        """Whether the adapter can learn at all; `lsml train` trains it even where the recipe says `training: false`."""
+        return issubclass(self.adapter_class, TrainableAdapter)
+
+    @cached_property
+    def target(self) -> Target:
+        """What its adapter is asked for."""
+        labels = dict.fromkeys(label for control in self.controls for label in control.labels)
+        kinds: dict[str, dict[str, None]] = {}
+        for control in self.controls:
+            kinds.setdefault(kind_of(control.value_type), {}).update(dict.fromkeys(control.labels))
+        return Target(
+            labels=tuple(labels),
+            multiple=len(self.controls) > 1 or self.controls[0].multiple,
+            open=any(control.open for control in self.controls),
+            kinds={kind: tuple(names) for kind, names in kinds.items()},
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See the class."""
+        controls = [control.control_tag.selector for control in self.controls]
+        return digest([self.spec.adapter, controls, self._shown, self.target.multiple])
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        """What its object shows; a version that learnt from something else does not fit."""
+        attributes = self.object_tag.attributes
+        return (
+            self.object_tag.tag,
+            self.object_tag.value,
+            attributes.get("valueType", ""),
+            attributes.get("textKey", ""),
+        )
+
+    @cached_property
+    def options_digest(self) -> str:
+        """Changes with any option, and with what of the recipe decides which tasks are learnt."""
+        training = self.training
+        learning = [training.holdout, training.consensus] if training else None
+        return digest([moved(self.spec.options), learning, self.target])[:16]
+
+    def new_adapter(self) -> Adapter:
+        """The starting point: pretrained or untrained."""
+        return self.adapter_class(self.spec.options, self.target)
+
+    def threshold(self, control: Control) -> Threshold:
+        """The least score that counts, by label of `control`."""
+        chosen = control.default_threshold if self.spec.threshold is None else self.spec.threshold
+        if isinstance(chosen, Mapping):
+            default = chosen.get("default", control.default_threshold)
+            by_label = {
+                control.name_of(label): chosen[label.value]
+                for label in (control.companion or control.control_tag).labels
+                if label.value in chosen
+            }
+            by_label |= {label: share for label, share in chosen.items() if label != "default"}
+            return lambda label: by_label.get(label, default)
+        return lambda _label: chosen
+
+    @cached_property
+    def floor(self) -> float:
+        """The least score that counts for any label of any of its controls."""
+        return min(self.threshold(control)(label) for control in self.controls for label in (*control.labels, ""))
+
+    @cached_property
+    def translation(self) -> dict[str, dict[str, str]]:
+        """Of each kind of value: a pretrained model's class names, casefolded, to labels of the config."""
+        kinds: dict[str, dict[str, str]] = {}
+        for control in self.controls:
+            names = kinds.setdefault(kind_of(control.value_type), {})
+            for label in (control.companion or control.control_tag).labels:
+                stored = control.name_of(label)
+                if stored not in control.labels:
+                    continue
+                classes = self.spec.labels.get(stored, self.spec.labels.get(label.value))
+                for name in classes or label.predicted_values or (stored, label.value):
+                    names.setdefault(name.casefold(), stored)
+        return kinds
+
+    @cached_property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """The names of its own that the adapter starts with, by kind of value, where they can be told."""
+        return self.adapter_class.class_names(self.spec.options, self.target)
+
+    def meanings(self, control: Control) -> dict[str, tuple[str, ...]]:
+        """For each label of a control, the classes that mean it, of those that the adapter starts with."""
+        kind = kind_of(control.value_type)
+        translation = self.translation.get(kind, {})
+        found: dict[str, list[str]] = {label: [] for label in control.labels}
+        for name in self.class_names.get(kind, ()):
+            label = translation.get(name.casefold())
+            if label in found:
+                found[label].append(name)
+        return {label: tuple(names) for label, names in found.items()}
+
+    @cached_property
+    def foreign(self) -> bool:
+        """Whether the adapter starts with classes none of which means a label of any of its controls."""
+        named = [control for control in self.controls if self.class_names.get(kind_of(control.value_type))]
+        if not named or self.target.open or any(not control.labels for control in self.controls):
+            return False
+        return not any(names for control in named for names in self.meanings(control).values())
+
+    def translate(self, values: Sequence[Value], adapter: Adapter) -> list[Value]:
+        """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
+
+        Where several classes mean one choice, their probabilities add up if one label holds, else the highest counts.
+        """
+        if not adapter.own_names:
+            return list(values)
+        merged: dict[str, float | None] = {}
+        others: list[Value] = []
+        for value in values:
+            given = label_of(value)
+            if given is None:
+                others.append(value)
+                continue
+            names = self.translation.get(kind_of(type(value)), {})
+            # Options that come with a task are not known here; the control picks those of the task.
+            label = names.get(given.casefold(), given if self.target.open else None)
+            if label is None:
+                # A tag without labels takes what a model finds, whatever it calls it.
+                if not names:
+                    others.append(msgspec.structs.replace(value, label=""))
+                continue
+            if not isinstance(value, Choice):
+                others.append(msgspec.structs.replace(value, label=label))
+                continue
+            before = merged.get(label)
+            if before is None or value.score is None:
+                merged[label] = value.score
+            else:
+                both = max(before, value.score) if self.target.multiple else min(1.0, before + value.score)
+                merged[label] = both
+        return [Choice(label, score) for label, score in merged.items()] + others
+
+    def read(self, task: Mapping[str, Any], fetch: Fetch) -> list[Reading]:
+        """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
+        if self.object_tag.repeater is None:
+            return self._pages(self.controls, self.object_tag, task, fetch)
+        data = task.get("data")
+        copies = [self._copies(control, data if isinstance(data, Mapping) else {}) for control in self.controls]
+        if not all(copies):
+            repeated = self.object_tag.repeater.on
+            raise Unreadable("no data", f"the Repeater goes over {repeated}, and the task's data has no such list")
+        readings: list[Reading] = []
+        for together in zip(*copies, strict=True):
+            controls = tuple(control for control, _ in together)
+            readings += self._pages(controls, together[0][1], task, fetch)
+        return readings
+
+    def _pages(
+        self, controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch
+    ) -> list[Reading]:
+        """A reading for each page; controls that answer for the whole task are asked with the first one."""
+        readings = []
+        for page, view in enumerate(read_object(object_tag, task, fetch)):
+            asked = tuple(control for control in controls if page == 0 or control.per_item)
+            if asked:
+                readings.append(Reading(asked, object_tag, view))
+        return readings
+
+    def copies(self, data: Mapping[str, Any]) -> list[tuple[Control, Control]]:
+        """(the control as the config has it, its copy in this task's data), for each copy that a Repeater makes."""
+        if self.object_tag.repeater is None:
+            return [(control, control) for control in self.controls]
+        return [(control, copy) for control in self.controls for copy, _ in self._copies(control, data)]
+
+    def _copies(self, control: Control, data: Mapping[str, Any]) -> list[tuple[Control, ObjectTag]]:
+        """A control and its object as a Repeater copies them for a task's data; none where the data has no such list."""
+        try:
+            pairs = instances(control.control_tag, self.object_tag, data)
+        except KeyError:
+            return []
+        return [(type(control)(tag, control.companion), object_tag) for tag, object_tag in pairs]
+
+    @property
+    def reads_shown(self) -> bool:
+        """Whether one of its controls understands regions only with what is shown."""
+        return any(control.reads_shown for control in self.controls)
+
+    def views_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, View]:
+        """What each control that reads it is shown in an annotated task, by the control's name."""
+        if not self.reads_shown:
+            return {}
+        readings = self.read({"id": task.id, "data": task.data}, fetch)
+        return {control.control_tag.name: reading.view for reading in readings for control in reading.controls}
+
+    def instances(self, data: Mapping[str, Any]) -> list[Control]:
+        """Its controls; where a Repeater makes copies, those of this task's data."""
+        return [copy for _, copy in self.copies(data)]
+
+    def facts(self, known: Sequence[str] | None) -> list[Any]:
+        """What decides this model's predictions beside what it learnt, for `model_version`.
+
+        `known`: the labels that the served version can answer with; None where nothing was learnt.
+        """
+        controls = []
+        answered = None if known is None else set(known)
+        for control in self.controls:
+            labels = [label for label in control.labels if answered is None or label in answered]
+            shown = [] if known is None and not self.adapter_class.starts_ready else sorted(labels)
+            conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
+            controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
+        options = prediction_options(self.spec.options)
+        return [self.key, self._shown, options, self.spec.threshold, self.spec.labels, controls]

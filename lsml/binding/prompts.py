@@ -1,0 +1,46 @@
+"""Which controls a person draws with to ask a model, and which controls understand what was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lsml.adapters.base import InteractiveAdapter
+from lsml.binding.model import BoundModel
+from lsml.controls import CONTROLS
+from lsml.controls.base import Control, Region
+from lsml.labeling import ControlTag, LabelingConfig
+
+
+def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tuple[list[ControlTag], list[str]]:
+    """The smart controls whose regions an interactive adapter answers; a warning for each adapter that nothing would ask."""
+    prompts: list[ControlTag] = []
+    warnings = []
+    for model in models:
+        if not issubclass(model.adapter_class, InteractiveAdapter):
+            continue
+        here = model.object_tag.name
+        smart = [tag for tag in config.controls if tag.smart and here in tag.to_names]
+        prompts += smart
+        if model.adapter_class.only_interactive and not smart:
+            warnings.append(
+                f"{model.spec.adapter} answers what a person draws, and no control of {model.object_tag.tag}#{here} asks it; "
+                'write smart="true" in a RectangleLabels or KeyPointLabels of it'
+            )
+    return list({tag.name: tag for tag in prompts}.values()), warnings
+
+
+def control_of(control_tag: ControlTag, config: LabelingConfig) -> Control:
+    """The control of a tag that lsml has one for, with the tag that names its labels where it is a bare tool."""
+    control_class = CONTROLS[control_tag.tag]
+    companions = (
+        other
+        for other in config.controls
+        if other.tag == control_class.companion_tag and set(other.to_names) & set(control_tag.to_names)
+    )
+    return control_class(control_tag, next(companions, None))
+
+
+def regions_of(control: Control, result: Sequence[Any]) -> list[Region]:
+    """The regions of a result that a control decodes."""
+    return [region for region in result if isinstance(region, dict) and region.get("from_name") in control.names]

@@ -1,0 +1,88 @@
+"""What reading a person's annotation leaves out, or reads otherwise than it was written, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Reason(StrEnum):
+    """Why a region, or a label of it, was left out or read otherwise. Its text is a name that can be counted."""
+
+    UNKNOWN_LABEL = "unknown label"
+    NO_LABEL = "no label"
+    TOO_MANY_LABELS = "too many labels"
+    NOT_A_LIST = "not a list"
+    NO_OFFSETS = "no offsets"
+    OUT_OF_ORDER = "start after end"
+    BEYOND_TEXT = "beyond the text"
+    CONTRADICTS_TEXT = "disagrees with its text"
+    OUTSIDE_IMAGE = "outside the image"
+    NO_AREA = "no area"
+    NO_NUMBER = "no number"
+    OFF_SCALE = "off the scale"
+    NO_TEXT = "no text"
+    UNREADABLE_PIXELS = "unreadable brush"
+    OTHER_TYPE = "another type"
+    OTHER_CONTROL = "another control"
+    NO_REGION = "not a region"
+    OTHER_CAPITALS = "other capitals"
+    OTHER_KEY = "label under another key"
+    OTHER_OFFSETS = "other offsets"
+
+    @property
+    def lost(self) -> bool:
+        """Whether something was left out; else it was understood, though it is not written as Label Studio writes it."""
+        return self not in (Reason.OTHER_CAPITALS, Reason.OTHER_KEY, Reason.OTHER_OFFSETS)
+
+
+# What is the matter with regions, and what to do. `{subject}` is the subject of the remark.
+_SENTENCES: dict[str, tuple[str, str]] = {
+    Reason.UNKNOWN_LABEL: ("labelled {subject}, which the labeling config lacks", "add it to the config or relabel"),
+    Reason.NO_LABEL: ("drawn without a label", "give each a label"),
+    Reason.TOO_MANY_LABELS: ("with {subject}; the first counts", 'write choice="multiple" or maxUsages in the tag'),
+    Reason.NOT_A_LIST: ("their labels are {subject}", "expected a list of labels"),
+    Reason.NO_OFFSETS: ("without offsets", "export them anew, with where they start and end"),
+    Reason.OUT_OF_ORDER: ("they start at or after their end", "mark them anew"),
+    Reason.BEYOND_TEXT: ("they end beyond the text", "is it the text that was annotated?"),
+    Reason.CONTRADICTS_TEXT: ("their offsets point at {subject}", "was the text changed after it was annotated?"),
+    Reason.OUTSIDE_IMAGE: ("outside the image", "places are percent of the image, from 0 to 100"),
+    Reason.NO_AREA: ("they cover nothing", "draw them anew"),
+    Reason.NO_NUMBER: ("{subject} where a number belongs", "correct them in the export"),
+    Reason.OFF_SCALE: ("{subject} is not on the tag's scale", "answer them anew, or correct maxRating"),
+    Reason.NO_TEXT: ("{subject} where a text belongs", "correct them in the export"),
+    Reason.UNREADABLE_PIXELS: ("{subject}", "export them anew from Label Studio"),
+    Reason.OTHER_TYPE: ("their type is {subject}", "is it the config that they were annotated with?"),
+    Reason.OTHER_CONTROL: ("from {subject}, which the labeling config lacks", "name the control as it was called"),
+    Reason.NO_REGION: ("{subject} where a region belongs", "correct them in the export"),
+    Reason.OTHER_CAPITALS: ("{subject}", "it is the one label that differs by capitals alone"),
+    Reason.OTHER_KEY: ("their labels are under {subject}", "another type's key"),
+    Reason.OTHER_OFFSETS: ("their offsets count otherwise than Label Studio's", "they were placed by their own text"),
+}
+
+
+class Remark(NamedTuple):
+    """One thing that was left out or read otherwise. `subject`: what exactly, short; of a label its name."""
+
+    reason: Reason | str  # a text: why what is shown could not be read
+    subject: str = ""
+
+
+class Misread(ValueError):
+    """A region that cannot be understood."""
+
+    def __init__(self, reason: Reason, subject: str = "") -> None:
+        super().__init__(f"{reason}: {subject}" if subject else str(reason))
+        self.remark = Remark(reason, subject)
+
+
+def matter(reason: str, subject: str) -> tuple[str, str]:
+    """What is the matter with regions, and what to do; for a reason that is none of `Reason`, the subject says it all."""
+    phrase, fix = _SENTENCES.get(reason, ("{subject}", ""))
+    return phrase.replace("{subject}", subject), fix
+
+
+def lost(remarks: Iterable[Remark]) -> bool:
+    """Whether one of them says that something was left out."""
+    return any(not isinstance(remark.reason, Reason) or remark.reason.lost for remark in remarks)
