@@ -15,6 +15,8 @@ _ALONE: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 
+_TOGETHER: Final = "\x1f"  # between labels of one place; no XML, and so no labeling config, can hold it
+
 _Place = TypeVar("_Place")
 
 
@@ -92,8 +94,18 @@ def apart(
 
 
 def outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
-    """Spans with allowed labels that do not overlap, in order: of those that do, the longest."""
-    spans = [value for value in values if isinstance(value, Span) and (allowed is None or value.label in allowed)]
+    """Spans with allowed labels that do not overlap, in order: of those that do, the longest. Spans at one place are one, with
+    one label made of all of theirs, which `parted` takes apart again."""
+    places: dict[tuple[int, int], set[str]] = {}
+    for value in values:
+        if isinstance(value, Span) and (allowed is None or value.label in allowed):
+            places.setdefault((value.start, value.end), set()).add(value.label)
+    spans = [Span(*place, _TOGETHER.join(sorted(labels))) for place, labels in places.items()]
     longest = sorted(spans, key=lambda one: (one.start - one.end, one.start, one.label))
     kept = apart(longest, lambda one: (one.start, one.end), max((one.end for one in spans), default=0))
     return sorted(kept, key=lambda one: one.start)
+
+
+def parted(span: Span) -> list[Span]:
+    """A span with a label that was made of several, as one for each of them, all with its score."""
+    return [Span(span.start, span.end, label, span.score) for label in span.label.split(_TOGETHER)]

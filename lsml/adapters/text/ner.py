@@ -21,7 +21,7 @@ from lsml.adapters.base import (
 )
 from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
 from lsml.adapters.parts.logits import Accelerate, Logits
-from lsml.adapters.parts.text_spans import is_mark, outermost, stands_alone
+from lsml.adapters.parts.text_spans import is_mark, outermost, parted, stands_alone
 from lsml.adapters.parts.transformers_models import (
     Windows,
     config_of,
@@ -89,7 +89,7 @@ class Word(NamedTuple):
 
 
 class Ner(TrainableAdapter):
-    """Labelled spans of a text: whole words, one label each, none inside another."""
+    """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner"
     title: ClassVar[str] = "entities in texts by a transformer, pretrained or fine-tuned"
@@ -139,7 +139,7 @@ class Ner(TrainableAdapter):
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from texts (str) and their spans; labels that the target does not have are passed over. Of spans that
-        overlap the longest is learnt, and what a span cuts off a word belongs to it.
+        overlap the longest is learnt, with all labels of its place; what a span cuts off a word belongs to it.
 
         Raises NotEnoughData without two texts, of which one has a span; AdapterError where the weights are not here.
         """
@@ -151,13 +151,14 @@ class Ner(TrainableAdapter):
             raise NotEnoughData(
                 f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
             )
-        labels = self.target.labels or tuple(sorted({span.label for some in spans for span in some}))
+        # Labels that stand together at a place are a label of their own, beside those of the config.
+        labels = tuple(dict.fromkeys((*self.target.labels, *sorted({span.label for some in spans for span in some}))))
         folder = find(self.name, self.options.weights, "a model")
         model = TokenLabels.fresh(folder, labels, self.options, seed)
         lessons = model.lessons(texts, spans)
         fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
         self._model, self._learnt = model, True
-        progress(1.0, f"learnt {sum(map(len, spans))} spans in {len(texts)} texts")
+        progress(1.0, f"learnt {sum(len(parted(span)) for some in spans for span in some)} spans in {len(texts)} texts")
 
     def save(self, directory: Path) -> None:
         """Write safetensors, and the configuration and tokenizer as JSON."""
@@ -247,10 +248,11 @@ class TokenLabels:
                 rows[piece.text][window][better] = kept[better]
                 inner[piece.text][window][better] = within[better]
         return [
-            list(self._of_text(text, encoding, row)) for text, encoding, row in zip(texts, encodings, rows, strict=True)
+            [one for span in self._of_text(text, encoding, row) for one in parted(span)]
+            for text, encoding, row in zip(texts, encodings, rows, strict=True)
         ]
 
-    def _of_text(self, text: str, encoding: Any, rows: Any) -> Iterator[Value]:
+    def _of_text(self, text: str, encoding: Any, rows: Any) -> Iterator[Span]:
         """Spans of whole words: a word is what most of its tokens together say, and begins as its first one does."""
         import numpy as np
 

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.text_spans import Token, outermost, tokens
+from lsml.adapters.parts.text_spans import Token, outermost, parted, tokens
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
 
@@ -57,7 +57,7 @@ class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NerCrf(TrainableAdapter):
-    """Labelled spans of a text: whole words, one label each, none inside another."""
+    """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner-crf"
     title: ClassVar[str] = "entities in texts, learnt from a few dozen sentences in a second"
@@ -80,7 +80,7 @@ class NerCrf(TrainableAdapter):
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from texts (str) and their spans; labels that the target does not have are passed over. Of spans that
-        overlap the longest is learnt, and what a span cuts off a word belongs to it.
+        overlap the longest is learnt, with all labels of its place; what a span cuts off a word belongs to it.
 
         Raises NotEnoughData without two texts, of which one has a span.
         """
@@ -114,7 +114,9 @@ class NerCrf(TrainableAdapter):
             path = Path(directory) / _MODEL
             trainer.train(str(path))
             self._become(path.read_bytes(), lexicon)
-        progress(1.0, f"learnt {sum(len(spans) for _, spans in texts)} spans in {len(texts)} texts")
+        progress(
+            1.0, f"learnt {sum(len(parted(span)) for _, spans in texts for span in spans)} spans in {len(texts)} texts"
+        )
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Spans in the order of the text, each with the probability of its least sure word."""
@@ -161,7 +163,7 @@ class NerCrf(TrainableAdapter):
                 for first, last, label in _runs(tags):
                     sure = min(self._tagger.marginal(tags[place], place) for place in range(first, last + 1))
                     score = min(1.0, max(0.0, sure))
-                    found.append(Span(stretch[first].start, stretch[last].end, label, score))
+                    found += parted(Span(stretch[first].start, stretch[last].end, label, score))
         return found
 
 

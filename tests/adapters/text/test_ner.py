@@ -72,6 +72,21 @@ def test_names_beside_each_other_stay_two(encoder):
     assert said(adapter, "Anna Clara came") == [("Anna", "PER"), ("Clara", "PER")]
 
 
+def test_labels_of_one_place_are_all_learnt_answered_and_saved(encoder, tmp_path):
+    both = [
+        Example(example.data, (*example.values, *(Span(s.start, s.end, "ORG") for s in example.values if s.label == "LOC")))
+        for example in sentences(40)
+    ]  # fmt: skip
+    adapter = new(encoder, ("LOC", "ORG", "PER"))
+    adapter.fit(both, 7)
+    answer = [("Anna", "PER"), ("Paris", "LOC"), ("Paris", "ORG")]
+    assert said(adapter, "yesterday Anna lives in Paris .") == answer
+    adapter.save(tmp_path)
+    again = new(encoder, ("LOC", "ORG", "PER"))
+    again.load(tmp_path)
+    assert said(again, "yesterday Anna lives in Paris .") == answer
+
+
 def test_no_word_is_split_and_offsets_are_code_points(learnt):
     text = "🤖 yesterday Anna lives in Paris ."
     assert ("Anna", "PER") in said(learnt, text)

@@ -74,6 +74,17 @@ def test_a_label_may_be_called_anything():
         assert said(learnt(examples, (label,)), "Anna lives in Paris .") == [("Anna", label), ("Paris", label)]
 
 
+def test_labels_of_one_place_are_all_learnt_and_answered():
+    both = [
+        Example(f"{who} went to {where} .", (Span(0, len(who), "PER"), *(Span(len(who) + 9, len(who) + 9 + len(where), label) for label in ("ORG", "LOC"))))
+        for who in ("Anna", "Bert", "Carl")
+        for where in ("Paris", "Rome", "Oslo")
+    ]  # fmt: skip
+    adapter = learnt(both, ("LOC", "ORG", "PER"))
+    assert said(adapter, "Dora went to Paris .") == [("Dora", "PER"), ("Paris", "LOC"), ("Paris", "ORG")]
+    assert len({span.score for span in adapter.predict(["Dora went to Paris ."])[0][1:]}) == 1
+
+
 def test_thousands_of_nested_spans_are_sorted_out_at_once():
     spans = [Span(start, 20_000, "PER") for start in range(10_000)] + [Span(0, end, "PER") for end in range(1, 10_000)]
     began = time.monotonic()
