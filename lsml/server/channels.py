@@ -20,6 +20,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from lsml.server.app import too_large
+from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 
 _log = logging.getLogger(__name__)
 IDLE_S = 120.0  # a connection on which nothing moves for so long is closed
@@ -37,6 +38,13 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
             self.set_close_on_finish()
         header: bytes = super().build_response_header()
         return header
+
+    def get_environment(self) -> dict[str, Any]:
+        """What the application is told of the request."""
+        environment: dict[str, Any] = super().get_environment()
+        if self.channel.arrivals is not None:
+            environment[ARRIVALS], environment[REQUEST] = self.channel.arrivals, self.request
+        return environment
 
     def write(self, data: bytes) -> None:
         """Send a part of the body; the headers go with the first one, for each piece wakes the client."""
@@ -80,6 +88,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.since = time.monotonic()
         self.refused = False
         self._lingers = False
+        self.arrivals: Arrivals | None = None  # what its first request came with
         self.holds = False  # whether what is written next waits for what comes after it
         self.held = b""
         super().__init__(*args, **kwargs)
@@ -117,6 +126,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def service(self) -> None:
         """Answer the first request at hand."""
         super().service()
+        self.arrivals = None
         self.since = time.monotonic()
 
     def write_soon(self, data: Any) -> int:
@@ -188,6 +198,11 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     def answer(self, going_on: Callable[[], bool] = lambda: True) -> None:
         """Answer what the loop answers itself, as long as the caller is the loop: another thread may take over from one
         whose request takes long."""
+        if len(self._at_once) > 1:
+            together = list(self._at_once)
+            arrivals = Arrivals([channel.requests[0] for channel in together])
+            for channel in together:
+                channel.arrivals = arrivals
         while self._at_once and going_on():
             channel = self._at_once.popleft()
             self.began = time.monotonic()

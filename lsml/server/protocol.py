@@ -7,19 +7,21 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import msgspec
 from flask import Response, request
 
-from lsml.errors import LabelingConfigError, NoRoom, NotFound, RequestError, TooLarge
+from lsml.errors import LabelingConfigError, LsmlError, NoRoom, NotFound, RequestError, TooLarge
 from lsml.files.strict_json import decode_json
 from lsml.learning.due import learners, request_if_due
 from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
+from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 from lsml.server.events import START_TRAINING, Event, project_key, read_event
 from lsml.server.interpreter import Turns, settle
 from lsml.server.serving import Recent, Served, Serving
@@ -65,7 +67,12 @@ def read_json() -> Any:
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
         raise RequestError(f"Content-Encoding {encoding[:20]!r} is not read; send the body as it is")
-    body = request.get_data().removeprefix(codecs.BOM_UTF8)
+    return as_json(request.get_data())
+
+
+def as_json(body: bytes) -> Any:
+    """A body as JSON. Raises RequestError with a sentence."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     if not body:
         raise RequestError("the body is empty; expected JSON")
     try:
@@ -76,7 +83,15 @@ def read_json() -> Any:
 
 def read_object() -> dict[str, Any]:
     """The request's body as a JSON object. Raises RequestError with a sentence."""
-    payload = read_json()
+    return _object(read_json())
+
+
+def as_object(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object. Raises RequestError with a sentence."""
+    return _object(as_json(body))
+
+
+def _object(payload: Any) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise RequestError("expected a JSON object")
     return payload
@@ -85,6 +100,49 @@ def read_object() -> dict[str, Any]:
 def answer(content: Any, status: int = 200) -> Response:
     """JSON from anything that msgspec encodes."""
     return Response(msgspec.json.encode(content), status=status, mimetype="application/json")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request to `/predict` asks. `usable`: the tasks that are objects; `drawn`: the regions that a person made."""
+
+    tasks: list[Any]
+    usable: list[dict[str, Any]]
+    named: Any
+    labeling_config: str | None
+    interactive: bool
+    drawn: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is answered to it: an outcome for each usable task."""
+
+    project: str
+    served: Served
+    outcomes: list[Outcome]
+
+
+def _asked(payload: Mapping[str, Any], most: int) -> _Asked:
+    """What a request asks. Raises RequestError, TooLarge with more than `most` tasks."""
+    tasks = payload.get("tasks")
+    if not isinstance(tasks, list):
+        raise RequestError('tasks: expected a list such as [{"data": {"text": "some text"}}]')
+    if len(tasks) > most:
+        raise TooLarge(f"tasks: expected at most {most}, got {len(tasks)}; select fewer at a time")
+    params = payload.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise RequestError("params: expected an object")
+    context = params.get("context") if params is not None else None
+    drawn = context.get("result") if isinstance(context, dict) else None
+    return _Asked(
+        tasks=tasks,
+        usable=[task for task in tasks if isinstance(task, dict)],
+        named=payload.get("project"),
+        labeling_config=_optional_text(payload, "label_config"),
+        interactive=context is not None,
+        drawn=drawn if isinstance(drawn, list) else (),
+    )
 
 
 class _Protocol:
@@ -146,41 +204,62 @@ class _Protocol:
 
     def predict(self) -> Response:
         """One result for each task, in order; `[]` for a task that nothing could predict."""
-        payload = read_object()
-        tasks = payload.get("tasks")
-        if not isinstance(tasks, list):
-            raise RequestError('tasks: expected a list such as [{"data": {"text": "some text"}}]')
-        most = self._recipe.server.limits.tasks
-        if len(tasks) > most:
-            raise TooLarge(f"tasks: expected at most {most}, got {len(tasks)}; select fewer at a time")
-        params = payload.get("params")
-        if params is not None and not isinstance(params, dict):
-            raise RequestError("params: expected an object")
-        context = params.get("context") if params is not None else None
-        drawn = context.get("result") if isinstance(context, dict) else None
-        named = payload.get("project")
-        project, studio_id = self._named(LOCAL if named is None else named)
-        config = _optional_text(payload, "label_config")
-        if named is not None and self._told.get(project) != (config or ""):
+        asked = _asked(read_object(), self._recipe.server.limits.tasks)
+        arrivals: Arrivals | None = request.environ.get(ARRIVALS)
+        own = request.environ.get(REQUEST)
+        ready: _Ready | None = arrivals.turn(own) if arrivals is not None else None
+        if ready is None:
+            ready = self._predict(asked, arrivals, own)
+        outcomes = iter(ready.outcomes)
+        malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
+        in_order = [next(outcomes) if isinstance(task, dict) else malformed for task in asked.tasks]
+        settle()
+        self._telemetry.count(in_order, _report(ready.project, in_order))
+        return answer({"results": [_result(outcome, ready.served, asked.interactive) for outcome in in_order]})
+
+    def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: Any) -> _Ready:
+        """What was asked, and with it what others ask of the same project that arrived with it."""
+        project, studio_id = self._named(LOCAL if asked.named is None else asked.named)
+        config = asked.labeling_config
+        if asked.named is not None and self._told.get(project) != (config or ""):
             if config is not None:
                 self._serving.binding(project, config)
             self._serving.remember(project, studio_id=studio_id, labeling_config=config)
             self._told.replace(project, config or "")
         binding = self._serving.binding(project, config)
         served = self._serving.served(project, binding, _WAIT_PREDICT_S)
-        usable = [task for task in tasks if isinstance(task, dict)]
+        others = list(self._others(asked, arrivals, own)) if arrivals is not None else []
+        usable = [task for one in (asked, *(other for _, other in others)) for task in one.usable]
         outcomes = iter(
             predict_in_time(
                 binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version,
-                seconds=self._recipe.server.limits.time_s, drawn=drawn if isinstance(drawn, list) else (),
+                seconds=self._recipe.server.limits.time_s, drawn=asked.drawn,
                 computing=self._turns if len(usable) > _FEW else nullcontext(),
             )
         )  # fmt: skip
-        malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
-        in_order = [next(outcomes) if isinstance(task, dict) else malformed for task in tasks]
-        settle()
-        self._telemetry.count(in_order, _report(project, in_order))
-        return answer({"results": [_result(outcome, served, context is not None) for outcome in in_order]})
+        ready = _Ready(project, served, list(islice(outcomes, len(asked.usable))))
+        for other, its in others:
+            assert arrivals is not None
+            arrivals.keep(other, _Ready(project, served, list(islice(outcomes, len(its.usable)))))
+        return ready
+
+    def _others(self, asked: _Asked, arrivals: Arrivals, own: Any) -> Iterator[tuple[Any, _Asked]]:
+        """Requests that arrived with this one and ask the same of other tasks, few enough that nobody waits for long."""
+        if asked.interactive or isinstance(asked.named, (dict, list)):
+            return  # true and 1 are equal in those
+        room = _FEW - len(asked.usable)
+        for other, body in arrivals.alike(own):
+            try:
+                its = _asked(as_object(body), self._recipe.server.limits.tasks)
+            except LsmlError:
+                continue  # it is told so in its turn
+            same = type(its.named) is type(asked.named) and its.named == asked.named
+            if its.interactive or not same or its.labeling_config != asked.labeling_config:
+                continue
+            room -= len(its.usable)
+            if room < 0:
+                return
+            yield other, its
 
     def webhook(self) -> Response:
         """Durable before it is answered; what is learnt from it happens later."""
