@@ -4,7 +4,9 @@ A task can name any URL, so its values are a stranger's: local paths only inside
 only at public addresses, everything bounded in size and time, and never with a token. What Label Studio keeps itself
 comes through it.
 
-fetching   where a URL leads; texts, files, images and videos        web       other hosts, by checked addresses
+sources    where a URL leads, or why nowhere                         inline    what stands in a data: URL
+fetching   texts, files, images and videos, brought once             held      those of one request
+web        other hosts, by checked addresses                         transfer  how a body is received
 cache      files on disk, bounded, safe between processes            content   what a file holds, by its first bytes
 pictures   is it whole, how large, and upright
 """

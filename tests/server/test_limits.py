@@ -8,8 +8,8 @@ import pytest
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
-from lsml.studio.client import StudioTask
 from lsml.studio.connection import read_annotations
+from lsml.studio.tasks import StudioTask
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets, write_recipe
 from tests.support.backend import RunningBackend
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-import lsml.studio.client
+import lsml.studio.api
+import lsml.studio.tasks
+import lsml.studio.tokens
 from lsml.errors import FetchError, StudioError
 from lsml.media.transfer import Wanted
 from lsml.recipe import load_recipe
@@ -119,7 +121,7 @@ class LabelStudioLike:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lsml.studio.client.time, "sleep", lambda _: None)
+    monkeypatch.setattr(lsml.studio.api.time, "sleep", lambda _: None)
 
 
 def wanted(directory: Path, name: str = "file") -> Wanted:
@@ -158,7 +160,7 @@ def test_a_personal_access_token_is_exchanged_once_and_never_sent_as_a_header() 
 def test_an_access_token_is_renewed_before_it_ends_whatever_the_clocks_say(monkeypatch: pytest.MonkeyPatch) -> None:
     like = LabelStudioLike()
     now_s = 0.0
-    monkeypatch.setattr(lsml.studio.client.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(lsml.studio.tokens.time, "monotonic", lambda: now_s)
     with Web(like) as web, Studio(web.url, PERSONAL) as studio:
         studio.check()
         now_s = 269.0
@@ -607,8 +609,9 @@ def test_real_label_studio_refuses_in_the_words_that_lsml_explains(real: RealLab
 def test_real_label_studio_renews_an_access_token_that_it_no_longer_accepts(real: RealLabelStudio) -> None:
     studio = Studio(real.url, real.personal_access_token())
     studio.check()
-    assert studio._access is not None
-    studio._access = lsml.studio.client._Access(studio._access.token[:-4] + "AAAA", studio._access.stale_at_s)
+    access = studio._api.access
+    assert access is not None
+    studio._api.access = lsml.studio.tokens.Access(access.token[:-4] + "AAAA", access.stale_at_s)
     assert studio.check().startswith("annotator@example.com")
 
 
@@ -637,7 +640,7 @@ def test_real_annotated_tasks_come_raw_over_several_pages(real: RealLabelStudio)
 def test_real_annotated_tasks_since_a_time_are_those_that_changed(
     real: RealLabelStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lsml.studio.client, "OVERLAP", timedelta(0))
+    monkeypatch.setattr(lsml.studio.tasks, "OVERLAP", timedelta(0))
     project = real.create_project("Since", CONFIG)
     tasks = real.import_tasks(project, [{"text": text} for text in ("one", "two", "three", "four", "never")])
     annotations = [real.annotate(task, choice("Bug")) for task in tasks[:4]]

@@ -1,0 +1,72 @@
+"""The files of one request or one training: each asked for once, each staying until the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lsml.errors import FetchError
+from lsml.labeling.objects import Clip, Fetch, Picture, Unreadable
+from lsml.media.transfer import shown_url
+
+T = TypeVar("T")
+
+
+class Held:
+    """What a Fetch gives for one request or one training: each is asked for once, and so is one that fails."""
+
+    def __init__(self, fetcher: Fetch, begin: Callable[[], None]) -> None:
+        self._fetcher = fetcher
+        self._begin: Callable[[], None] | None = begin  # until the first file is asked for
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], Any] = {}
+
+    @contextmanager
+    def hold(self) -> Iterator[Fetch]:
+        """Itself: what it gives stays already."""
+        yield self
+
+    def text(self, url: str, task: Mapping[str, Any]) -> str:
+        """As Fetcher.text; a text is not kept in memory."""
+        return self._once("text", url, lambda: self._fetcher.text(url, task), keep=False)
+
+    def file(self, url: str, task: Mapping[str, Any]) -> Path:
+        """As Fetcher.file."""
+        return self._once("file", url, lambda: self._fetcher.file(url, task))
+
+    def image(self, url: str, task: Mapping[str, Any]) -> Picture:
+        """As Fetcher.image."""
+        return self._once("image", url, lambda: self._fetcher.image(url, task))
+
+    def video(self, url: str, task: Mapping[str, Any]) -> Clip:
+        """As Fetcher.video."""
+        return self._once("video", url, lambda: self._fetcher.video(url, task))
+
+    def _once(self, kind: str, url: str, ask: Callable[[], T], keep: bool = True) -> T:
+        with self._lock:
+            if self._begin is not None:
+                try:
+                    self._begin()
+                except OSError as error:
+                    raise FetchError(f"{shown_url(url)}: the media cache cannot be used ({error.strerror})") from error
+                self._begin = None
+        known = self._known.get((kind, url))
+        if known is None:
+            try:
+                known = ask()
+            except FetchError as error:
+                known = self._known[kind, url] = error
+                raise
+            except Unreadable as error:
+                known = self._known[kind, url] = error
+                raise
+            if keep:
+                self._known[kind, url] = known
+        elif isinstance(known, FetchError):
+            raise FetchError(str(known))
+        elif isinstance(known, Unreadable):
+            raise Unreadable(known.reason, str(known))
+        return known

@@ -1,0 +1,197 @@
+"""Requests to Label Studio's API: authorised, tried again where nobody answers, and every refusal in a sentence."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lsml.errors import StudioError
+from lsml.media.transfer import shown_url
+from lsml.studio.tokens import Access, TokenKind, access_of, kind_of, refusal
+
+if TYPE_CHECKING:
+    import httpx
+
+TRIES = 3  # of a GET that finds nobody or a broken server
+
+
+class Api:
+    """One Label Studio's API for one token. Threads may share it; every method raises StudioError."""
+
+    def __init__(self, url: str, token: str, timeout_s: float, ca_file: str | None) -> None:
+        self.url = _checked_url(url)
+        self.kind: TokenKind = kind_of(token)
+        self.timeout_s = timeout_s
+        self.access: Access | None = None
+        self._token = token
+        self._ca_file = ca_file
+        self._client: httpx.Client | None = None
+        self._client_lock = threading.Lock()
+        self._access_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close its connections; the next request opens new ones."""
+        with self._client_lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def get(self, path: str, what: str, parameters: dict[str, Any] | None = None) -> Any:
+        """The JSON behind `path`; `what` names it in an error's sentence."""
+        answer = self.answer(lambda client, headers: client.get(self.url + path, params=parameters, headers=headers))
+        if answer.is_redirect:
+            raise StudioError(
+                f"{self.url}: redirects the API to {shown_url(answer.headers.get('location', ''))}; the token is not sent "
+                "along, so set label_studio.url to the address that Label Studio is really at"
+            )
+        if answer.status_code == 403:
+            raise StudioError(
+                f"{self.url}: the user of the {self.kind} may not read {what} (403); use a token of a member "
+                "who may, or let an administrator allow it"
+            )
+        if answer.status_code == 404:
+            raise StudioError(
+                f"{self.url}: {what} is not there (404); it was deleted, or it belongs to an organisation that the "
+                f"user of the {self.kind} is not in, or label_studio.url is not a Label Studio"
+            )
+        if not answer.is_success:
+            raise StudioError(f"{self.url}: answered {answer.status_code} for {what}; Label Studio's own log says why")
+        try:
+            return msgspec.json.decode(answer.content)
+        except msgspec.DecodeError as error:
+            raise StudioError(
+                f"{self.url}: answered {answer.headers.get('content-type', 'something')} instead of JSON for {what}; "
+                "label_studio.url names another program, or a sign-in page stands in front of Label Studio"
+            ) from error
+
+    def answer(self, ask: Callable[[httpx.Client, dict[str, str]], httpx.Response]) -> httpx.Response:
+        """The answer of one authorised GET: tried again where nobody answers, and once with a new access token."""
+        answer = self._tried(ask, self._headers())
+        if answer.status_code == 401 and self.access is not None:
+            answer.close()
+            answer = self._tried(ask, self._headers(refused=answer.request.headers.get("authorization")))
+        if answer.status_code == 401:
+            answer.read()
+            raise StudioError(refusal(self.url, self._token, _detail(answer)))
+        return answer
+
+    def _tried(
+        self, ask: Callable[[httpx.Client, dict[str, str]], httpx.Response], headers: dict[str, str]
+    ) -> httpx.Response:
+        import httpx
+
+        for attempt in range(1, TRIES + 1):
+            try:
+                answer = ask(self.http(), headers)
+            except httpx.TransportError as error:
+                if attempt == TRIES:
+                    raise self.unreachable(error) from error
+            else:
+                if answer.status_code < 500 or attempt == TRIES:
+                    return answer
+                answer.close()
+            time.sleep(0.25 * 2**attempt)
+        raise AssertionError("the last try returns or raises")
+
+    def http(self) -> httpx.Client:
+        """The client with its connections, which threads share."""
+        import httpx
+
+        with self._client_lock:
+            if self._client is None:
+                agent = {"User-Agent": "lsml", "Accept-Encoding": "identity"}
+                trusted = httpx.create_ssl_context()
+                if self._ca_file is not None:
+                    trusted.load_verify_locations(self._ca_file)
+                self._client = httpx.Client(
+                    headers=agent, timeout=self.timeout_s, follow_redirects=False, verify=trusted
+                )
+            return self._client
+
+    def _headers(self, refused: str | None = None) -> dict[str, str]:
+        """The Authorization header. `refused`: one that just got a 401, so it is not used again."""
+        if not self._token:
+            return {}
+        if self.kind == "legacy token":
+            return {"Authorization": f"Token {self._token}"}
+        with self._access_lock:
+            access = self.access
+            # Another thread may have exchanged the token already; then its access token is the one to use.
+            if access is None or time.monotonic() >= access.stale_at_s or refused == f"Bearer {access.token}":
+                access = self.access = self._exchange()
+            return {"Authorization": f"Bearer {access.token}"}
+
+    def _exchange(self) -> Access:
+        """A new access token for the personal access token."""
+        answer = self._tried(
+            lambda client, _: client.post(f"{self.url}/api/token/refresh/", json={"refresh": self._token}), {}
+        )
+        if answer.status_code == 404:
+            raise StudioError(
+                f"{self.url}: cannot exchange a personal access token (404); label_studio.url is not a Label Studio, "
+                "or one from before such tokens: then use a legacy token"
+            )
+        if answer.status_code in (400, 401, 403):
+            raise StudioError(refusal(self.url, self._token, _detail(answer), exchanged=False))
+        try:
+            token = str(msgspec.json.decode(answer.content)["access"])
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise self.foreign(f"the exchange of the personal access token ({answer.status_code})") from error
+        return access_of(token)
+
+    def unreachable(self, error: Exception) -> StudioError:
+        """Why nobody answers, and what to do."""
+        import httpx
+
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            why = str(error).rpartition("certificate verify failed: ")[2]
+            return StudioError(
+                f"{self.url}: its certificate is not trusted ({why}); name the PEM file of the authority "
+                "that signed it under label_studio.ca_file"
+            )
+        if isinstance(error, httpx.TimeoutException):
+            found = f"did not answer within {self.timeout_s:g} s"
+        else:
+            found = f"cannot be reached ({str(error) or type(error).__name__})"
+        host = urlsplit(self.url).hostname or ""
+        inside = (
+            "; inside a container, localhost is the container itself: use host.docker.internal or the service's name"
+            if host in ("localhost", "127.0.0.1", "::1")
+            else ""
+        )
+        return StudioError(f"{self.url}: {found}; check that Label Studio runs and label_studio.url is right{inside}")
+
+    def foreign(self, what: str) -> StudioError:
+        """An answer of another program; `what` names what was asked for."""
+        return StudioError(
+            f"{self.url}: answered in a form that lsml does not know for {what}; label_studio.url names another "
+            "program, or a version of Label Studio that lsml was not made for"
+        )
+
+
+def _checked_url(url: str) -> str:
+    """The URL without a slash at its end. Raises StudioError where it is no place for a token to go."""
+    parts = urlsplit(url.strip())
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise StudioError("label_studio.url: expected something like http://localhost:8080")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise StudioError("label_studio.url: expected scheme, host, port and path alone; put the token into api_key")
+    return url.strip().rstrip("/")
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Label Studio's own word on an error."""
+    try:
+        body = msgspec.json.decode(answer.content)
+    except msgspec.DecodeError:
+        return ""
+    return str(body.get("detail", "")) if isinstance(body, dict) else ""

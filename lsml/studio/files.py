@@ -1,0 +1,134 @@
+"""Files that Label Studio keeps: uploads, local folders, and cloud storages that it signs addresses for.
+
+The token goes to exactly the configured scheme, host and port, and never along with a redirect.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from lsml.errors import FetchError, StudioError
+from lsml.media.transfer import IDLE_S, PASSING, REDIRECTS, Received, Wanted, origin, receive, shown_url, too_late
+from lsml.studio.api import Api
+
+if TYPE_CHECKING:
+    import httpx
+
+_FILES = re.compile(r"/(data/upload|data/local-files|storage-data/uploaded|(tasks|projects)/\d+/(resolve|presign))/")
+
+
+class _Refused(FetchError):
+    """Label Studio, or the storage that it names, answered a status that brings no file."""
+
+    def __init__(self, message: str, status: int, passing: bool) -> None:
+        self.answered = status
+        super().__init__(message, passing=passing)
+
+
+def fetch_file(api: Api, url: str, wanted: Wanted) -> Received | None:
+    """Bring a file that Label Studio keeps here; None where it is still the known one.
+
+    `url`: `/data/upload/...`, `upload/...`, `/data/local-files/?d=...`, `/tasks/7/resolve/?fileuri=...`, or one of
+    them with this Label Studio's scheme, host and port. Nothing else is asked for with the token, for a task can
+    name any URL. Raises FetchError with the status and what to do; then there is no file.
+    """
+    absolute = _file_url(api, url)
+    try:
+        return _fetch(api, absolute, url, wanted)
+    except _Refused as refused:
+        # Where uploads live in a cloud storage, Label Studio gives them under another address alone.
+        upload = urlsplit(absolute).path.partition("/data/upload/")[2]
+        if not upload or refused.answered not in (404, 500):
+            raise
+        elsewhere = f"{api.url}/storage-data/uploaded/?filepath={quote(unquote(f'upload/{upload}'), safe='')}"
+        try:
+            return _fetch(api, elsewhere, url, wanted)
+        except FetchError:
+            raise refused from None
+
+
+def _fetch(api: Api, absolute: str, url: str, wanted: Wanted) -> Received | None:
+    with _open_file(api, absolute, url, wanted) as answer:
+        return None if answer.status_code == 304 else receive(answer, wanted, url)
+
+
+def _file_url(api: Api, url: str) -> str:
+    prefix = urlsplit(api.url).path
+    absolute = f"/data/{url}" if url.startswith("upload/") else url
+    if absolute.startswith("/") and not absolute.startswith("//"):
+        # Behind a path prefix, values come with it and without it.
+        absolute = api.url + (absolute.removeprefix(prefix) if absolute.startswith(f"{prefix}/") else absolute)
+    if origin(absolute) != origin(api.url):
+        raise FetchError(f"{shown_url(url)}: is not at {api.url}, so it is not asked for with Label Studio's token")
+    path = unquote(urlsplit(absolute).path).removeprefix(prefix)
+    if not _FILES.match(path) or ".." in path.split("/") or "\\" in path:
+        raise FetchError(
+            f"{shown_url(url)}: is not where Label Studio keeps files, so it is not asked for with its token; "
+            "expected /data/upload/..., /data/local-files/?d=... or /tasks/<id>/resolve/?fileuri=..."
+        )
+    return absolute
+
+
+@contextmanager
+def _open_file(api: Api, absolute: str, url: str, wanted: Wanted) -> Iterator[httpx.Response]:
+    import httpx
+
+    def get(target: str, headers: dict[str, str]) -> httpx.Response:
+        if time.monotonic() > wanted.deadline:
+            raise too_late(url)
+        client = api.http()
+        timeout = min(api.timeout_s, IDLE_S, wanted.left_s())
+        headers = {**headers, **wanted.known.headers()}
+        return client.send(client.build_request("GET", target, headers=headers, timeout=timeout), stream=True)
+
+    try:
+        answer = api.answer(lambda _, headers: get(absolute, headers))
+    except StudioError as error:
+        raise FetchError(f"{shown_url(url)}: {error}") from error
+    try:
+        for _ in range(REDIRECTS):
+            if not answer.is_redirect:
+                break
+            answer.close()
+            target = urljoin(str(answer.url), answer.headers.get("location", ""))
+            if urlsplit(target).scheme not in ("http", "https"):
+                raise FetchError(f"{shown_url(url)}: redirects to {shown_url(target)}; expected http or https")
+            # A signed address carries its own permission; the token is Label Studio's alone. Where a storage is,
+            # at a private address perhaps, is for Label Studio to say.
+            answer = get(target, {})
+        if answer.is_redirect:
+            raise FetchError(f"{shown_url(url)}: {api.url} redirects more than {REDIRECTS} times")
+        if answer.status_code != 200 and not (answer.status_code == 304 and wanted.known.headers()):
+            status = answer.status_code
+            # Label Studio itself was asked several times already.
+            passing = status in PASSING and origin(str(answer.url)) != origin(api.url)
+            sentence = f"{shown_url(url)}: {api.url} answered {status}; {_remedy(answer, url)}"
+            raise _Refused(sentence, status, passing)
+        yield answer
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        if time.monotonic() > wanted.deadline:
+            raise too_late(url) from error
+        passing = isinstance(error, httpx.TransportError)
+        raise FetchError(f"{shown_url(url)}: {api.unreachable(error)}", passing=passing) from error
+    finally:
+        answer.close()
+
+
+def _remedy(answer: httpx.Response, url: str) -> str:
+    local = "/data/local-files/" in url
+    if answer.status_code == 403 and local:
+        return "start Label Studio with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true"
+    if answer.status_code == 404 and local:
+        return "add a Local Files storage to the project that covers its folder"
+    if answer.status_code in (401, 403):
+        return "use a token of a member who may see the project"
+    if answer.status_code == 404:
+        return "check that the file is still there and that a storage of the project covers it"
+    if answer.status_code == 500 and "upload/" in url:
+        return "most likely the uploaded file is gone from Label Studio's media folder; upload it again"
+    return "Label Studio's own log says why"
