@@ -249,9 +249,9 @@ class AdapterConformance:
         """The server calls it from several threads at once."""
         adapter, batch, prompts = self.case.ready(), list(self.case.batch), list(self.case.prompts)
 
-        def answered() -> list[list[Value]]:
+        def answered() -> list[Sequence[Value]]:
             responded = [adapter.respond(*one) for one in prompts] if isinstance(adapter, InteractiveAdapter) else []
-            return adapter.predict(batch) + responded
+            return [*adapter.predict(batch), *responded]
 
         expected = answered()
         answers: list[Any] = []

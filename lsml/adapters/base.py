@@ -148,14 +148,14 @@ class Adapter(ABC):
         return True
 
     @abstractmethod
-    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """One list of values for each element, in order; an element's values do not depend on its neighbours.
 
         Called by several threads at once. A classifier answers every label it knows with its probability; the framework
         selects. An adapter that is not ready answers an empty list for each element.
         """
 
-    def predict_above(self, batch: Sequence[Data], floor: float) -> list[list[Value]]:
+    def predict_above(self, batch: Sequence[Data], floor: float) -> Sequence[Sequence[Value]]:
         """As `predict`; values that score below `floor` will not be used, so need not be worked out."""
         return self.predict(batch)
 

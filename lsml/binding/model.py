@@ -158,13 +158,13 @@ class BoundModel:
             return False
         return not any(names for control in named for names in self.meanings(control).values())
 
-    def translate(self, values: Sequence[Value], adapter: Adapter) -> list[Value]:
+    def translate(self, values: Sequence[Value], adapter: Adapter) -> Sequence[Value]:
         """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
 
         Where several classes mean one choice, their probabilities add up if one label holds, else the highest counts.
         """
         if not adapter.own_names:
-            return list(values)
+            return values
         merged: dict[str, float | None] = {}
         others: list[Value] = []
         for value in values:

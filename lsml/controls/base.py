@@ -116,10 +116,10 @@ class Control(ABC):
         """What of this tag, besides its names and labels, decides a prediction; hashed into `model_version`."""
         return {"multiple": self.multiple}
 
-    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
+    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> Sequence[Value]:
         """Of everything a model answered, what this tag can show for a task: labels of the config, or of the task's
         own options, which are in `data`, the task's data."""
-        return list(values)
+        return values
 
     @abstractmethod
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:

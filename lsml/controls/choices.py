@@ -5,7 +5,7 @@ https://labelstud.io/tags/choices
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -36,7 +36,7 @@ class Choices(ClassControl):
         """Whether several labels may hold at once."""
         return self.control_tag.attributes.get("choice", "").lower() == "multiple"
 
-    def allowed(self, data: Mapping[str, Any]) -> Collection[str] | None:
+    def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The labels of the config, and the task's own options."""
         return self._own | {path[-1]: None for path, _leaf in self._options(data)} if self.open else self._own
 

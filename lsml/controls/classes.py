@@ -13,7 +13,7 @@ from lsml.controls.label_names import distinct
 from lsml.labeling import resolve_value
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
-from lsml.values import Choice, Value
+from lsml.values import Choice, Scored, Value
 
 
 class ClassControl(Control):
@@ -41,12 +41,14 @@ class ClassControl(Control):
         return {"multiple": self.multiple, "limit": self.limit, "options": self.control_tag.options_value}
 
     @abstractmethod
-    def allowed(self, data: Mapping[str, Any]) -> Collection[str] | None:
-        """The labels that can be selected for a task; None where they are not known here."""
+    def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The labels that can be selected for a task, as keys; None where they are not known here."""
 
-    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
+    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> Sequence[Value]:
         """Those whose label can be selected."""
         allowed = self.allowed(data)
+        if isinstance(values, Scored) and (allowed is None or values.names <= allowed.keys()):
+            return values
         choices = _choices(values)
         return list(choices if allowed is None else [choice for choice in choices if choice.label in allowed])
 
@@ -57,7 +59,11 @@ class ClassControl(Control):
         """
         choices = _choices(values)
         if not self.multiple and choices:
-            scores = [1.0 if choice.score is None else choice.score for choice in choices]
+            scores = (
+                choices.scores
+                if isinstance(choices, Scored)
+                else [1.0 if choice.score is None else choice.score for choice in choices]
+            )
             choices = [choices[scores.index(max(scores))]]
         passed = [value for value in choices if _score(value) >= threshold(value.label)]
         best: dict[str, Value] = {}
@@ -98,7 +104,11 @@ class ClassControl(Control):
 
         Of several: that of the least sure label.
         """
-        scores = [score for choice in _choices(values) if (score := choice.score) is not None]
+        scores = (
+            values.scores
+            if isinstance(values, Scored)
+            else [score for choice in _choices(values) if (score := choice.score) is not None]
+        )
         if not scores or len(scores) < len(values):
             return None
         if self.multiple:
@@ -245,7 +255,7 @@ def certainty_of_one(score: float, kind: ScoreKind) -> float:
     return _clip(1 - _entropy([score, 1 - score]) / math.log(2))
 
 
-def _certainty_of_all(scores: list[float], kind: ScoreKind) -> float:
+def _certainty_of_all(scores: Sequence[float], kind: ScoreKind) -> float:
     """Of labels of which exactly one holds."""
     if kind == "confidence":
         return max(scores)

@@ -5,7 +5,7 @@ A label is a path as `lsml.labeling.join_path` writes it. https://labelstud.io/t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -69,7 +69,7 @@ class Taxonomy(ClassControl):
             "api_url": self.control_tag.attributes.get("apiUrl"),
         }
 
-    def allowed(self, data: Mapping[str, Any]) -> Collection[str] | None:
+    def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The selectable nodes of the config and of the task's own tree; None where the tree is behind a URL."""
         if self._remote:
             return None

@@ -230,12 +230,12 @@ def _predict_all(
     where: Sequence[tuple[int, Reading]],
     outcomes: Sequence[Outcome],
     floor: float,
-) -> list[list[Value] | None]:
+) -> list[Sequence[Value] | None]:
     """The adapter's values for each reading; None where it failed on one. A batch that fails is tried one by one."""
     if not where:
         return []
 
-    def predict(readings: Sequence[Reading]) -> list[list[Value]]:
+    def predict(readings: Sequence[Reading]) -> Sequence[Sequence[Value]]:
         predicted = adapter.predict_above([reading.view.data for reading in readings], floor)
         if len(predicted) != len(readings):
             raise LsmlError(f"{model.key} answered {len(predicted)} lists of values for {len(readings)} tasks")
@@ -255,10 +255,10 @@ def _one_by_one(
     model: BoundModel,
     where: Sequence[tuple[int, Reading]],
     outcomes: Sequence[Outcome],
-    answer: Callable[[Reading], list[Value]],
-) -> list[list[Value] | None]:
+    answer: Callable[[Reading], Sequence[Value]],
+) -> list[Sequence[Value] | None]:
     """What `answer` says of each reading; None where it failed on one."""
-    answered: list[list[Value] | None] = []
+    answered: list[Sequence[Value] | None] = []
     for index, reading in where:
         try:
             answered.append(answer(reading))
@@ -301,17 +301,20 @@ def _write(
     data = task["data"]
     chosen: dict[str, list[tuple[View, list[Value]]]] = {}
     certainties: list[float] = []
+    everything: dict[str, list[Value]] = {}
     for name, answers in by_control.items():
+        of_pages, of_control = chosen[name], everything[name] = [], []
         for page in answers.pages.values():
             values, certainty = answers.control.combine(page.answers, data, binding.recipe.score)
-            chosen.setdefault(name, []).append((page.view, values))
+            of_pages.append((page.view, values))
+            of_control += values
             if certainty is not None:
                 certainties.append(certainty)
-    everything = {name: [value for _, values in pages for value in values] for name, pages in chosen.items()}
     result: list[Region] = []
     for name, answers in by_control.items():
         control = answers.control
-        if not all(_holds(condition, everything, by_control) for condition in control.control_tag.conditions):
+        conditions = control.control_tag.conditions
+        if conditions and not all(_holds(condition, everything, by_control) for condition in conditions):
             outcome.dropped.append(("hidden", f"{control.control_tag.selector} is hidden by its visibleWhen"))
             continue
         outcome.values[name] = everything[name]
@@ -328,21 +331,19 @@ def _write(
     return prediction
 
 
-def _with_ids(regions: Sequence[Region]) -> list[Region]:
+def _with_ids(regions: list[Region]) -> list[Region]:
     """The regions with ids of this result: those of one group share one, and a `parentID` is the id of its parent."""
-    numbered = []
     ids: dict[str, str] = {}
     for number, region in enumerate(regions):
         id = f"{region['from_name']}-{number}"
         group = region.get("id")
-        if group is not None:
-            id = ids.setdefault(group, id)
-        numbered.append({**region, "id": id})
-    for region in numbered:
-        parent = region.pop("parentID", None)
-        if parent in ids:
-            region["parentID"] = ids[parent]
-    return numbered
+        region["id"] = id if group is None else ids.setdefault(group, id)
+    for region in regions:
+        if "parentID" in region:
+            parent = region.pop("parentID")
+            if parent in ids:
+                region["parentID"] = ids[parent]
+    return regions
 
 
 def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], by_control: Mapping[str, _Answers]) -> bool:

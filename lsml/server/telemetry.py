@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Count
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 from flask import Flask, Response, g, request
@@ -54,13 +54,15 @@ class Telemetry:
                 self._latency.labels(endpoint).observe(perf_counter() - began)
             return response
 
-    def count(self, outcomes: Iterable[Outcome], dropped: Count[str]) -> None:
+    def count(self, outcomes: Sequence[Outcome], dropped: Count[str]) -> None:
         """Count what became of the tasks of one request."""
-        for outcome in outcomes:
-            predicted = outcome.prediction is not None
-            self._tasks.labels("predicted" if predicted else "not predicted").inc()
-            if outcome.prediction is not None:
-                self._regions.inc(len(outcome.prediction["result"]))
+        predicted = [len(outcome.prediction["result"]) for outcome in outcomes if outcome.prediction is not None]
+        left = len(outcomes) - len(predicted)
+        if predicted:
+            self._tasks.labels("predicted").inc(len(predicted))
+            self._regions.inc(sum(predicted))
+        if left:
+            self._tasks.labels("not predicted").inc(left)
         for reason, number in dropped.items():
             self._dropped.labels(reason).inc(number)
 

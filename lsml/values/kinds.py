@@ -16,9 +16,9 @@ Values of one object share a `group` (a pose and its box); it means something wi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import msgspec
 
@@ -57,6 +57,47 @@ class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
         # Written out, not called, for the same reason.
         if self.score is not None and not 0.0 <= self.score <= 1.0:
             raise _no_score(self.score)
+
+
+class Scored(Sequence[Choice]):
+    """Choices of a model that scores all its labels: for many tasks with many labels, only those that are looked at are made.
+
+    `labels` may be shared by many; `names` are the same as a set. `scores` are in [0, 1], one for each label. It is equal to
+    a list of the same choices.
+    """
+
+    __slots__ = ("labels", "names", "scores")
+
+    def __init__(self, labels: Sequence[str], names: frozenset[str], scores: Sequence[float]) -> None:
+        self.labels = labels
+        self.names = names
+        self.scores = scores
+        # A sum with a NaN in it is one, wherever it stands; the least and the largest may be another.
+        if scores and not (min(scores) >= 0.0 and max(scores) <= 1.0 and sum(scores) >= 0.0):
+            raise _no_score(next(score for score in scores if not 0.0 <= score <= 1.0))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Choice]:
+        return map(Choice, self.labels, self.scores)
+
+    @overload
+    def __getitem__(self, place: int) -> Choice: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Choice]: ...
+    def __getitem__(self, place: int | slice) -> Choice | list[Choice]:
+        if isinstance(place, slice):
+            return list(map(Choice, self.labels[place], self.scores[place]))
+        return Choice(self.labels[place], self.scores[place])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Scored, list)) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as lists have none
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
 class Number(msgspec.Struct, frozen=True, gc=False, tag="number"):

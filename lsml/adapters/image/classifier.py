@@ -106,11 +106,11 @@ class ImageClassifier(TrainableAdapter):
         self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(paths)} images")
 
-    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Every known label with its probability, for each image; labels in alphabetical order."""
         if self._head is None or not batch:
             return [[] for _ in batch]
-        values: list[list[Value]] = []
+        values: list[Sequence[Value]] = []
         for begin in range(0, len(batch), self.options.batch):
             values += self._head.values(self._rows(batch[begin : begin + self.options.batch]))
         return values

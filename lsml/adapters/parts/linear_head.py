@@ -11,7 +11,7 @@ from msgspec import Meta
 from lsml.adapters.base import TRAINING, Example, Progress, Target
 from lsml.adapters.parts.state import as_array
 from lsml.errors import NotEnoughData
-from lsml.values import Choice, Value
+from lsml.values import Choice, Scored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,6 +88,7 @@ class LinearHead:
         biases: np.ndarray[Any, Any],
     ) -> None:
         self.labels = list(labels)
+        self._names = frozenset(labels)
         self.multiple = multiple
         self._weights = as_array(weights)
         self._biases = as_array(biases)
@@ -105,7 +106,7 @@ class LinearHead:
             weights, biases = _fit_one(fitter, learnt)
         return cls(learnt.labels, multiple, weights, biases)
 
-    def values(self, rows: Any) -> list[list[Value]]:
+    def values(self, rows: Any) -> list[Scored]:
         """Every label with its probability, for each row; labels in alphabetical order."""
         import numpy as np
 
@@ -116,8 +117,7 @@ class LinearHead:
             scores -= scores.max(axis=1, keepdims=True)
             probabilities = np.exp(scores)
             probabilities /= probabilities.sum(axis=1, keepdims=True)
-        labels = self.labels
-        return [[Choice(label, p) for label, p in zip(labels, row, strict=True)] for row in probabilities.tolist()]
+        return [Scored(self.labels, self._names, row) for row in probabilities.tolist()]
 
     def state(self) -> dict[str, Any]:
         """Lists and arrays from which `restore` makes the same head."""

@@ -110,12 +110,11 @@ def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], np.ndarray[Any, An
     """Of runs of words, with one space between them: the number of each word from 1, and the units of each run."""
     import numpy as np
 
-    split = [term.split(" ") for term in terms]
-    numbers = {word: number for number, word in enumerate(dict.fromkeys(word for run in split for word in run), 1)}
-    units = np.zeros((len(terms), max(map(len, split))), dtype=np.int64)
-    for row, run in enumerate(split):
-        units[row, : len(run)] = [numbers[word] for word in run]
-    return numbers, units
+    words = " ".join(terms).split(" ")
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(words), 1)}
+    lengths = np.fromiter((term.count(" ") + 1 for term in terms), dtype=np.int64, count=len(terms))
+    flat = np.fromiter(map(numbers.__getitem__, words), dtype=np.int64, count=len(words))
+    return numbers, _in_rows(flat, lengths)
 
 
 class Alphabet:
@@ -142,9 +141,16 @@ class Alphabet:
         import numpy as np
 
         lengths = np.fromiter(map(len, terms), dtype=np.int64, count=len(terms))
-        units = np.zeros((len(terms), int(lengths.max(initial=1))), dtype=np.int64)
-        units[np.arange(units.shape[1]) < lengths[:, None]] = self.units("".join(terms))
-        return units
+        return _in_rows(self.units("".join(terms)), lengths)
+
+
+def _in_rows(units: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The units of terms that follow each other, (units,), as rows, (terms, longest), with 0 behind the end of each."""
+    import numpy as np
+
+    rows = np.zeros((len(lengths), int(lengths.max(initial=1))), dtype=np.int64)
+    rows[np.arange(rows.shape[1]) < lengths[:, None]] = units
+    return rows
 
 
 def code_points(text: str) -> np.ndarray[Any, Any]:

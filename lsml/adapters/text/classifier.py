@@ -60,7 +60,7 @@ class TextClassifier(TrainableAdapter):
         self._features = features
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
 
-    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Every known label with its probability, for each text; labels in alphabetical order."""
         if self._features is None or not batch:
             return [[] for _ in batch]

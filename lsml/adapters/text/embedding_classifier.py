@@ -117,7 +117,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
         self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
 
-    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Every known label with its probability, for each text; labels in alphabetical order."""
         if self._head is None or not batch or not self.ready:
             return [[] for _ in batch]
