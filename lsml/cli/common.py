@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lsml.binding import Binding
+    from lsml.labeling import ControlTag
+    from lsml.labeling.annotated import AnnotatedTasks
     from lsml.recipe import Recipe
     from lsml.store import Store
 
@@ -199,51 +200,37 @@ def metric_text(judged: Mapping[str, Any], digits: int = 4) -> str:
     return f"{judged['metric']} " + ("not judged" if value is None else f"{value:.{digits}f}")
 
 
-def _parsed(text: str) -> Any:
-    """JSON, or a list of what stands on the lines of a text of which each is JSON. Raises ValueError."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        lines = [line for line in text.split("\n") if line.strip()]
-        if len(lines) < 2 or not lines[0].lstrip().startswith("{"):
-            raise
-        try:
-            return [json.loads(line) for line in lines]
-        except ValueError:
-            pass
-        raise
+def read_tasks(path: Path, binding: Binding, *, answers: bool) -> list[dict[str, Any]]:
+    """The tasks of a file, see `read_export`; what was understood how is said on standard error. Raises RequestError."""
+    from lsml.labeling.exports import read_export
+
+    export = read_export(path, binding.config, answers=answers)
+    for note in export.notes:
+        click.echo(note, err=True)
+    return export.tasks
 
 
-def read_tasks(path: Path) -> list[dict[str, Any]]:
-    """The tasks of a Label Studio JSON export or import file, or of JSON lines. Raises RequestError with what to do."""
-    try:
-        content = _parsed(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RequestError(f"{path}: is not text in UTF-8; export the project as JSON in Label Studio") from None
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path}: is not JSON: {error}; export the project as JSON in Label Studio") from None
-    if isinstance(content, dict) and isinstance(content.get("tasks"), list):
-        content = content["tasks"]
-    if isinstance(content, dict) and isinstance(content.get("data"), dict):
-        content = [content]
-    if not isinstance(content, list):
-        raise RequestError(f'{path}: expected a list of tasks such as [{{"data": {{"text": "some text"}}}}]')
-    tasks = []
-    for index, task in enumerate(content):
-        if not isinstance(task, Mapping):
-            raise RequestError(f'{path}: task {index + 1} is no object; expected {{"data": {{...}}}}')
-        if "data" in task and (isinstance(task["data"], Mapping) or task["data"] is None):
-            tasks.append(dict(task))  # without data it costs only itself
-        elif "annotations" in task or "annotation_id" in task or "completions" in task or "predictions" in task:
-            raise RequestError(
-                f"{path}: task {index + 1} has no `data`; this looks like JSON-MIN, and lsml reads the plain JSON export"
-            )
-        else:
-            # Label Studio imports bare data as well.
-            tasks.append({"data": dict(task)})
-    return tasks
+def answering_tags(binding: Binding) -> list[ControlTag]:
+    """The tags whose regions teach something: those of the bound controls, and of bare tools those that name their labels."""
+    tags = [tag for control in binding.controls.values() for tag in (control.control_tag, control.companion)]
+    return [tag for tag in tags if tag is not None]
+
+
+def say_malformed(path: Path, annotated: AnnotatedTasks) -> None:
+    """Say on standard error what stood in place of annotations and is none; it taught nothing."""
+    if annotated.malformed:
+        count = len(annotated.malformed)
+        many = "1 entry is" if count == 1 else f"{count} entries are"
+        click.echo(f"{path}: {many} no annotation and left out; the first: {annotated.malformed[0]}", err=True)
+
+
+def from_predictions_option(function: F) -> F:
+    """--from-predictions"""
+    return click.option(
+        "--from-predictions",
+        is_flag=True,
+        help="Where nobody annotated a task, take its predictions as if a person had made them.",
+    )(function)
 
 
 def bind_project(recipe: Recipe, labeling_config_path: Path | None, stored: str | None) -> Binding:

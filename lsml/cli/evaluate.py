@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lsml.cli.common import (
+    answering_tags,
     bind_project,
     console,
     data_dir_option,
+    from_predictions_option,
     labeling_config_option,
     log_options,
     metric_text,
@@ -19,6 +22,7 @@ from lsml.cli.common import (
     progress_bar,
     read_tasks,
     recipe_argument,
+    say_malformed,
 )
 
 
@@ -27,6 +31,7 @@ from lsml.cli.common import (
 @click.argument("export", type=click.Path(path_type=Path))
 @data_dir_option
 @labeling_config_option
+@from_predictions_option
 @click.option(
     "--json",
     "as_json",
@@ -39,19 +44,22 @@ def command(
     export: Path,
     data_dir: Path | None,
     labeling_config_path: Path | None,
+    from_predictions: bool,
     as_json: bool,
     log_level: str,
     debug: bool,
 ) -> None:
-    """Judge the promoted version of the project `local` on every annotated task of EXPORT, a Label Studio JSON export.
+    """Judge the promoted version of the project `local` on every annotated task of EXPORT.
+
+    EXPORT is a file of annotated tasks, of any form that `lsml train` reads.
 
     Tasks may name files on this machine; relative paths count from the folder of EXPORT, then from the current one.
     """
     from msgspec import to_builtins
 
     from lsml.binding import Tally, sentences
-    from lsml.cli.train import annotated_tasks
     from lsml.errors import NotEnoughData
+    from lsml.labeling.annotated import AnnotatedTasks
     from lsml.learning.judge import evaluate
     from lsml.learning.snapshot import AnnotatedExample
     from lsml.store import LOCAL
@@ -59,27 +67,28 @@ def command(
     from lsml.versions import load_promoted, model_version
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
-    tasks = read_tasks(export)
     store = open_store(recipe, data_dir)
     local = store.projects.get(LOCAL)
     binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
+    annotated = AnnotatedTasks(read_tasks(export, binding, answers=True), from_predictions=from_predictions)
     loaded = load_promoted(store, LOCAL, binding)
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
         tally = Tally()
-        lessons = []
-        for task in annotated_tasks(tasks):
+        lessons: list[AnnotatedExample] = []
+        for task in annotated:
             taught = binding.learn(task, fetch)
             tally.add(task.id, taught)
             if taught.answers:
                 lessons.append(AnnotatedExample(task.id, task.data, taught.answers))
         left_out = tally.report()
         if not lessons:
-            why = f"none of its {len(tasks)} tasks is annotated for this recipe; {binding.state()}"
-            raise NotEnoughData(f"{export}: " + "; ".join((why, *sentences(left_out))))
+            raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
         with progress_bar("evaluate") as progress:
             judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
     if not any(adapter.ready for adapter in loaded.adapters.values()):
         click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
+    say_malformed(export, annotated)
+    _leave_out_unjudged(judged)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:
         click.echo(
@@ -99,6 +108,9 @@ def command(
         )
         out.print(f"{control}: {metric_text(metrics)}{extra}, {metrics['examples']} examples", markup=False)
         for label, row in metrics["per_label"].items():
+            if not row["examples"]:
+                out.print(f"    {label}: no examples", markup=False)
+                continue
             out.print(
                 f"    {label}: precision {row['precision']:.3f}, recall {row['recall']:.3f}, f1 {row['f1']:.3f}, "
                 f"{row['examples']} examples",
@@ -106,3 +118,11 @@ def command(
             )
     for sentence in sentences(left_out):
         out.print(sentence, markup=False)
+
+
+def _leave_out_unjudged(judged: dict[str, dict[str, Any]]) -> None:
+    """Take the figures of labels out that no annotated task has: there is nothing that they could be right about."""
+    for metrics in judged.values():
+        for label, row in metrics["per_label"].items():
+            if not row["examples"]:
+                metrics["per_label"][label] = {**dict.fromkeys(row), "examples": 0}

@@ -27,7 +27,7 @@ _BATCH = 256  # tasks predicted at a time
 
 @click.command("predict", short_help="Predict tasks into a file.")
 @recipe_argument
-@click.argument("tasks_path", metavar="TASKS.json", type=click.Path(path_type=Path))
+@click.argument("tasks_path", metavar="TASKS", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write PREDICTIONS.json.")
 @data_dir_option
 @labeling_config_option
@@ -41,11 +41,13 @@ def command(
     log_level: str,
     debug: bool,
 ) -> None:
-    """Predict TASKS.json with the promoted version of the project `local`, into a file that Label Studio imports.
+    """Predict TASKS with the promoted version of the project `local`, into a file that Label Studio imports.
 
-    The file is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing
+    TASKS is a file of tasks, of any form that `lsml train` reads; what annotators answered is left out.
+
+    PREDICTIONS.json is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing
     could be predicted, and no id where a task had none. Tasks may name files on this machine; relative paths count from
-    the folder of TASKS.json, then from the current one.
+    the folder of TASKS, then from the current one.
     """
     from lsml.errors import RequestError
     from lsml.prediction import predict_tasks
@@ -56,11 +58,11 @@ def command(
     if output.exists() and tasks_path.exists() and output.samefile(tasks_path):
         raise RequestError(f"{output}: is the file of the tasks; name another with -o, for this one would be lost")
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
-    tasks = read_tasks(tasks_path)
     check_writable(output)
     store = open_store(recipe, data_dir)
     local = store.projects.get(LOCAL)
     binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
+    tasks = read_tasks(tasks_path, binding, answers=False)
     loaded = load_promoted(store, LOCAL, binding)
     name = model_version(binding, loaded.number, loaded.card)
     fetch = fetcher(recipe, None, by_person=True, beside=tasks_path.parent)
@@ -75,7 +77,7 @@ def command(
                     dropped[reason] += 1
                     why.setdefault(reason, sentence)
                 predictions = [outcome.prediction] if outcome.prediction is not None else []
-                kept = {"id": task["id"]} if "id" in task else {}
+                kept = {"id": task["id"]} if task.get("id") is not None else {}
                 written.append({**kept, "data": task["data"], "predictions": predictions})
             progress(min(1.0, (begin + _BATCH) / len(tasks)), f"{len(written)} of {len(tasks)} tasks")
     write_file(output, json.dumps(written, indent=1))

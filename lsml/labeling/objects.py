@@ -53,6 +53,7 @@ class Fetch(Protocol):
 T = TypeVar("T")
 R = TypeVar("R")
 _AT_A_TIME = 8
+UNDEFINED = "$undefined$"  # the field of a task that was imported as plain text
 FRAME_RATE = 24.0  # frames per second of a <Video> that does not say, https://labelstud.io/tags/video
 
 
@@ -218,7 +219,7 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[V
     if not isinstance(data, Mapping):
         raise Unreadable("no data", 'the task has no data; expected {"data": {...}}')
     try:
-        value = resolve_value(tag.value, data)
+        value = data[UNDEFINED] if _imported_as_text(tag, data) else resolve_value(tag.value, data)
     except KeyError as missing:
         present = ", ".join(sorted(map(str, data))[:10]) or "nothing"
         raise Unreadable(
@@ -228,6 +229,11 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[V
     if value is None:
         raise Unreadable("no data", f"{tag.tag}#{tag.name} shows {tag.value}, which is null in this task")
     return READERS[tag.tag](tag, value, task, fetch)
+
+
+def _imported_as_text(tag: ObjectTag, data: Mapping[str, Any]) -> bool:
+    """Whether the task was imported as plain text before its project knew fields: Label Studio shows it under the config's."""
+    return UNDEFINED in data and tag.value.startswith("$") and tag.value[1:] not in data
 
 
 def _utterances_from_json(tag: ObjectTag, text: str) -> Any:

@@ -1,10 +1,14 @@
-"""Annotated tasks: what people answered, as every way in hands it to a snapshot."""
+"""Annotated tasks: what people answered, as every way in hands it to a snapshot; and the one rule for reading annotations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+
+from lsml.errors import RequestError
 
 
 class Annotation(msgspec.Struct, frozen=True):
@@ -22,3 +26,73 @@ class AnnotatedTask(msgspec.Struct, frozen=True):
     id: str
     data: dict[str, Any]
     annotations: tuple[Annotation, ...]
+
+
+class ReadAnnotation(msgspec.Struct, frozen=True):
+    """One annotation as Label Studio's JSON says it, wherever that JSON came from.
+
+    `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`.
+    """
+
+    id: str | None
+    result: list[Any]
+    updated_at: str
+    skipped: bool
+    ground_truth: bool
+
+
+def read_annotation(given: Any) -> ReadAnnotation:
+    """An annotation of a file, a webhook or Label Studio's API: all three are read by this rule.
+
+    A skipped one needs no result. Raises RequestError, with a sentence, for what is no annotation.
+    """
+    if not isinstance(given, Mapping):
+        raise RequestError(f"an annotation is {_kind(given)}; expected an object with an id and a result")
+    id = str(given["id"]) if is_id(given.get("id")) else None
+    skipped = _is_set(given.get("was_cancelled"))
+    result = given.get("result")
+    if not isinstance(result, list):
+        if not skipped:
+            which = "an annotation" if id is None else f"annotation {id}"
+            raise RequestError(f"{which}: result: expected a list of regions")
+        result = []
+    return ReadAnnotation(
+        id=id,
+        result=result,
+        updated_at=time_key(given.get("updated_at")) or time_key(given.get("created_at")),
+        skipped=skipped,
+        ground_truth=_is_set(given.get("ground_truth")),
+    )
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can name a task or an annotation: a whole number, or a text of 1 to 100 characters."""
+    return isinstance(value, (int, str)) and not isinstance(value, bool) and 0 < len(str(value)) <= 100
+
+
+def id_order(id: str) -> tuple[int, str]:
+    """A key that sorts ids as people count: 9 before 10."""
+    return len(id), id
+
+
+def time_key(moment: Any) -> str:
+    """A time as UTC text that sorts: of ISO 8601 text, or of seconds since 1970 as old exports have them; else ""."""
+    try:
+        if isinstance(moment, (int, float)) and not isinstance(moment, bool):
+            read = datetime.fromtimestamp(moment, UTC)
+        else:
+            read = datetime.fromisoformat(moment)
+            read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return ""
+    return read.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _is_set(flag: Any) -> bool:
+    """Whether a flag holds, also where a file wrote it as a number or a text."""
+    return flag.strip().lower() in ("true", "1", "yes") if isinstance(flag, str) else bool(flag)
+
+
+def _kind(value: Any) -> str:
+    names = {type(None): "null", bool: "a boolean", list: "a list", dict: "an object", str: "a text"}
+    return names.get(type(value), "a number")

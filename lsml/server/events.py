@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lsml.errors import RequestError
+from lsml.labeling.tasks import is_id, read_annotation
 from lsml.store import AnnotationSeen
 
 START_TRAINING = "START_TRAINING"
@@ -100,33 +101,26 @@ def _saved(payload: Mapping[str, Any]) -> tuple[tuple[AnnotationSeen, ...], tupl
     if not annotations:
         raise RequestError("annotation: missing; expected an annotation, or a list of them")
     for annotation in annotations:
-        if not isinstance(annotation, Mapping) or not _is_id(annotation.get("id")):
+        if not isinstance(annotation, Mapping) or not is_id(annotation.get("id")):
             raise RequestError("annotation: expected an object with an id")
-        result = annotation.get("result")
         task_id = annotation.get("task")
-        if not _is_id(task_id) and len(tasks) == 1:
+        if not is_id(task_id) and len(tasks) == 1:
             task_id = next(iter(tasks))
-        if not isinstance(result, list):
-            sentence = f"annotation {annotation['id']}: result: expected a list of regions"
+        try:
+            read = read_annotation(annotation)
+        except RequestError as error:
             if len(annotations) == 1:
-                raise RequestError(sentence)
-            notes.append(sentence)
+                raise
+            notes.append(str(error))
             continue
-        if not _is_id(task_id):
+        if not is_id(task_id):
             notes.append(f"annotation {annotation['id']} names no task, so nothing can be learnt from it")
             continue
         task = tasks.get(str(task_id), {})
         data = task.get("data")
         saved.append(
-            AnnotationSeen(
-                id=str(annotation["id"]),
-                task_id=str(task_id),
-                result=result,
-                updated_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
-                cancelled=annotation.get("was_cancelled") is True,
-                ground_truth=annotation.get("ground_truth") is True,
-                task_data=data if isinstance(data, Mapping) else None,
-                task_updated_at=str(task.get("updated_at") or ""),
+            AnnotationSeen.of(
+                read, str(task_id), data if isinstance(data, Mapping) else None, str(task.get("updated_at") or "")
             )
         )
     return tuple(saved), tuple(notes)
@@ -137,7 +131,7 @@ def _ids(payload: Mapping[str, Any], *names: str) -> tuple[str, ...]:
     ids = [entry.get("id") if isinstance(entry, Mapping) else entry for entry in _listed(payload, *names)]
     if not ids:
         raise RequestError(f'{names[0]}: missing; expected a list of {{"id": ...}}')
-    if not all(_is_id(id) for id in ids):
+    if not all(is_id(id) for id in ids):
         raise RequestError(f'{names[0]}: expected a list of {{"id": ...}}')
     return tuple(str(id) for id in ids)
 
@@ -151,10 +145,6 @@ def _listed(payload: Mapping[str, Any], *names: str) -> list[Any]:
         if found is not None:
             return [found]
     return []
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, (int, str)) and not isinstance(value, bool) and 0 < len(str(value)) <= 100
 
 
 def _text(value: Any) -> str | None:

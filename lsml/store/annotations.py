@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from lsml.labeling import AnnotatedTask, Annotation
+from lsml.labeling.tasks import ReadAnnotation, time_key
 from lsml.store.database import Table, durable
 
 # How an annotation was deleted. Label Studio told it: a tombstone that nothing revives. A reading did not show it, which
@@ -29,6 +29,15 @@ class AnnotationSeen:
     ground_truth: bool = False
     task_data: Mapping[str, Any] | None = None
     task_updated_at: str = ""
+
+    @classmethod
+    def of(cls, read: ReadAnnotation, task_id: str, data: Mapping[str, Any] | None, task_updated_at: str) -> Self:
+        """What was read of an annotation that has an id, with its task."""
+        assert read.id is not None
+        return cls(
+            id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
+            ground_truth=read.ground_truth, task_data=data, task_updated_at=task_updated_at,
+        )  # fmt: skip
 
 
 class Annotations(Table):
@@ -103,7 +112,7 @@ class Annotations(Table):
         cursor = self._database.execute_sql(
             "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth FROM annotation a JOIN task t"
             " ON t.project = a.project AND t.id = a.task WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled"
-            " AND NOT t.deleted AND t.data IS NOT NULL ORDER BY t.id, a.updated_at, a.id",
+            " AND NOT t.deleted AND t.data IS NOT NULL ORDER BY t.id, a.updated_at, length(a.id), a.id",
             (project,),
         )
         current: tuple[str, str] | None = None
@@ -208,16 +217,6 @@ class Annotations(Table):
     def _count_usable(self, project: str, by: int) -> None:
         if by:
             self._run("UPDATE project SET usable = usable + ? WHERE key = ?", by, project)
-
-
-def time_key(text: str) -> str:
-    """An ISO time as UTC text that sorts; what is no time sorts first, as it stands."""
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return ""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _rank(result: str, cancelled: int, ground_truth: int) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from lsml.errors import NoRoom, StudioError
+from lsml.errors import NoRoom, RequestError, StudioError
 from lsml.files.cache import cache_directory
 from lsml.labeling.objects import Fetch
+from lsml.labeling.tasks import read_annotation
 from lsml.logs import keep_told_secret
 from lsml.media import Fetcher, open_cache
 from lsml.recipe import Recipe
 from lsml.store import AnnotationSeen, ProjectRow, Store
 from lsml.studio.client import Studio
+from lsml.studio.tasks import StudioTask
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
                 "nothing of it is read for the old one"
             )
         for task in studio.annotated_tasks(project.studio_id, since=project.synced_to):
-            seen = [annotation for one in task.annotations if (annotation := _seen(task, one)) is not None]
+            seen = _seen(project.key, task)
             shown.add(str(task.id))
             latest = max(latest or "", task.updated_at)
             if store.annotations.has_room(project.key, (annotation.id for annotation in seen), room):
@@ -120,17 +120,17 @@ def _noted(project: ProjectRow, sentence: str) -> str:
     return sentence
 
 
-def _seen(task: Any, annotation: Mapping[str, Any]) -> AnnotationSeen | None:
-    result = annotation.get("result")
-    if "id" not in annotation or not isinstance(result, list):
-        return None
-    return AnnotationSeen(
-        id=str(annotation["id"]),
-        task_id=str(task.id),
-        result=result,
-        updated_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
-        cancelled=bool(annotation.get("was_cancelled")),
-        ground_truth=bool(annotation.get("ground_truth")),
-        task_data=task.data,
-        task_updated_at=task.updated_at,
-    )
+def _seen(project: str, task: StudioTask) -> list[AnnotationSeen]:
+    """The annotations of a task; what is none is logged, and costs only itself."""
+    seen = []
+    for one in task.annotations:
+        try:
+            read = read_annotation(one)
+        except RequestError as error:
+            _log.warning("project %s: task %s: %s", project, task.id, error)
+            continue
+        if read.id is None:
+            _log.warning("project %s: task %s: an annotation without an id is left out", project, task.id)
+            continue
+        seen.append(AnnotationSeen.of(read, str(task.id), task.data, task.updated_at))
+    return seen

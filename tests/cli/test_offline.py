@@ -63,17 +63,13 @@ def test_a_second_version_that_is_not_better_is_not_promoted(world):
 # What follows `is not JSON:` are the words of the library that reads it.
 NO_EXPORT = {
     "a file that is not there": (None, r"{}: cannot be read: No such file or directory"),
-    "JSON-MIN": (
-        b'[{"id": 1, "text": "refund", "topic": "Billing", "annotator": 1, "annotation_id": 7}]',
-        r"{}: task 1 has no `data`; this looks like JSON-MIN, and lsml reads the plain JSON export",
-    ),
-    "CSV": (
-        b"id,text,topic\n1,refund please,Billing\n",
+    "prose": (
+        b"Dear all,\nplease find enclosed, as asked, the labels.\n",
         r"{}: is not JSON: [^;\n]+; export the project as JSON in Label Studio",
     ),
     "an image": (
         b"\x89PNG\r\n\x1a\n\xff",
-        r"{}: is not (JSON: [^;\n]+|text in UTF-8); export the project as JSON in Label Studio",
+        r"{}: is not text in UTF-8; export the project as JSON in Label Studio, or save a table as UTF-8",
     ),
     "an empty file": (b"", r"{}: is not JSON: [^;\n]+; export the project as JSON in Label Studio"),
     "a number": (b"3", r'{}: expected a list of tasks such as \[\{{"data": \{{"text": "some text"\}}\}}\]'),
@@ -96,12 +92,54 @@ def test_what_is_no_export_is_refused_in_one_sentence(world, verb, what):
 
 def test_an_export_without_annotations_teaches_nothing_and_judges_nothing(world):
     name = tasks_in(world, [{"id": 1, "data": {"text": "refund"}}, {"id": 2, "data": {"text": "b"}, "annotations": []}])
-    assert refused(lsml("train", "triage.yaml", name, cwd=world.folder), 1) == (
-        "tasks.json: none of its 2 tasks has an annotation for Choices#topic"
+    for verb in ("train", "evaluate"):
+        assert refused(lsml(verb, "triage.yaml", name, cwd=world.folder), 1) == (
+            "tasks.json: none of its 2 tasks has an annotation for Choices#topic: nobody annotated them"
+        )
+
+
+def test_predictions_are_learnt_and_judged_only_on_purpose(tmp_path):
+    write_recipe(tmp_path)
+    tasks = export(tickets(60))
+    for task in tasks:
+        task["predictions"] = task.pop("annotations")
+    (tmp_path / "guesses.json").write_text(json.dumps(tasks))
+    for verb in ("train", "evaluate"):
+        told = refused(lsml(verb, "triage.yaml", "guesses.json", cwd=tmp_path), 1)
+        assert told.endswith(
+            "60 tasks have predictions alone, which a model made; to take them as if a person had, add --from-predictions"
+        )
+    said(lsml("train", "triage.yaml", "guesses.json", "--from-predictions", cwd=tmp_path))
+    judged = json.loads(
+        said(lsml("evaluate", "triage.yaml", "guesses.json", "--from-predictions", "--json", cwd=tmp_path))
     )
-    assert refused(lsml("evaluate", "triage.yaml", name, cwd=world.folder), 1) == (
-        "tasks.json: none of its 2 tasks is annotated for this recipe; bound: Choices#topic -> text-classifier"
+    assert judged["tasks"] == 60
+
+
+def test_a_table_is_learnt_judged_and_predicted(tmp_path):
+    write_recipe(tmp_path)
+    lines = [f"{text};{label}" for text, label in tickets(60)]
+    (tmp_path / "table.csv").write_text("\n".join(["text;topic", *lines]))
+    done = lsml("train", "triage.yaml", "table.csv", cwd=tmp_path)
+    assert said(done).startswith("triage-v1-")
+    assert done.stderr.splitlines()[0] == (
+        "table.csv: read as CSV with semicolons: column `text` is what Text#text shows; column `topic` answers Choices#topic"
     )
+    judged = json.loads(said(lsml("evaluate", "triage.yaml", "table.csv", "--json", cwd=tmp_path)))
+    assert judged["tasks"] == 60
+    said(lsml("predict", "triage.yaml", "table.csv", "-o", "out.json", cwd=tmp_path))
+    assert all(task["predictions"] for task in json.loads((tmp_path / "out.json").read_text()))
+
+
+def test_labels_without_examples_have_no_figures(world):
+    relabelled = [(text, "Billing" if label == "Bug" else label) for text, label in tickets(30)]
+    name = tasks_in(world, export(relabelled))
+    lines = said(lsml("evaluate", "triage.yaml", name, cwd=world.folder)).splitlines()
+    assert "    Bug: no examples" in lines
+    judged = json.loads(said(lsml("evaluate", "triage.yaml", name, "--json", cwd=world.folder)))
+    assert judged["tags"]["topic"]["per_label"]["Bug"] == {
+        "precision": None, "recall": None, "f1": None, "examples": 0
+    }  # fmt: skip
 
 
 def test_too_few_examples_are_said_and_leave_no_version(tmp_path):
@@ -123,7 +161,11 @@ def test_annotations_of_any_shape_cost_only_themselves(world, tmp_path):
         {"id": 905, "data": {"text": "d"}, "annotations": [{"id": 1, "result": choice("Bug"), "was_cancelled": True}]},
     ]
     (tmp_path / "odd.json").write_text(json.dumps(odd + export(tickets(60))))
-    assert said(lsml("train", "triage.yaml", "odd.json", cwd=tmp_path)).startswith("triage-v1-")
+    done = lsml("train", "triage.yaml", "odd.json", cwd=tmp_path)
+    assert said(done).startswith("triage-v1-")
+    assert done.stderr.splitlines()[-1] == (
+        "odd.json: 4 entries are no annotation and left out; the first: task 900: `annotations` is no list of objects"
+    )
     assert json.loads(said(lsml("evaluate", "triage.yaml", "odd.json", "--json", cwd=tmp_path)))["tasks"] >= 60
     said(lsml("predict", "triage.yaml", "odd.json", "-o", "out.json", cwd=tmp_path))
     assert len(json.loads((tmp_path / "out.json").read_text())) == 66

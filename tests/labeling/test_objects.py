@@ -134,3 +134,12 @@ def test_a_task_without_data_says_so(task):
 
 def test_a_number_reads_as_a_text():
     assert read('<Text name="t" value="$n"/>', {"n": 12.5}) == "12.5"
+
+
+def test_a_task_imported_as_plain_text_is_shown_under_the_field_of_the_config():
+    imported = {"$undefined$": "refund"}
+    assert read('<Text name="t" value="$body"/>', imported) == "refund"
+    assert read('<HyperText name="t" value="$page"/>', {"$undefined$": "<p>yes</p>"}) == "yes"
+    assert read('<Text name="t" value="$body"/>', {**imported, "body": "own"}) == "own"
+    with pytest.raises(Unreadable, match="has no 'page'"):
+        read('<Text name="t" value="$page"/>', {"text": "refund"})

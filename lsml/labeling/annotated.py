@@ -1,0 +1,200 @@
+"""The tasks of an export that somebody annotated; and where nobody did, why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lsml.errors import RequestError
+from lsml.labeling import ControlTag
+from lsml.labeling.tasks import AnnotatedTask, Annotation, ReadAnnotation, id_order, is_id, read_annotation
+
+_FEW = 5  # names in a sentence
+
+
+def task_id(task: Mapping[str, Any]) -> str:
+    """A task's id; one made of its data where it has none, so that hold-out stays the same from run to run."""
+    if is_id(task.get("id")):
+        return str(task["id"])
+    data = json.dumps(task.get("data"), sort_keys=True)
+    return "data-" + hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class AnnotatedTasks:
+    """The tasks of an export with the annotations that count, read anew each time.
+
+    `from_predictions`: where nobody annotated a task, or skipped it, its predictions stand in. `malformed`: a sentence for
+    everything in place of an annotation that is none; filled by reading.
+    """
+
+    def __init__(self, tasks: Sequence[Mapping[str, Any]], *, from_predictions: bool = False) -> None:
+        self._tasks = tasks
+        self._from_predictions = from_predictions
+        self.malformed: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[AnnotatedTask]:
+        self.malformed = []
+        for task in self._tasks:
+            data = task.get("data")
+            if not isinstance(data, Mapping):
+                continue
+            read, malformed = _read(task, "annotations")
+            self.malformed += malformed
+            if self._from_predictions and not read:
+                read, malformed = _read(task, "predictions")
+                self.malformed += malformed
+            kept = _latest(read)
+            if kept:
+                yield AnnotatedTask(task_id(task), dict(data), kept)
+
+    def why_none(self, controls: Sequence[ControlTag], left_out: Sequence[str] = ()) -> str:
+        """Why no task teaches anything to `controls`, in a sentence that names each cause and what to do.
+
+        `left_out`: sentences that say what of the annotations could not be understood.
+        """
+        tally = _Tally(controls)
+        for task in self._tasks:
+            tally.count(task)
+        if not self._tasks:
+            return "it has no tasks"
+        selectors = ", ".join(control.selector for control in controls)
+        causes = [*tally.causes(), *left_out]
+        if not causes:
+            causes = ["nobody annotated them" if tally.bare else "their annotations answer nothing of it"]
+        why = f": {'; '.join(causes)}" if causes else ""
+        return f"none of its {_many(len(self._tasks), 'task')} has an annotation for {selectors}{why}"
+
+
+def _read(task: Mapping[str, Any], key: str) -> tuple[list[ReadAnnotation], list[str]]:
+    """What stands under `key` as annotations, and a sentence for each that is none."""
+    given = task.get(key)
+    if given is None:
+        return [], []
+    if not isinstance(given, list):
+        return [], [f"task {task_id(task)}: `{key}` is no list of objects"]
+    read, malformed = [], []
+    for one in given:
+        try:
+            read.append(read_annotation(one))
+        except RequestError as error:
+            malformed.append(f"task {task_id(task)}: {error}")
+    return read, malformed
+
+
+def _latest(read: Sequence[ReadAnnotation]) -> tuple[Annotation, ...]:
+    """The annotations that count, oldest first; of two states of one, the later."""
+    states: dict[str, ReadAnnotation] = {}
+    for index, one in enumerate(read):
+        id = str(index) if one.id is None else one.id
+        if id not in states or one.updated_at >= states[id].updated_at:
+            states[id] = one
+    kept = [
+        Annotation(id, one.result, one.updated_at, one.ground_truth) for id, one in states.items() if not one.skipped
+    ]
+    return tuple(sorted(kept, key=lambda one: (one.updated_at, id_order(one.id))))
+
+
+@dataclass
+class _Tally:
+    """What stands in tasks in place of annotations that teach something to `controls`."""
+
+    controls: Sequence[ControlTag]
+    skipped: int = 0
+    empty: int = 0
+    drafts: int = 0
+    predictions: int = 0
+    bare: int = 0
+    others: Counter[str] = field(default_factory=Counter)  # from_name
+    malformed: list[str] = field(default_factory=list)
+
+    def count(self, task: Mapping[str, Any]) -> None:
+        read, malformed = _read(task, "annotations")
+        self.malformed += malformed
+        self.skipped += sum(one.skipped for one in read)
+        kept = [one for one in read if not one.skipped]
+        for one in kept:
+            self._count_result(one.result)
+        if read or malformed:
+            return
+        if _holds(task, "drafts"):
+            self.drafts += 1
+        elif _holds(task, "predictions"):
+            self.predictions += 1
+        else:
+            self.bare += 1
+
+    def _count_result(self, result: Sequence[Any]) -> None:
+        regions = [region for region in result if isinstance(region, Mapping) and "from_name" in region]
+        if not regions:
+            self.empty += 1
+        for region in regions:
+            name = str(region["from_name"])
+            if not any(_is_named(control, name) for control in self.controls):
+                self.others[name] += 1
+
+    def causes(self) -> list[str]:
+        """A part of a sentence for each cause, with what to do."""
+        causes = []
+        if self.others:
+            causes.append(
+                f"its annotations answer {_named(self.others)}, which the labeling config does not have or the recipe does "
+                "not bind; name the config that they were made with, --labeling-config"
+            )
+        if self.skipped:
+            causes.append(f"{_many(self.skipped, 'annotation')} {_is(self.skipped)} skipped")
+        if self.empty:
+            causes.append(f"{_many(self.empty, 'annotation')} {_is(self.empty)} empty")
+        if self.drafts:
+            causes.append(
+                f"{_many(self.drafts, 'task')} {_has(self.drafts)} drafts alone; submit them in Label Studio, and export anew"
+            )
+        if self.predictions:
+            causes.append(
+                f"{_many(self.predictions, 'task')} {_has(self.predictions)} predictions alone, which a model made; to take "
+                "them as if a person had, add --from-predictions"
+            )
+        if self.malformed:
+            causes.append(self.malformed[0])
+        return causes
+
+
+def _holds(task: Mapping[str, Any], key: str) -> bool:
+    given = task.get(key)
+    return isinstance(given, list) and bool(given)
+
+
+def _is_named(control: ControlTag, name: str) -> bool:
+    """Whether a region's `from_name` is a control's, or that of one of the copies that a Repeater makes of it."""
+    if control.repeater is None:
+        return name == control.name
+    pattern = re.escape(control.name)
+    repeater: Any = control.repeater
+    while repeater is not None:
+        pattern = pattern.replace(re.escape(repeater.index_flag), r"\d+")
+        repeater = repeater.outer
+    return re.fullmatch(pattern, name) is not None
+
+
+def _named(counted: Counter[str]) -> str:
+    most = [f"`{name[:40]}`" for name, _ in counted.most_common(_FEW)]
+    return ", ".join(most) + ("" if len(counted) <= _FEW else f" and {len(counted) - _FEW} more")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"

@@ -1,0 +1,223 @@
+"""Files of tasks as people have them. In: a path and a labeling config; out: tasks, and what was understood how."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsml.errors import RequestError
+from lsml.labeling import LabelingConfig
+from lsml.labeling.annotated import task_id
+from lsml.labeling.rows import tasks_of_rows
+
+_AS_JSON = "export the project as JSON in Label Studio"
+_DELIMITERS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
+_CELL = 1 << 26  # the most characters in a cell; the csv module's own limit is below a long text
+_BEGINNINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # a table that Excel saved as "Unicode text"
+
+
+@dataclass(frozen=True)
+class Export:
+    """The tasks of a file, each with `data`; and sentences for the person whose file it is."""
+
+    tasks: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
+
+
+def read_export(path: Path, config: LabelingConfig | None, *, answers: bool = True) -> Export:
+    """The tasks of a file, told by what it holds and not by its name.
+
+    A Label Studio export or import as JSON or JSON lines, also the old `completions`, JSON-MIN, and a folder or file of a
+    target storage, which holds annotations with their tasks; a CSV or TSV file with a column for what is shown and one for
+    the answer. `answers`: they are wanted, so a task that stands there twice counts once, and the later one wins.
+    Raises RequestError with what to do.
+    """
+    where = str(path)
+    entries = _of_folder(path) if path.is_dir() else _entries(path)
+    if isinstance(entries, _Table):
+        tasks, notes = tasks_of_rows(entries.rows, config, where, table=True, answers=answers)
+        notes = [note.replace(f"{where}: ", f"{where}: read as {entries.name}: ", 1) for note in notes[:1]] + notes[1:]
+    else:
+        tasks, notes = _tasks(entries, config, where, answers)
+    if answers:
+        tasks, repeated = _once(tasks, where)
+        notes += repeated
+    return Export(tasks, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table with a heading. `name`: what it is called."""
+
+    name: str
+    rows: list[dict[str, str]]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
+    encoding = next((name for begin, name in _BEGINNINGS if content.startswith(begin)), "utf-8-sig")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        raise RequestError(f"{path}: is not text in UTF-8; {_AS_JSON}, or save a table as UTF-8") from None
+
+
+def _entries(path: Path) -> list[Any] | _Table:
+    """What stands in a file, one by one. Raises RequestError."""
+    text = _text_of(path)
+    try:
+        content = _json(text)
+    except (ValueError, RecursionError) as error:
+        table = None if text.lstrip()[:1] in ("", "{", "[") else _table(text, path)
+        if table is None:
+            raise RequestError(f"{path}: is not JSON: {error}; {_AS_JSON}") from None
+        return table
+    if isinstance(content, dict) and isinstance(content.get("tasks"), list):
+        content = content["tasks"]
+    if isinstance(content, dict) and (isinstance(content.get("data"), dict) or _is_stored(content)):
+        content = [content]
+    if not isinstance(content, list):
+        raise RequestError(f'{path}: expected a list of tasks such as [{{"data": {{"text": "some text"}}}}]')
+    return content
+
+
+def _json(text: str) -> Any:
+    """JSON, or a list of what stands on the lines of a text of which each is JSON. Raises ValueError."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if len(lines) < 2 or not lines[0].lstrip().startswith("{"):
+            raise
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError:
+            pass
+        raise
+
+
+def _of_folder(path: Path) -> list[Any]:
+    """What the files of a folder hold, in the order of their names: a target storage writes one annotation into each."""
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    found: list[Any] = []
+    for file in files:
+        entries = _entries(file)
+        if isinstance(entries, _Table):
+            raise RequestError(f"{file}: is no JSON, and a folder of tables is not read; name the file itself")
+        found += entries
+    if not found:
+        raise RequestError(f"{path}: is a folder without tasks; name a file, or the folder of a target storage")
+    return found
+
+
+def _table(text: str, path: Path) -> _Table | None:
+    """A table of two columns or more, or of one where the file is called one; None where the text is no table."""
+    csv.field_size_limit(_CELL)
+    found: tuple[int, str, list[tuple[int, list[str]]]] | None = None
+    for delimiter in _DELIMITERS:
+        try:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+            lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+        except csv.Error:
+            continue
+        width = len(lines[0][1]) if lines else 0
+        if width > (found[0] if found else 0) and all(len(cells) <= width for _, cells in lines):
+            found = width, delimiter, lines
+    if found is not None and found[0] == 1 and any(delimiter in found[2][0][1][0] for delimiter in _DELIMITERS):
+        found = None  # the heading has columns, and the lines below it have more
+    called = path.suffix.lower() in (".csv", ".tsv")
+    if found is None and called:
+        raise RequestError(
+            f"{path}: is no table: a line has more cells than the heading, or a quotation mark is not closed; "
+            'a cell that holds the delimiter stands in quotation marks, "like, this"'
+        )
+    if found is None or (found[0] == 1 and not called):
+        return None
+    width, delimiter, lines = found
+    heading = [cell.strip() for cell in lines[0][1]]
+    if len(set(heading)) < width or not all(heading):
+        raise RequestError(f"{path}: the first line is the heading; name each column, and each differently")
+    rows = [dict(zip(heading, cells + [""] * (width - len(cells)), strict=True)) for _, cells in lines[1:]]
+    return _Table(_DELIMITERS[delimiter], rows)
+
+
+def _is_stored(entry: Any) -> bool:
+    """Whether it is an annotation of a target storage, which holds its task."""
+    return isinstance(entry, Mapping) and isinstance(entry.get("result"), list) and "task" in entry
+
+
+def _tasks(
+    entries: Sequence[Any], config: LabelingConfig | None, where: str, answers: bool
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """(tasks, sentences) of what stands in JSON."""
+    for index, entry in enumerate(entries, 1):
+        if not isinstance(entry, Mapping):
+            raise RequestError(f'{where}: task {index} is no object; expected {{"data": {{...}}}}')
+    if entries and all("data" not in entry and not _is_stored(entry) for entry in entries):
+        held = next((key for key in ("annotations", "completions", "predictions") if key in entries[0]), None)
+        if held is None:
+            return tasks_of_rows(entries, config, where, table=False, answers=answers)
+    tasks: list[dict[str, Any]] = []
+    stored: dict[str, dict[str, Any]] = {}
+    for index, entry in enumerate(entries, 1):
+        if _is_stored(entry):
+            task = _stored(entry, index, where)
+            known = stored.setdefault(task_id(task), task)
+            if known is task:
+                tasks.append(task)
+            else:
+                known["annotations"] += task["annotations"]
+        elif isinstance(entry.get("data"), Mapping) or ("data" in entry and entry["data"] is None):
+            tasks.append(_task(entry))  # without data it costs only itself
+        elif held := next((key for key in ("annotations", "completions", "predictions") if key in entry), None):
+            raise RequestError(f"{where}: task {index} has `{held}` and no `data`; {_AS_JSON}")
+        else:
+            tasks.append({"data": dict(entry)})  # Label Studio imports bare data as well
+    return tasks, []
+
+
+def _task(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A task; where it is of an old export, with its completions as annotations."""
+    task = dict(entry)
+    completions = task.pop("completions", None)
+    if completions is not None and not task.get("annotations"):
+        task["annotations"] = completions
+    return task
+
+
+def _stored(entry: Mapping[str, Any], index: int, where: str) -> dict[str, Any]:
+    """The task that an annotation of a target storage holds, with the annotation."""
+    task = entry["task"]
+    if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
+        raise RequestError(
+            f"{where}: entry {index} is an annotation without its task's data, so what it is about is not known; {_AS_JSON}"
+        )
+    annotation = {key: value for key, value in entry.items() if key != "task"}
+    kept = {key: value for key, value in task.items() if key in ("id", "data")}
+    return {**kept, "annotations": [annotation]}
+
+
+def _once(tasks: Sequence[dict[str, Any]], where: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Each task once, the last of those with one id, or without an id with one data; a sentence where some repeat."""
+    kept: dict[str, dict[str, Any]] = {}
+    first = ""
+    for task in tasks:
+        id = task_id(task)
+        if id in kept and not first:
+            first = id
+        kept[id] = task
+    repeated = len(tasks) - len(kept)
+    if not repeated:
+        return list(tasks), []
+    what = f"task {first}" if not first.startswith("data-") else "one without an id"
+    return list(kept.values()), [
+        f"{where}: {repeated} of its {len(tasks)} tasks repeat another, {what} first; each counts once, and the later one wins"
+    ]

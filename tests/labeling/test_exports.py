@@ -1,0 +1,223 @@
+"""Files as people have them give the tasks that Label Studio's own JSON export gives."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from lsml.errors import RequestError
+from lsml.labeling import parse_labeling_config
+from lsml.labeling.annotated import AnnotatedTasks
+from lsml.labeling.exports import read_export
+from tests.conftest import TOPICS, choice
+
+CONFIG = parse_labeling_config(TOPICS)
+PAIRS = [("refund now", "Billing"), ("it crashes, again", "Bug"), ('how "so"?', "Question")]
+MANY = parse_labeling_config(
+    """<View><Image name="image" value="$image"/>
+    <RectangleLabels name="box" toName="image"><Label value="car"/></RectangleLabels>
+    <Choices name="light" toName="image" choice="multiple"><Choice value="day"/><Choice value="fog"/></Choices>
+    <Taxonomy name="kind" toName="image"><Choice value="road"><Choice value="lane"/></Choice></Taxonomy>
+    <Rating name="stars" toName="image"/><Number name="cars" toName="image"/>
+    <TextArea name="note" toName="image"/><DateTime name="when" toName="image"/></View>"""
+)
+
+
+def written(folder: Path, content: object, name: str = "export.json") -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def table(rows: list, delimiter: str = ",") -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter).writerows(rows)
+    return out.getvalue()
+
+
+def learnt(path: Path, config=CONFIG) -> list[tuple]:
+    """(data, the regions of the latest annotation) of each task that is annotated."""
+    return [(one.data, one.annotations[-1].result) for one in AnnotatedTasks(read_export(path, config).tasks)]
+
+
+RIGHT = [({"text": text}, choice(label)) for text, label in PAIRS]
+MIN = [
+    {"id": i, "text": text, "topic": label, "annotator": 1, "annotation_id": i, "lead_time": 1.5}
+    for i, (text, label) in enumerate(PAIRS, 1)
+]
+STORED = [
+    {"id": i, "result": choice(label), "was_cancelled": False, "task": {"id": i, "data": {"text": text}, "meta": {}}}
+    for i, (text, label) in enumerate(PAIRS, 1)
+]
+SHAPES = {
+    "completions": [
+        {"id": i, "data": {"text": text}, "completions": [{"id": i, "result": choice(label), "created_at": 1_600_000_000}]}
+        for i, (text, label) in enumerate(PAIRS)
+    ],
+    "JSON-MIN": MIN,
+    "JSON-MIN as lines": "\n".join(map(json.dumps, MIN)),
+    "rows as JSON lines": "\n".join(json.dumps({"text": text, "topic": label}) for text, label in PAIRS),
+    "rows with capitals": [{"text": text, "Topic": label} for text, label in PAIRS],
+    "a target storage's annotations": STORED,
+    "CSV": table([("text", "topic"), *PAIRS]),
+    "CSV with a byte order mark": "\ufeff" + table([("text", "topic"), *PAIRS]),
+    "CSV with semicolons": table([("topic", "text"), *(pair[::-1] for pair in PAIRS)], ";"),
+    "TSV": table([("text", "topic"), *PAIRS], "\t"),
+    "Label Studio's CSV": table([("annotation_id", "annotator", "id", "text", "topic"), *((i, 1, i, *p) for i, p in enumerate(PAIRS))]),
+    "a table with other names": table([("review", "sort"), *PAIRS]),
+    "a table with ids": table([("id", "text", "topic"), *((i, *pair) for i, pair in enumerate(PAIRS))]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_teaches_what_the_plain_export_teaches(tmp_path, shape):
+    expected = RIGHT
+    if shape == "a table with other names":
+        expected = [({"review": data["text"], **data}, result) for data, result in RIGHT]
+    assert learnt(written(tmp_path, SHAPES[shape])) == expected
+
+
+def test_a_folder_of_a_target_storage_is_read_file_by_file(tmp_path):
+    folder = tmp_path / "storage" / "deep"
+    folder.mkdir(parents=True)
+    for one in STORED:
+        written(folder, one, str(one["id"]))
+    later = {**STORED[0], "id": 30, "result": choice("Bug"), "updated_at": "2030-01-01T00:00:00Z"}
+    written(folder, later, "30")
+    written(folder, "no JSON at all", ".hidden")
+    found = learnt(tmp_path / "storage")
+    assert sorted(found, key=str) == sorted([(RIGHT[0][0], choice("Bug")), *RIGHT[1:]], key=str)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(RequestError, match="is a folder without tasks"):
+        read_export(tmp_path / "none", CONFIG)
+
+
+def test_what_was_understood_is_said(tmp_path):
+    path = written(tmp_path, table([("review", "sort"), *PAIRS]), "t.csv")
+    [note] = read_export(path, CONFIG).notes
+    assert note == (
+        f"{path}: read as CSV: column `review` is what Text#text shows, guessed from what is left; "
+        "column `sort` answers Choices#topic, guessed from its labels"
+    )
+    assert read_export(written(tmp_path, SHAPES["completions"]), CONFIG).notes == ()
+
+
+def test_rows_of_one_task_are_annotations_of_it_and_an_annotation_without_regions_is_one(tmp_path):
+    rows = [
+        {"id": 1, "image": "a.png", "annotation_id": 5, "light": {"choices": ["day", "fog"]}, "updated_at": "2026-01-02T00:00:00Z"},
+        {"id": 1, "image": "a.png", "annotation_id": 6, "light": "day", "updated_at": "2026-01-01T00:00:00Z"},
+        {"id": 2, "image": "b.png", "annotation_id": 7},
+    ]  # fmt: skip
+    one, two = AnnotatedTasks(read_export(written(tmp_path, rows), MANY).tasks)
+    assert [a.id for a in one.annotations] == ["6", "5"] and one.data == {"image": "a.png"}
+    assert one.annotations[1].result[0]["value"] == {"choices": ["day", "fog"]}
+    assert [a.result for a in two.annotations] == [[]]
+
+
+CELLS = {
+    "box": ([{"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["car"], "original_width": 9}],
+            {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["car"]}),
+    "light": ({"choices": ["day", "fog"]}, {"choices": ["day", "fog"]}),
+    "kind": ([{"taxonomy": [["road", "lane"]]}], {"taxonomy": [["road", "lane"]]}),
+    "stars": ([{"rating": 4}], {"rating": 4}),
+    "cars": (3, {"number": 3}),
+    "note": ("dark", {"text": ["dark"]}),
+    "when": ("2026-01-01", {"datetime": "2026-01-01"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("control", CELLS)
+@pytest.mark.parametrize("as_table", [False, True])
+def test_a_cell_of_any_control_becomes_its_region(tmp_path, control, as_table):
+    cell, value = CELLS[control]
+    if as_table:
+        text = cell if isinstance(cell, str) else json.dumps(cell)
+        path = written(tmp_path, table([("id", "image", "annotation_id", control), (1, "a.png", 2, text)]), "t.csv")
+    else:
+        path = written(tmp_path, [{"id": 1, "image": "a.png", "annotation_id": 2, control: cell}])
+    [(data, [region])] = learnt(path, MANY)
+    assert data == {"image": "a.png"}
+    assert (region["from_name"], region["to_name"], region["value"]) == (control, "image", value)
+    assert region["type"] == next(tag for tag in MANY.controls if tag.name == control).tag.lower()
+    assert region.get("original_width") == (9 if control == "box" else None)
+
+
+def test_a_cell_with_several_choices_is_split_where_several_may_hold(tmp_path):
+    [(_, [region])] = learnt(written(tmp_path, table([("image", "light"), ("a.png", "day, fog")]), "t.csv"), MANY)
+    assert region["value"] == {"choices": ["day", "fog"]}
+
+
+def test_cells_that_are_no_answer_are_counted_and_an_empty_one_is_none(tmp_path):
+    rows = [("image", "cars"), ("a.png", "3"), ("b.png", "many"), ("c.png", "")]
+    export = read_export(written(tmp_path, table(rows), "t.csv"), MANY)
+    assert len(list(AnnotatedTasks(export.tasks))) == 1 and len(export.tasks) == 3
+    assert export.notes[1].endswith("1 cells of column `cars` cannot be read and count as empty; column `cars`, row 2: no answer of Number#cars")  # fmt: skip
+
+
+REFUSED = {
+    "no column answers": (
+        table([("text", "mood"), ("a", "x"), ("b", "y")]),
+        "no column answers Choices#topic; it has text, mood; name one as the control is named",
+    ),
+    "JSON-MIN of another config": (
+        [{"id": 1, "text": "a", "sujet": "x", "annotation_id": 3}],
+        "no column answers Choices#topic; it has id, text, sujet, annotation_id",
+    ),
+    "nothing to show": (
+        table([("a", "b", "topic"), ("x", "y", "Bug")]),
+        "no column is `text`, which the labeling config",
+    ),
+    "no heading": (table(PAIRS), "the first line seems to be a task; put the names of the columns above it"),
+    "one name twice": (table([("text", "text"), ("a", "b")]), "name each column, and each differently"),
+    "an unquoted comma": ("text,topic\nwell, yes,Bug\n", "a line has more cells than the heading"),
+    "no data": ([{"id": 1, "annotations": []}], "task 1 has `annotations` and no `data`"),
+    "an annotation without its task": (
+        [{"id": 1, "task": 4, "result": []}],
+        "entry 1 is an annotation without its task's data",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_told_is_refused_with_what_to_do(tmp_path, what):
+    content, sentence = REFUSED[what]
+    path = written(tmp_path, content, "t.csv")
+    with pytest.raises(RequestError) as refusal:
+        read_export(path, CONFIG)
+    assert str(refusal.value).startswith(f"{path}: ") and sentence in str(refusal.value)
+
+
+def test_a_task_that_repeats_counts_once_the_later_wins_and_it_is_said(tmp_path):
+    def task(label: str, **id) -> dict:
+        return {**id, "data": {"text": "a"}, "annotations": [{"id": 1, "result": choice(label)}]}
+
+    path = written(
+        tmp_path, [task("Bug", id=1), task("Billing", id=2), task("Question", id=1), task("Bug"), task("Bug", id=None)]
+    )
+    export = read_export(path, CONFIG)
+    assert [one.annotations[0].result for one in AnnotatedTasks(export.tasks)] == [
+        choice("Question"), choice("Billing"), choice("Bug")
+    ]  # fmt: skip
+    assert export.notes == (
+        f"{path}: 2 of its 5 tasks repeat another, task 1 first; each counts once, and the later one wins",
+    )
+    assert len(read_export(path, CONFIG, answers=False).tasks) == 5
+
+
+def test_where_no_answers_are_wanted_a_table_keeps_its_columns(tmp_path):
+    path = written(tmp_path, table([("text", "topic"), *PAIRS]), "t.csv")
+    assert read_export(path, CONFIG, answers=False).tasks[0]["data"] == {"text": "refund now", "topic": "Billing"}
+    assert read_export(path, None, answers=False).tasks[0] == {"data": {"text": "refund now", "topic": "Billing"}}
+    only = written(tmp_path, "text\nrefund\n", "one.csv")
+    assert read_export(only, CONFIG, answers=False).tasks[0]["data"] == {"text": "refund"}
+
+
+def test_a_table_saved_as_unicode_text_and_a_long_cell_are_read(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_bytes(table([("text", "topic"), ("x" * 200_000, "Bug")], "\t").encode("utf-16"))
+    [(data, _)] = learnt(path)
+    assert len(data["text"]) == 200_000
