@@ -1,18 +1,20 @@
-"""`<Choices>`: `{"choices": ["Bug"]}`, one region with everything that is selected.
+"""`<Choices>`: `{"choices": ["Bug"]}`, one region with everything that is selected; with `allowNested` each as a path,
+`{"choices": [["Animals", "Owl"]]}`. A label is then a path as `lsml.labeling.join_path` writes it.
 
 https://labelstud.io/tags/choices
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
-from lsml.controls.classes import ClassControl, listed
+from lsml.controls.classes import ClassControl, listed, value_paths
 from lsml.controls.label_names import LabelNames
-from lsml.labeling import ControlTag
+from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
 from lsml.labeling.view import View
 from lsml.values import Value
@@ -25,11 +27,34 @@ class Choices(ClassControl):
 
     def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
         super().__init__(control_tag, companion)
+        labels = control_tag.labels
         # An older annotation may hold the value of a choice that has an alias now. A name wins over another's value.
-        self._names = LabelNames(
-            {label.value: label.name for label in control_tag.labels} | {name: name for name in self.labels}
-        )
+        if self.nested:
+            values = value_paths(labels)
+            named: dict[Any, str] = {values[label.path]: self.name_of(label) for label in labels}
+            named |= {label.path: self.name_of(label) for label in labels}
+            # A name without its parents is understood where no other choice has it.
+            counts = Counter(name for label in labels for name in {label.value, label.name})
+            for label in labels:
+                named |= {name: self.name_of(label) for name in (label.value, label.name) if counts[name] == 1}
+        else:
+            named = {label.value: label.name for label in labels} | {name: name for name in self.labels}
+        self._names = LabelNames(named)
         self._own = dict.fromkeys(self.labels)
+
+    @property
+    def nested(self) -> bool:
+        """Whether choices may stand in each other: `allowNested`. The editor then writes, and shows, a choice as the path of
+        names that leads to it; else it shows those at the top alone."""
+        return self.control_tag.attributes.get("allowNested", "").lower() == "true"
+
+    def name_of(self, label: Label) -> str:
+        """The name of a choice; of a nested one its path, for two may have one name under different parents."""
+        return join_path(label.path) if self.nested and label.path else label.name
+
+    def facts(self) -> dict[str, Any]:
+        """As for all classes; and that labels are paths, where they are."""
+        return super().facts() | ({"nested": True} if self.nested else {})
 
     @cached_property
     def multiple(self) -> bool:
@@ -38,12 +63,16 @@ class Choices(ClassControl):
 
     def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The labels of the config, and the task's own options."""
-        return self._own | {path[-1]: None for path, _leaf in self._options(data)} if self.open else self._own
+        if not self.open:
+            return self._own
+        paths = (path for path, _leaf in self._options(data))
+        return self._own | {join_path(path) if self.nested else path[-1]: None for path in paths}
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """One region with all labels; its score is that of the least sure one."""
         labels, score = self._shown_labels(values)
-        return [self._region({"choices": labels}, to_name, score)] if labels else []
+        written: list[Any] = [list(split_path(label)) for label in labels] if self.nested else labels
+        return [self._region({"choices": written}, to_name, score)] if labels else []
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region, in a sentence, or None."""
@@ -53,16 +82,33 @@ class Choices(ClassControl):
         labels = value.get("choices")
         if not isinstance(labels, list):
             return f"{self.control_tag.selector}: value.choices is {shown(labels)}; expected a list of labels"
+        expected = "paths, each a list of names" if self.nested else "labels as text"
         for label in labels:
-            if not isinstance(label, str):
-                return f"{self.control_tag.selector}: value.choices holds {shown(label)}; expected labels as text"
-        return self._answers_problem("choices", labels, data)
+            if not (_is_path(label) if self.nested else isinstance(label, str)):
+                return f"{self.control_tag.selector}: value.choices holds {shown(label)}; expected {expected}"
+        answered = [join_path(tuple(label)) if self.nested else label for label in labels]
+        return self._answers_problem("choices", answered, data)
 
     def _answers(self, value: Mapping[str, Any]) -> list[Any]:
-        return listed(value.get("choices"))
+        answers = listed(value.get("choices"))
+        if not self.nested:
+            return answers
+        # The editor adds a choice by itself where everything in it is selected.
+        paths = [answer for answer in answers if _is_path(answer)]
+        return [
+            answer
+            for answer in answers
+            if not any(len(path) > len(answer) and path[: len(answer)] == answer for path in paths if _is_path(answer))
+        ]
 
     def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
-        """The label that an answer names: a text, or with `allowNested` the path that ends in it."""
+        """The label that an answer names: a name, or a path of names."""
+        if self.nested:
+            name = tuple(answer) if _is_path(answer) else answer
+            known = self._names.find(name, remarks) if isinstance(name, str | tuple) else None
+            if known is None and self.open and name and isinstance(name, str | tuple):
+                return join_path((name,) if isinstance(name, str) else name)
+            return known
         names = [name for name in (reversed(answer) if isinstance(answer, list) else [answer]) if isinstance(name, str)]
         for name in names:
             if name in self._names or not self.open:
@@ -72,3 +118,7 @@ class Choices(ClassControl):
             elif name:
                 return name
         return None
+
+
+def _is_path(answer: Any) -> bool:
+    return isinstance(answer, list) and bool(answer) and all(isinstance(name, str) and name for name in answer)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 
 from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold, shown
 from lsml.controls.label_names import distinct
-from lsml.labeling import resolve_value
+from lsml.labeling import Label, resolve_value
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Choice, Scored, Value
@@ -212,6 +212,14 @@ def _choices(values: Sequence[Value]) -> Sequence[Choice]:
 
 def _elements(nodes: Any) -> Iterator[Any]:
     return iter(nodes if isinstance(nodes, list) else ())
+
+
+def value_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The path of values of each path of names. A node stands after the one that it is in."""
+    found: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
+    for label in labels:
+        found[label.path] = (*found[label.path[:-1]], label.value)
+    return found
 
 
 def listed(answers: Any) -> list[Any]:

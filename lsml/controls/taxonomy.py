@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region, shown
-from lsml.controls.classes import ClassControl, listed
+from lsml.controls.classes import ClassControl, listed, value_paths
 from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
@@ -30,8 +30,8 @@ class Taxonomy(ClassControl):
         self._own = dict.fromkeys(self.labels)
         names = {label.path: self.name_of(label) for label in selectable}
         # An older annotation may hold the values of nodes that have aliases now. Names win over values.
-        value_paths = _value_paths(control_tag.labels)
-        self._names = LabelNames({value_paths[path]: name for path, name in names.items()} | names)
+        values = value_paths(control_tag.labels)
+        self._names = LabelNames({values[path]: name for path, name in names.items()} | names)
 
     def name_of(self, label: Label) -> str:
         """The path of a node."""
@@ -109,11 +109,3 @@ class Taxonomy(ClassControl):
             if not path or not all(isinstance(name, str) and name for name in path):
                 return f"{selector}: value.taxonomy holds a path without names; expected names from the root down"
         return self._answers_problem("taxonomy", [join_path(tuple(path)) for path in paths], data)
-
-
-def _value_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """The path of values of each path of names. A node stands after the one that it is in."""
-    found: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
-    for label in labels:
-        found[label.path] = (*found[label.path[:-1]], label.value)
-    return found

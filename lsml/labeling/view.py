@@ -77,7 +77,12 @@ class Document(ABC):
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", _BLANK.sub("", text))
+    """A text without what an editor and its offsets may see differently: white space, and marks on letters, for a selection
+    that ends between a letter and its mark says both."""
+    if text.isascii():
+        return _BLANK.sub("", text)
+    apart = unicodedata.normalize("NFD", _BLANK.sub("", text))
+    return "".join(c for c in apart if not unicodedata.category(c).startswith("M") and c != "\u200d")
 
 
 def whole_number(given: Any) -> int | None:

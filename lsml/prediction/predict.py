@@ -357,8 +357,11 @@ def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], by_contr
     # A condition names a choice by its value or by its alias.
     labels = {label for _, label in shown}
     for name in names:
-        tags = by_control[name].control.control_tag.labels if name in by_control else ()
-        labels |= {tag.value for tag in tags if (name, tag.name) in shown}
+        if name in by_control:
+            control = by_control[name].control
+            for label in control.control_tag.labels:
+                if (name, control.name_of(label)) in shown:
+                    labels |= {label.value, label.name}
     selected = bool(labels & set(condition.values)) if condition.values else bool(labels)
     return selected == (condition.when == "choice-selected")
 

@@ -312,3 +312,47 @@ def test_a_control_for_regions_or_items_is_refused_in_a_sentence():
         "Rating#r is asked for each item (perItem), and its adapters answer for the whole task"
     )
     assert control(SINGLE).refusal(control(SINGLE).control_tag) is None
+
+
+# ------------------------------------------------------------------------------------------------ nested choices
+
+NESTED = (
+    '<Choices name="c" toName="text" choice="multiple" allowNested="true"><Choice value="Fruit"><Choice value="Red"/>'
+    '<Choice value="Other"/></Choice><Choice value="Boat"><Choice value="Other" alias="misc"/></Choice></Choices>'
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "labels", "reasons"),
+    [
+        ([["Fruit", "Other"], ["Boat", "misc"]], ["Fruit / Other", "Boat / misc"], []),
+        ([["Boat", "Other"]], ["Boat / misc"], []),  # by its value, too
+        (["Red", "misc"], ["Fruit / Red", "Boat / misc"], []),  # no other choice has the name
+        (["Other"], None, ["unknown label"]),  # two have it
+        ([["fruit", "red"]], ["Fruit / Red"], ["other capitals"]),
+        (
+            [["Boat"], ["Boat", "misc"]],
+            ["Boat / misc"],
+            [],
+        ),  # the editor adds the parent whose choices are all selected
+        ([["Boat"]], ["Boat"], []),
+        ([["Fruit", "misc"]], None, ["unknown label"]),
+    ],
+)
+def test_nested_choices_are_told_apart_by_their_paths(answers, labels, reasons):
+    found = control(NESTED)
+    decoded = found.decode([{"type": "choices", "value": {"choices": answers}}])
+    assert (decoded.values and [value.label for value in decoded.values]) == labels
+    assert [remark.reason for remark in decoded.remarks] == reasons
+    if labels:
+        (region,) = found.encode(decoded.values, "text")
+        assert region["value"]["choices"] == [label.split(" / ") for label in labels]
+
+
+def test_nested_options_of_a_task_are_paths_too():
+    found = control('<Choices name="c" toName="text" allowNested="true" value="$options"/>')
+    data = {"options": [{"value": "A", "children": [{"value": "X"}]}, {"value": "B", "children": [{"value": "X"}]}]}
+    (value,) = found.decode([{"type": "choices", "value": {"choices": [["B", "X"]]}}]).values
+    assert value == Choice("B / X") and set(found.allowed(data)) == {"A", "A / X", "B", "B / X"}
+    (region,) = found.encode([value], "text")
+    assert region["value"] == {"choices": [["B", "X"]]} and found.check(region, data) is None

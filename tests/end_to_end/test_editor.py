@@ -107,7 +107,7 @@ def test_every_region_is_drawn_over_the_text_that_it_says(name, studio, editor, 
     # What it would submit is what it was given, and is read as what was meant.
     submitted = editor.serialized()
     assert [without_text(region) for region in submitted] == [without_text(region) for region in regions]
-    assert control.decode(submitted, shown) == tuple(spans)
+    assert control.decode(submitted, shown).values == tuple(spans)
 
 
 SELECTIONS = {
@@ -132,13 +132,13 @@ def test_what_a_person_selects_is_read_as_just_that(name, studio, editor):
     for number, (selector, said) in enumerate(SELECTIONS[name]):
         editor.select("PER" if number % 2 else "LOC", selector, said)
     submitted = editor.serialized()
-    decoded = control.decode(submitted, shown)
+    decoded = control.decode(submitted, shown).values
     read = [" ".join(shown.data[span.start : span.end].split()) for span in decoded]
     assert read == [" ".join(said.split()) for _, said in SELECTIONS[name]]
     assert [span.label for span in decoded] == ["PER" if number % 2 else "LOC" for number in range(len(read))]
     # Written anew, they are what the editor wrote.
     again = control.encode(decoded, "t", shown)
-    assert control.decode(again, shown) == decoded
+    assert control.decode(again, shown).values == decoded
 
 
 def test_entities_are_learnt_predicted_drawn_corrected_and_learnt_again(studio, editor, tmp_path):
@@ -182,7 +182,7 @@ def test_entities_are_learnt_predicted_drawn_corrected_and_learnt_again(studio, 
             store.close()
         assert learnt is not None
         _, _, shown = parts(TEXT, data[-1])
-        spans = control.decode(learnt.annotations[-1].result, shown)
+        spans = control.decode(learnt.annotations[-1].result, shown).values
         assert data[-1][spans[-1].start : spans[-1].end] == "e\u0301 👩‍👩‍👧"
         assert len(spans) == len(slices) + 1
 
@@ -202,7 +202,37 @@ def test_a_mention_that_a_person_selects_is_answered_with_the_others(studio, edi
         assert [region["drawn"] for region in editor.regions()] == ["Acme"] * 3
         editor.picture(tmp_path / "mentions.png")
         _, control, shown = parts(TEXT, text)
-        spans = control.decode(editor.serialized(), shown)
+        spans = control.decode(editor.serialized(), shown).values
         assert sorted((span.start, span.label) for span in spans) == [
             (match.start(), "LOC") for match in re.finditer("Acme", text)
         ]
+
+
+NESTED = """<View><Text name="t" value="$t"/><Choices name="kind" toName="t" allowNested="true">
+<Choice value="Fruit"><Choice value="Red"/><Choice value="Other"/></Choice>
+<Choice value="Boat"><Choice value="Sail"/><Choice value="Other" alias="misc"/></Choice></Choices></View>"""
+
+
+def test_a_nested_choice_is_learnt_and_selected_by_its_path(studio, editor, tmp_path):
+    """The editor selects `[["Boat", "misc"]]`, and nothing for `["misc"]`."""
+    recipe = tmp_path / "nested.yaml"
+    recipe.write_text("lsml: 1\nname: nested\ntags:\n  Choices: text-classifier\ntraining: {every: 1000, quiet: 1s}\n")
+    kinds = {"red apple": ["Fruit", "Red"], "green pear": ["Fruit", "Other"], "sloop with sails": ["Boat", "Sail"],
+             "rusty ferry": ["Boat", "misc"]}  # fmt: skip
+    with RunningBackend(recipe, tmp_path / "data") as lsml:
+        project = studio.create_project("Nested choices", NESTED)
+        data = [f"{name} {number}" for number in range(10) for name in kinds]
+        tasks = studio.import_tasks(project, [{"t": text} for text in data])
+        backend = studio.add_backend(project, lsml.address)
+        for number, task in enumerate(tasks[:36]):
+            path = list(kinds.values())[number % 4]
+            region = {"id": "a", "from_name": "kind", "to_name": "t", "type": "choices", "value": {"choices": [path]}}
+            studio.annotate(task, [region])
+        studio.start_training(backend)
+        lsml.settled(project)
+        studio.retrieve_predictions(project, tasks[36:])
+        for task, path in zip(tasks[36:], kinds.values(), strict=True):
+            [prediction] = studio.predictions(task)
+            assert prediction["result"][0]["value"] == {"choices": [path]}
+            editor.open(project, task, "t")
+            assert editor.selected_choices("kind") == [path]

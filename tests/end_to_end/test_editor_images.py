@@ -117,7 +117,7 @@ def test_every_shape_is_drawn_where_it_was_meant(tag, studio, editor, tmp_path):
     editor.driver.execute_script("window.Htx.annotationStore.selected.unselectAll()")
     keep(editor, tag)
     assert overlap(blueness(editor) - bare > 8, truth) > (0.6 if tag == "KeyPointLabels" else 0.8)  # a dot is small
-    [read], [meant] = control.decode(editor.serialized(), on), control.decode(regions, on)
+    [read], [meant] = control.decode(editor.serialized(), on).values, control.decode(regions, on).values
     for name in meant.__struct_fields__:
         ours, theirs = getattr(meant, name), getattr(read, name)
         if name == "points":
@@ -171,7 +171,7 @@ def test_a_click_beside_an_object_is_sent_as_one_that_keeps_out(studio, editor, 
     keep(editor, "smart-beside")
     config = parse_labeling_config(SMART)
     control = control_of(next(tag for tag in config.controls if tag.name == "point"), config)
-    first, second = ([point.positive for point in control.decode(prompt) or ()] for prompt in editor.prompts())
+    first, second = ([point.positive for point in control.decode(prompt).values or ()] for prompt in editor.prompts())
     assert first == [True] and False in second
     [region] = editor.serialized()
     assert overlap(decode_brush(region["value"]["rle"], WIDTH, HEIGHT), DISC) > 0.9

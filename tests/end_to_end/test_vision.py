@@ -172,7 +172,7 @@ def test_a_detector_learns_boxes_and_what_it_finds_sits_on_the_objects(
     for task in detected.tasks:
         [prediction] = studio.predictions(task)
         assert prediction["model_version"] == detected.version
-        said.append(boxes_control().decode(prediction["result"]) or ())
+        said.append(boxes_control().decode(prediction["result"]).values or ())
     assert found(detected.examples, said) >= 0.7
 
 
@@ -185,4 +185,4 @@ def test_what_a_detector_learnt_is_drawn_on_the_objects(studio: RealLabelStudio,
         kept = os.environ.get("LSML_TEST_SCREENSHOTS")
         if kept:
             editor.picture(Path(kept) / "boxes.png")
-    assert found(detected.examples[:1], [boxes_control().decode(drawn) or ()]) >= 0.5
+    assert found(detected.examples[:1], [boxes_control().decode(drawn).values or ()]) >= 0.5

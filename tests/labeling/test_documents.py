@@ -286,6 +286,7 @@ LINES = "one\r\ntwo\r\nOslo and Rome"
         (SMILES, {"start": 3, "end": 6, "text": " A\\nda\n"}, (3, 6, False)),  # white space and breaks say nothing
         (SMILES, {"start": 3, "end": 6, "text": ""}, (3, 6, False)),
         ("e\u0301 x", {"start": 0, "end": 2, "text": "\u00e9"}, (0, 2, False)),  # the same character
+        ("Bob  e\u0301", {"start": 0, "end": 6, "text": "Bob e\u0301"}, (0, 6, False)),  # as the editor writes it
     ],
 )
 def test_a_span_is_where_its_own_text_is(text, value, located):

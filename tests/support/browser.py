@@ -168,6 +168,11 @@ class Editor:
         """Of each region that is shown: its `text`, and the text that is `drawn` as its."""
         return list(self.driver.execute_script(_REGIONS))
 
+    def selected_choices(self, name: str) -> list[Any]:
+        """What is selected in a Choices tag: names, or paths of names where choices are nested."""
+        script = "return JSON.stringify(window.Htx.annotationStore.selected.names.get(arguments[0]).selectedValues())"
+        return list(json.loads(self.driver.execute_script(script, name)))
+
     def switch_on_auto_annotation(self) -> None:
         """As the switch under the task does, and let the suggestions stand without being asked for each."""
         self.driver.execute_script("window.Htx.setAutoAnnotation(true); window.Htx.setAutoAcceptSuggestions(true);")
