@@ -1,4 +1,4 @@
-"""README.md says what is true: its reference, its commands, its recipes, and the answer that it promises."""
+"""README.md says what is true: its commands, its recipes, and the answer that it promises; so does docs/recipe.md."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from lsml.cli import VERBS
 from lsml.recipe import load_recipe
 from tests.conftest import REPOSITORY
 from tests.support.backend import RunningBackend
-from tests.support.readme import BEGIN, END, README, recipe_reference, with_reference
+from tests.support.readme import BEGIN, END, REFERENCE, recipe_reference, with_reference
 
-TEXT = README.read_text(encoding="utf-8")
+TEXT = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGE = REFERENCE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 RECIPES = [body for language, body in BLOCKS if language == "yaml"]
 
@@ -30,12 +31,13 @@ def block_after(comment: str) -> str:
 
 
 def test_the_recipe_reference_is_current():
-    assert with_reference(TEXT) == TEXT, "write it anew: python -m tests.support.readme"
+    assert with_reference(PAGE) == PAGE, "write it anew: python -m tests.support.readme"
 
 
 def test_the_reference_stands_between_its_markers_once():
-    assert TEXT.count(BEGIN) == TEXT.count(END) == 1
-    assert TEXT.index(BEGIN) < TEXT.index(END)
+    assert PAGE.count(BEGIN) == PAGE.count(END) == 1
+    assert PAGE.index(BEGIN) < PAGE.index(END)
+    assert "| key | values |" not in TEXT
 
 
 def test_writing_the_reference_twice_changes_nothing_and_keeps_all_else():
@@ -83,10 +85,12 @@ def test_each_of_the_two_commands_is_one_line(comment):
     assert len(block_after(comment).splitlines()) == 1
 
 
-def test_every_file_that_the_readme_links_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+@pytest.mark.parametrize("page", ["README.md", "docs/recipe.md"])
+def test_every_file_that_a_page_links_is_there(page):
+    path = REPOSITORY / page
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (REPOSITORY / target).exists(), target
+            assert (path.parent / target).exists(), target
 
 
 def test_the_first_command_teaches_a_model_that_answers_the_curl(tmp_path):

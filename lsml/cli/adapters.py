@@ -2,55 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsml.cli.common import console
+from lsml.cli.common import answered_tags, console
+
+if TYPE_CHECKING:
+    from lsml.adapters.base import Adapter
+    from lsml.errors import AdapterError
 
 
 @click.command("adapters", short_help="List the adapters.")
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
-    """List every adapter: the tags it answers, the objects it reads, its options, and whether its library is installed.
+    """List the adapters, one in a line: the tags it answers, the objects it reads, whether it learns and is installed.
 
-    With NAME, only that one.
+    With NAME, all of one adapter: its options with their defaults, its licence, and what to install.
     """
-    from rich.markup import escape
-
     from lsml.adapters import all_adapters, get_adapter
+
+    if name is None:
+        for adapter_name, adapter in all_adapters().items():
+            click.echo(_line(adapter_name, adapter))
+        click.echo("\n`lsml adapters NAME` lists the options of one.")
+    else:
+        _show(get_adapter(name))
+
+
+def _line(name: str, adapter: type[Adapter] | AdapterError) -> str:
+    """An adapter in a line; why it cannot be used, where it cannot."""
     from lsml.errors import AdapterError
 
-    out = console()
-    chosen = all_adapters() if name is None else {name: get_adapter(name)}
-    for index, (adapter_name, adapter) in enumerate(chosen.items()):
-        if index:
-            click.echo()
-        if isinstance(adapter, AdapterError):
-            out.print(f"[bold]{escape(adapter_name)}[/]\n  cannot be used: {escape(str(adapter))}")
-            continue
-        _show(adapter)
+    if isinstance(adapter, AdapterError):
+        return f"{name}: cannot be used: {adapter}"
+    return f"{name}: " + "; ".join(_facts(adapter))
 
 
-def _show(adapter: Any) -> None:
-    from rich.markup import escape
-
+def _facts(adapter: type[Adapter]) -> list[str]:
+    """What it answers and reads, whether it learns and is installed, and its library's licence where it binds the user."""
     from lsml.adapters import install_hint, is_installed
     from lsml.adapters.base import TrainableAdapter
-    from lsml.controls import CONTROLS
+
+    facts = [
+        f"answers {', '.join(answered_tags(adapter))}",
+        f"reads {', '.join(sorted(adapter.consumes))}",
+        "learns" if issubclass(adapter, TrainableAdapter) else "does not learn",
+        "installed" if is_installed(adapter) else f"not installed: {install_hint(adapter)}",
+    ]
+    return facts + ([f"licence: {adapter.licence}"] if adapter.licence else [])
+
+
+def _show(adapter: type[Adapter]) -> None:
+    from rich.markup import escape
 
     out = console()
-    tags = [tag for tag, control in sorted(CONTROLS.items()) if control.value_type in adapter.produces]
-    installed = "installed" if is_installed(adapter) else f"not installed: {install_hint(adapter)}"
-    learns = "learns from annotations" if issubclass(adapter, TrainableAdapter) else "does not learn"
     out.print(f"[bold]{escape(adapter.name)}[/]: {escape(adapter.title)}")
-    out.print(
-        f"  answers {', '.join(tags)}; reads {', '.join(sorted(adapter.consumes))}; {learns}; {escape(installed)}"
-    )
-    if adapter.licence:
-        out.print(f"  licence: {escape(adapter.licence)}")
-    for option, default, description in option_rows(adapter.Options):
-        out.print(f"  {option} (default {escape(default)}): {escape(description)}")
+    for fact in _facts(adapter):
+        out.print(f"  {escape(fact)}")
+    rows = option_rows(adapter.Options)
+    out.print("  options:" if rows else "  no options")
+    for option, default, description in rows:
+        out.print(f"    {option} (default {escape(default)}): {escape(description)}")
 
 
 def option_rows(options: Any) -> list[tuple[str, str, str]]:

@@ -16,7 +16,9 @@ from lsml.logs import FORMAT_VARIABLE, FORMATS, keep_secret, set_up_logging
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lsml.adapters.base import Adapter
     from lsml.binding import Binding
+    from lsml.binding.bind import Unbound
     from lsml.labeling import ControlTag
     from lsml.labeling.annotated import AnnotatedTasks
     from lsml.recipe import Recipe
@@ -139,8 +141,28 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str |
 
 def shortfall(binding: Binding) -> list[str]:
     """A line for everything that was named and is not bound, for every warning, and for every model that cannot answer."""
-    lines = [f"unbound: {one.reason}" for one in binding.unbound] + [f"warning: {one}" for one in binding.warnings]
-    return lines + _lacks(binding)
+    lines = [f"unbound: {_why_unbound(one)}" for one in binding.unbound]
+    return lines + [f"warning: {one}" for one in binding.warnings] + _lacks(binding)
+
+
+def answered_tags(adapter: type[Adapter]) -> list[str]:
+    """The control tags that an adapter can answer, sorted."""
+    from lsml.controls import CONTROLS
+
+    return [tag for tag, control in sorted(CONTROLS.items()) if control.value_type in adapter.produces]
+
+
+def _why_unbound(unbound: Unbound) -> str:
+    """Why nothing answers a control. A tag that no adapter serves says so: no key under `tags` would change that."""
+    from lsml.adapters import all_adapters
+    from lsml.controls import CONTROLS
+    from lsml.errors import AdapterError
+
+    tag = unbound.control_tag
+    usable = [adapter for adapter in all_adapters().values() if not isinstance(adapter, AdapterError)]
+    if not any(tag.tag in answered_tags(adapter) for adapter in usable):
+        return f"{tag.selector}: no adapter answers {tag.tag} yet, so people answer it alone"
+    return CONTROLS[tag.tag].refusal(tag) or unbound.reason
 
 
 def _lacks(binding: Binding) -> list[str]:

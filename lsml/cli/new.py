@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import write_file
+from lsml.cli.common import bind_config, open_recipe, shortfall, write_file
 
 
 @click.command("new", short_help="Copy a recipe from the gallery.")
@@ -14,7 +14,7 @@ from lsml.cli.common import write_file
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it [default: ./NAME.yaml].")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(name: str, output: Path | None, force: bool) -> None:
-    """Copy the gallery's recipe NAME to ./NAME.yaml, for you to edit."""
+    """Copy the gallery's recipe NAME to ./NAME.yaml, for you to edit; say what it needs that is not installed here."""
     from lsml.errors import RequestError
     from lsml.recipe.gallery import find_recipe
 
@@ -25,4 +25,7 @@ def command(name: str, output: Path | None, force: bool) -> None:
     if target.exists() and not force:
         raise RequestError(f"{target}: is there already; choose another name with -o, or write over it with --force")
     write_file(target, source.read_text(encoding="utf-8"))
+    lacks = shortfall(bind_config(open_recipe(target), None))
     click.echo(f"wrote {target}; edit it, then: lsml run {target}")
+    for line in lacks:
+        click.echo(line)

@@ -138,15 +138,62 @@ def test_a_library_that_is_not_installed_is_said_before_it_is_needed(tmp_path, v
         '<View><Image name="i" value="$i"/><RectangleLabels name="b" toName="i"><Label value="car"/></RectangleLabels></View>'
     )
     (tmp_path / "draw.yaml").write_text(f"lsml: 1\nname: draw\n{config}tags:\n  RectangleLabels: yolo\n")
-    # As on a machine without the extra, whatever is installed here.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.util\n"
-        "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *more: None if name == 'ultralytics' else find(name, *more)\n"
-    )
-    text = said(lsml(verb, "draw.yaml", cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)}))
+    text = said(lsml(verb, "draw.yaml", cwd=tmp_path, environment=without(tmp_path, "ultralytics")))
     model = "b:yolo" if config else "yolo"
     assert f'{model}: its library is not installed: pip install "lsml[yolo]"' in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("tag", "why"),
+    [
+        (
+            '<TextArea name="n" toName="text"/>',
+            "TextArea#n: no adapter answers TextArea yet, so people answer it alone",
+        ),
+        (
+            '<Pairwise name="n" toName="text"/>',
+            "Pairwise#n: no adapter answers Pairwise yet, so people answer it alone",
+        ),
+        ('<Number name="n" toName="text"/>', "Number#n: no key under `tags` names it"),
+        (
+            '<Rating name="n" toName="text" perRegion="true"/>',
+            "Rating#n is asked for each region (perRegion), and its adapters answer for the whole task",
+        ),
+    ],
+)
+def test_explain_says_at_once_what_no_key_would_change(tmp_path, tag, why):
+    path = write_recipe(tmp_path, config=TOPICS.replace("</View>", f"{tag}\n</View>"))
+    assert said(lsml("explain", path.name, cwd=tmp_path)).splitlines()[1] == f"unbound: {why}"
+
+
+def without(folder, module):
+    """An environment in which a module is not installed, whatever this machine has."""
+    (folder / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda name, *more: None if name == {module!r} else find(name, *more)\n"
+    )
+    return {"PYTHONPATH": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "line"),
+    [
+        ("detection", "ultralytics", 'its library is not installed: pip install "lsml[yolo]"'),
+        ("few-shot-topics", "transformers", 'its library is not installed: pip install "lsml[transformers]"'),
+        ("smart-segmentation", "cv2", 'its library is not installed: pip install "lsml[images]"'),
+    ],
+)
+def test_new_says_what_the_recipe_needs_and_the_command_that_mends_it(tmp_path, name, module, line):
+    first, *more = said(lsml("new", name, cwd=tmp_path, environment=without(tmp_path, module))).splitlines()
+    assert first == f"wrote {name}.yaml; edit it, then: lsml run {name}.yaml"
+    assert any(one.endswith(line) for one in more), more
+
+
+def test_an_adapter_whose_library_is_missing_is_not_offered_as_installed(tmp_path):
+    lines = said(lsml("adapters", cwd=tmp_path, environment=without(tmp_path, "skimage"))).splitlines()
+    images = next(line for line in lines if line.startswith("image-classifier: "))
+    assert images.endswith('; learns; not installed: pip install "lsml[images]"')
 
 
 def test_explain_of_a_recipe_without_config_shows_what_it_names(tmp_path):
@@ -202,22 +249,18 @@ def test_new_of_an_unknown_recipe_names_those_there_are(tmp_path):
     assert text.endswith(f"it has {', '.join(gallery_recipes())}")
 
 
-def test_adapters_says_what_each_answers_reads_and_needs(tmp_path):
-    text = said(lsml("adapters", cwd=tmp_path))
-    shown = {part.partition(":")[0]: part.splitlines() for part in text.split("\n\n")}
-    assert list(shown) == adapter_names()
-    first, second = shown["text-classifier"], shown["text-regressor"]
-    assert first[1] == (
-        "  answers Choices, Taxonomy; reads HyperText, Paragraphs, Text; learns from annotations; installed"
-    )
-    assert second[1].startswith("  answers Number, Rating; reads HyperText, Paragraphs, Text; learns")
-    assert any(line.startswith("  ngrams (default [1, 2]): ") for line in first)
-    assert not text.endswith("\n\n")
+def test_adapters_is_one_line_an_adapter(tmp_path):
+    *lines, empty, hint = said(lsml("adapters", cwd=tmp_path)).splitlines()
+    assert [line.partition(":")[0] for line in lines] == adapter_names()
+    assert (empty, hint) == ("", "`lsml adapters NAME` lists the options of one.")
+    assert "text-classifier: answers Choices, Taxonomy; reads HyperText, Paragraphs, Text; learns; installed" in lines
+    yolo = next(line for line in lines if line.startswith("yolo: "))
+    assert "; reads Image, Video; learns; " in yolo and "; licence: AGPL-3.0" in yolo
 
 
 def test_adapters_with_a_name_shows_that_one(tmp_path):
     text = said(lsml("adapters", "text-regressor", cwd=tmp_path))
-    assert text.startswith("text-regressor: ") and "  alpha (default " in text and "text-classifier" not in text
+    assert text.startswith("text-regressor: ") and "\n    alpha (default " in text and "text-classifier" not in text
     refusal = refused(lsml("adapters", "text-regresor", cwd=tmp_path))
     assert refusal.startswith("no adapter `text-regresor`; did you mean `text-regressor`?")
     assert "\n" not in refusal

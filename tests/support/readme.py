@@ -1,4 +1,4 @@
-"""The generated part of README.md: `python -m tests.support.readme` writes the recipe reference from the JSON Schema."""
+"""The generated part of docs/recipe.md: `python -m tests.support.readme` writes the recipe reference from the JSON Schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lsml.adapters import builtin_adapters
 from lsml.controls import CONTROLS
 from lsml.recipe import recipe_schema
 
-README = Path(__file__).parents[2] / "README.md"
+REFERENCE = Path(__file__).parents[2] / "docs" / "recipe.md"
 BEGIN = "<!-- recipe reference: written by `python -m tests.support.readme`, checked by the tests -->"
 END = "<!-- end of the recipe reference -->"
 
@@ -84,7 +84,7 @@ def _section(title: str, path: str, struct: Schema, schema: Schema, lead: str = 
             values = values.removesuffix(" or `null`")  # leaving the key out says the same
         default = "required" if key in struct["required"] else _default(facts, schema)
         rows.append(f"| `{key}` | {_cell(values)} | {default} | {_cell(facts['description'])} |")
-    heading = f"### {title}"
+    heading = f"## {title}"
     return "\n\n".join([heading, *([lead] if lead else []), "\n".join(rows)])
 
 
@@ -156,12 +156,12 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|").replace("<it>", "`<it>`").replace("`<it>`/<name>", "`<it>/<name>`")
 
 
-def with_reference(readme: str) -> str:
-    """README's text with the recipe reference of now between its markers."""
-    before, _, rest = readme.partition(BEGIN)
+def with_reference(page: str) -> str:
+    """The page's text with the recipe reference of now between its markers."""
+    before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n\n{recipe_reference()}\n\n{END}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(with_reference(README.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    REFERENCE.write_text(with_reference(REFERENCE.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
