@@ -129,6 +129,12 @@ class Adapter(ABC):
         return None
 
     @classmethod
+    def limits(cls, options: Any, target: Target) -> str | None:
+        """What of the target it cannot learn or answer, though it serves it, in a sentence that follows the adapter's name; or
+        None. `lsml explain` and `lsml run` say it. Quick, and without the library."""
+        return None
+
+    @classmethod
     def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
         """The names of its own that a new instance answers with, by kind of value, where they can be told quickly and without
         the library: people see them beside the labels of the config."""

@@ -125,6 +125,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             unbound.extend(refused)
             warnings.extend(_unknown_labels(spec, bound))
             warnings.extend(_foreign(model) for model in bound if model.foreign)
+            warnings.extend(sentence for model in bound if (sentence := _limits(model)))
     answered = {name for model in models for control in model.controls for name in control.names}
     prompts, silent = asking_controls(models, config)
     answered.update(control_tag.name for control_tag in prompts)
@@ -237,6 +238,13 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
         for name in names
         if name not in possible
     ]
+
+
+def _limits(model: BoundModel) -> str | None:
+    """What of its controls a model cannot learn or answer, in a sentence."""
+    limits = model.adapter_class.limits(model.spec.options, model.target)
+    controls = ", ".join(control.control_tag.selector for control in model.controls)
+    return f"{controls}: {model.spec.adapter} {limits}" if limits else None
 
 
 def _foreign(model: BoundModel) -> str:

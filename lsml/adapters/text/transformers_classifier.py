@@ -103,6 +103,14 @@ class TransformersClassifier(TrainableAdapter):
             )
         return None
 
+    @classmethod
+    def limits(cls, options: Any, target: Target) -> str | None:
+        """That the labels of the weights exclude each other, where several may hold."""
+        config = config_of(options.weights)
+        if not target.multiple or not config or not _names(config) or config.get("problem_type") == _EACH:
+            return None
+        return f"answers one label of a text until it learnt, for those of {options.weights} exclude each other"
+
     @property
     def own_names(self) -> bool:
         """Until it learnt, its labels are those of the weights."""
@@ -114,10 +122,16 @@ class TransformersClassifier(TrainableAdapter):
         return self._learnt or self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Every label with its probability, for each text, in the order of the head."""
+        """Every label with its probability, for each text, in the order of the head; where several may hold, and those of the
+        head exclude each other, the likeliest alone."""
         if not self.ready or not batch:
             return [[] for _ in batch]
-        return self._loaded().choices(batch)
+        model = self._loaded()
+        answers = model.choices(batch)
+        if not self.target.multiple or model.each:
+            return answers
+        # Of labels that exclude each other, the probabilities sum to one: they do not say of each whether it holds.
+        return [[max(values, key=_score)] for values in answers]
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from texts (str) and their choices; labels that the target does not have are passed over.
@@ -155,13 +169,13 @@ class TransformersClassifier(TrainableAdapter):
 
 
 class TextLabels:
-    """A model that labels texts. Its configuration says whether its labels exclude each other."""
+    """A model that labels texts. `each`: each label holds or not, as its configuration says; else they exclude each other."""
 
     def __init__(self, tokenizer: Any, model: Any, options: TransformersClassifierOptions) -> None:
         self._tokenizer = tokenizer
         self._logits = Logits(TransformersClassifier.name, model, options.device, options.accelerate)
         self._options = options
-        self._multiple = model.config.problem_type == _EACH
+        self.each = model.config.problem_type == _EACH
         self._names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
         self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length))
         if model.config.pad_token_id is None:
@@ -201,7 +215,7 @@ class TextLabels:
         lengths = np.zeros((len(texts), 1))
         for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
             logits = self._logits.of(inputs).double()
-            found = (logits.sigmoid() if self._multiple else logits.softmax(dim=-1)).numpy()
+            found = (logits.sigmoid() if self.each else logits.softmax(dim=-1)).numpy()
             for place, row in zip(places, found, strict=True):
                 length = max(1, len(pieces[place].ids))  # a text without a token has its answer, too
                 sums[pieces[place].text] += row * length
@@ -226,9 +240,13 @@ class TextLabels:
         [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
         logits = self._logits.learning(inputs)
         wanted = torch.tensor([lessons[place][1] for place in places], device=logits.device)
-        if self._multiple:
+        if self.each:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         return torch.nn.functional.cross_entropy(logits, wanted)
+
+
+def _score(value: Value) -> float:
+    return value.score or 0.0
 
 
 def _names(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -244,6 +244,16 @@ def test_labels_of_which_no_class_is_known_are_a_warning_and_nothing_is_predicte
     ]
 
 
+def test_a_tag_of_several_labels_is_told_that_classes_exclude_each_other(tmp_path):
+    several = CHOICES.replace("<Choices ", '<Choices choice="multiple" ')
+    assert several != CHOICES
+    assert bind(of_weights(tmp_path), parse_labeling_config(several)).warnings[-1] == (
+        "Choices#what: yolo learns and answers one label of an image, for its classes exclude each other; images with several "
+        "teach nothing"
+    )
+    assert not any("exclude" in one for one in bind(of_weights(tmp_path), parse_labeling_config(CHOICES)).warnings)
+
+
 def test_explain_shows_both_lists_side_by_side_with_near_matches(tmp_path):
     write_onnx(tmp_path / "model.onnx", task="classify", names=NAMES)
     (tmp_path / "recipe.yaml").write_text(

@@ -80,6 +80,7 @@ class Yolo(TrainableAdapter):
         super().__init__(options, target)
         self._weights = _weights(options, target)
         self._learnt: Learnt | None = None
+        self._passed_over = 0  # images that taught nothing, for they have several labels
         self._engine: Engine | Accelerated | None = None
         self._loading = threading.Lock()
 
@@ -154,6 +155,13 @@ class Yolo(TrainableAdapter):
         found = {kind: points if kind == "keypoint" else names for kind in target.kinds}
         return {kind: known for kind, known in found.items() if known}
 
+    @classmethod
+    def limits(cls, options: YoloOptions, target: Target) -> str | None:
+        """That its classes of whole images exclude each other, where several may hold."""
+        if not target.multiple or "choice" not in target.kinds:
+            return None
+        return "learns and answers one label of an image, for its classes exclude each other; images with several teach nothing"
+
     @property
     def own_names(self) -> bool:
         """Whether it still answers with the classes of its weights."""
@@ -168,13 +176,15 @@ class Yolo(TrainableAdapter):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That it learnt from nothing, where it did."""
-        random = self._learnt is not None and is_architecture(self._weights)
-        return (
-            (f"learnt from random weights ({self._weights}): pretrained ones need far fewer examples",)
-            if random
-            else ()
-        )
+        """That it learnt from nothing, where it did; and how many images with several labels it passed over."""
+        notes = []
+        if self._learnt is not None and is_architecture(self._weights):
+            notes.append(f"learnt from random weights ({self._weights}): pretrained ones need far fewer examples")
+        if self._passed_over:
+            notes.append(
+                f"{self._passed_over} images with several labels were left out: its classes exclude each other"
+            )
+        return tuple(notes)
 
     # Predicting
 
@@ -200,7 +210,11 @@ class Yolo(TrainableAdapter):
             return labels[number] if wanted is None or number in wanted else None
 
         results = engine.results(batch, asked, options.batch)
-        return [values_of(result, kinds, name, self._point_name) for result in results]
+        found = [values_of(result, kinds, name, self._point_name) for result in results]
+        if self.target.multiple and engine.task == "classify":
+            # The probabilities of classes sum to one: they do not say of each whether it holds.
+            return [[max(values, key=lambda value: value.score or 0.0)] if values else [] for values in found]
+        return found
 
     def _point_name(self, number: int, place: int) -> str | None:
         if self._learnt is None:
@@ -268,6 +282,8 @@ class Yolo(TrainableAdapter):
             dataset = write_dataset(examples, wanted, directory, judge=self.options.patience > 0)
             progress(0.05, f"learning from {dataset.images} images")
             learnt = fit_model(start, architecture, dataset, wanted, self.options, imgsz, seed, directory, progress)
+        if wanted.task == "classify":
+            self._passed_over = sum(len({label_of(value) for value in example.values}) > 1 for example in examples)
         self._become(learnt)
         progress(1.0, f"learnt from {dataset.images} images")
 
