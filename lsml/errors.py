@@ -5,8 +5,10 @@
     ├── LabelingConfigError    2 / 400   the labeling config cannot be read
     ├── RequestError           2 / 400   a request or an input file is malformed
     │   ├── Unauthorized       2 / 401
+    │   ├── Forbidden          2 / 403   a page of another site, or a name that is not lsml's
     │   ├── NotFound           2 / 404
-    │   └── TooLarge           2 / 413
+    │   ├── TooLarge           2 / 413
+    │   └── WrongType          2 / 415   a body that is not said to be JSON
     ├── AdapterError           1 / 500   an adapter cannot be had or broke its contract
     │   └── UnknownAdapter     2 / 422
     ├── NotEnoughData          1 / 409   too few examples to learn from; nothing is broken
@@ -92,6 +94,12 @@ class Unauthorized(RequestError):
     status = 401
 
 
+class Forbidden(RequestError):
+    """A browser asked for a page of another site, or a request is addressed to a name that is not lsml's."""
+
+    status = 403
+
+
 class NotFound(RequestError):
     """What was asked for does not exist."""
 
@@ -102,6 +110,12 @@ class TooLarge(RequestError):
     """The request is larger than the recipe allows."""
 
     status = 413
+
+
+class WrongType(RequestError):
+    """The request's body is not said to be JSON."""
+
+    status = 415
 
 
 class AdapterError(LsmlError):

@@ -152,7 +152,10 @@ def command(
 
 
 def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
-    """What a person needs now: the address, what is bound, where the data lives, how to connect."""
+    """Print what a person needs now: the address, what is bound, where the data lives, how to connect; and a warning where
+    others can reach it, too."""
+    from lsml.server import open_to_others
+
     reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
     url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
     binding = bind_config(recipe, None)
@@ -165,6 +168,8 @@ def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
     ]
     click.echo("\n".join(lines))
     sys.stdout.flush()
+    if warning := open_to_others(recipe.server, host):
+        click.echo(warning, err=True)
 
 
 def _later(recipe: Recipe) -> str:

@@ -30,7 +30,7 @@ def command(
     from lsml.server.interpreter import share
 
     share()  # first of all: what is imported now would be looked through again and again
-    from lsml.server import create_app, serve
+    from lsml.server import create_app, open_to_others, serve
     from lsml.store.queue import Queue
     from lsml.worker.jobs import die_with_parent
 
@@ -38,8 +38,10 @@ def command(
     if child:
         die_with_parent()
     store = open_store(recipe, data_dir)
-    app = create_app(recipe, store, Queue(store.directory))
     address = host or recipe.server.host
+    app = create_app(recipe, store, Queue(store.directory), address)
+    if not child and (warning := open_to_others(recipe.server, address)):
+        click.echo(warning, err=True)
 
     def listening(bound: int) -> None:
         logging.getLogger("lsml.server").info(

@@ -220,6 +220,23 @@ class Server(Masked, frozen=True, forbid_unknown_fields=True):
         ),
     ] = None
 
+    hosts: Annotated[
+        list[
+            Annotated[
+                str,
+                Meta(
+                    pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$(?!\n)",
+                    extra_json_schema={
+                        "errorMessage": "expected the name of a host, such as lsml.example.com, without http://, port or path"
+                    },
+                ),
+            ]
+        ],
+        Meta(
+            description="Names with dots, such as `lsml.example.com`, that requests may be addressed to. Addresses, "
+            "`localhost` and names without dots are known; with a password or a secret path any name will do."
+        ),
+    ] = []
     limits: Annotated[Limits, Meta(description="What is too much.")] = Limits()
 
     def _hidden(self) -> frozenset[str]:

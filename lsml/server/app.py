@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import logging
 import re
 import secrets
@@ -13,10 +10,11 @@ import time
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
-from lsml.errors import LsmlError, NotFound, Unauthorized
+from lsml.errors import LsmlError
 from lsml.logs import request_id
 from lsml.recipe import Recipe
 from lsml.server import api, protocol
+from lsml.server.guard import Guard
 from lsml.server.openapi import openapi
 from lsml.server.protocol import answer
 from lsml.server.ready import Ready
@@ -29,8 +27,11 @@ _log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def create_app(recipe: Recipe, store: Store, queue: Queue) -> Flask:
-    """The WSGI application for one recipe and one data directory. It learns nothing itself: `queue` wakes a worker."""
+def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = None) -> Flask:
+    """The WSGI application for one recipe and one data directory. It learns nothing itself: `queue` wakes a worker.
+
+    `host`: the address that it is served at, where that is not the recipe's `server.host`.
+    """
     app = Flask("lsml", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = recipe.server.limits.body_bytes
     serving = Serving(recipe, store)
@@ -49,7 +50,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue) -> Flask:
             # The endpoint is what logs show: it never holds the secret path.
             app.add_url_rule(place, f"{methods[0]} {path}", view, methods=methods, strict_slashes=False)
     app.jinja_env.filters["when"] = lambda at: time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
-    guard = _Guard(recipe, prefix)
+    guard = Guard(recipe, prefix, host or recipe.server.host)
     app.before_request(guard.check)
     app.register_error_handler(LsmlError, _lsml_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -76,53 +77,6 @@ def _name_requests(app: Flask) -> None:
     @app.teardown_request
     def forget(_error: BaseException | None) -> None:
         request_id.set(None)
-
-
-class _Guard:
-    """Who may ask what.
-
-    Basic auth guards everything but /health; where there is a secret path, /webhook under it needs none, because
-    Label Studio sends annotation webhooks without credentials and they must not be lost.
-    """
-
-    def __init__(self, recipe: Recipe, prefix: str) -> None:
-        server = recipe.server
-        self._prefix = prefix
-        self._expected = (
-            f"{server.username}:{server.password}".encode() if server.username and server.password else None
-        )
-
-    def check(self) -> None:
-        """Raise Unauthorized unless the request may pass."""
-        path = request.path.rstrip("/")
-        if path == "/health":
-            return
-        if self._prefix:
-            # Compared in constant time here, before the router tells by its speed how much of it was right.
-            head = path[: len(self._prefix)].encode("utf-8", "surrogatepass")
-            if not hmac.compare_digest(head, self._prefix.encode()):
-                raise NotFound("nothing is here")
-            path = path[len(self._prefix) :]
-            if path in ("/webhook", "/health"):
-                return
-        if self._expected is None:
-            return
-        kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
-        given = b""
-        if kind.lower() == "basic":
-            try:
-                given = base64.b64decode(encoded.strip(), validate=True)
-            except (binascii.Error, ValueError):
-                given = b""
-        if not hmac.compare_digest(given, self._expected):
-            if path == "/webhook":
-                _log.warning(
-                    "a webhook came without the right username and password, so its annotations are lost to lsml; put them "
-                    "into the backend's URL in Label Studio (http://user:password@host:port), or use server.secret_path"
-                )
-            raise Unauthorized(
-                "username and password: missing or wrong; set them where Label Studio knows this backend"
-            )
 
 
 def _lsml_error(error: LsmlError) -> Response:

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
-from lsml.errors import LabelingConfigError, LsmlError, NoRoom, NotFound, RequestError, TooLarge
+from lsml.errors import LabelingConfigError, LsmlError, NoRoom, NotFound, RequestError, TooLarge, WrongType
 from lsml.files.strict_json import decode_json
 from lsml.learning.due import learners, request_if_due
+from lsml.media.transfer import origin, shown_url
 from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
@@ -63,11 +64,19 @@ def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving, telemet
 
 
 def read_json() -> Any:
-    """The request's body as JSON. Raises RequestError with a sentence."""
+    """The request's body as JSON. Raises RequestError with a sentence.
+
+    Its Content-Type must say JSON: a browser lets a page of another site send forms and plain text to anybody unasked.
+    """
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
         raise RequestError(f"Content-Encoding {encoding[:20]!r} is not read; send the body as it is")
-    return as_json(request.get_data())
+    body = request.get_data()
+    if not request.is_json:
+        raise WrongType(
+            f"Content-Type {request.mimetype[:100]!r}: expected application/json (curl -H 'Content-Type: application/json')"
+        )
+    return as_json(body)
 
 
 def as_json(body: bytes) -> Any:
@@ -154,6 +163,7 @@ class _Protocol:
         self._telemetry = telemetry
         self._told: Recent[str | None] = Recent()
         self._asked: Recent[float] = Recent()
+        self._disbelieved: Recent[str] = Recent()
         self._turns = Turns()
 
     def health(self) -> Response:
@@ -170,6 +180,8 @@ class _Protocol:
         token = _optional_text(payload, "access_token")
         named = self._recipe.label_studio
         told = not (named.url or named.api_key) and hostname and token
+        if named.url and hostname:
+            self._compare_hosts(project, hostname, named.url)
         if config is not None:
             self._serving.binding(project, config)  # a malformed one is refused before it is remembered
         self._serving.remember(
@@ -179,6 +191,19 @@ class _Protocol:
         self._want_first_reading(project)
         binding = self._serving.binding(project, config)
         return answer({"model_version": self._serving.version_at_setup(project, binding)})
+
+    def _compare_hosts(self, project: str, told: str, named: str) -> None:
+        """Warn, once for each project, where /setup tells another Label Studio than the recipe names.
+
+        It is not believed: a stranger could make lsml read annotations from a place of his own. It is no error, either: a
+        Label Studio in a container calls itself localhost.
+        """
+        if origin(told) != origin(named) and self._disbelieved.get(project) != told:
+            self._disbelieved.replace(project, told)
+            _log.warning(
+                "project %s: /setup says that its Label Studio is %s; not believed, for label_studio.url of the recipe is %s",
+                project, shown_url(told), shown_url(named),
+            )  # fmt: skip
 
     def _named(self, project: Any) -> tuple[str, int | None]:
         """(key, number) of the project that a request names. Raises RequestError."""

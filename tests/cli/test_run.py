@@ -44,6 +44,12 @@ def test_run_says_the_address_what_is_bound_where_the_data_is_and_how_to_connect
     ]
 
 
+def test_where_others_reach_it_unguarded_it_warns_in_one_line(recipe, tmp_path):
+    with RunningBackend(recipe, tmp_path / "data", arguments=["--host", "0.0.0.0"]) as backend:
+        until("it warns", lambda: "warning: whoever reaches 0.0.0.0 can" in backend.output)
+    assert backend.output.count("warning: whoever reaches") == 1
+
+
 def test_without_labeling_config_it_says_what_it_will_bind(tmp_path):
     with RunningBackend(write_recipe(tmp_path, config=None), tmp_path / "data") as backend:
         until("it greets", lambda: "Connect Model" in backend.output)

@@ -18,6 +18,8 @@ import pytest
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
 from tests.support.backend import RunningBackend, until
 
+JSON = {"Content-Type": "application/json"}
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts descriptors as POSIX has them")
 RECIPE = "training: {every: 100, quiet: 0s, promote: always, keep: 2}\n"
 ANNOTATIONS = 300  # that are changed again and again: what is stored must not grow
@@ -99,7 +101,7 @@ class Load:
     def _rubbish(self, client, draw) -> None:
         kind = draw.randrange(4)
         if kind == 0:
-            self._count("no JSON", client.post("/predict", content=b"{" * draw.randrange(1, 5000)), 400)
+            self._count("no JSON", client.post("/predict", content=b"{" * draw.randrange(1, 5000), headers=JSON), 400)
         elif kind == 1:
             self._count("nowhere", client.get(f"/{draw.randrange(10**9)}"), 404)
         elif kind == 2:

@@ -107,7 +107,7 @@ tags:
   Number: {adapter: text-regressor, training: false}
 score: margin
 training: {quiet: 500ms, timeout: 90s, holdout: 0}
-server: {host: 0.0.0.0, port: 0, secret_path: /a/b/}
+server: {host: 0.0.0.0, port: 0, secret_path: /a/b/, hosts: [lsml.example.com, x]}
 storage: {directory: data}
 x-notes: [anything, "${AT_ALL}"]
 """
@@ -122,6 +122,7 @@ x-notes: [anything, "${AT_ALL}"]
     assert third.training is None
     assert recipe.score == "margin"
     assert recipe.server.secret_path == "a/b"
+    assert recipe.server.hosts == ["lsml.example.com", "x"]
     assert "$text" in recipe.labeling_config
 
 

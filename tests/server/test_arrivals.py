@@ -145,7 +145,7 @@ def test_a_server_answers_many_connections_each_with_its_own(tmp_path):
         for _ in range(3):
             for connection, line in zip(connections, lines, strict=True):
                 body = json.dumps({"tasks": [{"data": {"text": line}}] * (1 + len(line) % 3)}).encode()
-                head = f"POST /predict HTTP/1.1\r\nHost: x\r\nX-Request-Id: {line.replace(' ', '-')}\r\n"
+                head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-Id: {line.replace(' ', '-')}\r\n"
                 connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             for connection, line in zip(connections, lines, strict=True):
                 received = b""

@@ -13,6 +13,8 @@ from lsml.studio.tasks import StudioTask
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets, write_recipe
 from tests.support.backend import RunningBackend
 
+JSON = {"Content-Type": "application/json"}
+
 
 def limits(text):
     return f"server: {{limits: {{{text}}}}}\n"
@@ -48,7 +50,7 @@ def test_a_larger_body_is_refused(backend):
 def test_the_server_itself_reads_no_more_than_the_largest_body(tmp_path):
     with RunningBackend(write_recipe(tmp_path, limits("body: 1kB")), tmp_path / "data") as running:
         answers = [
-            running.client.post("/predict", content=b"{" + b" " * (size - 2) + b"}").status_code
+            running.client.post("/predict", content=b"{" + b" " * (size - 2) + b"}", headers=JSON).status_code
             for size in (1000, 1001)
         ]
     assert answers == [400, 413]  # the first was read, and has no tasks

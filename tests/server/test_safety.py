@@ -6,7 +6,7 @@ import pytest
 
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
-from lsml.server import app as app_module
+from lsml.server import guard
 from tests.conftest import TOPICS, choice, tickets, write_recipe
 
 
@@ -87,7 +87,7 @@ def test_a_recipe_cannot_name_a_python_object(tmp_path):
 @pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"a":' * 1_000_000, b"1" * 1_000_000, b'{"tasks": [NaN]}'])
 @pytest.mark.parametrize("path", ["/predict", "/setup", "/webhook", "/train", "/job_status", "/validate", "/delete"])
 def test_a_json_bomb_is_refused(backend, path, body):
-    answer = backend().client.post(path, data=body)
+    answer = backend().client.post(path, data=body, content_type="application/json")
     assert answer.status_code == 400
     assert list(answer.json) == ["error"]
 
@@ -102,7 +102,7 @@ def test_passwords_and_the_secret_path_are_compared_in_constant_time(backend, mo
             return given == expected
 
     server = backend("server: {username: ann, password: secret, secret_path: hidden}\n")
-    monkeypatch.setattr(app_module, "hmac", Spy)
+    monkeypatch.setattr(guard, "hmac", Spy)
     assert server.client.get("/hiddes/versions").status_code == 404
     assert server.client.get("/hidden/versions", auth=("ann", "secres")).status_code == 401
     assert compared == [(b"/hiddes", b"/hidden"), (b"/hidden", b"/hidden"), (b"ann:secres", b"ann:secret")]

@@ -179,7 +179,8 @@ def test_health_is_answered_while_every_thread_waits(backend, tmp_path):
 
 def test_requests_on_one_connection_are_answered_in_their_order_whoever_answers_them(backend):
     body = json.dumps({"tasks": [{"data": {"text": "a"}}]}).encode()
-    predict = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    predict = head % len(body) + body
     order = [predict, HEALTH, HEALTH, predict, HEALTH]
     for _ in range(20):
         with connect(backend) as connection:

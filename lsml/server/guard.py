@@ -1,0 +1,185 @@
+"""Which requests may pass: not those of pages of other sites, of names that are not lsml's, or without the password."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import logging
+import socket
+from urllib.parse import urlsplit
+
+from flask import request
+
+from lsml.errors import Forbidden, NotFound, Unauthorized
+from lsml.recipe import Recipe, Server
+
+_log = logging.getLogger(__name__)
+_PORTS = {"http": 80, "https": 443}
+# What containers call the machine that they run on; no public name server can answer for these.
+_CONTAINER_NAMES = ("host.docker.internal", "gateway.docker.internal", "host.containers.internal")
+
+
+class Guard:
+    """The checks before every request. `host` is the address that lsml listens at.
+
+    - `/health` is open: it tells nothing.
+    - A page in a browser may ask only where it came from lsml itself: no cookie or password makes a request of another
+      page lsml's own, and its form could forge annotations. Links to lsml may be followed from anywhere.
+    - Where neither a password nor a secret path guards lsml, the Host must be a name that it is known by: a page whose
+      own name was pointed at lsml's address (DNS rebinding) is lsml's own page for the browser, and could read answers.
+      A page so rebound knows no secret path, and the browser keeps passwords by name, so there any Host will do.
+    - Basic auth guards the rest; where there is a secret path, /webhook under it needs none, because Label Studio sends
+      annotation webhooks without credentials and they must not be lost.
+    """
+
+    def __init__(self, recipe: Recipe, prefix: str, host: str) -> None:
+        server = recipe.server
+        self._prefix = prefix
+        self._expected = f"{server.username}:{server.password}".encode() if has_password(server) else None
+        self._named = frozenset(_bare(name) for name in server.hosts)
+        self._known = self._named | {_bare(host), _bare(socket.gethostname()), *_CONTAINER_NAMES}
+
+    def check(self) -> None:
+        """Raise NotFound, Forbidden or Unauthorized unless the request may pass."""
+        path = request.path.rstrip("/")
+        if path == "/health":
+            return
+        if self._prefix:
+            # Compared in constant time here, before the router tells by its speed how much of it was right.
+            head = path[: len(self._prefix)].encode("utf-8", "surrogatepass")
+            if not hmac.compare_digest(head, self._prefix.encode()):
+                raise NotFound("nothing is here")
+            path = path[len(self._prefix) :]
+            if path == "/health":
+                return
+        self._check_site()
+        if not self._prefix and self._expected is None:
+            self._check_host()
+        if self._expected is not None and not (self._prefix and path == "/webhook"):
+            self._check_password(self._expected, path)
+
+    def _check_site(self) -> None:
+        """Raise Forbidden where a page that is not lsml's own made the browser ask."""
+        headers = request.headers
+        if headers.get("Sec-Fetch-Site", "").strip().lower() == "cross-site" and not _follows_a_link():
+            raise Forbidden("a page of another site asked for this in a browser; lsml answers its own pages alone")
+        origin = headers.get("Origin")
+        if origin is not None and not self._is_own(origin):
+            raise Forbidden(
+                f"Origin {_shown(origin)}: a page of another site asked for this in a browser; if it is lsml's own "
+                "behind a proxy, let the proxy pass on the Host, or add the name to server.hosts of the recipe"
+            )
+
+    def _is_own(self, origin: str) -> bool:
+        """Whether an Origin is the host and port that the request was addressed to, or a name of server.hosts.
+
+        Schemes are not compared: behind a proxy that ends TLS lsml sees http where the browser sees https. Another port
+        of the same machine is another site: browsers call it "same-site".
+        """
+        scheme = origin.partition(":")[0].lower()
+        name, port = _host_and_port(origin.partition("://")[2])
+        if not name or scheme not in _PORTS:
+            return False  # `null`: a sandboxed frame, a file, a redirect
+        port = port or _PORTS[scheme]
+        asked_name, asked_port = _host_and_port(request.headers.get("Host", ""))
+        if (name, port) == (asked_name, asked_port or _PORTS[scheme]):
+            return True
+        return name in self._named and port == _PORTS[scheme]
+
+    def _check_host(self) -> None:
+        """Raise Forbidden where the request is addressed to a name that lsml is not known by."""
+        host = request.headers.get("Host")
+        if host is None:
+            return  # HTTP/1.0; no browser leaves it out
+        name, _ = _host_and_port(host)
+        if not name or not (name in self._known or _is_local(name)):
+            raise Forbidden(
+                f"Host {_shown(host)}: lsml does not know itself by this name; if it is right, add it to the recipe "
+                "(server: {hosts: [NAME]}), or set server.secret_path or a password"
+            )
+
+    def _check_password(self, expected: bytes, path: str) -> None:
+        kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
+        given = b""
+        if kind.lower() == "basic":
+            try:
+                given = base64.b64decode(encoded.strip(), validate=True)
+            except (binascii.Error, ValueError):
+                given = b""
+        if not hmac.compare_digest(given, expected):
+            if path == "/webhook":
+                _log.warning(
+                    "a webhook came without the right username and password, so its annotations are lost to lsml; put them "
+                    "into the backend's URL in Label Studio (http://user:password@host:port), or use server.secret_path"
+                )
+            raise Unauthorized(
+                "username and password: missing or wrong; set them where Label Studio knows this backend"
+            )
+
+
+def has_password(server: Server) -> bool:
+    """Whether requests must bring a username and a password."""
+    return bool(server.username and server.password)
+
+
+def open_to_others(server: Server, host: str) -> str | None:
+    """A warning where others can reach lsml at `host` and need neither a password nor a secret path; else None."""
+    if server.secret_path or has_password(server) or _is_loopback(_bare(host)):
+        return None
+    return (
+        f"lsml: warning: whoever reaches {host} can read predictions and send annotations that are learnt: set "
+        "server.secret_path, or server.username and server.password, in the recipe, or let none but trusted machines there"
+    )
+
+
+def _follows_a_link() -> bool:
+    """Whether a browser opens a page in a tab of its own: it shows what is read to the person, not to the other site."""
+    headers = request.headers
+    return (
+        request.method in ("GET", "HEAD")
+        and headers.get("Sec-Fetch-Mode") == "navigate"
+        and headers.get("Sec-Fetch-Dest") == "document"
+    )
+
+
+def _host_and_port(netloc: str) -> tuple[str, int | None]:
+    """(name, port) of `name:port` as a Host header or an origin has it; "" where it is neither a name nor an address."""
+    if any(character in netloc for character in "/?#@\\ \t"):
+        return "", None
+    try:
+        parts = urlsplit(f"//{netloc}")
+        return _bare(parts.hostname or ""), parts.port
+    except ValueError:
+        return "", None
+
+
+def _bare(name: str) -> str:
+    """A name as names are compared: in lower case, without the dot of the root."""
+    return name.strip("[]").lower().removesuffix(".")
+
+
+def _is_local(name: str) -> bool:
+    """Whether no stranger can make a name stand for lsml's address: an IP address itself, a name without dots, as those of
+    services in containers, or one below `localhost`."""
+    return "." not in name or name.endswith(".localhost") or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    return _is_address(name) and ipaddress.ip_address(name).is_loopback
+
+
+def _shown(text: str) -> str:
+    """A stranger's text for a sentence."""
+    return repr("".join(character if character.isprintable() else " " for character in text[:100]))
