@@ -129,9 +129,9 @@ class Adapter(ABC):
         return None
 
     @classmethod
-    def limits(cls, options: Any, target: Target) -> str | None:
-        """What of the target it cannot learn or answer, though it serves it, in a sentence that follows the adapter's name; or
-        None. `lsml explain` and `lsml run` say it. Quick, and without the library."""
+    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+        """What of its controls it cannot learn or answer, though it serves them, in a sentence that follows the adapter's name;
+        or None. `label_tags`: the tags that name the labels. `lsml explain` says it. Quick, and without the library."""
         return None
 
     @classmethod

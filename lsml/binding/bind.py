@@ -242,7 +242,8 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
 
 def _limits(model: BoundModel) -> str | None:
     """What of its controls a model cannot learn or answer, in a sentence."""
-    limits = model.adapter_class.limits(model.spec.options, model.target)
+    label_tags = [control.companion or control.control_tag for control in model.controls]
+    limits = model.adapter_class.limits(model.spec.options, model.target, label_tags)
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     return f"{controls}: {model.spec.adapter} {limits}" if limits else None
 

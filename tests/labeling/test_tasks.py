@@ -35,6 +35,29 @@ WAYS = {
     "ids as texts": [given("a"), given("b", "Billing")],
     "no list of regions": [given(1, result="none"), given(2)],
     "an empty answer": [given(1, result=[]), given(2, result=[])],
+    "regions that are written otherwise": [
+        given(
+            1,
+            result=[
+                {
+                    "from_name": "b",
+                    "type": "rectanglelabels",
+                    "value": {"x": "16", "y": 96, "width": 52.0, "height": -60, "rectanglelabels": ["A", "b"]},
+                },
+                {"type": None},
+            ],
+        ),
+        given(
+            2,
+            result=[
+                {
+                    "from_name": "l",
+                    "type": "labels",
+                    "value": {"start": "0", "end": 4.0, "text": "\U0001f916", "labels": "A"},
+                }
+            ],
+        ),
+    ],
     "all skipped": [given(1, was_cancelled=True), given(2, was_cancelled=True)],
 }
 

@@ -109,3 +109,23 @@ def outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
 def parted(span: Span) -> list[Span]:
     """A span with a label that was made of several, as one for each of them, all with its score."""
     return [Span(span.start, span.end, label, span.score) for label in span.label.split(_TOGETHER)]
+
+
+def inner(values: Sequence[Value], kept: Sequence[Span], allowed: set[str] | None) -> int:
+    """How many spans with allowed labels are not in what `outermost` kept of them."""
+    learnt = {(one.start, one.end, one.label) for span in kept for one in parted(span)}
+    return len(
+        {
+            (value.start, value.end, value.label)
+            for value in values
+            if isinstance(value, Span) and (allowed is None or value.label in allowed)
+        }
+        - learnt
+    )
+
+
+def notes_of(inner_spans: int) -> tuple[str, ...]:
+    """What the card of a version says of spans that were not learnt."""
+    if not inner_spans:
+        return ()
+    return (f"{inner_spans} spans overlap longer ones and were not learnt: it finds none inside another",)

@@ -21,7 +21,7 @@ from lsml.adapters.base import (
 )
 from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
 from lsml.adapters.parts.logits import Accelerate, Logits
-from lsml.adapters.parts.text_spans import is_mark, outermost, parted, stands_alone
+from lsml.adapters.parts.text_spans import inner, is_mark, notes_of, outermost, parted, stands_alone
 from lsml.adapters.parts.transformers_models import (
     Windows,
     config_of,
@@ -104,6 +104,7 @@ class Ner(TrainableAdapter):
         super().__init__(options, target)
         self._model: TokenLabels | None = None
         self._learnt = False
+        self._inner = 0  # spans that were not learnt, for they overlap longer ones
         self._lock = threading.Lock()
 
     @classmethod
@@ -127,6 +128,11 @@ class Ner(TrainableAdapter):
         return not self._learnt
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """How many spans it did not learn."""
+        return notes_of(self._inner)
+
+    @property
     def ready(self) -> bool:
         """Whether it learnt, or its weights know entities. A head that was never trained would only guess."""
         return self._learnt or self.lacks(self.options, self.target) is None
@@ -146,6 +152,7 @@ class Ner(TrainableAdapter):
         allowed = None if self.target.open else set(self.target.labels)
         texts = [example.data for example in examples]
         spans = [outermost(example.values, allowed) for example in examples]
+        self._inner = sum(inner(example.values, some, allowed) for example, some in zip(examples, spans, strict=True))
         marked = sum(bool(some) for some in spans)
         if len(texts) < 2 or not marked:
             raise NotEnoughData(

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.text_spans import Token, outermost, parted, tokens
+from lsml.adapters.parts.text_spans import Token, inner, notes_of, outermost, parted, tokens
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
 
@@ -70,8 +70,14 @@ class NerCrf(TrainableAdapter):
         super().__init__(options, target)
         self._model = b""
         self._lexicon: Lexicon
+        self._inner = 0  # spans that were not learnt, for they overlap longer ones
         self._lock = threading.Lock()
         self._tagger: Any = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many spans it did not learn."""
+        return notes_of(self._inner)
 
     @property
     def ready(self) -> bool:
@@ -88,6 +94,9 @@ class NerCrf(TrainableAdapter):
 
         allowed = None if self.target.open else set(self.target.labels)
         texts = [(example.data, outermost(example.values, allowed)) for example in examples]
+        self._inner = sum(
+            inner(example.values, spans, allowed) for example, (_, spans) in zip(examples, texts, strict=True)
+        )
         marked = sum(bool(spans) for _, spans in texts)
         if len(texts) < 2 or not marked:
             raise NotEnoughData(

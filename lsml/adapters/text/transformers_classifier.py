@@ -27,6 +27,7 @@ from lsml.adapters.parts.transformers_models import (
     trained_names,
 )
 from lsml.errors import VersionError
+from lsml.labeling import ControlTag
 from lsml.values import Choice, Value
 
 _KIND: Final = "AutoModelForSequenceClassification"
@@ -104,7 +105,7 @@ class TransformersClassifier(TrainableAdapter):
         return None
 
     @classmethod
-    def limits(cls, options: Any, target: Target) -> str | None:
+    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
         """That the labels of the weights exclude each other, where several may hold."""
         config = config_of(options.weights)
         if not target.multiple or not config or not _names(config) or config.get("problem_type") == _EACH:

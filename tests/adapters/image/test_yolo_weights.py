@@ -251,6 +251,12 @@ def test_a_tag_of_several_labels_is_told_that_classes_exclude_each_other(tmp_pat
         "Choices#what: yolo learns and answers one label of an image, for its classes exclude each other; images with several "
         "teach nothing"
     )
+    boxes = '<View><Image name="i" value="$i"/><RectangleLabels name="b" toName="i" choice="multiple"><Label value="Car"/></RectangleLabels></View>'
+    recipe = load_recipe(write_recipe(tmp_path, "tags: {RectangleLabels: yolo}\n", config=None))
+    assert (
+        "RectangleLabels#b: yolo learns every label of a region, and as a rule answers the likeliest alone"
+        in bind(recipe, parse_labeling_config(boxes)).warnings
+    )
     assert not any("exclude" in one for one in bind(of_weights(tmp_path), parse_labeling_config(CHOICES)).warnings)
 
 

@@ -101,15 +101,15 @@ def test_labels_that_exclude_each_other_answer_a_tag_of_several_with_the_likelie
     [[value]] = new(weights, multiple=True).predict(["good"])
     assert value == max(new(weights).predict(["good"])[0], key=lambda one: one.score)
     adapter = new(weights, multiple=True)
-    assert adapter.limits(adapter.options, adapter.target) == (
+    assert adapter.limits(adapter.options, adapter.target, ()) == (
         f"answers one label of a text until it learnt, for those of {weights} exclude each other"
     )
-    assert adapter.limits(adapter.options, Target(LABELS)) is None
+    assert adapter.limits(adapter.options, Target(LABELS), ()) is None
     facts = {"problem_type": "multi_label_classification"}
     each = new(
         tiny_head(tmp_path / "each", ["good"], "SequenceClassification", (*names, "NEUTRAL"), **facts), multiple=True
     )
-    assert len(each.predict(["good"])[0]) == 3 and each.limits(each.options, each.target) is None
+    assert len(each.predict(["good"])[0]) == 3 and each.limits(each.options, each.target, ()) is None
 
 
 def test_a_head_that_answers_with_a_number_has_no_labels(tmp_path):

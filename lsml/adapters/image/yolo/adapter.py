@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import logging
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
@@ -33,7 +34,7 @@ from lsml.adapters.image.yolo.weights import (
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag
-from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track, Value, label_of
+from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Shape, Track, Value, label_of
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Yolo(TrainableAdapter):
         self._weights = _weights(options, target)
         self._learnt: Learnt | None = None
         self._passed_over = 0  # images that taught nothing, for they have several labels
+        self._joined = 0  # regions with several labels
         self._engine: Engine | Accelerated | None = None
         self._loading = threading.Lock()
 
@@ -156,11 +158,14 @@ class Yolo(TrainableAdapter):
         return {kind: known for kind, known in found.items() if known}
 
     @classmethod
-    def limits(cls, options: YoloOptions, target: Target) -> str | None:
-        """That its classes of whole images exclude each other, where several may hold."""
-        if not target.multiple or "choice" not in target.kinds:
+    def limits(cls, options: YoloOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+        """That its classes exclude each other, where several may hold."""
+        if "choice" in target.kinds:
+            answers = "learns and answers one label of an image, for its classes exclude each other"
+            return f"{answers}; images with several teach nothing" if target.multiple else None
+        if not any(tag.attributes.get("choice", "").lower() == "multiple" for tag in label_tags):
             return None
-        return "learns and answers one label of an image, for its classes exclude each other; images with several teach nothing"
+        return "learns every label of a region, and as a rule answers the likeliest alone"
 
     @property
     def own_names(self) -> bool:
@@ -180,6 +185,10 @@ class Yolo(TrainableAdapter):
         notes = []
         if self._learnt is not None and is_architecture(self._weights):
             notes.append(f"learnt from random weights ({self._weights}): pretrained ones need far fewer examples")
+        if self._joined:
+            notes.append(
+                f"{self._joined} regions have several labels, of which it answers the likeliest alone as a rule"
+            )
         if self._passed_over:
             notes.append(
                 f"{self._passed_over} images with several labels were left out: its classes exclude each other"
@@ -284,6 +293,8 @@ class Yolo(TrainableAdapter):
             learnt = fit_model(start, architecture, dataset, wanted, self.options, imgsz, seed, directory, progress)
         if wanted.task == "classify":
             self._passed_over = sum(len({label_of(value) for value in example.values}) > 1 for example in examples)
+        else:
+            self._joined = sum(_joined(example.values) for example in examples)
         self._become(learnt)
         progress(1.0, f"learnt from {dataset.images} images")
 
@@ -372,3 +383,10 @@ def _seen(values: Sequence[Value], types: tuple[type, ...]) -> tuple[str, ...]:
 def _listed(names: Sequence[str], most: int = 10) -> str:
     shown = [_TITLES.get(name, name) for name in names[:most]]
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _joined(values: Sequence[Value]) -> int:
+    """How many regions have several labels: values of one place that differ by their label alone."""
+    shapes = [value for value in values if isinstance(value, Shape)]
+    places = Counter(msgspec.structs.replace(value, label="", score=None) for value in shapes)
+    return sum(count > 1 for count in places.values())
