@@ -1,7 +1,7 @@
 """One fit in a process of its own, for text.py: `text_fit.py HOW EXPORT MAX_FEATURES TARGET` prints its seconds.
 
 HOW is `bare`, scikit-learn alone; `pickle`, the same, kept in TARGET for the incumbent, in whose environment this runs;
-`adapter`, lsml's text-classifier.
+`pickle-words`, that without n-grams of characters; `adapter`, lsml's text-classifier.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 ALIKE: dict[str, Any] = {"C": 10.0, "class_weight": "balanced"}
 
 
-def fit_bare(texts: Sequence[str], labels: Sequence[Any], max_features: int) -> Any:
+def fit_bare(texts: Sequence[str], labels: Sequence[Any], max_features: int, characters: bool = True) -> Any:
     """scikit-learn alone, with what lsml's text-classifier does under the options ALIKE, which leave nothing to choose."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -24,7 +24,7 @@ def fit_bare(texts: Sequence[str], labels: Sequence[Any], max_features: int) -> 
 
     blocks = [
         TfidfVectorizer(analyzer=analyzer, ngram_range=bounds, sublinear_tf=True, max_features=max_features)
-        for analyzer, bounds in (("word", (1, 2)), ("char_wb", (1, 4)))
+        for analyzer, bounds in (("word", (1, 2)), ("char_wb", (1, 4)))[: 2 if characters else 1]
     ]
     regression = LogisticRegression(C=10.0, class_weight="balanced", max_iter=300, random_state=0)
     return make_pipeline(make_union(*blocks), regression).fit(texts, labels)
@@ -55,9 +55,9 @@ def fit(how: str, source: Path, max_features: int, target: Path) -> None:
 
     columns = [text for text, _ in texts], [labels.index(label) for _, label in texts]
     began = time.perf_counter()
-    pipeline = fit_bare(*columns, max_features)
+    pipeline = fit_bare(*columns, max_features, how != "pickle-words")
     print(time.perf_counter() - began)
-    if how == "pickle":  # what the incumbent loads: classes are numbers of the sorted labels
+    if how.startswith("pickle"):  # what the incumbent loads: classes are numbers of the sorted labels
         target.write_bytes(pickle.dumps(pipeline))
 
 

@@ -14,32 +14,36 @@ class Arrivals:
     """Small requests that one look at the connections brought, in the order in which they are answered.
 
     What was worked out ahead is handed out only to the request it is for, when its own turn comes: after whoever guards the
-    application let it pass.
+    application let it pass. Bodies are read at the start, for later another thread may be answering some of them.
     """
 
     def __init__(self, requests: Sequence[Any]) -> None:
-        self._waiting = list(requests)
+        self._waiting = [(request, _body(request)) for request in requests]
         self._ahead: dict[int, Any] = {}
 
     def turn(self, request: Any) -> Any:
         """Begin a request: what was worked out for it, or None."""
-        self._waiting = [one for one in self._waiting if one is not request]
+        self._waiting = [one for one in self._waiting if one[0] is not request]
         return self._ahead.pop(id(request), None)
 
     def alike(self, request: Any) -> Iterator[tuple[Any, bytes]]:
         """Those that wait, with their bodies, and that ask at the same address with the same headers, so that what may be
         said to the one may be said to the other."""
         own = _address(request)
-        for one in self._waiting:
+        for one, body in self._waiting:
             if one is not request and _address(one) == own:
-                stream = one.get_body_stream()
-                body = stream.read()
-                stream.seek(0)
                 yield one, body
 
     def keep(self, request: Any, worked_out: Any) -> None:
         """Have `worked_out` handed out when the request's turn comes."""
         self._ahead[id(request)] = worked_out
+
+
+def _body(request: Any) -> bytes:
+    stream = request.get_body_stream()
+    body: bytes = stream.read()
+    stream.seek(0)
+    return body
 
 
 def _address(request: Any) -> tuple[Any, ...]:

@@ -170,6 +170,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        self.claim = threading.Lock()  # held to begin a request as the loop, and to become the loop
         self.began: float | None = None  # when the loop began the request that it answers
         self.direct = True  # whether the loop may answer more than /health
         self._at_once: deque[Channel] = deque()
@@ -198,17 +199,20 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     def answer(self, going_on: Callable[[], bool] = lambda: True) -> None:
         """Answer what the loop answers itself, as long as the caller is the loop: another thread may take over from one
         whose request takes long."""
-        if len(self._at_once) > 1:
-            together = list(self._at_once)
-            arrivals = Arrivals([channel.requests[0] for channel in together])
-            for channel in together:
-                channel.arrivals = arrivals
-        while self._at_once and going_on():
-            channel = self._at_once.popleft()
-            self.began = time.monotonic()
-            try:
-                self._service(channel)
-            finally:
+        grouped = False
+        while True:
+            with self.claim:
+                if not self._at_once or not going_on():
+                    return
+                if not grouped and len(self._at_once) > 1:
+                    arrivals = Arrivals([channel.requests[0] for channel in self._at_once])
+                    for channel in self._at_once:
+                        channel.arrivals = arrivals
+                grouped = True
+                channel = self._at_once.popleft()
+                self.began = time.monotonic()
+            self._service(channel)
+            with self.claim:
                 if going_on():
                     self.began = None
 

@@ -59,9 +59,11 @@ class Loop:
     def take(self) -> None:
         """Make the loop the caller's, who then looks and answers; the loop answers no more than /health."""
         self._dispatcher.direct = False
-        self._owner = threading.get_ident()
-        with self._role:
+        with self._dispatcher.claim:
+            self._owner = threading.get_ident()
             self._dispatcher.began = None
+        with self._role:
+            return  # who reads the connections has finished its look
 
     def look(self, timeout_s: float) -> None:
         """Read and write what can be, for which it waits so long."""
@@ -80,8 +82,10 @@ class Loop:
 
     def _run(self, begun: threading.Event) -> None:
         """Be the loop until another thread is."""
-        self._owner = me = threading.get_ident()
-        self._dispatcher.began = None
+        me = threading.get_ident()
+        with self._dispatcher.claim:
+            self._owner = me
+            self._dispatcher.began = None
         begun.set()
 
         def mine() -> bool:

@@ -138,6 +138,14 @@ def test_what_the_guard_refuses_is_told_nothing_that_was_worked_out(backend):
     assert told == [200, 401]
 
 
+def test_bodies_are_known_whatever_another_thread_does_with_the_requests():
+    own, other = arrived(asking("refund")), arrived(asking("crash"))
+    together = Arrivals([own, other])
+    assert other.get_body_stream().read() == other.content, "its own turn reads it from the start"
+    other.get_body_stream().close()
+    assert list(together.alike(own)) == [(other, other.content)]
+
+
 def test_a_server_answers_many_connections_each_with_its_own(tmp_path):
     with RunningBackend(write_recipe(tmp_path), tmp_path / "data") as lsml:
         lines = [f"{text} {number}" for number in range(5) for text in SAID]

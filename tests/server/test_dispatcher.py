@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import threading
 import time
@@ -20,7 +21,7 @@ class Request:
     total_outbufs_len = 0
 
     def __init__(self, done, work=lambda: None, path="/webhook", size=100):
-        self.requests = [SimpleNamespace(path=path, content_length=size)]
+        self.requests = [SimpleNamespace(path=path, content_length=size, get_body_stream=io.BytesIO)]
         self.arrivals = None
         self._done = done
         self._work = work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ class Prediction:
     total_outbufs_len = 0
 
     def __init__(self, work):
-        self.requests = [SimpleNamespace(path="/predict", content_length=10)]
+        self.requests = [SimpleNamespace(path="/predict", content_length=10, get_body_stream=io.BytesIO)]
         self.arrivals = None
         self.service = work
 
