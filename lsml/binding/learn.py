@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -155,8 +156,6 @@ def _near(name: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 def _strange(annotations: Sequence[Annotation], known: Sequence[str]) -> dict[str, list[str]]:
     """By annotation, the names of controls that the config lacks, of each region that names one."""
-    # In a Repeater, {{idx}} stands for a number.
-    names = [re.compile(re.sub(r"\\{\\{.*?\\}\\}", r"\\d+", re.escape(name))) for name in known]
     found: dict[str, list[str]] = {}
     seen: dict[str, bool] = {}
     for annotation in annotations:
@@ -165,10 +164,16 @@ def _strange(annotations: Sequence[Annotation], known: Sequence[str]) -> dict[st
             if not isinstance(name, str):
                 continue
             if name not in seen:
-                seen[name] = not any(pattern.fullmatch(name) for pattern in names)
+                seen[name] = name not in known and _of_a_repeater(tuple(known)).fullmatch(name) is None
             if seen[name]:
                 found.setdefault(annotation.id, []).append(name)
     return found
+
+
+@lru_cache(maxsize=64)
+def _of_a_repeater(names: tuple[str, ...]) -> re.Pattern[str]:
+    """The names of the copies that a Repeater makes of controls: {{idx}} stands for a number."""
+    return re.compile("|".join(re.sub(r"\\{\\{.*?\\}\\}", r"\\d+", re.escape(name)) for name in names))
 
 
 def _answers(

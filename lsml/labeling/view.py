@@ -41,7 +41,7 @@ class Document(ABC):
         """
         told = self._told(value)
         said = value.get("text")
-        own = said if isinstance(said, str) and _folded(said) else None
+        own = said if isinstance(said, str) and said and _BLANK.fullmatch(said) is None else None
         if told is not None and (own is None or self._says(told, own)):
             return Located(*told)
         if own is not None:
@@ -62,7 +62,8 @@ class Document(ABC):
 
     def _says(self, span: tuple[int, int], own: str) -> bool:
         """Whether a span holds the text that its region says it holds."""
-        return _folded(self.text[slice(*span)]) == _folded(own)
+        held = self.text[slice(*span)]
+        return held == own or _folded(held) == _folded(own)
 
     def _nearby(self, own: str, start: int) -> Iterator[tuple[int, int]]:
         """The one place near `start` that holds a text; nothing where there are several."""
