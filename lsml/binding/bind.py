@@ -124,7 +124,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             models.extend(bound)
             unbound.extend(refused)
             warnings.extend(_unknown_labels(spec, bound))
-            warnings.extend(_foreign(model) for model in bound if model.foreign)
+            warnings.extend(_nothing_known(model) for model in bound if model.classes.meaningless)
             warnings.extend(sentence for model in bound if (sentence := _limits(model)))
     answered = {name for model in models for control in model.controls for name in control.names}
     prompts, silent = asking_controls(models, config)
@@ -248,9 +248,9 @@ def _limits(model: BoundModel) -> str | None:
     return f"{controls}: {model.spec.adapter} {limits}" if limits else None
 
 
-def _foreign(model: BoundModel) -> str:
+def _nothing_known(model: BoundModel) -> str:
     """That no class of a pretrained model means a label, and what to do."""
-    names = list(dict.fromkeys(name for known in model.class_names.values() for name in known))
+    names = list(dict.fromkeys(name for known in model.classes.known.values() for name in known))
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     learns = "; it answers once it has learnt them" if model.trainable else ""

@@ -15,10 +15,10 @@ from lsml.files.digests import content_digest
 def prediction_options(options: msgspec.Struct) -> dict[str, Any]:
     """The options that decide predictions; others must not change a model's version."""
     facts = option_facts(type(options))
-    return {name: value for name, value in moved(options).items() if facts[name].get("decides") == "predictions"}
+    return {name: value for name, value in portable(options).items() if facts[name].get("decides") == "predictions"}
 
 
-def moved(options: msgspec.Struct) -> dict[str, Any]:
+def portable(options: msgspec.Struct) -> dict[str, Any]:
     """Options as plain data that is the same on another machine: of a file, what it holds, and not where it is."""
     plain: dict[str, Any] = msgspec.to_builtins(options)
     for name, meta in option_facts(type(options)).items():

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from lsml.adapters.base import Adapter, Target, TrainableAdapter
-from lsml.binding.digests import digest, moved, prediction_options
+from lsml.binding.class_names import ClassNames
+from lsml.binding.digests import digest, portable, prediction_options
 from lsml.controls.base import Control, Threshold
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
 from lsml.labeling.objects import Fetch, Unreadable, read_object
 from lsml.labeling.view import View
 from lsml.recipe import Model, Training
-from lsml.values import Choice, Value, kind_of, label_of
+from lsml.values import kind_of
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ class BoundModel:
     def fingerprint(self) -> str:
         """See the class."""
         controls = [control.control_tag.selector for control in self.controls]
-        return digest([self.spec.adapter, controls, self._shown, self.target.multiple])
+        return digest([self.spec.adapter, controls, self._object_facts, self.target.multiple])
 
     @property
-    def _shown(self) -> tuple[str, ...]:
+    def _object_facts(self) -> tuple[str, ...]:
         """What its object shows; a version that learnt from something else does not fit."""
         attributes = self.object_tag.attributes
         return (
@@ -94,7 +95,7 @@ class BoundModel:
         """Changes with any option, and with what of the recipe decides which tasks are learnt."""
         training = self.training
         learning = [training.holdout, training.consensus] if training else None
-        return digest([moved(self.spec.options), learning, self.target])[:16]
+        return digest([portable(self.spec.options), learning, self.target])[:16]
 
     def new_adapter(self) -> Adapter:
         """The starting point: pretrained or untrained."""
@@ -120,76 +121,9 @@ class BoundModel:
         return min(self.threshold(control)(label) for control in self.controls for label in (*control.labels, ""))
 
     @cached_property
-    def translation(self) -> dict[str, dict[str, str]]:
-        """Of each kind of value: a pretrained model's class names, casefolded, to labels of the config."""
-        kinds: dict[str, dict[str, str]] = {}
-        for control in self.controls:
-            names = kinds.setdefault(kind_of(control.value_type), {})
-            for label in (control.companion or control.control_tag).labels:
-                stored = control.name_of(label)
-                if stored not in control.labels:
-                    continue
-                classes = self.spec.labels.get(stored, self.spec.labels.get(label.value))
-                for name in classes or label.predicted_values or (stored, label.value):
-                    names.setdefault(name.casefold(), stored)
-        return kinds
-
-    @cached_property
-    def class_names(self) -> dict[str, tuple[str, ...]]:
-        """The names of its own that the adapter starts with, by kind of value, where they can be told."""
-        return self.adapter_class.class_names(self.spec.options, self.target)
-
-    def meanings(self, control: Control) -> dict[str, tuple[str, ...]]:
-        """For each label of a control, the classes that mean it, of those that the adapter starts with."""
-        kind = kind_of(control.value_type)
-        translation = self.translation.get(kind, {})
-        found: dict[str, list[str]] = {label: [] for label in control.labels}
-        for name in self.class_names.get(kind, ()):
-            label = translation.get(name.casefold())
-            if label in found:
-                found[label].append(name)
-        return {label: tuple(names) for label, names in found.items()}
-
-    @cached_property
-    def foreign(self) -> bool:
-        """Whether the adapter starts with classes none of which means a label of any of its controls."""
-        named = [control for control in self.controls if self.class_names.get(kind_of(control.value_type))]
-        if not named or self.target.open or any(not control.labels for control in self.controls):
-            return False
-        return not any(names for control in named for names in self.meanings(control).values())
-
-    def translate(self, values: Sequence[Value], adapter: Adapter) -> Sequence[Value]:
-        """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
-
-        Where several classes mean one choice, their probabilities add up if one label holds, else the highest counts.
-        """
-        if not adapter.own_names:
-            return values
-        merged: dict[str, float | None] = {}
-        others: list[Value] = []
-        for value in values:
-            given = label_of(value)
-            if given is None:
-                others.append(value)
-                continue
-            names = self.translation.get(kind_of(type(value)), {})
-            # Options that come with a task are not known here; the control picks those of the task.
-            label = names.get(given.casefold(), given if self.target.open else None)
-            if label is None:
-                # A tag without labels takes what a model finds, whatever it calls it.
-                if not names:
-                    others.append(msgspec.structs.replace(value, label=""))
-                continue
-            if not isinstance(value, Choice):
-                others.append(msgspec.structs.replace(value, label=label))
-                continue
-            before = merged.get(label)
-            if before is None or value.score is None:
-                merged[label] = value.score
-            else:
-                both = max(before, value.score) if self.target.multiple else min(1.0, before + value.score)
-                merged[label] = both
-        return [Choice(label, score) for label, score in merged.items()] + others
+    def classes(self) -> ClassNames:
+        """What the adapter's own class names mean."""
+        return ClassNames(self.spec, self.adapter_class, self.controls, self.target)
 
     def read(self, task: Mapping[str, Any], fetch: Fetch) -> list[Reading]:
         """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
@@ -232,13 +166,13 @@ class BoundModel:
         return [(type(control)(tag, control.companion), object_tag) for tag, object_tag in pairs]
 
     @property
-    def reads_shown(self) -> bool:
+    def reads_view(self) -> bool:
         """Whether one of its controls understands regions only with what is shown."""
-        return any(control.reads_shown for control in self.controls)
+        return any(control.reads_view for control in self.controls)
 
     def views_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, View]:
         """What each control that reads it is shown in an annotated task, by the control's name."""
-        if not self.reads_shown:
+        if not self.reads_view:
             return {}
         readings = self.read({"id": task.id, "data": task.data}, fetch)
         return {control.control_tag.name: reading.view for reading in readings for control in reading.controls}
@@ -260,4 +194,4 @@ class BoundModel:
             conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = prediction_options(self.spec.options)
-        return [self.key, self._shown, options, self.spec.threshold, self.spec.labels, controls]
+        return [self.key, self._object_facts, options, self.spec.threshold, self.spec.labels, controls]

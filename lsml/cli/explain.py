@@ -72,13 +72,13 @@ def _beside(model: BoundModel) -> list[str]:
 
     lines = []
     for control in model.controls:
-        names = model.class_names.get(kind_of(control.value_type), ())
+        names = model.classes.known.get(kind_of(control.value_type), ())
         if not names:
             continue
         lines.append(
             f"{control.control_tag.selector}: its labels, and the {len(names)} classes that {model.spec.adapter} knows"
         )
-        meanings = model.meanings(control)
+        meanings = model.classes.meanings(control)
         unused = [name for name in names if not any(name in meant for meant in meanings.values())]
         for label, meant in meanings.items():
             lines.append(f"    {label} <- {', '.join(meant) or _near(label, unused)}")

@@ -62,7 +62,7 @@ class Control(ABC):
     value_type: ClassVar[type]  # Choice
     companion_tag: ClassVar[str | None] = None  # the tag that names the labels of a bare tool
     objects: ClassVar[frozenset[str] | None] = None  # the object tags that it can answer for; None for any
-    reads_shown: ClassVar[bool] = False  # `decode` needs what is shown
+    reads_view: ClassVar[bool] = False  # `decode` needs what is shown
     per_item: ClassVar[bool] = False  # of a list of images, it answers for each page and not for the first alone
     judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold goes before it
 

@@ -16,7 +16,7 @@ class SpanControl(RegionControl):
     """Any number of labelled spans, which may overlap. Where a span is, the document says that is shown."""
 
     value_type: ClassVar[type] = Span
-    reads_shown: ClassVar[bool] = True
+    reads_view: ClassVar[bool] = True
     plain: ClassVar[bool] = True  # whether a place may be two offsets into one text
     pieces: ClassVar[bool] = True  # whether a place may name the pieces of a text: XPaths, or paragraphs
 

@@ -74,7 +74,7 @@ def take_snapshot(
         def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, Taught]:
             return task, binding.learn(task, fetch)
 
-        waits = any(needs_fetch(model.object_tag) and model.reads_shown for model in binding.models)
+        waits = any(needs_fetch(model.object_tag) and model.reads_view for model in binding.models)
         learnt = read_ahead(learn, tasks) if waits else map(learn, tasks)
         for count, (task, taught) in enumerate(learnt, 1):
             tally.add(task.id, taught)

@@ -112,7 +112,7 @@ def _predict_held(
                 predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
             for (index, reading), values in zip(where, predicted, strict=True):
                 if values is not None:
-                    _sort_in(model, rank, reading, model.translate(values, adapter), answers[index], judging)
+                    _sort_in(model, rank, reading, model.classes.translate(values, adapter), answers[index], judging)
     with computing:
         for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
             if by_control:
@@ -160,7 +160,7 @@ def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str
         # What answers a person may need nothing that `predict` needs.
         if not (responding and isinstance(adapter, InteractiveAdapter)):
             return "untrained", f"{model.key} has learnt nothing yet"
-    if adapter.own_names and model.foreign:
+    if adapter.own_names and model.classes.meaningless:
         return "untrained", f"{model.key}: none of its classes means a label; `lsml explain` shows them side by side"
     if responding and not isinstance(adapter, InteractiveAdapter):
         return "not interactive", f"{model.key} does not answer what a person drew"

@@ -104,7 +104,7 @@ def test_every_label_of_a_recipe_is_meant_by_a_class_of_the_weights_that_it_name
         return
     known = [name.casefold() for name in KNOWN[file.removeprefix("yolo11n").removesuffix(".pt")]().values()]
     known += [f"person::{place}" for place in range(17)]
-    for translation in model.translation.values():
+    for translation in model.classes.translation.values():
         meant = {label for name, label in translation.items() if name in known}
         assert meant == set(translation.values())
 

@@ -284,7 +284,7 @@ def test_predicted_values_and_model_index_of_the_config_name_classes(tmp_path):
     labels = config.controls[0].labels
     assert [label.predicted_values for label in labels] == [("person::2",), ("hot dog", "puppy")]
     (model,) = bind(of_weights(tmp_path), config).models
-    assert model.meanings(model.controls[0]) == {"Car": (), "Dog": ("hot dog",)}
+    assert model.classes.meanings(model.controls[0]) == {"Car": (), "Dog": ("hot dog",)}
 
 
 def test_options_have_bounds(tmp_path):

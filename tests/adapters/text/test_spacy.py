@@ -81,9 +81,9 @@ def test_a_label_map_brings_its_entities_to_the_labels_of_the_config(tmp_path):
     binding = bind(recipe, parse_labeling_config(ENTITIES))
     assert (binding.warnings, binding.unbound) == ((), ())
     (model,) = binding.models
-    assert model.meanings(model.controls[0])["Place"] == ("GPE", "LOC")
+    assert model.classes.meanings(model.controls[0])["Place"] == ("GPE", "LOC")
     adapter = model.new_adapter()
-    values = model.translate(adapter.predict(["John Smith of Microsoft lives in Paris on Monday."])[0], adapter)
+    values = model.classes.translate(adapter.predict(["John Smith of Microsoft lives in Paris on Monday."])[0], adapter)
     assert [value.label for value in values] == ["Person", "Company", "Place"]
 
 

@@ -1,0 +1,96 @@
+"""What the class names of a pretrained model mean in a labeling config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from lsml.adapters.base import Adapter, Target
+from lsml.controls.base import Control
+from lsml.recipe import Model
+from lsml.values import Choice, Value, kind_of, label_of
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """The names of its own that an adapter answers with, and the labels of its controls that they mean."""
+
+    spec: Model
+    adapter_class: type[Adapter]
+    controls: tuple[Control, ...]
+    target: Target
+
+    @cached_property
+    def translation(self) -> dict[str, dict[str, str]]:
+        """Of each kind of value: a pretrained model's class names, casefolded, to labels of the config."""
+        kinds: dict[str, dict[str, str]] = {}
+        for control in self.controls:
+            names = kinds.setdefault(kind_of(control.value_type), {})
+            for label in (control.companion or control.control_tag).labels:
+                stored = control.name_of(label)
+                if stored not in control.labels:
+                    continue
+                classes = self.spec.labels.get(stored, self.spec.labels.get(label.value))
+                for name in classes or label.predicted_values or (stored, label.value):
+                    names.setdefault(name.casefold(), stored)
+        return kinds
+
+    @cached_property
+    def known(self) -> dict[str, tuple[str, ...]]:
+        """The names of its own that the adapter starts with, by kind of value, where they can be told."""
+        return self.adapter_class.class_names(self.spec.options, self.target)
+
+    def meanings(self, control: Control) -> dict[str, tuple[str, ...]]:
+        """For each label of a control, the classes that mean it, of those that the adapter starts with."""
+        kind = kind_of(control.value_type)
+        translation = self.translation.get(kind, {})
+        found: dict[str, list[str]] = {label: [] for label in control.labels}
+        for name in self.known.get(kind, ()):
+            label = translation.get(name.casefold())
+            if label in found:
+                found[label].append(name)
+        return {label: tuple(names) for label, names in found.items()}
+
+    @cached_property
+    def meaningless(self) -> bool:
+        """Whether the adapter starts with classes none of which means a label of any of its controls."""
+        named = [control for control in self.controls if self.known.get(kind_of(control.value_type))]
+        if not named or self.target.open or any(not control.labels for control in self.controls):
+            return False
+        return not any(names for control in named for names in self.meanings(control).values())
+
+    def translate(self, values: Sequence[Value], adapter: Adapter) -> Sequence[Value]:
+        """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
+
+        Where several classes mean one choice, their probabilities add up if one label holds, else the highest counts.
+        """
+        if not adapter.own_names:
+            return values
+        merged: dict[str, float | None] = {}
+        others: list[Value] = []
+        for value in values:
+            given = label_of(value)
+            if given is None:
+                others.append(value)
+                continue
+            names = self.translation.get(kind_of(type(value)), {})
+            # Options that come with a task are not known here; the control picks those of the task.
+            label = names.get(given.casefold(), given if self.target.open else None)
+            if label is None:
+                # A tag without labels takes what a model finds, whatever it calls it.
+                if not names:
+                    others.append(msgspec.structs.replace(value, label=""))
+                continue
+            if not isinstance(value, Choice):
+                others.append(msgspec.structs.replace(value, label=label))
+                continue
+            before = merged.get(label)
+            if before is None or value.score is None:
+                merged[label] = value.score
+            else:
+                both = max(before, value.score) if self.target.multiple else min(1.0, before + value.score)
+                merged[label] = both
+        return [Choice(label, score) for label, score in merged.items()] + others
