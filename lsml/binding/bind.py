@@ -126,6 +126,8 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             warnings.extend(_unknown_labels(spec, bound))
             warnings.extend(_nothing_known(model) for model in bound if model.classes.meaningless)
             warnings.extend(sentence for model in bound if (sentence := _limits(model)))
+            controls = [control for model in bound for control in model.controls]
+            warnings.extend(control.caution for control in controls if control.caution)
     answered = {name for model in models for control in model.controls for name in control.names}
     prompts, silent = asking_controls(models, config)
     answered.update(control_tag.name for control_tag in prompts)

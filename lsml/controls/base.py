@@ -87,6 +87,11 @@ class Control(ABC):
         return False
 
     @property
+    def caution(self) -> str | None:
+        """What of this tag Label Studio's editor does otherwise than its author may expect, in a sentence; or None."""
+        return None
+
+    @property
     def called(self) -> str:
         """What people call its regions, several of them."""
         return "answers"

@@ -48,6 +48,17 @@ class Choices(ClassControl):
         names that leads to it; else it shows those at the top alone."""
         return self.control_tag.attributes.get("allowNested", "").lower() == "true"
 
+    @property
+    def caution(self) -> str | None:
+        """That choices inside others are not shown, where the tag does not allow them."""
+        if self.nested or all(len(label.path) < 2 for label in self.control_tag.labels):
+            return None
+        inner = next(label for label in self.control_tag.labels if len(label.path) > 1)
+        return (
+            f"{self.control_tag.selector}: Label Studio shows its top choices alone, and not {shown(inner.value)} inside "
+            f'{shown(inner.path[-2])}; write allowNested="true"'
+        )
+
     def name_of(self, label: Label) -> str:
         """The name of a choice; of a nested one its path, for two may have one name under different parents."""
         return join_path(label.path) if self.nested and label.path else label.name

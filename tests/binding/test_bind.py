@@ -188,3 +188,12 @@ def test_an_adapter_that_only_answers_what_is_drawn_wants_something_to_draw_with
     asked = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart='smart="true"'))
     assert (asked.warnings, asked.unbound) == ((), ())
     assert [prompt.selector for prompt in asked.prompts] == ["RectangleLabels#box"]
+
+
+def test_choices_inside_others_are_a_warning_where_the_tag_does_not_allow_them(tmp_path):
+    config = """<View><Text name="t" value="$t"/><Choices name="c" toName="t" {}><Choice value="A"><Choice value="B"/></Choice>
+    <Choice value="C"/></Choices></View>"""
+    assert bound(tmp_path, "{Choices: text-classifier}", config.format("")).warnings == (
+        'Choices#c: Label Studio shows its top choices alone, and not "B" inside "A"; write allowNested="true"',
+    )
+    assert bound(tmp_path, "{Choices: text-classifier}", config.format('allowNested="true"')).warnings == ()

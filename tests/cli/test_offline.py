@@ -142,6 +142,36 @@ def test_labels_without_examples_have_no_figures(world):
     }  # fmt: skip
 
 
+def test_what_cannot_be_understood_is_said_at_the_end_of_train_and_evaluate(tmp_path):
+    write_recipe(tmp_path)
+    tasks = export(tickets(60))
+    odd = export([("who knows", "Mixed"), ("a small one", "bug")], first_id=900)
+    (tmp_path / "train.json").write_text(json.dumps([*tasks, *odd]))
+    sentences = [
+        "Choices#topic: 1 of 62 answers left out: labelled `Mixed`, which the labeling config lacks; add it to the config or "
+        "relabel; first: task 900",
+        "Choices#topic: 1 of 62 answers understood: `bug` is taken as `Bug`; it is the one label that differs by capitals "
+        "alone; first: task 901",
+    ]
+    train = lsml("train", "triage.yaml", "train.json", cwd=tmp_path)
+    assert [line.strip() for line in said(train).splitlines()][1:3] == sentences
+    assert f"WARNING lsml.learning.train: {sentences[0]}" in train.stderr
+    evaluated = said(lsml("evaluate", "triage.yaml", "train.json", cwd=tmp_path))
+    assert evaluated.splitlines()[0].endswith("on 61 annotated tasks") and evaluated.splitlines()[-2:] == sentences
+    as_json = json.loads(said(lsml("evaluate", "triage.yaml", "train.json", "--json", cwd=tmp_path)))
+    assert [(one["reason"], one["count"], one["task"]) for one in as_json["left_out"]] == [
+        ("unknown label", 1, "900"),
+        ("other capitals", 1, "901"),
+    ]
+
+
+def test_nothing_that_can_be_understood_is_said_with_every_reason(tmp_path):
+    write_recipe(tmp_path)
+    (tmp_path / "train.json").write_text(json.dumps(export([("who knows", "Mixed")] * 3)))
+    sentence = refused(lsml("train", "triage.yaml", "train.json", cwd=tmp_path), code=1)
+    assert "Choices#topic: 3 of 3 answers left out: labelled `Mixed`, which the labeling config lacks" in sentence
+
+
 def test_too_few_examples_are_said_and_leave_no_version(tmp_path):
     write_recipe(tmp_path)
     (tmp_path / "one.json").write_text(json.dumps(export(tickets(1))))

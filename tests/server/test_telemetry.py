@@ -37,6 +37,18 @@ def test_what_is_stored_is_shown_by_project(backend):
     assert found["lsml_regions_total"] == 1
 
 
+def test_what_the_served_version_could_not_learn_is_counted_by_reason(backend):
+    server = backend()
+    server.annotate(tickets(60))
+    server.annotate([("who knows", "Mixed"), ("who else", "Mixed"), ("small", "bug")], first_id=100)
+    server.train()
+    found = numbers(server)
+    name = f'lsml_left_out{{control="Choices#topic",project="{PROJECT_KEY}",reason="unknown label"}}'
+    assert {key: value for key, value in found.items() if key.startswith("lsml_left_out")} == {name: 2}
+    (version,) = server.client.get(f"/api/projects/{PROJECT_KEY}").json["versions"]
+    assert version["version"] == 1
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/"])
 def test_it_is_guarded_like_everything_else(backend, path):
     server = backend("server: {username: ann, password: secret}\n")
