@@ -117,8 +117,9 @@ def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
 
 
 def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str | None = None) -> Binding:
-    """The recipe bound to the config that a person names, else to its own, else to the one that is stored."""
+    """The recipe bound to the config that a person names, else to the one that `known_config` says."""
     from lsml.binding import bind
+    from lsml.binding.configs import known_config
     from lsml.labeling import parse_labeling_config
 
     if labeling_config_path is not None:
@@ -135,7 +136,7 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str |
         except LabelingConfigError as error:
             where = str(error).removeprefix("labeling config:")
             raise LabelingConfigError(f"{labeling_config_path}:{where}") from None
-    known = recipe.labeling_config or stored
+    known = known_config(recipe, stored=stored, of_project=False)
     return bind(recipe, parse_labeling_config(known) if known else None)
 
 

@@ -60,7 +60,7 @@ def command(
     from lsml.binding import Tally, sentences
     from lsml.errors import NotEnoughData
     from lsml.labeling.annotated import AnnotatedTasks
-    from lsml.learning.judge import evaluate
+    from lsml.learning.judge import evaluate, unread_sentence
     from lsml.learning.snapshot import AnnotatedExample
     from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
@@ -85,22 +85,29 @@ def command(
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
         with progress_bar("evaluate") as progress:
             judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
+    if judged.unread:
+        click.echo(f"left out: {unread_sentence(judged.unread)}", err=True)
     if not any(adapter.ready for adapter in loaded.adapters.values()):
         click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
     say_malformed(export, annotated)
-    _leave_out_unjudged(judged)
+    _leave_out_unjudged(judged.metrics)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:
         click.echo(
             json.dumps(
-                {"model_version": name, "tasks": len(lessons), "tags": judged, "left_out": to_builtins(left_out)},
+                {
+                    "model_version": name,
+                    "tasks": judged.tasks,
+                    "tags": judged.metrics,
+                    "left_out": to_builtins(left_out),
+                },
                 indent=1,
             )
         )
         return
     out = console()
-    out.print(f"{name} on {len(lessons)} annotated tasks", markup=False)
-    for control, metrics in judged.items():
+    out.print(f"{name} on {judged.tasks} annotated tasks", markup=False)
+    for control, metrics in judged.metrics.items():
         extra = "".join(
             f", {key.replace('_', ' ')} {metrics[key]:.4f}"
             for key in ("accuracy", "mean_absolute_error")

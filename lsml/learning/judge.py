@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lsml.adapters.base import Adapter, Progress, silent
@@ -11,10 +12,22 @@ from lsml.controls.base import Control
 from lsml.labeling.objects import Fetch
 from lsml.learning.snapshot import AnnotatedExample
 from lsml.metrics import Pair, judge
-from lsml.prediction import predict_tasks
+from lsml.prediction import Outcome, predict_tasks
 from lsml.values import Box, KeyPoint, Value
 
 _BATCH = 256  # tasks judged at a time
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`metrics` by control: `{metric, value, examples, per_label, ...}`, of so many `tasks`.
+
+    `unread`: (reason, sentence) of each task of which something is left out, because no model could read it.
+    """
+
+    metrics: dict[str, dict[str, Any]]
+    tasks: int
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 def evaluate(
@@ -23,28 +36,69 @@ def evaluate(
     lessons: Sequence[AnnotatedExample],
     fetch: Fetch,
     progress: Progress = silent,
-) -> dict[str, dict[str, Any]]:
-    """How well what would be shown meets the annotations: `{control: {metric, value, examples, per_label, ...}}`."""
+) -> Judged:
+    """How well what would be shown meets the annotations.
+
+    A task that cannot be read is no wrong answer: it is left out. A model that fails on what it read is.
+    """
     pairs: dict[str, list[Pair]] = {name: [] for name in binding.controls}
+    unread: list[tuple[str, str]] = []
+    tasks = 0
     for begin in range(0, len(lessons), _BATCH):
         some = lessons[begin : begin + _BATCH]
-        tasks = [{"id": lesson.task, "data": lesson.data} for lesson in some]
-        outcomes = predict_tasks(binding, adapters, tasks, fetch, "", judging=True)
+        asked = [{"id": lesson.task, "data": lesson.data} for lesson in some]
+        outcomes = predict_tasks(binding, adapters, asked, fetch, "", judging=True)
         for lesson, outcome in zip(some, outcomes, strict=True):
-            judged: set[str] = set()
-            for model in binding.models:
-                for template, control in _with_templates(model, lesson.data):
-                    name = control.control_tag.name
-                    if name in judged:
-                        continue  # several models answer it, and their combination is what is judged
-                    judged.add(name)
-                    guess = outcome.values.get(name, ())
-                    around = _parents(lesson) if control.value_type is KeyPoint else ()
-                    pairs[template.control_tag.name] += [
-                        ((*truth, *around), guess) for truth in lesson.answers.get(name, ())
-                    ]
+            left_out = None
+            met = _pairs(binding, lesson, outcome)
+            for name, of_control in met.items():
+                why = _unread(binding, adapters, outcome, name)
+                if why is None:
+                    pairs[name] += of_control
+                else:
+                    left_out = why
+            if left_out is not None:
+                unread.append(left_out)
+            tasks += left_out is None or any(_unread(binding, adapters, outcome, name) is None for name in met)
         progress(min(1.0, (begin + _BATCH) / len(lessons)), f"judged {min(begin + _BATCH, len(lessons))} tasks")
-    return {name: judge(control.value_type, pairs[name]) for name, control in binding.controls.items()}
+    metrics = {name: judge(control.value_type, pairs[name]) for name, control in binding.controls.items()}
+    return Judged(metrics, tasks, tuple(unread))
+
+
+def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict[str, list[Pair]]:
+    """What one task was annotated with and what is shown of it, by the name of the control in the config."""
+    pairs: dict[str, list[Pair]] = {}
+    judged: set[str] = set()
+    for model in binding.models:
+        for template, control in _with_templates(model, lesson.data):
+            name = control.control_tag.name
+            if name in judged or name not in lesson.answers:
+                continue  # several models may answer it, and their combination is what is judged
+            judged.add(name)
+            guess = outcome.values.get(name, ())
+            around = _parents(lesson) if control.value_type is KeyPoint else ()
+            pairs.setdefault(template.control_tag.name, []).extend(
+                ((*truth, *around), guess) for truth in lesson.answers[name]
+            )
+    return pairs
+
+
+def _unread(binding: Binding, adapters: Mapping[str, Adapter], outcome: Outcome, name: str) -> tuple[str, str] | None:
+    """Why no model that is asked about a control could read the task; None where one could, or none is asked."""
+    asked = [
+        model.key
+        for model in binding.models
+        if adapters[model.key].ready and name in (control.control_tag.name for control in model.controls)
+    ]
+    unread = [outcome.unread[key] for key in asked if key in outcome.unread]
+    return unread[0] if asked and len(unread) == len(asked) else None
+
+
+def unread_sentence(unread: Sequence[tuple[str, str]]) -> str:
+    """How many tasks could not be read, why, and which the first of them is."""
+    reasons = ", ".join(sorted({reason for reason, _ in unread}))
+    tasks = "1 task" if len(unread) == 1 else f"{len(unread)} tasks"
+    return f"{tasks} could not be read ({reasons}), the first of them: {unread[0][1]}"
 
 
 def main_metric(metrics: Mapping[str, Mapping[str, Any]], names: set[str]) -> float | None:

@@ -12,7 +12,7 @@ import msgspec
 from lsml.adapters.base import Adapter
 from lsml.binding import Binding, BoundModel
 from lsml.labeling.objects import Fetch
-from lsml.learning.judge import evaluate, main_metric
+from lsml.learning.judge import evaluate, main_metric, unread_sentence
 from lsml.learning.snapshot import AnnotatedExample
 from lsml.versions import Card, Loaded, learnt_marks, mark
 
@@ -64,18 +64,22 @@ def choose(
     if promote:
         for key in fitted.keys() - chosen.keys():
             lost = card.models.get(key)
-            if lost is not None and lost.source == "learnt":  # nothing was carried over in its place
+            if lost is not None and lost.carried_from is None:  # nothing was carried over in its place
                 _drop(card, key, directory)
     learnt = set().union(*(learnt_marks(directory, model) for model in card.models.values()))
     unlearnt = [lesson for lesson in judged_tasks if mark(lesson.data) not in learnt]
+    judged = evaluate(binding, {**base, **chosen}, unlearnt, fetch)
     card.held_out = len(unlearnt)
-    card.metrics = evaluate(binding, {**base, **chosen}, unlearnt, fetch)
+    card.metrics = judged.metrics
+    if judged.unread:
+        card.notes.append(f"left out of judging: {unread_sentence(judged.unread)}")
     reasons = {**taken, **left}
     if len(set(reasons.values())) > 1:
         card.verdict = "; ".join(f"{key.partition(':')[0]}: {why}" for key, why in reasons.items())
     else:
         card.verdict = next(iter(reasons.values()))
     card.verdict = ("promoted: " if promote else "not promoted: ") + card.verdict
+    card.promoted = promote
     return Trained(card, promote)
 
 
@@ -103,16 +107,20 @@ def _compare(
         for lesson in judged_tasks
         if mark(lesson.data) not in learnt and (names & set(lesson.answers) or model.object_tag.repeater is not None)
     ]
-    if len(fair) < LEAST_JUDGED:
-        return True, f"not judged: {len(fair)} held-out tasks, and a judgement needs {LEAST_JUDGED}"
-    new = main_metric(evaluate(binding, {**base, model.key: fitted[model.key]}, fair, fetch), names)
-    old = main_metric(evaluate(binding, base, fair, fetch), names)
-    card.compared[model.key] = {"new": new, "promoted": old, "tasks": len(fair), "with": f"v{served.number}"}
+    judged = (
+        evaluate(binding, {**base, model.key: fitted[model.key]}, fair, fetch) if len(fair) >= LEAST_JUDGED else None
+    )
+    tasks = judged.tasks if judged else len(fair)
+    if judged is None or tasks < LEAST_JUDGED:
+        return True, f"not judged: {tasks} held-out tasks, and a judgement needs {LEAST_JUDGED}"
+    new = main_metric(judged.metrics, names)
+    old = main_metric(evaluate(binding, base, fair, fetch).metrics, names)
+    card.compared[model.key] = {"new": new, "promoted": old, "tasks": tasks, "with": f"v{served.number}"}
     if old is None or new is None:
         return True, "not judged: nothing to compare with"
     if new > old:
-        return True, f"better than v{served.number} on {len(fair)} held-out tasks ({new:.3f} > {old:.3f})"
-    return False, f"not better than v{served.number} on {len(fair)} held-out tasks ({new:.3f} <= {old:.3f})"
+        return True, f"better than v{served.number} on {tasks} held-out tasks ({new:.3f} > {old:.3f})"
+    return False, f"not better than v{served.number} on {tasks} held-out tasks ({new:.3f} <= {old:.3f})"
 
 
 def _carry_over(
@@ -139,9 +147,11 @@ def _carry_over(
         shutil.copytree(folder / saved.folder, directory / name)
         if saved.learnt:
             shutil.copyfile(folder / saved.learnt, directory / f"{name}.learnt")
-        source = saved.source if saved.source != "learnt" else f"carried over from v{loaded.number}"
         card.models[model.key] = msgspec.structs.replace(
-            saved, folder=name, source=source, learnt=f"{name}.learnt" if saved.learnt else ""
+            saved,
+            folder=name,
+            carried_from=saved.carried_from or loaded.number,
+            learnt=f"{name}.learnt" if saved.learnt else "",
         )
 
 

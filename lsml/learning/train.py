@@ -11,6 +11,7 @@ from lsml.binding import Binding, BoundModel, sentences
 from lsml.errors import AdapterError, LsmlError, NotEnoughData
 from lsml.labeling.objects import Fetch
 from lsml.learning.examples import examples_of, held_out_tasks, move_over
+from lsml.learning.judge import unread_sentence
 from lsml.learning.promote import Trained, choose
 from lsml.learning.snapshot import Snapshot
 from lsml.versions import Card, Loaded, ModelCard
@@ -86,8 +87,7 @@ def _fit(
     """A new adapter that learnt the tasks which are not held out, saved into its folder and entered into the card."""
     examples, classes, unread, learnt = examples_of(model, snapshot, moved, fetch)
     if unread:
-        reasons = ", ".join(sorted({reason for reason, _ in unread}))
-        sentence = f"{len(unread)} tasks could not be read ({reasons}), the first of them: {unread[0][1]}"
+        sentence = unread_sentence(unread)
         card.notes.append(f"{model.key}: {sentence}")
         _log.warning("%s: %s", model.key, sentence)
     least = model.spec.training.min_annotations if model.spec.training else 0

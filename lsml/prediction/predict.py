@@ -30,11 +30,13 @@ _TURN_S = 10.0  # after about so long it is looked at the clock
 @dataclass
 class Outcome:
     """What became of one task. `prediction` is None where nothing could predict it; `values` are what it shows, by control;
-    `dropped` says why there is none, and counts what was left out: (reason, sentence)."""
+    `dropped` says why there is none, and counts what was left out: (reason, sentence). `unread`: the same of each model, by
+    key, that could not read the task."""
 
     prediction: dict[str, Any] | None = None
     values: dict[str, list[Value]] = field(default_factory=dict)
     dropped: list[tuple[str, str]] = field(default_factory=list)
+    unread: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -215,7 +217,8 @@ def _read_all(
                 )
             return readings
         except (Unreadable, FetchError) as error:
-            outcome.dropped.append((error.reason, _of_task(task, error)))
+            outcome.unread[model.key] = (error.reason, _of_task(task, error))
+            outcome.dropped.append(outcome.unread[model.key])
         return []
 
     pairs = list(zip(tasks, outcomes, strict=True))

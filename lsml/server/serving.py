@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from lsml.adapters import get_adapter
 from lsml.binding import Binding, bind
+from lsml.binding.configs import known_config
 from lsml.errors import LabelingConfigError, LsmlError
 from lsml.labeling import LabelingConfig, parse_labeling_config
 from lsml.labeling.objects import Fetch
@@ -93,14 +94,15 @@ class Serving:
         self._loaded: dict[str, int] = {}  # the version of each project that was last loaded
 
     def binding(self, project: str, labeling_config: str | None) -> Binding:
-        """The recipe bound to the config of the request at hand, else to the project's, else to the recipe's.
+        """The recipe bound to the config of the request at hand, else to the one that `known_config` says.
 
         Raises LabelingConfigError where that one cannot be read.
         """
         xml = labeling_config
         if xml is None:
             row = self._store.projects.get(project)
-            xml = (row.labeling_config if row else None) or self.recipe.labeling_config
+            stored = row.labeling_config if row else None
+            xml = known_config(self.recipe, stored=stored, of_project=project != LOCAL)
         found = self._bindings.get(xml)
         if found is None:
             found = self._bindings.put(xml, bind(self.recipe, self._parse(xml) if xml else None))
@@ -156,9 +158,9 @@ class Serving:
     def served(self, project: str, binding: Binding, wait_s: float) -> Served:
         """What `/predict` answers with. Where the pointer moved, the new version is loaded beside the old one, which
         serves on if that takes longer than `wait_s` seconds."""
-        row, card = self._pointed(project)
-        name = self._name(project, binding, row, card)
-        load = self._start_load(project, binding, row, name)
+        number, card = self._pointed(project)
+        name = self._name(project, binding, number, card)
+        load = self._start_load(project, binding, number, name)
         place = (project, binding.config.digest if binding.config else None)
         before = self._current.get(place)
         try:
@@ -168,9 +170,9 @@ class Serving:
             return before
         except LsmlError as error:
             self._loads.drop((project, name))
-            assert row is not None, "the starting point always loads"
-            self._broken_now(project, row.number, error)
-            _log.error("project %s: v%d cannot be served: %s", project, row.number, error)
+            assert number, "the starting point always loads"
+            self._broken_now(project, number, error)
+            _log.error("project %s: v%d cannot be served: %s", project, number, error)
             return self.served(project, binding, wait_s)
         if served is not before:
             self._current.replace(place, served)
@@ -180,20 +182,20 @@ class Serving:
 
     def version_at_setup(self, project: str, binding: Binding) -> str:
         """The `model_version` that the next `/predict` carries, without waiting for a model: it is loaded meanwhile."""
-        row, card = self._pointed(project)
-        name = self._name(project, binding, row, card)
-        self._start_load(project, binding, row, name)
+        number, card = self._pointed(project)
+        name = self._name(project, binding, number, card)
+        self._start_load(project, binding, number, name)
         return name
 
     def state(self, project: str) -> dict[str, object]:
         """What is served and bound, for people: names, sentences and warnings, without loading anything."""
         binding = self.binding(project, None)
-        row, card = self._pointed(project)
+        number, card = self._pointed(project)
         broken = [f"v{version.number}: {why}" for version in self._store.versions.of_project(project)
                   if (why := self._why_broken(project, version.number))]  # fmt: skip
-        untrained = misfits(binding, row.number, card) if row and card else ()
+        untrained = misfits(binding, number, card) if card else ()
         return {
-            "model_version": self._name(project, binding, row, card),
+            "model_version": self._name(project, binding, number, card),
             "state": binding.state(),
             "unbound": [unbound.reason for unbound in binding.unbound],
             "warnings": [*binding.warnings, *untrained, *broken],
@@ -214,8 +216,8 @@ class Serving:
             if project.promoted is None or self._loaded.get(project.key) == project.promoted:
                 continue
             where = f"project {project.key}: v{project.promoted}"
-            row, card = self._pointed(project.key)
-            if row is None or row.number != project.promoted:
+            number, card = self._pointed(project.key)
+            if number != project.promoted:
                 sentences.append(f"{where} cannot be served; the log says why, and `lsml promote` serves another")
                 continue
             try:
@@ -223,7 +225,7 @@ class Serving:
             except LsmlError as error:
                 sentences.append(f"{where} cannot be loaded: {error}")
                 continue
-            self._start_load(project.key, binding, row, self._name(project.key, binding, row, card))
+            self._start_load(project.key, binding, number, self._name(project.key, binding, number, card))
             sentences.append(f"{where} is not loaded yet; ask again in a moment")
         return sentences
 
@@ -254,32 +256,34 @@ class Serving:
 
         threading.Thread(target=load_all, name="warm-up", daemon=True).start()
 
-    def _name(self, project: str, binding: Binding, row: VersionRow | None, card: Card | None) -> str:
+    def _name(self, project: str, binding: Binding, number: int, card: Card | None) -> str:
         """The `model_version` of a version under a binding, worked out once: with many labels it takes milliseconds."""
-        number = row.number if row else 0
         key = (project, number, binding.config.digest if binding.config else None)
         return self._names.get(key) or self._names.put(key, model_version(binding, number, card))
 
-    def _pointed(self, project: str) -> tuple[VersionRow | None, Card | None]:
-        """The promoted version; where its files are broken, the newest one that is not."""
+    def _pointed(self, project: str) -> tuple[int, Card | None]:
+        """The number and card of the promoted version; where its files are broken, of the newest one that is not.
+
+        0 and None: the starting point.
+        """
         number = self._store.versions.promoted(project)
         if number is None:
-            return None, None
+            return 0, None
         if self._why_broken(project, number) is None:
             card = self._cards.get((project, number))
             if card is not None:
-                return VersionRow(project, number, "", {}, 0.0, None), card
+                return number, card
         rows = self._store.versions.of_project(project)
         rows.sort(key=lambda row: (row.number != number, -row.number))
         for row in rows:
             if self._why_broken(project, row.number) is not None or (card := self.card(row)) is None:
                 continue
             # In its place only a version that was good enough to be served once.
-            if row.number == number or card.verdict.startswith("promoted"):
-                return row, card
-        return None, None
+            if row.number == number or card.promoted:
+                return row.number, card
+        return 0, None
 
-    def _start_load(self, project: str, binding: Binding, row: VersionRow | None, name: str) -> Future[Served]:
+    def _start_load(self, project: str, binding: Binding, number: int, name: str) -> Future[Served]:
         """The load of a version, begun once whoever asks."""
         load = self._loads.get((project, name))
         if load is None:
@@ -287,32 +291,32 @@ class Serving:
             load = self._loads.put((project, name), fresh)
             if load is fresh:
                 # A daemon: a model that takes minutes to load must not keep a stopping server alive.
-                arguments = (project, binding, row, name, fresh)
+                arguments = (project, binding, number, name, fresh)
                 threading.Thread(target=self._load, args=arguments, name="load", daemon=True).start()
         return load
 
-    def _load(self, project: str, binding: Binding, row: VersionRow | None, name: str, result: Future[Served]) -> None:
+    def _load(self, project: str, binding: Binding, number: int, name: str, result: Future[Served]) -> None:
         try:
-            if row is None:
+            if not number:
                 loaded = start(binding, self._shared)
             else:
-                stored = self._store.versions.get(project, row.number)
+                stored = self._store.versions.get(project, number)
                 if stored is None:
-                    raise LsmlError(f"v{row.number} is gone")
+                    raise LsmlError(f"v{number} is gone")
                 loaded = load_version(binding, stored, self._store.versions_directory, self._shared)
                 for warning in loaded.warnings:
                     _log.warning("project %s: %s", project, warning)
-                self._loaded[project] = row.number
+                self._loaded[project] = number
             _log.info("project %s: serving %s", project, name)
             result.set_result(Served(loaded, name))
         except LsmlError as error:
-            if row is not None:
-                self._broken_now(project, row.number, error)
+            if number:
+                self._broken_now(project, number, error)
             result.set_exception(error)
         except Exception as error:
             _log.exception("project %s: %s cannot be loaded", project, name)
-            if row is not None:
-                self._broken_now(project, row.number, error)
+            if number:
+                self._broken_now(project, number, error)
             result.set_exception(LsmlError(f"{type(error).__name__} while loading; see the log"))
 
     def _start_from_local(self, project: str, labeling_config: str | None) -> None:

@@ -53,14 +53,14 @@ class Store:
         run: RunRow | None,
         message: str,
     ) -> tuple[int, list[VersionRow]]:
-        """Add a version, end its run, move the pointer, forget what `keep` does not cover: all or nothing.
+        """Add a version, end its run with its number and `message`, move the pointer, forget what `keep` does not cover.
 
-        Returns the version's number and the versions forgotten, whose files may go. Raises Superseded where the run's
-        claim is gone; then nothing changed.
+        All of it or nothing. Returns the version's number and the versions forgotten, whose files may go. Raises
+        Superseded where the run's claim is gone; then nothing changed.
         """
         number = self.versions.add(project, folder, card, promote=promote, run=run.id if run else None)
         if run is not None:
-            self.runs.finish(run.id, run.attempt, "done", message.format(number=number), number)
+            self.runs.finish(run.id, run.attempt, "done", f"v{number}: {message}", number)
         return number, self.versions.prune(project, keep)
 
     @contextmanager

@@ -36,8 +36,8 @@ class ModelCard(msgspec.Struct):
     """What a version knows of one model.
 
     `labels` it can answer with, `examples` it learnt from, `classes` by count, hashes of the `options` and of the
-    `snapshot` it was made with. `learnt`: the file of marks (see `mark`) of the data it learnt. `source`: `learnt` in this
-    version, or `carried over from v<number>`. `moved`: held-out tasks that training needed.
+    `snapshot` it was made with. `learnt`: the file of marks (see `mark`) of the data it learnt. `carried_from`: the number of
+    the version that learnt it, None where it is this one. `moved`: held-out tasks that training needed.
     """
 
     adapter: str
@@ -50,15 +50,15 @@ class ModelCard(msgspec.Struct):
     snapshot: str = ""
     learnt: str = ""
     moved: list[str] = []
-    source: str = "learnt"
+    carried_from: int | None = None
 
 
 class Card(msgspec.Struct):
     """Everything to know of a version; written beside its models and kept in the store.
 
     `metrics`: by control, on the held-out tasks. `compared`: by model key, the new and the promoted version's metric on
-    the same tasks. `verdict`: why it was promoted, or not. `left_out`: what of the annotations could not be understood.
-    `files`: SHA-256 of every file, by path.
+    the same tasks. `promoted`: whether it was when it was made, and `verdict`: why, for people. `left_out`: what of the
+    annotations could not be understood. `files`: SHA-256 of every file, by path.
     """
 
     recipe: str
@@ -66,6 +66,7 @@ class Card(msgspec.Struct):
     metrics: dict[str, dict[str, Any]] = {}
     compared: dict[str, dict[str, Any]] = {}
     verdict: str = ""
+    promoted: bool = False
     tasks: int = 0
     held_out: int = 0
     snapshot: str = ""
@@ -102,7 +103,7 @@ def model_version(binding: Binding, number: int, card: Card | None) -> str:
 def card_of(row: VersionRow) -> Card:
     """The card of a stored version. Raises VersionError where another format wrote it."""
     try:
-        card = msgspec.convert(row.card, Card)
+        card = msgspec.convert(_upgraded(row.card), Card)
     except msgspec.ValidationError as error:
         raise VersionError(
             f"version v{row.number} of project {row.project}: its card cannot be read: {error}"
@@ -113,6 +114,19 @@ def card_of(row: VersionRow) -> Card:
             "use the lsml that wrote it, or train anew"
         )
     return card
+
+
+def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
+    """A card as it is written today. Older ones told in sentences what are fields now: `promoted`, and `carried_from`."""
+    if "promoted" in card or not isinstance(card.get("models"), dict):
+        return card
+    models = {}
+    for key, model in card["models"].items():
+        carried = (
+            re.fullmatch(r"carried over from v(\d+)", str(model.get("source"))) if isinstance(model, dict) else None
+        )
+        models[key] = {**model, "carried_from": int(carried[1])} if carried else model
+    return {**card, "models": models, "promoted": str(card.get("verdict", "")).startswith("promoted")}
 
 
 class Shared:
@@ -256,7 +270,7 @@ def publish(
     try:
         number, forgotten = store.publish(
             project, folder, msgspec.to_builtins(card), promote=promote, keep=keep, run=run,
-            message="v{number}: " + card.verdict.replace("{", "(").replace("}", ")"),
+            message=card.verdict,
         )  # fmt: skip
     except BaseException:
         shutil.rmtree(final, ignore_errors=True)

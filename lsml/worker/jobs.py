@@ -20,6 +20,7 @@ from huey import SqliteHuey
 from huey.consumer import Consumer
 
 from lsml.binding import Binding, bind
+from lsml.binding.configs import known_config
 from lsml.errors import Cancelled, LsmlError, NotEnoughData, VersionError
 from lsml.labeling import parse_labeling_config
 from lsml.learning.due import learners, request_if_due
@@ -27,7 +28,7 @@ from lsml.learning.snapshot import take_snapshot
 from lsml.learning.train import train
 from lsml.logs import run_id
 from lsml.recipe import Recipe, load_recipe
-from lsml.store import ProjectRow, RunRow, Store, Superseded
+from lsml.store import LOCAL, ProjectRow, RunRow, Store, Superseded
 from lsml.store.queue import Queue
 from lsml.store.runs import HEARTBEAT_S
 from lsml.studio.connection import fetcher, read_annotations
@@ -41,8 +42,9 @@ _CHILD_DONE, _CHILD_SUPERSEDED = 0, 75
 
 
 def binding_of(recipe: Recipe, project: ProjectRow | None) -> Binding:
-    """The recipe bound to a project's own labeling config; to the recipe's where the project told none."""
-    xml = (project.labeling_config if project else None) or recipe.labeling_config
+    """The recipe bound to the labeling config that counts for a project."""
+    stored = project.labeling_config if project else None
+    xml = known_config(recipe, stored=stored, of_project=project is not None and project.key != LOCAL)
     return bind(recipe, parse_labeling_config(xml) if xml else None)
 
 

@@ -9,8 +9,16 @@ import json
 import PIL.Image
 import pytest
 
-from lsml.learning.snapshot import share_of
-from tests.conftest import PROJECT, PROJECT_KEY, write_recipe
+from lsml.adapters.base import Example
+from lsml.binding import bind
+from lsml.errors import AdapterError
+from lsml.labeling import parse_labeling_config
+from lsml.learning.judge import evaluate, unread_sentence
+from lsml.learning.snapshot import AnnotatedExample, share_of
+from lsml.recipe import load_recipe
+from lsml.studio.connection import fetcher
+from lsml.values import Box
+from tests.conftest import PROJECT, PROJECT_KEY, event, tickets, write_recipe
 from tests.support.plugins import SeenBoxes, register
 
 CARS = """<View><Image name="image" value="$image"/>
@@ -93,3 +101,63 @@ def test_commands_say_of_such_images_that_nothing_was_judged(tmp_path, monkeypat
         done = CliRunner().invoke(main, [verb, str(recipe), *(str(tmp_path / name) for name in names)])
         assert done.exit_code == 0, done.output
         assert line in done.output
+
+
+class Stubborn(SeenBoxes):
+    """Fails on every image that is not square."""
+
+    name = "stubborn"
+
+    def predict(self, batch):
+        for path in batch:
+            with PIL.Image.open(path) as image:
+                if image.width != image.height:
+                    raise AdapterError("not square")
+        return super().predict(batch)
+
+
+def test_what_cannot_be_read_is_left_out_and_what_a_model_fails_on_counts(tmp_path, monkeypatch):
+    register(monkeypatch, Stubborn)
+    recipe = load_recipe(write_recipe(tmp_path, "tags: {RectangleLabels: stubborn}\n", config=CARS))
+    binding = bind(recipe, parse_labeling_config(CARS))
+    box = Box(label="Car", x=0.1, y=0.1, width=0.4, height=0.4)
+    adapter = binding.models[0].new_adapter()
+    adapter.fit([Example("x", (box,))], 1)
+    paths = {name: tmp_path / f"{name}.png" for name in ("good", "wide", "broken")}
+    PIL.Image.new("RGB", (40, 40)).save(paths["good"])
+    PIL.Image.new("RGB", (60, 40)).save(paths["wide"])
+    paths["broken"].write_bytes(paths["good"].read_bytes()[:60])
+
+    def judged(*names):
+        lessons = [
+            AnnotatedExample(name, {"image": str(paths[name])} if name in paths else {}, {"car": [(box,)]})
+            for name in names
+        ]
+        with fetcher(recipe, None, by_person=True, beside=tmp_path).hold() as fetch:
+            return evaluate(binding, {binding.models[0].key: adapter}, lessons, fetch)
+
+    alone = judged("good")
+    assert (alone.metrics["car"]["value"], alone.tasks, alone.unread) == (1.0, 1, ())
+    found = judged("good", "broken", "absent", "good")
+    assert (found.metrics["car"]["value"], found.metrics["car"]["examples"], found.tasks) == (1.0, 2, 2)
+    assert [reason for reason, _ in found.unread] == ["bad image", "no data"]
+    assert unread_sentence(found.unread).startswith(
+        "2 tasks could not be read (bad image, no data), the first of them: task broken: "
+    )
+    failed = judged("good", "wide")
+    assert (failed.metrics["car"]["examples"], failed.tasks, failed.unread) == (2, 2, ())
+    assert failed.metrics["car"]["value"] < 0.6
+
+
+def test_train_names_the_held_out_task_that_it_could_not_read(backend):
+    here = backend()
+    here.annotate(tickets(60))
+    held = next(id for id in range(900, 999) if share_of(str(id)) < 0.2)
+    sent = event(held, "", "Billing")
+    sent["task"]["data"] = {"other": "no text"}
+    assert here.post("/webhook", sent).status_code == 200
+    here.train()
+    (version,) = here.client.get(f"/api/projects/{PROJECT_KEY}").json["versions"]
+    assert version["metrics"]["topic"]["examples"] == version["held_out"] - 1
+    (note,) = (note for note in version["notes"] if "could not be read" in note)
+    assert note.startswith(f"left out of judging: 1 task could not be read (no data), the first of them: task {held}: ")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from lsml.store import VersionRow
+from lsml.versions import Card, card_of, new_folder, publish
 from tests.conftest import PROJECT_KEY, TOPICS, tickets
 
 
@@ -48,3 +50,40 @@ def test_a_label_that_is_added_changes_neither_the_name_nor_the_predictions(back
     here.train()
     more = TOPICS.replace('<Choice value="Bug"/>', '<Choice value="Bug"/><Choice value="Praise"/>')
     assert served(here, more) == served(here, TOPICS)
+
+
+OLD = {
+    "recipe": "triage", "verdict": "promoted: better than v3 on 12 held-out tasks (0.900 > 0.800)", "format": 1,
+    "models": {
+        "topic:text-classifier": {"adapter": "text-classifier", "folder": "a", "fingerprint": "f", "source": "learnt"},
+        "stars:text-regressor": {
+            "adapter": "text-regressor", "folder": "b", "fingerprint": "g", "source": "carried over from v3",
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "promoted"), [(OLD["verdict"], True), ("not promoted: the recipe says `promote: never`", False)]
+)
+def test_a_card_that_an_older_lsml_wrote_is_read(verdict, promoted):
+    card = card_of(VersionRow("local", 4, "local/x", {**OLD, "verdict": verdict}, 0.0, None))
+    assert (card.promoted, card.verdict) == (promoted, verdict)
+    assert {key: model.carried_from for key, model in card.models.items()} == {
+        "topic:text-classifier": None,
+        "stars:text-regressor": 3,
+    }
+
+
+def test_a_card_that_is_written_now_is_believed_whatever_its_sentence_says():
+    now = {**OLD, "promoted": False, "verdict": "promoted: so it says"}
+    assert card_of(VersionRow("local", 4, "local/x", now, 0.0, None)).promoted is False
+
+
+def test_a_version_whose_sentence_holds_braces_is_published_with_it(backend):
+    here = backend()
+    making = new_folder(here.store.versions_directory)
+    run = here.store.runs.claim(here.store.runs.request("local", "button").id)
+    card = Card(recipe="triage", models={}, verdict="promoted: {topic} is {0} better")
+    number = publish(here.store, "local", making, card, promote=True, keep=5, run=run)
+    assert here.store.runs.get(run.id).message == f"v{number}: promoted: {{topic}} is {{0}} better"
