@@ -193,5 +193,5 @@ def test_a_person_who_turns_the_image_marks_what_is_upright(studio, editor, tmp_
     [region] = until("the box is drawn", editor.serialized, 20)
     keep(editor, "turned")
     assert region["image_rotation"] == 90
-    [box] = control_of(config.controls[0], config).decode([region], View(None, (WIDTH, HEIGHT)))
+    [box] = control_of(config.controls[0], config).decode([region], View(None, (WIDTH, HEIGHT))).values
     assert (box.x, box.y, box.width, box.height) == pytest.approx((left, top, right - left, bottom - top), abs=0.01)
