@@ -35,7 +35,7 @@ from lsml.labeling import KNOWN_OBJECT_TAGS, ControlTag, Label
 from lsml.labeling.documents import Dialogue, PlainText
 from lsml.labeling.view import Film, View
 from lsml.metrics import judge
-from lsml.values import VALUE_TYPES, Choice, Mask, Number, Span, Track, Value, kind_of, label_of
+from lsml.values import VALUE_TYPES, Choice, Mask, Number, Scored, Span, Track, Value, kind_of, label_of
 
 _DECIDES = ("predictions", "training", "machine", "secret")
 _PICKLE_NAMES = (".pkl", ".pickle", ".joblib")
@@ -147,7 +147,7 @@ class AdapterConformance:
         answered = adapter.predict(batch)
         assert len(answered) == len(batch), f"{len(answered)} answers for {len(batch)} elements"
         for values in answered:
-            assert isinstance(values, list), f"an answer is a {type(values).__name__}; expected a list"
+            assert isinstance(values, (list, Scored)), f"an answer is a {type(values).__name__}; expected a list"
             for value in values:
                 assert type(value) in self.case.adapter.produces, f"{value!r} is not what it produces"
         self._same(adapter.predict(batch[::-1])[::-1], answered, "the order of the batch changes the answers")
@@ -347,7 +347,7 @@ class AdapterConformance:
                 "adapter.load(pathlib.Path(given['folder']))\n"
                 "batch = [pathlib.Path(data) for data in given['batch']] if given['paths'] else given['batch']\n"
                 "assert adapter.ready, 'it is not ready after load'\n"
-                "print(msgspec.json.encode(adapter.predict(batch)).decode())\n"
+                "print(msgspec.json.encode([list(values) for values in adapter.predict(batch)]).decode())\n"
             )
             given = {
                 "options": self.case.options,
