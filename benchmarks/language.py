@@ -67,7 +67,7 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
     from lsml.recipe import load_recipe
     from lsml.server import create_app
     from lsml.store import Store
-    from lsml.worker.jobs import Queue
+    from lsml.store.queue import Queue
 
     names = Ner.class_names(Ner.Options(weights=str(weights)), Target())["span"]
     labels = "".join(f'<Label value="{name}"/>' for name in names)

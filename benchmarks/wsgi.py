@@ -46,7 +46,7 @@ def make_app():
     from lsml.recipe import load_recipe
     from lsml.server import create_app
     from lsml.store import Store
-    from lsml.worker.jobs import Queue
+    from lsml.store.queue import Queue
 
     store = Store(Path(os.environ[DIRECTORY], "data"))
     app = create_app(load_recipe(Path(os.environ[DIRECTORY], "recipe.yaml")), store, Queue(store.directory))

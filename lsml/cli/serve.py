@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lsml.cli.children import die_with_parent
 from lsml.cli.common import address_options, data_dir_option, log_options, open_recipe, open_store, recipe_argument
 
 
@@ -32,7 +33,6 @@ def command(
     share()  # first of all: what is imported now would be looked through again and again
     from lsml.server import create_app, open_to_others, serve
     from lsml.store.queue import Queue
-    from lsml.worker.jobs import die_with_parent
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child)
     if child:

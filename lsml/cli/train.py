@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
@@ -52,12 +51,11 @@ def command(
     from lsml.binding import sentences
     from lsml.errors import NotEnoughData, RequestError
     from lsml.labeling.annotated import AnnotatedTasks
-    from lsml.learning.snapshot import take_snapshot
-    from lsml.learning.train import train
+    from lsml.learning.run import Inputs, run
+    from lsml.learning.snapshot import Snapshot
     from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
-    from lsml.versions import model_version, new_folder, publish
-    from lsml.worker.jobs import promoted_version
+    from lsml.versions import model_version
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     store = open_store(recipe, data_dir)
@@ -70,32 +68,28 @@ def command(
         raise RequestError(f"{recipe_path}: none of its adapters can learn")
     xml = binding.config.xml if binding.config else None
     store.projects.touch(LOCAL, labeling_config=xml)
-    making = new_folder(store.versions_directory)
-    try:
-        files = fetcher(recipe, None, by_person=True, beside=export.parent)
-        with progress_bar("train") as progress, files.hold() as fetch:
-            path = making / "snapshot.jsonl"
-            snapshot = take_snapshot(annotated, binding, path, fetch)
-            if not snapshot.tasks:
-                raise NotEnoughData(
-                    f"{export}: {annotated.why_none(answering_tags(binding), sentences(snapshot.left_out))}"
-                )
-            tasks.clear()  # the snapshot holds them: while it learns, every text is in memory once
-            promoted, unjudged = promoted_version(store, LOCAL, binding)
-            trained = train(
-                binding, snapshot, making, fetch,
-                promoted=promoted, unjudged=unjudged, progress=progress, models=models,
-            )  # fmt: skip
-            path.unlink()
-        keep = max((model.training.keep for model in models if model.training), default=5)
-        number = publish(store, LOCAL, making, trained.card, promote=trained.promote, keep=keep)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+
+    def check(snapshot: Snapshot) -> None:
+        if not snapshot.tasks:
+            raise NotEnoughData(
+                f"{export}: {annotated.why_none(answering_tags(binding), sentences(snapshot.left_out))}"
+            )
+        tasks.clear()  # the snapshot holds them: while it learns, every text is in memory once
+
+    files = fetcher(recipe, None, by_person=True, beside=export.parent)
+    with progress_bar("train") as progress, files.hold() as fetch:
+        made = run(
+            Inputs(
+                store=store, project=LOCAL, binding=binding, models=tuple(models), tasks=annotated, fetch=fetch,
+                keep=max((model.training.keep for model in models if model.training), default=5),
+                progress=progress, check=check,
+            )
+        )  # fmt: skip
     say_malformed(export, annotated)
     out = console()
-    out.print(f"{model_version(binding, number, trained.card)}: {trained.card.verdict}", markup=False)
-    for note in (*trained.card.notes, *sentences(trained.card.left_out)):
+    out.print(f"{model_version(binding, made.number, made.card)}: {made.card.verdict}", markup=False)
+    for note in (*made.card.notes, *sentences(made.card.left_out)):
         out.print(f"  {note}", markup=False)
-    for name, judged in trained.card.metrics.items():
+    for name, judged in made.card.metrics.items():
         where = "" if judged["value"] is None else f" on {judged['examples']} held-out answers"
         out.print(f"  {name}: {metric_text(judged)}{where}", markup=False)

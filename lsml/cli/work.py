@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from lsml.cli.children import die_with_parent
 from lsml.cli.common import data_dir_option, log_options, open_recipe, open_store, recipe_argument
 
 
@@ -23,7 +24,7 @@ def command(
     import logging
 
     from lsml.store.queue import Queue
-    from lsml.worker.jobs import Worker, die_with_parent, step_back, train_run
+    from lsml.worker.jobs import Worker, step_back, train_run
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None)
     if child or run is not None:

@@ -21,18 +21,18 @@ from huey.consumer import Consumer
 
 from lsml.binding import Binding, bind
 from lsml.binding.configs import known_config
-from lsml.errors import Cancelled, LsmlError, NotEnoughData, VersionError
+from lsml.errors import Cancelled, LsmlError, NotEnoughData
 from lsml.labeling import parse_labeling_config
 from lsml.learning.due import learners, request_if_due
-from lsml.learning.snapshot import take_snapshot
-from lsml.learning.train import train
+from lsml.learning.run import Inputs
+from lsml.learning.run import run as train_and_publish
 from lsml.logs import run_id
 from lsml.recipe import Recipe, load_recipe
 from lsml.store import LOCAL, ProjectRow, RunRow, Store, Superseded
 from lsml.store.queue import Queue
 from lsml.store.runs import HEARTBEAT_S
 from lsml.studio.connection import fetcher, read_annotations
-from lsml.versions import Loaded, load_version, new_folder, publish, sweep_attempt, sweep_folders
+from lsml.versions import sweep_attempt, sweep_folders
 
 _log = logging.getLogger(__name__)
 _SWEEP_S = 1.0
@@ -272,8 +272,6 @@ def _train_claimed(recipe_path: Path, store: Store, id: str, attempt: int) -> in
 
 
 def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
-    import shutil
-
     project = store.projects.get(run.project)
     if project is None:
         raise NotEnoughData(f"not enough data: project {run.project} has no annotations")
@@ -284,31 +282,15 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     store.runs.cover(run.id, run.attempt)
     project = store.projects.get(run.project)
     binding = binding_of(recipe, project)
-    making = new_folder(store.versions_directory, run)
-    try:
-        path = making / "snapshot.jsonl"
-        with fetcher(recipe, project).hold() as fetch:
-            snapshot = take_snapshot(store.annotations.tasks(run.project), binding, path, fetch)
-            promoted, unjudged = promoted_version(store, run.project, binding)
-            trained = train(binding, snapshot, making, fetch, promoted=promoted, unjudged=unjudged, progress=report)
-        path.unlink()
-        keep = max(training.keep for training in learners(recipe))
-        number = publish(store, run.project, making, trained.card, promote=trained.promote, keep=keep, run=run)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    _log.info("run %s: made v%d of project %s; %s", run.id, number, run.project, trained.card.verdict)
-
-
-def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, str | None]:
-    """The version that a project serves with its folder, or None; and why one that there is cannot be loaded."""
-    row = store.versions.served(project)
-    if row is None:
-        return None, None
-    try:
-        return (load_version(binding, row, store.versions_directory), store.versions_directory / row.folder), None
-    except VersionError as error:
-        _log.warning("v%d of project %s cannot be judged: %s", row.number, project, error)
-        return None, f"v{row.number} cannot be loaded"
+    with fetcher(recipe, project).hold() as fetch:
+        made = train_and_publish(
+            Inputs(
+                store=store, project=run.project, binding=binding, models=binding.trainable,
+                tasks=store.annotations.tasks(run.project), fetch=fetch,
+                keep=max(training.keep for training in learners(recipe)), claim=run, progress=report,
+            )
+        )  # fmt: skip
+    _log.info("run %s: made v%d of project %s; %s", run.id, made.number, run.project, made.card.verdict)
 
 
 class _Reporter:
@@ -324,15 +306,3 @@ class _Reporter:
         if now - self._reported >= 1.0:
             self._reported = now
             self._store.runs.report(self._run.id, self._run.attempt, share, message)
-
-
-def die_with_parent() -> None:
-    """End this process when the one that started it does: its end of our standard input closes with it."""
-
-    def watch() -> None:
-        # Read below Python's buffers: their lock would be held when the interpreter ends.
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -6,12 +6,11 @@ import pytest
 from lsml.binding import bind
 from lsml.errors import NotEnoughData
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
-from lsml.learning.snapshot import share_of, take_snapshot
-from lsml.learning.train import train
+from lsml.learning.run import Inputs, run
+from lsml.learning.snapshot import share_of
 from lsml.recipe import load_recipe
 from lsml.store import LOCAL, Store
-from lsml.versions import load_promoted, model_version, new_folder, publish
-from lsml.worker.jobs import promoted_version
+from lsml.versions import load_promoted, model_version
 from tests.conftest import PROJECT_KEY, TOPICS, choice, tickets, write_recipe
 from tests.support.fetching import no_fetch
 
@@ -34,13 +33,11 @@ class Project:
         self.store.projects.touch(LOCAL, labeling_config=config)
 
     def train(self, tasks):
-        making = new_folder(self.store.versions_directory)
-        snapshot = take_snapshot(tasks, self.binding, making / "snapshot.jsonl", no_fetch)
-        promoted, unjudged = promoted_version(self.store, LOCAL, self.binding)
-        trained = train(self.binding, snapshot, making, no_fetch, promoted=promoted, unjudged=unjudged)
-        (making / "snapshot.jsonl").unlink()
-        publish(self.store, LOCAL, making, trained.card, promote=trained.promote, keep=5)
-        return trained.card
+        inputs = Inputs(
+            store=self.store, project=LOCAL, binding=self.binding, models=self.binding.trainable, tasks=tasks,
+            fetch=no_fetch, keep=5,
+        )  # fmt: skip
+        return run(inputs).card
 
     @property
     def promoted(self):

@@ -1,0 +1,91 @@
+"""A training run from annotated tasks to a version, the same for the worker and for `lsml train`."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsml.adapters.base import Progress, silent
+from lsml.binding import Binding, BoundModel
+from lsml.errors import VersionError
+from lsml.labeling import AnnotatedTask
+from lsml.labeling.objects import Fetch
+from lsml.learning.snapshot import Snapshot, take_snapshot
+from lsml.learning.train import train
+from lsml.store import RunRow, Store
+from lsml.versions import Card, Loaded, load_version, new_folder, publish
+
+_log = logging.getLogger(__name__)
+
+
+def _everything(_snapshot: Snapshot) -> None:
+    """Take any snapshot."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one training run works with.
+
+    `models` of the `binding` learn from `tasks`, which are read once; `fetch` brings the files that they name. The version
+    belongs to `project`, which keeps the newest `keep` of them. `claim`: the run of the ledger that this is, None where a
+    person trains offline. `check` sees the snapshot before anything is learnt, and may refuse it with an LsmlError.
+    """
+
+    store: Store
+    project: str
+    binding: Binding
+    models: tuple[BoundModel, ...]
+    tasks: Iterable[AnnotatedTask]
+    fetch: Fetch
+    keep: int
+    claim: RunRow | None = None
+    progress: Progress = silent
+    check: Callable[[Snapshot], None] = _everything
+
+
+@dataclass(frozen=True)
+class Made:
+    """The version that a run published: its number within the project, and its card."""
+
+    number: int
+    card: Card
+
+
+def run(inputs: Inputs) -> Made:
+    """Take a snapshot, train and judge on it, and publish what came of it; nothing is left on disk where that fails.
+
+    Raises NotEnoughData, AdapterError or StoreError, Superseded where the claim is gone, and Cancelled.
+    """
+    store, project = inputs.store, inputs.project
+    making = new_folder(store.versions_directory, inputs.claim)
+    try:
+        path = making / "snapshot.jsonl"
+        snapshot = take_snapshot(inputs.tasks, inputs.binding, path, inputs.fetch)
+        inputs.check(snapshot)
+        promoted, unjudged = promoted_version(store, project, inputs.binding)
+        trained = train(
+            inputs.binding, snapshot, making, inputs.fetch,
+            promoted=promoted, unjudged=unjudged, progress=inputs.progress, models=inputs.models,
+        )  # fmt: skip
+        path.unlink()
+        number = publish(
+            store, project, making, trained.card, promote=trained.promote, keep=inputs.keep, run=inputs.claim
+        )
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return Made(number, trained.card)
+
+
+def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, str | None]:
+    """The version that a project serves with its folder, or None; and why one that there is cannot be loaded."""
+    row = store.versions.served(project)
+    if row is None:
+        return None, None
+    try:
+        return (load_version(binding, row, store.versions_directory), store.versions_directory / row.folder), None
+    except VersionError as error:
+        _log.warning("v%d of project %s cannot be judged: %s", row.number, project, error)
+        return None, f"v{row.number} cannot be loaded"
