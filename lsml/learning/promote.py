@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,149 +16,176 @@ from lsml.binding import Binding, BoundModel
 from lsml.labeling.objects import Fetch
 from lsml.learning.judge import evaluate, main_metric, unread_sentence
 from lsml.learning.snapshot import AnnotatedExample
-from lsml.versions import Card, Loaded, learnt_marks, mark
+from lsml.versions import Loaded, ModelCard, learnt_marks, mark
 
 LEAST_JUDGED = 10  # with fewer held-out tasks a comparison says nothing
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a run made: a card for the folder that it filled, and whether the version is to be promoted."""
+class Fitted:
+    """A model that learnt: its adapter, the card of what was saved in the version's folder, and notes for people."""
 
-    card: Card
-    promote: bool
+    model: BoundModel
+    adapter: Adapter
+    card: ModelCard
+    notes: tuple[str, ...] = ()
 
 
-def choose(
-    binding: Binding,
-    models: Sequence[BoundModel],
-    fitted: Mapping[str, Adapter],
-    promoted: tuple[Loaded, Path] | None,
-    judged_tasks: Sequence[AnnotatedExample],
-    fetch: Fetch,
-    card: Card,
-    directory: Path,
-    unjudged: str | None,
-) -> Trained:
-    """Decide model by model, judging the combined result, then fill in the card."""
-    served = dict(promoted[0].adapters) if promoted else {}
-    base = {model.key: served.get(model.key) or model.new_adapter() for model in binding.models}
-    taken: dict[str, str] = {}  # model key -> why it is taken
-    left: dict[str, str] = {}  # model key -> why it is not
-    for model in models:
-        if model.key not in fitted:
-            continue
-        rule = model.spec.training.promote if model.spec.training else "better"
-        if promoted is None or not base[model.key].ready:
-            taken[model.key] = f"not judged: {unjudged}" if unjudged else "the first version"
-        elif rule == "never":
-            left[model.key] = "the recipe says `promote: never`"
-        elif rule == "always":
-            taken[model.key] = "the recipe says `promote: always`"
-        else:
-            better, why = _compare(binding, model, base, fitted, promoted, judged_tasks, fetch, card, directory)
-            (taken if better else left)[model.key] = why
+@dataclass(frozen=True)
+class Candidates:
+    """What a version is chosen from: the models that learnt, by key, saved in `directory`, and the version that is served
+    with its folder, or None. `unjudged`: why there is one that cannot be loaded."""
+
+    binding: Binding
+    directory: Path
+    fitted: Mapping[str, Fitted]
+    promoted: tuple[Loaded, Path] | None = None
+    unjudged: str | None = None
+
+    @cached_property
+    def served(self) -> dict[str, Adapter]:
+        """An adapter for each model of the binding, as it is served now; the starting point of what is not."""
+        served = self.promoted[0].adapters if self.promoted else {}
+        return {model.key: served.get(model.key) or model.new_adapter() for model in self.binding.models}
+
+    def saved(self, key: str) -> ModelCard | None:
+        """What the served version knows of a model."""
+        card = self.promoted[0].card if self.promoted else None
+        return card.models.get(key) if card else None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a model is taken into the version, why, in a sentence, and the metrics that were compared, if they were."""
+
+    taken: bool
+    why: str
+    compared: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The version: its models by key, as the folder now holds them, metrics of `held_out` tasks, and notes for people.
+
+    `promoted`: whether it is to be served, and `verdict`: why. `compared` by model key, as a card holds it.
+    """
+
+    models: dict[str, ModelCard]
+    metrics: dict[str, dict[str, Any]]
+    compared: dict[str, dict[str, Any]]
+    held_out: int
+    promoted: bool
+    verdict: str
+    notes: tuple[str, ...]
+
+
+def choose(candidates: Candidates, judged_tasks: Sequence[AnnotatedExample], fetch: Fetch) -> Chosen:
+    """Decide model by model, judge the combined result on what none of its models learnt, and tidy the folder."""
+    fitted = candidates.fitted
+    decisions = {key: _decide(candidates, one, judged_tasks, fetch) for key, one in fitted.items()}
+    taken = [key for key, decision in decisions.items() if decision.taken]
     # Where nothing is taken, the version holds what was learnt, unpromoted, so that a person may still choose it.
-    promote = bool(taken)
-    chosen = {key: fitted[key] for key in (taken if promote else fitted)}
-    if promoted is not None:
-        _carry_over(binding, chosen, promoted, card, directory, left)
-    if promote:
-        for key in fitted.keys() - chosen.keys():
-            lost = card.models.get(key)
-            if lost is not None and lost.carried_from is None:  # nothing was carried over in its place
-                _drop(card, key, directory)
-    learnt = set().union(*(learnt_marks(directory, model) for model in card.models.values()))
+    kept = {key: fitted[key] for key in (taken or fitted)}
+    carried = _carry_over(candidates, kept)
+    notes = [f"{key}: {decisions[key].why}" for key in carried if key in fitted]
+    for key in fitted.keys() - kept.keys():
+        _remove(candidates.directory, fitted[key].card)
+    models = {key: one.card for key, one in kept.items()} | carried
+    learnt = set().union(*(learnt_marks(candidates.directory, model) for model in models.values()))
     unlearnt = [lesson for lesson in judged_tasks if mark(lesson.data) not in learnt]
-    judged = evaluate(binding, {**base, **chosen}, unlearnt, fetch)
-    card.held_out = len(unlearnt)
-    card.metrics = judged.metrics
+    adapters = {**candidates.served, **{key: one.adapter for key, one in kept.items()}}
+    judged = evaluate(candidates.binding, adapters, unlearnt, fetch)
     if judged.unread:
-        card.notes.append(f"left out of judging: {unread_sentence(judged.unread)}")
-    reasons = {**taken, **left}
+        notes.append(f"left out of judging: {unread_sentence(judged.unread)}")
+    return Chosen(
+        models=models, metrics=judged.metrics, held_out=len(unlearnt), promoted=bool(taken), verdict=_verdict(decisions),
+        compared={key: decision.compared for key, decision in decisions.items() if decision.compared is not None},
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _verdict(decisions: Mapping[str, Decision]) -> str:
+    """Why the version is promoted or not, for people; of what was taken first."""
+    reasons = {key: one.why for key, one in sorted(decisions.items(), key=lambda pair: not pair[1].taken)}
+    verdict = next(iter(reasons.values()))
     if len(set(reasons.values())) > 1:
-        card.verdict = "; ".join(f"{key.partition(':')[0]}: {why}" for key, why in reasons.items())
-    else:
-        card.verdict = next(iter(reasons.values()))
-    card.verdict = ("promoted: " if promote else "not promoted: ") + card.verdict
-    card.promoted = promote
-    return Trained(card, promote)
+        verdict = "; ".join(f"{key.partition(':')[0]}: {why}" for key, why in reasons.items())
+    return ("promoted: " if any(one.taken for one in decisions.values()) else "not promoted: ") + verdict
+
+
+def _decide(candidates: Candidates, one: Fitted, judged_tasks: Sequence[AnnotatedExample], fetch: Fetch) -> Decision:
+    model = one.model
+    rule = model.spec.training.promote if model.spec.training else "better"
+    if candidates.promoted is None or not candidates.served[model.key].ready:
+        return Decision(True, f"not judged: {candidates.unjudged}" if candidates.unjudged else "the first version")
+    if rule == "never":
+        return Decision(False, "the recipe says `promote: never`")
+    if rule == "always":
+        return Decision(True, "the recipe says `promote: always`")
+    return _compare(candidates, one, candidates.promoted, judged_tasks, fetch)
 
 
 def _compare(
-    binding: Binding,
-    model: BoundModel,
-    base: Mapping[str, Adapter],
-    fitted: Mapping[str, Adapter],
+    candidates: Candidates,
+    one: Fitted,
     promoted: tuple[Loaded, Path],
     judged_tasks: Sequence[AnnotatedExample],
     fetch: Fetch,
-    card: Card,
-    directory: Path,
-) -> tuple[bool, str]:
-    """Whether the new model beats the served one on tasks that neither of them learnt, and why, in a sentence."""
-    served, folder = promoted
-    assert served.card is not None
-    saved = served.card.models.get(model.key)
-    if saved is not None and (saved.snapshot, saved.options) == (card.snapshot, model.options_digest):
-        return False, f"nothing changed since v{served.number}: the same annotations and options"
+) -> Decision:
+    """Whether the new model beats the served one on tasks that neither of them learnt."""
+    model, (served, folder) = one.model, promoted
+    saved = candidates.saved(model.key)
+    if saved is not None and (saved.snapshot, saved.options) == (one.card.snapshot, one.card.options):
+        return Decision(False, f"nothing changed since v{served.number}: the same annotations and options")
     names = {control.control_tag.name for control in model.controls}
-    learnt = learnt_marks(directory, card.models[model.key]) | (learnt_marks(folder, saved) if saved else set())
+    learnt = learnt_marks(candidates.directory, one.card) | (learnt_marks(folder, saved) if saved else set())
     fair = [
         lesson
         for lesson in judged_tasks
         if mark(lesson.data) not in learnt and (names & set(lesson.answers) or model.object_tag.repeater is not None)
     ]
-    judged = (
-        evaluate(binding, {**base, model.key: fitted[model.key]}, fair, fetch) if len(fair) >= LEAST_JUDGED else None
-    )
-    tasks = judged.tasks if judged else len(fair)
-    if judged is None or tasks < LEAST_JUDGED:
-        return True, f"not judged: {tasks} held-out tasks, and a judgement needs {LEAST_JUDGED}"
+    tasks = len(fair)
+    if tasks >= LEAST_JUDGED:
+        judged = evaluate(candidates.binding, {**candidates.served, model.key: one.adapter}, fair, fetch)
+        tasks = judged.tasks
+    if tasks < LEAST_JUDGED:
+        return Decision(True, f"not judged: {tasks} held-out tasks, and a judgement needs {LEAST_JUDGED}")
     new = main_metric(judged.metrics, names)
-    old = main_metric(evaluate(binding, base, fair, fetch).metrics, names)
-    card.compared[model.key] = {"new": new, "promoted": old, "tasks": tasks, "with": f"v{served.number}"}
+    old = main_metric(evaluate(candidates.binding, candidates.served, fair, fetch).metrics, names)
+    compared = {"new": new, "promoted": old, "tasks": tasks, "with": f"v{served.number}"}
     if old is None or new is None:
-        return True, "not judged: nothing to compare with"
-    if new > old:
-        return True, f"better than v{served.number} on {tasks} held-out tasks ({new:.3f} > {old:.3f})"
-    return False, f"not better than v{served.number} on {tasks} held-out tasks ({new:.3f} <= {old:.3f})"
+        return Decision(True, "not judged: nothing to compare with", compared)
+    better, sign = ("better", ">") if new > old else ("not better", "<=")
+    why = f"{better} than v{served.number} on {tasks} held-out tasks ({new:.3f} {sign} {old:.3f})"
+    return Decision(new > old, why, compared)
 
 
-def _carry_over(
-    binding: Binding,
-    chosen: Mapping[str, Adapter],
-    promoted: tuple[Loaded, Path],
-    card: Card,
-    directory: Path,
-    left: Mapping[str, str],
-) -> None:
-    """Copy every model that is not chosen from the served version's folder, and drop what lost."""
-    loaded, folder = promoted
-    assert loaded.card is not None
-    for model in binding.models:
-        saved = loaded.card.models.get(model.key)
-        if model.key in chosen or saved is None or not loaded.adapters[model.key].ready:
+def _carry_over(candidates: Candidates, kept: Mapping[str, Fitted]) -> dict[str, ModelCard]:
+    """Copy every model that is not kept from the served version's folder; the cards of the copies, by key."""
+    carried: dict[str, ModelCard] = {}
+    if candidates.promoted is None:
+        return carried
+    (loaded, folder), directory = candidates.promoted, candidates.directory
+    for model in candidates.binding.models:
+        saved = candidates.saved(model.key)
+        if model.key in kept or saved is None or not loaded.adapters[model.key].ready:
             continue
         if saved.fingerprint != model.fingerprint:
             continue
-        if model.key in card.models:
-            _drop(card, model.key, directory)
-            card.notes.append(f"{model.key}: {left.get(model.key, 'not learnt')}")
         name = f"{saved.folder}-v{loaded.number}" if (directory / saved.folder).exists() else saved.folder
         shutil.copytree(folder / saved.folder, directory / name)
         if saved.learnt:
             shutil.copyfile(folder / saved.learnt, directory / f"{name}.learnt")
-        card.models[model.key] = msgspec.structs.replace(
+        carried[model.key] = msgspec.structs.replace(
             saved,
             folder=name,
             carried_from=saved.carried_from or loaded.number,
             learnt=f"{name}.learnt" if saved.learnt else "",
         )
+    return carried
 
 
-def _drop(card: Card, key: str, directory: Path) -> None:
-    """Take a model that is not kept out of the card and the folder."""
-    model = card.models.pop(key)
+def _remove(directory: Path, model: ModelCard) -> None:
+    """Take what a model saved out of the version's folder."""
     shutil.rmtree(directory / model.folder)
     (directory / model.learnt).unlink(missing_ok=True)

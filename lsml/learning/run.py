@@ -66,17 +66,15 @@ def run(inputs: Inputs) -> Made:
         snapshot = take_snapshot(inputs.tasks, inputs.binding, path, inputs.fetch)
         inputs.check(snapshot)
         promoted, unjudged = promoted_version(store, project, inputs.binding)
-        trained = train(
+        card = train(
             inputs.binding, snapshot, making, inputs.fetch,
             promoted=promoted, unjudged=unjudged, progress=inputs.progress, models=inputs.models,
         )  # fmt: skip
         path.unlink()
-        number = publish(
-            store, project, making, trained.card, promote=trained.promote, keep=inputs.keep, run=inputs.claim
-        )
+        number = publish(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    return Made(number, trained.card)
+    return Made(number, card)
 
 
 def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, str | None]:
