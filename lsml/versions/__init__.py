@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from lsml.versions.versions import (
-    Card,
-    Loaded,
-    ModelCard,
-    Shared,
-    adopt,
-    card_of,
-    check_files,
-    learnt_marks,
-    load_promoted,
-    load_version,
-    mark,
-    misfits,
-    model_version,
-    new_folder,
-    publish,
-    start,
-    sweep_attempt,
-    sweep_folders,
-)
+from lsml.versions.card import Card, ModelCard, card_of, model_version
+from lsml.versions.folders import adopt, new_folder, publish, sweep_attempt, sweep_folders
+from lsml.versions.loading import Loaded, Shared, check_files, load_promoted, load_version, misfits, start
+from lsml.versions.marks import learnt_marks, mark
 
 __all__ = [
     "Card",

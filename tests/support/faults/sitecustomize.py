@@ -32,7 +32,7 @@ STEPS = {
     "snapshot-taken": ("lsml.learning.snapshot", "take_snapshot"),
     "trained": ("lsml.learning.train", "train"),
     "model-saved": ("lsml.adapters.text.classifier", "TextClassifier.save"),
-    "sealed": ("lsml.versions.versions", "_seal"),
+    "sealed": ("lsml.versions.folders", "_seal"),
     "file-synced": ("lsml.files.disk", "sync"),
     "published": ("lsml.store", "Store.publish"),
     "version-added": ("lsml.store.version_rows", "VersionRows.add"),

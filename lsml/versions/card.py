@@ -1,0 +1,102 @@
+"""What is known of a version: its card, and the name that says what decides its predictions."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+from lsml.binding import Binding, LeftOut
+from lsml.errors import VersionError
+from lsml.store import VersionRow
+
+FORMAT = 1
+
+
+class ModelCard(msgspec.Struct):
+    """What a version knows of one model.
+
+    `labels` it can answer with, `examples` it learnt from, `classes` by count, hashes of the `options` and of the
+    `snapshot` it was made with. `learnt`: the file of marks (see `mark`) of the data it learnt. `carried_from`: the number of
+    the version that learnt it, None where it is this one. `moved`: held-out tasks that training needed.
+    """
+
+    adapter: str
+    folder: str
+    fingerprint: str
+    labels: list[str] = []
+    examples: int = 0
+    classes: dict[str, int] = {}
+    options: str = ""
+    snapshot: str = ""
+    learnt: str = ""
+    moved: list[str] = []
+    carried_from: int | None = None
+
+
+class Card(msgspec.Struct):
+    """Everything to know of a version; written beside its models and kept in the store.
+
+    `metrics`: by control, on the held-out tasks. `compared`: by model key, the new and the promoted version's metric on
+    the same tasks. `promoted`: whether it was when it was made, and `verdict`: why, for people. `left_out`: what of the
+    annotations could not be understood. `files`: SHA-256 of every file, by path.
+    """
+
+    recipe: str
+    models: dict[str, ModelCard]
+    metrics: dict[str, dict[str, Any]] = {}
+    compared: dict[str, dict[str, Any]] = {}
+    verdict: str = ""
+    promoted: bool = False
+    tasks: int = 0
+    held_out: int = 0
+    snapshot: str = ""
+    seed: int = 0
+    notes: list[str] = []
+    left_out: list[LeftOut] = []
+    created_at: float = 0.0
+    lsml: str = ""
+    format: int = FORMAT
+    files: dict[str, str] = {}
+
+    def known_labels(self) -> dict[str, list[str]]:
+        """The labels that each model can answer with, by model key."""
+        return {key: model.labels for key, model in self.models.items()}
+
+
+def model_version(binding: Binding, number: int, card: Card | None) -> str:
+    """`<recipe name>-v<number>-<hash of what else decides a prediction>`. Number 0: nothing was learnt."""
+    known = card.known_labels() if card is not None else {}
+    facts = msgspec.json.encode(binding.facts(known), order="sorted")
+    return f"{binding.recipe.name}-v{number}-{hashlib.sha256(facts).hexdigest()[:8]}"
+
+
+def card_of(row: VersionRow) -> Card:
+    """The card of a stored version. Raises VersionError where another format wrote it."""
+    try:
+        card = msgspec.convert(_upgraded(row.card), Card)
+    except msgspec.ValidationError as error:
+        raise VersionError(
+            f"version v{row.number} of project {row.project}: its card cannot be read: {error}"
+        ) from error
+    if card.format != FORMAT:
+        raise VersionError(
+            f"version v{row.number} of project {row.project} has format {card.format}, and this lsml reads {FORMAT}; "
+            "use the lsml that wrote it, or train anew"
+        )
+    return card
+
+
+def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
+    """A card as it is written today. Older ones told in sentences what are fields now: `promoted`, and `carried_from`."""
+    if "promoted" in card or not isinstance(card.get("models"), dict):
+        return card
+    models = {}
+    for key, model in card["models"].items():
+        carried = (
+            re.fullmatch(r"carried over from v(\d+)", str(model.get("source"))) if isinstance(model, dict) else None
+        )
+        models[key] = {**model, "carried_from": int(carried[1])} if carried else model
+    return {**card, "models": models, "promoted": str(card.get("verdict", "")).startswith("promoted")}

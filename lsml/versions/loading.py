@@ -1,0 +1,117 @@
+"""Versions in memory: checked, loaded, and shared by the projects that serve the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from lsml.adapters.base import Adapter
+from lsml.binding import Binding, BoundModel
+from lsml.errors import VersionError
+from lsml.store import Store, VersionRow
+from lsml.versions.card import Card, card_of
+from lsml.versions.folders import file_hash
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version in memory, or the starting point: an adapter for each of the binding's models, by key."""
+
+    number: int
+    card: Card | None
+    adapters: Mapping[str, Adapter]
+    warnings: tuple[str, ...] = field(default=())
+
+
+class Shared:
+    """Adapters in memory by what they are made of: projects that serve the same, as all do that start from one version or
+    from the same weights, share them. One that nobody serves any more is let go."""
+
+    def __init__(self) -> None:
+        self._adapters: WeakValueDictionary[bytes, Adapter] = WeakValueDictionary()
+
+    def adapter(self, model: BoundModel, saved: Path | None = None, hashes: Collection[str] = ()) -> Adapter:
+        """The starting point of a model, or what was saved of it, in files with these hashes. Raises VersionError."""
+        made_of = (model.spec.adapter, model.spec.options, model.target, sorted(hashes))
+        key = hashlib.sha256(msgspec.json.encode(made_of, order="sorted")).digest()
+        adapter = self._adapters.get(key)
+        if adapter is None:
+            adapter = model.new_adapter()
+            if saved is not None:
+                adapter.load(saved)
+            adapter = self._adapters.setdefault(key, adapter)
+        return adapter
+
+
+def start(binding: Binding, shared: Shared | None = None) -> Loaded:
+    """The starting point: every model pretrained or untrained."""
+    shared = shared or Shared()
+    return Loaded(0, None, {model.key: shared.adapter(model) for model in binding.models})
+
+
+def load_version(binding: Binding, row: VersionRow, root: Path, shared: Shared | None = None) -> Loaded:
+    """A stored version, with its files' hashes checked, for a binding.
+
+    A model whose control was renamed, whose object changed or that the version does not hold starts untrained, and
+    `warnings` says so. Raises VersionError where files are missing or changed.
+    """
+    card = card_of(row)
+    folder = root / row.folder
+    check_files(folder, card)
+    shared = shared or Shared()
+    adapters: dict[str, Adapter] = {}
+    for model in binding.models:
+        saved = card.models.get(model.key)
+        if saved is None or saved.fingerprint != model.fingerprint:
+            adapters[model.key] = shared.adapter(model)
+            continue
+        hashes = [f"{name} {hash}" for name, hash in card.files.items() if name.startswith(f"{saved.folder}/")]
+        adapters[model.key] = shared.adapter(model, folder / saved.folder, hashes)
+    return Loaded(row.number, card, adapters, misfits(binding, row.number, card))
+
+
+def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
+    """A sentence for each model of a binding that v<number> does not fit, or not wholly."""
+    sentences = []
+    for model in binding.models:
+        saved = card.models.get(model.key)
+        if saved is None and model.learns:
+            sentences.append(f"{model.key}: v{number} does not hold it, so it starts untrained")
+        elif saved is not None and saved.fingerprint != model.fingerprint:
+            sentences.append(f"{model.key}: its control or object changed after v{number}, so it starts untrained")
+        elif (
+            saved is not None
+            and not model.target.open
+            and (gone := sorted(set(saved.labels) - set(model.target.labels)))
+        ):
+            new = sorted(set(model.target.labels) - set(saved.labels))
+            learnt = f"; it has not learnt {', '.join(new)} yet" if new else ""
+            sentences.append(
+                f"{model.key}: v{number} learnt {', '.join(gone)}, which the labeling config no longer has{learnt}"
+            )
+    return tuple(sentences)
+
+
+def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:
+    """The version that a project serves, else the starting point. Raises VersionError."""
+    row = store.versions.served(project)
+    return start(binding) if row is None else load_version(binding, row, store.versions_directory)
+
+
+def check_files(folder: Path, card: Card) -> None:
+    """Raise VersionError, naming the file, unless every file is there with the hash that the card holds."""
+    for name, expected in card.files.items():
+        path = folder / name
+        try:
+            found = file_hash(path)
+        except OSError as error:
+            raise VersionError(
+                f"{path}: cannot be read: {error.strerror}; restore it, or promote another version"
+            ) from error
+        if found != expected:
+            raise VersionError(f"{path}: was changed after it was saved; restore it, or promote another version")

@@ -1,0 +1,27 @@
+"""Marks of the data that a model learnt, so that it is never judged on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lsml.versions.card import ModelCard
+
+_MARK_BYTES = 8
+
+
+def mark(data: Mapping[str, Any]) -> bytes:
+    """Eight bytes that stand for a task's data, whatever its id: what a version learnt must not judge it later."""
+    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).digest()[:_MARK_BYTES]
+
+
+def learnt_marks(folder: Path, model: ModelCard) -> set[bytes]:
+    """The marks of all data that a saved model learnt."""
+    if not model.learnt:
+        return set()
+    content = (folder / model.learnt).read_bytes()
+    return {content[start : start + _MARK_BYTES] for start in range(0, len(content), _MARK_BYTES)}
