@@ -149,7 +149,7 @@ class Backend:
 
     def train(self, project: dict = PROJECT) -> dict:
         """Press Start Training, and train; the run's end."""
-        from lsml.worker.jobs import train_run
+        from lsml.worker.child import train_run
 
         job = self.post("/webhook", {"action": "START_TRAINING", "project": project}).json["job"]
         run = self.store.runs.claim(job)

@@ -24,7 +24,9 @@ def command(
     import logging
 
     from lsml.store.queue import Queue
-    from lsml.worker.jobs import Worker, step_back, train_run
+    from lsml.worker.child import train_run
+    from lsml.worker.consumer import Worker
+    from lsml.worker.processes import step_back
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None)
     if child or run is not None:

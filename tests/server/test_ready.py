@@ -37,7 +37,7 @@ def test_a_beat_from_before_the_clock_was_set_back_counts_for_nothing(backend, m
 
 
 def test_the_sweeper_of_a_worker_beats(backend):
-    from lsml.worker.jobs import Worker
+    from lsml.worker.consumer import Worker
 
     server = backend()
     worker = Worker(server.recipe, server.store, server.queue, [])

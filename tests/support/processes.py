@@ -18,7 +18,7 @@ import psutil
 from lsml.recipe import load_recipe
 from lsml.store import Store
 from lsml.versions import card_of, check_files, load_promoted
-from lsml.worker.jobs import binding_of
+from lsml.worker.child import binding_of
 from tests.conftest import PROJECT, PROJECT_KEY, REPOSITORY, TOPICS, event, tickets, write_recipe
 from tests.support.backend import until
 from tests.support.disk import Disk

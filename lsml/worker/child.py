@@ -1,0 +1,96 @@
+"""What the training process does: one claimed run, whose end it writes to the ledger."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from lsml.binding import Binding, bind
+from lsml.binding.configs import known_config
+from lsml.errors import Cancelled, LsmlError, NotEnoughData
+from lsml.labeling import parse_labeling_config
+from lsml.learning.due import learners
+from lsml.learning.run import Inputs
+from lsml.learning.run import run as train_and_publish
+from lsml.logs import run_id
+from lsml.recipe import Recipe, load_recipe
+from lsml.store import LOCAL, ProjectRow, RunRow, Store, Superseded
+from lsml.studio.connection import fetcher, read_annotations
+from lsml.worker.processes import DONE, SUPERSEDED
+
+_log = logging.getLogger(__name__)
+
+
+def train_run(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
+    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
+    at_hand = run_id.set(id)
+    try:
+        return _train_claimed(recipe_path, store, id, attempt)
+    finally:
+        run_id.reset(at_hand)
+
+
+def _train_claimed(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
+    run = store.runs.get(id)
+    if run is None or run.attempt != attempt or run.state != "running":
+        _log.warning("run %s: attempt %d is not the one that runs", id, attempt)
+        return SUPERSEDED
+    try:
+        _train_and_publish(load_recipe(recipe_path), store, run)
+    except Superseded as error:
+        _log.warning("%s; its result is dropped", error)
+        return SUPERSEDED
+    except Cancelled:
+        store.runs.finish(id, attempt, "cancelled", "cancelled")
+    except LsmlError as error:
+        _log.warning("run %s failed: %s", id, error)
+        store.runs.finish(id, attempt, "failed", str(error))
+    except Exception as error:
+        _log.exception("run %s failed", id)
+        store.runs.finish(id, attempt, "failed", f"{type(error).__name__}: {error}; see the log of `lsml work`")
+    return DONE
+
+
+def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
+    project = store.projects.get(run.project)
+    if project is None:
+        raise NotEnoughData(f"not enough data: project {run.project} has no annotations")
+    store.check_room(recipe.server.limits.free_disk_bytes)
+    report = _Reporter(store, run)
+    report(0.0, "reading annotations")
+    read_annotations(store, recipe, project)
+    store.runs.cover(run.id, run.attempt)
+    project = store.projects.get(run.project)
+    binding = binding_of(recipe, project)
+    with fetcher(recipe, project).hold() as fetch:
+        made = train_and_publish(
+            Inputs(
+                store=store, project=run.project, binding=binding, models=binding.trainable,
+                tasks=store.annotations.tasks(run.project), fetch=fetch,
+                keep=max(training.keep for training in learners(recipe)), claim=run, progress=report,
+            )
+        )  # fmt: skip
+    _log.info("run %s: made v%d of project %s; %s", run.id, made.number, run.project, made.card.verdict)
+
+
+def binding_of(recipe: Recipe, project: ProjectRow | None) -> Binding:
+    """The recipe bound to the labeling config that counts for a project."""
+    stored = project.labeling_config if project else None
+    xml = known_config(recipe, stored=stored, of_project=project is not None and project.key != LOCAL)
+    return bind(recipe, parse_labeling_config(xml) if xml else None)
+
+
+class _Reporter:
+    """Progress into the ledger, once a second at most."""
+
+    def __init__(self, store: Store, run: RunRow) -> None:
+        self._store = store
+        self._run = run
+        self._reported = 0.0
+
+    def __call__(self, share: float, message: str) -> None:
+        now = time.monotonic()
+        if now - self._reported >= 1.0:
+            self._reported = now
+            self._store.runs.report(self._run.id, self._run.attempt, share, message)
