@@ -8,7 +8,8 @@ sources    where a URL leads, or why nowhere                         inline    w
 fetching   texts, files, images and videos, brought once             held      those of one request
 web        other hosts, by checked addresses                         transfer  how a body is received
 cache      files on disk, bounded, safe between processes            content   what a file holds, by its first bytes
-pictures   is it whole, how large, and upright
+entries    what is known of each file                                leases    since when processes use them
+eviction   the least recently used go first                          pictures  is it whole, how large, and upright
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ import msgspec
 
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling.objects import Clip, Fetch, Picture
-from lsml.media.cache import Entry, MediaCache
+from lsml.media.cache import MediaCache
 from lsml.media.content import content_of
+from lsml.media.entries import Entry
 from lsml.media.held import Held
 from lsml.media.inline import as_text, decoded_data_url
 from lsml.media.pictures import examine_image, examine_video

@@ -51,8 +51,8 @@ from pathlib import Path
 from lsml.media import Fetcher, MediaCache
 from lsml.recipe import Media
 from PIL import Image
-import lsml.media.cache
-lsml.media.cache._PAUSE_S = 0.0
+import lsml.media.eviction
+lsml.media.eviction._PAUSE_S = 0.0
 cache = MediaCache(Path(sys.argv[1]), int(sys.argv[2]))
 files = Fetcher(Media(private=True), lambda: cache)
 url, task = sys.argv[3], sys.argv[4]

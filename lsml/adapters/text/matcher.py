@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import time
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -31,7 +29,8 @@ from lsml.adapters.base import (
     TrainableAdapter,
     silent,
 )
-from lsml.adapters.parts.text_spans import apart, word_bounds
+from lsml.adapters.parts.mentions import Hit, Mention, Vocabulary, as_spans, fold, longest, plain, trimmed
+from lsml.adapters.parts.text_spans import word_bounds
 from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.values import Span, Value
 
@@ -40,8 +39,6 @@ _FILE: Final = "mentions.json"
 _FORMAT: Final = 1
 _PATIENCE: Final = 3  # texts in which a pattern may run out of time before it is left out
 _LONGEST: Final = 200  # characters of a mention that is worth remembering
-_SPACE: Final = re.compile(r"\s+")
-_CERTAIN: Final = 1.0
 _BY_LABEL: Final = {**PREDICTIONS, "labels": True}
 
 
@@ -93,9 +90,9 @@ class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
                     raise ValueError(f"patterns.{label}: `{pattern}` is no regular expression: {problem}")
         meant: dict[str, str] = {}
         for keyword, label in self.all_keywords():
-            if not _plain(keyword):
+            if not plain(keyword):
                 raise ValueError(f"keywords.{label}: a keyword is blank; remove it")
-            other = meant.setdefault(_plain(keyword), label)
+            other = meant.setdefault(plain(keyword), label)
             if other != label:
                 raise ValueError(f"`{keyword}` is a keyword of {other} and of {label}; keep it under one of them")
 
@@ -122,7 +119,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
         super().__init__(options, target)
         try:
             listed = [
-                Mention(_plain(keyword), label) for keyword, label in options.all_keywords() if self._wanted(label)
+                Mention(plain(keyword), label) for keyword, label in options.all_keywords() if self._wanted(label)
             ]
         except ValueError as error:
             raise AdapterError(f"{self.name}: {error}") from error
@@ -154,7 +151,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for text, spans in texts:
             for start, end, label in spans:
-                counts[_plain(text[start:end])][label] += 1
+                counts[plain(text[start:end])][label] += 1
         # What the recipe names it decides.
         mentions = [
             Mention(written, max(sorted(labels), key=labels.__getitem__))
@@ -168,7 +165,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
             if number % 100 == 0:
                 progress(0.9 * number / len(texts), f"checking {len(mentions)} mentions in {len(texts)} texts")
             folded = fold(text)
-            for hit in _longest(text, [*self._listed.find(folded), *vocabulary.find(folded)]):
+            for hit in longest(text, [*self._listed.find(folded), *vocabulary.find(folded)]):
                 found[hit.mention] += 1
                 right[hit.mention] += (hit.start, hit.end, hit.mention.label) in spans
         kept = [
@@ -198,9 +195,9 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
         starts, ends = map(set, word_bounds(text))
         mentions: dict[bool, list[Mention]] = {True: [], False: []}
         for prompt in marked:
-            start, end = _trimmed(text, prompt.start, prompt.end)
+            start, end = trimmed(text, prompt.start, prompt.end)
             if start < end and self._wanted(prompt.label):
-                mentions[start in starts and end in ends].append(Mention(_plain(text[start:end]), prompt.label))
+                mentions[start in starts and end in ends].append(Mention(plain(text[start:end]), prompt.label))
         folded = fold(text)
         hits = [
             hit
@@ -208,7 +205,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
             if some
             for hit in Vocabulary(some, whole, self.options.case).find(folded)
         ]
-        return _as_spans(_longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
+        return as_spans(longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
 
     def save(self, directory: Path) -> None:
         """Write what was learnt, as JSON."""
@@ -240,7 +237,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
 
     def _marked(self, example: Example) -> set[tuple[int, int, str]]:
         return {
-            (*_trimmed(example.data, value.start, value.end), value.label)
+            (*trimmed(example.data, value.start, value.end), value.label)
             for value in example.values
             if isinstance(value, Span) and self._wanted(value.label)
         }
@@ -250,136 +247,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
         hits = [*self._listed.find(folded), *self._learnt.find(folded)]
         for pattern in self._patterns:
             hits += pattern.find(text, self.options.timeout)
-        return _as_spans(_longest(text, hits))
-
-
-class Mention(NamedTuple):
-    """What to look for: `written`, with single spaces, means `label`; `score`: how sure that is."""
-
-    written: str
-    label: str
-    score: float = _CERTAIN
-
-
-class Hit(NamedTuple):
-    """Where a mention is in a text."""
-
-    start: int
-    end: int
-    mention: Mention
-
-
-class Folded(NamedTuple):
-    """A text with its capitals, line breaks and runs of spaces evened out, and how to find places of it in the original.
-
-    `steps`: where the distance to the original changes; `places`: those places in the original.
-    """
-
-    text: str
-    original: str
-    steps: list[int]
-    places: list[int]
-
-    def place(self, at: int) -> int | None:
-        """Where `at` is in the original; None within what was one character there."""
-        step = bisect_right(self.steps, at) - 1
-        found = self.places[step] + at - self.steps[step]
-        if step + 1 < len(self.places) and found >= self.places[step + 1]:
-            return None
-        return found
-
-
-@lru_cache(maxsize=1)
-def _uneven() -> re.Pattern[str]:
-    """White space that is no single space, and the characters that fold to several: a sharp s, ligatures."""
-    longer = "".join(chr(point) for point in range(0x10000) if len(chr(point).casefold()) > 1)
-    return re.compile(rf"\s\s+|[^\S ]|[{longer}]")
-
-
-def fold(text: str) -> Folded:
-    """A text in which two ways to write the same words look alike."""
-    parts: list[str] = []
-    steps, places = [0], [0]
-    done = length = 0
-    for match in _uneven().finditer(text):
-        found = match.group()
-        parts += [text[done : match.start()].casefold(), " " if found.isspace() else found.casefold()]
-        length += match.start() - done
-        # From here on the piece itself, and from its end on what follows it.
-        for at, place in ((length, match.start()), (length + len(parts[-1]), match.end())):
-            if at > steps[-1]:
-                steps.append(at)
-                places.append(place)
-            else:
-                places[-1] = place
-        length += len(parts[-1])
-        done = match.end()
-    parts.append(text[done:].casefold())
-    return Folded("".join(parts), text, steps, places)
-
-
-class Vocabulary:
-    """Many mentions, found in one walk through a text."""
-
-    def __init__(self, mentions: Iterable[Mention], whole: bool, case: str) -> None:
-        self.mentions = list(dict.fromkeys(mentions))
-        self._whole = whole
-        self._case = case
-        self._by_form: dict[str, list[Mention]] = defaultdict(list)
-        lengths: dict[str, set[int]] = defaultdict(set)
-        for mention in self.mentions:
-            form = fold(mention.written).text
-            self._by_form[form].append(mention)
-            lengths[form[:2]].add(len(form))
-        # From the first two characters to the lengths that are worth trying, longest first.
-        self._lengths = {head: sorted(some, reverse=True) for head, some in lengths.items()}
-        self._single = any(len(head) == 1 for head in lengths)
-
-    def __bool__(self) -> bool:
-        return bool(self.mentions)
-
-    def names(self, written: str) -> bool:
-        """Whether one of its mentions would be found in these words alone."""
-        return any(self._fits(mention, written) for mention in self._by_form.get(fold(written).text, ()))
-
-    def find(self, folded: Folded) -> list[Hit]:
-        """Every place of every mention; those that overlap, too."""
-        if not self.mentions:
-            return []
-        text = folded.text
-        starts: Iterable[int] = range(len(text))
-        ends = None
-        if self._whole:
-            starts, bounds = word_bounds(text)
-            ends = set(bounds)
-        lengths, forms = self._lengths, self._by_form
-        hits: list[Hit] = []
-        for start in starts:
-            tried = lengths.get(text[start : start + 2], ())
-            if self._single:
-                tried = [*tried, *lengths.get(text[start], ())]
-            for length in tried:
-                mentions = forms.get(text[start : start + length])
-                if mentions and (ends is None or start + length in ends):
-                    hits += self._hits(folded, start, start + length, mentions)
-        return hits
-
-    def _hits(self, folded: Folded, start: int, end: int, mentions: Sequence[Mention]) -> list[Hit]:
-        begin, finish = folded.place(start), folded.place(end)
-        if begin is None or finish is None:
-            return []
-        written = _plain(folded.original[begin:finish])
-        return [Hit(begin, finish, mention) for mention in mentions if self._fits(mention, written)]
-
-    def _fits(self, mention: Mention, written: str) -> bool:
-        """Whether the capitals of what is `written` are those of a mention, as far as they count."""
-        if self._case == "ignore" or mention.written == written:
-            return True
-        if self._case == "match":
-            return False
-        return mention.written in (mention.written.lower(), mention.written.casefold()) or (
-            written == mention.written.upper()
-        )
+        return as_spans(longest(text, hits))
 
 
 class _Pattern:
@@ -414,27 +282,6 @@ class _Pattern:
             )  # fmt: skip
             return []
         return hits
-
-
-def _longest(text: str, hits: Iterable[Hit], held: Iterable[tuple[int, int]] = ()) -> list[Hit]:
-    """Of hits that overlap the longest, of equal ones the first, in order; none that overlaps what is held."""
-    order = sorted(hits, key=lambda hit: (hit.start - hit.end, hit.start))
-    return sorted(apart(order, lambda hit: (hit.start, hit.end), len(text), held), key=lambda hit: hit.start)
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """A place without the white space at its ends, which a quick hand selects, too."""
-    part = text[start:end]
-    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
-
-
-def _as_spans(hits: Sequence[Hit]) -> list[Value]:
-    return [Span(hit.start, hit.end, hit.mention.label, hit.mention.score) for hit in hits]
-
-
-def _plain(text: str) -> str:
-    """Words with single spaces between them."""
-    return _SPACE.sub(" ", text).strip()
 
 
 def _pattern_problem(pattern: str) -> str | None:

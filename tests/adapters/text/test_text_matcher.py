@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.adapters.base import Example, NotEnoughData, Target
+from lsml.adapters.parts.mentions import fold
 from lsml.adapters.parts.text_spans import word_bounds
-from lsml.adapters.text.matcher import TextMatcher, TextMatcherOptions, fold
+from lsml.adapters.text.matcher import TextMatcher, TextMatcherOptions
 from lsml.errors import RecipeError, VersionError
 from lsml.recipe import load_recipe
 from lsml.values import Choice, Span

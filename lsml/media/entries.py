@@ -1,0 +1,101 @@
+"""What is known of fetched files, on disk and in memory: one Entry for each place that a URL leads to."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from lsml.files.cache import new_file
+from lsml.media.transfer import Validators
+
+_REMEMBERED = 100_000  # entries kept in memory
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of the content of one place. `file` and `upright` are names in its folder; no `file`: it lies
+    elsewhere, on this machine. `size` in pixels, upright; `upright`: the copy to use in its stead, where it needs one."""
+
+    checked_at: float  # seconds since the epoch
+    file: str | None = None
+    bytes: int = 0
+    sha256: str = ""
+    content_type: str = ""
+    etag: str = ""
+    modified: str = ""
+    fresh_s: float | None = None
+    size: tuple[int, int] | None = None
+    upright: str | None = None
+    duration_s: float | None = None
+
+    @property
+    def validators(self) -> Validators:
+        """How to ask whether it changed."""
+        return Validators(self.etag, self.modified)
+
+
+class Entries:
+    """The entries in a folder of files, which threads and processes share. `scratch` gives a path for what is being made."""
+
+    def __init__(self, files: Path, scratch: Callable[[], Path]) -> None:
+        self._files = files
+        self._scratch = scratch
+        self._known: OrderedDict[str, Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, key: str) -> Entry | None:
+        """What is known of a place, if anything."""
+        known = self._known.get(key)
+        return known if known is not None else self.read(key)
+
+    def read(self, key: str) -> Entry | None:
+        """What the disk knows of a place, if anything."""
+        try:
+            entry = msgspec.json.decode(self._path(key).read_bytes(), type=Entry)
+            for name in (entry.file, entry.upright):
+                if name is not None and Path(name).name != name:
+                    raise ValueError(name)
+            if entry.file is not None and (self._files / key[:2] / entry.file).stat().st_size != entry.bytes:
+                raise ValueError(entry.file)
+        except (OSError, ValueError):
+            return None
+        self._remember(key, entry)
+        return entry
+
+    def _remember(self, key: str, entry: Entry) -> None:
+        with self._lock:
+            self._known[key] = entry
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Know no more of a place than the disk does."""
+        with self._lock:
+            self._known.pop(key, None)
+
+    def keep(self, key: str, entry: Entry) -> int:
+        """Know this of a place from now on, in every process; the bytes that it takes."""
+        path = self._path(key)
+        temporary = self._scratch()
+        with new_file(temporary) as file:
+            size = file.write(msgspec.json.encode(entry))
+        temporary.replace(path)
+        self._remember(key, entry)
+        return size
+
+    def drop(self, key: str) -> None:
+        """Forget a place; its files go with the next eviction."""
+        self.forget(key)
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return make_folder(self._files / key[:2]) / f"{key}.json"
+
+
+def make_folder(path: Path) -> Path:
+    """A folder that only this user reads, made where it is not there."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path

@@ -1,0 +1,131 @@
+"""Room for fetched files: the least recently used go first, and none that somebody uses."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lsml.media.entries import Entries
+from lsml.media.leases import Leases
+
+_log = logging.getLogger(__name__)
+_ROOM = 0.9  # of the budget is left in use after an eviction, so that it is not needed for every file
+_ABANDONED_S = 3600.0  # what lies in scratch/ for so long is of a process that was killed
+_PAUSE_S = 5.0
+
+
+@dataclass
+class _Place:
+    """The files of one place, as an eviction finds them: (path, bytes, nanoseconds)."""
+
+    files: list[tuple[Path, int, int]] = field(default_factory=list)
+
+    @property
+    def used_ns(self) -> int:
+        return max(used for _, _, used in self.files)
+
+
+class Eviction:
+    """Keeps the files of a cache's folder within a budget of bytes."""
+
+    def __init__(self, directory: Path, budget: int, entries: Entries, leases: Leases) -> None:
+        self._files = directory / "files"
+        self._locks = directory / "locks"
+        self._scratch = directory / "scratch"
+        self._budget = budget
+        self._entries = entries
+        self._leases = leases
+        self._lock = threading.Lock()
+        self._taken: int | None = None  # bytes at the last look and what was added since; None: never looked
+        self._pause_until = 0.0
+
+    def try_again(self) -> None:
+        """End the pause after an eviction that found everything in use."""
+        self._pause_until = 0.0
+
+    def took(self, size: int) -> None:
+        """Count bytes that were added, and make room where they are too many."""
+        with self._lock:
+            if self._taken is None:
+                self._taken = sum(size for place in self._places().values() for _, size, _ in place.files)
+            else:
+                self._taken += size
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Evict where there is too much; where all that is in use, not at once again."""
+        if self._taken is not None and self._taken > self._budget and time.monotonic() >= self._pause_until:
+            self.evict()
+            self._pause_until = time.monotonic() + (_PAUSE_S if self._taken > self._budget else 0.0)
+
+    def evict(self) -> None:
+        """Delete what was used least recently and is not in use, until there is room again; one process at a time."""
+        try:
+            with FileLock(self._locks / "evicting", mode=0o600, timeout=0):
+                self._evict()
+        except Timeout:
+            return
+
+    def _evict(self) -> None:
+        places = self._places()
+        total = sum(size for place in places.values() for _, size, _ in place.files)
+        self._sweep_scratch()
+        self._leases.bury()
+        if total > self._budget:
+            before = total
+            total -= self._delete([one for key, place in places.items() for one in self._superseded(key, place)], 0)
+            for place in sorted(places.values(), key=lambda place: place.used_ns):
+                if total <= self._budget * _ROOM:
+                    break
+                total -= self._delete([one for one in place.files if one[0].exists()], place.used_ns)
+            _log.debug("media cache: from %d to %d of %d bytes", before, total, self._budget)
+        self._taken = total
+
+    def _superseded(self, key: str, place: _Place) -> list[tuple[Path, int, int]]:
+        """Files of a place that hold what it held before it changed."""
+        if len(place.files) <= 2:
+            return []
+        entry = self._entries.read(key)
+        kept = {f"{key}.json", entry.file, entry.upright} if entry is not None else set()
+        return [one for one in place.files if one[0].name not in kept]
+
+    def _delete(self, files: list[tuple[Path, int, int]], used_ns: int) -> int:
+        """Delete the files of a place, all or none unless one came into use meanwhile; the bytes that this gave back."""
+        freed = 0
+        with self._leases.closed(alone=True):
+            in_use = self._leases.in_use_since()
+            if used_ns >= in_use:
+                return 0
+            for path, size, _ in files:
+                try:
+                    if path.stat().st_mtime_ns < in_use:
+                        path.unlink()
+                        freed += size
+                except FileNotFoundError:
+                    freed += size
+        return freed
+
+    def _places(self) -> dict[str, _Place]:
+        places: dict[str, _Place] = {}
+        for folder in self._files.iterdir():
+            for found in os.scandir(folder):
+                try:
+                    facts = found.stat()
+                except FileNotFoundError:
+                    continue
+                key = found.name.partition(".")[0].partition("-")[0]
+                places.setdefault(key, _Place()).files.append((Path(found.path), facts.st_size, facts.st_mtime_ns))
+        return places
+
+    def _sweep_scratch(self) -> None:
+        for path in self._scratch.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()

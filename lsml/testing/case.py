@@ -1,0 +1,55 @@
+"""An adapter with data to try it on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from lsml.adapters.base import Adapter, Data, Example, Target, TrainableAdapter
+from lsml.values import Value
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class AdapterCase:
+    """An adapter with data to try it on.
+
+    `examples`: enough to learn from, for a trainable adapter; `batch`: data to predict, at least three of them, different.
+    `prompts`: for an interactive adapter, data with the regions that a person made there, at least one that it can answer.
+    `tolerance`: how far a score or a number may be off between two runs on the same data, for libraries whose
+    arithmetic depends on the batch. `path`: folders from which a fresh process imports the adapter, beside the usual ones.
+    """
+
+    adapter: type[Adapter]
+    batch: Sequence[Data]
+    examples: Sequence[Example] = ()
+    prompts: Sequence[tuple[Data, Sequence[Value]]] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    target: Target = field(default_factory=Target)
+    tolerance: float = 0.0
+    path: Sequence[str] = ()
+
+    def new(self) -> Adapter:
+        """A new instance: the starting point."""
+        return self.adapter(msgspec.convert(self.options, self.adapter.Options), self.target)
+
+    def ready(self) -> Adapter:
+        """An instance that answers: trained on the examples if it can learn, once for all checks."""
+        if id(self) not in _READY:
+            _READY[id(self)] = (self, self.trained())
+        return _READY[id(self)][1]
+
+    def trained(self) -> Adapter:
+        """Another instance that answers, trained anew."""
+        adapter = self.new()
+        if isinstance(adapter, TrainableAdapter):
+            adapter.fit(list(self.examples), SEED)
+        return adapter
+
+
+# The case is kept beside its adapter, so that its id stays its own.
+_READY: dict[int, tuple[AdapterCase, Adapter]] = {}

@@ -1,0 +1,110 @@
+"""How an adapter learns, and what it saves."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from lsml.adapters.base import TrainableAdapter
+from lsml.errors import NotEnoughData
+from lsml.metrics import judge
+from lsml.testing.case import SEED
+from lsml.testing.compare import best_of, labels_of, no_pickles
+from lsml.testing.suite import Suite
+from lsml.values import Choice, Number, Value
+
+
+class Learns(Suite):
+    """Fitting, saving and loading, for an adapter that can."""
+
+    def test_too_few_examples_raise_not_enough_data(self) -> None:
+        """With a sentence, and nothing else."""
+        adapter = self.case.new()
+        if not isinstance(adapter, TrainableAdapter):
+            return
+        for examples in ([], list(self.case.examples)[:1]):
+            try:
+                adapter.fit(examples, SEED)
+            except NotEnoughData as error:
+                assert str(error), "NotEnoughData without a sentence"
+            else:
+                raise AssertionError(f"fit learns from {len(examples)} examples")
+
+    def test_fit_beats_the_commonest_answer(self) -> None:
+        """On its own examples, a model must do better than one that always says the same."""
+        if not isinstance(self.case.new(), TrainableAdapter):
+            return
+        answered = self.case.ready().predict([example.data for example in self.case.examples])
+        kinds = {type(value) for example in self.case.examples for value in example.values}
+        for kind in kinds - {Choice, Number}:
+            of_kind = [
+                ([v for v in example.values if isinstance(v, kind)], [v for v in values if isinstance(v, kind)])
+                for example, values in zip(self.case.examples, answered, strict=True)
+            ]
+            judged = judge(kind, of_kind)
+            assert (judged["value"] or 0) > 0, f"it finds nothing of its own examples ({judged['metric']} is 0)"
+        if not kinds & {Choice, Number}:
+            return
+        numbers = [
+            value.value for example in self.case.examples for value in example.values if isinstance(value, Number)
+        ]
+        if numbers:
+            mean = sum(numbers) / len(numbers)
+            pairs = [
+                (next(v.value for v in example.values if isinstance(v, Number)), values)
+                for example, values in zip(self.case.examples, answered, strict=True)
+                if any(isinstance(v, Number) for v in example.values)
+            ]
+            error = sum(
+                (truth - next(v.value for v in values if isinstance(v, Number))) ** 2 for truth, values in pairs
+            )
+            assert error < sum((truth - mean) ** 2 for truth, _ in pairs), "it is no better than the mean"
+            return
+        truths = [labels_of(example.values) for example in self.case.examples]
+        said = [best_of(values, self.case.target.multiple) for values in answered]
+        right = sum(truth == guess for truth, guess in zip(truths, said, strict=True))
+        commonest = Counter(truths).most_common(1)[0][1]
+        assert right > commonest, f"{right} of {len(truths)} right; always the commonest answer gets {commonest}"
+
+    def test_the_same_examples_and_seed_give_the_same_model(self) -> None:
+        """So that a training can be repeated."""
+        batch = list(self.case.batch)
+        self.same(self.case.trained().predict(batch), self.case.ready().predict(batch), "two trainings differ")
+
+    def test_a_saved_version_loads_in_a_fresh_process_from_a_moved_folder(self) -> None:
+        """Versions are saved in one process and served in another, and folders move."""
+        adapter, batch = self.case.ready(), list(self.case.batch)
+        if not isinstance(adapter, TrainableAdapter):
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            made, moved = Path(directory) / "made", Path(directory) / "moved"
+            made.mkdir()
+            adapter.save(made)
+            no_pickles(made)
+            made.rename(moved)
+            code = (
+                "import json, sys, msgspec, pathlib\n"
+                f"from {type(adapter).__module__} import {type(adapter).__qualname__} as Adapter\n"
+                "from lsml.adapters.base import Target\n"
+                "given = json.load(sys.stdin)\n"
+                "target = msgspec.convert(given['target'], Target)\n"
+                "adapter = Adapter(msgspec.convert(given['options'], Adapter.Options), target)\n"
+                "adapter.load(pathlib.Path(given['folder']))\n"
+                "batch = [pathlib.Path(data) for data in given['batch']] if given['paths'] else given['batch']\n"
+                "assert adapter.ready, 'it is not ready after load'\n"
+                "print(msgspec.json.encode([list(values) for values in adapter.predict(batch)]).decode())\n"
+            )
+            given = {
+                "options": self.case.options,
+                "target": msgspec.to_builtins(self.case.target),
+                "folder": str(moved),
+                "batch": [str(data) for data in batch],
+                "paths": any(isinstance(data, Path) for data in batch),
+            }
+            printed = self.fresh(code, json.dumps(given))
+        loaded = msgspec.json.decode(printed.splitlines()[-1], type=list[list[Value]])
+        self.same(loaded, adapter.predict(batch), "the loaded version answers otherwise")

@@ -1,0 +1,75 @@
+"""Which controls could show what an adapter answers, and what they would be told of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lsml.adapters.base import Adapter, Data, Target
+from lsml.controls import CONTROLS
+from lsml.labeling import ControlTag, Label
+from lsml.labeling.documents import Dialogue, PlainText
+from lsml.labeling.view import Film, View
+from lsml.values import Mask, Number, Track, Value, kind_of, label_of
+
+
+def view_of(data: Data, control: Any) -> View:
+    """What a control is told of the data of a case; a text is a dialogue of one piece where it answers for nothing else."""
+    if not isinstance(data, Path):
+        return View(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(data) as image:
+            return View(data, size=image.size)
+    except UnidentifiedImageError:
+        return _view_of_video(data)
+
+
+def _view_of_video(path: Path) -> View:
+    """The same of a video, whose tag counts its frames as the file does."""
+    import cv2
+
+    video = cv2.VideoCapture(str(path))
+    try:
+        rate, frames = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
+        size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    finally:
+        video.release()
+    assert rate > 0 and frames > 0, f"{path.name} is neither a picture nor a video that OpenCV reads"
+    return View(path, size=size, film=Film(rate, frames / rate))
+
+
+def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]) -> list[Any]:
+    """A control of each kind that can show what the adapter answers."""
+    names = target.labels or tuple(label for value in values if (label := label_of(value)))
+    labels = tuple(Label(value=name, path=(name,)) for name in dict.fromkeys(names))
+    attributes = {"Choices": {"choice": "multiple" if target.multiple else "single"}}
+    made = []
+    for tag, control in CONTROLS.items():
+        if control.value_type not in adapter.produces or tag == "Taxonomy":
+            continue
+        if target.kinds and kind_of(control.value_type) not in target.kinds:
+            continue
+        if control.companion_tag is not None:
+            companion = ControlTag(control.companion_tag, "labels", ("object",), labels)
+            made.append(control(ControlTag(tag, "control", ("object",)), companion))
+        else:
+            made.append(control(ControlTag(tag, "control", ("object",), labels, attributes.get(tag, {}))))
+    return made
+
+
+def encodable(control: Any, values: Sequence[Value], on: View) -> list[Value]:
+    """What a control can say of values: numbers in its range and steps, masks of the image's size, tracks on frames."""
+    if any(isinstance(value, Number | Track) for value in values):
+        return list(control.decode(control.encode(values, "object", on), on).values or ())
+    return [_resized(value, on.size) if isinstance(value, Mask) and on.size else value for value in values]
+
+
+def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+    """A mask in the size of its image, as the controls write it."""
+    from lsml.values.geometry import resized_pixels
+
+    facts = {name: getattr(mask, name) for name in ("score", "item", "group")}
+    return Mask.from_pixels(resized_pixels(mask.pixels(), *size), mask.label, **facts)
