@@ -98,6 +98,7 @@ def test_every_line_of_a_running_server_and_its_children_can_be_json(tmp_path, b
     with RunningBackend(recipe, tmp_path / "data", **how) as running:
         running.client.post("/predict", json={"tasks": 1}, headers={"X-Request-Id": "asked-1"})
         running.client.post("/webhook", json=event(1, "refund", "Bug"))
+        running.client.post("/setup", json={"project": "1"})
         job = running.client.post("/train", json={"project": "1"}).json()["job"]
         running.settled("1.1795424614")
     records = [json.loads(line) for line in running.output.splitlines() if line.startswith("{")]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from lsml.binding import Binding, LeftOut, Tally, Taught
-from lsml.files.strict_json import decode_json
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch, needs_fetch, read_ahead
+from lsml.labeling.remarks import Reason, Remark
 from lsml.values import Value
 
 
@@ -77,20 +76,18 @@ def take_snapshot(
         waits = any(needs_fetch(model.object_tag) and model.reads_view for model in binding.models)
         learnt = read_ahead(learn, tasks) if waits else map(learn, tasks)
         for count, (task, taught) in enumerate(learnt, 1):
-            tally.add(task.id, taught)
+            line = None
             if taught.answers:
-                line = _line(encoder, AnnotatedExample(task.id, task.data, taught.answers))
+                try:
+                    line = encoder.encode(AnnotatedExample(task.id, task.data, taught.answers)) + b"\n"
+                except UnicodeEncodeError:
+                    # Half of a surrogate pair, as a file or an older lsml may hold: any mending would be another text.
+                    broken = [(binding.controls[name], Remark(Reason.NOT_UNICODE)) for name in taught.answers]
+                    taught = replace(taught, answers={}, remarks=(*taught.remarks, *broken))
+            tally.add(task.id, taught)
+            if line is not None:
                 digest.update(line)
                 file.write(line)
                 written += 1
             watch(count)
     return Snapshot(path, digest.hexdigest(), written, tally.report())
-
-
-def _line(encoder: msgspec.json.Encoder, lesson: AnnotatedExample) -> bytes:
-    try:
-        return encoder.encode(lesson) + b"\n"
-    except UnicodeEncodeError:
-        # A file that a person wrote can hold half of a surrogate pair, which no UTF-8 has.
-        mended = decode_json(json.dumps(msgspec.to_builtins(lesson)).encode())
-        return encoder.encode(mended) + b"\n"

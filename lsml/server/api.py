@@ -11,7 +11,8 @@ from flask import Response, render_template_string
 from lsml import __version__
 from lsml.errors import NotFound, RequestError
 from lsml.recipe import Recipe
-from lsml.server.protocol import Route, answer, read_object, status_of
+from lsml.server.bodies import read_object
+from lsml.server.protocol import Route, answer, status_of
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
 

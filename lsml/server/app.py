@@ -38,7 +38,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     app.extensions["lsml"] = serving
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
     _name_requests(app)
-    telemetry = Telemetry(store)
+    telemetry = Telemetry(store, serving)
     telemetry.watch(app)
     routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes(recipe, store, serving)
     routes.append(("/metrics", ("GET",), telemetry.page))

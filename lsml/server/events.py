@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lsml.errors import RequestError
+from lsml.files.strict_json import NotUnicode
 from lsml.labeling.tasks import is_id, read_annotation
 from lsml.store import AnnotationSeen
 
@@ -101,6 +102,11 @@ def _saved(payload: Mapping[str, Any]) -> tuple[tuple[AnnotationSeen, ...], tupl
     if not annotations:
         raise RequestError("annotation: missing; expected an annotation, or a list of them")
     for annotation in annotations:
+        if isinstance(annotation, NotUnicode):
+            if len(annotations) == 1:
+                raise RequestError(str(annotation))
+            notes.append(str(annotation))
+            continue
         if not isinstance(annotation, Mapping) or not is_id(annotation.get("id")):
             raise RequestError("annotation: expected an object with an id")
         task_id = annotation.get("task")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import logging
 import time
@@ -16,13 +15,14 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
-from lsml.errors import LabelingConfigError, LsmlError, NoRoom, NotFound, RequestError, TooLarge, WrongType
-from lsml.files.strict_json import decode_json
+from lsml.errors import LabelingConfigError, LsmlError, NoRoom, NotFound, RequestError, TooLarge
+from lsml.files.strict_json import NotUnicode
 from lsml.learning.due import learners, request_if_due
 from lsml.media.transfer import origin, shown_url
 from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
+from lsml.server.bodies import as_object, read_object
 from lsml.server.events import START_TRAINING, Event, project_key, read_event
 from lsml.server.interpreter import Turns, settle
 from lsml.server.serving import Recent, Served, Serving
@@ -38,6 +38,8 @@ Route = tuple[str, tuple[str, ...], Callable[..., Response]]
 _WAIT_PREDICT_S = 30.0
 _READ_AGAIN_S = 60.0
 _FEW = 8  # tasks; a request of so few is over before it keeps others waiting
+# Lists whose entries are read each on its own: one with half of a character costs none of the others.
+_SPARED = ("tasks", "task", "annotations", "annotation")
 _JOB_STATUS = {
     "waiting": "queued",
     "running": "started",
@@ -61,49 +63,6 @@ def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving, telemet
         ("/validate", ("POST",), views.validate),
         ("/delete", ("POST",), views.delete),
     ]
-
-
-def read_json() -> Any:
-    """The request's body as JSON. Raises RequestError with a sentence.
-
-    Its Content-Type must say JSON: a browser lets a page of another site send forms and plain text to anybody unasked.
-    """
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if encoding != "identity":
-        raise RequestError(f"Content-Encoding {encoding[:20]!r} is not read; send the body as it is")
-    body = request.get_data()
-    if not request.is_json:
-        raise WrongType(
-            f"Content-Type {request.mimetype[:100]!r}: expected application/json (curl -H 'Content-Type: application/json')"
-        )
-    return as_json(body)
-
-
-def as_json(body: bytes) -> Any:
-    """A body as JSON. Raises RequestError with a sentence."""
-    body = body.removeprefix(codecs.BOM_UTF8)
-    if not body:
-        raise RequestError("the body is empty; expected JSON")
-    try:
-        return decode_json(body)
-    except ValueError as error:
-        raise RequestError(f"the body is not JSON: {error}") from None
-
-
-def read_object() -> dict[str, Any]:
-    """The request's body as a JSON object. Raises RequestError with a sentence."""
-    return _object(read_json())
-
-
-def as_object(body: bytes) -> dict[str, Any]:
-    """A body as a JSON object. Raises RequestError with a sentence."""
-    return _object(as_json(body))
-
-
-def _object(payload: Any) -> dict[str, Any]:
-    if not isinstance(payload, dict):
-        raise RequestError("expected a JSON object")
-    return payload
 
 
 def answer(content: Any, status: int = 200) -> Response:
@@ -229,15 +188,14 @@ class _Protocol:
 
     def predict(self) -> Response:
         """One result for each task, in order; `[]` for a task that nothing could predict."""
-        asked = _asked(read_object(), self._recipe.server.limits.tasks)
+        asked = _asked(read_object(spare=_SPARED), self._recipe.server.limits.tasks)
         arrivals: Arrivals | None = request.environ.get(ARRIVALS)
         own = request.environ.get(REQUEST)
         ready: _Ready | None = arrivals.turn(own) if arrivals is not None else None
         if ready is None:
             ready = self._predict(asked, arrivals, own)
         outcomes = iter(ready.outcomes)
-        malformed = Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
-        in_order = [next(outcomes) if isinstance(task, dict) else malformed for task in asked.tasks]
+        in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
         settle()
         self._telemetry.count(in_order, _report(ready.project, in_order))
         return answer({"results": [_result(outcome, ready.served, asked.interactive) for outcome in in_order]})
@@ -275,7 +233,7 @@ class _Protocol:
         room = _FEW - len(asked.usable)
         for other, body in arrivals.alike(own):
             try:
-                its = _asked(as_object(body), self._recipe.server.limits.tasks)
+                its = _asked(as_object(body, spare=_SPARED), self._recipe.server.limits.tasks)
             except LsmlError:
                 continue  # it is told so in its turn
             same = type(its.named) is type(asked.named) and its.named == asked.named
@@ -288,13 +246,15 @@ class _Protocol:
 
     def webhook(self) -> Response:
         """Durable before it is answered; what is learnt from it happens later."""
-        event = read_event(read_object())
+        event = read_event(read_object(spare=_SPARED))
         event = replace(event, project=self._known_key(event.project))
         if not event.known:
             return answer({"status": "ignored", "action": event.action})
         if event.saved:
             self._check_room(event)
         config = event.labeling_config
+        if event.action == START_TRAINING and config is None:
+            self._check_known(event.project)
         if config is not None:
             try:
                 self._serving.binding(event.project, config)
@@ -344,8 +304,17 @@ class _Protocol:
         """Start Training, as older and newer Label Studios ask for it."""
         payload = read_object()
         project, studio_id = self._named(payload.get("project", LOCAL))
+        self._check_known(project)
         self._serving.remember(project, studio_id=studio_id)
         return self._start(project)
+
+    def _check_known(self, project: str) -> None:
+        """Raise NotFound where nobody told of a project: a run for it could learn nothing."""
+        if self._store.projects.get(project) is None:
+            raise NotFound(
+                f"project {project}: not known here, so there is nothing to learn; connect lsml in its Settings > Model, "
+                "annotate, and press Start Training again"
+            )
 
     def job_status(self) -> Response:
         """How far a training run is."""
@@ -427,6 +396,13 @@ def status_of(run: RunRow) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
     }
+
+
+def _unreadable(task: Any) -> Outcome:
+    """What becomes of a task that is no object."""
+    if isinstance(task, NotUnicode):
+        return Outcome(dropped=[("not Unicode", str(task))])
+    return Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
 
 
 def _result(outcome: Outcome, served: Served, interactive: bool) -> Any:

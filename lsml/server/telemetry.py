@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from lsml.prediction import Outcome
+from lsml.server.serving import Serving
 from lsml.store import Store
 from lsml.store.runs import STATES
-from lsml.versions import card_of
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PROJECTS = 200  # with more, one project's numbers are found under /api instead
@@ -22,7 +22,7 @@ _PROJECTS = 200  # with more, one project's numbers are found under /api instead
 class Telemetry:
     """The counters of one application. Nothing in it holds a text, a label or a secret."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, serving: Serving) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "lsml_requests", "Requests by endpoint and status.", ("endpoint", "status"), registry=self._registry
@@ -40,7 +40,7 @@ class Telemetry:
         self._dropped = Counter(
             "lsml_dropped", "Tasks or regions that were left out, by reason.", ("reason",), registry=self._registry
         )
-        self._registry.register(_Stored(store))
+        self._registry.register(_Stored(store, serving))
 
     def watch(self, app: Flask) -> None:
         """Count every request of an application, timed from `g.began`."""
@@ -74,8 +74,9 @@ class Telemetry:
 class _Stored:
     """What the store knows, read when it is asked for: the worker is another process."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, serving: Serving) -> None:
         self._store = store
+        self._serving = serving
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand, so that registering does not read the store."""
@@ -105,6 +106,11 @@ class _Stored:
             "Regions or labels of annotations that the served version did not learn, by reason.",
             labels=("project", "control", "reason"),
         )
+        unreadable = GaugeMetricFamily(
+            "lsml_unreadable_cards",
+            "Promoted versions whose card cannot be read, by project; the log says why.",
+            labels=("project",),
+        )
         for project in self._store.projects.all()[:_PROJECTS]:
             annotations.add_metric((project.key,), project.usable)
             versions.add_metric((project.key,), kept.get(project.key, 0))
@@ -112,9 +118,12 @@ class _Stored:
             row = self._store.versions.served(project.key)
             if row is None:
                 continue
-            card = card_of(row)
+            card = self._serving.card(row)
+            unreadable.add_metric((project.key,), 0 if card else 1)
+            if card is None:
+                continue
             for control, judged in card.metrics.items():
-                if judged["value"] is not None:
+                if judged.get("value") is not None:
                     held_out.add_metric((project.key, control, judged["metric"]), judged["value"])
             counts: Count[tuple[str, str]] = Count()
             for found in card.left_out:
@@ -122,4 +131,4 @@ class _Stored:
                     counts[found.control, found.reason] += found.count
             for (control, reason), count in counts.items():
                 left_out.add_metric((project.key, control, reason), count)
-        yield from (annotations, versions, promoted, held_out, left_out)
+        yield from (annotations, versions, promoted, held_out, left_out, unreadable)

@@ -106,4 +106,9 @@ class VersionRows(Table):
 
 
 def _version(row: tuple[Any, ...]) -> VersionRow:
-    return VersionRow(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5])
+    try:
+        card = json.loads(row[3])
+    except ValueError:
+        card = None
+    # One that is no JSON object is empty, so that it costs its own version alone: whoever reads it misses what it must have.
+    return VersionRow(row[0], row[1], row[2], card if isinstance(card, dict) else {}, row[4], row[5])

@@ -228,10 +228,14 @@ def test_keep_bounds_the_versions_and_removes_their_files(backend):
     assert not [path for path in server.store.versions_directory.iterdir() if path.name.startswith(".making")]
 
 
-def test_a_text_with_half_a_surrogate_pair_is_learnt_like_any_other(project):
+def test_a_text_with_half_a_surrogate_pair_costs_its_task_alone(project):
     here = project()
-    here.train(annotated([(text + " \ud800", label) for text, label in tickets(60)]))
+    pairs = tickets(60)
+    pairs[7] = (pairs[7][0] + " \ud800", pairs[7][1])
+    card = here.train(annotated(pairs))
     assert here.promoted == 1
+    assert card.tasks == 59
+    assert [(one.reason, one.count, one.task) for one in card.left_out] == [("not Unicode", 1, "8")]
     adapters = load_promoted(here.store, LOCAL, here.binding).adapters
     assert adapters["topic:text-classifier"].predict(["refund \udc00 invoice"])[0]
 

@@ -1,6 +1,7 @@
 """The ML backend protocol as Label Studio speaks it."""
 
 import base64
+import json
 import threading
 
 import msgspec
@@ -133,7 +134,7 @@ def test_an_interactive_call_gets_an_object_even_untrained(backend, context):
     ("body", "sentence"),
     [
         (b"", "the body is empty; expected JSON"),
-        (b"{", "the body is not JSON: Input data was truncated"),
+        (b"{", "the body is not JSON that can be read: Input data was truncated"),
         (b"[]", "expected a JSON object"),
         (b"{}", 'tasks: expected a list such as [{"data": {"text": "some text"}}]'),
         (b'{"tasks": 3}', 'tasks: expected a list such as [{"data": {"text": "some text"}}]'),
@@ -265,6 +266,7 @@ def test_train_starts_training_and_job_status_follows_it(backend):
 @pytest.mark.parametrize("project", ["²", "٣", "9" * 30, 10**30, -1])
 def test_numbers_that_are_no_project_s_are_projects_of_their_own(backend, project):
     server = backend()
+    server.post("/setup", {"project": project})
     assert server.post("/train", {"project": project}).status_code == 200
     assert server.client.get("/versions", query_string={"project": f"{project}0"}).status_code == 404
 
@@ -536,3 +538,84 @@ def test_an_absurd_version_number_is_refused_with_a_sentence(backend):
     server = backend()
     server.annotate(tickets(3))
     assert server.post(f"/api/projects/{PROJECT_KEY}/promote", {"version": 10**30}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/predict", "/setup", "/webhook", "/train", "/job_status", "/validate", "/delete"])
+def test_json_with_a_key_twice_is_refused_as_ambiguous_and_nothing_is_stored(backend, path):
+    server = backend()
+    body = b'{"project": "1", "tasks": [], "job": "a", "config": "<View/>", "tasks": [{"data": {"text": "a"}}]}'
+    answer = server.client.post(path, data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json["error"].endswith("the key 'tasks' stands twice in one object; which one holds cannot be told")
+    assert server.store.projects.all() == []
+
+
+def test_a_task_with_half_of_a_character_costs_itself_alone_and_is_counted(backend, caplog):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    body = {
+        "tasks": [{"data": {"text": text}} for text in ("refund my invoice", "refund \ud83e", "crash \U0001f916")],
+        "project": PROJECT_KEY, "label_config": TOPICS,
+    }  # fmt: skip
+    # Python writes halves and pairs as Label Studio does: as escapes.
+    answer = server.client.post("/predict", data=json.dumps(body), content_type="application/json")
+    first, broken, last = answer.json["results"]
+    assert broken == []
+    assert first["result"] and last["result"]
+    assert "not Unicode, 1 times in 3 tasks; tasks[1].data.text: holds half of a surrogate pair" in caplog.text
+    assert 'lsml_dropped_total{reason="not Unicode"} 1.0' in server.client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict", {"tasks": [], "label_config": "<View>\ud800</View>"}),
+        ("/setup", {"project": "1.\ud800"}),
+        ("/setup", {"project": "1", "extra_params": {"a": ["\udfff"]}}),
+        ("/webhook", {**event(1, "refund \ud83e", "Billing")}),
+        ("/validate", {"config": "\ud800"}),
+    ],
+)
+def test_half_of_a_character_elsewhere_is_refused_and_nothing_is_stored(backend, path, body):
+    server = backend()
+    answer = server.client.post(path, data=json.dumps(body), content_type="application/json")
+    assert answer.status_code == 400
+    assert "holds half of a surrogate pair" in answer.json["error"]
+    assert server.store.projects.all() == []
+
+
+def test_of_several_annotations_one_with_half_of_a_character_is_left_out_alone(backend, caplog):
+    server = backend()
+    one = event(1, "refund", "Billing", action="ANNOTATIONS_CREATED")
+    good, broken = one["annotation"], {**one["annotation"], "id": 2, "result": choice("\ud800")}
+    several = {**one, "annotation": [good, broken], "task": [one["task"]]}
+    answer = server.client.post("/webhook", data=json.dumps(several), content_type="application/json")
+    assert answer.json["changed"] == 1
+    assert "annotation[1].result[0].value.choices[0]: holds half of a surrogate pair" in caplog.text
+    alone = {**one, "annotation": [broken]}
+    assert server.client.post("/webhook", data=json.dumps(alone), content_type="application/json").status_code == 400
+    assert server.store.projects.get(PROJECT_KEY).usable == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/train", {"project": "9.1795424614"}),
+        ("/train", {"project": 9}),
+        ("/train", {}),
+        ("/webhook", {"action": "START_TRAINING", "project": {"id": 9}}),
+        ("/webhook", {"action": "START_TRAINING", "project": {"id": 9, "title": "t", "label_config": ""}}),
+    ],
+)
+def test_start_training_for_a_project_that_nobody_told_of_makes_no_run(backend, path, body):
+    server = backend()
+    server.annotate([("refund", "Billing")])
+    before = server.store.projects.all()
+    answer = server.post(path, body)
+    assert answer.status_code == 404
+    assert answer.json["error"].endswith(
+        "connect lsml in its Settings > Model, annotate, and press Start Training again"
+    )
+    assert server.store.projects.all() == before
+    assert sum(server.store.runs.counts().values()) == 0

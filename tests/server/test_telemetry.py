@@ -1,5 +1,7 @@
 """/metrics counts what happened and shows what is stored."""
 
+import sqlite3
+
 import pytest
 
 from tests.conftest import PROJECT_KEY, TOPICS, tickets
@@ -53,3 +55,41 @@ def test_what_the_served_version_could_not_learn_is_counted_by_reason(backend):
 def test_it_is_guarded_like_everything_else(backend, path):
     server = backend("server: {username: ann, password: secret}\n")
     assert server.client.get(path).status_code == 401
+
+
+BROKEN = {
+    "of another format": {"format": 99, "recipe": "triage", "models": {}},
+    "without what it must have": {},
+    "of other types": {"recipe": 1, "models": []},
+}
+
+
+@pytest.mark.parametrize("card", [*BROKEN.values(), None], ids=[*BROKEN, "no JSON"])
+def test_a_card_that_cannot_be_read_is_counted_and_costs_no_other_number(backend, card):
+    server = backend()
+    server.annotate(tickets(60))
+    server.train()
+    folder = server.store.versions.of_project(PROJECT_KEY)[0].folder
+    server.post("/setup", {"project": "2.1795424614", "schema": TOPICS})
+    number = server.store.versions.add("2.1795424614", f"{folder}x", card or {}, promote=True, run=None)
+    if card is None:
+        with sqlite3.connect(server.store.directory / "lsml.db") as database:
+            database.execute("UPDATE version SET card = 'no JSON' WHERE project = '2.1795424614'")
+    found = numbers(server)
+    assert found[f'lsml_unreadable_cards{{project="{PROJECT_KEY}"}}'] == 0
+    assert found['lsml_unreadable_cards{project="2.1795424614"}'] == 1
+    assert found['lsml_promoted_version{project="2.1795424614"}'] == number
+    assert found[f'lsml_held_out_metric{{control="topic",metric="macro_f1",project="{PROJECT_KEY}"}}'] > 0.5
+    for path in ("/", "/api/projects", "/versions"):
+        assert server.client.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize("judged", [{"metric": "map50", "value": None, "examples": 0}, {"metric": "map50"}, {}])
+def test_a_metric_may_be_absent_wherever_it_is_shown(backend, judged):
+    server = backend()
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    card = {"recipe": "triage", "models": {}, "metrics": {"topic": judged}, "verdict": "promoted: the first"}
+    server.store.versions.add(PROJECT_KEY, "p/1", card, promote=True, run=None)
+    assert not [name for name in numbers(server) if name.startswith("lsml_held_out_metric")]
+    assert "not judged" in server.client.get("/").text
+    assert server.client.get("/api/projects").json["projects"][0]["versions"][0]["metrics"] == {"topic": judged}
