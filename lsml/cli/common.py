@@ -239,12 +239,10 @@ def answering_tags(binding: Binding) -> list[ControlTag]:
     return [tag for tag in tags if tag is not None]
 
 
-def say_malformed(path: Path, annotated: AnnotatedTasks) -> None:
-    """Say on standard error what stood in place of annotations and is none; it taught nothing."""
-    if annotated.malformed:
-        count = len(annotated.malformed)
-        many = "1 entry is" if count == 1 else f"{count} entries are"
-        click.echo(f"{path}: {many} no annotation and left out; the first: {annotated.malformed[0]}", err=True)
+def say_unused(path: Path, annotated: AnnotatedTasks, binding: Binding) -> None:
+    """Say on standard error which of people's work in a file taught nothing because nobody here can read it."""
+    for sentence in annotated.unused(binding.config.controls if binding.config else ()):
+        click.echo(f"{path}: {sentence}", err=True)
 
 
 def from_predictions_option(function: F) -> F:

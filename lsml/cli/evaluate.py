@@ -22,7 +22,7 @@ from lsml.cli.common import (
     progress_bar,
     read_tasks,
     recipe_argument,
-    say_malformed,
+    say_unused,
 )
 
 
@@ -83,13 +83,13 @@ def command(
         left_out = tally.report()
         if not lessons:
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
+        say_unused(export, annotated, binding)
         with progress_bar("evaluate") as progress:
             judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
     if judged.unread:
         click.echo(f"left out: {unread_sentence(judged.unread)}", err=True)
     if not any(adapter.ready for adapter in loaded.adapters.values()):
         click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
-    say_malformed(export, annotated)
     _leave_out_unjudged(judged.metrics)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:

@@ -20,7 +20,7 @@ from lsml.cli.common import (
     progress_bar,
     read_tasks,
     recipe_argument,
-    say_malformed,
+    say_unused,
 )
 
 
@@ -74,6 +74,7 @@ def command(
             raise NotEnoughData(
                 f"{export}: {annotated.why_none(answering_tags(binding), sentences(snapshot.left_out))}"
             )
+        say_unused(export, annotated, binding)
         tasks.clear()  # the snapshot holds them: while it learns, every text is in memory once
 
     files = fetcher(recipe, None, by_person=True, beside=export.parent)
@@ -85,7 +86,6 @@ def command(
                 progress=progress, check=check,
             )
         )  # fmt: skip
-    say_malformed(export, annotated)
     out = console()
     out.print(f"{model_version(binding, made.number, made.card)}: {made.card.verdict}", markup=False)
     for note in (*made.card.notes, *sentences(made.card.left_out)):

@@ -55,6 +55,25 @@ class AnnotatedTasks:
             if kept:
                 yield AnnotatedTask(task_id(task), dict(data), kept)
 
+    def unused(self, controls: Sequence[ControlTag]) -> list[str]:
+        """A sentence for each kind of work that teaches nothing here, although it was meant: entries in place of annotations
+        that are none, and regions of controls that are not among `controls`, all those of a labeling config."""
+        sentences = []
+        if self.malformed:
+            count = len(self.malformed)
+            entries = "1 entry is" if count == 1 else f"{count} entries are"
+            sentences.append(f"{entries} no annotation and left out; the first: {self.malformed[0]}")
+        tally = _Tally(controls)
+        for task in self._tasks:
+            tally.count(task)
+        if tally.others:
+            count = sum(tally.others.values())
+            sentences.append(
+                f"{_many(count, 'region')} of {_named(tally.others)} {_is(count)} left out: the labeling config has no such "
+                "control; name the config that they were made with, --labeling-config"
+            )
+        return sentences
+
     def why_none(self, controls: Sequence[ControlTag], left_out: Sequence[str] = ()) -> str:
         """Why no task teaches anything to `controls`, in a sentence that names each cause and what to do.
 

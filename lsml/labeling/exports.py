@@ -121,17 +121,23 @@ def _of_folder(path: Path) -> list[Any]:
 def _table(text: str, path: Path) -> _Table | None:
     """A table of two columns or more, or of one where the file is called one; None where the text is no table."""
     csv.field_size_limit(_CELL)
-    found: tuple[int, str, list[tuple[int, list[str]]]] | None = None
-    for delimiter in _DELIMITERS:
+    found: tuple[int, str, list[list[str]]] | None = None
+    # Between tabs, a quotation mark is often one of the text.
+    for delimiter, plain in [*((one, False) for one in _DELIMITERS), ("\t", True)]:
         try:
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-            lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+            reader = csv.reader(
+                io.StringIO(text, newline=""),
+                delimiter=delimiter,
+                quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+                strict=True,
+            )
+            lines = [cells for cells in reader if any(cell.strip() for cell in cells)]
         except csv.Error:
             continue
-        width = len(lines[0][1]) if lines else 0
-        if width > (found[0] if found else 0) and all(len(cells) <= width for _, cells in lines):
+        width = len(lines[0]) if lines else 0
+        if width > (found[0] if found else 0) and all(len(cells) <= width for cells in lines):
             found = width, delimiter, lines
-    if found is not None and found[0] == 1 and any(delimiter in found[2][0][1][0] for delimiter in _DELIMITERS):
+    if found is not None and found[0] == 1 and any(delimiter in found[2][0][0] for delimiter in _DELIMITERS):
         found = None  # the heading has columns, and the lines below it have more
     called = path.suffix.lower() in (".csv", ".tsv")
     if found is None and called:
@@ -142,11 +148,16 @@ def _table(text: str, path: Path) -> _Table | None:
     if found is None or (found[0] == 1 and not called):
         return None
     width, delimiter, lines = found
-    heading = [cell.strip() for cell in lines[0][1]]
-    if len(set(heading)) < width or not all(heading):
+    cells_of = [cells + [""] * (width - len(cells)) for cells in lines]
+    heading = [cell.strip() for cell in cells_of[0]]
+    # A first column without a name numbers the rows, as pandas writes it; others without a name must be empty.
+    kept = [
+        place for place, name in enumerate(heading) if name or (place and any(cells[place] for cells in cells_of[1:]))
+    ]
+    names = [heading[place] for place in kept]
+    if len(set(names)) < len(names) or not all(names):
         raise RequestError(f"{path}: the first line is the heading; name each column, and each differently")
-    rows = [dict(zip(heading, cells + [""] * (width - len(cells)), strict=True)) for _, cells in lines[1:]]
-    return _Table(_DELIMITERS[delimiter], rows)
+    return _Table(_DELIMITERS[delimiter], [{heading[place]: cells[place] for place in kept} for cells in cells_of[1:]])
 
 
 def _is_stored(entry: Any) -> bool:

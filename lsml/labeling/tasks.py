@@ -49,7 +49,7 @@ def read_annotation(given: Any) -> ReadAnnotation:
     if not isinstance(given, Mapping):
         raise RequestError(f"an annotation is {_kind(given)}; expected an object with an id and a result")
     id = str(given["id"]) if is_id(given.get("id")) else None
-    skipped = _is_set(given.get("was_cancelled"))
+    skipped = _is_set(given.get("was_cancelled")) or _is_set(given.get("skipped"))  # the second in old exports
     result = given.get("result")
     if not isinstance(result, list):
         if not skipped:

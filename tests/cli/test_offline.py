@@ -193,9 +193,9 @@ def test_annotations_of_any_shape_cost_only_themselves(world, tmp_path):
     (tmp_path / "odd.json").write_text(json.dumps(odd + export(tickets(60))))
     done = lsml("train", "triage.yaml", "odd.json", cwd=tmp_path)
     assert said(done).startswith("triage-v1-")
-    assert done.stderr.splitlines()[-1] == (
+    assert (
         "odd.json: 4 entries are no annotation and left out; the first: task 900: `annotations` is no list of objects"
-    )
+    ) in done.stderr.splitlines()
     assert json.loads(said(lsml("evaluate", "triage.yaml", "odd.json", "--json", cwd=tmp_path)))["tasks"] >= 60
     said(lsml("predict", "triage.yaml", "odd.json", "-o", "out.json", cwd=tmp_path))
     assert len(json.loads((tmp_path / "out.json").read_text())) == 66

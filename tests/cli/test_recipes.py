@@ -212,10 +212,13 @@ def test_a_label_in_another_script_is_shown_in_any_pipe(tmp_path):
     assert r"Billing, \u041e\u0448" in said(lsml("explain", path.name, cwd=tmp_path, environment=western))
 
 
-def test_gallery_lists_every_recipe_with_its_description(tmp_path):
-    assert said(lsml("gallery", cwd=tmp_path)) == "".join(
-        f"{name}: {load_recipe(path).description}\n" for name, path in gallery_recipes().items()
-    )
+def test_gallery_lists_every_recipe_with_its_description_and_what_to_install(tmp_path):
+    lines = said(lsml("gallery", cwd=tmp_path, environment=without(tmp_path, "ultralytics"))).splitlines()
+    assert [line.partition(" Needs: ")[0] for line in lines] == [
+        f"{name}: {load_recipe(path).description}" for name, path in gallery_recipes().items()
+    ]
+    needs = {line.partition(":")[0]: line.partition(" Needs: ")[2] for line in lines}
+    assert needs["detection"] == 'pip install "lsml[yolo]"' and needs["sentiment"] == ""
 
 
 def test_new_writes_over_nothing_unless_it_is_forced_to(tmp_path):

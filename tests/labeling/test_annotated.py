@@ -99,3 +99,17 @@ def test_tasks_without_an_id_are_told_apart_by_their_data(id):
     ids = {task_id({"id": id, "data": {"text": text}}) for text in "abca"}
     assert len(ids) == 3 and all(one.startswith("data-") for one in ids)
     assert task_id({"id": 0, "data": {}}) == "0"
+
+
+def test_work_that_is_left_out_beside_work_that_counts_is_named():
+    tasks = [task([{"id": 1, "result": choice("Bug") + choice("Bug", "sujet")}, "x"]), task([{"result": [BOX]}])]
+    annotated = AnnotatedTasks(tasks)
+    assert len(list(annotated)) == 2
+    assert annotated.unused(CONFIG.controls) == [
+        "1 entry is no annotation and left out; the first: task 1: an annotation is a text; expected an object with an id "
+        "and a result",
+        "2 regions of `sujet`, `b_3` are left out: the labeling config has no such control; name the config that they were "
+        "made with, --labeling-config",
+    ]
+    right = AnnotatedTasks([task([{"id": 1, "result": choice("Bug")}])])
+    assert len(list(right)) == 1 and right.unused(CONFIG.controls) == []

@@ -69,6 +69,8 @@ SHAPES = {
     "TSV": table([("text", "topic"), *PAIRS], "\t"),
     "Label Studio's CSV": table([("annotation_id", "annotator", "id", "text", "topic"), *((i, 1, i, *p) for i, p in enumerate(PAIRS))]),
     "a table with other names": table([("review", "sort"), *PAIRS]),
+    "a table that pandas wrote": table([("", "text", "topic"), *((i, *pair) for i, pair in enumerate(PAIRS))]),
+    "a heading that ends in a comma": table([("text", "topic", ""), *((*pair, "") for pair in PAIRS)]),
     "a table with ids": table([("id", "text", "topic"), *((i, *pair) for i, pair in enumerate(PAIRS))]),
 }  # fmt: skip
 
@@ -172,6 +174,10 @@ REFUSED = {
         "no column is `text`, which the labeling config",
     ),
     "no heading": (table(PAIRS), "the first line seems to be a task; put the names of the columns above it"),
+    "cells under no name": (
+        table([("text", "topic", ""), ("a", "Bug", "x")]),
+        "name each column, and each differently",
+    ),
     "one name twice": (table([("text", "text"), ("a", "b")]), "name each column, and each differently"),
     "an unquoted comma": ("text,topic\nwell, yes,Bug\n", "a line has more cells than the heading"),
     "no data": ([{"id": 1, "annotations": []}], "task 1 has `annotations` and no `data`"),
@@ -214,6 +220,11 @@ def test_where_no_answers_are_wanted_a_table_keeps_its_columns(tmp_path):
     assert read_export(path, None, answers=False).tasks[0] == {"data": {"text": "refund now", "topic": "Billing"}}
     only = written(tmp_path, "text\nrefund\n", "one.csv")
     assert read_export(only, CONFIG, answers=False).tasks[0]["data"] == {"text": "refund"}
+
+
+def test_quotation_marks_between_tabs_are_of_the_text(tmp_path):
+    path = written(tmp_path, 'text\ttopic\n"so\tBug\nwhat\tBilling\n', "t.tsv")
+    assert [data["text"] for data, _ in learnt(path)] == ['"so', "what"]
 
 
 def test_a_table_saved_as_unicode_text_and_a_long_cell_are_read(tmp_path):

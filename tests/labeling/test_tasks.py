@@ -30,6 +30,7 @@ WAYS = {
     "an update that is no time": [given(5, updated_at="soon", created_at="2026-11-23T11:00:00Z"), given(6)],
     "skipped": [given(1, was_cancelled=True), given(2)],
     "skipped, as a number": [given(1, was_cancelled=1), given(2, was_cancelled=0)],
+    "skipped, as old exports say it": [given(1, skipped=True), given(2)],
     "skipped without a result": [given(1, was_cancelled=True, result=None), given(2)],
     "ground truth": [given(1, ground_truth=True), given(2, ground_truth=False), given(3, ground_truth=1)],
     "ids as texts": [given("a"), given("b", "Billing")],
