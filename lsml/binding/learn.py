@@ -18,7 +18,7 @@ from lsml.controls.regions import RegionControl
 from lsml.errors import FetchError
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.objects import Fetch, Unreadable
-from lsml.labeling.remarks import Reason, Remark, matter
+from lsml.labeling.remarks import Reason, Remark, lost, matter
 from lsml.labeling.view import View
 from lsml.values import Value, label_of
 
@@ -95,8 +95,9 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
                 continue
             seen.add(name)
             own, told = _answers(control, task.annotations, views.get(name), strange)
+            told += [remark for remark in _answers(control, task.replaced, views.get(name), {})[1] if lost([remark])]
             regions[template.control_tag.selector] += sum(
-                len(regions_of(control, annotation.result)) for annotation in task.annotations
+                len(regions_of(control, annotation.result)) for annotation in (*task.annotations, *task.replaced)
             )
             remarks += [(template, remark) for remark in told]
             agreed = _agree(own, consensus)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from lsml.errors import RequestError
@@ -15,6 +16,7 @@ from lsml.labeling import ControlTag
 from lsml.labeling.tasks import AnnotatedTask, Annotation, ReadAnnotation, id_order, is_id, read_annotation
 
 _FEW = 5  # names in a sentence
+REPLACED = "replaced"  # where a task that stands several times in a file keeps its earlier copies
 
 
 def task_id(task: Mapping[str, Any]) -> str:
@@ -53,7 +55,8 @@ class AnnotatedTasks:
                 self.malformed += malformed
             kept = _latest(read)
             if kept:
-                yield AnnotatedTask(task_id(task), dict(data), kept)
+                copies = (_latest(_read(copy, "annotations")[0]) for copy in task.get(REPLACED, ()))
+                yield AnnotatedTask(task_id(task), dict(data), kept, tuple(chain.from_iterable(copies)))
 
     def unused(self, controls: Sequence[ControlTag]) -> list[str]:
         """A sentence for each kind of work that teaches nothing here, although it was meant: entries in place of annotations

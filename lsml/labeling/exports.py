@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from lsml.errors import RequestError
 from lsml.labeling import LabelingConfig
-from lsml.labeling.annotated import task_id
+from lsml.labeling.annotated import REPLACED, task_id
 from lsml.labeling.rows import tasks_of_rows
 
 _AS_JSON = "export the project as JSON in Label Studio"
@@ -217,14 +218,22 @@ def _stored(entry: Mapping[str, Any], index: int, where: str) -> dict[str, Any]:
 
 
 def _once(tasks: Sequence[dict[str, Any]], where: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Each task once, the last of those with one id, or without an id with one data; a sentence where some repeat."""
+    """Each task once, the last of those with one id, or without an id with one data; a sentence where some repeat.
+
+    Earlier copies that differ from the last stand in it under REPLACED.
+    """
     kept: dict[str, dict[str, Any]] = {}
+    replaced: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     first = ""
     for task in tasks:
         id = task_id(task)
         if id in kept and not first:
             first = id
+        if id in kept and kept[id] != task:
+            replaced[id].append(kept[id])
         kept[id] = task
+    for id, copies in replaced.items():
+        kept[id] = {**kept[id], REPLACED: copies}
     repeated = len(tasks) - len(kept)
     if not repeated:
         return list(tasks), []

@@ -21,11 +21,15 @@ class Annotation(msgspec.Struct, frozen=True):
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
-    """A task's data and its annotations, oldest first."""
+    """A task's data and its annotations, oldest first.
+
+    `replaced`: those of earlier copies in one file. They teach nothing; what of them cannot be understood is counted.
+    """
 
     id: str
     data: dict[str, Any]
     annotations: tuple[Annotation, ...]
+    replaced: tuple[Annotation, ...] = ()
 
 
 class ReadAnnotation(msgspec.Struct, frozen=True):

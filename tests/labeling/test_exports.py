@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from lsml.binding import Tally, bind
 from lsml.errors import RequestError
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.annotated import AnnotatedTasks
 from lsml.labeling.exports import read_export
-from tests.conftest import TOPICS, choice
+from lsml.recipe import load_recipe
+from tests.conftest import TOPICS, choice, write_recipe
+from tests.support.fetching import no_fetch
 
 CONFIG = parse_labeling_config(TOPICS)
 PAIRS = [("refund now", "Billing"), ("it crashes, again", "Bug"), ('how "so"?', "Question")]
@@ -212,6 +215,22 @@ def test_a_task_that_repeats_counts_once_the_later_wins_and_it_is_said(tmp_path)
         f"{path}: 2 of its 5 tasks repeat another, task 1 first; each counts once, and the later one wins",
     )
     assert len(read_export(path, CONFIG, answers=False).tasks) == 5
+
+
+def test_what_cannot_be_understood_of_a_copy_that_a_later_one_replaces_is_counted(tmp_path):
+    def task(label: str) -> dict:
+        return {"id": 7, "data": {"text": "a"}, "annotations": [{"id": 1, "result": choice(label)}]}
+
+    read = AnnotatedTasks(read_export(written(tmp_path, [task("Mixed"), task("Odd"), task("Bug")]), CONFIG).tasks)
+    binding = bind(load_recipe(write_recipe(tmp_path, "tags: {Choices: text-classifier}\n", config=None)), CONFIG)
+    tally = Tally()
+    for one in read:
+        taught = binding.learn(one, no_fetch)
+        tally.add(one.id, taught)
+        assert [value.label for value in taught.answers["topic"][0]] == ["Bug"]
+    assert [(one.subject, one.count, one.total, one.task) for one in tally.report()] == [
+        ("Mixed", 1, 3, "7"), ("Odd", 1, 3, "7")
+    ]  # fmt: skip
 
 
 def test_where_no_answers_are_wanted_a_table_keeps_its_columns(tmp_path):
