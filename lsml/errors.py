@@ -75,10 +75,20 @@ class RecipeError(LsmlError):
 
 
 class LabelingConfigError(LsmlError):
-    """A labeling config cannot be read: not XML, too large, too deep."""
+    """A labeling config cannot be read: not XML, too large, too deep.
+
+    `what`: the sentence alone. `position`: line and column, from 1; None where it is about the whole. `source`: what people
+    call the config, "labeling config" or its file.
+    """
 
     exit_code = 2
     status = 400
+
+    def __init__(self, what: str, position: tuple[int, int] | None = None, *, source: str = "labeling config") -> None:
+        self.what = what
+        self.position = position
+        place = f":{position[0]}:{position[1]}" if position else ""
+        super().__init__(f"{source}{place}: {what}")
 
 
 class RequestError(LsmlError):

@@ -59,21 +59,21 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
     larger than MAX_BYTES or deeper than MAX_DEPTH.
     """
     if not isinstance(xml, str):
-        raise LabelingConfigError(f"labeling config: expected XML as text, got {type(xml).__name__}")
+        raise LabelingConfigError(f"expected XML as text, got {type(xml).__name__}")
     try:
         encoded = xml.encode()
     except UnicodeEncodeError as error:
         line, column = line_and_column(xml, error.start)
         raise LabelingConfigError(
-            f"labeling config:{line}:{column}: half of a character (a lone surrogate); remove it or write it anew"
+            "half of a character (a lone surrogate); remove it or write it anew", (line, column)
         ) from None
     if len(encoded) > MAX_BYTES:
         raise LabelingConfigError(
-            f"labeling config: {len(encoded):,} bytes; expected at most {MAX_BYTES:,}: "
+            f"{len(encoded):,} bytes; expected at most {MAX_BYTES:,}: "
             'keep long lists of labels in the tasks and write value="$field"'
         )
     if not xml.strip():
-        raise LabelingConfigError("labeling config: it is empty; expected XML such as <View>...</View>")
+        raise LabelingConfigError("it is empty; expected XML such as <View>...</View>")
     reader = _read(xml)
     return LabelingConfig(
         xml=xml,
@@ -154,8 +154,7 @@ class _Reader:
         """Nothing to finish: the tags are in `controls` and `objects`."""
 
     def _refusal(self, what: str) -> LabelingConfigError:
-        line, column = self.position()
-        return LabelingConfigError(f"labeling config:{line}:{column}: {what}")
+        return LabelingConfigError(what, self.position())
 
     def _label(self, attributes: dict[str, str], around: _Element) -> tuple[str, ...]:
         """Add a label to the control around it; the path for the labels in it."""
@@ -222,9 +221,9 @@ def _read(xml: str) -> _Reader:
     except ParseError as error:
         line, column = error.position
         what = advice_for(xml, error.code, line, column)
-        raise LabelingConfigError(f"labeling config:{line}:{column + 1}: {what}") from None
+        raise LabelingConfigError(what, (line, column + 1)) from None
     except DefusedXmlException:
         line, column = line_and_column(xml, max(0, xml.find("<!DOCTYPE")))
         what = "a document type or entities (<!DOCTYPE ...>) are not allowed; remove them"
-        raise LabelingConfigError(f"labeling config:{line}:{column}: {what}") from None
+        raise LabelingConfigError(what, (line, column)) from None
     return reader

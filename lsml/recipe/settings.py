@@ -51,19 +51,19 @@ def read_labeling_config(draft: Draft) -> str | None:
     try:
         parse_labeling_config(given)
     except LabelingConfigError as error:
-        _add_xml_problem(draft, path, str(error), name)
+        _add_xml_problem(draft, path, error, name)
         return None
     return given
 
 
-def _add_xml_problem(draft: Draft, path: KeyPath, message: str, name: str | None) -> None:
-    match = re.match(r"labeling config:(\d+):\d+: (.*)", message, re.DOTALL)
+def _add_xml_problem(draft: Draft, path: KeyPath, error: LabelingConfigError, name: str | None) -> None:
+    message = str(error)
     node = draft.data.places[path].node
-    if name is None and match and isinstance(node, Scalar) and node.style == "|":
+    if name is None and error.position and isinstance(node, Scalar) and node.style == "|":
         # A literal block begins on the line below its `|`.
-        message = f"{match[2]} (line {node.line + int(match[1])})"
-    elif name is not None and match and not draft.hidden(path):
-        message = message.replace("labeling config", name, 1)
+        message = f"{error.what} (line {node.line + error.position[0]})"
+    elif name is not None and error.position and not draft.hidden(path):
+        message = str(LabelingConfigError(error.what, error.position, source=name))
     draft.add(path, message)
 
 

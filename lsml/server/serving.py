@@ -119,7 +119,7 @@ class Serving:
         limit = self.recipe.server.limits.labels
         if labels > limit:
             raise LabelingConfigError(
-                f"labeling config: {labels:,} labels; expected at most {limit:,} (server.limits.labels of the recipe): "
+                f"{labels:,} labels; expected at most {limit:,} (server.limits.labels of the recipe): "
                 'keep long lists of labels in the tasks and write value="$field"'
             )
         return config
