@@ -110,7 +110,7 @@ def builtin_adapters() -> dict[str, type[Adapter]]:
 
 
 def is_installed(adapter: type[Adapter]) -> bool:
-    """Whether the adapter's library can be imported, without importing it."""
+    """True if the adapter's library can be imported, without importing it."""
     # A dotted name would import its parent, so the package stands for its modules.
     return all(importlib.util.find_spec(module.partition(".")[0]) is not None for module in adapter.requires)
 

@@ -142,7 +142,7 @@ class Adapter(ABC):
 
     @property
     def own_names(self) -> bool:
-        """Whether it answers with class names of its own, which the recipe's `labels` translate; else with the target's.
+        """True if it answers with class names of its own, which the recipe's `labels` translate; else with the target's.
 
         Here: unless it can learn. One that is pretrained and can learn has its own until it learnt.
         """
@@ -150,7 +150,7 @@ class Adapter(ABC):
 
     @property
     def ready(self) -> bool:
-        """Whether `predict` can answer. An untrained model is not ready: it abstains, and its tasks get no prediction."""
+        """True if `predict` can answer. An untrained model is not ready: it abstains, and its tasks get no prediction."""
         return True
 
     @abstractmethod

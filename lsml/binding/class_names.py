@@ -56,7 +56,7 @@ class ClassNames:
 
     @cached_property
     def meaningless(self) -> bool:
-        """Whether the adapter starts with classes none of which means a label of any of its controls."""
+        """True if the adapter starts with classes none of which means a label of any of its controls."""
         named = [control for control in self.controls if self.known.get(kind_of(control.value_type))]
         if not named or self.target.open or any(not control.labels for control in self.controls):
             return False

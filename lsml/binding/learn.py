@@ -44,7 +44,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     @property
     def lost(self) -> bool:
-        """Whether they were left out; else they were understood."""
+        """True if they were left out; else they were understood."""
         return self.reason not in tuple(Reason) or Reason(self.reason).lost
 
     @property

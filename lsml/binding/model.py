@@ -46,7 +46,7 @@ class BoundModel:
 
     @property
     def trainable(self) -> bool:
-        """Whether the recipe lets it learn."""
+        """True if the recipe lets it learn."""
         return self.training is not None
 
     @property
@@ -56,7 +56,7 @@ class BoundModel:
 
     @property
     def learns(self) -> bool:
-        """Whether the adapter can learn at all; `lsml train` trains it even where the recipe says `training: false`."""
+        """True if the adapter can learn at all; `lsml train` trains it even where the recipe says `training: false`."""
         return issubclass(self.adapter_class, TrainableAdapter)
 
     @cached_property
@@ -167,7 +167,7 @@ class BoundModel:
 
     @property
     def reads_view(self) -> bool:
-        """Whether one of its controls understands regions only with what is shown."""
+        """True if one of its controls understands regions only with what is shown."""
         return any(control.reads_view for control in self.controls)
 
     def views_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, View]:

@@ -83,7 +83,7 @@ class Control(ABC):
 
     @property
     def multiple(self) -> bool:
-        """Whether several labels may hold at once."""
+        """True if several labels may hold at once."""
         return False
 
     @property
@@ -98,7 +98,7 @@ class Control(ABC):
 
     @property
     def open(self) -> bool:
-        """Whether the labels are not in the config: they come with each task, or from a URL."""
+        """True if the labels are not in the config: they come with each task, or from a URL."""
         return False
 
     @property

@@ -44,7 +44,7 @@ class Choices(ClassControl):
 
     @property
     def nested(self) -> bool:
-        """Whether choices may stand in each other: `allowNested`. The editor then writes, and shows, a choice as the path of
+        """True if choices may stand in each other: `allowNested`. The editor then writes, and shows, a choice as the path of
         names that leads to it; else it shows those at the top alone."""
         return self.control_tag.attributes.get("allowNested", "").lower() == "true"
 
@@ -69,7 +69,7 @@ class Choices(ClassControl):
 
     @cached_property
     def multiple(self) -> bool:
-        """Whether several labels may hold at once."""
+        """True if several labels may hold at once."""
         return self.control_tag.attributes.get("choice", "").lower() == "multiple"
 
     def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:

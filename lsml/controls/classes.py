@@ -23,7 +23,7 @@ class ClassControl(Control):
 
     @property
     def open(self) -> bool:
-        """Whether the labels come with each task."""
+        """True if the labels come with each task."""
         return self.control_tag.options_value is not None
 
     @property

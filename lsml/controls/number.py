@@ -120,7 +120,7 @@ class Number(Control):
         return number
 
     def _plausible(self, _number: float) -> bool:
-        """Whether a person can have given this number."""
+        """True if a person can have given this number."""
         return True
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:

@@ -24,7 +24,7 @@ class Rating(Number):
         return {"multiple": self.multiple, "max_rating": self.most}
 
     def _plausible(self, number: float) -> bool:
-        """Whether the tag has such a rating; older annotations may be of a longer scale."""
+        """True if the tag has such a rating; older annotations may be of a longer scale."""
         return self.fit(number) == number
 
     @property

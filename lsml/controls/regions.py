@@ -30,7 +30,7 @@ class RegionControl(Control):
 
     @property
     def multiple(self) -> bool:
-        """Whether several labels may hold at once: in different places, they do."""
+        """True if several labels may hold at once: in different places, they do."""
         return True
 
     @property
@@ -40,7 +40,7 @@ class RegionControl(Control):
 
     @property
     def open(self) -> bool:
-        """Whether the labels come with each task."""
+        """True if the labels come with each task."""
         return (self.companion or self.control_tag).options_value is not None
 
     @property
@@ -50,7 +50,7 @@ class RegionControl(Control):
 
     @property
     def joins_labels(self) -> bool:
-        """Whether one region may have several labels: `choice="multiple"`."""
+        """True if one region may have several labels: `choice="multiple"`."""
         return (self.companion or self.control_tag).attributes.get("choice", "").lower() == "multiple"
 
     def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
@@ -79,7 +79,7 @@ class RegionControl(Control):
 
     @abstractmethod
     def same_place(self, one: Value, other: Value) -> bool:
-        """Whether two values of different models answer for the same place, so that only one is shown."""
+        """True if two values of different models answer for the same place, so that only one is shown."""
 
     def elsewhere(self, values: Sequence[Value], taken: Sequence[Value]) -> list[Value]:
         """Those of `values` that are at the place of none that are taken already."""

@@ -33,7 +33,7 @@ class ShapeControl(RegionControl):
 
     @property
     def bare(self) -> bool:
-        """Whether it is a tool without labels of its own."""
+        """True if it is a tool without labels of its own."""
         return self.companion_tag is not None
 
     @property
@@ -215,7 +215,7 @@ class ShapeControl(RegionControl):
     # -------------------------------------------------------------------------------------------- places
 
     def same_place(self, one: Value, other: Value) -> bool:
-        """Whether two values of different models answer for the same place, so that only one is shown."""
+        """True if two values of different models answer for the same place, so that only one is shown."""
         return bool(self._near([cast(Shape, one)], [cast(Shape, other)])[0, 0])
 
     def elsewhere(self, values: Sequence[Value], taken: Sequence[Value]) -> list[Value]:

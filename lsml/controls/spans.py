@@ -21,7 +21,7 @@ class SpanControl(RegionControl):
     pieces: ClassVar[bool] = True  # whether a place may name the pieces of a text: XPaths, or paragraphs
 
     def same_place(self, one: Value, other: Value) -> bool:
-        """Whether two spans share a character."""
+        """True if two spans share a character."""
         assert isinstance(one, Span) and isinstance(other, Span)
         return one.start < other.end and other.start < one.end
 

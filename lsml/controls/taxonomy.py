@@ -39,7 +39,7 @@ class Taxonomy(ClassControl):
 
     @property
     def leaves_only(self) -> bool:
-        """Whether only nodes without children can be selected."""
+        """True if only nodes without children can be selected."""
         return self.control_tag.attributes.get("leafsOnly", "").lower() == "true"
 
     @cached_property
@@ -50,12 +50,12 @@ class Taxonomy(ClassControl):
 
     @cached_property
     def multiple(self) -> bool:
-        """Whether several labels may hold at once."""
+        """True if several labels may hold at once."""
         return self.limit != 1
 
     @property
     def open(self) -> bool:
-        """Whether the labels come with each task, or from `apiUrl`."""
+        """True if the labels come with each task, or from `apiUrl`."""
         return super().open or self._remote
 
     @property

@@ -21,7 +21,7 @@ class TextArea(Control):
 
     @property
     def multiple(self) -> bool:
-        """Whether there may be several texts."""
+        """True if there may be several texts."""
         return self._limit != 1
 
     @property

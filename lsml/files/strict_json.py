@@ -56,7 +56,7 @@ def _decode(content: bytes) -> Any:
 
 
 def _holds_as_many_texts(decoded: Any, content: bytes) -> bool:
-    """Whether nothing was lost when `content` was decoded: of a key that stands twice, its first value is.
+    """True if nothing was lost when `content` was decoded: of a key that stands twice, its first value is.
 
     Every text, keys included, has two quotes that are not escaped. Written again and counted, that is some 2 ms for a
     megabyte, a third of what a decoder in Python takes that sees each pair.

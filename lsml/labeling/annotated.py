@@ -194,7 +194,7 @@ def _holds(task: Mapping[str, Any], key: str) -> bool:
 
 
 def _is_named(control: ControlTag, name: str) -> bool:
-    """Whether a region's `from_name` is a control's, or that of one of the copies that a Repeater makes of it."""
+    """True if a region's `from_name` is a control's, or that of one of the copies that a Repeater makes of it."""
     if control.repeater is None:
         return name == control.name
     pattern = re.escape(control.name)

@@ -162,7 +162,7 @@ def _table(text: str, path: Path) -> _Table | None:
 
 
 def _is_stored(entry: Any) -> bool:
-    """Whether it is an annotation of a target storage, which holds its task."""
+    """True if it is an annotation of a target storage, which holds its task."""
     return isinstance(entry, Mapping) and isinstance(entry.get("result"), list) and "task" in entry
 
 

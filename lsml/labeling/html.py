@@ -130,7 +130,7 @@ class _Page(HTMLParser):
 
 
 def _is_player(address: str | None) -> bool:
-    """Whether a frame is one that the editor shows."""
+    """True if a frame is one that the editor shows."""
     try:
         parts = urlsplit(address or "")
         return parts.scheme == "https" and parts.hostname in _PLAYERS

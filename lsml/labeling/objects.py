@@ -178,12 +178,12 @@ READERS: dict[str, Reader] = {
 
 
 def _behind_url(tag: ObjectTag) -> bool:
-    """Whether the task holds a URL where annotators see what is behind it."""
+    """True if the task holds a URL where annotators see what is behind it."""
     return tag.attributes.get("valueType", "").lower() == "url"
 
 
 def _saves_text(tag: ObjectTag) -> bool:
-    """Whether regions repeat the text that they hold. Label Studio leaves it out by default where it lies behind a URL."""
+    """True if regions repeat the text that they hold. Label Studio leaves it out by default where it lies behind a URL."""
     chosen = tag.attributes.get("saveTextResult", "none").lower()
     if tag.tag == "Paragraphs":
         return chosen != "no"
@@ -206,7 +206,7 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def needs_fetch(tag: ObjectTag) -> bool:
-    """Whether reading it takes a file from elsewhere."""
+    """True if reading it takes a file from elsewhere."""
     return tag.tag not in _TEXTS or _behind_url(tag)
 
 
@@ -232,7 +232,7 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[V
 
 
 def _imported_as_text(tag: ObjectTag, data: Mapping[str, Any]) -> bool:
-    """Whether the task was imported as plain text before its project knew fields: Label Studio shows it under the config's."""
+    """True if the task was imported as plain text before its project knew fields: Label Studio shows it under the config's."""
     return UNDEFINED in data and tag.value.startswith("$") and tag.value[1:] not in data
 
 

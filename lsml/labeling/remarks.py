@@ -34,7 +34,7 @@ class Reason(StrEnum):
 
     @property
     def lost(self) -> bool:
-        """Whether something was left out; else it was understood, though it is not written as Label Studio writes it."""
+        """True if something was left out; else it was understood, though it is not written as Label Studio writes it."""
         return self not in (Reason.OTHER_CAPITALS, Reason.OTHER_KEY, Reason.OTHER_OFFSETS)
 
 
@@ -86,5 +86,5 @@ def matter(reason: str, subject: str) -> tuple[str, str]:
 
 
 def lost(remarks: Iterable[Remark]) -> bool:
-    """Whether one of them says that something was left out."""
+    """True if one of them says that something was left out."""
     return any(not isinstance(remark.reason, Reason) or remark.reason.lost for remark in remarks)

@@ -91,17 +91,17 @@ class ControlTag(msgspec.Struct, frozen=True):
 
     @property
     def per_region(self) -> bool:
-        """Whether it is asked for each region, not for the task."""
+        """True if it is asked for each region, not for the task."""
         return self.attributes.get("perRegion", "").lower() == "true"
 
     @property
     def per_item(self) -> bool:
-        """Whether it is asked for each item of a list of images, not for the task."""
+        """True if it is asked for each item of a list of images, not for the task."""
         return self.attributes.get("perItem", "").lower() == "true"
 
     @property
     def smart(self) -> bool:
-        """Whether Label Studio asks the model about each region that a person makes with it."""
+        """True if Label Studio asks the model about each region that a person makes with it."""
         return any(self.attributes.get(name, "").lower() == "true" for name in ("smart", "smartOnly"))
 
 

@@ -70,7 +70,7 @@ def read_annotation(given: Any) -> ReadAnnotation:
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value can name a task or an annotation: a whole number, or a text of 1 to 100 characters."""
+    """True if a value can name a task or an annotation: a whole number, or a text of 1 to 100 characters."""
     return isinstance(value, (int, str)) and not isinstance(value, bool) and 0 < len(str(value)) <= 100
 
 
@@ -93,7 +93,7 @@ def time_key(moment: Any) -> str:
 
 
 def _is_set(flag: Any) -> bool:
-    """Whether a flag holds, also where a file wrote it as a number or a text."""
+    """True if a flag holds, also where a file wrote it as a number or a text."""
     return flag.strip().lower() in ("true", "1", "yes") if isinstance(flag, str) else bool(flag)
 
 

@@ -61,7 +61,7 @@ class Document(ABC):
         """Where a region may be that holds the text `own`, likeliest first; it may be nowhere in the text."""
 
     def _says(self, span: tuple[int, int], own: str) -> bool:
-        """Whether a span holds the text that its region says it holds."""
+        """True if a span holds the text that its region says it holds."""
         held = self.text[slice(*span)]
         return held == own or _folded(held) == _folded(own)
 

@@ -40,7 +40,7 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
 
 
 def held_out(model: BoundModel, task: str, moved: set[str]) -> bool:
-    """Whether a task, by its id, is kept to judge a model: below its `holdout`, and not among the `moved`."""
+    """True if a task, by its id, is kept to judge a model: below its `holdout`, and not among the `moved`."""
     holdout = model.spec.training.holdout if model.spec.training else 0.2
     return task not in moved and share_of(task) < holdout
 

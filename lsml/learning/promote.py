@@ -132,7 +132,7 @@ def _compare(
     judged_tasks: Sequence[AnnotatedExample],
     fetch: Fetch,
 ) -> Decision:
-    """Whether the new model beats the served one on tasks that neither of them learnt."""
+    """True if the new model beats the served one on tasks that neither of them learnt."""
     model, (served, folder) = one.model, promoted
     saved = candidates.saved(model.key)
     if saved is not None and (saved.snapshot, saved.options) == (one.card.snapshot, one.card.options):

@@ -52,7 +52,7 @@ class Leases:
 
     @property
     def held(self) -> bool:
-        """Whether anything in this process holds."""
+        """True if anything in this process holds."""
         return bool(self._holds)
 
     @contextmanager

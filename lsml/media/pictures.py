@@ -136,7 +136,7 @@ def _expect(path: Path, shown: str, family: str, wanted: str) -> Content:
 
 
 def _plain(image: Image, content: Content, suffix: str) -> bool:
-    """Whether every library reads the file as annotators see it, transparency aside."""
+    """True if every library reads the file as annotators see it, transparency aside."""
     named = {".jpeg": ".jpg"}.get(suffix.lower(), suffix.lower()) == content.suffix
     single = image.format == "MPO" or getattr(image, "n_frames", 1) == 1
     return (

@@ -100,7 +100,7 @@ class Sources:
 
     @staticmethod
     def _keeps(url: str, studio: StudioFiles) -> bool:
-        """Whether it is a file of Label Studio's; what else may be at its address is asked for as of any other host."""
+        """True if it is a file of Label Studio's; what else may be at its address is asked for as of any other host."""
         scheme, host, _ = place(url)
         if (scheme or host) and origin(url) != origin(studio.url):
             return False

@@ -148,7 +148,7 @@ def _addresses(host: str, port: int, url: str, may_be_private: MayBePrivate) -> 
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet; what is wrapped in an IPv6 address counts as itself."""
+    """True if an IP address belongs to the public internet; what is wrapped in an IPv6 address counts as itself."""
     ip = ipaddress.ip_address(address.split("%", 1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
         wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

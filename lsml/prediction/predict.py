@@ -350,7 +350,7 @@ def _with_ids(regions: list[Region]) -> list[Region]:
 
 
 def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], by_control: Mapping[str, _Answers]) -> bool:
-    """Whether annotators see a control under `visibleWhen`, given what is shown for the others."""
+    """True if annotators see a control under `visibleWhen`, given what is shown for the others."""
     if condition.when == "region-selected":
         return False  # a prediction of the whole task has no selected region
     if condition.when not in ("choice-selected", "choice-unselected"):

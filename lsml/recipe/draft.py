@@ -51,7 +51,7 @@ class Draft:
                 found.append(message)
 
     def wrong(self, path: KeyPath) -> bool:
-        """Whether something at or below a path, or the path's own parent, was found wrong."""
+        """True if something at or below a path, or the path's own parent, was found wrong."""
         key = dotted(path)
         return any(known == key or known.startswith((f"{key}.", f"{key}[")) for _, _, known in self.problems)
 
@@ -67,7 +67,7 @@ class Draft:
             )
 
     def hidden(self, path: KeyPath) -> bool:
-        """Whether the value of a key may not be shown: a secret, or one that the environment gave."""
+        """True if the value of a key may not be shown: a secret, or one that the environment gave."""
         place = self.data.places.get(path)
         if place is not None and place.from_environment:
             return True
@@ -91,7 +91,7 @@ class Draft:
         return value
 
     def possible(self, path: KeyPath) -> bool:
-        """Whether something could be at the path that a key names; a problem where not."""
+        """True if something could be at the path that a key names; a problem where not."""
         given = self.at(path)
         if not isinstance(given, str) or self.wrong(path):
             return True

@@ -104,11 +104,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def busy(self) -> bool:
-        """Whether a request is at hand or on its way in, or an answer on its way out."""
+        """True if a request is at hand or on its way in, or an answer on its way out."""
         return bool(self.requests) or self.request is not None or self.total_outbufs_len > 0
 
     def stale(self, now: float) -> bool:
-        """Whether it was waited for long enough."""
+        """True if it was waited for long enough."""
         if self._lingers:
             return now - self.since > LINGER_S
         if self.requests and not self.total_outbufs_len:
@@ -139,11 +139,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return int(super().write_soon(data))
 
     def readable(self) -> bool:
-        """Whether to read more."""
+        """True if to read more."""
         return self._lingers or bool(super().readable())
 
     def writable(self) -> bool:
-        """Whether there is something to send, or to close."""
+        """True if there is something to send, or to close."""
         return self.will_close if self._lingers else bool(super().writable())
 
     def handle_write(self) -> None:
@@ -193,7 +193,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     @property
     def waiting(self) -> bool:
-        """Whether the loop has something to answer."""
+        """True if the loop has something to answer."""
         return bool(self._at_once)
 
     def answer(self, going_on: Callable[[], bool] = lambda: True) -> None:
@@ -264,7 +264,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
 
 def _is_small(channel: Channel, path: str) -> bool:
-    """Whether the first request of a channel asks for a prediction of a few tasks."""
+    """True if the first request of a channel asks for a prediction of a few tasks."""
     return path.endswith("/predict") and channel.requests[0].content_length <= SMALL_BYTES
 
 

@@ -36,7 +36,7 @@ class Event:
 
     @property
     def known(self) -> bool:
-        """Whether lsml acts on the action."""
+        """True if lsml acts on the action."""
         return self.action in _SAVED | _DELETED | _TASKS_DELETED | _NOTED
 
 

@@ -73,7 +73,7 @@ class Guard:
             )
 
     def _is_own(self, origin: str) -> bool:
-        """Whether an Origin is the host and port that the request was addressed to, or a name of server.hosts.
+        """True if an Origin is the host and port that the request was addressed to, or a name of server.hosts.
 
         Schemes are not compared: behind a proxy that ends TLS lsml sees http where the browser sees https. Another port
         of the same machine is another site: browsers call it "same-site".
@@ -120,7 +120,7 @@ class Guard:
 
 
 def has_password(server: Server) -> bool:
-    """Whether requests must bring a username and a password."""
+    """True if requests must bring a username and a password."""
     return bool(server.username and server.password)
 
 
@@ -135,7 +135,7 @@ def open_to_others(server: Server, host: str) -> str | None:
 
 
 def _follows_a_link() -> bool:
-    """Whether a browser opens a page in a tab of its own: it shows what is read to the person, not to the other site."""
+    """True if a browser opens a page in a tab of its own: it shows what is read to the person, not to the other site."""
     headers = request.headers
     return (
         request.method in ("GET", "HEAD")
@@ -161,7 +161,7 @@ def _bare(name: str) -> str:
 
 
 def _is_local(name: str) -> bool:
-    """Whether no stranger can make a name stand for lsml's address: an IP address itself, a name without dots, as those of
+    """True if no stranger can make a name stand for lsml's address: an IP address itself, a name without dots, as those of
     services in containers, or one below `localhost`."""
     return "." not in name or name.endswith(".localhost") or _is_address(name)
 

@@ -127,7 +127,7 @@ class Annotations(Table):
             yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
 
     def has_room(self, project: str, ids: Iterable[str], limit: int) -> bool:
-        """Whether a project with these annotations as well has at most `limit`, deleted ones included: each is a row."""
+        """True if a project with these annotations as well has at most `limit`, deleted ones included: each is a row."""
         wanted = set(ids)
         row = self._row("SELECT change FROM project WHERE key = ?", project)
         if (row[0] if row else 0) + len(wanted) <= limit:

@@ -1,4 +1,4 @@
-"""Whether a worker lives: it beats, and who asks sees how long ago."""
+"""True if a worker lives: it beats, and who asks sees how long ago."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Workers(Table):
         )  # fmt: skip
 
     def alive(self) -> bool:
-        """Whether one beat within the last ALIVE_S seconds."""
+        """True if one beat within the last ALIVE_S seconds."""
         row = self._row("SELECT value FROM meta WHERE key = ?", _KEY)
         # A beat from the future is from before the clock was set back.
         return row is not None and 0 <= time.time() - float(row[0]) < ALIVE_S

@@ -23,7 +23,7 @@ _BESIDE = frozenset({"score", "group", "aspect"})  # what a value has beside wha
 
 
 def alike(one: Any, other: Any, tolerance: float = 1e-6, exactly: bool = False) -> bool:
-    """Whether two values say the same: numbers may differ by `tolerance`; `exactly`: in scores and groups, too."""
+    """True if two values say the same: numbers may differ by `tolerance`; `exactly`: in scores and groups, too."""
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= tolerance
     if type(one) is not type(other):

@@ -82,7 +82,7 @@ class ImageClassifier(TrainableAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether it has learnt or loaded anything."""
+        """True if it has learnt or loaded anything."""
         return self._head is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:

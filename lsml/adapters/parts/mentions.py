@@ -102,7 +102,7 @@ class Vocabulary:
         return bool(self.mentions)
 
     def names(self, written: str) -> bool:
-        """Whether one of its mentions would be found in these words alone."""
+        """True if one of its mentions would be found in these words alone."""
         return any(self._fits(mention, written) for mention in self._by_form.get(fold(written).text, ()))
 
     def find(self, folded: Folded) -> list[Hit]:
@@ -135,7 +135,7 @@ class Vocabulary:
         return [Hit(begin, finish, mention) for mention in mentions if self._fits(mention, written)]
 
     def _fits(self, mention: Mention, written: str) -> bool:
-        """Whether the capitals of what is `written` are those of a mention, as far as they count."""
+        """True if the capitals of what is `written` are those of a mention, as far as they count."""
         if self._case == "ignore" or mention.written == written:
             return True
         if self._case == "match":

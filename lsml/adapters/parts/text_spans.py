@@ -58,12 +58,12 @@ def _single() -> re.Pattern[str]:
 
 
 def stands_alone(character: str) -> bool:
-    """Whether a character is of a script that has no spaces between words."""
+    """True if a character is of a script that has no spaces between words."""
     return _single().match(character) is not None
 
 
 def is_mark(character: str) -> bool:
-    """Whether a character belongs to the one before it: accents, vowel signs, joiners."""
+    """True if a character belongs to the one before it: accents, vowel signs, joiners."""
     return unicodedata.category(character) in ("Mn", "Mc", "Me") or character in "\u200c\u200d"
 
 

@@ -40,7 +40,7 @@ class TextClassifier(TrainableAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether it has learnt or loaded anything."""
+        """True if it has learnt or loaded anything."""
         return self._features is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:

@@ -96,7 +96,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether it has learnt or loaded anything, and its encoder is here."""
+        """True if it has learnt or loaded anything, and its encoder is here."""
         return self._head is not None and self.lacks(self.options, self.target) is None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:

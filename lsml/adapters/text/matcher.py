@@ -134,7 +134,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether there is anything to look for. A person's selection is answered without."""
+        """True if there is anything to look for. A person's selection is answered without."""
         return bool(self._listed or self._learnt or self._patterns)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:

@@ -134,7 +134,7 @@ class Ner(TrainableAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether it learnt, or its weights know entities. A head that was never trained would only guess."""
+        """True if it learnt, or its weights know entities. A head that was never trained would only guess."""
         return self._learnt or self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
@@ -363,7 +363,7 @@ def words(encoding: Any, text: str) -> list[Word]:
 
 
 def _parted(text: str, place: int) -> bool:
-    """Whether a word may end before a place in a text: there is no letter or digit of one word on both sides."""
+    """True if a word may end before a place in a text: there is no letter or digit of one word on both sides."""
     if not 0 < place < len(text):
         return False
     before, after = text[place - 1], text[place]

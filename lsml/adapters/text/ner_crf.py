@@ -81,7 +81,7 @@ class NerCrf(TrainableAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether it has learnt or loaded anything."""
+        """True if it has learnt or loaded anything."""
         return bool(self._model)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
@@ -206,7 +206,7 @@ class Lexicon:
         )
 
     def knows(self, text: str, spans: Sequence[Span]) -> bool:
-        """Whether every word in the spans of a text was marked in others."""
+        """True if every word in the spans of a text was marked in others."""
         return all(
             any(fact[0] == "-" and count for fact, count in self.counts.get(word, {}).items())
             for word, fact in _facts(text, spans)

@@ -112,7 +112,7 @@ class Spacy(Adapter):
 
     @property
     def ready(self) -> bool:
-        """Whether the library and the pipeline are here."""
+        """True if the library and the pipeline are here."""
         return find_spec("spacy") is not None and self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:

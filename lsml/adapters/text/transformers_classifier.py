@@ -119,7 +119,7 @@ class TransformersClassifier(TrainableAdapter):
 
     @property
     def ready(self) -> bool:
-        """Whether it learnt, or its weights know labels. A head that was never trained would only guess."""
+        """True if it learnt, or its weights know labels. A head that was never trained would only guess."""
         return self._learnt or self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:

@@ -169,12 +169,12 @@ class Yolo(TrainableAdapter):
 
     @property
     def own_names(self) -> bool:
-        """Whether it still answers with the classes of its weights."""
+        """True if it still answers with the classes of its weights."""
         return self._learnt is None
 
     @property
     def ready(self) -> bool:
-        """Whether it has learnt, or has weights that can answer."""
+        """True if it has learnt, or has weights that can answer."""
         if self._learnt is not None:
             return True
         return importlib.util.find_spec("ultralytics") is not None and self.lacks(self.options, self.target) is None

@@ -46,17 +46,17 @@ class Facts:
 
 
 def is_architecture(weights: str) -> bool:
-    """Whether it names a model's plan, of which a model with random weights is made, and no weights."""
+    """True if it names a model's plan, of which a model with random weights is made, and no weights."""
     return weights.endswith((".yaml", ".yml"))
 
 
 def is_exported(weights: str) -> bool:
-    """Whether they are for serving only: ONNX or OpenVINO."""
+    """True if they are for serving only: ONNX or OpenVINO."""
     return weights.endswith(".onnx") or Path(weights).is_dir()
 
 
 def is_published(weights: str) -> bool:
-    """Whether ultralytics publishes weights of that name."""
+    """True if ultralytics publishes weights of that name."""
     return _PUBLISHED.match(weights) is not None
 
 
