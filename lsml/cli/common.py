@@ -91,14 +91,23 @@ def labeling_config_option(function: F) -> F:
     )(function)
 
 
-def open_recipe(path: Path, *, log_level: str = "warning", debug: bool = False, warn: bool = True) -> Recipe:
-    """Set up logging and load a recipe, with its secrets kept out of everything that is printed.
+def held_option(function: F) -> F:
+    """--held, for what `lsml run` and `lsml work` start themselves"""
+    return click.option(
+        "--held", type=click.Path(path_type=Path), hidden=True, help="The recipe's text as it was when it was started."
+    )(function)
+
+
+def open_recipe(
+    path: Path, *, log_level: str = "warning", debug: bool = False, warn: bool = True, held: Path | None = None
+) -> Recipe:
+    """Set up logging and load a recipe, with its secrets kept out of everything that is printed. `held`: see `load_recipe`.
 
     Raises RecipeError with all problems."""
     from lsml.recipe import load_recipe
 
     set_up_logging("debug" if debug else log_level)
-    recipe = load_recipe(path)
+    recipe = load_recipe(path, held=held)
     keep_secret(recipe.secrets())
     if warn:
         for warning in recipe.warnings:

@@ -103,6 +103,7 @@ def command(
     recipe_path: Path, host: str | None, port: int | None, data_dir: Path | None, log_level: str, debug: bool
 ) -> None:
     """Serve RECIPE to Label Studio and learn from every annotation, until Ctrl-C."""
+    from lsml.recipe import hold_recipe
     from lsml.server.serve import check_port
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
@@ -113,9 +114,10 @@ def command(
     store = open_store(recipe, data_dir)
     store.close()
     lock = _lock(directory)
+    held = hold_recipe(recipe_path, directory / "recipe.yaml")
     port = port or _free_port(host)
     level = "debug" if debug else log_level
-    common = ["--data-dir", str(directory), "--log-level", level, "--child"]
+    common = ["--data-dir", str(directory), "--log-level", level, "--held", str(held), "--child"]
     python = [sys.executable, "-m", "lsml"]
     server = _Child("server", [*python, "serve", str(recipe_path), "--host", host, "--port", str(port), *common])
     worker = _Child("worker", [*python, "work", str(recipe_path), *common])

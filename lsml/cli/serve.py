@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from lsml.cli.children import die_with_parent
-from lsml.cli.common import address_options, data_dir_option, log_options, open_recipe, open_store, recipe_argument
+from lsml.cli.common import (
+    address_options,
+    data_dir_option,
+    held_option,
+    log_options,
+    open_recipe,
+    open_store,
+    recipe_argument,
+)
 
 
 @click.command("serve", short_help="Only the web server.")
@@ -15,6 +23,7 @@ from lsml.cli.common import address_options, data_dir_option, log_options, open_
 @address_options
 @data_dir_option
 @log_options
+@held_option
 @click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
 def command(
     recipe_path: Path,
@@ -23,6 +32,7 @@ def command(
     data_dir: Path | None,
     log_level: str,
     debug: bool,
+    held: Path | None,
     child: bool,
 ) -> None:
     """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the requests at hand."""
@@ -34,7 +44,7 @@ def command(
     from lsml.server import create_app, open_to_others, serve
     from lsml.store.queue import Queue
 
-    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child)
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child, held=held)
     if child:
         die_with_parent()
     store = open_store(recipe, data_dir)

@@ -8,35 +8,45 @@ from pathlib import Path
 import click
 
 from lsml.cli.children import die_with_parent
-from lsml.cli.common import data_dir_option, log_options, open_recipe, open_store, recipe_argument
+from lsml.cli.common import data_dir_option, held_option, log_options, open_recipe, open_store, recipe_argument
 
 
 @click.command("work", short_help="Only the worker.")
 @recipe_argument
 @data_dir_option
 @log_options
+@held_option
 @click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
 @click.option("--run", "run", hidden=True, help="ID:ATTEMPT of one claimed training run: train it, then end.")
 def command(
-    recipe_path: Path, data_dir: Path | None, log_level: str, debug: bool, child: bool, run: str | None
+    recipe_path: Path,
+    data_dir: Path | None,
+    log_level: str,
+    debug: bool,
+    held: Path | None,
+    child: bool,
+    run: str | None,
 ) -> None:
     """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands a training back."""
     import logging
 
+    from lsml.recipe import hold_recipe
     from lsml.store.queue import Queue
     from lsml.worker.child import train_run
     from lsml.worker.consumer import Worker
     from lsml.worker.processes import step_back
 
-    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None)
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None, held=held)
     if child or run is not None:
         die_with_parent()
     store = open_store(recipe, data_dir)
     if run is not None:
         step_back()
         id, _, attempt = run.partition(":")
-        sys.exit(train_run(recipe_path, store, id, int(attempt)))
+        sys.exit(train_run(recipe_path, store, id, int(attempt), held))
+    held = held or hold_recipe(recipe_path, store.directory / "recipe-of-work.yaml")
     again = [sys.executable, "-m", "lsml", "work", str(recipe_path), "--data-dir", str(store.directory)]
+    again += ["--held", str(held)]
     again += ["--log-level", "debug" if debug else log_level]
     logging.getLogger("lsml.worker").info("ready to train")
     Worker(recipe, store, Queue(store.directory), again).run_forever()

@@ -9,7 +9,7 @@ settings   every other key                           load       all of it: load_
 
 from __future__ import annotations
 
-from lsml.recipe.load import load_recipe
+from lsml.recipe.load import hold_recipe, load_recipe
 from lsml.recipe.schema import recipe_schema
 from lsml.recipe.structs import LabelStudio, Media, Model, Recipe, Selector, Server, Storage, Training
 
@@ -22,6 +22,7 @@ __all__ = [
     "Server",
     "Storage",
     "Training",
+    "hold_recipe",
     "load_recipe",
     "recipe_schema",
 ]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lsml.errors import Problem, RecipeError
+from lsml.errors import Problem, RecipeError, StoreError
 from lsml.recipe.check import check_schema, find_adapters
 from lsml.recipe.draft import Draft
 from lsml.recipe.models import read_models
@@ -28,11 +28,14 @@ from lsml.recipe.structs import Media, Recipe, Server, Storage
 FORMAT: Final = 1
 
 
-def load_recipe(path: Path, environ: Mapping[str, str] = os.environ) -> Recipe:
-    """Read, check and complete a recipe. Raises RecipeError with every problem; its file is `path` as given."""
+def load_recipe(path: Path, environ: Mapping[str, str] = os.environ, *, held: Path | None = None) -> Recipe:
+    """Read, check and complete a recipe. Raises RecipeError with every problem; its file is `path` as given.
+
+    `held`: a file with the text that it had when it was started, see `hold_recipe`; everything else counts from `path`.
+    """
     path = Path(path)
     try:
-        root, flaws = read_nodes(_read_text(path))
+        root, flaws = read_nodes(_read_text(held or path))
     except Flaw as end:
         raise RecipeError([Problem(end.line, end.column, end.key, end.message, str(path))]) from None
     data = read_data(root, environ)
@@ -40,6 +43,21 @@ def load_recipe(path: Path, environ: Mapping[str, str] = os.environ) -> Recipe:
     for flaw in (*flaws, *data.flaws):
         draft.flaw(flaw)
     return _finished(draft)
+
+
+def hold_recipe(path: Path, file: Path) -> Path:
+    """Copy a recipe's text to `file`, which its owner alone may read, for processes that start later; return the file.
+
+    Somebody may be in the middle of editing the recipe by then. Raises StoreError where it cannot be written.
+    """
+    made = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        made.unlink(missing_ok=True)
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(path.read_bytes())
+        return made.replace(file)
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
 
 
 def _read_text(path: Path) -> str:

@@ -22,22 +22,25 @@ from lsml.worker.processes import DONE, SUPERSEDED
 _log = logging.getLogger(__name__)
 
 
-def train_run(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
-    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
+def train_run(recipe_path: Path, store: Store, id: str, attempt: int, held: Path | None = None) -> int:
+    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker.
+
+    `held`: the recipe's text as the worker started with it; None reads the recipe itself.
+    """
     at_hand = run_id.set(id)
     try:
-        return _train_claimed(recipe_path, store, id, attempt)
+        return _train_claimed(recipe_path, store, id, attempt, held)
     finally:
         run_id.reset(at_hand)
 
 
-def _train_claimed(recipe_path: Path, store: Store, id: str, attempt: int) -> int:
+def _train_claimed(recipe_path: Path, store: Store, id: str, attempt: int, held: Path | None) -> int:
     run = store.runs.get(id)
     if run is None or run.attempt != attempt or run.state != "running":
         _log.warning("run %s: attempt %d is not the one that runs", id, attempt)
         return SUPERSEDED
     try:
-        _train_and_publish(load_recipe(recipe_path), store, run)
+        _train_and_publish(load_recipe(recipe_path, held=held), store, run)
     except Superseded as error:
         _log.warning("%s; its result is dropped", error)
         return SUPERSEDED

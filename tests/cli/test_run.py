@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.conftest import PROJECT, event
 from tests.support.backend import BackendFailed, RunningBackend, until
 from tests.support.commands import lsml, refused, write_recipe
 from tests.support.label_studio import free_port
@@ -245,3 +246,27 @@ def test_serve_and_work_alone_stop_with_exit_code_0(recipe, tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, log.read_text()
         assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_a_recipe_that_is_being_edited_fails_no_restart_and_no_run(recipe, tmp_path):
+    with RunningBackend(recipe, tmp_path / "data") as backend:
+        for id, (text, label) in enumerate([("refund", "Billing"), ("crash", "Bug"), ("why", "Question")] * 4):
+            backend.post("/webhook", event(id, f"{text} {id}", label))
+        recipe.write_text("lsml: 1\nname: [half", encoding="utf-8")
+        before = [backend.child("serve"), backend.child("work")]
+        for child in before:
+            child.kill()
+        until("both are back", lambda: all(backend.child(one) not in (None, *before) for one in ("serve", "work")))
+        until("it answers", lambda: _is_up(backend))
+        job = backend.post("/webhook", {"action": "START_TRAINING", "project": PROJECT})["job"]
+        until("it is trained", lambda: backend.post("/job_status", {"job": job})["job_status"] == "finished")
+    held = tmp_path / "data" / "recipe.yaml"
+    assert held.stat().st_mode & 0o777 == 0o600
+
+
+def _is_up(backend: RunningBackend) -> bool:
+    try:
+        return backend.get("/health")["status"] == "UP"
+    except httpx.HTTPError:
+        return False
