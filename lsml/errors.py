@@ -90,6 +90,10 @@ class LabelingConfigError(LsmlError):
         place = f":{position[0]}:{position[1]}" if position else ""
         super().__init__(f"{source}{place}: {what}")
 
+    def of(self, source: str) -> LabelingConfigError:
+        """Return the same, said of a file."""
+        return LabelingConfigError(self.what, self.position, source=source)
+
 
 class RequestError(LsmlError):
     """A request or an input file does not have the form it must have."""

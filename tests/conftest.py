@@ -154,7 +154,7 @@ class Backend:
         job = self.post("/webhook", {"action": "START_TRAINING", "project": project}).json["job"]
         run = self.store.runs.claim(job)
         assert run is not None
-        train_run(self.recipe_path, self.store, run.id, run.attempt)
+        train_run(self.recipe, self.store, run.id, run.attempt)
         return self.post("/job_status", {"job": job}).json
 
 

@@ -143,7 +143,7 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str |
         try:
             return bind(recipe, parse_labeling_config(xml))
         except LabelingConfigError as error:
-            raise LabelingConfigError(error.what, error.position, source=str(labeling_config_path)) from None
+            raise error.of(str(labeling_config_path)) from None
     known = known_config(recipe, stored=stored, of_project=False)
     return bind(recipe, parse_labeling_config(known) if known else None)
 

@@ -43,7 +43,7 @@ def command(
     if run is not None:
         step_back()
         id, _, attempt = run.partition(":")
-        sys.exit(train_run(recipe_path, store, id, int(attempt), held))
+        sys.exit(train_run(recipe, store, id, int(attempt)))
     held = held or hold_recipe(recipe_path, store.directory / "recipe-of-work.yaml")
     again = [sys.executable, "-m", "lsml", "work", str(recipe_path), "--data-dir", str(store.directory)]
     again += ["--held", str(held)]

@@ -63,7 +63,7 @@ def _add_xml_problem(draft: Draft, path: KeyPath, error: LabelingConfigError, na
         # A literal block begins on the line below its `|`.
         message = f"{error.what} (line {node.line + error.position[0]})"
     elif name is not None and error.position and not draft.hidden(path):
-        message = str(LabelingConfigError(error.what, error.position, source=name))
+        message = str(error.of(name))
     draft.add(path, message)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 
 from lsml.binding import Binding, bind
 from lsml.binding.configs import known_config
@@ -14,7 +13,7 @@ from lsml.learning.due import learners
 from lsml.learning.run import Inputs
 from lsml.learning.run import run as train_and_publish
 from lsml.logs import run_id
-from lsml.recipe import Recipe, load_recipe
+from lsml.recipe import Recipe
 from lsml.store import LOCAL, ProjectRow, RunRow, Store, Superseded
 from lsml.studio.connection import fetcher, read_annotations
 from lsml.worker.processes import DONE, SUPERSEDED
@@ -22,25 +21,22 @@ from lsml.worker.processes import DONE, SUPERSEDED
 _log = logging.getLogger(__name__)
 
 
-def train_run(recipe_path: Path, store: Store, id: str, attempt: int, held: Path | None = None) -> int:
-    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker.
-
-    `held`: the recipe's text as the worker started with it; None reads the recipe itself.
-    """
+def train_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
+    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
     at_hand = run_id.set(id)
     try:
-        return _train_claimed(recipe_path, store, id, attempt, held)
+        return _train_claimed(recipe, store, id, attempt)
     finally:
         run_id.reset(at_hand)
 
 
-def _train_claimed(recipe_path: Path, store: Store, id: str, attempt: int, held: Path | None) -> int:
+def _train_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
     run = store.runs.get(id)
     if run is None or run.attempt != attempt or run.state != "running":
         _log.warning("run %s: attempt %d is not the one that runs", id, attempt)
         return SUPERSEDED
     try:
-        _train_and_publish(load_recipe(recipe_path, held=held), store, run)
+        _train_and_publish(recipe, store, run)
     except Superseded as error:
         _log.warning("%s; its result is dropped", error)
         return SUPERSEDED
