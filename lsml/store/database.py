@@ -17,11 +17,15 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder
 
-FORMAT = 1
+FORMAT = 2
 FILE = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters: annotated texts, and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
 
+_RUN_INDEXES = (
+    "CREATE UNIQUE INDEX run_one_waiting ON run (project, kind) WHERE state = 'waiting'",
+    "CREATE UNIQUE INDEX run_one_running ON run (project, kind) WHERE state = 'running'",
+)
 # `change` counts up within a project with every annotation that is stored, so that "changed since the last run" is a
 # comparison of integers, whatever the clocks say. A tombstone is a row with `deleted`: nothing older revives it.
 _TABLES = (
@@ -30,7 +34,8 @@ _TABLES = (
         key TEXT PRIMARY KEY, studio_id INTEGER, title TEXT NOT NULL DEFAULT '', labeling_config TEXT,
         config_at REAL NOT NULL DEFAULT 0, hostname TEXT, token TEXT, created_at REAL NOT NULL,
         change INTEGER NOT NULL DEFAULT 0, covered INTEGER NOT NULL DEFAULT 0, usable INTEGER NOT NULL DEFAULT 0,
-        promoted INTEGER, synced_to TEXT, sync_wanted INTEGER NOT NULL DEFAULT 0, sync_error TEXT)""",
+        promoted INTEGER, synced_to TEXT, sync_wanted INTEGER NOT NULL DEFAULT 0, sync_error TEXT,
+        publish_wanted INTEGER NOT NULL DEFAULT 0)""",
     """CREATE TABLE task (
         project TEXT NOT NULL, id TEXT NOT NULL, data TEXT, updated_at TEXT NOT NULL DEFAULT '',
         deleted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (project, id))""",
@@ -42,18 +47,28 @@ _TABLES = (
     "CREATE INDEX annotation_change ON annotation (project, change)",
     "CREATE INDEX annotation_task ON annotation (project, task)",
     """CREATE TABLE run (
-        id TEXT PRIMARY KEY, project TEXT NOT NULL, state TEXT NOT NULL, cause TEXT NOT NULL,
+        id TEXT PRIMARY KEY, project TEXT NOT NULL, kind TEXT NOT NULL DEFAULT 'training', state TEXT NOT NULL,
+        cause TEXT NOT NULL,
         attempt INTEGER NOT NULL DEFAULT 0, losses INTEGER NOT NULL DEFAULT 0,
         created_at REAL NOT NULL, due_at REAL NOT NULL, woken_at REAL, started_at REAL, finished_at REAL,
         lease_until REAL, cancel INTEGER NOT NULL DEFAULT 0, progress REAL NOT NULL DEFAULT 0,
         message TEXT NOT NULL DEFAULT '', version INTEGER)""",
-    "CREATE UNIQUE INDEX run_one_waiting ON run (project) WHERE state = 'waiting'",
-    "CREATE UNIQUE INDEX run_one_running ON run (project) WHERE state = 'running'",
+    *_RUN_INDEXES,
     "CREATE INDEX run_state ON run (state, due_at)",
     """CREATE TABLE version (
         project TEXT NOT NULL, number INTEGER NOT NULL, folder TEXT NOT NULL, card TEXT NOT NULL,
         created_at REAL NOT NULL, run TEXT, PRIMARY KEY (project, number))""",
 )
+# What leads from each format to the next. An older lsml refuses a newer format; a newer one brings an older one up to date.
+_MIGRATIONS = {
+    1: (
+        "ALTER TABLE project ADD COLUMN publish_wanted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'",
+        "DROP INDEX run_one_waiting",
+        "DROP INDEX run_one_running",
+        *_RUN_INDEXES,
+    ),
+}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -184,8 +199,13 @@ def _make_tables(database: SqliteDatabase, path: Path) -> None:
         return
     row = database.execute_sql("SELECT value FROM meta WHERE key = 'format'").fetchone()
     found = row[0] if row else "none"
-    if found != str(FORMAT):
+    known = {str(format): format for format in (*_MIGRATIONS, FORMAT)}
+    if found not in known:
         raise StoreError(
             f"{path}: has format {found}, and this lsml reads format {FORMAT}; use the lsml that wrote it, "
             "or name another data directory with --data-dir"
         )
+    for format in range(known[found], FORMAT):
+        for statement in _MIGRATIONS[format]:
+            database.execute_sql(statement)
+    database.execute_sql("UPDATE meta SET value = ? WHERE key = 'format'", (str(FORMAT),))

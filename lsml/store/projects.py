@@ -28,11 +28,12 @@ class ProjectRow:
     synced_to: str | None = None
     sync_wanted: bool = False
     sync_error: str | None = None
+    publish_wanted: bool = False
 
 
 _COLUMNS = (
     "key, studio_id, title, labeling_config, hostname, token, created_at, change, covered, usable, promoted, synced_to, "
-    "sync_wanted, sync_error"
+    "sync_wanted, sync_error, publish_wanted"
 )
 
 
@@ -103,6 +104,11 @@ class Projects(Table):
         self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
         if whole:
             self._run("UPDATE project SET synced_to = NULL WHERE key = ?", key)
+
+    @durable
+    def want_publishing(self, key: str) -> None:
+        """Ask the worker to publish predictions of the promoted version for the tasks that lack them."""
+        self._run("UPDATE project SET publish_wanted = 1 WHERE key = ? AND publish_wanted = 0", key)
 
     @durable
     def begin_sync(self, key: str) -> None:

@@ -1,10 +1,11 @@
-"""The run ledger. A training run is a row; the queue only wakes a worker, and a lost wake-up is sent again from here.
+"""The run ledger. A run, a training or a publishing, is a row; the queue only wakes a worker, and a lost wake-up is sent
+again from here.
 
     waiting -> running -> done | failed | cancelled
 
 A worker claims a run by compare-and-set, which takes a lease and raises `attempt`. A heartbeat extends the lease.
 Every later write names (id, attempt), so a worker that came back from the dead changes nothing. `sweep` returns what
-lost its worker to *waiting*. At most one run of a project waits and one runs: unique indexes say so.
+lost its worker to *waiting*. At most one run of each kind of a project waits and one runs: unique indexes say so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, Literal
 
 from lsml.errors import LsmlError
 from lsml.store.database import Table, durable
@@ -23,6 +24,8 @@ LEASE_S = 10.0
 HEARTBEAT_S = 3.0
 ATTEMPTS = 3
 WAKE_AGAIN_S = 5.0  # a due run whose wake-up nobody answered for so long is woken again
+Kind = Literal["training", "publishing"]
+KINDS: Final[tuple[Kind, ...]] = ("training", "publishing")
 STATES = ("waiting", "running", "done", "failed", "cancelled")
 
 
@@ -32,10 +35,11 @@ class Superseded(LsmlError):
 
 @dataclass(frozen=True)
 class RunRow:
-    """One training run. `progress` is a share in [0, 1]; `version` the number that it added, if any."""
+    """One run. `progress` is a share in [0, 1]; `version` the number that a training added, if any."""
 
     id: str
     project: str
+    kind: Kind
     state: str
     cause: str
     attempt: int
@@ -49,11 +53,14 @@ class RunRow:
     version: int | None
 
 
-_COLUMNS = "id, project, state, cause, attempt, created_at, due_at, started_at, finished_at, cancel, progress, message, version"
+_COLUMNS = (
+    "id, project, kind, state, cause, attempt, created_at, due_at, started_at, finished_at, cancel, progress, message, "
+    "version"
+)
 
 
 class Runs(Table):
-    """The training runs of every project."""
+    """The runs of every project."""
 
     # Leases as `sweep` first saw them, (id, attempt, lease_until), and when by time.monotonic().
     _leases: Mapping[tuple[Any, ...], float] = MappingProxyType({})
@@ -76,46 +83,49 @@ class Runs(Table):
         return [RunRow(*row) for row in rows]
 
     @durable
-    def request(self, project: str, cause: str, *, quiet_s: float = 0.0) -> RunRow:
-        """The project's waiting run: a new one, or the one that waits already, with a new due time.
+    def request(self, project: str, cause: str, *, kind: Kind = "training", quiet_s: float = 0.0) -> RunRow:
+        """The project's waiting run of a kind: a new one, or the one that waits already, with a new due time.
 
         With `quiet_s` it is due when nothing came for so long, at the latest ten times that after it was made; a run
         that is due earlier stays so. Without, it is due now.
         """
         now = time.time()
         self._run(
-            "INSERT INTO run (id, project, state, cause, created_at, due_at) VALUES (?, ?, 'waiting', ?, ?, ?)"
-            " ON CONFLICT (project) WHERE state = 'waiting' DO NOTHING",
-            uuid.uuid4().hex, project, cause, now, now + quiet_s,
+            "INSERT INTO run (id, project, kind, state, cause, created_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?)"
+            " ON CONFLICT (project, kind) WHERE state = 'waiting' DO NOTHING",
+            uuid.uuid4().hex, project, kind, cause, now, now + quiet_s,
         )  # fmt: skip
         if quiet_s > 0:
             self._run(
-                "UPDATE run SET due_at = min(?, created_at + ?) WHERE project = ? AND state = 'waiting' AND due_at > ?",
-                now + quiet_s, 10 * quiet_s, project, now,
+                "UPDATE run SET due_at = min(?, created_at + ?) WHERE project = ? AND kind = ? AND state = 'waiting'"
+                " AND due_at > ?",
+                now + quiet_s, 10 * quiet_s, project, kind, now,
             )  # fmt: skip
         else:
             self._run(
-                "UPDATE run SET due_at = ?, cause = ? WHERE project = ? AND state = 'waiting' AND due_at > ?",
-                now, cause, project, now,
+                "UPDATE run SET due_at = ?, cause = ? WHERE project = ? AND kind = ? AND state = 'waiting' AND due_at > ?",
+                now, cause, project, kind, now,
             )  # fmt: skip
         row = self._row(
-            f"SELECT {_COLUMNS} FROM run WHERE project = ? AND state = 'waiting'", project  # noqa: S608 (columns are ours)
+            f"SELECT {_COLUMNS} FROM run WHERE project = ? AND kind = ? AND state = 'waiting'",  # noqa: S608 (columns are ours)
+            project, kind,
         )  # fmt: skip
         assert row is not None
         return RunRow(*row)
 
     @durable
-    def due(self) -> list[str]:
-        """Ids of runs to wake now: due, their project idle, and not woken a moment ago. Notes that they are woken.
+    def due(self, kind: Kind) -> list[str]:
+        """Ids of the runs of a kind to wake now: due, their project idle, and not woken a moment ago. Notes that they are
+        woken.
 
         A run that was made later than now is due: the clock was set back, and its due time means nothing.
         """
         now = time.time()
         rows = self._rows(
-            "SELECT id FROM run WHERE state = 'waiting' AND (due_at <= ? OR created_at > ?)"
+            "SELECT id FROM run WHERE kind = ? AND state = 'waiting' AND (due_at <= ? OR created_at > ?)"
             " AND (woken_at IS NULL OR woken_at < ? OR woken_at > ?)"
-            " AND project NOT IN (SELECT project FROM run WHERE state = 'running') ORDER BY due_at",
-            now, now, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S,
+            " AND project NOT IN (SELECT project FROM run WHERE kind = ? AND state = 'running') ORDER BY due_at",
+            kind, now, now, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S, kind,
         )  # fmt: skip
         for (id,) in rows:
             self._run("UPDATE run SET woken_at = ? WHERE id = ?", now, id)
@@ -123,21 +133,26 @@ class Runs(Table):
 
     @durable
     def claim(self, id: str) -> RunRow | None:
-        """Take a due run: it runs from now, with a lease. None where somebody has it, it is not due, or its project runs.
+        """Take a due run: it runs from now, with a lease. None where somebody has it, it is not due, or another run of its
+        kind and project runs.
 
-        The changes known now count as covered: those after them ask for the next run.
+        What a run of its kind is asked for by now, it answers: annotations that changed until now count as covered by a
+        training, and a wish to publish is met. What comes after asks for the next run.
         """
         now = time.time()
         claimed = self._run(
             "UPDATE run SET state = 'running', attempt = attempt + 1, started_at = ?, lease_until = ?, progress = 0,"
             " message = '' WHERE id = ? AND state = 'waiting' AND (due_at <= ? OR created_at > ?)"
-            " AND project NOT IN (SELECT project FROM run WHERE state = 'running')",
+            " AND project NOT IN (SELECT other.project FROM run other WHERE other.kind = run.kind AND other.state = 'running')",
             now, now + LEASE_S, id, now, now,
         )  # fmt: skip
         if not claimed:
             return None
-        self._run("UPDATE project SET covered = change WHERE key = (SELECT project FROM run WHERE id = ?)", id)
-        return self.get(id)
+        run = self.get(id)
+        assert run is not None
+        met = "covered = change" if run.kind == "training" else "publish_wanted = 0"
+        self._run(f"UPDATE project SET {met} WHERE key = ?", run.project)  # noqa: S608 (one of two that are ours)
+        return run
 
     @durable
     def cover(self, id: str, attempt: int) -> None:
@@ -229,10 +244,10 @@ class Runs(Table):
             self.cancel(id)
 
     def _return_to_waiting(self, id: str, why: str) -> None:
-        """Unless the person cancelled it. A younger run that waits for the same project is covered by this one."""
-        row = self._row("SELECT project, cancel FROM run WHERE id = ?", id)
+        """Unless the person cancelled it. A younger run of its kind that waits for the same project is covered by this one."""
+        row = self._row("SELECT project, kind, cancel FROM run WHERE id = ?", id)
         assert row is not None
-        project, cancelled = row
+        project, kind, cancelled = row
         if cancelled:
             self._run(
                 "UPDATE run SET state = 'cancelled', finished_at = ?, lease_until = NULL, message = 'cancelled' WHERE id = ?",
@@ -240,8 +255,9 @@ class Runs(Table):
             )  # fmt: skip
             return
         self._run(
-            "UPDATE run SET state = 'cancelled', finished_at = ?, message = ? WHERE project = ? AND state = 'waiting'",
-            time.time(), f"covered by run {id}", project,
+            "UPDATE run SET state = 'cancelled', finished_at = ?, message = ? WHERE project = ? AND kind = ?"
+            " AND state = 'waiting'",
+            time.time(), f"covered by run {id}", project, kind,
         )  # fmt: skip
         self._run(
             "UPDATE run SET state = 'waiting', due_at = ?, woken_at = NULL, lease_until = NULL, message = ? WHERE id = ?",

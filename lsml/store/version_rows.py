@@ -89,11 +89,14 @@ class VersionRows(Table):
 
     @durable
     def promote(self, project: str, number: int) -> None:
-        """Move the pointer. Raises NotFound where the project has no such version."""
+        """Move the pointer, and ask for the version's predictions to be published.
+
+        Raises NotFound where the project has no such version.
+        """
         if self.get(project, number) is None:
             have = ", ".join(f"v{version.number}" for version in self.of_project(project)) or "none yet"
             raise NotFound(f"project {project} has no version {number}; it has {have}")
-        self._run("UPDATE project SET promoted = ? WHERE key = ?", number, project)
+        self._run("UPDATE project SET promoted = ?, publish_wanted = 1 WHERE key = ?", number, project)
 
     @durable
     def prune(self, project: str, keep: int) -> list[VersionRow]:

@@ -122,7 +122,7 @@ class Worker:
             _log.error("run %s: %s", run.id, death(child.returncode))
 
     def _wake_due(self) -> None:
-        for id in self._store.runs.due():
+        for id in self._store.runs.due("training"):
             self._queue.wake(id)
 
     def _keep(self, first: Callable[[], None], each: Callable[[], None]) -> None:

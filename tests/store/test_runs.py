@@ -36,7 +36,7 @@ def test_a_burst_is_one_run_that_waits_for_quiet_at_most_ten_times(store, now):
         now["now"] = at
         run = store.runs.request(PROJECT, "annotations", quiet_s=20)
     assert run.due_at == 1_200
-    assert store.runs.due() == [run.id]
+    assert store.runs.due("training") == [run.id]
 
 
 def test_start_training_does_not_wait_for_quiet(store):
@@ -60,9 +60,9 @@ def test_one_run_of_a_project_runs_and_one_waits(store):
     assert second.id != first.id
     assert store.runs.request(PROJECT, "annotations").id == second.id
     assert store.runs.claim(second.id) is None
-    assert store.runs.due() == []
+    assert store.runs.due("training") == []
     store.runs.finish(first.id, 1, "done", "v1", 1)
-    assert store.runs.due() == [second.id]
+    assert store.runs.due("training") == [second.id]
 
 
 def test_a_run_whose_worker_died_waits_for_its_next_attempt(store, now):
@@ -112,18 +112,18 @@ def test_a_heartbeat_keeps_the_lease(store, now):
 
 def test_a_lost_wake_up_is_sent_again(store, now):
     run = store.runs.request(PROJECT, "annotations")
-    assert store.runs.due() == [run.id]
-    assert store.runs.due() == []
+    assert store.runs.due("training") == [run.id]
+    assert store.runs.due("training") == []
     now["now"] += ledger.WAKE_AGAIN_S + 1
-    assert store.runs.due() == [run.id]
+    assert store.runs.due("training") == [run.id]
 
 
 def test_a_wake_up_is_sent_again_when_the_clock_was_set_back(store, now):
     run = store.runs.request(PROJECT, "annotations")
-    store.runs.due()
+    store.runs.due("training")
     now["now"] -= 3_600
     store.runs.request(PROJECT, "start training")
-    assert store.runs.due() == [run.id]
+    assert store.runs.due("training") == [run.id]
 
 
 def test_a_waiting_run_is_cancelled_at_once_and_a_running_one_is_asked(store):
