@@ -168,7 +168,7 @@ def _bind_model(
     fitting: list[tuple[Control, ObjectTag]] = []
     refused: list[Unbound] = []
     for control_tag in control_tags:
-        object_tag, reason = _object_for(control_tag, adapter_class, spec.options, config)
+        object_tag, reason = object_for(control_tag, adapter_class, spec.options, config)
         if object_tag is None:
             refused.append(Unbound(control_tag, reason))
         else:
@@ -185,7 +185,7 @@ def _bind_model(
     return bound, refused
 
 
-def _object_for(
+def object_for(
     control_tag: ControlTag, adapter_class: type[Adapter], options: msgspec.Struct, config: LabelingConfig
 ) -> tuple[ObjectTag | None, str]:
     """The first object of a control that the adapter can read, or one sentence why there is none."""

@@ -62,16 +62,7 @@ class BoundModel:
     @cached_property
     def target(self) -> Target:
         """What its adapter is asked for."""
-        labels = dict.fromkeys(label for control in self.controls for label in control.labels)
-        kinds: dict[str, dict[str, None]] = {}
-        for control in self.controls:
-            kinds.setdefault(kind_of(control.value_type), {}).update(dict.fromkeys(control.labels))
-        return Target(
-            labels=tuple(labels),
-            multiple=len(self.controls) > 1 or self.controls[0].multiple,
-            open=any(control.open for control in self.controls),
-            kinds={kind: tuple(names) for kind, names in kinds.items()},
-        )
+        return target_of(self.controls)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -195,3 +186,17 @@ class BoundModel:
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = prediction_options(self.spec.options)
         return [self.key, self._object_facts, options, self.spec.threshold, self.spec.labels, controls]
+
+
+def target_of(controls: Sequence[Control]) -> Target:
+    """What an adapter that answers these controls is asked for."""
+    labels = dict.fromkeys(label for control in controls for label in control.labels)
+    kinds: dict[str, dict[str, None]] = {}
+    for control in controls:
+        kinds.setdefault(kind_of(control.value_type), {}).update(dict.fromkeys(control.labels))
+    return Target(
+        labels=tuple(labels),
+        multiple=len(controls) > 1 or controls[0].multiple,
+        open=any(control.open for control in controls),
+        kinds={kind: tuple(names) for kind, names in kinds.items()},
+    )

@@ -15,7 +15,7 @@ from lsml.errors import LsmlError
 # verb -> (its module, what `lsml --help` says of it)
 VERBS = {
     "run": ("run", "Serve a recipe and learn in the background: the one command you need."),
-    "new": ("new", "Copy a recipe from the gallery, to edit."),
+    "new": ("new", "Make a recipe: from the gallery, or for a labeling config."),
     "gallery": ("gallery", "List the recipes of the gallery."),
     "validate": ("validate", "Check a recipe and say everything that is wrong with it."),
     "explain": ("explain", "Show which adapter answers which control, and what stays unbound and why."),

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from lsml.adapters.base import Adapter
     from lsml.binding import Binding
-    from lsml.binding.bind import Unbound
-    from lsml.labeling import ControlTag
+    from lsml.labeling import ControlTag, LabelingConfig
     from lsml.labeling.annotated import AnnotatedTasks
     from lsml.recipe import Recipe
     from lsml.store import Store
@@ -125,6 +124,20 @@ def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
     return store
 
 
+def config_of(path: Path) -> LabelingConfig:
+    """The labeling config in a file. Raises RequestError or LabelingConfigError."""
+    from lsml.labeling import parse_labeling_config
+
+    try:
+        return parse_labeling_config(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"{path}: is not text in UTF-8; expected a labeling config's XML") from None
+    except LabelingConfigError as error:
+        raise error.of(str(path)) from None
+
+
 def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str | None = None) -> Binding:
     """The recipe bound to the config that a person names, else to the one that `known_config` says."""
     from lsml.binding import bind
@@ -132,25 +145,17 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str |
     from lsml.labeling import parse_labeling_config
 
     if labeling_config_path is not None:
-        try:
-            xml = labeling_config_path.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise RequestError(f"{labeling_config_path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise RequestError(
-                f"{labeling_config_path}: is not text in UTF-8; expected a labeling config's XML"
-            ) from None
-        try:
-            return bind(recipe, parse_labeling_config(xml))
-        except LabelingConfigError as error:
-            raise error.of(str(labeling_config_path)) from None
+        return bind(recipe, config_of(labeling_config_path))
     known = known_config(recipe, stored=stored, of_project=False)
     return bind(recipe, parse_labeling_config(known) if known else None)
 
 
 def shortfall(binding: Binding) -> list[str]:
     """A line for everything that was named and is not bound, for every warning, and for every model that cannot answer."""
-    lines = [f"unbound: {_why_unbound(one)}" for one in binding.unbound]
+    from lsml.binding.offers import why_unbound
+
+    config = binding.config
+    lines = [f"unbound: {why_unbound(one.control_tag, one.reason, config)}" for one in binding.unbound if config]
     return lines + [f"warning: {one}" for one in binding.warnings] + _lacks(binding)
 
 
@@ -159,19 +164,6 @@ def answered_tags(adapter: type[Adapter]) -> list[str]:
     from lsml.controls import CONTROLS
 
     return [tag for tag, control in sorted(CONTROLS.items()) if control.value_type in adapter.produces]
-
-
-def _why_unbound(unbound: Unbound) -> str:
-    """Why nothing answers a control. A tag that no adapter serves says so: no key under `tags` would change that."""
-    from lsml.adapters import all_adapters
-    from lsml.controls import CONTROLS
-    from lsml.errors import AdapterError
-
-    tag = unbound.control_tag
-    usable = [adapter for adapter in all_adapters().values() if not isinstance(adapter, AdapterError)]
-    if not any(tag.tag in answered_tags(adapter) for adapter in usable):
-        return f"{tag.selector}: no adapter answers {tag.tag} yet, so people answer it alone"
-    return CONTROLS[tag.tag].refusal(tag) or unbound.reason
 
 
 def _lacks(binding: Binding) -> list[str]:

@@ -2,30 +2,147 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lsml.cli.common import bind_config, open_recipe, shortfall, write_file
+from lsml.cli.common import bind_config, bound, config_of, open_recipe, shortfall, write_file
+from lsml.errors import AdapterError, RequestError
+
+if TYPE_CHECKING:
+    from lsml.binding import Binding
+
+_HERE = Path("-")  # standard output
 
 
-@click.command("new", short_help="Copy a recipe from the gallery.")
-@click.argument("name")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it [default: ./NAME.yaml].")
+@click.command("new", short_help="Make a recipe: from the gallery, or for a labeling config.")
+@click.argument("name", required=False)
+@click.option("--from-project", "project", type=click.IntRange(1), metavar="ID", help="Make one for this project.")
+@click.option(
+    "--labeling-config",
+    "config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Make one for this config's XML.",
+)
+@click.option("--url", help="Label Studio's address, for --from-project [default: LABEL_STUDIO_URL].")
+@click.option(
+    "--api-key", help="A legacy or personal access token, for --from-project [default: LABEL_STUDIO_API_KEY]."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path),
+    help="Where to write it [default: ./NAME.yaml]; - prints a recipe that was made.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def command(name: str, output: Path | None, force: bool) -> None:
-    """Copy the gallery's recipe NAME to ./NAME.yaml, for you to edit; say what it needs that is not installed here."""
-    from lsml.errors import RequestError
+def command(
+    name: str | None,
+    project: int | None,
+    config: Path | None,
+    url: str | None,
+    api_key: str | None,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Make a recipe for you to edit, and say what it needs that is not installed here.
+
+    With NAME, a copy of that recipe of the gallery. With --from-project or --labeling-config, one that names an adapter for
+    each control that one can answer, and says of the others why none does.
+    """
+    if [name, project, config].count(None) != 2:
+        raise RequestError(
+            "name what to make: a recipe of the gallery (`lsml gallery` lists them), or --from-project ID, "
+            "or --labeling-config FILE; one of them"
+        )
+    if name is not None:
+        _copy(name, output, force)
+    elif project is not None:
+        _for_project(project, url, api_key, output, force)
+    elif config is not None:
+        source = f"the labeling config {config.name}"
+        _make(config_of(config).xml, config.stem, source, None, output, force)
+
+
+def _copy(name: str, output: Path | None, force: bool) -> None:
     from lsml.recipe.gallery import find_recipe
 
     source = find_recipe(name)
-    target = output or Path(source.name)
+    target = _target(output, source.name, force)
+    write_file(target, source.read_text(encoding="utf-8"))
+    _tell(target, shortfall(bind_config(open_recipe(target), None)))
+
+
+def _for_project(project: int, url: str | None, api_key: str | None, output: Path | None, force: bool) -> None:
+    from lsml.logs import keep_secret
+    from lsml.recipe.settings import KEY_VARIABLES, URL_VARIABLES
+    from lsml.studio.client import Studio
+
+    url = url or next(filter(None, map(os.environ.get, URL_VARIABLES)), None)
+    api_key = api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), "")
+    if url is None:
+        raise RequestError("--from-project needs Label Studio's address: name it with --url, or set LABEL_STUDIO_URL")
+    keep_secret([api_key])
+    with Studio(url, api_key) as studio:
+        found = studio.project(project)
+        source = f'project {project}, "{found.title}", of {studio.url}'
+        _make(found.labeling_config, found.title, source, studio.url, output, force, f"project-{project}")
+
+
+def _make(
+    xml: str,
+    title: str,
+    source: str,
+    studio_url: str | None,
+    output: Path | None,
+    force: bool,
+    otherwise: str = "recipe",
+) -> None:
+    """Write a recipe for a labeling config, once it is known to be valid. Raises AdapterError where nothing can be served."""
+    from lsml.binding.first_recipe import first_recipe, recipe_name
+    from lsml.binding.offers import offers
+    from lsml.labeling import parse_labeling_config
+
+    offered = offers(parse_labeling_config(xml))
+    if not any(offer.chosen for offer in offered):
+        for offer in offered:
+            click.echo(f"unbound: {offer.reason}", err=True)
+        why = "no adapter can answer any of its controls" if offered else "it has no control tag"
+        raise AdapterError(f"{source}: {why}, so there is no recipe to make")
+    name = recipe_name(title, otherwise)
+    text = first_recipe(name, source, xml, offered, studio_url)
+    target = _HERE if output == _HERE else _target(output, f"{name}.yaml", force)
+    binding = _checked(text, target)
+    if target == _HERE:
+        click.echo(text, nl=False)
+        for line in shortfall(binding):
+            click.echo(line, err=True)
+    else:
+        write_file(target, text)
+        click.echo(bound(binding))
+        _tell(target, shortfall(binding), err=True)
+
+
+def _checked(text: str, target: Path) -> Binding:
+    """What a recipe's text binds, before anything is written. Raises RecipeError."""
+    with tempfile.TemporaryDirectory() as folder:
+        held = Path(folder) / "recipe.yaml"
+        held.write_text(text, encoding="utf-8", newline="\n")
+        return bind_config(open_recipe(target, held=held), None)
+
+
+def _target(output: Path | None, name: str, force: bool) -> Path:
+    """The file to write. Raises RequestError where one is there, and is not to be lost."""
+    target = output or Path(name)
     if target.is_dir():
-        target = target / source.name
+        target = target / name
     if target.exists() and not force:
         raise RequestError(f"{target}: is there already; choose another name with -o, or write over it with --force")
-    write_file(target, source.read_text(encoding="utf-8"))
-    lacks = shortfall(bind_config(open_recipe(target), None))
+    return target
+
+
+def _tell(target: Path, lacks: list[str], *, err: bool = False) -> None:
     click.echo(f"wrote {target}; edit it, then: lsml run {target}")
     for line in lacks:
-        click.echo(line)
+        click.echo(line, err=err)

@@ -21,8 +21,8 @@ from lsml.recipe.structs import LabelStudio, Training
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATIONS: Final = ("quiet", "timeout", "time", "fresh")
 # The first of each is lsml's; people have the others from backends that they ran before.
-_URL_VARIABLES: Final = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST", "LABEL_STUDIO_HOSTNAME")
-_KEY_VARIABLES: Final = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN")
+URL_VARIABLES: Final = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST", "LABEL_STUDIO_HOSTNAME")
+KEY_VARIABLES: Final = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN")
 
 
 def read_labeling_config(draft: Draft) -> str | None:
@@ -75,7 +75,7 @@ def read_label_studio(draft: Draft) -> LabelStudio:
     url, key = given.get("url"), given.get("api_key")
     source = ""
     if not url:
-        variable, url = _from_environment(draft, "url", _URL_VARIABLES)
+        variable, url = _from_environment(draft, "url", URL_VARIABLES)
         source = f"{variable} of the environment: "
     if url is not None:
         url = url.strip().rstrip("/")
@@ -90,7 +90,7 @@ def read_label_studio(draft: Draft) -> LabelStudio:
     place = draft.data.places.get(("label_studio", "api_key"))
     if key and place and not place.from_environment:
         draft.warn_of_secret(("label_studio", "api_key"), "LABEL_STUDIO_API_KEY")
-    key = key or _from_environment(draft, "api_key", _KEY_VARIABLES)[1]
+    key = key or _from_environment(draft, "api_key", KEY_VARIABLES)[1]
     return LabelStudio(url, key, _ca_file(draft, given))
 
 

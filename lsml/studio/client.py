@@ -13,13 +13,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Self
+from typing import NamedTuple, Self
 
 from lsml.media.transfer import Received, Wanted
 from lsml.studio.api import Api
 from lsml.studio.files import fetch_file
 from lsml.studio.tasks import StudioTask, annotated_tasks
 from lsml.studio.tokens import TokenKind
+
+
+class StudioProject(NamedTuple):
+    """A project: `created` in whole seconds since the epoch, the second half of its key."""
+
+    title: str
+    labeling_config: str
+    created: int
 
 
 class Studio:
@@ -71,13 +79,15 @@ class Studio:
         except (TypeError, KeyError):
             raise self._api.foreign("the user and the version") from None
 
-    def created(self, project_id: int) -> int:
-        """When a project was made, in whole seconds since the epoch: the second half of its key."""
-        project = self._api.get(f"/api/projects/{project_id}/", what=f"project {project_id}")
+    def project(self, project_id: int) -> StudioProject:
+        """A project's title, labeling config and age."""
+        what = f"project {project_id}"
+        found = self._api.get(f"/api/projects/{project_id}/", what=what)
         try:
-            return int(datetime.fromisoformat(project["created_at"]).timestamp())
+            created = int(datetime.fromisoformat(found["created_at"]).timestamp())
+            return StudioProject(str(found["title"]), str(found["label_config"]), created)
         except (TypeError, KeyError, ValueError):
-            raise self._api.foreign(f"project {project_id}") from None
+            raise self._api.foreign(what) from None
 
     def annotated_tasks(self, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
         """Tasks that have annotations, in the order of their ids, as `lsml.studio.tasks.annotated_tasks` reads them."""

@@ -84,7 +84,7 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     try:
         store.check_room(limits.free_disk_bytes)
         made = project.key.partition(".")[2]
-        if made and studio.created(project.studio_id) != int(float(made)):
+        if made and studio.project(project.studio_id).created != int(float(made)):
             raise StudioError(
                 f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
                 "nothing of it is read for the old one"

@@ -8,6 +8,7 @@ import pytest
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
+from lsml.studio.client import StudioProject
 from lsml.studio.connection import read_annotations
 from lsml.studio.tasks import StudioTask
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, event, tickets, write_recipe
@@ -130,8 +131,8 @@ class LabelStudioWith:
     def __init__(self, numbers):
         self.numbers = numbers
 
-    def created(self, _project):
-        return int(PROJECT_KEY.partition(".")[2])
+    def project(self, _project):
+        return StudioProject("triage", TOPICS, int(PROJECT_KEY.partition(".")[2]))
 
     def annotated_tasks(self, _project, since=None):
         stamp = "2026-11-23T10:00:00Z"

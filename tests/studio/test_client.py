@@ -110,6 +110,11 @@ class LabelStudioLike:
             left = [task for task in self.tasks if task["id"] > after]
             page = left[: int(asked.query["page_size"])]
             return self._json({"tasks": page, "total": len(left), "total_annotations": 0})
+        if asked.path == "/api/projects/1/":
+            created = "2026-11-23T09:03:34.474647Z"
+            return self._json({"id": 1, "title": "Tickets", "label_config": CONFIG, "created_at": created})
+        if asked.path == "/api/projects/2/":
+            return self._json({"id": 2, "title": "Tickets"})
         if asked.path == "/data/upload/1/note.txt":
             return Answer(200, "grüße".encode(), {"Content-Type": "text/plain"})
         return self._json({"status_code": 404, "detail": "No Project matches the given query."}, 404)
@@ -392,6 +397,18 @@ def test_json_of_another_form_is_refused() -> None:
         "- at `$.tasks[0].id`; label_studio.url names another program, or a version of Label Studio that lsml was not "
         "made for"
     )
+
+
+# Projects
+
+
+def test_a_project_tells_its_title_its_labeling_config_and_when_it_was_made() -> None:
+    with Web(LabelStudioLike()) as web, Studio(web.url, LEGACY) as studio:
+        assert studio.project(1) == ("Tickets", CONFIG, 1795424614)
+        with pytest.raises(StudioError, match="answered in a form that lsml does not know for project 2; "):
+            studio.project(2)
+        with pytest.raises(StudioError, match=r"project 3 is not there \(404\); "):
+            studio.project(3)
 
 
 # Tasks

@@ -1,0 +1,149 @@
+"""The text of a first recipe for a labeling config: an adapter for each control that one can answer, and comments."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from lsml.adapters import install_hint, is_installed
+from lsml.adapters.base import Adapter, TrainableAdapter
+from lsml.binding.model import target_of
+from lsml.binding.offers import Offer
+from lsml.controls import Control
+
+_PLAIN: Final = re.compile(r"[A-Za-z]+(#[\w.-]+)?\Z")  # a selector that YAML reads as it is
+# What YAML takes for no character, or for the end of a line; XML has another way to write it.
+_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_WIDTH: Final = 30  # of a setting before its comment
+
+_SCORE: Final = (
+    "# score: confidence            # what Label Studio sorts tasks by, low is uncertain; or margin, or entropy\n"
+)
+_TRAINING: Final = """\
+# training:                    # how it learns: these are the defaults; `training: false` never does
+#   every: 10%                 # new or changed annotations that make the next training due; a number, or a share
+#   quiet: 20s                 # it waits until nobody annotated for so long
+#   min_annotations: 10        # before the first training
+#   holdout: 0.2               # share of the tasks that is never learnt, to judge by
+#   promote: better            # which version is served then: better, always or never
+"""
+_STUDIO: Final = """\
+label_studio:                  # the token is read from the environment, and never written here
+  url: ${{LABEL_STUDIO_URL:-{url}}}
+  api_key: ${{LABEL_STUDIO_API_KEY:-}}
+"""
+
+
+def recipe_name(title: str, otherwise: str) -> str:
+    """A recipe's name made from a title, of small letters, digits and `-`; `otherwise` where nothing of it is left."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].rstrip("-") or otherwise
+
+
+def first_recipe(name: str, source: str, xml: str, offered: Sequence[Offer], studio_url: str | None = None) -> str:
+    """A recipe in YAML that binds every chosen adapter of the offers, for at least one of them.
+
+    `source`: what the labeling config was read from, for people; `studio_url`: the Label Studio that it belongs to.
+    """
+    parts = [
+        f"# A first recipe for {_one_line(source)}. Change what does not fit, then: lsml validate FILE, lsml run FILE\n"
+        f"{_said('lsml: 1', 'the format of this file')}\n"
+        f"{_said(f'name: {_plain(name)}', 'names the data directory and the model versions')}\n",
+        "# A copy of the labeling config, for requests without a project; Label Studio sends the project's own, which wins.\n"
+        f"labeling_config: |\n{_block(xml)}",
+        "tags:\n" + "".join(_tags(offered)),
+        _SCORE,
+    ]
+    if any(issubclass(adapter, TrainableAdapter) for offer in offered for adapter in offer.chosen):
+        parts.append(_TRAINING)
+    if studio_url is not None:
+        parts.append(_STUDIO.format(url=studio_url))
+    return "\n".join(parts)
+
+
+def _tags(offered: Sequence[Offer]) -> Iterator[str]:
+    """The entries under `tags`, one for all controls of a tag where they have the same models; then what has none."""
+    blocks = []
+    for tag in dict.fromkeys(offer.control_tag.tag for offer in offered):
+        alike = [offer for offer in offered if offer.control_tag.tag == tag]
+        if alike[0].chosen and len({offer.chosen for offer in alike}) == 1:
+            blocks.append(_entry(tag, alike))
+        else:
+            blocks += [_entry(offer.control_tag.selector, [offer]) for offer in alike if offer.chosen]
+    for title, helps in (("These need no model of their own", True), ("People answer these alone", False)):
+        reasons = [offer.reason for offer in offered if offer.reason and offer.helps == helps]
+        if reasons:
+            blocks.append(f"  # {title}:\n" + "".join(f"  #   {_one_line(reason)}\n" for reason in reasons))
+    yield "\n".join(blocks)
+
+
+def _entry(selector: str, offered: Sequence[Offer]) -> str:
+    """One entry under `tags`, with what its adapters need, and the adapters that could stand there."""
+    chosen, others = offered[0].chosen, offered[0].others
+    controls = [offer.control for offer in offered if offer.control is not None]
+    key = selector if _PLAIN.match(selector) else json.dumps(selector, ensure_ascii=False)
+    lines = [f"# {', '.join(_called(control) for control in controls)}"]
+    for adapter in chosen:
+        lines += _comment(adapter.name, adapter, controls)
+    if len(chosen) > 1:
+        lines.append(_said(f"{key}:", "the first that finds something is shown, the next fills the gaps", 2))
+        lines += [f"  - {adapter.name}" for adapter in chosen]
+    elif _has_weights(chosen[0], controls):
+        lines += [
+            f"{key}:",
+            f"  adapter: {chosen[0].name}",
+            _said("  # options: {}", f"`lsml adapters {chosen[0].name}` lists them", 2),
+            _said(f"  # threshold: {controls[0].default_threshold}", "what scores lower is not shown", 2),
+            _said("  # labels: {}", "{LABEL: [classes of the weights that mean it]}; `lsml explain` shows both", 2),
+        ]
+    else:
+        lines.append(f"{key}: {chosen[0].name}")
+    for adapter in others:
+        lines += _comment(f"or {adapter.name}", adapter, controls)
+    return "".join(f"  {_one_line(line)}\n" for line in lines)
+
+
+def _comment(begin: str, adapter: type[Adapter], controls: Sequence[Control]) -> list[str]:
+    """What an adapter does, and what it needs that lsml alone has not: an extra, a look at a licence, weights."""
+    learns = "learns" if issubclass(adapter, TrainableAdapter) else "does not learn"
+    lines = [f"# {begin}: {adapter.title}; {learns}"]
+    if adapter.extra is not None:
+        lines.append(f"#     {install_hint(adapter)}{' (installed here)' if is_installed(adapter) else ''}")
+    if adapter.licence is not None:
+        lines.append(f"#     licence: {adapter.licence}")
+    lacks = adapter.lacks(adapter.Options(), target_of(controls))
+    return lines + ([f"#     lacks: {lacks.removeprefix(f'{adapter.name}: ')}"] if lacks else [])
+
+
+def _has_weights(adapter: type[Adapter], controls: Sequence[Control]) -> bool:
+    """True if it starts with classes of its own, or would, were its weights on this machine."""
+    start = adapter.Options(), target_of(controls)
+    return adapter.lacks(*start) is not None or bool(adapter.class_names(*start))
+
+
+def _called(control: Control) -> str:
+    named = f", labels of {control.companion.selector}" if control.companion else ""
+    return control.control_tag.selector + named
+
+
+def _said(setting: str, comment: str, indent: int = 0) -> str:
+    return f"{setting:<{_WIDTH - indent}} # {comment}"
+
+
+def _plain(text: str) -> str:
+    """A name as YAML reads it as a text: in quotation marks where it would be a number or the like."""
+    return text if re.match(r"[a-z]", text) and text not in ("true", "false", "null") else json.dumps(text)
+
+
+def _one_line(text: str) -> str:
+    """A stranger's text where it may not end the comment that it stands in."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _block(xml: str) -> str:
+    """XML as a literal block of YAML."""
+    text = _NOT_IN_YAML.sub(lambda match: f"&#{ord(match[0])};", xml.strip().replace("\r\n", "\n").replace("\r", "\n"))
+    return "".join(f"  {line}".rstrip(" ") + "\n" for line in text.split("\n"))

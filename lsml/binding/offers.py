@@ -1,0 +1,125 @@
+"""Which adapters could answer the controls of a labeling config, whatever a recipe says, and why none could."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lsml.adapters import all_adapters, builtin_adapters, is_installed
+from lsml.adapters.base import Adapter, InteractiveAdapter, TrainableAdapter
+from lsml.binding.bind import object_for
+from lsml.binding.prompts import control_of
+from lsml.controls import CONTROLS, Control
+from lsml.errors import AdapterError
+from lsml.labeling import ControlTag, LabelingConfig
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What could answer one control. Without a `chosen` adapter, `reason` says why no model answers it.
+
+    `chosen`: the adapters that a first recipe names, in the order of its list; `others`: what else could answer, best first.
+    `control`: the control, with the tag that names its labels where it is a bare tool.
+    """
+
+    control_tag: ControlTag
+    chosen: tuple[type[Adapter], ...] = ()
+    others: tuple[type[Adapter], ...] = ()
+    control: Control | None = None
+    reason: str = ""
+    # It needs no model of its own: it names the labels of a bare tool, or a person asks another control's model with it.
+    helps: bool = False
+
+
+def offers(config: LabelingConfig) -> list[Offer]:
+    """An offer for each control of a config, in its order. Imports the modules of all adapters, and no library."""
+    fitting = {tag.name: could_answer(tag, config) for tag in config.controls}
+    asking = _asking(config, {name: adapters for name, (adapters, _) in fitting.items()})
+    tools = {tag.name: control_of(tag, config) for tag in config.controls if fitting[tag.name][0]}
+    named_by: dict[str, list[str]] = {}
+    for tool in tools.values():
+        if tool.companion:
+            named_by.setdefault(tool.companion.name, []).append(tool.control_tag.selector)
+    found = []
+    for tag in config.controls:
+        adapters, reason = fitting[tag.name]
+        if tag.name in asking:
+            why = f"{tag.selector} asks: what is drawn with it is answered in Label Studio's Auto-Annotation"
+            found.append(Offer(tag, reason=why, helps=True))
+        elif not adapters and tag.name in named_by:
+            why = f"{tag.selector} names the labels of {', '.join(named_by[tag.name])}"
+            found.append(Offer(tag, reason=why, helps=True))
+        elif not adapters:
+            found.append(Offer(tag, reason=reason))
+        else:
+            found.append(_offer(tag, adapters, config, tools[tag.name]))
+    return found
+
+
+def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[type[Adapter]], str]:
+    """The adapters that can answer a control of a config with the options that they start with, best first; where there is
+    none, one sentence why."""
+    usable = [adapter for adapter in all_adapters().values() if not isinstance(adapter, AdapterError)]
+    control_class = CONTROLS.get(control_tag.tag)
+    giving = [adapter for adapter in usable if control_class and control_class.value_type in adapter.produces]
+    if control_class is None or not giving:
+        return [], f"{control_tag.selector}: no adapter answers {control_tag.tag} yet, so people answer it alone"
+    refusal = control_class.refusal(control_tag)
+    if refusal is not None:
+        return [], refusal
+    answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
+    fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
+    if fitting:
+        return sorted(fitting, key=_rank), ""
+    objects = [config.objects[name] for name in control_tag.to_names if name in config.objects]
+    reading = [
+        reason for adapter, _, reason in answers if not objects or any(tag.tag in adapter.consumes for tag in objects)
+    ]
+    if reading:
+        return [], reading[0]
+    shown = ", ".join(f"{tag.tag}#{tag.name}" for tag in objects)
+    return (
+        [],
+        f"{control_tag.selector}: no adapter answers {control_tag.tag} for {shown} yet, so people answer it alone",
+    )
+
+
+def why_unbound(control_tag: ControlTag, reason: str, config: LabelingConfig) -> str:
+    """Why nothing answers a control: `reason`, unless no key under `tags` would change that."""
+    return could_answer(control_tag, config)[1] or reason
+
+
+def _rank(adapter: type[Adapter]) -> tuple[bool, bool, bool, bool, bool, str]:
+    """What needs nothing but lsml comes first; then what is installed, what learns, what binds nobody by its licence."""
+    return (
+        adapter.extra is not None,
+        not is_installed(adapter),
+        not issubclass(adapter, TrainableAdapter),
+        adapter.licence is not None,
+        adapter.name not in builtin_adapters(),
+        adapter.name,
+    )
+
+
+def _asking(config: LabelingConfig, fitting: dict[str, list[type[Adapter]]]) -> set[str]:
+    """The names of the smart controls with which a person would ask a model that answers in another control."""
+    answering = [tag for tag in config.controls if any(adapter.only_interactive for adapter in fitting[tag.name])]
+    return {
+        tag.name
+        for tag in config.controls
+        if tag.smart and tag not in answering and any(set(tag.to_names) & set(other.to_names) for other in answering)
+    }
+
+
+def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingConfig, control: Control) -> Offer:
+    """Where a person can ask, what answers that comes first; beside it what answers whole batches, if it needs no extra."""
+    smart = any(other.smart and set(other.to_names) & set(tag.to_names) for other in config.controls)
+    asked = [adapter for adapter in adapters if smart and issubclass(adapter, InteractiveAdapter)][:1]
+    batch = [adapter for adapter in adapters if not adapter.only_interactive and adapter not in asked][:1]
+    chosen = asked + [adapter for adapter in batch if not asked or adapter.extra is None]
+    others = [adapter for adapter in adapters if adapter not in chosen and (smart or not adapter.only_interactive)]
+    if not chosen:
+        answers = f"{tag.selector}: {adapters[0].name} answers what a person draws"
+        why = f'{answers}, and no control asks it; write smart="true" in one'
+        return Offer(tag, reason=why)
+    return Offer(tag, tuple(chosen), tuple(others), control)

@@ -1,0 +1,106 @@
+"""Which adapters are offered for the controls of a labeling config, and why none is."""
+
+import pytest
+
+from lsml.adapters import all_adapters
+from lsml.binding.offers import offers
+from lsml.labeling import parse_labeling_config
+
+
+def offered(controls, objects='<Text name="t" value="$t"/><Image name="i" value="$i"/><Audio name="a" value="$a"/>'):
+    return offers(parse_labeling_config(f"<View>{objects}{controls}</View>"))
+
+
+def names(adapters):
+    return [adapter.name for adapter in adapters]
+
+
+@pytest.mark.parametrize(
+    ("control", "first", "others"),
+    [
+        (
+            '<Choices name="c" toName="t"><Choice value="A"/></Choices>',
+            ["text-classifier"],
+            ["spacy", "text-embedding-classifier", "transformers-classifier"],
+        ),
+        ('<Labels name="c" toName="t"><Label value="A"/></Labels>', ["ner-crf"], ["ner", "spacy", "text-matcher"]),
+        (
+            '<Labels name="c" toName="t" smart="true"><Label value="A"/></Labels>',
+            ["text-matcher", "ner-crf"],
+            ["ner", "spacy"],
+        ),
+        ('<Rating name="c" toName="t"/>', ["text-regressor"], []),
+        ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["yolo"]),
+        ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["yolo"], []),
+        ('<BrushLabels name="c" toName="i"><Label value="A"/></BrushLabels>', ["yolo"], []),
+    ],
+)
+def test_what_needs_least_and_learns_is_chosen_and_the_rest_is_named(control, first, others):
+    (offer,) = offered(control)
+    assert names(offer.chosen) == first and sorted(names(offer.others)) == others and offer.reason == ""
+
+
+def test_what_is_installed_comes_before_what_is_not(monkeypatch):
+    monkeypatch.setattr("lsml.binding.offers.is_installed", lambda adapter: adapter.name != "image-classifier")
+    (offer,) = offered('<Choices name="c" toName="i"><Choice value="A"/></Choices>')
+    assert names(offer.chosen) == ["yolo"] and names(offer.others) == ["image-classifier"]
+
+
+def test_a_smart_tool_asks_the_model_of_another_control_and_has_none_itself():
+    mask, box = offered(
+        '<BrushLabels name="m" toName="i"><Label value="A"/></BrushLabels>'
+        '<RectangleLabels name="b" toName="i" smart="true"><Label value="A"/></RectangleLabels>'
+    )
+    assert names(mask.chosen) == ["grabcut"] and names(mask.others) == ["yolo"]
+    assert box.chosen == () and box.helps
+    assert box.reason.startswith("RectangleLabels#b asks: ")
+
+
+def test_a_smart_tool_that_asks_nobody_is_answered_itself():
+    (box,) = offered('<RectangleLabels name="b" toName="i" smart="true"><Label value="A"/></RectangleLabels>')
+    assert names(box.chosen) == ["yolo"]
+
+
+def test_what_answers_drawings_alone_is_not_offered_where_nothing_asks():
+    (ellipse,) = offered('<EllipseLabels name="e" toName="i"><Label value="A"/></EllipseLabels>')
+    assert ellipse.chosen == ()
+    assert ellipse.reason == (
+        'EllipseLabels#e: grabcut answers what a person draws, and no control asks it; write smart="true" in one'
+    )
+
+
+def test_the_labels_of_bare_tools_need_no_model():
+    *tools, labels = offered(
+        '<Rectangle name="r" toName="i"/><Polygon name="p" toName="i"/><Labels name="l" toName="i"><Label value="A"/></Labels>'
+    )
+    assert [names(tool.chosen) for tool in tools] == [["yolo"], ["yolo"]]
+    assert labels.helps and labels.reason == "Labels#l names the labels of Rectangle#r, Polygon#p"
+
+
+@pytest.mark.parametrize(
+    ("control", "why"),
+    [
+        ('<TextArea name="c" toName="t"/>', "TextArea#c: no adapter answers TextArea yet, so people answer it alone"),
+        ('<Ranker name="c" toName="t"/>', "Ranker#c: no adapter answers Ranker yet, so people answer it alone"),
+        (
+            '<Choices name="c" toName="a"><Choice value="A"/></Choices>',
+            "Choices#c: no adapter answers Choices for Audio#a yet, so people answer it alone",
+        ),
+        (
+            '<Choices name="c" toName="t" perRegion="true"><Choice value="A"/></Choices>',
+            "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task",
+        ),
+        (
+            '<Choices name="c" toName="x"><Choice value="A"/></Choices>',
+            "Choices#c: toName names x, and the labeling config shows Text#t, Image#i, Audio#a",
+        ),
+    ],
+)
+def test_where_none_can_answer_one_sentence_says_why(control, why):
+    (offer,) = offered(control)
+    assert (offer.chosen, offer.others, offer.reason, offer.helps) == ((), (), why, False)
+
+
+def test_every_adapter_starts_with_options_that_nobody_wrote():
+    for adapter in all_adapters().values():
+        assert adapter.Options() is not None

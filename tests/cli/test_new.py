@@ -1,0 +1,132 @@
+"""`lsml new` for a labeling config: of a file, and of a project in Label Studio."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lsml.recipe import load_recipe
+from tests.conftest import TOPICS
+from tests.support.commands import lsml, refused, said
+from tests.support.web import Answer, Web
+
+LEGACY = "89abcdef0123456789abcdef0123456789abcdef"
+PAIR = TOPICS.replace("</View>", '<Pairwise name="p" toName="text"/></View>')
+ALONE = "unbound: Pairwise#p: no adapter answers Pairwise yet, so people answer it alone"
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "Ticket Topics.xml"
+    path.write_text(PAIR, encoding="utf-8")
+    return path
+
+
+def of(config, *more, **kwargs):
+    return lsml("new", "--labeling-config", config.name, *more, cwd=config.parent, **kwargs)
+
+
+def test_a_config_becomes_a_recipe_that_binds_and_says_what_people_answer_alone(config, tmp_path):
+    done = of(config)
+    assert said(done).splitlines() == [
+        "bound: Choices#topic -> text-classifier",
+        "wrote ticket-topics.yaml; edit it, then: lsml run ticket-topics.yaml",
+    ]
+    assert done.stderr.splitlines() == [ALONE]
+    assert said(lsml("validate", "ticket-topics.yaml", cwd=tmp_path)).splitlines() == [
+        ALONE,
+        "ticket-topics.yaml: valid; bound: Choices#topic -> text-classifier",
+    ]
+    assert said(lsml("explain", "ticket-topics.yaml", cwd=tmp_path)).splitlines()[-1] == ALONE
+
+
+def test_it_writes_over_nothing_unless_it_is_forced_to_and_where_it_is_told(config, tmp_path):
+    mine = tmp_path / "ticket-topics.yaml"
+    mine.write_text("mine")
+    assert refused(of(config)).startswith("ticket-topics.yaml: is there already; choose another name with -o")
+    assert mine.read_text() == "mine"
+    said(of(config, "--force"))
+    (tmp_path / "folder").mkdir()
+    said(of(config, "-o", "folder"))
+    assert mine.read_bytes() == (tmp_path / "folder" / "ticket-topics.yaml").read_bytes()
+
+
+def test_a_dash_prints_the_recipe_alone_and_writes_nothing(config, tmp_path):
+    done = of(config, "-o", "-")
+    assert done.stderr.splitlines() == [ALONE]
+    (tmp_path / "printed.yaml").write_text(said(done), encoding="utf-8")
+    assert load_recipe(tmp_path / "printed.yaml").name == "ticket-topics"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Ticket Topics.xml", "printed.yaml"]
+
+
+def test_where_nothing_can_be_served_it_says_why_and_writes_nothing(config):
+    config.write_text(
+        '<View><Audio name="a" value="$a"/><TextArea name="words" toName="a"/><Rating name="noise" toName="a"/></View>'
+    )
+    assert refused(of(config), code=1).splitlines() == [
+        "unbound: TextArea#words: no adapter answers TextArea yet, so people answer it alone",
+        "unbound: Rating#noise: no adapter answers Rating for Audio#a yet, so people answer it alone",
+        "the labeling config Ticket Topics.xml: no adapter can answer any of its controls, so there is no recipe to make",
+    ]
+    config.write_text("<View/>")
+    assert refused(of(config), code=1) == (
+        "the labeling config Ticket Topics.xml: it has no control tag, so there is no recipe to make"
+    )
+    assert list(config.parent.glob("*.yaml")) == []
+
+
+def test_a_config_that_cannot_be_read_is_refused_with_its_place(config):
+    config.write_text("<View><Text")
+    assert refused(of(config)) == (
+        "Ticket Topics.xml:1:7: a tag or a quotation mark that opens here is never closed; close it"
+    )
+    config.unlink()
+    assert refused(of(config)) == "Ticket Topics.xml: cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("arguments", [[], ["sentiment", "--from-project", "1"]])
+def test_it_is_told_one_thing_to_make(arguments, tmp_path):
+    assert refused(lsml("new", *arguments, cwd=tmp_path)) == (
+        "name what to make: a recipe of the gallery (`lsml gallery` lists them), or --from-project ID, "
+        "or --labeling-config FILE; one of them"
+    )
+
+
+def studio(asked):
+    if asked.headers.get("authorization") != f"Token {LEGACY}":
+        return Answer(401, b'{"detail": "Invalid token."}', {"Content-Type": "application/json"})
+    if asked.path != "/api/projects/7/":
+        return Answer(404, b"{}", {"Content-Type": "application/json"})
+    project = {"id": 7, "title": "Tickets, all", "label_config": TOPICS, "created_at": "2026-11-23T09:03:34.474647Z"}
+    return Answer(200, json.dumps(project).encode(), {"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("told", ["options", "environment", "names of other backends"])
+def test_a_project_becomes_a_recipe_that_knows_its_label_studio_and_not_its_token(told, tmp_path):
+    with Web(studio) as web:
+        options = ["--url", web.url + "/", "--api-key", LEGACY] if told == "options" else []
+        names = ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY")
+        if told != "environment":
+            names = ("LABEL_STUDIO_HOST", "LABEL_STUDIO_ACCESS_TOKEN")
+        environment = {} if options else dict(zip(names, (web.url, LEGACY), strict=True))
+        done = lsml("new", "--from-project", 7, *options, cwd=tmp_path, environment=environment)
+    assert said(done).splitlines()[-1] == "wrote tickets-all.yaml; edit it, then: lsml run tickets-all.yaml"
+    text = (tmp_path / "tickets-all.yaml").read_text(encoding="utf-8")
+    assert text.startswith(f'# A first recipe for project 7, "Tickets, all", of {web.url}. ')
+    assert LEGACY not in text + done.stdout + done.stderr
+    recipe = load_recipe(tmp_path / "tickets-all.yaml", environ={"LABEL_STUDIO_API_KEY": LEGACY})
+    assert (recipe.label_studio.url, recipe.label_studio.api_key) == (web.url, LEGACY)
+    assert recipe.labeling_config == TOPICS + "\n"
+
+
+def test_a_project_that_cannot_be_read_says_why(tmp_path):
+    assert refused(lsml("new", "--from-project", 7, cwd=tmp_path)) == (
+        "--from-project needs Label Studio's address: name it with --url, or set LABEL_STUDIO_URL"
+    )
+    with Web(studio) as web:
+        nobody = lsml("new", "--from-project", 7, "--url", web.url, cwd=tmp_path)
+        assert "wants a token (401) and none is set" in refused(nobody, code=1)
+        other = lsml("new", "--from-project", 8, "--url", web.url, "--api-key", LEGACY, cwd=tmp_path)
+        assert "project 8 is not there (404)" in refused(other, code=1)
+    assert list(tmp_path.iterdir()) == []

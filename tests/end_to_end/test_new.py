@@ -1,0 +1,84 @@
+"""`lsml new` on everything that Label Studio offers: its own templates, and a project of a real one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lsml.recipe import load_recipe
+from tests.support.commands import lsml, refused, said
+from tests.support.label_studio import LEGACY_TOKEN, RealLabelStudio
+from tests.support.studio_venv import studio_venv
+
+pytestmark = pytest.mark.studio
+
+# Which templates of Label Studio 1.23.2 are served whole, and which in part; people answer the others alone.
+WHOLE = {
+    *("chatbot-assessment", "content-based-image-search", "conversational-analysis", "document-retrieval"),
+    *("coreference-resolution-and-entity-linking", "html-entity-recognition", "image-classification"),
+    *("html-ner-tagging-person-and-organization", "intent-classification-and-slot-filling", "inventory-tracking"),
+    *("keypoints", "medical-image-classification-with-bboxes", "multipage-documents", "named-entity-recognition"),
+    *("ner-tagging-invoices-bio-format", "object-detection-with-bounding-boxes", "question-answering"),
+    *("relation-extraction", "response-grading", "response-selection", "semantic-segmentation-with-masks"),
+    *("semantic-segmentation-with-polygons", "serp-ranking", "taxonomy", "text-classification", "text-to-image"),
+    *("two-level-sentiment-analysis-of-x-twitter-posts", "video-object-tracking", "visual-genome"),
+}
+PART = {
+    *("breast-cancer-mammogram-classification", "content-moderation", "ocr-invoices-pre-ner-bio-format"),
+    *("optical-character-recognition", "visual-question-answering"),
+}
+
+
+def templates() -> dict[str, str]:
+    """The labeling configs of the templates by name."""
+    (folder,) = studio_venv().glob("**/site-packages/label_studio/annotation_templates")
+    found: dict[str, Any] = {
+        path.parent.name: yaml.safe_load(path.read_text("utf-8")) for path in folder.rglob("*.yml")
+    }
+    return {name: template["config"] for name, template in sorted(found.items())}
+
+
+@pytest.mark.timeout(900)
+def test_every_template_of_label_studio_becomes_a_recipe_or_says_why_none_can_serve_it(tmp_path: Path) -> None:
+    served = {}
+    for name, config in templates().items():
+        xml = tmp_path / f"{name}.xml"
+        xml.write_text(config, encoding="utf-8")
+        done = lsml("new", "--labeling-config", xml.name, "-o", f"{name}.yaml", cwd=tmp_path)
+        unbound = [line for line in done.stderr.splitlines() if line.startswith("unbound: ")]
+        if done.returncode:
+            assert unbound and refused(done, code=1).endswith("so there is no recipe to make")
+            served[name] = "not"
+            continue
+        served[name] = "in part" if unbound else "whole"
+        valid = said(lsml("validate", f"{name}.yaml", cwd=tmp_path))
+        assert f"{name}.yaml: valid; {said(done).splitlines()[0]}" in valid
+        explained = said(lsml("explain", f"{name}.yaml", cwd=tmp_path)).splitlines()
+        assert [line for line in explained if line.startswith("unbound: ")] == unbound
+        assert not [line for line in explained if line.startswith("warning: ")]
+    assert {name for name, how in served.items() if how == "whole"} == WHOLE
+    assert {name for name, how in served.items() if how == "in part"} == PART
+    assert Counter(served.values()) == {"whole": 29, "in part": 5, "not": 35}
+
+
+def test_a_real_project_becomes_a_recipe_by_either_kind_of_token(tmp_path: Path) -> None:
+    with RealLabelStudio() as studio:
+        config = templates()["text-classification"]
+        project = studio.create_project("Tickets, all", config)
+        for token in (LEGACY_TOKEN, studio.personal_access_token()):
+            options = ("--url", studio.url, "--api-key", token, "--force")
+            done = lsml("new", "--from-project", project, *options, cwd=tmp_path)
+            assert said(done).splitlines() == [
+                "bound: Choices#sentiment -> text-classifier",
+                "wrote tickets-all.yaml; edit it, then: lsml run tickets-all.yaml",
+            ]
+            assert token not in (tmp_path / "tickets-all.yaml").read_text(encoding="utf-8")
+        recipe = load_recipe(tmp_path / "tickets-all.yaml")
+        assert recipe.label_studio.url == studio.url and "Choices" in (recipe.labeling_config or "")
+        empty = studio.create_project("Nothing in it", "<View></View>")
+        nothing = lsml("new", "--from-project", empty, *options, cwd=tmp_path)
+        assert "it has no control tag, so there is no recipe to make" in refused(nothing, code=1)
