@@ -2,11 +2,13 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
+from lsml.adapters.image.yolo.weights import VARIABLE
 from lsml.cli import run
 
 REPOSITORY = Path(__file__).parent.parent
@@ -90,6 +92,17 @@ def test_the_environment_of_the_image_names_real_options():
     assert environment()["LSML_HOST"] == "0.0.0.0"
 
 
+def test_what_the_readme_passes_to_docker_is_there():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"--build-arg (\w+)=", text))
+    assert named and named <= {rest.partition("=")[0] for word, rest in INSTRUCTIONS if word == "ARG"}
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {extra for group in re.findall(r"--build-arg EXTRAS=(\S+)", text) for extra in group.split(",")} <= set(
+        extras
+    )
+    assert set(re.findall(r"-e (\w+)=", text)) == {VARIABLE, "PYTHONPATH"}
+
+
 def test_the_health_check_needs_nothing_but_python():
     options, _, command = last("HEALTHCHECK").partition(" CMD ")
     program, flag, source = json.loads(command)
@@ -141,8 +154,6 @@ def test_what_is_copied_exists_and_reaches_the_builder(source):
 
 
 def test_what_the_build_of_the_package_needs_is_copied():
-    import tomllib
-
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}

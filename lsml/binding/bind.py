@@ -45,10 +45,9 @@ class Binding:
         return {control.control_tag.name: control for model in self.models for control in model.controls}
 
     @property
-    def prompts(self) -> tuple[ControlTag, ...]:
-        """The smart controls that no model answers, but an interactive adapter listens to."""
-        found = asking_controls(self.models, self.config)[0] if self.config else []
-        return tuple(tag for tag in found if tag.name not in self.controls)
+    def asking(self) -> tuple[ControlTag, ...]:
+        """The smart controls whose regions an interactive adapter answers, whether a model answers them, too, or not."""
+        return tuple(asking_controls(self.models, self.config)[0]) if self.config else ()
 
     def prompting(self, object_tag: ObjectTag) -> list[Control]:
         """The controls whose regions on an object an interactive adapter is told, whether a model answers them or not."""

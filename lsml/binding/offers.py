@@ -44,7 +44,7 @@ def offers(config: LabelingConfig) -> list[Offer]:
     for tag in config.controls:
         adapters, reason = fitting[tag.name]
         if tag.name in asking:
-            why = f"{tag.selector} asks: what is drawn with it is answered in Label Studio's Auto-Annotation"
+            why = f"{tag.selector} asks: what is drawn with it, another control's model answers"
             found.append(Offer(tag, reason=why, helps=True))
         elif not adapters and tag.name in named_by:
             why = f"{tag.selector} names the labels of {', '.join(named_by[tag.name])}"

@@ -159,6 +159,17 @@ def shortfall(binding: Binding) -> list[str]:
     return lines + [f"warning: {one}" for one in binding.warnings] + _lacks(binding)
 
 
+def asking_sentence(binding: Binding) -> str | None:
+    """What to switch on in Label Studio where people can ask the model as they draw or select; None where they cannot."""
+    if not binding.asking:
+        return None
+    tools = ", ".join(tag.selector for tag in binding.asking)
+    return (
+        f"{tools}: what people make with it is answered at once, if in Label Studio the model has Interactive preannotations "
+        "switched on (Settings > Model > Edit), and the annotator Auto-Annotation"
+    )
+
+
 def answered_tags(adapter: type[Adapter]) -> list[str]:
     """The control tags that an adapter can answer, sorted."""
     from lsml.controls import CONTROLS

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lsml.cli.common import (
+    asking_sentence,
     bind_config,
     bound,
     console,
@@ -60,8 +61,8 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
     for answering in binding.models:
         for line in _beside(answering):
             click.echo(line)
-    for prompt in binding.prompts:
-        click.echo(f"{prompt.selector} asks: what is drawn with it is answered in Label Studio's Auto-Annotation")
+    if asking := asking_sentence(binding):
+        click.echo(asking)
     for line in shortfall(binding):
         click.echo(line)
 

@@ -16,6 +16,7 @@ import click
 
 from lsml.cli.common import (
     address_options,
+    asking_sentence,
     bind_config,
     bound,
     data_dir_option,
@@ -168,6 +169,8 @@ def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
         "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
         f"    {_url_to_paste(recipe, url)}",
     ]
+    if asking := asking_sentence(binding):
+        lines.append(f"  {asking}")
     click.echo("\n".join(lines))
     sys.stdout.flush()
     if warning := open_to_others(recipe.server, host):

@@ -187,7 +187,7 @@ def test_an_adapter_that_only_answers_what_is_drawn_wants_something_to_draw_with
     )
     asked = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart='smart="true"'))
     assert (asked.warnings, asked.unbound) == ((), ())
-    assert [prompt.selector for prompt in asked.prompts] == ["RectangleLabels#box"]
+    assert [prompt.selector for prompt in asked.asking] == ["RectangleLabels#box"]
 
 
 def test_choices_inside_others_are_a_warning_where_the_tag_does_not_allow_them(tmp_path):

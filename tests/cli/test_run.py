@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import PROJECT, event
 from tests.support.backend import BackendFailed, RunningBackend, until
-from tests.support.commands import lsml, refused, write_recipe
+from tests.support.commands import lsml, refused, said, write_recipe
 from tests.support.label_studio import free_port
 
 SECRETS = {"THE_PASSWORD": "open-sesame/42", "THE_PATH": "hush-hush-path", "THE_KEY": "token-0123456789abcdef"}
@@ -43,6 +43,19 @@ def test_run_says_the_address_what_is_bound_where_the_data_is_and_how_to_connect
         "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
         f"    {backend.address}",
     ]
+
+
+def test_with_a_smart_tool_it_names_the_switch_that_label_studio_needs(tmp_path):
+    config = '<View><Text name="text" value="$text"/><Labels name="who" toName="text" smart="true"><Label value="A"/></Labels></View>'
+    recipe = write_recipe(tmp_path, "tags: {Labels: text-matcher}\n", config=config)
+    asking = (
+        "Labels#who: what people make with it is answered at once, if in Label Studio the model has Interactive "
+        "preannotations switched on (Settings > Model > Edit), and the annotator Auto-Annotation"
+    )
+    with RunningBackend(recipe, tmp_path / "data") as backend:
+        until("it greets", lambda: "Interactive preannotations" in backend.output)
+    assert f"\n  {asking}\n" in backend.output
+    assert asking in said(lsml("explain", recipe.name, cwd=tmp_path)).splitlines()
 
 
 def test_where_others_reach_it_unguarded_it_warns_in_one_line(recipe, tmp_path):

@@ -146,8 +146,14 @@ def test_a_recipe_loads_without_a_warning_and_binds_all_that_it_names(name):
     assert len(binding.models) >= len(recipe.models)
     assert binding.config is not None
     answered = {name for control in binding.controls.values() for name in control.names}
-    answered |= {control_tag.name for control_tag in binding.prompts}
+    answered |= {control_tag.name for control_tag in binding.asking}
     assert answered == {control.name for control in binding.config.controls}
+
+
+@each_recipe
+def test_a_recipe_with_smart_tools_names_the_switch_that_they_need_and_no_other_does(name):
+    text = " ".join(line.strip("# ") for line in RECIPES[name].read_text(encoding="utf-8").splitlines())
+    assert ("Interactive preannotations" in text) == bool(binding_of(name).asking)
 
 
 @each_recipe
