@@ -172,6 +172,21 @@ class StudioError(LsmlError):
     status = 502
 
 
+class StudioAway(StudioError):
+    """Nobody answers at Label Studio's address, or it is too busy; it may later, after `wait_s` seconds where it said so.
+
+    Whether what was asked happened is not known.
+    """
+
+    def __init__(self, message: str, wait_s: float | None = None) -> None:
+        self.wait_s = wait_s
+        super().__init__(message)
+
+
+class StudioRefused(StudioError):
+    """Label Studio refused what was sent, for what it says itself (status 400 or 422)."""
+
+
 class StoreError(LsmlError):
     """The data directory, or what it holds, cannot be used."""
 

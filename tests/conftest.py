@@ -149,12 +149,12 @@ class Backend:
 
     def train(self, project: dict = PROJECT) -> dict:
         """Press Start Training, and train; the run's end."""
-        from lsml.worker.child import train_run
+        from lsml.worker.child import do_run
 
         job = self.post("/webhook", {"action": "START_TRAINING", "project": project}).json["job"]
         run = self.store.runs.claim(job)
         assert run is not None
-        train_run(self.recipe, self.store, run.id, run.attempt)
+        do_run(self.recipe, self.store, run.id, run.attempt)
         return self.post("/job_status", {"job": job}).json
 
 

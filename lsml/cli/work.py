@@ -17,7 +17,7 @@ from lsml.cli.common import data_dir_option, held_option, log_options, open_reci
 @log_options
 @held_option
 @click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
-@click.option("--run", "run", hidden=True, help="ID:ATTEMPT of one claimed training run: train it, then end.")
+@click.option("--run", "run", hidden=True, help="ID:ATTEMPT of one claimed run: do it, then end.")
 def command(
     recipe_path: Path,
     data_dir: Path | None,
@@ -32,7 +32,7 @@ def command(
 
     from lsml.recipe import hold_recipe
     from lsml.store.queue import Queue
-    from lsml.worker.child import train_run
+    from lsml.worker.child import do_run
     from lsml.worker.consumer import Worker
     from lsml.worker.processes import step_back
 
@@ -43,7 +43,7 @@ def command(
     if run is not None:
         step_back()
         id, _, attempt = run.partition(":")
-        sys.exit(train_run(recipe, store, id, int(attempt)))
+        sys.exit(do_run(recipe, store, id, int(attempt)))
     held = held or hold_recipe(recipe_path, store.directory / "recipe-of-work.yaml")
     again = [sys.executable, "-m", "lsml", "work", str(recipe_path), "--data-dir", str(store.directory)]
     again += ["--held", str(held)]

@@ -23,7 +23,7 @@ from lsml.recipe.settings import (
     read_labeling_config,
     training_of,
 )
-from lsml.recipe.structs import Media, Recipe, Server, Storage
+from lsml.recipe.structs import Media, Publish, Recipe, Server, Storage
 
 FORMAT: Final = 1
 
@@ -110,6 +110,7 @@ def _finished(draft: Draft) -> Recipe:
         labeling_config=labeling_config,
         score=value.get("score", "confidence"),
         training=training_of(value.get("training", {})),
+        publish=None if value.get("publish") is False else msgspec.convert(value.get("publish", {}), Publish),
         label_studio=label_studio,
         server=msgspec.convert(server, Server),
         storage=msgspec.convert(value.get("storage", {}), Storage),

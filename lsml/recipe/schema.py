@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lsml.adapters.base import Adapter
 from lsml.controls import CONTROLS
-from lsml.recipe.structs import LabelStudio, Media, Server, Storage, Training
+from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Training
 
 _REF: Final = "#/$defs/{name}"
 _DURATIONS: Final = (
@@ -22,6 +22,10 @@ _DURATIONS: Final = (
 )
 _TRAINING: Final = {
     "anyOf": [{"$ref": "#/$defs/Training"}, {"type": "boolean", "const": False}],
+    "errorMessage": "expected `false` or settings; leave the key out for the defaults",
+}
+_PUBLISH: Final = {
+    "anyOf": [{"$ref": "#/$defs/Publish"}, {"type": "boolean", "const": False}],
     "errorMessage": "expected `false` or settings; leave the key out for the defaults",
 }
 _LABELS: Final = {
@@ -104,6 +108,14 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
             extra_json_schema={**_TRAINING, "default": {}},
         ),
     ] = UNSET
+    publish: Annotated[
+        Any,
+        Meta(
+            description="Whenever a version is promoted and whenever tasks come, the tasks that wait for people are predicted "
+            "and the predictions posted, wherever lsml knows Label Studio's address and a token; `false` for never.",
+            extra_json_schema={**_PUBLISH, "default": {}},
+        ),
+    ] = UNSET
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()
     server: Annotated[Server, Meta(description="Where lsml listens, and who may ask.")] = Server()
     storage: Annotated[Storage, Meta(description="Where annotations and versions are kept.")] = Storage()
@@ -121,7 +133,7 @@ def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[s
 
 def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> dict[str, Any]:
     """As `recipe_schema`, where `names` may be more than the adapters whose options matter."""
-    types: list[Any] = [File, ModelEntry, Training]
+    types: list[Any] = [File, ModelEntry, Training, Publish]
     _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
     file = definitions.pop("File")
     model = definitions["ModelEntry"]
@@ -130,6 +142,7 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
         definitions[of]["properties"][key] |= {"type": ["number", "string"], "default": default}
     _order_enums(file, File)
     _order_enums(definitions["Training"], Training)
+    _order_enums(definitions["Publish"], Publish)
     definitions["adapter"] = {"type": "string", "enum": sorted(names)}
     one = {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/ModelEntry"}]}
     definitions["entry"] = {

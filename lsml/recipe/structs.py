@@ -107,6 +107,26 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return max(10, math.ceil(round(share * usable, 6)))
 
 
+class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How predictions reach Label Studio without being asked for."""
+
+    batch: Annotated[int, Meta(ge=1, le=5000, description="Predictions posted at a time.")] = 500
+    order: Annotated[
+        Literal["uncertain", "id"],
+        Meta(
+            description="Which tasks come first: among each ten batches those that the version is least sure of, or the oldest."
+        ),
+    ] = "uncertain"
+    keep: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="How many versions' predictions stay in Label Studio: the served one's, and those of the newest before "
+            "it. Predictions that lsml did not make are never deleted.",
+        ),
+    ] = 1
+
+
 class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
     """Where Label Studio's own API is, and its token; what is left out comes from the environment."""
 
@@ -328,6 +348,7 @@ class Recipe(msgspec.Struct, frozen=True):
     labeling_config: str | None = None
     score: Literal["confidence", "margin", "entropy"] = "confidence"
     training: Training | None = Training()
+    publish: Publish | None = Publish()
     label_studio: LabelStudio = LabelStudio()
     server: Server = Server()
     storage: Storage = Storage()

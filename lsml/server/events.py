@@ -16,7 +16,8 @@ START_TRAINING = "START_TRAINING"
 _SAVED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_UPDATED"})
 _DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED"})
 _TASKS_DELETED = frozenset({"TASK_DELETED", "TASKS_DELETED"})
-_NOTED = frozenset({"TASK_CREATED", "TASKS_CREATED", "PROJECT_UPDATED", "PROJECT_CREATED", START_TRAINING})
+_TASKS_CREATED = frozenset({"TASK_CREATED", "TASKS_CREATED"})
+_NOTED = _TASKS_CREATED | {"PROJECT_UPDATED", "PROJECT_CREATED", START_TRAINING}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Event:
     def known(self) -> bool:
         """True if lsml acts on the action."""
         return self.action in _SAVED | _DELETED | _TASKS_DELETED | _NOTED
+
+    @property
+    def brings_tasks(self) -> bool:
+        """True if the project has tasks that it did not have."""
+        return self.action in _TASKS_CREATED
 
 
 def read_event(payload: Any) -> Event:

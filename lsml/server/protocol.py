@@ -272,6 +272,8 @@ class _Protocol:
                 config_at=event.config_at,
             )
             changed = self._apply(event)
+            if event.brings_tasks:
+                self._store.projects.want_publishing(event.project)
             run = request_if_due(self._store, self._recipe, event.project) if changed else None
         if config is not None:
             self._told.drop(event.project)
@@ -384,6 +386,7 @@ def status_of(run: RunRow) -> dict[str, Any]:
     """A training run as JSON, with the states that Label Studio names."""
     return {
         "job": run.id,
+        "kind": run.kind,
         "job_status": _JOB_STATUS[run.state],
         "project": run.project,
         "cause": run.cause,

@@ -85,6 +85,11 @@ class Projects(Table):
             self._run("UPDATE project SET title = ? WHERE key = ? AND title != ?", title, key, title)
         if labeling_config is not None:
             at = now if config_at is None else config_at
+            # Under another config predictions are others, too.
+            self._run(
+                "UPDATE project SET publish_wanted = 1 WHERE key = ? AND config_at <= ? AND labeling_config IS NOT ?",
+                key, at, labeling_config,
+            )  # fmt: skip
             self._run(
                 "UPDATE project SET labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?",
                 labeling_config, at, key, at,

@@ -87,9 +87,11 @@ class Runs(Table):
         """The project's waiting run of a kind: a new one, or the one that waits already, with a new due time.
 
         With `quiet_s` it is due when nothing came for so long, at the latest ten times that after it was made; a run
-        that is due earlier stays so. Without, it is due now.
+        that is due earlier stays so. Without, it is due now. With a publishing that waits, the project's wish for one is met.
         """
         now = time.time()
+        if kind == "publishing":
+            self._run("UPDATE project SET publish_wanted = 0 WHERE key = ?", project)
         self._run(
             "INSERT INTO run (id, project, kind, state, cause, created_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?)"
             " ON CONFLICT (project, kind) WHERE state = 'waiting' DO NOTHING",
@@ -132,12 +134,16 @@ class Runs(Table):
         return [row[0] for row in rows]
 
     @durable
+    def unwake(self, id: str) -> None:
+        """Note that nobody answered a run's wake-up: it may be woken again at once."""
+        self._run("UPDATE run SET woken_at = NULL WHERE id = ? AND state = 'waiting'", id)
+
+    @durable
     def claim(self, id: str) -> RunRow | None:
         """Take a due run: it runs from now, with a lease. None where somebody has it, it is not due, or another run of its
         kind and project runs.
 
-        What a run of its kind is asked for by now, it answers: annotations that changed until now count as covered by a
-        training, and a wish to publish is met. What comes after asks for the next run.
+        Annotations that changed until now count as covered by a training: those after them ask for the next run.
         """
         now = time.time()
         claimed = self._run(
@@ -150,8 +156,8 @@ class Runs(Table):
             return None
         run = self.get(id)
         assert run is not None
-        met = "covered = change" if run.kind == "training" else "publish_wanted = 0"
-        self._run(f"UPDATE project SET {met} WHERE key = ?", run.project)  # noqa: S608 (one of two that are ours)
+        if run.kind == "training":
+            self._run("UPDATE project SET covered = change WHERE key = ?", run.project)
         return run
 
     @durable

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lsml.errors import StudioError
+from lsml.errors import StudioAway, StudioError, StudioRefused
 from lsml.media.transfer import shown_url
 from lsml.studio.tokens import Access, TokenKind, access_of, kind_of, refusal
 
@@ -41,26 +41,27 @@ class Api:
                 self._client.close()
                 self._client = None
 
-    def get(self, path: str, what: str, parameters: dict[str, Any] | None = None) -> Any:
+    def get(self, path: str, what: str, parameters: dict[str, Any] | None = None, tries: int = TRIES) -> Any:
         """The JSON behind `path`; `what` names it in an error's sentence."""
-        answer = self.answer(lambda client, headers: client.get(self.url + path, params=parameters, headers=headers))
-        if answer.is_redirect:
-            raise StudioError(
-                f"{self.url}: redirects the API to {shown_url(answer.headers.get('location', ''))}; the token is not sent "
-                "along, so set label_studio.url to the address that Label Studio is really at"
-            )
-        if answer.status_code == 403:
-            raise StudioError(
-                f"{self.url}: the user of the {self.kind} may not read {what} (403); use a token of a member "
-                "who may, or let an administrator allow it"
-            )
-        if answer.status_code == 404:
-            raise StudioError(
-                f"{self.url}: {what} is not there (404); it was deleted, or it belongs to an organisation that the "
-                f"user of the {self.kind} is not in, or label_studio.url is not a Label Studio"
-            )
-        if not answer.is_success:
-            raise StudioError(f"{self.url}: answered {answer.status_code} for {what}; Label Studio's own log says why")
+        answer = self.answer(
+            lambda client, headers: client.get(self.url + path, params=parameters, headers=headers), tries
+        )
+        return self._read(answer, f"read {what}", what)
+
+    def send(self, method: str, path: str, what: str, body: Any = None) -> Any:
+        """Have Label Studio do something, once: the JSON that it answers, None where it answers nothing.
+
+        `what` says it in an error's sentence, as in "may not <what>". Raises StudioAway where it is not known whether it
+        was done, StudioRefused where what was sent is wrong, else StudioError.
+        """
+        answer = self.answer(
+            lambda client, headers: client.request(method, self.url + path, json=body, headers=headers), tries=1
+        )
+        return self._read(answer, what, what) if answer.content else self._read_status(answer, what, what)
+
+    def _read(self, answer: httpx.Response, deed: str, what: str) -> Any:
+        """The JSON of an answer."""
+        self._read_status(answer, deed, what)
         try:
             return msgspec.json.decode(answer.content)
         except msgspec.DecodeError as error:
@@ -69,30 +70,62 @@ class Api:
                 "label_studio.url names another program, or a sign-in page stands in front of Label Studio"
             ) from error
 
-    def answer(self, ask: Callable[[httpx.Client, dict[str, str]], httpx.Response]) -> httpx.Response:
-        """The answer of one authorised GET: tried again where nobody answers, and once with a new access token."""
-        answer = self._tried(ask, self._headers())
+    def _read_status(self, answer: httpx.Response, deed: str, what: str) -> None:
+        """Raise StudioError unless an answer says that all is well."""
+        status = answer.status_code
+        if answer.is_redirect:
+            raise StudioError(
+                f"{self.url}: redirects the API to {shown_url(answer.headers.get('location', ''))}; the token is not sent "
+                "along, so set label_studio.url to the address that Label Studio is really at"
+            )
+        if status == 403:
+            raise StudioError(
+                f"{self.url}: the user of the {self.kind} may not {deed} (403); use a token of a member "
+                "who may, or let an administrator allow it"
+            )
+        if status == 404:
+            raise StudioError(
+                f"{self.url}: {what} is not there (404); it was deleted, or it belongs to an organisation that the "
+                f"user of the {self.kind} is not in, or label_studio.url is not a Label Studio"
+            )
+        if status == 429 or status >= 500:
+            raise StudioAway(
+                f"{self.url}: answered {status} for {what}; Label Studio's own log says why", _wait_s(answer)
+            )
+        if status in (400, 422):
+            raise StudioRefused(f"{self.url}: refused to {deed} ({status}): {_said(answer)}")
+        if not answer.is_success:
+            raise StudioError(f"{self.url}: answered {status} for {what}; Label Studio's own log says why")
+
+    def answer(
+        self, ask: Callable[[httpx.Client, dict[str, str]], httpx.Response], tries: int = TRIES
+    ) -> httpx.Response:
+        """The answer of one authorised request: tried again where nobody answers, and once with a new access token."""
+        answer = self._tried(ask, self._headers(), tries)
         if answer.status_code == 401 and self.access is not None:
             answer.close()
-            answer = self._tried(ask, self._headers(refused=answer.request.headers.get("authorization")))
+            answer = self._tried(ask, self._headers(refused=answer.request.headers.get("authorization")), tries)
         if answer.status_code == 401:
             answer.read()
             raise StudioError(refusal(self.url, self._token, _detail(answer)))
         return answer
 
     def _tried(
-        self, ask: Callable[[httpx.Client, dict[str, str]], httpx.Response], headers: dict[str, str]
+        self,
+        ask: Callable[[httpx.Client, dict[str, str]], httpx.Response],
+        headers: dict[str, str],
+        tries: int = TRIES,
     ) -> httpx.Response:
         import httpx
 
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, tries + 1):
             try:
                 answer = ask(self.http(), headers)
             except httpx.TransportError as error:
-                if attempt == TRIES:
+                if attempt == tries:
                     raise self.unreachable(error) from error
             else:
-                if answer.status_code < 500 or attempt == TRIES:
+                if answer.status_code < 500 or attempt == tries:
                     return answer
                 answer.close()
             time.sleep(0.25 * 2**attempt)
@@ -164,7 +197,7 @@ class Api:
             if host in ("localhost", "127.0.0.1", "::1")
             else ""
         )
-        return StudioError(f"{self.url}: {found}; check that Label Studio runs and label_studio.url is right{inside}")
+        return StudioAway(f"{self.url}: {found}; check that Label Studio runs and label_studio.url is right{inside}")
 
     def foreign(self, what: str) -> StudioError:
         """An answer of another program; `what` names what was asked for."""
@@ -186,6 +219,23 @@ def _checked_url(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise StudioError("label_studio.url: expected scheme, host, port and path alone; put the token into api_key")
     return url.strip().rstrip("/")
+
+
+def _wait_s(answer: httpx.Response) -> float | None:
+    """How long an answer asks to wait, in seconds; None where it does not say."""
+    said = answer.headers.get("retry-after", "")
+    return float(said) if said.isascii() and said.isdigit() else None
+
+
+def _said(answer: httpx.Response) -> str:
+    """Label Studio's own words in a refusal, on one line and not endless."""
+    try:
+        body = msgspec.json.decode(answer.content)
+    except msgspec.DecodeError:
+        return "it does not say why"
+    if isinstance(body, dict):
+        body = body.get("validation_errors") or body.get("detail") or body
+    return " ".join(str(body).split())[:500]
 
 
 def _detail(answer: httpx.Response) -> str:

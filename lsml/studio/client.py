@@ -6,6 +6,7 @@ A token goes to exactly the configured scheme, host and port, and never along wi
 
 tokens     the two kinds, and why one is refused     api        authorised requests, tried again
 tasks      annotated tasks, page by page             files      uploads, local folders, signed addresses
+predictions  which tasks lack them, posting, deleting, and the version that is shown
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import NamedTuple, Self
 from lsml.media.transfer import Received, Wanted
 from lsml.studio.api import Api
 from lsml.studio.files import fetch_file
+from lsml.studio.predictions import ProjectPredictions
 from lsml.studio.tasks import StudioTask, annotated_tasks
 from lsml.studio.tokens import TokenKind
 
@@ -92,6 +94,10 @@ class Studio:
     def annotated_tasks(self, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
         """Tasks that have annotations, in the order of their ids, as `lsml.studio.tasks.annotated_tasks` reads them."""
         return annotated_tasks(self._api, project_id, since)
+
+    def predictions(self, project_id: int) -> ProjectPredictions:
+        """The predictions that a project holds."""
+        return ProjectPredictions(self._api, project_id)
 
     def fetch(self, url: str, wanted: Wanted) -> Received | None:
         """Bring a file that Label Studio keeps, as `lsml.studio.files.fetch_file` does; None where it is the known one."""

@@ -42,13 +42,13 @@ def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iter
     and deleting an annotation, toggling its ground truth and storing a prediction update the task. A task that
     lost its last annotation is not among them: compare a reading without `since`, or listen to webhooks.
     """
-    conditions = [_condition("annotations_ids", "empty", "String", False)]
+    conditions = [condition("annotations_ids", "empty", "String", False)]
     if since is not None:
-        conditions.append(_condition("updated_at", "greater_or_equal", "Datetime", _since(since)))
+        conditions.append(condition("updated_at", "greater_or_equal", "Datetime", _since(since)))
     last = 0
     while True:
         # Pages go by the last id seen, not by number: a task that changes meanwhile moves no other task.
-        items = [*conditions, _condition("id", "greater", "Number", last)]
+        items = [*conditions, condition("id", "greater", "Number", last)]
         query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
         parameters = {
             "project": project_id,
@@ -71,7 +71,8 @@ def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iter
         last = fresh[-1].id
 
 
-def _condition(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
+def condition(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
+    """One condition of the Data Manager's filters."""
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsml.versions.card import Card, ModelCard, card_of, model_version
+from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of
 from lsml.versions.folders import adopt, new_folder, publish, sweep_attempt, sweep_folders
 from lsml.versions.loading import Loaded, Shared, check_files, load_promoted, load_version, misfits, start
 from lsml.versions.marks import learnt_marks, mark
@@ -21,6 +21,7 @@ __all__ = [
     "mark",
     "misfits",
     "model_version",
+    "names_of",
     "new_folder",
     "publish",
     "start",

@@ -73,6 +73,11 @@ def model_version(binding: Binding, number: int, card: Card | None) -> str:
     return f"{binding.recipe.name}-v{number}-{hashlib.sha256(facts).hexdigest()[:8]}"
 
 
+def names_of(recipe: str) -> re.Pattern[str]:
+    """What matches every `model_version` of a recipe, by its name, and no other's; the number is its group."""
+    return re.compile(rf"{re.escape(recipe)}-v([0-9]+)-[0-9a-f]{{8}}")
+
+
 def card_of(row: VersionRow) -> Card:
     """The card of a stored version. Raises VersionError where another format wrote it."""
     try:

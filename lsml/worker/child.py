@@ -1,47 +1,51 @@
-"""What the training process does: one claimed run, whose end it writes to the ledger."""
+"""What the process of a run does: one claimed run, whose end it writes to the ledger."""
 
 from __future__ import annotations
 
 import logging
-import time
 
-from lsml.binding import Binding, bind
-from lsml.binding.configs import known_config
 from lsml.errors import Cancelled, LsmlError, NotEnoughData
-from lsml.labeling import parse_labeling_config
 from lsml.learning.due import learners
 from lsml.learning.run import Inputs
 from lsml.learning.run import run as train_and_publish
 from lsml.logs import run_id
 from lsml.recipe import Recipe
-from lsml.store import LOCAL, ProjectRow, RunRow, Store, Superseded
+from lsml.store import RunRow, Store, Superseded
 from lsml.studio.connection import fetcher, read_annotations
 from lsml.worker.processes import DONE, SUPERSEDED
+from lsml.worker.publishing import publish_promoted
+from lsml.worker.report import Reporter, binding_of
 
 _log = logging.getLogger(__name__)
 
 
-def train_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
-    """Train one claimed run in this process and write its end to the ledger; the exit code for the worker."""
+def do_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
+    """Do one claimed run, a training or a publishing, in this process and write its end to the ledger; the exit code for
+    the worker."""
     at_hand = run_id.set(id)
     try:
-        return _train_claimed(recipe, store, id, attempt)
+        return _do_claimed(recipe, store, id, attempt)
     finally:
         run_id.reset(at_hand)
 
 
-def _train_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
+def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
     run = store.runs.get(id)
     if run is None or run.attempt != attempt or run.state != "running":
         _log.warning("run %s: attempt %d is not the one that runs", id, attempt)
         return SUPERSEDED
     try:
-        _train_and_publish(recipe, store, run)
+        if run.kind == "training":
+            _train_and_publish(recipe, store, run)
+        else:
+            said = publish_promoted(recipe, store, run, Reporter(store, run))
+            store.runs.finish(id, attempt, "done", said)
+            _log.info("run %s: project %s: %s", id, run.project, said)
     except Superseded as error:
         _log.warning("%s; its result is dropped", error)
         return SUPERSEDED
-    except Cancelled:
-        store.runs.finish(id, attempt, "cancelled", "cancelled")
+    except Cancelled as error:
+        store.runs.finish(id, attempt, "cancelled", str(error) or "cancelled")
     except LsmlError as error:
         _log.warning("run %s failed: %s", id, error)
         store.runs.finish(id, attempt, "failed", str(error))
@@ -56,7 +60,7 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     if project is None:
         raise NotEnoughData(f"not enough data: project {run.project} has no annotations")
     store.check_room(recipe.server.limits.free_disk_bytes)
-    report = _Reporter(store, run)
+    report = Reporter(store, run)
     report(0.0, "reading annotations")
     read_annotations(store, recipe, project)
     store.runs.cover(run.id, run.attempt)
@@ -71,25 +75,3 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
             )
         )  # fmt: skip
     _log.info("run %s: made v%d of project %s; %s", run.id, made.number, run.project, made.card.verdict)
-
-
-def binding_of(recipe: Recipe, project: ProjectRow | None) -> Binding:
-    """The recipe bound to the labeling config that counts for a project."""
-    stored = project.labeling_config if project else None
-    xml = known_config(recipe, stored=stored, of_project=project is not None and project.key != LOCAL)
-    return bind(recipe, parse_labeling_config(xml) if xml else None)
-
-
-class _Reporter:
-    """Progress into the ledger, once a second at most."""
-
-    def __init__(self, store: Store, run: RunRow) -> None:
-        self._store = store
-        self._run = run
-        self._reported = 0.0
-
-    def __call__(self, share: float, message: str) -> None:
-        now = time.monotonic()
-        if now - self._reported >= 1.0:
-            self._reported = now
-            self._store.runs.report(self._run.id, self._run.attempt, share, message)

@@ -1,4 +1,4 @@
-"""Huey wakes the worker, the run ledger says what to do, and each training runs in a process of its own.
+"""Huey wakes the worker, the run ledger says what to do, and each run has a process of its own.
 
 Huey delivers a message at most once and forgets what a killed worker held, so a message is only a run's id and the
 ledger is the truth: the sweeper returns lost runs to waiting and sends lost wake-ups again.
@@ -7,6 +7,7 @@ ledger is the truth: the sweeper returns lost runs to waiting and sends lost wak
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import subprocess
 import threading
@@ -22,10 +23,11 @@ from lsml.logs import run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
 from lsml.store.queue import Queue
-from lsml.store.runs import HEARTBEAT_S
+from lsml.store.runs import HEARTBEAT_S, KINDS, Kind
 from lsml.studio.connection import read_annotations
 from lsml.versions import sweep_attempt, sweep_folders
 from lsml.worker.processes import DONE, SUPERSEDED, death, end, leaving_a_core, wait_briefly
+from lsml.worker.publishing import want_publishing
 
 _log = logging.getLogger(__name__)
 _SWEEP_S = 1.0
@@ -33,9 +35,9 @@ _POLL_S = 0.1  # how soon a finished, cancelled or stopping training is noticed
 
 
 class Worker:
-    """Claims runs and has them trained, one at a time, until told to stop.
+    """Claims runs and has them done, one of each kind at a time, until told to stop.
 
-    `command` starts the process that trains: it is given the run's id and attempt.
+    `command` starts the process of a run: it is given the run's id and attempt.
     """
 
     def __init__(self, recipe: Recipe, store: Store, queue: Queue, command: list[str]) -> None:
@@ -44,6 +46,7 @@ class Worker:
         self._queue = queue
         self._command = command
         self._stopping = threading.Event()
+        self._busy: dict[Kind, threading.Lock] = {kind: threading.Lock() for kind in KINDS}
         queue.answer(self.work)
 
     def run_forever(self) -> None:
@@ -62,23 +65,37 @@ class Worker:
 
     def work(self, id: str) -> None:
         """Claim a run and see it through. Safe to call for any id, any number of times."""
-        if self._stopping.is_set():
+        waiting = self._store.runs.get(id)
+        if waiting is None or self._stopping.is_set():
             return
-        run = self._store.runs.claim(id)
-        if run is None:
+        # One of each kind at a time. Who finds another at work leaves the run, which is woken when that one ends.
+        busy = self._busy[waiting.kind]
+        if not busy.acquire(blocking=False):
+            self._store.runs.unwake(id)
             return
+        try:
+            run = self._store.runs.claim(id)
+            if run is not None:
+                self._do(run)
+        finally:
+            busy.release()
+            self._wake_due()
+
+    def _do(self, run: RunRow) -> None:
+        """See a claimed run through."""
         at_hand = run_id.set(run.id)
-        _log.info("run %s of project %s: attempt %d", run.id, run.project, run.attempt)
+        _log.info("run %s (%s) of project %s: attempt %d", run.id, run.kind, run.project, run.attempt)
         try:
             self._see_through(run)
         except Superseded as error:
             _log.warning("%s; leaving it to whoever has it", error)
         finally:
             run_id.reset(at_hand)
-            self._wake_due()
 
     def _see_through(self, run: RunRow) -> None:
         timeout_s = max((training.timeout_s for training in learners(self._recipe)), default=0) or 6 * 3600
+        if run.kind == "publishing":
+            timeout_s = math.inf  # Label Studio may be away for a night, and there may be a million tasks
         child = subprocess.Popen(
             [*self._command, "--run", f"{run.id}:{run.attempt}"],
             # The child ends when this pipe does: an orphan must not train on.
@@ -103,7 +120,7 @@ class Worker:
                     return
                 row = self._store.runs.get(run.id)
                 if row is None or row.state != "running" or row.attempt != run.attempt:
-                    # The training process wrote the end, and is about to leave; or somebody else has the run.
+                    # Its process wrote the end, and is about to leave; or somebody else has the run.
                     wait_briefly(child)
                     return
                 if row.cancel:
@@ -122,8 +139,10 @@ class Worker:
             _log.error("run %s: %s", run.id, death(child.returncode))
 
     def _wake_due(self) -> None:
-        for id in self._store.runs.due("training"):
-            self._queue.wake(id)
+        for kind in KINDS:
+            if not self._busy[kind].locked():
+                for id in self._store.runs.due(kind):
+                    self._queue.wake(id)
 
     def _keep(self, first: Callable[[], None], each: Callable[[], None]) -> None:
         """Do `first`, then `each` every second, until told to stop; what fails is logged and tried again."""
@@ -143,12 +162,15 @@ class Worker:
         self._store.workers.beat()
         for id in self._store.runs.sweep():
             _log.warning("run %s lost its worker", id)
+        for project in self._store.projects.all():
+            want_publishing(self._recipe, self._store, project)
         self._wake_due()
 
     def _want_all(self) -> None:
         """Read everything once: what was annotated or deleted while nobody listened is only found that way."""
         for project in self._store.projects.all():
             self._store.projects.want_sync(project.key, whole=True)
+            self._store.projects.want_publishing(project.key)  # tasks may have come meanwhile
             # A server may have died between an annotation and the run that it made due.
             request_if_due(self._store, self._recipe, project.key)
 
@@ -164,7 +186,9 @@ class _Consumer(Consumer):  # type: ignore[misc]  # huey has no types
     """Huey's consumer, which stops alike for SIGINT and SIGTERM: the work at hand ends itself when it sees `stopping`."""
 
     def __init__(self, huey: SqliteHuey, stopping: threading.Event) -> None:
-        super().__init__(huey, workers=1, periodic=False, worker_type="thread", max_delay=1.0, shutdown_timeout=8)
+        super().__init__(
+            huey, workers=len(KINDS), periodic=False, worker_type="thread", max_delay=1.0, shutdown_timeout=8
+        )
         self._stopping = stopping
 
     def _set_signal_handlers(self) -> None:

@@ -53,6 +53,7 @@ def recipe_reference() -> str:
     )  # fmt: skip
     for key, lead in (
         ("training", "`training: false` never learns; the same keys under one model override the recipe's."),
+        ("publish", "`publish: false` never posts a prediction that nobody asked for."),
         ("label_studio", ""),
         ("server", ""),
         ("storage", ""),

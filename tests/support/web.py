@@ -74,7 +74,7 @@ class Web:
                         time.sleep(said.pause_s)
                         self.wfile.write(piece)
 
-            do_GET = do_POST = _serve
+            do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
             def log_message(self, *_: object) -> None:
                 """Quiet."""

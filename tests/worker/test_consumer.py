@@ -44,7 +44,7 @@ class Worker:
                 except psutil.Error:
                     continue
             time.sleep(0.005)
-        raise AssertionError("no training process came up")
+        raise AssertionError("no process of a run came up")
 
     def stop(self) -> int:
         self.process.terminate()
@@ -108,7 +108,7 @@ def test_a_run_whose_worker_is_killed_is_done_again_and_promoted_once(world):
     child = worker.training()
     worker.process.kill()
     worker.process.wait()
-    child.wait(timeout=5)  # the training process ends with its worker
+    child.wait(timeout=5)  # the process of the run ends with its worker
     worker.start_again()
     status = ended(backend, job)
     assert (status["job_status"], status["attempt"]) == ("finished", 2)
@@ -150,7 +150,7 @@ def test_a_training_that_loses_three_processes_fails_and_says_why(world):
             child.send_signal(signal.SIGKILL)
     status = ended(backend, job)
     assert status["error"] == (
-        "the training process was killed by SIGKILL; perhaps it ran out of memory, 3 times; see the log of `lsml work`"
+        "the process of the run was killed by SIGKILL; perhaps it ran out of memory, 3 times; see the log of `lsml work`"
     )
 
 

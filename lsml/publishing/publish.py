@@ -1,0 +1,256 @@
+"""Publishing: predict the tasks that wait for people, the least sure first, post the predictions, and have them shown.
+
+What is left to do is asked of Label Studio alone: a task is done when it holds a prediction of the version. So a publishing
+that was killed goes on where it was, and one that has nothing to do ends at once. Where nobody said whether predictions were
+stored, Label Studio is asked which; what was stored late all the same is deleted as a double at the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from lsml.adapters.base import Adapter, Progress, silent
+from lsml.binding import Binding
+from lsml.errors import StudioRefused
+from lsml.labeling.objects import Fetch
+from lsml.prediction import predict_tasks
+from lsml.publishing.patience import Patience
+from lsml.studio.predictions import OpenTask, ProjectPredictions
+
+_log = logging.getLogger(__name__)
+WINDOW = 10  # batches among which the least sure are posted first ...
+WINDOW_S = 30.0  # ... or fewer, where predicting so many takes longer
+_TURN_S = 5.0  # about how long the model is at work between two looks at whether to go on
+_FIRST_TURN = 32
+_IN_FLIGHT = 2  # batches on their way to Label Studio, so that a model need not wait for it
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one publishing works with.
+
+    Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time; `order`:
+    `uncertain` posts the least sure first. `keep` versions stay in Label Studio, of those whose name matches `ours`.
+    `skip` says of a task's id that nobody is to see a prediction for it. `backend_login` is what lsml asks of Label Studio.
+    `patience` says when to stop, too.
+    """
+
+    predictions: ProjectPredictions
+    binding: Binding
+    adapters: Mapping[str, Adapter]
+    model_version: str
+    fetch: Fetch
+    patience: Patience
+    ours: re.Pattern[str]
+    batch: int = 500
+    order: str = "uncertain"
+    keep: int = 1
+    skip: Callable[[str], bool] = lambda _task: False
+    backend_login: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = silent
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publishing did: so many tasks predicted, and why others could not be, counted by reason with an example."""
+
+    model_version: str
+    posted: int
+    deleted: int
+    dropped: Mapping[str, int]
+    examples: Mapping[str, str]
+
+    def __str__(self) -> str:
+        said = f"published {self.model_version}: {self.posted:,} {'task' if self.posted == 1 else 'tasks'}"
+        if self.deleted:
+            said += f", {self.deleted:,} older predictions deleted"
+        for reason, count in self.dropped.items():
+            said += f"; {count:,} not predicted ({reason}: {self.examples[reason]})"
+        return said
+
+
+def publish(inputs: Inputs) -> Published:
+    """Give every task that waits for people a prediction of the version, and leave no stale one.
+
+    Raises StudioError where Label Studio refuses, and what `patience.check` raises.
+    """
+    return _Publishing(inputs).run()
+
+
+class _Publishing:
+    """One publishing at work."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._in = inputs
+        self._posted = 0
+        self._total = 0
+        self._left: set[int] = set()  # tasks that get no prediction, or no other
+        self._lock = threading.Lock()
+        self._dropped: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+        self._shown = False
+
+    def run(self) -> Published:
+        with ThreadPoolExecutor(1, thread_name_prefix="post") as poster, ThreadPoolExecutor(1) as reader:
+            # Tasks come while others are published, and what was annotated may be open again: until a look finds nothing.
+            while self._pass(poster, reader):
+                pass
+        patience, predictions, version = self._in.patience, self._in.predictions, self._in.model_version
+        patience.ask(lambda: predictions.delete_doubles(version))
+        held = patience.ask(predictions.versions)
+        deleted = self._delete_stale(held)
+        # Deleting a version can make Label Studio forget which one it shows.
+        if held.get(version):
+            self._show()
+        return Published(version, self._posted, deleted, dict(self._dropped), self._examples)
+
+    def _pass(self, poster: ThreadPoolExecutor, reader: ThreadPoolExecutor) -> bool:
+        """Publish every task that lacks the version, once; True if any was posted."""
+        before = self._posted
+        most = self._in.batch
+        reading = reader.submit(self._read, 0)
+        in_flight: list[Future[None]] = []
+        window: list[tuple[OpenTask, dict[str, Any]]] = []
+        began = time.monotonic()
+        ended = False
+        while not ended:
+            tasks = reading.result()
+            ended = not tasks
+            if tasks:
+                reading = reader.submit(self._read, tasks[-1].id)
+                window += self._predict([task for task in tasks if not self._leaves(task.id)])
+            if ended or len(window) >= WINDOW * most or time.monotonic() - began > WINDOW_S:
+                if self._in.order == "uncertain":
+                    window.sort(key=lambda one: (one[1].get("score") is None, one[1].get("score") or 0.0))
+                for begin in range(0, len(window), most):
+                    in_flight.append(poster.submit(self._post, window[begin : begin + most]))
+                    while len(in_flight) > (0 if ended else _IN_FLIGHT):
+                        in_flight.pop(0).result()
+                window, began = [], time.monotonic()
+        for posting in in_flight:
+            posting.result()
+        return self._posted > before
+
+    def _read(self, after: int) -> list[OpenTask]:
+        """The next tasks by id that lack the version."""
+        inputs = self._in
+        most = min(inputs.batch, 500)
+        tasks, total = inputs.patience.ask(lambda: inputs.predictions.lacking(inputs.model_version, after, most))
+        if after == 0:
+            self._total = self._posted + total
+        return tasks
+
+    def _leaves(self, task: int) -> bool:
+        if task not in self._left and self._in.skip(str(task)):
+            self._left.add(task)
+        return task in self._left
+
+    def _predict(self, tasks: Sequence[OpenTask]) -> list[tuple[OpenTask, dict[str, Any]]]:
+        """Each task that could be predicted, with what Label Studio is to store."""
+        inputs = self._in
+        predicted = []
+        size, begin = _FIRST_TURN, 0
+        while begin < len(tasks):
+            inputs.patience.check()
+            some = tasks[begin : begin + size]
+            asked = [{"id": task.id, "data": task.data} for task in some]
+            at = time.monotonic()
+            outcomes = predict_tasks(inputs.binding, inputs.adapters, asked, inputs.fetch, inputs.model_version)
+            took = time.monotonic() - at
+            for task, outcome in zip(some, outcomes, strict=True):
+                if outcome.prediction is not None:
+                    predicted.append((task, outcome.prediction))
+                    continue
+                reason, sentence = outcome.dropped[-1] if outcome.dropped else ("nothing", "no model answered")
+                self._leave(task.id, reason, sentence)
+            begin += len(some)
+            size = max(1, min(inputs.batch, int(len(some) * _TURN_S / took) if took else inputs.batch))
+        return predicted
+
+    def _leave(self, task: int, reason: str, sentence: str) -> None:
+        with self._lock:
+            self._left.add(task)
+            self._dropped[reason] += 1
+            self._examples.setdefault(reason, sentence)
+
+    def _post(self, some: Sequence[tuple[OpenTask, Mapping[str, Any]]]) -> None:
+        """Store predictions, each once, whatever happens on the way."""
+        if not some:
+            return
+        inputs = self._in
+        by_task = {task.id: {"task": task.id, **prediction} for task, prediction in some}
+        waiting = dict(by_task)
+
+        def post() -> bool:
+            inputs.predictions.post(list(waiting.values()))
+            return True
+
+        def done() -> bool | None:
+            for id in inputs.predictions.holding(list(waiting), inputs.model_version):
+                del waiting[id]
+            return None if waiting else True
+
+        try:
+            inputs.patience.do(post, done)
+        except StudioRefused as error:
+            self._post_less(some, by_task, error)
+            return
+        self._left.update(by_task)
+        self._posted += len(by_task)
+        self._tell()
+        if not self._shown:
+            self._show()
+
+    def _post_less(
+        self,
+        some: Sequence[tuple[OpenTask, Mapping[str, Any]]],
+        by_task: Collection[int],
+        error: StudioRefused,
+    ) -> None:
+        """Label Studio refuses a whole batch for one of its tasks: leave out those that are gone, else look for it."""
+        patience, predictions = self._in.patience, self._in.predictions
+        there = patience.ask(lambda: predictions.existing(list(by_task)))
+        for task in by_task:
+            if task not in there:
+                self._leave(task, "deleted", f"task {task} was deleted meanwhile")
+        kept = [one for one in some if one[0].id in there]
+        if len(kept) == len(some):
+            if len(kept) == 1:
+                self._leave(kept[0][0].id, "refused", str(error))
+                return
+            middle = len(kept) // 2
+            self._post(kept[:middle])
+            kept = kept[middle:]
+        self._post(kept)
+
+    def _show(self) -> None:
+        inputs = self._in
+        inputs.patience.ask(lambda: inputs.predictions.show(inputs.model_version, inputs.ours, inputs.backend_login))
+        self._shown = True
+
+    def _delete_stale(self, held: Mapping[str, int]) -> int:
+        """Delete what older versions of this recipe predicted, but for the newest `keep` with the one that is served."""
+        inputs = self._in
+        older = sorted(
+            (name for name in held if held[name] and name != inputs.model_version and inputs.ours.fullmatch(name)),
+            key=lambda name: int((inputs.ours.fullmatch(name) or [0, 0])[1]),
+            reverse=True,
+        )
+        deleted = 0
+        for name in older[inputs.keep - 1 :]:
+            inputs.patience.check()
+            deleted += inputs.patience.ask(lambda name=name: inputs.predictions.delete_version(name))  # type: ignore[misc]
+            _log.info("deleted the predictions of %s", name)
+        return deleted
+
+    def _tell(self) -> None:
+        total = max(self._total, self._posted)
+        self._in.progress(self._posted / total if total else 1.0, f"publishing {self._posted:,} of {total:,}")

@@ -1,0 +1,179 @@
+"""The predictions that a project of Label Studio holds: which tasks lack them, posting, deleting, the version shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lsml.studio.api import Api
+from lsml.studio.tasks import condition
+
+_AT_ONCE = 100  # tasks that one question names, for it travels in the address
+
+
+class OpenTask(msgspec.Struct, frozen=True):
+    """A task that waits for people. `data` holds raw values, as in a request to /predict."""
+
+    id: int
+    data: dict[str, Any]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A prediction that Label Studio holds."""
+
+    id: int
+    model_version: str | None = None
+
+
+class _OpenPage(msgspec.Struct):
+    total: int
+    tasks: list[OpenTask]
+
+
+class _HoldingTask(msgspec.Struct):
+    id: int
+    predictions: list[Held]
+
+
+class _HoldingPage(msgspec.Struct):
+    total: int
+    tasks: list[_HoldingTask]
+
+
+class ProjectPredictions:
+    """The predictions of one project. Every method raises StudioError, and StudioAway where it may help to try again."""
+
+    def __init__(self, api: Api, project_id: int) -> None:
+        self._api = api
+        self._project = project_id
+        self._what = f"project {project_id}"
+
+    def lacking(self, version: str, after: int, most: int) -> tuple[list[OpenTask], int]:
+        """Tasks that wait for people and hold no prediction of a version: at most so many, by id, above `after`.
+
+        Also how many there are of them in all.
+        """
+        conditions = [
+            condition("completed_at", "empty", "Datetime", True),
+            condition("predictions_model_versions", "not_contains", "List", [version]),
+            condition("id", "greater", "Number", after),
+        ]
+        page = self._page(conditions, _OpenPage, most)
+        return [task for task in page.tasks if task.id > after], page.total
+
+    def holding(self, tasks: Sequence[int], version: str) -> set[int]:
+        """Which of these tasks hold a prediction of a version."""
+        return {id for id, held in self._held(tasks) if any(one.model_version == version for one in held)}
+
+    def existing(self, tasks: Sequence[int]) -> set[int]:
+        """Which of these tasks the project still has."""
+        return {id for id, _ in self._held(tasks)}
+
+    def post(self, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Add predictions `{task, result, score, model_version}`: all of them or, where StudioRefused is raised, none."""
+        self._api.send(
+            "POST", f"/api/projects/{self._project}/import/predictions", f"add predictions to {self._what}",
+            list(predictions),
+        )  # fmt: skip
+
+    def versions(self) -> dict[str, int]:
+        """How many predictions the project holds, by model version."""
+        answer = self._get(f"/api/projects/{self._project}/model-versions/", what=f"the versions of {self._what}")
+        try:
+            return msgspec.convert(answer, dict[str, int])
+        except msgspec.ValidationError as error:
+            raise self._api.foreign(f"the versions of {self._what}: {error}") from error
+
+    def delete_version(self, version: str) -> int:
+        """Delete every prediction of a version, whoever made it; their number."""
+        answer = self._api.send(
+            "DELETE", f"/api/projects/{self._project}/model-versions/",
+            f"delete predictions of {version} from {self._what}", {"model_version": version},
+        )  # fmt: skip
+        found = answer.get("deleted_predictions") if isinstance(answer, dict) else None
+        return found if isinstance(found, int) else 0
+
+    def delete_doubles(self, version: str) -> int:
+        """Leave each task the newest prediction of a version alone; how many were deleted."""
+        deleted = 0
+        conditions = [
+            condition("total_predictions", "greater", "Number", 1),
+            condition("predictions_model_versions", "contains", "List", [version]),
+        ]
+        for task in self._pages(conditions):
+            mine = sorted(one.id for one in task.predictions if one.model_version == version)
+            for id in mine[:-1]:
+                self._api.send("DELETE", f"/api/predictions/{id}/", f"delete prediction {id}")
+                deleted += 1
+        return deleted
+
+    def show(self, version: str, ours: re.Pattern[str], backend_login: Mapping[str, str]) -> bool:
+        """Have Label Studio show a version's predictions and sort by its scores; True if that changed something.
+
+        The backend whose `model_version` or title matches `ours` gets the version as its title, so that Label Studio goes on
+        asking it, and the project gets it as its model version. `backend_login` is what the backend asks of Label Studio.
+        """
+        changed = False
+        for backend in self._backends():
+            if not any(ours.fullmatch(str(backend.get(key) or "")) for key in ("model_version", "title")):
+                continue
+            if backend.get("title") != version:
+                body = {"project": self._project, "url": backend["url"], "title": version, **backend_login}
+                self._api.send("PATCH", f"/api/ml/{backend['id']}", f"rename the model of {self._what}", body)
+                changed = True
+            break
+        project = self._get(f"/api/projects/{self._project}/", what=self._what)
+        if not isinstance(project, dict):
+            raise self._api.foreign(self._what)
+        if project.get("model_version") != version:
+            self._api.send(
+                "PATCH", f"/api/projects/{self._project}/", f"choose the model version of {self._what}",
+                {"model_version": version},
+            )  # fmt: skip
+            changed = True
+        return changed
+
+    def _get(self, path: str, what: str, parameters: dict[str, Any] | None = None) -> Any:
+        return self._api.get(path, what, parameters, tries=1)  # whoever asks has more patience than the API
+
+    def _backends(self) -> list[dict[str, Any]]:
+        answer = self._get("/api/ml/", what=f"the models of {self._what}", parameters={"project": self._project})
+        if not isinstance(answer, list):
+            raise self._api.foreign(f"the models of {self._what}")
+        return [backend for backend in answer if isinstance(backend, dict) and "id" in backend and "url" in backend]
+
+    def _held(self, tasks: Sequence[int]) -> Iterator[tuple[int, list[Held]]]:
+        for begin in range(0, len(tasks), _AT_ONCE):
+            some = [int(id) for id in tasks[begin : begin + _AT_ONCE]]
+            conditions = [condition("id", "in_list", "Number", some)]
+            for task in self._page(conditions, _HoldingPage, _AT_ONCE, fields="all").tasks:
+                yield task.id, task.predictions
+
+    def _pages(self, conditions: Iterable[Mapping[str, Any]]) -> Iterator[_HoldingTask]:
+        last = 0
+        while True:
+            after = condition("id", "greater", "Number", last)
+            page = self._page([*conditions, after], _HoldingPage, 100, fields="all")
+            fresh = [task for task in page.tasks if task.id > last]
+            yield from fresh
+            if not fresh:
+                return
+            last = max(task.id for task in fresh)
+
+    def _page(
+        self, conditions: Sequence[Mapping[str, Any]], kind: type[Any], most: int, fields: str = "task_only"
+    ) -> Any:
+        query = {"filters": {"conjunction": "and", "items": list(conditions)}, "ordering": ["tasks:id"]}
+        parameters = {
+            "project": self._project, "fields": fields, "resolve_uri": "false", "page_size": most,
+            "query": json.dumps(query),
+        }  # fmt: skip
+        answer = self._get("/api/tasks/", what=f"the tasks of {self._what}", parameters=parameters)
+        try:
+            return msgspec.convert(answer, kind)
+        except msgspec.ValidationError as error:
+            raise self._api.foreign(f"the tasks of {self._what}: {error}") from error
