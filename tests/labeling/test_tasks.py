@@ -12,8 +12,9 @@ from lsml.recipe import load_recipe
 from lsml.server.events import read_event
 from lsml.store import Store
 from lsml.studio import connection
+from lsml.studio.client import StudioProject
 from lsml.studio.tasks import StudioTask
-from tests.conftest import PROJECT, PROJECT_KEY, choice, write_recipe
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, choice, write_recipe
 
 DATA = {"text": "refund"}
 
@@ -85,8 +86,8 @@ class FakeStudio:
     def __init__(self, annotations: list) -> None:
         self.task = StudioTask(7, DATA, "2026-11-23T12:00:00Z", tuple(annotations))
 
-    def created(self, _project: int) -> int:
-        return int(PROJECT_KEY.partition(".")[2])
+    def project(self, _project: int) -> StudioProject:
+        return StudioProject("triage", TOPICS, int(PROJECT_KEY.partition(".")[2]))
 
     def annotated_tasks(self, _project: int, since: str | None = None):
         yield self.task
