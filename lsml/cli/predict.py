@@ -46,10 +46,12 @@ def command(
     TASKS is a file of tasks, of any form that `lsml train` reads; what annotators answered is left out.
 
     PREDICTIONS.json is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing
-    could be predicted, and no id where a task had none. Tasks may name files on this machine; relative paths count from
-    the folder of TASKS, then from the current one.
+    could be predicted, and no id where a task had none. Tasks that Label Studio would refuse, and the whole file with them,
+    are left out: those whose data lacks what the labeling config shows. Tasks may name files on this machine; relative paths
+    count from the folder of TASKS, then from the current one.
     """
     from lsml.errors import RequestError
+    from lsml.labeling.importing import import_refusal
     from lsml.prediction import predict_tasks
     from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
@@ -69,6 +71,7 @@ def command(
     written = []
     dropped: Counter[str] = Counter()
     why: dict[str, str] = {}
+    refused: list[str] = []
     with progress_bar("predict") as progress:
         for begin in range(0, len(tasks), _BATCH):
             some = tasks[begin : begin + _BATCH]
@@ -76,12 +79,21 @@ def command(
                 for reason, sentence in outcome.dropped:
                     dropped[reason] += 1
                     why.setdefault(reason, sentence)
+                refusal = import_refusal(task["data"], binding.config) if binding.config else None
+                if refusal is not None:
+                    refused.append(f"task {task['id']}: {refusal}" if task.get("id") is not None else refusal)
+                    continue
                 predictions = [outcome.prediction] if outcome.prediction is not None else []
                 kept = {"id": task["id"]} if task.get("id") is not None else {}
                 written.append({**kept, "data": task["data"], "predictions": predictions})
-            progress(min(1.0, (begin + _BATCH) / len(tasks)), f"{len(written)} of {len(tasks)} tasks")
+            progress(
+                min(1.0, (begin + _BATCH) / len(tasks)), f"{min(begin + _BATCH, len(tasks))} of {len(tasks)} tasks"
+            )
     write_file(output, json.dumps(written, indent=1))
     predicted = sum(bool(task["predictions"]) for task in written)
-    click.echo(f"wrote {output}: {predicted} of {len(written)} tasks predicted by {name}")
+    click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {name}")
     for reason, count in dropped.items():
         click.echo(f"  {reason}, {count} {'time' if count == 1 else 'times'}: {why[reason]}", err=True)
+    if refused:
+        many = "1 task is" if len(refused) == 1 else f"{len(refused)} tasks are"
+        click.echo(f"  {many} left out, or Label Studio would refuse the whole file; the first: {refused[0]}", err=True)

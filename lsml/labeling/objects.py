@@ -73,7 +73,8 @@ def _as_text(tag: ObjectTag, value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     raise Unreadable(
-        "wrong type", f"{tag.tag}#{tag.name} shows {tag.value}, which is {_kind(value)} in this task; expected a text"
+        "wrong type",
+        f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(value)} in this task; expected a text",
     )
 
 
@@ -93,13 +94,15 @@ def _dialogue(tag: ObjectTag, value: Any) -> Document:
     if not isinstance(value, list):
         raise Unreadable(
             "wrong type",
-            f"{tag.tag}#{tag.name} shows {tag.value}, which is {_kind(value)} in this task; expected a list of utterances",
+            f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(value)} in this task; "
+            "expected a list of utterances",
         )
     said = [item.get(key) if isinstance(item, Mapping) else None for item in value]
     return Dialogue(["" if text is None else str(text) for text in said], _saves_text(tag))
 
 
-def _kind(value: Any) -> str:
+def kind_of_json(value: Any) -> str:
+    """What people call a value of a task's data."""
     names = {type(None): "null", bool: "a boolean", list: "a list", dict: "an object", str: "a text"}
     return names.get(type(value), "a number")
 
@@ -143,7 +146,7 @@ def _as_url(tag: ObjectTag, value: Any) -> str:
         return value.strip()
     raise Unreadable(
         "wrong type",
-        f"{tag.tag}#{tag.name} shows {tag.value}, which is {'empty' if value == '' else _kind(value)} in this task; "
+        f"{tag.tag}#{tag.name} shows {tag.value}, which is {'empty' if value == '' else kind_of_json(value)} in this task; "
         "expected a URL or a path",
     )
 
