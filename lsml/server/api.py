@@ -90,6 +90,7 @@ class _Api:
     def _project(self, row: ProjectRow) -> dict[str, Any]:
         # Runs first: where one is shown as finished, what it made is shown, too.
         runs = [status_of(run) for run in self._store.runs.of_project(row.key)]
+        publishings = [status_of(run) for run in self._store.runs.of_project(row.key, kind="publishing")]
         row = self._store.projects.get(row.key) or row
         usable, changes = self._store.annotations.counts(row.key)
         return {
@@ -102,6 +103,7 @@ class _Api:
             "reading_error": row.sync_error,
             "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],
             "runs": runs,
+            "publishings": publishings,
         }
 
     def _version(self, version: VersionRow) -> dict[str, Any]:

@@ -44,6 +44,7 @@ _SCHEMAS = {
     "Run": _object(
         {
             "job": _TEXT,
+            "kind": {"enum": ["training", "publishing"]},
             "job_status": {"enum": ["queued", "started", "finished", "failed", "canceled"]},
             "project": _TEXT,
             "cause": _TEXT,
@@ -72,6 +73,7 @@ _SCHEMAS = {
             "reading_error": {"type": ["string", "null"]},
             "versions": _list(_object({"version": _WHOLE}, ("version",))),
             "runs": _list(_named("Run")),
+            "publishings": _list(_named("Run")),
         },
         ("project", "model_version", "versions", "runs"),
     ),

@@ -70,15 +70,15 @@ class Runs(Table):
         row = self._row(f"SELECT {_COLUMNS} FROM run WHERE id = ?", id)  # noqa: S608 (columns are ours)
         return RunRow(*row) if row else None
 
-    def counts(self) -> dict[str, int]:
-        """How many runs are in each state."""
-        return dict(self._rows("SELECT state, count(*) FROM run GROUP BY state"))
+    def counts(self, kind: Kind = "training") -> dict[str, int]:
+        """How many runs of a kind are in each state."""
+        return dict(self._rows("SELECT state, count(*) FROM run WHERE kind = ? GROUP BY state", kind))
 
-    def of_project(self, project: str, limit: int = 20) -> list[RunRow]:
-        """A project's runs, newest first."""
+    def of_project(self, project: str, limit: int = 20, *, kind: Kind = "training") -> list[RunRow]:
+        """A project's runs of a kind, newest first."""
         rows = self._rows(
-            f"SELECT {_COLUMNS} FROM run WHERE project = ? ORDER BY created_at DESC LIMIT ?",  # noqa: S608 (columns are ours)
-            project, limit,
+            f"SELECT {_COLUMNS} FROM run WHERE project = ? AND kind = ? ORDER BY created_at DESC LIMIT ?",  # noqa: S608 (ours)
+            project, kind, limit,
         )  # fmt: skip
         return [RunRow(*row) for row in rows]
 
