@@ -112,12 +112,9 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             unbound.append(Unbound(control_tag, reason))
         else:
             claimed.setdefault(entry, []).append(control_tag)
-    warnings: list[str] = []
+    warnings = _nothing_matches(recipe, config, claimed)
     for entry in dict.fromkeys(model.selectors for model in recipe.models):
         control_tags = claimed.get(entry, [])
-        for selector in entry:
-            if not any(_matches(selector, tag) for tag in control_tags):
-                warnings.append(_nothing_matches(selector, config, control_tags))
         for spec in (model for model in recipe.models if model.selectors == entry):
             bound, refused = _bind_model(spec, control_tags, config)
             models.extend(bound)
@@ -151,12 +148,25 @@ def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[Any, ...] | Non
     return bare
 
 
-def _nothing_matches(selector: Any, config: LabelingConfig, claimed: Sequence[ControlTag]) -> str:
-    offered = ", ".join(control.selector for control in config.controls) or "no control tag"
-    same = [tag for tag in config.controls if _matches(selector, tag)]
-    if same and not claimed:
-        return f"`{selector}` is left with nothing: other keys under `tags` claim {', '.join(tag.selector for tag in same)}"
-    return f"`{selector}` matches nothing in the labeling config, which has {offered}"
+def _nothing_matches(
+    recipe: Recipe, config: LabelingConfig, claimed: Mapping[tuple[Any, ...], Sequence[ControlTag]]
+) -> list[str]:
+    """A warning for each selector of which other keys leave nothing, and one for all that the config has no tag for."""
+    absent, warnings = [], []
+    for entry in dict.fromkeys(model.selectors for model in recipe.models):
+        for selector in entry:
+            if any(_matches(selector, tag) for tag in claimed.get(entry, [])):
+                continue
+            same = ", ".join(tag.selector for tag in config.controls if _matches(selector, tag))
+            if same and not claimed.get(entry):
+                warnings.append(f"`{selector}` is left with nothing: other keys under `tags` claim {same}")
+            else:
+                absent.append(f"`{selector}`")
+    if absent:
+        offered = ", ".join(control.selector for control in config.controls) or "no control tag"
+        match = "matches" if len(absent) == 1 else "match"
+        warnings.insert(0, f"{', '.join(absent)} {match} nothing in the labeling config, which has {offered}")
+    return warnings
 
 
 def _bind_model(

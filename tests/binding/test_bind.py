@@ -56,14 +56,13 @@ def test_a_list_of_models_has_one_key_each(tmp_path):
     assert keys(binding) == ["topic:text-classifier", "topic:text-classifier:2"]
 
 
-def test_a_selector_that_matches_nothing_says_what_there_is(tmp_path):
+def test_selectors_that_match_nothing_say_in_one_line_what_there_is(tmp_path):
     binding = bound(tmp_path, "{Rating: text-regressor, 'Choices#mood': text-classifier}")
     offered = "Choices#topic, Choices#tone, Choices#look, Choices#detail, Labels#part"
-    assert binding.warnings == (
-        f"`Rating` matches nothing in the labeling config, which has {offered}",
-        f"`Choices#mood` matches nothing in the labeling config, which has {offered}",
-    )
-    assert binding.state().startswith("nothing is bound: `Rating` matches nothing")
+    assert binding.warnings == (f"`Rating`, `Choices#mood` match nothing in the labeling config, which has {offered}",)
+    assert binding.state().startswith("nothing is bound: `Rating`, `Choices#mood` match nothing")
+    alone = bound(tmp_path, "{Rating: text-regressor}")
+    assert alone.warnings == (f"`Rating` matches nothing in the labeling config, which has {offered}",)
 
 
 def test_options_by_label_that_name_no_label_are_warnings(tmp_path):
