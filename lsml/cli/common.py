@@ -234,6 +234,14 @@ def metric_text(judged: Mapping[str, Any], digits: int = 4) -> str:
     return f"{judged['metric']} " + ("not judged" if value is None else f"{value:.{digits}f}")
 
 
+def caution(judged: Mapping[str, Any]) -> str:
+    """What to add to a metric that so few answers gave that it says little; else nothing."""
+    from lsml.learning.promote import LEAST_JUDGED
+
+    few = judged["value"] is not None and judged["examples"] < LEAST_JUDGED
+    return ", too few to rely on" if few else ""
+
+
 def read_tasks(path: Path, binding: Binding, *, answers: bool) -> list[dict[str, Any]]:
     """The tasks of a file, see `read_export`; what was understood how is said on standard error. Raises RequestError."""
     from lsml.labeling.exports import read_export

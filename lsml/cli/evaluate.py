@@ -11,6 +11,7 @@ import click
 from lsml.cli.common import (
     answering_tags,
     bind_project,
+    caution,
     console,
     data_dir_option,
     from_predictions_option,
@@ -59,7 +60,7 @@ def command(
 
     from lsml.binding import Tally, sentences
     from lsml.errors import NotEnoughData
-    from lsml.labeling.annotated import AnnotatedTasks
+    from lsml.labeling.annotated import AnnotatedTasks, many
     from lsml.learning.judge import evaluate, unread_sentence
     from lsml.learning.snapshot import AnnotatedExample
     from lsml.store import LOCAL
@@ -106,21 +107,24 @@ def command(
         )
         return
     out = console()
-    out.print(f"{name} on {judged.tasks} annotated tasks", markup=False)
+    out.print(f"{name} on {many(judged.tasks, 'annotated task')}", markup=False)
     for control, metrics in judged.metrics.items():
         extra = "".join(
             f", {key.replace('_', ' ')} {metrics[key]:.4f}"
             for key in ("accuracy", "mean_absolute_error")
             if metrics.get(key) is not None
         )
-        out.print(f"{control}: {metric_text(metrics)}{extra}, {metrics['examples']} examples", markup=False)
+        out.print(
+            f"{control}: {metric_text(metrics)}{extra}, {many(metrics['examples'], 'example')}{caution(metrics)}",
+            markup=False,
+        )
         for label, row in metrics["per_label"].items():
             if not row["examples"]:
                 out.print(f"    {label}: no examples", markup=False)
                 continue
             out.print(
                 f"    {label}: precision {row['precision']:.3f}, recall {row['recall']:.3f}, f1 {row['f1']:.3f}, "
-                f"{row['examples']} examples",
+                f"{many(row['examples'], 'example')}",
                 markup=False,
             )
     for sentence in sentences(left_out):

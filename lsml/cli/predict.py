@@ -51,6 +51,7 @@ def command(
     count from the folder of TASKS, then from the current one.
     """
     from lsml.errors import RequestError
+    from lsml.labeling.annotated import many
     from lsml.labeling.importing import import_refusal
     from lsml.prediction import predict_tasks
     from lsml.store import LOCAL
@@ -93,7 +94,7 @@ def command(
     predicted = sum(bool(task["predictions"]) for task in written)
     click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {name}")
     for reason, count in dropped.items():
-        click.echo(f"  {reason}, {count} {'time' if count == 1 else 'times'}: {why[reason]}", err=True)
+        click.echo(f"  {reason}, {many(count, 'time')}: {why[reason]}", err=True)
     if refused:
-        many = "1 task is" if len(refused) == 1 else f"{len(refused)} tasks are"
-        click.echo(f"  {many} left out, or Label Studio would refuse the whole file; the first: {refused[0]}", err=True)
+        left_out = f"{many(len(refused), 'task')} {'is' if len(refused) == 1 else 'are'} left out"
+        click.echo(f"  {left_out}, or Label Studio would refuse the whole file; the first: {refused[0]}", err=True)

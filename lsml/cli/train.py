@@ -9,6 +9,7 @@ import click
 from lsml.cli.common import (
     answering_tags,
     bind_project,
+    caution,
     console,
     data_dir_option,
     from_predictions_option,
@@ -50,7 +51,7 @@ def command(
     """
     from lsml.binding import sentences
     from lsml.errors import NotEnoughData, RequestError
-    from lsml.labeling.annotated import AnnotatedTasks
+    from lsml.labeling.annotated import AnnotatedTasks, many
     from lsml.learning.run import Inputs, run
     from lsml.learning.snapshot import Snapshot
     from lsml.store import LOCAL
@@ -91,5 +92,5 @@ def command(
     for note in (*made.card.notes, *sentences(made.card.left_out)):
         out.print(f"  {note}", markup=False)
     for name, judged in made.card.metrics.items():
-        where = "" if judged["value"] is None else f" on {judged['examples']} held-out answers"
-        out.print(f"  {name}: {metric_text(judged)}{where}", markup=False)
+        where = "" if judged["value"] is None else f" on {many(judged['examples'], 'held-out answer')}"
+        out.print(f"  {name}: {metric_text(judged)}{where}{caution(judged)}", markup=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lsml.cli.common import console, data_dir_option, metric_text, open_recipe, open_store, recipe_argument
+from lsml.cli.common import caution, console, data_dir_option, metric_text, open_recipe, open_store, recipe_argument
 
 
 @click.command("versions", short_help="List the versions.")
@@ -46,7 +48,7 @@ def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_js
         for version in store.versions.of_project(row.key):
             shown += 1
             card = card_of(version)
-            metrics = ", ".join(f"{name} {metric_text(judged, digits=3)}" for name, judged in card.metrics.items())
+            metrics = ", ".join(_judged(name, judged) for name, judged in card.metrics.items())
             mark = "  promoted" if version.number == row.promoted else ""
             made = datetime.fromtimestamp(version.created_at).strftime("%Y-%m-%d %H:%M")
             examples = sum(model.examples for model in card.models.values())
@@ -54,3 +56,12 @@ def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_js
             out.print(f"    {card.verdict}", markup=False)
     if not shown:
         click.echo("no versions yet: annotate in Label Studio, or train on an export with `lsml train`")
+
+
+def _judged(name: str, judged: Mapping[str, Any]) -> str:
+    """A control's metric, and that it says little where it does."""
+    from lsml.labeling.annotated import many
+
+    few = caution(judged)
+    on = f" (on {many(judged['examples'], 'answer')}{few})" if few else ""
+    return f"{name} {metric_text(judged, digits=3)}{on}"

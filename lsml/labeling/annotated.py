@@ -72,7 +72,7 @@ class AnnotatedTasks:
         if tally.others:
             count = sum(tally.others.values())
             sentences.append(
-                f"{_many(count, 'region')} of {_named(tally.others)} {_is(count)} left out: the labeling config has no such "
+                f"{many(count, 'region')} of {_named(tally.others)} {_is(count)} left out: the labeling config has no such "
                 "control; name the config that they were made with, --labeling-config"
             )
         return sentences
@@ -92,7 +92,7 @@ class AnnotatedTasks:
         if not causes:
             causes = ["nobody annotated them" if tally.bare else "their annotations answer nothing of it"]
         why = f": {'; '.join(causes)}" if causes else ""
-        return f"none of its {_many(len(self._tasks), 'task')} has an annotation for {selectors}{why}"
+        return f"none of its {many(len(self._tasks), 'task')} has an annotation for {selectors}{why}"
 
 
 def _read(task: Mapping[str, Any], key: str) -> tuple[list[ReadAnnotation], list[str]]:
@@ -171,16 +171,16 @@ class _Tally:
                 "not bind; name the config that they were made with, --labeling-config"
             )
         if self.skipped:
-            causes.append(f"{_many(self.skipped, 'annotation')} {_is(self.skipped)} skipped")
+            causes.append(f"{many(self.skipped, 'annotation')} {_is(self.skipped)} skipped")
         if self.empty:
-            causes.append(f"{_many(self.empty, 'annotation')} {_is(self.empty)} empty")
+            causes.append(f"{many(self.empty, 'annotation')} {_is(self.empty)} empty")
         if self.drafts:
             causes.append(
-                f"{_many(self.drafts, 'task')} {_has(self.drafts)} drafts alone; submit them in Label Studio, and export anew"
+                f"{many(self.drafts, 'task')} {_has(self.drafts)} drafts alone; submit them in Label Studio, and export anew"
             )
         if self.predictions:
             causes.append(
-                f"{_many(self.predictions, 'task')} {_has(self.predictions)} predictions alone, which a model made; to take "
+                f"{many(self.predictions, 'task')} {_has(self.predictions)} predictions alone, which a model made; to take "
                 "them as if a person had, add --from-predictions"
             )
         if self.malformed:
@@ -210,7 +210,8 @@ def _named(counted: Counter[str]) -> str:
     return ", ".join(most) + ("" if len(counted) <= _FEW else f" and {len(counted) - _FEW} more")
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
+    """So many of something, as people write it: `1 task`, `3 tasks`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 

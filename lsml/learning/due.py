@@ -26,3 +26,11 @@ def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
         if usable >= training.min_annotations and changes >= training.changes_due(usable)
     ]
     return store.runs.request(project, "annotations", quiet_s=min(due)) if due else None
+
+
+def changes_needed(recipe: Recipe, usable: int, changes: int) -> int | None:
+    """How many annotations must have changed for the next training run to be due; None where nothing learns by itself."""
+    needed = [
+        max(training.changes_due(usable), changes + training.min_annotations - usable) for training in learners(recipe)
+    ]
+    return min(needed, default=None)

@@ -10,6 +10,8 @@ from flask import Response, render_template_string
 
 from lsml import __version__
 from lsml.errors import NotFound, RequestError
+from lsml.learning.due import changes_needed
+from lsml.learning.promote import LEAST_JUDGED
 from lsml.recipe import Recipe
 from lsml.server.bodies import read_object
 from lsml.server.protocol import Route, answer, status_of
@@ -73,7 +75,7 @@ class _Api:
         rows = [self._project(row) for row in self._store.projects.all()]
         active = any(run["job_status"] in ("queued", "started") for row in rows for run in row["runs"])
         html = render_template_string(
-            self._page, recipe=self._recipe, projects=rows, version=__version__, active=active
+            self._page, recipe=self._recipe, projects=rows, version=__version__, active=active, least=LEAST_JUDGED
         )
         return Response(
             html,
@@ -99,6 +101,7 @@ class _Api:
             **self._serving.state(row.key),
             "annotations": usable,
             "changes_since_last_run": changes,
+            "changes_needed": changes_needed(self._recipe, usable, changes),
             "promoted": row.promoted,
             "reading_error": row.sync_error,
             "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],

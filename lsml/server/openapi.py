@@ -69,6 +69,7 @@ _SCHEMAS = {
             "warnings": _list(_TEXT),
             "annotations": _WHOLE,
             "changes_since_last_run": _WHOLE,
+            "changes_needed": {"type": ["integer", "null"]},
             "promoted": {"type": ["integer", "null"]},
             "reading_error": {"type": ["string", "null"]},
             "versions": _list(_object({"version": _WHOLE}, ("version",))),

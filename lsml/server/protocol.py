@@ -17,6 +17,7 @@ from flask import Response, request
 
 from lsml.errors import LabelingConfigError, LsmlError, NoRoom, NotFound, RequestError, TooLarge
 from lsml.files.strict_json import NotUnicode
+from lsml.labeling.annotated import many
 from lsml.learning.due import learners, request_if_due
 from lsml.media.transfer import origin, shown_url
 from lsml.prediction import Outcome, predict_in_time
@@ -425,9 +426,8 @@ def _report(project: str, outcomes: list[Outcome]) -> Counter[str]:
             examples.setdefault(reason, sentence)
     for reason, count in reasons.items():
         level = logging.INFO if reason == "untrained" else logging.WARNING
-        _log.log(
-            level, "project %s: %s, %d times in %d tasks; %s", project, reason, count, len(outcomes), examples[reason]
-        )
+        often = f"{many(count, 'time')} in {many(len(outcomes), 'task')}"
+        _log.log(level, "project %s: %s, %s; %s", project, reason, often, examples[reason])
     return reasons
 
 

@@ -73,7 +73,7 @@ def test_a_longer_text_costs_its_task_alone_and_is_counted(backend, caplog):
     long, good = server.predict("refund " * 30, "refund my invoice", project=PROJECT_KEY, label_config=TOPICS)
     assert long == []
     assert good["result"]
-    assert "too long, 1 times in 2 tasks; task 0: its text has more than 200 characters" in caplog.text
+    assert "too long, 1 time in 2 tasks; task 0: its text has more than 200 characters" in caplog.text
     assert 'lsml_dropped_total{reason="too long"} 1.0' in server.client.get("/metrics").text
 
 

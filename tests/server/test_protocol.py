@@ -563,7 +563,7 @@ def test_a_task_with_half_of_a_character_costs_itself_alone_and_is_counted(backe
     first, broken, last = answer.json["results"]
     assert broken == []
     assert first["result"] and last["result"]
-    assert "not Unicode, 1 times in 3 tasks; tasks[1].data.text: holds half of a surrogate pair" in caplog.text
+    assert "not Unicode, 1 time in 3 tasks; tasks[1].data.text: holds half of a surrogate pair" in caplog.text
     assert 'lsml_dropped_total{reason="not Unicode"} 1.0' in server.client.get("/metrics").text
 
 

@@ -93,3 +93,38 @@ def test_a_metric_may_be_absent_wherever_it_is_shown(backend, judged):
     assert not [name for name in numbers(server) if name.startswith("lsml_held_out_metric")]
     assert "not judged" in server.client.get("/").text
     assert server.client.get("/api/projects").json["projects"][0]["versions"][0]["metrics"] == {"topic": judged}
+
+
+def test_the_page_says_how_many_changes_make_the_next_training_due(backend):
+    server = backend("training: {every: 10, min_annotations: 12}\n")
+    server.annotate(tickets(8))
+    assert (
+        "8 annotations to learn from, 8 changed since the last run, 12 needed for the next."
+        in server.client.get("/").text
+    )
+    server.annotate(tickets(30))
+    server.train()
+    assert (
+        "30 annotations to learn from, 0 changed since the last run, 10 needed for the next."
+        in server.client.get("/").text
+    )
+    assert server.client.get(f"/api/projects/{PROJECT_KEY}").json["changes_needed"] == 10
+
+
+def test_where_nothing_learns_by_itself_no_changes_are_needed(backend):
+    server = backend("training: false\n")
+    server.annotate(tickets(8))
+    assert "8 changed since the last run." in server.client.get("/").text
+    assert server.client.get(f"/api/projects/{PROJECT_KEY}").json["changes_needed"] is None
+
+
+@pytest.mark.parametrize(
+    ("examples", "said"), [(1, "0.900 on 1 answer, too few to rely on<"), (10, "0.900 on 10 answers<")]
+)
+def test_a_metric_of_few_answers_comes_with_a_caution(backend, examples, said):
+    server = backend()
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    judged = {"metric": "macro_f1", "value": 0.9, "examples": examples}
+    card = {"recipe": "triage", "models": {}, "metrics": {"topic": judged}, "verdict": "promoted: the first"}
+    server.store.versions.add(PROJECT_KEY, "p/1", card, promote=True, run=None)
+    assert said in server.client.get("/").text
