@@ -23,7 +23,7 @@ from lsml.logs import keep_told_secret
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, Store, VersionRow
 from lsml.studio.connection import fetcher
-from lsml.versions import Card, Loaded, Shared, adopt, card_of, load_version, misfits, model_version, start
+from lsml.versions import Card, Loaded, Shared, adopt, card_of, load_version, misfits, model_version, start, unlike
 
 _log = logging.getLogger(__name__)
 V = TypeVar("V")
@@ -193,7 +193,7 @@ class Serving:
         number, card = self._pointed(project)
         broken = [f"v{version.number}: {why}" for version in self._store.versions.of_project(project)
                   if (why := self._why_broken(project, version.number))]  # fmt: skip
-        untrained = misfits(binding, number, card) if card else ()
+        untrained = misfits(binding, number, card) if card else tuple(filter(None, [self._unlike_local(binding)]))
         return {
             "model_version": self._name(project, binding, number, card),
             "state": binding.state(),
@@ -321,21 +321,22 @@ class Serving:
 
     def _start_from_local(self, project: str, labeling_config: str | None) -> None:
         row = self._store.versions.served(LOCAL)
-        if row is None:
-            return
-        card = card_of(row)
         try:
-            models = self.binding(project, labeling_config).models
+            binding = self.binding(project, labeling_config)
         except LabelingConfigError:
             return
-        learners = [model for model in models if model.learns]
-        fits = [
-            model
-            for model in learners
-            if (saved := card.models.get(model.key)) is not None
-            and saved.fingerprint == model.fingerprint
-            and (model.target.open or set(saved.labels) <= set(model.target.labels))
-        ]
-        if learners and len(fits) == len(learners):
+        if row is None or self.card(row) is None or not any(model.learns for model in binding.models):
+            return
+        why = self._unlike_local(binding)
+        if why is None:
             adopt(self._store, project, row)
             _log.info("project %s: starts from v%d of project %s", project, row.number, LOCAL)
+        else:
+            _log.info("project %s: %s", project, why)
+
+    def _unlike_local(self, binding: Binding) -> str | None:
+        """Why a project of this binding does not start from what project `local` serves; None where it does, or nothing is."""
+        row = self._store.versions.served(LOCAL)
+        card = self.card(row) if row else None
+        why = unlike(binding, self.binding(LOCAL, None), row.number, card) if row and card else None
+        return f"does not start from v{row.number} of project {LOCAL}: {why}" if row and why else None

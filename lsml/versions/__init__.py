@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of
 from lsml.versions.folders import adopt, new_folder, publish, sweep_attempt, sweep_folders
-from lsml.versions.loading import Loaded, Shared, check_files, load_promoted, load_version, misfits, start
+from lsml.versions.loading import Loaded, Shared, check_files, load_promoted, load_version, misfits, start, unlike
 from lsml.versions.marks import learnt_marks, mark
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "start",
     "sweep_attempt",
     "sweep_folders",
+    "unlike",
 ]

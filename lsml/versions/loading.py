@@ -97,6 +97,22 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def unlike(binding: Binding, learnt: Binding, number: int, card: Card) -> str | None:
+    """Why a project does not start from v<number>, which was learnt under another binding; None where it fits wholly."""
+    why = misfits(binding, number, card)
+    if not why:
+        return None
+    here, there = _answered(binding), _answered(learnt)
+    return "; ".join(why) if here == there else f"that one learnt {there}, and here is {here}"
+
+
+def _answered(binding: Binding) -> str:
+    """The controls that models learn, and the fields that these read: `Choices#topic of $text`."""
+    found = [f"{control.control_tag.selector} of {model.object_tag.value}"
+             for model in binding.models if model.learns for control in model.controls]  # fmt: skip
+    return ", ".join(found) or "nothing"
+
+
 def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:
     """The version that a project serves, else the starting point. Raises VersionError."""
     row = store.versions.served(project)

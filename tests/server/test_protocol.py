@@ -327,6 +327,38 @@ def test_a_new_project_starts_from_what_was_trained_offline(backend):
     assert prediction["result"][0]["value"] == {"choices": ["Billing"]}
 
 
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (
+            TOPICS.replace("$text", "$body"),
+            "that one learnt Choices#topic of $text, and here is Choices#topic of $body",
+        ),
+        (
+            TOPICS.replace('name="topic"', 'name="subject"'),
+            "that one learnt Choices#topic of $text, and here is Choices#subject of $text",
+        ),
+        (
+            TOPICS.replace('<Choice value="Bug"/>', ""),
+            "topic:text-classifier: v1 learnt Bug, which the labeling config no longer has",
+        ),
+    ],
+)
+def test_a_new_project_that_differs_says_why_it_does_not_start_from_what_was_trained_offline(
+    backend, caplog, config, why
+):
+    server = backend()
+    run_local(server)
+    with caplog.at_level("INFO"):
+        answer = server.post("/setup", {"project": "3.1795424700", "schema": config})
+    assert "-v0-" in answer.json["model_version"]
+    sentence = f"does not start from v1 of project local: {why}"
+    assert f"project 3.1795424700: {sentence}" in caplog.messages
+    state = server.client.get("/api/projects/3.1795424700").json
+    assert sentence in state["warnings"]
+    assert sentence.replace("'", "&#39;") in server.client.get("/").text
+
+
 def test_a_label_that_was_removed_is_never_predicted_and_one_added_keeps_the_version(backend):
     server = backend()
     server.annotate(tickets(40))
