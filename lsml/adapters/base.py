@@ -203,7 +203,8 @@ class InteractiveAdapter(Adapter):
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
         """Values for one element, from the regions that a person made in it, in the order in which they were made.
 
-        Labels of the prompts are those of their own control tags; answer with labels of the target.
+        Answer what they ask alone, best first, and nothing that they mark already. Labels of the prompts are those of
+        their own control tags; answer with those that `predict` answers with.
         """
 
 

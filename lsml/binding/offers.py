@@ -10,6 +10,7 @@ from lsml.adapters.base import Adapter, InteractiveAdapter, TrainableAdapter
 from lsml.binding.bind import object_for
 from lsml.binding.prompts import control_of
 from lsml.controls import CONTROLS, Control
+from lsml.controls.regions import RegionControl
 from lsml.errors import AdapterError
 from lsml.labeling import ControlTag, LabelingConfig
 
@@ -114,7 +115,10 @@ def _asking(config: LabelingConfig, fitting: dict[str, list[type[Adapter]]]) -> 
 def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingConfig, control: Control) -> Offer:
     """Where a person can ask, what answers that comes first; beside it what answers whole batches, if it needs no extra."""
     smart = any(other.smart and set(other.to_names) & set(tag.to_names) for other in config.controls)
-    asked = [adapter for adapter in adapters if smart and issubclass(adapter, InteractiveAdapter)][:1]
+    interactive = [adapter for adapter in adapters if issubclass(adapter, InteractiveAdapter)]
+    # Regions are what is asked for as one draws; what does nothing else does it best.
+    asks = smart and isinstance(control, RegionControl)
+    asked = sorted(interactive, key=lambda adapter: not adapter.only_interactive)[:1] if asks else []
     batch = [adapter for adapter in adapters if not adapter.only_interactive and adapter not in asked][:1]
     chosen = asked + [adapter for adapter in batch if not asked or adapter.extra is None]
     others = [adapter for adapter in adapters if adapter not in chosen and (smart or not adapter.only_interactive)]

@@ -44,6 +44,30 @@ def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
     return patch_overlaps(_patches(ours, size), _patches(theirs, size))
 
 
+def bounds(shape: Box | Polygon | Ellipse | Mask | KeyPoint) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a shape, as fractions of the image; all 0 for a mask of nothing."""
+    import numpy as np
+
+    from lsml.values.geometry import box_corners, ellipse_outline, patch_of_pixels
+
+    if isinstance(shape, Mask):
+        top, left, pixels = patch_of_pixels(shape.pixels())
+        rows, columns = pixels.shape
+        if not rows:
+            return 0.0, 0.0, 0.0, 0.0
+        return left / shape.width, top / shape.height, (left + columns) / shape.width, (top + rows) / shape.height
+    if isinstance(shape, Box):
+        corners = box_corners(box_rows([shape]), shape.aspect)[0]
+    elif isinstance(shape, Polygon):
+        corners = np.array(shape.points)
+    elif isinstance(shape, Ellipse):
+        corners = ellipse_outline(shape.x, shape.y, shape.radius_x, shape.radius_y, shape.rotation, shape.aspect)
+    else:
+        corners = np.array([(shape.x, shape.y)])
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return left, top, right, bottom
+
+
 def box_rows(boxes: Sequence[Box]) -> list[tuple[float, float, float, float, float]]:
     """Boxes as `lsml.values.geometry` takes them."""
     return [(box.x, box.y, box.width, box.height, box.rotation) for box in boxes]

@@ -61,6 +61,14 @@ def test_a_smart_tool_that_asks_nobody_is_answered_itself():
     assert names(box.chosen) == ["yolo"]
 
 
+def test_a_smart_tool_leaves_labels_of_the_whole_image_to_what_needs_least():
+    choices, _ = offered(
+        '<Choices name="c" toName="i"><Choice value="A"/></Choices>'
+        '<RectangleLabels name="b" toName="i" smart="true"><Label value="A"/></RectangleLabels>'
+    )
+    assert names(choices.chosen) == ["image-classifier"]
+
+
 def test_what_answers_drawings_alone_is_not_offered_where_nothing_asks():
     (ellipse,) = offered('<EllipseLabels name="e" toName="i"><Label value="A"/></EllipseLabels>')
     assert ellipse.chosen == ()

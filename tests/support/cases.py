@@ -96,6 +96,7 @@ def _yolo(task, world, kinds, labels=_SHAPES, tolerance=_ROUNDING, **more):
     return AdapterCase(
         adapter=Yolo, target=Target(labels, multiple=task != "classify", kinds=kinds), options={**_LEARNT, "task": task, **more},
         examples=examples, batch=[example.data for example in examples[:5]], tolerance=tolerance,
+        prompts=[(example.data, [Box("", x=0.0, y=0.0, width=1.0, height=1.0)]) for example in examples[:3]],
     )  # fmt: skip
 
 

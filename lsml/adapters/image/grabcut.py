@@ -15,7 +15,9 @@ from msgspec import Meta
 from lsml.adapters.base import PREDICTIONS, Data, InteractiveAdapter
 from lsml.errors import AdapterError
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Value, label_of
+from lsml.values.coverage import bounds
 
+Area = Box | Polygon | Ellipse | Mask
 Pixels = Any  # an array (rows, columns) of booleans, or (rows, columns, 3) of an image
 
 _DOT: Final = 0.012  # radius of what a point settles, as a share of the longer side
@@ -148,15 +150,15 @@ def _restored(cut: Pixels, rows: int, columns: int) -> Pixels:
     return cv2.resize(cut.astype("float32"), (columns, rows), interpolation=cv2.INTER_LINEAR) >= 0.5
 
 
-def _objects(prompts: Sequence[Value]) -> list[tuple[str, Value | None, list[KeyPoint]]]:
+def _objects(prompts: Sequence[Value]) -> list[tuple[str, Area | None, list[KeyPoint]]]:
     """(label, what surrounds it or None, points on it and beside it) of each object that is asked for."""
     points = [value for value in prompts if isinstance(value, KeyPoint)]
-    around = [value for value in prompts if isinstance(value, Box | Polygon | Ellipse | Mask)]
+    around = [value for value in prompts if isinstance(value, Area)]
     beside = [point for point in points if not point.positive]
-    objects: list[tuple[str, Value | None, list[KeyPoint]]] = []
+    objects: list[tuple[str, Area | None, list[KeyPoint]]] = []
     used: set[int] = set()
     for value in around:
-        left, top, right, bottom = _bounds(value)
+        left, top, right, bottom = bounds(value)
         inside = [point for point in points if point.positive and left <= point.x <= right and top <= point.y <= bottom]
         used.update(id(point) for point in inside)
         objects.append((label_of(value) or "", value, inside + beside))
@@ -168,34 +170,7 @@ def _objects(prompts: Sequence[Value]) -> list[tuple[str, Value | None, list[Key
     return objects
 
 
-def _bounds(value: Value) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a shape, as fractions of the image."""
-    import numpy as np
-
-    if isinstance(value, Box):
-        turn = np.deg2rad(value.rotation)
-        along = np.array([np.cos(turn), np.sin(turn) * value.aspect]) * value.width
-        down = np.array([-np.sin(turn) / value.aspect, np.cos(turn)]) * value.height
-        corners = np.array([value.x, value.y]) + np.array([along * 0, along, down, along + down])
-    elif isinstance(value, Polygon):
-        corners = np.array(value.points)
-    elif isinstance(value, Ellipse):
-        reach = max(value.radius_x * value.aspect, value.radius_y) if value.rotation else value.radius_y
-        across = max(value.radius_x, value.radius_y / value.aspect) if value.rotation else value.radius_x
-        corners = np.array([[value.x - across, value.y - reach], [value.x + across, value.y + reach]])
-    elif isinstance(value, Mask):
-        ys, xs = np.nonzero(value.pixels())
-        if not len(xs):
-            return 0.0, 0.0, 0.0, 0.0
-        corners = np.array([[xs.min() / value.width, ys.min() / value.height],
-                            [(xs.max() + 1) / value.width, (ys.max() + 1) / value.height]])  # fmt: skip
-    else:
-        raise TypeError(type(value).__name__)
-    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
-
-
-def _cut(image: Pixels, around: Value | None, points: Sequence[KeyPoint], iterations: int) -> Pixels | None:
+def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterations: int) -> Pixels | None:
     """The pixels of an object, (rows, columns) of booleans; None where nothing is left of it."""
     import cv2
     import numpy as np
@@ -205,7 +180,7 @@ def _cut(image: Pixels, around: Value | None, points: Sequence[KeyPoint], iterat
     marks = np.full((rows, columns), cv2.GC_BGD, dtype=np.uint8)
     places = [(min(columns - 1, int(p.x * columns)), min(rows - 1, int(p.y * rows)), p.positive) for p in points]
     if around is not None:
-        left, top, right, bottom = _bounds(around)
+        left, top, right, bottom = bounds(around)
         x0, x1 = sorted((max(0, round(left * columns)), min(columns, round(right * columns))))
         y0, y1 = sorted((max(0, round(top * rows)), min(rows, round(bottom * rows))))
         if x1 - x0 < 1 or y1 - y0 < 1:

@@ -13,11 +13,13 @@ from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
-from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import Data, Example, InteractiveAdapter, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.image.yolo.accelerate import Accelerated
 from lsml.adapters.image.yolo.dataset import Wanted, write_dataset
+from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
 from lsml.adapters.image.yolo.engine import Asked, Engine, shared
 from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, load_model, save_model, training_folder
+from lsml.adapters.image.yolo.images import read_image
 from lsml.adapters.image.yolo.library import download, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import values_of
@@ -64,7 +66,7 @@ _TITLES: Final = {"box": "boxes", "polygon": "polygons", "mask": "masks", "keypo
                   "track": "tracks of boxes"}  # fmt: skip
 
 
-class Yolo(TrainableAdapter):
+class Yolo(TrainableAdapter, InteractiveAdapter):
     """One YOLO model: what its weights do, and what it learnt from annotations."""
 
     name: ClassVar[str] = "yolo"
@@ -206,24 +208,44 @@ class Yolo(TrainableAdapter):
         if not batch or not self.ready:
             return [[] for _ in batch]
         engine = self._loaded()
+        asked = self._asked(engine, floor)
+        if "track" in self.target.kinds:
+            return [follow(engine, path, asked, self.options, self._labels(engine)) for path in batch]
+        return [self._values(engine, asked, result) for result in engine.results(batch, asked, self.options.batch)]
+
+    def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
+        """What is in the regions that a person drew on an image (path); a classifier, what the last of them shows.
+
+        Tracks through videos are not asked for so.
+        """
+        if not prompts or not self.ready or "track" in self.target.kinds:
+            return []
+        engine = self._loaded()
+        if engine.task != "classify":
+            return in_drawn(self.predict([data])[0], prompts)
+        part, asked = drawn_part(read_image(data), prompts), self._asked(engine, 0.0)
+        return [] if part is None else self._values(engine, asked, engine.results_of_images([part], asked)[0])
+
+    def _asked(self, engine: Engine | Accelerated, floor: float) -> Asked:
         options = self.options
         numbers = _numbers(options.classes, engine.names) if self._learnt is None else None
-        asked = Asked(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
-        labels = engine.names if self._learnt is None else self._learnt.wanted.labels
-        if "track" in self.target.kinds:
-            return [follow(engine, path, asked, options, labels) for path in batch]
-        kinds = frozenset(self.target.kinds or GIVES[engine.task])
-        wanted = None if numbers is None else set(numbers)
+        return Asked(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
+
+    def _labels(self, engine: Engine | Accelerated) -> tuple[str, ...]:
+        return engine.names if self._learnt is None else self._learnt.wanted.labels
+
+    def _values(self, engine: Engine | Accelerated, asked: Asked, result: Any) -> list[Value]:
+        """What one of ultralytics' Results says, of the kinds that are wanted."""
+        labels, kinds = self._labels(engine), frozenset(self.target.kinds or GIVES[engine.task])
 
         def name(number: int) -> str | None:
-            return labels[number] if wanted is None or number in wanted else None
+            return labels[number] if asked.classes is None or number in asked.classes else None
 
-        results = engine.results(batch, asked, options.batch)
-        found = [values_of(result, kinds, name, self._point_name) for result in results]
+        values = values_of(result, kinds, name, self._point_name)
         if self.target.multiple and engine.task == "classify":
             # The probabilities of classes sum to one: they do not say of each whether it holds.
-            return [[max(values, key=lambda value: value.score or 0.0)] if values else [] for values in found]
-        return found
+            return [max(values, key=lambda value: value.score or 0.0)] if values else []
+        return values
 
     def _point_name(self, number: int, place: int) -> str | None:
         if self._learnt is None:

@@ -1,0 +1,78 @@
+"""What of an image a person drew on, and what was found there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape, Value
+from lsml.values.coverage import bounds, overlaps
+
+Bounds = tuple[float, float, float, float]  # left, top, right, bottom
+
+_AREAS: Final = (Box, Polygon, Ellipse, Mask)
+_WITHIN: Final = 0.5  # the share of an object's bounds that lies in what was drawn around it
+_SAME: Final = 0.9  # intersection over union of a drawn region and an object that it leaves nothing to add to
+
+
+def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
+    """Of the shapes that were found on an image those of objects in the regions or under the points that a person drew,
+    best first; none that was drawn so already. Points beside what is meant (`positive=False`) keep objects out."""
+    areas = [bounds(prompt) for prompt in prompts if isinstance(prompt, _AREAS)]
+    points = [prompt for prompt in prompts if isinstance(prompt, KeyPoint)]
+    chosen: list[Shape] = []
+    for parts in _objects(values):
+        around = _around(bounds(part) for part in parts)
+        under = [point.positive for point in points if _share((point.x, point.y, point.x, point.y), around) > 0]
+        if False not in under and (True in under or any(_share(around, area) >= _WITHIN for area in areas)):
+            chosen += parts
+    return sorted(_new(chosen, prompts), key=lambda value: -(1.0 if value.score is None else value.score))
+
+
+def drawn_part(image: Any, prompts: Sequence[Value]) -> Any:
+    """The part of an image (rows, columns, 3) around the last region that a person drew; None where none has an area."""
+    rows, columns = image.shape[:2]
+    for prompt in reversed(prompts):
+        if isinstance(prompt, _AREAS):
+            left, top, right, bottom = bounds(prompt)
+            across = slice(max(0, round(left * columns)), max(0, round(right * columns)))
+            part = image[max(0, round(top * rows)) : max(0, round(bottom * rows)), across]
+            if part.size:
+                return part
+    return None
+
+
+def _objects(values: Sequence[Value]) -> list[list[Any]]:
+    """The shapes of each object: those of a group, such as a pose and its box, are one."""
+    objects: dict[Any, list[Any]] = {}
+    for number, value in enumerate(values):
+        if isinstance(value, Shape):
+            objects.setdefault(number if value.group is None else value.group, []).append(value)
+    return list(objects.values())
+
+
+def _around(several: Iterable[Bounds]) -> Bounds:
+    left, top, right, bottom = zip(*several, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def _share(inner: Bounds, outer: Bounds) -> float:
+    """How much of some bounds lies in others; of bounds that are a point or a line, as much as of their length."""
+    share = 1.0
+    for low, high in ((0, 2), (1, 3)):
+        begin, end = max(inner[low], outer[low]), min(inner[high], outer[high])
+        length = inner[high] - inner[low]
+        share *= max(0.0, end - begin) / length if length > 0 else float(begin <= end)
+    return share
+
+
+def _new(shapes: Sequence[Any], prompts: Sequence[Value]) -> list[Any]:
+    """Those that no region of the same type marks already, whatever it is called there: what it is, a person has said."""
+    new = list(shapes)
+    for kind in _AREAS:
+        own, drawn = ([one for one in some if isinstance(one, kind)] for some in (new, prompts))
+        if own and drawn:
+            same = (overlaps(own, drawn) > _SAME).tolist()
+            marked = {id(one) for one, hits in zip(own, same, strict=True) if any(hits)}
+            new = [one for one in new if id(one) not in marked]
+    return new
