@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lsml.labeling import ControlTag, LabelingConfig
     from lsml.labeling.annotated import AnnotatedTasks
     from lsml.recipe import Recipe
-    from lsml.store import Store
+    from lsml.store import ProjectRow, Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -138,15 +138,20 @@ def config_of(path: Path) -> LabelingConfig:
         raise error.of(str(path)) from None
 
 
-def bind_config(recipe: Recipe, labeling_config_path: Path | None, stored: str | None = None) -> Binding:
-    """The recipe bound to the config that a person names, else to the one that `known_config` says."""
+def bind_config(recipe: Recipe, labeling_config_path: Path | None, project: ProjectRow | None = None) -> Binding:
+    """The recipe bound to the config that a person names, else to the one that `known_config` says of a project."""
     from lsml.binding import bind
     from lsml.binding.configs import known_config
     from lsml.labeling import parse_labeling_config
 
     if labeling_config_path is not None:
         return bind(recipe, config_of(labeling_config_path))
-    known = known_config(recipe, stored=stored, of_project=False)
+    if project is None:
+        known = known_config(recipe, of_project=False)
+    else:
+        from lsml.store import LOCAL
+
+        known = known_config(recipe, stored=project.labeling_config, of_project=project.key != LOCAL)
     return bind(recipe, parse_labeling_config(known) if known else None)
 
 
@@ -273,9 +278,9 @@ def from_predictions_option(function: F) -> F:
     )(function)
 
 
-def bind_project(recipe: Recipe, labeling_config_path: Path | None, stored: str | None) -> Binding:
+def bind_project(recipe: Recipe, labeling_config_path: Path | None, project: ProjectRow | None) -> Binding:
     """As `bind_config`, for commands that can do nothing without a control. Raises RequestError where none is bound."""
-    binding = bind_config(recipe, labeling_config_path, stored)
+    binding = bind_config(recipe, labeling_config_path, project)
     if binding.config is None:
         raise RequestError(
             f"{recipe.path}: names no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"

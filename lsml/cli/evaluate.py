@@ -25,6 +25,7 @@ from lsml.cli.common import (
     recipe_argument,
     say_unused,
 )
+from lsml.cli.projects import check_learnt, learnt_project, project_option
 
 
 @click.command("evaluate", short_help="Judge on an export.")
@@ -32,6 +33,7 @@ from lsml.cli.common import (
 @click.argument("export", type=click.Path(path_type=Path))
 @data_dir_option
 @labeling_config_option
+@project_option("Judge what this project serves [default: `local`, or the only one that learnt].")
 @from_predictions_option
 @click.option(
     "--json",
@@ -45,12 +47,13 @@ def command(
     export: Path,
     data_dir: Path | None,
     labeling_config_path: Path | None,
+    project: str | None,
     from_predictions: bool,
     as_json: bool,
     log_level: str,
     debug: bool,
 ) -> None:
-    """Judge the promoted version of the project `local` on every annotated task of EXPORT.
+    """Judge the promoted version of a project on every annotated task of EXPORT.
 
     EXPORT is a file of annotated tasks, of any form that `lsml train` reads.
 
@@ -63,16 +66,15 @@ def command(
     from lsml.labeling.annotated import AnnotatedTasks, many
     from lsml.learning.judge import evaluate, unread_sentence
     from lsml.learning.snapshot import AnnotatedExample
-    from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     store = open_store(recipe, data_dir)
-    local = store.projects.get(LOCAL)
-    binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
+    key = learnt_project(store, project)
+    binding = bind_project(recipe, labeling_config_path, store.projects.get(key))
+    loaded = load_promoted(store, key, binding)
     annotated = AnnotatedTasks(read_tasks(export, binding, answers=True), from_predictions=from_predictions)
-    loaded = load_promoted(store, LOCAL, binding)
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
         tally = Tally()
         lessons: list[AnnotatedExample] = []
@@ -84,13 +86,12 @@ def command(
         left_out = tally.report()
         if not lessons:
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
+        check_learnt(recipe, key, loaded)
         say_unused(export, annotated, binding)
         with progress_bar("evaluate") as progress:
             judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
     if judged.unread:
         click.echo(f"left out: {unread_sentence(judged.unread)}", err=True)
-    if not any(adapter.ready for adapter in loaded.adapters.values()):
-        click.echo("nothing is learnt yet, so every answer is missing: train first, with `lsml train`", err=True)
     _leave_out_unjudged(judged.metrics)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:

@@ -21,6 +21,7 @@ from lsml.cli.common import (
     recipe_argument,
     write_file,
 )
+from lsml.cli.projects import check_learnt, learnt_project, project_option
 
 _BATCH = 256  # tasks predicted at a time
 
@@ -31,6 +32,7 @@ _BATCH = 256  # tasks predicted at a time
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write PREDICTIONS.json.")
 @data_dir_option
 @labeling_config_option
+@project_option("Predict with what this project serves [default: `local`, or the only one that learnt].")
 @log_options
 def command(
     recipe_path: Path,
@@ -38,10 +40,11 @@ def command(
     output: Path,
     data_dir: Path | None,
     labeling_config_path: Path | None,
+    project: str | None,
     log_level: str,
     debug: bool,
 ) -> None:
-    """Predict TASKS with the promoted version of the project `local`, into a file that Label Studio imports.
+    """Predict TASKS with the promoted version of a project, into a file that Label Studio imports.
 
     TASKS is a file of tasks, of any form that `lsml train` reads; what annotators answered is left out.
 
@@ -54,7 +57,6 @@ def command(
     from lsml.labeling.annotated import many
     from lsml.labeling.importing import import_refusal
     from lsml.prediction import predict_tasks
-    from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
@@ -63,10 +65,11 @@ def command(
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     check_writable(output)
     store = open_store(recipe, data_dir)
-    local = store.projects.get(LOCAL)
-    binding = bind_config(recipe, labeling_config_path, local.labeling_config if local else None)
+    key = learnt_project(store, project)
+    binding = bind_config(recipe, labeling_config_path, store.projects.get(key))
     tasks = read_tasks(tasks_path, binding, answers=False)
-    loaded = load_promoted(store, LOCAL, binding)
+    loaded = load_promoted(store, key, binding)
+    check_learnt(recipe, key, loaded)
     name = model_version(binding, loaded.number, loaded.card)
     fetch = fetcher(recipe, None, by_person=True, beside=tasks_path.parent)
     written = []

@@ -7,18 +7,19 @@ from pathlib import Path
 import click
 
 from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_argument
+from lsml.cli.projects import find_project, project_option, shown_project
 
 
 @click.command("promote", short_help="Serve another version.")
 @recipe_argument
 @click.argument("version")
 @data_dir_option
-@click.option("--project", help="Which project [default: the only one that has versions].")
+@project_option("Which project [default: the only one that has versions].")
 def command(recipe_path: Path, version: str, data_dir: Path | None, project: str | None) -> None:
     """Serve VERSION (3, v3, or a whole model_version) from now on; running servers swap at their next request."""
     import re
 
-    from lsml.errors import NotFound, RequestError
+    from lsml.errors import RequestError
     from lsml.versions import card_of, check_files
 
     recipe = open_recipe(recipe_path)
@@ -33,13 +34,11 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     store = open_store(recipe, data_dir)
     rows = [row for row in store.projects.all() if store.versions.of_project(row.key)]
     if project is not None:
-        row = store.projects.find(project)
-        if row is None:
-            raise NotFound(f"no project {project}; there are {', '.join(row.key for row in rows) or 'none yet'}")
+        row = find_project(store, project)
     elif len(rows) == 1:
         row = rows[0]
     else:
-        names = ", ".join(row.key for row in rows)
+        names = ", ".join(shown_project(row) for row in rows)
         raise RequestError(f"say which project with --project: {names}" if names else "no project has versions yet")
     number = int(found[1])
     stored = store.versions.get(row.key, number)

@@ -60,8 +60,7 @@ def command(
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     store = open_store(recipe, data_dir)
-    local = store.projects.get(LOCAL)
-    binding = bind_project(recipe, labeling_config_path, local.labeling_config if local else None)
+    binding = bind_project(recipe, labeling_config_path, store.projects.get(LOCAL))
     tasks = read_tasks(export, binding, answers=True)
     annotated = AnnotatedTasks(tasks, from_predictions=from_predictions)
     models = [model for model in binding.models if model.learns]

@@ -51,12 +51,15 @@ class Projects(Table):
         return [ProjectRow(*row) for row in rows]
 
     def find(self, key: str) -> ProjectRow | None:
-        """By key, or by Label Studio's number alone where that names one project."""
+        """By key, or by Label Studio's number or the title alone where that names one project."""
         found = self.get(key)
         if found is None and key.isascii() and key.isdigit() and len(key) < 18:
-            rows = self._rows("SELECT key FROM project WHERE studio_id = ?", int(key))
-            found = self.get(rows[0][0]) if len(rows) == 1 else None
-        return found
+            found = self._only("SELECT key FROM project WHERE studio_id = ?", int(key))
+        return found or self._only("SELECT key FROM project WHERE title = ? AND title != ''", key)
+
+    def _only(self, sql: str, value: str | int) -> ProjectRow | None:
+        rows = self._rows(sql, value)
+        return self.get(rows[0][0]) if len(rows) == 1 else None
 
     @durable
     def touch(

@@ -295,13 +295,15 @@ def test_no_tasks_give_an_empty_list(world):
     assert json.loads((world.folder / "none.json").read_text()) == []
 
 
-def test_an_untrained_model_predicts_nothing_and_says_so(tmp_path):
+def test_an_untrained_model_writes_no_file_and_says_how_to_train_it(tmp_path):
     write_recipe(tmp_path)
     (tmp_path / "tasks.json").write_text(json.dumps(export(tickets(3))))
     done = lsml("predict", "triage.yaml", "tasks.json", "-o", "out.json", cwd=tmp_path)
-    assert re.fullmatch(r"wrote out.json: 0 of 3 tasks predicted by triage-v0-[0-9a-f]{8}\n", said(done))
-    assert done.stderr.splitlines()[-1] == "  untrained, 3 times: topic:text-classifier has learnt nothing yet"
-    assert [task["predictions"] for task in json.loads((tmp_path / "out.json").read_text())] == [[], [], []]
+    assert refused(done, 1) == (
+        "project local: nothing was learnt yet; train on a file with `lsml train triage.yaml EXPORT`, or annotate in Label "
+        "Studio with `lsml run` beside it, and name its project with --project"
+    )
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_an_output_that_cannot_be_written_is_said_before_the_work(world):
@@ -358,7 +360,7 @@ def test_versions_lists_each_with_its_metric_and_marks_the_promoted_one(world):
     assert re.fullmatch(r"local  v1  .+ topic macro_f1 \d\.\d{3}  promoted", rows[2])
     assert rows[3] == "    promoted: the first version"
     listed = json.loads(said(lsml("versions", "triage.yaml", "--json", cwd=world.folder)))
-    assert [set(row) for row in listed] == [{"project", "version", "promoted", "card"}] * 2
+    assert [set(row) for row in listed] == [{"project", "title", "version", "promoted", "card"}] * 2
 
 
 def test_no_versions_yet_is_no_error(tmp_path):

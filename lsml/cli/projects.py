@@ -1,0 +1,67 @@
+"""Which project an offline command means: by key, number or title, and without a word the one that has learnt something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from lsml.recipe import Recipe
+    from lsml.store import ProjectRow, Store
+    from lsml.versions import Loaded
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def project_option(help: str) -> Callable[[F], F]:
+    """--project"""
+    return click.option("--project", metavar="ID", help=f"{help} Label Studio's number of it, its key or its title.")
+
+
+def find_project(store: Store, named: str) -> ProjectRow:
+    """The project that a person names. Raises NotFound, with those that there are."""
+    from lsml.errors import NotFound
+
+    found = store.projects.find(named)
+    if found is None:
+        known = ", ".join(shown_project(row) for row in store.projects.all()) or "none yet"
+        raise NotFound(f"no project {named}; there are {known}")
+    return found
+
+
+def shown_project(row: ProjectRow) -> str:
+    """A project for people: its key, and its title where it has one."""
+    return f"{row.key} ({row.title})" if row.title else row.key
+
+
+def learnt_project(store: Store, named: str | None) -> str:
+    """The key of the project that a person names; of none named, `local` where it has versions, else the only one that has.
+
+    Raises NotFound where there is no such project, RequestError where several have versions.
+    """
+    from lsml.errors import RequestError
+    from lsml.store import LOCAL
+
+    if named is not None:
+        return find_project(store, named).key
+    counts = store.versions.counts()
+    if LOCAL in counts or not counts:
+        return LOCAL
+    rows = [row for row in store.projects.all() if row.key in counts]
+    if len(rows) > 1:
+        raise RequestError(f"say which project with --project: {', '.join(shown_project(row) for row in rows)}")
+    click.echo(f"with what project {shown_project(rows[0])} learnt", err=True)
+    return rows[0].key
+
+
+def check_learnt(recipe: Recipe, project: str, loaded: Loaded) -> None:
+    """Raise NotEnoughData where nothing can answer, for nothing was learnt: a table of zeros would say that it was wrong."""
+    from lsml.errors import NotEnoughData
+
+    if loaded.adapters and not any(adapter.ready for adapter in loaded.adapters.values()):
+        raise NotEnoughData(
+            f"project {project}: nothing was learnt yet; train on a file with `lsml train {recipe.path} EXPORT`, or annotate "
+            "in Label Studio with `lsml run` beside it, and name its project with --project"
+        )
