@@ -52,6 +52,10 @@ class Decoded(NamedTuple):
     remarks: tuple[Remark, ...] = ()
 
 
+# Every control by its tag. A class that names its tag enters itself when its module is imported.
+CONTROLS: dict[str, type[Control]] = {}
+
+
 class Control(ABC):
     """One control tag of one labeling config, which a model can answer.
 
@@ -65,6 +69,16 @@ class Control(ABC):
     reads_view: ClassVar[bool] = False  # `decode` needs what is shown
     per_item: ClassVar[bool] = False  # of a list of images, it answers for each page and not for the first alone
     judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold goes before it
+
+    def __init_subclass__(cls) -> None:
+        """Enter the control under the tag that it names. Raises TypeError where another one has the tag."""
+        super().__init_subclass__()
+        tag = cls.__dict__.get("tag")
+        if tag is None:  # what several controls share
+            return
+        if tag in CONTROLS:
+            raise TypeError(f"two controls name the tag {tag}: {CONTROLS[tag].__name__} and {cls.__name__}")
+        CONTROLS[tag] = cls
 
     def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
         self.control_tag = control_tag

@@ -65,7 +65,7 @@ def _selectors(draft: Draft, key: str, claims: dict[str, tuple[int, int]]) -> tu
             return ()
         selector = Selector(match["tag"], match["name"])
         if selector.tag not in CONTROLS:
-            has = ", ".join(CONTROLS)
+            has = ", ".join(sorted(CONTROLS))
             if selector.tag in KNOWN_CONTROL_TAGS:
                 draft.add(path, f"lsml has no control for {selector.tag} yet; it has {has}", also=True)
             else:

@@ -238,7 +238,7 @@ WRONG = json.loads((Path(__file__).parents[1] / "golden" / "recipe_errors.json")
 def test_a_wrong_recipe_says_this(load, case):
     with pytest.raises(RecipeError) as caught:
         load(case["text"].replace("HEAD\n", HEAD), {"SECRET": "sesame", "EMPTY": ""})
-    problems = [problem.replace("CONTROLS", ", ".join(CONTROLS)) for problem in case["problems"]]
+    problems = [problem.replace("CONTROLS", ", ".join(sorted(CONTROLS))) for problem in case["problems"]]
     assert str(caught.value).splitlines() == problems
 
 

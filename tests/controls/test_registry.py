@@ -1,0 +1,54 @@
+"""Controls are known by the files of their folder."""
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import ClassVar
+
+import pytest
+
+import lsml
+from lsml.controls import CONTROLS
+from lsml.controls.choices import Choices
+from tests.support.architecture import ROOT
+
+RANKER = '''
+from typing import ClassVar
+
+from lsml.controls.choices import Choices
+
+
+class Ranker(Choices):
+    """Stands in for a control of its own."""
+
+    tag: ClassVar[str] = "Ranker"
+'''
+
+
+def test_a_control_is_added_by_one_file(tmp_path):
+    shutil.copytree(ROOT / "lsml", tmp_path / "lsml", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "lsml" / "controls" / "ranker.py").write_text(RANKER, encoding="utf-8")
+    code = (
+        "import json, lsml.recipe, lsml.controls\n"
+        "tags = lsml.recipe.recipe_schema()['properties']['tags']\n"
+        "print(json.dumps([lsml.__file__, list(lsml.controls.CONTROLS), 'Ranker' in json.dumps(tags)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    file, tags, in_schema = json.loads(done.stdout)
+    assert file != lsml.__file__ and in_schema
+    assert set(tags) == {*CONTROLS, "Ranker"}
+
+
+def test_every_control_is_entered_under_the_tag_that_it_names():
+    assert len(CONTROLS) == 21
+    assert all(control.tag == tag for tag, control in CONTROLS.items())
+
+
+def test_two_controls_cannot_have_one_tag():
+    with pytest.raises(TypeError, match="two controls name the tag Choices: Choices and Second"):
+
+        class Second(Choices):
+            tag: ClassVar[str] = "Choices"
+
+    assert CONTROLS["Choices"] is Choices
