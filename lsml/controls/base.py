@@ -13,28 +13,13 @@ from lsml.labeling import ControlTag, Label
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Value
+from lsml.wording import JSON
 
 # One entry of a `result` list. `encode` may give it an `id` or a `parentID` that is a value's group: prediction makes ids
 # of a result out of them, the same for the same group, and drops a `parentID` that is nobody's `id`.
 Region = dict[str, Any]
 Threshold = Callable[[str], float]  # label -> the least score that counts; a control without labels asks for ""
 ScoreKind = Literal["confidence", "margin", "entropy"]
-
-
-def shown(value: Any) -> str:
-    """A stranger's value for a message: as JSON where it is text or a number, else its kind; short and on one line."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, str):
-        line = "".join(character if character.isprintable() else " " for character in value)
-        return f'"{line}"' if len(line) <= 60 else f'"{line[:57]}..."'
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, int):
-        return str(value) if abs(value) < 10**15 else "a very large number"
-    return "a list" if isinstance(value, list) else "an object"
 
 
 class Answer(NamedTuple):
@@ -189,13 +174,13 @@ class Control(ABC):
     def _given(self, region: Any) -> dict[str, Any]:
         """The `value` of a region. Raises Misread where it has another type, or is none."""
         if not isinstance(region, Mapping):
-            raise Misread(Reason.NO_REGION, shown(region))
+            raise Misread(Reason.NO_REGION, JSON.shown(region))
         given = region.get("type")
         if not isinstance(given, str) or given.lower() not in self.types:
-            raise Misread(Reason.OTHER_TYPE, shown(given))
+            raise Misread(Reason.OTHER_TYPE, JSON.shown(given))
         value = region.get("value")
         if not isinstance(value, dict):
-            raise Misread(Reason.NO_REGION, shown(value))
+            raise Misread(Reason.NO_REGION, JSON.shown(value))
         return value
 
     def _value(self, region: Any) -> dict[str, Any] | None:
@@ -209,11 +194,11 @@ class Control(ABC):
         """Why `_value` is None, in a sentence."""
         selector, expected = self.control_tag.selector, self.tag.lower()
         if not isinstance(region, Mapping):
-            return f"{selector}: a region is {shown(region)}; expected an object"
+            return f"{selector}: a region is {JSON.shown(region)}; expected an object"
         if region.get("type") != expected:
-            return f'{selector}: type is {shown(region.get("type"))}; expected "{expected}"'
+            return f'{selector}: type is {JSON.shown(region.get("type"))}; expected "{expected}"'
         if not isinstance(region.get("value"), dict):
-            return f"{selector}: value is {shown(region.get('value'))}; expected an object"
+            return f"{selector}: value is {JSON.shown(region.get('value'))}; expected an object"
         return None
 
     def _region(self, value: dict[str, Any], to_name: str, score: float | None) -> Region:

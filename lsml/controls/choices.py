@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from lsml.controls.base import Region, shown
+from lsml.controls.base import Region
 from lsml.controls.classes import ClassControl, listed, value_paths
 from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
 from lsml.labeling.view import View
 from lsml.values import Value
+from lsml.wording import JSON
 
 
 class Choices(ClassControl):
@@ -55,8 +56,8 @@ class Choices(ClassControl):
             return None
         inner = next(label for label in self.control_tag.labels if len(label.path) > 1)
         return (
-            f"{self.control_tag.selector}: Label Studio shows its top choices alone, and not {shown(inner.value)} inside "
-            f'{shown(inner.path[-2])}; write allowNested="true"'
+            f"{self.control_tag.selector}: Label Studio shows its top choices alone, and not {JSON.shown(inner.value)} inside "
+            f'{JSON.shown(inner.path[-2])}; write allowNested="true"'
         )
 
     def name_of(self, label: Label) -> str:
@@ -92,11 +93,11 @@ class Choices(ClassControl):
             return self._form_problem(region)
         labels = value.get("choices")
         if not isinstance(labels, list):
-            return f"{self.control_tag.selector}: value.choices is {shown(labels)}; expected a list of labels"
+            return f"{self.control_tag.selector}: value.choices is {JSON.shown(labels)}; expected a list of labels"
         expected = "paths, each a list of names" if self.nested else "labels as text"
         for label in labels:
             if not (_is_path(label) if self.nested else isinstance(label, str)):
-                return f"{self.control_tag.selector}: value.choices holds {shown(label)}; expected {expected}"
+                return f"{self.control_tag.selector}: value.choices holds {JSON.shown(label)}; expected {expected}"
         answered = [join_path(tuple(label)) if self.nested else label for label in labels]
         return self._answers_problem("choices", answered, data)
 

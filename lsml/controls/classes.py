@@ -8,12 +8,13 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
-from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold, shown
+from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold
 from lsml.controls.label_names import distinct
 from lsml.labeling import Label, resolve_value
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Choice, Scored, Value
+from lsml.wording import JSON
 
 
 class ClassControl(Control):
@@ -190,7 +191,7 @@ class ClassControl(Control):
         allowed = self.allowed(data)
         for label in labels:
             if allowed is not None and label not in allowed:
-                return f"{selector}: value.{key} has {shown(label)}; expected {_one_of(allowed)}"
+                return f"{selector}: value.{key} has {JSON.shown(label)}; expected {_one_of(allowed)}"
         return None
 
 
@@ -229,7 +230,7 @@ def listed(answers: Any) -> list[Any]:
     if isinstance(answers, str):
         return [answers]
     if not isinstance(answers, list):
-        raise Misread(Reason.NOT_A_LIST, shown(answers))
+        raise Misread(Reason.NOT_A_LIST, JSON.shown(answers))
     return answers
 
 
@@ -239,7 +240,7 @@ def _written(answer: Any) -> str:
         return answer
     if isinstance(answer, list) and answer and all(isinstance(name, str) for name in answer):
         return " > ".join(answer)
-    return shown(answer)
+    return JSON.shown(answer)
 
 
 def _score(value: Choice) -> float:
@@ -249,7 +250,7 @@ def _score(value: Choice) -> float:
 def _one_of(labels: Collection[str], most: int = 5) -> str:
     if not labels:
         return "no region, for the task brings no options"
-    names = ", ".join(shown(label) for label in list(labels)[:most])
+    names = ", ".join(JSON.shown(label) for label in list(labels)[:most])
     more = f" or {len(labels) - most} more" if len(labels) > most else ""
     return f"{names}{more}" if len(labels) == 1 else f"one of {names}{more}"
 

@@ -14,11 +14,12 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lsml.controls.base import Region, shown
+from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, original_size
 from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Mask, Shape, Value
+from lsml.wording import JSON
 
 if TYPE_CHECKING:
     from lsml.values.geometry import Array
@@ -84,10 +85,10 @@ class BrushLabels(MaskControl):
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
         if value.get("format") != "rle":
-            return f'value.format is {shown(value.get("format"))}; expected "rle"'
+            return f'value.format is {JSON.shown(value.get("format"))}; expected "rle"'
         rle = value.get("rle")
         if not isinstance(rle, list) or not rle or not _are_bytes(rle):
-            return f"value.rle is {shown(rle)}; expected bytes from 0 to 255"
+            return f"value.rle is {JSON.shown(rle)}; expected bytes from 0 to 255"
         if original_size(region) is None:
             return "original_width and original_height are missing; a brush cannot be drawn without them"
         return None
@@ -143,7 +144,7 @@ class BitmaskLabels(MaskControl):
     def _place_problem(self, region: Region, value: Place) -> str | None:
         given = value.get("imageDataURL")
         if not isinstance(given, str) or not given.startswith(_PNG):
-            return f"value.imageDataURL is {shown(given)}; expected {_PNG}..."
+            return f"value.imageDataURL is {JSON.shown(given)}; expected {_PNG}..."
         return None
 
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
-from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold, shown
+from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold
 from lsml.labeling import ControlTag
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Number as NumberValue
 from lsml.values import Value
+from lsml.wording import JSON
 
 _NUMERIC = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -114,7 +115,7 @@ class Number(Control):
     def _number(self, value: Mapping[str, Any]) -> float:
         number = finite(value.get(self.key))
         if number is None:
-            raise Misread(Reason.NO_NUMBER, shown(value.get(self.key)))
+            raise Misread(Reason.NO_NUMBER, JSON.shown(value.get(self.key)))
         if not self._plausible(number):
             raise Misread(Reason.OFF_SCALE, f"{number:g}")
         return number
@@ -131,7 +132,7 @@ class Number(Control):
         answer = value.get(self.key)
         number = None if isinstance(answer, str) else finite(answer)
         if number is None:
-            return f"{self.control_tag.selector}: value.{self.key} is {shown(answer)}; expected {self._expected}"
+            return f"{self.control_tag.selector}: value.{self.key} is {JSON.shown(answer)}; expected {self._expected}"
         if self.fit(number) != number:
             return f"{self.control_tag.selector}: value.{self.key} is {number:g}; expected {self._expected}"
         return None

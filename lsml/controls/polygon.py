@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from lsml.controls.base import Region, shown
+from lsml.controls.base import Region
 from lsml.controls.shapes import Place, ShapeControl, number, percent, range_problem
 from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Polygon as PolygonValue
 from lsml.values import Value
+from lsml.wording import JSON
 
 
 class PolygonLabels(ShapeControl):
@@ -47,10 +48,10 @@ class PolygonLabels(ShapeControl):
     def _place_problem(self, region: Region, value: Place) -> str | None:
         points = value.get("points")
         if not isinstance(points, list) or len(points) < 3:
-            return f"value.points is {shown(points)}; expected a list of at least three corners"
+            return f"value.points is {JSON.shown(points)}; expected a list of at least three corners"
         for point in points:
             if not isinstance(point, list) or len(point) != 2:
-                return f"value.points holds {shown(point)}; expected corners, each a list of two numbers"
+                return f"value.points holds {JSON.shown(point)}; expected corners, each a list of two numbers"
             for axis, place in zip("xy", point, strict=True):
                 wrong = range_problem({axis: place}, axis)
                 if wrong is not None:
@@ -61,7 +62,7 @@ class PolygonLabels(ShapeControl):
 def _corner(point: Any) -> tuple[float, float]:
     """A corner as fractions of the image. Raises Misread where it is none."""
     if not isinstance(point, list) or len(point) != 2:
-        raise Misread(Reason.NO_NUMBER, shown(point))
+        raise Misread(Reason.NO_NUMBER, JSON.shown(point))
     return number(point[0]) / 100.0, number(point[1]) / 100.0
 
 

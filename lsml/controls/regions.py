@@ -7,13 +7,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold, shown
+from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold
 from lsml.controls.classes import certainty_of_one
 from lsml.controls.label_names import LabelNames, distinct
 from lsml.labeling import ControlTag
 from lsml.labeling.remarks import Misread, Reason, Remark, lost
 from lsml.labeling.view import View
 from lsml.values import Value, label_of
+from lsml.wording import JSON
 
 
 class RegionControl(Control):
@@ -124,14 +125,14 @@ class RegionControl(Control):
         if isinstance(given, str):
             given = [given]
         if not isinstance(given, list):
-            raise Misread(Reason.NOT_A_LIST, shown(given))
+            raise Misread(Reason.NOT_A_LIST, JSON.shown(given))
         found = []
         for name in given:
             label = self._names.find(name, remarks) if isinstance(name, str) else None
             if label is None and self.open and isinstance(name, str) and name:
                 label = name
             if label is None:
-                remarks.append(Remark(Reason.UNKNOWN_LABEL, name if isinstance(name, str) else shown(name)))
+                remarks.append(Remark(Reason.UNKNOWN_LABEL, name if isinstance(name, str) else JSON.shown(name)))
             else:
                 found.append(label)
         return distinct(found)
@@ -143,13 +144,13 @@ class RegionControl(Control):
         given = value.get(self.label_key)
         where = f"{self.control_tag.selector}: value.{self.label_key}"
         if not isinstance(given, list) or not given or not all(isinstance(label, str) for label in given):
-            return f"{where} is {shown(given)}; expected a list with one label"
+            return f"{where} is {JSON.shown(given)}; expected a list with one label"
         if len(given) > 1 and (not self.joins_labels or len(set(given)) < len(given)):
             return f"{where} has {len(given)} labels; expected one" + (", or different ones" * self.joins_labels)
         for label in given:
             if not self.open and label not in self.labels:
-                expected = ", ".join(shown(known) for known in self.labels[:5])
-                return f"{where} has {shown(label)}; expected one of {expected}"
+                expected = ", ".join(JSON.shown(known) for known in self.labels[:5])
+                return f"{where} has {JSON.shown(label)}; expected one of {expected}"
         return None
 
 

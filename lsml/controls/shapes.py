@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
 
-from lsml.controls.base import Decoded, Region, shown
+from lsml.controls.base import Decoded, Region
 from lsml.controls.number import finite
 from lsml.controls.regions import RegionControl, joined, region_score
 from lsml.labeling.remarks import Misread, Reason, Remark, lost
 from lsml.labeling.view import View, whole_number
 from lsml.values import Shape, Value
+from lsml.wording import JSON
 
 if TYPE_CHECKING:
     from lsml.values.geometry import Array
@@ -203,9 +204,9 @@ class ShapeControl(RegionControl):
         selector = self.control_tag.selector
         for key in ("original_width", "original_height"):
             if key in region and not _is_count(region[key], 1):
-                return f"{selector}: {key} is {shown(region[key])}; expected pixels, a whole number above 0"
+                return f"{selector}: {key} is {JSON.shown(region[key])}; expected pixels, a whole number above 0"
         if "item_index" in region and not _is_count(region["item_index"], 0):
-            return f"{selector}: item_index is {shown(region['item_index'])}; expected a page, counted from 0"
+            return f"{selector}: item_index is {JSON.shown(region['item_index'])}; expected a page, counted from 0"
         return None
 
     @abstractmethod
@@ -250,7 +251,7 @@ def percent(fraction: float) -> float:
 def numbers(value: Any, *keys: str) -> list[float]:
     """Finite numbers by key, which may be texts. Raises Misread where one is missing or something else."""
     if not isinstance(value, Mapping):
-        raise Misread(Reason.NO_NUMBER, shown(value))
+        raise Misread(Reason.NO_NUMBER, JSON.shown(value))
     return [number(value.get(key)) for key in keys]
 
 
@@ -258,7 +259,7 @@ def number(given: Any) -> float:
     """A finite number, also where it is written as a text. Raises Misread for anything else."""
     found = finite(given)
     if found is None:
-        raise Misread(Reason.NO_NUMBER, shown(given))
+        raise Misread(Reason.NO_NUMBER, JSON.shown(given))
     return found
 
 
@@ -283,7 +284,7 @@ def range_problem(value: Mapping[str, Any], key: str, most: float = 100.0) -> st
     """What is wrong with a number that must lie between 0 and `most`, or None."""
     given = value.get(key)
     if isinstance(given, str) or finite(given) is None:
-        return f"value.{key} is {shown(given)}; expected a number between 0 and {most:g}"
+        return f"value.{key} is {JSON.shown(given)}; expected a number between 0 and {most:g}"
     found = cast(float, given)
     return None if 0.0 <= found <= most else f"value.{key} is {found:g}; expected a number between 0 and {most:g}"
 

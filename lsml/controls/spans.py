@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeGuard
 
-from lsml.controls.base import Region, shown
+from lsml.controls.base import Region
 from lsml.controls.regions import RegionControl, joined, region_score
 from lsml.labeling.remarks import Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Span, Value
+from lsml.wording import JSON
 
 
 class SpanControl(RegionControl):
@@ -68,10 +69,11 @@ class SpanControl(RegionControl):
             return _pieces_problem(selector, value)
         start, end = value.get("start"), value.get("end")
         if not _is_offset(start) or not _is_offset(end) or start >= end:
-            return f"{selector}: value.start is {shown(start)} and value.end is {shown(end)}; expected offsets in order"
+            offsets = f"value.start is {JSON.shown(start)} and value.end is {JSON.shown(end)}"
+            return f"{selector}: {offsets}; expected offsets in order"
         text = value.get("text", "x" * (end - start))
         if not isinstance(text, str) or len(text) != end - start:
-            return f"{selector}: value.text is {shown(text)}; expected the {end - start} characters of the region"
+            return f"{selector}: value.text is {JSON.shown(text)}; expected the {end - start} characters of the region"
         return None
 
 
@@ -79,14 +81,16 @@ def _pieces_problem(selector: str, value: Mapping[str, Any]) -> str | None:
     """What is wrong with a place that names pieces of a text and offsets in them."""
     for key in ("start", "end"):
         if not isinstance(value.get(key), str) or not value[key]:
-            return f"{selector}: value.{key} is {shown(value.get(key))}; expected the piece of the text that it is in"
+            return (
+                f"{selector}: value.{key} is {JSON.shown(value.get(key))}; expected the piece of the text that it is in"
+            )
         if not _is_offset(value.get(f"{key}Offset")):
-            return f"{selector}: value.{key}Offset is {shown(value.get(f'{key}Offset'))}; expected an offset"
+            return f"{selector}: value.{key}Offset is {JSON.shown(value.get(f'{key}Offset'))}; expected an offset"
     if value["start"] == value["end"] and value["startOffset"] >= value["endOffset"]:
         where = f"value.startOffset is {value['startOffset']} and value.endOffset is {value['endOffset']}"
         return f"{selector}: {where}; expected offsets in order"
     if not isinstance(value.get("text", ""), str):
-        return f"{selector}: value.text is {shown(value['text'])}; expected a text"
+        return f"{selector}: value.text is {JSON.shown(value['text'])}; expected a text"
     return None
 
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from lsml.controls.base import Region, shown
+from lsml.controls.base import Region
 from lsml.controls.classes import ClassControl, listed, value_paths
 from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
 from lsml.labeling.view import View
 from lsml.values import Value
+from lsml.wording import JSON
 
 
 class Taxonomy(ClassControl):
@@ -102,10 +103,10 @@ class Taxonomy(ClassControl):
             return self._form_problem(region)
         selector, paths = self.control_tag.selector, value.get("taxonomy")
         if not isinstance(paths, list):
-            return f"{selector}: value.taxonomy is {shown(paths)}; expected a list of paths"
+            return f"{selector}: value.taxonomy is {JSON.shown(paths)}; expected a list of paths"
         for path in paths:
             if not isinstance(path, list):
-                return f"{selector}: value.taxonomy holds {shown(path)}; expected paths, each a list of names"
+                return f"{selector}: value.taxonomy holds {JSON.shown(path)}; expected paths, each a list of names"
             if not path or not all(isinstance(name, str) and name for name in path):
                 return f"{selector}: value.taxonomy holds a path without names; expected names from the root down"
         return self._answers_problem("taxonomy", [join_path(tuple(path)) for path in paths], data)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold, shown
+from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold
 from lsml.controls.classes import certainty_of_one
 from lsml.controls.regions import region_score
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Text, Value
+from lsml.wording import JSON
 
 
 class TextArea(Control):
@@ -68,7 +69,7 @@ class TextArea(Control):
                 continue
             for text in given if isinstance(given, list) else [given]:
                 if not isinstance(text, str):
-                    remarks.append(Remark(Reason.NO_TEXT, shown(text)))
+                    remarks.append(Remark(Reason.NO_TEXT, JSON.shown(text)))
                 elif text:
                     texts.append(Text(text, region_score(region)))
         return Decoded(tuple(texts) or None, tuple(remarks))
@@ -80,7 +81,7 @@ class TextArea(Control):
             return problem
         given, selector = region["value"].get("text"), self.control_tag.selector
         if not isinstance(given, list) or not given or not all(isinstance(text, str) and text for text in given):
-            return f"{selector}: value.text is {shown(given)}; expected a list of texts"
+            return f"{selector}: value.text is {JSON.shown(given)}; expected a list of texts"
         if self._limit is not None and len(given) > self._limit:
             return f"{selector}: value.text has {len(given)} texts; expected at most {self._limit} (maxSubmissions)"
         return None

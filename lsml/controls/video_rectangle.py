@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from lsml.controls.base import Decoded, Region, shown
+from lsml.controls.base import Decoded, Region
 from lsml.controls.regions import RegionControl
 from lsml.controls.shapes import Place, ShapeControl, fractions, number, numbers, percent, range_problem, rotation_of
 from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import Film, View
 from lsml.values import Keyframe, Shape, Track, Value
+from lsml.wording import JSON
 
 _Sides = tuple[float, float, float, float]  # x, y, width, height
 _SIDES = ("x", "y", "width", "height")
@@ -121,10 +122,10 @@ class VideoRectangle(ShapeControl):
                 if number(value.get(key)) < 0:
                     raise ValueError
             except ValueError:
-                return f"value.{key} is {shown(value.get(key))}; expected a number"
+                return f"value.{key} is {JSON.shown(value.get(key))}; expected a number"
         sequence = value.get("sequence")
         if not isinstance(sequence, list) or not sequence:
-            return f"value.sequence is {shown(sequence)}; expected a list of keyframes"
+            return f"value.sequence is {JSON.shown(sequence)}; expected a list of keyframes"
         before = 0
         for entry in sequence:
             if not isinstance(entry, dict) or type(entry.get("frame")) is not int or entry["frame"] <= before:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lsml.errors import RequestError
+from lsml.wording import JSON
 
 
 class Annotation(msgspec.Struct, frozen=True):
@@ -51,7 +52,7 @@ def read_annotation(given: Any) -> ReadAnnotation:
     A skipped one needs no result. Raises RequestError, with a sentence, for what is no annotation.
     """
     if not isinstance(given, Mapping):
-        raise RequestError(f"an annotation is {_kind(given)}; expected an object with an id and a result")
+        raise RequestError(f"an annotation is {JSON.kind(given)}; expected an object with an id and a result")
     id = str(given["id"]) if is_id(given.get("id")) else None
     skipped = _is_set(given.get("was_cancelled")) or _is_set(given.get("skipped"))  # the second in old exports
     result = given.get("result")
@@ -95,8 +96,3 @@ def time_key(moment: Any) -> str:
 def _is_set(flag: Any) -> bool:
     """True if a flag holds, also where a file wrote it as a number or a text."""
     return flag.strip().lower() in ("true", "1", "yes") if isinstance(flag, str) else bool(flag)
-
-
-def _kind(value: Any) -> str:
-    names = {type(None): "null", bool: "a boolean", list: "a list", dict: "an object", str: "a text"}
-    return names.get(type(value), "a number")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 from lsml.recipe.scalars import Path
+from lsml.wording import YAML
 
 _KINDS: Final = {
     "string": "text",
@@ -54,19 +55,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{names[near[0]]}`?" if near else ""
 
 
-def shown(value: Any) -> str:
-    """A value in a message: short, and a text in backquotes."""
-    if isinstance(value, str):
-        return f"`{value if len(value) <= 40 else value[:37] + '...'}`"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "nothing"
-    if isinstance(value, list):
-        return "a list"
-    return "settings (keys and values)" if isinstance(value, dict) else f"{value:.12g}"
-
-
 def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[Path, str]]:
     """Blame the branch that is of the value's kind; where none is, the value."""
     schema: Any = error.schema
@@ -82,7 +70,7 @@ def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[P
     else:
         kinds = [kind for branch in by_branch for e in branch if e.validator == "type" for kind in _kinds(e)]
         expected = schema.get("errorMessage") or f"expected {_either(kinds)}"
-        got = _kind_of(error.instance) if hidden(path) or not fitting else shown(error.instance)
+        got = YAML.kind(error.instance) if hidden(path) or not fitting else YAML.shown(error.instance)
         sentence = _got(expected, got)
         # A value that is of the right kind is wrong for another reason, which quotes do not mend.
         yield path, sentence if fitting else _with_advice(sentence, kinds, error.instance)
@@ -93,7 +81,7 @@ def _plain(error: ValidationError, hide: bool) -> str:
     limit: Any = error.validator_value
     schema: Any = error.schema
     rule, own = str(error.validator), schema.get("errorMessage")
-    got = _kind_of(value) if hide or rule == "type" else shown(value)
+    got = YAML.kind(value) if hide or rule == "type" else YAML.shown(value)
     if rule == "type":
         return _with_advice(_got(own or f"expected {_either(_kinds(error))}", got), _kinds(error), value)
     if own:
@@ -108,9 +96,9 @@ def _plain(error: ValidationError, hide: bool) -> str:
         expected = "expected " + ("one of " if len(limit) > 1 else "") + ", ".join(names)
         return f"{_got(expected, got)}; {advice}" if advice else _got(expected, got)
     if rule == "const":
-        return _got(f"expected {shown(limit)}", got)
+        return _got(f"expected {YAML.shown(limit)}", got)
     if rule in _BOUNDS:
-        return _got(f"expected {_BOUNDS[rule].format(shown(limit))}", got)
+        return _got(f"expected {_BOUNDS[rule].format(f'{limit:.12g}')}", got)
     if rule in ("minItems", "maxItems"):
         bound = "least" if rule == "minItems" else "most"
         return f"expected at {bound} {limit} in the list, got {len(value)}"
@@ -149,14 +137,6 @@ def _with_advice(sentence: str, kinds: Iterable[str], value: Any) -> str:
         return f"{sentence}; write a blank after the colon"
     only_text = set(kinds) <= {"string", "null", "array"} and "string" in kinds
     return f"{sentence}; put it in quotes" if only_text and isinstance(value, bool | int | float) else sentence
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return shown(value)
-    if isinstance(value, int | float):
-        return "a number"
-    return "text" if isinstance(value, str) else shown(value)
 
 
 def _got(expected: str, got: str) -> str:

@@ -9,7 +9,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lsml.binding import control_of
-from lsml.controls.base import shown
 from lsml.controls.brush import decode_brush, encode_brush
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.remarks import Reason, Remark
@@ -17,6 +16,7 @@ from lsml.labeling.view import Film, View
 from lsml.values import Box, Ellipse, Keyframe, KeyPoint, Mask, Polygon, Track
 from lsml.values.coverage import boxes_at, overlaps
 from lsml.values.geometry import box_corners, box_of_corners, fill_outline
+from lsml.wording import JSON
 
 LABELS = '<Label value="Cat"/><Label value="Dog"/>'
 SHAPES = ("Rectangle", "Polygon", "Ellipse", "KeyPoint", "Brush", "Bitmask")
@@ -190,7 +190,7 @@ def test_no_json_of_a_stranger_raises(tag, value, odd, facts):
 def test_what_is_no_number_is_no_box(key, bad):
     value = {"x": 10, "y": 10, "width": 10, "height": 10, "rectanglelabels": ["Cat"], key: bad}
     region = {"type": "rectanglelabels", "value": value}
-    assert control("RectangleLabels").decode([region]) == (None, (Remark(Reason.NO_NUMBER, shown(bad)),))
+    assert control("RectangleLabels").decode([region]) == (None, (Remark(Reason.NO_NUMBER, JSON.shown(bad)),))
     assert control("RectangleLabels").check(region, {}) is not None
 
 

@@ -78,7 +78,7 @@ def test_what_is_no_annotation_is_told_and_costs_only_itself():
     annotated = AnnotatedTasks([task([None, {"id": 2, "result": choice("Bug")}]), {"id": 2, "data": None}])
     [one] = annotated
     assert [annotation.id for annotation in one.annotations] == ["2"]
-    assert annotated.malformed == ["task 1: an annotation is null; expected an object with an id and a result"]
+    assert annotated.malformed == ["task 1: an annotation is nothing; expected an object with an id and a result"]
     assert len(list(annotated)) == 1 and len(annotated.malformed) == 1
 
 
@@ -106,7 +106,7 @@ def test_work_that_is_left_out_beside_work_that_counts_is_named():
     annotated = AnnotatedTasks(tasks)
     assert len(list(annotated)) == 2
     assert annotated.unused(CONFIG.controls) == [
-        "1 entry is no annotation and left out; the first: task 1: an annotation is a text; expected an object with an id "
+        "1 entry is no annotation and left out; the first: task 1: an annotation is text; expected an object with an id "
         "and a result",
         "2 regions of `sujet`, `b_3` are left out: the labeling config has no such control; name the config that they were "
         "made with, --labeling-config",

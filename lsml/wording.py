@@ -1,0 +1,41 @@
+"""A stranger's value in words, for the sentences that people read."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Wording(NamedTuple):
+    """How values are told: the marks around a text, how much of it, and what keys with values are called."""
+
+    marks: str = '"'
+    longest: int = 60
+    mapping: str = "an object"
+
+    def shown(self, value: Any) -> str:
+        """A value: itself where it is a text, a number or yes or no, else its kind; short and on one line."""
+        if isinstance(value, str):
+            line = "".join(character if character.isprintable() else " " for character in value)
+            short = line if len(line) <= self.longest else f"{line[: self.longest - 3]}..."
+            return f"{self.marks}{short}{self.marks}"
+        if isinstance(value, float):
+            return repr(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value) if abs(value) < 10**15 else "a very large number"
+        return self.kind(value)
+
+    def kind(self, value: Any) -> str:
+        """The kind of a value alone, which tells nothing of what a text or a number says."""
+        if value is None:
+            return "nothing"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int | float):
+            return "a number"
+        if isinstance(value, str):
+            return "text"
+        return "a list" if isinstance(value, list | tuple) else self.mapping
+
+
+JSON = Wording()
+YAML = Wording(marks="`", longest=40, mapping="settings (keys and values)")
