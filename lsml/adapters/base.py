@@ -174,6 +174,8 @@ class TrainableAdapter(Adapter):
     """An adapter that learns from examples. One that is pretrained says `starts_ready = True`."""
 
     starts_ready: ClassVar[bool] = False
+    # What of people's annotations it never learns, in a sentence that follows its name; `lsml explain` says it.
+    passes_over: ClassVar[str | None] = None
 
     @property
     def notes(self) -> tuple[str, ...]:

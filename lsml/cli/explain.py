@@ -59,7 +59,7 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
     else:
         click.echo(bound(binding))
     for answering in binding.models:
-        for line in _beside(answering):
+        for line in [*_beside(answering), *_passes_over(answering)]:
             click.echo(line)
     if asking := asking_sentence(binding):
         click.echo(asking)
@@ -87,6 +87,17 @@ def _beside(model: BoundModel) -> list[str]:
         if unused:
             lines.append(f"    no label <- {', '.join(unused[:_SHOWN])}{more}")
     return lines
+
+
+def _passes_over(model: BoundModel) -> list[str]:
+    """What of people's annotations a model that learns never learns."""
+    from lsml.adapters.base import TrainableAdapter
+
+    adapter = model.adapter_class
+    if not model.trainable or not issubclass(adapter, TrainableAdapter) or adapter.passes_over is None:
+        return []
+    controls = ", ".join(control.control_tag.selector for control in model.controls)
+    return [f"{controls}: {model.spec.adapter} {adapter.passes_over}"]
 
 
 def _near(label: str, names: Sequence[str]) -> str:

@@ -123,6 +123,16 @@ def test_explain_shows_control_object_adapter_and_labels(recipe, tmp_path):
     )
 
 
+@pytest.mark.parametrize("adapter", ["ner-crf", "ner"])
+def test_explain_says_that_spans_inside_others_are_not_learnt(adapter, tmp_path):
+    config = '<View><Text name="t" value="$t"/><Labels name="who" toName="t"><Label value="A"/></Labels></View>'
+    path = write_recipe(tmp_path, f"tags:\n  Labels: {adapter}\n", config=config)
+    assert (
+        f"Labels#who: {adapter} learns of spans that overlap or lie in each other the longest alone, and finds none inside another"
+        in said(lsml("explain", path.name, cwd=tmp_path)).splitlines()
+    )
+
+
 def test_explain_says_what_stays_unbound_and_why(tmp_path):
     config = TOPICS.replace("</View>", '<Number name="minutes" toName="text"/>\n</View>')
     path = write_recipe(tmp_path, config=config)

@@ -93,6 +93,12 @@ def apart(
     return kept
 
 
+# What `outermost` means for annotators, in words that follow an adapter's name.
+PASSED_OVER: Final = (
+    "learns of spans that overlap or lie in each other the longest alone, and finds none inside another"
+)
+
+
 def outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
     """Spans with allowed labels that do not overlap, in order: of those that do, the longest. Spans at one place are one, with
     one label made of all of theirs, which `parted` takes apart again."""

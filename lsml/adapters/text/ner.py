@@ -21,7 +21,7 @@ from lsml.adapters.base import (
 )
 from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
 from lsml.adapters.parts.logits import Accelerate, Logits
-from lsml.adapters.parts.text_spans import inner, is_mark, notes_of, outermost, parted, stands_alone
+from lsml.adapters.parts.text_spans import PASSED_OVER, inner, is_mark, notes_of, outermost, parted, stands_alone
 from lsml.adapters.parts.transformers_models import (
     Windows,
     config_of,
@@ -95,6 +95,7 @@ class Ner(TrainableAdapter):
     title: ClassVar[str] = "entities in texts by a transformer, pretrained or fine-tuned"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})
+    passes_over: ClassVar[str | None] = PASSED_OVER
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     extra: ClassVar[str | None] = "transformers"
     starts_ready: ClassVar[bool] = True

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.text_spans import Token, inner, notes_of, outermost, parted, tokens
+from lsml.adapters.parts.text_spans import PASSED_OVER, Token, inner, notes_of, outermost, parted, tokens
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
 
@@ -63,6 +63,7 @@ class NerCrf(TrainableAdapter):
     title: ClassVar[str] = "entities in texts, learnt from a few dozen sentences in a second"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})
+    passes_over: ClassVar[str | None] = PASSED_OVER
     requires: ClassVar[tuple[str, ...]] = ("pycrfsuite",)
     Options: ClassVar[type[msgspec.Struct]] = NerCrfOptions
 

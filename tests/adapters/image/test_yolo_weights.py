@@ -188,8 +188,8 @@ def test_weights_that_are_not_there_make_it_abstain_with_what_to_do(monkeypatch,
     assert not adapter.ready
     assert adapter.predict([tmp_path / "photo.jpg"]) == [[]]
     assert Yolo.lacks(YoloOptions(), target) == (
-        "weights yolo11n.pt are not on this machine, and nothing is fetched unasked: put the file beside the recipe or into "
-        "the folder that LSML_WEIGHTS_DIR names, or write `download: true`"
+        "weights yolo11n.pt are not on this machine, and nothing is fetched unasked; write `download: true` under "
+        "its `options`"
     )
     assert Yolo.lacks(YoloOptions(weights="mine/best.pt"), target) == (
         "weights mine/best.pt are not there; expected a .pt or .onnx file or an OpenVINO folder, beside the recipe"

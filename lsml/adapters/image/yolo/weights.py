@@ -78,8 +78,8 @@ def missing(weights: str, download: bool) -> str | None:
     if not is_published(weights):
         return f"weights {weights} are not there; expected a .pt or .onnx file or an OpenVINO folder, beside the recipe"
     return (
-        f"weights {weights} are not on this machine, and nothing is fetched unasked: put the file beside the recipe or into "
-        f"the folder that {VARIABLE} names, or write `download: true`"
+        f"weights {weights} are not on this machine, and nothing is fetched unasked; write `download: true` under "
+        "its `options`"
     )
 
 
