@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from lsml.media.entries import Entry
 from lsml.media.held import Held
 from lsml.media.inline import as_text, decoded_data_url
 from lsml.media.pictures import examine_image, examine_video
-from lsml.media.sources import Source, Sources, StudioFiles
+from lsml.media.sources import Source, Sources
 from lsml.media.transfer import Received, Validators, Wanted, shown_url, too_large
 from lsml.recipe import Media
 
@@ -34,35 +34,14 @@ _Examine = Callable[[Source, Entry, Path | None], Entry | None]
 class Fetcher:
     """Brings what a project's tasks name. Threads may share it.
 
-    `studio`, `studio_project`: its Label Studio and the project's number there; without one, what only Label Studio has
-    is an error that says so. `scope` keeps what one project may read from the others. `folders`: where local paths may
-    lie, and relative ones count from. `anywhere`: any local path and any host may be read, for commands that a person
-    runs on files of their own; relative paths then count from `beside` and from the current folder first.
+    `limits`: how much, how long and how fresh; `cache`: opens what keeps the files, when one is needed; `sources`: where the
+    project's URLs lead.
     """
 
-    def __init__(
-        self,
-        limits: Media,
-        cache: Callable[[], MediaCache],
-        *,
-        studio: StudioFiles | None = None,
-        studio_project: int | None = None,
-        scope: str = "",
-        folders: Sequence[Path] = (),
-        anywhere: bool = False,
-        beside: Path | None = None,
-    ) -> None:
+    def __init__(self, limits: Media, cache: Callable[[], MediaCache], sources: Sources) -> None:
         self._limits = limits
         self._open_cache = cache
-        self._sources = Sources(
-            limits,
-            studio=studio,
-            studio_project=studio_project,
-            scope=scope,
-            folders=folders,
-            anywhere=anywhere,
-            beside=beside,
-        )
+        self._sources = sources
 
     @property
     def _cache(self) -> MediaCache:

@@ -58,7 +58,13 @@ class Source:
 
 
 class Sources:
-    """Where the URLs of one project's tasks lead, and what they may not reach. See Fetcher for what it is given."""
+    """Where the URLs of one project's tasks lead, and what they may not reach.
+
+    `studio`, `studio_project`: its Label Studio and the project's number there; without one, what only Label Studio has
+    is an error that says so. `scope` keeps what one project may read from the others. `folders`: where local paths may
+    lie, and relative ones count from. `anywhere`: any local path and any host may be read, for commands that a person
+    runs on files of their own; relative paths then count from `beside` and from the current folder first.
+    """
 
     def __init__(
         self,

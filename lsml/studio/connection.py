@@ -11,7 +11,7 @@ from lsml.files.cache import cache_directory
 from lsml.labeling.objects import Fetch
 from lsml.labeling.tasks import read_annotation
 from lsml.logs import keep_told_secret
-from lsml.media import Fetcher, open_cache
+from lsml.media import Fetcher, Sources, open_cache
 from lsml.recipe import Recipe
 from lsml.store import AnnotationSeen, ProjectRow, Store
 from lsml.studio.client import Studio
@@ -57,12 +57,13 @@ def fetcher(
     studio = studio_of(recipe, project)
     folders = [recipe.path.parent / Path(folder).expanduser() for folder in recipe.media.folders]
     key = project.key if project is not None else "local"
-    return Fetcher(
-        recipe.media, lambda: open_cache(cache_directory("media"), recipe.media.cache_bytes), studio=studio,
+    sources = Sources(
+        recipe.media, studio=studio,
         studio_project=project.studio_id if project is not None else None,
         scope=f"{key} {studio.identity}" if studio is not None else key,
         folders=folders, anywhere=by_person, beside=beside,
     )  # fmt: skip
+    return Fetcher(recipe.media, lambda: open_cache(cache_directory("media"), recipe.media.cache_bytes), sources)
 
 
 def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lsml.errors import FetchError
-from lsml.media import Fetcher, MediaCache
+from lsml.media import Fetcher, MediaCache, Sources
 from lsml.recipe import Media
 from tests.media.test_fetching import drawn
 from tests.support.web import Answer, Asked, Web
@@ -36,7 +36,8 @@ def web() -> Iterator[Web]:
 
 def fetcher(directory: Path, budget: int = 10**9) -> Fetcher:
     cache = MediaCache(directory, budget)
-    return Fetcher(Media(private=True), lambda: cache)
+    limits = Media(private=True)
+    return Fetcher(limits, lambda: cache, Sources(limits))
 
 
 def taken(directory: Path) -> int:
@@ -48,13 +49,14 @@ OTHER = """
 import sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from lsml.media import Fetcher, MediaCache
+from lsml.media import Fetcher, MediaCache, Sources
 from lsml.recipe import Media
 from PIL import Image
 import lsml.media.eviction
 lsml.media.eviction._PAUSE_S = 0.0
 cache = MediaCache(Path(sys.argv[1]), int(sys.argv[2]))
-files = Fetcher(Media(private=True), lambda: cache)
+limits = Media(private=True)
+files = Fetcher(limits, lambda: cache, Sources(limits))
 url, task = sys.argv[3], sys.argv[4]
 if task == "one":
     with files.hold() as held, ThreadPoolExecutor(8) as pool:

@@ -27,7 +27,7 @@ from lsml.errors import FetchError
 from lsml.files.cache import cache_directory
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.objects import Unreadable
-from lsml.media import Fetcher, MediaCache
+from lsml.media import Fetcher, MediaCache, Sources
 from lsml.media.transfer import Received, Wanted
 from lsml.media.web import fetch_public
 from lsml.prediction import predict_tasks
@@ -52,10 +52,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fetcher(*, allow_private: bool = False, budget: int = 10**9, **options: Any) -> Fetcher:
-    """A fetcher with keys of `media:` and options of Fetcher."""
+    """A fetcher with keys of `media:` and options of Sources."""
     keys = {key: options.pop(key) for key in Media.__struct_fields__ if key in options and key != "folders"}
     cache = MediaCache(cache_directory("media"), budget)
-    return Fetcher(Media(private=allow_private, **keys), lambda: cache, **options)
+    limits = Media(private=allow_private, **keys)
+    return Fetcher(limits, lambda: cache, Sources(limits, **options))
 
 
 def fetch_text(url: str, task: Any = None, **options: Any) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from lsml.labeling import ObjectTag
 from lsml.labeling.objects import Unreadable, read_object
-from lsml.media import Fetcher, MediaCache
+from lsml.media import Fetcher, MediaCache, Sources
 from lsml.media.content import content_by_head
 from lsml.recipe import Media
 from tests.media.test_fetching import exif
@@ -26,7 +26,7 @@ RED = (200, 30, 40)
 @pytest.fixture
 def fetcher(tmp_path: Path) -> Fetcher:
     cache = MediaCache(tmp_path / "cache", 10**9)
-    return Fetcher(Media(), lambda: cache, anywhere=True)
+    return Fetcher(Media(), lambda: cache, Sources(Media(), anywhere=True))
 
 
 def red(mode: str = "RGB") -> PIL.Image.Image:
@@ -110,7 +110,7 @@ def test_a_copy_is_made_once_and_keeps_its_colours(tmp_path: Path, fetcher: Fetc
     first = fetcher.image(str(path), {})
     made = first.path.stat().st_ino
     assert fetcher.image(str(path), {}) == first
-    again = Fetcher(Media(), lambda: MediaCache(tmp_path / "cache", 10**9), anywhere=True)
+    again = Fetcher(Media(), lambda: MediaCache(tmp_path / "cache", 10**9), Sources(Media(), anywhere=True))
     assert again.image(str(path), {}) == first
     assert first.path.stat().st_ino == made
     with PIL.Image.open(first.path) as image:
