@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 
 def die_with_parent() -> None:
@@ -16,3 +17,24 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def ready_file(directory: Path, verb: str) -> Path:
+    """Where the process that does `verb` on a data directory says that it is ready for work."""
+    return directory / f"{verb}.ready"
+
+
+def say_ready(directory: Path, verb: str) -> None:
+    """Say that this process is ready for work. A full disk is no reason to end: then nobody is told."""
+    try:
+        ready_file(directory, verb).write_text(str(os.getpid()), encoding="ascii")
+    except OSError:
+        pass
+
+
+def was_ready(file: Path, pid: int) -> bool:
+    """True if the process of that number has said that it is ready for work."""
+    try:
+        return file.read_text(encoding="ascii") == str(pid)
+    except (OSError, ValueError):
+        return False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lsml.cli.children import ready_file, was_ready
 from lsml.cli.common import (
     address_options,
     asking_sentence,
@@ -33,20 +34,27 @@ if TYPE_CHECKING:
 
     from lsml.recipe import Recipe
 
-_HEALTHY_S = 5.0  # a child that lived so long was healthy: if it dies, it restarts at once
-_BACKOFF_S = (0.5, 1.0, 2.0, 4.0)  # between the restarts of one that was not; after the last, lsml gives up
+_STEADY_S = 5.0  # a child that lived so long restarts at once when it dies, others after growing pauses
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
+_MOST_FAILURES = 4  # starts in a row after which a child never was ready for work; with one more, lsml gives up
 # For the children to finish: a person who pressed Ctrl-C waits no longer than five seconds, Docker kills after ten.
 _STOP_S, _STOP_AT_CTRL_C_S = 9.0, 4.7
+_UNTOLD = (
+    "  no token of Label Studio is set, so predictions are published only where the one that it sends works: "
+    "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY (in Label Studio, Account & Settings > Personal Access Token makes one)"
+)
 _FINAL_CODES = (2,)  # a mistake in the recipe does not go away by trying again
 
 
 class _Child:
     """One process that is kept alive."""
 
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str], ready: Path) -> None:
         self.name = name
         self._command = command
+        self._ready = ready
         self._failures = 0
+        self._quick_ends = 0
         self._start_at = 0.0
         self.process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -66,16 +74,17 @@ class _Child:
         code = self.process.poll()
         if code is None:
             return None
-        self.process = None
-        healthy = time.monotonic() - self._started >= _HEALTHY_S
-        self._failures = 0 if healthy else self._failures + 1
-        if code in _FINAL_CODES or self._failures > len(_BACKOFF_S):
+        pid, self.process = self.process.pid, None
+        steady = time.monotonic() - self._started >= _STEADY_S
+        self._quick_ends = 0 if steady else self._quick_ends + 1
+        self._failures = 0 if steady or was_ready(self._ready, pid) else self._failures + 1
+        if code in _FINAL_CODES or self._failures > _MOST_FAILURES:
             often = "" if code in _FINAL_CODES else " again and again"
             click.echo(f"lsml: the {self.name} ended{often} ({_ending(code)}); giving up", err=True)
             return max(1, code)
-        wait_s = 0.0 if healthy else _BACKOFF_S[self._failures - 1]
+        pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (self._quick_ends - 1)) if self._quick_ends else 0.0
         click.echo(f"lsml: the {self.name} ended ({_ending(code)}); starting it again", err=True)
-        self._start_at = time.monotonic() + wait_s
+        self._start_at = time.monotonic() + pause_s
         return None
 
     def ask_to_stop(self, at_ctrl_c: bool) -> None:
@@ -120,8 +129,9 @@ def command(
     level = "debug" if debug else log_level
     common = ["--data-dir", str(directory), "--log-level", level, "--held", str(held), "--child"]
     python = [sys.executable, "-m", "lsml"]
-    server = _Child("server", [*python, "serve", str(recipe_path), "--host", host, "--port", str(port), *common])
-    worker = _Child("worker", [*python, "work", str(recipe_path), *common])
+    server = _Child("server", [*python, "serve", str(recipe_path), "--host", host, "--port", str(port), *common],
+                    ready_file(directory, "serve"))  # fmt: skip
+    worker = _Child("worker", [*python, "work", str(recipe_path), *common], ready_file(directory, "work"))
     stopping = threading.Event()
     at_ctrl_c = False
 
@@ -155,13 +165,13 @@ def command(
 
 
 def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
-    """Print what a person needs now: the address, what is bound, where the data lives, how to connect; and a warning where
-    others can reach it, too."""
+    """Print what a person needs now: the address, what is bound, where the data lives, how to connect, whether something will
+    be published; and a warning where others can reach it, too."""
     from lsml.server import open_to_others
+    from lsml.studio.addresses import address_of, is_everywhere, own_address
 
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
-    url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
     binding = bind_config(recipe, None)
+    url = address_of("127.0.0.1" if is_everywhere(host) else host, port)
     lines = [f"lsml: {recipe.name} is on {url}", f"  {bound(binding) if recipe.labeling_config else _later(recipe)}"]
     lines += [f"  {line}" for line in shortfall(binding)]
     lines += [
@@ -169,8 +179,13 @@ def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
         "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
         f"    {_url_to_paste(recipe, url)}",
     ]
+    if is_everywhere(host):
+        elsewhere = _url_to_paste(recipe, address_of(own_address(), port))
+        lines.append(f"    or, where Label Studio runs elsewhere or in a container, {elsewhere}")
     if asking := asking_sentence(binding):
         lines.append(f"  {asking}")
+    if recipe.publish is not None and not recipe.label_studio.api_key:
+        lines.append(_UNTOLD)
     click.echo("\n".join(lines))
     sys.stdout.flush()
     if warning := open_to_others(recipe.server, host):

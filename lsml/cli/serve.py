@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.children import die_with_parent
+from lsml.cli.children import die_with_parent, say_ready
 from lsml.cli.common import (
     address_options,
     data_dir_option,
@@ -57,6 +57,8 @@ def command(
         logging.getLogger("lsml.server").info(
             "listening on http://%s:%d", f"[{address}]" if ":" in address else address, bound
         )
+        if child:
+            say_ready(store.directory, "serve")
         app.extensions["lsml"].warm_up()
 
     serve(app, address, recipe.server.port if port is None else port, listening)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.children import die_with_parent
+from lsml.cli.children import die_with_parent, say_ready
 from lsml.cli.common import data_dir_option, held_option, log_options, open_recipe, open_store, recipe_argument
 
 
@@ -49,4 +49,6 @@ def command(
     again += ["--held", str(held)]
     again += ["--log-level", "debug" if debug else log_level]
     logging.getLogger("lsml.worker").info("ready to train")
+    if child:
+        say_ready(store.directory, "work")
     Worker(recipe, store, Queue(store.directory), again).run_forever()

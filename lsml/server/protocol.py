@@ -275,6 +275,7 @@ class _Protocol:
             changed = self._apply(event)
             if event.brings_tasks:
                 self._store.projects.want_publishing(event.project)
+                self._store.projects.want_sync(event.project)  # no event tells of annotations that come with tasks
             run = request_if_due(self._store, self._recipe, event.project) if changed else None
         if config is not None:
             self._told.drop(event.project)

@@ -25,11 +25,12 @@ from lsml.studio.tokens import TokenKind
 
 
 class StudioProject(NamedTuple):
-    """A project: `created` in whole seconds since the epoch, the second half of its key."""
+    """A project: `created` in whole seconds since the epoch, the second half of its key; `tasks`: how many it holds."""
 
     title: str
     labeling_config: str
     created: int
+    tasks: int
 
 
 class Studio:
@@ -87,7 +88,7 @@ class Studio:
         found = self._api.get(f"/api/projects/{project_id}/", what=what)
         try:
             created = int(datetime.fromisoformat(found["created_at"]).timestamp())
-            return StudioProject(str(found["title"]), str(found["label_config"]), created)
+            return StudioProject(str(found["title"]), str(found["label_config"]), created, int(found["task_number"]))
         except (TypeError, KeyError, ValueError):
             raise self._api.foreign(what) from None
 

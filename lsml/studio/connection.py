@@ -85,12 +85,14 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     try:
         store.check_room(limits.free_disk_bytes)
         made = project.key.partition(".")[2]
-        if made and studio.project(project.studio_id).created != int(float(made)):
+        found = studio.project(project.studio_id)
+        if made and found.created != int(float(made)):
             raise StudioError(
                 f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
                 "nothing of it is read for the old one"
             )
-        for task in studio.annotated_tasks(project.studio_id, since=project.synced_to):
+        # Of a project without tasks Label Studio answers 500. It is read again when tasks come.
+        for task in studio.annotated_tasks(project.studio_id, since=project.synced_to) if found.tasks else ():
             seen = _seen(project.key, task)
             shown.add(str(task.id))
             latest = max(latest or "", task.updated_at)

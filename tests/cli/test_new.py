@@ -98,7 +98,8 @@ def studio(asked):
         return Answer(401, b'{"detail": "Invalid token."}', {"Content-Type": "application/json"})
     if asked.path != "/api/projects/7/":
         return Answer(404, b"{}", {"Content-Type": "application/json"})
-    project = {"id": 7, "title": "Tickets, all", "label_config": TOPICS, "created_at": "2026-11-23T09:03:34.474647Z"}
+    created = "2026-11-23T09:03:34.474647Z"
+    project = {"id": 7, "title": "Tickets, all", "label_config": TOPICS, "created_at": created, "task_number": 0}
     return Answer(200, json.dumps(project).encode(), {"Content-Type": "application/json"})
 
 

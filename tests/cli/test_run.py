@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from lsml.studio.addresses import own_address
 from tests.conftest import PROJECT, event
 from tests.support.backend import BackendFailed, RunningBackend, until
 from tests.support.commands import lsml, refused, said, write_recipe
@@ -43,6 +44,18 @@ def test_run_says_the_address_what_is_bound_where_the_data_is_and_how_to_connect
         "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
         f"    {backend.address}",
     ]
+    assert greeting[5].startswith("  no token of Label Studio is set, so predictions are published only where")
+    assert "LABEL_STUDIO_API_KEY (in Label Studio, Account & Settings > Personal Access Token makes one)" in greeting[5]
+
+
+def test_with_a_token_or_where_nothing_is_to_be_published_no_token_is_asked_for(tmp_path):
+    for number, text in enumerate(
+        ("publish: false\n", 'label_studio: {url: "http://127.0.0.1:1", api_key: "${THE_KEY}"}\n')
+    ):
+        recipe = write_recipe(tmp_path, text)
+        with RunningBackend(recipe, tmp_path / f"data-{number}", environment=SECRETS) as backend:
+            until("it greets", lambda backend=backend: "Connect Model" in backend.output)
+        assert "no token" not in backend.output
 
 
 def test_with_a_smart_tool_it_names_the_switch_that_label_studio_needs(tmp_path):
@@ -61,7 +74,10 @@ def test_with_a_smart_tool_it_names_the_switch_that_label_studio_needs(tmp_path)
 def test_where_others_reach_it_unguarded_it_warns_in_one_line(recipe, tmp_path):
     with RunningBackend(recipe, tmp_path / "data", arguments=["--host", "0.0.0.0"]) as backend:
         until("it warns", lambda: "warning: whoever reaches 0.0.0.0 can" in backend.output)
+        elsewhere = f"http://{own_address()}:{backend.port}"
+        assert httpx.get(f"{elsewhere}/health", trust_env=False).json()["status"] == "UP"
     assert backend.output.count("warning: whoever reaches") == 1
+    assert f"    or, where Label Studio runs elsewhere or in a container, {elsewhere}\n" in backend.output
 
 
 def test_without_labeling_config_it_says_what_it_will_bind(tmp_path):
@@ -192,6 +208,16 @@ def test_a_child_that_is_killed_comes_back(recipe, tmp_path, verb):
         until(f"another `{verb}` runs", another)
         name = {"serve": "server", "work": "worker"}[verb]
         until("it says so", lambda: f"lsml: the {name} ended (killed by SIGKILL); starting it again" in backend.output)
+        until("it is healthy", lambda: healthy(backend))
+
+
+def test_a_server_that_is_killed_again_and_again_comes_back_each_time(recipe, tmp_path):
+    with RunningBackend(recipe, tmp_path / "data") as backend:
+        for times in range(1, 6):
+            until("it is healthy", lambda: healthy(backend))
+            until("`serve` runs", lambda: running(backend, "serve")).kill()
+            said = "lsml: the server ended (killed by SIGKILL); starting it again"
+            until("it says so", lambda times=times, said=said: backend.output.count(said) == times)
         until("it is healthy", lambda: healthy(backend))
 
 

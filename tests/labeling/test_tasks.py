@@ -87,7 +87,7 @@ class FakeStudio:
         self.task = StudioTask(7, DATA, "2026-11-23T12:00:00Z", tuple(annotations))
 
     def project(self, _project: int) -> StudioProject:
-        return StudioProject("triage", TOPICS, int(PROJECT_KEY.partition(".")[2]))
+        return StudioProject("triage", TOPICS, int(PROJECT_KEY.partition(".")[2]), 1)
 
     def annotated_tasks(self, _project: int, since: str | None = None):
         yield self.task

@@ -132,7 +132,7 @@ class LabelStudioWith:
         self.numbers = numbers
 
     def project(self, _project):
-        return StudioProject("triage", TOPICS, int(PROJECT_KEY.partition(".")[2]))
+        return StudioProject("triage", TOPICS, int(PROJECT_KEY.partition(".")[2]), len(self.numbers))
 
     def annotated_tasks(self, _project, since=None):
         stamp = "2026-11-23T10:00:00Z"
@@ -160,6 +160,18 @@ def test_annotations_beyond_the_limit_are_not_read_from_label_studio_either(back
     assert sentence in caplog.text
     assert read(server, monkeypatch, range(1, 4)) == 0
     assert server.store.projects.get(PROJECT_KEY).sync_error is None
+
+
+def test_a_project_without_tasks_is_read_without_alarm_and_again_when_tasks_come(backend, caplog, monkeypatch):
+    server = backend("")
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    assert read(server, monkeypatch, ()) == 0
+    row = server.store.projects.get(PROJECT_KEY)
+    assert (row.sync_wanted, row.sync_error, row.synced_to) == (False, None, None)
+    assert "could not be read" not in caplog.text
+    server.post("/webhook", {"action": "TASKS_CREATED", "project": PROJECT, "tasks": [{"id": 1}]})
+    assert server.store.projects.get(PROJECT_KEY).sync_wanted
+    assert read(server, monkeypatch, (1,)) == 1
 
 
 def test_a_disk_that_is_nearly_full_takes_nothing_from_label_studio(backend, monkeypatch):

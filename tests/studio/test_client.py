@@ -112,7 +112,9 @@ class LabelStudioLike:
             return self._json({"tasks": page, "total": len(left), "total_annotations": 0})
         if asked.path == "/api/projects/1/":
             created = "2026-11-23T09:03:34.474647Z"
-            return self._json({"id": 1, "title": "Tickets", "label_config": CONFIG, "created_at": created})
+            return self._json(
+                {"id": 1, "title": "Tickets", "label_config": CONFIG, "created_at": created, "task_number": 3}
+            )
         if asked.path == "/api/projects/2/":
             return self._json({"id": 2, "title": "Tickets"})
         if asked.path == "/data/upload/1/note.txt":
@@ -402,9 +404,9 @@ def test_json_of_another_form_is_refused() -> None:
 # Projects
 
 
-def test_a_project_tells_its_title_its_labeling_config_and_when_it_was_made() -> None:
+def test_a_project_tells_its_title_its_labeling_config_when_it_was_made_and_how_many_tasks_it_has() -> None:
     with Web(LabelStudioLike()) as web, Studio(web.url, LEGACY) as studio:
-        assert studio.project(1) == ("Tickets", CONFIG, 1795424614)
+        assert studio.project(1) == ("Tickets", CONFIG, 1795424614, 3)
         with pytest.raises(StudioError, match="answered in a form that lsml does not know for project 2; "):
             studio.project(2)
         with pytest.raises(StudioError, match=r"project 3 is not there \(404\); "):
