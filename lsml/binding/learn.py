@@ -80,6 +80,7 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
     strange = _strange(task.annotations, known)
     for model in models:
         consensus = model.spec.training.consensus if model.spec.training else "latest"
+        annotations, accepted = _of_people(model, task.annotations)
         try:
             views = model.views_by_control(task, fetch)
         except (Unreadable, FetchError) as error:
@@ -94,7 +95,8 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
             if name in seen:
                 continue
             seen.add(name)
-            own, told = _answers(control, task.annotations, views.get(name), strange)
+            own, told = _answers(control, annotations, views.get(name), strange)
+            told += [Remark(Reason.ACCEPTED)] * sum(len(regions_of(control, one.result)) for one in accepted)
             told += [remark for remark in _answers(control, task.replaced, views.get(name), {})[1] if lost([remark])]
             regions[template.control_tag.selector] += sum(
                 len(regions_of(control, annotation.result)) for annotation in (*task.annotations, *task.replaced)
@@ -104,6 +106,15 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
             if agreed:
                 answers[name] = agreed
     return Taught(answers, tuple(remarks), regions)
+
+
+def _of_people(
+    model: BoundModel, annotations: Sequence[Annotation]
+) -> tuple[Sequence[Annotation], Sequence[Annotation]]:
+    """(annotations that a model learns, those that are a model's own answers and teach nothing)."""
+    if model.spec.training is not None and model.spec.training.learn_from.accepted:
+        return annotations, ()
+    return [one for one in annotations if not one.accepted], [one for one in annotations if one.accepted]
 
 
 class Tally:

@@ -85,7 +85,9 @@ class BoundModel:
     def options_digest(self) -> str:
         """Changes with any option, and with what of the recipe decides which tasks are learnt."""
         training = self.training
-        learning = [training.holdout, training.consensus] if training else None
+        learning: list[object] | None = None
+        if training is not None:
+            learning = [training.holdout, training.consensus, *["accepted"] * training.learn_from.accepted]
         return digest([portable(self.spec.options), learning, self.target])[:16]
 
     def new_adapter(self) -> Adapter:

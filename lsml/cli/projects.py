@@ -61,7 +61,8 @@ def check_learnt(recipe: Recipe, project: str, loaded: Loaded) -> None:
     from lsml.errors import NotEnoughData
 
     if loaded.adapters and not any(adapter.ready for adapter in loaded.adapters.values()):
+        why = "; ".join(loaded.warnings) or "nothing was learnt yet"
         raise NotEnoughData(
-            f"project {project}: nothing was learnt yet; train on a file with `lsml train {recipe.path} EXPORT`, or annotate "
+            f"project {project}: {why}; train on a file with `lsml train {recipe.path} EXPORT`, or annotate "
             "in Label Studio with `lsml run` beside it, and name its project with --project"
         )

@@ -119,7 +119,9 @@ def _latest(read: Sequence[ReadAnnotation]) -> tuple[Annotation, ...]:
         if id not in states or one.updated_at >= states[id].updated_at:
             states[id] = one
     kept = [
-        Annotation(id, one.result, one.updated_at, one.ground_truth) for id, one in states.items() if not one.skipped
+        Annotation(id, one.result, one.updated_at, one.ground_truth, one.accepted)
+        for id, one in states.items()
+        if not one.skipped
     ]
     return tuple(sorted(kept, key=lambda one: (one.updated_at, id_order(one.id))))
 

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     OTHER_CONTROL = "another control"
     NO_REGION = "not a region"
     NOT_UNICODE = "not Unicode"
+    ACCEPTED = "accepted prediction"
     OTHER_CAPITALS = "other capitals"
     OTHER_KEY = "label under another key"
     OTHER_OFFSETS = "other offsets"
@@ -58,6 +59,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.OTHER_CONTROL: ("from {subject}, which the labeling config lacks", "name the control as it was called"),
     Reason.NO_REGION: ("{subject} where a region belongs", "correct them in the export"),
     Reason.NOT_UNICODE: ("with half of a surrogate pair, which is no character", "correct the task or its answer"),
+    Reason.ACCEPTED: (
+        "predictions that nobody changed or spent time on",
+        "`training: {learn_from: {accepted: true}}` learns them, too",
+    ),
     Reason.OTHER_CAPITALS: ("{subject}", "it is the one label that differs by capitals alone"),
     Reason.OTHER_KEY: ("their labels are under {subject}", "another type's key"),
     Reason.OTHER_OFFSETS: ("their offsets count otherwise than Label Studio's", "they were placed by their own text"),

@@ -11,14 +11,20 @@ import msgspec
 from lsml.errors import RequestError
 from lsml.wording import JSON
 
+_AT_ONCE_S = 1.0  # between an annotation's creation and what Label Studio stores with it; a person's change comes later
+
 
 class Annotation(msgspec.Struct, frozen=True):
-    """A person's regions for a task. Skipped ones are never made into this."""
+    """A person's regions for a task. Skipped ones are never made into this.
+
+    `accepted`: they are a model's, and no person changed them or spent time on them.
+    """
 
     id: str
     result: list[Any]
     updated_at: str = ""
     ground_truth: bool = False
+    accepted: bool = False
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
@@ -44,6 +50,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     updated_at: str
     skipped: bool
     ground_truth: bool
+    accepted: bool = False
 
 
 def read_annotation(given: Any) -> ReadAnnotation:
@@ -67,7 +74,24 @@ def read_annotation(given: Any) -> ReadAnnotation:
         updated_at=time_key(given.get("updated_at")) or time_key(given.get("created_at")),
         skipped=skipped,
         ground_truth=_is_set(given.get("ground_truth")),
+        accepted=_is_accepted(given),
     )
+
+
+def _is_accepted(given: Mapping[str, Any]) -> bool:
+    """True if an annotation is a prediction as a model made it.
+
+    "Create annotations from predictions" makes such ones: they name the prediction, took nobody's time, and were not changed
+    since. What a person submitted in the editor took time, also where it was right already.
+    """
+    if given.get("parent_prediction") is None or given.get("lead_time") or _is_set(given.get("ground_truth")):
+        return False
+    made, changed = (time_key(given.get(key)) for key in ("created_at", "updated_at"))
+    return not (made and changed) or _seconds_between(made, changed) < _AT_ONCE_S
+
+
+def _seconds_between(first: str, second: str) -> float:
+    return (datetime.fromisoformat(second) - datetime.fromisoformat(first)).total_seconds()
 
 
 def is_id(value: Any) -> bool:

@@ -19,12 +19,11 @@ def learners(recipe: Recipe) -> list[Training]:
 
 def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
     """Ask for a training run if enough changed since the last; it waits until annotators are quiet."""
-    usable, changes = store.annotations.counts(project)
-    due = [
-        training.quiet_s
-        for training in learners(recipe)
-        if usable >= training.min_annotations and changes >= training.changes_due(usable)
-    ]
+    due = []
+    for training in learners(recipe):
+        usable, changes = store.annotations.counts(project, accepted=training.learn_from.accepted)
+        if usable >= training.min_annotations and changes >= training.changes_due(usable):
+            due.append(training.quiet_s)
     return store.runs.request(project, "annotations", quiet_s=min(due)) if due else None
 
 

@@ -54,6 +54,18 @@ class Selector(msgspec.Struct, frozen=True):
         return self.tag if self.name is None else f"{self.tag}#{self.name}"
 
 
+class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose annotations teach."""
+
+    accepted: Annotated[
+        bool,
+        Meta(
+            description="Whether annotations teach that were created from predictions, took nobody's time and were not changed "
+            "since. What a person submitted in the editor or corrected is the person's, and always teaches."
+        ),
+    ] = False
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When models learn from annotations, and which version is served then."""
 
@@ -94,6 +106,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["latest", "majority", "all"],
         Meta(description="What a task with several annotations teaches; a ground-truth annotation always wins."),
     ] = "latest"
+    learn_from: Annotated[LearnFrom, Meta(description="Whose annotations teach.")] = LearnFrom()
     timeout_s: Annotated[float, _duration(1, "A training that takes longer is stopped.")] = field(
         default=21600.0, name="timeout"
     )

@@ -10,7 +10,7 @@ from flask import Response, render_template_string
 
 from lsml import __version__
 from lsml.errors import NotFound, RequestError
-from lsml.learning.due import changes_needed
+from lsml.learning.due import changes_needed, learners
 from lsml.learning.promote import LEAST_JUDGED
 from lsml.recipe import Recipe
 from lsml.server.bodies import read_object
@@ -94,12 +94,14 @@ class _Api:
         runs = [status_of(run) for run in self._store.runs.of_project(row.key)]
         publishings = [status_of(run) for run in self._store.runs.of_project(row.key, kind="publishing")]
         row = self._store.projects.get(row.key) or row
-        usable, changes = self._store.annotations.counts(row.key)
+        accepts = any(training.learn_from.accepted for training in learners(self._recipe))
+        usable, changes = self._store.annotations.counts(row.key, accepted=accepts)
         return {
             "project": row.key,
             "title": row.title,
             **self._serving.state(row.key),
             "annotations": usable,
+            "accepted_predictions": self._store.annotations.accepted(row.key),
             "changes_since_last_run": changes,
             "changes_needed": changes_needed(self._recipe, usable, changes),
             "promoted": row.promoted,

@@ -68,6 +68,7 @@ _SCHEMAS = {
             "unbound": _list(_TEXT),
             "warnings": _list(_TEXT),
             "annotations": _WHOLE,
+            "accepted_predictions": _WHOLE,
             "changes_since_last_run": _WHOLE,
             "changes_needed": {"type": ["integer", "null"]},
             "promoted": {"type": ["integer", "null"]},

@@ -27,6 +27,7 @@ class AnnotationSeen:
     updated_at: str
     cancelled: bool = False
     ground_truth: bool = False
+    accepted: bool = False
     task_data: Mapping[str, Any] | None = None
     task_updated_at: str = ""
 
@@ -36,7 +37,7 @@ class AnnotationSeen:
         assert read.id is not None
         return cls(
             id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
-            ground_truth=read.ground_truth, task_data=data, task_updated_at=task_updated_at,
+            ground_truth=read.ground_truth, accepted=read.accepted, task_data=data, task_updated_at=task_updated_at,
         )  # fmt: skip
 
 
@@ -110,19 +111,19 @@ class Annotations(Table):
         """
         # One statement, so that everything belongs to one moment.
         cursor = self._database.execute_sql(
-            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth FROM annotation a JOIN task t"
+            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth, a.accepted FROM annotation a JOIN task t"
             " ON t.project = a.project AND t.id = a.task WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled"
             " AND NOT t.deleted AND t.data IS NOT NULL ORDER BY t.id, a.updated_at, length(a.id), a.id",
             (project,),
         )
         current: tuple[str, str] | None = None
         annotations: list[Annotation] = []
-        for task_id, data, id, result, updated_at, ground_truth in cursor:
+        for task_id, data, id, result, updated_at, ground_truth, accepted in cursor:
             if current is not None and current[0] != task_id:
                 yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
                 annotations = []
             current = (task_id, data)
-            annotations.append(Annotation(id, json.loads(result), updated_at, bool(ground_truth)))
+            annotations.append(Annotation(id, json.loads(result), updated_at, bool(ground_truth), bool(accepted)))
         if current is not None:
             yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
 
@@ -140,14 +141,21 @@ class Annotations(Table):
         kept = self._row("SELECT count(*) FROM annotation WHERE project = ?", project)
         return (kept[0] if kept else 0) + unknown <= limit
 
-    def counts(self, project: str) -> tuple[int, int]:
-        """(usable annotations, annotations changed since the last run's snapshot began)."""
+    def counts(self, project: str, *, accepted: bool = False) -> tuple[int, int]:
+        """(usable annotations, annotations changed since the last run's snapshot began), with those `accepted` or without."""
         row = self._row(
-            "SELECT usable, (SELECT count(*) FROM annotation a WHERE a.project = p.key AND a.change > p.covered)"
-            " FROM project p WHERE p.key = ?",
-            project,
-        )
-        return (row[0], row[1]) if row else (0, 0)
+            "SELECT usable, accepted, (SELECT count(*) FROM annotation a WHERE a.project = p.key AND a.change > p.covered"
+            " AND a.accepted <= ?) FROM project p WHERE p.key = ?",
+            int(accepted), project,
+        )  # fmt: skip
+        if row is None:
+            return 0, 0
+        return row[0] - (0 if accepted else row[1]), row[2]
+
+    def accepted(self, project: str) -> int:
+        """How many annotations are predictions that nobody changed or spent time on."""
+        row = self._row("SELECT accepted FROM project WHERE key = ?", project)
+        return int(row[0]) if row else 0
 
     def _store_task(self, project: str, annotation: AnnotationSeen) -> None:
         if annotation.task_data is None:
@@ -165,35 +173,43 @@ class Annotations(Table):
     def _store(self, project: str, annotation: AnnotationSeen) -> int:
         result = json.dumps(annotation.result, ensure_ascii=True, separators=(",", ":"))
         stamp = time_key(annotation.updated_at)
-        state = (result, int(annotation.cancelled), int(annotation.ground_truth))
+        state = (result, int(annotation.cancelled), int(annotation.ground_truth), int(annotation.accepted))
         known = self._row(
-            "SELECT result, cancelled, ground_truth, updated_at, deleted FROM annotation WHERE project = ? AND id = ?",
+            "SELECT result, cancelled, ground_truth, accepted, updated_at, deleted FROM annotation"
+            " WHERE project = ? AND id = ?",
             project, annotation.id,
         )  # fmt: skip
         if known is not None:
-            if known[4] == _TOLD or stamp < known[3]:
+            *before, known_stamp, deleted_before = known
+            if deleted_before == _TOLD or stamp < known_stamp:
                 return 0
-            if known[:3] == state and not known[4]:
+            if tuple(before) == state and not deleted_before:
                 self._run(
                     "UPDATE annotation SET updated_at = ? WHERE project = ? AND id = ?", stamp, project, annotation.id
                 )
                 return 0
-            if stamp == known[3] and not known[4] and _rank(*state) < _rank(*known[:3]):
+            if stamp == known_stamp and not deleted_before and _rank(*state) < _rank(*before):
                 return 0
         task = self._row("SELECT deleted FROM task WHERE project = ? AND id = ?", project, annotation.task_id)
         deleted = bool(task and task[0])
         self._run(
-            "INSERT OR REPLACE INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, deleted,"
-            " change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            project, annotation.id, annotation.task_id, result, stamp, state[1], state[2], int(deleted),
+            "INSERT OR REPLACE INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, accepted,"
+            " deleted, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            project, annotation.id, annotation.task_id, result, stamp, *state[1:], int(deleted),
             self._next_change(project),
         )  # fmt: skip
-        was_usable = known is not None and not known[1] and not known[4]
-        self._count_usable(project, int(not annotation.cancelled and not deleted) - int(was_usable))
+        was_usable = known is not None and not known[1] and not known[5]
+        usable = not annotation.cancelled and not deleted
+        was_accepted = known is not None and was_usable and bool(known[3])
+        self._count_usable(
+            project, int(usable) - int(was_usable), int(usable and annotation.accepted) - int(was_accepted)
+        )
         return 0 if deleted else 1
 
     def _bury(self, project: str, id: str, how: int = _TOLD) -> int:
-        known = self._row("SELECT cancelled, deleted FROM annotation WHERE project = ? AND id = ?", project, id)
+        known = self._row(
+            "SELECT cancelled, deleted, accepted FROM annotation WHERE project = ? AND id = ?", project, id
+        )
         if known is not None and known[1]:
             self._run("UPDATE annotation SET deleted = min(deleted, ?) WHERE project = ? AND id = ?", how, project, id)
             return 0
@@ -205,7 +221,7 @@ class Annotations(Table):
         )  # fmt: skip
         if known is None:
             return 0
-        self._count_usable(project, -int(not known[0]))
+        self._count_usable(project, -int(not known[0]), -int(not known[0] and known[2]))
         return 1
 
     def _next_change(self, project: str) -> int:
@@ -214,10 +230,15 @@ class Annotations(Table):
         assert row is not None, "a project is touched before its annotations are stored"
         return int(row[0])
 
-    def _count_usable(self, project: str, by: int) -> None:
-        if by:
-            self._run("UPDATE project SET usable = usable + ? WHERE key = ?", by, project)
+    def _count_usable(self, project: str, by: int, accepted_by: int) -> None:
+        if by or accepted_by:
+            self._run(
+                "UPDATE project SET usable = usable + ?, accepted = accepted + ? WHERE key = ?",
+                by,
+                accepted_by,
+                project,
+            )
 
 
-def _rank(result: str, cancelled: int, ground_truth: int) -> str:
-    return hashlib.sha256(f"{result}|{cancelled}|{ground_truth}".encode()).hexdigest()
+def _rank(*state: object) -> str:
+    return hashlib.sha256("|".join(map(str, state)).encode()).hexdigest()

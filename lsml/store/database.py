@@ -34,6 +34,7 @@ _TABLES = (
         key TEXT PRIMARY KEY, studio_id INTEGER, title TEXT NOT NULL DEFAULT '', labeling_config TEXT,
         config_at REAL NOT NULL DEFAULT 0, hostname TEXT, token TEXT, created_at REAL NOT NULL,
         change INTEGER NOT NULL DEFAULT 0, covered INTEGER NOT NULL DEFAULT 0, usable INTEGER NOT NULL DEFAULT 0,
+        accepted INTEGER NOT NULL DEFAULT 0,
         promoted INTEGER, synced_to TEXT, sync_wanted INTEGER NOT NULL DEFAULT 0, sync_error TEXT,
         publish_wanted INTEGER NOT NULL DEFAULT 0)""",
     """CREATE TABLE task (
@@ -42,8 +43,8 @@ _TABLES = (
     """CREATE TABLE annotation (
         project TEXT NOT NULL, id TEXT NOT NULL, task TEXT, result TEXT NOT NULL DEFAULT '[]',
         updated_at TEXT NOT NULL DEFAULT '', cancelled INTEGER NOT NULL DEFAULT 0,
-        ground_truth INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL,
-        PRIMARY KEY (project, id))""",
+        ground_truth INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
+        deleted INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL, PRIMARY KEY (project, id))""",
     "CREATE INDEX annotation_change ON annotation (project, change)",
     "CREATE INDEX annotation_task ON annotation (project, task)",
     """CREATE TABLE run (
@@ -63,6 +64,8 @@ _TABLES = (
 _MIGRATIONS = {
     1: (
         "ALTER TABLE project ADD COLUMN publish_wanted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE project ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE annotation ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'",
         "DROP INDEX run_one_waiting",
         "DROP INDEX run_one_running",

@@ -18,6 +18,11 @@ CREATE TABLE project (
     change INTEGER NOT NULL DEFAULT 0, covered INTEGER NOT NULL DEFAULT 0, usable INTEGER NOT NULL DEFAULT 0,
     promoted INTEGER, synced_to TEXT, sync_wanted INTEGER NOT NULL DEFAULT 0, sync_error TEXT);
 INSERT INTO project (key, studio_id, created_at, promoted) VALUES ('7.1700000000', 7, 1.0, 3);
+CREATE TABLE annotation (
+    project TEXT NOT NULL, id TEXT NOT NULL, task TEXT, result TEXT NOT NULL DEFAULT '[]',
+    updated_at TEXT NOT NULL DEFAULT '', cancelled INTEGER NOT NULL DEFAULT 0,
+    ground_truth INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL,
+    PRIMARY KEY (project, id));
 CREATE TABLE run (
     id TEXT PRIMARY KEY, project TEXT NOT NULL, state TEXT NOT NULL, cause TEXT NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0, losses INTEGER NOT NULL DEFAULT 0,
