@@ -100,7 +100,11 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "better"
     keep: Annotated[
         int,
-        Meta(ge=1, description="The newest versions kept; where the promoted one is older, it is kept beside them."),
+        Meta(
+            ge=1,
+            description="How many versions stay: the promoted one, and the newest of the others. With 1, a version that is not "
+            "promoted is not kept.",
+        ),
     ] = 5
     consensus: Annotated[
         Literal["latest", "majority", "all"],

@@ -17,7 +17,7 @@ from lsml.store.annotations import Annotations, AnnotationSeen
 from lsml.store.database import durable, open_database
 from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.runs import RunRow, Runs, Superseded
-from lsml.store.version_rows import VersionRow, VersionRows
+from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
 from lsml.store.workers import Workers
 
 
@@ -55,13 +55,16 @@ class Store:
     ) -> tuple[int, list[VersionRow]]:
         """Add a version, end its run with its number and `message`, move the pointer, forget what `keep` does not cover.
 
-        All of it or nothing. Returns the version's number and the versions forgotten, whose files may go. Raises
-        Superseded where the run's claim is gone; then nothing changed.
+        All of it or nothing. Returns the version's number and the versions forgotten, whose files may go: with `keep` 1
+        also the new one, if it is not promoted. Raises Superseded where the run's claim is gone; then nothing changed.
         """
         number = self.versions.add(project, folder, card, promote=promote, run=run.id if run else None)
+        forgotten = self.versions.prune(project, keep)
         if run is not None:
+            if number in {version.number for version in forgotten}:
+                message = f"{message}; {NOT_KEPT}"
             self.runs.finish(run.id, run.attempt, "done", f"v{number}: {message}", number)
-        return number, self.versions.prune(project, keep)
+        return number, forgotten
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -85,6 +88,7 @@ class Store:
 
 __all__ = [
     "LOCAL",
+    "NOT_KEPT",
     "AnnotationSeen",
     "ProjectRow",
     "RunRow",

@@ -10,6 +10,8 @@ from typing import Any
 from lsml.errors import NotFound
 from lsml.store.database import Table, durable
 
+NOT_KEPT = "not kept: with `keep: 1` the promoted version alone stays"
+
 
 @dataclass(frozen=True)
 class VersionRow:
@@ -100,9 +102,10 @@ class VersionRows(Table):
 
     @durable
     def prune(self, project: str, keep: int) -> list[VersionRow]:
-        """Forget all but the newest `keep` versions and the promoted one; those forgotten."""
+        """Forget all but `keep` versions, the promoted one and the newest of the others; those forgotten."""
         promoted = self.promoted(project)
-        old = [version for version in self.of_project(project)[keep:] if version.number != promoted]
+        others = [version for version in self.of_project(project) if version.number != promoted]
+        old = others[keep - (promoted is not None) :]
         for version in old:
             self._run("DELETE FROM version WHERE project = ? AND number = ?", project, version.number)
         return old

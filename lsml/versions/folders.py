@@ -15,7 +15,7 @@ import msgspec
 
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder, sync
-from lsml.store import RunRow, Store, VersionRow
+from lsml.store import NOT_KEPT, RunRow, Store, VersionRow
 from lsml.versions.card import Card
 
 CARD = "card.json"
@@ -69,6 +69,8 @@ def publish(
     except BaseException:
         shutil.rmtree(final, ignore_errors=True)
         raise
+    if number in {old.number for old in forgotten}:
+        card.notes.append(NOT_KEPT)
     for old in forgotten:
         shutil.rmtree(store.versions_directory / old.folder, ignore_errors=True)
     return number

@@ -228,6 +228,21 @@ def test_keep_bounds_the_versions_and_removes_their_files(backend):
     assert not [path for path in server.store.versions_directory.iterdir() if path.name.startswith(".making")]
 
 
+def test_with_keep_1_a_version_that_is_not_promoted_leaves_its_verdict_alone(backend):
+    server = backend("training: {promote: never, keep: 1}\n")
+    server.annotate(tickets(40))
+    for _ in range(2):
+        server.train()
+    (row,) = server.store.versions.of_project(PROJECT_KEY)
+    assert row.number == server.store.versions.promoted(PROJECT_KEY) == 1
+    assert [path.name for path in (server.store.versions_directory / row.folder).parent.iterdir()] == [
+        row.folder.split("/")[1]
+    ]
+    assert server.store.runs.of_project(PROJECT_KEY)[0].message == (
+        "v2: not promoted: the recipe says `promote: never`; not kept: with `keep: 1` the promoted version alone stays"
+    )
+
+
 def test_a_text_with_half_a_surrogate_pair_costs_its_task_alone(project):
     here = project()
     pairs = tickets(60)

@@ -162,11 +162,24 @@ def test_changes_after_a_claim_ask_for_the_next_run(store):
     assert store.annotations.counts(PROJECT) == (4, 1)
 
 
-def test_version_numbers_are_never_used_twice_and_the_promoted_version_is_kept(store):
+@pytest.mark.parametrize(
+    ("promoted", "keep", "left"),
+    [(1, 2, [4, 1]), (4, 2, [4, 3]), (3, 3, [4, 3, 2]), (2, 1, [2]), (4, 1, [4]), (1, 4, [4, 3, 2, 1]), (None, 1, [4])],
+)
+def test_at_most_keep_versions_stay_the_promoted_one_among_them(store, promoted, keep, left):
     for _ in range(4):
         store.versions.add(PROJECT, "folder", {}, promote=False, run=None)
+    if promoted is not None:
+        store.versions.promote(PROJECT, promoted)
+    gone = [row.number for row in store.versions.prune(PROJECT, keep)]
+    assert [row.number for row in store.versions.of_project(PROJECT)] == left
+    assert sorted(left + gone) == [1, 2, 3, 4]
+
+
+def test_a_version_number_is_never_used_twice(store):
+    for _ in range(3):
+        store.versions.add(PROJECT, "folder", {}, promote=False, run=None)
     store.versions.promote(PROJECT, 1)
-    assert [row.number for row in store.versions.prune(PROJECT, 2)] == [2]
-    assert [row.number for row in store.versions.of_project(PROJECT)] == [4, 3, 1]
-    assert store.versions.add(PROJECT, "folder", {}, promote=True, run=None) == 5
-    assert store.versions.promoted(PROJECT) == 5
+    store.versions.prune(PROJECT, 1)
+    assert store.versions.add(PROJECT, "folder", {}, promote=True, run=None) == 4
+    assert store.versions.promoted(PROJECT) == 4
