@@ -1,10 +1,14 @@
-"""`lsml predict`: offline, into a file that Label Studio imports."""
+"""`lsml predict`: tasks of a file into a file that Label Studio imports, or tasks of a project into the project."""
 
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,50 +25,123 @@ from lsml.cli.common import (
     recipe_argument,
     write_file,
 )
-from lsml.cli.projects import check_learnt, learnt_project, project_option
+from lsml.cli.projects import check_learnt, learnt_project, project_option, studio_project, unlearnt
+
+if TYPE_CHECKING:
+    from lsml.binding import Binding
+    from lsml.labeling.objects import Fetch
+    from lsml.recipe import Recipe
+    from lsml.store import Store
+    from lsml.versions import Loaded
 
 _BATCH = 256  # tasks predicted at a time
 
 
-@click.command("predict", short_help="Predict tasks into a file.")
+@click.command("predict", short_help="Predict a file, or a project's tasks.")
 @recipe_argument
-@click.argument("tasks_path", metavar="TASKS", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write PREDICTIONS.json.")
+@click.argument("tasks_path", metavar="[TASKS]", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="With TASKS: where to write PREDICTIONS.json.")
 @data_dir_option
 @labeling_config_option
-@project_option("Predict with what this project serves [default: `local`, or the only one that learnt].")
+@project_option(
+    "With TASKS, whose version predicts [default: `local`, or the only one that learnt]; else where to post."
+)
+@click.option("--filter", "view", metavar="VIEW", help="Of a project, only tasks of a view: its number, or JSON.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Of a project: threads.")
+@click.option("--dry-run", is_flag=True, help="Of a project: say how many tasks lack a prediction, and post nothing.")
 @log_options
 def command(
     recipe_path: Path,
-    tasks_path: Path,
-    output: Path,
+    tasks_path: Path | None,
+    output: Path | None,
     data_dir: Path | None,
     labeling_config_path: Path | None,
     project: str | None,
+    view: str | None,
+    workers: int,
+    dry_run: bool,
     log_level: str,
     debug: bool,
 ) -> None:
-    """Predict TASKS with the promoted version of a project, into a file that Label Studio imports.
+    """Predict TASKS into a file that Label Studio imports or, without TASKS, a project's tasks that wait for people.
 
-    TASKS is a file of tasks, of any form that `lsml train` reads; what annotators answered is left out.
+    TASKS is a file of tasks, of any form that `lsml train` reads; what annotators answered is left out. PREDICTIONS.json is
+    a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing could be predicted,
+    and no id where a task had none. Tasks that Label Studio would refuse, and the whole file with them, are left out: those
+    whose data lacks what the labeling config shows. Tasks may name files on this machine; relative paths count from the
+    folder of TASKS, then from the current one.
 
-    PREDICTIONS.json is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing
-    could be predicted, and no id where a task had none. Tasks that Label Studio would refuse, and the whole file with them,
-    are left out: those whose data lacks what the labeling config shows. Tasks may name files on this machine; relative paths
-    count from the folder of TASKS, then from the current one.
+    `lsml predict RECIPE --project ID` posts a prediction of the served version for each task of that project that waits for
+    people and has none yet, as `publish` in the recipe does by itself. It can be stopped and started again at any time.
     """
     from lsml.errors import RequestError
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    if tasks_path is not None and output is not None and not (view or dry_run):
+        _into_file(recipe, open_store(recipe, data_dir), tasks_path, output, labeling_config_path, project)
+    elif tasks_path is None and output is None and project is not None and labeling_config_path is None:
+        _into_project(recipe, open_store(recipe, data_dir), project, view, workers, dry_run=dry_run)
+    else:
+        raise RequestError(
+            "expected TASKS with -o PREDICTIONS.json; or without either, --project ID, of which --filter and --dry-run choose"
+        )
+
+
+def _into_project(recipe: Recipe, store: Store, named: str, view: str | None, workers: int, *, dry_run: bool) -> None:
+    """Post what a project's tasks lack, or say how many there are."""
+    from contextlib import ExitStack
+    from dataclasses import replace
+
+    from lsml.errors import NotEnoughData
     from lsml.labeling.annotated import many
-    from lsml.labeling.importing import import_refusal
-    from lsml.prediction import predict_tasks
+    from lsml.publishing import Patience, prepared, publish
+
+    studio, row = studio_project(recipe, store, named)
+    patience = Patience(tell=lambda sentence: click.echo(sentence, err=True))
+    with ExitStack() as stack:
+        try:
+            inputs = stack.enter_context(prepared(recipe, store, studio, row, patience))
+        except NotEnoughData as error:
+            raise unlearnt(recipe, row.key, str(error)) from None
+        with progress_bar("predict") as progress:
+            parts = inputs.predictions.where(view) if view is not None else [inputs.predictions]
+            if dry_run:
+                lacking = sum(part.lacking(inputs.model_version, 0, 1)[1] for part in parts)
+                done = f"{many(lacking, 'task')} would be predicted by {inputs.model_version}"
+            else:
+                given = replace(inputs, workers=workers, partial=view is not None, progress=_Rate(progress))
+                done = "\n".join(str(publish(replace(given, predictions=part))) for part in parts)
+    click.echo(done)
+
+
+class _Rate:
+    """Progress that also says how many tasks a second, and how long the rest takes."""
+
+    def __init__(self, progress: Callable[[float, str], None]) -> None:
+        self._progress = progress
+        self._began = time.monotonic()
+
+    def __call__(self, share: float, message: str) -> None:
+        took_s = time.monotonic() - self._began
+        done = int(re.sub(r"\D", "", message.partition(" of ")[0]) or 0)
+        if done and share > 0:
+            left_s = took_s / share - took_s
+            message = f"{message}, {done / took_s:,.0f} a second, {left_s:,.0f} s left"
+        self._progress(share, message)
+
+
+def _into_file(
+    recipe: Recipe, store: Store, tasks_path: Path, output: Path, labeling_config_path: Path | None, project: str | None
+) -> None:
+    """Predict the tasks of a file into another."""
+    from lsml.errors import RequestError
+    from lsml.labeling.annotated import many
     from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
     if output.exists() and tasks_path.exists() and output.samefile(tasks_path):
         raise RequestError(f"{output}: is the file of the tasks; name another with -o, for this one would be lost")
-    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     check_writable(output)
-    store = open_store(recipe, data_dir)
     key = learnt_project(store, project)
     binding = bind_config(recipe, labeling_config_path, store.projects.get(key))
     tasks = read_tasks(tasks_path, binding, answers=False)
@@ -72,6 +149,24 @@ def command(
     check_learnt(recipe, key, loaded)
     name = model_version(binding, loaded.number, loaded.card)
     fetch = fetcher(recipe, None, by_person=True, beside=tasks_path.parent)
+    written, refused, dropped, why = _predicted(binding, loaded, tasks, fetch, name)
+    write_file(output, json.dumps(written, indent=1))
+    predicted = sum(bool(task["predictions"]) for task in written)
+    click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {name}")
+    for reason, count in dropped.items():
+        click.echo(f"  {reason}, {many(count, 'time')}: {why[reason]}", err=True)
+    if refused:
+        left_out = f"{many(len(refused), 'task')} {'is' if len(refused) == 1 else 'are'} left out"
+        click.echo(f"  {left_out}, or Label Studio would refuse the whole file; the first: {refused[0]}", err=True)
+
+
+def _predicted(
+    binding: Binding, loaded: Loaded, tasks: list[dict[str, Any]], fetch: Fetch, name: str
+) -> tuple[list[dict[str, Any]], list[str], Counter[str], dict[str, str]]:
+    """(tasks with predictions, why tasks are left out, why there is no prediction, counted, and an example of each why)."""
+    from lsml.labeling.importing import import_refusal
+    from lsml.prediction import predict_tasks
+
     written = []
     dropped: Counter[str] = Counter()
     why: dict[str, str] = {}
@@ -93,11 +188,4 @@ def command(
             progress(
                 min(1.0, (begin + _BATCH) / len(tasks)), f"{min(begin + _BATCH, len(tasks))} of {len(tasks)} tasks"
             )
-    write_file(output, json.dumps(written, indent=1))
-    predicted = sum(bool(task["predictions"]) for task in written)
-    click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {name}")
-    for reason, count in dropped.items():
-        click.echo(f"  {reason}, {many(count, 'time')}: {why[reason]}", err=True)
-    if refused:
-        left_out = f"{many(len(refused), 'task')} {'is' if len(refused) == 1 else 'are'} left out"
-        click.echo(f"  {left_out}, or Label Studio would refuse the whole file; the first: {refused[0]}", err=True)
+    return written, refused, dropped, why

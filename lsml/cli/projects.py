@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from lsml.errors import LsmlError
     from lsml.recipe import Recipe
     from lsml.store import ProjectRow, Store
+    from lsml.studio.client import Studio
     from lsml.versions import Loaded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def project_option(help: str) -> Callable[[F], F]:
+def project_option(help: str, *, required: bool = False) -> Callable[[F], F]:
     """--project"""
-    return click.option("--project", metavar="ID", help=f"{help} Label Studio's number of it, its key or its title.")
+    told = f"{help} Label Studio's number of it, its key or its title."
+    return click.option("--project", metavar="ID", required=required, help=told)
 
 
 def find_project(store: Store, named: str) -> ProjectRow:
@@ -34,6 +37,31 @@ def find_project(store: Store, named: str) -> ProjectRow:
 def shown_project(row: ProjectRow) -> str:
     """A project for people: its key, and its title where it has one."""
     return f"{row.key} ({row.title})" if row.title else row.key
+
+
+def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, ProjectRow]:
+    """(the Label Studio, the project that a person names), one that lsml never heard of by its number, too.
+
+    Raises RequestError where no address and token are known, NotFound where there is no such project, and StudioError.
+    """
+    from lsml.errors import RequestError
+    from lsml.studio.connection import studio_of
+
+    known = store.projects.find(named)
+    studio = studio_of(recipe, known)
+    if studio is None:
+        raise RequestError(
+            "no Label Studio is known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or `label_studio:` in the recipe"
+        )
+    if known is None and named.isascii() and named.isdigit():
+        found = studio.project(int(named))
+        key = f"{named}.{found.created}"
+        store.projects.touch(key, studio_id=int(named), title=found.title, labeling_config=found.labeling_config)
+        known = store.projects.get(key)
+    project = known or find_project(store, named)
+    if project.studio_id is None:
+        raise RequestError(f"project {project.key} is not one of Label Studio; name one by its number")
+    return studio, project
 
 
 def learnt_project(store: Store, named: str | None) -> str:
@@ -58,11 +86,15 @@ def learnt_project(store: Store, named: str | None) -> str:
 
 def check_learnt(recipe: Recipe, project: str, loaded: Loaded) -> None:
     """Raise NotEnoughData where nothing can answer, for nothing was learnt: a table of zeros would say that it was wrong."""
+    if loaded.adapters and not any(adapter.ready for adapter in loaded.adapters.values()):
+        raise unlearnt(recipe, project, "; ".join(loaded.warnings) or "nothing was learnt yet")
+
+
+def unlearnt(recipe: Recipe, project: str, why: str) -> LsmlError:
+    """What to do where a project has no version that can answer."""
     from lsml.errors import NotEnoughData
 
-    if loaded.adapters and not any(adapter.ready for adapter in loaded.adapters.values()):
-        why = "; ".join(loaded.warnings) or "nothing was learnt yet"
-        raise NotEnoughData(
-            f"project {project}: {why}; train on a file with `lsml train {recipe.path} EXPORT`, or annotate "
-            "in Label Studio with `lsml run` beside it, and name its project with --project"
-        )
+    return NotEnoughData(
+        f"project {project}: {why}; train on a file with `lsml train {recipe.path} EXPORT`, or annotate in "
+        "Label Studio with `lsml run` beside it, and name its project with --project"
+    )

@@ -14,14 +14,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
-from lsml.errors import StudioRefused
+from lsml.errors import Cancelled, StudioRefused
 from lsml.labeling.objects import Fetch
-from lsml.prediction import predict_tasks
+from lsml.prediction import Outcome, predict_tasks
 from lsml.publishing.patience import Patience
 from lsml.studio.predictions import OpenTask, ProjectPredictions
 
@@ -40,7 +41,8 @@ class Inputs:
     Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time; `order`:
     `uncertain` posts the least sure first. `keep` versions stay in Label Studio, of those whose name matches `ours`.
     `skip` says of a task's id that nobody is to see a prediction for it. `backend_login` is what lsml asks of Label Studio.
-    `patience` says when to stop, too.
+    `patience` says when to stop, too. `workers` threads predict at a time. `partial`: `predictions` sees only some of the
+    tasks, so that which version Label Studio shows, and what the others hold, stays.
     """
 
     predictions: ProjectPredictions
@@ -56,6 +58,8 @@ class Inputs:
     skip: Callable[[str], bool] = lambda _task: False
     backend_login: Mapping[str, str] = field(default_factory=dict)
     progress: Progress = silent
+    workers: int = 1
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ class _Publishing:
     """One publishing at work."""
 
     def __init__(self, inputs: Inputs) -> None:
-        self._in = inputs
+        self._stopped = threading.Event()
+        self._in = replace(inputs, patience=replace(inputs.patience, check=self._check))
+        self._asked_to_stop = inputs.patience.check
         self._posted = 0
         self._total = 0
         self._left: set[int] = set()  # tasks that get no prediction, or no other
@@ -100,17 +106,28 @@ class _Publishing:
 
     def run(self) -> Published:
         with ThreadPoolExecutor(1, thread_name_prefix="post") as poster, ThreadPoolExecutor(1) as reader:
-            # Tasks come while others are published, and what was annotated may be open again: until a look finds nothing.
-            while self._pass(poster, reader):
-                pass
+            try:
+                # Tasks come while others are published, and what was annotated may be open again: until none is left.
+                while self._pass(poster, reader):
+                    pass
+            except BaseException:
+                self._stopped.set()  # or the threads would go on waiting for a Label Studio that is away
+                raise
         patience, predictions, version = self._in.patience, self._in.predictions, self._in.model_version
         patience.ask(lambda: predictions.delete_doubles(version))
         held = patience.ask(predictions.versions)
-        deleted = self._delete_stale(held)
-        # Deleting a version can make Label Studio forget which one it shows.
-        if held.get(version):
-            self._show()
+        deleted = 0
+        if not self._in.partial:
+            deleted = self._delete_stale(held)
+            # Deleting a version can make Label Studio forget which one it shows.
+            if held.get(version):
+                self._show()
         return Published(version, self._posted, deleted, dict(self._dropped), self._examples)
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise Cancelled("cancelled")
+        self._asked_to_stop()
 
     def _pass(self, poster: ThreadPoolExecutor, reader: ThreadPoolExecutor) -> bool:
         """Publish every task that lacks the version, once; True if any was posted."""
@@ -157,13 +174,12 @@ class _Publishing:
         """Each task that could be predicted, with what Label Studio is to store."""
         inputs = self._in
         predicted = []
-        size, begin = _FIRST_TURN, 0
+        size, begin = _FIRST_TURN * inputs.workers, 0
         while begin < len(tasks):
             inputs.patience.check()
             some = tasks[begin : begin + size]
-            asked = [{"id": task.id, "data": task.data} for task in some]
             at = time.monotonic()
-            outcomes = predict_tasks(inputs.binding, inputs.adapters, asked, inputs.fetch, inputs.model_version)
+            outcomes = self._outcomes(some)
             took = time.monotonic() - at
             for task, outcome in zip(some, outcomes, strict=True):
                 if outcome.prediction is not None:
@@ -174,6 +190,21 @@ class _Publishing:
             begin += len(some)
             size = max(1, min(inputs.batch, int(len(some) * _TURN_S / took) if took else inputs.batch))
         return predicted
+
+    def _outcomes(self, tasks: Sequence[OpenTask]) -> list[Outcome]:
+        """What becomes of each task, in order; several threads work on them where there are several `workers`."""
+        inputs = self._in
+
+        def predict(some: Sequence[OpenTask]) -> list[Outcome]:
+            asked = [{"id": task.id, "data": task.data} for task in some]
+            return predict_tasks(inputs.binding, inputs.adapters, asked, inputs.fetch, inputs.model_version)
+
+        if inputs.workers == 1:
+            return predict(tasks)
+        each = -(-len(tasks) // inputs.workers)
+        parts = [tasks[begin : begin + each] for begin in range(0, len(tasks), each)]
+        with ThreadPoolExecutor(inputs.workers) as pool:
+            return list(chain.from_iterable(pool.map(predict, parts)))
 
     def _leave(self, task: int, reason: str, sentence: str) -> None:
         with self._lock:
@@ -206,7 +237,7 @@ class _Publishing:
         self._left.update(by_task)
         self._posted += len(by_task)
         self._tell()
-        if not self._shown:
+        if not self._shown and not self._in.partial:
             self._show()
 
     def _post_less(

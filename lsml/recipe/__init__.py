@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from lsml.recipe.load import hold_recipe, load_recipe
 from lsml.recipe.schema import recipe_schema
-from lsml.recipe.structs import LabelStudio, Media, Model, Recipe, Selector, Server, Storage, Training
+from lsml.recipe.structs import LabelStudio, Media, Model, Publish, Recipe, Selector, Server, Storage, Training
 
 __all__ = [
     "LabelStudio",
     "Media",
     "Model",
+    "Publish",
     "Recipe",
     "Selector",
     "Server",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Self
 
 import msgspec
 
+from lsml.errors import RequestError
 from lsml.studio.api import Api
 from lsml.studio.tasks import condition
 
@@ -44,11 +45,19 @@ class _HoldingPage(msgspec.Struct):
     tasks: list[_HoldingTask]
 
 
-class ProjectPredictions:
-    """The predictions of one project. Every method raises StudioError, and StudioAway where it may help to try again."""
+class _Filters(msgspec.Struct):
+    conjunction: Literal["and", "or"] = "and"
+    items: list[dict[str, Any]] = []
 
-    def __init__(self, api: Api, project_id: int) -> None:
+
+class ProjectPredictions:
+    """The predictions of one project. `filters`: conditions of the Data Manager that `lacking` adds to its own.
+
+    Every method raises StudioError, and StudioAway where it may help to try again."""
+
+    def __init__(self, api: Api, project_id: int, filters: Sequence[Mapping[str, Any]] = ()) -> None:
         self._api = api
+        self._filters = filters
         self._project = project_id
         self._what = f"project {project_id}"
 
@@ -61,9 +70,39 @@ class ProjectPredictions:
             condition("completed_at", "empty", "Datetime", True),
             condition("predictions_model_versions", "not_contains", "List", [version]),
             condition("id", "greater", "Number", after),
+            *self._filters,
         ]
         page = self._page(conditions, _OpenPage, most)
         return [task for task in page.tasks if task.id > after], page.total
+
+    def where(self, named: str) -> list[Self]:
+        """The same project's predictions, of tasks alone that a Data Manager view shows; several, of which a task may be
+        in any.
+
+        `named`: the view's number, or a query as JSON, `{"filters": {"conjunction": "and", "items": [...]}}` or what is
+        under its `filters`. Raises RequestError where it is neither.
+        """
+        if named.isascii() and named.isdigit():
+            view = self._get(f"/api/dm/views/{named}/", what=f"view {named}")
+            if not isinstance(view, dict) or view.get("project") != self._project:
+                raise RequestError(f"--filter {named}: that view is not of {self._what}")
+            query = view.get("data")
+        else:
+            try:
+                query = msgspec.json.decode(named)
+            except msgspec.DecodeError:
+                query = None
+        filters = query.get("filters", query) if isinstance(query, dict) else None
+        try:
+            found = msgspec.convert(filters, _Filters)
+        except msgspec.ValidationError:
+            raise RequestError(
+                f"--filter {named[:80]}: expected the number of a view, or JSON such as "
+                '{"conjunction": "and", "items": [{"filter": "filter:tasks:id", "operator": "greater", "type": "Number", '
+                '"value": 100}]}'
+            ) from None
+        groups = [found.items] if found.conjunction == "and" else [[item] for item in found.items]
+        return [type(self)(self._api, self._project, group) for group in groups]
 
     def holding(self, tasks: Sequence[int], version: str) -> set[int]:
         """Which of these tasks hold a prediction of a version."""

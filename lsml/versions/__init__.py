@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of
 from lsml.versions.folders import adopt, new_folder, publish, sweep_attempt, sweep_folders
-from lsml.versions.loading import Loaded, Shared, check_files, load_promoted, load_version, misfits, start, unlike
+from lsml.versions.loading import (
+    Loaded,
+    Shared,
+    binding_of,
+    check_files,
+    load_promoted,
+    load_version,
+    misfits,
+    start,
+    unlike,
+)
 from lsml.versions.marks import learnt_marks, mark
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "ModelCard",
     "Shared",
     "adopt",
+    "binding_of",
     "card_of",
     "check_files",
     "learnt_marks",

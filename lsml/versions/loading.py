@@ -11,9 +11,12 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from lsml.adapters.base import Adapter
-from lsml.binding import Binding, BoundModel
+from lsml.binding import Binding, BoundModel, bind
+from lsml.binding.configs import known_config
 from lsml.errors import VersionError
-from lsml.store import Store, VersionRow
+from lsml.labeling import parse_labeling_config
+from lsml.recipe import Recipe
+from lsml.store import LOCAL, ProjectRow, Store, VersionRow
 from lsml.versions.card import Card, card_of
 from lsml.versions.folders import file_hash
 
@@ -111,6 +114,13 @@ def _answered(binding: Binding) -> str:
     found = [f"{control.control_tag.selector} of {model.object_tag.value}"
              for model in binding.models if model.learns for control in model.controls]  # fmt: skip
     return ", ".join(found) or "nothing"
+
+
+def binding_of(recipe: Recipe, project: ProjectRow | None) -> Binding:
+    """The recipe bound to the labeling config that counts for a project."""
+    stored = project.labeling_config if project else None
+    xml = known_config(recipe, stored=stored, of_project=project is not None and project.key != LOCAL)
+    return bind(recipe, parse_labeling_config(xml) if xml else None)
 
 
 def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:

@@ -12,9 +12,10 @@ from lsml.logs import run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
 from lsml.studio.connection import fetcher, read_annotations
+from lsml.versions import binding_of
 from lsml.worker.processes import DONE, SUPERSEDED
 from lsml.worker.publishing import publish_promoted
-from lsml.worker.report import Reporter, binding_of
+from lsml.worker.report import Reporter
 
 _log = logging.getLogger(__name__)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from lsml.errors import Cancelled, StudioError
-from lsml.publishing import Inputs, Patience, publish
+from lsml.errors import Cancelled, NotEnoughData
+from lsml.publishing import Patience, prepared, publish
 from lsml.recipe import Recipe
 from lsml.store import ProjectRow, RunRow, Store
-from lsml.studio.client import Studio
-from lsml.studio.connection import fetcher, studio_of
-from lsml.versions import load_promoted, model_version, names_of
-from lsml.worker.report import Reporter, binding_of
+from lsml.studio.connection import studio_of
+from lsml.worker.report import Reporter
 
 
 def want_publishing(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
@@ -31,49 +29,19 @@ def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter
     """
     project = store.projects.get(run.project)
     studio = studio_of(recipe, project)
-    settings = recipe.publish
-    if project is None or project.studio_id is None or studio is None or settings is None:
+    if project is None or project.studio_id is None or studio is None or recipe.publish is None:
         return "nothing to publish: no Label Studio is known, or `publish: false`"
-    check_same_project(studio, project)
-    binding = binding_of(recipe, project)
-    loaded = load_promoted(store, project.key, binding)
-    if not any(adapter.ready and not adapter.only_interactive for adapter in loaded.adapters.values()):
-        return "nothing to publish: nothing was learnt yet"
-    name = model_version(binding, loaded.number, loaded.card)
+    begun = project
 
     def check() -> None:
-        now = store.projects.get(project.key)
-        if now is None or (now.promoted or 0) != (project.promoted or 0):
+        now = store.projects.get(begun.key)
+        if now is None or now.promoted != begun.promoted:
             raise Cancelled("cancelled: another version was promoted meanwhile")
-        if now.labeling_config != project.labeling_config:
+        if now.labeling_config != begun.labeling_config:
             raise Cancelled("cancelled: the labeling config changed meanwhile")
 
-    with fetcher(recipe, project).hold() as fetch:
-        published = publish(
-            Inputs(
-                predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,
-                model_version=name, fetch=fetch, patience=Patience(tell=report.say, check=check),
-                ours=names_of(recipe.name), batch=settings.batch, order=settings.order, keep=settings.keep,
-                backend_login=backend_login(recipe), progress=report,
-            )
-        )  # fmt: skip
-    return str(published)
-
-
-def check_same_project(studio: Studio, project: ProjectRow) -> None:
-    """Raise StudioError where Label Studio's project of that number is another one, made since."""
-    assert project.studio_id is not None
-    made = project.key.partition(".")[2]
-    if made and studio.project(project.studio_id).created != int(float(made)):
-        raise StudioError(
-            f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
-            "nothing is published to it"
-        )
-
-
-def backend_login(recipe: Recipe) -> dict[str, str]:
-    """What Label Studio has to say to lsml, as it stores that of a model."""
-    server = recipe.server
-    if not (server.username and server.password):
-        return {}
-    return {"auth_method": "BASIC_AUTH", "basic_auth_user": server.username, "basic_auth_pass": server.password}
+    try:
+        with prepared(recipe, store, studio, project, Patience(tell=report.say, check=check), report) as inputs:
+            return str(publish(inputs))
+    except NotEnoughData as error:
+        return f"nothing to publish: {error}"

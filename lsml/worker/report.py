@@ -1,21 +1,10 @@
-"""What every run needs: the binding of its project, and its progress in the ledger."""
+"""A run's progress in the ledger."""
 
 from __future__ import annotations
 
 import time
 
-from lsml.binding import Binding, bind
-from lsml.binding.configs import known_config
-from lsml.labeling import parse_labeling_config
-from lsml.recipe import Recipe
-from lsml.store import LOCAL, ProjectRow, RunRow, Store
-
-
-def binding_of(recipe: Recipe, project: ProjectRow | None) -> Binding:
-    """The recipe bound to the labeling config that counts for a project."""
-    stored = project.labeling_config if project else None
-    xml = known_config(recipe, stored=stored, of_project=project is not None and project.key != LOCAL)
-    return bind(recipe, parse_labeling_config(xml) if xml else None)
+from lsml.store import RunRow, Store
 
 
 class Reporter:

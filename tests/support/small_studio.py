@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.web import Answer, Asked
 
+CREATED_AT = "2026-11-23T09:03:34.474647Z"  # 1795424614
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -29,6 +30,9 @@ class SmallStudio:
     model_version: str | None = None
     before: Callable[[Asked], Answer | None] = lambda _asked: None
     log: list[str] = field(default_factory=list)
+    title: str = "Tickets"
+    label_config: str = ""
+    view: dict[str, Any] = field(default_factory=dict)
 
     def add(self, task: int, version: str, score: float = 0.5) -> int:
         """Store a prediction; its id."""
@@ -80,7 +84,14 @@ class SmallStudio:
                 self.log.append(f"title {body['title']}")
                 return _json(backend)
             case "GET", ["projects", "7"]:
-                return _json({"id": 7, "model_version": self.model_version})
+                return _json(
+                    {
+                        "id": 7, "title": self.title, "label_config": self.label_config, "created_at": CREATED_AT,
+                        "model_version": self.model_version, "task_number": len(self.tasks),
+                    }
+                )  # fmt: skip
+            case "GET", ["dm", "views", "3"]:
+                return _json({"id": 3, "project": 7, "data": {"title": "view", "filters": self.view}})
             case "PATCH", ["projects", "7"]:
                 self.model_version = body["model_version"]
                 self.log.append(f"show {body['model_version']}")
@@ -121,6 +132,8 @@ class SmallStudio:
                 return any(one in held for one in value for held in self.held(id))
             case "id", "greater":
                 return id > value
+            case "id", "less":
+                return id < value
             case "id", "in_list":
                 return id in value
             case "total_predictions", "greater":

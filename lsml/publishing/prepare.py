@@ -1,0 +1,60 @@
+"""What a publishing of a project works with: its Label Studio, its binding, and the version that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lsml.adapters.base import Progress, silent
+from lsml.errors import NotEnoughData, StudioError
+from lsml.publishing.patience import Patience
+from lsml.publishing.publish import Inputs
+from lsml.recipe import Publish, Recipe
+from lsml.store import LOCAL, ProjectRow, Store
+from lsml.studio.client import Studio
+from lsml.studio.connection import fetcher
+from lsml.versions import binding_of, load_promoted, model_version, names_of
+
+
+@contextmanager
+def prepared(
+    recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, patience: Patience, progress: Progress = silent
+) -> Iterator[Inputs]:
+    """The inputs of a publishing of what a project serves; one that learnt nothing itself serves what `local` learnt.
+
+    The files that its tasks name stay here meanwhile. Raises NotEnoughData where nothing can answer, StudioError where the
+    project is another one by now, and VersionError where the version cannot be loaded.
+    """
+    assert project.studio_id is not None
+    check_same_project(studio, project)
+    binding = binding_of(recipe, project)
+    loaded = load_promoted(store, project.key if project.promoted is not None else LOCAL, binding)
+    if not any(adapter.ready and not adapter.only_interactive for adapter in loaded.adapters.values()):
+        raise NotEnoughData("; ".join(loaded.warnings) or "nothing was learnt yet")
+    settings = recipe.publish or Publish()
+    with fetcher(recipe, project).hold() as fetch:
+        yield Inputs(
+            predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,
+            model_version=model_version(binding, loaded.number, loaded.card), fetch=fetch, patience=patience,
+            ours=names_of(recipe.name), batch=settings.batch, order=settings.order, keep=settings.keep,
+            backend_login=backend_login(recipe), progress=progress,
+        )  # fmt: skip
+
+
+def check_same_project(studio: Studio, project: ProjectRow) -> None:
+    """Raise StudioError where Label Studio's project of that number is another one, made since."""
+    assert project.studio_id is not None
+    made = project.key.partition(".")[2]
+    if made and studio.project(project.studio_id).created != int(float(made)):
+        raise StudioError(
+            f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
+            "nothing is published to it"
+        )
+
+
+def backend_login(recipe: Recipe) -> dict[str, str]:
+    """What Label Studio has to say to lsml, as it stores that of a model."""
+    server = recipe.server
+    if not (server.username and server.password):
+        return {}
+    return {"auth_method": "BASIC_AUTH", "basic_auth_user": server.username, "basic_auth_pass": server.password}
