@@ -32,12 +32,14 @@ def prepared(
     if not any(adapter.ready and not adapter.only_interactive for adapter in loaded.adapters.values()):
         raise NotEnoughData("; ".join(loaded.warnings) or "nothing was learnt yet")
     settings = recipe.publish or Publish()
+    version = model_version(binding, loaded.number, loaded.card)
     with fetcher(recipe, project).hold() as fetch:
         yield Inputs(
             predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,
-            model_version=model_version(binding, loaded.number, loaded.card), fetch=fetch, patience=patience,
+            model_version=version, fetch=fetch, patience=patience,
             ours=names_of(recipe.name), batch=settings.batch, order=settings.order, keep=settings.keep,
             backend_login=backend_login(recipe), progress=progress,
+            count=lambda stored: store.projects.add_published(project.key, version, stored),
         )  # fmt: skip
 
 

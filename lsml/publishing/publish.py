@@ -41,8 +41,9 @@ class Inputs:
     Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time; `order`:
     `uncertain` posts the least sure first. `keep` versions stay in Label Studio, of those whose name matches `ours`.
     `skip` says of a task's id that nobody is to see a prediction for it. `backend_login` is what lsml asks of Label Studio.
-    `patience` says when to stop, too. `workers` threads predict at a time. `partial`: `predictions` sees only some of the
-    tasks, so that which version Label Studio shows, and what the others hold, stays.
+    `count` is told how many predictions were stored, each time some were. `patience` says when to stop, too. `workers`
+    threads predict at a time. `partial`: `predictions` sees only some of the tasks, so that which version Label Studio
+    shows, and what the others hold, stays.
     """
 
     predictions: ProjectPredictions
@@ -58,6 +59,7 @@ class Inputs:
     skip: Callable[[str], bool] = lambda _task: False
     backend_login: Mapping[str, str] = field(default_factory=dict)
     progress: Progress = silent
+    count: Callable[[int], None] = lambda _stored: None
     workers: int = 1
     partial: bool = False
 
@@ -236,6 +238,7 @@ class _Publishing:
             return
         self._left.update(by_task)
         self._posted += len(by_task)
+        inputs.count(len(by_task))
         self._tell()
         if not self._shown and not self._in.partial:
             self._show()

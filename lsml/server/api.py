@@ -73,7 +73,9 @@ class _Api:
     def page(self) -> Response:
         """What a person wants to see: each project, what it serves, how it learns."""
         rows = [self._project(row) for row in self._store.projects.all()]
-        active = any(run["job_status"] in ("queued", "started") for row in rows for run in row["runs"])
+        active = any(
+            run["job_status"] in ("queued", "started") for row in rows for run in (*row["runs"], *row["publishings"])
+        )
         html = render_template_string(
             self._page, recipe=self._recipe, projects=rows, version=__version__, active=active, least=LEAST_JUDGED
         )
@@ -108,6 +110,7 @@ class _Api:
             "reading_error": row.sync_error,
             "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],
             "runs": runs,
+            "published": {"predictions": row.published, "model_version": row.published_version},
             "publishings": publishings,
         }
 

@@ -75,6 +75,9 @@ _SCHEMAS = {
             "reading_error": {"type": ["string", "null"]},
             "versions": _list(_object({"version": _WHOLE}, ("version",))),
             "runs": _list(_named("Run")),
+            "published": _object(
+                {"predictions": _WHOLE, "model_version": {"type": ["string", "null"]}}, ("predictions",)
+            ),
             "publishings": _list(_named("Run")),
         },
         ("project", "model_version", "versions", "runs"),

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from lsml.prediction import Outcome
 from lsml.server.serving import Serving
@@ -90,6 +90,7 @@ class _Stored:
         for state in STATES:
             runs.add_metric((state,), counted.get(state, 0))
         yield runs
+        yield from self._publishings()
         versions = GaugeMetricFamily("lsml_versions", "Versions kept, by project.", labels=("project",))
         kept = self._store.versions.counts()
         annotations = GaugeMetricFamily("lsml_annotations", "Usable annotations by project.", labels=("project",))
@@ -132,3 +133,19 @@ class _Stored:
             for (control, reason), count in counts.items():
                 left_out.add_metric((project.key, control, reason), count)
         yield from (annotations, versions, promoted, held_out, left_out, unreadable)
+
+    def _publishings(self) -> Iterator[Metric]:
+        published = CounterMetricFamily(
+            "lsml_published", "Predictions that were posted to Label Studio, by project.", labels=("project",)
+        )
+        last = GaugeMetricFamily(
+            "lsml_last_publishing",
+            "1 for the state of each project's last publishing run.",
+            labels=("project", "state"),
+        )
+        for project in self._store.projects.all()[:_PROJECTS]:
+            published.add_metric((project.key,), project.published)
+            for run in self._store.runs.of_project(project.key, 1, kind="publishing"):
+                for state in STATES:
+                    last.add_metric((project.key, state), run.state == state)
+        yield from (published, last)

@@ -36,7 +36,7 @@ _TABLES = (
         change INTEGER NOT NULL DEFAULT 0, covered INTEGER NOT NULL DEFAULT 0, usable INTEGER NOT NULL DEFAULT 0,
         accepted INTEGER NOT NULL DEFAULT 0,
         promoted INTEGER, synced_to TEXT, sync_wanted INTEGER NOT NULL DEFAULT 0, sync_error TEXT,
-        publish_wanted INTEGER NOT NULL DEFAULT 0)""",
+        publish_wanted INTEGER NOT NULL DEFAULT 0, published INTEGER NOT NULL DEFAULT 0, published_version TEXT)""",
     """CREATE TABLE task (
         project TEXT NOT NULL, id TEXT NOT NULL, data TEXT, updated_at TEXT NOT NULL DEFAULT '',
         deleted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (project, id))""",
@@ -64,6 +64,8 @@ _TABLES = (
 _MIGRATIONS = {
     1: (
         "ALTER TABLE project ADD COLUMN publish_wanted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE project ADD COLUMN published INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE project ADD COLUMN published_version TEXT",
         "ALTER TABLE project ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE annotation ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'",

@@ -12,7 +12,10 @@ LOCAL = "local"  # offline commands, and requests that name no project
 
 @dataclass(frozen=True)
 class ProjectRow:
-    """One project. `key` is Label Studio's `"<id>.<created>"`, or `local`; hostname and token are what /setup told."""
+    """One project. `key` is Label Studio's `"<id>.<created>"`, or `local`; hostname and token are what /setup told.
+
+    `published`: how many predictions were posted, of all versions; `published_version`: the version of the last.
+    """
 
     key: str
     studio_id: int | None = None
@@ -29,11 +32,13 @@ class ProjectRow:
     sync_wanted: bool = False
     sync_error: str | None = None
     publish_wanted: bool = False
+    published: int = 0
+    published_version: str | None = None
 
 
 _COLUMNS = (
     "key, studio_id, title, labeling_config, hostname, token, created_at, change, covered, usable, promoted, synced_to, "
-    "sync_wanted, sync_error, publish_wanted"
+    "sync_wanted, sync_error, publish_wanted, published, published_version"
 )
 
 
@@ -117,6 +122,13 @@ class Projects(Table):
     def want_publishing(self, key: str) -> None:
         """Ask the worker to publish predictions of the promoted version for the tasks that lack them."""
         self._run("UPDATE project SET publish_wanted = 1 WHERE key = ? AND publish_wanted = 0", key)
+
+    @durable
+    def add_published(self, key: str, version: str, count: int) -> None:
+        """Count predictions of a version that Label Studio stored."""
+        self._run(
+            "UPDATE project SET published = published + ?, published_version = ? WHERE key = ?", count, version, key
+        )
 
     @durable
     def begin_sync(self, key: str) -> None:

@@ -206,10 +206,15 @@ class Runs(Table):
 
     @durable
     def lose(self, id: str, attempt: int, why: str) -> None:
-        """A run whose process died waits for its next attempt, or fails after the last."""
+        """A run whose process died waits for its next attempt, or fails after the last.
+
+        A publishing that got on before it died goes on where it was, so that only deaths in a row without any progress count.
+        """
         if not self._run(
-            "UPDATE run SET losses = losses + 1 WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt
-        ):
+            "UPDATE run SET losses = CASE WHEN kind = 'publishing' AND progress > 0 THEN 0 ELSE losses + 1 END"
+            " WHERE id = ? AND attempt = ? AND state = 'running'",
+            id, attempt,
+        ):  # fmt: skip
             return
         row = self._row("SELECT losses FROM run WHERE id = ?", id)
         assert row is not None

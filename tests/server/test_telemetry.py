@@ -39,6 +39,33 @@ def test_what_is_stored_is_shown_by_project(backend):
     assert found["lsml_regions_total"] == 1
 
 
+def test_what_was_published_and_how_the_last_publishing_fares_is_shown(backend):
+    server = backend()
+    server.annotate(tickets(1))
+    run = server.store.runs.request(PROJECT_KEY, "publishing", kind="publishing")
+    run = server.store.runs.claim(run.id)
+    server.store.projects.add_published(PROJECT_KEY, "triage-v1-00000000", 1500)
+    server.store.projects.add_published(PROJECT_KEY, "triage-v2-00000000", 500)
+    server.store.runs.report(run.id, run.attempt, 0.25, "publishing 500 of 2,000")
+
+    found = numbers(server)
+    assert found[f'lsml_published_total{{project="{PROJECT_KEY}"}}'] == 2000
+    states = {name: value for name, value in found.items() if name.startswith("lsml_last_publishing{")}
+    assert states.pop(f'lsml_last_publishing{{project="{PROJECT_KEY}",state="running"}}') == 1
+    assert set(states.values()) == {0}
+
+    project = server.client.get(f"/api/projects/{PROJECT_KEY}").json
+    assert project["published"] == {"predictions": 2000, "model_version": "triage-v2-00000000"}
+    (publishing,) = project["publishings"]
+    assert (publishing["job_status"], publishing["progress"]) == ("started", 0.25)
+    assert publishing["message"] == "publishing 500 of 2,000"
+
+    page = server.client.get("/").text
+    assert "Publishing: started 25%; publishing 500 of 2,000." in page
+    assert "2,000 predictions were posted so far, the last of <code>triage-v2-00000000</code>." in page
+    assert 'http-equiv="refresh"' in page, "it shows how it goes on"
+
+
 def test_what_the_served_version_could_not_learn_is_counted_by_reason(backend):
     server = backend()
     server.annotate(tickets(60))

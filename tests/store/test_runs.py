@@ -183,3 +183,17 @@ def test_a_version_number_is_never_used_twice(store):
     store.versions.prune(PROJECT, 1)
     assert store.versions.add(PROJECT, "folder", {}, promote=True, run=None) == 4
     assert store.versions.promoted(PROJECT) == 4
+
+
+def test_a_publishing_that_gets_on_survives_any_number_of_deaths_and_others_three(store):
+    def die(kind: str, progress: float) -> str:
+        run = store.runs.claim(store.runs.of_project(PROJECT, 1, kind=kind)[0].id)
+        store.runs.report(run.id, run.attempt, progress, "getting on")
+        store.runs.lose(run.id, run.attempt, "killed")
+        return store.runs.get(run.id).state
+
+    store.runs.request(PROJECT, "start training")
+    store.runs.request(PROJECT, "publishing", kind="publishing")
+    assert [die("training", 0.5) for _ in range(3)] == ["waiting", "waiting", "failed"]
+    assert [die("publishing", 0.1) for _ in range(5)] == ["waiting"] * 5
+    assert [die("publishing", 0.0) for _ in range(3)] == ["waiting", "waiting", "failed"]
