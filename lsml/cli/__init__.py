@@ -15,6 +15,7 @@ from lsml.errors import LsmlError
 # verb -> (its module, what `lsml --help` says of it)
 VERBS = {
     "run": ("run", "Serve a recipe and learn in the background: the one command you need."),
+    "connect": ("connect", "Connect a project of Label Studio: its model, webhook, sampling and tasks."),
     "new": ("new", "Make a recipe: from the gallery, or for a labeling config."),
     "gallery": ("gallery", "List the recipes of the gallery."),
     "validate": ("validate", "Check a recipe and say everything that is wrong with it."),

@@ -90,6 +90,21 @@ def labeling_config_option(function: F) -> F:
     )(function)
 
 
+def studio_options(function: F) -> F:
+    """--url and --api-key, --project and --create, --tasks and --backend-url"""
+    for option in (
+        click.option("--backend-url", help="Where Label Studio finds lsml [default: what its own address suggests]."),
+        click.option("--tasks", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Import these: JSON, JSON lines, CSV, TSV, TXT with a task a line, or a folder of images."),
+        click.option("--create", metavar="TITLE", help="The project of that title, made where there is none."),
+        click.option("--project", type=click.IntRange(1), metavar="ID", help="The project of that number."),
+        click.option("--api-key", help="A legacy or personal access token [default: the recipe's, or LABEL_STUDIO_API_KEY]."),
+        click.option("--url", help="Label Studio's address [default: the recipe's, or LABEL_STUDIO_URL]."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def held_option(function: F) -> F:
     """--held, for what `lsml run` and `lsml work` start themselves"""
     return click.option(

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsml.cli.children import ready_file, was_ready
+from lsml.cli.children import ready_file
 from lsml.cli.common import (
     address_options,
     asking_sentence,
@@ -26,96 +21,54 @@ from lsml.cli.common import (
     open_store,
     recipe_argument,
     shortfall,
+    studio_options,
 )
+from lsml.cli.connecting import Target
+from lsml.cli.screen import Screen
+from lsml.cli.supervisor import Child, keep_alive
 from lsml.errors import StoreError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+    from lsml.cli.live import Following
     from lsml.recipe import Recipe
+    from lsml.store import Store
 
-_STEADY_S = 5.0  # a child that lived so long restarts at once when it dies, others after growing pauses
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
-_MOST_FAILURES = 4  # starts in a row after which a child never was ready for work; with one more, lsml gives up
-# For the children to finish: a person who pressed Ctrl-C waits no longer than five seconds, Docker kills after ten.
-_STOP_S, _STOP_AT_CTRL_C_S = 9.0, 4.7
 _UNTOLD = (
     "  no token of Label Studio is set, so predictions are published only where the one that it sends works: "
     "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY (in Label Studio, Account & Settings > Personal Access Token makes one)"
 )
-_FINAL_CODES = (2,)  # a mistake in the recipe does not go away by trying again
-
-
-class _Child:
-    """One process that is kept alive."""
-
-    def __init__(self, name: str, command: list[str], ready: Path) -> None:
-        self.name = name
-        self._command = command
-        self._ready = ready
-        self._failures = 0
-        self._quick_ends = 0
-        self._start_at = 0.0
-        self.process: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
-
-    def start(self) -> None:
-        self._started = time.monotonic()
-        # A process group of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
-        # Our end of the pipe closes with us, however we end, and the child ends with it.
-        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
-
-    def keep(self) -> int | None:
-        """Restart it if it died; an exit code if it is not worth trying again."""
-        if self.process is None:
-            if time.monotonic() >= self._start_at:
-                self.start()
-            return None
-        code = self.process.poll()
-        if code is None:
-            return None
-        pid, self.process = self.process.pid, None
-        steady = time.monotonic() - self._started >= _STEADY_S
-        self._quick_ends = 0 if steady else self._quick_ends + 1
-        self._failures = 0 if steady or was_ready(self._ready, pid) else self._failures + 1
-        if code in _FINAL_CODES or self._failures > _MOST_FAILURES:
-            often = "" if code in _FINAL_CODES else " again and again"
-            click.echo(f"lsml: the {self.name} ended{often} ({_ending(code)}); giving up", err=True)
-            return max(1, code)
-        pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (self._quick_ends - 1)) if self._quick_ends else 0.0
-        click.echo(f"lsml: the {self.name} ended ({_ending(code)}); starting it again", err=True)
-        self._start_at = time.monotonic() + pause_s
-        return None
-
-    def ask_to_stop(self, at_ctrl_c: bool) -> None:
-        if self.process is not None and self.process.poll() is None:
-            if at_ctrl_c and os.name == "posix":
-                self.process.send_signal(signal.SIGINT)
-            else:
-                self.process.terminate()
-
-    def wait(self, deadline: float) -> None:
-        if self.process is None:
-            return
-        try:
-            self.process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 @click.command("run", short_help="Serve a recipe and learn in the background.")
 @recipe_argument
 @address_options
 @data_dir_option
+@click.option("--connect", "connecting", is_flag=True, help="Connect a project, too, as `lsml connect` does.")
+@studio_options
 @log_options
 def command(
-    recipe_path: Path, host: str | None, port: int | None, data_dir: Path | None, log_level: str, debug: bool
+    recipe_path: Path,
+    host: str | None,
+    port: int | None,
+    data_dir: Path | None,
+    connecting: bool,
+    log_level: str,
+    debug: bool,
+    **studio: Any,
 ) -> None:
-    """Serve RECIPE to Label Studio and learn from every annotation, until Ctrl-C."""
+    """Serve RECIPE to Label Studio and learn from every annotation, until Ctrl-C.
+
+    With --connect it also connects the project that --project or --create names, once it listens, and then shows in a line
+    how each project does.
+    """
     from lsml.recipe import hold_recipe
     from lsml.server.serve import check_port
 
+    target = Target(**studio)
+    target.check(connecting)
+    target.tell_environment()
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     host = host or recipe.server.host
     port = recipe.server.port if port is None else port
@@ -129,42 +82,39 @@ def command(
     level = "debug" if debug else log_level
     common = ["--data-dir", str(directory), "--log-level", level, "--held", str(held), "--child"]
     python = [sys.executable, "-m", "lsml"]
-    server = _Child("server", [*python, "serve", str(recipe_path), "--host", host, "--port", str(port), *common],
-                    ready_file(directory, "serve"))  # fmt: skip
-    worker = _Child("worker", [*python, "work", str(recipe_path), *common], ready_file(directory, "work"))
-    stopping = threading.Event()
-    at_ctrl_c = False
+    serve = [*python, "serve", str(recipe_path), "--host", host, "--port", str(port), *common]
+    screen = Screen(live=connecting)
+    server = Child("server", serve, ready_file(directory, "serve"), screen)
+    worker = Child("worker", [*python, "work", str(recipe_path), *common], ready_file(directory, "work"), screen)
+    following = _following(recipe, store, screen, server, target, host, port) if connecting else None
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal at_ctrl_c
-        at_ctrl_c = number == signal.SIGINT
-        stopping.set()
+    def begun() -> None:
+        _greet(recipe, host, port, directory, connecting=connecting)
+        if following is not None:
+            following.start()
 
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signals.append(signal.SIGHUP)  # the terminal was closed; `nohup` has it ignored
-    for number in signals:
-        signal.signal(number, stop)
-    server.start()
-    _greet(recipe, host, port, directory)
-    worker.start()
-    code = None
     try:
-        while code is None and not stopping.wait(0.1):
-            code = next((ended for child in (server, worker) if (ended := child.keep()) is not None), None)
+        code, told = keep_alive((server, worker), begun, lambda: following.stop() if following is not None else None)
     finally:
-        deadline = time.monotonic() + (_STOP_AT_CTRL_C_S if at_ctrl_c else _STOP_S)
-        for child in (server, worker):
-            child.ask_to_stop(at_ctrl_c)
-        for child in (server, worker):
-            child.wait(deadline)
         lock.release()
-    if stopping.is_set():
+    if told:
         click.echo("lsml: stopped", err=True)
-    sys.exit(code or 0)
+    sys.exit(code)
 
 
-def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
+def _following(
+    recipe: Recipe, store: Store, screen: Screen, server: Child, target: Target, host: str, port: int
+) -> Following:
+    from lsml.cli.live import Following
+
+    def connect(tell: Callable[[str], None]) -> str:
+        connected = target.connect(recipe, host, port, tell)
+        return f"{connected.title}: {connected.address}"
+
+    return Following(recipe, store, screen, server, connect)
+
+
+def _greet(recipe: Recipe, host: str, port: int, directory: Path, *, connecting: bool) -> None:
     """Print what a person needs now: the address, what is bound, where the data lives, how to connect, whether something will
     be published; and a warning where others can reach it, too."""
     from lsml.server import open_to_others
@@ -174,12 +124,13 @@ def _greet(recipe: Recipe, host: str, port: int, directory: Path) -> None:
     url = address_of("127.0.0.1" if is_everywhere(host) else host, port)
     lines = [f"lsml: {recipe.name} is on {url}", f"  {bound(binding) if recipe.labeling_config else _later(recipe)}"]
     lines += [f"  {line}" for line in shortfall(binding)]
-    lines += [
-        f"  data: {directory.resolve()}",
-        "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
-        f"    {_url_to_paste(recipe, url)}",
-    ]
-    if is_everywhere(host):
+    lines.append(f"  data: {directory.resolve()}")
+    if not connecting:
+        lines += [
+            "  connect Label Studio: `lsml connect`, or in the project, Settings > Model > Connect Model, and paste",
+            f"    {_url_to_paste(recipe, url)}",
+        ]
+    if is_everywhere(host) and not connecting:
         elsewhere = _url_to_paste(recipe, address_of(own_address(), port))
         lines.append(f"    or, where Label Studio runs elsewhere or in a container, {elsewhere}")
     if asking := asking_sentence(binding):
@@ -236,9 +187,3 @@ def _free_port(host: str) -> int:
     with socket.create_server((host, 0), family=family) as probe:
         number: int = probe.getsockname()[1]
     return number
-
-
-def _ending(code: int) -> str:
-    if code < 0 and os.name == "posix":
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"

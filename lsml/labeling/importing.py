@@ -26,13 +26,7 @@ def import_refusal(data: Mapping[str, Any], config: LabelingConfig) -> str | Non
     As it does: the field that the `value` of a tag names, of several the first, must be there, and of a type that the tag
     takes. A `valueList` is not looked at.
     """
-    fields: dict[str, tuple[str, str]] = {}
-    tags: list[ObjectTag | ControlTag] = [*config.objects.values(), *config.controls]
-    for tag in tags:
-        template = tag.attributes.get("value", "")
-        found = re.match(r"\$(.+)", template) or re.search(r"\$(\w+)", template)
-        if found and fields.get(found[1], ("",))[0] != "Video":
-            fields[found[1]] = (tag.tag, tag.name)
+    fields = shown_fields(config)
     given = dict(data)
     if UNDEFINED in given and fields:
         given.setdefault(next(iter(fields)), given.pop(UNDEFINED))
@@ -48,3 +42,15 @@ def import_refusal(data: Mapping[str, Any], config: LabelingConfig) -> str | Non
         if not isinstance(value, allowed):
             return f"{'.'.join(steps)}, which {shown_by}#{name} shows, is {kind_of_json(value)}"
     return None
+
+
+def shown_fields(config: LabelingConfig) -> dict[str, tuple[str, str]]:
+    """The fields of a task's data that the config's tags show, each with one of these: its tag, and its name."""
+    fields: dict[str, tuple[str, str]] = {}
+    tags: list[ObjectTag | ControlTag] = [*config.objects.values(), *config.controls]
+    for tag in tags:
+        template = tag.attributes.get("value", "")
+        found = re.match(r"\$(.+)", template) or re.search(r"\$(\w+)", template)
+        if found and fields.get(found[1], ("",))[0] != "Video":
+            fields[found[1]] = (tag.tag, tag.name)
+    return fields

@@ -12,7 +12,7 @@ from lsml.publishing.publish import Inputs
 from lsml.recipe import Publish, Recipe
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.studio.client import Studio
-from lsml.studio.connection import fetcher
+from lsml.studio.connection import backend_login, fetcher
 from lsml.versions import binding_of, load_promoted, model_version, names_of
 
 
@@ -52,11 +52,3 @@ def check_same_project(studio: Studio, project: ProjectRow) -> None:
             f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
             "nothing is published to it"
         )
-
-
-def backend_login(recipe: Recipe) -> dict[str, str]:
-    """What Label Studio has to say to lsml, as it stores that of a model."""
-    server = recipe.server
-    if not (server.username and server.password):
-        return {}
-    return {"auth_method": "BASIC_AUTH", "basic_auth_user": server.username, "basic_auth_pass": server.password}

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+from pathlib import Path
+from urllib.parse import urlsplit
 
+from lsml.errors import RequestError
+from lsml.recipe import Recipe
+
+HOST_OF_CONTAINERS = "host.docker.internal"  # what containers call the machine that they run on
 _SOMEWHERE = "192.0.2.1"  # an address of nobody: routed as any of another network
+_MARKS_OF_CONTAINERS = ("/.dockerenv", "/run/.containerenv")
 
 
 def is_everywhere(host: str) -> bool:
     """True of a host that stands for every address of this machine, and that nobody can connect to."""
     return host in ("0.0.0.0", "::", "")  # noqa: S104 (compared, not bound)
+
+
+def is_loopback(host: str) -> bool:
+    """True of a host that is this machine, whoever says it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def address_of(host: str, port: int) -> str:
@@ -26,3 +42,55 @@ def own_address(towards: str = _SOMEWHERE) -> str:
             return str(probe.getsockname()[0])
     except OSError:
         return "127.0.0.1"
+
+
+def in_container() -> bool:
+    """True if this process runs in a container of Docker or Podman."""
+    return any(Path(mark).exists() for mark in _MARKS_OF_CONTAINERS)
+
+
+def backend_url(recipe: Recipe, host: str, port: int, studio_url: str) -> str:
+    """Where a Label Studio finds lsml that listens at `host` and `port`; with the secret path, where there is one.
+
+    Raises RequestError where that cannot be known, with what to do.
+    """
+    studio_host = urlsplit(studio_url).hostname or ""
+    if is_loopback(studio_host):
+        found = "127.0.0.1" if is_everywhere(host) else host
+    elif in_container():
+        if studio_host != HOST_OF_CONTAINERS:
+            raise RequestError(
+                f"lsml runs in a container, where it cannot know by which name {studio_url} finds it: say so with "
+                f"--backend-url, for instance http://lsml.internal:{port} (an alias with a dot: Label Studio tells nothing of "
+                "annotations to a host without one)"
+            )
+        found = "127.0.0.1"  # of the machine on which the container's port is published
+    elif is_loopback(host):
+        raise RequestError(
+            f"lsml listens at {host}, which {studio_url} cannot reach: start `lsml run` with --host 0.0.0.0, or say with "
+            "--backend-url at which address a proxy or a tunnel brings it there"
+        )
+    else:
+        found = own_address(studio_host) if is_everywhere(host) else host
+    return with_secret_path(recipe, address_of(found, port))
+
+
+def with_secret_path(recipe: Recipe, url: str) -> str:
+    """A backend's URL with the recipe's secret path at its end, where there is one and it is not there yet."""
+    secret = recipe.server.secret_path
+    url = url.rstrip("/")
+    return f"{url}/{secret}" if secret and not url.endswith(f"/{secret}") else url
+
+
+def refuses(url: str, studio_url: str) -> bool:
+    """True if nothing listens where a Label Studio would look for a URL; False, too, where that cannot be told from here."""
+    if in_container() and not is_loopback(urlsplit(studio_url).hostname or ""):
+        return False
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2.0).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -7,6 +7,7 @@ A token goes to exactly the configured scheme, host and port, and never along wi
 tokens     the two kinds, and why one is refused     api        authorised requests, tried again
 tasks      annotated tasks, page by page             files      uploads, local folders, signed addresses
 predictions  which tasks lack them, posting, deleting, and the version that is shown
+project    a project's fields, models and webhooks
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lsml.media.transfer import Received, Wanted
 from lsml.studio.api import Api
 from lsml.studio.files import fetch_file
 from lsml.studio.predictions import ProjectPredictions
+from lsml.studio.project import ProjectFields, StudioSettings, create_project, find_project
 from lsml.studio.tasks import StudioTask, annotated_tasks
 from lsml.studio.tokens import TokenKind
 
@@ -99,6 +101,18 @@ class Studio:
     def predictions(self, project_id: int) -> ProjectPredictions:
         """The predictions that a project holds."""
         return ProjectPredictions(self._api, project_id)
+
+    def settings(self, project_id: int) -> StudioSettings:
+        """A project's fields, models and webhooks."""
+        return StudioSettings(self._api, project_id)
+
+    def find_project(self, title: str) -> ProjectFields | None:
+        """The oldest project of exactly that title that the token's user can see; None where there is none."""
+        return find_project(self._api, title)
+
+    def create_project(self, title: str, labeling_config: str) -> ProjectFields:
+        """A new project."""
+        return create_project(self._api, title, labeling_config)
 
     def fetch(self, url: str, wanted: Wanted) -> Received | None:
         """Bring a file that Label Studio keeps, as `lsml.studio.files.fetch_file` does; None where it is the known one."""

@@ -41,6 +41,14 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
     return None
 
 
+def backend_login(recipe: Recipe) -> dict[str, str]:
+    """What Label Studio has to say to lsml, as it stores that of a model."""
+    server = recipe.server
+    if not (server.username and server.password):
+        return {}
+    return {"auth_method": "BASIC_AUTH", "basic_auth_user": server.username, "basic_auth_pass": server.password}
+
+
 @lru_cache(maxsize=64)
 def _studio(url: str, token: str, ca_file: str | None) -> Studio:
     return Studio(url, token, ca_file=ca_file)

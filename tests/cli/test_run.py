@@ -41,7 +41,7 @@ def test_run_says_the_address_what_is_bound_where_the_data_is_and_how_to_connect
         f"lsml: triage is on {backend.address}",
         "  bound: Choices#topic -> text-classifier",
         f"  data: {tmp_path / 'data'}",
-        "  connect Label Studio: in the project, Settings > Model > Connect Model, and paste",
+        "  connect Label Studio: `lsml connect`, or in the project, Settings > Model > Connect Model, and paste",
         f"    {backend.address}",
     ]
     assert greeting[5].startswith("  no token of Label Studio is set, so predictions are published only where")

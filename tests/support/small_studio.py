@@ -6,10 +6,13 @@ The tests marked `studio` do the same against a real Label Studio.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
+from tests.conftest import TOPICS
 from tests.support.web import Answer, Asked
 
 CREATED_AT = "2026-11-23T09:03:34.474647Z"  # 1795424614
@@ -20,18 +23,22 @@ TOKEN = "0123456789abcdef0123456789abcdef01234567"
 class SmallStudio:
     """One project, number 7. `tasks`: data by id; `labelled`: ids that wait for nobody; `predictions`: by id.
 
+    `title` is None until it is made. `fields`: others of its own. `serves`: what its models say that they serve.
     `before` sees each request first, and may answer it in the place of Label Studio. `log`: what was done, in order.
     """
 
-    tasks: dict[int, dict[str, Any]]
+    tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
     labelled: set[int] = field(default_factory=set)
     predictions: dict[int, dict[str, Any]] = field(default_factory=dict)
     backends: list[dict[str, Any]] = field(default_factory=list)
     model_version: str | None = None
+    title: str | None = "Tickets"
+    fields: dict[str, Any] = field(default_factory=lambda: {"sampling": "Sequential sampling"})
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
+    serves: str | None = None
     before: Callable[[Asked], Answer | None] = lambda _asked: None
     log: list[str] = field(default_factory=list)
-    title: str = "Tickets"
-    label_config: str = ""
+    label_config: str = TOPICS
     view: dict[str, Any] = field(default_factory=dict)
 
     def add(self, task: int, version: str, score: float = 0.5) -> int:
@@ -50,7 +57,8 @@ class SmallStudio:
 
     def answer(self, asked: Asked) -> Answer:
         """What Label Studio says."""
-        body = json.loads(asked.body) if asked.body else None
+        is_json = asked.body and "multipart" not in asked.headers["content-type"]
+        body = json.loads(asked.body) if is_json else None
         match asked.method, asked.path.strip("/").split("/")[1:]:
             case "GET", ["tasks"]:
                 return _json(self._page(json.loads(asked.query["query"]), int(asked.query["page_size"])))
@@ -73,29 +81,94 @@ class SmallStudio:
             case "DELETE", ["predictions", id]:
                 self.predictions.pop(int(id))
                 return Answer(204)
-            case "GET", ["ml"]:
-                return _json(self.backends)
-            case "PATCH", ["ml", id]:
-                backend = next(one for one in self.backends if one["id"] == int(id))
-                assert body["url"] == backend["url"]
-                if self.model_version == backend["title"]:
-                    self.model_version = body["title"]
-                backend["title"] = body["title"]
-                self.log.append(f"title {body['title']}")
-                return _json(backend)
-            case "GET", ["projects", "7"]:
-                return _json(
-                    {
-                        "id": 7, "title": self.title, "label_config": self.label_config, "created_at": CREATED_AT,
-                        "model_version": self.model_version, "task_number": len(self.tasks),
-                    }
-                )  # fmt: skip
             case "GET", ["dm", "views", "3"]:
                 return _json({"id": 3, "project": 7, "data": {"title": "view", "filters": self.view}})
-            case "PATCH", ["projects", "7"]:
-                self.model_version = body["model_version"]
-                self.log.append(f"show {body['model_version']}")
-                return _json({"id": 7, "model_version": self.model_version})
+            case method, ["projects", *rest]:
+                return self._project(method, rest, asked, body)
+            case method, ["ml", *rest]:
+                return self._model(method, rest, body)
+            case method, ["webhooks", *rest]:
+                return self._webhook(method, rest, body)
+        return Answer(404)
+
+    def _project(self, method: str, rest: list[str], asked: Asked, body: Any) -> Answer:
+        match method, rest:
+            case "GET", []:
+                shown = [self._shown()] if self.title is not None and asked.query["title"] in self.title else []
+                return _json({"results": shown})
+            case "POST", []:
+                assert self.title is None
+                self.title, self.label_config = body["title"], body["label_config"]
+                return _json({**self._shown(), "task_number": None}, 201)
+            case "GET", ["7"] if self.title is not None:
+                return _json(self._shown())
+            case "PATCH", ["7"]:
+                if "model_version" in body:
+                    self.model_version = body.pop("model_version")
+                    self.log.append(f"show {self.model_version}")
+                self.fields |= body
+                self.log += [f"{name} {value}" for name, value in body.items()]
+                return _json(self._shown())
+            case "POST", ["7", "import"]:
+                new = body
+                if "multipart" in asked.headers["content-type"]:
+                    names = re.findall(rb'filename="([^"]+)"', asked.body)
+                    new = [{"data": {"image": f"/data/upload/7/0a1b2c3d-{name.decode()}"}} for name in names]
+                begin = max(self.tasks, default=0) + 1
+                self.tasks |= {id: one["data"] for id, one in enumerate(new, begin)}
+                self.log.append(f"import {len(new)}")
+                return _json({"task_count": len(new)}, 201)
+        return Answer(404)
+
+    def _shown(self) -> dict[str, Any]:
+        return {"id": 7, "title": self.title, "created_at": CREATED_AT, "task_number": len(self.tasks),
+                "label_config": self.label_config, "model_version": self.model_version, **self.fields}  # fmt: skip
+
+    def _model(self, method: str, rest: list[str], body: Any) -> Answer:
+        match method, rest:
+            case "GET", []:
+                return _json([{"state": "CO", **one} for one in self.backends])
+            case "POST", []:
+                backend = {"id": max((one["id"] for one in self.backends), default=0) + 1, "model_version": self.serves,
+                           **body}  # fmt: skip
+                self.backends.append(backend)
+                self.log.append(f"add {body['url']}")
+                self.model_version = self.model_version or body["title"]
+                hook = f"{body['url']}/webhook"
+                if _has_dot(hook) and not any(one["url"] == hook for one in self.webhooks):
+                    self._webhook("POST", [], {"url": hook})
+                return _json(backend, 201)
+            case "PATCH", [id]:
+                backend = next(one for one in self.backends if one["id"] == int(id))
+                assert "url" in body, "Label Studio answers 500 without"
+                if "title" in body and body["title"] != backend["title"]:
+                    if self.model_version == backend["title"]:
+                        self.model_version = body["title"]
+                    self.log.append(f"title {body['title']}")
+                if body["url"] != backend["url"]:
+                    self.log.append(f"to {body['url']}")
+                backend |= body
+                return _json(backend)
+        return Answer(404)
+
+    def _webhook(self, method: str, rest: list[str], body: Any) -> Answer:
+        if body and not _has_dot(body.get("url", "http://a.b")):
+            return _json({"validation_errors": {"url": ["Enter a valid URL."]}}, 400)
+        match method, rest:
+            case "GET", []:
+                return _json(self.webhooks)
+            case "POST", []:
+                id = max((one["id"] for one in self.webhooks), default=0) + 1
+                self.webhooks.append({"id": id, "is_active": True, "send_payload": True, "send_for_all_actions": True,
+                                      "headers": {}, **body})  # fmt: skip
+                return _json(self.webhooks[-1], 201)
+            case "PATCH", [id]:
+                hook = next(one for one in self.webhooks if one["id"] == int(id))
+                hook |= body
+                return _json(hook)
+            case "DELETE", [id]:
+                self.webhooks = [one for one in self.webhooks if one["id"] != int(id)]
+                return Answer(204)
         return Answer(404)
 
     def _store(self, body: list[dict[str, Any]]) -> Answer:
@@ -139,6 +212,10 @@ class SmallStudio:
             case "total_predictions", "greater":
                 return len(self.held(id)) > value
         raise AssertionError(f"Label Studio has no such filter: {item}")
+
+
+def _has_dot(url: str) -> bool:
+    return "." in (urlsplit(url).hostname or "")
 
 
 def _json(value: Any, status: int = 200) -> Answer:

@@ -1,0 +1,55 @@
+"""`lsml connect`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lsml.cli.common import address_options, log_options, open_recipe, recipe_argument, studio_options
+from lsml.cli.connecting import Target
+
+
+@click.command("connect", short_help="Connect a project of Label Studio.")
+@recipe_argument
+@studio_options
+@address_options
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@log_options
+def command(
+    recipe_path: Path,
+    host: str | None,
+    port: int | None,
+    dry_run: bool,
+    as_json: bool,
+    log_level: str,
+    debug: bool,
+    **studio: Any,
+) -> None:
+    """Connect a project of Label Studio to RECIPE, which `lsml run` must be serving.
+
+    Afterwards the project has one model, this one, and one webhook to it; it hands out the least sure tasks first and shows
+    predictions; smart tools ask the model. Each thing that had to be changed is printed. Connecting again changes nothing.
+
+    With --create the project is made from the recipe's labeling config. --host and --port are those of `lsml run`.
+    """
+    target = Target(**studio, dry=dry_run)
+    target.check()
+    target.tell_environment()
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    listens = host or recipe.server.host, recipe.server.port if port is None else port
+    connected = target.connect(recipe, *listens, lambda _said: None if as_json else click.echo(_said))
+    if as_json:
+        from lsml.logs import mask
+
+        told = {"project": connected.project, "title": connected.title, "address": connected.address,
+                "changes": [mask(one) for one in connected.changes], "notes": [mask(one) for one in connected.notes],
+                "dry_run": dry_run}  # fmt: skip
+        click.echo(json.dumps(told, indent=1))
+        return
+    if not connected.changes:
+        click.echo("nothing to change")
+    click.echo(f"{connected.title}: {connected.address}")

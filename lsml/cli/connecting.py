@@ -1,0 +1,66 @@
+"""What `lsml connect` and `lsml run --connect` share: what is asked for, and the Label Studio that is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lsml.errors import RequestError
+from lsml.logs import keep_secret, mask
+
+if TYPE_CHECKING:
+    from lsml.recipe import Recipe
+    from lsml.studio.connect import Connected
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What the options of a command say: which Label Studio, which project of it, and what to do with that."""
+
+    url: str | None
+    api_key: str | None
+    project: int | None
+    create: str | None
+    tasks: Path | None
+    backend_url: str | None
+    dry: bool = False
+
+    def check(self, connecting: bool = True) -> None:
+        """Raise RequestError unless exactly one project is named; or, where nothing is to be connected, none."""
+        if not connecting:
+            if any((self.project, self.create, self.tasks, self.backend_url)):
+                raise RequestError("--project, --create, --tasks and --backend-url belong to --connect; add it")
+        elif (self.project is None) == (self.create is None):
+            raise RequestError("name the project: --project ID for one that is there, or --create TITLE; one of them")
+
+    def tell_environment(self) -> None:
+        """Have the recipe that is read next, and the processes that are started, know the same Label Studio."""
+        from lsml.recipe.settings import KEY_VARIABLES, URL_VARIABLES
+
+        for given, names in ((self.url, URL_VARIABLES), (self.api_key, KEY_VARIABLES)):
+            if given:
+                for name in names:
+                    os.environ.pop(name, None)
+                os.environ[names[0]] = given
+
+    def connect(self, recipe: Recipe, host: str, port: int, tell: Callable[[str], None]) -> Connected:
+        """Connect what listens, or will, at `host` and `port`. Raises StudioError or RequestError."""
+        from lsml.studio.addresses import backend_url, with_secret_path
+        from lsml.studio.client import Studio
+        from lsml.studio.connect import Asked, connect
+        from lsml.versions import names_of
+
+        url, api_key = self.url or recipe.label_studio.url, self.api_key or recipe.label_studio.api_key
+        if not url:
+            raise RequestError(
+                "where is Label Studio? name it with --url, with LABEL_STUDIO_URL, or as label_studio.url"
+            )
+        keep_secret([api_key or ""])
+        with Studio(url, api_key or "", ca_file=recipe.label_studio.ca_file) as studio:
+            given = self.backend_url
+            found = with_secret_path(recipe, given) if given else backend_url(recipe, host, port, studio.url)
+            asked = Asked(found, self.project, self.create, self.tasks, self.dry)
+            return connect(studio, recipe, names_of(recipe.name), asked, lambda said: tell(mask(said)))

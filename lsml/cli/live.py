@@ -1,0 +1,137 @@
+"""What `lsml run --connect` shows while it runs: one line for each project, rewritten in place at a terminal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from lsml.errors import LsmlError, StudioAway
+from lsml.learning.due import changes_needed
+from lsml.store import LOCAL, ProjectRow, Store
+from lsml.store.runs import KINDS
+from lsml.versions import card_of
+
+if TYPE_CHECKING:
+    from lsml.cli.screen import Screen
+    from lsml.cli.supervisor import Child
+    from lsml.recipe import Recipe
+
+_LOOK_S: Final = 1.0
+_PAUSES_S: Final = (
+    2.0,
+    5.0,
+    10.0,
+    30.0,
+)  # between tries to connect while Label Studio is away; the last one again and again
+
+
+class Following:
+    """Connects once the server listens, then shows how each project does, until told to stop.
+
+    `connect` is given what tells of each change, and returns what to say of the project.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        store: Store,
+        screen: Screen,
+        server: Child,
+        connect: Callable[[Callable[[str], None]], str],
+    ) -> None:
+        self._recipe = recipe
+        self._store = store
+        self._screen = screen
+        self._server = server
+        self._connect = connect
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="following", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own: the children are looked after meanwhile."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and take the lines away."""
+        self._stopping.set()
+        self._thread.join(timeout=2.0)
+        if self._screen.live:
+            self._screen.show([])
+
+    def _run(self) -> None:
+        while not self._server.is_ready:
+            if self._stopping.wait(0.1):
+                return
+        self._connect_patiently()
+        while not self._stopping.wait(_LOOK_S):
+            projects = [one for one in self._store.projects.all() if one.key != LOCAL]
+            self._screen.show([state_line(self._recipe, self._store, project) for project in projects])
+
+    def _connect_patiently(self) -> None:
+        """Connect; again and again while Label Studio is away, for it may be about to start."""
+        said = ""
+        tries = 0
+        while True:
+            try:
+                self._screen.say(f"lsml: connected: {self._connect(lambda done: self._screen.say(f'lsml: {done}'))}")
+            except StudioAway as error:
+                if str(error) != said:
+                    said = str(error)
+                    self._screen.say(f"lsml: not connected yet: {said}; trying again")
+            except LsmlError as error:
+                self._screen.say(f"lsml: not connected: {error}")
+                return
+            else:
+                return
+            if self._stopping.wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)]):
+                return
+            tries += 1
+
+
+def state_line(recipe: Recipe, store: Store, project: ProjectRow) -> str:
+    """How a project does, in a line: what is at work, else what was learnt last and what the next training needs."""
+    title = project.title or f"project {project.key}"
+    for kind in KINDS:
+        run = next((one for one in store.runs.of_project(project.key, 3, kind=kind) if one.state == "running"), None)
+        if run is not None:
+            doing = kind if not run.message or kind in run.message else f"{kind}: {run.message}"
+            return f"{title}: {doing}"
+    said = [_learnt(store, project), _awaited(recipe, store, project)]
+    return f"{title}: {'; '.join(filter(None, said)) or 'serving'}"
+
+
+def _learnt(store: Store, project: ProjectRow) -> str:
+    """What the last training that ended came to: `v1 in 0.4 s: accuracy 0.81`."""
+    ended = [run for run in store.runs.of_project(project.key, 5) if run.state in ("done", "failed")]
+    if not ended:
+        return ""
+    run = ended[0]
+    if run.version is None:
+        return f"training {run.state}: {run.message}"
+    took_s = (run.finished_at or 0.0) - (run.started_at or 0.0)
+    return f"v{run.version} in {took_s:.1f} s: {_metrics(store, project, run.version)}"
+
+
+def _metrics(store: Store, project: ProjectRow, number: int) -> str:
+    row = store.versions.get(project.key, number)
+    judged = card_of(row).metrics if row is not None else {}
+    figures = [
+        f"{f'{name} ' if len(judged) > 1 else ''}{one['metric']} {one['value']:.2f}"
+        for name, one in judged.items()
+        if one["value"] is not None
+    ]
+    kept = "" if project.promoted == number else f"; v{project.promoted} stays"
+    return (", ".join(figures) or "not judged") + kept
+
+
+def _awaited(recipe: Recipe, store: Store, project: ProjectRow) -> str:
+    """What the next training waits for: `7 of 10 annotations until the first training`."""
+    usable, changes = store.annotations.counts(project.key)
+    needed = changes_needed(recipe, usable, changes)
+    if needed is None:
+        return ""
+    which = "first" if project.promoted is None else "next"
+    if changes >= needed:
+        return f"the {which} training begins when nobody annotates for a moment"
+    return f"{changes:,} of {needed:,} annotations until the {which} training"

@@ -1,0 +1,140 @@
+"""Keeps the processes of `lsml run` alive: starts them again when they die, and stops them in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from lsml.cli.children import was_ready
+from lsml.cli.screen import Screen
+
+_STEADY_S = 5.0  # a child that lived so long restarts at once when it dies, others after growing pauses
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
+_MOST_FAILURES = 4  # starts in a row after which a child never was ready for work; with one more, lsml gives up
+# For the children to finish: a person who pressed Ctrl-C waits no longer than five seconds, Docker kills after ten.
+_STOP_S, _STOP_AT_CTRL_C_S = 9.0, 4.7
+_FINAL_CODES = (2,)  # a mistake in the recipe does not go away by trying again
+
+
+class Child:
+    """One process that is kept alive. `ready`: the file in which it says that it is ready for work."""
+
+    def __init__(self, name: str, command: list[str], ready: Path, screen: Screen) -> None:
+        self.name = name
+        self._screen = screen
+        self._command = command
+        self._ready = ready
+        self._failures = 0
+        self._quick_ends = 0
+        self._start_at = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+
+    def start(self) -> None:
+        """Start it."""
+        self._started = time.monotonic()
+        # A process group of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
+        # Our end of the pipe closes with us, however we end, and the child ends with it.
+        # Where lines of state are shown, what it logs goes above them.
+        log = subprocess.PIPE if self._screen.live else None
+        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stderr=log, start_new_session=True)
+        if self.process.stderr is not None:
+            threading.Thread(target=self._pass_on, args=(self.process.stderr,), daemon=True).start()
+
+    @property
+    def is_ready(self) -> bool:
+        """True once it has said that it is ready for work."""
+        return self.process is not None and was_ready(self._ready, self.process.pid)
+
+    def _pass_on(self, log: IO[bytes]) -> None:
+        for line in log:
+            self._screen.say(line.decode("utf-8", "replace").rstrip("\n"))
+
+    def keep(self) -> int | None:
+        """Restart it if it died; an exit code if it is not worth trying again."""
+        if self.process is None:
+            if time.monotonic() >= self._start_at:
+                self.start()
+            return None
+        code = self.process.poll()
+        if code is None:
+            return None
+        pid, self.process = self.process.pid, None
+        steady = time.monotonic() - self._started >= _STEADY_S
+        self._quick_ends = 0 if steady else self._quick_ends + 1
+        self._failures = 0 if steady or was_ready(self._ready, pid) else self._failures + 1
+        if code in _FINAL_CODES or self._failures > _MOST_FAILURES:
+            often = "" if code in _FINAL_CODES else " again and again"
+            self._screen.say(f"lsml: the {self.name} ended{often} ({_ending(code)}); giving up")
+            return max(1, code)
+        pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (self._quick_ends - 1)) if self._quick_ends else 0.0
+        self._screen.say(f"lsml: the {self.name} ended ({_ending(code)}); starting it again")
+        self._start_at = time.monotonic() + pause_s
+        return None
+
+    def ask_to_stop(self, at_ctrl_c: bool) -> None:
+        """Tell it to finish what is at hand and end."""
+        if self.process is not None and self.process.poll() is None:
+            if at_ctrl_c and os.name == "posix":
+                self.process.send_signal(signal.SIGINT)
+            else:
+                self.process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        """Wait until it has ended; at the deadline, by the monotonic clock, kill it."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def keep_alive(children: Sequence[Child], begun: Callable[[], None], ending: Callable[[], None]) -> tuple[int, bool]:
+    """Start the children and keep them until a signal says to stop; (exit code, whether a signal did).
+
+    `begun` is called once the first is started, `ending` before they are stopped. Must run in the main thread.
+    """
+    stopping = threading.Event()
+    at_ctrl_c = False
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal at_ctrl_c
+        at_ctrl_c = number == signal.SIGINT
+        stopping.set()
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)  # the terminal was closed; `nohup` has it ignored
+    for number in signals:
+        signal.signal(number, stop)
+    code = None
+    try:
+        children[0].start()
+        begun()
+        for child in children[1:]:
+            child.start()
+        while code is None and not stopping.wait(0.1):
+            code = next((ended for child in children if (ended := child.keep()) is not None), None)
+    finally:
+        deadline = time.monotonic() + (_STOP_AT_CTRL_C_S if at_ctrl_c else _STOP_S)
+        ending()
+        for child in children:
+            child.ask_to_stop(at_ctrl_c)
+        for child in children:
+            child.wait(deadline)
+    return code or 0, stopping.is_set()
+
+
+def _ending(code: int) -> str:
+    if code < 0 and os.name == "posix":
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"

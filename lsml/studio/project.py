@@ -1,0 +1,158 @@
+"""What a project of Label Studio is made of beside its tasks: its own fields, its models (ML backends) and its webhooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from lsml.studio.api import Api
+from lsml.studio.tasks import condition
+
+T = TypeVar("T")
+_MANY = 1000  # tasks on a page, of which only the data is read
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """A project's model as Label Studio has it. `model_version`: what it last said that it serves."""
+
+    id: int
+    url: str
+    title: str | None = None
+    model_version: str | None = None
+    state: str = ""
+    is_interactive: bool = False
+    auth_method: str | None = None
+    basic_auth_user: str | None = None
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """What Label Studio tells of a project, and whom."""
+
+    id: int
+    url: str
+    send_payload: bool = True
+    send_for_all_actions: bool = True
+    is_active: bool = True
+    headers: dict[str, str] = {}
+
+
+class ProjectFields(msgspec.Struct, frozen=True):
+    """A project's own fields, as far as lsml reads them."""
+
+    id: int
+    title: str
+    label_config: str
+    sampling: str | None = None
+    show_collab_predictions: bool = True
+    model_version: str | None = None
+
+
+class _Data(msgspec.Struct):
+    id: int
+    data: dict[str, Any]
+
+
+class _DataPage(msgspec.Struct):
+    tasks: list[_Data]
+
+
+class _ProjectPage(msgspec.Struct):
+    results: list[ProjectFields]
+
+
+def find_project(api: Api, title: str) -> ProjectFields | None:
+    """The oldest project of exactly that title that the token's user can see; None where there is none."""
+    parameters = {"title": title, "page_size": 1000}
+    page = _read(api, "/api/projects/", _ProjectPage, "the projects", parameters)
+    found = [project for project in page.results if project.title == title]
+    return min(found, key=lambda project: project.id, default=None)
+
+
+def create_project(api: Api, title: str, label_config: str) -> ProjectFields:
+    """A new project."""
+    made = api.send("POST", "/api/projects/", "make a project", {"title": title, "label_config": label_config})
+    return _as(api, made, ProjectFields, "a new project")
+
+
+class StudioSettings:
+    """One project's fields, models and webhooks, read and changed. Every method raises StudioError."""
+
+    def __init__(self, api: Api, project_id: int) -> None:
+        self._api = api
+        self._project = project_id
+        self._what = f"project {project_id}"
+
+    def fields(self) -> ProjectFields:
+        """The project's own fields."""
+        return _read(self._api, f"/api/projects/{self._project}/", ProjectFields, self._what)
+
+    def change_fields(self, **fields: Any) -> None:
+        """Change some of them."""
+        self._api.send("PATCH", f"/api/projects/{self._project}/", f"change {self._what}", fields)
+
+    def backends(self) -> list[Backend]:
+        """Its models, oldest first: Label Studio asks the first alone. It looks after each of them before it answers."""
+        what, parameters = f"the models of {self._what}", {"project": self._project}
+        found = _read(self._api, "/api/ml/", list[Backend], what, parameters)
+        return sorted(found, key=lambda backend: backend.id)
+
+    def put_backend(self, id: int | None, fields: Mapping[str, Any]) -> Backend:
+        """Change a model, or with None add one; Label Studio asks it at once. `fields` must hold its url and login."""
+        method, path = ("POST", "/api/ml/") if id is None else ("PATCH", f"/api/ml/{id}")
+        answer = self._api.send(method, path, "connect the model", {"project": self._project, **fields})
+        return _as(self._api, answer, Backend, "the model")
+
+    def webhooks(self) -> list[Webhook]:
+        """Its own webhooks, oldest first, without those of the whole organisation."""
+        what, parameters = f"the webhooks of {self._what}", {"project": self._project}
+        return sorted(_read(self._api, "/api/webhooks/", list[Webhook], what, parameters), key=lambda hook: hook.id)
+
+    def put_webhook(self, id: int | None, fields: Mapping[str, Any]) -> None:
+        """Change a webhook, or with None add one."""
+        if id is None:
+            self._api.send("POST", "/api/webhooks/", "add a webhook", {"project": self._project, **fields})
+        else:
+            self._api.send("PATCH", f"/api/webhooks/{id}/", f"change webhook {id}", dict(fields))
+
+    def delete_webhook(self, id: int) -> None:
+        """Delete a webhook."""
+        self._api.send("DELETE", f"/api/webhooks/{id}/", f"delete webhook {id}")
+
+    def data(self) -> Iterator[dict[str, Any]]:
+        """The data of each of its tasks, raw, by id; holds one page in memory."""
+        last = 0
+        while True:
+            items = [condition("id", "greater", "Number", last)]
+            query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
+            parameters = {
+                "project": self._project, "fields": "task_only", "resolve_uri": "false", "page_size": _MANY,
+                "query": json.dumps(query),
+            }  # fmt: skip
+            page = _read(self._api, "/api/tasks/", _DataPage, f"the tasks of {self._what}", parameters)
+            fresh = [task for task in page.tasks if task.id > last]
+            yield from (task.data for task in fresh)
+            if not fresh:
+                return
+            last = fresh[-1].id
+
+    def import_tasks(self, tasks: list[dict[str, Any]]) -> None:
+        """Add tasks, each `{"data": ...}`: all of them or, where StudioRefused is raised, none."""
+        self._api.send("POST", f"/api/projects/{self._project}/import", f"add tasks to {self._what}", tasks)
+
+    def upload(self, files: Mapping[str, bytes]) -> None:
+        """Upload files by name, each of which becomes a task."""
+        self._api.upload(f"/api/projects/{self._project}/import", f"upload files to {self._what}", files)
+
+
+def _read(api: Api, path: str, kind: type[T], what: str, parameters: dict[str, Any] | None = None) -> T:
+    return _as(api, api.get(path, what, parameters), kind, what)
+
+
+def _as(api: Api, answer: Any, kind: type[T], what: str) -> T:
+    try:
+        return msgspec.convert(answer, kind)
+    except msgspec.ValidationError as error:
+        raise api.foreign(f"{what}: {error}") from error
