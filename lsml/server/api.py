@@ -73,9 +73,8 @@ class _Api:
     def page(self) -> Response:
         """What a person wants to see: each project, what it serves, how it learns."""
         rows = [self._project(row) for row in self._store.projects.all()]
-        active = any(
-            run["job_status"] in ("queued", "started") for row in rows for run in (*row["runs"], *row["publishings"])
-        )
+        open_runs = ("queued", "started")
+        active = any(run["job_status"] in open_runs for row in rows for run in (*row["runs"], *row["publishings"]))
         html = render_template_string(
             self._page, recipe=self._recipe, projects=rows, version=__version__, active=active, least=LEAST_JUDGED
         )
@@ -95,6 +94,7 @@ class _Api:
         # Runs first: where one is shown as finished, what it made is shown, too.
         runs = [status_of(run) for run in self._store.runs.of_project(row.key)]
         publishings = [status_of(run) for run in self._store.runs.of_project(row.key, kind="publishing")]
+        last = self._store.runs.last(row.key, "publishing")
         row = self._store.projects.get(row.key) or row
         accepts = any(training.learn_from.accepted for training in learners(self._recipe))
         usable, changes = self._store.annotations.counts(row.key, accepted=accepts)
@@ -110,6 +110,7 @@ class _Api:
             "reading_error": row.sync_error,
             "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],
             "runs": runs,
+            "publishing": status_of(last) if last is not None else None,
             "published": {"predictions": row.published, "model_version": row.published_version},
             "publishings": publishings,
         }

@@ -78,6 +78,7 @@ _SCHEMAS = {
             "published": _object(
                 {"predictions": _WHOLE, "model_version": {"type": ["string", "null"]}}, ("predictions",)
             ),
+            "publishing": _or_null(_named("Run")),
             "publishings": _list(_named("Run")),
         },
         ("project", "model_version", "versions", "runs"),

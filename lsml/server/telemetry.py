@@ -145,7 +145,8 @@ class _Stored:
         )
         for project in self._store.projects.all()[:_PROJECTS]:
             published.add_metric((project.key,), project.published)
-            for run in self._store.runs.of_project(project.key, 1, kind="publishing"):
+            run = self._store.runs.last(project.key, "publishing")
+            if run is not None:
                 for state in STATES:
                     last.add_metric((project.key, state), run.state == state)
         yield from (published, last)

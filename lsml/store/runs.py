@@ -82,6 +82,15 @@ class Runs(Table):
         )  # fmt: skip
         return [RunRow(*row) for row in rows]
 
+    def last(self, project: str, kind: Kind) -> RunRow | None:
+        """The run of a kind to look at: the one that runs, else the one that began last, else the one that waits."""
+        row = self._row(
+            f"SELECT {_COLUMNS} FROM run WHERE project = ? AND kind = ?"  # noqa: S608 (columns are ours)
+            " ORDER BY state = 'running' DESC, started_at DESC NULLS LAST, created_at DESC LIMIT 1",
+            project, kind,
+        )  # fmt: skip
+        return RunRow(*row) if row else None
+
     @durable
     def request(self, project: str, cause: str, *, kind: Kind = "training", quiet_s: float = 0.0) -> RunRow:
         """The project's waiting run of a kind: a new one, or the one that waits already, with a new due time.
