@@ -18,7 +18,7 @@ from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import Fetch
-from lsml.recipe import Model, Recipe
+from lsml.recipe import Holdout, Model, Recipe
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,15 @@ class Binding:
     def trainable(self) -> tuple[BoundModel, ...]:
         """The models that the recipe lets learn."""
         return tuple(model for model in self.models if model.trainable)
+
+    @cached_property
+    def _blind(self) -> list[Holdout]:
+        kept = [model.training.held_out for model in self.models if model.training is not None]
+        return [one for one in kept if one.blind]
+
+    def hides(self, task: object) -> bool:
+        """True if people are to answer a task, by its id, without seeing what a model says: one judges by it, blind."""
+        return task is not None and any(kept.holds(str(task)) for kept in self._blind)
 
     def state(self) -> str:
         """One sentence for people: what is bound, or why nothing is."""

@@ -87,7 +87,7 @@ class BoundModel:
         training = self.training
         learning: list[object] | None = None
         if training is not None:
-            learning = [training.holdout, training.consensus, *["accepted"] * training.learn_from.accepted]
+            learning = [training.held_out.share, training.consensus, *["accepted"] * training.learn_from.accepted]
         return digest([portable(self.spec.options), learning, self.target])[:16]
 
     def new_adapter(self) -> Adapter:

@@ -9,7 +9,8 @@ from lsml.adapters.base import Example
 from lsml.binding import BoundModel, Reading
 from lsml.errors import FetchError
 from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
-from lsml.learning.snapshot import AnnotatedExample, Snapshot, share_of
+from lsml.learning.snapshot import AnnotatedExample, Snapshot
+from lsml.recipe import Holdout
 from lsml.values import Choice, Shape, Value, label_of
 from lsml.versions import mark
 
@@ -41,8 +42,8 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
 
 def held_out(model: BoundModel, task: str, moved: set[str]) -> bool:
     """True if a task, by its id, is kept to judge a model: below its `holdout`, and not among the `moved`."""
-    holdout = model.spec.training.holdout if model.spec.training else 0.2
-    return task not in moved and share_of(task) < holdout
+    kept = model.spec.training.held_out if model.spec.training else Holdout()
+    return task not in moved and kept.holds(task)
 
 
 def held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[AnnotatedExample]:

@@ -14,6 +14,7 @@ from lsml.binding import Binding, LeftOut, Tally, Taught
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch, needs_fetch, read_ahead
 from lsml.labeling.remarks import Reason, Remark
+from lsml.recipe import share_of
 from lsml.values import Value
 
 
@@ -28,11 +29,6 @@ class AnnotatedExample(msgspec.Struct, frozen=True):
     def share(self) -> float:
         """Where the task stands in [0, 1), by a hash of its id: tasks below `holdout` are kept for judging."""
         return share_of(self.task)
-
-
-def share_of(task_id: str) -> float:
-    """A task id's place in [0, 1), the same on every machine and in every run."""
-    return int.from_bytes(hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).digest()[:6], "big") / 2**48
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lsml.prediction.predict import Outcome, predict_in_time, predict_tasks
+from lsml.prediction.predict import HELD_OUT, Outcome, predict_in_time, predict_tasks
 
 __all__ = [
+    "HELD_OUT",
     "Outcome",
     "predict_in_time",
     "predict_tasks",

@@ -27,6 +27,13 @@ _FIRST_TURN = 64  # tasks that tell how long the others will take
 _TURN_S = 10.0  # after about so long it is looked at the clock
 
 
+# Why there is none, where people are to answer without the model.
+HELD_OUT: Final = (
+    "held out",
+    "tasks that a model is judged by are answered without it (training.holdout of the recipe: blind)",
+)
+
+
 @dataclass
 class Outcome:
     """What became of one task. `prediction` is None where nothing could predict it; `values` are what it shows, by control;
@@ -129,11 +136,22 @@ def predict_in_time(
     model_version: str,
     *,
     seconds: float,
+    hiding: bool = False,
     drawn: Sequence[Any] = (),
     computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
     """As `predict_tasks`, in about so many seconds: the tasks at the end that did not get their turn have no prediction,
-    so that Label Studio, which gives up on a whole request, keeps those of the others and asks again for these."""
+    so that Label Studio, which gives up on a whole request, keeps those of the others and asks again for these.
+
+    `hiding`: nor have those that the binding hides from people."""
+    if hiding and any(hidden := [binding.hides(task.get("id")) for task in tasks]):
+        shown = [task for task, hide in zip(tasks, hidden, strict=True) if not hide]
+        answered = iter(
+            predict_in_time(
+                binding, adapters, shown, fetch, model_version, seconds=seconds, drawn=drawn, computing=computing
+            )
+        )
+        return [Outcome(dropped=[HELD_OUT]) if hide else next(answered) for hide in hidden]
     began = time.monotonic()
     outcomes: list[Outcome] = []
     size = _FIRST_TURN

@@ -22,7 +22,7 @@ from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
 from lsml.errors import Cancelled, StudioRefused
 from lsml.labeling.objects import Fetch
-from lsml.prediction import Outcome, predict_tasks
+from lsml.prediction import HELD_OUT, Outcome, predict_tasks
 from lsml.publishing.patience import Patience
 from lsml.studio.predictions import OpenTask, ProjectPredictions
 
@@ -100,6 +100,7 @@ class _Publishing:
         self._asked_to_stop = inputs.patience.check
         self._posted = 0
         self._total = 0
+        self._skipped = 0
         self._left: set[int] = set()  # tasks that get no prediction, or no other
         self._lock = threading.Lock()
         self._dropped: Counter[str] = Counter()
@@ -164,12 +165,14 @@ class _Publishing:
         most = min(inputs.batch, 500)
         tasks, total = inputs.patience.ask(lambda: inputs.predictions.lacking(inputs.model_version, after, most))
         if after == 0:
-            self._total = self._posted + total
+            self._total = self._posted + total - self._skipped
         return tasks
 
     def _leaves(self, task: int) -> bool:
         if task not in self._left and self._in.skip(str(task)):
-            self._left.add(task)
+            self._skipped += 1
+            self._total -= 1
+            self._leave(task, *HELD_OUT)
         return task in self._left
 
     def _predict(self, tasks: Sequence[OpenTask]) -> list[tuple[OpenTask, dict[str, Any]]]:

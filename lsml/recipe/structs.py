@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, field
 
 from lsml.errors import Problem
+from lsml.recipe.holdout import SHARE, Holdout
 
 _DURATION: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$(?!\n)"
 _FROM_ONE_SECOND: Final = r"^[1-9][0-9]*(\.[0-9]+)?(s|m|h)$(?!\n)"
@@ -83,11 +84,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = field(default=20.0, name="quiet")
     min_annotations: Annotated[int, Meta(ge=1, description="Usable annotations before the first run.")] = 10
     holdout: Annotated[
-        float,
+        Annotated[float, SHARE] | Holdout,
         Meta(
-            ge=0,
-            le=0.5,
-            description="Share of tasks kept for judging, by a hash of the task's id; 0 judges nothing.",
+            description="Share of tasks kept for judging, by a hash of the task's id; 0 judges nothing. "
+            "`{share: 0.2, blind: true}` also keeps the model's answers for them from people.",
             extra_json_schema={"errorMessage": "expected a share between 0 and 0.5"},
         ),
     ] = 0.2
@@ -114,6 +114,11 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, _duration(1, "A training that takes longer is stopped.")] = field(
         default=21600.0, name="timeout"
     )
+
+    @property
+    def held_out(self) -> Holdout:
+        """Which tasks are kept for judging."""
+        return self.holdout if isinstance(self.holdout, Holdout) else Holdout(self.holdout)
 
     def changes_due(self, usable: int) -> int:
         """How many changes make a run due, with so many usable annotations."""

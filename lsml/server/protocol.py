@@ -217,7 +217,7 @@ class _Protocol:
         outcomes = iter(
             predict_in_time(
                 binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version,
-                seconds=self._recipe.server.limits.time_s, drawn=asked.drawn,
+                seconds=self._recipe.server.limits.time_s, hiding=project != LOCAL, drawn=asked.drawn,
                 computing=self._turns if len(usable) > _FEW else nullcontext(),
             )
         )  # fmt: skip

@@ -7,8 +7,7 @@ from lsml.binding import bind
 from lsml.errors import NotEnoughData
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.learning.run import Inputs, run
-from lsml.learning.snapshot import share_of
-from lsml.recipe import load_recipe
+from lsml.recipe import load_recipe, share_of
 from lsml.store import LOCAL, Store
 from lsml.versions import load_promoted, model_version
 from tests.conftest import PROJECT_KEY, TOPICS, choice, tickets, write_recipe

@@ -215,8 +215,12 @@ def test_tasks_that_come_meanwhile_are_published_too(tmp_path):
 def test_a_task_that_is_to_stay_without_a_prediction_gets_none(tmp_path):
     studio = SmallStudio(tasks(6))
     with publishing(studio, tmp_path, skip=lambda task: task in ("2", "5")) as run:
-        run()
+        published = run()
     assert [len(studio.held(task)) for task in studio.tasks] == [1, 0, 1, 1, 0, 1]
+    assert str(published) == (
+        f"published {V2}: 4 tasks; 2 not predicted (held out: tasks that a model is judged by are answered without it "
+        "(training.holdout of the recipe: blind))"
+    )
 
 
 def test_it_stops_when_it_is_told_to_also_while_label_studio_is_away(tmp_path):

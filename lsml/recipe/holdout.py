@@ -1,0 +1,37 @@
+"""Which tasks are kept to judge models, and whether the people who answer them see what a model says."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+SHARE: Final[Any] = Meta(ge=0, le=0.5, extra_json_schema={"errorMessage": "expected a share between 0 and 0.5"})
+
+
+class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which tasks are kept to judge models."""
+
+    share: Annotated[
+        Annotated[float, SHARE],
+        Meta(description="Share of tasks kept for judging, by a hash of the task's id; 0 judges nothing."),
+    ] = 0.2
+    blind: Annotated[
+        bool,
+        Meta(
+            description="Whether people answer these tasks without the model: nothing is published for them, and Label Studio "
+            "is answered that there is no prediction. Then their answers are their own, and a metric is not too good because "
+            "people let the model's mistakes stand."
+        ),
+    ] = False
+
+    def holds(self, task: str) -> bool:
+        """True if a task, by its id, is kept."""
+        return share_of(task) < self.share
+
+
+def share_of(task: str) -> float:
+    """A task id's place in [0, 1), by a hash: the same on every machine and in every run."""
+    return int.from_bytes(hashlib.sha256(task.encode("utf-8", "surrogatepass")).digest()[:6], "big") / 2**48
