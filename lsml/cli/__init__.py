@@ -24,6 +24,7 @@ VERBS = {
     "schema": ("schema", "Print the recipe's JSON Schema, or write it to a file."),
     "train": ("train", "Train on a file of annotated tasks, offline."),
     "predict": ("predict", "Predict tasks of a file into a file, or those of a project of Label Studio into it."),
+    "doctor": ("doctor", "Look at everything between a recipe and Label Studio, and say what to do."),
     "clear": ("clear", "Delete published predictions from a project of Label Studio."),
     "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
     "versions": ("versions", "List the versions of each project, with their metrics."),

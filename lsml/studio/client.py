@@ -106,6 +106,13 @@ class Studio:
         """A project's fields, models and webhooks."""
         return StudioSettings(self._api, project_id)
 
+    def try_prediction(self, backend_id: int) -> bool:
+        """Have Label Studio ask a model for one task, and store nothing; True if it answered with a prediction."""
+        path = f"/api/ml/{backend_id}/predict/test?random=true"
+        answer = self._api.send("POST", path, "try the model")
+        response = answer.get("response") if isinstance(answer, dict) else None
+        return isinstance(response, list) and any(response)
+
     def find_project(self, title: str) -> ProjectFields | None:
         """The oldest project of exactly that title that the token's user can see; None where there is none."""
         return find_project(self._api, title)

@@ -26,6 +26,7 @@ class Backend(msgspec.Struct, frozen=True):
     is_interactive: bool = False
     auth_method: str | None = None
     basic_auth_user: str | None = None
+    error_message: str | None = None
 
 
 class Webhook(msgspec.Struct, frozen=True):

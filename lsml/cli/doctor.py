@@ -1,0 +1,57 @@
+"""`lsml doctor`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import address_options, console, data_dir_option, open_recipe, recipe_argument
+from lsml.cli.projects import project_option
+
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+
+
+@click.command("doctor", short_help="Find what is wrong.")
+@recipe_argument
+@project_option("Only this project [default: every one that lsml knows].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of {check, state, found, fix}.")
+@address_options
+@data_dir_option
+def command(
+    recipe_path: Path, project: str | None, as_json: bool, host: str | None, port: int | None, data_dir: Path | None
+) -> None:
+    """Look at everything between RECIPE and Label Studio: one line for each check, pass, warn or fail, with what to do.
+
+    Nothing is changed. Ends with 1 where a check failed.
+    """
+    import json
+
+    from msgspec import to_builtins
+
+    from lsml.doctor import Subject, examine
+    from lsml.logs import mask
+
+    recipe = open_recipe(recipe_path, log_level="error")
+    subject = Subject(
+        recipe, recipe.data_directory(data_dir), host or recipe.server.host,
+        recipe.server.port if port is None else port, project,
+    )  # fmt: skip
+    found = []
+    out = console()
+    for finding in examine(subject):
+        found.append(finding)
+        if not as_json:
+            line = mask(f"{finding.check}: {finding.found}")
+            out.print(f"[{_COLOURS[finding.state]}]{finding.state}[/]  ", end="")
+            out.print(line, markup=False)
+            if finding.fix:
+                out.print(mask(f"      -> {finding.fix}"), markup=False)
+    failures = sum(finding.state == "fail" for finding in found)
+    if as_json:
+        click.echo(mask(json.dumps(to_builtins(found), indent=1)))
+    else:
+        warnings = sum(finding.state == "warn" for finding in found)
+        out.print(f"{len(found)} checks, {failures} failed, {warnings} to look at", markup=False)
+    sys.exit(1 if failures else 0)

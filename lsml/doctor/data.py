@@ -1,0 +1,103 @@
+"""The data directory, and what works on it: the disk, the store, the worker, the runs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lsml.doctor.findings import Finding, failed, passed, skipped, warned
+from lsml.errors import LsmlError
+from lsml.recipe import Recipe
+from lsml.store import Store
+
+_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs")
+_LATE_S = 60.0  # a run that is due for so long waits for a worker
+
+
+def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
+    """Whether the data directory can be written, is local, and its disk has room."""
+    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    try:
+        if directory.exists() and not directory.is_dir():
+            raise NotADirectoryError(20, "Not a directory")
+        with tempfile.NamedTemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        yield failed(
+            "data directory", f"{directory} cannot be written: {error.strerror}",
+            "make it writable for this user (in a container: chown the volume), or name another with --data-dir",
+        )  # fmt: skip
+        return
+    kind = file_system(there)
+    if kind in _NETWORK:
+        yield warned(
+            "data directory", f"{directory} is on a network ({kind}), where SQLite's locks are not to be trusted",
+            "keep it on a local disk: --data-dir, or storage.directory of the recipe",
+        )  # fmt: skip
+    else:
+        made = "" if directory.exists() else ", to be made by the first run"
+        yield passed("data directory", f"{directory.absolute()} can be written{made}")
+    free, wanted = shutil.disk_usage(there).free, recipe.server.limits.free_disk_bytes
+    if free < wanted:
+        yield failed(
+            "disk", f"{free / 1e6:,.0f} MB are free, and below {wanted / 1e6:,.0f} MB (server.limits.free_disk) annotations "
+            "are refused", "make room, or move the data directory to another disk with --data-dir",
+        )  # fmt: skip
+    else:
+        yield passed("disk", f"{free / 1e9:,.1f} GB are free")
+
+
+def file_system(path: Path) -> str:
+    """The kind of file system that a path is on, "" where this system does not tell."""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    best = ("", "")
+    for line in mounts:
+        place, kind = line.split()[1:3]
+        place = place.replace("\\040", " ")
+        if len(place) >= len(best[0]) and path.absolute().is_relative_to(place):
+            best = (place, kind)
+    return best[1]
+
+
+def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
+    """Whether a worker lives, nothing waits for one, and how the last runs ended. `serving`: a server of lsml answers."""
+    if store is None:
+        yield skipped("worker", "there is no data yet; start `lsml run`")
+        return
+    if store.workers.alive():
+        yield passed("worker", "alive")
+    elif serving:
+        yield failed(
+            "worker", "a server answers, but no worker lives, so nothing is learnt or published",
+            "start `lsml work` on the same data directory, or use `lsml run`, which keeps both alive",
+        )  # fmt: skip
+    else:
+        yield warned("worker", "none lives", "start `lsml run`")
+    for project in store.projects.all():
+        name = f"project {project.title or project.key}"
+        runs = store.runs.of_project(project.key, 1)
+        publishings = store.runs.of_project(project.key, 1, kind="publishing")
+        for run in (*runs, *publishings):
+            if run.state == "failed":
+                yield warned(name, f"its last {run.kind} failed: {run.message}", "mend what it says, then try again")
+            elif run.state == "waiting" and time.time() - run.due_at > _LATE_S:
+                yield warned(
+                    name, f"a {run.kind} is due for {(time.time() - run.due_at) / 60:.0f} min and nobody does it",
+                    "is a worker alive, and the worker of this data directory?",
+                )  # fmt: skip
+        if project.sync_error:
+            yield warned(name, project.sync_error, "see what it says; lsml reads again at the next training")
+
+
+def open_if_there(directory: Path) -> Store | None:
+    """The store of a data directory that exists; None where there is none, or it cannot be opened."""
+    try:
+        return Store(directory) if (directory / "lsml.db").is_file() else None
+    except LsmlError:
+        return None

@@ -1,0 +1,295 @@
+"""Label Studio, a project of it, the model and the webhook that it has of lsml, and one task all the way through."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lsml.binding import Binding, bind
+from lsml.doctor.findings import Finding, failed, passed, skipped, warned
+from lsml.errors import FetchError, LsmlError, StudioError
+from lsml.labeling import LabelingConfig, parse_labeling_config
+from lsml.labeling.objects import Unreadable
+from lsml.media.transfer import shown_url
+from lsml.prediction import predict_tasks
+from lsml.recipe import Recipe
+from lsml.store import ProjectRow, Store
+from lsml.studio.addresses import is_loopback
+from lsml.studio.client import Studio
+from lsml.studio.connection import fetcher
+from lsml.studio.hooks import same_url, webhook_url
+from lsml.studio.project import Backend, StudioSettings, Webhook
+from lsml.versions import Loaded, card_of, load_promoted, misfits, model_version, names_of
+
+_CONNECT = "run `lsml connect {recipe} --project {project}` while lsml runs, which mends it"
+
+
+def examine_studio(recipe: Recipe, studio: Studio | None) -> Iterator[Finding]:
+    """Whether Label Studio answers, which it is, and whose token it takes."""
+    if studio is None:
+        lacking = "address" if not recipe.label_studio.url else "token"
+        yield warned(
+            "label studio", f"lsml knows no {lacking} of it, so it learns from webhooks alone and publishes nothing",
+            "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or `label_studio:` in the recipe (a personal access token is made "
+            "under Account & Settings > Personal Access Token)",
+        )  # fmt: skip
+        return
+    try:
+        yield passed("label studio", studio.check())
+    except StudioError as error:
+        found, _, fix = str(error).partition("; ")
+        yield failed("label studio", found, fix or "see Label Studio's own log")
+
+
+@dataclass
+class ProjectExam:
+    """One project under examination. `row`: what lsml knows of it, if anything; `serving`: a server of lsml answers."""
+
+    recipe: Recipe
+    store: Store | None
+    studio: Studio
+    number: int
+    row: ProjectRow | None
+    serving: bool
+
+    def findings(self) -> Iterator[Finding]:
+        """Its config, its model, its webhook, and one task."""
+        settings = self.studio.settings(self.number)
+        try:
+            fields = settings.fields()
+            config = parse_labeling_config(fields.label_config)
+        except LsmlError as error:
+            found, _, fix = str(error).partition("; ")
+            yield failed("project", found, fix or "name another with --project")
+            return
+        yield passed("project", f"{fields.id}, {fields.title!r}, at {self.studio.url}/projects/{fields.id}")
+        binding = bind(self.recipe, config)
+        yield from self._config(config, binding)
+        yield from self._version(binding)
+        backend = yield from self._backend(settings)
+        yield from self._webhook(settings, backend)
+        yield from self._task(settings, binding, backend)
+
+    def _mended(self) -> str:
+        return _CONNECT.format(recipe=self.recipe.path, project=self.number)
+
+    def _config(self, config: LabelingConfig, binding: Binding) -> Iterator[Finding]:
+        """The project's labeling config beside the recipe and its own config."""
+        if not binding.models:
+            near = _near_selectors(self.recipe, config)
+            yield failed(
+                "labeling config", f"nothing of the recipe fits the project's tags: {_tags(config)}{near}",
+                "name the project's tags under `tags` of the recipe; `lsml explain` shows what fits",
+            )  # fmt: skip
+        else:
+            yield passed("labeling config", binding.state())
+        for unbound in binding.unbound if binding.models else ():
+            yield warned("labeling config", unbound.reason, "add a key for it under `tags`, or leave it to people")
+        if self.recipe.labeling_config:
+            for found in differences(parse_labeling_config(self.recipe.labeling_config), config):
+                yield warned(
+                    "labels", found, "the project's own config counts; bring `labeling_config` of the recipe up to date, or "
+                    "leave it out"
+                )  # fmt: skip
+
+    def _version(self, binding: Binding) -> Iterator[Finding]:
+        row = self.store.versions.served(self.row.key) if self.store is not None and self.row is not None else None
+        if row is None:
+            if any(model.trainable for model in binding.models):
+                yield warned(
+                    "version", "nothing was learnt for this project yet", "annotate tasks, or press Start Training"
+                )
+            return
+        try:
+            told = misfits(binding, row.number, card_of(row))
+        except LsmlError as error:
+            yield failed("version", str(error), "promote another with `lsml promote`, or press Start Training")
+            return
+        for sentence in told:
+            yield warned("version", sentence, "annotate with the new labels and press Start Training")
+        if not told:
+            yield passed("version", f"v{row.number} is served and fits the labeling config")
+
+    def _backend(self, settings: StudioSettings) -> Generator[Finding, None, Backend | None]:
+        """The model that Label Studio has of lsml; it asks each model before it answers, and says what came of that."""
+        ours = names_of(self.recipe.name)
+        try:
+            found = settings.backends()
+        except StudioError as error:
+            yield failed("model", str(error), "see Label Studio's own log")
+            return None
+        mine = [one for one in found if any(ours.fullmatch(name or "") for name in (one.model_version, one.title))]
+        backend = next(iter(mine or found), None)
+        if backend is None:
+            yield failed("model", "the project has no model", self._mended())
+            return None
+        if found[0] is not backend:
+            yield warned(
+                "model", f"{shown_url(found[0].url)} stands before lsml, and Label Studio asks the first model alone",
+                "delete it in Settings > Model",
+            )  # fmt: skip
+        if backend.state in ("CO", "TR", "PR"):
+            yield passed("model", f"Label Studio reaches lsml at {shown_url(backend.url)}")
+            return backend
+        said = f": {' '.join(backend.error_message.split())}" if backend.error_message else ""
+        why = " (it did not answer, or not within a second)" if backend.state == "DI" else ""
+        fix = self._mended() if self.serving else "start `lsml run`"
+        host = urlsplit(backend.url).hostname or ""
+        if self.serving and is_loopback(host) and not is_loopback(urlsplit(self.studio.url).hostname or ""):
+            fix = f"{host} is Label Studio's own machine to it: {self._mended()}, with --backend-url"
+        yield failed(
+            "model", f"Label Studio cannot use {shown_url(backend.url)}, state {backend.state}{why}{said}", fix
+        )
+        return backend
+
+    def _webhook(self, settings: StudioSettings, backend: Backend | None) -> Iterator[Finding]:
+        """The webhook through which lsml learns of annotations: there, of the right address, and answered."""
+        if backend is None:
+            yield skipped("webhook", "the project has no model of lsml")
+            return
+        hooks = [hook for hook in settings.webhooks() if hook.url.endswith("/webhook")]
+        here = [hook for hook in hooks if same_url(_bare(hook.url), _bare(webhook_url(backend.url)))]
+        if not here:
+            others = ", ".join(shown_url(hook.url) for hook in hooks)
+            found = f"none leads to {shown_url(webhook_url(backend.url))}" + (f", but to {others}" if others else "")
+            yield failed("webhook", f"{found}, so lsml is not told of annotations", self._mended())
+            return
+        hook = here[0]
+        if not (hook.is_active and hook.send_payload and hook.send_for_all_actions):
+            yield failed("webhook", f"{shown_url(hook.url)} is switched off, or tells not everything", self._mended())
+        elif not self.serving:
+            yield skipped("webhook", "no server of lsml answers; start `lsml run`")
+        else:
+            yield self._fired(hook)
+
+    def _fired(self, hook: Webhook) -> Finding:
+        """What lsml answers to what Label Studio would send."""
+        import httpx
+
+        body = {"action": "LSML_DOCTOR", "project": {"id": self.number}}
+        try:
+            answer = httpx.post(hook.url, json=body, headers=hook.headers, timeout=5.0, trust_env=False)
+        except httpx.HTTPError as error:
+            return failed(
+                "webhook", f"{shown_url(hook.url)} does not answer: {error or type(error).__name__}", self._mended()
+            )
+        if answer.status_code == 401:
+            return failed(
+                "webhook", f"{shown_url(hook.url)} is refused (401): lsml wants a username and a password, which Label Studio "
+                "sends with no webhook, so every annotation is lost", self._mended(),
+            )  # fmt: skip
+        if not answer.is_success:
+            return failed("webhook", f"{shown_url(hook.url)} answers {answer.status_code}", self._mended())
+        return passed("webhook", f"{shown_url(hook.url)} reaches lsml")
+
+    def _task(self, settings: StudioSettings, binding: Binding, backend: Backend | None) -> Iterator[Finding]:
+        """One task: its files come here, a model answers, and Label Studio takes the answer."""
+        found = next(iter(self._some_task(settings)), None)
+        if found is None:
+            yield skipped("task", "the project has no tasks")
+            return
+        if not binding.models:
+            yield skipped("task", "nothing is bound")
+            return
+        yield from read_task(self.recipe, self.store, self.row, binding, found)
+        if backend is None or not self.serving or backend.state not in ("CO", "TR", "PR"):
+            yield skipped("prediction", "Label Studio does not reach lsml")
+            return
+        try:
+            answer = self.studio.try_prediction(backend.id)
+        except StudioError as error:
+            yield warned(
+                "prediction", f"Label Studio got none of lsml for a task: {error}",
+                "where nothing was learnt yet, that is right; else the log of `lsml run` says why",
+            )  # fmt: skip
+            return
+        if answer:
+            yield passed("prediction", "Label Studio asked lsml for one task and takes the answer")
+        else:
+            yield warned("prediction", "lsml has no answer for a task yet", "annotate, or press Start Training")
+
+    def _some_task(self, settings: StudioSettings) -> Iterator[dict[str, Any]]:
+        tasks, _ = self.studio.predictions(self.number).lacking("", 0, 1)
+        yield from ({"id": task.id, "data": task.data} for task in tasks)
+        yield from ({"id": None, "data": data} for data in settings.data())
+
+
+def read_task(
+    recipe: Recipe, store: Store | None, row: ProjectRow | None, binding: Binding, task: dict[str, Any]
+) -> Iterator[Finding]:
+    """Whether each model can read a task, with the files that it names, and what is answered."""
+    which = f"task {task['id']}" if task["id"] is not None else "a task"
+    with fetcher(recipe, row).hold() as fetch:
+        for model in binding.models:
+            try:
+                model.read(task, fetch)
+            except (FetchError, Unreadable) as error:
+                found, _, fix = str(error).partition("; ")
+                fix = fix or "see that the file is there, and that lsml may read it (`media` in the recipe)"
+                yield failed("media" if isinstance(error, FetchError) else "task", f"{which}: {found}", fix)
+                return
+        yield passed("media", f"{which} can be read")
+        loaded: Loaded | None = None
+        if store is not None and row is not None:
+            try:
+                loaded = load_promoted(store, row.key, binding)
+            except LsmlError as error:
+                yield failed("predict", str(error), "promote another version, or press Start Training")
+        if loaded is None or not any(adapter.ready for adapter in loaded.adapters.values()):
+            return
+        name = model_version(binding, loaded.number, loaded.card)
+        (outcome,) = predict_tasks(binding, loaded.adapters, [task], fetch, name)
+    if outcome.prediction is not None:
+        yield passed("predict", f"{which} is predicted by {name}")
+    else:
+        reason, sentence = outcome.dropped[-1] if outcome.dropped else ("nothing", "no model answered")
+        yield warned("predict", f"{which}: {reason}: {sentence}", "the sentence says what to do")
+
+
+def differences(recipe: LabelingConfig, project: LabelingConfig) -> list[str]:
+    """What the recipe's labeling config and the project's do not share: controls and labels, with those written alike."""
+    theirs = {control.name: control for control in project.controls}
+    ours = {control.name: control for control in recipe.controls}
+    told = []
+    for name, control in ours.items():
+        there = theirs.get(name)
+        if there is None:
+            near = _near(name, [other for other in theirs if other not in ours])
+            told.append(f"the recipe's config has {control.selector}, which the project lacks{near}")
+            continue
+        mine, other = ({label.value for label in one.labels} for one in (control, there))
+        for label in sorted(mine - other):
+            told.append(f"{control.selector}: the project lacks `{label}`{_near(label, sorted(other - mine))}")
+        for label in sorted(other - mine):
+            told.append(f"{control.selector}: the recipe's config lacks `{label}`{_near(label, sorted(mine - other))}")
+    return told
+
+
+def _near(name: str, others: Sequence[str]) -> str:
+    folded = {other.casefold(): other for other in others}
+    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+    close += [one for one in folded if one not in close and (one in name.casefold() or name.casefold() in one)]
+    return f" (near: {', '.join(folded[one] for one in close[:3])})" if close else ""
+
+
+def _near_selectors(recipe: Recipe, config: LabelingConfig) -> str:
+    names = [control.selector for control in config.controls]
+    for model in recipe.models:
+        for selector in model.selectors:
+            near = _near(str(selector), names)
+            if near:
+                return f"; the recipe names {selector}{near}"
+    return ""
+
+
+def _tags(config: LabelingConfig) -> str:
+    return ", ".join(control.selector for control in config.controls) or "it has none"
+
+
+def _bare(url: str) -> str:
+    """A URL without a username and a password."""
+    parts = urlsplit(url)
+    return unquote(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
