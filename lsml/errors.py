@@ -183,6 +183,14 @@ class StudioAway(StudioError):
         super().__init__(message)
 
 
+class StudioMissing(StudioError):
+    """Label Studio has nothing at what was asked for (status 404)."""
+
+
+class StudioExists(StudioError):
+    """Label Studio has what was to be made already (status 409)."""
+
+
 class StudioRefused(StudioError):
     """Label Studio refused what was sent, for what it says itself (status 400 or 422)."""
 

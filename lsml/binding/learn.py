@@ -80,7 +80,7 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
     strange = _strange(task.annotations, known)
     for model in models:
         consensus = model.spec.training.consensus if model.spec.training else "latest"
-        annotations, accepted = _of_people(model, task.annotations)
+        annotations, of_models = _of_people(model, task.annotations)
         try:
             views = model.views_by_control(task, fetch)
         except (Unreadable, FetchError) as error:
@@ -96,7 +96,9 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
                 continue
             seen.add(name)
             own, told = _answers(control, annotations, views.get(name), strange)
-            told += [Remark(Reason.ACCEPTED)] * sum(len(regions_of(control, one.result)) for one in accepted)
+            for one in of_models:
+                reason = Reason.SUBMITTED if one.submitted else Reason.ACCEPTED
+                told += [Remark(reason)] * len(regions_of(control, one.result))
             told += [remark for remark in _answers(control, task.replaced, views.get(name), {})[1] if lost([remark])]
             regions[template.control_tag.selector] += sum(
                 len(regions_of(control, annotation.result)) for annotation in (*task.annotations, *task.replaced)
@@ -112,9 +114,9 @@ def _of_people(
     model: BoundModel, annotations: Sequence[Annotation]
 ) -> tuple[Sequence[Annotation], Sequence[Annotation]]:
     """(annotations that a model learns, those that are a model's own answers and teach nothing)."""
-    if model.spec.training is not None and model.spec.training.learn_from.accepted:
-        return annotations, ()
-    return [one for one in annotations if not one.accepted], [one for one in annotations if one.accepted]
+    accepts = model.spec.training is not None and model.spec.training.learn_from.accepted
+    of_models = [one for one in annotations if one.submitted or (one.accepted and not accepts)]
+    return [one for one in annotations if one not in of_models], of_models
 
 
 class Tally:

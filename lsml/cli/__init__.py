@@ -25,6 +25,7 @@ VERBS = {
     "train": ("train", "Train on a file of annotated tasks, offline."),
     "predict": ("predict", "Predict tasks of a file into a file, or those of a project of Label Studio into it."),
     "doctor": ("doctor", "Look at everything between a recipe and Label Studio, and say what to do."),
+    "submit": ("submit", "Turn predictions that a version is sure of into annotations, with a share left to people."),
     "clear": ("clear", "Delete published predictions from a project of Label Studio."),
     "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
     "versions": ("versions", "List the versions of each project, with their metrics."),

@@ -212,7 +212,7 @@ class ProjectExam:
             yield warned("prediction", "lsml has no answer for a task yet", "annotate, or press Start Training")
 
     def _some_task(self, settings: StudioSettings) -> Iterator[dict[str, Any]]:
-        tasks, _ = self.studio.predictions(self.number).lacking("", 0, 1)
+        tasks, _ = self.studio.predictions(self.number).lacking(None, 0, 1)
         yield from ({"id": task.id, "data": task.data} for task in tasks)
         yield from ({"id": None, "data": data} for data in settings.data())
 

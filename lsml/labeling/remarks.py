@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NO_REGION = "not a region"
     NOT_UNICODE = "not Unicode"
     ACCEPTED = "accepted prediction"
+    SUBMITTED = "submitted"
     OTHER_CAPITALS = "other capitals"
     OTHER_KEY = "label under another key"
     OTHER_OFFSETS = "other offsets"
@@ -62,6 +63,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.ACCEPTED: (
         "predictions that nobody changed or spent time on",
         "`training: {learn_from: {accepted: true}}` learns them, too",
+    ),
+    Reason.SUBMITTED: (
+        "submitted by lsml itself",
+        "what a model submitted never teaches it; a person's change of it does",
     ),
     Reason.OTHER_CAPITALS: ("{subject}", "it is the one label that differs by capitals alone"),
     Reason.OTHER_KEY: ("their labels are under {subject}", "another type's key"),

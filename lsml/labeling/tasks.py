@@ -17,7 +17,7 @@ _AT_ONCE_S = 1.0  # between an annotation's creation and what Label Studio store
 class Annotation(msgspec.Struct, frozen=True):
     """A person's regions for a task. Skipped ones are never made into this.
 
-    `accepted`: they are a model's, and no person changed them or spent time on them.
+    `accepted`: they are a model's, and no person changed them or spent time on them. `submitted`: lsml itself made them.
     """
 
     id: str
@@ -25,6 +25,7 @@ class Annotation(msgspec.Struct, frozen=True):
     updated_at: str = ""
     ground_truth: bool = False
     accepted: bool = False
+    submitted: bool = False
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
@@ -42,7 +43,8 @@ class AnnotatedTask(msgspec.Struct, frozen=True):
 class ReadAnnotation(msgspec.Struct, frozen=True):
     """One annotation as Label Studio's JSON says it, wherever that JSON came from.
 
-    `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`.
+    `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`. `untouched`: it took nobody's time
+    and was not changed since; `accepted`: and it was made of a prediction. `unique_id`: what its maker calls it.
     """
 
     id: str | None
@@ -51,6 +53,8 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     skipped: bool
     ground_truth: bool
     accepted: bool = False
+    untouched: bool = False
+    unique_id: str | None = None
 
 
 def read_annotation(given: Any) -> ReadAnnotation:
@@ -74,17 +78,19 @@ def read_annotation(given: Any) -> ReadAnnotation:
         updated_at=time_key(given.get("updated_at")) or time_key(given.get("created_at")),
         skipped=skipped,
         ground_truth=_is_set(given.get("ground_truth")),
-        accepted=_is_accepted(given),
+        accepted=given.get("parent_prediction") is not None and _is_untouched(given),
+        untouched=_is_untouched(given),
+        unique_id=str(given["unique_id"]) if given.get("unique_id") else None,
     )
 
 
-def _is_accepted(given: Mapping[str, Any]) -> bool:
-    """True if an annotation is a prediction as a model made it.
+def _is_untouched(given: Mapping[str, Any]) -> bool:
+    """True if no person spent time on an annotation, changed it, or vouched for it.
 
-    "Create annotations from predictions" makes such ones: they name the prediction, took nobody's time, and were not changed
-    since. What a person submitted in the editor took time, also where it was right already.
+    "Create annotations from predictions" makes such ones. What a person submitted in the editor took time, also where a
+    prediction was right already.
     """
-    if given.get("parent_prediction") is None or given.get("lead_time") or _is_set(given.get("ground_truth")):
+    if given.get("lead_time") or _is_set(given.get("ground_truth")):
         return False
     made, changed = (time_key(given.get(key)) for key in ("created_at", "updated_at"))
     return not (made and changed) or _seconds_between(made, changed) < _AT_ONCE_S

@@ -9,11 +9,12 @@ from lsml.adapters.base import Progress, silent
 from lsml.errors import NotEnoughData, StudioError
 from lsml.publishing.patience import Patience
 from lsml.publishing.publish import Inputs
-from lsml.recipe import Publish, Recipe
+from lsml.publishing.submit import Submitting
+from lsml.recipe import Publish, Recipe, Submit
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.studio.client import Studio
-from lsml.studio.connection import backend_login, fetcher
-from lsml.versions import binding_of, load_promoted, model_version, names_of
+from lsml.studio.connection import backend_login, fetcher, read_annotations
+from lsml.versions import binding_of, card_of, learnt_marks, load_promoted, model_version, names_of
 
 
 @contextmanager
@@ -41,6 +42,28 @@ def prepared(
             backend_login=backend_login(recipe), progress=progress, skip=binding.hides,
             count=lambda stored: store.projects.add_published(project.key, version, stored),
         )  # fmt: skip
+
+
+def submitting(
+    recipe: Recipe,
+    store: Store,
+    studio: Studio,
+    project: ProjectRow,
+    inputs: Inputs,
+    settings: Submit,
+    *,
+    dry: bool = False,
+) -> Submitting:
+    """What a submitting with a publishing's inputs works with."""
+    served = store.versions.served(project.key) or store.versions.served(LOCAL)
+    learnt: set[bytes] = set()
+    if served is not None:
+        folder = store.versions_directory / served.folder
+        learnt = set().union(*(learnt_marks(folder, model) for model in card_of(served).models.values()))
+    return Submitting(
+        inputs=inputs, store=store, project=project.key, settings=settings, annotator=studio.annotator(),
+        learnt=frozenset(learnt), refresh=lambda: read_annotations(store, recipe, project), dry=dry,
+    )  # fmt: skip
 
 
 def check_same_project(studio: Studio, project: ProjectRow) -> None:

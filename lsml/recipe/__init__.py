@@ -13,7 +13,7 @@ from __future__ import annotations
 from lsml.recipe.holdout import Holdout, share_of
 from lsml.recipe.load import hold_recipe, load_recipe
 from lsml.recipe.schema import recipe_schema
-from lsml.recipe.structs import LabelStudio, Media, Model, Publish, Recipe, Selector, Server, Storage, Training
+from lsml.recipe.structs import LabelStudio, Media, Model, Publish, Recipe, Selector, Server, Storage, Submit, Training
 
 __all__ = [
     "Holdout",
@@ -25,6 +25,7 @@ __all__ = [
     "Selector",
     "Server",
     "Storage",
+    "Submit",
     "Training",
     "hold_recipe",
     "load_recipe",

@@ -23,7 +23,7 @@ from lsml.recipe.settings import (
     read_labeling_config,
     training_of,
 )
-from lsml.recipe.structs import Media, Publish, Recipe, Server, Storage
+from lsml.recipe.structs import Media, Publish, Recipe, Server, Storage, Submit
 
 FORMAT: Final = 1
 
@@ -111,6 +111,7 @@ def _finished(draft: Draft) -> Recipe:
         score=value.get("score", "confidence"),
         training=training_of(value.get("training", {})),
         publish=None if value.get("publish") is False else msgspec.convert(value.get("publish", {}), Publish),
+        submit=msgspec.convert(value["submit"], Submit) if value.get("submit") is not None else None,
         label_studio=label_studio,
         server=msgspec.convert(server, Server),
         storage=msgspec.convert(value.get("storage", {}), Storage),

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lsml.adapters.base import Adapter
 from lsml.controls import CONTROLS
-from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Training
+from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Submit, Training
 
 _REF: Final = "#/$defs/{name}"
 _DURATIONS: Final = (
@@ -116,6 +116,13 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
             extra_json_schema={**_PUBLISH, "default": {}},
         ),
     ] = UNSET
+    submit: Annotated[
+        Submit | None,
+        Meta(
+            description="After each publishing, what the version is sure of becomes annotations of the token's user; left out: "
+            "nothing does."
+        ),
+    ] = None
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()
     server: Annotated[Server, Meta(description="Where lsml listens, and who may ask.")] = Server()
     storage: Annotated[Storage, Meta(description="Where annotations and versions are kept.")] = Storage()

@@ -149,6 +149,28 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1
 
 
+class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which predictions become annotations by themselves."""
+
+    above: Annotated[
+        float,
+        Meta(
+            ge=0.5,
+            le=1,
+            description="The least confidence, calibrated on held-out tasks, of a prediction that is submitted.",
+        ),
+    ] = 0.98
+    audit: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="The share of such tasks, by a hash of their id, that stays with people: their answers tell how often "
+            "what was submitted is right, and stop it when that falls below `above`.",
+        ),
+    ] = 0.05
+
+
 class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
     """Where Label Studio's own API is, and its token; what is left out comes from the environment."""
 
@@ -371,6 +393,7 @@ class Recipe(msgspec.Struct, frozen=True):
     score: Literal["confidence", "margin", "entropy"] = "confidence"
     training: Training | None = Training()
     publish: Publish | None = Publish()
+    submit: Submit | None = None
     label_studio: LabelStudio = LabelStudio()
     server: Server = Server()
     storage: Storage = Storage()

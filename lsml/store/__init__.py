@@ -17,6 +17,7 @@ from lsml.store.annotations import Annotations, AnnotationSeen
 from lsml.store.database import durable, open_database
 from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.runs import RunRow, Runs, Superseded
+from lsml.store.submissions import Submission, Submissions
 from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
 from lsml.store.workers import Workers
 
@@ -35,6 +36,7 @@ class Store:
         self.runs = Runs(self._database)
         self.versions = VersionRows(self._database)
         self.workers = Workers(self._database)
+        self.submissions = Submissions(self._database)
 
     @property
     def versions_directory(self) -> Path:
@@ -93,6 +95,7 @@ __all__ = [
     "ProjectRow",
     "RunRow",
     "Store",
+    "Submission",
     "Superseded",
     "VersionRow",
 ]

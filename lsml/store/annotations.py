@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.tasks import ReadAnnotation, time_key
-from lsml.store.database import Table, durable
+from lsml.store.database import Database, Table, durable
+from lsml.store.submissions import SUBMITTED, Submissions
 
 # How an annotation was deleted. Label Studio told it: a tombstone that nothing revives. A reading did not show it, which
 # a token that sees only part of a project does, too: whoever shows it again brings it back.
@@ -28,6 +29,8 @@ class AnnotationSeen:
     cancelled: bool = False
     ground_truth: bool = False
     accepted: bool = False
+    untouched: bool = False
+    unique_id: str | None = None
     task_data: Mapping[str, Any] | None = None
     task_updated_at: str = ""
 
@@ -37,12 +40,17 @@ class AnnotationSeen:
         assert read.id is not None
         return cls(
             id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
-            ground_truth=read.ground_truth, accepted=read.accepted, task_data=data, task_updated_at=task_updated_at,
+            ground_truth=read.ground_truth, accepted=read.accepted, untouched=read.untouched,
+            unique_id=read.unique_id, task_data=data, task_updated_at=task_updated_at,
         )  # fmt: skip
 
 
 class Annotations(Table):
     """The annotations of every project."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._submissions = Submissions(database)
 
     @durable
     def apply(self, project: str, seen: Iterable[AnnotationSeen]) -> int:
@@ -123,7 +131,16 @@ class Annotations(Table):
                 yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
                 annotations = []
             current = (task_id, data)
-            annotations.append(Annotation(id, json.loads(result), updated_at, bool(ground_truth), bool(accepted)))
+            annotations.append(
+                Annotation(
+                    id,
+                    json.loads(result),
+                    updated_at,
+                    bool(ground_truth),
+                    accepted == 1,
+                    submitted=accepted == SUBMITTED,
+                )
+            )
         if current is not None:
             yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
 
@@ -150,7 +167,15 @@ class Annotations(Table):
         )  # fmt: skip
         if row is None:
             return 0, 0
-        return row[0] - (0 if accepted else row[1]), row[2]
+        kept_out = self._submitted(project) if accepted else row[1]
+        return row[0] - kept_out, row[2]
+
+    def _submitted(self, project: str) -> int:
+        row = self._row(
+            "SELECT count(*) FROM annotation WHERE project = ? AND accepted = ? AND NOT cancelled AND NOT deleted",
+            project, SUBMITTED,
+        )  # fmt: skip
+        return int(row[0]) if row else 0
 
     def accepted(self, project: str) -> int:
         """How many annotations are predictions that nobody changed or spent time on."""
@@ -173,7 +198,12 @@ class Annotations(Table):
     def _store(self, project: str, annotation: AnnotationSeen) -> int:
         result = json.dumps(annotation.result, ensure_ascii=True, separators=(",", ":"))
         stamp = time_key(annotation.updated_at)
-        state = (result, int(annotation.cancelled), int(annotation.ground_truth), int(annotation.accepted))
+        accepted = int(annotation.accepted)
+        if annotation.untouched and self._submissions.is_submitted(
+            project, annotation.task_id, annotation.id, annotation.unique_id
+        ):
+            accepted = SUBMITTED
+        state = (result, int(annotation.cancelled), int(annotation.ground_truth), accepted)
         known = self._row(
             "SELECT result, cancelled, ground_truth, accepted, updated_at, deleted FROM annotation"
             " WHERE project = ? AND id = ?",
@@ -201,9 +231,7 @@ class Annotations(Table):
         was_usable = known is not None and not known[1] and not known[5]
         usable = not annotation.cancelled and not deleted
         was_accepted = known is not None and was_usable and bool(known[3])
-        self._count_usable(
-            project, int(usable) - int(was_usable), int(usable and annotation.accepted) - int(was_accepted)
-        )
+        self._count_usable(project, int(usable) - int(was_usable), int(usable and accepted > 0) - int(was_accepted))
         return 0 if deleted else 1
 
     def _bury(self, project: str, id: str, how: int = _TOLD) -> int:

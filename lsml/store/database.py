@@ -17,7 +17,7 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder
 
-FORMAT = 2
+FORMAT = 3
 FILE = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters: annotated texts, and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
@@ -26,6 +26,10 @@ _RUN_INDEXES = (
     "CREATE UNIQUE INDEX run_one_waiting ON run (project, kind) WHERE state = 'waiting'",
     "CREATE UNIQUE INDEX run_one_running ON run (project, kind) WHERE state = 'running'",
 )
+_SUBMISSION = """CREATE TABLE submission (
+        project TEXT NOT NULL, task TEXT NOT NULL, version TEXT NOT NULL, confidence REAL NOT NULL, result TEXT NOT NULL,
+        audit INTEGER NOT NULL, unique_id TEXT NOT NULL, annotation TEXT, created_at REAL NOT NULL,
+        PRIMARY KEY (project, task))"""
 # `change` counts up within a project with every annotation that is stored, so that "changed since the last run" is a
 # comparison of integers, whatever the clocks say. A tombstone is a row with `deleted`: nothing older revives it.
 _TABLES = (
@@ -59,6 +63,7 @@ _TABLES = (
     """CREATE TABLE version (
         project TEXT NOT NULL, number INTEGER NOT NULL, folder TEXT NOT NULL, card TEXT NOT NULL,
         created_at REAL NOT NULL, run TEXT, PRIMARY KEY (project, number))""",
+    _SUBMISSION,
 )
 # What leads from each format to the next. An older lsml refuses a newer format; a newer one brings an older one up to date.
 _MIGRATIONS = {
@@ -73,6 +78,7 @@ _MIGRATIONS = {
         "DROP INDEX run_one_running",
         *_RUN_INDEXES,
     ),
+    2: (_SUBMISSION,),
 }
 
 P = ParamSpec("P")

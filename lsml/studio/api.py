@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lsml.errors import StudioAway, StudioError, StudioRefused
+from lsml.errors import StudioAway, StudioError, StudioExists, StudioMissing, StudioRefused
 from lsml.media.transfer import shown_url
 from lsml.studio.tokens import Access, TokenKind, access_of, kind_of, refusal
 
@@ -91,8 +91,10 @@ class Api:
                 f"{self.url}: the user of the {self.kind} may not {deed} (403); use a token of a member "
                 "who may, or let an administrator allow it"
             )
+        if status == 409:
+            raise StudioExists(f"{self.url}: would not {deed}, for it is there already (409): {_said(answer)}")
         if status == 404:
-            raise StudioError(
+            raise StudioMissing(
                 f"{self.url}: {what} is not there (404); it was deleted, or it belongs to an organisation that the "
                 f"user of the {self.kind} is not in, or label_studio.url is not a Label Studio"
             )

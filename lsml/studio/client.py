@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import NamedTuple, Self
 
 from lsml.media.transfer import Received, Wanted
+from lsml.studio.annotations import Annotator
 from lsml.studio.api import Api
 from lsml.studio.files import fetch_file
 from lsml.studio.predictions import ProjectPredictions
@@ -101,6 +102,10 @@ class Studio:
     def predictions(self, project_id: int) -> ProjectPredictions:
         """The predictions that a project holds."""
         return ProjectPredictions(self._api, project_id)
+
+    def annotator(self) -> Annotator:
+        """The token's user, who annotates."""
+        return Annotator(self._api)
 
     def settings(self, project_id: int) -> StudioSettings:
         """A project's fields, models and webhooks."""

@@ -61,17 +61,18 @@ class ProjectPredictions:
         self._project = project_id
         self._what = f"project {project_id}"
 
-    def lacking(self, version: str, after: int, most: int) -> tuple[list[OpenTask], int]:
+    def lacking(self, version: str | None, after: int, most: int) -> tuple[list[OpenTask], int]:
         """Tasks that wait for people and hold no prediction of a version: at most so many, by id, above `after`.
 
-        Also how many there are of them in all.
+        `version` None: whatever they hold. Also how many there are of them in all.
         """
         conditions = [
             condition("completed_at", "empty", "Datetime", True),
-            condition("predictions_model_versions", "not_contains", "List", [version]),
             condition("id", "greater", "Number", after),
             *self._filters,
         ]
+        if version is not None:
+            conditions.append(condition("predictions_model_versions", "not_contains", "List", [version]))
         page = self._page(conditions, _OpenPage, most)
         return [task for task in page.tasks if task.id > after], page.total
 

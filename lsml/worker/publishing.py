@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lsml.errors import Cancelled, NotEnoughData
-from lsml.publishing import Patience, prepared, publish
+from lsml.publishing import Patience, prepared, publish, submit, submitting
 from lsml.recipe import Recipe
 from lsml.store import ProjectRow, RunRow, Store
 from lsml.studio.connection import studio_of
@@ -42,6 +42,9 @@ def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter
 
     try:
         with prepared(recipe, store, studio, project, Patience(tell=report.say, check=check), report) as inputs:
-            return str(publish(inputs))
+            done = str(publish(inputs))
+            if recipe.submit is not None:
+                done += f"; {submit(submitting(recipe, store, studio, project, inputs, recipe.submit))}"
+            return done
     except NotEnoughData as error:
         return f"nothing to publish: {error}"

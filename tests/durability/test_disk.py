@@ -209,7 +209,7 @@ def test_a_data_directory_of_another_format_is_refused_and_left_as_it_is(tmp_pat
     done = lsml(verb, recipe, "--data-dir", data, *(["--port", "0"] if verb != "work" else []))
     assert (done.returncode, done.stderr) == (
         1,
-        f"{data}/lsml.db: has format {found}, and this lsml reads format 2; use the lsml that wrote it, "
+        f"{data}/lsml.db: has format {found}, and this lsml reads format 3; use the lsml that wrote it, "
         "or name another data directory with --data-dir\n",
     )
     with sqlite3.connect(data / "lsml.db") as database:

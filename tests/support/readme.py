@@ -54,6 +54,7 @@ def recipe_reference() -> str:
     for key, lead in (
         ("training", "`training: false` never learns; the same keys under one model override the recipe's."),
         ("publish", "`publish: false` never posts a prediction that nobody asked for."),
+        ("submit", ""),
         ("label_studio", ""),
         ("server", ""),
         ("storage", ""),

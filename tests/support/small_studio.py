@@ -40,6 +40,7 @@ class SmallStudio:
     log: list[str] = field(default_factory=list)
     label_config: str = TOPICS
     view: dict[str, Any] = field(default_factory=dict)
+    annotations: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, task: int, version: str, score: float = 0.5) -> int:
         """Store a prediction; its id."""
@@ -80,6 +81,15 @@ class SmallStudio:
                 return _json({"deleted_predictions": len(gone)})
             case "DELETE", ["predictions", id]:
                 self.predictions.pop(int(id))
+                return Answer(204)
+            case "POST", ["tasks", task, "annotations"]:
+                return self._annotate(int(task), body)
+            case "GET", ["tasks", task, "annotations"]:
+                return _json([_shown(one) for one in self.annotations.values() if one["task"] == int(task)])
+            case "GET", ["annotations", id] if int(id) in self.annotations:
+                return _json(_shown(self.annotations[int(id)]))
+            case "DELETE", ["annotations", id]:
+                self.labelled.discard(self.annotations.pop(int(id))["task"])
                 return Answer(204)
             case "GET", ["dm", "views", "3"]:
                 return _json({"id": 3, "project": 7, "data": {"title": "view", "filters": self.view}})
@@ -182,6 +192,17 @@ class SmallStudio:
         self.log.append(f"post {','.join(str(one['task']) for one in body)}")
         return _json({"created": len(body)}, 201)
 
+    def _annotate(self, task: int, body: dict[str, Any]) -> Answer:
+        if task not in self.tasks:
+            return Answer(404)
+        if any(one["unique_id"] == body["unique_id"] for one in self.annotations.values()):
+            return _json({"detail": "Annotation with this unique id already exists"}, 409)
+        id = len(self.annotations) + 1
+        stamps = {"created_at": CREATED_AT, "updated_at": CREATED_AT, "lead_time": None}
+        self.annotations[id] = {"id": id, "task": task, **stamps, **body}
+        self.labelled.add(task)
+        return _json(_shown(self.annotations[id]), 201)
+
     def _page(self, query: dict[str, Any], most: int) -> dict[str, Any]:
         ids = sorted(id for id in self.tasks if all(self._meets(id, item) for item in query["filters"]["items"]))
         tasks = [
@@ -216,6 +237,11 @@ class SmallStudio:
 
 def _has_dot(url: str) -> bool:
     return "." in (urlsplit(url).hostname or "")
+
+
+def _shown(annotation: dict[str, Any]) -> dict[str, Any]:
+    """An annotation as the API shows it: Label Studio keeps the unique id to itself."""
+    return {key: value for key, value in annotation.items() if key != "unique_id"}
 
 
 def _json(value: Any, status: int = 200) -> Answer:

@@ -1,0 +1,74 @@
+"""`lsml submit`: what a version is sure of becomes annotations."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import data_dir_option, open_recipe, open_store, progress_bar, recipe_argument
+from lsml.cli.projects import project_option, studio_project, unlearnt
+
+
+@click.command("submit", short_help="Annotate what is sure.")
+@recipe_argument
+@project_option("The project.", required=True)
+@click.option("--above", type=click.FloatRange(0.5, 1), help="The least confidence [default: the recipe's, or 0.98].")
+@click.option(
+    "--audit", type=click.FloatRange(0, 1, min_open=True), help="The share that stays with people [default: 0.05]."
+)
+@click.option("--dry-run", is_flag=True, help="Say how many tasks would be submitted, and submit none.")
+@click.option("--undo", "undoing", is_flag=True, help="Delete what was submitted and nobody changed since.")
+@click.option("--yes", is_flag=True, help="With --undo: do not ask.")
+@data_dir_option
+def command(
+    recipe_path: Path,
+    project: str,
+    above: float | None,
+    audit: float | None,
+    dry_run: bool,
+    undoing: bool,
+    yes: bool,
+    data_dir: Path | None,
+) -> None:
+    """Turn predictions that RECIPE's served version is sure of into annotations of the token's user.
+
+    Confidence is calibrated on held-out tasks. A share of the sure tasks, chosen by a hash, stays with people; what they
+    answer tells how often the version is right. Where that falls below the bar, submitting stops and ends with 1. lsml never
+    learns from what it submitted.
+    """
+    from lsml.recipe import Submit
+
+    recipe = open_recipe(recipe_path)
+    store = open_store(recipe, data_dir)
+    studio, row = studio_project(recipe, store, project)
+    if undoing:
+        from lsml.publishing import undo
+
+        count = len(store.submissions.of_project(row.key, audit=False))
+        if not count:
+            click.echo(f"nothing was submitted to {row.title or row.key}")
+            return
+        if not yes:
+            click.confirm(f"Delete {count:,} annotations that lsml made from {row.title or row.key}?", abort=True)
+        deleted = undo(store, row.key, studio.annotator(), lambda sentence: click.echo(sentence, err=True))
+        click.echo(f"deleted {deleted:,} annotations")
+        return
+    from lsml.errors import NotEnoughData
+    from lsml.publishing import Patience, prepared, submit, submitting
+
+    known = recipe.submit or Submit()
+    settings = Submit(known.above if above is None else above, known.audit if audit is None else audit)
+    try:
+        with (
+            progress_bar("submit") as progress,
+            prepared(
+                recipe, store, studio, row, Patience(tell=lambda one: click.echo(one, err=True)), progress
+            ) as inputs,
+        ):
+            done = submit(submitting(recipe, store, studio, row, inputs, settings, dry=dry_run))
+    except NotEnoughData as error:
+        raise unlearnt(recipe, row.key, str(error)) from None
+    click.echo(str(done))
+    sys.exit(1 if done.stopped else 0)

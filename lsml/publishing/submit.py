@@ -1,0 +1,294 @@
+"""Submitting: predictions that a version is sure of become annotations, a share of them stays with people to check it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from lsml.binding import Binding
+from lsml.errors import FetchError, StudioMissing
+from lsml.labeling import AnnotatedTask, Annotation
+from lsml.labeling.objects import Fetch, Unreadable
+from lsml.metrics import judge
+from lsml.prediction import Outcome, predict_tasks
+from lsml.publishing.publish import Inputs
+from lsml.recipe import Submit
+from lsml.store import Store, Submission
+from lsml.studio.annotations import Annotator
+from lsml.studio.predictions import OpenTask
+from lsml.versions import mark
+
+_PAGE = 100  # tasks between two looks at what people answered
+LEAST_AUDITED = 20  # answers of people below which a share says little by itself
+LEAST_CALIBRATED = 30  # held-out tasks below which confidence is taken as it is
+_RIGHT = 0.999  # of a metric on one task, which is 1 where all is right
+_Z = 1.959964  # of a 95 % interval
+
+
+class Precision(NamedTuple):
+    """How many of so many audited tasks people answered as the version did, and a 95 % interval of the share (Wilson's)."""
+
+    right: int
+    audited: int
+
+    @property
+    def share(self) -> float:
+        """The share that was right; 1 where nothing was audited yet."""
+        return self.right / self.audited if self.audited else 1.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Between what the share lies, 0 to 1 where nothing was audited yet."""
+        if not self.audited:
+            return 0.0, 1.0
+        n, p = self.audited, self.share
+        middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+        half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def below(self, bar: float) -> bool:
+        """True if it is below a bar: surely, or by what enough people answered."""
+        return self.interval[1] < bar or (self.audited >= LEAST_AUDITED and self.share < bar)
+
+    def __str__(self) -> str:
+        if not self.audited:
+            return "nothing audited yet"
+        low, high = self.interval
+        return f"precision {self.share:.3f} ({low:.3f} to {high:.3f}) on {self.audited} audited"
+
+
+@dataclass(frozen=True)
+class Submitting:
+    """What one submitting works with: a publishing's inputs, the store's project, the settings, and who annotates."""
+
+    inputs: Inputs
+    store: Store
+    project: str
+    settings: Submit
+    annotator: Annotator
+    learnt: frozenset[bytes]  # marks of what the version learnt, so that it is not calibrated on that
+    refresh: Callable[[], object] = lambda: None  # reads what people annotated since
+    dry: bool = False
+
+
+@dataclass
+class Submitted:
+    """What came of it: so many tasks submitted, left to people for the audit, and not sure enough; and why it stopped."""
+
+    submitted: int = 0
+    audit: int = 0
+    unsure: int = 0
+    precision: Precision = field(default_factory=lambda: Precision(0, 0))
+    calibrated: int = 0
+    stopped: str | None = None
+    dry: bool = False
+
+    def __str__(self) -> str:
+        would = "would submit" if self.dry else "submitted"
+        on = f"calibrated on {self.calibrated} held-out tasks" if self.calibrated else "not calibrated"
+        said = (
+            f"{would} {self.submitted:,} tasks, left {self.audit:,} to people for the audit and {self.unsure:,} that are not "
+            f"sure enough; confidence {on}; {self.precision}"
+        )
+        return f"{said}; stopped: {self.stopped}" if self.stopped else said
+
+
+def submit(given: Submitting) -> Submitted:
+    """Submit what the version is sure of, until none is left or what people answer says that it is not good enough.
+
+    Each submission is written down before Label Studio is told, and told once whatever happens. Raises StudioError.
+    """
+    inputs, above = given.inputs, given.settings.above
+    given.refresh()
+    calibration = Calibration.of(given)
+    done = Submitted(calibrated=calibration.tasks, dry=given.dry)
+    _finish_begun(given)
+    known = given.store.submissions.known(given.project)
+    after = 0
+    while True:
+        given.refresh()
+        done.precision = audited(given.store, given.project, inputs.binding, inputs.fetch)
+        if done.precision.below(above):
+            done.stopped = f"the {done.precision} tasks is below {above:g}; look at what differs, and train with it"
+            return done
+        inputs.patience.check()
+        page, total = inputs.patience.ask(lambda after=after: inputs.predictions.lacking(None, after, _PAGE))  # type: ignore[misc]
+        if not page:
+            return done
+        after = page[-1].id
+        tasks = [task for task in page if str(task.id) not in known and not inputs.skip(str(task.id))]
+        for task, confidence, result in _sure(inputs, tasks, calibration):
+            if confidence < above:
+                done.unsure += 1
+            elif is_audited(str(task.id), given.settings.audit):
+                done.audit += 1
+                _submit(given, task, confidence, result, audit=True)
+            else:
+                done.submitted += 1
+                _submit(given, task, confidence, result, audit=False)
+        progress = done.submitted + done.audit + done.unsure
+        inputs.progress(min(1.0, progress / max(1, total + progress)), f"submitted {done.submitted:,} tasks")
+
+
+def undo(store: Store, project: str, annotator: Annotator, told: Callable[[str], None]) -> int:
+    """Take back every submission that nobody changed since, and forget what waits for the audit; how many were deleted."""
+    deleted = 0
+    for submission in store.submissions.of_project(project, audit=False):
+        if submission.annotation is None:
+            submission_id = annotator.annotate(submission.task, submission.result, submission.unique_id)
+            store.submissions.made(project, submission.task, submission_id)
+        else:
+            submission_id = submission.annotation
+        if annotator.take_back(submission_id, submission.result):
+            store.submissions.forget(project, submission.task)
+            deleted += 1
+        else:
+            told(f"annotation {submission_id} of task {submission.task} stays: a person changed it since")
+    for submission in store.submissions.of_project(project, audit=True):
+        store.submissions.forget(project, submission.task)
+    return deleted
+
+
+def is_audited(task: str, share: float) -> bool:
+    """True if a task stays with people, by a hash of its id that is another than the one of held-out tasks."""
+    digest = hashlib.sha256(f"audit {task}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48 < share
+
+
+def audited(store: Store, project: str, binding: Binding, fetch: Fetch) -> Precision:
+    """What people answered to the tasks that were left to them, beside what would have been submitted."""
+    waiting = {one.task: one for one in store.submissions.of_project(project, audit=True)}
+    if not waiting:
+        return Precision(0, 0)
+    right = total = 0
+    for task in store.annotations.tasks(project):
+        submission = waiting.get(task.id)
+        if submission is None:
+            continue
+        guess = AnnotatedTask(task.id, task.data, (Annotation("0", submission.result),))
+        agreed = agrees(binding, task, guess, fetch)
+        if agreed is not None:
+            total += 1
+            right += agreed
+    return Precision(right, total)
+
+
+def agrees(binding: Binding, task: AnnotatedTask, guess: AnnotatedTask, fetch: Fetch) -> bool | None:
+    """Whether people answered a task as somebody else did, in each control; None where they did not answer it."""
+    truth = binding.learn(task, fetch).answers
+    if not truth:
+        return None
+    guessed = binding.learn(guess, fetch).answers
+    for name, answers in truth.items():
+        control = binding.controls.get(name)
+        if control is None:
+            continue
+        pairs = [(answer, (guessed.get(name) or [()])[0]) for answer in answers]
+        value = judge(control.value_type, pairs)["value"]
+        if value is not None and value < _RIGHT:
+            return False
+    return True
+
+
+class Calibration:
+    """From a model's confidence to the share of right answers at that confidence, measured on `tasks` held-out tasks."""
+
+    def __init__(self, pairs: Sequence[tuple[float, bool]]) -> None:
+        self.tasks = len(pairs) if len(pairs) >= LEAST_CALIBRATED else 0
+        self._curve: Any = None
+        if self.tasks:
+            from sklearn.isotonic import IsotonicRegression
+
+            # One more answer of each kind at the ends: a share of few answers is never surely 0 or 1.
+            seen = [*pairs, (0.0, False), (1.0, True)]
+            self._curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+            self._curve.fit([confidence for confidence, _ in seen], [float(right) for _, right in seen])
+
+    @classmethod
+    def of(cls, given: Submitting) -> Calibration:
+        """What the version is right about, of the annotated tasks that it never learnt."""
+        inputs = given.inputs
+        pairs = []
+        tasks = [task for task in given.store.annotations.tasks(given.project) if mark(task.data) not in given.learnt]
+        for begin in range(0, len(tasks), _PAGE):
+            some = tasks[begin : begin + _PAGE]
+            for task, outcome in zip(some, _predicted(inputs, [(task.id, task.data) for task in some]), strict=True):
+                confidence = confidence_of(inputs.binding, outcome)
+                if confidence is None or outcome.prediction is None:
+                    continue
+                guess = AnnotatedTask(task.id, task.data, (Annotation("0", outcome.prediction["result"]),))
+                try:
+                    right = agrees(inputs.binding, task, guess, inputs.fetch)
+                except (FetchError, Unreadable):
+                    continue
+                if right is not None:
+                    pairs.append((confidence, right))
+        return cls(pairs)
+
+    def __call__(self, confidence: float) -> float:
+        """The calibrated confidence, in [0, 1]; where too few tasks are held out, the confidence itself."""
+        return float(self._curve.predict([confidence])[0]) if self._curve is not None else confidence
+
+
+def confidence_of(binding: Binding, outcome: Outcome) -> float | None:
+    """How sure a version is of all that it answers to a task; None where it leaves a control unanswered."""
+    least = 1.0
+    for name in binding.controls:
+        scores = [getattr(value, "score", None) for value in outcome.values.get(name, ())]
+        if not scores or any(score is None for score in scores):
+            return None
+        least = min(least, *(float(score) for score in scores if score is not None))
+    return least
+
+
+def _predicted(inputs: Inputs, tasks: Sequence[tuple[Any, Any]]) -> list[Outcome]:
+    asked = [{"id": id, "data": data} for id, data in tasks]
+    return predict_tasks(inputs.binding, inputs.adapters, asked, inputs.fetch, inputs.model_version)
+
+
+def _sure(
+    inputs: Inputs, tasks: Sequence[OpenTask], calibration: Calibration
+) -> Iterator[tuple[OpenTask, float, list[Any]]]:
+    """Each task that is answered, with the calibrated confidence, and what would be its annotation."""
+    for task, outcome in zip(tasks, _predicted(inputs, [(task.id, task.data) for task in tasks]), strict=True):
+        confidence = confidence_of(inputs.binding, outcome)
+        if confidence is None or outcome.prediction is None:
+            yield task, 0.0, []
+        else:
+            yield task, calibration(confidence), outcome.prediction["result"]
+
+
+def _submit(given: Submitting, task: OpenTask, confidence: float, result: list[Any], *, audit: bool) -> None:
+    if given.dry:
+        return
+    name = f"lsml {given.project} {task.id} {given.inputs.model_version}"
+    submission = Submission(
+        given.project, str(task.id), given.inputs.model_version, confidence, result, audit,
+        unique_id=str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+    )  # fmt: skip
+    given.store.submissions.add(submission)
+    if not audit:
+        _tell(given, submission)
+
+
+def _tell(given: Submitting, submission: Submission) -> None:
+    annotation = given.inputs.patience.ask(
+        lambda: given.annotator.annotate(submission.task, submission.result, submission.unique_id)
+    )
+    given.store.submissions.made(given.project, submission.task, annotation)
+
+
+def _finish_begun(given: Submitting) -> None:
+    """Tell Label Studio what was written down when a process was killed, and nobody knows whether it was told."""
+    if given.dry:
+        return
+    for submission in given.store.submissions.of_project(given.project, audit=False):
+        if submission.annotation is None:
+            try:
+                _tell(given, submission)
+            except StudioMissing:
+                given.store.submissions.forget(given.project, submission.task)  # the task was deleted meanwhile

@@ -1,0 +1,86 @@
+"""What was submitted to Label Studio as annotations, and what of the same kind stays with people to check it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lsml.store.database import Table, durable
+
+SUBMITTED = 2  # in `annotation.accepted`: the annotation is a submission, which never teaches
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One task that a version was sure of.
+
+    `audit`: it stays with people, and their answer is compared with `result`. Else it was submitted, under `unique_id`;
+    `annotation` is Label Studio's id of it, None until that is known.
+    """
+
+    project: str
+    task: str
+    version: str
+    confidence: float
+    result: list[Any]
+    audit: bool
+    unique_id: str = ""
+    annotation: str | None = None
+
+
+class Submissions(Table):
+    """The submissions of every project."""
+
+    @durable
+    def add(self, submission: Submission) -> None:
+        """Write a submission down, before Label Studio is told; one that is there stays as it is."""
+        self._run(
+            "INSERT INTO submission (project, task, version, confidence, result, audit, unique_id, annotation, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, task) DO NOTHING",
+            submission.project, submission.task, submission.version, submission.confidence,
+            json.dumps(submission.result, ensure_ascii=True), int(submission.audit), submission.unique_id,
+            submission.annotation, time.time(),
+        )  # fmt: skip
+
+    @durable
+    def made(self, project: str, task: str, annotation: str) -> None:
+        """Note the id that Label Studio gave a submission. The annotation teaches nothing, also where it came here before."""
+        self._run("UPDATE submission SET annotation = ? WHERE project = ? AND task = ?", annotation, project, task)
+        row = self._row(
+            "SELECT cancelled, deleted, accepted FROM annotation WHERE project = ? AND id = ?", project, annotation
+        )
+        if row is None or row[2] == SUBMITTED:
+            return
+        cancelled, deleted, accepted = row
+        self._run("UPDATE annotation SET accepted = ? WHERE project = ? AND id = ?", SUBMITTED, project, annotation)
+        if not cancelled and not deleted and not accepted:
+            self._run("UPDATE project SET accepted = accepted + 1 WHERE key = ?", project)
+
+    @durable
+    def forget(self, project: str, task: str) -> None:
+        """Forget a submission that was undone."""
+        self._run("DELETE FROM submission WHERE project = ? AND task = ?", project, task)
+
+    def of_project(self, project: str, *, audit: bool) -> list[Submission]:
+        """What was submitted of a project, or what is left to people for the `audit`; oldest first."""
+        rows = self._rows(
+            "SELECT project, task, version, confidence, result, audit, unique_id, annotation FROM submission"
+            " WHERE project = ? AND audit = ? ORDER BY created_at, task",
+            project, int(audit),
+        )  # fmt: skip
+        return [
+            Submission(row[0], row[1], row[2], row[3], json.loads(row[4]), bool(row[5]), row[6], row[7]) for row in rows
+        ]
+
+    def known(self, project: str) -> set[str]:
+        """The tasks of a project that were submitted or left to people."""
+        return {row[0] for row in self._rows("SELECT task FROM submission WHERE project = ?", project)}
+
+    def is_submitted(self, project: str, task: str, annotation: str, unique_id: str | None) -> bool:
+        """True if an annotation is one that was submitted; Label Studio may tell of it before its id is noted."""
+        row = self._row(
+            "SELECT annotation, unique_id FROM submission WHERE project = ? AND task = ? AND NOT audit", project, task
+        )
+        return row is not None and (row[0] == annotation or (row[0] is None and row[1] == unique_id))

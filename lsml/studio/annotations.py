@@ -1,0 +1,59 @@
+"""Annotations that lsml itself makes in Label Studio, and takes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lsml.errors import StudioExists, StudioMissing
+from lsml.labeling.tasks import read_annotation
+from lsml.studio.api import Api
+
+
+class _Made(msgspec.Struct):
+    id: int
+    result: list[Any] = []
+
+
+class Annotator:
+    """The token's user, who annotates. Every method raises StudioError."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def annotate(self, task: str, result: list[Any], unique_id: str) -> str:
+        """Annotate a task once, however often this is called with the same `unique_id`; the annotation's id."""
+        path, what = f"/api/tasks/{task}/annotations/", f"annotate task {task}"
+        try:
+            answer = self._api.send("POST", path, what, {"result": result, "unique_id": unique_id})
+        except StudioExists:
+            # Label Studio keeps the unique id to itself: the annotation is the one with this result.
+            there = self._as(self._api.get(path, what=f"the annotations of task {task}"), list[_Made], what)
+            made = [one for one in there if _values(one.result) == _values(result)]
+            if not made:
+                raise
+            return str(made[-1].id)
+        return str(self._as(answer, _Made, what).id)
+
+    def take_back(self, annotation: str, result: list[Any]) -> bool:
+        """Delete an annotation that is as it was made; False where a person changed it since. One that is gone is no error."""
+        try:
+            found = self._api.get(f"/api/annotations/{annotation}/", what=f"annotation {annotation}")
+        except StudioMissing:
+            return True
+        read = read_annotation(found)
+        if not read.untouched or _values(read.result) != _values(result):
+            return False
+        self._api.send("DELETE", f"/api/annotations/{annotation}/", f"delete annotation {annotation}")
+        return True
+
+    def _as(self, answer: Any, kind: type[Any], what: str) -> Any:
+        try:
+            return msgspec.convert(answer, kind)
+        except msgspec.ValidationError as error:
+            raise self._api.foreign(f"what it was asked to do, {what}: {error}") from error
+
+
+def _values(result: list[Any]) -> list[Any]:
+    return [(one.get("from_name"), one.get("value")) for one in result if isinstance(one, dict)]
