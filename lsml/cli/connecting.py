@@ -58,6 +58,8 @@ class Target(msgspec.Struct, frozen=True):
             raise RequestError(
                 "where is Label Studio? name it with --url, with LABEL_STUDIO_URL, or as label_studio.url"
             )
+        if port == 0 and not self.backend_url:
+            raise RequestError("the recipe takes whatever port is free: say with --port which one `lsml run` took")
         keep_secret([api_key or ""])
         with Studio(url, api_key or "", ca_file=recipe.label_studio.ca_file) as studio:
             given = self.backend_url

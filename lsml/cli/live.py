@@ -95,7 +95,7 @@ def state_line(recipe: Recipe, store: Store, project: ProjectRow) -> str:
     for kind in KINDS:
         run = next((one for one in store.runs.of_project(project.key, 3, kind=kind) if one.state == "running"), None)
         if run is not None:
-            doing = kind if not run.message or kind in run.message else f"{kind}: {run.message}"
+            doing = run.message if kind in run.message else ": ".join(filter(None, (kind, run.message)))
             return f"{title}: {doing}"
     said = [_learnt(store, project), _awaited(recipe, store, project)]
     return f"{title}: {'; '.join(filter(None, said)) or 'serving'}"

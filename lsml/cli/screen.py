@@ -33,10 +33,12 @@ class Screen:
         """Replace the lines of state."""
         with self._lock:
             if self.live:
-                self._erase()
                 width = shutil.get_terminal_size().columns - 1
-                self._lines = [line[:width] for line in lines]
-                self._draw()
+                cut = [line[:width] for line in lines]
+                if cut != self._lines:
+                    self._erase()
+                    self._lines = cut
+                    self._draw()
                 return
             for line in lines:
                 if line not in self._lines:

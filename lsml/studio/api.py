@@ -17,6 +17,7 @@ from lsml.studio.tokens import Access, TokenKind, access_of, kind_of, refusal
 if TYPE_CHECKING:
     import httpx
 
+_BAD_ADDRESS = ("URL resolves to", "Can't resolve hostname")  # of an address that was sent: what was sent is wrong
 TRIES = 3  # of a GET that finds nobody or a broken server
 
 
@@ -84,8 +85,8 @@ class Api:
                 f"{self.url}: redirects the API to {shown_url(answer.headers.get('location', ''))}; the token is not sent "
                 "along, so set label_studio.url to the address that Label Studio is really at"
             )
-        if status == 403 and (said := _said(answer)).startswith("URL resolves"):
-            raise StudioRefused(f"{self.url}: refused to {deed} (403): {said}")
+        if status in (403, 500) and (said := _said(answer)).startswith(_BAD_ADDRESS):
+            raise StudioRefused(f"{self.url}: refused to {deed} ({status}): {said}")
         if status == 403:
             raise StudioError(
                 f"{self.url}: the user of the {self.kind} may not {deed} (403); use a token of a member "

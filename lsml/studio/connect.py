@@ -249,12 +249,14 @@ def explanation(refusal: str, url: str) -> str:
     """What to do about a refusal of Label Studio to take a model or a webhook at `url`; else the refusal itself."""
     parts = urlsplit(url)
     shown = shown_url(url)
-    where = refusal.split(" (4")[0]
+    where = re.split(r" \([45]\d\d\)", refusal)[0]
     if "URL resolves to" in refusal or "reserved network" in refusal:
         return (
             f"{where}: {shown} is a private address, which it asks only when started with ML_BLOCK_LOCAL_IP=false and "
             "SSRF_PROTECTION_ENABLED=false in its environment"
         )
+    if "Can't resolve hostname" in refusal:
+        return f"{where}: it knows no host {parts.hostname}; say with --backend-url under which name it finds lsml"
     if "authentication parameters" in refusal or "401 Client Error" in refusal:
         return f"{where}: what answers at {shown} wants another username and password; is it the lsml of this recipe?"
     if "403 Client Error" in refusal:

@@ -190,6 +190,15 @@ def test_a_host_without_a_dot_is_refused_with_what_to_do(studio, tmp_path):
         annotate_one(studio, project, backend)
 
 
+def test_a_host_that_label_studio_does_not_find_is_named(studio, tmp_path):
+    project = studio.create_project("Nowhere", TOPICS)
+    recipe = write_recipe(tmp_path).name
+    options = ("--project", project, "--url", studio.url, "--api-key", LEGACY_TOKEN)
+    done = lsml("connect", recipe, *options, "--backend-url", "http://no-such-host.invalid:9090", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "it knows no host no-such-host.invalid; say with --backend-url under which name it finds lsml" in done.stderr
+
+
 @pytest.mark.parametrize("half", ["ML_BLOCK_LOCAL_IP", "SSRF_PROTECTION_ENABLED"])
 def test_a_label_studio_that_asks_no_private_address_is_named_with_its_switches(tmp_path, half):
     with RealLabelStudio(environment={half: "true"}) as studio, serving(tmp_path) as backend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,6 +243,7 @@ def test_models_that_stand_in_the_way_are_named_and_left(tmp_path):
     ("refusal", "said"),
     [
         ("URL resolves to a reserved network address (block: 127.0.0.0/8)", "ML_BLOCK_LOCAL_IP=false"),
+        ("Can't resolve hostname localhost", "it knows no host localhost; say with --backend-url under which name"),
         ("Able to connect to ML Server, but authentication parameters were", "wants another username and password"),
         ("it doesn't look like a valid ML backend. Reason: 401 Client Error: UNAUTHORIZED", "wants another username"),
         (
@@ -268,6 +270,21 @@ def test_a_host_without_a_dot_gets_no_webhook_and_a_sentence(tmp_path, monkeypat
         "to it; give lsml's container an alias with a dot and say --backend-url http://lsml.internal:9090 (with neither a "
         "password nor a secret path, add that name to server.hosts, too)"
     )
+
+
+@pytest.mark.parametrize(("status", "detail"), [
+    (403, "URL resolves to a reserved network address (block: 127.0.0.0/8)"), (500, "Can't resolve hostname lsml"),
+])  # fmt: skip
+def test_an_address_that_label_studio_does_not_ask_is_no_reason_to_try_again(tmp_path, status, detail):
+    def before(asked):
+        refusal = Answer(status, json.dumps({"detail": detail}).encode())
+        return refusal if (asked.method, asked.path) == ("POST", "/api/ml/") else None
+
+    with (
+        connecting(SmallStudio(before=before), tmp_path) as run,
+        pytest.raises(StudioRefused, match="refused to connect the"),
+    ):
+        run()
 
 
 def test_what_a_token_may_not_is_said_as_ever(tmp_path):

@@ -1,0 +1,115 @@
+"""The lines that `lsml run --connect` shows: what they say of a project, and how they stay below what is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lsml.cli.live import state_line
+from lsml.recipe import load_recipe
+from lsml.store import Store
+from tests.conftest import PROJECT_KEY, tickets, write_recipe
+from tests.support.label_studio import free_port
+from tests.support.small_studio import TOKEN, SmallStudio
+from tests.support.web import Web
+
+
+@pytest.fixture
+def line(backend):
+    """(lsml in this process, the line of its project)"""
+    server = backend("training: {quiet: 1h}\n")
+    server.store.projects.touch(PROJECT_KEY, studio_id=1, title="triage")
+
+    def told():
+        return state_line(server.recipe, server.store, server.store.projects.get(PROJECT_KEY))
+
+    return server, told
+
+
+def test_before_the_first_training_it_says_how_many_annotations_are_awaited(line):
+    server, told = line
+    assert told() == "triage: 0 of 10 annotations until the first training"
+    server.annotate(tickets(7))
+    assert told() == "triage: 7 of 10 annotations until the first training"
+    server.annotate(tickets(3, seed=1), first_id=8)
+    assert told() == "triage: the first training begins when nobody annotates for a moment"
+
+
+def test_what_a_training_came_to_stays_beside_what_the_next_awaits(line):
+    server, told = line
+    server.annotate(tickets(12))
+    server.train()
+    assert re.fullmatch(
+        r"triage: v1 in \d+\.\d s: macro_f1 \d\.\d\d; 0 of 10 annotations until the next training", told()
+    )
+
+
+def test_what_is_at_work_comes_first(line):
+    server, told = line
+    runs = server.store.runs
+    for kind, message, shown in (
+        ("training", "fitting 3 labels", "training: fitting 3 labels"),
+        ("publishing", "publishing 1,200 of 5,000", "publishing 1,200 of 5,000"),
+    ):
+        run = runs.claim(runs.request(PROJECT_KEY, "test", kind=kind).id)
+        assert told() == f"triage: {kind}"
+        runs.report(run.id, run.attempt, 0.24, message)
+        assert told() == f"triage: {shown}"
+        runs.finish(run.id, run.attempt, "failed", "not enough data: 1 label")
+    assert told() == ("triage: training failed: not enough data: 1 label; 0 of 10 annotations until the first training")
+
+
+def test_what_does_not_learn_is_serving(tmp_path):
+    recipe = load_recipe(write_recipe(tmp_path, "training: false\n"))
+    store = Store(tmp_path / "data")
+    store.projects.touch("7.1", studio_id=7)
+    assert state_line(recipe, store, store.projects.get("7.1")) == "project 7.1: serving"
+    store.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_at_a_terminal_the_lines_stay_below_what_is_said(tmp_path):
+    recipe = write_recipe(tmp_path)
+    ours, theirs = os.openpty()
+    shown = b""
+    with Web(SmallStudio(title=None)) as web:
+        command = [sys.executable, "-m", "lsml", "run", str(recipe), "--port", str(free_port()), "--data-dir", "data"]
+        command += ["--connect", "--create", "Tickets", "--url", web.url, "--api-key", TOKEN]
+        environment = {**os.environ, "TERM": "xterm"}
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment
+        )
+        os.close(theirs)
+        try:
+            while b"lsml: connected: Tickets" not in shown:
+                shown += os.read(ours, 4096)
+            store = Store(tmp_path / "data")
+            store.projects.touch("7.1", studio_id=7, title="Tickets")
+            while b"until the first training" not in shown:
+                shown += os.read(ours, 4096)
+            store.projects.touch("8.1", studio_id=8, title="Others")
+            while b"Others: 0 of 10" not in shown:
+                shown += os.read(ours, 4096)
+            store.close()
+            process.terminate()
+            with contextlib.suppress(OSError):  # a terminal that nobody holds any more ends with an error
+                while more := os.read(ours, 4096):
+                    shown += more
+        finally:
+            process.terminate()
+            process.wait(30)
+            os.close(ours)
+    text = shown.decode().replace("\r\n", "\n")
+    first = "Tickets: 0 of 10 annotations until the first training\n"
+    assert f"{first}\x1b[1F\x1b[J{first}Others: 0 of 10 annotations until the first training\n" in text, (
+        "one line is rewritten as two"
+    )
+    assert re.search(r"^\d\d:\d\d:\d\d INFO    lsml\.server: listening on ", text, re.MULTILINE), (
+        "what children log is shown"
+    )
+    assert text.endswith("\x1b[2F\x1b[Jlsml: stopped\n")
