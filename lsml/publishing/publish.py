@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -27,11 +27,12 @@ from lsml.publishing.patience import Patience
 from lsml.studio.predictions import OpenTask, ProjectPredictions
 
 _log = logging.getLogger(__name__)
-WINDOW = 10  # batches among which the least sure are posted first ...
+Predicted = tuple[OpenTask, dict[str, Any]]
+WINDOW = 10  # batches among which the least sure are posted first, and that are posted while the next are predicted ...
 WINDOW_S = 30.0  # ... or fewer, where predicting so many takes longer
 _TURN_S = 5.0  # about how long the model is at work between two looks at whether to go on
 _FIRST_TURN = 32
-_IN_FLIGHT = 2  # batches on their way to Label Studio, so that a model need not wait for it
+_PAGE = 500  # tasks read at a time
 
 
 @dataclass(frozen=True)
@@ -135,35 +136,35 @@ class _Publishing:
     def _pass(self, poster: ThreadPoolExecutor, reader: ThreadPoolExecutor) -> bool:
         """Publish every task that lacks the version, once; True if any was posted."""
         before = self._posted
-        most = self._in.batch
         reading = reader.submit(self._read, 0)
         in_flight: list[Future[None]] = []
-        window: list[tuple[OpenTask, dict[str, Any]]] = []
+        window: list[Predicted] = []
         began = time.monotonic()
-        ended = False
-        while not ended:
-            tasks = reading.result()
-            ended = not tasks
-            if tasks:
-                reading = reader.submit(self._read, tasks[-1].id)
-                window += self._predict([task for task in tasks if not self._leaves(task.id)])
-            if ended or len(window) >= WINDOW * most or time.monotonic() - began > WINDOW_S:
-                if self._in.order == "uncertain":
-                    window.sort(key=lambda one: (one[1].get("score") is None, one[1].get("score") or 0.0))
-                for begin in range(0, len(window), most):
-                    in_flight.append(poster.submit(self._post, window[begin : begin + most]))
-                    while len(in_flight) > (0 if ended else _IN_FLIGHT):
-                        in_flight.pop(0).result()
-                window, began = [], time.monotonic()
+        while tasks := reading.result():
+            reading = reader.submit(self._read, tasks[-1].id)
+            for predicted in self._predict([task for task in tasks if not self._leaves(task.id)]):
+                window += predicted
+                if len(window) >= WINDOW * self._in.batch or time.monotonic() - began > WINDOW_S:
+                    in_flight += self._post_window(window, poster)
+                    window, began = [], time.monotonic()
+                while in_flight and (in_flight[0].done() or len(in_flight) > WINDOW):
+                    in_flight.pop(0).result()
+        in_flight += self._post_window(window, poster)
         for posting in in_flight:
             posting.result()
         return self._posted > before
 
+    def _post_window(self, window: list[Predicted], poster: ThreadPoolExecutor) -> list[Future[None]]:
+        """Have predictions posted, in the order and the batches that are wanted."""
+        if self._in.order == "uncertain":
+            window.sort(key=lambda one: (one[1].get("score") is None, one[1].get("score") or 0.0))
+        most = self._in.batch
+        return [poster.submit(self._post, window[begin : begin + most]) for begin in range(0, len(window), most)]
+
     def _read(self, after: int) -> list[OpenTask]:
         """The next tasks by id that lack the version."""
         inputs = self._in
-        most = min(inputs.batch, 500)
-        tasks, total = inputs.patience.ask(lambda: inputs.predictions.lacking(inputs.model_version, after, most))
+        tasks, total = inputs.patience.ask(lambda: inputs.predictions.lacking(inputs.model_version, after, _PAGE))
         if after == 0:
             self._total = self._posted + total - self._skipped
         return tasks
@@ -175,10 +176,9 @@ class _Publishing:
             self._leave(task, *HELD_OUT)
         return task in self._left
 
-    def _predict(self, tasks: Sequence[OpenTask]) -> list[tuple[OpenTask, dict[str, Any]]]:
-        """Each task that could be predicted, with what Label Studio is to store."""
+    def _predict(self, tasks: Sequence[OpenTask]) -> Iterator[list[Predicted]]:
+        """Each task that could be predicted, with what Label Studio is to store; some at a time, as they are ready."""
         inputs = self._in
-        predicted = []
         size, begin = _FIRST_TURN * inputs.workers, 0
         while begin < len(tasks):
             inputs.patience.check()
@@ -186,15 +186,16 @@ class _Publishing:
             at = time.monotonic()
             outcomes = self._outcomes(some)
             took = time.monotonic() - at
+            predicted = []
             for task, outcome in zip(some, outcomes, strict=True):
                 if outcome.prediction is not None:
                     predicted.append((task, outcome.prediction))
                     continue
                 reason, sentence = outcome.dropped[-1] if outcome.dropped else ("nothing", "no model answered")
                 self._leave(task.id, reason, sentence)
+            yield predicted
             begin += len(some)
-            size = max(1, min(inputs.batch, int(len(some) * _TURN_S / took) if took else inputs.batch))
-        return predicted
+            size = max(1, int(len(some) * _TURN_S / took) if took else _PAGE)
 
     def _outcomes(self, tasks: Sequence[OpenTask]) -> list[Outcome]:
         """What becomes of each task, in order; several threads work on them where there are several `workers`."""
@@ -217,7 +218,7 @@ class _Publishing:
             self._dropped[reason] += 1
             self._examples.setdefault(reason, sentence)
 
-    def _post(self, some: Sequence[tuple[OpenTask, Mapping[str, Any]]]) -> None:
+    def _post(self, some: Sequence[Predicted]) -> None:
         """Store predictions, each once, whatever happens on the way."""
         if not some:
             return
@@ -248,7 +249,7 @@ class _Publishing:
 
     def _post_less(
         self,
-        some: Sequence[tuple[OpenTask, Mapping[str, Any]]],
+        some: Sequence[Predicted],
         by_task: Collection[int],
         error: StudioRefused,
     ) -> None:

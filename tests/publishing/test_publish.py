@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,16 @@ def test_the_version_is_shown_as_soon_as_there_is_something_to_show(tmp_path):
     assert studio.log[:2] == ["post 6,5", f"title {V2}"], "before the rest is posted"
     assert studio.model_version == V2
     assert [backend["title"] for backend in studio.backends] == ["somebody else's", V2]
+
+
+def test_a_slow_model_is_shown_long_before_it_is_through(tmp_path, monkeypatch):
+    monkeypatch.setattr(import_module("lsml.publishing.publish"), "WINDOW_S", 0.0)
+    studio = SmallStudio(tasks(200))
+    with publishing(studio, tmp_path, batch=500) as run:
+        run()
+    posted = [done.count(",") + 1 for done in studio.log if done.startswith("post")]
+    assert posted[0] == 32
+    assert sum(posted) == 200
 
 
 def test_what_is_stale_is_deleted_and_what_others_made_is_not(tmp_path):
