@@ -160,8 +160,8 @@ def _url_to_paste(recipe: Recipe, url: str) -> str:
         url += f"  (username {server.username}, and the recipe's password, under Basic authentication)"
         if not server.secret_path:
             url += (
-                "\n    annotation webhooks come without them: put both into the URL, http://USERNAME:PASSWORD@..., "
-                "or set server.secret_path"
+                "\n    annotation webhooks come without them unless `lsml connect` connects; by hand put both into the URL, "
+                "http://USERNAME:PASSWORD@..., or set server.secret_path"
             )
     return url
 

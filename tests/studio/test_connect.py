@@ -154,6 +154,20 @@ def test_with_a_password_the_model_and_its_webhook_bring_it(tmp_path):
     assert "open-sesame" not in repr(connected)
 
 
+def test_a_password_that_changed_is_told_to_the_model_and_its_webhook(tmp_path):
+    studio = SmallStudio(serves=V0)
+    with connecting(studio, tmp_path, LOGIN) as run:
+        run()
+        hook, backend = studio.webhooks[0], studio.backends[0]
+        hook["headers"] = {"X-Their": "own", "Authorization": "Basic b2xkOm9sZA=="}
+        backend.update(state="ER", basic_auth_pass="old")
+        assert run().changes == (
+            "changed model 1: connected again", f"changed webhook 1 ({hook['url']}): it brings the username and password",
+        )  # fmt: skip
+    assert backend["basic_auth_pass"] == "open-sesame"
+    assert hook["headers"] == {"X-Their": "own", **HEADER}
+
+
 def test_with_a_secret_path_the_webhook_needs_no_password(tmp_path):
     studio = SmallStudio(serves=V0)
     with connecting(
