@@ -30,6 +30,8 @@ VERBS = {
     "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
     "versions": ("versions", "List the versions of each project, with their metrics."),
     "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
+    "export": ("export", "Write all that was learnt, projects and annotations and versions, into one file."),
+    "import": ("import_", "Make a data directory of what `lsml export` wrote."),
     "serve": ("serve", "Only the web server, for those who run the two processes apart."),
     "work": ("work", "Only the worker that trains, beside `lsml serve`."),
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 from lsml.errors import NoRoom
 from lsml.store.annotations import Annotations, AnnotationSeen
+from lsml.store.copying import copy_database
 from lsml.store.database import durable, open_database
 from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.runs import RunRow, Runs, Superseded
@@ -73,6 +74,10 @@ class Store:
         """What is stored within is stored wholly or not at all, and waits for the disk once. Raises StoreError."""
         with self._database.whole():
             yield
+
+    def copy_database(self, target: Path) -> set[str]:
+        """As `lsml.store.copying.copy_database`."""
+        return copy_database(self._database, target)
 
     def check_room(self, least_free: int) -> None:
         """Raise NoRoom where the data directory's disk has less free than so many bytes."""

@@ -1,0 +1,39 @@
+"""`lsml export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import check_writable, data_dir_option, open_recipe, recipe_argument
+
+
+@click.command("export", short_help="The data as one file.")
+@recipe_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it [default: NAME.lsml.zip].")
+@data_dir_option
+def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> None:
+    """Write all that RECIPE has learnt and knows into one file: projects, annotations, runs and versions.
+
+    lsml may be serving meanwhile. Each part is written with its hash, and `lsml import` checks them. Tokens that Label Studio
+    told stay behind.
+    """
+    from lsml.errors import RequestError
+    from lsml.store import Store
+    from lsml.versions.archive import export_to
+
+    recipe = open_recipe(recipe_path)
+    directory = recipe.data_directory(data_dir)
+    if not (directory / "lsml.db").is_file():
+        raise RequestError(f"{directory}: holds no data yet; is it the directory that `lsml run` uses? see --data-dir")
+    output = output or Path(f"{recipe.name}.lsml.zip")
+    check_writable(output)
+    store = Store(directory)
+    manifest = export_to(store, recipe.name, output)
+    projects = len(store.projects.all())
+    store.close()
+    size = output.stat().st_size
+    click.echo(
+        f"wrote {output}: {projects} projects, {len(manifest.files)} files, {size / 1e6:,.1f} MB; no token is in it"
+    )

@@ -1,0 +1,38 @@
+"""`lsml import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lsml.cli.common import data_dir_option, open_recipe, recipe_argument
+
+
+@click.command("import", short_help="Take in a file of `export`.")
+@recipe_argument
+@click.argument("file", type=click.Path(path_type=Path))
+@data_dir_option
+def command(recipe_path: Path, file: Path, data_dir: Path | None) -> None:
+    """Make RECIPE's data directory of a FILE that `lsml export` wrote.
+
+    Every hash is checked before anything is put in place. A directory that holds data is left alone.
+    """
+    from lsml.labeling.annotated import many
+    from lsml.store import Store
+    from lsml.versions.archive import import_from
+
+    recipe = open_recipe(recipe_path)
+    directory = recipe.data_directory(data_dir)
+    manifest = import_from(file, directory)
+    if manifest.recipe != recipe.name:
+        click.echo(
+            f"{file}: was exported from the recipe {manifest.recipe}, and this one is {recipe.name}; versions are named anew",
+            err=True,
+        )
+    store = Store(directory)
+    projects, versions = len(store.projects.all()), sum(store.versions.counts().values())
+    store.close()
+    click.echo(
+        f"{directory}: {many(projects, 'project')}, {many(versions, 'version')}; `lsml run {recipe_path}` serves them"
+    )

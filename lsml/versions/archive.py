@@ -1,0 +1,175 @@
+"""A whole data directory as one file: projects, annotations, runs and versions, each member with its hash.
+
+The file is a zip. `manifest.json` in it names every other member with its SHA-256; `lsml.db` is a copy of the database, made
+while lsml may be serving; `versions/` holds the folders that this copy names. Tokens that Label Studio told stay behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import msgspec
+
+from lsml.errors import NoRoom, RequestError, StoreError
+from lsml.files.disk import make_folder, sync
+from lsml.store import Store
+from lsml.versions.folders import file_hash
+
+FORMAT: Final = 1
+_MANIFEST, _DATABASE, _VERSIONS = "manifest.json", "lsml.db", "versions"
+_LARGEST_MANIFEST = 64 * 2**20
+_TRIES = 3  # a version may be forgotten while its files are read
+_CHUNK = 2**20
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a file holds: `files` is the SHA-256 of each member."""
+
+    recipe: str
+    lsml: str
+    made_at: float
+    files: dict[str, str]
+    format: int = FORMAT
+
+
+def export_to(store: Store, recipe: str, file: Path) -> Manifest:
+    """Write a data directory into `file`, all of it or nothing; lsml may be serving. Raises StoreError."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return _export(store, recipe, file)
+        except FileNotFoundError as error:
+            if attempt == _TRIES:
+                raise StoreError(f"{error.filename}: is gone; a version was lost or forgotten, try again") from None
+        except OSError as error:
+            raise StoreError(f"{file}: cannot be written: {error.strerror}") from error
+    raise AssertionError("the last try returns or raises")
+
+
+def _export(store: Store, recipe: str, file: Path) -> Manifest:
+    from lsml import __version__
+
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=store.directory) as folder:
+        database = Path(folder) / _DATABASE
+        members = {_DATABASE: database}
+        for version in sorted(store.copy_database(database)):
+            root = store.versions_directory / version
+            if not root.is_dir():
+                raise FileNotFoundError(2, "No such folder", str(root))
+            for path in sorted(root.rglob("*")):
+                if path.is_file():
+                    members[f"{_VERSIONS}/{version}/{path.relative_to(root).as_posix()}"] = path
+        files = {name: file_hash(path) for name, path in members.items()}
+        manifest = Manifest(recipe, __version__, time.time(), files)
+        made = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(_MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+                for name, path in members.items():
+                    archive.write(path, name)
+            made.chmod(0o600)
+            sync(made)
+            made.replace(file)
+        finally:
+            made.unlink(missing_ok=True)
+    return manifest
+
+
+def import_from(file: Path, directory: Path) -> Manifest:
+    """Make a data directory of what `export_to` wrote: checked first, then put in place; nothing is left where it is wrong.
+
+    Raises RequestError where the file is none of these or was changed, or the directory holds data already, and StoreError
+    where it cannot be written.
+    """
+    if (directory / _DATABASE).exists():
+        raise RequestError(f"{directory}: holds data already; move it away, or name another directory with --data-dir")
+    try:
+        make_folder(directory)
+        with (
+            zipfile.ZipFile(file) as archive,
+            tempfile.TemporaryDirectory(prefix=".importing-", dir=directory) as folder,
+        ):
+            manifest = _manifest(archive, file)
+            _unpack(archive, manifest, file, Path(folder))
+            Store(Path(folder)).close()  # a newer format is refused, an older one brought up to date
+            _put_in_place(Path(folder), directory)
+    except zipfile.BadZipFile as error:
+        raise RequestError(f"{file}: is no file of `lsml export`, or was cut off: {error}") from None
+    except OSError as error:
+        if error.filename is not None and Path(os.fsdecode(error.filename)) == file:
+            raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
+        raise StoreError(f"{directory}: cannot be written: {error.strerror}") from error
+    return manifest
+
+
+def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
+    """The manifest, once every member is one that it names and none can leave the folder that it is put into."""
+    try:
+        info = archive.getinfo(_MANIFEST)
+        if info.file_size > _LARGEST_MANIFEST:
+            raise ValueError
+        manifest = msgspec.json.decode(archive.read(info), type=Manifest)
+    except (KeyError, ValueError, msgspec.ValidationError):
+        raise RequestError(f"{file}: is no file of `lsml export`") from None
+    if manifest.format != FORMAT:
+        raise RequestError(
+            f"{file}: has format {manifest.format}, and this lsml reads {FORMAT}; use the lsml that wrote it"
+        )
+    names = [info.filename for info in archive.infolist() if info.filename != _MANIFEST]
+    if sorted(names) != sorted(manifest.files) or _DATABASE not in names or not all(map(_is_ours, names)):
+        raise RequestError(f"{file}: holds other files than its manifest says; it was changed after it was exported")
+    return manifest
+
+
+def _is_ours(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    inside = not any(part in ("..", "/") or "\\" in part or ":" in part for part in parts)
+    return inside and (name == _DATABASE or (len(parts) > 2 and parts[0] == _VERSIONS))
+
+
+def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, folder: Path) -> None:
+    infos = [archive.getinfo(name) for name in manifest.files]
+    needed, free = sum(info.file_size for info in infos), shutil.disk_usage(folder).free
+    if needed > free:
+        raise NoRoom(
+            f"{folder.parent}: {free / 1e6:,.0f} MB are free, and {needed / 1e6:,.0f} MB are needed; make room"
+        )
+    for info in infos:
+        target = folder / info.filename
+        make_folder(target.parent)
+        digest = hashlib.sha256()
+        with archive.open(info) as source, target.open("xb") as out:
+            for chunk in _chunks(source.read, info.file_size):
+                digest.update(chunk)
+                out.write(chunk)
+        target.chmod(0o600)
+        sync(target)
+        if digest.hexdigest() != manifest.files[info.filename]:
+            raise RequestError(f"{file}: {info.filename} was changed or damaged; export anew, or copy the file again")
+
+
+def _chunks(read: object, size: int) -> Iterator[bytes]:
+    assert callable(read)
+    while size > 0:
+        chunk = read(min(_CHUNK, size))
+        if not chunk:
+            return
+        size -= len(chunk)
+        yield chunk
+
+
+def _put_in_place(folder: Path, directory: Path) -> None:
+    """The versions first: a database that is there names what is there, too."""
+    versions = directory / _VERSIONS
+    if (folder / _VERSIONS).is_dir():
+        shutil.rmtree(versions, ignore_errors=True)
+        (folder / _VERSIONS).rename(versions)
+    (folder / _DATABASE).rename(directory / _DATABASE)
+    sync(directory)
