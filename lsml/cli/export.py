@@ -20,6 +20,7 @@ def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> No
     told stay behind.
     """
     from lsml.errors import RequestError
+    from lsml.labeling.annotated import many
     from lsml.store import Store
     from lsml.versions.archive import export_to
 
@@ -34,6 +35,5 @@ def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> No
     projects = len(store.projects.all())
     store.close()
     size = output.stat().st_size
-    click.echo(
-        f"wrote {output}: {projects} projects, {len(manifest.files)} files, {size / 1e6:,.1f} MB; no token is in it"
-    )
+    held = f"{many(projects, 'project')}, {many(len(manifest.files), 'file')}, {size / 1e6:,.1f} MB"
+    click.echo(f"wrote {output}: {held}; no token is in it")

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -155,8 +155,7 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, folder: Pa
             raise RequestError(f"{file}: {info.filename} was changed or damaged; export anew, or copy the file again")
 
 
-def _chunks(read: object, size: int) -> Iterator[bytes]:
-    assert callable(read)
+def _chunks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
     while size > 0:
         chunk = read(min(_CHUNK, size))
         if not chunk:

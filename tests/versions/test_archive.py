@@ -33,7 +33,7 @@ def learnt(tmp_path_factory) -> Path:
     backend.store.runs.claim(backend.store.runs.request(PROJECT_KEY, "start training").id)
     backend.store.close()
     told = said(lsml("export", "triage.yaml", "-o", "out.zip", "--data-dir", "data", cwd=folder))
-    assert told.startswith("wrote out.zip: 1 projects, ")
+    assert told.startswith("wrote out.zip: 1 project, ")
     assert told.endswith("no token is in it\n")
     return folder
 
@@ -43,7 +43,7 @@ def bring(folder: Path, file: Path, data: Path):
 
 
 def test_everything_comes_back_and_serves_the_same(learnt, tmp_path):
-    assert "1 projects, 1 versions" in said(bring(learnt, learnt / "out.zip", tmp_path / "data"))
+    assert "1 project, 1 version;" in said(bring(learnt, learnt / "out.zip", tmp_path / "data"))
     before, after = (Backend(learnt / "triage.yaml", data) for data in (learnt / "data", tmp_path / "data"))
     texts = [text for text, _ in tickets(20, seed=7)]
     assert after.predict(*texts, project=PROJECT_KEY) == before.predict(*texts, project=PROJECT_KEY)
