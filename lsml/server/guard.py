@@ -112,7 +112,8 @@ class Guard:
             if path == "/webhook":
                 _log.warning(
                     "a webhook came without the right username and password, so its annotations are lost to lsml; "
-                    "`lsml connect` has it bring them, or put them into the backend's URL in Label Studio (http://user:password@host:port)"
+                    "`lsml connect` has it bring them, or put them into the backend's URL in Label Studio, "
+                    "http://user:password@host:port"
                 )
             raise Unauthorized(
                 "username and password: missing or wrong; set them where Label Studio knows this backend"

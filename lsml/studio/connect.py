@@ -30,7 +30,7 @@ from lsml.studio.project import Backend, ProjectFields, StudioSettings
 
 T = TypeVar("T")
 SAMPLING: Final = "Uncertainty sampling"
-_TO_BE_MADE: Final = 0  # the number of a project that a dry run would make
+_TO_BE_MADE: Final = 0  # the number of a project that is not there yet
 _REACHED: Final = ("CO", "TR", "PR")  # states of a model that answered a moment ago: connected, training, predicting
 
 
@@ -73,11 +73,13 @@ def connect(
             "`lsml run` first, or do both at once with `lsml run --connect`"
         )
     changes = Changes(tell, asked.dry)
-    project = _project(studio, recipe, asked, changes)
+    project = _project(studio, recipe, asked)
     binding = bind(recipe, parse_labeling_config(project.label_config))
     if not binding.models:
-        raise RequestError(f'project {project.id}, "{project.title}": {binding.state()}')
+        raise RequestError(f'project "{project.title}": {binding.state()}')
     tasks = read_tasks(asked.tasks, binding.config) if asked.tasks is not None and binding.config else None
+    if project.id == _TO_BE_MADE:
+        project = _made(studio, project, changes)
     if project.id == _TO_BE_MADE:
         _tell_of_new(changes, asked.url, tasks)
         return Connected(None, project.title, studio.url, tuple(changes.made), tuple(changes.notes))
@@ -93,8 +95,8 @@ def connect(
     return Connected(project.id, project.title, address, tuple(changes.made), tuple(changes.notes))
 
 
-def _project(studio: Studio, recipe: Recipe, asked: Asked, changes: Changes) -> ProjectFields:
-    """The project that is asked for, made where it has to be."""
+def _project(studio: Studio, recipe: Recipe, asked: Asked) -> ProjectFields:
+    """The project that is asked for; or what it is to be, with the number _TO_BE_MADE."""
     if asked.project is not None:
         return studio.settings(asked.project).fields()
     title = (asked.create or "").strip()
@@ -103,20 +105,24 @@ def _project(studio: Studio, recipe: Recipe, asked: Asked, changes: Changes) -> 
     known = studio.find_project(title)
     if known is not None:
         return known
-    config = recipe.labeling_config
-    if config is None:
+    if recipe.labeling_config is None:
         raise RequestError(
             f"{recipe.path}: names no labeling config to make a project from; add `labeling_config:` to it, or name a "
             "project that is there with --project"
         )
-    new = ProjectFields(_TO_BE_MADE, title, config)
+    return ProjectFields(_TO_BE_MADE, title, recipe.labeling_config)
+
+
+def _made(studio: Studio, project: ProjectFields, changes: Changes) -> ProjectFields:
+    """A project as Label Studio made it; as it was given where a dry run does not."""
+    made = project
 
     def make() -> None:
-        nonlocal new
-        new = studio.create_project(title, config)
+        nonlocal made
+        made = studio.create_project(project.title, project.label_config)
 
-    changes.make("make", f'project "{title}"', make)
-    return new
+    changes.make("make", f'project "{project.title}"', make)
+    return made
 
 
 def _tell_of_new(changes: Changes, url: str, tasks: TasksToImport | None) -> None:

@@ -97,11 +97,18 @@ def test_create_without_a_labeling_config_says_what_to_add(tmp_path):
     )
 
 
+def test_no_project_is_made_where_its_tasks_cannot_be_read(tmp_path):
+    studio = SmallStudio(title=None)
+    with connecting(studio, tmp_path) as run, pytest.raises(RequestError, match="cannot be read"):
+        run(create="Tickets", tasks=tmp_path / "gone.txt")
+    assert studio.title is None
+
+
 def test_what_the_recipe_does_not_fit_is_not_connected(tmp_path):
     studio = SmallStudio(label_config='<View><Text name="t" value="$text"/></View>')
     with (
         connecting(studio, tmp_path) as run,
-        pytest.raises(RequestError, match='project 7, "Tickets": nothing is bound: '),
+        pytest.raises(RequestError, match='project "Tickets": nothing is bound: '),
     ):
         run()
     assert studio.log == []
