@@ -64,6 +64,7 @@ def take_snapshot(
     encoder = msgspec.json.Encoder()
     written = 0
     tally = Tally()
+    score_field = binding.recipe.publish.field if binding.recipe.publish is not None else None
     with path.open("wb") as file:
 
         def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, Taught]:
@@ -75,7 +76,9 @@ def take_snapshot(
             line = None
             if taught.answers:
                 try:
-                    line = encoder.encode(AnnotatedExample(task.id, task.data, taught.answers)) + b"\n"
+                    # A score that lsml published is no part of what a task shows: the task is the same without it.
+                    data = {name: held for name, held in task.data.items() if name != score_field}
+                    line = encoder.encode(AnnotatedExample(task.id, data, taught.answers)) + b"\n"
                 except UnicodeEncodeError:
                     # Half of a surrogate pair, as a file or an older lsml may hold: any mending would be another text.
                     broken = [(binding.controls[name], Remark(Reason.NOT_UNICODE)) for name in taught.answers]

@@ -39,7 +39,7 @@ def prepared(
             predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,
             model_version=version, fetch=fetch, patience=patience,
             ours=names_of(recipe.name), batch=settings.batch, order=settings.order, keep=settings.keep,
-            backend_login=backend_login(recipe), progress=progress, skip=binding.hides,
+            score_field=settings.field, backend_login=backend_login(recipe), progress=progress, skip=binding.hides,
             count=lambda stored: store.projects.add_published(project.key, version, stored),
         )  # fmt: skip
 

@@ -24,6 +24,7 @@ from lsml.errors import Cancelled, StudioRefused
 from lsml.labeling.objects import Fetch
 from lsml.prediction import HELD_OUT, Outcome, predict_tasks
 from lsml.publishing.patience import Patience
+from lsml.publishing.scores import write_scores
 from lsml.studio.predictions import OpenTask, ProjectPredictions
 
 _log = logging.getLogger(__name__)
@@ -41,10 +42,10 @@ class Inputs:
 
     Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time; `order`:
     `uncertain` posts the least sure first. `keep` versions stay in Label Studio, of those whose name matches `ours`.
-    `skip` says of a task's id that nobody is to see a prediction for it. `backend_login` is what lsml asks of Label Studio.
-    `count` is told how many predictions were stored, each time some were. `patience` says when to stop, too. `workers`
-    threads predict at a time. `partial`: `predictions` sees only some of the tasks, so that which version Label Studio
-    shows, and what the others hold, stays.
+    `score_field` of a task's data gets the score, too. `skip` says of a task's id that nobody is to see a prediction for it.
+    `backend_login` is what lsml asks of Label Studio. `count` is told how many predictions were stored, each time some were.
+    `patience` says when to stop, too. `workers` threads predict at a time. `partial`: `predictions` sees only some of the
+    tasks, so that which version Label Studio shows, and what the others hold, stays.
     """
 
     predictions: ProjectPredictions
@@ -57,6 +58,7 @@ class Inputs:
     batch: int = 500
     order: str = "uncertain"
     keep: int = 1
+    score_field: str | None = None
     skip: Callable[[str], bool] = lambda _task: False
     backend_login: Mapping[str, str] = field(default_factory=dict)
     progress: Progress = silent
@@ -225,6 +227,8 @@ class _Publishing:
         inputs = self._in
         by_task = {task.id: {"task": task.id, **prediction} for task, prediction in some}
         waiting = dict(by_task)
+        if inputs.score_field is not None:  # first, for who has a prediction is done
+            write_scores(inputs.predictions, inputs.patience, inputs.score_field, some)
 
         def post() -> bool:
             inputs.predictions.post(list(waiting.values()))
@@ -247,12 +251,7 @@ class _Publishing:
         if not self._shown and not self._in.partial:
             self._show()
 
-    def _post_less(
-        self,
-        some: Sequence[Predicted],
-        by_task: Collection[int],
-        error: StudioRefused,
-    ) -> None:
+    def _post_less(self, some: Sequence[Predicted], by_task: Collection[int], error: StudioRefused) -> None:
         """Label Studio refuses a whole batch for one of its tasks: leave out those that are gone, else look for it."""
         patience, predictions = self._in.patience, self._in.predictions
         there = patience.ask(lambda: predictions.existing(list(by_task)))

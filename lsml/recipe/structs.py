@@ -147,6 +147,15 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "it. Predictions that lsml did not make are never deleted.",
         ),
     ] = 1
+    field: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$(?!\n)")] | None,
+        Meta(
+            description="A field of the tasks' own data that nothing shows, such as `lsml_score`, that gets each prediction's "
+            "score, too: the Data Manager sorts by it, also in editions that hide uncertainty sampling. It is one more request "
+            "for each task; nothing is learnt from it, and what stands there and is no number stays.",
+            extra_json_schema={"errorMessage": "expected a name of letters, digits and `_`, such as lsml_score"},
+        ),
+    ] = None
 
 
 class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -120,6 +120,10 @@ class ProjectPredictions:
             list(predictions),
         )  # fmt: skip
 
+    def write_data(self, task: int, data: Mapping[str, Any]) -> None:
+        """Give a task other data in the place of all that it has."""
+        self._api.send("PATCH", f"/api/tasks/{task}/", f"change the data of task {task}", {"data": dict(data)})
+
     def versions(self) -> dict[str, int]:
         """How many predictions the project holds, by model version."""
         answer = self._get(f"/api/projects/{self._project}/model-versions/", what=f"the versions of {self._what}")

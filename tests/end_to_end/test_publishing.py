@@ -103,6 +103,38 @@ def test_each_promotion_reaches_the_annotators_by_itself(studio: RealLabelStudio
         assert " ERROR " not in lsml.output
 
 
+@pytest.mark.timeout(300)
+def test_scores_can_stand_in_the_data_and_nothing_counts_as_changed(studio: RealLabelStudio, tmp_path: Path) -> None:
+    with RunningBackend(recipe(tmp_path, studio.url, "publish: {field: lsml_score}\n"), tmp_path / "data") as lsml:
+        project = studio.create_project("Tickets", TOPICS)
+        pairs = tickets(30, seed=7)
+        tasks = studio.import_tasks(project, [{"text": text, "note": {"a": [None, "é"]}} for text, _ in pairs])
+        truth = {task: label for task, (_, label) in zip(tasks, pairs, strict=True)}
+        studio.add_backend(project, lsml.address)
+        annotated(studio, tasks[:12], truth)
+        v1 = published(lsml, project, "triage-v1-")["model_version"]
+        data = {task["id"]: task["data"] for task in studio.tasks(project)}
+        assert [data[task] for task in tasks[:12]] == [
+            {"text": text, "note": {"a": [None, "é"]}} for text, _ in pairs[:12]
+        ]
+        scores = {task["id"]: task["predictions"][0]["score"] for task in studio.tasks(project)[12:]}
+        for task, (text, _) in zip(tasks[12:], pairs[12:], strict=True):
+            expected = {"text": text, "note": {"a": [None, "é"]}, "lsml_score": pytest.approx(scores[task], abs=1e-4)}
+            assert data[task] == expected
+        assert held(studio, project)[tasks[-1]] == [v1], "to change a task's data leaves its predictions"
+
+        query = {"project": project, "page_size": 100, "query": json.dumps({"ordering": ["tasks:data.lsml_score"]})}
+        listed = [task["data"].get("lsml_score") for task in studio.call("GET", "/api/tasks/", params=query)["tasks"]]
+        assert [score for score in listed if score is not None] == sorted(
+            score for score in listed if score is not None
+        )
+        before = lsml.project(project)
+        assert (before["annotations"], before["changes_since_last_run"]) == (12, 0)
+        annotated(studio, tasks[12:22], truth)
+        published(lsml, project, "triage-v2-")
+        assert lsml.project(project)["versions"][0]["metrics"]["topic"]["value"] is not None
+
+
 def shown_scores(studio: RealLabelStudio, project: int, version: str, picture: Path) -> list[float]:
     """What the score column of the Data Manager says from top to bottom, sorted by it; and a picture of it."""
     hidden = [f"tasks:{name}" for name in ("predictions_results", "annotations_results", "updated_at", "created_at")]

@@ -223,6 +223,40 @@ def test_tasks_that_come_meanwhile_are_published_too(tmp_path):
     assert all(studio.held(task) == [V2] for task in (1, 2, 3, 99))
 
 
+def test_scores_go_into_a_field_of_the_data_and_nothing_else_of_it_changes(tmp_path):
+    studio = SmallStudio(tasks(5), labelled={5})
+    studio.tasks[2]["score"] = "somebody else's"
+    studio.tasks[3] |= {"score": 0.1, "note": None}
+    before = {task: dict(data) for task, data in studio.tasks.items()}
+    with publishing(studio, tmp_path, score_field="score") as run:
+        run()
+    assert studio.tasks[1] == {"text": "0.9", "score": 0.9}
+    assert studio.tasks[2] == before[2]
+    assert studio.tasks[3] == before[3] | {"score": 0.7}
+    assert studio.tasks[5] == before[5]
+    assert all(studio.held(task) == [V2] for task in range(1, 5))
+
+
+def test_a_task_is_not_done_before_its_score_is_written(tmp_path):
+    def before(asked: Asked) -> Answer | None:
+        if asked.method == "PATCH" and asked.path == "/api/tasks/2/":
+            raise_here.append(asked)
+            return Answer(403, b"{}")
+        if asked.method == "PATCH" and asked.path == "/api/tasks/1/":
+            studio.tasks.pop(1)
+        return None
+
+    raise_here: list[Asked] = []
+    studio = SmallStudio(tasks(3), before=before)
+    with (
+        publishing(studio, tmp_path, score_field="score", order="id") as run,
+        pytest.raises(StudioError, match="may not change"),
+    ):
+        run()
+    assert raise_here, "and the task that was deleted meanwhile stopped nothing"
+    assert studio.predictions == {}
+
+
 def test_a_task_that_is_to_stay_without_a_prediction_gets_none(tmp_path):
     studio = SmallStudio(tasks(6))
     with publishing(studio, tmp_path, skip=lambda task: task in ("2", "5")) as run:

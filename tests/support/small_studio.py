@@ -79,6 +79,11 @@ class SmallStudio:
                 self.model_version = None
                 self.log.append(f"delete {body['model_version']}")
                 return _json({"deleted_predictions": len(gone)})
+            case "PATCH", ["tasks", id] if int(id) not in self.tasks:
+                return _json({"detail": "Not found."}, 404)
+            case "PATCH", ["tasks", id]:
+                self.tasks[int(id)] = body["data"]
+                return _json({"id": int(id), "data": body["data"]})
             case "DELETE", ["predictions", id]:
                 self.predictions.pop(int(id))
                 return Answer(204)

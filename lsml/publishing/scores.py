@@ -1,0 +1,36 @@
+"""Scores as a field of the tasks' own data, for editions of Label Studio that hide uncertainty sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lsml.errors import StudioAway, StudioError
+from lsml.publishing.patience import Patience
+from lsml.studio.predictions import OpenTask, ProjectPredictions
+
+
+def write_scores(
+    predictions: ProjectPredictions,
+    patience: Patience,
+    field: str,
+    predicted: Iterable[tuple[OpenTask, Mapping[str, Any]]],
+) -> None:
+    """Write each prediction's score into its task's data, where it is another than the one there.
+
+    What stands there and is no number is somebody else's and stays; so does the data of a task that was deleted meanwhile.
+    Raises StudioError where Label Studio refuses.
+    """
+    for task, prediction in predicted:
+        held, score = task.data.get(field), prediction.get("score")
+        ours = held is None or (isinstance(held, int | float) and not isinstance(held, bool))
+        if score is None or not ours or held == (shown := round(score, 4)):
+            continue
+        data = {**task.data, field: shown}
+        try:
+            patience.ask(lambda id=task.id, data=data: predictions.write_data(id, data))  # type: ignore[misc]
+        except StudioAway:
+            raise
+        except StudioError:
+            if patience.ask(lambda id=task.id: predictions.existing([id])):  # type: ignore[misc]
+                raise
