@@ -135,7 +135,7 @@ class LabelStudioWith:
         return StudioProject("triage", TOPICS, int(PROJECT_KEY.partition(".")[2]), len(self.numbers))
 
     def annotated_tasks(self, _project, since=None):
-        stamp = "2026-11-23T10:00:00Z"
+        stamp = "2026-11-23T11:00:00Z"  # after what the webhooks told
         for number in self.numbers:
             annotation = {"id": number, "result": choice("Bug"), "updated_at": stamp}
             yield StudioTask(number, {"text": f"ticket {number}"}, stamp, (annotation,))
