@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -17,6 +19,11 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def on_hangup(do: Callable[[], None]) -> None:
+    """Have a thread `do` something whenever this process gets SIGHUP, with which `lsml run` tells of a changed recipe."""
+    signal.signal(signal.SIGHUP, lambda _number, _frame: threading.Thread(target=do, daemon=True).start())
 
 
 def ready_file(directory: Path, verb: str) -> Path:

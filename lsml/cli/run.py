@@ -24,6 +24,7 @@ from lsml.cli.common import (
     studio_options,
 )
 from lsml.cli.connecting import Target
+from lsml.cli.reloading import Reloading
 from lsml.cli.screen import Screen
 from lsml.cli.supervisor import Child, keep_alive
 from lsml.errors import StoreError
@@ -46,6 +47,7 @@ _UNTOLD = (
 @address_options
 @data_dir_option
 @click.option("--connect", "connecting", is_flag=True, help="Connect a project, too, as `lsml connect` does.")
+@click.option("--reload", is_flag=True, help="Take over changes of RECIPE while it is served; bad ones are said.")
 @studio_options
 @log_options
 def command(
@@ -54,11 +56,15 @@ def command(
     port: int | None,
     data_dir: Path | None,
     connecting: bool,
+    reload: bool,
     log_level: str,
     debug: bool,
     **studio: Any,
 ) -> None:
     """Serve RECIPE to Label Studio and learn from every annotation, until Ctrl-C.
+
+    With --reload a changed RECIPE is served without a restart: it is read, checked and loaded beside the one before, which
+    goes on where the new one is wrong.
 
     With --connect it also connects the project that --project or --create names, once it listens, and then shows in a line
     how each project does.
@@ -94,7 +100,10 @@ def command(
             following.start()
 
     try:
-        code, told = keep_alive((server, worker), begun, lambda: following.stop() if following is not None else None)
+        often = Reloading(recipe_path, held, recipe, (server, worker), screen).look if reload else (lambda: None)
+        code, told = keep_alive(
+            (server, worker), begun, lambda: following.stop() if following is not None else None, often
+        )
     finally:
         lock.release()
     if told:

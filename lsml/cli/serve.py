@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lsml.cli.children import die_with_parent, say_ready
+from lsml.cli.children import die_with_parent, on_hangup, say_ready
 from lsml.cli.common import (
     address_options,
     data_dir_option,
@@ -16,6 +18,9 @@ from lsml.cli.common import (
     open_store,
     recipe_argument,
 )
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 @click.command("serve", short_help="Only the web server.")
@@ -42,6 +47,7 @@ def command(
 
     share()  # first of all: what is imported now would be looked through again and again
     from lsml.server import create_app, open_to_others, serve
+    from lsml.server.swapping import Swapping
     from lsml.store.queue import Queue
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child, held=held)
@@ -49,7 +55,15 @@ def command(
         die_with_parent()
     store = open_store(recipe, data_dir)
     address = host or recipe.server.host
-    app = create_app(recipe, store, Queue(store.directory), address)
+    queue = Queue(store.directory)
+    app = create_app(recipe, store, queue, address)
+    swapping = Swapping(app)
+
+    def again() -> Flask:
+        return create_app(open_recipe(recipe_path, log_level=log_level, debug=debug, held=held), store, queue, address)
+
+    if child and os.name == "posix":
+        on_hangup(lambda: swapping.swap(again))
     if not child and (warning := open_to_others(recipe.server, address)):
         click.echo(warning, err=True)
 
@@ -61,4 +75,4 @@ def command(
             say_ready(store.directory, "serve")
         app.extensions["lsml"].warm_up()
 
-    serve(app, address, recipe.server.port if port is None else port, listening)
+    serve(swapping, address, recipe.server.port if port is None else port, listening)

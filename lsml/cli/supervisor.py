@@ -98,10 +98,16 @@ class Child:
             self.process.wait()
 
 
-def keep_alive(children: Sequence[Child], begun: Callable[[], None], ending: Callable[[], None]) -> tuple[int, bool]:
+def keep_alive(
+    children: Sequence[Child],
+    begun: Callable[[], None],
+    ending: Callable[[], None],
+    often: Callable[[], None] = lambda: None,
+) -> tuple[int, bool]:
     """Start the children and keep them until a signal says to stop; (exit code, whether a signal did).
 
-    `begun` is called once the first is started, `ending` before they are stopped. Must run in the main thread.
+    `begun` is called once the first is started, `often` every tenth of a second, `ending` before they are stopped. Must run
+    in the main thread.
     """
     stopping = threading.Event()
     at_ctrl_c = False
@@ -124,6 +130,7 @@ def keep_alive(children: Sequence[Child], begun: Callable[[], None], ending: Cal
             child.start()
         while code is None and not stopping.wait(0.1):
             code = next((ended for child in children if (ended := child.keep()) is not None), None)
+            often()
     finally:
         deadline = time.monotonic() + (_STOP_AT_CTRL_C_S if at_ctrl_c else _STOP_S)
         ending()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from lsml.cli.children import die_with_parent, say_ready
+from lsml.cli.children import die_with_parent, on_hangup, say_ready
 from lsml.cli.common import data_dir_option, held_option, log_options, open_recipe, open_store, recipe_argument
 
 
@@ -51,4 +52,7 @@ def command(
     logging.getLogger("lsml.worker").info("ready to train")
     if child:
         say_ready(store.directory, "work")
-    Worker(recipe, store, Queue(store.directory), again).run_forever()
+    worker = Worker(recipe, store, Queue(store.directory), again)
+    if child and os.name == "posix":
+        on_hangup(lambda: worker.use(open_recipe(recipe_path, log_level=log_level, debug=debug, warn=False, held=held)))
+    worker.run_forever()

@@ -49,6 +49,12 @@ class Worker:
         self._busy: dict[Kind, threading.Lock] = {kind: threading.Lock() for kind in KINDS}
         queue.answer(self.work)
 
+    def use(self, recipe: Recipe) -> None:
+        """Go on with a changed recipe. What is trained at the moment ends as it began."""
+        self._recipe = recipe
+        for project in self._store.projects.all():
+            self._store.projects.want_publishing(project.key)  # other options answer otherwise
+
     def run_forever(self) -> None:
         """Work in this thread, which must be the main one, until SIGINT or SIGTERM; then hand back what runs."""
         consumer = _Consumer(self._queue.huey, self._stopping)

@@ -1,0 +1,80 @@
+"""`lsml run --reload`: a good change of the recipe's file reaches the processes that serve it, a bad one is said."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lsml.errors import LsmlError
+
+if TYPE_CHECKING:
+    from lsml.cli.screen import Screen
+    from lsml.cli.supervisor import Child
+    from lsml.recipe import Recipe
+
+_EVERY_S = 0.5  # how often the file is looked at; a change counts once two looks find the same
+_XML = re.compile(rb"^labeling_config:[ \t]*[\"']?([^\s\"'#]+\.xml)", re.MULTILINE)
+
+
+class Reloading:
+    """Watches one recipe. `held` is the copy of the accepted one, from which its processes work."""
+
+    def __init__(self, path: Path, held: Path, recipe: Recipe, children: Sequence[Child], screen: Screen) -> None:
+        self._path = path
+        self._held = held
+        self._recipe = recipe
+        self._children = children
+        self._screen = screen
+        self._known = self._seen = self._digest()
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Take over a change that is good and no longer moves; call it often."""
+        now = time.monotonic()
+        if now - self._looked < _EVERY_S:
+            return
+        self._looked = now
+        digest, before = self._digest(), self._seen
+        self._seen = digest
+        if digest is None or digest == self._known or digest != before:
+            return
+        self._known = digest
+        self._take_over()
+
+    def _digest(self) -> str | None:
+        """What the file and the labeling config that it names hold; None while one of them is not there."""
+        try:
+            text = self._path.read_bytes()
+            named = _XML.search(text)
+            xml = (self._path.parent / named[1].decode()).read_bytes() if named else b""
+        except (OSError, UnicodeDecodeError):
+            return None
+        return hashlib.sha256(text + b"\0" + xml).hexdigest()
+
+    def _take_over(self) -> None:
+        from lsml.logs import keep_secret
+        from lsml.recipe import hold_recipe, load_recipe
+
+        try:
+            recipe = load_recipe(self._path)
+            keep_secret(recipe.secrets())
+            if (recipe.name, recipe.storage) != (self._recipe.name, self._recipe.storage):
+                raise LsmlError(
+                    f"{self._path}: `name` and `storage` say where the data lives; restart lsml to change them"
+                )
+            hold_recipe(self._path, self._held)
+        except LsmlError as error:
+            self._screen.say(f"{error}\nlsml: the recipe as it was before is served on")
+            return
+        if (recipe.server.host, recipe.server.port) != (self._recipe.server.host, self._recipe.server.port):
+            self._screen.say("lsml: server.host and server.port count from the next start")
+        self._recipe = recipe
+        for child in self._children:
+            if child.process is not None and child.process.poll() is None:
+                child.process.send_signal(signal.SIGHUP)
+        self._screen.say(f"lsml: {self._path} changed, and is served as it is now")

@@ -1,0 +1,50 @@
+"""An application that another takes the place of while requests are answered: a changed recipe needs no restart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask
+
+from lsml.errors import LsmlError
+
+_log = logging.getLogger(__name__)
+_LOADS_S = 120.0  # a model that takes longer to load is loaded by the first request
+
+
+class Swapping:
+    """A WSGI application. Each request is answered whole by the one that stood here when it came."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings of the application that stands here."""
+        return self._app.config
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        return self._app(environ, start_response)
+
+    def swap(self, make: Callable[[], Flask]) -> None:
+        """Make another application and load what it serves, beside this one; then it stands here. One that cannot be made
+        is logged, and this one stays."""
+        with self._one_at_a_time:
+            try:
+                app = make()
+            except LsmlError as error:
+                _log.error("the changed recipe cannot be served, and the one before goes on: %s", error)
+                return
+            serving = app.extensions["lsml"]
+            serving.warm_up()
+            until = time.monotonic() + _LOADS_S
+            while serving.unready() and time.monotonic() < until:
+                time.sleep(0.05)
+            self._app = app
+            _log.info("serving the changed recipe")
