@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,9 @@ from lsml.cli.common import (
     say_unused,
 )
 from lsml.cli.projects import check_learnt, learnt_project, project_option
+
+if TYPE_CHECKING:
+    from lsml.learning.judge import Judged
 
 
 @click.command("evaluate", short_help="Judge on an export.")
@@ -63,7 +66,7 @@ def command(
 
     from lsml.binding import Tally, sentences
     from lsml.errors import NotEnoughData
-    from lsml.labeling.annotated import AnnotatedTasks, many
+    from lsml.labeling.annotated import AnnotatedTasks
     from lsml.learning.judge import evaluate, unread_sentence
     from lsml.learning.snapshot import AnnotatedExample
     from lsml.studio.connection import fetcher
@@ -95,18 +98,18 @@ def command(
     _leave_out_unjudged(judged.metrics)
     name = model_version(binding, loaded.number, loaded.card)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "model_version": name,
-                    "tasks": judged.tasks,
-                    "tags": judged.metrics,
-                    "left_out": to_builtins(left_out),
-                },
-                indent=1,
-            )
-        )
+        told = {"model_version": name, "tasks": judged.tasks, "tags": judged.metrics, "left_out": to_builtins(left_out)}
+        click.echo(json.dumps(told, indent=1))
         return
+    _print(name, judged)
+    for sentence in sentences(left_out):
+        click.echo(sentence)
+
+
+def _print(name: str, judged: Judged) -> None:
+    """How well each control is answered, and each of its labels."""
+    from lsml.labeling.annotated import many
+
     out = console()
     out.print(f"{name} on {many(judged.tasks, 'annotated task')}", markup=False)
     for control, metrics in judged.metrics.items():
@@ -128,8 +131,6 @@ def command(
                 f"{many(row['examples'], 'example')}",
                 markup=False,
             )
-    for sentence in sentences(left_out):
-        out.print(sentence, markup=False)
 
 
 def _leave_out_unjudged(judged: dict[str, dict[str, Any]]) -> None:
