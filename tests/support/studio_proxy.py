@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -25,6 +25,7 @@ class StudioProxy:
     failing: str = ""
     slow_s: float = 0.0
     failed: int = 0
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120, trust_env=False))
 
     def __call__(self, asked: Asked) -> Answer:
         if self.failing == "before":
@@ -35,7 +36,7 @@ class StudioProxy:
             time.sleep(self.slow_s)
         try:
             url = f"{self.studio.url}{asked.target}"
-            said = httpx.request(asked.method, url, content=asked.body, headers=headers, timeout=120, trust_env=False)
+            said = self.client.request(asked.method, url, content=asked.body, headers=headers)
         except httpx.TransportError:
             return Answer(502)
         if self.failing == "after" and storing:
