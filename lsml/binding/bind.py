@@ -15,7 +15,7 @@ from lsml.binding.learn import Taught, learn
 from lsml.binding.model import BoundModel
 from lsml.binding.prompts import asking_controls, control_of
 from lsml.controls import CONTROLS
-from lsml.controls.base import Control, Region
+from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import Fetch
 from lsml.recipe import Holdout, Model, Recipe
@@ -94,13 +94,6 @@ class Binding:
     def facts(self, known: Mapping[str, Sequence[str]]) -> list[Any]:
         """What decides predictions beside what was learnt. `known`: labels by model key, of the served version."""
         return [self.recipe.score, [model.facts(known.get(model.key)) for model in self.models]]
-
-    def check(self, region: Region, control: Control, data: Mapping[str, Any]) -> str | None:
-        """What is wrong with a region that is about to leave, or None."""
-        score = region.get("score")
-        if score is not None and not 0.0 <= score <= 1.0:
-            return f"its score {score} is not between 0 and 1"
-        return control.check(region, data)
 
 
 def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,8 +20,7 @@ from lsml.recipe import Model, Training
 from lsml.values import kind_of
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What one model sees of one task: usually one for each task; several where a Repeater makes copies, or where a list
     of images has pages."""
 
@@ -137,11 +136,10 @@ class BoundModel:
         self, controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch
     ) -> list[Reading]:
         """A reading for each page; controls that answer for the whole task are asked with the first one."""
-        readings = []
-        for page, view in enumerate(read_object(object_tag, task, fetch)):
-            asked = tuple(control for control in controls if page == 0 or control.per_item)
-            if asked:
-                readings.append(Reading(asked, object_tag, view))
+        first, *others = read_object(object_tag, task, fetch)
+        readings = [Reading(controls, object_tag, first)]
+        if others and (asked := tuple(control for control in controls if control.per_item)):
+            readings += [Reading(asked, object_tag, view) for view in others]
         return readings
 
     def copies(self, data: Mapping[str, Any]) -> list[tuple[Control, Control]]:

@@ -48,6 +48,7 @@ class Control(ABC):
     """
 
     tag: ClassVar[str]  # Choices
+    region_type: ClassVar[str]  # choices: the `type` of its regions, which follows from the tag
     value_type: ClassVar[type]  # Choice
     companion_tag: ClassVar[str | None] = None  # the tag that names the labels of a bare tool
     objects: ClassVar[frozenset[str] | None] = None  # the object tags that it can answer for; None for any
@@ -64,6 +65,7 @@ class Control(ABC):
         if tag in CONTROLS:
             raise TypeError(f"two controls name the tag {tag}: {CONTROLS[tag].__name__} and {cls.__name__}")
         CONTROLS[tag] = cls
+        cls.region_type = tag.lower()
 
     def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
         self.control_tag = control_tag
@@ -166,10 +168,23 @@ class Control(ABC):
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region's `type` or `value`, in a sentence, or None. Stricter than Label Studio."""
 
+    def problem(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """What is wrong with a region that is about to leave, in a sentence, or None: its score, or what `check` finds."""
+        score = region.get("score")
+        if score is not None and not 0.0 <= score <= 1.0:
+            return f"its score {score} is not between 0 and 1"
+        return self.check(region, data)
+
+    def write(
+        self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, Any]
+    ) -> list[tuple[Region, str | None]]:
+        """The regions of `encode`, each with its `problem` in a task's data."""
+        return [(region, self.problem(region, data)) for region in self.encode(values, to_name, on)]
+
     @property
     def types(self) -> frozenset[str]:
         """The types of regions that it understands; `check` allows its own alone."""
-        return frozenset({self.tag.lower()})
+        return frozenset({self.region_type})
 
     def _given(self, region: Any) -> dict[str, Any]:
         """The `value` of a region. Raises Misread where it has another type, or is none."""
@@ -185,15 +200,15 @@ class Control(ABC):
 
     def _value(self, region: Any) -> dict[str, Any] | None:
         """The `value` of a region of this tag's type, or None where a stranger's JSON holds something else."""
-        if not isinstance(region, Mapping) or region.get("type") != self.tag.lower():
+        if not isinstance(region, dict) or region.get("type") != self.region_type:
             return None
         value = region.get("value")
         return value if isinstance(value, dict) else None
 
     def _form_problem(self, region: Any) -> str | None:
         """Why `_value` is None, in a sentence."""
-        selector, expected = self.control_tag.selector, self.tag.lower()
-        if not isinstance(region, Mapping):
+        selector, expected = self.control_tag.selector, self.region_type
+        if not isinstance(region, dict):
             return f"{selector}: a region is {JSON.shown(region)}; expected an object"
         if region.get("type") != expected:
             return f'{selector}: type is {JSON.shown(region.get("type"))}; expected "{expected}"'
@@ -205,7 +220,7 @@ class Control(ABC):
         region: Region = {
             "from_name": self.control_tag.name,
             "to_name": to_name,
-            "type": self.tag.lower(),
+            "type": self.region_type,
             "value": value,
         }
         if score is not None:

@@ -12,12 +12,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.classes import ClassControl, listed, value_paths
+from lsml.controls.classes import ClassControl, listed, task_options, value_paths
 from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
-from lsml.labeling.view import View
-from lsml.values import Value
 from lsml.wording import JSON
 
 
@@ -43,7 +41,7 @@ class Choices(ClassControl):
         self._names = LabelNames(named)
         self._own = dict.fromkeys(self.labels)
 
-    @property
+    @cached_property
     def nested(self) -> bool:
         """True if choices may stand in each other: `allowNested`. The editor then writes, and shows, a choice as the path of
         names that leads to it; else it shows those at the top alone."""
@@ -77,14 +75,11 @@ class Choices(ClassControl):
         """The labels of the config, and the task's own options."""
         if not self.open:
             return self._own
-        paths = (path for path, _leaf in self._options(data))
+        paths = (path for path, _leaf in task_options(self.control_tag, data))
         return self._own | {join_path(path) if self.nested else path[-1]: None for path in paths}
 
-    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region with all labels; its score is that of the least sure one."""
-        labels, score = self._shown_labels(values)
-        written: list[Any] = [list(split_path(label)) for label in labels] if self.nested else labels
-        return [self._region({"choices": written}, to_name, score)] if labels else []
+    def _written(self, labels: Sequence[str]) -> dict[str, Any]:
+        return {"choices": [list(split_path(label)) for label in labels] if self.nested else list(labels)}
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region, in a sentence, or None."""

@@ -6,15 +6,18 @@ import heapq
 import math
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Final, cast
 
 from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold
 from lsml.controls.label_names import distinct
-from lsml.labeling import Label, resolve_value
+from lsml.labeling import ControlTag, Label, resolve_value
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Choice, Scored, Value
 from lsml.wording import JSON
+
+_REMEMBERED: Final = 1024  # sets of labels whose region is remembered, checked
 
 
 class ClassControl(Control):
@@ -22,12 +25,17 @@ class ClassControl(Control):
 
     value_type: ClassVar[type] = Choice
 
+    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
+        super().__init__(control_tag, companion)
+        self._compared: tuple[frozenset[str] | None, bool] = None, False  # what `_all_of` found
+        self._checked = lru_cache(_REMEMBERED)(self._write_checked)
+
     @property
     def open(self) -> bool:
         """True if the labels come with each task."""
         return self.control_tag.options_value is not None
 
-    @property
+    @cached_property
     def limit(self) -> int | None:
         """How many labels may be selected; None where there is no limit."""
         return None if self.multiple else 1
@@ -48,10 +56,20 @@ class ClassControl(Control):
     def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> Sequence[Value]:
         """Those whose label can be selected."""
         allowed = self.allowed(data)
-        if isinstance(values, Scored) and (allowed is None or values.names <= allowed.keys()):
+        if allowed is None or (isinstance(values, Scored) and self._all_of(values.names, allowed)):
             return values
-        choices = _choices(values)
-        return list(choices if allowed is None else [choice for choice in choices if choice.label in allowed])
+        return [choice for choice in _choices(values) if choice.label in allowed]
+
+    def _all_of(self, names: frozenset[str], allowed: Mapping[str, Any]) -> bool:
+        """True if every name is allowed. A model names the same labels for every task, so they are compared once, where
+        what is allowed does not come with the task."""
+        if self.open:
+            return names <= allowed.keys()
+        compared, all_allowed = self._compared
+        if names is not compared:
+            all_allowed = names <= allowed.keys()
+            self._compared = names, all_allowed
+        return all_allowed
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
         """The best label, or all at or above their threshold up to the tag's limit; best first, ties in given order.
@@ -59,13 +77,11 @@ class ClassControl(Control):
         A value without a score counts as certain.
         """
         choices = _choices(values)
-        if not self.multiple and choices:
-            scores = (
-                choices.scores
-                if isinstance(choices, Scored)
-                else [1.0 if choice.score is None else choice.score for choice in choices]
-            )
-            choices = [choices[scores.index(max(scores))]]
+        if not choices:
+            return []
+        if not self.multiple:
+            surest = choices[choices.best] if isinstance(choices, Scored) else max(choices, key=_score)
+            return [surest] if _score(surest) >= threshold(surest.label) else []
         passed = [value for value in choices if _score(value) >= threshold(value.label)]
         best: dict[str, Value] = {}
         for value in sorted(passed, key=_score, reverse=True):
@@ -93,7 +109,7 @@ class ClassControl(Control):
             values = self.possible(answer.values, data)
             certainty = self.certainty(values, kind)
             # Where what the model holds most likely was taken out of the config, the next best would be a wrong label.
-            gone = not self.multiple and not self.open and len(values) < len(answer.values)
+            gone = values is not answer.values and not self.multiple and not self.open
             shown = [] if gone and _best(answer.values) != _best(values) else self.select(values, answer.threshold)
             if shown:
                 return shown, certainty
@@ -105,26 +121,55 @@ class ClassControl(Control):
 
         Of several: that of the least sure label.
         """
-        scores = (
-            values.scores
-            if isinstance(values, Scored)
-            else [score for choice in _choices(values) if (score := choice.score) is not None]
-        )
-        if not scores or len(scores) < len(values):
+        if isinstance(values, Scored):
+            scores = values.scores
+            if values.best >= 0 and kind == "confidence" and not self.multiple:
+                return scores[values.best]
+        else:
+            scores = [score for choice in _choices(values) if (score := choice.score) is not None]
+            if len(scores) < len(values):
+                return None
+        if not scores:
             return None
         if self.multiple:
             return min(certainty_of_one(score, kind) for score in scores)
         return _certainty_of_all(scores, kind)
 
-    def _shown_labels(self, values: Sequence[Value]) -> tuple[list[str], float | None]:
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
+        """One region with all labels; its score is that of the least sure one."""
+        labels, score = self._shown_labels(values)
+        return [self._region(self._written(labels), to_name, score)] if labels else []
+
+    def write(
+        self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, Any]
+    ) -> list[tuple[Region, str | None]]:
+        """As for all; where no labels come with the task, the same ones are written and checked once, and share a `value`."""
+        if self.open:
+            return super().write(values, to_name, on, data)
+        labels, score = self._shown_labels(values)
+        if not labels:
+            return []
+        value, problem = self._checked(labels)
+        return [(self._region(value, to_name, score), problem)]
+
+    def _write_checked(self, labels: tuple[str, ...]) -> tuple[dict[str, Any], str | None]:
+        """A region's `value` for some labels, and what is wrong with it. Their scores are in [0, 1], as every choice's."""
+        value = self._written(labels)
+        return value, self.check(self._region(value, "", None), {})
+
+    @abstractmethod
+    def _written(self, labels: Sequence[str]) -> dict[str, Any]:
+        """A region's `value` for some labels."""
+
+    def _shown_labels(self, values: Sequence[Value]) -> tuple[tuple[str, ...], float | None]:
         """Different labels in order, as many as the tag allows, and the score of the least sure one."""
-        different: dict[str, Choice] = {}
+        different: dict[str, float | None] = {}
         for value in values:
             if isinstance(value, Choice):
-                different.setdefault(value.label, value)
-        chosen = list(different.values())[: self.limit]
-        scores = [value.score for value in chosen if value.score is not None]
-        return [value.label for value in chosen], min(scores, default=None)
+                different.setdefault(value.label, value.score)
+        labels = tuple(different)[: self.limit]
+        scores = [score for label in labels if (score := different[label]) is not None]
+        return labels, min(scores, default=None)
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """The labels that a person chose; aliases and plain values are understood. None where nothing known was answered."""
@@ -153,32 +198,6 @@ class ClassControl(Control):
     def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
         """The label that an answer names; None where the tag has none of that name."""
 
-    def _options(self, data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
-        """Path and leaf-ness of the options that come with a task; nothing where the task has none.
-
-        They are a list of texts, or of objects with value, alias and children.
-        """
-        if self.control_tag.options_value is None:
-            return
-        try:
-            options = resolve_value(self.control_tag.options_value, data)
-        except KeyError:
-            return
-        # A stack, for a stranger's JSON can be deep.
-        stack: list[tuple[tuple[str, ...], Iterator[Any]]] = [((), _elements(options))]
-        while stack:
-            above, nodes = stack[-1]
-            for node in nodes:
-                name, children = node, None
-                if isinstance(node, dict):
-                    name, children = node.get("alias") or node.get("value"), node.get("children")
-                if isinstance(name, str) and name:
-                    yield (*above, name), not children
-                    stack.append(((*above, name), _elements(children)))
-                    break
-            else:
-                stack.pop()
-
     def _answers_problem(self, key: str, labels: Sequence[str], data: Mapping[str, Any]) -> str | None:
         """What is wrong with well-formed answers: none, too many, one twice, one that cannot be selected."""
         selector = self.control_tag.selector
@@ -193,6 +212,33 @@ class ClassControl(Control):
             if allowed is not None and label not in allowed:
                 return f"{selector}: value.{key} has {JSON.shown(label)}; expected {_one_of(allowed)}"
         return None
+
+
+def task_options(control_tag: ControlTag, data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Path and leaf-ness of the options that come with a task; nothing where the task has none.
+
+    They are a list of texts, or of objects with value, alias and children.
+    """
+    if control_tag.options_value is None:
+        return
+    try:
+        given = resolve_value(control_tag.options_value, data)
+    except KeyError:
+        return
+    # A stack, for a stranger's JSON can be deep.
+    stack: list[tuple[tuple[str, ...], Iterator[Any]]] = [((), _elements(given))]
+    while stack:
+        above, nodes = stack[-1]
+        for node in nodes:
+            name, children = node, None
+            if isinstance(node, dict):
+                name, children = node.get("alias") or node.get("value"), node.get("children")
+            if isinstance(name, str) and name:
+                yield (*above, name), not children
+                stack.append(((*above, name), _elements(children)))
+                break
+        else:
+            stack.pop()
 
 
 def _best(values: Sequence[Value]) -> str | None:

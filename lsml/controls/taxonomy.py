@@ -10,12 +10,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.classes import ClassControl, listed, value_paths
+from lsml.controls.classes import ClassControl, listed, task_options, value_paths
 from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
-from lsml.labeling.view import View
-from lsml.values import Value
 from lsml.wording import JSON
 
 
@@ -76,14 +74,13 @@ class Taxonomy(ClassControl):
             return None
         if not self.open:
             return self._own
-        options = (join_path(path) for path, leaf in self._options(data) if leaf or not self.leaves_only)
+        options = (
+            join_path(path) for path, leaf in task_options(self.control_tag, data) if leaf or not self.leaves_only
+        )
         return self._own | dict.fromkeys(options)
 
-    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region with all paths; its score is that of the least sure one."""
-        labels, score = self._shown_labels(values)
-        paths = [list(split_path(label)) for label in labels]
-        return [self._region({"taxonomy": paths}, to_name, score)] if paths else []
+    def _written(self, labels: Sequence[str]) -> dict[str, Any]:
+        return {"taxonomy": [list(split_path(label)) for label in labels]}
 
     def _answers(self, value: Mapping[str, Any]) -> list[Any]:
         return listed(value.get("taxonomy"))

@@ -79,18 +79,18 @@ def _as_text(tag: ObjectTag, value: Any) -> str:
 
 
 def _plain(tag: ObjectTag, value: Any) -> Document:
-    return PlainText(_as_text(tag, value), _saves_text(tag))
+    return PlainText(_as_text(tag, value), tag.saves_text)
 
 
 def _page(tag: ObjectTag, value: Any) -> Document:
-    return Page(_as_text(tag, value), _saves_text(tag), tag.attributes.get("inline", "").lower() == "true")
+    return Page(_as_text(tag, value), tag.saves_text, tag.attributes.get("inline", "").lower() == "true")
 
 
 def _dialogue(tag: ObjectTag, value: Any) -> Document:
     """The utterances of a dialogue; the speakers' names are left out: they are no part of what was said."""
     key = tag.attributes.get("textKey", "text")
     if isinstance(value, str):
-        return PlainText(value, _saves_text(tag))
+        return PlainText(value, tag.saves_text)
     if not isinstance(value, list):
         raise Unreadable(
             "wrong type",
@@ -98,7 +98,7 @@ def _dialogue(tag: ObjectTag, value: Any) -> Document:
             "expected a list of utterances",
         )
     said = [item.get(key) if isinstance(item, Mapping) else None for item in value]
-    return Dialogue(["" if text is None else str(text) for text in said], _saves_text(tag))
+    return Dialogue(["" if text is None else str(text) for text in said], tag.saves_text)
 
 
 def kind_of_json(value: Any) -> str:
@@ -108,12 +108,12 @@ def kind_of_json(value: Any) -> str:
 
 
 def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
-    if _behind_url(tag) and isinstance(value, str):
+    if tag.behind_url and isinstance(value, str):
         value = fetch.text(value, task)
         if tag.tag == "Paragraphs":
             value = _utterances_from_json(tag, value)
     document = _TEXTS[tag.tag](tag, value)
-    if not document.text.strip():
+    if not document.text or document.text.isspace():
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
     return [View(document.text, document=document)]
 
@@ -180,19 +180,6 @@ READERS: dict[str, Reader] = {
 }
 
 
-def _behind_url(tag: ObjectTag) -> bool:
-    """True if the task holds a URL where annotators see what is behind it."""
-    return tag.attributes.get("valueType", "").lower() == "url"
-
-
-def _saves_text(tag: ObjectTag) -> bool:
-    """True if regions repeat the text that they hold. Label Studio leaves it out by default where it lies behind a URL."""
-    chosen = tag.attributes.get("saveTextResult", "none").lower()
-    if tag.tag == "Paragraphs":
-        return chosen != "no"
-    return chosen == "yes" or (chosen != "no" and not _behind_url(tag))
-
-
 def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """`read` of each item, in order: some at a time, for they wait for downloads, and no further ahead than that."""
     pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="fetch")
@@ -210,7 +197,7 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 def needs_fetch(tag: ObjectTag) -> bool:
     """True if reading it takes a file from elsewhere."""
-    return tag.tag not in _TEXTS or _behind_url(tag)
+    return tag.tag not in _TEXTS or tag.behind_url
 
 
 def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
@@ -219,7 +206,7 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[V
     Raises Unreadable, with a sentence that names the task's key; FetchError where a URL cannot be brought here.
     """
     data = task.get("data")
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         raise Unreadable("no data", 'the task has no data; expected {"data": {...}}')
     try:
         value = data[UNDEFINED] if _imported_as_text(tag, data) else resolve_value(tag.value, data)

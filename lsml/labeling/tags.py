@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 import msgspec
@@ -62,7 +63,7 @@ class Repeater(msgspec.Struct, frozen=True):
     outer: Repeater | None = None  # the Repeater around this one; `on` may hold its flag
 
 
-class ObjectTag(msgspec.Struct, frozen=True):
+class ObjectTag(msgspec.Struct, frozen=True, dict=True):
     """What annotators are shown: `<Text name="text" value="$text"/>`. `value` is `valueList` where that is given."""
 
     tag: str
@@ -70,6 +71,19 @@ class ObjectTag(msgspec.Struct, frozen=True):
     value: str
     attributes: dict[str, str] = {}
     repeater: Repeater | None = None
+
+    @cached_property
+    def behind_url(self) -> bool:
+        """True if the task holds a URL where annotators see what is behind it."""
+        return self.attributes.get("valueType", "").lower() == "url"
+
+    @cached_property
+    def saves_text(self) -> bool:
+        """True if regions repeat the text that they hold. Label Studio leaves it out by default where it lies behind a URL."""
+        chosen = self.attributes.get("saveTextResult", "none").lower()
+        if self.tag == "Paragraphs":
+            return chosen != "no"
+        return chosen == "yes" or (chosen != "no" and not self.behind_url)
 
 
 class ControlTag(msgspec.Struct, frozen=True):

@@ -22,10 +22,10 @@ def resolve_value(template: str, data: Mapping[str, Any]) -> Any:
     A key of the data that is spelt like the whole reference comes first. A value that is one reference keeps its
     type; inside a text it becomes text. Raises KeyError with the name that the data lacks.
     """
-    whole = _WHOLE.fullmatch(template)
     # A key may hold spaces and anything else.
     if template.startswith("$") and template[1:] in data:
         return data[template[1:]]
+    whole = _WHOLE.fullmatch(template)
     reference = _REFERENCE.fullmatch(template)
     if reference:
         return _look_up(reference[1], data)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from lsml.labeling.remarks import Misread, Reason
 
 _NEARBY = 50  # code points that a span may stand from where its offsets point, to be found by its text
@@ -109,8 +111,7 @@ class Film:
         return max(1, round(self.duration_s * self.frame_rate))
 
 
-@dataclass(frozen=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """`data` is what an adapter sees: a str for texts, the path of a file for media, images upright.
 
     `size`: (width, height) of the upright image or of a frame, in pixels. `item`: the page of a list of images, from 0;

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from lsml.adapters import lacking
 from lsml.adapters.base import Adapter, InteractiveAdapter
 from lsml.binding import Binding, BoundModel, Reading, regions_of
-from lsml.controls.base import Answer, Control, Region
+from lsml.controls.base import Answer, Control, Region, Threshold
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling import Condition
 from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
@@ -34,33 +33,30 @@ HELD_OUT: Final = (
 )
 
 
-@dataclass
-class Outcome:
+class Outcome(msgspec.Struct):
     """What became of one task. `prediction` is None where nothing could predict it; `values` are what it shows, by control;
     `dropped` says why there is none, and counts what was left out: (reason, sentence). `unread`: the same of each model, by
     key, that could not read the task."""
 
     prediction: dict[str, Any] | None = None
-    values: dict[str, list[Value]] = field(default_factory=dict)
-    dropped: list[tuple[str, str]] = field(default_factory=list)
-    unread: dict[str, tuple[str, str]] = field(default_factory=dict)
+    values: dict[str, list[Value]] = {}
+    dropped: list[tuple[str, str]] = []
+    unread: dict[str, tuple[str, str]] = {}
 
 
-@dataclass
-class _Page:
+class _Page(msgspec.Struct):
     """What the models said about one control of one page of one task, first in rank first."""
 
     view: View
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Answer] = []
 
 
-@dataclass
-class _Answers:
+class _Answers(msgspec.Struct):
     """The same of all pages of a task, which most have one of."""
 
     control: Control
     to_name: str
-    pages: dict[int | None, _Page] = field(default_factory=dict)
+    pages: dict[int | None, _Page] = {}
 
 
 def predict_tasks(
@@ -119,9 +115,10 @@ def _predict_held(
                 predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
             else:
                 predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
+            sorter = _Sorter(model, rank, judging)
             for (index, reading), values in zip(where, predicted, strict=True):
                 if values is not None:
-                    _sort_in(model, rank, reading, model.classes.translate(values, adapter), answers[index], judging)
+                    sorter.sort_in(reading, model.classes.translate(values, adapter), answers[index])
     with computing:
         for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
             if by_control:
@@ -189,33 +186,46 @@ def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str
     return None
 
 
-def _sort_in(
-    model: BoundModel,
-    rank: int,
-    reading: Reading,
-    values: Sequence[Value],
-    answers: dict[str, _Answers],
-    judging: bool,
-) -> None:
-    """Give each control the values that it can write. Groups of different models and pages are kept apart."""
-    page = reading.view.item
-    # Of kinds that have no page, and of one kind alone, nothing need be looked through: a classifier says thousands.
-    kinds = model.adapter_class.produces
-    placed = values
-    if any(issubclass(kind, Shape) for kind in kinds):
-        placed = [
-            msgspec.structs.replace(
-                value, item=page or 0, group=None if value.group is None else f"{rank}.{page or 0}.{value.group}"
-            )
-            if isinstance(value, Shape) and (value.group is not None or page)
-            else value
-            for value in values
-        ]
-    for control in reading.controls:
-        of_control = answers.setdefault(control.control_tag.name, _Answers(control, reading.object_tag.name))
-        own = placed if kinds == {control.value_type} else [v for v in placed if isinstance(v, control.value_type)]
-        threshold = _everything if judging and control.judged_unfiltered else model.threshold(control)
-        of_control.pages.setdefault(page, _Page(reading.view)).answers.append(Answer(own, threshold))
+class _Sorter:
+    """Gives each control what one model answered; what is alike for all tasks of a request is worked out once."""
+
+    def __init__(self, model: BoundModel, rank: int, judging: bool) -> None:
+        self._model = model
+        self._rank = rank
+        self._judging = judging
+        self._kinds = model.adapter_class.produces
+        # Of kinds that have no page, and of one kind alone, nothing need be looked through: a classifier says thousands.
+        self._shapes = any(issubclass(kind, Shape) for kind in self._kinds)
+        self._thresholds: dict[Control, Threshold] = {}
+
+    def sort_in(self, reading: Reading, values: Sequence[Value], answers: dict[str, _Answers]) -> None:
+        """Give each control the values that it can write. Groups of different models and pages are kept apart."""
+        page = reading.view.item
+        placed = [self._placed(value, page or 0) for value in values] if self._shapes else values
+        for control in reading.controls:
+            name = control.control_tag.name
+            of_control = answers.get(name)
+            if of_control is None:
+                of_control = answers[name] = _Answers(control, reading.object_tag.name)
+            of_page = of_control.pages.get(page)
+            if of_page is None:
+                of_page = of_control.pages[page] = _Page(reading.view)
+            kind = control.value_type
+            own = placed if self._kinds == {kind} else [value for value in placed if isinstance(value, kind)]
+            of_page.answers.append(Answer(own, self._threshold(control)))
+
+    def _placed(self, value: Value, page: int) -> Value:
+        if not isinstance(value, Shape) or (value.group is None and not page):
+            return value
+        group = None if value.group is None else f"{self._rank}.{page}.{value.group}"
+        return msgspec.structs.replace(value, item=page, group=group)
+
+    def _threshold(self, control: Control) -> Threshold:
+        found = self._thresholds.get(control)
+        if found is None:
+            unfiltered = self._judging and control.judged_unfiltered
+            found = self._thresholds[control] = _everything if unfiltered else self._model.threshold(control)
+        return found
 
 
 def _everything(_label: str) -> float:
@@ -229,10 +239,11 @@ def _read_all(
         task, outcome = pair
         try:
             readings = model.read(task, fetch)
-            if any(isinstance(reading.view.data, str) and len(reading.view.data) > longest for reading in readings):
-                raise Unreadable(
-                    "too long", f"its text has more than {longest} characters (server.limits.text of the recipe)"
-                )
+            for reading in readings:
+                if isinstance(reading.view.data, str) and len(reading.view.data) > longest:
+                    raise Unreadable(
+                        "too long", f"its text has more than {longest} characters (server.limits.text of the recipe)"
+                    )
             return readings
         except (Unreadable, FetchError) as error:
             outcome.unread[model.key] = (error.reason, _of_task(task, error))
@@ -319,37 +330,48 @@ def _write(
     binding: Binding, task: Mapping[str, Any], by_control: Mapping[str, _Answers], outcome: Outcome, model_version: str
 ) -> dict[str, Any]:
     """A prediction: regions of every control that annotators would see, and the certainty of the least sure one."""
-    data = task["data"]
-    chosen: dict[str, list[tuple[View, list[Value]]]] = {}
+    data, kind = task["data"], binding.recipe.score
+    chosen: list[tuple[_Answers, View, list[Value]]] = []
     certainties: list[float] = []
     everything: dict[str, list[Value]] = {}
     for name, answers in by_control.items():
-        of_pages, of_control = chosen[name], everything[name] = [], []
+        of_control = everything[name] = []
         for page in answers.pages.values():
-            values, certainty = answers.control.combine(page.answers, data, binding.recipe.score)
-            of_pages.append((page.view, values))
+            values, certainty = answers.control.combine(page.answers, data, kind)
+            chosen.append((answers, page.view, values))
             of_control += values
             if certainty is not None:
                 certainties.append(certainty)
+    outcome.values = _visible(everything, by_control, outcome)
     result: list[Region] = []
-    for name, answers in by_control.items():
+    for answers, view, values in chosen:
         control = answers.control
-        conditions = control.control_tag.conditions
-        if conditions and not all(_holds(condition, everything, by_control) for condition in conditions):
-            outcome.dropped.append(("hidden", f"{control.control_tag.selector} is hidden by its visibleWhen"))
+        if control.control_tag.name not in outcome.values:
             continue
-        outcome.values[name] = everything[name]
-        for view, values in chosen[name]:
-            for region in control.encode(values, answers.to_name, view):
-                problem = binding.check(region, control, data)
-                if problem is None:
-                    result.append(region)
-                else:
-                    outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
+        for region, problem in control.write(values, answers.to_name, view, data):
+            if problem is None:
+                result.append(region)
+            else:
+                outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
     prediction: dict[str, Any] = {"result": _with_ids(result), "model_version": model_version}
     if certainties:
         prediction["score"] = min(1.0, max(0.0, min(certainties)))
     return prediction
+
+
+def _visible(
+    everything: dict[str, list[Value]], by_control: Mapping[str, _Answers], outcome: Outcome
+) -> dict[str, list[Value]]:
+    """Of the values of each control, those of the controls that annotators see."""
+    visible = {}
+    for name, values in everything.items():
+        control_tag = by_control[name].control.control_tag
+        conditions = control_tag.conditions
+        if conditions and not all(_holds(condition, everything, by_control) for condition in conditions):
+            outcome.dropped.append(("hidden", f"{control_tag.selector} is hidden by its visibleWhen"))
+        else:
+            visible[name] = values
+    return visible
 
 
 def _with_ids(regions: list[Region]) -> list[Region]:

@@ -62,19 +62,35 @@ class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
 class Scored(Sequence[Choice]):
     """Choices of a model that scores all its labels: for many tasks with many labels, only those that are looked at are made.
 
-    `labels` may be shared by many; `names` are the same as a set. `scores` are in [0, 1], one for each label. It is equal to
-    a list of the same choices.
+    `labels` may be shared by many; `names` are the same as a set. `scores` are in [0, 1], one for each label. `best`: the
+    place of the highest, the first of those that are equal; -1 where there is none. It is equal to a list of the same choices.
     """
 
-    __slots__ = ("labels", "names", "scores")
+    __slots__ = ("best", "labels", "names", "scores")
 
     def __init__(self, labels: Sequence[str], names: frozenset[str], scores: Sequence[float]) -> None:
-        self.labels = labels
-        self.names = names
-        self.scores = scores
+        self._set(labels, names, scores, scores.index(max(scores)) if scores else -1)
         # A sum with a NaN in it is one, wherever it stands; the least and the largest may be another.
         if scores and not (min(scores) >= 0.0 and max(scores) <= 1.0 and sum(scores) >= 0.0):
             raise _no_score(next(score for score in scores if not 0.0 <= score <= 1.0))
+
+    def _set(self, labels: Sequence[str], names: frozenset[str], scores: Sequence[float], best: int) -> None:
+        self.labels = labels
+        self.names = names
+        self.scores = scores
+        self.best = best
+
+    @classmethod
+    def of_rows(cls, labels: Sequence[str], names: frozenset[str], scores: Any) -> list[Scored]:
+        """One for each row of an array (rows, labels), which is looked through once for all. There is at least one label."""
+        if scores.size and not (scores.min() >= 0.0 and scores.max() <= 1.0):  # NaN fails this, too
+            raise _no_score(next(score for score in scores.ravel().tolist() if not 0.0 <= score <= 1.0))
+        rows = []
+        for row, best in zip(scores.tolist(), scores.argmax(axis=1).tolist(), strict=True):
+            scored = cls.__new__(cls)
+            scored._set(labels, names, row, best)
+            rows.append(scored)
+        return rows
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -197,7 +197,7 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
         assert prediction["model_version"] == version
         assert 0 <= prediction["score"] <= 1
         for region in prediction["result"]:
-            assert binding.check(region, binding.controls[region["from_name"]], data) is None
+            assert binding.controls[region["from_name"]].problem(region, data) is None
         # What the words of a text give away must be learnt: choices exactly, numbers roughly.
         for control_name, control in binding.controls.items():
             said = [region for region in prediction["result"] if region["from_name"] == control_name]
@@ -287,7 +287,7 @@ def test_the_examples_of_a_recipe_are_answers_that_its_config_allows(path):
     for task in json.loads(path.read_text(encoding="utf-8")):
         for annotation in task["annotations"]:
             for region in annotation["result"]:
-                assert binding.check(region, binding.controls[region["from_name"]], task["data"]) is None
+                assert binding.controls[region["from_name"]].problem(region, task["data"]) is None
 
 
 def test_a_recipe_is_found_with_or_without_its_ending():

@@ -150,7 +150,7 @@ def test_a_recipe_learns_from_what_people_draw_and_serves_it(name, serve):
     predictions = backend.post("/predict", asked).json["results"]
     regions = [region for prediction in predictions for region in prediction["result"]]
     for region in regions:
-        assert binding.check(region, binding.controls[region["from_name"]], {}) is None
+        assert binding.controls[region["from_name"]].problem(region, {}) is None
     assert predictions[0]["model_version"].startswith(f"{name}-v1-")
     if name not in ("detection-from-scratch", "pose"):  # these need more than twenty epochs
         assert len(regions) >= len(tasks) / 2
@@ -169,7 +169,7 @@ def test_tracks_are_served_as_label_studio_draws_them(serve, tmp_path):
     (prediction,) = answer.json["results"]
     assert {region["value"]["labels"][0] for region in prediction["result"]} == {"Person", "Car"}
     for region in prediction["result"]:
-        assert binding.check(region, binding.controls["box"], {}) is None
+        assert binding.controls["box"].problem(region, {}) is None
         value = region["value"]
         frames = [one["frame"] for one in value["sequence"]]
         assert value["framesCount"] == 50 and value["duration"] == pytest.approx(2.0)

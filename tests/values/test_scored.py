@@ -1,5 +1,6 @@
 """Scored: a sequence of choices that are made when they are looked at."""
 
+import numpy as np
 import pytest
 
 from lsml.controls import CONTROLS
@@ -30,6 +31,16 @@ def test_it_is_the_choices_that_it_stands_for():
 def test_nonsense_is_refused(scores):
     with pytest.raises(ValueError, match="a score must be between 0 and 1, got "):
         scored(*scores)
+    with pytest.raises(ValueError, match="a score must be between 0 and 1, got "):
+        Scored.of_rows(LABELS, frozenset(LABELS), np.array([(0.0, 0.5, 0.5), scores]))
+
+
+def test_rows_of_an_array_are_what_each_row_is():
+    rows = [(0.2, 0.7, 0.1), (0.4, 0.2, 0.4), (0.0, 0.0, 1.0)]
+    made = Scored.of_rows(LABELS, frozenset(LABELS), np.array(rows))
+    assert made == [scored(*row) for row in rows]
+    assert [values.best for values in made] == [scored(*row).best for row in rows] == [1, 0, 2]
+    assert Scored.of_rows(LABELS, frozenset(LABELS), np.empty((0, 3))) == []
 
 
 THREE = '<Choice value="Billing"/><Choice value="Bug"/><Choice value="Question"/>'
@@ -58,3 +69,6 @@ def test_a_control_makes_of_it_what_it_makes_of_the_list(config, multiple, score
             for values in (scored(*scores), list(scored(*scores)))
         ]
         assert made[0] == made[1]
+        shown, _ = made[0]
+        regions = control.encode(shown, "t")
+        assert control.write(shown, "t", None, data) == [(region, control.problem(region, data)) for region in regions]

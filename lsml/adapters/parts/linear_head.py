@@ -117,7 +117,7 @@ class LinearHead:
             scores -= scores.max(axis=1, keepdims=True)
             probabilities = np.exp(scores)
             probabilities /= probabilities.sum(axis=1, keepdims=True)
-        return [Scored(self.labels, self._names, row) for row in probabilities.tolist()]
+        return Scored.of_rows(self.labels, self._names, probabilities)
 
     def state(self) -> dict[str, Any]:
         """Lists and arrays from which `restore` makes the same head."""

@@ -6,24 +6,22 @@ checks cost several times its arithmetic.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise, repeat
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING
-from lsml.adapters.parts.vocabulary import Alphabet, Vocabulary, word_terms
+from lsml.adapters.parts.vocabulary import Alphabet, Vocabulary, cut, word_terms
 from lsml.errors import NotEnoughData
 
 if TYPE_CHECKING:
     import numpy as np
     from scipy.sparse import csr_matrix
 
-_WORD = re.compile(r"(?u)\b\w\w+\b")  # TfidfVectorizer's own
 _REMEMBERED = 1 << 14  # words, a kilobyte each at worst
 _LONGEST = 64  # characters of a word worth remembering; Chinese has no spaces between words
 _TOGETHER = 1 << 20  # characters of texts whose n-grams are counted together: some 100 MiB at most
@@ -90,14 +88,18 @@ class _Words:
         """The columns of every run that is known, by text."""
         import numpy as np
 
-        words = list(map(_WORD.findall, texts))
-        for of_text in words:
-            of_text.append("")  # each text is followed by a unit that no run goes across
-        ends = np.fromiter(accumulate(map(len, words)), dtype=np.int64, count=len(words))
-        numbers = map(self._numbers.get, chain.from_iterable(words), repeat(0))
-        units = np.fromiter(numbers, dtype=np.int64, count=sum(map(len, words)))
+        # No word goes across a line break, and each text stands between two.
+        joined = "\n".join(["", *texts, ""])
+        words, begins = cut(joined)
+        numbers = np.fromiter(map(self._numbers.get, words, repeat(0)), dtype=np.int64, count=len(words))
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        of_text = np.cumsum(lengths + 1).searchsorted(begins, "right")
+        # Each text is followed by a unit that no run goes across.
+        units = np.zeros(len(words) + len(texts), dtype=np.int64)
+        units[np.arange(len(words)) + of_text] = numbers
+        last = np.cumsum(np.bincount(of_text, minlength=len(texts)) + 1)
         starts, columns = self._vocabulary.runs(units)
-        return Found(ends.searchsorted(starts, "right"), columns)
+        return Found(last.searchsorted(starts, "right"), columns)
 
 
 class _Characters:

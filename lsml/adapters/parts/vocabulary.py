@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -115,6 +118,35 @@ def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], np.ndarray[Any, An
     lengths = np.fromiter((term.count(" ") + 1 for term in terms), dtype=np.int64, count=len(terms))
     flat = np.fromiter(map(numbers.__getitem__, words), dtype=np.int64, count=len(words))
     return numbers, _in_rows(flat, lengths)
+
+
+def cut(text: str) -> tuple[list[str], np.ndarray[Any, Any]]:
+    r"""The words of a text, and where each begins, (words,), as TfidfVectorizer cuts them: `(?u)\b\w\w+\b`.
+
+    The text must neither begin nor end with a word.
+    """
+    import numpy as np
+
+    points = code_points(text)
+    within = _in_words(int(points.max()).bit_length()).take(points)
+    borders = np.flatnonzero(within[1:] != within[:-1]) + 1
+    begins, ends = borders[::2], borders[1::2]
+    long = ends - begins > 1
+    within[begins[~long]] = False  # a single letter is no word
+    spaced = np.where(within, points, np.uint32(ord(" ")))
+    return spaced.tobytes().decode("utf-32-le", "surrogatepass").split(), begins[long]
+
+
+@cache
+def _in_words(bits: int) -> np.ndarray[Any, Any]:
+    """Whether each code point below 2**bits stands in words."""
+    import numpy as np
+
+    found = np.zeros(1 << bits, dtype=bool)
+    every = np.arange(min(1 << bits, sys.maxunicode + 1), dtype=np.uint32)
+    for letters in re.finditer(r"\w+", every.tobytes().decode("utf-32-le", "surrogatepass")):
+        found[slice(*letters.span())] = True
+    return found
 
 
 class Alphabet:

@@ -1,5 +1,8 @@
 """TextFeatures and TfidfVectorizer see the same in a text, whatever it is written in."""
 
+import re
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from lsml.adapters.base import Example, Target
 from lsml.adapters.parts import text_features
 from lsml.adapters.parts.text_features import Block, TextFeatures
+from lsml.adapters.parts.vocabulary import cut
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.values import Choice
 
@@ -56,7 +60,7 @@ FITTED = [fitted(blocks, lowercase, most) for blocks in BLOCKS for lowercase, mo
 
 @pytest.mark.parametrize(("features", "expected"), FITTED)
 @given(asked=texts)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)  # which characters are letters is found out once
 def test_any_texts_have_the_numbers_that_scikit_learn_gives_them(features, expected, asked):
     asked = [*asked, "refund the app"]
     rows = features.transform(asked)
@@ -65,10 +69,19 @@ def test_any_texts_have_the_numbers_that_scikit_learn_gives_them(features, expec
 
 
 @given(asked=st.lists(st.text(st.characters(exclude_categories=[])), min_size=1, max_size=3))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_lone_surrogates_are_read_as_characters(asked):
     features, expected = FITTED[-2]
     np.testing.assert_allclose(features.transform(asked).toarray(), expected(asked).toarray(), atol=1e-12)
+
+
+@pytest.mark.parametrize("character", ["{0}", "{0}{0}", "a{0}b", "_{0}"])
+def test_words_are_cut_at_every_character_as_scikit_learn_cuts_them(character):
+    text = "\n" + "\n".join(map(character.format, map(chr, range(sys.maxunicode + 1)))) + "\n"
+    words, begins = cut(text)
+    found = list(re.finditer(TfidfVectorizer().token_pattern, text))
+    assert words == [match[0] for match in found]
+    assert begins.tolist() == [match.start() for match in found]
 
 
 def test_no_texts_and_texts_without_words_have_rows():
