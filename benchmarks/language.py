@@ -67,7 +67,7 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
     from lsml.recipe import load_recipe
     from lsml.server import create_app
     from lsml.store import Store
-    from lsml.store.queue import Queue
+    from lsml.store.queue import open_queue
 
     names = Ner.class_names(Ner.Options(weights=str(weights)), Target())["span"]
     labels = "".join(f'<Label value="{name}"/>' for name in names)
@@ -92,7 +92,7 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
                 f"tags:\n  Labels: {{adapter: ner, options: {json.dumps(options)}}}\n"
             )
             stores.append(Store(Path(folder) / runtime))
-            client = create_app(load_recipe(recipe), stores[-1], Queue(stores[-1].directory)).test_client()
+            client = create_app(load_recipe(recipe), stores[-1], open_queue(stores[-1].directory)).test_client()
             calls[runtime] = lambda client=client: client.post("/predict", json=asked).json["results"]
         times = alternating(rounds, **calls)
         theirs = [{(s["start"], s["end"], s["entity_group"]) for s in spans} for spans in pipeline(texts)]

@@ -46,10 +46,10 @@ def make_app():
     from lsml.recipe import load_recipe
     from lsml.server import create_app
     from lsml.store import Store
-    from lsml.store.queue import Queue
+    from lsml.store.queue import open_queue
 
     store = Store(Path(os.environ[DIRECTORY], "data"))
-    app = create_app(load_recipe(Path(os.environ[DIRECTORY], "recipe.yaml")), store, Queue(store.directory))
+    app = create_app(load_recipe(Path(os.environ[DIRECTORY], "recipe.yaml")), store, open_queue(store.directory))
     app.add_url_rule("/slow", view_func=lambda: (time.sleep(SLOW_S), "done")[1])
     return app
 

@@ -10,7 +10,7 @@ import pytest
 from lsml.recipe import load_recipe
 from lsml.server import create_app
 from lsml.store import Store
-from lsml.store.queue import Queue
+from lsml.store.queue import open_queue
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -129,7 +129,7 @@ class Backend:
         self.recipe_path = recipe_path
         self.recipe = load_recipe(recipe_path)
         self.store = Store(data)
-        self.queue = Queue(data)
+        self.queue = open_queue(data)
         self.app = create_app(self.recipe, self.store, self.queue)
         self.client = self.app.test_client()
 

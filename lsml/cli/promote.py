@@ -43,6 +43,6 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     number = int(found[1])
     stored = store.versions.get(row.key, number)
     if stored is not None:
-        check_files(store.versions_directory / stored.folder, card_of(stored))
+        check_files(store.artifacts.open(stored.folder), card_of(stored))
     store.versions.promote(row.key, number)
     click.echo(f"project {row.key} serves v{number}")

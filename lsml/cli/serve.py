@@ -48,14 +48,14 @@ def command(
     share()  # first of all: what is imported now would be looked through again and again
     from lsml.server import create_app, open_to_others, serve
     from lsml.server.swapping import Swapping
-    from lsml.store.queue import Queue
+    from lsml.store.queue import open_queue
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child, held=held)
     if child:
         die_with_parent()
     store = open_store(recipe, data_dir)
     address = host or recipe.server.host
-    queue = Queue(store.directory)
+    queue = open_queue(store.directory)
     app = create_app(recipe, store, queue, address)
     swapping = Swapping(app)
 

@@ -32,7 +32,7 @@ def command(
     import logging
 
     from lsml.recipe import hold_recipe
-    from lsml.store.queue import Queue
+    from lsml.store.queue import open_queue
     from lsml.worker.child import do_run
     from lsml.worker.consumer import Worker
     from lsml.worker.processes import step_back
@@ -52,7 +52,7 @@ def command(
     logging.getLogger("lsml.worker").info("ready to train")
     if child:
         say_ready(store.directory, "work")
-    worker = Worker(recipe, store, Queue(store.directory), again)
+    worker = Worker(recipe, store, open_queue(store.directory), again)
     if child and os.name == "posix":
         on_hangup(lambda: worker.use(open_recipe(recipe_path, log_level=log_level, debug=debug, warn=False, held=held)))
     worker.run_forever()

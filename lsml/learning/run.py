@@ -16,7 +16,7 @@ from lsml.labeling.objects import Fetch
 from lsml.learning.snapshot import Snapshot, take_snapshot
 from lsml.learning.train import train
 from lsml.store import RunRow, Store
-from lsml.versions import Card, Loaded, load_version, new_folder, publish
+from lsml.versions import Card, Loaded, load_version, new_folder, save_version
 
 _log = logging.getLogger(__name__)
 
@@ -48,19 +48,19 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Made:
-    """The version that a run published: its number within the project, and its card."""
+    """The version that a run made: its number within the project, and its card."""
 
     number: int
     card: Card
 
 
 def run(inputs: Inputs) -> Made:
-    """Take a snapshot, train and judge on it, and publish what came of it; nothing is left on disk where that fails.
+    """Take a snapshot, train and judge on it, and save what came of it; nothing is left on disk where that fails.
 
     Raises NotEnoughData, AdapterError or StoreError, Superseded where the claim is gone, and Cancelled.
     """
     store, project = inputs.store, inputs.project
-    making = new_folder(store.versions_directory, inputs.claim)
+    making = new_folder(store, inputs.claim)
     try:
         path = making / "snapshot.jsonl"
         snapshot = take_snapshot(inputs.tasks, inputs.binding, path, inputs.fetch)
@@ -71,7 +71,7 @@ def run(inputs: Inputs) -> Made:
             promoted=promoted, unjudged=unjudged, progress=inputs.progress, models=inputs.models,
         )  # fmt: skip
         path.unlink()
-        number = publish(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)
+        number = save_version(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return Made(number, card)
@@ -83,7 +83,7 @@ def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tupl
     if row is None:
         return None, None
     try:
-        return (load_version(binding, row, store.versions_directory), store.versions_directory / row.folder), None
+        return (load_version(binding, row, store.artifacts), store.artifacts.open(row.folder)), None
     except VersionError as error:
         _log.warning("v%d of project %s cannot be judged: %s", row.number, project, error)
         return None, f"v{row.number} cannot be loaded"

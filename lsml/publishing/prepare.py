@@ -58,7 +58,7 @@ def submitting(
     served = store.versions.served(project.key) or store.versions.served(LOCAL)
     learnt: set[bytes] = set()
     if served is not None:
-        folder = store.versions_directory / served.folder
+        folder = store.artifacts.open(served.folder)
         learnt = set().union(*(learnt_marks(folder, model) for model in card_of(served).models.values()))
     return Submitting(
         inputs=inputs, store=store, project=project.key, settings=settings, annotator=studio.annotator(),

@@ -303,7 +303,7 @@ class Serving:
                 stored = self._store.versions.get(project, number)
                 if stored is None:
                     raise LsmlError(f"v{number} is gone")
-                loaded = load_version(binding, stored, self._store.versions_directory, self._shared)
+                loaded = load_version(binding, stored, self._store.artifacts, self._shared)
                 for warning in loaded.warnings:
                     _log.warning("project %s: %s", project, warning)
                 self._loaded[project] = number

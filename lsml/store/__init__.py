@@ -1,4 +1,4 @@
-"""What is durable: projects, annotations seen, training runs, versions and which of them is promoted.
+"""What is durable: projects, annotations seen, training runs, versions and which of them is promoted; and their files.
 
 SQLite in WAL mode under the data directory, through peewee. Every public method is one transaction; what it returns
 is safe on disk. Times are seconds since the epoch.
@@ -14,6 +14,7 @@ from typing import Any
 
 from lsml.errors import NoRoom
 from lsml.store.annotations import Annotations, AnnotationSeen
+from lsml.store.artifacts import LocalArtifacts
 from lsml.store.copying import copy_database
 from lsml.store.database import durable, open_database
 from lsml.store.projects import LOCAL, ProjectRow, Projects
@@ -38,14 +39,10 @@ class Store:
         self.versions = VersionRows(self._database)
         self.workers = Workers(self._database)
         self.submissions = Submissions(self._database)
-
-    @property
-    def versions_directory(self) -> Path:
-        """Where the files of versions are, one folder for each project."""
-        return self.directory / "versions"
+        self.artifacts = LocalArtifacts(directory / "versions")
 
     @durable
-    def publish(
+    def add_version(
         self,
         project: str,
         folder: str,

@@ -1,4 +1,4 @@
-"""The wake-ups on their way from the server to a worker: Huey on SQLite, each message a run's id and nothing else."""
+"""The wake-ups on their way from the server to a worker: a Huey, each message a run's id and nothing else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from huey import SqliteHuey
+from huey import Huey, SqliteHuey
 from huey.registry import Message
 from huey.serializer import Serializer
 
@@ -33,13 +33,18 @@ class _Json(Serializer):  # type: ignore[misc]  # huey has no types
         return loaded
 
 
-class Queue:
-    """The wake-ups on their way from the server to a worker."""
+# Of every Huey here. Nobody asks for results, and stored ones would stay for ever.
+_SETTINGS: Final[dict[str, Any]] = {"name": "lsml", "results": False, "serializer": _Json()}
 
-    def __init__(self, directory: Path) -> None:
-        path = directory / QUEUE_FILE
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self.huey = SqliteHuey(filename=str(path), results=False, serializer=_Json(), name="lsml")
+
+class Queue:
+    """The wake-ups on their way from the server to a worker, on any Huey.
+
+    Each is delivered at most once, and may be lost: the run ledger is the truth, and sends lost ones again.
+    """
+
+    def __init__(self, huey: Huey) -> None:
+        self.huey = huey
         self._work: Callable[[str], None] = _nobody
         self._wake = self.huey.task(name="wake")(lambda run: self._work(run))
 
@@ -53,6 +58,13 @@ class Queue:
     def answer(self, work: Callable[[str], None]) -> None:
         """What a wake-up does in this process."""
         self._work = work
+
+
+def open_queue(directory: Path) -> Queue:
+    """The queue of a data directory, in a file that is made where there is none. Raises OSError."""
+    path = directory / QUEUE_FILE
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    return Queue(SqliteHuey(filename=str(path), **_SETTINGS))
 
 
 def _nobody(run: str) -> None:

@@ -15,7 +15,7 @@ NOT_KEPT = "not kept: with `keep: 1` the promoted version alone stays"
 
 @dataclass(frozen=True)
 class VersionRow:
-    """One version. `folder` is relative to the store's versions directory; `card` is what `lsml.versions` wrote."""
+    """One version. `folder` is its name among the artifacts; `card` is what `lsml.versions` wrote."""
 
     project: str
     number: int

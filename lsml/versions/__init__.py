@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of
-from lsml.versions.folders import adopt, new_folder, publish, sweep_attempt, sweep_folders
+from lsml.versions.folders import adopt, new_folder, save_version, sweep_attempt, sweep_folders
 from lsml.versions.loading import (
     Loaded,
     Shared,
@@ -34,7 +34,7 @@ __all__ = [
     "model_version",
     "names_of",
     "new_folder",
-    "publish",
+    "save_version",
     "start",
     "sweep_attempt",
     "sweep_folders",

@@ -60,7 +60,7 @@ def _export(store: Store, recipe: str, file: Path) -> Manifest:
         database = Path(folder) / _DATABASE
         members = {_DATABASE: database}
         for version in sorted(store.copy_database(database)):
-            root = store.versions_directory / version
+            root = store.artifacts.open(version)
             if not root.is_dir():
                 raise FileNotFoundError(2, "No such folder", str(root))
             for path in sorted(root.rglob("*")):

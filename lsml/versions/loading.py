@@ -17,6 +17,7 @@ from lsml.errors import VersionError
 from lsml.labeling import parse_labeling_config
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, ProjectRow, Store, VersionRow
+from lsml.store.artifacts import Artifacts
 from lsml.versions.card import Card, card_of
 from lsml.versions.folders import file_hash
 
@@ -57,14 +58,14 @@ def start(binding: Binding, shared: Shared | None = None) -> Loaded:
     return Loaded(0, None, {model.key: shared.adapter(model) for model in binding.models})
 
 
-def load_version(binding: Binding, row: VersionRow, root: Path, shared: Shared | None = None) -> Loaded:
+def load_version(binding: Binding, row: VersionRow, artifacts: Artifacts, shared: Shared | None = None) -> Loaded:
     """A stored version, with its files' hashes checked, for a binding.
 
     A model whose control was renamed, whose object changed or that the version does not hold starts untrained, and
     `warnings` says so. Raises VersionError where files are missing or changed.
     """
     card = card_of(row)
-    folder = root / row.folder
+    folder = artifacts.open(row.folder)
     check_files(folder, card)
     shared = shared or Shared()
     adapters: dict[str, Adapter] = {}
@@ -126,7 +127,7 @@ def binding_of(recipe: Recipe, project: ProjectRow | None) -> Binding:
 def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:
     """The version that a project serves, else the starting point. Raises VersionError."""
     row = store.versions.served(project)
-    return start(binding) if row is None else load_version(binding, row, store.versions_directory)
+    return start(binding) if row is None else load_version(binding, row, store.artifacts)
 
 
 def check_files(folder: Path, card: Card) -> None:

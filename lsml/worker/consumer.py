@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from huey import SqliteHuey
+from huey import Huey
 from huey.consumer import Consumer
 
 from lsml.learning.due import learners, request_if_due
@@ -191,7 +191,7 @@ class Worker:
 class _Consumer(Consumer):  # type: ignore[misc]  # huey has no types
     """Huey's consumer, which stops alike for SIGINT and SIGTERM: the work at hand ends itself when it sees `stopping`."""
 
-    def __init__(self, huey: SqliteHuey, stopping: threading.Event) -> None:
+    def __init__(self, huey: Huey, stopping: threading.Event) -> None:
         super().__init__(
             huey, workers=len(KINDS), periodic=False, worker_type="thread", max_delay=1.0, shutdown_timeout=8
         )

@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_during_a_training_fails_the_run_and_the_version_bef
         assert "\n" not in run.message
         processes.jobs.remove(job)
         assert [row.number for row in processes.store.versions.of_project(PROJECT_KEY)] == [1]
-        left = [path.name for path in processes.store.versions_directory.iterdir() if path.name.startswith(".making-")]
+        left = [path.name for path in processes.store.artifacts.root.iterdir() if path.name.startswith(".making-")]
         assert left == []
         processes.start_training()  # there is room again
         processes.settle()
@@ -136,7 +136,7 @@ def test_a_corrupt_version_is_not_loaded_and_the_next_training_replaces_it(tmp_p
         processes.start_training()
         processes.settle()
         row = processes.store.versions.get(PROJECT_KEY, 1)
-        folder = processes.store.versions_directory / row.folder
+        folder = processes.store.artifacts.root / row.folder
         damaged = next(path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "card.json")
         damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
         until("the server is dead", lambda: not processes.kill("server"))

@@ -70,6 +70,6 @@ def test_a_run_that_fails_leaves_nothing_on_disk(tmp_path, refuse):
     )  # fmt: skip
     with pytest.raises(NotEnoughData, match=r"^too few$" if refuse else "^not enough data: topic:text-classifier: "):
         run(inputs)
-    assert list(store.versions_directory.iterdir()) == []
+    assert list(store.artifacts.root.iterdir()) == []
     assert store.versions.of_project(LOCAL) == []
     store.close()

@@ -222,9 +222,9 @@ def test_keep_bounds_the_versions_and_removes_their_files(backend):
         server.train()
     rows = server.store.versions.of_project(PROJECT_KEY)
     assert [row.number for row in rows] == [4, 3]
-    folders = {path.name for path in (server.store.versions_directory / rows[0].folder).parent.iterdir()}
+    folders = {path.name for path in (server.store.artifacts.root / rows[0].folder).parent.iterdir()}
     assert folders == {row.folder.split("/")[1] for row in rows}
-    assert not [path for path in server.store.versions_directory.iterdir() if path.name.startswith(".making")]
+    assert not [path for path in server.store.artifacts.root.iterdir() if path.name.startswith(".making")]
 
 
 def test_with_keep_1_a_version_that_is_not_promoted_leaves_its_verdict_alone(backend):
@@ -234,7 +234,7 @@ def test_with_keep_1_a_version_that_is_not_promoted_leaves_its_verdict_alone(bac
         server.train()
     (row,) = server.store.versions.of_project(PROJECT_KEY)
     assert row.number == server.store.versions.promoted(PROJECT_KEY) == 1
-    assert [path.name for path in (server.store.versions_directory / row.folder).parent.iterdir()] == [
+    assert [path.name for path in (server.store.artifacts.root / row.folder).parent.iterdir()] == [
         row.folder.split("/")[1]
     ]
     assert server.store.runs.of_project(PROJECT_KEY)[0].message == (

@@ -172,11 +172,11 @@ def test_the_address_that_it_is_bound_to_is_its_own(tmp_path):
     from lsml.recipe import load_recipe
     from lsml.server import create_app
     from lsml.store import Store
-    from lsml.store.queue import Queue
+    from lsml.store.queue import open_queue
     from tests.conftest import write_recipe
 
     store = Store(tmp_path / "data")
-    app = create_app(load_recipe(write_recipe(tmp_path)), store, Queue(tmp_path / "data"), "lsml.internal.example")
+    app = create_app(load_recipe(write_recipe(tmp_path)), store, open_queue(tmp_path / "data"), "lsml.internal.example")
     for host, status in {"lsml.internal.example:9090": 200, "other.internal.example": 403}.items():
         assert app.test_client().get("/", headers={"Host": host}).status_code == status
     store.close()

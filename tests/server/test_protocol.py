@@ -485,7 +485,7 @@ def test_a_broken_version_folder_falls_back_to_the_one_before(backend, caplog):
     server.train()
     server.train()
     row = server.store.versions.get(PROJECT_KEY, 2)
-    folder = server.store.versions_directory / row.folder
+    folder = server.store.artifacts.root / row.folder
     victim = next(path for path in folder.rglob("*") if path.is_file() and path.name != "card.json")
     victim.write_bytes(b"broken")
     (prediction,) = server.predict("refund the invoice", project=PROJECT_KEY, label_config=TOPICS)

@@ -65,7 +65,7 @@ def test_a_broken_version_is_not_ready(backend):
     server.annotate(tickets(40))
     server.train()
     server.store.workers.beat()
-    for path in server.store.versions_directory.rglob("*.skops"):
+    for path in server.store.artifacts.root.rglob("*.skops"):
         path.write_bytes(b"broken")
     sentence = f"project {PROJECT_KEY}: v1 cannot be served; the log says why, and `lsml promote` serves another"
     until("noticed", lambda: ready(server) == (503, {"ready": False, "why_not": [sentence]}))

@@ -23,7 +23,7 @@ def test_every_file_and_folder_of_a_data_directory_is_for_its_owner_alone(backen
         server.train()
     finally:
         os.umask(before)
-    found = everything_under(server.store.versions_directory)
+    found = everything_under(server.store.artifacts.root)
     assert found
     wrong = [
         str(path)
@@ -49,7 +49,7 @@ def test_a_project_named_like_a_path_stays_in_the_data_directory(backend, key):
     new = set(everything_under(server.recipe_path.parent.parent)) - set(outside)
     assert new
     assert [path for path in new if not path.resolve().is_relative_to(data.resolve())] == []
-    (folder,) = [path for path in server.store.versions_directory.iterdir() if not path.name.startswith(".")]
+    (folder,) = [path for path in server.store.artifacts.root.iterdir() if not path.name.startswith(".")]
     assert folder.name.replace("-", "").isalnum()
 
 

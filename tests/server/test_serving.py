@@ -145,7 +145,7 @@ def test_projects_that_serve_the_same_share_one_model_until_they_serve_something
     trained.train()
     assert model(PROJECT_KEY) is not alone(), "it learnt"
     assert model(keys[0]) is alone(), "the others serve on what they had"
-    for path in trained.store.versions_directory.glob("*/*-adopted/*/model.skops"):
+    for path in trained.store.artifacts.root.glob("*/*-adopted/*/model.skops"):
         content = path.read_bytes()
         path.unlink()  # all are links to one file
         path.write_bytes(content + b" ")

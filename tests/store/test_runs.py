@@ -94,7 +94,7 @@ def test_a_worker_back_from_the_dead_changes_nothing(store, now):
     with pytest.raises(Superseded):
         store.runs.finish(run.id, 1, "done", "zombie", 7)
     with pytest.raises(Superseded):
-        store.publish(
+        store.add_version(
             PROJECT, "x", {}, promote=True, keep=5, run=ledger.RunRow(**{**vars(run), "attempt": 1}), message=""
         )
     assert store.versions.of_project(PROJECT) == []

@@ -203,7 +203,7 @@ class Processes:
         versions = self.store.versions.of_project(PROJECT_KEY)
         assert len({row.run for row in versions}) == len(versions)
         for row in versions:
-            check_files(self.store.versions_directory / row.folder, card_of(row))
+            check_files(self.store.artifacts.open(row.folder), card_of(row))
         promoted = self.store.versions.promoted(PROJECT_KEY)
         assert promoted == max(made, default=None)
         assert len(versions) <= 2

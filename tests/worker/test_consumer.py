@@ -13,7 +13,7 @@ import time
 import psutil
 import pytest
 
-from lsml.store.queue import QUEUE_FILE, Queue
+from lsml.store.queue import QUEUE_FILE, open_queue
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, Backend, event, tickets, write_recipe
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes with POSIX signals")
@@ -97,7 +97,7 @@ def test_a_run_whose_training_process_is_killed_is_done_again_and_promoted_once(
     status = ended(backend, job)
     assert (status["job_status"], status["attempt"]) == ("finished", 2)
     promoted_once(backend)
-    root = backend.store.versions_directory
+    root = backend.store.artifacts.root
     assert [path for path in root.iterdir() if path.name.startswith(".making")] == []
     assert len(list(next(root.iterdir()).iterdir())) == 1
 
@@ -186,7 +186,7 @@ def test_annotations_make_a_version_by_themselves_and_a_burst_is_one_run(tmp_pat
 
 
 def test_the_queue_carries_a_run_id_as_json_and_nothing_else(tmp_path):
-    queue = Queue(tmp_path)
+    queue = open_queue(tmp_path)
     queue.wake("0123abcd")
     with sqlite3.connect(tmp_path / QUEUE_FILE) as database:
         ((message,),) = database.execute("SELECT data FROM task").fetchall()

@@ -34,7 +34,7 @@ STEPS = {
     "model-saved": ("lsml.adapters.text.classifier", "TextClassifier.save"),
     "sealed": ("lsml.versions.folders", "_seal"),
     "file-synced": ("lsml.files.disk", "sync"),
-    "published": ("lsml.store", "Store.publish"),
+    "published": ("lsml.store", "Store.add_version"),
     "version-added": ("lsml.store.version_rows", "VersionRows.add"),
     "pointer-moved": ("lsml.store.version_rows", "VersionRows.promote"),
     "run-ended": ("lsml.store.runs", "Runs.finish"),

@@ -1,0 +1,139 @@
+"""Where the files of versions live: the contract, and the one implementation, folders of the data directory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Set
+from pathlib import Path
+
+from lsml.files.disk import make_folder, sync
+
+CARD = "card.json"  # in every folder that is put: it tells a version's folder from what somebody else keeps beside it
+_MAKING = ".making-"
+_OURS = re.compile(r"(\d{8}-\d{6}-)?([0-9a-f]{32}\.\d+\.)?[a-z0-9_]{8}(-adopted)?")  # what `put` names a folder
+_ABANDONED_S = 24 * 3600  # what is this old and belongs to no version belongs to nobody
+
+
+class Artifacts(ABC):
+    """Folders of files, each kept whole under a name of its own.
+
+    A folder is made on this machine (`new_folder`), filled, and `put`. From then on it is whole, never changes, and
+    survives a power cut. Several processes may use the same artifacts. An `owner` is who makes a folder; it goes into the
+    folder's name, so that what a killed owner left is found. Methods raise OSError where the disk or the service refuses.
+    """
+
+    @abstractmethod
+    def new_folder(self, owner: str = "") -> Path:
+        """An empty folder on this machine, that only this user can read, for a version in the making."""
+
+    @abstractmethod
+    def put(self, making: Path, project: str) -> str:
+        """Keep a folder that `new_folder` made, with a CARD in it, for a project: whole, or not at all; its name."""
+
+    @abstractmethod
+    def copy(self, name: str, project: str) -> str:
+        """Keep the same files for another project as well; the copy's name. Deleting one leaves the other."""
+
+    @abstractmethod
+    def open(self, name: str) -> Path:
+        """The folder on this machine that holds what was put, to be read alone; what is missing in it is missing."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Remove what was put, as far as it is there. What cannot be removed is left to `sweep`."""
+
+    @abstractmethod
+    def sweep(self, named: Set[str]) -> None:
+        """Remove what crashed processes left a day ago or longer: what was never put, and what is not among the `named`."""
+
+    @abstractmethod
+    def sweep_owner(self, owner: str, named: Set[str]) -> None:
+        """Remove at once what an owner that is gone made, but for the `named`."""
+
+
+class LocalArtifacts(Artifacts):
+    """Folders under `root`: `<project>/<folder>`, and beside the projects what is in the making, so that a rename puts it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def new_folder(self, owner: str = "") -> Path:
+        """See Artifacts."""
+        make_folder(self.root)
+        return Path(tempfile.mkdtemp(prefix=f"{_MAKING}{owner}", dir=self.root))
+
+    def put(self, making: Path, project: str) -> str:
+        """See Artifacts."""
+        return self._put(making, project, f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{_own_name(making)}")
+
+    def copy(self, name: str, project: str) -> str:
+        """See Artifacts. Files that never change are linked where the disk can."""
+        making = self.new_folder()
+        try:
+            shutil.copytree(self.root / name, making, dirs_exist_ok=True, copy_function=_link_or_copy)
+            return self._put(making, project, f"{_own_name(making)}-adopted")
+        except OSError:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+
+    def open(self, name: str) -> Path:
+        """See Artifacts."""
+        return self.root / name
+
+    def delete(self, name: str) -> None:
+        """See Artifacts."""
+        shutil.rmtree(self.root / name, ignore_errors=True)
+
+    def sweep(self, named: Set[str]) -> None:
+        """See Artifacts. Whoever points --data-dir at a folder of theirs keeps what is in it."""
+        for path in [*self.root.glob(f"{_MAKING}*"), *self.root.glob("[!.]*/*")]:
+            ours = path.parent == self.root or (_OURS.fullmatch(path.name) and (path / CARD).is_file())
+            if ours and self._name(path) not in named and time.time() - path.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def sweep_owner(self, owner: str, named: Set[str]) -> None:
+        """See Artifacts."""
+        for path in [*self.root.glob(f"{_MAKING}{owner}*"), *self.root.glob(f"*/*-{owner}*")]:
+            if self._name(path) not in named:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _put(self, making: Path, project: str, folder: str) -> str:
+        """Sync everything, rename, and sync the names on the way there."""
+        for path in [making, *making.rglob("*")]:
+            path.chmod(0o700 if path.is_dir() else 0o600)
+            sync(path)
+        final = self.root / _slug(project) / folder
+        make_folder(final.parent)
+        making.rename(final)
+        sync(final.parent)
+        sync(self.root)
+        return self._name(final)
+
+
+def _own_name(making: Path) -> str:
+    return making.name.removeprefix(_MAKING)
+
+
+def _slug(project: str) -> str:
+    """A project key as one safe folder name; keys that look alike stay apart."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.]{0,63}", project):
+        return project
+    return (
+        re.sub(r"[^A-Za-z0-9]+", "-", project).strip("-")[:40] + "-" + hashlib.sha256(project.encode()).hexdigest()[:12]
+    )
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

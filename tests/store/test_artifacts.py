@@ -1,0 +1,127 @@
+"""The contract of artifacts, for every implementation: whole, never changed, and swept of what nobody names."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from lsml.store.artifacts import CARD, Artifacts, LocalArtifacts
+
+IMPLEMENTATIONS = {"folders": lambda directory: LocalArtifacts(directory / "versions")}
+FILES = {CARD: b"{}", "model/weights": b"0123", "model/deep/er": b""}
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def opened(request, tmp_path):
+    """Opens the same artifacts, as each process does for itself."""
+    return lambda: IMPLEMENTATIONS[request.param](tmp_path)
+
+
+@pytest.fixture
+def artifacts(opened) -> Artifacts:
+    return opened()
+
+
+def made(artifacts: Artifacts, owner: str = "") -> Path:
+    making = artifacts.new_folder(owner)
+    for name, content in FILES.items():
+        (making / name).parent.mkdir(parents=True, exist_ok=True)
+        (making / name).write_bytes(content)
+    return making
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_put_is_opened_whole_by_every_process(opened):
+    making = made(opened())
+    name = opened().put(making, "local")
+    assert files(opened().open(name)) == FILES
+    assert not making.exists()
+
+
+def test_a_new_folder_is_empty_and_for_its_owner_alone(artifacts):
+    first, second = artifacts.new_folder(), artifacts.new_folder()
+    assert first != second
+    assert list(first.iterdir()) == []
+    assert first.stat().st_mode & 0o077 == 0
+
+
+def test_what_was_put_is_for_its_owner_alone(artifacts):
+    making = made(artifacts)
+    (making / "model").chmod(0o777)
+    (making / "model/weights").chmod(0o666)
+    folder = artifacts.open(artifacts.put(making, "local"))
+    assert [path for path in [folder, *folder.rglob("*")] if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("project", ["1.1795424614", "local", "../../etc", "a/b", "a b", "..", "", "é" * 300])
+def test_any_project_key_has_a_place_of_its_own(artifacts, project):
+    name = artifacts.put(made(artifacts), project)
+    other = artifacts.put(made(artifacts), f"{project}-")
+    place, _, folder = name.partition("/")
+    assert place not in ("", ".", "..", other.partition("/")[0])
+    assert "/" not in folder
+    assert files(artifacts.open(name)) == FILES
+
+
+def test_a_project_puts_many_folders_at_once(artifacts):
+    assert len({artifacts.put(made(artifacts), "local") for _ in range(3)}) == 3
+
+
+def test_a_copy_stays_when_the_first_is_deleted(artifacts):
+    name = artifacts.put(made(artifacts), "local")
+    copy = artifacts.copy(name, "1.1795424614")
+    artifacts.delete(name)
+    assert files(artifacts.open(copy)) == FILES
+    assert not artifacts.open(name).exists() or files(artifacts.open(name)) == {}
+
+
+def test_what_is_not_there_cannot_be_copied_and_leaves_nothing(artifacts):
+    with pytest.raises(OSError, match="no-such-folder"):
+        artifacts.copy("local/no-such-folder", "local")
+
+
+def test_deleting_twice_is_deleting_once(artifacts):
+    name = artifacts.put(made(artifacts), "local")
+    artifacts.delete(name)
+    artifacts.delete(name)
+    assert not artifacts.open(name).exists()
+
+
+def test_a_sweep_leaves_what_is_named_or_young(artifacts, monkeypatch):
+    named, nameless = (artifacts.put(made(artifacts), "local") for _ in range(2))
+    making = made(artifacts)
+    artifacts.sweep({named})
+    assert all(path.exists() for path in (making, artifacts.open(named), artifacts.open(nameless)))
+
+    in_two_days = time.time() + 2 * 24 * 3600
+    monkeypatch.setattr(time, "time", lambda: in_two_days)
+    artifacts.sweep({named})
+    assert files(artifacts.open(named)) == FILES
+    assert not any(path.exists() for path in (making, artifacts.open(nameless)))
+
+
+def test_a_sweep_leaves_what_a_person_keeps_there(tmp_path, monkeypatch):
+    artifacts = LocalArtifacts(tmp_path)
+    artifacts.sweep(set())
+    theirs = [tmp_path / "photos/holidays/1.jpg", tmp_path / "photos/20260101-000000-abcdefgh/1.jpg", tmp_path / "a/b"]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"theirs")
+    in_two_days = time.time() + 2 * 24 * 3600
+    monkeypatch.setattr(time, "time", lambda: in_two_days)
+    artifacts.sweep(set())
+    assert all(path.exists() for path in theirs)
+
+
+def test_what_an_owner_left_is_swept_at_once_and_nothing_else(artifacts):
+    mine, theirs = f"{'a' * 32}.1.", f"{'a' * 32}.10."
+    gone = [made(artifacts, mine), artifacts.open(artifacts.put(made(artifacts, mine), "local"))]
+    named = artifacts.put(made(artifacts, mine), "local")
+    stays = [made(artifacts, theirs), made(artifacts), artifacts.open(named),
+             artifacts.open(artifacts.put(made(artifacts, theirs), "local"))]  # fmt: skip
+    artifacts.sweep_owner(mine, {named})
+    assert [path.exists() for path in gone] == [False, False]
+    assert all(path.exists() for path in stays)

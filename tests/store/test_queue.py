@@ -1,0 +1,85 @@
+"""The contract of the queue, for every Huey: a wake-up reaches one worker, and whatever is lost is no error."""
+
+import pytest
+
+from lsml.errors import LsmlError
+from lsml.store.queue import Queue, open_queue
+
+IMPLEMENTATIONS = {"sqlite": open_queue}
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def opened(request, tmp_path):
+    """Opens the same queue, as each process does for itself."""
+    return lambda: IMPLEMENTATIONS[request.param](tmp_path)
+
+
+def work_off(queue: Queue) -> None:
+    """Do everything that waits, as a consumer does, in this thread."""
+    while (message := queue.huey.dequeue()) is not None:
+        queue.huey.execute(message)
+
+
+def test_a_wake_up_reaches_another_process_once(opened):
+    server, worker, other = opened(), opened(), opened()
+    woken: list[str] = []
+    for queue in (worker, other):
+        queue.answer(woken.append)
+    for run in ("a", "b"):
+        server.wake(run)
+    work_off(worker)
+    work_off(other)
+    assert sorted(woken) == ["a", "b"]
+
+
+def test_a_run_that_is_woken_twice_is_answered_twice(opened):
+    queue = opened()
+    woken: list[str] = []
+    queue.answer(woken.append)
+    queue.wake("a")
+    queue.wake("a")
+    work_off(queue)
+    assert woken == ["a", "a"]
+
+
+def test_a_wake_up_waits_for_a_worker_that_starts_later(opened):
+    opened().wake("a")
+    woken: list[str] = []
+    worker = opened()
+    worker.answer(woken.append)
+    work_off(worker)
+    assert woken == ["a"]
+
+
+def test_nothing_is_left_behind_by_a_wake_up_that_was_answered(opened):
+    queue = opened()
+    queue.answer(lambda run: None)
+    queue.wake("a")
+    work_off(queue)
+    storage = queue.huey.storage
+    assert (storage.queue_size(), storage.schedule_size(), storage.result_store_size()) == (0, 0, 0)
+
+
+def test_a_wake_up_that_cannot_be_sent_is_no_error(opened, monkeypatch, caplog):
+    queue = opened()
+
+    def away(*_args, **_kwargs):
+        raise OSError("the queue is away")
+
+    monkeypatch.setattr(queue.huey.storage, "enqueue", away)
+    queue.wake("a")
+    assert "could not wake a worker for run a; the sweeper will" in caplog.text
+
+
+def test_only_a_worker_answers(opened):
+    queue = opened()
+    with pytest.raises(LsmlError, match="run a was woken in a process that is no worker"):
+        queue.huey._registry.string_to_task("lsml.store.queue.wake")("a").execute()
+
+
+def test_a_message_that_is_no_wake_up_runs_nothing(opened):
+    queue = opened()
+    queue.huey.storage.enqueue(b'{"id": "1", "name": "os.system", "eta": null, "retries": 0, "retry_delay": 0,'
+                               b' "args": ["true"], "kwargs": {}, "on_complete": null, "on_error": null}')  # fmt: skip
+    with pytest.raises(Exception, match="not found in TaskRegistry"):
+        queue.huey.dequeue()
