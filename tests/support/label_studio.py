@@ -47,14 +47,22 @@ def free_port() -> int:
 
 
 class RealLabelStudio:
-    """Label Studio 1.23.2, running. Calls carry the legacy token; errors are StudioFailed with Label Studio's own text.
+    """Label Studio, running; `release` says which, 1.23.2 where it is left out.
+
+    Calls carry the legacy token; errors are StudioFailed with Label Studio's own text.
 
     `home`: a folder of the caller's for the data directory and the log (kept); without one a temporary folder is used
     and removed. `environment`: settings beside those of `_environment`. `url`, `port`, `log`, `files` (the folder that
     Local Files storages may serve) and `client` (an httpx client with the legacy token) are there while it runs.
     """
 
-    def __init__(self, home: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        release: str = LABEL_STUDIO,
+    ) -> None:
+        self.release = release
         self._own_home = home is None
         self.home = Path(tempfile.mkdtemp(prefix="label-studio-")) if home is None else home
         self.data = self.home / "data"
@@ -72,7 +80,7 @@ class RealLabelStudio:
         """Start on a free port, and wait until it answers."""
         self.files.mkdir(parents=True, exist_ok=True)
         if not self.data.exists():
-            shutil.copytree(_template(), self.data)
+            shutil.copytree(_template(self.release), self.data)
         try:
             self._launch(timeout_s)
         except BaseException:
@@ -116,7 +124,7 @@ class RealLabelStudio:
     def _launch(self, timeout_s: float) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        home = studio_venv()
+        home = studio_venv(self.release)
         program = studio_python(home).with_name("label-studio.exe" if sys.platform == "win32" else "label-studio")
         command = [program, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(self.port)]
         command += ["--username", USERNAME, "--password", PASSWORD, "--user-token", LEGACY_TOKEN]
@@ -336,14 +344,14 @@ class RealLabelStudio:
         self.call("POST", "/api/dm/actions/", params={"project": project, "id": name}, json=body)
 
 
-def _template() -> Path:
+def _template(release: str) -> Path:
     """A data directory with all migrations done and the user made; built once, by starting Label Studio on it."""
-    home = cache_directory() / f"label-studio-{LABEL_STUDIO}-data"
+    home = cache_directory() / f"label-studio-{release}-data"
     with FileLock(f"{home}.lock"):
         if not (home / "complete.json").exists():
             shutil.rmtree(home, ignore_errors=True)
             (home / "data").mkdir(parents=True)
-            studio = RealLabelStudio(home)
+            studio = RealLabelStudio(home, release=release)
             try:
                 studio.start(timeout_s=600)
                 version = studio.call("GET", "/api/version/")["release"]

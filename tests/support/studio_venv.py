@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 LABEL_STUDIO = "1.23.2"
+OLDER = ("1.18.0", "1.13.1")  # releases that people still run
 
 
 def cache_directory() -> Path:
@@ -25,14 +26,14 @@ def cache_directory() -> Path:
     return directory
 
 
-def studio_venv() -> Path:
+def studio_venv(release: str = LABEL_STUDIO) -> Path:
     """The environment's folder; installs it on first use (some two minutes, 1 GB)."""
-    home = cache_directory() / f"label-studio-{LABEL_STUDIO}"
+    home = cache_directory() / f"label-studio-{release}"
     with FileLock(f"{home}.lock"):
         complete = home / "complete"
         if not complete.exists():
             venv.create(home, with_pip=True, clear=True)
-            command = [studio_python(home), "-m", "pip", "install", "--quiet", f"label-studio=={LABEL_STUDIO}"]
+            command = [studio_python(home), "-m", "pip", "install", "--quiet", f"label-studio=={release}"]
             subprocess.run(command, check=True)
             complete.touch()
     return home
