@@ -11,6 +11,7 @@ import msgspec
 
 from lsml.errors import RequestError
 from lsml.studio.api import Api
+from lsml.studio.project import StudioSettings
 from lsml.studio.tasks import condition
 
 _AT_ONCE = 100  # tasks that one question names, for it travels in the address
@@ -161,34 +162,21 @@ class ProjectPredictions:
         The backend whose `model_version` or title matches `ours` gets the version as its title, so that Label Studio goes on
         asking it, and the project gets it as its model version. `backend_login` is what the backend asks of Label Studio.
         """
+        settings = StudioSettings(self._api, self._project)
         changed = False
-        for backend in self._backends():
-            if not any(ours.fullmatch(str(backend.get(key) or "")) for key in ("model_version", "title")):
-                continue
-            if backend.get("title") != version:
-                body = {"project": self._project, "url": backend["url"], "title": version, **backend_login}
-                self._api.send("PATCH", f"/api/ml/{backend['id']}", f"rename the model of {self._what}", body)
-                changed = True
-            break
-        project = self._get(f"/api/projects/{self._project}/", what=self._what)
-        if not isinstance(project, dict):
-            raise self._api.foreign(self._what)
-        if project.get("model_version") != version:
-            self._api.send(
-                "PATCH", f"/api/projects/{self._project}/", f"choose the model version of {self._what}",
-                {"model_version": version},
-            )  # fmt: skip
+        for backend in settings.backends():
+            if any(ours.fullmatch(name or "") for name in (backend.model_version, backend.title)):
+                if backend.title != version:
+                    settings.put_backend(backend.id, {"url": backend.url, "title": version, **backend_login})
+                    changed = True
+                break
+        if settings.fields().model_version != version:
+            settings.change_fields(model_version=version)
             changed = True
         return changed
 
     def _get(self, path: str, what: str, parameters: dict[str, Any] | None = None) -> Any:
         return self._api.get(path, what, parameters, tries=1)  # whoever asks has more patience than the API
-
-    def _backends(self) -> list[dict[str, Any]]:
-        answer = self._get("/api/ml/", what=f"the models of {self._what}", parameters={"project": self._project})
-        if not isinstance(answer, list):
-            raise self._api.foreign(f"the models of {self._what}")
-        return [backend for backend in answer if isinstance(backend, dict) and "id" in backend and "url" in backend]
 
     def _held(self, tasks: Sequence[int]) -> Iterator[tuple[int, list[Held]]]:
         for begin in range(0, len(tasks), _AT_ONCE):

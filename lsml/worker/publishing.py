@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from lsml.adapters import get_adapter
 from lsml.errors import Cancelled, NotEnoughData
 from lsml.publishing import Patience, prepared, publish, submit, submitting
 from lsml.recipe import Recipe
-from lsml.store import ProjectRow, RunRow, Store
+from lsml.store import LOCAL, ProjectRow, RunRow, Store
 from lsml.studio.connection import studio_of
 from lsml.worker.report import Reporter
 
@@ -14,11 +15,18 @@ def want_publishing(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
     """Ask for a publishing where the project wants one and it is known how to reach its Label Studio; True if asked."""
     if not project.publish_wanted or project.studio_id is None or recipe.publish is None:
         return False
-    if studio_of(recipe, project) is None:
+    if studio_of(recipe, project) is None or not _can_answer(recipe, store, project):
         return False
     # A moment, for Label Studio tells of new tasks before others can see them.
     store.runs.request(project.key, "publishing", kind="publishing", quiet_s=1.0)
     return True
+
+
+def _can_answer(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
+    """True if something was learnt, or an adapter answers without: else a process would start to find nothing to do."""
+    if project.promoted is not None or store.versions.promoted(LOCAL) is not None:
+        return True
+    return any(get_adapter(model.adapter).starts_ready for model in recipe.models)
 
 
 def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:
