@@ -261,10 +261,12 @@ def differences(recipe: LabelingConfig, project: LabelingConfig) -> list[str]:
             told.append(f"the recipe's config has {control.selector}, which the project lacks{near}")
             continue
         mine, other = ({label.value for label in one.labels} for one in (control, there))
-        for label in sorted(mine - other):
-            told.append(f"{control.selector}: the project lacks `{label}`{_near(label, sorted(other - mine))}")
-        for label in sorted(other - mine):
-            told.append(f"{control.selector}: the recipe's config lacks `{label}`{_near(label, sorted(mine - other))}")
+        ours_alone, theirs_alone = sorted(mine - other), sorted(other - mine)
+        told += [f"{control.selector}: the project lacks `{label}`{_near(label, theirs_alone)}" for label in ours_alone]
+        told += [
+            f"{control.selector}: the recipe's config lacks `{label}`{_near(label, ours_alone)}"
+            for label in theirs_alone
+        ]
     return told
 
 

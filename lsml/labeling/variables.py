@@ -71,10 +71,10 @@ def instances(
     """
     if control.repeater is None:
         return [(control, object_tag)]
-    pairs = []
-    for flags in _indices(control.repeater, data):
-        pairs.append((_control_instance(control, flags), _object_instance(object_tag, flags)))
-    return pairs
+    return [
+        (_control_instance(control, flags), _object_instance(object_tag, flags))
+        for flags in _indices(control.repeater, data)
+    ]
 
 
 def _indices(repeater: Repeater, data: Mapping[str, Any]) -> list[dict[str, str]]:

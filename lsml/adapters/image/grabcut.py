@@ -112,8 +112,8 @@ class GrabCut(InteractiveAdapter):
             values.append(Mask.from_pixels(pixels, labels["mask"]))
         if "polygon" in labels:
             # Points may lie on several parts; a polygon has one outline, that of the largest.
-            for outline in outlines_of_pixels(pixels, self.options.simplify)[:1]:
-                values.append(Polygon(label=labels["polygon"], points=outline, aspect=aspect))
+            outlines = outlines_of_pixels(pixels, self.options.simplify)[:1]
+            values += [Polygon(label=labels["polygon"], points=outline, aspect=aspect) for outline in outlines]
         if "ellipse" in labels:
             values += _ellipse(pixels, labels["ellipse"])
         return values
