@@ -313,8 +313,8 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(world):
     assert refused(lsml("predict", "triage.yaml", "test.json", "-o", ".", cwd=world.folder)) == (
         ".: cannot be written: it is a folder"
     )
-    assert refused(lsml("predict", "triage.yaml", "test.json", cwd=world.folder)).endswith(
-        "Error: Missing option '-o' / '--output'."
+    assert refused(lsml("predict", "triage.yaml", "test.json", cwd=world.folder)).startswith(
+        "expected TASKS with -o PREDICTIONS.json; or without either, --project ID"
     )
 
 
