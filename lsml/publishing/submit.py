@@ -111,7 +111,7 @@ def submit(given: Submitting) -> Submitted:
     after = 0
     while True:
         given.refresh()
-        done.precision = audited(given.store, given.project, inputs.binding, inputs.fetch)
+        done.precision = audited(given)
         if done.precision.below(above):
             done.stopped = f"the {done.precision} tasks is below {above:g}; look at what differs, and train with it"
             return done
@@ -138,11 +138,14 @@ def undo(store: Store, project: str, annotator: Annotator, told: Callable[[str],
     """Take back every submission that nobody changed since, and forget what waits for the audit; how many were deleted."""
     deleted = 0
     for submission in store.submissions.of_project(project, audit=False):
-        if submission.annotation is None:
-            submission_id = annotator.annotate(submission.task, submission.result, submission.unique_id)
+        submission_id = submission.annotation
+        if submission_id is None:  # it was begun, and whether Label Studio was told is not known: now it surely was
+            try:
+                submission_id = annotator.annotate(submission.task, submission.result, submission.unique_id)
+            except StudioMissing:
+                store.submissions.forget(project, submission.task)  # the task was deleted meanwhile
+                continue
             store.submissions.made(project, submission.task, submission_id)
-        else:
-            submission_id = submission.annotation
         if annotator.take_back(submission_id, submission.result):
             store.submissions.forget(project, submission.task)
             deleted += 1
@@ -159,18 +162,23 @@ def is_audited(task: str, share: float) -> bool:
     return int.from_bytes(digest[:6], "big") / 2**48 < share
 
 
-def audited(store: Store, project: str, binding: Binding, fetch: Fetch) -> Precision:
-    """What people answered to the tasks that were left to them, beside what would have been submitted."""
-    waiting = {one.task: one for one in store.submissions.of_project(project, audit=True)}
+def audited(given: Submitting) -> Precision:
+    """What people answered to the tasks that were left to them, beside what this version would have submitted.
+
+    Another version's answers say nothing of this one's.
+    """
+    inputs = given.inputs
+    left = given.store.submissions.of_project(given.project, audit=True)
+    waiting = {one.task: one for one in left if one.version == inputs.model_version}
     if not waiting:
         return Precision(0, 0)
     right = total = 0
-    for task in store.annotations.tasks(project):
+    for task in given.store.annotations.tasks(given.project):
         submission = waiting.get(task.id)
         if submission is None:
             continue
         guess = AnnotatedTask(task.id, task.data, (Annotation("0", submission.result),))
-        agreed = agrees(binding, task, guess, fetch)
+        agreed = agrees(inputs.binding, task, guess, inputs.fetch)
         if agreed is not None:
             total += 1
             right += agreed

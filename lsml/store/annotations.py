@@ -249,7 +249,7 @@ class Annotations(Table):
         )  # fmt: skip
         if known is None:
             return 0
-        self._count_usable(project, -int(not known[0]), -int(not known[0] and known[2]))
+        self._count_usable(project, -int(not known[0]), -int(not known[0] and known[2] > 0))
         return 1
 
     def _next_change(self, project: str) -> int:

@@ -136,6 +136,22 @@ def test_a_drop_of_quality_stops_it_and_undo_leaves_nothing_behind(world):
     assert here.store.submissions.known(PROJECT) == set()
 
 
+def test_another_version_is_measured_by_its_own_audit(world):
+    here = world(SmallStudio(tasks(600)), audit=0.2)
+    here.truth = lambda _task: "Billing"
+    assert here.submit().stopped is not None
+    here.truth = lambda _task: "Bug"
+    done = submit(
+        replace(
+            here.given,
+            refresh=here.people_answer,
+            inputs=replace(here.given.inputs, model_version="triage-v2-00000000"),
+        )
+    )
+    assert done.stopped is None
+    assert done.precision.share == 1.0
+
+
 def test_a_dry_run_submits_nothing(world):
     here = world(SmallStudio(tasks(50)))
     done = here.submit(dry=True)
@@ -198,6 +214,12 @@ def test_lsml_never_learns_what_it_submitted_unless_a_person_changed_it(world):
     assert counts(PROJECT, accepted=True)[0] == before
     told(one, choice("Billing"), untouched=False, unique_id=one.unique_id)
     assert counts(PROJECT)[0] == before + 1
+    # What is deleted is no longer counted, and was not counted before.
+    third = here.store.submissions.of_project(PROJECT, audit=False)[2]
+    told(third)
+    counted = counts(PROJECT, accepted=True), counts(PROJECT)[0]
+    here.store.annotations.delete(PROJECT, [str(third.annotation)])
+    assert (counts(PROJECT, accepted=True)[0], counts(PROJECT)[0]) == (counted[0][0], counted[1])
     taught = {task.id: task.annotations[0].submitted for task in here.store.annotations.tasks(PROJECT)}
     assert (taught[one.task], taught[other.task]) == (False, True)
 

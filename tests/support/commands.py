@@ -13,13 +13,15 @@ from tests.conftest import export, tickets, write_recipe
 Finished = subprocess.CompletedProcess
 
 
-def lsml(*arguments: object, cwd: Path, environment: Mapping[str, str] | None = None) -> Finished[str]:
+def lsml(
+    *arguments: object, cwd: Path, environment: Mapping[str, str] | None = None, timeout_s: float = 120
+) -> Finished[str]:
     """The end of `lsml ARGUMENTS` in a pipe. Whatever it says, it never shows a traceback."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LABEL_STUDIO", "LSML_"))}
     done = subprocess.run(
         [sys.executable, "-m", "lsml", *map(str, arguments)],
         cwd=cwd, env={**kept, **(environment or {})}, capture_output=True, stdin=subprocess.DEVNULL,
-        encoding="utf-8", timeout=120, check=False,
+        encoding="utf-8", timeout=timeout_s, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     return done
