@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from lsml.store import Store
+from lsml.store.database import FORMAT
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, write_recipe
 from tests.support.backend import RunningBackend, until
 from tests.support.processes import RECIPE, running
@@ -198,7 +199,7 @@ def test_a_second_run_on_a_data_directory_is_refused_with_a_sentence(tmp_path):
         assert first.post("/webhook", {"action": "START_TRAINING", "project": PROJECT})["job"]
 
 
-@pytest.mark.parametrize(("found", "verb"), [("3", "run"), ("0", "serve"), ("3", "work")])
+@pytest.mark.parametrize(("found", "verb"), [(str(FORMAT + 1), "run"), ("0", "serve"), (str(FORMAT + 1), "work")])
 def test_a_data_directory_of_another_format_is_refused_and_left_as_it_is(tmp_path, found, verb):
     recipe = write_recipe(tmp_path, RECIPE)
     data = tmp_path / "data"
@@ -209,7 +210,7 @@ def test_a_data_directory_of_another_format_is_refused_and_left_as_it_is(tmp_pat
     done = lsml(verb, recipe, "--data-dir", data, *(["--port", "0"] if verb != "work" else []))
     assert (done.returncode, done.stderr) == (
         1,
-        f"{data}/lsml.db: has format {found}, and this lsml reads format 3; use the lsml that wrote it, "
+        f"{data}/lsml.db: has format {found}, and this lsml reads format {FORMAT}; use the lsml that wrote it, "
         "or name another data directory with --data-dir\n",
     )
     with sqlite3.connect(data / "lsml.db") as database:
