@@ -85,7 +85,7 @@ def test_each_of_the_two_commands_is_one_line(comment):
     assert len(block_after(comment).splitlines()) == 1
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/recipe.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/recipe.md", "docs/smart-tools.md"])
 def test_every_file_that_a_page_links_is_there(page):
     path = REPOSITORY / page
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):

@@ -108,13 +108,13 @@ def _asking(config: LabelingConfig, fitting: dict[str, list[type[Adapter]]]) -> 
     return {
         tag.name
         for tag in config.controls
-        if tag.smart and tag not in answering and any(set(tag.to_names) & set(other.to_names) for other in answering)
+        if tag.asks and tag not in answering and any(set(tag.to_names) & set(other.to_names) for other in answering)
     }
 
 
 def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingConfig, control: Control) -> Offer:
     """Where a person can ask, what answers that comes first; beside it what answers whole batches, if it needs no extra."""
-    smart = any(other.smart and set(other.to_names) & set(tag.to_names) for other in config.controls)
+    smart = any(other.asks and set(other.to_names) & set(tag.to_names) for other in config.controls)
     interactive = [adapter for adapter in adapters if issubclass(adapter, InteractiveAdapter)]
     # Regions are what is asked for as one draws; what does nothing else does it best.
     asks = smart and isinstance(control, RegionControl)
@@ -124,6 +124,6 @@ def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingC
     others = [adapter for adapter in adapters if adapter not in chosen and (smart or not adapter.only_interactive)]
     if not chosen:
         answers = f"{tag.selector}: {adapters[0].name} answers what a person draws"
-        why = f'{answers}, and no control asks it; write smart="true" in one'
+        why = f'{answers}, and no control asks it; write smart="true" in a RectangleLabels or KeyPointLabels'
         return Offer(tag, reason=why)
     return Offer(tag, tuple(chosen), tuple(others), control)

@@ -13,7 +13,8 @@ from lsml.labeling import ControlTag, LabelingConfig
 
 
 def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tuple[list[ControlTag], list[str]]:
-    """The smart controls whose regions an interactive adapter answers; a warning for each adapter that nothing would ask."""
+    """The smart controls whose regions an interactive adapter answers; a warning for each adapter that nothing would ask,
+    and for each smart control about which Label Studio asks nobody."""
     prompts: list[ControlTag] = []
     warnings = []
     for model in models:
@@ -21,13 +22,22 @@ def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tup
             continue
         here = model.object_tag.name
         smart = [tag for tag in config.controls if tag.smart and here in tag.to_names]
-        prompts += smart
-        if model.adapter_class.only_interactive and not smart:
+        asking = [tag for tag in smart if tag.asks]
+        prompts += asking
+        warnings += [_silence(tag) for tag in smart if not tag.asks]
+        if model.adapter_class.only_interactive and not asking:
             warnings.append(
                 f"{model.spec.adapter} answers what a person draws, and no control of {model.object_tag.tag}#{here} asks it; "
                 'write smart="true" in a RectangleLabels or KeyPointLabels of it'
             )
     return list({tag.name: tag for tag in prompts}.values()), warnings
+
+
+def _silence(tag: ControlTag) -> str:
+    return (
+        f"{tag.selector} is smart and asks nobody, for Label Studio sends no model what is drawn with {tag.tag}; "
+        'write smart="false", and smart="true" in a RectangleLabels or KeyPointLabels'
+    )
 
 
 def control_of(control_tag: ControlTag, config: LabelingConfig) -> Control:

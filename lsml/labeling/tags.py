@@ -25,6 +25,13 @@ KNOWN_OBJECT_TAGS: Final[tuple[str, ...]] = (
     *("Text", "HyperText", "Paragraphs", "Image", "Audio", "AudioPlus", "Video", "TimeSeries"),
     *("Table", "List", "Chat", "Pdf", "ReactCode", "Object3D"),
 )
+# Whose drawings Label Studio's editor sends to no model, smart or not: docs/smart-tools.md says why.
+_SILENT_TAGS: Final = frozenset(
+    {
+        *("Brush", "BrushLabels", "Bitmask", "BitmaskLabels", "MagicWand", "Polygon", "PolygonLabels"),
+        *("Ellipse", "EllipseLabels", "Vector", "VectorLabels"),
+    }
+)
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -115,8 +122,13 @@ class ControlTag(msgspec.Struct, frozen=True):
 
     @property
     def smart(self) -> bool:
-        """True if Label Studio asks the model about each region that a person makes with it."""
+        """True if the config wants the model asked about each region that a person makes with it."""
         return any(self.attributes.get(name, "").lower() == "true" for name in ("smart", "smartOnly"))
+
+    @property
+    def asks(self) -> bool:
+        """True if it is smart, and Label Studio does ask the model about each region that a person makes with it."""
+        return self.smart and self.tag not in _SILENT_TAGS
 
 
 class LabelingConfig(msgspec.Struct, frozen=True):

@@ -189,6 +189,25 @@ def test_an_adapter_that_only_answers_what_is_drawn_wants_something_to_draw_with
     assert [prompt.selector for prompt in asked.asking] == ["RectangleLabels#box"]
 
 
+@pytest.mark.parametrize("tag", ["BrushLabels", "BitmaskLabels", "PolygonLabels", "EllipseLabels"])
+@pytest.mark.parametrize("smart", ['smart="true"', 'smartOnly="true"'])
+def test_a_smart_tool_that_label_studio_asks_nobody_about_is_a_warning(tmp_path, tag, smart):
+    config = f"""<View><Image name="image" value="$image"/><{tag} name="c" toName="image" {smart}><Label value="A"/></{tag}>
+    {{}}</View>"""
+    silent = bound(tmp_path, f"{{{tag}: grabcut}}", config.format(""))
+    assert silent.asking == ()
+    assert silent.warnings == (
+        f"{tag}#c is smart and asks nobody, for Label Studio sends no model what is drawn with {tag}; "
+        'write smart="false", and smart="true" in a RectangleLabels or KeyPointLabels',
+        'grabcut answers what a person draws, and no control of Image#image asks it; write smart="true" in a '
+        "RectangleLabels or KeyPointLabels of it",
+    )
+    point = '<KeyPointLabels name="point" toName="image" smart="true"><Label value="A"/></KeyPointLabels>'
+    asked = bound(tmp_path, f"{{{tag}: grabcut}}", config.format(point))
+    assert [prompt.selector for prompt in asked.asking] == ["KeyPointLabels#point"]
+    assert asked.warnings == silent.warnings[:1]
+
+
 def test_choices_inside_others_are_a_warning_where_the_tag_does_not_allow_them(tmp_path):
     config = """<View><Text name="t" value="$t"/><Choices name="c" toName="t" {}><Choice value="A"><Choice value="B"/></Choice>
     <Choice value="C"/></Choices></View>"""

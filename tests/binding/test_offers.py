@@ -61,6 +61,11 @@ def test_a_smart_tool_that_asks_nobody_is_answered_itself():
     assert names(box.chosen) == ["yolo"]
 
 
+def test_a_smart_brush_asks_no_model_so_that_what_answers_drawings_alone_is_not_chosen():
+    (mask,) = offered('<BrushLabels name="m" toName="i" smart="true"><Label value="A"/></BrushLabels>')
+    assert names(mask.chosen) == ["yolo"] and mask.others == ()
+
+
 def test_a_smart_tool_leaves_labels_of_the_whole_image_to_what_needs_least():
     choices, _ = offered(
         '<Choices name="c" toName="i"><Choice value="A"/></Choices>'
@@ -73,7 +78,8 @@ def test_what_answers_drawings_alone_is_not_offered_where_nothing_asks():
     (ellipse,) = offered('<EllipseLabels name="e" toName="i"><Label value="A"/></EllipseLabels>')
     assert ellipse.chosen == ()
     assert ellipse.reason == (
-        'EllipseLabels#e: grabcut answers what a person draws, and no control asks it; write smart="true" in one'
+        'EllipseLabels#e: grabcut answers what a person draws, and no control asks it; write smart="true" in a '
+        "RectangleLabels or KeyPointLabels"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ LABEL = '<Label value="Object"/>'
 SMART = f"""<View><Image name="image" value="$image"/><BrushLabels name="mask" toName="image">{LABEL}</BrushLabels>
 <RectangleLabels name="box" toName="image" smart="true" smartOnly="true">{LABEL}</RectangleLabels>
 <KeyPointLabels name="point" toName="image" smart="true" smartOnly="true">{LABEL}</KeyPointLabels></View>"""
+# Tags whose regions the editor sends to nobody, whatever they say: the name of each one's control, its tool, and what the
+# editor itself calls that tool, with "-dynamic" if it is a smart one.
+SILENT = {
+    "BrushLabels": ("brush", "brush-tool", "BrushTool-dynamic"),
+    "BitmaskLabels": ("bitmask", "bitmask-tool", "BitmaskTool-dynamic"),
+    "PolygonLabels": ("polygon", "polygon-tool", "PolygonTool"),
+    "EllipseLabels": ("ellipse", "ellipse-tool", "EllipseTool"),
+}
+SILENCE = f"""<View><Image name="image" value="$image"/><BrushLabels name="mask" toName="image" smart="false">{LABEL}</BrushLabels>
+{"".join(f'<{tag} name="{name}" toName="image" smart="true">{LABEL}</{tag}>' for tag, (name, _, _) in SILENT.items())}
+<RectangleLabels name="box" toName="image" smart="true" smartOnly="true">{LABEL}</RectangleLabels></View>"""
 _YS, _XS = np.mgrid[:HEIGHT, :WIDTH]
 DISC = (_XS + 0.5 - 50) ** 2 + (_YS + 0.5 - 40) ** 2 <= 20**2
 RING = DISC & ~((_XS + 0.5 - 50) ** 2 + (_YS + 0.5 - 40) ** 2 <= 8**2)
@@ -176,6 +188,35 @@ def test_a_click_beside_an_object_is_sent_as_one_that_keeps_out(studio, editor, 
     [region] = editor.serialized()
     assert overlap(decode_brush(region["value"]["rle"], WIDTH, HEIGHT), DISC) > 0.9
     assert "Traceback" not in lsml.output
+
+
+@pytest.mark.parametrize("tag", SILENT)
+def test_what_a_person_makes_with_another_smart_tag_is_sent_to_nobody(tag, studio, editor, smart, tmp_path):
+    lsml, _ = smart
+    name, tool, called = SILENT[tag]
+    project = studio.create_project(f"Silent {tag}", SILENCE)
+    studio.add_backend(project, lsml.address, is_interactive=True)
+    task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
+    editor.open(project, task, "image")
+    editor.switch_on_auto_annotation()
+    editor.record_prompts()
+    editor.take(name, tool)
+    assert editor.taken() == called
+    if tag == "PolygonLabels":
+        for corner in ((0.3, 0.2), (0.6, 0.2), (0.6, 0.6), (0.3, 0.2)):
+            editor.draw(corner)
+            time.sleep(0.5)  # sooner, the editor takes it for a double click
+    else:
+        editor.draw((0.35, 0.4), (0.5, 0.5))
+    until("the region is drawn", lambda: [region["from_name"] for region in editor.serialized()] == [name], 20)
+    time.sleep(2)  # the editor waits 1.2 s for one more stroke before it would ask about a mask
+    keep(editor, f"silent-{name}")
+    assert editor.prompts() == []
+    # The same project asks about a rectangle, and about it alone.
+    editor.take("box", "rectangle-tool")
+    editor.draw((0.2, 0.15), (0.64, 0.73))
+    until("the rectangle is sent", editor.prompts, 20)
+    assert [[region["from_name"] for region in sent] for sent in editor.prompts()] == [["box"]]
 
 
 def test_a_person_who_turns_the_image_marks_what_is_upright(studio, editor, tmp_path):

@@ -18,7 +18,7 @@ import yaml
 from lsml.adapters import get_adapter
 from lsml.binding import Binding, bind
 from lsml.controls.base import Control
-from lsml.controls.brush import decode_brush
+from lsml.controls.brush import decode_brush, encode_brush
 from lsml.errors import NotFound
 from lsml.labeling import ObjectTag, parse_labeling_config
 from lsml.labeling.objects import read_object
@@ -33,6 +33,8 @@ RECIPES = gallery_recipes()
 EXAMPLES = sorted((REPOSITORY / "recipes" / "examples").glob("*.json"))
 MODELINE = "# yaml-language-server: $schema=../schemas/recipe.schema.json"
 TASKS = 40
+_YS, _XS = np.mgrid[:90, :120]
+DISC = (_XS + 0.5 - 50) ** 2 + (_YS + 0.5 - 40) ** 2 <= 20**2  # where tests.support.drawings.disc is told to draw
 
 each_recipe = pytest.mark.parametrize("name", RECIPES)
 # What tests install; recipes that need more are served in tests/test_gallery_vision.py and test_gallery_language.py.
@@ -217,8 +219,11 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
          "value": {"x": 20, "y": 15, "width": 44, "height": 58, "rotation": 0, "rectanglelabels": ["Part"]}},
         {"from_name": "point", "type": "keypointlabels",
          "value": {"x": 50 / 1.2, "y": 40 / 0.9, "width": 1, "keypointlabels": ["Part"]}, "is_positive": True},
+        # Label Studio's editor sends no painted mask; another program may.
+        {"from_name": "mask", "type": "brushlabels",
+         "value": {"format": "rle", "rle": encode_brush(DISC), "brushlabels": ["Part"]}},
     ],
-    ids=["box", "point"],
+    ids=["box", "point", "painted"],
 )  # fmt: skip
 def test_the_smart_segmentation_recipe_cuts_out_what_a_person_marks(tmp_path, prompt):
     image = base64.b64encode(disc(tmp_path / "disc.png", "Red", (50, 40), 20).read_bytes()).decode()
@@ -240,9 +245,7 @@ def test_the_smart_segmentation_recipe_cuts_out_what_a_person_marks(tmp_path, pr
         backend.store.close()
     assert (region["from_name"], region["type"], region["value"]["brushlabels"]) == ("mask", "brushlabels", ["Part"])
     pixels = decode_brush(region["value"]["rle"], 120, 90)
-    ys, xs = np.mgrid[:90, :120]
-    truth = (xs + 0.5 - 50) ** 2 + (ys + 0.5 - 40) ** 2 <= 20**2
-    assert (pixels & truth).sum() / (pixels | truth).sum() > 0.9
+    assert (pixels & DISC).sum() / (pixels | DISC).sum() > 0.9
 
 
 def test_the_keywords_recipe_marks_what_it_names_and_the_rest_of_what_a_person_marks(tmp_path):

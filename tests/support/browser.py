@@ -81,6 +81,10 @@ if (!arguments[1]) return;
 const buttons = document.querySelectorAll(`button[aria-label=${arguments[1]}]`);
 buttons[buttons.length - 1].click();
 """
+_TAKEN = """
+const tools = window.ToolManager.allInstances().flatMap(manager => manager.allTools());
+return tools.find(tool => tool.selected).fullName;
+"""
 
 # Where the image is seen in the window, and how large, turned and enlarged as it is: x, y, width, height.
 _PLACE = """
@@ -201,6 +205,10 @@ class Editor:
         rectangle-tool, key-point-tool."""
         self.driver.execute_script(_TAKE, tag, tool)
         time.sleep(0.3)  # the editor takes the tool up in a later tick
+
+    def taken(self) -> str:
+        """What the editor calls the tool that is taken up: RectangleTool, or RectangleTool-dynamic for the smart one."""
+        return str(self.driver.execute_script(_TAKEN))
 
     def draw(self, start: tuple[float, float], end: tuple[float, float] | None = None, *, beside: bool = False) -> None:
         """Drag the mouse over the image, or click on it; places are fractions of it as it is seen.
