@@ -112,9 +112,10 @@ def set_up_logging(level: str) -> None:
     """Log to standard error. `level`: debug, info, warning or error. JSON where LSML_LOG_FORMAT asks for it, else text."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if os.environ.get(FORMAT_VARIABLE) == "json" else _Text())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("huey", "waitress"):
-        logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "WARNING")
-    # These log headers and SQL parameters, tokens among them, when they log everything.
-    for name in ("httpx", "httpcore", "peewee", "filelock"):
+    # Libraries tell of their own doings each second, and some of headers and SQL parameters, tokens among them.
+    logging.basicConfig(
+        level=max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]), handlers=[handler], force=True
+    )
+    logging.getLogger("lsml").setLevel(level.upper())
+    for name in ("huey", "waitress", "httpx", "httpcore", "peewee", "filelock"):
         logging.getLogger(name).setLevel("WARNING")

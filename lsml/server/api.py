@@ -13,8 +13,8 @@ from lsml.errors import NotFound, RequestError
 from lsml.learning.due import changes_needed, learners
 from lsml.learning.promote import LEAST_JUDGED
 from lsml.recipe import Recipe
-from lsml.server.bodies import read_object
-from lsml.server.protocol import Route, answer, status_of
+from lsml.server.bodies import answer, read_object
+from lsml.server.protocol import Route, status_of
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
 

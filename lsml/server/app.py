@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import re
-import secrets
 import time
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from lsml.errors import LsmlError
-from lsml.logs import request_id
 from lsml.recipe import Recipe
 from lsml.server import api, protocol
+from lsml.server.bodies import answer
+from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
 from lsml.server.openapi import openapi
-from lsml.server.protocol import answer
 from lsml.server.ready import Ready
 from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
@@ -24,7 +22,6 @@ from lsml.store import Store
 from lsml.store.queue import Queue
 
 _log = logging.getLogger(__name__)
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = None) -> Flask:
@@ -37,7 +34,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     serving = Serving(recipe, store)
     app.extensions["lsml"] = serving
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
-    _name_requests(app)
+    watch(app)
     telemetry = Telemetry(store, serving)
     telemetry.watch(app)
     routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes(recipe, store, serving)
@@ -58,34 +55,9 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     return app
 
 
-def _name_requests(app: Flask) -> None:
-    """Give every request a short id, its own where that is sane: log lines show it, the answer's X-Request-Id tells it."""
-
-    @app.before_request
-    def begin() -> None:
-        asked = request.headers.get("X-Request-Id", "")
-        request_id.set(asked if _SANE_ID.fullmatch(asked) else secrets.token_hex(4))
-        g.began = time.perf_counter()
-
-    @app.after_request
-    def end(response: Response) -> Response:
-        response.headers["X-Request-Id"] = request_id.get() or ""
-        took_ms = (time.perf_counter() - g.began) * 1000
-        _log.debug("%s: %d in %.1f ms", request.endpoint, response.status_code, took_ms)
-        return response
-
-    @app.teardown_request
-    def forget(_error: BaseException | None) -> None:
-        request_id.set(None)
-
-
 def _lsml_error(error: LsmlError) -> Response:
     level = logging.ERROR if error.status >= 500 else logging.WARNING
-    # The path is a stranger's, and may be a secret one with a typing error: only its last part is shown.
-    asked = (
-        request.endpoint or f"{request.method} .../{request.path.rpartition('/')[2][:40]!r} from {request.remote_addr}"
-    )
-    _log.log(level, "%s: %s", asked, error)
+    _log.log(level, "%s: %s", asked_for(), error)
     response = answer({"error": str(error)}, error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="lsml"'
@@ -111,5 +83,5 @@ def too_large(largest: int) -> str:
 
 
 def _bug(error: Exception) -> Response:
-    _log.exception("%s failed", request.endpoint)
+    _log.exception("%s failed", asked_for())
     return answer({"error": f"lsml failed ({type(error).__name__}); its log says more"}, 500)

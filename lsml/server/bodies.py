@@ -1,12 +1,13 @@
-"""A request's body as JSON that means one thing, or a sentence that says why not."""
+"""A request's body as JSON that means one thing, or a sentence that says why not; and answers as JSON."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from flask import request
+import msgspec
+from flask import Response, g, request
 
 from lsml.errors import RequestError, WrongType
 from lsml.files.strict_json import decode_json
@@ -20,7 +21,7 @@ def read_object(spare: Collection[str] = ()) -> dict[str, Any]:
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
         raise RequestError(f"Content-Encoding {encoding[:20]!r} is not read; send the body as it is")
-    body = request.get_data()
+    body = g.body = request.get_data()
     if not request.is_json:
         raise WrongType(
             f"Content-Type {request.mimetype[:100]!r}: expected application/json (curl -H 'Content-Type: application/json')"
@@ -40,3 +41,16 @@ def as_object(body: bytes, spare: Collection[str] = ()) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise RequestError("expected a JSON object")
     return payload
+
+
+def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
+    """A member that may be missing, null or empty: then None. Raises RequestError where it is no text."""
+    value = payload.get(name)
+    if value is not None and not isinstance(value, str):
+        raise RequestError(f"{name}: expected a text")
+    return value or None
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """JSON from anything that msgspec encodes."""
+    return Response(msgspec.json.encode(content), status=status, mimetype="application/json")

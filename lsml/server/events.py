@@ -1,4 +1,4 @@
-"""What a webhook's JSON says, as one typed event. Pure: no store, no Flask."""
+"""What a webhook's JSON says, as one typed event; and which project a request names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from lsml.errors import RequestError
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.tasks import is_id, read_annotation
-from lsml.store import AnnotationSeen
+from lsml.store import AnnotationSeen, Store
 
 START_TRAINING = "START_TRAINING"
 _SAVED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_UPDATED"})
@@ -94,6 +94,18 @@ def project_key(project: Any) -> tuple[str, int | None]:
         raise RequestError("project: expected at most 200 printable characters")
     head = key.split(".")[0]
     return key, int(head) if head.isascii() and head.isdigit() and len(head) < 18 else None
+
+
+def known_project(store: Store, project: Any) -> tuple[str, int | None]:
+    """As `project_key`, with the key under which the project is known. Raises RequestError."""
+    key, studio_id = project_key(project)
+    return known_key(store, key), studio_id
+
+
+def known_key(store: Store, key: str) -> str:
+    """The key under which a project is known: some programs name it by its number alone."""
+    found = None if "." in key else store.projects.find(key)
+    return found.key if found else key
 
 
 def _saved(payload: Mapping[str, Any]) -> tuple[tuple[AnnotationSeen, ...], tuple[str, ...]]:

@@ -149,13 +149,21 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
             "post": _operation(
                 "One result for each task, in order; an empty list for a task that nothing could predict.",
                 _object(
-                    {"results": _list({"anyOf": [_object({}), {"type": "array", "maxItems": 0}]})}, ("results",)
+                    {
+                        "results": _list({"anyOf": [_object({}), {"type": "array", "maxItems": 0}]}),
+                        "why_not": {**_list(_TEXT), "description": "Why tasks have no prediction; absent where all have."},
+                    },
+                    ("results",),
                 ),
                 body=_object(
                     {
                         "tasks": _list(_named("Task")),
                         "project": _or_null(_PROJECT),
                         "label_config": _CONFIG,
+                        "model_version": {
+                            "type": ["string", "null"],
+                            "description": "One of `/versions`; without it the promoted one answers.",
+                        },
                         "params": {"type": ["object", "null"]},
                     },
                     ("tasks",),
@@ -192,8 +200,19 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
         },
         "/versions": {
             "get": _operation(
-                "The model versions of one project, else of all.",
-                _object({"versions": _list(_TEXT)}, ("versions",)),
+                "The model versions of one project, else of all, and whose they are.",
+                _object(
+                    {
+                        "versions": _list(_TEXT),
+                        "projects": _list(
+                            _object(
+                                {"project": _TEXT, "title": _TEXT, "model_version": _TEXT, "versions": _list(_TEXT)},
+                                ("project", "model_version", "versions"),
+                            )
+                        ),
+                    },
+                    ("versions", "projects"),
+                ),
                 parameters=(of_project,),
             )
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from lsml.errors import StoreError
-from lsml.server.protocol import answer
+from lsml.server.bodies import answer
 from lsml.server.serving import Serving
 from lsml.store import Store
 

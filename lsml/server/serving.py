@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from lsml.adapters import get_adapter
 from lsml.binding import Binding, bind
 from lsml.binding.configs import known_config
-from lsml.errors import LabelingConfigError, LsmlError
+from lsml.errors import LabelingConfigError, LsmlError, NotFound
 from lsml.labeling import LabelingConfig, parse_labeling_config
 from lsml.labeling.objects import Fetch
 from lsml.logs import keep_told_secret
@@ -28,6 +28,7 @@ from lsml.versions import Card, Loaded, Shared, adopt, card_of, load_version, mi
 _log = logging.getLogger(__name__)
 V = TypeVar("V")
 _LOOK_AGAIN_S = 30.0  # a version that could not be loaded is tried again after so long
+_NAMED = 5  # versions that a sentence names
 _KEPT = 256  # bindings and loaded versions in memory
 
 
@@ -91,7 +92,7 @@ class Serving:
         self._broken: Recent[tuple[str, float]] = Recent()
         self._fetchers: Recent[Fetch] = Recent()
         self._shared = Shared()
-        self._loaded: dict[str, int] = {}  # the version of each project that was last loaded
+        self._loaded: dict[str, int] = {}  # the promoted version of each project that was last loaded
 
     def binding(self, project: str, labeling_config: str | None) -> Binding:
         """The recipe bound to the config of the request at hand, else to the one that `known_config` says.
@@ -179,6 +180,33 @@ class Serving:
             if before is not None and before.loaded.number != served.loaded.number:
                 self._loads.drop((project, before.model_version))
         return served
+
+    def served_as(self, project: str, binding: Binding, name: str) -> Served:
+        """The version of a project whose `model_version` is `name`. Raises NotFound, and LsmlError where it cannot be loaded.
+
+        One that is not promoted is loaded for this request alone: memory holds what is served.
+        """
+        names = self.names(project, binding)
+        if name not in names:
+            known = ", ".join(list(names)[:_NAMED])
+            raise NotFound(
+                f"model_version: project {project} has no {name[:100]!r} now; expected one of {known}, or none"
+            )
+        number = names[name]
+        try:
+            return self._start_load(project, binding, number, name).result()
+        finally:
+            if number != self._pointed(project)[0]:
+                self._loads.drop((project, name))
+
+    def names(self, project: str, binding: Binding) -> dict[str, int]:
+        """The `model_version` of every version of a project that can be read, the one that is served first; its number."""
+        number, card = self._pointed(project)
+        names = {self._name(project, binding, number, card): number}
+        for row in self._store.versions.of_project(project):
+            if (found := self.card(row)) is not None:
+                names.setdefault(self._name(project, binding, row.number, found), row.number)
+        return names
 
     def version_at_setup(self, project: str, binding: Binding) -> str:
         """The `model_version` that the next `/predict` carries, without waiting for a model: it is loaded meanwhile."""
@@ -306,7 +334,8 @@ class Serving:
                 loaded = load_version(binding, stored, self._store.artifacts, self._shared)
                 for warning in loaded.warnings:
                     _log.warning("project %s: %s", project, warning)
-                self._loaded[project] = number
+                if number == self._store.versions.promoted(project):
+                    self._loaded[project] = number
             _log.info("project %s: serving %s", project, name)
             result.set_result(Served(loaded, name))
         except LsmlError as error:

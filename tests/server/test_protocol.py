@@ -19,7 +19,59 @@ def test_health_answers_json(backend):
 
 
 def test_an_untrained_server_answers_an_empty_list_for_each_task(backend):
-    assert backend().post("/predict", FOUR_LINES).json == {"results": [[]]}
+    answer = backend().post("/predict", FOUR_LINES).json
+    assert answer["results"] == [[]]
+    (why,) = answer["why_not"]
+    assert why.startswith("untrained, 1 time in 1 task; ")
+
+
+def test_a_prediction_adds_no_project_and_says_whose_models_may_have_been_meant(backend):
+    server = backend()
+    server.annotate(tickets(60))
+    server.train()
+    for project, told in (
+        (None, []),
+        ("77.1", ["project 77.1 is not known here, so what project local learnt answers; "]),
+    ):
+        answer = server.post("/predict", {**FOUR_LINES, **({"project": project} if project else {})}).json
+        assert answer["results"] == [[]]
+        untrained, *more, choose = answer["why_not"]
+        assert untrained.startswith("untrained, ")
+        assert [sentence.partition("connect it")[0] for sentence in more] == told
+        assert choose == f'`project` of the request chooses whose models answer: "{PROJECT_KEY}" (triage)'
+    assert [row.key for row in server.store.projects.all()] == [PROJECT_KEY]
+    assert "why_not" not in server.post("/predict", {**FOUR_LINES, "project": PROJECT_KEY}).json
+
+
+def test_a_project_that_nobody_told_of_is_answered_with_what_was_trained_offline(backend):
+    server = backend()
+    server.store.projects.touch("local")
+    run_local(server)
+    (prediction,) = server.predict("refund of the invoice", project="77.1", label_config=TOPICS)
+    assert prediction["model_version"].startswith("triage-v1-")
+    assert [row.key for row in server.store.projects.all()] == ["local"]
+
+
+def test_a_request_may_choose_one_of_a_projects_versions_and_no_other(backend):
+    server = backend()
+    server.annotate(tickets(60))
+    server.train()
+    server.train()
+    named = server.client.get(f"/versions?project={PROJECT_KEY}").json["versions"]
+    served, other = named
+    assert {name.split("-")[1] for name in named} == {"v1", "v2"}
+    for name in (other, served, other):
+        (prediction,) = server.predict("refund of the invoice", project=PROJECT_KEY, model_version=name)
+        assert prediction["model_version"] == name
+    assert server.client.get("/ready").json["why_not"][1:] == []
+    (prediction,) = server.predict("refund of the invoice", project=PROJECT_KEY)
+    assert prediction["model_version"] == served
+    refused = server.post("/predict", {**FOUR_LINES, "project": PROJECT_KEY, "model_version": "triage-v9-00000000"})
+    assert refused.status_code == 404
+    assert refused.json["error"].startswith(
+        f"model_version: project {PROJECT_KEY} has no 'triage-v9-00000000' now; expected one of {served}, "
+    )
+    assert server.post("/predict", {**FOUR_LINES, "model_version": 7}).status_code == 400
 
 
 def test_a_request_without_project_and_config_is_served_by_what_was_trained_offline(backend):
@@ -161,7 +213,8 @@ def test_a_config_that_the_recipe_does_not_fit_still_connects_and_says_why(backe
     images = '<View><Image name="img" value="$img"/><RectangleLabels name="box" toName="img"><Label value="Car"/></RectangleLabels></View>'
     assert server.post("/setup", {"project": "9.1", "schema": images}).status_code == 200
     answer = server.post("/predict", {"tasks": [{"data": {"img": "x"}}], "project": "9.1", "label_config": images})
-    assert answer.json == {"results": [[]]}
+    assert answer.json["results"] == [[]]
+    assert answer.json["why_not"][0].startswith("unbound, 1 time in 1 task; nothing is bound: ")
     (project,) = server.client.get("/api/projects").json["projects"]
     assert project["state"] == (
         "nothing is bound: `Choices` matches nothing in the labeling config, which has RectangleLabels#box; "
@@ -291,7 +344,21 @@ def test_versions_lists_what_each_project_serves(backend):
     server.annotate(tickets(40))
     server.train()
     served = server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS}).json["model_version"]
-    assert server.client.get("/versions").json == {"versions": [served]}
+    of_project = {"project": PROJECT_KEY, "title": "triage", "model_version": served, "versions": [served]}
+    assert server.client.get("/versions").json == {"versions": [served], "projects": [of_project]}
+
+
+def test_versions_says_whose_each_version_is(backend):
+    server = backend()
+    server.annotate(tickets(40))
+    server.train()
+    server.post("/setup", {"project": "2.1", "schema": TOPICS})
+    answer = server.client.get("/versions").json
+    mine, other = answer["projects"]
+    assert (mine["project"], other["project"]) == (PROJECT_KEY, "2.1")
+    assert "-v1-" in mine["model_version"] and "-v0-" in other["model_version"]
+    assert answer["versions"] == [*mine["versions"], *other["versions"]]
+    assert server.client.get("/versions?project=2").json["projects"] == [other]
 
 
 def test_validate_says_what_binds(backend):

@@ -56,11 +56,11 @@ def test_a_version_that_takes_too_long_to_load_is_served_under_the_old_one_meanw
     go_on = threading.Event()
     load = serving.load_version
     monkeypatch.setattr(serving, "load_version", lambda *arguments: go_on.wait(30) and load(*arguments))
-    monkeypatch.setattr("lsml.server.protocol._WAIT_PREDICT_S", 0.05)
+    monkeypatch.setattr("lsml.server.predicting._WAIT_S", 0.05)
     (meanwhile, *_) = trained.post("/predict", ASK).json["results"]
     assert meanwhile["model_version"] == first["model_version"]
     go_on.set()
-    monkeypatch.setattr("lsml.server.protocol._WAIT_PREDICT_S", 30)
+    monkeypatch.setattr("lsml.server.predicting._WAIT_S", 30)
     (later, *_) = trained.post("/predict", ASK).json["results"]
     assert "-v2-" in later["model_version"]
 

@@ -1,0 +1,242 @@
+"""`/predict`: what is asked, what it is answered with, and why a task has no prediction."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from flask import Response, request
+
+from lsml.errors import LsmlError, RequestError, TooLarge
+from lsml.files.strict_json import NotUnicode
+from lsml.labeling.annotated import many
+from lsml.logs import mask
+from lsml.prediction import Outcome, predict_in_time
+from lsml.recipe import Recipe
+from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
+from lsml.server.bodies import answer, as_object, optional_text, read_object
+from lsml.server.events import known_project
+from lsml.server.interpreter import Turns, settle
+from lsml.server.serving import Recent, Served, Serving
+from lsml.server.telemetry import Telemetry
+from lsml.store import LOCAL, Store
+
+_log = logging.getLogger(__name__)
+# How long a request waits for a version that was just promoted. The one before could answer at once, but not with the
+# `model_version` that /setup has told; Label Studio waits 100 s.
+_WAIT_S = 30.0
+_FEW = 8  # tasks; a request of so few is over before it keeps others waiting
+_NAMED = 5  # projects that a sentence names
+# Lists whose entries are read each on its own: one with half of a character costs none of the others.
+SPARED = ("tasks", "task", "annotations", "annotation")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request to `/predict` asks. `usable`: the tasks that are objects; `drawn`: the regions that a person made."""
+
+    tasks: list[Any]
+    usable: list[dict[str, Any]]
+    named: Any
+    labeling_config: str | None
+    model_version: str | None
+    interactive: bool
+    drawn: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is answered to it: an outcome for each usable task. `project`: whose models answer, which is `local` where nobody
+    told of the one that is named."""
+
+    project: str
+    served: Served
+    outcomes: list[Outcome]
+
+
+def _asked(payload: Mapping[str, Any], most: int) -> _Asked:
+    """What a request asks. Raises RequestError, TooLarge with more than `most` tasks."""
+    tasks = payload.get("tasks")
+    if not isinstance(tasks, list):
+        raise RequestError('tasks: expected a list such as [{"data": {"text": "some text"}}]')
+    if len(tasks) > most:
+        raise TooLarge(f"tasks: expected at most {most}, got {len(tasks)}; select fewer at a time")
+    params = payload.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise RequestError("params: expected an object")
+    context = params.get("context") if params is not None else None
+    drawn = context.get("result") if isinstance(context, dict) else None
+    return _Asked(
+        tasks=tasks,
+        usable=[task for task in tasks if isinstance(task, dict)],
+        named=payload.get("project"),
+        labeling_config=optional_text(payload, "label_config"),
+        model_version=optional_text(payload, "model_version"),
+        interactive=context is not None,
+        drawn=drawn if isinstance(drawn, list) else (),
+    )
+
+
+class Predicting:
+    """The view of `/predict`. It adds no project: those are told by /setup and by webhooks."""
+
+    def __init__(self, recipe: Recipe, store: Store, serving: Serving, telemetry: Telemetry) -> None:
+        self._recipe = recipe
+        self._store = store
+        self._serving = serving
+        self._telemetry = telemetry
+        self._told: Recent[str] = Recent()  # the labeling config that a project's last request had
+        self._turns = Turns()
+
+    def forget(self, project: str) -> None:
+        """Another labeling config of a project was told: what the next request has is remembered again."""
+        self._told.drop(project)
+
+    def view(self) -> Response:
+        """One result for each task, in order; `[]` for a task that nothing could predict, and then `why_not` beside."""
+        asked = _asked(read_object(spare=SPARED), self._recipe.server.limits.tasks)
+        arrivals: Arrivals | None = request.environ.get(ARRIVALS)
+        own = request.environ.get(REQUEST)
+        ready: _Ready | None = arrivals.turn(own) if arrivals is not None else None
+        if ready is None:
+            ready = self._predict(asked, arrivals, own)
+        outcomes = iter(ready.outcomes)
+        in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
+        settle()
+        self._telemetry.count(in_order, _report(ready.project, in_order))
+        content: dict[str, Any] = {
+            "results": [_result(outcome, ready.served, asked.interactive) for outcome in in_order]
+        }
+        silent = [outcome for outcome in in_order if outcome.prediction is None]
+        if silent:
+            content["why_not"] = [*_reasons(silent, len(in_order)), *self._elsewhere(asked, ready)]
+        return answer(content)
+
+    def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: Any) -> _Ready:
+        """What was asked, and with it what others ask of the same project that arrived with it."""
+        project = self._answering(asked)
+        binding = self._serving.binding(project, asked.labeling_config)
+        if asked.model_version is None:
+            served = self._serving.served(project, binding, _WAIT_S)
+        else:
+            served = self._serving.served_as(project, binding, asked.model_version)
+        others = list(self._others(asked, arrivals, own)) if arrivals is not None else []
+        usable = [task for one in (asked, *(other for _, other in others)) for task in one.usable]
+        outcomes = iter(
+            predict_in_time(
+                binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version,
+                seconds=self._recipe.server.limits.time_s, hiding=project != LOCAL, drawn=asked.drawn,
+                computing=self._turns if len(usable) > _FEW else nullcontext(),
+            )
+        )  # fmt: skip
+        ready = _Ready(project, served, list(islice(outcomes, len(asked.usable))))
+        for other, its in others:
+            assert arrivals is not None
+            arrivals.keep(other, _Ready(project, served, list(islice(outcomes, len(its.usable)))))
+        return ready
+
+    def _answering(self, asked: _Asked) -> str:
+        """The project whose models answer: the one that is named, if somebody told of it, else `local`.
+
+        What a request tells of a project's labeling config is remembered, for webhooks may have been missed.
+        """
+        if asked.named is None:
+            return LOCAL
+        project, studio_id = known_project(self._store, asked.named)
+        config = asked.labeling_config
+        if self._told.get(project) == (config or ""):
+            return project
+        if self._store.projects.get(project) is None:
+            return LOCAL
+        if config is not None:
+            self._serving.binding(project, config)  # a malformed one is refused before it is remembered
+        self._serving.remember(project, studio_id=studio_id, labeling_config=config)
+        self._told.replace(project, config or "")
+        return project
+
+    def _elsewhere(self, asked: _Asked, ready: _Ready) -> list[str]:
+        """Which projects there are, where a request that was answered by `local`'s models may have meant one of them."""
+        if ready.project != LOCAL:
+            return []
+        others = [row for row in self._store.projects.all() if row.key != LOCAL]
+        sentences = []
+        if asked.named is not None:
+            key, _ = known_project(self._store, asked.named)
+            if key != LOCAL:
+                sentences.append(
+                    f"project {key} is not known here, so what project {LOCAL} learnt answers; connect it in its "
+                    "Settings > Model, or with `lsml connect`"
+                )
+        if others:
+            names = ", ".join(f'"{row.key}"' + (f" ({row.title})" if row.title else "") for row in others[:_NAMED])
+            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+            sentences.append(f"`project` of the request chooses whose models answer: {names}{more}")
+        return sentences
+
+    def _others(self, asked: _Asked, arrivals: Arrivals, own: Any) -> Iterator[tuple[Any, _Asked]]:
+        """Requests that arrived with this one and ask the same of other tasks, few enough that nobody waits for long."""
+        if asked.interactive or isinstance(asked.named, (dict, list)):
+            return  # true and 1 are equal in those
+        room = _FEW - len(asked.usable)
+        for other, body in arrivals.alike(own):
+            try:
+                its = _asked(as_object(body, spare=SPARED), self._recipe.server.limits.tasks)
+            except LsmlError:
+                continue  # it is told so in its turn
+            same = type(its.named) is type(asked.named) and its.named == asked.named
+            same = same and (its.labeling_config, its.model_version) == (asked.labeling_config, asked.model_version)
+            if its.interactive or not same:
+                continue
+            room -= len(its.usable)
+            if room < 0:
+                return
+            yield other, its
+
+
+def _unreadable(task: Any) -> Outcome:
+    """What becomes of a task that is no object."""
+    if isinstance(task, NotUnicode):
+        return Outcome(dropped=[("not Unicode", str(task))])
+    return Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
+
+
+def _result(outcome: Outcome, served: Served, interactive: bool) -> Any:
+    """A prediction; `[]` where there is none. An interactive call must get an object."""
+    if outcome.prediction is not None:
+        return outcome.prediction
+    return {"result": [], "model_version": served.model_version} if interactive else []
+
+
+def _report(project: str, outcomes: Sequence[Outcome]) -> Counter[str]:
+    """Log what was left out, counted by reason, with one example of each; the counts."""
+    counts, examples = _counted(outcomes)
+    for reason, count in counts.items():
+        level = logging.INFO if reason == "untrained" else logging.WARNING
+        _log.log(level, "project %s: %s", project, _sentence(reason, count, len(outcomes), examples[reason]))
+    return counts
+
+
+def _reasons(silent: Sequence[Outcome], tasks: int) -> list[str]:
+    """A sentence for each reason why tasks have no prediction, without a secret."""
+    counts, examples = _counted(silent)
+    return [mask(_sentence(reason, count, tasks, examples[reason])) for reason, count in counts.items()]
+
+
+def _counted(outcomes: Sequence[Outcome]) -> tuple[Counter[str], dict[str, str]]:
+    """How often each reason to leave something out was found, and one example of it."""
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for outcome in outcomes:
+        for reason, sentence in outcome.dropped:
+            counts[reason] += 1
+            examples.setdefault(reason, sentence)
+    return counts, examples
+
+
+def _sentence(reason: str, count: int, tasks: int, example: str) -> str:
+    return f"{reason}, {many(count, 'time')} in {many(tasks, 'task')}; {example}"
