@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from lsml.errors import LsmlError, StudioAway
-from lsml.learning.due import changes_needed
+from lsml.learning.due import changes_needed, counts
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.store.runs import KINDS
 from lsml.versions import card_of
@@ -127,7 +127,7 @@ def _metrics(store: Store, project: ProjectRow, number: int) -> str:
 
 def _awaited(recipe: Recipe, store: Store, project: ProjectRow) -> str:
     """What the next training waits for: `7 of 10 annotations until the first training`."""
-    usable, changes = store.annotations.counts(project.key)
+    usable, changes = counts(store, recipe, project.key)
     needed = changes_needed(recipe, usable, changes)
     if needed is None:
         return ""

@@ -27,6 +27,12 @@ def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
     return store.runs.request(project, "annotations", quiet_s=min(due)) if due else None
 
 
+def counts(store: Store, recipe: Recipe, project: str) -> tuple[int, int]:
+    """(usable annotations, how many changed since the last run) of a project, as the recipe's models would learn them."""
+    accepts = any(training.learn_from.accepted for training in learners(recipe))
+    return store.annotations.counts(project, accepted=accepts)
+
+
 def changes_needed(recipe: Recipe, usable: int, changes: int) -> int | None:
     """How many annotations must have changed for the next training run to be due; None where nothing learns by itself."""
     needed = [

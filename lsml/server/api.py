@@ -10,7 +10,7 @@ from flask import Response, render_template_string
 
 from lsml import __version__
 from lsml.errors import NotFound, RequestError
-from lsml.learning.due import changes_needed, learners
+from lsml.learning.due import changes_needed, counts
 from lsml.learning.promote import LEAST_JUDGED
 from lsml.recipe import Recipe
 from lsml.server.bodies import answer, read_object
@@ -96,8 +96,7 @@ class _Api:
         publishings = [status_of(run) for run in self._store.runs.of_project(row.key, kind="publishing")]
         last = self._store.runs.last(row.key, "publishing")
         row = self._store.projects.get(row.key) or row
-        accepts = any(training.learn_from.accepted for training in learners(self._recipe))
-        usable, changes = self._store.annotations.counts(row.key, accepted=accepts)
+        usable, changes = counts(self._store, self._recipe, row.key)
         return {
             "project": row.key,
             "title": row.title,

@@ -13,7 +13,7 @@ import pytest
 from lsml.cli.live import state_line
 from lsml.recipe import load_recipe
 from lsml.store import Store
-from tests.conftest import PROJECT_KEY, tickets, write_recipe
+from tests.conftest import PROJECT_KEY, event, tickets, write_recipe
 from tests.support.label_studio import free_port
 from tests.support.small_studio import TOKEN, SmallStudio
 from tests.support.web import Web
@@ -38,6 +38,15 @@ def test_before_the_first_training_it_says_how_many_annotations_are_awaited(line
     assert told() == "triage: 7 of 10 annotations until the first training"
     server.annotate(tickets(3, seed=1), first_id=8)
     assert told() == "triage: the first training begins when nobody annotates for a moment"
+
+
+def test_accepted_predictions_count_where_the_recipe_learns_from_them(backend):
+    for option, awaited in (("", 0), (", learn_from: {accepted: true}", 3)):
+        server = backend(f"training: {{quiet: 1h{option}}}\n")
+        for id, (text, label) in enumerate(tickets(3), 1):
+            server.post("/webhook", event(id, text, label, parent_prediction=id))
+        said = state_line(server.recipe, server.store, server.store.projects.get(PROJECT_KEY))
+        assert said == f"triage: {awaited} of 10 annotations until the first training"
 
 
 def test_what_a_training_came_to_stays_beside_what_the_next_awaits(line):
