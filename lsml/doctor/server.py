@@ -7,14 +7,15 @@ from typing import Any
 
 from lsml.doctor.findings import Finding, failed, passed, warned
 from lsml.recipe import Recipe
+from lsml.studio.addresses import address_of, is_everywhere
 
 
 def examine_port(recipe: Recipe, host: str, port: int) -> tuple[Finding, bool]:
     """Whether lsml answers at its address, or could; and True if it answers."""
     import httpx
 
-    near = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
-    address = f"http://{f'[{near}]' if ':' in near else near}:{port}"
+    near = "127.0.0.1" if is_everywhere(host) else host
+    address = address_of(near, port)
     try:
         told: Any = httpx.get(f"{address}/health", timeout=5.0, trust_env=False).json()
     except httpx.ConnectError:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -284,7 +285,7 @@ class _Publishing:
         deleted = 0
         for name in older[inputs.keep - 1 :]:
             inputs.patience.check()
-            deleted += inputs.patience.ask(lambda name=name: inputs.predictions.delete_version(name))  # type: ignore[misc]
+            deleted += inputs.patience.ask(partial(inputs.predictions.delete_version, name))
             _log.info("deleted the predictions of %s", name)
         return deleted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from lsml.errors import StudioAway, StudioError
@@ -28,9 +29,9 @@ def write_scores(
             continue
         data = {**task.data, field: shown}
         try:
-            patience.ask(lambda id=task.id, data=data: predictions.write_data(id, data))  # type: ignore[misc]
+            patience.ask(partial(predictions.write_data, task.id, data))
         except StudioAway:
             raise
         except StudioError:
-            if patience.ask(lambda id=task.id: predictions.existing([id])):  # type: ignore[misc]
+            if patience.ask(partial(predictions.existing, [task.id])):
                 raise

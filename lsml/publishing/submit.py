@@ -7,6 +7,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from lsml.binding import Binding
@@ -116,7 +117,7 @@ def submit(given: Submitting) -> Submitted:
             done.stopped = f"the {done.precision} tasks is below {above:g}; look at what differs, and train with it"
             return done
         inputs.patience.check()
-        page, total = inputs.patience.ask(lambda after=after: inputs.predictions.lacking(None, after, _PAGE))  # type: ignore[misc]
+        page, total = inputs.patience.ask(partial(inputs.predictions.lacking, None, after, _PAGE))
         if not page:
             return done
         after = page[-1].id

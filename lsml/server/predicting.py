@@ -20,7 +20,7 @@ from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 from lsml.server.bodies import answer, as_object, optional_text, read_object
-from lsml.server.events import known_project
+from lsml.server.events import known_project, project_key
 from lsml.server.interpreter import Turns, settle
 from lsml.server.serving import Recent, Served, Serving
 from lsml.server.telemetry import Telemetry
@@ -166,7 +166,7 @@ class Predicting:
         others = [row for row in self._store.projects.all() if row.key != LOCAL]
         sentences = []
         if asked.named is not None:
-            key, _ = known_project(self._store, asked.named)
+            key, _ = project_key(asked.named)
             if key != LOCAL:
                 sentences.append(
                     f"project {key} is not known here, so what project {LOCAL} learnt answers; connect it in its "

@@ -141,7 +141,7 @@ def soak(tmp_path, warm_s: float, load_s: float) -> None:
         assert lsml.child("work").pid == processes["worker"].pid
         # Every thread opens its own connection to the store with its first request, which under load can come late.
         early = {
-            name: [max(column) for column in zip(*(look[name] for look in looks[:10]), strict=True)]
+            name: [max(column) for column in zip(*(look[name] for look in looks[: len(looks) // 4]), strict=True)]
             for name in processes
         }
         quiet = until(f"no more is open than {early}", lambda: _flat(early, measured(processes)), 60)
