@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def own_cache(monkeypatch, tmp_path_factory):
     directory = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("LSML_CACHE_DIR", str(directory))
     return directory
+
+
+@pytest.fixture(autouse=True)
+def own_log_levels():
+    """A command that runs in this process sets log levels; the next test starts from those before."""
+    loggers = [logging.getLogger(name) for name in (None, "lsml")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
