@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 import msgspec
@@ -12,8 +12,9 @@ import msgspec
 from lsml.errors import RequestError
 from lsml.studio.api import Api
 from lsml.studio.project import StudioSettings
-from lsml.studio.tasks import condition
+from lsml.studio.tasks import Page, T, condition, read_page, read_pages
 
+_TRIES = 1  # whoever asks has more patience than the API
 _AT_ONCE = 100  # tasks that one question names, for it travels in the address
 
 
@@ -31,19 +32,9 @@ class Held(msgspec.Struct, frozen=True):
     model_version: str | None = None
 
 
-class _OpenPage(msgspec.Struct):
-    total: int
-    tasks: list[OpenTask]
-
-
 class _HoldingTask(msgspec.Struct):
     id: int
     predictions: list[Held]
-
-
-class _HoldingPage(msgspec.Struct):
-    total: int
-    tasks: list[_HoldingTask]
 
 
 class _Filters(msgspec.Struct):
@@ -67,15 +58,11 @@ class ProjectPredictions:
 
         `version` None: whatever they hold. Also how many there are of them in all.
         """
-        conditions = [
-            condition("completed_at", "empty", "Datetime", True),
-            condition("id", "greater", "Number", after),
-            *self._filters,
-        ]
+        conditions = [condition("completed_at", "empty", "Datetime", True), *self._filters]
         if version is not None:
             conditions.append(condition("predictions_model_versions", "not_contains", "List", [version]))
-        page = self._page(conditions, _OpenPage, most)
-        return [task for task in page.tasks if task.id > after], page.total
+        page = self._page(Page[OpenTask], conditions, after, most=most, fields="task_only")
+        return page.tasks, page.total
 
     def where(self, named: str) -> list[Self]:
         """The same project's predictions, of tasks alone that a Data Manager view shows; several, of which a task may be
@@ -85,7 +72,7 @@ class ProjectPredictions:
         under its `filters`. Raises RequestError where it is neither.
         """
         if named.isascii() and named.isdigit():
-            view = self._get(f"/api/dm/views/{named}/", what=f"view {named}")
+            view = self._api.get(f"/api/dm/views/{named}/", f"view {named}", tries=_TRIES)
             if not isinstance(view, dict) or view.get("project") != self._project:
                 raise RequestError(f"--filter {named}: that view is not of {self._what}")
             query = view.get("data")
@@ -127,11 +114,12 @@ class ProjectPredictions:
 
     def versions(self) -> dict[str, int]:
         """How many predictions the project holds, by model version."""
-        answer = self._get(f"/api/projects/{self._project}/model-versions/", what=f"the versions of {self._what}")
+        path, what = f"/api/projects/{self._project}/model-versions/", f"the versions of {self._what}"
+        answer = self._api.get(path, what, tries=_TRIES)
         try:
             return msgspec.convert(answer, dict[str, int])
         except msgspec.ValidationError as error:
-            raise self._api.foreign(f"the versions of {self._what}: {error}") from error
+            raise self._api.foreign(f"{what}: {error}") from error
 
     def delete_version(self, version: str) -> int:
         """Delete every prediction of a version, whoever made it; their number."""
@@ -149,7 +137,7 @@ class ProjectPredictions:
             condition("total_predictions", "greater", "Number", 1),
             condition("predictions_model_versions", "contains", "List", [version]),
         ]
-        for task in self._pages(conditions):
+        for task in read_pages(partial(self._page, Page[_HoldingTask], conditions)):
             mine = sorted(one.id for one in task.predictions if one.model_version == version)
             for id in mine[:-1]:
                 self._api.send("DELETE", f"/api/predictions/{id}/", f"delete prediction {id}")
@@ -175,37 +163,20 @@ class ProjectPredictions:
             changed = True
         return changed
 
-    def _get(self, path: str, what: str, parameters: dict[str, Any] | None = None) -> Any:
-        return self._api.get(path, what, parameters, tries=1)  # whoever asks has more patience than the API
-
     def _held(self, tasks: Sequence[int]) -> Iterator[tuple[int, list[Held]]]:
         for begin in range(0, len(tasks), _AT_ONCE):
             some = [int(id) for id in tasks[begin : begin + _AT_ONCE]]
             conditions = [condition("id", "in_list", "Number", some)]
-            for task in self._page(conditions, _HoldingPage, _AT_ONCE, fields="all").tasks:
+            for task in self._page(Page[_HoldingTask], conditions).tasks:
                 yield task.id, task.predictions
 
-    def _pages(self, conditions: Iterable[Mapping[str, Any]]) -> Iterator[_HoldingTask]:
-        last = 0
-        while True:
-            after = condition("id", "greater", "Number", last)
-            page = self._page([*conditions, after], _HoldingPage, 100, fields="all")
-            fresh = [task for task in page.tasks if task.id > last]
-            yield from fresh
-            if not fresh:
-                return
-            last = max(task.id for task in fresh)
-
     def _page(
-        self, conditions: Sequence[Mapping[str, Any]], kind: type[Any], most: int, fields: str = "task_only"
-    ) -> Any:
-        query = {"filters": {"conjunction": "and", "items": list(conditions)}, "ordering": ["tasks:id"]}
-        parameters = {
-            "project": self._project, "fields": fields, "resolve_uri": "false", "page_size": most,
-            "query": json.dumps(query),
-        }  # fmt: skip
-        answer = self._get("/api/tasks/", what=f"the tasks of {self._what}", parameters=parameters)
-        try:
-            return msgspec.convert(answer, kind)
-        except msgspec.ValidationError as error:
-            raise self._api.foreign(f"the tasks of {self._what}: {error}") from error
+        self,
+        form: type[Page[T]],
+        conditions: Sequence[Mapping[str, Any]],
+        after: int = 0,
+        *,
+        most: int = _AT_ONCE,
+        fields: str = "all",
+    ) -> Page[T]:
+        return read_page(self._api, self._project, form, conditions, after, most=most, fields=fields, tries=_TRIES)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from lsml.studio.api import Api
-from lsml.studio.tasks import condition
+from lsml.studio.tasks import Page, read_page, read_pages
 
 T = TypeVar("T")
 _MANY = 1000  # tasks on a page, of which only the data is read
@@ -54,10 +53,6 @@ class ProjectFields(msgspec.Struct, frozen=True):
 class _Data(msgspec.Struct):
     id: int
     data: dict[str, Any]
-
-
-class _DataPage(msgspec.Struct):
-    tasks: list[_Data]
 
 
 class _ProjectPage(msgspec.Struct):
@@ -124,20 +119,11 @@ class StudioSettings:
 
     def data(self) -> Iterator[dict[str, Any]]:
         """The data of each of its tasks, raw, by id; holds one page in memory."""
-        last = 0
-        while True:
-            items = [condition("id", "greater", "Number", last)]
-            query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
-            parameters = {
-                "project": self._project, "fields": "task_only", "resolve_uri": "false", "page_size": _MANY,
-                "query": json.dumps(query),
-            }  # fmt: skip
-            page = _read(self._api, "/api/tasks/", _DataPage, f"the tasks of {self._what}", parameters)
-            fresh = [task for task in page.tasks if task.id > last]
-            yield from (task.data for task in fresh)
-            if not fresh:
-                return
-            last = fresh[-1].id
+
+        def page_after(last: int) -> Page[_Data]:
+            return read_page(self._api, self._project, Page[_Data], after=last, most=_MANY, fields="task_only")
+
+        return (task.data for task in read_pages(page_after))
 
     def import_tasks(self, tasks: list[dict[str, Any]]) -> None:
         """Add tasks, each `{"data": ...}`: all of them or, where StudioRefused is raised, none."""

@@ -1,19 +1,37 @@
-"""Annotated tasks, read from Label Studio's Data Manager page by page."""
+"""Tasks, read from Label Studio's Data Manager page by page: those that a condition holds of, and the annotated ones."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from lsml.errors import StudioError
-from lsml.studio.api import Api
+from lsml.studio.api import TRIES, Api
 
-PAGE = 100  # tasks in one answer: what `annotated_tasks` holds in memory
+_PAGE = 100  # tasks in one answer
 OVERLAP = timedelta(minutes=1)  # a change can become visible later than its time says, by as long as its transaction
+
+
+class Numbered(Protocol):
+    """What is read of a task: at least its number."""
+
+    @property
+    def id(self) -> int:
+        """Label Studio's number of it."""
+
+
+T = TypeVar("T", bound=Numbered)
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One answer of the Data Manager. `total`: how many tasks there are in all, on this page and after it."""
+
+    total: int
+    tasks: list[T]
 
 
 class StudioTask(msgspec.Struct, frozen=True):
@@ -29,9 +47,49 @@ class StudioTask(msgspec.Struct, frozen=True):
     annotations: tuple[dict[str, Any], ...]
 
 
-class _Page(msgspec.Struct):
-    total: int
-    tasks: list[StudioTask]
+def read_page(
+    api: Api,
+    project_id: int,
+    form: type[Page[T]],
+    conditions: Sequence[Mapping[str, Any]] = (),
+    after: int = 0,
+    *,
+    most: int = _PAGE,
+    fields: str = "all",
+    tries: int = TRIES,
+) -> Page[T]:
+    """A project's tasks that meet each of the `conditions`: at most so many, by id, above `after`. Raises StudioError.
+
+    `form`: what is read of each, as in `Page[StudioTask]`; its data is raw. `fields`: `all`, or `task_only`, which leaves
+    out annotations and predictions.
+    """
+    items = [*conditions, condition("id", "greater", "Number", after)]
+    query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
+    parameters = {
+        "project": project_id, "fields": fields, "resolve_uri": "false", "page_size": most, "query": json.dumps(query),
+    }  # fmt: skip
+    what = f"project {project_id}"
+    answer = api.get("/api/tasks/", what, parameters, tries)
+    try:
+        page = msgspec.convert(answer, form)
+    except msgspec.ValidationError as error:
+        raise api.foreign(f"the tasks of {what}: {error}") from error
+    return msgspec.structs.replace(page, tasks=[task for task in page.tasks if task.id > after])
+
+
+def read_pages(page_after: Callable[[int], Page[T]]) -> Iterator[T]:
+    """The tasks of page after page, in the order of their ids; holds one page in memory.
+
+    Pages go by the last id seen, not by number: a task that changes meanwhile moves no other task.
+    """
+    last = 0
+    while True:
+        page = page_after(last)
+        yield from page.tasks
+        # A server that passes over the filter would answer the first page for ever: no new task ends it, too.
+        if not page.tasks or len(page.tasks) >= page.total:
+            return
+        last = page.tasks[-1].id
 
 
 def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
@@ -45,30 +103,8 @@ def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iter
     conditions = [condition("annotations_ids", "empty", "String", False)]
     if since is not None:
         conditions.append(condition("updated_at", "greater_or_equal", "Datetime", _since(since)))
-    last = 0
-    while True:
-        # Pages go by the last id seen, not by number: a task that changes meanwhile moves no other task.
-        items = [*conditions, condition("id", "greater", "Number", last)]
-        query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
-        parameters = {
-            "project": project_id,
-            "fields": "all",
-            "resolve_uri": "false",
-            "page_size": PAGE,
-            "query": json.dumps(query),
-        }
-        what = f"project {project_id}"
-        answer = api.get("/api/tasks/", what=what, parameters=parameters)
-        try:
-            page = msgspec.convert(answer, _Page)
-        except msgspec.ValidationError as error:
-            raise api.foreign(f"the tasks of {what}: {error}") from error
-        fresh = [task for task in page.tasks if task.id > last]
-        yield from map(_like_a_webhook, fresh)
-        # A server that passes over the filter would answer the first page for ever: no new task ends it, too.
-        if not fresh or len(page.tasks) >= page.total:
-            return
-        last = fresh[-1].id
+    tasks = read_pages(lambda after: read_page(api, project_id, Page[StudioTask], conditions, after))
+    return map(_like_a_webhook, tasks)
 
 
 def condition(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 import lsml.studio.api
+import lsml.studio.project
 import lsml.studio.tasks
 import lsml.studio.tokens
-from lsml.errors import FetchError, StudioError
+from lsml.errors import FetchError, StudioAway, StudioError
 from lsml.media.transfer import Wanted
 from lsml.recipe import load_recipe
 from lsml.studio.client import Studio
@@ -433,6 +434,34 @@ def test_a_server_that_passes_over_the_filter_is_not_asked_for_ever() -> None:
     like.filters = False
     with Web(like) as web, Studio(web.url, LEGACY) as studio:
         assert [task.id for task in studio.annotated_tasks(1)] == list(range(1, 101))
+
+
+def test_the_data_of_every_task_comes_each_once_whatever_a_page_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lsml.studio.project, "_MANY", 100)
+    like = LabelStudioLike(tasks=250)
+    with Web(like) as web, Studio(web.url, LEGACY) as studio:
+        assert list(studio.settings(1).data()) == [{"text": f"text {number}"} for number in range(1, 251)]
+        assert [asked.query["fields"] for asked in web.asked] == ["task_only"] * 3
+        like.filters = False
+        assert len(list(studio.settings(1).data())) == 100
+
+
+def test_tasks_that_lack_a_prediction_are_a_page_and_the_number_of_all() -> None:
+    with Web(LabelStudioLike(tasks=250)) as web, Studio(web.url, LEGACY) as studio:
+        tasks, total = studio.predictions(1).lacking("triage-v1", 100, 20)
+    assert ([task.id for task in tasks], total, len(web.asked)) == (list(range(101, 121)), 150, 1)
+
+
+def test_pages_are_tried_again_but_for_predictions_whose_readers_have_more_patience() -> None:
+    like = LabelStudioLike(tasks=1)
+    like.broken = 1
+    with Web(like) as web, Studio(web.url, LEGACY) as studio:
+        with pytest.raises(StudioAway, match="answered 502 for project 1; "):
+            studio.predictions(1).lacking(None, 0, 1)
+        assert len(web.asked) == 1
+        like.broken = 2
+        assert len(list(studio.annotated_tasks(1))) == 1
+        assert len(web.asked) == 4
 
 
 @pytest.mark.parametrize(
