@@ -121,7 +121,7 @@ class ProjectExam:
         except StudioError as error:
             yield failed("model", str(error), "see Label Studio's own log")
             return None
-        mine = [one for one in found if any(ours.fullmatch(name or "") for name in (one.model_version, one.title))]
+        mine = [one for one in found if one.is_of(ours)]
         backend = next(iter(mine or found), None)
         if backend is None:
             yield failed("model", "the project has no model", self._mended())
@@ -131,7 +131,7 @@ class ProjectExam:
                 "model", f"{shown_url(found[0].url)} stands before lsml, and Label Studio asks the first model alone",
                 "delete it in Settings > Model",
             )  # fmt: skip
-        if backend.state in ("CO", "TR", "PR"):
+        if backend.is_reached:
             yield passed("model", f"Label Studio reaches lsml at {shown_url(backend.url)}")
             return backend
         said = f": {' '.join(backend.error_message.split())}" if backend.error_message else ""
@@ -195,7 +195,7 @@ class ProjectExam:
             yield skipped("task", "nothing is bound")
             return
         yield from read_task(self.recipe, self.store, self.row, binding, found)
-        if backend is None or not self.serving or backend.state not in ("CO", "TR", "PR"):
+        if backend is None or not self.serving or not backend.is_reached:
             yield skipped("prediction", "Label Studio does not reach lsml")
             return
         try:

@@ -31,7 +31,6 @@ from lsml.studio.project import Backend, ProjectFields, StudioSettings
 T = TypeVar("T")
 SAMPLING: Final = "Uncertainty sampling"
 _TO_BE_MADE: Final = 0  # the number of a project that is not there yet
-_REACHED: Final = ("CO", "TR", "PR")  # states of a model that answered a moment ago: connected, training, predicting
 
 
 @dataclass(frozen=True)
@@ -195,19 +194,12 @@ class _Connecting:
         served = backend.model_version
         if not served or backend.title == served or (held.get(backend.title or "") and not held.get(served)):
             return
-        fields = {"url": backend.url, "title": served, **self._login}
-
-        def show() -> None:
-            self._settings.put_backend(backend.id, fields)
-            if self._settings.fields().model_version != served:
-                self._settings.change_fields(model_version=served)
-
-        self._changes.make("set", f"the model's title to {served}, whose scores are shown then", show)
+        self._changes.make("set", f"the model's title to {served}, whose scores are shown then",
+                           lambda: self._settings.show(served, backend, self._login))  # fmt: skip
 
     def _is_mine(self, backend: Backend) -> bool:
         """True of a model that is this lsml, or was at another address."""
-        named = (backend.model_version or "", backend.title or "")
-        return same_url(backend.url, self._url) or any(self._ours.fullmatch(name) for name in named)
+        return same_url(backend.url, self._url) or backend.is_of(self._ours)
 
     def _put_model(self, before: Backend | None, interactive: bool) -> Backend | None:
         """Add or change the model where it is not as it should be; the model as it is then."""
@@ -239,7 +231,7 @@ class _Connecting:
             self._login["auth_method"], self._login["basic_auth_user"],
         ):  # fmt: skip
             lacks.append("its username and password")
-        if not lacks and backend.state not in _REACHED:
+        if not lacks and not backend.is_reached:
             lacks.append("connected again")
         return lacks
 

@@ -144,24 +144,14 @@ class ProjectPredictions:
                 deleted += 1
         return deleted
 
-    def show(self, version: str, ours: re.Pattern[str], backend_login: Mapping[str, str]) -> bool:
-        """Have Label Studio show a version's predictions and sort by its scores; True if that changed something.
+    def show(self, version: str, ours: re.Pattern[str], backend_login: Mapping[str, str]) -> None:
+        """Have Label Studio show a version's predictions, of the first model that serves what `ours` matches.
 
-        The backend whose `model_version` or title matches `ours` gets the version as its title, so that Label Studio goes on
-        asking it, and the project gets it as its model version. `backend_login` is what the backend asks of Label Studio.
+        `backend_login` is what that model asks of Label Studio.
         """
         settings = StudioSettings(self._api, self._project)
-        changed = False
-        for backend in settings.backends():
-            if any(ours.fullmatch(name or "") for name in (backend.model_version, backend.title)):
-                if backend.title != version:
-                    settings.put_backend(backend.id, {"url": backend.url, "title": version, **backend_login})
-                    changed = True
-                break
-        if settings.fields().model_version != version:
-            settings.change_fields(model_version=version)
-            changed = True
-        return changed
+        backend = next((one for one in settings.backends() if one.is_of(ours)), None)
+        settings.show(version, backend, backend_login)
 
     def _held(self, tasks: Sequence[int]) -> Iterator[tuple[int, list[Held]]]:
         for begin in range(0, len(tasks), _AT_ONCE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from lsml.studio.api import Api
 from lsml.studio.tasks import Page, read_page, read_pages
 
 T = TypeVar("T")
+_REACHED = ("CO", "TR", "PR")  # states of a model: connected, training, predicting
 _MANY = 1000  # tasks on a page, of which only the data is read
 
 
@@ -26,6 +28,15 @@ class Backend(msgspec.Struct, frozen=True):
     auth_method: str | None = None
     basic_auth_user: str | None = None
     error_message: str | None = None
+
+    @property
+    def is_reached(self) -> bool:
+        """True if it answered Label Studio a moment ago."""
+        return self.state in _REACHED
+
+    def is_of(self, ours: re.Pattern[str]) -> bool:
+        """True if what it serves, or its title, is a version that `ours` matches."""
+        return any(ours.fullmatch(name or "") for name in (self.model_version, self.title))
 
 
 class Webhook(msgspec.Struct, frozen=True):
@@ -100,6 +111,17 @@ class StudioSettings:
         method, path = ("POST", "/api/ml/") if id is None else ("PATCH", f"/api/ml/{id}")
         answer = self._api.send(method, path, "connect the model", {"project": self._project, **fields})
         return _as(self._api, answer, Backend, "the model")
+
+    def show(self, version: str, backend: Backend | None, login: Mapping[str, str]) -> None:
+        """Have Label Studio show a version's predictions and sort by its scores.
+
+        The model gets the version as its title, so that Label Studio goes on asking it, and the project gets it as its
+        model version. `login` is what the model asks of Label Studio.
+        """
+        if backend is not None and backend.title != version:
+            self.put_backend(backend.id, {"url": backend.url, "title": version, **login})
+        if self.fields().model_version != version:
+            self.change_fields(model_version=version)
 
     def webhooks(self) -> list[Webhook]:
         """Its own webhooks, oldest first, without those of the whole organisation."""

@@ -90,6 +90,17 @@ def test_the_version_is_shown_as_soon_as_there_is_something_to_show(tmp_path):
     assert [backend["title"] for backend in studio.backends] == ["somebody else's", V2]
 
 
+def test_a_model_that_is_shown_keeps_its_login_and_the_others_of_this_recipe_their_titles(tmp_path):
+    backends = [{"id": id, "url": f"http://lsml:{id}", "title": V1, "model_version": None} for id in (4, 5)]
+    studio = SmallStudio(tasks(1), backends=backends)
+    login = {"auth_method": "BASIC_AUTH", "basic_auth_user": "ann", "basic_auth_pass": "open-sesame"}
+    with publishing(studio, tmp_path, backend_login=login) as run:
+        run()
+    assert [backend["title"] for backend in backends] == [V2, V1], "Label Studio asks the first alone"
+    assert backends[0].items() >= login.items()
+    assert "auth_method" not in backends[1]
+
+
 def test_a_slow_model_is_shown_long_before_it_is_through(tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("lsml.publishing.publish"), "WINDOW_S", 0.0)
     studio = SmallStudio(tasks(200))

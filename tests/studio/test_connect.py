@@ -161,6 +161,25 @@ def test_with_a_password_the_model_and_its_webhook_bring_it(tmp_path):
     assert "open-sesame" not in repr(connected)
 
 
+def test_a_username_in_the_address_is_the_login_and_no_other_is_told_with_the_title(tmp_path):
+    studio = SmallStudio(serves=V0)
+    with Web(studio) as web, Studio(web.url, TOKEN) as client:
+        asked = Asked(web.url.replace("://", "://ann:open-sesame@"), project=7)
+        connect(client, load_recipe(write_recipe(tmp_path, LOGIN)), names_of("triage"), asked, print)
+    assert studio.backends[0]["title"] == studio.model_version == V0
+    assert "auth_method" not in studio.backends[0]
+
+
+@pytest.mark.parametrize("state", ["CO", "TR", "PR", "DI", "ER", ""])
+def test_a_model_that_label_studio_does_not_reach_is_connected_again(tmp_path, state):
+    studio = SmallStudio(serves=V0)
+    with connecting(studio, tmp_path) as run:
+        run()
+        studio.backends[0]["state"] = state
+        reached = state in ("CO", "TR", "PR")
+        assert run().changes == (() if reached else ("changed model 1: connected again",))
+
+
 def test_a_password_that_changed_is_told_to_the_model_and_its_webhook(tmp_path):
     studio = SmallStudio(serves=V0)
     with connecting(studio, tmp_path, LOGIN) as run:
