@@ -1,7 +1,7 @@
 """A served version and a project of Label Studio in, a prediction of that version on every task that waits for people out."""
 
 from lsml.publishing.patience import Patience
-from lsml.publishing.prepare import check_same_project, prepared, submitting
+from lsml.publishing.prepare import prepared, submitting
 from lsml.publishing.publish import Inputs, Published, publish
 from lsml.publishing.submit import Submitted, Submitting, submit, undo
 
@@ -11,7 +11,6 @@ __all__ = [
     "Published",
     "Submitted",
     "Submitting",
-    "check_same_project",
     "prepared",
     "publish",
     "submit",

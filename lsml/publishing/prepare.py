@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lsml.adapters.base import Progress, silent
-from lsml.errors import NotEnoughData, StudioError
+from lsml.errors import NotEnoughData
 from lsml.publishing.patience import Patience
 from lsml.publishing.publish import Inputs
 from lsml.publishing.submit import Submitting
 from lsml.recipe import Publish, Recipe, Submit
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.studio.client import Studio
-from lsml.studio.connection import backend_login, fetcher, read_annotations
+from lsml.studio.connection import backend_login, fetcher, read_annotations, same_project
 from lsml.versions import binding_of, card_of, learnt_marks, load_promoted, model_version, names_of
 
 
@@ -27,7 +27,7 @@ def prepared(
     project is another one by now, and VersionError where the version cannot be loaded.
     """
     assert project.studio_id is not None
-    check_same_project(studio, project)
+    same_project(studio, project)
     binding = binding_of(recipe, project)
     loaded = load_promoted(store, project.key if project.promoted is not None else LOCAL, binding)
     if not any(adapter.ready and not adapter.only_interactive for adapter in loaded.adapters.values()):
@@ -64,14 +64,3 @@ def submitting(
         inputs=inputs, store=store, project=project.key, settings=settings, annotator=studio.annotator(),
         learnt=frozenset(learnt), refresh=lambda: read_annotations(store, recipe, project), dry=dry,
     )  # fmt: skip
-
-
-def check_same_project(studio: Studio, project: ProjectRow) -> None:
-    """Raise StudioError where Label Studio's project of that number is another one, made since."""
-    assert project.studio_id is not None
-    made = project.key.partition(".")[2]
-    if made and studio.project(project.studio_id).created != int(float(made)):
-        raise StudioError(
-            f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
-            "nothing is published to it"
-        )

@@ -14,14 +14,14 @@ from lsml.logs import keep_told_secret
 from lsml.media import Fetcher, Sources, open_cache
 from lsml.recipe import Recipe
 from lsml.store import AnnotationSeen, ProjectRow, Store
-from lsml.studio.client import Studio
+from lsml.studio.client import Studio, StudioProject
 from lsml.studio.tasks import StudioTask
 
 _log = logging.getLogger(__name__)
 
 
 def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
-    """The Label Studio to ask, or None where no URL and token belong together.
+    """The Label Studio to ask, or None where no URL and token belong together, or they can never work, which is logged.
 
     What the recipe names comes first. What /setup told is used only as a pair and only for its own project: a token of
     the recipe never goes to a hostname that a request told, nor the other way round.
@@ -37,8 +37,14 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
         try:
             return _studio(pair[0], pair[1], named.ca_file)
         except StudioError as error:
-            _log.warning("project %s: %s", project.key if project else "local", error)
+            _warn_once(f"project {project.key if project else 'local'}: {error}")
     return None
+
+
+@lru_cache(maxsize=1000)
+def _warn_once(sentence: str) -> None:
+    """Log what each look at a project finds again, and a worker looks every second."""
+    _log.warning("%s", sentence)
 
 
 def backend_login(recipe: Recipe) -> dict[str, str]:
@@ -74,6 +80,19 @@ def fetcher(
     return Fetcher(recipe.media, lambda: open_cache(cache_directory("media"), recipe.media.cache_bytes), sources)
 
 
+def same_project(studio: Studio, project: ProjectRow) -> StudioProject:
+    """What Label Studio has under a project's number. Raises StudioError where that is another project, made since."""
+    assert project.studio_id is not None
+    found = studio.project(project.studio_id)
+    made = project.key.partition(".")[2]
+    if made and made.partition(".")[0] != str(found.created):
+        raise StudioError(
+            f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; nothing of it "
+            "is read for the old one, and nothing of the old one is published to it"
+        )
+    return found
+
+
 def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     """Store what Label Studio holds of a project beyond what its webhooks told; the number of annotations that changed.
 
@@ -92,13 +111,7 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     room, left_out = limits.annotations, 0
     try:
         store.check_room(limits.free_disk_bytes)
-        made = project.key.partition(".")[2]
-        found = studio.project(project.studio_id)
-        if made and found.created != int(float(made)):
-            raise StudioError(
-                f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; "
-                "nothing of it is read for the old one"
-            )
+        found = same_project(studio, project)
         # Of a project without tasks Label Studio answers 500. It is read again when tasks come.
         for task in studio.annotated_tasks(project.studio_id, since=project.synced_to) if found.tasks else ():
             seen = _seen(project.key, task)

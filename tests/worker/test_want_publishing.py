@@ -44,3 +44,12 @@ def test_a_wish_is_met_once(backend):
     assert want_publishing(made.recipe, made.store, made.store.projects.get(PROJECT_KEY))
     assert not want_publishing(made.recipe, made.store, made.store.projects.get(PROJECT_KEY))
     assert len(made.store.runs.of_project(PROJECT_KEY, kind="publishing")) == 1
+
+
+def test_a_token_that_can_never_work_asks_for_none_and_is_said_once_though_a_worker_looks_every_second(backend, caplog):
+    made = backend("label_studio: {url: 'http://127.0.0.1:9', api_key: 'two words'}\n")
+    made.store.projects.touch("1.33", studio_id=1)
+    made.store.versions.add("1.33", "folder", {}, promote=True, run=None)
+    for _ in range(3):
+        assert not want_publishing(made.recipe, made.store, made.store.projects.get("1.33"))
+    assert caplog.text.count("project 1.33: label_studio.api_key: has blanks") == 1
