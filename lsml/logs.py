@@ -23,6 +23,7 @@ _told: OrderedDict[str, None] = OrderedDict()  # the last one told comes last
 _telling = threading.Lock()
 
 # What is at hand in this thread: every line says so.
+recipe_name: ContextVar[str | None] = ContextVar("recipe_name", default=None)  # where a process has several
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 run_id: ContextVar[str | None] = ContextVar("run_id", default=None)
 
@@ -59,7 +60,7 @@ class _Json(logging.Formatter):
 
 
 def _at_hand() -> dict[str, str]:
-    found = {"request": request_id.get(), "run": run_id.get()}
+    found = {"recipe": recipe_name.get(), "request": request_id.get(), "run": run_id.get()}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -45,3 +45,23 @@ def was_ready(file: Path, pid: int) -> bool:
         return file.read_text(encoding="ascii") == str(pid)
     except (OSError, ValueError):
         return False
+
+
+def on_new_recipe(held: Sequence[Path], do: Callable[[int], None]) -> None:
+    """At each SIGHUP have a thread `do` something with the place in `held` of every recipe that was held anew."""
+    known = [_mark(file) for file in held]
+
+    def look() -> None:
+        for number, file in enumerate(held):
+            mark = _mark(file)
+            if mark != known[number]:
+                known[number] = mark
+                do(number)
+
+    on_hangup(look)
+
+
+def _mark(file: Path) -> tuple[int, int]:
+    """What differs once another file took its place, though it may hold the same."""
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns

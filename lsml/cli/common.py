@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +31,13 @@ _LEVELS = ("debug", "info", "warning", "error")
 def recipe_argument(function: F) -> F:
     """The RECIPE argument."""
     return click.argument("recipe_path", metavar="RECIPE", type=click.Path(path_type=Path))(function)
+
+
+def recipes_argument(function: F) -> F:
+    """One RECIPE or several."""
+    return click.argument(
+        "recipe_paths", metavar="RECIPE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    )(function)
 
 
 def data_dir_option(function: F) -> F:
@@ -106,10 +113,11 @@ def studio_options(function: F) -> F:
 
 
 def held_option(function: F) -> F:
-    """--held, for what `lsml run` and `lsml work` start themselves"""
+    """--held, for what `lsml run` and `lsml work` start themselves: one for each RECIPE"""
     return click.option(
-        "--held", type=click.Path(path_type=Path), hidden=True, help="The recipe's text as it was when it was started."
-    )(function)
+        "--held", multiple=True, type=click.Path(path_type=Path), hidden=True,
+        help="The recipe's text as it was when it was started.",
+    )(function)  # fmt: skip
 
 
 def open_recipe(
@@ -127,6 +135,22 @@ def open_recipe(
         for warning in recipe.warnings:
             click.echo(f"{warning}", err=True)
     return recipe
+
+
+def check_names(recipes: Sequence[Recipe]) -> None:
+    """Raise RequestError where two recipes have one name: it says where each is served, and where its data lives."""
+    paths: dict[str, Path] = {}
+    for recipe in recipes:
+        if recipe.name in paths:
+            raise RequestError(
+                f"{paths[recipe.name]} and {recipe.path} are both named {recipe.name}; give each a `name` of its own"
+            )
+        paths[recipe.name] = recipe.path
+
+
+def data_dir_of(recipe: Recipe, data_dir: Path | None, recipes: Sequence[Recipe]) -> Path:
+    """Where a recipe's data lives that is run beside others: of several, each has its folder in the one that is named."""
+    return recipe.data_directory(data_dir / recipe.name if data_dir is not None and len(recipes) > 1 else data_dir)
 
 
 def open_store(recipe: Recipe, data_dir: Path | None) -> Store:

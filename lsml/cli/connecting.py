@@ -48,7 +48,7 @@ class Target(msgspec.Struct, frozen=True):
 
     def connect(self, recipe: Recipe, host: str, port: int, tell: Callable[[str], None]) -> Connected:
         """Connect what listens, or will, at `host` and `port`. Raises StudioError or RequestError."""
-        from lsml.studio.addresses import backend_url, with_secret_path
+        from lsml.studio.addresses import backend_url, path_at, with_secret_path
         from lsml.studio.client import Studio
         from lsml.studio.connect import Asked, connect
         from lsml.versions import names_of
@@ -63,6 +63,7 @@ class Target(msgspec.Struct, frozen=True):
         keep_secret([api_key or ""])
         with Studio(url, api_key or "", ca_file=recipe.label_studio.ca_file) as studio:
             given = self.backend_url
-            found = with_secret_path(recipe, given) if given else backend_url(recipe, host, port, studio.url)
+            path = "" if given else path_at(host, port, recipe.name)
+            found = with_secret_path(recipe, given) if given else backend_url(recipe, host, port, studio.url, path)
             asked = Asked(found, self.project, self.create, self.tasks, self.dry)
             return connect(studio, recipe, names_of(recipe.name), asked, lambda said: tell(mask(said)))

@@ -24,8 +24,8 @@ _XML = re.compile(rb"^labeling_config:[ \t]*[\"']?([^\s\"'#]+\.xml)", re.MULTILI
 class Reloading:
     """Watches one recipe. `held` is the copy of the accepted one, from which its processes work."""
 
-    def __init__(self, path: Path, held: Path, recipe: Recipe, children: Sequence[Child], screen: Screen) -> None:
-        self._path = path
+    def __init__(self, recipe: Recipe, held: Path, children: Sequence[Child], screen: Screen) -> None:
+        self._path = recipe.path
         self._held = held
         self._recipe = recipe
         self._children = children

@@ -3,76 +3,95 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lsml.cli.children import die_with_parent, on_hangup, say_ready
+from lsml.cli.children import die_with_parent, on_new_recipe, say_ready
 from lsml.cli.common import (
     address_options,
+    check_names,
+    data_dir_of,
     data_dir_option,
     held_option,
     log_options,
     open_recipe,
     open_store,
-    recipe_argument,
+    recipes_argument,
 )
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from lsml.recipe import Recipe
+
 
 @click.command("serve", short_help="Only the web server.")
-@recipe_argument
+@recipes_argument
 @address_options
 @data_dir_option
 @log_options
 @held_option
 @click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
 def command(
-    recipe_path: Path,
+    recipe_paths: tuple[Path, ...],
     host: str | None,
     port: int | None,
     data_dir: Path | None,
     log_level: str,
     debug: bool,
-    held: Path | None,
+    held: tuple[Path, ...],
     child: bool,
 ) -> None:
-    """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the requests at hand."""
+    """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the requests at hand.
+
+    Of several, each is served under /r/NAME.
+    """
     import logging
 
     from lsml.server.interpreter import share
 
     share()  # first of all: what is imported now would be looked through again and again
     from lsml.server import create_app, open_to_others, serve
+    from lsml.server.several import Several
     from lsml.server.swapping import Swapping
     from lsml.store.queue import open_queue
 
-    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child, held=held)
+    def opened(number: int, *, warn: bool = False) -> Recipe:
+        texts = held[number] if held else None
+        return open_recipe(recipe_paths[number], log_level=log_level, debug=debug, warn=warn, held=texts)
+
+    recipes = [opened(number, warn=not child) for number in range(len(recipe_paths))]
+    check_names(recipes)
     if child:
         die_with_parent()
-    store = open_store(recipe, data_dir)
-    address = host or recipe.server.host
-    queue = open_queue(store.directory)
-    app = create_app(recipe, store, queue, address)
-    swapping = Swapping(app)
+    stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
+    address = host or recipes[0].server.host
+    queues = [open_queue(store.directory) for store in stores]
+    apps = [
+        Swapping(create_app(recipe, store, queue, address))
+        for recipe, store, queue in zip(recipes, stores, queues, strict=True)
+    ]
 
-    def again() -> Flask:
-        return create_app(open_recipe(recipe_path, log_level=log_level, debug=debug, held=held), store, queue, address)
+    def again(number: int) -> Flask:
+        return create_app(opened(number), stores[number], queues[number], address)
 
     if child and os.name == "posix":
-        on_hangup(lambda: swapping.swap(again))
-    if not child and (warning := open_to_others(recipe.server, address)):
-        click.echo(warning, err=True)
+        on_new_recipe(held, lambda number: apps[number].swap(partial(again, number)))
+    if not child:
+        for warning in dict.fromkeys(filter(None, (open_to_others(recipe.server, address) for recipe in recipes))):
+            click.echo(warning, err=True)
 
     def listening(bound: int) -> None:
         logging.getLogger("lsml.server").info(
             "listening on http://%s:%d", f"[{address}]" if ":" in address else address, bound
         )
         if child:
-            say_ready(store.directory, "serve")
-        app.extensions["lsml"].warm_up()
+            say_ready(stores[0].directory, "serve")
+        for app in apps:
+            app.parts.serving.warm_up()
 
-    serve(swapping, address, recipe.server.port if port is None else port, listening)
+    app = apps[0] if len(apps) == 1 else Several({one.name: app for one, app in zip(recipes, apps, strict=True)})
+    serve(app, address, recipes[0].server.port if port is None else port, listening)

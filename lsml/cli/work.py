@@ -5,54 +5,80 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lsml.cli.children import die_with_parent, on_hangup, say_ready
-from lsml.cli.common import data_dir_option, held_option, log_options, open_recipe, open_store, recipe_argument
+from lsml.cli.children import die_with_parent, on_new_recipe, say_ready
+from lsml.cli.common import (
+    check_names,
+    data_dir_of,
+    data_dir_option,
+    held_option,
+    log_options,
+    open_recipe,
+    open_store,
+    recipes_argument,
+)
+
+if TYPE_CHECKING:
+    from lsml.recipe import Recipe
 
 
 @click.command("work", short_help="Only the worker.")
-@recipe_argument
+@recipes_argument
 @data_dir_option
 @log_options
 @held_option
 @click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
-@click.option("--run", "run", hidden=True, help="ID:ATTEMPT of one claimed run: do it, then end.")
+@click.option("--run", "run", hidden=True, help="ID:ATTEMPT of one claimed run of one RECIPE: do it, then end.")
 def command(
-    recipe_path: Path,
+    recipe_paths: tuple[Path, ...],
     data_dir: Path | None,
     log_level: str,
     debug: bool,
-    held: Path | None,
+    held: tuple[Path, ...],
     child: bool,
     run: str | None,
 ) -> None:
-    """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands a training back."""
+    """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands a training back.
+
+    Of several, one is trained at a time.
+    """
     import logging
 
     from lsml.recipe import hold_recipe
     from lsml.store.queue import open_queue
     from lsml.worker.child import do_run
-    from lsml.worker.consumer import Worker
+    from lsml.worker.consumer import Crew, Worker
     from lsml.worker.processes import step_back
 
-    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, warn=not child and run is None, held=held)
+    def opened(number: int, *, warn: bool = False) -> Recipe:
+        text = held[number] if held else None
+        return open_recipe(recipe_paths[number], log_level=log_level, debug=debug, warn=warn, held=text)
+
+    recipes = [opened(number, warn=not child and run is None) for number in range(len(recipe_paths))]
+    check_names(recipes)
     if child or run is not None:
         die_with_parent()
-    store = open_store(recipe, data_dir)
+    stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
     if run is not None:
         step_back()
         id, _, attempt = run.partition(":")
-        sys.exit(do_run(recipe, store, id, int(attempt)))
-    held = held or hold_recipe(recipe_path, store.directory / "recipe-of-work.yaml")
-    again = [sys.executable, "-m", "lsml", "work", str(recipe_path), "--data-dir", str(store.directory)]
-    again += ["--held", str(held)]
-    again += ["--log-level", "debug" if debug else log_level]
+        sys.exit(do_run(recipes[0], stores[0], id, int(attempt)))
+    if not held:
+        held = tuple(
+            hold_recipe(path, store.directory / "recipe-of-work.yaml")
+            for path, store in zip(recipe_paths, stores, strict=True)
+        )
+    crew = Crew()
+    for path, text, recipe, store in zip(recipe_paths, held, recipes, stores, strict=True):
+        again = [sys.executable, "-m", "lsml", "work", str(path), "--data-dir", str(store.directory)]
+        again += ["--held", str(text), "--log-level", "debug" if debug else log_level]
+        Worker(recipe, store, open_queue(store.directory), again, crew)
     logging.getLogger("lsml.worker").info("ready to train")
     if child:
-        say_ready(store.directory, "work")
-    worker = Worker(recipe, store, open_queue(store.directory), again)
-    if child and os.name == "posix":
-        on_hangup(lambda: worker.use(open_recipe(recipe_path, log_level=log_level, debug=debug, warn=False, held=held)))
-    worker.run_forever()
+        say_ready(stores[0].directory, "work")
+        if os.name == "posix":
+            on_new_recipe(held, lambda number: crew.workers[number].use(opened(number)))
+    crew.run_forever()

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 from lsml.doctor.findings import Finding, failed, passed, warned
 from lsml.recipe import Recipe
-from lsml.studio.addresses import address_of, is_everywhere
+from lsml.studio.addresses import is_everywhere, near_address, path_of, recipes_at
 
 
 def examine_port(recipe: Recipe, host: str, port: int) -> tuple[Finding, bool]:
     """Whether lsml answers at its address, or could; and True if it answers."""
     import httpx
 
-    near = "127.0.0.1" if is_everywhere(host) else host
-    address = address_of(near, port)
+    address = near_address(host, port)
     try:
-        told: Any = httpx.get(f"{address}/health", timeout=5.0, trust_env=False).json()
+        names = recipes_at(host, port)
     except httpx.ConnectError:
-        return _free(address, near, port), False
-    except (httpx.HTTPError, ValueError):
-        told = None
-    if not isinstance(told, dict) or told.get("model_class") != "lsml":
+        return _free(address, "127.0.0.1" if is_everywhere(host) else host, port), False
+    if not names:
         return failed(
             "port", f"another program listens at {address}",
             f"end it, or choose another port: --port, LSML_PORT or server.port of the recipe, now {port}",
         ), False  # fmt: skip
-    if told.get("recipe") != recipe.name:
+    if recipe.name not in names:
         return failed(
-            "port", f"lsml answers at {address}, with the recipe {told.get('recipe')}",
-            "give each recipe a port of its own: --port, or server.port of the recipe",
+            "port", f"lsml answers at {address}, with the recipe{'s' if len(names) > 1 else ''} {', '.join(names)}",
+            "give each recipe a port of its own, --port or server.port of the recipe, or serve them together: "
+            "`lsml run A.yaml B.yaml`",
         ), False  # fmt: skip
-    return passed("port", f"lsml answers at {address}"), True
+    return passed("port", f"lsml answers at {address}{path_of(recipe.name) if len(names) > 1 else ''}"), True
 
 
 def _free(address: str, host: str, port: int) -> Finding:

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from flask import Response, render_template_string
+from flask import Response
 
-from lsml import __version__
 from lsml.errors import NotFound, RequestError
 from lsml.learning.due import changes_needed, counts
-from lsml.learning.promote import LEAST_JUDGED
 from lsml.recipe import Recipe
 from lsml.server.bodies import answer, read_object
+from lsml.server.page import Section, page
 from lsml.server.protocol import Route, status_of
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
 
 
-def routes(recipe: Recipe, store: Store, serving: Serving) -> list[Route]:
-    """(path, methods, view) of the page and the API."""
-    views = _Api(recipe, store, serving)
-    return [
-        ("/", ("GET",), views.page),
-        ("/api/projects", ("GET",), views.projects),
-        ("/api/projects/<project>", ("GET",), views.project),
-        ("/api/projects/<project>/promote", ("POST",), views.promote),
-        ("/api/runs/<run>", ("GET",), views.run),
-        ("/api/runs/<run>/cancel", ("POST",), views.cancel),
-    ]
+class Api:
+    """Views of what is served, learnt and published, and the page of it."""
 
-
-class _Api:
     def __init__(self, recipe: Recipe, store: Store, serving: Serving) -> None:
         self._recipe = recipe
         self._store = store
         self._serving = serving
-        self._page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+
+    def routes(self) -> list[Route]:
+        """(path, methods, view) of each."""
+        return [
+            ("/", ("GET",), lambda: page([self.section()])),
+            ("/api/projects", ("GET",), self.projects),
+            ("/api/projects/<project>", ("GET",), self.project),
+            ("/api/projects/<project>/promote", ("POST",), self.promote),
+            ("/api/runs/<run>", ("GET",), self.run),
+            ("/api/runs/<run>/cancel", ("POST",), self.cancel),
+        ]
 
     def projects(self) -> Response:
         """Every project: what is bound and served, its annotations, runs and versions."""
@@ -46,6 +43,7 @@ class _Api:
         )
 
     def project(self, project: str) -> Response:
+        """One project, as `projects` has it."""
         return answer(self._project(self._found(project)))
 
     def promote(self, project: str) -> Response:
@@ -58,6 +56,7 @@ class _Api:
         return answer(self._project(self._found(row.key)))
 
     def run(self, run: str) -> Response:
+        """The state of a run."""
         found = self._store.runs.get(run)
         if found is None:
             raise NotFound("no training run has that id")
@@ -70,19 +69,9 @@ class _Api:
             raise NotFound("no training run has that id")
         return answer(status_of(found))
 
-    def page(self) -> Response:
-        """What a person wants to see: each project, what it serves, how it learns."""
-        rows = [self._project(row) for row in self._store.projects.all()]
-        open_runs = ("queued", "started")
-        active = any(run["job_status"] in open_runs for row in rows for run in (*row["runs"], *row["publishings"]))
-        html = render_template_string(
-            self._page, recipe=self._recipe, projects=rows, version=__version__, active=active, least=LEAST_JUDGED
-        )
-        return Response(
-            html,
-            mimetype="text/html",
-            headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
-        )
+    def section(self) -> Section:
+        """What the page shows of this recipe."""
+        return Section(self._recipe, [self._project(row) for row in self._store.projects.all()])
 
     def _found(self, project: str) -> ProjectRow:
         row = self._store.projects.find(project)

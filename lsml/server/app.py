@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from lsml.errors import LsmlError
 from lsml.recipe import Recipe
-from lsml.server import api, protocol
+from lsml.server import protocol
+from lsml.server.api import Api
 from lsml.server.bodies import answer
 from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
 from lsml.server.openapi import openapi
+from lsml.server.page import Section
 from lsml.server.ready import Ready
 from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
@@ -22,6 +25,15 @@ from lsml.store import Store
 from lsml.store.queue import Queue
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an application has that others need who hold it: `app.extensions["lsml"]`."""
+
+    serving: Serving
+    guard: Guard
+    section: Callable[[], Section]
 
 
 def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = None) -> Flask:
@@ -32,12 +44,12 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     app = Flask("lsml", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = recipe.server.limits.body_bytes
     serving = Serving(recipe, store)
-    app.extensions["lsml"] = serving
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
     watch(app)
     telemetry = Telemetry(store, serving)
     telemetry.watch(app)
-    routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes(recipe, store, serving)
+    api = Api(recipe, store, serving)
+    routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes()
     routes.append(("/metrics", ("GET",), telemetry.page))
     routes.append(("/openapi.json", ("GET",), lambda: answer(openapi(recipe))))
     routes.append(("/ready", ("GET",), Ready(store, serving).view))
@@ -46,13 +58,18 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
         for place in {prefix + path, path} if path == "/health" else {prefix + path}:
             # The endpoint is what logs show: it never holds the secret path.
             app.add_url_rule(place, f"{methods[0]} {path}", view, methods=methods, strict_slashes=False)
-    app.jinja_env.filters["when"] = lambda at: time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
     guard = Guard(recipe, prefix, host or recipe.server.host)
     app.before_request(guard.check)
+    answer_errors(app)
+    app.extensions["lsml"] = Parts(serving, guard, api.section)
+    return app
+
+
+def answer_errors(app: Flask) -> None:
+    """Have every error answered as a JSON sentence."""
     app.register_error_handler(LsmlError, _lsml_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _bug)
-    return app
 
 
 def _lsml_error(error: LsmlError) -> Response:

@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask
 
 from lsml.errors import LsmlError, PortInUse
+from lsml.server.several import Several
 from lsml.server.swapping import Swapping
 
 THREADS = 16  # all but one wait for the disk, for a file or for a model
@@ -42,7 +43,9 @@ def check_port(host: str, port: int) -> None:
             raise _cannot_listen(error, host, port) from error
 
 
-def serve(app: Flask | Swapping, host: str, port: int, listening: Callable[[int], None] = lambda _port: None) -> None:
+def serve(
+    app: Flask | Swapping | Several, host: str, port: int, listening: Callable[[int], None] = lambda _port: None
+) -> None:
     """Answer requests until SIGINT or SIGTERM, then finish those at hand. Must run in the main thread.
 
     `listening` is told the port once connections are accepted. Raises PortInUse.

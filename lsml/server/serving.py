@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -320,7 +321,9 @@ class Serving:
             if load is fresh:
                 # A daemon: a model that takes minutes to load must not keep a stopping server alive.
                 arguments = (project, binding, number, name, fresh)
-                threading.Thread(target=self._load, args=arguments, name="load", daemon=True).start()
+                threading.Thread(
+                    target=copy_context().run, args=(self._load, *arguments), name="load", daemon=True
+                ).start()
         return load
 
     def _load(self, project: str, binding: Binding, number: int, name: str, result: Future[Served]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 
 from lsml.errors import LsmlError
+from lsml.server.app import Parts
 
 _log = logging.getLogger(__name__)
 _LOADS_S = 120.0  # a model that takes longer to load is loaded by the first request
@@ -22,6 +23,12 @@ class Swapping:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._one_at_a_time = threading.Lock()
+
+    @property
+    def parts(self) -> Parts:
+        """What the application that stands here is made of."""
+        parts: Parts = self._app.extensions["lsml"]
+        return parts
 
     @property
     def config(self) -> dict[str, Any]:
@@ -41,7 +48,7 @@ class Swapping:
             except LsmlError as error:
                 _log.error("the changed recipe cannot be served, and the one before goes on: %s", error)
                 return
-            serving = app.extensions["lsml"]
+            serving = app.extensions["lsml"].serving
             serving.warm_up()
             until = time.monotonic() + _LOADS_S
             while serving.unready() and time.monotonic() < until:

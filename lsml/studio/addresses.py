@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from lsml.errors import RequestError
@@ -33,6 +34,46 @@ def address_of(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def path_of(name: str) -> str:
+    """The path below which a recipe of that name is served that is one of several at one address."""
+    return f"/r/{name}"
+
+
+def near_address(host: str, port: int) -> str:
+    """The URL at which this machine reaches what listens at a host and port."""
+    return address_of("127.0.0.1" if is_everywhere(host) else host, port)
+
+
+def recipes_at(host: str, port: int) -> list[str]:
+    """The names of the recipes that the lsml serves that answers at a host and port; none where it is another program.
+
+    Raises httpx.ConnectError where nothing listens.
+    """
+    import httpx
+
+    try:
+        told: Any = httpx.get(f"{near_address(host, port)}/health", timeout=5.0, trust_env=False).json()
+    except httpx.ConnectError:
+        raise
+    except (httpx.HTTPError, ValueError):
+        return []
+    if not isinstance(told, dict) or told.get("model_class") != "lsml":
+        return []
+    names = told.get("recipes", [told.get("recipe")])
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def path_at(host: str, port: int, name: str) -> str:
+    """The path below which a recipe of that name is served now: that of one of several where it is one, else ""."""
+    import httpx
+
+    try:
+        names = recipes_at(host, port)
+    except httpx.ConnectError:
+        return ""
+    return path_of(name) if len(names) > 1 and name in names else ""
+
+
 def own_address(towards: str = _SOMEWHERE) -> str:
     """This machine's address on the way to another, which sees it under that one unless something between translates."""
     try:
@@ -49,8 +90,10 @@ def in_container() -> bool:
     return any(Path(mark).exists() for mark in _MARKS_OF_CONTAINERS)
 
 
-def backend_url(recipe: Recipe, host: str, port: int, studio_url: str) -> str:
+def backend_url(recipe: Recipe, host: str, port: int, studio_url: str, path: str = "") -> str:
     """Where a Label Studio finds lsml that listens at `host` and `port`; with the secret path, where there is one.
+
+    `path`: below which the recipe is served.
 
     Raises RequestError where that cannot be known, with what to do.
     """
@@ -72,7 +115,7 @@ def backend_url(recipe: Recipe, host: str, port: int, studio_url: str) -> str:
         )
     else:
         found = own_address(studio_host) if is_everywhere(host) else host
-    return with_secret_path(recipe, address_of(found, port))
+    return with_secret_path(recipe, address_of(found, port) + path)
 
 
 def with_secret_path(recipe: Recipe, url: str) -> str:

@@ -13,13 +13,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from huey import Huey
 from huey.consumer import Consumer
 
 from lsml.learning.due import learners, request_if_due
-from lsml.logs import run_id
+from lsml.logs import recipe_name, run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
 from lsml.store.queue import Queue
@@ -34,19 +35,44 @@ _SWEEP_S = 1.0
 _POLL_S = 0.1  # how soon a finished, cancelled or stopping training is noticed
 
 
+class Crew:
+    """The workers of one process: they stop together, and do one run of each kind at a time among them all."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.busy: dict[Kind, threading.Lock] = {kind: threading.Lock() for kind in KINDS}
+        self.workers: list[Worker] = []
+
+    def run_forever(self) -> None:
+        """Work until SIGINT or SIGTERM, then hand back what runs. Must be called in the main thread."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: self.stopping.set())
+        with ThreadPoolExecutor(len(self.workers)) as pool:
+            for ended in as_completed([pool.submit(worker.run) for worker in self.workers]):
+                self.stopping.set()  # where one ended by an error, the process does
+                ended.result()
+
+    def wake_due(self, last: Worker) -> None:
+        """Wake what waits; the worker that just did a run comes last, so that none waits for ever for a busy one."""
+        for worker in sorted(self.workers, key=lambda one: one is last):
+            worker.wake_due()
+
+
 class Worker:
-    """Claims runs and has them done, one of each kind at a time, until told to stop.
+    """Claims runs of one recipe and has them done, until its crew stops.
 
     `command` starts the process of a run: it is given the run's id and attempt.
     """
 
-    def __init__(self, recipe: Recipe, store: Store, queue: Queue, command: list[str]) -> None:
+    def __init__(self, recipe: Recipe, store: Store, queue: Queue, command: list[str], crew: Crew) -> None:
         self._recipe = recipe
         self._store = store
         self._queue = queue
         self._command = command
-        self._stopping = threading.Event()
-        self._busy: dict[Kind, threading.Lock] = {kind: threading.Lock() for kind in KINDS}
+        self._crew = crew
+        self._stopping = crew.stopping
+        self._busy = crew.busy
+        crew.workers.append(self)
         queue.answer(self.work)
 
     def use(self, recipe: Recipe) -> None:
@@ -55,8 +81,9 @@ class Worker:
         for project in self._store.projects.all():
             self._store.projects.want_publishing(project.key)  # other options answer otherwise
 
-    def run_forever(self) -> None:
-        """Work in this thread, which must be the main one, until SIGINT or SIGTERM; then hand back what runs."""
+    def run(self) -> None:
+        """Work in this thread until the crew stops; then hand back what runs."""
+        self._say_whose()
         consumer = _Consumer(self._queue.huey, self._stopping)
         # Reading has a thread of its own: a large project takes minutes.
         for name, steps in (
@@ -64,13 +91,15 @@ class Worker:
             ("reader", (self._want_all, self._read_wanted)),
         ):
             threading.Thread(target=self._keep, args=steps, name=name, daemon=True).start()
-        try:
-            consumer.run()
-        finally:
-            self._stopping.set()
+        consumer.run()
+
+    def _say_whose(self) -> None:
+        """Have what this thread logs name the recipe, where there are several."""
+        recipe_name.set(self._recipe.name if len(self._crew.workers) > 1 else None)
 
     def work(self, id: str) -> None:
         """Claim a run and see it through. Safe to call for any id, any number of times."""
+        self._say_whose()
         waiting = self._store.runs.get(id)
         if waiting is None or self._stopping.is_set():
             return
@@ -85,7 +114,7 @@ class Worker:
                 self._do(run)
         finally:
             busy.release()
-            self._wake_due()
+            self._crew.wake_due(self)
 
     def _do(self, run: RunRow) -> None:
         """See a claimed run through."""
@@ -144,7 +173,8 @@ class Worker:
             self._store.runs.lose(run.id, run.attempt, death(child.returncode))
             _log.error("run %s: %s", run.id, death(child.returncode))
 
-    def _wake_due(self) -> None:
+    def wake_due(self) -> None:
+        """Wake up for the runs that wait, of every kind that nobody is at."""
         for kind in KINDS:
             if not self._busy[kind].locked():
                 for id in self._store.runs.due(kind):
@@ -152,6 +182,7 @@ class Worker:
 
     def _keep(self, first: Callable[[], None], each: Callable[[], None]) -> None:
         """Do `first`, then `each` every second, until told to stop; what fails is logged and tried again."""
+        self._say_whose()
         now = first
         while not self._stopping.is_set():
             try:
@@ -170,7 +201,7 @@ class Worker:
             _log.warning("run %s lost its worker", id)
         for project in self._store.projects.all():
             want_publishing(self._recipe, self._store, project)
-        self._wake_due()
+        self.wake_due()
 
     def _want_all(self) -> None:
         """Read everything once: what was annotated or deleted while nobody listened is only found that way."""
@@ -189,7 +220,7 @@ class Worker:
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # huey has no types
-    """Huey's consumer, which stops alike for SIGINT and SIGTERM: the work at hand ends itself when it sees `stopping`."""
+    """Huey's consumer, without signals of its own: the work at hand ends itself when it sees `stopping`."""
 
     def __init__(self, huey: Huey, stopping: threading.Event) -> None:
         super().__init__(
@@ -198,11 +229,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # huey has no types
         self._stopping = stopping
 
     def _set_signal_handlers(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
-
-    def _stop(self, _number: int, _frame: Any) -> None:
-        self._stopping.set()
+        """Leave them to the crew: they belong to the main thread."""
 
     def loop(self, health_check_ts: float | None = None) -> Any:
         """One turn of Huey's own loop; raises its ConsumerStopped once everything has stopped."""

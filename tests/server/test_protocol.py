@@ -266,7 +266,7 @@ def test_a_skipped_annotation_is_no_example_and_a_ground_truth_wins(backend):
     other = event(2, "refund", "Bug", at=90)
     other["annotation"]["id"] = 99
     server.post("/webhook", other)
-    binding = server.app.extensions["lsml"].binding(PROJECT_KEY, TOPICS)
+    binding = server.app.extensions["lsml"].serving.binding(PROJECT_KEY, TOPICS)
     lessons = {task.id: binding.learn(task, no_fetch).answers for task in server.store.annotations.tasks(PROJECT_KEY)}
     assert {task: answers["topic"][0][0].label for task, answers in lessons.items()} == {"2": "Billing"}
 
@@ -516,7 +516,7 @@ def test_a_secret_path_alone_guards_everything(backend):
 
 def test_no_error_shows_a_traceback(backend, monkeypatch):
     server = backend()
-    monkeypatch.setattr(server.app.extensions["lsml"], "binding", lambda *_: 1 / 0)
+    monkeypatch.setattr(server.app.extensions["lsml"].serving, "binding", lambda *_: 1 / 0)
     answer = server.post("/predict", FOUR_LINES)
     assert (answer.status_code, answer.json) == (500, {"error": "lsml failed (ZeroDivisionError); its log says more"})
 

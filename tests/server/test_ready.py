@@ -37,10 +37,10 @@ def test_a_beat_from_before_the_clock_was_set_back_counts_for_nothing(backend, m
 
 
 def test_the_sweeper_of_a_worker_beats(backend):
-    from lsml.worker.consumer import Worker
+    from lsml.worker.consumer import Crew, Worker
 
     server = backend()
-    worker = Worker(server.recipe, server.store, server.queue, [])
+    worker = Worker(server.recipe, server.store, server.queue, [], Crew())
     thread = threading.Thread(target=worker._keep, args=(worker._sweep_folders, worker._sweep), daemon=True)
     thread.start()
     until("a beat", server.store.workers.alive)

@@ -125,7 +125,7 @@ def test_a_project_that_one_process_taught_is_served_by_another(trained):
 
 
 def test_projects_that_serve_the_same_share_one_model_until_they_serve_something_else(trained):
-    serving = trained.app.extensions["lsml"]
+    serving = trained.app.extensions["lsml"].serving
     (taught,) = trained.store.versions.of_project(PROJECT_KEY)
     keys = [f"{number}.{PROJECT_KEY.partition('.')[2]}" for number in (7, 8)]
 

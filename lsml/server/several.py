@@ -1,0 +1,80 @@
+"""Several recipes at one address: each under /r/NAME, and one page of them all at /."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from flask import Flask, Response
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from lsml.errors import Forbidden, NotFound, Unauthorized
+from lsml.logs import recipe_name
+from lsml.server.app import answer_errors
+from lsml.server.bodies import answer
+from lsml.server.exchanges import watch
+from lsml.server.page import page
+from lsml.server.swapping import Swapping
+from lsml.studio.addresses import path_of
+
+
+class Several:
+    """A WSGI application of several. Each guards its own paths, its part of the page, too."""
+
+    def __init__(self, apps: Mapping[str, Swapping]) -> None:
+        self._apps = dict(apps)
+        root = Flask("lsml", static_folder=None)
+        root.config.update(self.config)
+        watch(root)
+        answer_errors(root)
+        root.register_error_handler(404, _nothing_here)
+        root.add_url_rule("/", "GET /", self._page)
+        root.add_url_rule("/health", "GET /health", self._health)
+        self._all = DispatcherMiddleware(root, {path_of(name): _Named(name, app) for name, app in self._apps.items()})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings that the server needs: the largest body that any takes."""
+        return {"MAX_CONTENT_LENGTH": max(app.config["MAX_CONTENT_LENGTH"] for app in self._apps.values())}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        recipe_name.set(None)
+        return self._all(environ, start_response)
+
+    def _health(self) -> Response:
+        return answer({"status": "UP", "model_class": "lsml", "recipes": sorted(self._apps)})
+
+    def _page(self) -> Response:
+        """The recipes that whoever asks may see. A secret path is given to nobody, so what is under one is not shown."""
+        shown = []
+        refused: Forbidden | Unauthorized | None = None
+        for name, app in self._apps.items():
+            try:
+                app.parts.guard.check()
+            except NotFound:
+                continue
+            except (Forbidden, Unauthorized) as error:
+                refused = error
+                continue
+            shown.append(replace(app.parts.section(), path=path_of(name)))
+        if shown:
+            return page(shown)
+        raise refused or NotFound("nothing is here")  # all are under secret paths
+
+
+def _nothing_here(_error: Exception) -> Response:
+    return answer({"error": "several recipes are served here, each under /r/NAME; the page at / names them"}, 404)
+
+
+class _Named:
+    """A recipe's application; what is logged meanwhile says its name."""
+
+    def __init__(self, name: str, app: Swapping) -> None:
+        self._name = name
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        recipe_name.set(self._name)
+        return self._app(environ, start_response)
