@@ -11,6 +11,7 @@ import msgspec
 
 from lsml.adapters import get_adapter
 from lsml.adapters.base import Adapter, option_facts
+from lsml.binding.inputs import parts_of, reads_columns
 from lsml.binding.learn import Taught, learn
 from lsml.binding.model import BoundModel
 from lsml.binding.prompts import asking_controls, control_of
@@ -177,9 +178,12 @@ def _bind_model(
     """One model for each control; or, where the key names several selectors, one for each object that they share."""
     adapter_class = get_adapter(spec.adapter)
     fitting: list[tuple[Control, ObjectTag]] = []
+    parts, why_none = parts_of(spec.inputs, config)
     refused: list[Unbound] = []
     for control_tag in control_tags:
-        object_tag, reason = object_for(control_tag, adapter_class, spec.options, config)
+        object_tag, reason = object_for(control_tag, adapter_class, spec.options, config, joined=bool(spec.inputs))
+        if object_tag is not None and why_none:
+            object_tag, reason = None, f"{control_tag.selector}: {why_none}"
         if object_tag is None:
             refused.append(Unbound(control_tag, reason))
         else:
@@ -192,14 +196,21 @@ def _bind_model(
     for pairs in groups.values():
         names = "+".join(control.control_tag.name for control, _ in pairs)
         key = f"{names}:{spec.adapter}" + (f":{spec.rank + 1}" if spec.rank else "")
-        bound.append(BoundModel(key, spec, adapter_class, tuple(control for control, _ in pairs), pairs[0][1]))
+        bound.append(BoundModel(key, spec, adapter_class, tuple(control for control, _ in pairs), pairs[0][1], parts))
     return bound, refused
 
 
 def object_for(
-    control_tag: ControlTag, adapter_class: type[Adapter], options: msgspec.Struct, config: LabelingConfig
+    control_tag: ControlTag,
+    adapter_class: type[Adapter],
+    options: msgspec.Struct,
+    config: LabelingConfig,
+    *,
+    joined: bool = False,
 ) -> tuple[ObjectTag | None, str]:
-    """The first object of a control that the adapter can read, or one sentence why there is none."""
+    """The first object of a control that the adapter can read, or one sentence why there is none.
+
+    `joined`: it reads `inputs` of the recipe, whatever the control answers for."""
     name = control_tag.selector
     control_class = CONTROLS.get(control_tag.tag)
     if control_class is None:
@@ -216,16 +227,17 @@ def object_for(
         return None, f"{name}: toName names {', '.join(control_tag.to_names)}, and the labeling config shows {offered}"
     for object_tag in objects:
         allowed = control_class.objects is None or object_tag.tag in control_class.objects
-        if allowed and object_tag.tag in adapter_class.consumes:
+        if allowed and (joined or object_tag.tag in adapter_class.consumes):
+            if joined and control_tag.repeater is not None:
+                return None, f"{name} stands in a Repeater, whose copies `inputs` cannot tell apart; remove `inputs`"
             if object_tag.repeater != control_tag.repeater:
                 return None, f"{name} and {object_tag.tag}#{object_tag.name} are not in one Repeater"
             refusal = adapter_class.refusal(options, control_tag, object_tag)
             return (None, refusal) if refusal else (object_tag, "")
     shown = ", ".join(f"{tag.tag}#{tag.name}" for tag in objects)
-    return (
-        None,
-        f"{name} answers for {shown}, and {adapter_class.name} reads {', '.join(sorted(adapter_class.consumes))}",
-    )
+    reads = ", ".join(sorted(adapter_class.consumes))
+    advice = "; name the columns under `inputs`, such as [$age, $city]" if reads_columns(adapter_class) else ""
+    return None, f"{name} answers for {shown}, and {adapter_class.name} reads {reads}{advice}"
 
 
 def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:

@@ -12,9 +12,10 @@ import msgspec
 from lsml.adapters.base import Adapter, Target, TrainableAdapter
 from lsml.binding.class_names import ClassNames
 from lsml.binding.digests import digest, portable, prediction_options
+from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
 from lsml.controls.base import Control, Threshold
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
-from lsml.labeling.objects import Fetch, Unreadable, read_object
+from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_object
 from lsml.labeling.view import View
 from lsml.recipe import Model, Training
 from lsml.values import kind_of
@@ -31,7 +32,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class BoundModel:
-    """One adapter with the controls that it answers and the object that it reads.
+    """One adapter with the controls that it answers and the object that it reads, or the `inputs` in place of that.
 
     `key` names the model in version folders and cards. `fingerprint` changes when what it learnt no longer fits:
     a control was renamed, its object shows something else, another adapter.
@@ -42,6 +43,7 @@ class BoundModel:
     adapter_class: type[Adapter]
     controls: tuple[Control, ...]
     object_tag: ObjectTag
+    inputs: tuple[Part, ...] = ()
 
     @property
     def trainable(self) -> bool:
@@ -71,7 +73,9 @@ class BoundModel:
 
     @property
     def _object_facts(self) -> tuple[str, ...]:
-        """What its object shows; a version that learnt from something else does not fit."""
+        """What it is shown; a version that learnt from something else does not fit."""
+        if self.inputs:
+            return tuple(fact for part in self.inputs for fact in part.facts)
         attributes = self.object_tag.attributes
         return (
             self.object_tag.tag,
@@ -88,6 +92,22 @@ class BoundModel:
         if training is not None:
             learning = [training.held_out.share, training.consensus, *["accepted"] * training.learn_from.accepted]
         return digest([portable(self.spec.options), learning, self.target])[:16]
+
+    @property
+    def shown(self) -> str:
+        """What it reads, for people: Text#title ($title), $customer_tier."""
+        return ", ".join(part.shown for part in self.inputs or (Part(self.object_tag.name, self.object_tag),))
+
+    @property
+    def fields(self) -> str:
+        """The fields of a task that it reads: $title, $customer_tier."""
+        values = [part.object_tag.value if part.object_tag else part.name for part in self.inputs]
+        return ", ".join(values) or self.object_tag.value
+
+    @property
+    def needs_fetch(self) -> bool:
+        """True if reading a task takes a file from elsewhere."""
+        return parts_need_fetch(self.inputs) if self.inputs else needs_fetch(self.object_tag)
 
     def new_adapter(self) -> Adapter:
         """The starting point: pretrained or untrained."""
@@ -119,6 +139,9 @@ class BoundModel:
 
     def read(self, task: Mapping[str, Any], fetch: Fetch) -> list[Reading]:
         """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
+        if self.inputs:
+            view = read_parts(self.inputs, reads_columns(self.adapter_class), task, fetch)
+            return [Reading(self.controls, self.object_tag, view)]
         if self.object_tag.repeater is None:
             return self._pages(self.controls, self.object_tag, task, fetch)
         data = task.get("data")

@@ -124,6 +124,5 @@ def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:
             kind = getattr(control.value_type, "title", control.value_type.__name__)
             named = ", ".join(labels) or ("those that come with each task" if control.open else kind)
             learns = "learns" if model.trainable else "does not learn"
-            shown = f"{model.object_tag.tag}#{model.object_tag.name} ({model.object_tag.value})"
-            rows.append((control.control_tag.selector, shown, model.spec.adapter, named, learns))
+            rows.append((control.control_tag.selector, model.shown, model.spec.adapter, named, learns))
     return rows

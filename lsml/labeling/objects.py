@@ -119,6 +119,18 @@ def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch
 
 
 _TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {"Text": _plain, "HyperText": _page, "Paragraphs": _dialogue}
+JOINABLE = frozenset({*_TEXTS, "Table"})  # what several object tags can be joined from
+
+
+def _read_table(tag: ObjectTag, value: Any, _task: Mapping[str, Any], _fetch: Fetch) -> list[View]:
+    """The columns of a table, by name, as the task's JSON has them."""
+    if isinstance(value, Mapping) and value:
+        return [View(dict(value))]
+    raise Unreadable(
+        "wrong type" if value else "empty",
+        f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(value) if value else 'empty'} in this task; "
+        "expected an object of names and values",
+    )
 
 
 def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
@@ -173,6 +185,7 @@ def _frame_rate(tag: ObjectTag, task: Mapping[str, Any]) -> float:
 Reader = Callable[[ObjectTag, Any, Mapping[str, Any], Fetch], list[View]]
 READERS: dict[str, Reader] = {
     **dict.fromkeys(_TEXTS, _read_text),
+    "Table": _read_table,
     "Image": _read_image,
     "Video": _read_video,
     "Audio": _read_audio,
@@ -197,7 +210,7 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 def needs_fetch(tag: ObjectTag) -> bool:
     """True if reading it takes a file from elsewhere."""
-    return tag.tag not in _TEXTS or tag.behind_url
+    return tag.tag not in JOINABLE or tag.behind_url
 
 
 def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[View]:

@@ -30,7 +30,7 @@ def resolve_value(template: str, data: Mapping[str, Any]) -> Any:
     if reference:
         return _look_up(reference[1], data)
     try:
-        text, found = _REFERENCE.subn(lambda match: _as_text(_look_up(match[1], data)), template)
+        text, found = _REFERENCE.subn(lambda match: as_text(_look_up(match[1], data)), template)
     except KeyError:
         if whole:
             raise KeyError(whole[1]) from None
@@ -54,7 +54,8 @@ def _look_up(name: str, data: Mapping[str, Any]) -> Any:
     return value
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value of a task's data inside a text."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

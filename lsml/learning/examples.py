@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lsml.adapters.base import Example
 from lsml.binding import BoundModel, Reading
 from lsml.errors import FetchError
-from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
+from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.learning.snapshot import AnnotatedExample, Snapshot
 from lsml.recipe import Holdout
 from lsml.values import Choice, Shape, Value, label_of
@@ -75,7 +75,7 @@ def examples_of(
             unread.append((error.reason, f"task {lesson.task}: {error}"))
             return lesson, []
 
-    for lesson, readings in read_ahead(read, lessons) if needs_fetch(model.object_tag) else map(read, lessons):
+    for lesson, readings in read_ahead(read, lessons) if model.needs_fetch else map(read, lessons):
         if not readings:
             continue
         learnt.add(mark(lesson.data))

@@ -12,7 +12,7 @@ import msgspec
 
 from lsml.binding import Binding, LeftOut, Tally, Taught
 from lsml.labeling import AnnotatedTask
-from lsml.labeling.objects import Fetch, needs_fetch, read_ahead
+from lsml.labeling.objects import Fetch, read_ahead
 from lsml.labeling.remarks import Reason, Remark
 from lsml.recipe import share_of
 from lsml.values import Value
@@ -70,7 +70,7 @@ def take_snapshot(
         def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, Taught]:
             return task, binding.learn(task, fetch)
 
-        waits = any(needs_fetch(model.object_tag) and model.reads_view for model in binding.models)
+        waits = any(model.needs_fetch and model.reads_view for model in binding.models)
         learnt = read_ahead(learn, tasks) if waits else map(learn, tasks)
         for count, (task, taught) in enumerate(learnt, 1):
             line = None

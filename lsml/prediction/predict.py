@@ -16,7 +16,7 @@ from lsml.binding import Binding, BoundModel, Reading, regions_of
 from lsml.controls.base import Answer, Control, Region, Threshold
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling import Condition
-from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_ahead
+from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.labeling.view import View
 from lsml.values import Number, Shape, Value, label_of
 
@@ -251,7 +251,7 @@ def _read_all(
         return []
 
     pairs = list(zip(tasks, outcomes, strict=True))
-    if needs_fetch(model.object_tag) and len(tasks) > 1:
+    if model.needs_fetch and len(tasks) > 1:
         return list(read_ahead(read, pairs))
     return [read(pair) for pair in pairs]
 

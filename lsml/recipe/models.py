@@ -12,6 +12,7 @@ import msgspec
 from lsml.adapters import adapter_names, get_adapter
 from lsml.adapters.base import Adapter, TrainableAdapter, option_facts
 from lsml.controls import CONTROLS
+from lsml.controls.regions import RegionControl
 from lsml.errors import AdapterError
 from lsml.labeling import KNOWN_CONTROL_TAGS
 from lsml.recipe.check import entry_models
@@ -113,6 +114,8 @@ def _model(
         )
         draft.add((*path, "options"), "its values do not fit" if secret else str(error).partition(" - at `")[0])
         return None
+    if model.get("inputs") and not _can_join(draft, (*path, "inputs"), adapter, selectors):
+        return None
     learns = issubclass(adapter, TrainableAdapter)
     own = model.get("training", {})
     if "training" in model and isinstance(own, dict) and not learns:
@@ -131,6 +134,7 @@ def _model(
         adapter=adapter.name,
         options=options,
         rank=rank,
+        inputs=tuple(model.get("inputs", ())),
         threshold={k: float(v) for k, v in threshold.items()} if isinstance(threshold, dict) else threshold,
         labels={
             label: (names,) if isinstance(names, str) else tuple(names)
@@ -141,6 +145,20 @@ def _model(
         line=line,
         column=column,
     )
+
+
+def _can_join(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tuple[Selector, ...]) -> bool:
+    """True if an adapter can read several things as one, and a problem where it cannot."""
+    if not adapter.consumes & {"Text", "Table"}:
+        reads = ", ".join(sorted(adapter.consumes))
+        draft.add(path, f"{adapter.name} reads {reads}, and what is joined is a text or columns; remove the key")
+        return False
+    pointing = next((one for one in selectors if issubclass(CONTROLS[one.tag], RegionControl)), None)
+    if pointing is not None:
+        draft.add(
+            path, f"{pointing.tag} marks places in what is shown, which are lost where it is joined; remove the key"
+        )
+    return pointing is None
 
 
 def _beside(recipe: Path, options: Mapping[str, Any], adapter: type[Adapter]) -> dict[str, Any]:

@@ -45,6 +45,14 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     options: Annotated[
         dict[str, Any], Meta(description="The adapter's own settings, all with defaults; see `lsml adapters`.")
     ] = {}
+    inputs: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(
+            description="What it reads in place of what its control answers for: names of object tags, and fields of the task "
+            "such as `$customer_tier`. Texts are joined with a blank line; `tabular` gets columns.",
+            extra_json_schema={"uniqueItems": True},
+        ),
+    ] = []
     threshold: Annotated[
         Any,
         Meta(

@@ -102,6 +102,9 @@ def _plain(error: ValidationError, hide: bool) -> str:
     if rule in ("minItems", "maxItems"):
         bound = "least" if rule == "minItems" else "most"
         return f"expected at {bound} {limit} in the list, got {len(value)}"
+    if rule == "uniqueItems":
+        twice = next(one for place, one in enumerate(value) if one in value[:place])
+        return f"{YAML.shown(twice)} stands there twice; keep one of the two"
     if rule == "minProperties":
         return "empty; name at least one tag and its adapter"
     if rule == "minLength":

@@ -379,6 +379,7 @@ class Model(Masked, frozen=True):
     adapter: str
     options: Any
     rank: int = 0
+    inputs: tuple[str, ...] = ()
     threshold: float | dict[str, float] | None = None
     labels: dict[str, tuple[str, ...]] = {}
     training: Training | None = None

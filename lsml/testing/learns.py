@@ -102,7 +102,7 @@ class Learns(Suite):
                 "options": self.case.options,
                 "target": msgspec.to_builtins(self.case.target),
                 "folder": str(moved),
-                "batch": [str(data) for data in batch],
+                "batch": [str(data) if isinstance(data, Path) else data for data in batch],
                 "paths": any(isinstance(data, Path) for data in batch),
             }
             printed = self.fresh(code, json.dumps(given))

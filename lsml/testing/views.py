@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from lsml.values import Mask, Number, Track, Value, kind_of, label_of
 
 def view_of(data: Data, control: Any) -> View:
     """What a control is told of the data of a case; a text is a dialogue of one piece where it answers for nothing else."""
+    if isinstance(data, Mapping):
+        return View(data)
     if not isinstance(data, Path):
         return View(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
     from PIL import Image, UnidentifiedImageError

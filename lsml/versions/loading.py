@@ -112,7 +112,7 @@ def unlike(binding: Binding, learnt: Binding, number: int, card: Card) -> str | 
 
 def _answered(binding: Binding) -> str:
     """The controls that models learn, and the fields that these read: `Choices#topic of $text`."""
-    found = [f"{control.control_tag.selector} of {model.object_tag.value}"
+    found = [f"{control.control_tag.selector} of {model.fields}"
              for model in binding.models if model.learns for control in model.controls]  # fmt: skip
     return ", ".join(found) or "nothing"
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lsml.adapters import get_adapter
-from lsml.binding import Binding, bind
+from lsml.binding import Binding, BoundModel, bind
 from lsml.controls.base import Control
 from lsml.controls.brush import decode_brush, encode_brush
 from lsml.errors import NotFound
@@ -94,6 +94,12 @@ def data_of(object_tag: ObjectTag, said: list[str]) -> Any:
     return f"{first} {second}"
 
 
+def chosen_words(binding: Binding, chosen: dict[str, int], model: BoundModel) -> Iterator[str]:
+    """What gives away the answers to a model's controls."""
+    for control in model.controls:
+        yield from words(control, chosen[control.control_tag.name])
+
+
 def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """(task data, regions): each control has an answer that its own words in the text give away."""
     draw = random.Random(7)
@@ -108,6 +114,13 @@ def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dic
             said += words(control, chosen[name])
         draw.shuffle(said)
         data = {model.object_tag.value.removeprefix("$"): data_of(model.object_tag, said) for model in binding.models}
+        for model in binding.models:
+            for part in model.inputs:
+                name = part.name.removeprefix("$")
+                # The first of the fields gives the answer away, as a category; nothing is known of the others.
+                first = part is model.inputs[0] and part.object_tag is None
+                told = "/".join(chosen_words(binding, chosen, model)) if first else None
+                data.setdefault(name, told)
         # Several models may answer one control.
         objects = {control.control_tag.name: model.object_tag for model in binding.models for control in model.controls}
         regions = []

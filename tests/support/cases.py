@@ -10,6 +10,7 @@ from lsml.adapters.base import Example, Target
 from lsml.adapters.image.classifier import ImageClassifier
 from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.yolo import Yolo
+from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
 from lsml.adapters.text.matcher import TextMatcher
@@ -57,6 +58,29 @@ NUMBERS = AdapterCase(
     examples=[Example(text, (Number(STARS[label]),)) for text, label in tickets(60)],
     batch=BATCH,
 )
+
+TIERS = {"gold": "Billing", "silver": "Bug", "": "Question"}
+ROWS = [
+    {
+        "tier": list(TIERS)[place % 3],
+        "age": None if place % 5 == 0 else place * 7 % 60,
+        "since": f"2026-0{1 + place % 9}-11",
+    }
+    for place in range(60)
+]
+CELLS = [ROWS[1], ROWS[2], {}, {"tier": "new", "age": "12", "since": "never", "other": [1, {"a": 2}]}, {"age": 1e308}]
+TABLES = [
+    AdapterCase(
+        adapter=Tabular, target=Target(LABELS, multiple=multiple), batch=CELLS,
+        examples=[Example(row, (Choice(TIERS[row["tier"]]),)) for row in ROWS],
+    )
+    for multiple in (False, True)
+] + [
+    AdapterCase(
+        adapter=Tabular, batch=CELLS,
+        examples=[Example(row, (Number(STARS[TIERS[row["tier"]]]),)) for row in ROWS],
+    )
+]  # fmt: skip
 
 _drawn = Path(tempfile.mkdtemp(prefix="lsml-drawn-"))
 atexit.register(shutil.rmtree, _drawn, ignore_errors=True)
@@ -177,6 +201,7 @@ CASES = {
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
+    "tabular": TABLES,
     "image-classifier": [IMAGES],
     "grabcut": [CUTTING],
     "ner-crf": [ENTITIES],

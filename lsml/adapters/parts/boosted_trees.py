@@ -1,0 +1,253 @@
+"""Gradient boosted trees: grown by scikit-learn, kept and asked as plain arrays, which are no pickle."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import TRAINING
+from lsml.errors import AdapterError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FOLDS: Final = 5
+_MOST: Final = 200  # iterations that `auto` chooses from
+_UNADVISED: Final = 60  # iterations where cross-validation would take too long
+_MOST_TREES: Final = 20_000  # that cross-validation grows
+_MOST_NUMBERS: Final = 5_000_000  # in the features that it reads
+_AT_A_TIME: Final = 2_000_000  # (row, tree) pairs that are walked together
+_MANY: Final = 20_000  # rows for which threads are worth it
+_LEAST: Final = 1e-6  # a probability that log loss can bear
+
+
+class TreeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How trees grow."""
+
+    iterations: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
+        Meta(
+            description="Trees for each label, one after the other. auto: as many as cross-validation of the examples "
+            "advises, up to 200, or 60 where that would take too long.",
+            extra=TRAINING,
+            extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
+        ),
+    ] = "auto"
+    learning_rate: Annotated[
+        float, Meta(gt=0, le=1, description="How much of a mistake each tree corrects.", extra=TRAINING)
+    ] = 0.1
+    max_leaves: Annotated[int, Meta(ge=2, le=1024, description="Leaves of a tree.", extra=TRAINING)] = 15
+    min_examples: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
+        Meta(
+            description="Examples in a leaf. auto: one in twenty of them, from 2 up to 20.",
+            extra=TRAINING,
+            extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
+        ),
+    ] = "auto"
+    l2: Annotated[
+        float, Meta(ge=0, le=1e6, description="How strongly leaves are drawn to nothing.", extra=TRAINING)
+    ] = 1.0
+
+
+class Grown(NamedTuple):
+    """A forest that learnt from all examples, and those that each missed a share of them."""
+
+    forest: Forest
+    members: list[Forest]
+
+
+class Forest:
+    """Trees as arrays of their nodes. `roots` (iterations * outputs,) are nodes, output by output within an iteration;
+    `baseline` (outputs,) is what is answered before the first tree."""
+
+    _NODES: Final = ("feature", "threshold", "missing_left", "left", "right", "value", "leaf")
+
+    def __init__(self, nodes: Mapping[str, np.ndarray[Any, Any]], roots: Any, baseline: Any) -> None:
+        self._nodes = dict(nodes)
+        self._roots = roots
+        self._baseline = baseline
+
+    @classmethod
+    def constant(cls, answer: float) -> Forest:
+        """One that always answers the same."""
+        import numpy as np
+
+        empty = {name: np.zeros(0) for name in cls._NODES}
+        return cls(empty, np.zeros(0, dtype=np.int64), np.array([answer]))
+
+    @classmethod
+    def of_model(cls, model: Any, iterations: int) -> Forest:
+        """The first iterations of a fitted model of scikit-learn. Raises AdapterError where it keeps them otherwise."""
+        import numpy as np
+
+        try:
+            trees = [tree.nodes for together in model._predictors[:iterations] for tree in together]
+            sizes = np.array([len(tree) for tree in trees])
+            roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+            nodes = np.concatenate(trees)
+            moved = np.repeat(roots, sizes)
+            return cls(
+                {
+                    "feature": nodes["feature_idx"].astype(np.int64),
+                    "threshold": nodes["num_threshold"].astype(np.float64),
+                    "missing_left": nodes["missing_go_to_left"].astype(np.int64),
+                    "left": nodes["left"].astype(np.int64) + moved,
+                    "right": nodes["right"].astype(np.int64) + moved,
+                    "value": nodes["value"].astype(np.float64),
+                    "leaf": nodes["is_leaf"].astype(np.int64),
+                },
+                roots,
+                np.asarray(model._baseline_prediction, dtype=np.float64).ravel(),
+            )
+        except (AttributeError, ValueError, IndexError) as error:
+            what = "this release of scikit-learn keeps its trees in another way; install another one, or upgrade lsml"
+            raise AdapterError(what) from error
+
+    def answers(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """What the trees add up to, (rows, outputs), before any link function."""
+        import numpy as np
+
+        outputs = len(self._baseline)
+        added = np.tile(self._baseline, (len(rows), 1))
+        if not len(self._roots):
+            return added
+        step = max(1, _AT_A_TIME // len(self._roots))
+        for begin in range(0, len(rows), step):
+            some = rows[begin : begin + step]
+            leaves = self._nodes["value"][self._leaves(some)]  # (rows, iterations * outputs)
+            added[begin : begin + step] += leaves.reshape(len(some), -1, outputs).sum(axis=1)
+        return added
+
+    def _leaves(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The leaf of each tree that a row falls into, (rows, trees)."""
+        import numpy as np
+
+        nodes = self._nodes
+        at = np.tile(self._roots, (len(rows), 1))
+        here = np.arange(len(rows))[:, None]
+        while not (ends := nodes["leaf"][at].astype(bool)).all():
+            values = rows[here, nodes["feature"][at]]
+            unknown = np.isnan(values)
+            lefts = np.where(unknown, nodes["missing_left"][at] == 1, values <= nodes["threshold"][at])
+            at = np.where(ends, at, np.where(lefts, nodes["left"][at], nodes["right"][at]))
+        return at
+
+    def state(self) -> dict[str, Any]:
+        """Arrays from which `restore` makes the same forest."""
+        return {**self._nodes, "roots": self._roots, "baseline": self._baseline}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any], width: int) -> Forest:
+        """The forest that `state` described, for rows with so many features. Raises KeyError, TypeError or ValueError."""
+        import numpy as np
+
+        whole = {"feature", "missing_left", "left", "right", "leaf"}
+        nodes = {name: np.asarray(state[name], dtype=np.int64 if name in whole else np.float64) for name in cls._NODES}
+        roots, baseline = np.asarray(state["roots"], dtype=np.int64), np.asarray(state["baseline"], dtype=np.float64)
+        count = len(nodes["feature"])
+        places = np.concatenate([roots, nodes["left"], nodes["right"]])
+        fits = all(len(one) == count for one in nodes.values()) and len(baseline) and len(roots) % len(baseline) == 0
+        if not fits or (count and (places.min() < 0 or places.max() >= count)):
+            raise ValueError("its parts differ in size")
+        branches = nodes["leaf"] == 0
+        # A child stands behind its parent, so that every walk ends.
+        here = np.arange(count)[branches]
+        if (nodes["left"][branches] <= here).any() or (nodes["right"][branches] <= here).any():
+            raise ValueError("its trees go round in a circle")
+        if count and (nodes["feature"].min() < 0 or nodes["feature"].max() >= width):
+            raise ValueError("its parts differ in size")
+        return cls(nodes, roots, baseline)
+
+
+def grow(rows: Any, answers: Any, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
+    """Forests for rows (examples, features) and their answers: `numbers`, or else classes, which occur sorted.
+
+    Members are there where cross-validation was asked; there are none of very many examples.
+    """
+    from threadpoolctl import threadpool_limits
+
+    # Of few rows, threads take longer to meet than to count; and what one thread adds up is the same on every machine.
+    with threadpool_limits(1 if len(rows) < _MANY else None, user_api="openmp"):
+        return _grown(rows, answers, options, seed, numbers)
+
+
+def _grown(rows: Any, answers: Any, options: TreeOptions, seed: int, numbers: bool) -> Grown:
+    outputs = 1 if numbers else len(set(answers.tolist()))
+    trees = (1 if outputs == 2 else outputs) * FOLDS * _MOST
+    fixed = None if options.iterations == "auto" else options.iterations
+    members: list[Any] = []
+    model = _model(options, fixed or _MOST, len(rows), seed, numbers)
+    if len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
+        iterations = fixed or _UNADVISED
+    else:
+        iterations, members = _cross_validated(model, rows, answers, fixed, seed, numbers)
+    whole = model.set_params(max_iter=iterations).fit(rows, answers)
+    return Grown(Forest.of_model(whole, iterations), [Forest.of_model(one, iterations) for one in members])
+
+
+def _model(options: TreeOptions, iterations: int, examples: int, seed: int, numbers: bool) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    made = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
+    least = min(20, max(2, examples // 20)) if options.min_examples == "auto" else options.min_examples
+    return made(
+        learning_rate=options.learning_rate, max_iter=iterations, max_leaf_nodes=options.max_leaves, min_samples_leaf=least,
+        l2_regularization=options.l2, early_stopping=False, random_state=seed,
+    )  # fmt: skip
+
+
+def _cross_validated(
+    model: Any, rows: Any, answers: Any, fixed: int | None, seed: int, numbers: bool
+) -> tuple[int, list[Any]]:
+    """(how many iterations answer best what was not learnt, the models that each missed a share)."""
+    import numpy as np
+    from sklearn.base import clone
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    folds = (KFold if numbers else StratifiedKFold)(FOLDS, shuffle=True, random_state=seed)
+    losses = np.zeros(fixed or _MOST)
+    members = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        split = list(folds.split(rows, answers))
+    for learnt, left in split:
+        if not numbers and len(set(answers[learnt].tolist())) < 2:
+            continue
+        member = clone(model).fit(rows[learnt], answers[learnt])
+        members.append(member)
+        if fixed is None:
+            losses += _losses(member, rows[left], answers[left], numbers)
+    return fixed or int(np.argmin(losses)) + 1, members
+
+
+def _losses(model: Any, rows: Any, answers: Any, numbers: bool) -> Any:
+    """What the answers cost after each iteration: squared errors, or negative log likelihoods; summed over rows."""
+    import numpy as np
+
+    if numbers:
+        return np.array([np.sum((told - answers) ** 2) for told in model.staged_predict(rows)])
+    column = {name: place for place, name in enumerate(model.classes_.tolist())}
+    places = np.array([column.get(answer, -1) for answer in answers.tolist()])
+    known = places >= 0  # a class of one example is missed by the model that missed it
+    picked = np.flatnonzero(known), places[known]
+    return np.array([-np.log(np.maximum(told[picked], _LEAST)).sum() for told in model.staged_predict_proba(rows)])
+
+
+def probabilities(answers: Sequence[Any], multiple: bool) -> Any:
+    """(rows, labels) of what one forest answers for all labels; or, where several may hold at once, one forest for each."""
+    import numpy as np
+
+    if multiple:
+        return 1.0 / (1.0 + np.exp(-np.clip(np.hstack(list(answers)), -500.0, 500.0)))
+    [raw] = answers
+    if raw.shape[1] == 1:
+        second = 1.0 / (1.0 + np.exp(-np.clip(raw, -500.0, 500.0)))
+        return np.hstack([1.0 - second, second])
+    raw = raw - raw.max(axis=1, keepdims=True)
+    odds = np.exp(raw)
+    return odds / odds.sum(axis=1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Adapters that read tables: the columns of a task, by name."""

@@ -1,0 +1,201 @@
+"""tabular: gradient boosted trees over columns: numbers, categories, dates, missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, grow, probabilities
+from lsml.adapters.parts.columns import Columns, Kind
+from lsml.adapters.parts.linear_head import Answered, answered
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.errors import NotEnoughData, VersionError
+from lsml.values import Choice, Number, Scored, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class TabularOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
+    """Settings of `tabular`."""
+
+    kinds: Annotated[
+        dict[str, Kind],
+        Meta(
+            description="From a column to how it is read, where its cells look like something else: number, category or date. "
+            "A postal code that looks like a number is a category.",
+            extra=TRAINING,
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+
+class _Learnt(NamedTuple):
+    """What was learnt for one kind of answer: `labels` in the order of their forests, or None where it is a number.
+
+    `forests`: one for all labels; of several labels that may hold at once, one each; of a number one, then its members.
+    `spread`: the standard deviation of the annotated numbers.
+    """
+
+    columns: Columns
+    labels: list[str] | None
+    forests: list[Forest]
+    multiple: bool = False
+    spread: float = 1.0
+
+    def values(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
+        """Every label with its probability, in alphabetical order; or one number with its certainty."""
+        rows = self.columns.features(batch)
+        answers = [forest.answers(rows) for forest in self.forests]
+        if self.labels is not None:
+            return Scored.of_rows(self.labels, frozenset(self.labels), probabilities(answers, self.multiple))
+        return self._numbers([answer[:, 0] for answer in answers])
+
+    def _numbers(self, answers: Sequence[np.ndarray[Any, Any]]) -> list[list[Value]]:
+        import numpy as np
+
+        told, *members = answers
+        errors = np.full(len(told), self.spread)  # of a guess, where nothing tells better
+        if len(members) > 1:
+            # Members share most of their examples, so their deviation is scaled up as the jackknife does.
+            errors = np.std(members, axis=0) * np.sqrt(len(members) - 1)
+        scores = np.exp(-errors / self.spread)
+        return [[Number(number, score)] for number, score in zip(told.tolist(), scores.tolist(), strict=True)]
+
+    def state(self) -> dict[str, Any]:
+        """Lists and arrays from which `restore` makes the same."""
+        forests = [forest.state() for forest in self.forests]
+        return {**self._asdict(), "columns": self.columns.state(), "forests": forests}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> _Learnt:
+        """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
+        columns = Columns.restore(state["columns"])
+        forests = [Forest.restore(forest, columns.width) for forest in state["forests"]]
+        labels = None if state["labels"] is None else [str(label) for label in state["labels"]]
+        multiple = bool(state["multiple"])
+        if not forests or (labels is not None and len(forests) != (len(labels) if multiple else 1)):
+            raise ValueError("its parts differ in size")
+        return cls(columns, labels, forests, multiple, float(state["spread"]))
+
+
+class Tabular(TrainableAdapter):
+    """Labels or a number for the columns of a task, by gradient boosted trees.
+
+    A number's score is exp(-error / spread), as `text-regressor` has it: the error that the jackknife expects from how far
+    forests disagree that each missed a fifth of the examples, in units of the annotated numbers' spread.
+    """
+
+    name: ClassVar[str] = "tabular"
+    title: ClassVar[str] = "labels, numbers and ratings from columns: numbers, categories, dates, with gaps"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Table"})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice, Number})
+    requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    Options: ClassVar[type[msgspec.Struct]] = TabularOptions
+
+    def __init__(self, options: TabularOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._learnt: list[_Learnt] = []
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """True if it has learnt or loaded anything."""
+        return bool(self._learnt)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the columns are read, and which of them tell nothing."""
+        return self._notes
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from columns (dicts) and their choices, or one number each. Raises NotEnoughData."""
+        numbers = any(isinstance(value, Number) for example in examples for value in example.values)
+        choices = any(isinstance(value, Choice) for example in examples for value in example.values)
+        learnt = []
+        if choices or not numbers:
+            learnt.append(self._labels(examples, seed, progress))
+        if numbers:
+            learnt.append(self._number(examples, seed, progress))
+        self._learnt = learnt
+        progress(1.0, f"learnt from {len(examples)} tasks")
+
+    def _read(self, examples: Sequence[Example]) -> tuple[Columns, np.ndarray[Any, Any]]:
+        rows = [example.data for example in examples]
+        columns, left_out = Columns.of(rows, self.options.kinds)
+        self._notes = (
+            columns.told,
+            *([f"left out, for they tell no tasks apart: {', '.join(left_out)}"] if left_out else []),
+        )
+        return columns, columns.features(rows)
+
+    def _labels(self, examples: Sequence[Example], seed: int, progress: Progress) -> _Learnt:
+        import numpy as np
+
+        learnt = answered(examples, self.target, "tasks")
+        columns, rows = self._read([examples[place] for place in learnt.places])
+        forests = []
+        questions = _questions(learnt, self.target.multiple)
+        for number, answers in enumerate(questions):
+            progress(number / len(questions), f"growing trees for {len(learnt.labels)} labels")
+            if len(set(answers.tolist())) < 2:
+                # Seen on every example: as probable as Laplace's rule of succession says.
+                forests.append(Forest.constant(float(np.log(len(answers) + 1))))
+            else:
+                forests.append(grow(rows, answers, self.options, seed, numbers=False).forest)
+        return _Learnt(columns, learnt.labels, forests, self.target.multiple)
+
+    def _number(self, examples: Sequence[Example], seed: int, progress: Progress) -> _Learnt:
+        import numpy as np
+
+        told = [(e, next((v.value for v in e.values if isinstance(v, Number)), None)) for e in examples]
+        kept = [(example, number) for example, number in told if number is not None]
+        if len(kept) < 2:
+            raise NotEnoughData(f"{len(kept)} tasks have a number; annotate at least two")
+        columns, rows = self._read([example for example, _ in kept])
+        answers = np.array([number for _, number in kept], dtype=np.float64)
+        progress(0.5, f"growing trees for {len(kept)} numbers")
+        grown = grow(rows, answers, self.options, seed, numbers=True)
+        # Not the deviation alone: that of equal floats can be a rounding error above 0.
+        spread = float(answers.std()) if answers.min() < answers.max() else 1.0
+        return _Learnt(columns, None, [grown.forest, *grown.members], spread=spread)
+
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
+        """Every known label with its probability, labels in alphabetical order; or one number with its certainty; or both."""
+        if not self._learnt or not batch:
+            return [[] for _ in batch]
+        first, *others = [learnt.values(batch) for learnt in self._learnt]
+        if not others:
+            return first
+        return [[*one, *two] for one, two in zip(first, others[0], strict=True)]
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays and lists."""
+        assert self._learnt, "an untrained model is never saved"
+        save_state(directory, {"learnt": [learnt.state() for learnt in self._learnt]})
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            learnt = [_Learnt.restore(one) for one in state["learnt"]]
+            if not 1 <= len(learnt) <= 2:
+                raise ValueError("it holds nothing")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._learnt = learnt
+
+
+def _questions(learnt: Answered, multiple: bool) -> list[Any]:
+    """What each forest is to answer, for each example: which label holds; or of each label whether it holds."""
+    import numpy as np
+
+    if not multiple:
+        return [np.array([learnt.labels.index(answer[0]) for answer in learnt.answers])]
+    return [np.array([label in answer for answer in learnt.answers]) for label in learnt.labels]
