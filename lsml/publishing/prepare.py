@@ -29,7 +29,7 @@ def prepared(
     assert project.studio_id is not None
     same_project(studio, project)
     binding = binding_of(recipe, project)
-    loaded = load_promoted(store, project.key if project.promoted is not None else LOCAL, binding)
+    loaded = load_promoted(store, _learnt_by(project), binding)
     if not any(adapter.ready and not adapter.only_interactive for adapter in loaded.adapters.values()):
         raise NotEnoughData("; ".join(loaded.warnings) or "nothing was learnt yet")
     settings = recipe.publish or Publish()
@@ -55,7 +55,7 @@ def submitting(
     dry: bool = False,
 ) -> Submitting:
     """What a submitting with a publishing's inputs works with."""
-    served = store.versions.served(project.key) or store.versions.served(LOCAL)
+    served = store.versions.served(_learnt_by(project))
     learnt: set[bytes] = set()
     if served is not None:
         folder = store.artifacts.open(served.folder)
@@ -64,3 +64,8 @@ def submitting(
         inputs=inputs, store=store, project=project.key, settings=settings, annotator=studio.annotator(),
         learnt=frozenset(learnt), refresh=lambda: read_annotations(store, recipe, project), dry=dry,
     )  # fmt: skip
+
+
+def _learnt_by(project: ProjectRow) -> str:
+    """The key of the project whose version is published: `local` for one that learnt nothing itself."""
+    return project.key if project.promoted is not None else LOCAL

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,6 +22,7 @@ from typing import Any
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
 from lsml.errors import Cancelled, StudioRefused
+from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
 from lsml.prediction import HELD_OUT, Outcome, predict_tasks
 from lsml.publishing.patience import Patience
@@ -66,6 +67,20 @@ class Inputs:
     count: Callable[[int], None] = lambda _stored: None
     workers: int = 1
     partial: bool = False
+
+    def predict(self, tasks: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
+        """What becomes of each task, in order; several threads work on them where there are several `workers`."""
+
+        def outcomes(some: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
+            asked = [{"id": task.id, "data": task.data} for task in some]
+            return predict_tasks(self.binding, self.adapters, asked, self.fetch, self.model_version)
+
+        if self.workers == 1 or not tasks:
+            return outcomes(tasks)
+        each = -(-len(tasks) // self.workers)
+        parts = [tasks[begin : begin + each] for begin in range(0, len(tasks), each)]
+        with ThreadPoolExecutor(self.workers) as pool:
+            return list(chain.from_iterable(pool.map(outcomes, parts)))
 
 
 @dataclass(frozen=True)
@@ -187,7 +202,7 @@ class _Publishing:
             inputs.patience.check()
             some = tasks[begin : begin + size]
             at = time.monotonic()
-            outcomes = self._outcomes(some)
+            outcomes = inputs.predict(some)
             took = time.monotonic() - at
             predicted = []
             for task, outcome in zip(some, outcomes, strict=True):
@@ -199,21 +214,6 @@ class _Publishing:
             yield predicted
             begin += len(some)
             size = max(1, int(len(some) * _TURN_S / took) if took else _PAGE)
-
-    def _outcomes(self, tasks: Sequence[OpenTask]) -> list[Outcome]:
-        """What becomes of each task, in order; several threads work on them where there are several `workers`."""
-        inputs = self._in
-
-        def predict(some: Sequence[OpenTask]) -> list[Outcome]:
-            asked = [{"id": task.id, "data": task.data} for task in some]
-            return predict_tasks(inputs.binding, inputs.adapters, asked, inputs.fetch, inputs.model_version)
-
-        if inputs.workers == 1:
-            return predict(tasks)
-        each = -(-len(tasks) // inputs.workers)
-        parts = [tasks[begin : begin + each] for begin in range(0, len(tasks), each)]
-        with ThreadPoolExecutor(inputs.workers) as pool:
-            return list(chain.from_iterable(pool.map(predict, parts)))
 
     def _leave(self, task: int, reason: str, sentence: str) -> None:
         with self._lock:
@@ -243,7 +243,7 @@ class _Publishing:
         try:
             inputs.patience.do(post, done)
         except StudioRefused as error:
-            self._post_less(some, by_task, error)
+            self._post_less(some, error)
             return
         self._left.update(by_task)
         self._posted += len(by_task)
@@ -252,22 +252,22 @@ class _Publishing:
         if not self._shown and not self._in.partial:
             self._show()
 
-    def _post_less(self, some: Sequence[Predicted], by_task: Collection[int], error: StudioRefused) -> None:
+    def _post_less(self, some: Sequence[Predicted], error: StudioRefused) -> None:
         """Label Studio refuses a whole batch for one of its tasks: leave out those that are gone, else look for it."""
-        patience, predictions = self._in.patience, self._in.predictions
-        there = patience.ask(lambda: predictions.existing(list(by_task)))
-        for task in by_task:
-            if task not in there:
-                self._leave(task, "deleted", f"task {task} was deleted meanwhile")
+        predictions = self._in.predictions
+        there = self._in.patience.ask(lambda: predictions.existing([task.id for task, _ in some]))
+        for task, _ in some:
+            if task.id not in there:
+                self._leave(task.id, "deleted", f"task {task.id} was deleted meanwhile")
         kept = [one for one in some if one[0].id in there]
-        if len(kept) == len(some):
-            if len(kept) == 1:
-                self._leave(kept[0][0].id, "refused", str(error))
-                return
+        if len(kept) < len(some):
+            self._post(kept)
+        elif len(kept) == 1:
+            self._leave(kept[0][0].id, "refused", str(error))
+        else:
             middle = len(kept) // 2
             self._post(kept[:middle])
-            kept = kept[middle:]
-        self._post(kept)
+            self._post(kept[middle:])
 
     def _show(self) -> None:
         inputs = self._in

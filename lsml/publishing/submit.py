@@ -15,7 +15,7 @@ from lsml.errors import FetchError, StudioMissing
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.objects import Fetch, Unreadable
 from lsml.metrics import judge
-from lsml.prediction import Outcome, predict_tasks
+from lsml.prediction import Outcome
 from lsml.publishing.publish import Inputs
 from lsml.recipe import Submit
 from lsml.store import Store, Submission
@@ -225,7 +225,7 @@ class Calibration:
         tasks = [task for task in given.store.annotations.tasks(given.project) if mark(task.data) not in given.learnt]
         for begin in range(0, len(tasks), _PAGE):
             some = tasks[begin : begin + _PAGE]
-            for task, outcome in zip(some, _predicted(inputs, [(task.id, task.data) for task in some]), strict=True):
+            for task, outcome in zip(some, inputs.predict(some), strict=True):
                 confidence = confidence_of(inputs.binding, outcome)
                 if confidence is None or outcome.prediction is None:
                     continue
@@ -254,16 +254,11 @@ def confidence_of(binding: Binding, outcome: Outcome) -> float | None:
     return least
 
 
-def _predicted(inputs: Inputs, tasks: Sequence[tuple[Any, Any]]) -> list[Outcome]:
-    asked = [{"id": id, "data": data} for id, data in tasks]
-    return predict_tasks(inputs.binding, inputs.adapters, asked, inputs.fetch, inputs.model_version)
-
-
 def _sure(
     inputs: Inputs, tasks: Sequence[OpenTask], calibration: Calibration
 ) -> Iterator[tuple[OpenTask, float, list[Any]]]:
     """Each task that is answered, with the calibrated confidence, and what would be its annotation."""
-    for task, outcome in zip(tasks, _predicted(inputs, [(task.id, task.data) for task in tasks]), strict=True):
+    for task, outcome in zip(tasks, inputs.predict(tasks), strict=True):
         confidence = confidence_of(inputs.binding, outcome)
         if confidence is None or outcome.prediction is None:
             yield task, 0.0, []

@@ -120,6 +120,16 @@ def test_what_is_sure_becomes_an_annotation_and_the_rest_stays_with_people(world
     assert here.submit().submitted == 0, "nothing is left to submit"
 
 
+def test_several_workers_submit_the_same(world):
+    here = world(SmallStudio(tasks(120, lambda id: 0.99 if id % 2 else 0.6)))
+    several = replace(here.given.inputs, workers=3)
+    done = here.submit(inputs=several)
+    assert {one["task"] % 2 for one in here.studio.annotations.values()} == {1}
+    assert (done.submitted + done.audit, done.unsure) == (60, 60)
+    here.studio.tasks = {id: data for id, data in here.studio.tasks.items() if id % 2}
+    assert here.submit(inputs=several).submitted == 0, "also of a page on which nothing is left to predict"
+
+
 def test_a_drop_of_quality_stops_it_and_undo_leaves_nothing_behind(world):
     here = world(SmallStudio(tasks(2000)), audit=0.05)
     here.truth = lambda task: "Bug" if task <= 1000 or task % 3 == 0 else "Billing"

@@ -1,0 +1,38 @@
+"""What a publishing works with where the project itself learnt nothing."""
+
+from __future__ import annotations
+
+import json
+
+from lsml.publishing import Patience, prepared, submitting
+from lsml.recipe import Submit, load_recipe
+from lsml.store import Store
+from lsml.studio.client import Studio
+from lsml.versions import mark
+from tests.conftest import TOPICS
+from tests.support.commands import export, lsml, said, tickets, write_recipe
+from tests.support.small_studio import TOKEN, SmallStudio
+from tests.support.web import Web
+
+KEY = "7.1795424614"
+
+
+def test_a_project_that_learnt_nothing_gets_what_was_trained_offline_and_is_not_calibrated_on_what_that_learnt(
+    tmp_path,
+):
+    recipe = load_recipe(write_recipe(tmp_path))
+    (tmp_path / "train.json").write_text(json.dumps(export(tickets(60))))
+    said(lsml("train", "triage.yaml", "train.json", cwd=tmp_path))
+    store = Store(recipe.data_directory(None))
+    store.projects.touch(KEY, studio_id=7, labeling_config=TOPICS)
+    project = store.projects.get(KEY)
+    with (
+        Web(SmallStudio(label_config=TOPICS)) as web,
+        Studio(web.url, TOKEN) as studio,
+        prepared(recipe, store, studio, project, Patience()) as inputs,
+    ):
+        assert inputs.model_version.startswith("triage-v1-")
+        given = submitting(recipe, store, studio, project, inputs, Submit())
+    assert len(given.learnt) > 40
+    assert given.learnt <= {mark({"text": text}) for text, _ in tickets(60)}
+    store.close()
