@@ -93,8 +93,8 @@ def state_line(recipe: Recipe, store: Store, project: ProjectRow) -> str:
     """How a project does, in a line: what is at work, else what was learnt last and what the next training needs."""
     title = project.title or f"project {project.key}"
     for kind in KINDS:
-        run = next((one for one in store.runs.of_project(project.key, 3, kind=kind) if one.state == "running"), None)
-        if run is not None:
+        run = store.runs.last(project.key, kind)
+        if run is not None and run.state == "running":
             doing = run.message if kind in run.message else ": ".join(filter(None, (kind, run.message)))
             return f"{title}: {doing}"
     said = [_learnt(store, project), _awaited(recipe, store, project)]

@@ -66,6 +66,7 @@ def test_what_is_at_work_comes_first(line):
         ("publishing", "publishing 1,200 of 5,000", "publishing 1,200 of 5,000"),
     ):
         run = runs.claim(runs.request(PROJECT_KEY, "test", kind=kind).id)
+        runs.request(PROJECT_KEY, "test", kind=kind)  # the next waits already
         assert told() == f"triage: {kind}"
         runs.report(run.id, run.attempt, 0.24, message)
         assert told() == f"triage: {shown}"
