@@ -1,7 +1,9 @@
-"""A stranger's value in words, for the sentences that people read."""
+"""A stranger's value in words, for the sentences that people read, and which names come near one that is wrong."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
@@ -39,3 +41,13 @@ class Wording(NamedTuple):
 
 JSON = Wording()
 YAML = Wording(marks="`", longest=40, mapping="settings (keys and values)")
+
+
+def near(name: str, others: Iterable[str]) -> list[str]:
+    """At most three of the others that a name may mean, whatever its capitals: those written alike, the likest first, then
+    those that hold it, or that it holds."""
+    folded = {other.casefold(): other for other in others}
+    sought = name.casefold()
+    close = difflib.get_close_matches(sought, folded, n=3, cutoff=0.5)
+    close += [one for one in folded if one not in close and (one in sought or sought in one)]
+    return [folded[one] for one in close[:3]]

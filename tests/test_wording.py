@@ -2,7 +2,7 @@
 
 import pytest
 
-from lsml.wording import JSON, YAML
+from lsml.wording import JSON, YAML, near
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,19 @@ def test_a_value_is_told_short_and_on_one_line(value, in_json, in_yaml, kind):
 
 def test_keys_with_values_are_called_as_in_their_language():
     assert (JSON.shown({"a": 1}), YAML.shown({"a": 1})) == ("an object", "settings (keys and values)")
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "found"),
+    [
+        ("topic", ["Topics", "area", "subtopic"], ["Topics", "subtopic"]),
+        ("Dog", ["hot dog", "cat"], ["hot dog"]),  # little of it is alike, and yet it is meant
+        ("hot dog", ["dog"], ["dog"]),
+        ("label", ["label1", "label2", "label3", "label4"], 3),
+        ("x", ["topic"], []),
+        ("topic", [], []),
+    ],
+)
+def test_near_are_names_that_are_written_alike_or_hold_each_other_whatever_the_capitals(name, others, found):
+    given = near(name, others)
+    assert given == found if isinstance(found, list) else len(given) == found

@@ -82,7 +82,7 @@ def _beside(model: BoundModel) -> list[str]:
         meanings = model.classes.meanings(control)
         unused = [name for name in names if not any(name in meant for meant in meanings.values())]
         for label, meant in meanings.items():
-            lines.append(f"    {label} <- {', '.join(meant) or _near(label, unused)}")
+            lines.append(f"    {label} <- {', '.join(meant) or _unmeant(label, unused)}")
         more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
         if unused:
             lines.append(f"    no label <- {', '.join(unused[:_SHOWN])}{more}")
@@ -100,15 +100,12 @@ def _passes_over(model: BoundModel) -> list[str]:
     return [f"{controls}: {model.spec.adapter} {adapter.passes_over}"]
 
 
-def _near(label: str, names: Sequence[str]) -> str:
+def _unmeant(label: str, names: Sequence[str]) -> str:
     """That no class means a label, and which come near."""
-    import difflib
+    from lsml.wording import near
 
-    folded = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(label.casefold(), folded, n=3, cutoff=0.5)
-    close += [name for name in folded if name not in close and (name in label.casefold() or label.casefold() in name)]
-    near = f"; near: {', '.join(folded[name] for name in close[:3])}" if close else ""
-    return f"no class{near}; name the ones that mean it under `labels`"
+    close = ", ".join(near(label, names))
+    return f"no class{f'; near: {close}' if close else ''}; name the ones that mean it under `labels`"
 
 
 def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from lsml.studio.connection import fetcher
 from lsml.studio.hooks import same_url, webhook_url
 from lsml.studio.project import Backend, StudioSettings, Webhook
 from lsml.versions import Loaded, card_of, load_promoted, misfits, model_version, names_of
+from lsml.wording import near
 
 _CONNECT = "run `lsml connect {recipe} --project {project}` while lsml runs, which mends it"
 
@@ -79,9 +79,9 @@ class ProjectExam:
     def _config(self, config: LabelingConfig, binding: Binding) -> Iterator[Finding]:
         """The project's labeling config beside the recipe and its own config."""
         if not binding.models:
-            near = _near_selectors(self.recipe, config)
+            close = _near_selectors(self.recipe, config)
             yield failed(
-                "labeling config", f"nothing of the recipe fits the project's tags: {_tags(config)}{near}",
+                "labeling config", f"nothing of the recipe fits the project's tags: {_tags(config)}{close}",
                 "name the project's tags under `tags` of the recipe; `lsml explain` shows what fits",
             )  # fmt: skip
         else:
@@ -257,8 +257,8 @@ def differences(recipe: LabelingConfig, project: LabelingConfig) -> list[str]:
     for name, control in ours.items():
         there = theirs.get(name)
         if there is None:
-            near = _near(name, [other for other in theirs if other not in ours])
-            told.append(f"the recipe's config has {control.selector}, which the project lacks{near}")
+            close = _near(name, [other for other in theirs if other not in ours])
+            told.append(f"the recipe's config has {control.selector}, which the project lacks{close}")
             continue
         mine, other = ({label.value for label in one.labels} for one in (control, there))
         ours_alone, theirs_alone = sorted(mine - other), sorted(other - mine)
@@ -271,19 +271,17 @@ def differences(recipe: LabelingConfig, project: LabelingConfig) -> list[str]:
 
 
 def _near(name: str, others: Sequence[str]) -> str:
-    folded = {other.casefold(): other for other in others}
-    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
-    close += [one for one in folded if one not in close and (one in name.casefold() or name.casefold() in one)]
-    return f" (near: {', '.join(folded[one] for one in close[:3])})" if close else ""
+    close = ", ".join(near(name, others))
+    return f" (near: {close})" if close else ""
 
 
 def _near_selectors(recipe: Recipe, config: LabelingConfig) -> str:
     names = [control.selector for control in config.controls]
     for model in recipe.models:
         for selector in model.selectors:
-            near = _near(str(selector), names)
-            if near:
-                return f"; the recipe names {selector}{near}"
+            close = _near(str(selector), names)
+            if close:
+                return f"; the recipe names {selector}{close}"
     return ""
 
 
