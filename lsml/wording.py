@@ -51,3 +51,9 @@ def near(name: str, others: Iterable[str]) -> list[str]:
     close = difflib.get_close_matches(sought, folded, n=3, cutoff=0.5)
     close += [one for one in folded if one not in close and (one in sought or sought in one)]
     return [folded[one] for one in close[:3]]
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """The first names, and how many more there are: `a, b and 3 more`."""
+    them = list(names)
+    return ", ".join(them[:most]) + (f" and {len(them) - most} more" if len(them) > most else "")

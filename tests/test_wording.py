@@ -2,7 +2,7 @@
 
 import pytest
 
-from lsml.wording import JSON, YAML, near
+from lsml.wording import JSON, YAML, listed, near
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,9 @@ def test_keys_with_values_are_called_as_in_their_language():
 def test_near_are_names_that_are_written_alike_or_hold_each_other_whatever_the_capitals(name, others, found):
     given = near(name, others)
     assert given == found if isinstance(found, list) else len(given) == found
+
+
+def test_of_many_names_the_first_are_listed_and_the_others_counted():
+    assert (listed([]), listed("abcde"), listed("abcdefg"), listed(iter("abc"), 2)) == (
+        "", "a, b, c, d, e", "a, b, c, d, e and 2 more", "a, b and 1 more",
+    )  # fmt: skip

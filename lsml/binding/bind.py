@@ -20,6 +20,7 @@ from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import Fetch
 from lsml.recipe import Holdout, Model, Recipe
+from lsml.wording import listed
 
 
 @dataclass(frozen=True)
@@ -276,10 +277,9 @@ def _limits(model: BoundModel) -> str | None:
 def _nothing_known(model: BoundModel) -> str:
     """That no class of a pretrained model means a label, and what to do."""
     names = list(dict.fromkeys(name for known in model.classes.known.values() for name in known))
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     learns = "; it answers once it has learnt them" if model.trainable else ""
     return (
-        f"no class that {model.spec.adapter} knows is a label of {controls}: it knows {', '.join(names[:8])}{more}, and they "
-        f"have {', '.join(model.target.labels[:8])}; map them under `labels`{learns}"
+        f"no class that {model.spec.adapter} knows is a label of {controls}: it knows {listed(names, 8)}, and they "
+        f"have {listed(model.target.labels, 8)}; map them under `labels`{learns}"
     )

@@ -18,6 +18,7 @@ from lsml.cli.common import (
     recipe_argument,
     shortfall,
 )
+from lsml.wording import listed, near
 
 if TYPE_CHECKING:
     from lsml.binding import BoundModel
@@ -83,9 +84,8 @@ def _beside(model: BoundModel) -> list[str]:
         unused = [name for name in names if not any(name in meant for meant in meanings.values())]
         for label, meant in meanings.items():
             lines.append(f"    {label} <- {', '.join(meant) or _unmeant(label, unused)}")
-        more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
         if unused:
-            lines.append(f"    no label <- {', '.join(unused[:_SHOWN])}{more}")
+            lines.append(f"    no label <- {listed(unused, _SHOWN)}")
     return lines
 
 
@@ -102,8 +102,6 @@ def _passes_over(model: BoundModel) -> list[str]:
 
 def _unmeant(label: str, names: Sequence[str]) -> str:
     """That no class means a label, and which come near."""
-    from lsml.wording import near
-
     close = ", ".join(near(label, names))
     return f"no class{f'; near: {close}' if close else ''}; name the ones that mean it under `labels`"
 
@@ -115,11 +113,8 @@ def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:
     rows = []
     for model in binding.models:
         for control in model.controls:
-            labels = list(control.labels[:_SHOWN])
-            if len(control.labels) > _SHOWN:
-                labels.append(f"and {len(control.labels) - _SHOWN} more")
             kind = getattr(control.value_type, "title", control.value_type.__name__)
-            named = ", ".join(labels) or ("those that come with each task" if control.open else kind)
+            named = listed(control.labels, _SHOWN) or ("those that come with each task" if control.open else kind)
             learns = "learns" if model.trainable else "does not learn"
             rows.append((control.control_tag.selector, model.shown, model.spec.adapter, named, learns))
     return rows

@@ -14,8 +14,8 @@ from typing import Any
 from lsml.errors import RequestError
 from lsml.labeling import ControlTag
 from lsml.labeling.tasks import AnnotatedTask, Annotation, ReadAnnotation, id_order, is_id, read_annotation
+from lsml.wording import listed
 
-_FEW = 5  # names in a sentence
 REPLACED = "replaced"  # where a task that stands several times in a file keeps its earlier copies
 
 
@@ -208,8 +208,7 @@ def _is_named(control: ControlTag, name: str) -> bool:
 
 
 def _named(counted: Counter[str]) -> str:
-    most = [f"`{name[:40]}`" for name, _ in counted.most_common(_FEW)]
-    return ", ".join(most) + ("" if len(counted) <= _FEW else f" and {len(counted) - _FEW} more")
+    return listed(f"`{name[:40]}`" for name, _ in counted.most_common())
 
 
 def many(count: int, what: str) -> str:

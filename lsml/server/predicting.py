@@ -25,13 +25,13 @@ from lsml.server.interpreter import Turns, settle
 from lsml.server.serving import Recent, Served, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, Store
+from lsml.wording import listed
 
 _log = logging.getLogger(__name__)
 # How long a request waits for a version that was just promoted. The one before could answer at once, but not with the
 # `model_version` that /setup has told; Label Studio waits 100 s.
 _WAIT_S = 30.0
 _FEW = 8  # tasks; a request of so few is over before it keeps others waiting
-_NAMED = 5  # projects that a sentence names
 # Lists whose entries are read each on its own: one with half of a character costs none of the others.
 SPARED = ("tasks", "task", "annotations", "annotation")
 
@@ -173,9 +173,8 @@ class Predicting:
                     "Settings > Model, or with `lsml connect`"
                 )
         if others:
-            names = ", ".join(f'"{row.key}"' + (f" ({row.title})" if row.title else "") for row in others[:_NAMED])
-            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-            sentences.append(f"`project` of the request chooses whose models answer: {names}{more}")
+            names = listed(f'"{row.key}"' + (f" ({row.title})" if row.title else "") for row in others)
+            sentences.append(f"`project` of the request chooses whose models answer: {names}")
         return sentences
 
     def _others(self, asked: _Asked, arrivals: Arrivals, own: Any) -> Iterator[tuple[Any, _Asked]]:

@@ -25,11 +25,11 @@ from lsml.recipe import Recipe
 from lsml.store import LOCAL, Store, VersionRow
 from lsml.studio.connection import fetcher
 from lsml.versions import Card, Loaded, Shared, adopt, card_of, load_version, misfits, model_version, start, unlike
+from lsml.wording import listed
 
 _log = logging.getLogger(__name__)
 V = TypeVar("V")
 _LOOK_AGAIN_S = 30.0  # a version that could not be loaded is tried again after so long
-_NAMED = 5  # versions that a sentence names
 _KEPT = 256  # bindings and loaded versions in memory
 
 
@@ -189,9 +189,8 @@ class Serving:
         """
         names = self.names(project, binding)
         if name not in names:
-            known = ", ".join(list(names)[:_NAMED])
             raise NotFound(
-                f"model_version: project {project} has no {name[:100]!r} now; expected one of {known}, or none"
+                f"model_version: project {project} has no {name[:100]!r} now; expected one of {listed(names)}, or none"
             )
         number = names[name]
         try:
