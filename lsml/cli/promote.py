@@ -20,13 +20,11 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     import re
 
     from lsml.errors import RequestError
-    from lsml.versions import card_of, check_files
+    from lsml.versions import card_of, check_files, names_of
 
     recipe = open_recipe(recipe_path)
-    found = re.fullmatch(r"v?(\d{1,9})", version)
-    if found is None:
-        # A whole model_version; its last part says which options predict, which is no part of the version itself.
-        found = re.fullmatch(rf"{re.escape(recipe.name)}-v(\d{{1,9}})-[0-9a-f]{{8}}", version)
+    # Of a whole model_version the last part says which options predict, which is no part of the version itself.
+    found = re.fullmatch(r"v?(\d{1,9})", version, re.ASCII) or names_of(recipe.name).fullmatch(version)
     if found is None:
         raise RequestError(
             f"{version}: expected a version such as 3, v3 or {recipe.name}-v3-0123abcd; `lsml versions` lists them"

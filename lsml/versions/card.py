@@ -75,7 +75,7 @@ def model_version(binding: Binding, number: int, card: Card | None) -> str:
 
 def names_of(recipe: str) -> re.Pattern[str]:
     """What matches every `model_version` of a recipe, by its name, and no other's; the number is its group."""
-    return re.compile(rf"{re.escape(recipe)}-v([0-9]+)-[0-9a-f]{{8}}")
+    return re.compile(rf"{re.escape(recipe)}-v(\d{{1,9}})-[0-9a-f]{{8}}", re.ASCII)
 
 
 def card_of(row: VersionRow) -> Card:

@@ -388,6 +388,7 @@ def test_a_version_that_is_not_there_is_refused_in_one_sentence(world):
     assert promote("9").startswith("project local has no version 9; it has ")
     assert promote("best") == f"best: {expected}"
     assert promote("other-v1-00000000") == f"other-v1-00000000: {expected}"
+    assert promote("٣") == f"٣: {expected}"
     assert promote("9" * 40) == f"{'9' * 40}: {expected}"
 
 

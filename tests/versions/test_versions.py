@@ -3,7 +3,7 @@
 import pytest
 
 from lsml.store import VersionRow
-from lsml.versions import Card, card_of, new_folder, save_version
+from lsml.versions import Card, card_of, names_of, new_folder, save_version
 from tests.conftest import PROJECT_KEY, TOPICS, tickets
 
 
@@ -87,3 +87,20 @@ def test_a_version_whose_sentence_holds_braces_is_published_with_it(backend):
     card = Card(recipe="triage", models={}, verdict="promoted: {topic} is {0} better")
     number = save_version(here.store, "local", making, card, promote=True, keep=5, run=run)
     assert here.store.runs.get(run.id).message == f"v{number}: promoted: {{topic}} is {{0}} better"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("a.b-v12-0123abcd", "12"),
+        ("a.b-v0-0123abcd", "0"),
+        ("aXb-v1-0123abcd", None),
+        ("a.b-v1-0123abcg", None),
+        ("my-a.b-v1-0123abcd", None),
+        ("a.b-v٣-0123abcd", None),  # a digit, and none that lsml writes
+        ("a.b-v1234567890-0123abcd", None),
+    ],
+)
+def test_a_recipes_versions_are_known_by_their_names_and_no_others(name, number):
+    found = names_of("a.b").fullmatch(name)
+    assert (found and found[1]) == number
