@@ -175,6 +175,8 @@ class TrainableAdapter(Adapter):
     """An adapter that learns from examples. One that is pretrained says `starts_ready = True`."""
 
     starts_ready: ClassVar[bool] = False
+    # Whether a few hundred examples are learnt in a second or two, so that versions can be compared by cross-validation.
+    learns_quickly: ClassVar[bool] = False
     # What of people's annotations it never learns, in a sentence that follows its name; `lsml explain` says it.
     passes_over: ClassVar[str | None] = None
 

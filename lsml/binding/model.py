@@ -90,7 +90,9 @@ class BoundModel:
         training = self.training
         learning: list[object] | None = None
         if training is not None:
-            learning = [training.held_out.share, training.consensus, *["accepted"] * training.learn_from.accepted]
+            held_out = training.held_out
+            kept = held_out.share if held_out.origin == "share" else held_out.origin
+            learning = [kept, training.consensus, *["accepted"] * training.learn_from.accepted]
         return digest([portable(self.spec.options), learning, self.target])[:16]
 
     @property

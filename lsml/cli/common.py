@@ -280,7 +280,7 @@ def metric_text(judged: Mapping[str, Any], digits: int = 4) -> str:
 
 def caution(judged: Mapping[str, Any]) -> str:
     """What to add to a metric that so few answers gave that it says little; else nothing."""
-    from lsml.learning.promote import LEAST_JUDGED
+    from lsml.learning.decide import LEAST_JUDGED
 
     few = judged["value"] is not None and judged["examples"] < LEAST_JUDGED
     return ", too few to rely on" if few else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lsml.adapters.base import Example
 from lsml.binding import BoundModel, Reading
@@ -27,7 +27,7 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
             answers = {_labels(a) for name in control_names(model, lesson) for a in lesson.answers.get(name, ())}
             if not answers:
                 continue
-            if held_out(model, lesson.task, moved):
+            if held_out(model, lesson, moved):
                 kept.append((lesson.share, lesson.task, answers))
             else:
                 covered |= answers
@@ -40,21 +40,22 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
     return moved
 
 
-def held_out(model: BoundModel, task: str, moved: set[str]) -> bool:
-    """True if a task, by its id, is kept to judge a model: below its `holdout`, and not among the `moved`."""
+def held_out(model: BoundModel, lesson: AnnotatedExample, moved: set[str]) -> bool:
+    """True if a task is kept to judge a model: its `holdout` says so, and it is not among the `moved`."""
     kept = model.spec.training.held_out if model.spec.training else Holdout()
-    return task not in moved and kept.holds(task)
+    return lesson.task not in moved and kept.holds(lesson.task, ground_truth=lesson.ground_truth)
 
 
 def held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[AnnotatedExample]:
     """The tasks that none of the models learns."""
-    return [lesson for lesson in snapshot if all(held_out(model, lesson.task, moved) for model in models)]
+    return [lesson for lesson in snapshot if all(held_out(model, lesson, moved) for model in models)]
 
 
 def examples_of(
-    model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch
+    model: BoundModel, snapshot: Iterable[AnnotatedExample], moved: set[str], fetch: Fetch
 ) -> tuple[list[Example], Counter[str], list[tuple[str, str]], set[bytes]]:
-    """(examples, how often each label occurs in them, why tasks could not be read, the marks of what is learnt).
+    """Of the tasks that are not held out: (examples, how often each label occurs in them, why tasks could not be read, the
+    marks of what is learnt).
 
     Why is (reason, sentence), once for each task."""
     learnt: set[bytes] = set()
@@ -64,8 +65,7 @@ def examples_of(
     lessons = (
         lesson
         for lesson in snapshot
-        if not held_out(model, lesson.task, moved)
-        and any(name in lesson.answers for name in control_names(model, lesson))
+        if not held_out(model, lesson, moved) and any(name in lesson.answers for name in control_names(model, lesson))
     )
 
     def read(lesson: AnnotatedExample) -> tuple[AnnotatedExample, list[Reading]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from lsml.adapters.base import Adapter, Progress, silent
@@ -22,10 +23,12 @@ _BATCH = 256  # tasks judged at a time
 class Judged:
     """`metrics` by control: `{metric, value, examples, per_label, ...}`, of so many `tasks`.
 
+    `pairs` by control: what each of the lessons was annotated with and what is shown of it, nothing for some.
     `unread`: (reason, sentence) of each task of which something is left out, because no model could read it.
     """
 
     metrics: dict[str, dict[str, Any]]
+    pairs: dict[str, list[list[Pair]]]
     tasks: int
     unread: tuple[tuple[str, str], ...] = ()
 
@@ -41,7 +44,7 @@ def evaluate(
 
     A task that cannot be read is no wrong answer: it is left out. A model that fails on what it read is.
     """
-    pairs: dict[str, list[Pair]] = {name: [] for name in binding.controls}
+    pairs: dict[str, list[list[Pair]]] = {name: [] for name in binding.controls}
     unread: list[tuple[str, str]] = []
     tasks = 0
     for begin in range(0, len(lessons), _BATCH):
@@ -51,18 +54,19 @@ def evaluate(
         for lesson, outcome in zip(some, outcomes, strict=True):
             left_out = None
             met = _pairs(binding, lesson, outcome)
-            for name, of_control in met.items():
-                why = _unread(binding, adapters, outcome, name)
-                if why is None:
-                    pairs[name] += of_control
-                else:
-                    left_out = why
+            for name, of_tasks in pairs.items():
+                why = _unread(binding, adapters, outcome, name) if name in met else None
+                of_tasks.append(met.get(name, []) if why is None else [])
+                left_out = why or left_out
             if left_out is not None:
                 unread.append(left_out)
             tasks += left_out is None or any(_unread(binding, adapters, outcome, name) is None for name in met)
         progress(min(1.0, (begin + _BATCH) / len(lessons)), f"judged {min(begin + _BATCH, len(lessons))} tasks")
-    metrics = {name: judge(control.value_type, pairs[name]) for name, control in binding.controls.items()}
-    return Judged(metrics, tasks, tuple(unread))
+    metrics = {
+        name: judge(control.value_type, list(chain.from_iterable(pairs[name])))
+        for name, control in binding.controls.items()
+    }
+    return Judged(metrics, pairs, tasks, tuple(unread))
 
 
 def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict[str, list[Pair]]:
@@ -99,12 +103,6 @@ def unread_sentence(unread: Sequence[tuple[str, str]]) -> str:
     reasons = ", ".join(sorted({reason for reason, _ in unread}))
     tasks = "1 task" if len(unread) == 1 else f"{len(unread)} tasks"
     return f"{tasks} could not be read ({reasons}), the first of them: {unread[0][1]}"
-
-
-def main_metric(metrics: Mapping[str, Mapping[str, Any]], names: set[str]) -> float | None:
-    """The mean of the metrics of some controls, in [0, 1] or below; None where none of them could be judged."""
-    values = [metrics[name]["value"] for name in sorted(names) if metrics[name]["value"] is not None]
-    return sum(values) / len(values) if values else None
 
 
 def _parents(lesson: AnnotatedExample) -> list[Value]:

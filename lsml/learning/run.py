@@ -65,10 +65,10 @@ def run(inputs: Inputs) -> Made:
         path = making / "snapshot.jsonl"
         snapshot = take_snapshot(inputs.tasks, inputs.binding, path, inputs.fetch)
         inputs.check(snapshot)
-        promoted, unjudged = promoted_version(store, project, inputs.binding)
+        promoted, unloadable = promoted_version(store, project, inputs.binding)
         card = train(
             inputs.binding, snapshot, making, inputs.fetch,
-            promoted=promoted, unjudged=unjudged, progress=inputs.progress, models=inputs.models,
+            promoted=promoted, unloadable=unloadable, progress=inputs.progress, models=inputs.models,
         )  # fmt: skip
         path.unlink()
         number = save_version(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)
@@ -77,8 +77,8 @@ def run(inputs: Inputs) -> Made:
     return Made(number, card)
 
 
-def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, str | None]:
-    """The version that a project serves with its folder, or None; and why one that there is cannot be loaded."""
+def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, int | None]:
+    """The version that a project serves with its folder, or None; and the number of one that cannot be loaded."""
     row = store.versions.served(project)
     if row is None:
         return None, None
@@ -86,4 +86,4 @@ def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tupl
         return (load_version(binding, row, store.artifacts), store.artifacts.open(row.folder)), None
     except VersionError as error:
         _log.warning("v%d of project %s cannot be judged: %s", row.number, project, error)
-        return None, f"v{row.number} cannot be loaded"
+        return None, row.number

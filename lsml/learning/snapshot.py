@@ -18,12 +18,15 @@ from lsml.recipe import share_of
 from lsml.values import Value
 
 
-class AnnotatedExample(msgspec.Struct, frozen=True):
-    """A task's data and what its annotations say, by control name: one answer, or several under `consensus: all`."""
+class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A task's data and what its annotations say, by control name: one answer, or several under `consensus: all`.
+
+    `ground_truth`: whether somebody marked one of the annotations as that."""
 
     task: str
     data: dict[str, Any]
     answers: dict[str, list[tuple[Value, ...]]]
+    ground_truth: bool = False
 
     @property
     def share(self) -> float:
@@ -78,7 +81,8 @@ def take_snapshot(
                 try:
                     # A score that lsml published is no part of what a task shows: the task is the same without it.
                     data = {name: held for name, held in task.data.items() if name != score_field}
-                    line = encoder.encode(AnnotatedExample(task.id, data, taught.answers)) + b"\n"
+                    ground_truth = any(annotation.ground_truth for annotation in task.annotations)
+                    line = encoder.encode(AnnotatedExample(task.id, data, taught.answers, ground_truth)) + b"\n"
                 except UnicodeEncodeError:
                     # Half of a surrogate pair, as a file or an older lsml may hold: any mending would be another text.
                     broken = [(binding.controls[name], Remark(Reason.NOT_UNICODE)) for name in taught.answers]

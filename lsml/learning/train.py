@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsml.adapters.base import Progress, TrainableAdapter, silent
+from lsml.adapters.base import Progress, silent
 from lsml.binding import Binding, BoundModel, sentences
-from lsml.errors import AdapterError, LsmlError, NotEnoughData
+from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.objects import Fetch
+from lsml.learning.decide import Candidates, Fitted
 from lsml.learning.examples import examples_of, held_out_tasks, move_over
+from lsml.learning.fit import SEED, fit
 from lsml.learning.judge import unread_sentence
-from lsml.learning.promote import Candidates, Fitted, choose
+from lsml.learning.promote import choose
 from lsml.learning.snapshot import Snapshot
 from lsml.versions import Card, Loaded, ModelCard
 
 _log = logging.getLogger(__name__)
-SEED = 20_261_123
 
 
 def train(
@@ -29,13 +30,13 @@ def train(
     *,
     models: Sequence[BoundModel],
     promoted: tuple[Loaded, Path] | None = None,
-    unjudged: str | None = None,
+    unloadable: int | None = None,
     progress: Progress = silent,
 ) -> Card:
     """Train `models` on a snapshot, into `directory`; the card of what the folder then holds.
 
     `promoted`: the version that is served now, and its folder. A model that is not better than it on the same held-out
-    tasks is carried over from it. `unjudged`: why there is one that cannot be loaded. A model that cannot learn costs only
+    tasks is carried over from it. `unloadable`: the number of one that cannot be loaded. A model that cannot learn costs only
     itself. Raises NotEnoughData or AdapterError where none can; Cancelled through `progress`.
     """
     if not models:
@@ -44,13 +45,16 @@ def train(
         _log.warning("%s", sentence)
     moved = move_over(models, snapshot)
     fitted, refusals = _fit_all(models, snapshot, moved, Place(directory, fetch), progress)
-    progress(0.9, "judging on held-out tasks")
-    candidates = Candidates(binding, directory, fitted, promoted, unjudged)
-    chosen = choose(candidates, held_out_tasks(models, snapshot, moved), fetch)
+    progress(0.9, "judging")
+    judged_tasks = held_out_tasks(models, snapshot, moved)
+    candidates = Candidates(
+        binding, directory, fitted, snapshot, moved, judged_tasks, fetch, promoted=promoted, unloadable=unloadable
+    )
+    chosen = choose(candidates, lambda share, message: progress(0.9 + 0.1 * share, message))
     notes = [note for one in fitted.values() for note in one.notes] + refusals + list(chosen.notes)
     progress(1.0, chosen.verdict)
     return Card(
-        recipe=binding.recipe.name, models=chosen.models, metrics=chosen.metrics, compared=chosen.compared,
+        recipe=binding.recipe.name, models=chosen.models, metrics=chosen.metrics, decisions=chosen.decisions,
         verdict=chosen.verdict, promoted=chosen.promoted, tasks=snapshot.tasks, held_out=chosen.held_out,
         snapshot=snapshot.digest, seed=SEED, notes=notes, left_out=list(snapshot.left_out),
     )  # fmt: skip
@@ -100,17 +104,8 @@ def _fit(
         least = model.spec.training.min_annotations if model.spec.training else 0
         lacking = f"0 examples of {snapshot.tasks} annotated tasks answer {_controls(model)}; annotate at least {max(2, least)}"
         raise NotEnoughData(notes[0] if notes else lacking)
-    adapter = model.new_adapter()
-    assert isinstance(adapter, TrainableAdapter)
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
-    try:
-        adapter.fit(examples, SEED, progress)
-    except (LsmlError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        # A library may raise anything; the other models can still learn.
-        _log.exception("%s failed to learn", model.key)
-        raise AdapterError(f"it failed to learn: {type(error).__name__}; the log says where") from error
+    adapter = fit(model, examples, progress)
     (place.directory / folder).mkdir(mode=0o700)
     adapter.save(place.directory / folder)
     marks = place.directory / f"{folder}.learnt"

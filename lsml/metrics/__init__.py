@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lsml.metrics.choices import judge_choices
+from lsml.metrics.figures import FIGURES, Figures, Pair, figures_of
 from lsml.metrics.numbers import judge_numbers
 from lsml.metrics.shapes import judge_points, judge_shapes
 from lsml.metrics.spans import judge_spans
 from lsml.metrics.texts import judge_texts
-from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Text, Track, Value
+from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Text, Track
 
-Pair = tuple[Sequence[Value], Sequence[Value]]  # (annotated, predicted) values of one control in one task
 Judge = Callable[[Sequence[Pair]], dict[str, Any]]
 
 JUDGES: dict[type, Judge] = {
@@ -30,4 +30,4 @@ def judge(value_type: type, pairs: Sequence[Pair]) -> dict[str, Any]:
     return JUDGES[value_type](pairs)
 
 
-__all__ = ["JUDGES", "Judge", "Pair", "judge"]
+__all__ = ["FIGURES", "JUDGES", "Figures", "Judge", "Pair", "figures_of", "judge"]

@@ -30,15 +30,7 @@ def judge_shapes(
 
     `per_label` adds what an annotator would see at a score of `SHOWN`: precision, recall and f1.
     """
-    found: dict[str, list[tuple[Array, Array]]] = defaultdict(list)  # label -> (scores, right) of each page
-    annotated: dict[str, int] = defaultdict(int)
-    for truth, guess in pairs:
-        theirs, ours = _by_place(truth), _by_place(guess)
-        for key in dict.fromkeys((*theirs, *ours)):
-            label = key[0]
-            true, said = theirs.get(key, []), ours.get(key, [])
-            annotated[label] += len(true)
-            found[label].append(_matched(true, said, overlaps))
+    found, annotated = found_shapes(pairs, overlaps)
     per_label = {label: _row(found[label], annotated[label]) for label in sorted(found)}
     precisions = [row["ap"] for label, row in per_label.items() if annotated[label]]
     return {
@@ -47,6 +39,23 @@ def judge_shapes(
         "examples": len(pairs),
         "per_label": per_label,
     }
+
+
+def found_shapes(
+    pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps = overlaps
+) -> tuple[dict[str, list[tuple[Array, Array]]], dict[str, int]]:
+    """(by label, of each page the scores of its predictions, surest first, and whether each found something; how many shapes
+    of each label were annotated)."""
+    found: dict[str, list[tuple[Array, Array]]] = defaultdict(list)
+    annotated: dict[str, int] = defaultdict(int)
+    for truth, guess in pairs:
+        theirs, ours = _by_place(truth), _by_place(guess)
+        for key in dict.fromkeys((*theirs, *ours)):
+            label = key[0]
+            true, said = theirs.get(key, []), ours.get(key, [])
+            annotated[label] += len(true)
+            found[label].append(_matched(true, said, overlaps))
+    return found, annotated
 
 
 def _by_place(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
@@ -94,18 +103,25 @@ def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, Any]
     }
 
 
-def average_precision(scores: Array, right: Array, annotated: int) -> float:
+def average_precision(scores: Array, right: Array, annotated: float, weights: Array | None = None) -> float:
     """The mean, over 101 recalls, of the best precision at that recall or a higher one; 0 where nothing was annotated.
 
+    `weights`: how often each prediction counts, where they are given surest first; else each counts once.
     https://cocodataset.org/#detection-eval
     """
     import numpy as np
 
     if not annotated or not len(scores):
         return 0.0
-    hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
+    if weights is None:
+        hits, shown = np.cumsum(right[np.argsort(-scores, kind="stable")]), np.arange(1, len(scores) + 1)
+    else:
+        kept = weights > 0
+        hits, shown = np.cumsum(weights[kept] * right[kept]), np.cumsum(weights[kept])
+        if not len(hits):
+            return 0.0
     recalls = hits / annotated
-    precisions = hits / np.arange(1, len(hits) + 1)
+    precisions = hits / shown
     best = np.maximum.accumulate(precisions[::-1])[::-1]
     reached = np.searchsorted(recalls, np.linspace(0.0, 1.0, 101), side="left")
     return float(np.where(reached < len(best), best[np.minimum(reached, len(best) - 1)], 0.0).mean())
@@ -114,12 +130,21 @@ def average_precision(scores: Array, right: Array, annotated: int) -> float:
 def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
     """mAP@0.5 of points. Where people grouped them into objects, objects are compared, by COCO's similarity of all their
     points; else each point alone. Boxes among what was annotated say how large the objects of their groups are."""
-    grouped = any(isinstance(value, KeyPoint) and value.group for truth, _ in pairs for value in truth)
+    (own,), compared = objects_of_points([pairs])
+    return judge_shapes(own, compared)
+
+
+def objects_of_points(
+    tasks: Sequence[Sequence[tuple[Sequence[Value], Sequence[Value]]]],
+) -> tuple[list[list[tuple[Sequence[Value], Sequence[Value]]]], Overlaps]:
+    """(the pairs of each task as shapes that can be compared, how they are)."""
+    grouped = any(isinstance(one, KeyPoint) and one.group for pairs in tasks for truth, _ in pairs for one in truth)
     if not grouped:
-        return judge_shapes(
-            [([value for value in truth if isinstance(value, KeyPoint)], guess) for truth, guess in pairs]
-        )
-    return judge_shapes([(_poses(truth), _poses(guess)) for truth, guess in pairs], _pose_overlaps)
+        own: list[list[tuple[Sequence[Value], Sequence[Value]]]] = [
+            [([one for one in truth if isinstance(one, KeyPoint)], guess) for truth, guess in pairs] for pairs in tasks
+        ]
+        return own, overlaps
+    return [[(_poses(truth), _poses(guess)) for truth, guess in pairs] for pairs in tasks], _pose_overlaps
 
 
 class _Pose(Shape, frozen=True, kw_only=True):

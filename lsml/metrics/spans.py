@@ -19,7 +19,7 @@ def judge_spans(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dic
     predicted: Counter[str] = Counter()
     right: Counter[str] = Counter()
     for truth, guess in pairs:
-        true, said = _spans(truth), _spans(guess)
+        true, said = spans_of(truth), spans_of(guess)
         annotated.update(label for _, _, label in true)
         predicted.update(label for _, _, label in said)
         right.update(label for _, _, label in true & said)
@@ -40,5 +40,6 @@ def judge_spans(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dic
     }
 
 
-def _spans(values: Sequence[Value]) -> set[tuple[int, int, str]]:
+def spans_of(values: Sequence[Value]) -> set[tuple[int, int, str]]:
+    """(start, end, label) of each span, once."""
     return {(value.start, value.end, value.label) for value in values if isinstance(value, Span)}

@@ -14,12 +14,7 @@ def judge_texts(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dic
     The similarity of two texts is 1 less the edits (insertions, deletions, replacements of a character) between them as a
     share of the longer one. Several texts of a task count as one, with line breaks between. White space is folded.
     """
-    similarities, exact = [], 0
-    for truth, guess in pairs:
-        written, said = _together(truth), _together(guess)
-        longest = max(len(written), len(said))
-        similarities.append(1 - edits(written, said) / longest if longest else 1.0)
-        exact += written == said
+    similarities, exact = [text_similarity(pair) for pair in pairs], sum(map(same_texts, pairs))
     return {
         "metric": "character_similarity",
         "value": round(sum(similarities) / len(pairs), 6) if pairs else None,
@@ -27,6 +22,18 @@ def judge_texts(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dic
         "per_label": {},
         "exact_match": round(exact / len(pairs), 6) if pairs else None,
     }
+
+
+def text_similarity(pair: tuple[Sequence[Value], Sequence[Value]]) -> float:
+    """How alike the annotated and the predicted texts of one task are, in [0, 1]."""
+    written, said = _together(pair[0]), _together(pair[1])
+    longest = max(len(written), len(said))
+    return 1 - edits(written, said) / longest if longest else 1.0
+
+
+def same_texts(pair: tuple[Sequence[Value], Sequence[Value]]) -> bool:
+    """True if the predicted texts of one task are the annotated ones."""
+    return _together(pair[0]) == _together(pair[1])
 
 
 def _together(values: Sequence[Value]) -> str:

@@ -5,13 +5,14 @@ structs    what a recipe says, described once        schema     structs -> JSON 
 sentences  a violation of the schema in words        draft      plain data, and the problems found so far
 check      a draft held to the schema                models     the entries under `tags` -> models
 settings   every other key                           load       all of it: load_recipe
-holdout    which tasks are kept to judge models
+holdout    which tasks are kept to judge models     promotion  which version is served
 """
 
 from __future__ import annotations
 
 from lsml.recipe.holdout import Holdout, share_of
 from lsml.recipe.load import hold_recipe, load_recipe
+from lsml.recipe.promotion import Promote
 from lsml.recipe.schema import recipe_schema
 from lsml.recipe.structs import LabelStudio, Media, Model, Publish, Recipe, Selector, Server, Storage, Submit, Training
 
@@ -20,6 +21,7 @@ __all__ = [
     "LabelStudio",
     "Media",
     "Model",
+    "Promote",
     "Publish",
     "Recipe",
     "Selector",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,14 @@ SHARE: Final[Any] = Meta(ge=0, le=0.5, extra_json_schema={"errorMessage": "expec
 
 class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which tasks are kept to judge models."""
+
+    origin: Annotated[
+        Literal["share", "ground_truth"],
+        Meta(
+            description="share: a share of all tasks. ground_truth: the tasks that hold an annotation which somebody marked as "
+            "ground truth; they judge, and teach nothing."
+        ),
+    ] = msgspec.field(default="share", name="from")
 
     share: Annotated[
         Annotated[float, SHARE],
@@ -27,9 +35,9 @@ class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = False
 
-    def holds(self, task: str) -> bool:
-        """True if a task, by its id, is kept."""
-        return share_of(task) < self.share
+    def holds(self, task: str, *, ground_truth: bool = False) -> bool:
+        """True if a task is kept, by its id, or because it holds a ground truth."""
+        return ground_truth if self.origin == "ground_truth" else share_of(task) < self.share
 
 
 def share_of(task: str) -> float:

@@ -19,7 +19,7 @@ from lsml.recipe.check import entry_models
 from lsml.recipe.draft import Draft, secret_options
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.schema import MODEL_KEYS
-from lsml.recipe.settings import training_of
+from lsml.recipe.settings import check_training, training_of
 from lsml.recipe.structs import Model, Selector
 
 _SELECTOR: Final = re.compile(r"(?P<tag>[A-Za-z]+)(?:#(?P<name>\S(?:.*\S)?))?\Z")
@@ -31,6 +31,7 @@ def read_models(draft: Draft) -> list[Model]:
     if not isinstance(tags, dict):
         return []
     models: list[Model] = []
+    served: list[str] = []
     claims: dict[str, tuple[int, int]] = {}
     classes: list[type[Adapter] | None] = []
     for key, entry in tags.items():
@@ -44,9 +45,11 @@ def read_models(draft: Draft) -> list[Model]:
                 continue
             at = (*path, "adapter") if isinstance(given, dict) else path
             _check_fit(draft, at, adapter, selectors)
+            served += [selector.tag for selector in selectors]
             built = _model(draft, path, model, adapter, selectors, rank)
             if built is not None:
                 models.append(built)
+    check_training(draft, ("training",), served)
     given = draft.data.value.get("training")
     if isinstance(given, dict) and classes and None not in classes and not _any_learns(classes):
         names = ", ".join(sorted({adapter.name for adapter in classes if adapter}))
@@ -120,6 +123,7 @@ def _model(
     own = model.get("training", {})
     if "training" in model and isinstance(own, dict) and not learns:
         draft.add((*path, "training"), f"{adapter.name} cannot learn; remove the key")
+    check_training(draft, (*path, "training"), [selector.tag for selector in selectors])
     common = draft.data.value.get("training", {})
     if draft.wrong(("training",)):
         return None

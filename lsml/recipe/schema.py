@@ -10,6 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lsml.adapters.base import Adapter
 from lsml.controls import CONTROLS
+from lsml.recipe.holdout import Holdout
+from lsml.recipe.promotion import Promote
 from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Submit, Training
 
 _REF: Final = "#/$defs/{name}"
@@ -158,6 +160,8 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
     _order_enums(file, File)
     _order_enums(definitions["Training"], Training)
     _order_enums(definitions["Publish"], Publish)
+    _order_enums(definitions["Promote"], Promote)
+    _order_enums(definitions["Holdout"], Holdout)
     definitions["adapter"] = {"type": "string", "enum": sorted(names)}
     one = {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/ModelEntry"}]}
     definitions["entry"] = {
@@ -196,7 +200,11 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
 
 def _order_enums(definition: dict[str, Any], struct: type[msgspec.Struct]) -> None:
     """Names in the order that their author chose; msgspec sorts them."""
-    for key, hint in get_type_hints(struct).items():
+    names = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
+    for field, hint in get_type_hints(struct).items():
+        key = names.get(field, field)
         schema = definition.get("properties", {}).get(key, {})
-        if get_origin(hint) is Literal and "enum" in schema:
-            schema["enum"] = list(get_args(hint))
+        kinds = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
+        for one in (schema, *schema.get("anyOf", ())):
+            if kinds and "enum" in one:
+                one["enum"] = list(get_args(kinds[0]))

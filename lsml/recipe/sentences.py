@@ -62,7 +62,7 @@ def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[P
     fitting = [
         branch
         for branch in by_branch
-        if not any(e.validator == "type" and e.absolute_path == error.absolute_path for e in branch)
+        if not any(e.absolute_path == error.absolute_path and _other_kind(e) for e in branch)
     ]
     if fitting and ("errorMessage" not in schema or isinstance(error.instance, dict)):
         for inner in fitting[0]:
@@ -74,6 +74,11 @@ def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[P
         sentence = _got(expected, got)
         # A value that is of the right kind is wrong for another reason, which quotes do not mend.
         yield path, sentence if fitting else _with_advice(sentence, kinds, error.instance)
+
+
+def _other_kind(error: ValidationError) -> bool:
+    """True if a value is of another kind than a branch takes: settings are never one of some names."""
+    return error.validator == "type" or (error.validator == "enum" and isinstance(error.instance, dict))
 
 
 def _plain(error: ValidationError, hide: bool) -> str:

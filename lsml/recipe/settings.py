@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from lsml.controls import CONTROLS
 from lsml.errors import LabelingConfigError
 from lsml.labeling import parse_labeling_config
+from lsml.metrics import FIGURES
 from lsml.recipe.draft import Draft
 from lsml.recipe.nodes import MAX_BYTES, Scalar
 from lsml.recipe.scalars import Path as KeyPath
@@ -138,6 +140,23 @@ def check_folders(draft: Draft) -> None:
     folders = draft.at(("media", "folders"))
     for number in range(len(folders) if isinstance(folders, list) else 0):
         draft.possible(("media", "folders", number))
+
+
+def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
+    """Note what does not go together at a `training:` key, which is for the models of these control tags."""
+    holdout, promote = draft.at((*path, "holdout")), draft.at((*path, "promote"))
+    if draft.wrong(path):
+        return
+    if isinstance(holdout, dict) and holdout.get("from") == "ground_truth":
+        for key in ("share", "blind"):
+            if key in holdout:
+                draft.add((*path, "holdout", key), "goes with `from: share` alone; remove one of the two")
+    metric = promote.get("metric") if isinstance(promote, dict) else None
+    names = dict.fromkeys(name for tag in tags if tag in CONTROLS for name in FIGURES[CONTROLS[tag].value_type])
+    if metric is not None and names and metric not in names:
+        draft.add(
+            (*path, "promote", "metric"), f"no tag here is judged by {metric}; expected one of {', '.join(names)}"
+        )
 
 
 def training_of(given: Any) -> Training | None:

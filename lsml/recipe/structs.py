@@ -11,6 +11,7 @@ from msgspec import Meta, field
 
 from lsml.errors import Problem
 from lsml.recipe.holdout import SHARE, Holdout
+from lsml.recipe.promotion import Promote, Rule
 
 _DURATION: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$(?!\n)"
 _FROM_ONE_SECOND: Final = r"^[1-9][0-9]*(\.[0-9]+)?(s|m|h)$(?!\n)"
@@ -86,16 +87,17 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holdout: Annotated[
         Annotated[float, SHARE] | Holdout,
         Meta(
-            description="Share of tasks kept for judging, by a hash of the task's id; 0 judges nothing. "
-            "`{share: 0.2, blind: true}` also keeps the model's answers for them from people.",
+            description="Share of tasks kept for judging, by a hash of the task's id; 0 keeps none. "
+            "`{share: 0.2, blind: true}` also keeps the model's answers for them from people, and `{from: ground_truth}` keeps "
+            "the tasks that hold a ground truth.",
             extra_json_schema={"errorMessage": "expected a share between 0 and 0.5"},
         ),
     ] = 0.2
     promote: Annotated[
-        Literal["better", "always", "never"],
+        Rule | Promote,
         Meta(
-            description="Which version is served after the first: one that is better on the same held-out tasks, each, "
-            "or none but those that a person promotes."
+            description="Which version is served after the first: one that is better on the same tasks, each, or none but "
+            "those that a person promotes; or settings.",
         ),
     ] = "better"
     keep: Annotated[
@@ -118,7 +120,12 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def held_out(self) -> Holdout:
         """Which tasks are kept for judging."""
-        return self.holdout if isinstance(self.holdout, Holdout) else Holdout(self.holdout)
+        return self.holdout if isinstance(self.holdout, Holdout) else Holdout(share=self.holdout)
+
+    @property
+    def promotion(self) -> Promote:
+        """Which version is served after the first."""
+        return self.promote if isinstance(self.promote, Promote) else Promote(self.promote)
 
     def changes_due(self, usable: int) -> int:
         """How many changes make a run due, with so many usable annotations."""

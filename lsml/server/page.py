@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, render_template_string
 
 from lsml import __version__
-from lsml.learning.promote import LEAST_JUDGED
+from lsml.learning.decide import LEAST_JUDGED
 from lsml.recipe import Recipe
 
 _TEMPLATE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of
+from lsml.versions.decisions import ENOUGH, By, Comparison, Decision, LabelComparison, Why
 from lsml.versions.folders import adopt, new_folder, save_version, sweep_attempt, sweep_folders
 from lsml.versions.loading import (
     Loaded,
@@ -18,10 +19,16 @@ from lsml.versions.loading import (
 from lsml.versions.marks import learnt_marks, mark
 
 __all__ = [
+    "ENOUGH",
+    "By",
     "Card",
+    "Comparison",
+    "Decision",
+    "LabelComparison",
     "Loaded",
     "ModelCard",
     "Shared",
+    "Why",
     "adopt",
     "binding_of",
     "card_of",

@@ -11,6 +11,7 @@ import msgspec
 from lsml.binding import Binding, LeftOut
 from lsml.errors import VersionError
 from lsml.store import VersionRow
+from lsml.versions.decisions import Decision, upgraded_decisions
 
 FORMAT = 1
 
@@ -39,15 +40,15 @@ class ModelCard(msgspec.Struct):
 class Card(msgspec.Struct):
     """Everything to know of a version; written beside its models and kept in the store.
 
-    `metrics`: by control, on the held-out tasks. `compared`: by model key, the new and the promoted version's metric on
-    the same tasks. `promoted`: whether it was when it was made, and `verdict`: why, for people. `left_out`: what of the
+    `metrics`: by control, on the held-out tasks. `decisions`: by model key, why what it learnt was taken or not, with the
+    figures. `promoted`: whether the version was when it was made, and `verdict`: why, for people. `left_out`: what of the
     annotations could not be understood. `files`: SHA-256 of every file, by path.
     """
 
     recipe: str
     models: dict[str, ModelCard]
     metrics: dict[str, dict[str, Any]] = {}
-    compared: dict[str, dict[str, Any]] = {}
+    decisions: dict[str, Decision] = {}
     verdict: str = ""
     promoted: bool = False
     tasks: int = 0
@@ -95,7 +96,10 @@ def card_of(row: VersionRow) -> Card:
 
 
 def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
-    """A card as it is written today. Older ones told in sentences what are fields now: `promoted`, and `carried_from`."""
+    """A card as it is written today. Older ones told in sentences what are fields now: `promoted`, and `carried_from`; and
+    held figures where `decisions` are."""
+    if "compared" in card:
+        card = {**card, "decisions": upgraded_decisions(card["compared"])}
     if "promoted" in card or not isinstance(card.get("models"), dict):
         return card
     models = {}

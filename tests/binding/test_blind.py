@@ -5,6 +5,7 @@ import pytest
 from lsml.binding import bind
 from lsml.labeling import parse_labeling_config
 from lsml.learning.examples import held_out
+from lsml.learning.snapshot import AnnotatedExample
 from lsml.recipe import load_recipe
 from tests.conftest import PROJECT_KEY, TOPICS, tickets, write_recipe
 
@@ -19,7 +20,8 @@ def test_what_is_hidden_is_what_the_model_is_judged_by(tmp_path):
     binding = bound(tmp_path, BLIND)
     ids = [str(id) for id in range(1, 500)]
     hidden = [id for id in ids if binding.hides(id)]
-    assert hidden == [id for id in ids if held_out(binding.models[0], id, set())]
+    lessons = [AnnotatedExample(id, {}, {}) for id in ids]
+    assert hidden == [lesson.task for lesson in lessons if held_out(binding.models[0], lesson, set())]
     assert 0.2 < len(hidden) / len(ids) < 0.4
     assert [binding.hides(int(id)) for id in hidden] == [True] * len(hidden)
     assert not binding.hides(None)

@@ -197,7 +197,7 @@ def test_a_promotion_judges_what_all_models_of_a_tag_show_together(several, monk
     monkeypatch.setattr(NerCrf, "fit", fit_wrongly)
     several.train()
     latest = several.versions()[-1]
-    compared = latest["compared"]["entity:ner-crf:2"]
+    compared = latest["decisions"]["entity:ner-crf:2"]["compared"]
     # Without the field, the matcher still finds names that it remembers.
     assert 0 < compared["new"] < compared["promoted"]
     assert said(several.predict(TEXT)[0]) == ENTITIES

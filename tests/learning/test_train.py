@@ -9,7 +9,7 @@ from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.learning.run import Inputs, run
 from lsml.recipe import load_recipe, share_of
 from lsml.store import LOCAL, Store
-from lsml.versions import load_promoted, model_version
+from lsml.versions import Why, load_promoted, model_version
 from tests.conftest import PROJECT_KEY, TOPICS, choice, tickets, write_recipe
 from tests.support.fetching import no_fetch
 
@@ -73,13 +73,16 @@ def test_tasks_are_held_out_by_a_hash_of_their_id(project):
     assert card.models["topic:text-classifier"].examples == 200 - len(held_out)
 
 
-def test_holdout_0_trains_on_everything_and_judges_nothing(project):
+def test_holdout_0_trains_on_everything_and_judges_what_was_annotated_since_by_cross_validation(project):
     here = project("training: {holdout: 0}\n")
     card = here.train(annotated(tickets(60)))
     assert (card.held_out, card.models["topic:text-classifier"].examples) == (0, 60)
     assert card.metrics["topic"]["value"] is None
-    card = here.train(annotated(tickets(80)))
-    assert card.verdict == "promoted: not judged: 0 held-out tasks, and a judgement needs 10"
+    decision = here.train(annotated(tickets(80))).decisions["topic:text-classifier"]
+    assert (decision.compared.tasks, decision.compared.by) == (20, "cross-validation")
+    assert here.train(annotated(tickets(68))).verdict == (
+        "promoted: not judged: 0 tasks to judge by, and a judgement needs 30; a coin toss, so what learnt last is taken"
+    )
 
 
 @pytest.mark.parametrize("count", [30, 200])
@@ -99,8 +102,9 @@ def test_a_version_that_is_not_better_is_not_promoted(project):
     assert here.promoted == 1
     assert card.verdict.startswith("not promoted: not better than v1 on ")
     assert [row.number for row in here.store.versions.of_project(LOCAL)] == [2, 1]
-    compared = card.compared["topic:text-classifier"]
-    assert compared["new"] == compared["promoted"]
+    compared = card.decisions["topic:text-classifier"].compared
+    assert compared.new == compared.promoted
+    assert compared.interval == (0, 0)
 
 
 def test_a_better_version_is_promoted_on_the_same_held_out_tasks(project):
@@ -112,11 +116,15 @@ def test_a_better_version_is_promoted_on_the_same_held_out_tasks(project):
     )
     card = here.train(annotated(pairs))
     assert here.promoted == 2
-    compared = card.compared["topic:text-classifier"]
-    assert compared["new"] > compared["promoted"]
-    assert (
-        card.verdict
-        == f"promoted: better than v1 on {compared['tasks']} held-out tasks ({compared['new']:.3f} > {compared['promoted']:.3f})"
+    decision = card.decisions["topic:text-classifier"]
+    compared = decision.compared
+    assert (decision.taken, decision.why, compared.by, compared.confidence) == (True, Why.BETTER, "held-out tasks", 0.8)
+    assert compared.new > compared.promoted and compared.interval[0] > 0
+    assert compared.labels.keys() == {"Billing", "Bug", "Question"}
+    low, high = compared.interval
+    assert card.verdict == (
+        f"promoted: better than v1 on {compared.tasks} held-out tasks ({compared.new:.3f} > {compared.promoted:.3f}; "
+        f"{low:+.3f} to {high:+.3f} with 80% confidence)"
     )
 
 
@@ -268,10 +276,8 @@ def test_what_a_version_learnt_never_judges_it_whatever_the_ids_are(project):
     card = here.train(again)
     fair = {task.data["text"] for task in again if share_of(task.id) < 0.2}
     learnt = {text for id, (text, _) in enumerate(tickets(200), 1) if share_of(str(id)) >= 0.2}
-    compared = card.compared.get("topic:text-classifier", {"tasks": None})
-    assert compared["tasks"] in (None, len(fair - learnt))
-    if compared["tasks"] is None:
-        assert card.verdict.startswith("promoted: not judged: ")
+    decision = card.decisions["topic:text-classifier"]
+    assert not fair - learnt or decision.compared.tasks <= len({text for text, _ in tickets(200)} - learnt)
 
 
 def test_an_absurd_number_is_no_example(project):

@@ -17,7 +17,7 @@ from lsml.adapters import builtin_adapters
 from lsml.adapters.base import Adapter, TrainableAdapter
 from lsml.controls import CONTROLS
 from lsml.errors import AdapterError, RecipeError
-from lsml.recipe import Recipe, Selector, Training, load_recipe, recipe_schema
+from lsml.recipe import Promote, Recipe, Selector, Training, load_recipe, recipe_schema
 from lsml.values import Choice, Number
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=3)]
@@ -223,6 +223,18 @@ def test_no_secret_is_shown_by_repr(load):
         (5, "server.secret_path"),
         (6, "label_studio.api_key"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ("never", Promote("never")),
+        ("{worst_label_drop: 1, metric: accuracy}", Promote("better", worst_label_drop=1, metric="accuracy")),
+        ("{when: always}", Promote("always")),
+    ],
+)
+def test_what_is_promoted_is_a_word_or_settings(load, given, rule):
+    assert load(f"{HEAD}training: {{promote: {given}}}\n").training.promotion == rule
 
 
 @pytest.mark.parametrize(("usable", "due"), [(0, 10), (99, 10), (110, 11), (111, 12), (1000, 100)])

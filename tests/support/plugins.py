@@ -10,6 +10,7 @@ import pytest
 
 import lsml.adapters
 from lsml.adapters.base import Adapter, TrainableAdapter, silent
+from lsml.adapters.text.classifier import TextClassifier
 from lsml.values import Box
 
 _registered = lsml.adapters._registrations
@@ -51,3 +52,10 @@ class SeenBoxes(TrainableAdapter):
 
     def load(self, directory):
         self.boxes = msgspec.json.decode((directory / "boxes.json").read_bytes(), type=list[Box])
+
+
+class SlowTopics(TextClassifier):
+    """A text-classifier that says of itself that it does not learn quickly."""
+
+    name = "slow-topics"
+    learns_quickly = False

@@ -3,7 +3,7 @@
 import pytest
 
 from lsml.store import VersionRow
-from lsml.versions import Card, card_of, names_of, new_folder, save_version
+from lsml.versions import Card, Why, card_of, names_of, new_folder, save_version
 from tests.conftest import PROJECT_KEY, TOPICS, tickets
 
 
@@ -73,6 +73,16 @@ def test_a_card_that_an_older_lsml_wrote_is_read(verdict, promoted):
         "topic:text-classifier": None,
         "stars:text-regressor": 3,
     }
+
+
+def test_the_figures_of_an_older_card_are_decisions():
+    figures = {"new": 0.9, "promoted": 0.8, "tasks": 12, "with": "v3"}
+    old = {**OLD, "compared": {"a": figures, "b": {**figures, "new": 0.8}, "c": {**figures, "new": None}}}
+    decisions = card_of(VersionRow("local", 4, "local/x", old, 0.0, None)).decisions
+    assert {key: (one.taken, one.why) for key, one in decisions.items()} == {
+        "a": (True, Why.BETTER), "b": (False, Why.NOT_BETTER), "c": (True, Why.NOTHING),
+    }  # fmt: skip
+    assert decisions["a"].sentence == "better than v3 on 12 held-out tasks (0.900 > 0.800)"
 
 
 def test_a_card_that_is_written_now_is_believed_whatever_its_sentence_says():

@@ -72,6 +72,7 @@ class ImageClassifier(TrainableAdapter):
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("skimage", "PIL", "sklearn", "skops")
     extra: ClassVar[str | None] = "images"
+    learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = ImageClassifierOptions
 
     def __init__(self, options: ImageClassifierOptions, target: Target) -> None:

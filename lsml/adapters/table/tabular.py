@@ -95,6 +95,7 @@ class Tabular(TrainableAdapter):
     consumes: ClassVar[frozenset[str]] = frozenset({"Table"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Number})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = TabularOptions
 
     def __init__(self, options: TabularOptions, target: Target) -> None:

@@ -31,6 +31,7 @@ class TextClassifier(TrainableAdapter):
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = TextClassifierOptions
 
     def __init__(self, options: TextClassifierOptions, target: Target) -> None:

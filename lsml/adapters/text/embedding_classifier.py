@@ -78,6 +78,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "sklearn", "skops")
     extra: ClassVar[str | None] = "transformers"
+    learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = TextEmbeddingClassifierOptions
 
     def __init__(self, options: TextEmbeddingClassifierOptions, target: Target) -> None:

@@ -113,6 +113,7 @@ class TextMatcher(TrainableAdapter, InteractiveAdapter):
     produces: ClassVar[frozenset[type]] = frozenset({Span})
     requires: ClassVar[tuple[str, ...]] = ("regex",)
     starts_ready: ClassVar[bool] = True
+    learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = TextMatcherOptions
 
     def __init__(self, options: TextMatcherOptions, target: Target) -> None:

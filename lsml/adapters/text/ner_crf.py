@@ -65,6 +65,7 @@ class NerCrf(TrainableAdapter):
     produces: ClassVar[frozenset[type]] = frozenset({Span})
     passes_over: ClassVar[str | None] = PASSED_OVER
     requires: ClassVar[tuple[str, ...]] = ("pycrfsuite",)
+    learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = NerCrfOptions
 
     def __init__(self, options: NerCrfOptions, target: Target) -> None:

@@ -48,6 +48,7 @@ class TextRegressor(TrainableAdapter):
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Number})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = TextRegressorOptions
 
     def __init__(self, options: TextRegressorOptions, target: Target) -> None:

@@ -1,0 +1,179 @@
+"""Whether a new version is better than the one that is served: both judged on the same tasks, by a bootstrap over them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from lsml.binding import Binding
+from lsml.metrics import FIGURES, Figures, Pair, figures_of
+from lsml.recipe import Promote
+from lsml.versions import By, Comparison, LabelComparison
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+LEAST_OF_A_LABEL: Final = 5  # tasks that hold a label; of fewer, each may well have been answered by chance
+_RESAMPLES: Final = 2000
+_NUMBERS: Final = 4_000_000  # of weights that are in memory at a time
+_LABELS: Final = (
+    200  # labels whose interval is worked out, those that fell most; of 5000 a bootstrap would take a minute
+)
+
+Pairs = Mapping[str, Sequence[Sequence[Pair]]]  # by control, of each task
+
+
+def compare(
+    binding: Binding,
+    names: Iterable[str],
+    new: Pairs,
+    promoted: Pairs,
+    rule: Promote,
+    *,
+    against: str,
+    by: By,
+    seed: int,
+) -> Comparison:
+    """How the new answers to some controls compare with the promoted version's to the same tasks.
+
+    A task counts where both have an answer of it. The metric of several controls is the mean of theirs.
+    """
+    controls = {name: binding.controls[name].value_type for name in sorted(names)}
+    both = {
+        name: [(n, p) if n and p else ([], []) for n, p in zip(new[name], promoted[name], strict=True)]
+        for name in controls
+    }
+    judged = sorted({task for of_control in both.values() for task, (n, _) in enumerate(of_control) if n})
+    sides = [
+        {name: figures_of(kind, [both[name][task][side] for task in judged]) for name, kind in controls.items()}
+        for side in (0, 1)
+    ]
+    names_of_figures = {name: _figure(kind, rule) for name, kind in controls.items()}
+    compared = _Compared(sides[0], sides[1], names_of_figures, len(judged))
+    metric = " and ".join(sorted(set(names_of_figures.values())))
+    if not compared.names:
+        return Comparison(new=None, promoted=None, tasks=len(judged), against=against, by=by, metric=metric)
+    (of_new,), (of_promoted,) = compared.metrics(compared.once)
+    interval, labels, dropped = compared.bootstrap(rule, seed)
+    return Comparison(
+        new=round(float(of_new), 6), promoted=round(float(of_promoted), 6), tasks=len(judged), against=against, by=by,
+        metric=metric, interval=interval, confidence=rule.confidence, labels=labels, dropped=dropped,
+    )  # fmt: skip
+
+
+def _figure(value_type: type, rule: Promote) -> str:
+    names = FIGURES[value_type]
+    return rule.metric if rule.metric in names else names[0]
+
+
+class _Compared:
+    """Two versions' figures of the same tasks."""
+
+    def __init__(
+        self, new: Mapping[str, Figures], promoted: Mapping[str, Figures], names: Mapping[str, str], tasks: int
+    ) -> None:
+        import numpy as np
+
+        self._new, self._promoted, self._tasks = new, promoted, tasks
+        self.once = np.ones((1, tasks))
+        # The controls that both versions have a metric of, with its name.
+        self.names = {
+            name: figure
+            for name, figure in names.items()
+            if tasks and not np.isnan(new[name].figure(figure, self.once) + promoted[name].figure(figure, self.once))[0]
+        }
+
+    def metrics(self, weights: Array) -> tuple[Array, Array]:
+        """(resamples,) of each version's metric; NaN where tasks that were drawn say nothing of it."""
+        import numpy as np
+
+        new = [self._new[name].figure(figure, weights) for name, figure in self.names.items()]
+        promoted = [self._promoted[name].figure(figure, weights) for name, figure in self.names.items()]
+        return np.mean(new, axis=0), np.mean(promoted, axis=0)
+
+    def bootstrap(self, rule: Promote, seed: int) -> tuple[tuple[float, float], dict[str, LabelComparison], str | None]:
+        """(where new less promoted lies, each label's comparison, the label that surely fell too much, if any)."""
+        import numpy as np
+        from scipy.stats import DegenerateDataWarning, bootstrap
+
+        rows = self._labels(self.once)
+        fallen = sorted(rows, key=lambda row: rows[row][1][0] - rows[row][0][0], reverse=True)[:_LABELS]
+
+        def differences(indices: Array, axis: int) -> Array:  # noqa: ARG001 (scipy names it)
+            """(1 + labels, resamples): the metric's, then each label's."""
+            weights = _weights(np.atleast_2d(indices), self._tasks)
+            new, promoted = self.metrics(weights)
+            of_labels = self._labels(weights)
+            made = [new - promoted, *(of_labels[row][0] - of_labels[row][1] for row in fallen)]
+            return np.squeeze(np.array(made)) if indices.ndim == 1 else np.array(made)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DegenerateDataWarning)  # versions may well answer every task alike
+            drawn = bootstrap(
+            (np.arange(self._tasks),), differences, n_resamples=_RESAMPLES, vectorized=True, method="percentile",
+            batch=max(1, _NUMBERS // (self._tasks + 1)), rng=np.random.default_rng(seed),
+        ).bootstrap_distribution  # fmt: skip
+        drawn = np.reshape(drawn, (1 + len(fallen), -1))
+        interval = _interval(drawn[0], 1 - rule.confidence)
+        # With many labels one seems to fall by chance: each must be so much surer (Bonferroni).
+        share = (1 - rule.confidence) / max(1, len(fallen))
+        intervals = {row: _interval(values, share) for row, values in zip(fallen, drawn[1:], strict=True)}
+        labels = {
+            row[1] if len(self.names) == 1 else f"{row[0]}: {row[1]}": LabelComparison(
+                _rounded(new[0]), _rounded(promoted[0]), self._new[row[0]].holding(row[1]), intervals.get(row)
+            )
+            for row, (new, promoted) in sorted(rows.items())
+        }
+        sure = [
+            name
+            for name, label in labels.items()
+            if label.tasks >= LEAST_OF_A_LABEL and label.interval and -label.interval[1] > rule.worst_label_drop
+        ]
+        worst = max(sure, key=lambda name: labels[name].drop, default=None) if rule.worst_label_drop < 1 else None
+        assert interval is not None
+        return interval, labels, worst
+
+    def _labels(self, weights: Array) -> dict[tuple[str, str], tuple[Array, Array]]:
+        """By (control, label), (resamples,) of both versions; a label that only one version names has 0 of the other."""
+        import numpy as np
+
+        found = {}
+        for name in self.names:
+            new, promoted = self._new[name].by_label(weights), self._promoted[name].by_label(weights)
+            nothing = np.full(len(weights), np.nan)
+            for label in sorted(new.keys() | promoted.keys()):
+                one, other = new.get(label, nothing), promoted.get(label, nothing)
+                known = ~(np.isnan(one) & np.isnan(other))
+                found[name, label] = (
+                    np.where(known, np.nan_to_num(one), np.nan),
+                    np.where(known, np.nan_to_num(other), np.nan),
+                )
+        return found
+
+
+def _weights(indices: Array, tasks: int) -> Array:
+    """(resamples, tasks): how often each task was drawn."""
+    import numpy as np
+
+    places = indices + tasks * np.arange(len(indices))[:, None]
+    return np.bincount(places.ravel(), minlength=tasks * len(indices)).reshape(len(indices), tasks).astype(float)
+
+
+def _interval(values: Array, share: float) -> tuple[float, float] | None:
+    """What leaves half of a share of the values on either side; None where none is known."""
+    import numpy as np
+
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    low, high = np.quantile(known, [share / 2, 1 - share / 2])
+    return round(float(low), 6), round(float(high), 6)
+
+
+def _rounded(value: float) -> float | None:
+    import numpy as np
+
+    return None if np.isnan(value) else round(float(value), 6)

@@ -1,0 +1,141 @@
+"""Whether a model that learnt is better than the one that is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lsml.adapters.base import Adapter, Progress, TrainableAdapter
+from lsml.binding import Binding, BoundModel
+from lsml.labeling.objects import Fetch
+from lsml.learning.compare import compare
+from lsml.learning.fit import SEED
+from lsml.learning.judge import evaluate
+from lsml.learning.refit import Evaluated, cross_validate, unlearnt_tasks
+from lsml.learning.snapshot import AnnotatedExample, Snapshot
+from lsml.recipe import Promote
+from lsml.versions import ENOUGH, By, Decision, Loaded, ModelCard, Why, learnt_marks, mark
+
+LEAST_JUDGED = 10  # with fewer tasks a comparison says nothing at all
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model that learnt: its adapter, the card of what was saved in the version's folder, and notes for people."""
+
+    model: BoundModel
+    adapter: Adapter
+    card: ModelCard
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a version is chosen from: the models that learnt of `snapshot`, by key, saved in `directory`, and the version that
+    is served with its folder, or None. `judged_tasks` none of them learnt; `moved` are held-out tasks that they did learn.
+    `unloadable`: the number of a version that is served and cannot be loaded."""
+
+    binding: Binding
+    directory: Path
+    fitted: Mapping[str, Fitted]
+    snapshot: Snapshot
+    moved: set[str]
+    judged_tasks: Sequence[AnnotatedExample]
+    fetch: Fetch
+    promoted: tuple[Loaded, Path] | None = None
+    unloadable: int | None = None
+
+    @cached_property
+    def served(self) -> dict[str, Adapter]:
+        """An adapter for each model of the binding, as it is served now; the starting point of what is not."""
+        served = self.promoted[0].adapters if self.promoted else {}
+        return {model.key: served.get(model.key) or model.new_adapter() for model in self.binding.models}
+
+    def saved(self, key: str) -> ModelCard | None:
+        """What the served version knows of a model."""
+        card = self.promoted[0].card if self.promoted else None
+        return card.models.get(key) if card else None
+
+
+def rule_of(model: BoundModel) -> Promote:
+    """When a model that learnt is taken."""
+    return model.spec.training.promotion if model.spec.training else Promote()
+
+
+def decide(candidates: Candidates, one: Fitted, progress: Progress) -> Decision:
+    """Whether a model that learnt is taken into the version, and why."""
+    rule = rule_of(one.model)
+    if candidates.promoted is None or not candidates.served[one.model.key].ready:
+        if candidates.unloadable is not None:
+            return Decision(True, Why.UNLOADABLE, against=f"v{candidates.unloadable}")
+        return Decision(True, Why.FIRST)
+    if rule.when != "better":
+        return Decision(rule.when == "always", Why.ALWAYS if rule.when == "always" else Why.NEVER)
+    served, folder = candidates.promoted
+    saved = candidates.saved(one.model.key)
+    if saved is not None and (saved.snapshot, saved.options) == (one.card.snapshot, one.card.options):
+        return Decision(False, Why.SAME, against=f"v{served.number}")
+    return _judge(candidates, one, rule, learnt_marks(folder, saved) if saved else set(), f"v{served.number}", progress)
+
+
+def _judge(
+    candidates: Candidates, one: Fitted, rule: Promote, learnt: set[bytes], against: str, progress: Progress
+) -> Decision:
+    """By the held-out tasks where they are enough, else by cross-validation where the model learns quickly enough for it.
+
+    `learnt`: the marks of what the served version learnt."""
+    binding, model = candidates.binding, one.model
+    names = {control.control_tag.name for control in model.controls}
+    either = learnt | learnt_marks(candidates.directory, one.card)
+    fair = [
+        lesson
+        for lesson in candidates.judged_tasks
+        if mark(lesson.data) not in either and (names & set(lesson.answers) or model.object_tag.repeater is not None)
+    ]
+    evaluated: Evaluated | None = None
+    by: By = "held-out tasks"
+    if len(fair) < ENOUGH and _learns_quickly(model):
+        unlearnt = unlearnt_tasks(model, candidates.snapshot, learnt)
+        if len(unlearnt) >= max(LEAST_JUDGED, len(fair)):
+            evaluated, by = _cross_validated(candidates, model, unlearnt, progress), "cross-validation"
+    if evaluated is None:
+        if len(fair) < LEAST_JUDGED:
+            return Decision(True, Why.COIN_TOSS, tasks=len(fair), against=against)
+        new = evaluate(binding, {**candidates.served, model.key: one.adapter}, fair, candidates.fetch)
+        served = evaluate(binding, candidates.served, fair, candidates.fetch)
+        evaluated, by = (new.pairs, served.pairs), "held-out tasks"
+    compared = compare(binding, names, *evaluated, rule, against=against, by=by, seed=SEED)
+    if compared.gain is None or compared.interval is None:
+        return Decision(True, Why.NOTHING, compared)
+    if compared.tasks < LEAST_JUDGED:
+        return Decision(True, Why.COIN_TOSS, tasks=compared.tasks, against=against)
+    better = compared.gain > rule.min_gain
+    if compared.tasks < ENOUGH and by == "held-out tasks":
+        return Decision(better, Why.COIN_TOSS, compared)
+    if compared.dropped is not None:
+        return Decision(False, Why.LABEL_DROPPED, compared)
+    if not better:
+        return Decision(False, Why.NOT_BETTER, compared)
+    sure = compared.interval[0] > rule.min_gain
+    return Decision(sure, Why.BETTER if sure else Why.UNSURE, compared)
+
+
+def _learns_quickly(model: BoundModel) -> bool:
+    return issubclass(model.adapter_class, TrainableAdapter) and model.adapter_class.learns_quickly
+
+
+def _cross_validated(
+    candidates: Candidates, model: BoundModel, judged: Sequence[AnnotatedExample], progress: Progress
+) -> Evaluated | None:
+    return cross_validate(
+        candidates.binding,
+        model,
+        candidates.served,
+        candidates.snapshot,
+        candidates.moved,
+        judged,
+        candidates.fetch,
+        progress,
+    )

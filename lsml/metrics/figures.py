@@ -1,0 +1,228 @@
+"""A metric on many resamples of the tasks at once: what is counted of each task, and the figures of weighted tasks.
+
+For weights that are all 1 each figure is what the judge of its value type says.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from lsml.metrics.shapes import average_precision, found_shapes, objects_of_points
+from lsml.metrics.spans import spans_of
+from lsml.metrics.texts import same_texts, text_similarity
+from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Text, Track, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+Pair = tuple[Sequence[Value], Sequence[Value]]  # (annotated, predicted) values of one control in one task
+_SHAPES: Final = (Box, Polygon, Ellipse, Mask, Track, KeyPoint)
+
+# The figures of each value type that versions can be compared by; the first is the judge's own.
+FIGURES: Final[dict[type, tuple[str, ...]]] = {
+    Choice: ("macro_f1", "accuracy"),
+    Number: ("r2",),
+    Span: ("span_f1", "macro_f1"),
+    Text: ("character_similarity", "exact_match"),
+    **dict.fromkeys(_SHAPES, ("map50",)),
+}
+
+
+class Figures(ABC):
+    """What one value type's figures are worked out from, task by task. `weights` (resamples, tasks) say how often each
+    task counts."""
+
+    @abstractmethod
+    def figure(self, name: str, weights: Array) -> Array:
+        """(resamples,) of a figure; NaN where no task says anything of it."""
+
+    def by_label(self, weights: Array) -> dict[str, Array]:
+        """(resamples,) of each label's F1, or of shapes its average precision; NaN where it is nowhere."""
+        return {}
+
+    def holding(self, label: str) -> int:
+        """How many tasks are annotated with a label."""
+        return 0
+
+
+class _Counts(Figures):
+    """Of choices and spans: how many of each label were annotated, predicted and right."""
+
+    def __init__(
+        self, tasks: Sequence[Sequence[Pair]], items: Callable[[Sequence[Value]], set[tuple[Hashable, str]]]
+    ) -> None:
+        import numpy as np
+
+        rows: list[tuple[int, str, int, int]] = []  # (task, label, annotated, predicted)
+        self._exact = np.zeros(len(tasks))
+        self._answers = np.array([len(pairs) for pairs in tasks], dtype=float)
+        for task, pairs in enumerate(tasks):
+            for truth, guess in pairs:
+                true, said = items(truth), items(guess)
+                self._exact[task] += true == said
+                rows += [(task, label, (place, label) in true, (place, label) in said) for place, label in true | said]
+        self.labels = sorted({label for _, label, _, _ in rows})
+        self._right = self._counted(rows, len(tasks), lambda annotated, predicted: annotated and predicted)
+        self._together = self._counted(rows, len(tasks), lambda annotated, predicted: annotated + predicted)
+        self._holding = Counter(
+            label for label, _ in {(label, task) for task, label, annotated, _ in rows if annotated}
+        )
+
+    def _counted(self, rows: Sequence[tuple[int, str, int, int]], tasks: int, count: Callable[[int, int], int]) -> Any:
+        """(labels, tasks), sparse."""
+        from scipy.sparse import csr_matrix
+
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        found = [float(count(annotated, predicted)) for _, _, annotated, predicted in rows]
+        places = ([numbers[label] for _, label, _, _ in rows], [task for task, _, _, _ in rows])
+        return csr_matrix((found, places), shape=(len(self.labels), tasks))
+
+    def _f1(self, weights: Array) -> Array:
+        """(labels, resamples)"""
+        return _ratio(2 * (self._right @ weights.T), self._together @ weights.T)
+
+    def figure(self, name: str, weights: Array) -> Array:
+        import numpy as np
+
+        answers = weights @ self._answers
+        if name == "accuracy":
+            return _ratio(weights @ self._exact, answers)
+        if name == "macro_f1":
+            return _mean(self._f1(weights)) if self.labels else np.full(len(weights), np.nan)
+        right, together = (self._right @ weights.T).sum(axis=0), (self._together @ weights.T).sum(axis=0)
+        # Where there was nothing to find and nothing was found, all is right.
+        return np.where(together > 0, _ratio(2 * right, together), np.where(answers > 0, 1.0, np.nan))
+
+    def by_label(self, weights: Array) -> dict[str, Array]:
+        return dict(zip(self.labels, self._f1(weights), strict=True))
+
+    def holding(self, label: str) -> int:
+        return self._holding[label]
+
+
+class _Squares(Figures):
+    """Of numbers: sums from which R2 follows."""
+
+    def __init__(self, tasks: Sequence[Sequence[Pair]]) -> None:
+        import numpy as np
+
+        # Of each task: how many, their sum, their squares; squared errors; and the first three of those without a prediction.
+        self._sums = np.zeros((len(tasks), 7))
+        for task, pairs in enumerate(tasks):
+            for truth, guess in pairs:
+                known = next((value.value for value in truth if isinstance(value, Number)), None)
+                said = next((value.value for value in guess if isinstance(value, Number)), None)
+                if known is None:
+                    continue
+                powers = np.array([1.0, known, known**2])
+                self._sums[task, :3] += powers
+                if said is None:
+                    self._sums[task, 4:] += powers
+                else:
+                    self._sums[task, 3] += (known - said) ** 2
+
+    def figure(self, name: str, weights: Array) -> Array:
+        import numpy as np
+
+        count, total, squares, error, *untold = (weights @ self._sums).T
+        mean = _ratio(total, count)
+        spread = squares - count * mean**2
+        squared = error + untold[2] - 2 * mean * untold[1] + mean**2 * untold[0]
+        alike = spread <= 1e-12 * np.maximum(1.0, squares)
+        return cast("Array", 1 - np.where(alike, _ratio(squared, count), _ratio(squared, np.where(alike, 1.0, spread))))
+
+
+class _Means(Figures):
+    """Of texts: the mean of what each task scores."""
+
+    def __init__(self, tasks: Sequence[Sequence[Pair]]) -> None:
+        import numpy as np
+
+        self._answers = np.array([len(pairs) for pairs in tasks], dtype=float)
+        self._sums = {
+            "character_similarity": np.array([sum(map(text_similarity, pairs)) for pairs in tasks], dtype=float),
+            "exact_match": np.array([sum(map(same_texts, pairs)) for pairs in tasks], dtype=float),
+        }
+
+    def figure(self, name: str, weights: Array) -> Array:
+        return _ratio(weights @ self._sums[name], weights @ self._answers)
+
+
+class _Ranked(Figures):
+    """Of shapes: each prediction's score and whether it found something, surest first, by label."""
+
+    def __init__(self, tasks: Sequence[Sequence[Pair]], kind: type) -> None:
+        import numpy as np
+
+        own, overlaps = tasks, None
+        if kind is KeyPoint:
+            own, overlaps = objects_of_points(tasks)
+        parts: dict[str, list[tuple[int, Array, Array]]] = {}
+        annotated: dict[str, Array] = {}
+        for task, pairs in enumerate(own):
+            found, counts = found_shapes(pairs, overlaps) if overlaps else found_shapes(pairs)
+            for label, pages in found.items():
+                annotated.setdefault(label, np.zeros(len(tasks)))[task] += counts[label]
+                parts.setdefault(label, []).extend((task, scores, right) for scores, right in pages)
+        self._annotated = annotated
+        self._found: dict[str, tuple[Array, Array, Array]] = {}  # label -> (scores, right, task), surest first
+        for label, pages_of in sorted(parts.items()):
+            scores = np.concatenate([scores for _, scores, _ in pages_of])
+            right = np.concatenate([right for _, _, right in pages_of])
+            task_of = np.concatenate([np.full(len(scores), task) for task, scores, _ in pages_of]).astype(int)
+            order = np.argsort(-scores, kind="stable")
+            self._found[label] = scores[order], right[order], task_of[order]
+
+    def figure(self, name: str, weights: Array) -> Array:
+        import numpy as np
+
+        of_labels = list(self.by_label(weights).values())
+        return _mean(np.array(of_labels)) if of_labels else np.full(len(weights), np.nan)
+
+    def by_label(self, weights: Array) -> dict[str, Array]:
+        import numpy as np
+
+        made = {}
+        for label, (scores, right, task_of) in self._found.items():
+            totals = weights @ self._annotated[label]
+            made[label] = np.array(
+                [
+                    average_precision(scores, right, total, row[task_of]) if total else np.nan
+                    for row, total in zip(weights, totals, strict=True)
+                ]
+            )
+        return made
+
+    def holding(self, label: str) -> int:
+        return int((self._annotated[label] > 0).sum()) if label in self._annotated else 0
+
+
+def figures_of(value_type: type, tasks: Sequence[Sequence[Pair]]) -> Figures:
+    """What the figures of a value type are worked out from: the pairs of each task, of which a task may have none."""
+    if value_type is Choice:
+        return _Counts(tasks, lambda values: {("", one.label) for one in values if isinstance(one, Choice)})
+    if value_type is Span:
+        return _Counts(tasks, lambda values: {((start, end), label) for start, end, label in spans_of(values)})
+    if value_type is Number:
+        return _Squares(tasks)
+    return _Means(tasks) if value_type is Text else _Ranked(tasks, value_type)
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    """Element by element; NaN where there is nothing below."""
+    import numpy as np
+
+    return np.asarray(np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0))
+
+
+def _mean(rows: Array) -> Array:
+    """The mean of each column (rows, columns) over what is not NaN; NaN where nothing is."""
+    import numpy as np
+
+    known = ~np.isnan(rows)
+    return _ratio(np.where(known, rows, 0.0).sum(axis=0), known.sum(axis=0))

@@ -1,0 +1,152 @@
+"""Why a model that learnt is taken into a version or not: a reason, and the figures that it rests on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+import msgspec
+
+ENOUGH = 30  # tasks to judge by; with fewer a comparison is a coin toss
+By = Literal["held-out tasks", "cross-validation"]
+
+
+class Why(StrEnum):
+    """Why a model is taken into a version, or is not."""
+
+    FIRST = "first"
+    ALWAYS = "always"
+    NEVER = "never"
+    UNLOADABLE = "unloadable"  # the version that was served cannot be loaded
+    SAME = "same"  # annotations and options are those of the served version
+    BETTER = "better"
+    NOT_BETTER = "not better"
+    UNSURE = "unsure"  # better on these tasks, and perhaps by chance
+    LABEL_DROPPED = "label dropped"
+    COIN_TOSS = "coin toss"  # too few tasks to judge by
+    NOTHING = "nothing to compare"
+
+
+class LabelComparison(msgspec.Struct, frozen=True):
+    """One label's F1 or average precision, of the new and of the promoted version, on so many tasks that hold it.
+
+    `interval` is that of the new one's less the promoted one's. None where one of them says nothing of the label."""
+
+    new: float | None
+    promoted: float | None
+    tasks: int
+    interval: tuple[float, float] | None = None
+
+    @property
+    def drop(self) -> float:
+        """How much worse the new version is; below 0 where it is better, 0 where that is not known."""
+        return self.promoted - self.new if self.new is not None and self.promoted is not None else 0.0
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The new and the promoted version's metric on the same tasks, which neither of them learnt.
+
+    `interval`: where new less promoted lies, with so much `confidence`. `against`: the promoted version, such as v3.
+    `dropped`: the label of `labels` that surely fell by more than it may, if any.
+    """
+
+    new: float | None
+    promoted: float | None
+    tasks: int
+    against: str = msgspec.field(name="with")
+    metric: str = ""
+    by: By = "held-out tasks"
+    interval: tuple[float, float] | None = None
+    confidence: float | None = None
+    labels: dict[str, LabelComparison] = {}
+    dropped: str | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """New less promoted."""
+        return None if self.new is None or self.promoted is None else self.new - self.promoted
+
+    @property
+    def figures(self) -> str:
+        """The comparison for people: on what, and how it came out."""
+        assert self.new is not None and self.promoted is not None
+        where = "held-out tasks" if self.by == "held-out tasks" else "tasks by cross-validation"
+        sign = ">" if self.new > self.promoted else "<" if self.new < self.promoted else "="
+        told = f"on {self.tasks} {where} ({self.new:.3f} {sign} {self.promoted:.3f}"
+        if self.interval is not None and self.confidence is not None:
+            low, high = self.interval
+            told += f"; {low:+.3f} to {high:+.3f} with {self.confidence:.0%} confidence"
+        return f"{told})"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Whether a model is taken into the version, why, and what was compared, if anything was.
+
+    `tasks`: how many there were to judge by, where they were too few; `against`: the version that was served."""
+
+    taken: bool
+    why: Why
+    compared: Comparison | None = None
+    tasks: int = 0
+    against: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Why, for people."""
+        compared = self.compared
+        if compared is None:
+            return _PLAIN[self.why].format(against=self.against, tasks=self.tasks, enough=ENOUGH)
+        if self.why is Why.NOTHING:
+            return "not judged: nothing to compare with"
+        against, figures = compared.against, compared.figures
+        if self.why is Why.COIN_TOSS:
+            done = (
+                "it is better on them, so it is taken"
+                if self.taken
+                else f"it is not better on them, so {against} stays"
+            )
+            return f"a coin toss, for a judgement needs {ENOUGH} tasks: {done}: {figures}"
+        if self.why is Why.LABEL_DROPPED and compared.dropped is not None:
+            label = compared.labels[compared.dropped]
+            return (
+                f"{compared.dropped} got worse than with {against}: {label.promoted:.3f} before, {label.new:.3f} now on "
+                f"{label.tasks} tasks that hold it; as a whole {figures}"
+            )
+        return f"{_COMPARED[self.why]} {against} {figures}"
+
+    def cautions(self, worst: float) -> tuple[str, ...]:
+        """A sentence for each label that fell by more than `worst` in a version that is taken all the same."""
+        if not self.taken or self.compared is None:
+            return ()
+        return tuple(
+            f"{name} fell from {label.promoted:.3f} to {label.new:.3f} on {label.tasks} tasks that hold it, too few to be sure"
+            for name, label in self.compared.labels.items()
+            if label.drop > worst
+        )
+
+
+_PLAIN: Final = {
+    Why.FIRST: "the first version",
+    Why.ALWAYS: "the recipe says `promote: always`",
+    Why.NEVER: "the recipe says `promote: never`",
+    Why.UNLOADABLE: "not judged: {against} cannot be loaded",
+    Why.SAME: "nothing changed since {against}: the same annotations and options",
+    Why.COIN_TOSS: "not judged: {tasks} tasks to judge by, and a judgement needs {enough}; a coin toss, so what learnt last is "
+    "taken",
+}
+_COMPARED: Final = {
+    Why.BETTER: "better than",
+    Why.NOT_BETTER: "not better than",
+    Why.UNSURE: "not surely better than",
+}
+
+
+def upgraded_decisions(compared: Any) -> dict[str, Any]:
+    """Decisions as a card holds them today, of one that an older lsml wrote: strictly better was taken."""
+    made = {}
+    for key, figures in (compared if isinstance(compared, dict) else {}).items():
+        new, promoted = figures.get("new"), figures.get("promoted")
+        known = new is not None and promoted is not None
+        why = (Why.BETTER if new > promoted else Why.NOT_BETTER) if known else Why.NOTHING
+        made[key] = {"taken": why is not Why.NOT_BETTER, "why": why, "compared": figures}
+    return made
