@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +24,12 @@ from lsml.cli.common import (
     recipe_argument,
     write_file,
 )
-from lsml.cli.projects import check_learnt, learnt_project, project_option, studio_project, unlearnt
+from lsml.cli.projects import by_hand, check_learnt, learnt_project, project_option, studio_project
 
 if TYPE_CHECKING:
     from lsml.binding import Binding
     from lsml.labeling.objects import Fetch
+    from lsml.publishing import Inputs, Published
     from lsml.recipe import Recipe
     from lsml.store import Store
     from lsml.versions import Loaded
@@ -89,45 +89,37 @@ def command(
 
 def _into_project(recipe: Recipe, store: Store, named: str, view: str | None, workers: int, *, dry_run: bool) -> None:
     """Post what a project's tasks lack, or say how many there are."""
-    from contextlib import ExitStack
-    from dataclasses import replace
-
-    from lsml.errors import NotEnoughData
     from lsml.labeling.annotated import many
-    from lsml.publishing import Patience, prepared, publish
 
     studio, row = studio_project(recipe, store, named)
-    patience = Patience(tell=lambda sentence: click.echo(sentence, err=True))
-    with ExitStack() as stack:
-        try:
-            inputs = stack.enter_context(prepared(recipe, store, studio, row, patience))
-        except NotEnoughData as error:
-            raise unlearnt(recipe, row.key, str(error)) from None
-        with progress_bar("predict") as progress:
-            parts = inputs.predictions.where(view) if view is not None else [inputs.predictions]
-            if dry_run:
-                lacking = sum(part.lacking(inputs.model_version, 0, 1)[1] for part in parts)
-                done = f"{many(lacking, 'task')} would be predicted by {inputs.model_version}"
-            else:
-                given = replace(inputs, workers=workers, partial=view is not None, progress=_Rate(progress))
-                done = "\n".join(str(publish(replace(given, predictions=part))) for part in parts)
+    with by_hand(recipe, store, studio, row, "predict") as inputs:
+        parts = inputs.predictions.where(view) if view is not None else [inputs.predictions]
+        if dry_run:
+            lacking = sum(part.lacking(inputs.model_version, 0, 1)[1] for part in parts)
+            done = f"{many(lacking, 'task')} would be predicted by {inputs.model_version}"
+        else:
+            given = replace(inputs, workers=workers, partial=view is not None)
+            done = "\n".join(str(_published(replace(given, predictions=part))) for part in parts)
     click.echo(done)
 
 
-class _Rate:
-    """Progress that also says how many tasks a second, and how long the rest takes."""
+def _published(inputs: Inputs) -> Published:
+    """What a publishing did, whose progress also says how many tasks a second, and how long the rest takes."""
+    from lsml.publishing import publish
 
-    def __init__(self, progress: Callable[[float, str], None]) -> None:
-        self._progress = progress
-        self._began = time.monotonic()
+    began, posted = time.monotonic(), 0
 
-    def __call__(self, share: float, message: str) -> None:
-        took_s = time.monotonic() - self._began
-        done = int(re.sub(r"\D", "", message.partition(" of ")[0]) or 0)
-        if done and share > 0:
-            left_s = took_s / share - took_s
-            message = f"{message}, {done / took_s:,.0f} a second, {left_s:,.0f} s left"
-        self._progress(share, message)
+    def count(stored: int) -> None:
+        nonlocal posted
+        posted += stored
+        inputs.count(stored)
+
+    def progress(share: float, message: str) -> None:
+        took_s = time.monotonic() - began
+        left_s = took_s / share - took_s
+        inputs.progress(share, f"{message}, {posted / took_s:,.0f} a second, {left_s:,.0f} s left")
+
+    return publish(replace(inputs, count=count, progress=progress))
 
 
 def _into_file(

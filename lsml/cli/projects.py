@@ -1,14 +1,18 @@
-"""Which project an offline command means: by key, number or title, and without a word the one that has learnt something."""
+"""Which project a command means: by key, number or title, and without a word the one that has learnt something."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lsml.cli.common import progress_bar
+
 if TYPE_CHECKING:
     from lsml.errors import LsmlError
+    from lsml.publishing import Inputs
     from lsml.recipe import Recipe
     from lsml.store import ProjectRow, Store
     from lsml.studio.client import Studio
@@ -62,6 +66,25 @@ def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, Pr
     if project.studio_id is None:
         raise RequestError(f"project {project.key} is not one of Label Studio; name one by its number")
     return studio, project
+
+
+@contextmanager
+def by_hand(recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, title: str) -> Iterator[Inputs]:
+    """The inputs of a publishing or submitting that a person starts: a bar of that title shows how it gets on, a line why not.
+
+    Raises what `prepared` does, NotEnoughData with what to do.
+    """
+    from lsml.errors import NotEnoughData
+    from lsml.publishing import Patience, prepared
+
+    patience = Patience(tell=lambda sentence: click.echo(sentence, err=True))
+    with ExitStack() as stack:
+        progress = stack.enter_context(progress_bar(title))
+        try:
+            inputs = stack.enter_context(prepared(recipe, store, studio, project, patience, progress))
+        except NotEnoughData as error:
+            raise unlearnt(recipe, project.key, str(error)) from None
+        yield inputs
 
 
 def learnt_project(store: Store, named: str | None) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import data_dir_option, open_recipe, open_store, progress_bar, recipe_argument
-from lsml.cli.projects import project_option, studio_project, unlearnt
+from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_argument
+from lsml.cli.projects import by_hand, project_option, studio_project
 
 
 @click.command("submit", short_help="Annotate what is sure.")
@@ -55,20 +55,11 @@ def command(
         deleted = undo(store, row.key, studio.annotator(), lambda sentence: click.echo(sentence, err=True))
         click.echo(f"deleted {deleted:,} annotations")
         return
-    from lsml.errors import NotEnoughData
-    from lsml.publishing import Patience, prepared, submit, submitting
+    from lsml.publishing import submit, submitting
 
     known = recipe.submit or Submit()
     settings = Submit(known.above if above is None else above, known.audit if audit is None else audit)
-    try:
-        with (
-            progress_bar("submit") as progress,
-            prepared(
-                recipe, store, studio, row, Patience(tell=lambda one: click.echo(one, err=True)), progress
-            ) as inputs,
-        ):
-            done = submit(submitting(recipe, store, studio, row, inputs, settings, dry=dry_run))
-    except NotEnoughData as error:
-        raise unlearnt(recipe, row.key, str(error)) from None
+    with by_hand(recipe, store, studio, row, "submit") as inputs:
+        done = submit(submitting(recipe, store, studio, row, inputs, settings, dry=dry_run))
     click.echo(str(done))
     sys.exit(1 if done.stopped else 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from tests.conftest import TOPICS
 from tests.support.commands import Finished, export, lsml, refused, said, tickets, write_recipe
 from tests.support.small_studio import TOKEN, SmallStudio
-from tests.support.web import Web
+from tests.support.web import Answer, Asked, Web
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ def learnt(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def world(learnt) -> Iterator[World]:
+def world(learnt, tmp_path) -> Iterator[World]:
+    folder = shutil.copytree(learnt, tmp_path / "learnt")
     tasks = {id: {"text": text} for id, (text, _) in enumerate(tickets(20, seed=4), 1)}
     studio = SmallStudio(tasks, labelled={1, 2}, label_config=TOPICS)
     with Web(studio) as web:
-        yield World(studio, learnt, web.url)
+        yield World(studio, folder, web.url)
 
 
 def version(world: World) -> str:
@@ -56,7 +59,7 @@ def test_a_project_that_lsml_never_heard_of_is_predicted_with_what_was_trained_o
     assert world.studio.predictions == {}
     done = world.lsml("predict", "--project", "7", "--workers", "3")
     assert said(done) == f"published {version(world)}: 18 tasks\n"
-    assert "predict: publishing 18 of 18" in done.stderr
+    assert re.search(r"^predict: publishing 18 of 18, [\d,]+ a second, 0 s left$", done.stderr, re.MULTILINE)
     assert [len(world.studio.held(task)) for task in world.studio.tasks] == [0, 0, *[1] * 18]
     assert world.studio.model_version == version(world)
     # By the title, once it is known; and nothing is left to do.
@@ -124,3 +127,42 @@ def test_clear_deletes_what_this_recipe_predicted_and_nothing_else(world):
     assert said(world.lsml("clear", "--project", "7", "--yes")).endswith("deleted 2 predictions\n")
     assert world.studio.held(3) == ["bert"]
     assert "holds no prediction of triage" in said(world.lsml("clear", "--project", "7"))
+
+
+def test_submit_annotates_what_is_sure_and_undo_takes_it_back(world):
+    dry = said(world.lsml("submit", "--project", "7", "--above", "0.5", "--dry-run"))
+    assert dry.startswith("would submit ")
+    assert world.studio.annotations == {}
+    done = said(world.lsml("submit", "--project", "7", "--above", "0.5"))
+    made = len(world.studio.annotations)
+    assert done == dry.replace("would submit", "submitted")
+    assert done.startswith(f"submitted {made} tasks, left ") and made > 5
+    undone = said(world.lsml("submit", "--project", "7", "--undo", "--yes"))
+    assert (undone, world.studio.annotations) == (f"deleted {made} annotations\n", {})
+
+
+@pytest.mark.parametrize("verb", ["predict", "submit"])
+def test_what_learnt_nothing_says_how_it_learns(world, tmp_path, verb):
+    write_recipe(tmp_path)
+    untaught = World(world.studio, tmp_path, world.url)
+    told = refused(untaught.lsml(verb, "--project", "7"), 1)
+    assert told.startswith(
+        "project 7.1795424614: nothing was learnt yet; train on a file with `lsml train triage.yaml EXPORT`"
+    )
+    assert (world.studio.predictions, world.studio.annotations) == ({}, {})
+
+
+@pytest.mark.parametrize("verb", ["predict", "submit"])
+def test_a_label_studio_that_is_away_for_a_moment_is_waited_for_and_that_is_said(world, verb):
+    failures = [Answer(503)] * 2
+
+    def before(asked: Asked) -> Answer | None:
+        return failures.pop() if asked.method == "POST" and failures else None
+
+    world.studio.before = before
+    done = world.lsml(verb, "--project", "7", *(() if verb == "predict" else ("--above", "0.5")))
+    assert said(done)
+    assert (
+        done.stderr.count("answered 503 for add predictions to project 7" if verb == "predict" else "answered 503") >= 2
+    )
+    assert len(world.studio.predictions or world.studio.annotations) > 5

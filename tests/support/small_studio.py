@@ -214,6 +214,8 @@ class SmallStudio:
             {
                 "id": id,
                 "data": self.tasks[id],
+                "updated_at": CREATED_AT,
+                "annotations": [_shown(one) for one in self.annotations.values() if one["task"] == id],
                 "predictions": [one for one in self.predictions.values() if one["task"] == id],
             }
             for id in ids[:most]
@@ -235,6 +237,10 @@ class SmallStudio:
                 return id < value
             case "id", "in_list":
                 return id in value
+            case "annotations_ids", "empty":
+                return (not any(one["task"] == id for one in self.annotations.values())) == value
+            case "updated_at", "greater_or_equal":
+                return True  # nothing says when: all of it may have changed
             case "total_predictions", "greater":
                 return len(self.held(id)) > value
         raise AssertionError(f"Label Studio has no such filter: {item}")
