@@ -188,7 +188,7 @@ def _bind_model(
         if object_tag is None:
             refused.append(Unbound(control_tag, reason))
         else:
-            fitting.append((control_of(control_tag, config), object_tag))
+            fitting.append((_with_former_names(control_of(control_tag, config), spec), object_tag))
     groups: dict[str, list[tuple[Control, ObjectTag]]] = {}
     for control, object_tag in fitting:
         together = object_tag.name if len(spec.selectors) > 1 else control.control_tag.name
@@ -199,6 +199,19 @@ def _bind_model(
         key = f"{names}:{spec.adapter}" + (f":{spec.rank + 1}" if spec.rank else "")
         bound.append(BoundModel(key, spec, adapter_class, tuple(control for control, _ in pairs), pairs[0][1], parts))
     return bound, refused
+
+
+def _with_former_names(control: Control, spec: Model) -> Control:
+    """A control whose labels know what the recipe says that they were called before."""
+    if not spec.was:
+        return control
+    tag = control.companion or control.control_tag
+    labels = tuple(
+        msgspec.structs.replace(label, was=spec.was.get(control.name_of(label), spec.was.get(label.value, ())))
+        for label in tag.labels
+    )
+    tag = msgspec.structs.replace(tag, labels=labels)
+    return type(control)(control.control_tag, tag) if control.companion else type(control)(tag)
 
 
 def object_for(
@@ -249,20 +262,27 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
     tags = [control.companion or control.control_tag for control in controls]
     answered = {label for model in bound for label in model.target.labels}
     known = answered | {name for tag in tags for label in tag.labels for name in (label.name, label.value)}
+    said = dict.fromkeys((*spec.labels, *spec.was, *spec.descriptions))
     thresholds = spec.threshold if isinstance(spec.threshold, Mapping) else {}
     named = ", ".join(control.control_tag.selector for control in controls)
     places: list[tuple[str, Iterable[str], set[str]]] = [
-        ("labels", spec.labels, known),
-        ("threshold", thresholds.keys() - {"default"}, known),
+        ("labels", said, known),
+        ("threshold", thresholds.keys() - {"default", *said}, known),
     ]
     for option, meta in option_facts(type(spec.options)).items():
         if meta.get("labels"):  # an adapter is told the labels as they are stored, and no other name of them
             places.append((f"options.{option}", getattr(spec.options, option), answered))
-    return [
+    warnings = [
         f"`{where}.{name}` is no label of {named}, which has {', '.join(sorted(possible)) or 'none'}"
         for where, names, possible in places
         for name in names
         if name not in possible
+    ]
+    return warnings + [
+        f"`labels.{label}.was` names `{name}`, which is a label of {named} still, and stays that"
+        for label, names in spec.was.items()
+        for name in names
+        if name in known
     ]
 
 

@@ -62,13 +62,42 @@ class ClassNames:
             return False
         return not any(names for control in named for names in self.meanings(control).values())
 
+    @cached_property
+    def former(self) -> dict[str, str]:
+        """The labels that had other names before, by these; what is a label now stays itself."""
+        tags = {control: control.companion or control.control_tag for control in self.controls}
+        had = {
+            old: control.name_of(label) for control, tag in tags.items() for label in tag.labels for old in label.was
+        }
+        return {
+            old: label for old, label in had.items() if old not in self.target.labels and label in self.target.labels
+        }
+
+    def _renamed(self, values: Sequence[Value]) -> Sequence[Value]:
+        """Values of a version that learnt former names; of one that learnt both names of a label, their sum."""
+        if not any(label_of(value) in self.former for value in values):
+            return values
+        choices: dict[str, float | None] = {}
+        others: list[Value] = []
+        for value in values:
+            name = label_of(value) or ""
+            label = self.former.get(name, name)
+            if isinstance(value, Choice):
+                before = choices.get(label)
+                choices[label] = (
+                    value.score if before is None or value.score is None else min(1.0, before + value.score)
+                )
+            else:
+                others.append(value if label == name else msgspec.structs.replace(value, label=label))
+        return [Choice(label, score) for label, score in choices.items()] + others
+
     def translate(self, values: Sequence[Value], adapter: Adapter) -> Sequence[Value]:
         """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
 
         Where several classes mean one choice, their probabilities add up if one label holds, else the highest counts.
         """
         if not adapter.own_names:
-            return values
+            return self._renamed(values) if self.former else values
         merged: dict[str, float | None] = {}
         others: list[Value] = []
         for value in values:

@@ -77,7 +77,7 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
     remarks: list[tuple[Control, Remark]] = []
     regions: Counter[str] = Counter()
     seen: set[str] = set()
-    strange = _strange(task.annotations, known)
+    strange = strange_controls(task.annotations, known)
     for model in models:
         consensus = model.spec.training.consensus if model.spec.training else "latest"
         annotations, of_models = _of_people(model, task.annotations)
@@ -150,7 +150,7 @@ class Tally:
         for key, count in self._counts.most_common():
             selector, reason, subject = key
             task, control = self._first[key]
-            near = _near(subject, control.labels) if reason == Reason.UNKNOWN_LABEL else ()
+            near = near_labels(subject, control.labels) if reason == Reason.UNKNOWN_LABEL else ()
             total = self._totals[selector]
             found.append(LeftOut(str(reason), selector, control.called, count, total, task, subject, near))
         return tuple(found)
@@ -163,12 +163,13 @@ def sentences(left_out: Iterable[LeftOut]) -> list[str]:
     return [one.sentence for one in ordered[:_TOLD]] + more
 
 
-def _near(name: str, labels: Sequence[str]) -> tuple[str, ...]:
+def near_labels(name: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that are written like a name, the likest first."""
     folded = {label.casefold(): label for label in labels}
     return tuple(folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6))
 
 
-def _strange(annotations: Sequence[Annotation], known: Sequence[str]) -> dict[str, list[str]]:
+def strange_controls(annotations: Sequence[Annotation], known: Sequence[str]) -> dict[str, list[str]]:
     """By annotation, the names of controls that the config lacks, of each region that names one."""
     found: dict[str, list[str]] = {}
     seen: dict[str, bool] = {}

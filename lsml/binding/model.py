@@ -93,7 +93,9 @@ class BoundModel:
             held_out = training.held_out
             kept = held_out.share if held_out.origin == "share" else held_out.origin
             learning = [kept, training.consensus, *["accepted"] * training.learn_from.accepted]
-        return digest([portable(self.spec.options), learning, self.target])[:16]
+        return digest(
+            [portable(self.spec.options), learning, self.target, *([self.spec.was] if self.spec.was else [])]
+        )[:16]
 
     @property
     def shown(self) -> str:
@@ -203,7 +205,7 @@ class BoundModel:
         `known`: the labels that the served version can answer with; None where nothing was learnt.
         """
         controls = []
-        answered = None if known is None else set(known)
+        answered = None if known is None else {self.classes.former.get(label, label) for label in known}
         for control in self.controls:
             labels = [label for label in control.labels if answered is None or label in answered]
             shown = [] if known is None and not self.adapter_class.starts_ready else sorted(labels)

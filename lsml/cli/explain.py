@@ -60,7 +60,7 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
     else:
         click.echo(bound(binding))
     for answering in binding.models:
-        for line in [*_beside(answering), *_passes_over(answering)]:
+        for line in [*_beside(answering), *_said_of_labels(answering), *_passes_over(answering)]:
             click.echo(line)
     if asking := asking_sentence(binding):
         click.echo(asking)
@@ -86,6 +86,17 @@ def _beside(model: BoundModel) -> list[str]:
             lines.append(f"    {label} <- {', '.join(meant) or _unmeant(label, unused)}")
         if unused:
             lines.append(f"    no label <- {listed(unused, _SHOWN)}")
+    return lines
+
+
+def _said_of_labels(model: BoundModel) -> list[str]:
+    """What the recipe says of single labels: what they mean, and what they were called before."""
+    spec = model.spec
+    lines = []
+    for label in dict.fromkeys((*spec.descriptions, *spec.was)):
+        was = f"it was {', '.join(spec.was[label])}" if label in spec.was else ""
+        said = " ".join(filter(None, (spec.descriptions.get(label), was)))
+        lines.append(f"{', '.join(control.control_tag.selector for control in model.controls)}: {label}: {said}")
     return lines
 
 

@@ -164,6 +164,11 @@ class Control(ABC):
         predictions are judged by it.
         """
 
+    def named(self, region: Region, remarks: list[Remark]) -> list[str]:
+        """The labels of this tag that a person's region names, and a remark on each name that is none, or was one; nothing that
+        is shown is needed. Raises Misread where it cannot be understood. Here: it has no labels."""
+        return []
+
     @abstractmethod
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region's `type` or `value`, in a sentence, or None. Stricter than Label Studio."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.classes import ClassControl, listed, task_options, value_paths
+from lsml.controls.classes import ClassControl, former_paths, listed, task_options, value_paths
 from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
@@ -28,6 +28,7 @@ class Choices(ClassControl):
         super().__init__(control_tag, companion)
         labels = control_tag.labels
         # An older annotation may hold the value of a choice that has an alias now. A name wins over another's value.
+        former: dict[Any, str] = {name: self.name_of(label) for label in labels for name in label.was}
         if self.nested:
             values = value_paths(labels)
             named: dict[Any, str] = {values[label.path]: self.name_of(label) for label in labels}
@@ -36,9 +37,10 @@ class Choices(ClassControl):
             counts = Counter(name for label in labels for name in {label.value, label.name})
             for label in labels:
                 named |= {name: self.name_of(label) for name in (label.value, label.name) if counts[name] == 1}
+            former |= {path: join_path(now) for path, now in former_paths(labels).items()}
         else:
             named = {label.value: label.name for label in labels} | {name: name for name in self.labels}
-        self._names = LabelNames(named)
+        self._names = LabelNames(named, former)
         self._own = dict.fromkeys(self.labels)
 
     @cached_property

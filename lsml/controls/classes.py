@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, cast
 
 from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold
 from lsml.controls.label_names import distinct
-from lsml.labeling import ControlTag, Label, resolve_value
+from lsml.labeling import ControlTag, Label, resolve_value, split_path
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Choice, Scored, Value
@@ -177,18 +177,24 @@ class ClassControl(Control):
         labels: list[str] = []
         for region in regions:
             try:
-                for answer in self._answers(self._given(region)):
-                    label = self._label(answer, remarks)
-                    if label is None:
-                        remarks.append(Remark(Reason.UNKNOWN_LABEL, _written(answer)))
-                    else:
-                        labels.append(label)
+                labels += self.named(region, remarks)
             except Misread as error:
                 remarks.append(error.remark)
         different = distinct(labels)
         if self.limit is not None and len(different) > self.limit:
             remarks.append(Remark(Reason.TOO_MANY_LABELS, f"{len(different)} labels where {self.limit} may be"))
         return Decoded(tuple(Choice(label) for label in different[: self.limit]) or None, tuple(remarks))
+
+    def named(self, region: Region, remarks: list[Remark]) -> list[str]:
+        """The labels that a region chose."""
+        labels = []
+        for answer in self._answers(self._given(region)):
+            label = self._label(answer, remarks)
+            if label is None:
+                remarks.append(Remark(Reason.UNKNOWN_LABEL, _written(answer)))
+            else:
+                labels.append(label)
+        return labels
 
     @abstractmethod
     def _answers(self, value: Mapping[str, Any]) -> list[Any]:
@@ -267,6 +273,20 @@ def value_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...
     for label in labels:
         found[label.path] = (*found[label.path[:-1]], label.value)
     return found
+
+
+def former_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The path of names that a former path leads to now: a node's former name, or one of a node around it, or a whole path."""
+    every: dict[tuple[str, ...], list[tuple[str, ...]]] = {(): [()]}
+    former: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for label in labels:
+        whole = [path for name in label.was if len(path := split_path(name)) > 1]
+        names = [label.path[-1], *(name for name in label.was if len(split_path(name)) == 1)]
+        every[label.path] = [(*above, name) for above in every[label.path[:-1]] for name in names] + whole
+        for path in every[label.path]:
+            if path != label.path:
+                former.setdefault(path, label.path)
+    return former
 
 
 def listed(answers: Any) -> list[Any]:

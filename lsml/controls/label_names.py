@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from lsml.labeling.remarks import Reason, Remark
 
@@ -10,10 +12,11 @@ Name = str | tuple[str, ...]  # or, in a tree, the path of names from the root d
 
 
 class LabelNames:
-    """Names, or paths of names, and the labels that they mean."""
+    """Names, or paths of names, and the labels that they mean. `former`: the same of names that they had before."""
 
-    def __init__(self, labels: Mapping[str, str] | Mapping[tuple[str, ...], str]) -> None:
-        self._labels: dict[Name, str] = {name: label for name, label in labels.items()}  # noqa: C416
+    def __init__(self, labels: Mapping[Any, str], former: Mapping[Any, str] = MappingProxyType({})) -> None:
+        self._former: dict[Name, str] = {name: label for name, label in former.items() if name not in labels}
+        self._labels: dict[Name, str] = dict(labels)
         folded: dict[Name, set[str]] = {}
         for name, label in self._labels.items():
             folded.setdefault(_folded(name), set()).add(label)
@@ -21,16 +24,20 @@ class LabelNames:
         self._by_folded: dict[Name, str] = {name: min(found) for name, found in folded.items() if len(found) == 1}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._labels
+        return name in self._labels or name in self._former
 
     def find(self, name: Name, remarks: list[Remark]) -> str | None:
-        """The label of that name; else the only one that differs by capitals alone, with a remark; else None."""
+        """The label of that name; else, with a remark, the one that had it before, or the only one that differs by capitals
+        alone; else None."""
         label = self._labels.get(name)
+        if label is not None:
+            return label
+        reason, label = Reason.RENAMED, self._former.get(name)
         if label is None:
-            label = self._by_folded.get(_folded(name))
-            if label is not None:
-                written = name if isinstance(name, str) else " > ".join(name)
-                remarks.append(Remark(Reason.OTHER_CAPITALS, f"`{written}` is taken as `{label}`"))
+            reason, label = Reason.OTHER_CAPITALS, self._by_folded.get(_folded(name))
+        if label is not None:
+            written = name if isinstance(name, str) else " > ".join(name)
+            remarks.append(Remark(reason, f"`{written}` is taken as `{label}`"))
         return label
 
 

@@ -27,7 +27,10 @@ class RegionControl(Control):
         super().__init__(control_tag, companion)
         labels = (companion or control_tag).labels
         # An older region may hold the value of a label that has an alias now. A name wins over another's value.
-        self._names = LabelNames({label.value: label.name for label in labels} | {name: name for name in self.labels})
+        self._names = LabelNames(
+            {label.value: label.name for label in labels} | {name: name for name in self.labels},
+            {name: label.name for label in labels for name in label.was},
+        )
 
     @property
     def multiple(self) -> bool:
@@ -109,6 +112,10 @@ class RegionControl(Control):
     @abstractmethod
     def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
         """The values that one region holds, one for each of its labels. Raises Misread where it cannot be understood."""
+
+    def named(self, region: Region, remarks: list[Remark]) -> list[str]:
+        """The labels that a region has."""
+        return [label for label in self._labels_of(self._given(region), remarks) if label]
 
     def _labels_of(self, value: Mapping[str, Any], remarks: list[Remark]) -> list[str]:
         """The labels of a region's value, each once; [""] where there are no labels to have. Raises Misread for none."""

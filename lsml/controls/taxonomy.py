@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.classes import ClassControl, listed, task_options, value_paths
+from lsml.controls.classes import ClassControl, former_paths, listed, task_options, value_paths
 from lsml.controls.label_names import LabelNames
 from lsml.labeling import ControlTag, Label, join_path, split_path
 from lsml.labeling.remarks import Remark
@@ -30,7 +30,8 @@ class Taxonomy(ClassControl):
         names = {label.path: self.name_of(label) for label in selectable}
         # An older annotation may hold the values of nodes that have aliases now. Names win over values.
         values = value_paths(control_tag.labels)
-        self._names = LabelNames({values[path]: name for path, name in names.items()} | names)
+        former = {path: names[now] for path, now in former_paths(control_tag.labels).items() if now in names}
+        self._names = LabelNames({values[path]: name for path, name in names.items()} | names, former)
 
     def name_of(self, label: Label) -> str:
         """The path of a node."""

@@ -31,13 +31,14 @@ class Reason(StrEnum):
     ACCEPTED = "accepted prediction"
     SUBMITTED = "submitted"
     OTHER_CAPITALS = "other capitals"
+    RENAMED = "former name"
     OTHER_KEY = "label under another key"
     OTHER_OFFSETS = "other offsets"
 
     @property
     def lost(self) -> bool:
         """True if something was left out; else it was understood, though it is not written as Label Studio writes it."""
-        return self not in (Reason.OTHER_CAPITALS, Reason.OTHER_KEY, Reason.OTHER_OFFSETS)
+        return self not in (Reason.OTHER_CAPITALS, Reason.RENAMED, Reason.OTHER_KEY, Reason.OTHER_OFFSETS)
 
 
 # What is the matter with regions, and what to do. `{subject}` is the subject of the remark.
@@ -69,6 +70,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "what a model submitted never teaches it; a person's change of it does",
     ),
     Reason.OTHER_CAPITALS: ("{subject}", "it is the one label that differs by capitals alone"),
+    Reason.RENAMED: ("{subject}", "the recipe says so, under `was`"),
     Reason.OTHER_KEY: ("their labels are under {subject}", "another type's key"),
     Reason.OTHER_OFFSETS: ("their offsets count otherwise than Label Studio's", "they were placed by their own text"),
 }

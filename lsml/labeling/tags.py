@@ -39,7 +39,7 @@ class Label(msgspec.Struct, frozen=True):
 
     `path` holds the names from the root down to this one, for nested choices and taxonomies. `leaf`: it has no
     labels below it. `predicted_values`: the class names of a pretrained model that mean it; of a point of a pose, which
-    `model_index` numbers, `person::0`.
+    `model_index` numbers, `person::0`. `was`: names, or paths of a tree, that a recipe says it had before.
     """
 
     value: str
@@ -47,6 +47,7 @@ class Label(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
     predicted_values: tuple[str, ...] = ()
     leaf: bool = True
+    was: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

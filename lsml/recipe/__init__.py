@@ -4,6 +4,7 @@ nodes      text -> nodes that know their line        scalars    nodes -> plain d
 structs    what a recipe says, described once        schema     structs -> JSON Schema
 sentences  a violation of the schema in words        draft      plain data, and the problems found so far
 check      a draft held to the schema                models     the entries under `tags` -> models
+labels     what a model's `labels` say
 settings   every other key                           load       all of it: load_recipe
 holdout    which tasks are kept to judge models     promotion  which version is served
 """

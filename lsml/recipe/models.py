@@ -17,6 +17,7 @@ from lsml.errors import AdapterError
 from lsml.labeling import KNOWN_CONTROL_TAGS
 from lsml.recipe.check import entry_models
 from lsml.recipe.draft import Draft, secret_options
+from lsml.recipe.labels import read_labels
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.schema import MODEL_KEYS
 from lsml.recipe.settings import check_training, training_of
@@ -131,7 +132,7 @@ def _model(
         training = None if own is False else training_of({**(common or {}), **own})
     else:
         training = training_of(common)
-    threshold = model.get("threshold")
+    labels = read_labels(draft, path, model)
     line, column = draft.position(path)
     return Model(
         selectors=selectors,
@@ -139,11 +140,10 @@ def _model(
         options=options,
         rank=rank,
         inputs=tuple(model.get("inputs", ())),
-        threshold={k: float(v) for k, v in threshold.items()} if isinstance(threshold, dict) else threshold,
-        labels={
-            label: (names,) if isinstance(names, str) else tuple(names)
-            for label, names in model.get("labels", {}).items()
-        },
+        threshold=labels.threshold,
+        labels=labels.classes,
+        was=labels.was,
+        descriptions=labels.descriptions,
         training=training if learns else None,
         secret_options=secret_options(adapter),
         line=line,

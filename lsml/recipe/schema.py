@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from lsml.adapters.base import Adapter
 from lsml.controls import CONTROLS
 from lsml.recipe.holdout import Holdout
+from lsml.recipe.labels import LongLabel
 from lsml.recipe.promotion import Promote
 from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Submit, Training
 
@@ -33,7 +34,12 @@ _PUBLISH: Final = {
 _LABELS: Final = {
     "type": "object",
     "additionalProperties": {
-        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            {"$ref": "#/$defs/LongLabel"},
+        ],
+        "errorMessage": "expected class names (numbers in quotes) or settings",
     },
 }
 _SCORE: Final = {"type": "number", "minimum": 0, "maximum": 1}
@@ -65,7 +71,7 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     labels: Annotated[
         Any,
         Meta(
-            description="From a label of the config to the class names of a pretrained model that mean it.",
+            description="From a label of the config to the class names of a pretrained model that mean it, or to its settings.",
             extra_json_schema=_LABELS,
         ),
     ] = {}
@@ -150,7 +156,7 @@ def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[s
 
 def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> dict[str, Any]:
     """As `recipe_schema`, where `names` may be more than the adapters whose options matter."""
-    types: list[Any] = [File, ModelEntry, Training, Publish]
+    types: list[Any] = [File, ModelEntry, LongLabel, Training, Publish]
     _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
     file = definitions.pop("File")
     model = definitions["ModelEntry"]

@@ -91,9 +91,9 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
         elif (
             saved is not None
             and not model.target.open
-            and (gone := sorted(set(saved.labels) - set(model.target.labels)))
+            and (gone := sorted(set(saved.labels) - {*model.target.labels, *model.classes.former}))
         ):
-            new = sorted(set(model.target.labels) - set(saved.labels))
+            new = sorted(set(model.target.labels) - {model.classes.former.get(label, label) for label in saved.labels})
             learnt = f"; it has not learnt {', '.join(new)} yet" if new else ""
             sentences.append(
                 f"{model.key}: v{number} learnt {', '.join(gone)}, which the labeling config no longer has{learnt}"

@@ -126,6 +126,17 @@ x-notes: [anything, "${AT_ALL}"]
     assert "$text" in recipe.labeling_config
 
 
+def test_a_label_may_be_written_in_full(load):
+    [model] = load(
+        "lsml: 1\nname: a\ntags:\n  Choices:\n    adapter: zero-shot\n    threshold: 0.6\n    labels:\n"
+        "      Bug: {classes: [bug, defect], threshold: 0.3, description: A fault., was: Defect}\n"
+        "      Calm: {was: [Quiet]}\n      Other: other\n"
+    ).models
+    assert model.labels == {"Bug": ("bug", "defect"), "Other": ("other",)}
+    assert model.was == {"Bug": ("Defect",), "Calm": ("Quiet",)}
+    assert (model.threshold, model.descriptions) == ({"default": 0.6, "Bug": 0.3}, {"Bug": "A fault."})
+
+
 def test_training_false_at_the_top_can_be_lifted_for_one_tag(load):
     text = HEAD + "  Number: {adapter: text-regressor, training: {keep: 2}}\ntraining: false\n"
     recipe = load(text)

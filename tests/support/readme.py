@@ -24,7 +24,9 @@ _VALUES = {
     "labeling_config": "XML, or a path",
     "tags.SELECTOR.adapter": "a name",
     "tags.SELECTOR.threshold": "0 to 1, or a map from label to that",
-    "tags.SELECTOR.labels": "map from label to a name, or a list of names",
+    "tags.SELECTOR.labels": "map from label to a name, a list of names, or below",
+    "tags.SELECTOR.labels.LABEL.classes": "a name, or a list of names",
+    "tags.SELECTOR.labels.LABEL.was": "a name, or a list of names",
     "training.every": "number from 1, or a share such as 10%",
     "training.quiet": "duration",
     "training.timeout": "duration from 1s",
@@ -51,6 +53,9 @@ def recipe_reference() -> str:
             "A selector's value is an adapter's name, a map of these keys, or a list of either.",
         )
     )  # fmt: skip
+    parts.append(
+        _section("Each label under `labels`", "tags.SELECTOR.labels.LABEL", schema["$defs"]["LongLabel"], schema)
+    )
     for key, lead in (
         ("training", "`training: false` never learns; the same keys under one model override the recipe's."),
         ("publish", "`publish: false` never posts a prediction that nobody asked for."),

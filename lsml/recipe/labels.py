@@ -1,0 +1,85 @@
+"""A model's `labels`: short, the class names that mean a label; or long, with all that a recipe says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from lsml.recipe.draft import Draft
+from lsml.recipe.scalars import Path as KeyPath
+
+_Names = Annotated[str, Meta(min_length=1)] | list[Annotated[str, Meta(min_length=1)]]
+
+
+class LongLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One label of the labeling config."""
+
+    classes: Annotated[_Names, Meta(description="The class names of a pretrained model that mean it.")] = []
+    threshold: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="Values of this label that are scored lower are dropped."),
+    ] = None
+    description: Annotated[str, Meta(description="What it means, for people; `lsml explain` shows it.")] = ""
+    was: Annotated[
+        _Names,
+        Meta(
+            description="What it was called before: annotations under these names are learnt and judged as this label, and "
+            "versions that learnt them answer with it. In a tree a name, or a path such as `Animals / Owl`."
+        ),
+    ] = []
+
+
+class Labels(NamedTuple):
+    """What a model's `labels` say: class names, former names and a description by label, where there are any; `threshold` is
+    the model's, with those of single labels."""
+
+    classes: dict[str, tuple[str, ...]]
+    was: dict[str, tuple[str, ...]]
+    descriptions: dict[str, str]
+    threshold: float | dict[str, float] | None
+
+
+def read_labels(draft: Draft, path: KeyPath, model: Mapping[str, Any]) -> Labels:
+    """What a model's `labels` and `threshold` say; a problem where they contradict each other."""
+    given = model.get("threshold")
+    threshold = {name: float(share) for name, share in given.items()} if isinstance(given, dict) else given
+    classes: dict[str, tuple[str, ...]] = {}
+    was: dict[str, tuple[str, ...]] = {}
+    descriptions: dict[str, str] = {}
+    shares: dict[str, float] = {}
+    for label, entry in model.get("labels", {}).items():
+        long = entry if isinstance(entry, dict) else {"classes": entry}
+        if names := _names(long.get("classes", [])):
+            classes[label] = names
+        if names := _names(long.get("was", [])):
+            was[label] = names
+        if long.get("description"):
+            descriptions[label] = long["description"]
+        if long.get("threshold") is not None:
+            shares[label] = float(long["threshold"])
+    _check(draft, (*path, "labels"), was, shares, threshold)
+    if shares:
+        others = threshold if isinstance(threshold, dict) else {} if threshold is None else {"default": threshold}
+        threshold = {**others, **shares}
+    return Labels(classes, was, descriptions, threshold)
+
+
+def _check(
+    draft: Draft, path: KeyPath, was: Mapping[str, tuple[str, ...]], shares: Mapping[str, float], threshold: Any
+) -> None:
+    """Note a label with two thresholds, and a former name of two labels."""
+    for label in shares:
+        if isinstance(threshold, dict) and label in threshold:
+            draft.add((*path, label, "threshold"), f"`threshold.{label}` says it, too; keep one of the two")
+    taken: dict[str, str] = {}
+    for label, names in was.items():
+        for name in names:
+            if taken.setdefault(name, label) != label:
+                draft.add((*path, label, "was"), f"`{name}` is what {taken[name]} was, too; keep one of the two")
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
