@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -16,6 +12,7 @@ from lsml.store import Store
 from tests.conftest import PROJECT_KEY, event, tickets, write_recipe
 from tests.support.label_studio import free_port
 from tests.support.small_studio import TOKEN, SmallStudio
+from tests.support.terminal import Terminal, at_a_terminal
 from tests.support.web import Web
 
 
@@ -82,39 +79,20 @@ def test_what_does_not_learn_is_serving(tmp_path):
     store.close()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@at_a_terminal
 def test_at_a_terminal_the_lines_stay_below_what_is_said(tmp_path):
-    recipe = write_recipe(tmp_path)
-    ours, theirs = os.openpty()
-    shown = b""
+    arguments = ["run", write_recipe(tmp_path), "--port", free_port(), "--data-dir", "data"]
     with Web(SmallStudio(title=None)) as web:
-        command = [sys.executable, "-m", "lsml", "run", str(recipe), "--port", str(free_port()), "--data-dir", "data"]
-        command += ["--connect", "--create", "Tickets", "--url", web.url, "--api-key", TOKEN]
-        environment = {**os.environ, "TERM": "xterm"}
-        process = subprocess.Popen(
-            command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment
-        )
-        os.close(theirs)
-        try:
-            while b"lsml: connected: Tickets" not in shown:
-                shown += os.read(ours, 4096)
+        arguments += ["--connect", "--create", "Tickets", "--url", web.url, "--api-key", TOKEN]
+        with Terminal(*arguments, cwd=tmp_path) as terminal:
+            terminal.until("lsml: connected: Tickets")
             store = Store(tmp_path / "data")
             store.projects.touch("7.1", studio_id=7, title="Tickets")
-            while b"until the first training" not in shown:
-                shown += os.read(ours, 4096)
+            terminal.until("until the first training")
             store.projects.touch("8.1", studio_id=8, title="Others")
-            while b"Others: 0 of 10" not in shown:
-                shown += os.read(ours, 4096)
+            terminal.until("Others: 0 of 10")
             store.close()
-            process.terminate()
-            with contextlib.suppress(OSError):  # a terminal that nobody holds any more ends with an error
-                while more := os.read(ours, 4096):
-                    shown += more
-        finally:
-            process.terminate()
-            process.wait(30)
-            os.close(ours)
-    text = shown.decode().replace("\r\n", "\n")
+            text = terminal.end()
     first = "Tickets: 0 of 10 annotations until the first training\n"
     assert f"{first}\x1b[1F\x1b[J{first}Others: 0 of 10 annotations until the first training\n" in text, (
         "one line is rewritten as two"

@@ -20,6 +20,7 @@ from tests.conftest import PROJECT, event
 from tests.support.backend import BackendFailed, RunningBackend, until
 from tests.support.commands import lsml, refused, said, write_recipe
 from tests.support.label_studio import free_port
+from tests.support.terminal import Terminal, at_a_terminal
 
 SECRETS = {"THE_PASSWORD": "open-sesame/42", "THE_PATH": "hush-hush-path", "THE_KEY": "token-0123456789abcdef"}
 SECRET_RECIPE = """server: {username: ann, password: "${THE_PASSWORD}", secret_path: "/${THE_PATH}/"}
@@ -170,29 +171,14 @@ def test_secrets_are_in_no_output_and_no_command_line(tmp_path):
     assert f"{backend.address}/[server.secret_path]" in backend.output
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@at_a_terminal
 def test_a_person_at_a_terminal_is_shown_the_secret_path_to_paste_and_never_the_password(tmp_path):
-    path = write_recipe(tmp_path, SECRET_RECIPE)
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lsml", "run", str(path), "--port", str(free_port()), "--data-dir", str(tmp_path / "d")],
-        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env={**os.environ, **SECRETS},
-    )  # fmt: skip
-    os.close(theirs)
-    shown = b""
-    try:
-        while b"Basic authentication" not in shown:
-            shown += os.read(ours, 4096)
-        process.terminate()
-        with contextlib.suppress(OSError):  # a terminal that nobody holds any more ends with an error
-            while more := os.read(ours, 4096):
-                shown += more
-    finally:
-        process.terminate()
-        process.wait(30)
-        os.close(ours)
-    assert f"/{SECRETS['THE_PATH']}  (username ann".encode() in shown
-    assert SECRETS["THE_PASSWORD"].encode() not in shown and SECRETS["THE_KEY"].encode() not in shown
+    arguments = ("run", write_recipe(tmp_path, SECRET_RECIPE), "--port", free_port(), "--data-dir", "data")
+    with Terminal(*arguments, cwd=tmp_path, environment=SECRETS) as terminal:
+        terminal.until("Basic authentication")
+        shown = terminal.end()
+    assert f"/{SECRETS['THE_PATH']}  (username ann" in shown
+    assert SECRETS["THE_PASSWORD"] not in shown and SECRETS["THE_KEY"] not in shown
 
 
 @pytest.mark.parametrize("verb", ["serve", "work"])
