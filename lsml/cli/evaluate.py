@@ -96,7 +96,7 @@ def command(
     if judged.unread:
         click.echo(f"left out: {unread_sentence(judged.unread)}", err=True)
     _leave_out_unjudged(judged.metrics)
-    name = model_version(binding, loaded.number, loaded.card)
+    name = model_version(binding, loaded.number, loaded.card, loaded.project)
     if as_json:
         told = {"model_version": name, "tasks": judged.tasks, "tags": judged.metrics, "left_out": to_builtins(left_out)}
         click.echo(json.dumps(told, indent=1))

@@ -139,7 +139,7 @@ def _into_file(
     tasks = read_tasks(tasks_path, binding, answers=False)
     loaded = load_promoted(store, key, binding)
     check_learnt(recipe, key, loaded)
-    name = model_version(binding, loaded.number, loaded.card)
+    name = model_version(binding, loaded.number, loaded.card, loaded.project)
     fetch = fetcher(recipe, None, by_person=True, beside=tasks_path.parent)
     written, refused, dropped, why = _predicted(binding, loaded, tasks, fetch, name)
     write_file(output, json.dumps(written, indent=1))

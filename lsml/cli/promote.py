@@ -20,19 +20,26 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     import re
 
     from lsml.errors import RequestError
-    from lsml.versions import card_of, check_files, names_of
+    from lsml.versions import card_of, check_files, names_of, short_key
 
     recipe = open_recipe(recipe_path)
-    # Of a whole model_version the last part says which options predict, which is no part of the version itself.
+    # Of a whole model_version what follows its number says which options predict, which is no part of the version itself.
     found = re.fullmatch(r"v?(\d{1,9})", version, re.ASCII) or names_of(recipe.name).fullmatch(version)
     if found is None:
         raise RequestError(
             f"{version}: expected a version such as 3, v3 or {recipe.name}-v3-0123abcd; `lsml versions` lists them"
         )
+    whose = found[2] if found.re.groups > 1 else None
     store = open_store(recipe, data_dir)
     rows = [row for row in store.projects.all() if store.versions.of_project(row.key)]
+    if whose is not None:
+        rows = [row for row in rows if short_key(row.key) == whose]
     if project is not None:
         row = find_project(store, project)
+        if whose not in (None, short_key(row.key)):
+            raise RequestError(
+                f"{version} is of another project than {shown_project(row)}; name it by its number alone"
+            )
     elif len(rows) == 1:
         row = rows[0]
     else:

@@ -87,7 +87,7 @@ def command(
             )
         )  # fmt: skip
     out = console()
-    out.print(f"{model_version(binding, made.number, made.card)}: {made.card.verdict}", markup=False)
+    out.print(f"{model_version(binding, made.number, made.card, LOCAL)}: {made.card.verdict}", markup=False)
     for note in (*made.card.notes, *sentences(made.card.left_out)):
         out.print(f"  {note}", markup=False)
     for name, judged in made.card.metrics.items():

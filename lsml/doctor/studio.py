@@ -240,7 +240,7 @@ def read_task(
                 yield failed("predict", str(error), "promote another version, or press Start Training")
         if loaded is None or not any(adapter.ready for adapter in loaded.adapters.values()):
             return
-        name = model_version(binding, loaded.number, loaded.card)
+        name = model_version(binding, loaded.number, loaded.card, loaded.project)
         (outcome,) = predict_tasks(binding, loaded.adapters, [task], fetch, name)
     if outcome.prediction is not None:
         yield passed("predict", f"{which} is predicted by {name}")

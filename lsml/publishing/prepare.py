@@ -33,7 +33,7 @@ def prepared(
     if not any(adapter.ready and not adapter.only_interactive for adapter in loaded.adapters.values()):
         raise NotEnoughData("; ".join(loaded.warnings) or "nothing was learnt yet")
     settings = recipe.publish or Publish()
-    version = model_version(binding, loaded.number, loaded.card)
+    version = model_version(binding, loaded.number, loaded.card, loaded.project)
     with fetcher(recipe, project).hold() as fetch:
         yield Inputs(
             predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,

@@ -287,7 +287,7 @@ class Serving:
     def _name(self, project: str, binding: Binding, number: int, card: Card | None) -> str:
         """The `model_version` of a version under a binding, worked out once: with many labels it takes milliseconds."""
         key = (project, number, binding.config.digest if binding.config else None)
-        return self._names.get(key) or self._names.put(key, model_version(binding, number, card))
+        return self._names.get(key) or self._names.put(key, model_version(binding, number, card, project))
 
     def _pointed(self, project: str) -> tuple[int, Card | None]:
         """The number and card of the promoted version; where its files are broken, of the newest one that is not.

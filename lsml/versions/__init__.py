@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of
+from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of, short_key
 from lsml.versions.decisions import ENOUGH, By, Comparison, Decision, LabelComparison, Why
 from lsml.versions.folders import adopt, new_folder, save_version, sweep_attempt, sweep_folders
 from lsml.versions.loading import (
@@ -42,6 +42,7 @@ __all__ = [
     "names_of",
     "new_folder",
     "save_version",
+    "short_key",
     "start",
     "sweep_attempt",
     "sweep_folders",

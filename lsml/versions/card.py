@@ -10,7 +10,7 @@ import msgspec
 
 from lsml.binding import Binding, LeftOut
 from lsml.errors import VersionError
-from lsml.store import VersionRow
+from lsml.store import LOCAL, VersionRow
 from lsml.versions.decisions import Decision, upgraded_decisions
 
 FORMAT = 1
@@ -67,16 +67,24 @@ class Card(msgspec.Struct):
         return {key: model.labels for key, model in self.models.items()}
 
 
-def model_version(binding: Binding, number: int, card: Card | None) -> str:
-    """`<recipe name>-v<number>-<hash of what else decides a prediction>`. Number 0: nothing was learnt."""
+def model_version(binding: Binding, number: int, card: Card | None, project: str) -> str:
+    """`<recipe name>-v<number>-<hash of what else decides a prediction>`, and whose it is where one project learnt it: `-p7` of
+    Label Studio's project 7. Number 0: nothing was learnt, and what was learnt offline is nobody's alone."""
     known = card.known_labels() if card is not None else {}
     facts = msgspec.json.encode(binding.facts(known), order="sorted")
-    return f"{binding.recipe.name}-v{number}-{hashlib.sha256(facts).hexdigest()[:8]}"
+    whose = f"-p{short_key(project)}" if number and project != LOCAL else ""
+    return f"{binding.recipe.name}-v{number}-{hashlib.sha256(facts).hexdigest()[:8]}{whose}"
+
+
+def short_key(project: str) -> str:
+    """A project's key in a name: of `7.1795424700` Label Studio's number of it."""
+    return re.sub(r"[^A-Za-z0-9]", "_", project.partition(".")[0])[:24]
 
 
 def names_of(recipe: str) -> re.Pattern[str]:
-    """What matches every `model_version` of a recipe, by its name, and no other's; the number is its group."""
-    return re.compile(rf"{re.escape(recipe)}-v(\d{{1,9}})-[0-9a-f]{{8}}", re.ASCII)
+    """What matches every `model_version` of a recipe, by its name, and no other's. Groups: the number, and `short_key` of the
+    project, where one learnt it."""
+    return re.compile(rf"{re.escape(recipe)}-v(\d{{1,9}})-[0-9a-f]{{8}}(?:-p([A-Za-z0-9_]{{1,24}}))?", re.ASCII)
 
 
 def card_of(row: VersionRow) -> Card:

@@ -29,6 +29,7 @@ class Loaded:
     number: int
     card: Card | None
     adapters: Mapping[str, Adapter]
+    project: str  # whose version it is
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -55,7 +56,7 @@ class Shared:
 def start(binding: Binding, shared: Shared | None = None) -> Loaded:
     """The starting point: every model pretrained or untrained."""
     shared = shared or Shared()
-    return Loaded(0, None, {model.key: shared.adapter(model) for model in binding.models})
+    return Loaded(0, None, {model.key: shared.adapter(model) for model in binding.models}, LOCAL)
 
 
 def load_version(binding: Binding, row: VersionRow, artifacts: Artifacts, shared: Shared | None = None) -> Loaded:
@@ -76,7 +77,7 @@ def load_version(binding: Binding, row: VersionRow, artifacts: Artifacts, shared
             continue
         hashes = [f"{name} {hash}" for name, hash in card.files.items() if name.startswith(f"{saved.folder}/")]
         adapters[model.key] = shared.adapter(model, folder / saved.folder, hashes)
-    return Loaded(row.number, card, adapters, misfits(binding, row.number, card))
+    return Loaded(row.number, card, adapters, row.project, misfits(binding, row.number, card))
 
 
 def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:

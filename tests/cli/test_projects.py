@@ -67,3 +67,17 @@ def test_a_project_that_nobody_knows_is_refused_with_those_that_there_are(learnt
     refused = run(made, "evaluate", export, "--project", "nobody")
     assert refused.returncode == 2
     assert f"no project nobody; there are {PROJECT_KEY} (triage)" in refused.stderr
+
+
+def test_a_whole_name_promotes_a_version_of_the_project_that_it_names(learnt):
+    made, _ = learnt
+    made.store.versions.add("2.1795424614", "nowhere", {}, promote=False, run=None)
+    name = made.client.get("/versions", query_string={"project": PROJECT_KEY}).json["versions"][0]
+    assert name.endswith("-p1")
+    promoted = run(made, "promote", name)
+    assert promoted.stdout == f"project {PROJECT_KEY} serves v1\n"
+    other = {**PROJECT, "id": 2, "title": "other"}
+    assert made.post("/webhook", {"action": "PROJECT_UPDATED", "project": other}).status_code == 200
+    refused = run(made, "promote", name, "--project", "other")
+    assert refused.returncode == 2
+    assert f"{name} is of another project than 2.1795424614 (other)" in refused.stderr

@@ -1,10 +1,12 @@
 """A version's name says what decides its predictions, and a model that a version does not fit starts untrained."""
 
+import re
+
 import pytest
 
 from lsml.store import VersionRow
-from lsml.versions import Card, Why, card_of, names_of, new_folder, save_version
-from tests.conftest import PROJECT_KEY, TOPICS, tickets
+from lsml.versions import Card, Why, card_of, names_of, new_folder, save_version, short_key
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets
 
 
 def served(backend, config, field="text"):
@@ -42,6 +44,40 @@ def test_a_model_that_the_version_does_not_fit_starts_untrained_under_another_na
     assert other != name
     assert (nothing, warnings) == ([], [warning])
     assert served(here, TOPICS) == (name, prediction, [])
+
+
+def test_a_name_says_whose_version_it_is(backend):
+    here = backend()
+    for number in (1, 2):
+        project = {**PROJECT, "id": number, "created_at": None}
+        for id, (text, label) in enumerate(tickets(30), 1):
+            here.post("/webhook", {**event(id, text, label), "project": project})
+        here.train(project)
+    told = here.client.get("/versions").json["projects"]
+    names = [project["model_version"] for project in told]
+    assert [re.sub("[0-9a-f]{8}", "HASH", name) for name in names] == ["triage-v1-HASH-p1", "triage-v1-HASH-p2"]
+    assert names[0].removesuffix("1") == names[1].removesuffix("2")
+    assert all(project["versions"][0].endswith("-p" + project["project"][0]) for project in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("triage-v12-0123abcd", ("12", None)),
+        ("triage-v1-0123abcd-p7", ("1", "7")),
+        ("triage-v1-0123abcd-pmy_project", ("1", "my_project")),
+        ("triage-v1-0123abcd-p", None),
+        ("triage-v1-0123abcd-p7-more", None),
+    ],
+)
+def test_the_project_is_read_from_a_name_that_says_it(name, parts):
+    found = names_of("triage").fullmatch(name)
+    assert (found.groups() if found else None) == parts
+
+
+@pytest.mark.parametrize(("key", "short"), [("7.1795424700", "7"), ("7", "7"), ("my project/é", "my_project__")])
+def test_a_project_s_key_is_short_in_a_name(key, short):
+    assert short_key(key) == short
 
 
 def test_a_label_that_is_added_changes_neither_the_name_nor_the_predictions(backend):
