@@ -28,12 +28,6 @@ IMAGES = """<View><Image name="image" value="$image"/>
 SMART = '<View><Text name="text" value="$text"/><Labels name="who" toName="text" smart="true"><Label value="A"/></Labels></View>'
 
 
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    with RealLabelStudio() as running:
-        yield running
-
-
 @contextmanager
 def serving(folder: Path, recipe: str = "", config: str = TOPICS, **backend) -> Iterator[RunningBackend]:
     path = write_recipe(folder, f"training: false\n{recipe}", config=config)

@@ -20,12 +20,6 @@ pytestmark = [pytest.mark.studio, pytest.mark.timeout(240)]
 NAMED = "tags: {'Choices#topic': text-classifier}\ntraining: {every: 1000}\n"
 
 
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    with RealLabelStudio() as running:
-        yield running
-
-
 @dataclass(frozen=True)
 class World:
     """A project of tickets whose model is a running lsml, and its recipe."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -17,12 +16,10 @@ from lsml.labeling.view import View
 from lsml.store import Store
 from lsml.values import Span
 from tests.support.backend import RunningBackend, until
-from tests.support.browser import Editor, require_browser
 from tests.support.fetching import no_fetch
-from tests.support.label_studio import RealLabelStudio
 from tests.support.sentences import sentences
 
-pytestmark = [pytest.mark.studio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.studio, pytest.mark.usefixtures("browser"), pytest.mark.timeout(300)]
 
 LABELS = '<Label value="PER"/><Label value="LOC"/>'
 TEXT = f'<View><Labels name="label" toName="t">{LABELS}</Labels><Text name="t" value="$t"/></View>'
@@ -50,19 +47,6 @@ CHAT: list[Any] = [
     {"author": "Ann", "text": "bye <b>you</b> http://example.org x"},
 ]
 WORLDS = {"text": (TEXT, NASTY), "page": (PAGE, HTML), "inline": (INLINE, HTML), "dialogue": (DIALOGUE, CHAT)}
-
-
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    require_browser()
-    with RealLabelStudio() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def editor(studio: RealLabelStudio) -> Iterator[Editor]:
-    with Editor(studio) as opened:
-        yield opened
 
 
 def parts(xml: str, value: Any) -> tuple[LabelingConfig, Control, View]:

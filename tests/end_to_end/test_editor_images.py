@@ -21,11 +21,11 @@ from lsml.labeling.view import View
 from lsml.recipe.gallery import find_recipe
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape
 from tests.support.backend import RunningBackend, until
-from tests.support.browser import Editor, require_browser
+from tests.support.browser import Editor
 from tests.support.drawings import disc
 from tests.support.label_studio import LEGACY_TOKEN, RealLabelStudio
 
-pytestmark = [pytest.mark.studio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.studio, pytest.mark.usefixtures("browser"), pytest.mark.timeout(300)]
 WIDTH, HEIGHT = 120, 90
 LABEL = '<Label value="Object"/>'
 SMART = f"""<View><Image name="image" value="$image"/><BrushLabels name="mask" toName="image">{LABEL}</BrushLabels>
@@ -90,19 +90,6 @@ def keep(editor: Editor, name: str) -> None:
 
 def overlap(one: Any, other: Any) -> float:
     return float((one & other).sum() / (one | other).sum())
-
-
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    require_browser()
-    with RealLabelStudio() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def editor(studio: RealLabelStudio) -> Iterator[Editor]:
-    with Editor(studio) as opened:
-        yield opened
 
 
 def uploaded(studio: RealLabelStudio, project: int, path: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.support.commands import lsml, said
 from tests.support.label_studio import RealLabelStudio, StudioFailed
 
 pytestmark = pytest.mark.studio
-
-
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    with RealLabelStudio() as running:
-        yield running
 
 
 def test_label_studio_refuses_the_tasks_that_lsml_leaves_out_and_no_other(studio: RealLabelStudio) -> None:

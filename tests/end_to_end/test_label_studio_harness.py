@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 
 import psutil
@@ -32,12 +31,6 @@ def backend(asked: Asked) -> Answer:
         tasks = json.loads(asked.body)["tasks"]
         said = {"results": [{"result": BILLING, "score": 0.5, "model_version": "one"} for _ in tasks]}
     return Answer(200, json.dumps(said).encode(), {"Content-Type": "application/json"})
-
-
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    with RealLabelStudio() as running:
-        yield running
 
 
 def bodies(web: Web, path: str) -> list[dict[str, object]]:

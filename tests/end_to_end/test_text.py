@@ -24,12 +24,6 @@ ON_DEMAND = "training: {every: 1000, quiet: 1s}\n"  # only Start Training trains
 TEXTS = 60
 
 
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    with RealLabelStudio() as running:
-        yield running
-
-
 @dataclass(frozen=True)
 class World:
     """A project of tickets in Label Studio, and the lsml that it is to be connected to."""

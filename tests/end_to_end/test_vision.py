@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,12 +29,6 @@ BOXES = """<View><Image name="image" value="$image"/>
 KINDS = """<View><Image name="image" value="$image"/><Choices name="kind" toName="image">{}</Choices></View>""".format(
     "".join(f'<Choice value="{colour}"/>' for colour in COLOURS)
 )
-
-
-@pytest.fixture(scope="module")
-def studio() -> Iterator[RealLabelStudio]:
-    with RealLabelStudio() as running:
-        yield running
 
 
 def upload(studio: RealLabelStudio, project: int, paths: list[Path]) -> list[int]:
