@@ -12,9 +12,10 @@ import msgspec
 from lsml.adapters import get_adapter
 from lsml.adapters.base import Adapter, option_facts
 from lsml.binding.inputs import parts_of, reads_columns
-from lsml.binding.learn import Taught, learn
+from lsml.binding.learn import Taught, learn, votes
 from lsml.binding.model import BoundModel
 from lsml.binding.prompts import asking_controls, control_of
+from lsml.binding.reliability import reliability
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
@@ -87,11 +88,29 @@ class Binding:
         reasons = [*self.warnings, *(unbound.reason for unbound in self.unbound)]
         return "nothing is bound: " + "; ".join(reasons or ["the labeling config has no control tag"])
 
-    def learn(self, task: AnnotatedTask, fetch: Fetch) -> Taught:
+    def learn(
+        self, task: AnnotatedTask, fetch: Fetch, weights: Mapping[str, float] | None = None, *, anyone: bool = False
+    ) -> Taught:
         """What a task's annotations teach, and what of them could not be understood. `fetch` is asked only where a control
-        needs what is shown in order to understand regions."""
-        known = [control_tag.name for control_tag in self.config.controls] if self.config else []
-        return learn(self.models, known, task, fetch)
+        needs what is shown in order to understand regions. `weights`: see `weigh`. `anyone`: whoever gave them."""
+        return learn(self.models, self._known, task, fetch, weights or {}, anyone=anyone)
+
+    @property
+    def weighs(self) -> bool:
+        """True if to one of its models the word of some annotators counts more than that of others."""
+        return any(
+            model.training is not None and model.training.learn_from.several == "weighted" for model in self.models
+        )
+
+    def weigh(self, tasks: Iterable[AnnotatedTask], fetch: Fetch) -> dict[str, float]:
+        """How much the word of each annotator counts, from all annotated tasks; nothing is read where it does not matter."""
+        if not self.weighs:
+            return {}
+        return reliability(vote for task in tasks for vote in votes(self.models, self._known, task, fetch))
+
+    @property
+    def _known(self) -> list[str]:
+        return [control_tag.name for control_tag in self.config.controls] if self.config else []
 
     def facts(self, known: Mapping[str, Sequence[str]]) -> list[Any]:
         """What decides predictions beside what was learnt. `known`: labels by model key, of the served version."""

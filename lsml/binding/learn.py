@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 from lsml.binding.model import BoundModel
 from lsml.binding.prompts import regions_of
+from lsml.binding.reliability import Votes
 from lsml.controls.base import Control, Decoded
 from lsml.controls.regions import RegionControl
 from lsml.errors import FetchError
@@ -20,6 +22,7 @@ from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.objects import Fetch, Unreadable
 from lsml.labeling.remarks import Reason, Remark, lost, matter
 from lsml.labeling.view import View
+from lsml.recipe import LearnFrom
 from lsml.values import Value, label_of
 
 _SUBJECTS = 20  # different labels, or other subjects, of one control and reason that are told apart
@@ -62,7 +65,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Taught:
-    """What one task's annotations teach: answers by control name, usually one, under `consensus: all` several; controls that
+    """What one task's annotations teach: answers by control name, usually one, under `several: all` each; controls that
     nobody answered are left out. `remarks`: on what of which control; `regions`: how many regions each control had, by
     selector."""
 
@@ -71,16 +74,32 @@ class Taught:
     regions: Mapping[str, int] = field(default_factory=dict)
 
 
-def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch) -> Taught:
-    """What a task's annotations teach the models. `known`: the names of all controls of the labeling config."""
+class Given(NamedTuple):
+    """One person's answer to a control."""
+
+    values: tuple[Value, ...]
+    annotation: Annotation
+
+
+def learn(
+    models: Sequence[BoundModel],
+    known: Sequence[str],
+    task: AnnotatedTask,
+    fetch: Fetch,
+    weights: Mapping[str, float],
+    *,
+    anyone: bool = False,
+) -> Taught:
+    """What a task's annotations teach the models. `known`: the names of all controls of the labeling config. `weights`: how
+    much an annotator's word counts, where that matters. `anyone`: whoever gave them."""
     answers: dict[str, list[tuple[Value, ...]]] = {}
     remarks: list[tuple[Control, Remark]] = []
     regions: Counter[str] = Counter()
     seen: set[str] = set()
     strange = strange_controls(task.annotations, known)
     for model in models:
-        consensus = model.spec.training.consensus if model.spec.training else "latest"
-        annotations, of_models = _of_people(model, task.annotations)
+        learn_from = model.spec.training.learn_from if model.spec.training else LearnFrom()
+        annotations, others = (task.annotations, []) if anyone else _teaching(learn_from, task.annotations)
         try:
             views = model.views_by_control(task, fetch)
         except (Unreadable, FetchError) as error:
@@ -96,27 +115,57 @@ def learn(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
                 continue
             seen.add(name)
             own, told = _answers(control, annotations, views.get(name), strange)
-            for one in of_models:
-                reason = Reason.SUBMITTED if one.submitted else Reason.ACCEPTED
-                told += [Remark(reason)] * len(regions_of(control, one.result))
+            for one, remark in others:
+                told += [remark] * len(regions_of(control, one.result))
             told += [remark for remark in _answers(control, task.replaced, views.get(name), {})[1] if lost([remark])]
             regions[template.control_tag.selector] += sum(
                 len(regions_of(control, annotation.result)) for annotation in (*task.annotations, *task.replaced)
             )
             remarks += [(template, remark) for remark in told]
-            agreed = _agree(own, consensus)
+            agreed = _agree(own, learn_from, weights)
             if agreed:
                 answers[name] = agreed
     return Taught(answers, tuple(remarks), regions)
 
 
-def _of_people(
-    model: BoundModel, annotations: Sequence[Annotation]
-) -> tuple[Sequence[Annotation], Sequence[Annotation]]:
-    """(annotations that a model learns, those that are a model's own answers and teach nothing)."""
-    accepts = model.spec.training is not None and model.spec.training.learn_from.accepted
-    of_models = [one for one in annotations if one.submitted or (one.accepted and not accepts)]
-    return [one for one in annotations if one not in of_models], of_models
+def votes(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch) -> Iterator[Votes]:
+    """What several people answered to each control of a task, of the models to which some count more than others."""
+    strange = strange_controls(task.annotations, known)
+    for model in models:
+        learn_from = model.spec.training.learn_from if model.spec.training else LearnFrom()
+        if learn_from.several != "weighted":
+            continue
+        annotations, _ = _teaching(learn_from, task.annotations)
+        try:
+            views = model.views_by_control(task, fetch)
+        except (Unreadable, FetchError):
+            continue  # `learn` says so
+        for _, control in model.copies(task.data):
+            given, _ = _answers(control, annotations, views.get(control.control_tag.name), strange)
+            truths = [frozenset(one.values) for one in given if one.annotation.ground_truth]
+            people = tuple((one.annotation.annotator, frozenset(one.values)) for one in given)
+            if len(people) > 1:
+                yield Votes(people, truths[-1] if truths and learn_from.ground_truth != "any" else None)
+
+
+def _teaching(
+    learn_from: LearnFrom, annotations: Sequence[Annotation]
+) -> tuple[list[Annotation], list[tuple[Annotation, Remark]]]:
+    """(annotations that teach, the others and why they do not)."""
+    kept: list[Annotation] = []
+    others: list[tuple[Annotation, Remark]] = []
+    for one in annotations:
+        if one.submitted:
+            others.append((one, Remark(Reason.SUBMITTED)))
+        elif one.accepted and not learn_from.accepted:
+            others.append((one, Remark(Reason.ACCEPTED)))
+        elif not learn_from.hears(one.annotator):
+            others.append((one, Remark(Reason.OTHER_ANNOTATOR, one.annotator or "nobody that is told")))
+        elif learn_from.ground_truth == "only" and not one.ground_truth:
+            others.append((one, Remark(Reason.NO_TRUTH)))
+        else:
+            kept.append(one)
+    return kept, others
 
 
 class Tally:
@@ -193,14 +242,13 @@ def _of_a_repeater(names: tuple[str, ...]) -> re.Pattern[str]:
 
 def _answers(
     control: Control, annotations: Sequence[Annotation], view: View | None, strange: Mapping[str, Sequence[str]]
-) -> tuple[list[tuple[Value, ...]], list[Remark]]:
-    """Every answer to a control, oldest first; only the latest ground truth where there is one. And what was left out.
+) -> tuple[list[Given], list[Remark]]:
+    """Every answer to a control, oldest first; and what was left out.
 
     An annotation that answers controls which the config lacks, and not this one, says nothing of it: it may have been
     renamed.
     """
-    answers: list[tuple[Value, ...]] = []
-    truths: list[tuple[Value, ...]] = []
+    answers: list[Given] = []
     remarks: list[Remark] = []
     for annotation in annotations:
         own = regions_of(control, annotation.result)
@@ -210,10 +258,8 @@ def _answers(
         decoded = _named(control, control.decode(own, view))
         remarks += decoded.remarks
         if decoded.values is not None:
-            answers.append(decoded.values)
-            if annotation.ground_truth:
-                truths.append(decoded.values)
-    return truths[-1:] or answers, remarks
+            answers.append(Given(decoded.values, annotation))
+    return answers, remarks
 
 
 def _named(control: Control, decoded: Decoded) -> Decoded:
@@ -225,12 +271,17 @@ def _named(control: Control, decoded: Decoded) -> Decoded:
     return Decoded(None if unnamed and not kept else kept, (*decoded.remarks, *unnamed))
 
 
-def _agree(answers: Sequence[tuple[Value, ...]], consensus: str) -> list[tuple[Value, ...]]:
-    """What several answers teach. `majority`: the most common one, of equally common ones the latest."""
-    if consensus == "all":
-        return list(answers)
-    if consensus == "majority" and len(answers) > 2:
-        votes = Counter(frozenset(answer) for answer in answers)
-        most = max(votes.values())
-        return [answer for answer in answers if votes[frozenset(answer)] == most][-1:]
-    return list(answers[-1:])
+def _agree(given: Sequence[Given], learn_from: LearnFrom, weights: Mapping[str, float]) -> list[tuple[Value, ...]]:
+    """What several answers teach; of answers that are said as often, or count as much, the latest."""
+    truths = [one for one in given if one.annotation.ground_truth] if learn_from.ground_truth != "any" else []
+    answers = [one.values for one in truths[-1:] or given]
+    if learn_from.several == "all" or not answers:
+        return answers
+    if learn_from.several == "latest" or truths:
+        return answers[-1:]
+    totals: dict[frozenset[Value], float] = {}
+    for one in given:
+        weight = weights.get(one.annotation.annotator, 1.0) if learn_from.several == "weighted" else 1.0
+        totals[frozenset(one.values)] = totals.get(frozenset(one.values), 0.0) + weight
+    most = max(totals.values())
+    return [answer for answer in answers if totals[frozenset(answer)] > most - 1e-9][-1:]

@@ -92,7 +92,7 @@ class BoundModel:
         if training is not None:
             held_out = training.held_out
             kept = held_out.share if held_out.origin == "share" else held_out.origin
-            learning = [kept, training.consensus, *["accepted"] * training.learn_from.accepted]
+            learning = [kept, training.learn_from.several, *training.learn_from.facts()]
         return digest(
             [portable(self.spec.options), learning, self.target, *([self.spec.was] if self.spec.was else [])]
         )[:16]

@@ -81,8 +81,9 @@ def command(
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
         tally = Tally()
         lessons: list[AnnotatedExample] = []
+        weights = binding.weigh(annotated, fetch)
         for task in annotated:
-            taught = binding.learn(task, fetch)
+            taught = binding.learn(task, fetch, weights)
             tally.add(task.id, taught)
             if taught.answers:
                 lessons.append(AnnotatedExample(task.id, task.data, taught.answers))

@@ -119,7 +119,7 @@ def _latest(read: Sequence[ReadAnnotation]) -> tuple[Annotation, ...]:
         if id not in states or one.updated_at >= states[id].updated_at:
             states[id] = one
     kept = [
-        Annotation(id, one.result, one.updated_at, one.ground_truth, one.accepted)
+        Annotation(id, one.result, one.updated_at, one.ground_truth, one.accepted, annotator=one.annotator)
         for id, one in states.items()
         if not one.skipped
     ]

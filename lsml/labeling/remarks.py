@@ -30,6 +30,8 @@ class Reason(StrEnum):
     NOT_UNICODE = "not Unicode"
     ACCEPTED = "accepted prediction"
     SUBMITTED = "submitted"
+    OTHER_ANNOTATOR = "another annotator"
+    NO_TRUTH = "no ground truth"
     OTHER_CAPITALS = "other capitals"
     RENAMED = "former name"
     OTHER_KEY = "label under another key"
@@ -68,6 +70,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.SUBMITTED: (
         "submitted by lsml itself",
         "what a model submitted never teaches it; a person's change of it does",
+    ),
+    Reason.OTHER_ANNOTATOR: (
+        "by {subject}, who is not to teach",
+        "`training.learn_from` of the recipe names whose annotations teach",
+    ),
+    Reason.NO_TRUTH: (
+        "not marked as ground truth",
+        "`training: {learn_from: {ground_truth: prefer}}` learns them, too",
     ),
     Reason.OTHER_CAPITALS: ("{subject}", "it is the one label that differs by capitals alone"),
     Reason.RENAMED: ("{subject}", "the recipe says so, under `was`"),

@@ -18,6 +18,7 @@ class Annotation(msgspec.Struct, frozen=True):
     """A person's regions for a task. Skipped ones are never made into this.
 
     `accepted`: they are a model's, and no person changed them or spent time on them. `submitted`: lsml itself made them.
+    `annotator`: who gave them, by number and e-mail address, as far as they are told, with a blank between them.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Annotation(msgspec.Struct, frozen=True):
     ground_truth: bool = False
     accepted: bool = False
     submitted: bool = False
+    annotator: str = ""
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
@@ -45,6 +47,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
 
     `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`. `untouched`: it took nobody's time
     and was not changed since; `accepted`: and it was made of a prediction. `unique_id`: what its maker calls it.
+    `annotator`: see `Annotation`.
     """
 
     id: str | None
@@ -55,6 +58,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     accepted: bool = False
     untouched: bool = False
     unique_id: str | None = None
+    annotator: str = ""
 
 
 def read_annotation(given: Any) -> ReadAnnotation:
@@ -81,7 +85,14 @@ def read_annotation(given: Any) -> ReadAnnotation:
         accepted=given.get("parent_prediction") is not None and _is_untouched(given),
         untouched=_is_untouched(given),
         unique_id=str(given["unique_id"]) if given.get("unique_id") else None,
+        annotator=_annotator(given.get("completed_by")),
     )
+
+
+def _annotator(given: Any) -> str:
+    """Who completed an annotation: a number, or a user with an id and an e-mail address."""
+    names = [given.get("id"), given.get("email")] if isinstance(given, Mapping) else [given]
+    return " ".join("".join(str(name).split()) for name in names if is_id(name))
 
 
 def _is_untouched(given: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
     """Ask for a training run if enough changed since the last; it waits until annotators are quiet."""
     due = []
     for training in learners(recipe):
-        usable, changes = store.annotations.counts(project, accepted=training.learn_from.accepted)
+        usable, changes = store.annotations.counts(project, training.learn_from)
         if usable >= training.min_annotations and changes >= training.changes_due(usable):
             due.append(training.quiet_s)
     return store.runs.request(project, "annotations", quiet_s=min(due)) if due else None
@@ -29,8 +29,8 @@ def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
 
 def counts(store: Store, recipe: Recipe, project: str) -> tuple[int, int]:
     """(usable annotations, how many changed since the last run) of a project, as the recipe's models would learn them."""
-    accepts = any(training.learn_from.accepted for training in learners(recipe))
-    return store.annotations.counts(project, accepted=accepts)
+    each = [store.annotations.counts(project, training.learn_from) for training in learners(recipe)]
+    return max(each, default=None) or store.annotations.counts(project)
 
 
 def changes_needed(recipe: Recipe, usable: int, changes: int) -> int | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lsml.values import Value
 
 
 class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A task's data and what its annotations say, by control name: one answer, or several under `consensus: all`.
+    """A task's data and what its annotations say, by control name: one answer, or several under `several: all`.
 
     `ground_truth`: whether somebody marked one of the annotations as that."""
 
@@ -52,6 +53,26 @@ class Snapshot:
                 yield decoder.decode(line)
 
 
+class _Kept:
+    """Annotated tasks in a file, to be read more than once."""
+
+    def __init__(self, tasks: Iterable[AnnotatedTask], path: Path) -> None:
+        self.path = path
+        encoder = msgspec.json.Encoder()
+        with path.open("wb") as file:
+            for task in tasks:
+                try:
+                    file.write(encoder.encode(task) + b"\n")
+                except UnicodeEncodeError:
+                    # Half of a surrogate pair: JSON's own escapes hold it.
+                    file.write(json.dumps(msgspec.to_builtins(task)).encode() + b"\n")
+
+    def __iter__(self) -> Iterator[AnnotatedTask]:
+        with self.path.open("rb") as lines:
+            for line in lines:
+                yield msgspec.convert(json.loads(line), AnnotatedTask)
+
+
 def take_snapshot(
     tasks: Iterable[AnnotatedTask],
     binding: Binding,
@@ -68,10 +89,15 @@ def take_snapshot(
     written = 0
     tally = Tally()
     score_field = binding.recipe.publish.field if binding.recipe.publish is not None else None
+    weights: Mapping[str, float] = {}
+    if binding.weighs:
+        # They are read once, and looked at twice.
+        tasks = _Kept(tasks, path.with_name(f"{path.name}.tasks"))
+        weights = binding.weigh(tasks, fetch)
     with path.open("wb") as file:
 
         def learn(task: AnnotatedTask) -> tuple[AnnotatedTask, Taught]:
-            return task, binding.learn(task, fetch)
+            return task, binding.learn(task, fetch, weights)
 
         waits = any(model.needs_fetch and model.reads_view for model in binding.models)
         learnt = read_ahead(learn, tasks) if waits else map(learn, tasks)
@@ -93,4 +119,6 @@ def take_snapshot(
                 file.write(line)
                 written += 1
             watch(count)
+    if isinstance(tasks, _Kept):
+        tasks.path.unlink()
     return Snapshot(path, digest.hexdigest(), written, tally.report())

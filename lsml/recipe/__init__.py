@@ -6,12 +6,14 @@ sentences  a violation of the schema in words        draft      plain data, and 
 check      a draft held to the schema                models     the entries under `tags` -> models
 labels     what a model's `labels` say
 settings   every other key                           load       all of it: load_recipe
+learn_from whose annotations teach
 holdout    which tasks are kept to judge models     promotion  which version is served
 """
 
 from __future__ import annotations
 
 from lsml.recipe.holdout import Holdout, share_of
+from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.load import hold_recipe, load_recipe
 from lsml.recipe.promotion import Promote
 from lsml.recipe.schema import recipe_schema
@@ -20,6 +22,7 @@ from lsml.recipe.structs import LabelStudio, Media, Model, Publish, Recipe, Sele
 __all__ = [
     "Holdout",
     "LabelStudio",
+    "LearnFrom",
     "Media",
     "Model",
     "Promote",

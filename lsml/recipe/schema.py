@@ -12,6 +12,7 @@ from lsml.adapters.base import Adapter
 from lsml.controls import CONTROLS
 from lsml.recipe.holdout import Holdout
 from lsml.recipe.labels import LongLabel
+from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote
 from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Submit, Training
 
@@ -165,6 +166,7 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
         definitions[of]["properties"][key] |= {"type": ["number", "string"], "default": default}
     _order_enums(file, File)
     _order_enums(definitions["Training"], Training)
+    _order_enums(definitions["LearnFrom"], LearnFrom)
     _order_enums(definitions["Publish"], Publish)
     _order_enums(definitions["Promote"], Promote)
     _order_enums(definitions["Holdout"], Holdout)

@@ -25,6 +25,10 @@ _KINDS: Final = {
 }
 
 
+# Keys that there were once.
+_NOW: Final = {"consensus": "write `learn_from: {several: ...}`"}
+
+
 def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]:
     """(path, sentence) of a violation. `hidden(path)` says that a value must not be shown: it is a secret, or the
     environment's."""
@@ -39,7 +43,7 @@ def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]
         noun = "option" if path and path[-1] == "options" else "key"
         for key in instance:
             if key not in known and not any(re.search(p, key) for p in schema.get("patternProperties", {})):
-                advice = did_you_mean(key, known) or f"{noun}s here are {', '.join(known) or 'none'}"
+                advice = _NOW.get(key) or did_you_mean(key, known) or f"{noun}s here are {', '.join(known) or 'none'}"
                 yield (*path, key), f"unknown {noun}; {advice}"
     elif error.validator == "required":
         key = next(name for name in expected if f"'{name}' is" in error.message)

@@ -151,6 +151,9 @@ def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
         for key in ("share", "blind"):
             if key in holdout:
                 draft.add((*path, "holdout", key), "goes with `from: share` alone; remove one of the two")
+    learn_from = draft.at((*path, "learn_from"))
+    if isinstance(learn_from, dict) and learn_from.get("annotators") and learn_from.get("except_annotators"):
+        draft.add((*path, "learn_from", "except_annotators"), "goes without `annotators`; keep one of the two")
     metric = promote.get("metric") if isinstance(promote, dict) else None
     names = dict.fromkeys(name for tag in tags if tag in CONTROLS for name in FIGURES[CONTROLS[tag].value_type])
     if metric is not None and names and metric not in names:

@@ -11,6 +11,7 @@ from msgspec import Meta, field
 
 from lsml.errors import Problem
 from lsml.recipe.holdout import SHARE, Holdout
+from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote, Rule
 
 _DURATION: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$(?!\n)"
@@ -56,18 +57,6 @@ class Selector(msgspec.Struct, frozen=True):
         return self.tag if self.name is None else f"{self.tag}#{self.name}"
 
 
-class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose annotations teach."""
-
-    accepted: Annotated[
-        bool,
-        Meta(
-            description="Whether annotations teach that were created from predictions, took nobody's time and were not changed "
-            "since. What a person submitted in the editor or corrected is the person's, and always teaches."
-        ),
-    ] = False
-
-
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When models learn from annotations, and which version is served then."""
 
@@ -108,11 +97,9 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "promoted is not kept.",
         ),
     ] = 5
-    consensus: Annotated[
-        Literal["latest", "majority", "all"],
-        Meta(description="What a task with several annotations teaches; a ground-truth annotation always wins."),
-    ] = "latest"
-    learn_from: Annotated[LearnFrom, Meta(description="Whose annotations teach.")] = LearnFrom()
+    learn_from: Annotated[LearnFrom, Meta(description="Whose annotations teach, and what several of one task do.")] = (
+        LearnFrom()
+    )
     timeout_s: Annotated[float, _duration(1, "A training that takes longer is stopped.")] = field(
         default=21600.0, name="timeout"
     )

@@ -10,12 +10,14 @@ from typing import Any, Self
 
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.tasks import ReadAnnotation, time_key
+from lsml.recipe import LearnFrom
 from lsml.store.database import Database, Table, durable
 from lsml.store.submissions import SUBMITTED, Submissions
 
 # How an annotation was deleted. Label Studio told it: a tombstone that nothing revives. A reading did not show it, which
 # a token that sees only part of a project does, too: whoever shows it again brings it back.
 _TOLD, _INFERRED = 1, 2
+_EVERYBODY = LearnFrom()
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class AnnotationSeen:
     accepted: bool = False
     untouched: bool = False
     unique_id: str | None = None
+    annotator: str = ""
     task_data: Mapping[str, Any] | None = None
     task_updated_at: str = ""
 
@@ -41,7 +44,7 @@ class AnnotationSeen:
         return cls(
             id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
             ground_truth=read.ground_truth, accepted=read.accepted, untouched=read.untouched,
-            unique_id=read.unique_id, task_data=data, task_updated_at=task_updated_at,
+            unique_id=read.unique_id, annotator=read.annotator, task_data=data, task_updated_at=task_updated_at,
         )  # fmt: skip
 
 
@@ -119,14 +122,15 @@ class Annotations(Table):
         """
         # One statement, so that everything belongs to one moment.
         cursor = self._database.execute_sql(
-            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth, a.accepted FROM annotation a JOIN task t"
-            " ON t.project = a.project AND t.id = a.task WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled"
-            " AND NOT t.deleted AND t.data IS NOT NULL ORDER BY t.id, a.updated_at, length(a.id), a.id",
+            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth, a.accepted, a.annotator"
+            " FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task"
+            " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT t.deleted AND t.data IS NOT NULL"
+            " ORDER BY t.id, a.updated_at, length(a.id), a.id",
             (project,),
         )
         current: tuple[str, str] | None = None
         annotations: list[Annotation] = []
-        for task_id, data, id, result, updated_at, ground_truth, accepted in cursor:
+        for task_id, data, id, result, updated_at, ground_truth, accepted, annotator in cursor:
             if current is not None and current[0] != task_id:
                 yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
                 annotations = []
@@ -139,6 +143,7 @@ class Annotations(Table):
                     bool(ground_truth),
                     accepted == 1,
                     submitted=accepted == SUBMITTED,
+                    annotator=annotator,
                 )
             )
         if current is not None:
@@ -158,8 +163,11 @@ class Annotations(Table):
         kept = self._row("SELECT count(*) FROM annotation WHERE project = ?", project)
         return (kept[0] if kept else 0) + unknown <= limit
 
-    def counts(self, project: str, *, accepted: bool = False) -> tuple[int, int]:
-        """(usable annotations, annotations changed since the last run's snapshot began), with those `accepted` or without."""
+    def counts(self, project: str, learn_from: LearnFrom = _EVERYBODY) -> tuple[int, int]:
+        """(usable annotations, annotations changed since the last run's snapshot began), of those that teach."""
+        accepted = learn_from.accepted
+        if learn_from.chosen or learn_from.refused or learn_from.ground_truth == "only":
+            return self._counts_of(project, learn_from)
         row = self._row(
             "SELECT usable, accepted, (SELECT count(*) FROM annotation a WHERE a.project = p.key AND a.change > p.covered"
             " AND a.accepted <= ?) FROM project p WHERE p.key = ?",
@@ -169,6 +177,22 @@ class Annotations(Table):
             return 0, 0
         kept_out = self._submitted(project) if accepted else row[1]
         return row[0] - kept_out, row[2]
+
+    def _counts_of(self, project: str, learn_from: LearnFrom) -> tuple[int, int]:
+        """The same of some people's annotations, or of ground truths alone, which are counted one by one."""
+        rows = self._rows(
+            "SELECT a.annotator, a.ground_truth, a.accepted, sum(NOT a.cancelled AND NOT a.deleted), sum(a.change > p.covered)"
+            " FROM annotation a JOIN project p ON p.key = a.project WHERE a.project = ? GROUP BY 1, 2, 3",
+            project,
+        )
+        kept = [
+            (usable, changes)
+            for annotator, ground_truth, accepted, usable, changes in rows
+            if accepted <= learn_from.accepted
+            and (ground_truth or learn_from.ground_truth != "only")
+            and learn_from.hears(annotator)
+        ]
+        return sum(usable for usable, _ in kept), sum(changes for _, changes in kept)
 
     def _submitted(self, project: str) -> int:
         row = self._row(
@@ -215,8 +239,10 @@ class Annotations(Table):
                 return 0
             if tuple(before) == state and not deleted_before:
                 self._run(
-                    "UPDATE annotation SET updated_at = ? WHERE project = ? AND id = ?", stamp, project, annotation.id
-                )
+                    "UPDATE annotation SET updated_at = ?, annotator = ifnull(nullif(?, ''), annotator)"
+                    " WHERE project = ? AND id = ?",
+                    stamp, annotation.annotator, project, annotation.id,
+                )  # fmt: skip
                 return 0
             if stamp == known_stamp and not deleted_before and _rank(*state) < _rank(*before):
                 return 0
@@ -224,9 +250,9 @@ class Annotations(Table):
         deleted = bool(task and task[0])
         self._run(
             "INSERT OR REPLACE INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, accepted,"
-            " deleted, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " deleted, change, annotator) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             project, annotation.id, annotation.task_id, result, stamp, *state[1:], int(deleted),
-            self._next_change(project),
+            self._next_change(project), annotation.annotator,
         )  # fmt: skip
         was_usable = known is not None and not known[1] and not known[5]
         usable = not annotation.cancelled and not deleted

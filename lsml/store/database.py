@@ -17,7 +17,7 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder
 
-FORMAT = 3
+FORMAT = 4
 FILE = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters: annotated texts, and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
@@ -48,7 +48,8 @@ _TABLES = (
         project TEXT NOT NULL, id TEXT NOT NULL, task TEXT, result TEXT NOT NULL DEFAULT '[]',
         updated_at TEXT NOT NULL DEFAULT '', cancelled INTEGER NOT NULL DEFAULT 0,
         ground_truth INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
-        deleted INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL, PRIMARY KEY (project, id))""",
+        deleted INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL, annotator TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (project, id))""",
     "CREATE INDEX annotation_change ON annotation (project, change)",
     "CREATE INDEX annotation_task ON annotation (project, task)",
     """CREATE TABLE run (
@@ -79,6 +80,7 @@ _MIGRATIONS = {
         *_RUN_INDEXES,
     ),
     2: (_SUBMISSION,),
+    3: ("ALTER TABLE annotation ADD COLUMN annotator TEXT NOT NULL DEFAULT ''",),
 }
 
 P = ParamSpec("P")

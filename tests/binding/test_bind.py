@@ -105,7 +105,7 @@ def annotation(id, label, at="2026-11-23T09:00:00Z", **more):
 
 
 @pytest.mark.parametrize(
-    ("consensus", "labels", "taught"),
+    ("several", "labels", "taught"),
     [
         ("latest", ["Bug", "Bug", "Billing"], ["Billing"]),
         ("majority", ["Bug", "Bug", "Billing"], ["Bug"]),
@@ -114,15 +114,19 @@ def annotation(id, label, at="2026-11-23T09:00:00Z", **more):
         ("all", ["Bug", "Bug", "Billing"], ["Bug", "Bug", "Billing"]),
     ],
 )
-def test_consensus_says_what_several_annotations_teach(tmp_path, consensus, labels, taught):
-    binding = bound(tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{consensus: {consensus}}}\n")
+def test_several_says_what_several_annotations_teach(tmp_path, several, labels, taught):
+    binding = bound(
+        tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{learn_from: {{several: {several}}}}}\n"
+    )
     task = AnnotatedTask("1", {"text": "x"}, tuple(annotation(str(i), label) for i, label in enumerate(labels)))
     assert [answer[0].label for answer in binding.learn(task, no_fetch).answers["topic"]] == taught
 
 
-@pytest.mark.parametrize("consensus", ["latest", "majority", "all"])
-def test_a_ground_truth_annotation_always_wins(tmp_path, consensus):
-    binding = bound(tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{consensus: {consensus}}}\n")
+@pytest.mark.parametrize("several", ["latest", "majority", "all", "weighted"])
+def test_a_ground_truth_annotation_always_wins(tmp_path, several):
+    binding = bound(
+        tmp_path, "{Choices: text-classifier}", TOPICS, f"training: {{learn_from: {{several: {several}}}}}\n"
+    )
     annotations = (annotation("1", "Bug", ground_truth=True), annotation("2", "Billing"), annotation("3", "Billing"))
     task = AnnotatedTask("1", {"text": "x"}, annotations)
     assert binding.learn(task, no_fetch).answers["topic"] == [(Choice("Bug"),)]

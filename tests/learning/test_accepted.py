@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lsml.labeling.tasks import read_annotation
+from lsml.recipe import LearnFrom
 from tests.conftest import PROJECT_KEY, choice, event, tickets
 
 AT = "2026-11-23T09:07:06.735683Z"
@@ -89,7 +90,7 @@ def test_a_bulk_of_them_makes_no_training_due_and_a_persons_edit_counts(backend)
     assert made.store.runs.of_project(PROJECT_KEY) == []
     counts = made.store.annotations.counts
     assert counts(PROJECT_KEY) == (0, 0)
-    assert counts(PROJECT_KEY, accepted=True) == (30, 30)
+    assert counts(PROJECT_KEY, LearnFrom(accepted=True)) == (30, 30)
     edited = event(1, tickets(1)[0][0], "Question", "ANNOTATION_UPDATED", at=90)
     edited["annotation"] |= {"parent_prediction": 7, "created_at": "2026-11-23T10:00:00.000000Z"}
     made.post("/webhook", edited)

@@ -14,7 +14,7 @@ from lsml.binding import bind
 from lsml.labeling import parse_labeling_config
 from lsml.publishing import Inputs, Patience, Submitted, Submitting, submit, undo
 from lsml.publishing.submit import Calibration, Precision, is_audited
-from lsml.recipe import Submit, load_recipe
+from lsml.recipe import LearnFrom, Submit, load_recipe
 from lsml.store import AnnotationSeen, Store
 from lsml.studio.client import Studio
 from lsml.studio.connection import fetcher
@@ -215,21 +215,21 @@ def test_lsml_never_learns_what_it_submitted_unless_a_person_changed_it(world):
         here.store.annotations.apply(PROJECT, [seen])
 
     counts = here.store.annotations.counts
-    before = counts(PROJECT, accepted=True)[0]
+    before = counts(PROJECT, LearnFrom(accepted=True))[0]
     told(one)
-    assert counts(PROJECT, accepted=True)[0] == before, "not even where accepted predictions teach"
+    assert counts(PROJECT, LearnFrom(accepted=True))[0] == before, "not even where accepted predictions teach"
     # Label Studio tells of one before its id is noted.
     here.store.submissions._run("UPDATE submission SET annotation = NULL WHERE task = ?", other.task)
     told(other, unique_id=other.unique_id)
-    assert counts(PROJECT, accepted=True)[0] == before
+    assert counts(PROJECT, LearnFrom(accepted=True))[0] == before
     told(one, choice("Billing"), untouched=False, unique_id=one.unique_id)
     assert counts(PROJECT)[0] == before + 1
     # What is deleted is no longer counted, and was not counted before.
     third = here.store.submissions.of_project(PROJECT, audit=False)[2]
     told(third)
-    counted = counts(PROJECT, accepted=True), counts(PROJECT)[0]
+    counted = counts(PROJECT, LearnFrom(accepted=True)), counts(PROJECT)[0]
     here.store.annotations.delete(PROJECT, [str(third.annotation)])
-    assert (counts(PROJECT, accepted=True)[0], counts(PROJECT)[0]) == (counted[0][0], counted[1])
+    assert (counts(PROJECT, LearnFrom(accepted=True))[0], counts(PROJECT)[0]) == (counted[0][0], counted[1])
     taught = {task.id: task.annotations[0].submitted for task in here.store.annotations.tasks(PROJECT)}
     assert (taught[one.task], taught[other.task]) == (False, True)
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsml.errors import StoreError
+from lsml.recipe import LearnFrom
 from lsml.store import AnnotationSeen, Store
 from lsml.store.annotations import time_key
 
@@ -161,7 +162,7 @@ def test_a_data_directory_of_another_format_is_refused_with_a_sentence(tmp_path)
     with pytest.raises(StoreError) as error:
         Store(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / 'lsml.db'}: has format 99, and this lsml reads format 3; use the lsml that wrote it, "
+        f"{tmp_path / 'lsml.db'}: has format 99, and this lsml reads format 4; use the lsml that wrote it, "
         "or name another data directory with --data-dir"
     )
 
@@ -200,3 +201,21 @@ def test_a_state_that_comes_back_counts_from_its_last_time(store):
     for at in (1, 3, 2):
         store.annotations.apply(PROJECT, [seen(label="B" if at == 2 else "A", at=at)])
     assert state(store) == {"1": [("1", "A", False)]}
+
+
+def test_annotators_are_kept_counted_and_told_later_where_nobody_told_them_before(store):
+    store.annotations.apply(
+        PROJECT, [seen("1", annotator="7 ann@example.com"), seen("2", "2"), seen("3", "3", annotator="8")]
+    )
+    assert store.annotations.apply(PROJECT, [seen("2", "2", annotator="7")]) == 0  # the same answer: no change
+    told = {a.id: a.annotator for task in store.annotations.tasks(PROJECT) for a in task.annotations}
+    assert told == {"1": "7 ann@example.com", "2": "7", "3": "8"}
+    store.annotations.apply(PROJECT, [seen("4", "4", annotator="9", ground_truth=True, cancelled=True)])
+    for learn_from, counts in (
+        (LearnFrom(annotators=[7]), (2, 2)),
+        (LearnFrom(annotators=["ann@example.com"]), (1, 1)),
+        (LearnFrom(except_annotators=[7]), (1, 2)),
+        (LearnFrom(ground_truth="only"), (0, 1)),
+        (LearnFrom(), (3, 4)),
+    ):
+        assert store.annotations.counts(PROJECT, learn_from) == counts
