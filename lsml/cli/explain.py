@@ -126,6 +126,7 @@ def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:
         for control in model.controls:
             kind = getattr(control.value_type, "title", control.value_type.__name__)
             named = listed(control.labels, _SHOWN) or ("those that come with each task" if control.open else kind)
-            learns = "learns" if model.trainable else "does not learn"
+            at = f" at {model.training.at}" if model.training is not None and model.training.at else ""
+            learns = f"learns{at}" if model.trainable else "does not learn"
             rows.append((control.control_tag.selector, model.shown, model.spec.adapter, named, learns))
     return rows

@@ -18,13 +18,20 @@ def learners(recipe: Recipe) -> list[Training]:
 
 
 def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
-    """Ask for a training run if enough changed since the last; it waits until annotators are quiet."""
-    due = []
+    """Ask for a training run if enough changed since the last; it waits until annotators are quiet, and for a time of
+    day where the recipe names one."""
+    due: list[Training] = []
     for training in learners(recipe):
         usable, changes = store.annotations.counts(project, training.learn_from)
         if usable >= training.min_annotations and changes >= training.changes_due(usable):
-            due.append(training.quiet_s)
-    return store.runs.request(project, "annotations", quiet_s=min(due)) if due else None
+            due.append(training)
+    if not due:
+        return None
+    # One run trains every model, so that the first that may begin counts.
+    quiet_s = min(training.quiet_s for training in due)
+    return store.runs.request(
+        project, "annotations", quiet_s=quiet_s, earliest=lambda made: min(training.earliest(made) for training in due)
+    )
 
 
 def counts(store: Store, recipe: Recipe, project: str) -> tuple[int, int]:

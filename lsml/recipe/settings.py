@@ -19,6 +19,7 @@ from lsml.recipe.draft import Draft
 from lsml.recipe.nodes import MAX_BYTES, Scalar
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.structs import LabelStudio, Training
+from lsml.recipe.time_of_day import zone_of
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATIONS: Final = ("quiet", "timeout", "time", "fresh")
@@ -151,6 +152,14 @@ def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
         for key in ("share", "blind"):
             if key in holdout:
                 draft.add((*path, "holdout", key), "goes with `from: share` alone; remove one of the two")
+    at = draft.at((*path, "at"))
+    try:
+        if isinstance(at, str):
+            zone_of(at)
+    except ValueError as error:
+        draft.add(
+            (*path, "at"), f"this machine knows no time zone `{error}`; expected a name such as Europe/Berlin or UTC"
+        )
     learn_from = draft.at((*path, "learn_from"))
     if isinstance(learn_from, dict) and learn_from.get("annotators") and learn_from.get("except_annotators"):
         draft.add((*path, "learn_from", "except_annotators"), "goes without `annotators`; keep one of the two")

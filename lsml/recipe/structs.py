@@ -13,6 +13,7 @@ from lsml.errors import Problem
 from lsml.recipe.holdout import SHARE, Holdout
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote, Rule
+from lsml.recipe.time_of_day import AT, next_moment
 
 _DURATION: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$(?!\n)"
 _FROM_ONE_SECOND: Final = r"^[1-9][0-9]*(\.[0-9]+)?(s|m|h)$(?!\n)"
@@ -72,6 +73,9 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         _duration(0, "A run waits until no annotation came for this long, at most ten times as long."),
     ] = field(default=20.0, name="quiet")
+    at: Annotated[
+        Annotated[str, AT] | None, Meta(description=AT.description, extra_json_schema=AT.extra_json_schema)
+    ] = None
     min_annotations: Annotated[int, Meta(ge=1, description="Usable annotations before the first run.")] = 10
     holdout: Annotated[
         Annotated[float, SHARE] | Holdout,
@@ -113,6 +117,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def promotion(self) -> Promote:
         """Which version is served after the first."""
         return self.promote if isinstance(self.promote, Promote) else Promote(self.promote)
+
+    def earliest(self, made: float) -> float:
+        """The moment before which a run that was made at another does not begin, in seconds since 1970."""
+        return made if self.at is None else next_moment(self.at, made)
 
     def changes_due(self, usable: int) -> int:
         """How many changes make a run due, with so many usable annotations."""

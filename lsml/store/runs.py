@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -92,11 +92,15 @@ class Runs(Table):
         return RunRow(*row) if row else None
 
     @durable
-    def request(self, project: str, cause: str, *, kind: Kind = "training", quiet_s: float = 0.0) -> RunRow:
+    def request(
+        self, project: str, cause: str, *, kind: Kind = "training", quiet_s: float = 0.0,
+        earliest: Callable[[float], float] = lambda made: made,
+    ) -> RunRow:  # fmt: skip
         """The project's waiting run of a kind: a new one, or the one that waits already, with a new due time.
 
-        With `quiet_s` it is due when nothing came for so long, at the latest ten times that after it was made; a run
-        that is due earlier stays so. Without, it is due now. With a publishing that waits, the project's wish for one is met.
+        With `quiet_s` it is due when nothing came for so long, at the latest ten times that after it was made, and not before
+        `earliest` of when it was made; a run that is due already stays so. Without, it is due now. With a publishing that
+        waits, the project's wish for one is met.
         """
         now = time.time()
         if kind == "publishing":
@@ -104,19 +108,20 @@ class Runs(Table):
         self._run(
             "INSERT INTO run (id, project, kind, state, cause, created_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?)"
             " ON CONFLICT (project, kind) WHERE state = 'waiting' DO NOTHING",
-            uuid.uuid4().hex, project, kind, cause, now, now + quiet_s,
+            uuid.uuid4().hex, project, kind, cause, now, max(now + quiet_s, earliest(now)) if quiet_s > 0 else now,
         )  # fmt: skip
         if quiet_s > 0:
-            self._run(
-                "UPDATE run SET due_at = min(?, created_at + ?) WHERE project = ? AND kind = ? AND state = 'waiting'"
-                " AND due_at > ?",
-                now + quiet_s, 10 * quiet_s, project, kind, now,
-            )  # fmt: skip
+            waiting = self._waiting(project, kind)
+            due_at = max(min(now + quiet_s, waiting.created_at + 10 * quiet_s), earliest(waiting.created_at))
+            self._run("UPDATE run SET due_at = ? WHERE id = ? AND due_at > ?", due_at, waiting.id, now)
         else:
             self._run(
                 "UPDATE run SET due_at = ?, cause = ? WHERE project = ? AND kind = ? AND state = 'waiting' AND due_at > ?",
                 now, cause, project, kind, now,
             )  # fmt: skip
+        return self._waiting(project, kind)
+
+    def _waiting(self, project: str, kind: Kind) -> RunRow:
         row = self._row(
             f"SELECT {_COLUMNS} FROM run WHERE project = ? AND kind = ? AND state = 'waiting'",  # noqa: S608 (columns are ours)
             project, kind,

@@ -39,6 +39,20 @@ def test_a_burst_is_one_run_that_waits_for_quiet_at_most_ten_times(store, now):
     assert store.runs.due("training") == [run.id]
 
 
+def test_a_run_waits_for_its_time_of_day_and_is_not_put_off_to_the_next(store, now):
+    def request():
+        return store.runs.request(PROJECT, "annotations", quiet_s=20, earliest=lambda made: made + 1_000)
+
+    assert request().due_at == 2_000
+    now["now"] = 1_995  # annotators are at work still
+    run = request()
+    assert run.due_at == 2_000
+    now["now"] = 2_005
+    assert request().due_at == 2_000
+    assert store.runs.due("training") == [run.id]
+    assert store.runs.request(PROJECT, "start training").due_at == 2_000
+
+
 def test_start_training_does_not_wait_for_quiet(store):
     waiting = store.runs.request(PROJECT, "annotations", quiet_s=20)
     assert store.runs.claim(waiting.id) is None
