@@ -212,7 +212,15 @@ class BoundModel:
             conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = prediction_options(self.spec.options)
-        return [self.key, self._object_facts, options, self.spec.threshold, self.spec.labels, controls]
+        return [
+            self.key,
+            self._object_facts,
+            options,
+            self.spec.threshold,
+            self.spec.labels,
+            controls,
+            *["hidden"] * (not self.spec.show),
+        ]
 
 
 def target_of(controls: Sequence[Control]) -> Target:

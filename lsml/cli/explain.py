@@ -128,5 +128,6 @@ def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:
             named = listed(control.labels, _SHOWN) or ("those that come with each task" if control.open else kind)
             at = f" at {model.training.at}" if model.training is not None and model.training.at else ""
             learns = f"learns{at}" if model.trainable else "does not learn"
+            learns += "" if model.spec.show else ", not shown"
             rows.append((control.control_tag.selector, model.shown, model.spec.adapter, named, learns))
     return rows

@@ -45,10 +45,12 @@ class Outcome(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    """What the models said about one control of one page of one task, first in rank first."""
+    """What the models said about one control of one page of one task, first in rank first; `hidden`: those that the recipe
+    does not show."""
 
     view: View
     answers: list[Answer] = []
+    hidden: list[Answer] = []
 
 
 class _Answers(msgspec.Struct):
@@ -122,7 +124,7 @@ def _predict_held(
     with computing:
         for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
             if by_control:
-                outcome.prediction = _write(binding, task, by_control, outcome, model_version)
+                outcome.prediction = _write(binding, task, by_control, outcome, model_version, judging)
 
 
 def predict_in_time(
@@ -212,7 +214,8 @@ class _Sorter:
                 of_page = of_control.pages[page] = _Page(reading.view)
             kind = control.value_type
             own = placed if self._kinds == {kind} else [value for value in placed if isinstance(value, kind)]
-            of_page.answers.append(Answer(own, self._threshold(control)))
+            said = of_page.answers if self._model.spec.show else of_page.hidden
+            said.append(Answer(own, self._threshold(control)))
 
     def _placed(self, value: Value, page: int) -> Value:
         if not isinstance(value, Shape) or (value.group is None and not page):
@@ -327,9 +330,16 @@ def _of_task(task: Mapping[str, Any], error: LsmlError) -> str:
 
 
 def _write(
-    binding: Binding, task: Mapping[str, Any], by_control: Mapping[str, _Answers], outcome: Outcome, model_version: str
+    binding: Binding,
+    task: Mapping[str, Any],
+    by_control: Mapping[str, _Answers],
+    outcome: Outcome,
+    model_version: str,
+    judging: bool,
 ) -> dict[str, Any]:
-    """A prediction: regions of every control that annotators would see, and the certainty of the least sure one."""
+    """A prediction: regions of every control that annotators would see, and the certainty of the least sure one.
+
+    What the recipe does not show has no region, and counts for the certainty; it is judged where nothing else answers."""
     data, kind = task["data"], binding.recipe.score
     chosen: list[tuple[_Answers, View, list[Value]]] = []
     certainties: list[float] = []
@@ -338,10 +348,12 @@ def _write(
         of_control = everything[name] = []
         for page in answers.pages.values():
             values, certainty = answers.control.combine(page.answers, data, kind)
+            unseen, unsure = answers.control.combine(page.hidden, data, kind) if page.hidden else ([], None)
+            if judging and not page.answers:
+                values = unseen
             chosen.append((answers, page.view, values))
             of_control += values
-            if certainty is not None:
-                certainties.append(certainty)
+            certainties += [sure for sure in (certainty, unsure) if sure is not None]
     outcome.values = _visible(everything, by_control, outcome)
     result: list[Region] = []
     for answers, view, values in chosen:

@@ -144,6 +144,7 @@ def _model(
         labels=labels.classes,
         was=labels.was,
         descriptions=labels.descriptions,
+        show=model.get("show", True),
         training=training if learns else None,
         secret_options=secret_options(adapter),
         line=line,

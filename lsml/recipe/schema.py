@@ -76,6 +76,13 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
             extra_json_schema=_LABELS,
         ),
     ] = {}
+    show: Annotated[
+        bool,
+        Meta(
+            description="Whether annotators see what it answers. `false`: it counts for a prediction's score, and is judged "
+            "where no model that is shown answers the same."
+        ),
+    ] = True
     training: Annotated[
         Any | UnsetType,
         Meta(

@@ -386,6 +386,7 @@ class Model(Masked, frozen=True):
     labels: dict[str, tuple[str, ...]] = {}
     was: dict[str, tuple[str, ...]] = {}
     descriptions: dict[str, str] = {}
+    show: bool = True
     training: Training | None = None
     secret_options: tuple[str, ...] = ()
     line: int = 1

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from lsml.adapters.base import Adapter
+from lsml.adapters.base import Adapter, Target
 from lsml.binding import bind
 from lsml.controls import CONTROLS
 from lsml.errors import AdapterError
@@ -44,7 +44,7 @@ class Scripted(Adapter):
 def run(monkeypatch, tmp_path):
     monkeypatch.setattr(sys.modules[bind.__module__], "get_adapter", lambda name: Scripted)
 
-    def predict(config, *texts, models=None, score="confidence", adapters=None, data=None):
+    def predict(config, *texts, models=None, score="confidence", adapters=None, data=None, judging=False):
         models = models or [
             Model(
                 selectors=(Selector(tag),),
@@ -63,7 +63,7 @@ def run(monkeypatch, tmp_path):
         binding = bind(recipe, parse_labeling_config(config))
         loaded = {model.key: model.new_adapter() for model in binding.models} | (adapters or {})
         tasks = [{"id": i, "data": {"text": text, **(data or {})}} for i, text in enumerate(texts)]
-        return predict_tasks(binding, loaded, tasks, no_fetch, "r-v1-0")
+        return predict_tasks(binding, loaded, tasks, no_fetch, "r-v1-0", judging=judging)
 
     return predict
 
@@ -163,6 +163,29 @@ HIDDEN = """<View><Text name="text" value="$text"/>
 <Choices name="topic" toName="text"><Choice value="Bug"/><Choice value="Billing"/></Choices>
 <View visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="Bug">
 <Choices name="severity" toName="text"><Choice value="High"/><Choice value="Low"/></Choices></View></View>"""
+
+
+def test_what_is_not_shown_counts_for_the_score_and_is_judged(run):
+    hidden = [model(show=False)]
+    [outcome] = run(TOPICS, "Bug=0.7 Billing=0.2", models=hidden)
+    assert outcome.prediction == {"result": [], "model_version": "r-v1-0", "score": 0.7}
+    assert outcome.values == {"topic": []}
+    [judged] = run(TOPICS, "Bug=0.7 Billing=0.2", models=hidden, judging=True)
+    assert judged.values == {"topic": [Choice("Bug", 0.7)]}
+
+
+def test_of_a_shown_and_a_hidden_model_the_shown_one_is_seen_and_judged_and_the_least_sure_counts(run):
+    class Sure(Scripted):
+        def answer(self, text):
+            return [Choice("Billing", 0.9)]
+
+    models = [model(show=False), model(rank=1)]
+    sure = Sure(Sure.Options(), Target(("Billing", "Bug")))
+    for judging in (False, True):
+        [outcome] = run(
+            TOPICS, "Bug=0.6 Billing=0.4", models=models, adapters={"topic:scripted:2": sure}, judging=judging
+        )
+        assert (shown(outcome), outcome.prediction["score"]) == (["Billing"], 0.6)
 
 
 def test_a_control_that_annotators_would_not_see_gets_no_region(run):
