@@ -1,50 +1,55 @@
-"""For people and programs: a page at `/`, and JSON under `/api`."""
+"""For programs, and for the pages: JSON under `/api`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, request
 
+from lsml.doctor import Finding, Subject, examine
 from lsml.errors import NotFound, RequestError
 from lsml.learning.due import changes_needed, counts
+from lsml.learning.side_by_side import ComparedVersions, compare
+from lsml.logs import mask
+from lsml.media.transfer import shown_url
 from lsml.recipe import Recipe
 from lsml.server.bodies import answer, read_object
-from lsml.server.page import Section, page
 from lsml.server.protocol import Route, status_of
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
+from lsml.studio.connection import studio_of
 
 
 class Api:
-    """Views of what is served, learnt and published, and the page of it."""
+    """Views of what is served, learnt and published. `host`: the address that the server listens at."""
 
-    def __init__(self, recipe: Recipe, store: Store, serving: Serving) -> None:
+    def __init__(self, recipe: Recipe, store: Store, serving: Serving, host: str) -> None:
         self._recipe = recipe
         self._store = store
         self._serving = serving
+        self._host = host
 
     def routes(self) -> list[Route]:
         """(path, methods, view) of each."""
         return [
-            ("/", ("GET",), lambda: page([self.section()])),
             ("/api/projects", ("GET",), self.projects),
             ("/api/projects/<project>", ("GET",), self.project),
             ("/api/projects/<project>/promote", ("POST",), self.promote),
+            ("/api/projects/<project>/publish", ("POST",), self.publish),
+            ("/api/projects/<project>/compare", ("GET",), self.compare),
+            ("/api/projects/<project>/doctor", ("GET",), self.doctor),
             ("/api/runs/<run>", ("GET",), self.run),
             ("/api/runs/<run>/cancel", ("POST",), self.cancel),
         ]
 
     def projects(self) -> Response:
         """Every project: what is bound and served, its annotations, runs and versions."""
-        return answer(
-            {"recipe": self._recipe.name, "projects": [self._project(row) for row in self._store.projects.all()]}
-        )
+        return answer({"recipe": self._recipe.name, "projects": self.all_projects()})
 
     def project(self, project: str) -> Response:
         """One project, as `projects` has it."""
-        return answer(self._project(self._found(project)))
+        return answer(self.found(project))
 
     def promote(self, project: str) -> Response:
         """Serve another version: `{"version": 3}`. Rolling back is promoting an older one."""
@@ -69,9 +74,59 @@ class Api:
             raise NotFound("no training run has that id")
         return answer(status_of(found))
 
-    def section(self) -> Section:
-        """What the page shows of this recipe."""
-        return Section(self._recipe, [self._project(row) for row in self._store.projects.all()])
+    def publish(self, project: str) -> Response:
+        """Ask for a publishing of what is served."""
+        row = self._found(project)
+        if self._recipe.publish is None or studio_of(self._recipe, row) is None:
+            raise RequestError(
+                "nothing is published: the recipe says `publish: false`, or no URL and token of Label Studio are known; "
+                "`lsml doctor` says more"
+            )
+        self._store.projects.want_publishing(row.key)
+        return answer({"status": "ok"})
+
+    def compare(self, project: str) -> Response:
+        """Two versions, `?new=3&old=2`, on held-out tasks."""
+        numbers = [request.args.get(name, "").removeprefix("v") for name in ("new", "old")]
+        if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
+            raise RequestError("new and old: expected the numbers of two versions, such as ?new=3&old=2")
+        return answer(self.compared(project, int(numbers[0]), int(numbers[1])))
+
+    def doctor(self, project: str) -> Response:
+        """What `lsml doctor` finds now."""
+        return answer({"findings": self.findings(project)})
+
+    def all_projects(self) -> list[dict[str, Any]]:
+        """Every project, as `projects` answers it."""
+        return [self._project(row) for row in self._store.projects.all()]
+
+    def found(self, project: str) -> dict[str, Any]:
+        """One project. Raises NotFound."""
+        return self._project(self._found(project))
+
+    def fields(self, project: str) -> list[dict[str, Any]]:
+        """The fields of a task that the project's models read, and whether each is a picture."""
+        binding = self._serving.binding(self._found(project).key, None)
+        tags = {tag.name: tag for model in binding.models for tag in (model.object_tag,)}
+        return [
+            {"field": tag.value.removeprefix("$"), "tag": tag.tag, "image": tag.tag == "Image"}
+            for tag in tags.values()
+            if tag.value.startswith("$")
+        ]
+
+    def compared(self, project: str, new: int, old: int) -> ComparedVersions:
+        """Two versions on tasks that neither learnt. Raises NotFound, VersionError."""
+        row = self._found(project)
+        binding = self._serving.binding(row.key, None)
+        first, second = (self._serving.version(row.key, binding, number) for number in (new, old))
+        return compare(binding, first, second, self._store.annotations.tasks(row.key), self._serving.fetch(row.key))
+
+    def findings(self, project: str) -> list[Finding]:
+        """What the doctor finds about a project."""
+        row = self._found(project)
+        port = int(request.environ.get("SERVER_PORT") or 0)
+        found = examine(Subject(self._recipe, self._store.directory, self._host, port, row.key))
+        return [msgspec.structs.replace(one, found=mask(one.found), fix=mask(one.fix)) for one in found]
 
     def _found(self, project: str) -> ProjectRow:
         row = self._store.projects.find(project)
@@ -89,6 +144,7 @@ class Api:
         return {
             "project": row.key,
             "title": row.title,
+            "address": self._address(row),
             **self._serving.state(row.key),
             "annotations": usable,
             "accepted_predictions": self._store.annotations.accepted(row.key),
@@ -102,6 +158,11 @@ class Api:
             "published": {"predictions": row.published, "model_version": row.published_version},
             "publishings": publishings,
         }
+
+    def _address(self, row: ProjectRow) -> str | None:
+        """Where people find the project in Label Studio, as far as it is known."""
+        url = self._recipe.label_studio.url or row.hostname
+        return f"{shown_url(url).rstrip('/')}/projects/{row.studio_id}" if url and row.studio_id is not None else None
 
     def _version(self, version: VersionRow) -> dict[str, Any]:
         card = self._serving.card(version)

@@ -17,7 +17,7 @@ from lsml.server.bodies import answer
 from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
 from lsml.server.openapi import openapi
-from lsml.server.page import Section
+from lsml.server.pages import TEMPLATES, Pages, Section
 from lsml.server.ready import Ready
 from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
@@ -33,7 +33,7 @@ class Parts:
 
     serving: Serving
     guard: Guard
-    section: Callable[[], Section]
+    section: Callable[[str], Section]
 
 
 def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = None) -> Flask:
@@ -41,15 +41,16 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
 
     `host`: the address that it is served at, where that is not the recipe's `server.host`.
     """
-    app = Flask("lsml", static_folder=None)
+    app = Flask("lsml", static_folder=None, template_folder=TEMPLATES)
     app.config["MAX_CONTENT_LENGTH"] = recipe.server.limits.body_bytes
     serving = Serving(recipe, store)
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
     watch(app)
     telemetry = Telemetry(store, serving)
     telemetry.watch(app)
-    api = Api(recipe, store, serving)
-    routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes()
+    api = Api(recipe, store, serving, host or recipe.server.host)
+    pages = Pages(recipe, api, prefix)
+    routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes() + pages.routes()
     routes.append(("/metrics", ("GET",), telemetry.page))
     routes.append(("/openapi.json", ("GET",), lambda: answer(openapi(recipe))))
     routes.append(("/ready", ("GET",), Ready(store, serving).view))
@@ -61,7 +62,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     guard = Guard(recipe, prefix, host or recipe.server.host)
     app.before_request(guard.check)
     answer_errors(app)
-    app.extensions["lsml"] = Parts(serving, guard, api.section)
+    app.extensions["lsml"] = Parts(serving, guard, pages.section)
     return app
 
 

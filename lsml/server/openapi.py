@@ -63,6 +63,7 @@ _SCHEMAS = {
         {
             "project": _TEXT,
             "title": _TEXT,
+            "address": {"type": ["string", "null"], "description": "Of the project in Label Studio."},
             "model_version": _TEXT,
             "state": _TEXT,
             "unbound": _list(_TEXT),
@@ -119,6 +120,7 @@ def _in_path(name: str) -> dict[str, Any]:
 def _paths() -> dict[str, dict[str, dict[str, Any]]]:
     in_project, in_run = _in_path("project"), _in_path("run")
     of_project = {"name": "project", "in": "query", "schema": _TEXT}
+    between = tuple({"name": name, "in": "query", "schema": _TEXT} for name in ("new", "old"))
     return {
         "/health": {
             "get": _operation("That the server answers.", _object({"status": {"const": "UP"}}, ("status",))),
@@ -239,7 +241,20 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
                 body=_object({"project": _PROJECT}, ("project",)),
             )
         },
-        "/": {"get": _operation("A page for people.", None, media="text/html")},
+        "/": {"get": _operation("The overview, for people.", None, media="text/html")},
+        **{
+            f"/projects/{{project}}{path}": {
+                "get": _operation(summary, None, parameters=(in_project, *more), media="text/html")
+            }
+            for path, summary, more in (
+                ("", "A project's versions, labels and runs, for people.", ()),
+                ("/try", "Where people try what is served.", ()),
+                ("/compare", "Two versions beside each other, for people.", between),
+                ("/doctor", "What the doctor finds, for people.", ()),
+            )
+        },
+        "/assets/lsml.css": {"get": _operation("The style sheet of the pages.", None, media="text/css")},
+        "/assets/lsml.js": {"get": _operation("The script of the pages.", None, media="text/javascript")},
         "/api/projects": {
             "get": _operation(
                 "Every project: what is bound and served, its annotations, runs and versions.",
@@ -253,6 +268,29 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
             "post": _operation(
                 "Serve another version of a project.", _named("Project"), parameters=(in_project,),
                 body=_object({"version": _WHOLE}, ("version",)),
+            )
+        },
+        "/api/projects/{project}/publish": {
+            "post": _operation(
+                "Publish predictions of the served version now.", _object({"status": _TEXT}, ("status",)),
+                parameters=(in_project,),
+            )
+        },
+        "/api/projects/{project}/compare": {
+            "get": _operation(
+                "Two versions on the held-out tasks, task by task.",
+                _object(
+                    {"tasks": _WHOLE, "held_out": _WHOLE, "counts": _ANY, "rows": _list(_ANY)}, ("tasks", "counts", "rows")
+                ),
+                parameters=(in_project, *({**one, "required": True} for one in between)),
+            )
+        },
+        "/api/projects/{project}/doctor": {
+            "get": _operation(
+                "What `lsml doctor` finds now.",
+                _object({"findings": _list(_object({"check": _TEXT, "state": _TEXT, "found": _TEXT}, ("check", "state")))},
+                        ("findings",)),
+                parameters=(in_project,),
             )
         },
         "/api/runs/{run}": {"get": _operation("A training run.", _named("Run"), parameters=(in_run,))},

@@ -199,6 +199,13 @@ class Serving:
             if number != self._pointed(project)[0]:
                 self._loads.drop((project, name))
 
+    def version(self, project: str, binding: Binding, number: int) -> Loaded:
+        """A version of a project by its number, loaded for this once. Raises NotFound, VersionError."""
+        stored = self._store.versions.get(project, number)
+        if stored is None:
+            raise NotFound(f"project {project} has no version {number}")
+        return load_version(binding, stored, self._store.artifacts, self._shared)
+
     def names(self, project: str, binding: Binding) -> dict[str, int]:
         """The `model_version` of every version of a project that can be read, the one that is served first; its number."""
         number, card = self._pointed(project)

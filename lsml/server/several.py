@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Response
@@ -14,7 +13,7 @@ from lsml.logs import recipe_name
 from lsml.server.app import answer_errors
 from lsml.server.bodies import answer
 from lsml.server.exchanges import watch
-from lsml.server.page import page
+from lsml.server.pages import TEMPLATES, asset_routes, overview
 from lsml.server.swapping import Swapping
 from lsml.studio.addresses import path_of
 
@@ -24,13 +23,15 @@ class Several:
 
     def __init__(self, apps: Mapping[str, Swapping]) -> None:
         self._apps = dict(apps)
-        root = Flask("lsml", static_folder=None)
+        root = Flask("lsml", static_folder=None, template_folder=TEMPLATES)
         root.config.update(self.config)
         watch(root)
         answer_errors(root)
         root.register_error_handler(404, _nothing_here)
         root.add_url_rule("/", "GET /", self._page)
         root.add_url_rule("/health", "GET /health", self._health)
+        for path, _, view in asset_routes():
+            root.add_url_rule(path, f"GET {path}", view)
         self._all = DispatcherMiddleware(root, {path_of(name): _Named(name, app) for name, app in self._apps.items()})
 
     @property
@@ -58,9 +59,9 @@ class Several:
             except (Forbidden, Unauthorized) as error:
                 refused = error
                 continue
-            shown.append(replace(app.parts.section(), path=path_of(name)))
+            shown.append(app.parts.section(f".{path_of(name)}"))
         if shown:
-            return page(shown)
+            return overview(shown)
         raise refused or NotFound("nothing is here")  # all are under secret paths
 
 

@@ -584,10 +584,11 @@ def test_the_page_shows_projects_versions_and_runs_and_escapes_what_strangers_wr
     server.post("/webhook", {**event(99, "x", "Bug"), "project": hostile})
     server.annotate(tickets(40))
     server.train()
-    page = server.client.get("/").text
-    assert "<script>" not in page
+    for path in ("/", f"/projects/{PROJECT_KEY}"):
+        page = server.client.get(path).text
+        assert "<script>" not in page
+        assert "bound: Choices#topic -&gt; text-classifier" in page
     assert "v1 (served)" in page
-    assert "bound: Choices#topic -&gt; text-classifier" in page
 
 
 def test_answers_are_valid_json_whatever_the_labels_are(backend):

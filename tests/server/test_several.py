@@ -63,12 +63,12 @@ def test_one_page_shows_them_all_and_each_has_its_own(several):
     backends, client = several(first=OPEN, second=OPEN)
     backends["first"].annotate([("refund", "Billing")])
     page = client.get("/").text
-    assert page.index('<a href="/r/first/">first</a>') < page.index('<a href="/r/second/">second</a>')
+    assert page.index('<a href="./r/first/">first</a>') < page.index('<a href="./r/second/">second</a>')
     assert "1 annotation to learn from" in page
     assert "with <code>/r/second</code> at its end" in page
     own = client.get("/r/second/").text
     assert "first" not in own
-    assert "<h1>second</h1>" in own
+    assert ">second</h1>" in own
 
 
 def test_the_page_shows_a_recipe_to_those_alone_who_may_see_it(several):
@@ -76,7 +76,7 @@ def test_the_page_shows_a_recipe_to_those_alone_who_may_see_it(several):
     assert "first" not in client.get("/").text
     assert "third" not in client.get("/", headers=ANN).text
     for name in ("first", "second"):
-        assert f'<a href="/r/{name}/">' in client.get("/", headers=ANN).text
+        assert f'<a href="./r/{name}/">' in client.get("/", headers=ANN).text
     assert client.get("/r/first/api/projects").status_code == 401
     assert client.get("/r/third/api/projects").status_code == 404
     assert client.get("/r/third/hidden/api/projects").json["recipe"] == "third"

@@ -126,26 +126,31 @@ def find_browser() -> tuple[str, str] | None:
     return (browser, driver) if browser and driver else None
 
 
+def open_browser() -> Any:
+    """A headless browser that reaches this machine and nothing else."""
+    from selenium import webdriver
+
+    programs = find_browser()
+    assert programs is not None
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--window-size=1400,1000",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    ):
+        options.add_argument(argument)
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
+
+
 class Editor:
     """`with Editor(studio) as editor:` opens tasks of a running Label Studio and looks at them."""
 
     def __init__(self, studio: RealLabelStudio) -> None:
-        from selenium import webdriver
-
-        programs = find_browser()
-        assert programs is not None
-        options = webdriver.ChromeOptions()
-        options.binary_location = programs[0]
-        for argument in (
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--window-size=1400,1000",
-            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1, EXCLUDE localhost",
-        ):
-            options.add_argument(argument)
         self._studio = studio
-        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
+        self.driver = open_browser()
 
     def __enter__(self) -> Self:
         from selenium.webdriver.common.by import By

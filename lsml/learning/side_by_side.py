@@ -1,0 +1,116 @@
+"""Two versions on the tasks that neither of them learnt: which answers each has right, task by task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import msgspec
+
+from lsml.binding import Binding
+from lsml.labeling import AnnotatedTask
+from lsml.labeling.objects import Fetch
+from lsml.learning.examples import held_out_tasks
+from lsml.learning.judge import evaluate
+from lsml.learning.snapshot import AnnotatedExample, take_snapshot
+from lsml.metrics import Pair, judge
+from lsml.values import Choice, Number, Span, Text, Value, label_of
+from lsml.versions import Loaded
+
+Outcome = Literal["won", "lost", "wrong", "right"]
+_MOST_TASKS = 200  # that are asked about: people look at some, and wait meanwhile
+_SHOWN = 140  # characters of a task
+
+
+class ComparedTask(msgspec.Struct, frozen=True):
+    """One task: what it holds in short, what people answered, and what each version says. `outcome`: of the new one."""
+
+    task: str
+    holds: str
+    people: str
+    new: str
+    old: str
+    outcome: Outcome
+
+
+class ComparedVersions(msgspec.Struct, frozen=True):
+    """`tasks` were asked about, of `held_out`; `rows` are those on which a version is wrong."""
+
+    tasks: int
+    held_out: int
+    counts: dict[Outcome, int]
+    rows: list[ComparedTask]
+
+
+def compare(
+    binding: Binding, new: Loaded, old: Loaded, tasks: Iterable[AnnotatedTask], fetch: Fetch
+) -> ComparedVersions:
+    """What two versions say of the held-out tasks.
+
+    On a task the version has won whose answers meet people's better, by the metric of each control.
+    """
+    moved = {task for one in (new, old) if one.card for model in one.card.models.values() for task in model.moved}
+    with TemporaryDirectory() as folder:
+        snapshot = take_snapshot(tasks, binding, Path(folder) / "tasks.jsonl", fetch)
+        kept = held_out_tasks(binding.trainable, snapshot, moved)
+    asked = kept[:_MOST_TASKS]
+    rows: list[ComparedTask] = []
+    counts: Counter[Outcome] = Counter(dict.fromkeys(("won", "lost", "wrong", "right"), 0))
+    pairs = [evaluate(binding, one.adapters, asked, fetch).pairs for one in (new, old)]
+    for at, lesson in enumerate(asked):
+        values = [_value(binding, of_version, at) for of_version in pairs]
+        outcome = _outcome(*values)
+        counts[outcome] += 1
+        if outcome != "right":
+            new_says, old_says = (
+                _said(guess for of_control in of_version.values() for _, guess in of_control[at])
+                for of_version in pairs
+            )
+            people = _said(answer for answers in lesson.answers.values() for answer in answers)
+            rows.append(ComparedTask(lesson.task, _holds(lesson), people, new_says, old_says, outcome))
+    return ComparedVersions(len(asked), len(kept), dict(counts), rows)
+
+
+def _value(binding: Binding, pairs: dict[str, list[list[Pair]]], at: int) -> float:
+    """How well one task is answered, from 0 to 1: the mean over its controls."""
+    values = [
+        judge(control.value_type, pairs[name][at])["value"]
+        for name, control in binding.controls.items()
+        if pairs[name][at]
+    ]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else 1.0
+
+
+def _outcome(new: float, old: float) -> Outcome:
+    if new >= 1 and old >= 1:
+        return "right"
+    if new == old:
+        return "wrong"
+    return "won" if new > old else "lost"
+
+
+def _said(answers: Iterable[Sequence[Value]]) -> str:
+    """Answers for people, in short."""
+    told = Counter(_told(value) for answer in answers for value in answer)
+    return ", ".join(what if count == 1 else f"{count} x {what}" for what, count in sorted(told.items())) or "nothing"
+
+
+def _told(value: Value) -> str:
+    if isinstance(value, Choice):
+        return value.label
+    if isinstance(value, Number):
+        return f"{value.value:g}"
+    if isinstance(value, Text):
+        return value.text[:_SHOWN]
+    if isinstance(value, Span):
+        return f"{value.label} at {value.start} to {value.end}"
+    return label_of(value) or type(value).__name__.lower()
+
+
+def _holds(lesson: AnnotatedExample) -> str:
+    texts = " | ".join(value for value in lesson.data.values() if isinstance(value, str))
+    return texts if len(texts) <= _SHOWN else f"{texts[: _SHOWN - 3]}..."

@@ -1,0 +1,181 @@
+// What the page does by itself: it loads its content again while it is looked at, its buttons post JSON, and "Try it" draws.
+"use strict";
+
+const said = (text) => {
+  const line = document.getElementById("said");
+  line.textContent = text;
+  window.clearTimeout(said.timer);
+  said.timer = window.setTimeout(() => { line.textContent = ""; }, 6000);
+};
+
+const post = async (path, body) => {
+  const answer = await fetch(path, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  });
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(told.error || `the server answered ${answer.status}`);
+  return told;
+};
+
+// A page without a form is replaced by what the server says now; focus stays where it was.
+const refresh = async () => {
+  if (document.hidden || document.querySelector("main form")) return;
+  const answer = await fetch(window.location.href);
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.body.dataset.live = fresh.body.dataset.live;
+  const main = document.querySelector("main");
+  const now = fresh.querySelector("main");
+  if (main.innerHTML === now.innerHTML) return;
+  const focusable = "a,button,[tabindex]";
+  const at = [...main.querySelectorAll(focusable)].indexOf(document.activeElement);
+  main.replaceWith(now);
+  if (at >= 0) now.querySelectorAll(focusable)[at]?.focus({ preventScroll: true });
+};
+
+const live = () => window.setTimeout(async () => {
+  try { await refresh(); } catch (error) { said(`lsml does not answer: ${error.message}`); }
+  live();
+}, 1000 * Number(document.body.dataset.live || 10));
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-post]");
+  if (!button || (button.dataset.ask && !window.confirm(button.dataset.ask))) return;
+  button.disabled = true;
+  try {
+    const told = await post(button.dataset.post, JSON.parse(button.dataset.body || "{}"));
+    said(told.status && told.status !== "ok" ? told.status : "done");
+    await refresh();
+  } catch (error) {
+    said(error.message);
+  }
+  button.disabled = false;
+});
+
+const element = (name, text, attributes = {}) => {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+};
+
+const shape = (name, attributes) => {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+};
+
+const labels = (value) => Object.entries(value)
+  .filter(([key, held]) => Array.isArray(held) && /labels|choices|taxonomy|text/.test(key))
+  .flatMap(([, held]) => held.map((one) => (Array.isArray(one) ? one.join(" / ") : String(one))));
+
+// Spans of one text, in order; where two overlap, the later one is listed below alone.
+const marked = (text, spans) => {
+  const drawn = element("p");
+  let at = 0;
+  for (const span of [...spans].sort((a, b) => a.start - b.start)) {
+    if (span.start < at) continue;
+    drawn.append(text.slice(at, span.start));
+    const mark = element("mark", text.slice(span.start, span.end));
+    mark.append(element("b", span.labels.join(", ")));
+    drawn.append(mark);
+    at = span.end;
+  }
+  drawn.append(text.slice(at));
+  return drawn;
+};
+
+const pictured = (source, regions) => {
+  const drawn = element("div", undefined, { class: "picture" });
+  drawn.append(element("img", undefined, { src: source, alt: "The picture, with what is predicted drawn over it" }));
+  const over = shape("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" });
+  for (const { value, type } of regions) {
+    const middle = [value.x + (value.width || 0) / 2, value.y + (value.height || 0) / 2];
+    if (value.points) over.append(shape("polygon", { points: value.points.map((point) => point.join(",")).join(" ") }));
+    else if (type === "ellipselabels") over.append(shape("ellipse", { cx: value.x, cy: value.y, rx: value.radiusX, ry: value.radiusY }));
+    else if (value.width !== undefined && value.height !== undefined) {
+      over.append(shape("rect", { x: value.x, y: value.y, width: value.width, height: value.height,
+        transform: `rotate(${value.rotation || 0} ${middle[0]} ${middle[1]})` }));
+    } else continue;
+    const [x, y] = value.points ? value.points[0] : [value.x, value.y];
+    const name = shape("text", { x, y: Math.max(4, y - 1) });
+    name.textContent = labels(value).join(", ");
+    over.append(name);
+  }
+  drawn.append(over);
+  return drawn;
+};
+
+const read = (file) => new Promise((resolve, reject) => {
+  const reader = new FileReader();
+  reader.onload = () => resolve(reader.result);
+  reader.onerror = () => reject(reader.error);
+  reader.readAsDataURL(file);
+});
+
+const show = (task, answer, took) => {
+  const at = document.getElementById("shown");
+  const prediction = answer.results[0];
+  at.replaceChildren(element("h2", "Prediction"));
+  if (!prediction || !prediction.result) {
+    at.append(element("p", "Nothing is predicted.", { class: "warn" }));
+    for (const why of answer.why_not || []) at.append(element("p", why));
+    return;
+  }
+  at.append(element("p", `Score ${Number(prediction.score).toFixed(3)}, by ${prediction.model_version}, in ${took} ms.`));
+  const regions = prediction.result.filter((region) => region.value);
+  for (const [field, value] of Object.entries(task.data)) {
+    if (typeof value !== "string") continue;
+    const spans = regions.filter((region) => Number.isInteger(region.value.start))
+      .map((region) => ({ start: region.value.start, end: region.value.end, labels: labels(region.value) }));
+    if (value.startsWith("data:image/")) at.append(pictured(value, regions));
+    else if (spans.length && document.querySelectorAll("[data-field]").length === 1) at.append(marked(value, spans));
+    else if (spans.length) at.append(element("p", field, { class: "quiet" }), marked(value, spans));
+  }
+  const table = element("table");
+  const head = element("tr");
+  for (const name of ["Control", "Answer", "Score"]) head.append(element("th", name, { scope: "col" }));
+  table.append(element("thead"));
+  table.tHead.append(head);
+  const body = table.createTBody();
+  for (const region of regions) {
+    const row = element("tr");
+    const answer = labels(region.value).join(", ") || JSON.stringify(Object.values(region.value)[0]);
+    const where = region.value.text && Number.isInteger(region.value.start) ? `: ${region.value.text}` : "";
+    row.append(element("th", region.from_name, { scope: "row" }), element("td", answer + where),
+      element("td", region.score === undefined ? "" : Number(region.score).toFixed(3)));
+    body.append(row);
+  }
+  at.append(table);
+  const json = JSON.stringify(prediction, null, 1);
+  const copy = element("button", "Copy the JSON", { type: "button" });
+  copy.addEventListener("click", () => navigator.clipboard.writeText(json).then(() => said("copied"), (error) => said(error.message)));
+  const whole = element("details");
+  whole.append(element("summary", "The prediction as JSON"), copy, element("pre", json));
+  at.append(whole);
+};
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.id !== "try") return;
+  event.preventDefault();
+  try {
+    const written = document.getElementById("task").value.trim();
+    let task = { data: {} };
+    if (written) task = JSON.parse(written);
+    else {
+      for (const field of form.querySelectorAll("[data-field]")) {
+        const file = field.files && field.files[0];
+        if (file) task.data[field.dataset.field] = await read(file);
+        else if (field.value && !field.files) task.data[field.dataset.field] = field.value;
+      }
+    }
+    const began = performance.now();
+    const answer = await post(form.dataset.predict, { tasks: [task], project: form.dataset.project });
+    show(task, answer, Math.round(performance.now() - began));
+  } catch (error) {
+    document.getElementById("shown").replaceChildren(element("p", error.message, { class: "warn" }));
+  }
+});
+
+live();

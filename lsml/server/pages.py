@@ -1,0 +1,180 @@
+"""The pages for people: an overview, and for each project its versions, a place to try it, a comparison and the doctor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Response, redirect, render_template, request
+
+from lsml import __version__
+from lsml.learning.decide import LEAST_JUDGED
+from lsml.recipe import Recipe
+from lsml.server.api import Api
+from lsml.server.protocol import Route
+
+_FOLDER = Path(__file__).parent
+TEMPLATES = str(_FOLDER / "templates")
+_ASSETS = {"lsml.css": "text/css", "lsml.js": "text/javascript"}
+_OPEN_RUNS = ("queued", "started")
+_HERE = "."
+_MOST_LABELS = 30  # of a confusion matrix
+# Nothing from elsewhere, no script in the page itself, and nobody may frame it.
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One recipe on the overview. `projects`: as `/api/projects` has them; `path`: what its links begin with."""
+
+    recipe: Recipe
+    projects: list[dict[str, Any]]
+    path: str
+
+
+def asset(name: str) -> Response:
+    """A style sheet or script of the pages."""
+    return Response((_FOLDER / "assets" / name).read_bytes(), mimetype=_ASSETS[name])
+
+
+def asset_routes() -> list[Route]:
+    """(path, methods, view) of each asset."""
+    return [(f"/assets/{name}", ("GET",), lambda name=name: asset(name)) for name in _ASSETS]
+
+
+def overview(sections: Sequence[Section], base: str = _HERE) -> Response:
+    """The page of one recipe or of several. `base`: the way from it to the assets."""
+    projects = [project for section in sections for project in section.projects]
+    curves = {project["project"]: _values(project) for project in projects}
+    return _page("overview.html", base, projects, sections=sections, curves=curves)
+
+
+class Pages:
+    """Views of one recipe's pages. `prefix`: its secret path, where it has one."""
+
+    def __init__(self, recipe: Recipe, api: Api, prefix: str) -> None:
+        self._recipe = recipe
+        self._api = api
+        self._prefix = prefix
+
+    def routes(self) -> list[Route]:
+        """(path, methods, view) of each."""
+        return [
+            ("/", ("GET",), self.overview),
+            ("/projects/<project>", ("GET",), self.project),
+            ("/projects/<project>/try", ("GET",), self.try_it),
+            ("/projects/<project>/compare", ("GET",), self.compare),
+            ("/projects/<project>/doctor", ("GET",), self.doctor),
+            *asset_routes(),
+        ]
+
+    def overview(self) -> Response:
+        """The overview. Its links are relative, so that no page holds the secret path: its own URL must end in a slash."""
+        if not request.path.endswith("/"):
+            return redirect(f"{request.script_root}{request.path}/", Response=Response)  # type: ignore[return-value]
+        return overview([self.section(_HERE)])
+
+    @property
+    def _base(self) -> str:
+        """From a page below the overview, the way up to that."""
+        return "/".join([".."] * (request.path.removeprefix(self._prefix).count("/") - 1))
+
+    def section(self, path: str) -> Section:
+        """What the overview shows of this recipe, which is served below `path`."""
+        return Section(self._recipe, self._api.all_projects(), path)
+
+    def project(self, project: str) -> Response:
+        """One project: versions, labels, runs, and what can be done."""
+        found = self._api.found(project)
+        served = next((one for one in found["versions"] if one["version"] == found["promoted"]), None)
+        metrics = {name: _tables(judged) for name, judged in ((served or {}).get("metrics") or {}).items()}
+        curve = {name: points for name, points in _learnt(found).items() if len(points) > 1}
+        return self._of_project("project.html", found, metrics=metrics, curve=curve)
+
+    def try_it(self, project: str) -> Response:
+        """Paste a text or choose a picture, and see what is predicted."""
+        return self._of_project("try.html", self._api.found(project), fields=self._api.fields(project))
+
+    def compare(self, project: str) -> Response:
+        """Two versions on held-out tasks: the promoted one beside the newest other, unless asked otherwise."""
+        found = self._api.found(project)
+        numbers = [one["version"] for one in found["versions"]]
+        others = [number for number in numbers if number != found["promoted"]]
+        new, old = _asked("new"), _asked("old")
+        if new is None and old is None and others and found["promoted"] is not None:
+            new, old = sorted((max(others), found["promoted"]), reverse=True)
+        compared = None
+        if new is not None and old is not None and new != old:
+            compared = self._api.compared(project, new, old)
+        return self._of_project("compare.html", found, new=new, old=old, compared=compared)
+
+    def doctor(self, project: str) -> Response:
+        """What `lsml doctor` finds now."""
+        return self._of_project("doctor.html", self._api.found(project), findings=self._api.findings(project))
+
+    def _of_project(self, template: str, project: dict[str, Any], **more: Any) -> Response:
+        return _page(template, self._base, [project], recipe=self._recipe, p=project, **more)
+
+
+def _page(template: str, base: str, projects: Sequence[Mapping[str, Any]], **more: Any) -> Response:
+    """A page; where something runs it looks again soon."""
+    runs = [run for project in projects for run in (*project["runs"], *project["publishings"])]
+    html = render_template(
+        template,
+        base=base,
+        version=__version__,
+        active=any(run["job_status"] in _OPEN_RUNS for run in runs),
+        least=LEAST_JUDGED,
+        when=_when,
+        **more,
+    )
+    return Response(html, mimetype="text/html", headers={"Content-Security-Policy": _POLICY})
+
+
+def _when(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def _asked(name: str) -> int | None:
+    """A version's number of the query, such as `new=v3`; None where there is none."""
+    text = request.args.get(name, "").removeprefix("v")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _values(project: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
+    """By control, (version, metric) of every judged version, the oldest first."""
+    points: dict[str, list[tuple[str, float]]] = {}
+    for version in sorted(project["versions"], key=lambda one: one["version"]):
+        for name, judged in (version["metrics"] or {}).items():
+            if judged["value"] is not None:
+                points.setdefault(name, []).append((f"v{version['version']}", min(1.0, max(0.0, judged["value"]))))
+    return points
+
+
+def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]]]:
+    """By control, (examples learnt, metric, sentence) of every judged version, the fewest examples first."""
+    points: dict[str, list[tuple[int, float, str]]] = {}
+    for version in sorted(project["versions"], key=lambda one: one["version"]):
+        examples = sum(model["examples"] for model in (version["models"] or {}).values())
+        for name, judged in (version["metrics"] or {}).items():
+            if judged["value"] is not None:
+                text = f"v{version['version']}: {judged['metric']} {judged['value']:.3f} with {examples:,} examples"
+                points.setdefault(name, []).append((examples, min(1.0, max(0.0, judged["value"])), text))
+    return {name: sorted(found) for name, found in points.items()}
+
+
+def _tables(judged: Mapping[str, Any]) -> dict[str, Any]:
+    """A control's metrics as tables: which columns each label has, and the confusion of the most frequent labels."""
+    per_label = judged.get("per_label") or {}
+    columns = list(dict.fromkeys(column for row in per_label.values() for column in row))
+    confusion = judged.get("confusion") or {}
+    often = sorted(confusion, key=lambda label: -sum(confusion[label].values()))[:_MOST_LABELS]
+    shown = {label: confusion[label] for label in confusion if label in often}
+    said = list(dict.fromkeys([*shown, *sorted({name for row in shown.values() for name in row} - shown.keys())]))
+    return {"per_label": per_label, "columns": columns, "confusion": shown if len(shown) > 1 else {}, "said": said}

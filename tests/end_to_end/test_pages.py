@@ -1,0 +1,126 @@
+"""The pages in a real browser: each button, what changes by itself, and no violation that axe-core finds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
+from tests.support.backend import RunningBackend, until
+from tests.support.browser import open_browser, require_browser
+
+pytestmark = pytest.mark.slow
+LEARNING = "training: {every: 1000, quiet: 0s, promote: always}\n"
+PAGES = {"overview": "/", "project": f"/projects/{PROJECT_KEY}", "try": f"/projects/{PROJECT_KEY}/try",
+         "compare": f"/projects/{PROJECT_KEY}/compare", "doctor": f"/projects/{PROJECT_KEY}/doctor"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBackend]:
+    """`lsml run` whose project learnt twice."""
+    require_browser()
+    directory = tmp_path_factory.mktemp("pages")
+    with RunningBackend(write_recipe(directory, LEARNING), directory / "data") as backend:
+        for batch in (40, 80):
+            learn(backend, batch)
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def browser(running: RunningBackend) -> Iterator[Any]:
+    driver = open_browser()
+    yield driver
+    driver.quit()
+
+
+def learn(backend: RunningBackend, count: int) -> None:
+    for id, (text, label) in enumerate(tickets(count), 1):
+        backend.post("/webhook", {**event(id, text, label), "project": {**PROJECT, "label_config": TOPICS}})
+    backend.post("/webhook", {"action": "START_TRAINING", "project": PROJECT})
+    backend.settled(PROJECT_KEY)
+
+
+def text_of(browser: Any, selector: str = "main") -> str:
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+
+
+def click(browser: Any, name: str) -> None:
+    """Press the button of that name; a question is answered with yes."""
+    browser.execute_script(
+        "window.confirm = () => true; [...document.querySelectorAll('button')].find(b => b.innerText === arguments[0]).click()",
+        name,
+    )
+
+
+@pytest.mark.parametrize("width", [1100, 420])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_what_keeps_people_out(
+    running: RunningBackend, browser: Any, name: str, theme: str, width: int
+) -> None:
+    from axe_core_python.selenium import Axe
+
+    browser.set_window_size(width, 1000)
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    browser.get(running.address + PAGES[name])
+    if name == "try":
+        ask(browser, "refund my invoice")
+    if folder := os.environ.get("LSML_TEST_SCREENSHOTS"):
+        browser.save_screenshot(str(Path(folder) / f"page-{name}-{theme}-{width}.png"))
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"), (
+        "no sideways scroll"
+    )
+    found = Axe().run(browser)["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert [entry for entry in browser.get_log("browser") if "favicon" not in entry["message"]] == []
+
+
+def ask(browser: Any, text: str) -> None:
+    from selenium.webdriver.common.by import By
+
+    browser.find_element(By.CSS_SELECTOR, "[data-field=text]").send_keys(text)
+    click(browser, "Predict")
+    until("it is shown", lambda: "Score" in text_of(browser, "#shown"))
+
+
+def test_what_is_tried_is_shown_with_its_score_and_its_json(running: RunningBackend, browser: Any) -> None:
+    browser.get(running.address + PAGES["try"])
+    ask(browser, "refund my invoice")
+    shown = text_of(browser, "#shown")
+    assert "Billing" in shown
+    assert "by triage-v2-" in shown
+    browser.get(running.address + PAGES["try"])
+    browser.execute_script("document.getElementById('task').value = '{\"data\": {}}'")
+    click(browser, "Predict")
+    until("it says why", lambda: "Nothing is predicted" in text_of(browser, "#shown"))
+
+
+def test_a_version_is_served_and_rolled_back_by_a_button(running: RunningBackend, browser: Any) -> None:
+    browser.get(running.address + PAGES["project"])
+    click(browser, "Roll back")
+    until("v1 is served", lambda: running.project(PROJECT_KEY)["promoted"] == 1)
+    until("the page says so without a click", lambda: "v1 (served)" in text_of(browser))
+    click(browser, "Serve")
+    until("v2 is served", lambda: running.project(PROJECT_KEY)["promoted"] == 2)
+
+
+def test_a_training_is_started_by_a_button_and_seen_to_its_end(running: RunningBackend, browser: Any) -> None:
+    before = len(running.project(PROJECT_KEY)["runs"])
+    browser.get(running.address + PAGES["project"])
+    click(browser, "Train now")
+    until("a run is there", lambda: len(running.project(PROJECT_KEY)["runs"]) == before + 1)
+    running.settled(PROJECT_KEY)
+    until("the page shows it", lambda: text_of(browser).count("finished") > before)
+    click(browser, "Publish now")
+    until("it says why not", lambda: "no URL and token of Label Studio are known" in text_of(browser, "#said"))
+
+
+def test_new_annotations_are_seen_on_the_overview_by_themselves(running: RunningBackend, browser: Any) -> None:
+    browser.get(running.address + PAGES["overview"])
+    running.post("/webhook", {**event(999, "the invoice again", "Billing")})
+    until("it is counted", lambda: "1 changed since the last run" in text_of(browser))

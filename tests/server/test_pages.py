@@ -1,0 +1,162 @@
+"""The pages: what each shows of a project with a history, its links, and what its buttons ask for."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import PROJECT_KEY, event, tickets
+
+LEARNING = "training: {every: 1000, quiet: 0s, promote: always}\n"
+AT = f"/projects/{PROJECT_KEY}"
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    """A backend whose project learnt twice."""
+    from tests.conftest import Backend, write_recipe
+
+    directory = tmp_path_factory.mktemp("pages")
+    made = Backend(write_recipe(directory, LEARNING), directory / "data")
+    wrong = [(text, "Bug") for text, label in tickets(20, seed=7) if label == "Billing"]
+    made.annotate(tickets(60))
+    made.train()
+    made.annotate([*tickets(60, seed=3), *wrong], first_id=61)
+    made.train()
+    yield made
+    made.store.close()
+
+
+def shown(learnt, path: str) -> str:
+    """A page's text, without its tags and with single spaces."""
+    answer = learnt.client.get(path)
+    assert (answer.status_code, answer.mimetype) == (200, "text/html"), answer.text
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+
+
+def test_the_overview_says_what_is_served_since_when_and_how_far_the_next_training_is(learnt):
+    page = shown(learnt, "/")
+    assert re.search(r"Serving triage-v2-[0-9a-f]{8}-p1 since \d{4}-\d\d-\d\d \d\d:\d\d ?; bound:", page)
+    assert re.search(r"topic: macro_f1 0\.\d{3} on \d+ answers", page)
+    assert "127 annotations to learn from, 0 changed since the last run, 1,000 needed for the next." in page
+    html = learnt.client.get("/").text
+    assert '<progress max="1000" value="0"' in html
+    assert 'aria-label="topic by version: v1 ' in html
+
+
+def test_a_project_s_page_shows_versions_labels_confusion_the_curve_and_runs(learnt):
+    page = shown(learnt, AT)
+    for heading in (
+        "Versions",
+        "topic: each label",
+        "topic: what is taken for what",
+        "Training runs",
+        "topic over what was",
+    ):
+        assert heading in page
+    assert "v2 (served)" in page
+    html = learnt.client.get(AT).text
+    assert html.count("Roll back</button>") == 1
+    assert len(re.findall(r'<circle cx="[\d.]+" cy="[\d.]+" r="4"><title>v\d: macro_f1', html)) == 2
+    card = learnt.client.get(f"/api{AT}").json["versions"][0]["metrics"]["topic"]
+    for label, row in card["per_label"].items():
+        assert re.search(
+            rf"{label} {row['precision']:.3f} {row['recall']:.3f} {row['f1']:.3f} {row['examples']} ", page
+        )
+
+
+@pytest.mark.parametrize("path", ["/", AT, f"{AT}/try", f"{AT}/compare", f"{AT}/doctor"])
+def test_every_link_and_button_leads_somewhere(learnt, path):
+    from urllib.parse import urljoin
+
+    html = learnt.client.get(path).text
+    links = re.findall(r'(?:href|src)="([^"#]+)"', html)
+    assert any("lsml.css" in link for link in links)
+    for link in links:
+        assert learnt.client.get(urljoin(f"http://localhost{path}", link)).status_code == 200, link
+    rules = {(rule.rule, method) for rule in learnt.app.url_map.iter_rules() for method in rule.methods}
+    for link in re.findall(r'data-p(?:ost|redict)="([^"]+)"', html):
+        target = re.sub(r"/projects/[^/]+", "/projects/<project>", urljoin(path, link))
+        assert (re.sub(r"/runs/[^/]+", "/runs/<run>", target), "POST") in rules
+
+
+def test_the_comparison_counts_what_each_version_has_right(learnt):
+    page = shown(learnt, f"{AT}/compare")
+    found = re.search(
+        r"On (\d+) held-out tasks: v2 answers (\d+) better than v1 and (\d+) worse; (\d+) both .* (\d+) both right",
+        page,
+    )
+    assert found
+    tasks, *counts = map(int, found.groups())
+    assert tasks == sum(counts)
+    told = learnt.client.get(f"/api{AT}/compare", query_string={"new": "v2", "old": 1}).json
+    assert [told["counts"][name] for name in ("won", "lost", "wrong", "right")] == counts
+    assert {row["outcome"] for row in told["rows"]} <= {"won", "lost", "wrong"}
+    mirrored = learnt.client.get(f"/api{AT}/compare", query_string={"new": 1, "old": 2}).json["counts"]
+    assert (mirrored["won"], mirrored["lost"]) == (told["counts"]["lost"], told["counts"]["won"])
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "sentence"),
+    [
+        ({}, 400, "new and old: expected the numbers of two versions"),
+        ({"new": "x", "old": "1"}, 400, "new and old: expected the numbers of two versions"),
+        ({"new": "9", "old": "1"}, 404, f"project {PROJECT_KEY} has no version 9"),
+    ],
+)
+def test_versions_that_are_not_there_are_not_compared(learnt, query, code, sentence):
+    answer = learnt.client.get(f"/api{AT}/compare", query_string=query)
+    assert answer.status_code == code
+    assert sentence in answer.json["error"]
+
+
+def test_what_people_try_is_asked_field_by_field(learnt):
+    html = learnt.client.get(f"{AT}/try").text
+    assert 'data-field="text"' in html
+    assert f'data-project="{PROJECT_KEY}"' in html
+
+
+def test_the_doctor_s_page_shows_each_finding(learnt):
+    findings = learnt.client.get(f"/api{AT}/doctor").json["findings"]
+    page = shown(learnt, f"{AT}/doctor")
+    assert {"recipe", "disk", "label studio"} <= {one["check"] for one in findings}
+    assert all(one["check"] in page for one in findings)
+
+
+def test_publishing_is_asked_for_where_it_can_be(learnt, backend):
+    refused = learnt.client.post(f"/api{AT}/publish", json={})
+    assert refused.status_code == 400
+    assert "no URL and token of Label Studio are known" in refused.json["error"]
+    server = backend("label_studio: {url: 'http://127.0.0.1:1', api_key: token}\n")
+    server.annotate([("refund", "Billing")])
+    server.store.runs.request(PROJECT_KEY, "publishing", kind="publishing")  # what a new project wants is asked for
+    assert not server.store.projects.get(PROJECT_KEY).publish_wanted
+    assert server.client.post(f"/api{AT}/publish", json={}).json == {"status": "ok"}
+    assert server.store.projects.get(PROJECT_KEY).publish_wanted
+
+
+def test_a_project_that_nobody_knows_has_no_page(learnt):
+    for path in ("/projects/none", "/projects/none/try", "/projects/none/compare", "/projects/none/doctor"):
+        assert learnt.client.get(path).status_code == 404
+
+
+def test_under_a_secret_path_no_page_holds_it_and_links_work(backend):
+    server = backend("server: {secret_path: hush-hush}\n" + LEARNING)
+    for id, (text, label) in enumerate(tickets(5), 1):
+        server.post("/hush-hush/webhook", event(id, text, label))
+    moved = server.client.get("/hush-hush")
+    assert (moved.status_code, moved.headers["Location"]) == (302, "/hush-hush/")
+    for path in ("/", AT, f"{AT}/try"):
+        answer = server.client.get(f"/hush-hush{path}")
+        assert answer.status_code == 200
+        assert "hush-hush" not in answer.text
+    assert 'href="../.."' not in answer.text
+    assert server.client.get("/hush-hush/assets/lsml.js").mimetype == "text/javascript"
+    assert server.client.get("/assets/lsml.js").status_code == 404
+
+
+def test_before_anything_is_connected_the_page_says_how(backend):
+    page = backend().client.get("/").text
+    assert "No project is connected yet" in page
+    assert "<article" not in page
