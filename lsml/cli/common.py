@@ -25,16 +25,39 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+OVERRIDE_VARIABLE = "LSML_OVERRIDE"
 _LEVELS = ("debug", "info", "warning", "error")
 
 
 def recipe_argument(function: F) -> F:
     """The RECIPE argument."""
+    function = _override_option(function)
     return click.argument("recipe_path", metavar="RECIPE", type=click.Path(path_type=Path))(function)
+
+
+def _remember_override(_context: click.Context, _option: click.Parameter, value: Path | None) -> None:
+    """Kept in the environment, where `load_recipe` finds it, here and in the processes that are started."""
+    if value is not None:
+        os.environ[OVERRIDE_VARIABLE] = str(value.absolute())
+
+
+def _override_option(function: F) -> F:
+    """--override"""
+    return click.option(
+        "--override",
+        metavar="FILE",
+        envvar=OVERRIDE_VARIABLE,
+        show_envvar=True,
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_remember_override,
+        help="What differs on this machine, laid over the recipe: label_studio, server, storage, device.",
+    )(function)
 
 
 def recipes_argument(function: F) -> F:
     """One RECIPE or several."""
+    function = _override_option(function)
     return click.argument(
         "recipe_paths", metavar="RECIPE...", nargs=-1, required=True, type=click.Path(path_type=Path)
     )(function)

@@ -76,11 +76,12 @@ def _copy(name: str, output: Path | None, force: bool) -> None:
 
 def _for_project(project: int, url: str | None, api_key: str | None, output: Path | None, force: bool) -> None:
     from lsml.logs import keep_secret
+    from lsml.recipe.environment import variable
     from lsml.recipe.settings import KEY_VARIABLES, URL_VARIABLES
     from lsml.studio.client import Studio
 
-    url = url or next(filter(None, map(os.environ.get, URL_VARIABLES)), None)
-    api_key = api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), "")
+    url = url or next(filter(None, (variable(os.environ, name) for name in URL_VARIABLES)), None)
+    api_key = api_key or next(filter(None, (variable(os.environ, name) for name in KEY_VARIABLES)), "")
     if url is None:
         raise RequestError("--from-project needs Label Studio's address: name it with --url, or set LABEL_STUDIO_URL")
     keep_secret([api_key])

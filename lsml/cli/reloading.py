@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import signal
 import time
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lsml.cli.common import OVERRIDE_VARIABLE
 from lsml.errors import LsmlError
 
 if TYPE_CHECKING:
@@ -47,14 +49,16 @@ class Reloading:
         self._take_over()
 
     def _digest(self) -> str | None:
-        """What the file and the labeling config that it names hold; None while one of them is not there."""
+        """What the file, the labeling config that it names and what is laid over it hold; None while one is not there."""
         try:
             text = self._path.read_bytes()
             named = _XML.search(text)
             xml = (self._path.parent / named[1].decode()).read_bytes() if named else b""
+            laid_over = os.environ.get(OVERRIDE_VARIABLE)
+            override = Path(laid_over).read_bytes() if laid_over else b""
         except (OSError, UnicodeDecodeError):
             return None
-        return hashlib.sha256(text + b"\0" + xml).hexdigest()
+        return hashlib.sha256(b"\0".join((text, xml, override))).hexdigest()
 
     def _take_over(self) -> None:
         from lsml.logs import keep_secret

@@ -7,7 +7,9 @@ check      a draft held to the schema                models     the entries unde
 labels     what a model's `labels` say
 settings   every other key                           load       all of it: load_recipe
 learn_from whose annotations teach
-holdout    which tasks are kept to judge models     promotion  which version is served          time_of_day when trainings run
+holdout    which tasks are kept to judge models     override   a second file, of one machine
+environment what the environment gives
+promotion  which version is served          time_of_day when trainings run
 """
 
 from __future__ import annotations

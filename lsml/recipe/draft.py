@@ -9,7 +9,7 @@ from typing import Any, Final
 from lsml.adapters.base import Adapter, option_facts
 from lsml.errors import Problem, RecipeError
 from lsml.recipe.nodes import Flaw
-from lsml.recipe.scalars import Data, dotted
+from lsml.recipe.scalars import Data, Place, dotted
 from lsml.recipe.scalars import Path as KeyPath
 
 _SECRETS: Final = frozenset(
@@ -23,6 +23,7 @@ class Draft:
     def __init__(self, path: Path, environ: Mapping[str, str], data: Data) -> None:
         self.path, self.environ, self.data = path, environ, data
         self.problems: dict[tuple[int, int, str], list[str]] = {}
+        self.files: dict[tuple[int, int, str], str] = {}  # of problems that are in another file than the recipe
         self.flawed: set[str] = set()
         self.warnings: list[Problem] = []
         self.adapters: dict[str, type[Adapter]] = {}
@@ -34,9 +35,12 @@ class Draft:
 
     def position(self, path: KeyPath) -> tuple[int, int]:
         """Line and column of the key, or of the nearest thing around what is missing."""
+        return self._place(path)[:2]
+
+    def _place(self, path: KeyPath) -> Place:
         while path not in self.data.places:
             path = path[:-1]
-        return self.data.places[path][:2]
+        return self.data.places[path]
 
     def add(self, path: KeyPath, message: str, *, also: bool = False) -> None:
         """Note a problem; `also`: beside one that the key has already, for a key and its value may both be wrong."""
@@ -46,7 +50,11 @@ class Draft:
             named = named[:-1]
         key = dotted(named)
         if not any(key == flawed or key.startswith((f"{flawed}.", f"{flawed}[")) for flawed in self.flawed):
-            found = self.problems.setdefault((*self.position(path), key), [])
+            place = self._place(path)
+            where = (place.line, place.column, key)
+            found = self.problems.setdefault(where, [])
+            if place.file is not None:
+                self.files[where] = place.file
             if also or not found:
                 found.append(message)
 
@@ -60,7 +68,7 @@ class Draft:
         if self.problems:
             raise RecipeError(
                 [
-                    Problem(*where, message, str(self.path))
+                    Problem(*where, message, self.files.get(where, str(self.path)))
                     for where, messages in self.problems.items()
                     for message in messages
                 ]
@@ -110,7 +118,8 @@ class Draft:
         message = (
             f"a secret in the file; write `${{{variable}}}` and set that in the environment, so that it can be shared"
         )
-        self.warnings.append(Problem(*self.position(path), dotted(path), message, str(self.path)))
+        file = self._place(path).file or str(self.path)
+        self.warnings.append(Problem(*self.position(path), dotted(path), message, file))
 
 
 def secret_options(adapter: type[Adapter]) -> tuple[str, ...]:

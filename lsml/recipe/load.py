@@ -14,6 +14,7 @@ from lsml.recipe.check import check_schema, find_adapters
 from lsml.recipe.draft import Draft
 from lsml.recipe.models import read_models
 from lsml.recipe.nodes import MAX_BYTES, Flaw, read_nodes
+from lsml.recipe.override import override
 from lsml.recipe.scalars import read_data
 from lsml.recipe.settings import (
     check_folders,
@@ -30,6 +31,8 @@ FORMAT: Final = 1
 
 def load_recipe(path: Path, environ: Mapping[str, str] = os.environ, *, held: Path | None = None) -> Recipe:
     """Read, check and complete a recipe. Raises RecipeError with every problem; its file is `path` as given.
+
+    What the file that LSML_OVERRIDE of the environment names says, is laid over it.
 
     `held`: a file with the text that it had when it was started, see `hold_recipe`; everything else counts from `path`.
     """
@@ -90,6 +93,7 @@ def _finished(draft: Draft) -> Recipe:
         draft.add(("lsml",), f"format {number} is not one that this lsml reads; it reads {FORMAT}: upgrade lsml")
         draft.stop()
     find_adapters(draft)
+    override(draft)
     check_schema(draft)
     models = read_models(draft)
     labeling_config = read_labeling_config(draft)

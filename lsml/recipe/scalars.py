@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping as Environment
 from typing import Any, Final, NamedTuple
 
+from lsml.recipe.environment import UnreadableVariable, variable
 from lsml.recipe.nodes import Flaw, Mapping, Node, Scalar, Sequence
 
 Path = tuple[str | int, ...]
@@ -36,6 +37,7 @@ class Place(NamedTuple):
     node: Node
     from_environment: bool
     text: str | None  # of a scalar, after substitution
+    file: str | None = None  # where that is not the recipe
 
 
 class Data(NamedTuple):
@@ -125,7 +127,11 @@ class _Reader:
             if name is None:
                 self._flaw(path, place, "`${` without a name and `}`; write `${NAME}`, or `$${` for the characters")
                 return "?"
-            value = self._environ.get(name)
+            try:
+                value = variable(self._environ, name)
+            except UnreadableVariable as error:
+                self._flaw(path, place, str(error))
+                return "?"
             if default is not None:
                 return value or default
             if value is None:

@@ -16,6 +16,7 @@ from lsml.errors import LabelingConfigError
 from lsml.labeling import parse_labeling_config
 from lsml.metrics import FIGURES
 from lsml.recipe.draft import Draft
+from lsml.recipe.environment import UnreadableVariable, variable
 from lsml.recipe.nodes import MAX_BYTES, Scalar
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.structs import LabelStudio, Training
@@ -99,7 +100,15 @@ def read_label_studio(draft: Draft) -> LabelStudio:
 
 def _from_environment(draft: Draft, key: str, names: tuple[str, ...]) -> tuple[str, str | None]:
     """(the variable that is set, its value), the first of `names` where none is; a problem where two differ."""
-    found = {name: value for name in names if (value := draft.environ.get(name))}
+    found = {}
+    for name in names:
+        try:
+            value = variable(draft.environ, name)
+        except UnreadableVariable as error:
+            draft.add(("label_studio", key), str(error))
+        else:
+            if value:
+                found[name] = value
     if len({value.strip().rstrip("/") for value in found.values()}) > 1:
         draft.add(("label_studio", key), f"the environment's {' and '.join(found)} differ; set one of them")
     return next(iter(found.items()), (names[0], None))
