@@ -116,7 +116,7 @@ def _print(name: str, judged: Judged) -> None:
     for control, metrics in judged.metrics.items():
         extra = "".join(
             f", {key.replace('_', ' ')} {metrics[key]:.4f}"
-            for key in ("accuracy", "mean_absolute_error")
+            for key in ("accuracy", "mean_absolute_error", "calibration_error")
             if metrics.get(key) is not None
         )
         out.print(

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from lsml.metrics.rates import rates
 from lsml.values import Choice, Value
 
+_MOST_GROUPS: Final = 10
+_LEAST_OF_A_GROUP: Final = 10  # choices, of which a share says something
+
 
 def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """Macro F1 over the labels that were annotated or predicted, with accuracy (whole answers that are right) and
-    `confusion` (annotated -> predicted -> count, where each has one label)."""
+    """Macro F1 over the labels that were annotated or predicted, with accuracy (whole answers that are right),
+    `calibration_error`, and `confusion` (annotated -> predicted -> count, where each has one label)."""
     annotated: Counter[str] = Counter()
     predicted: Counter[str] = Counter()
     right: Counter[str] = Counter()
     confusion: dict[str, Counter[str]] = {}
     exact = 0
     for truth, guess in pairs:
-        true = {value.label for value in truth if isinstance(value, Choice)}
-        said = {value.label for value in guess if isinstance(value, Choice)}
+        true, said = _labels(truth), _labels(guess)
         annotated.update(true)
         predicted.update(said)
         right.update(true & said)
@@ -37,5 +39,36 @@ def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> d
         "examples": len(pairs),
         "per_label": per_label,
         "accuracy": round(exact / len(pairs), 6) if pairs else None,
+        "calibration_error": calibration_error(
+            [
+                (value.score, value.label in _labels(truth))
+                for truth, guess in pairs
+                for value in guess
+                if isinstance(value, Choice) and value.score is not None
+            ]
+        ),
         "confusion": {label: dict(row) for label, row in sorted(confusion.items())},
     }
+
+
+def calibration_error(shown: Sequence[tuple[float, bool]]) -> float | None:
+    """How far scores are, on the mean, from how often what they are of is right: (score, right) of each choice shown.
+
+    The expected calibration error over up to ten groups of as many choices each, by score: Naeini et al., "Obtaining Well
+    Calibrated Probabilities Using Bayesian Binning", 2015. None with fewer choices than one group takes.
+    """
+    import numpy as np
+
+    if len(shown) < _LEAST_OF_A_GROUP:
+        return None
+    scores, right = np.array(sorted(shown, key=lambda one: one[0]), dtype=float).T
+    groups = min(_MOST_GROUPS, len(shown) // _LEAST_OF_A_GROUP)
+    gaps = [
+        len(score) * abs(score.mean() - of_group.mean())
+        for score, of_group in zip(np.array_split(scores, groups), np.array_split(right, groups), strict=True)
+    ]
+    return round(float(sum(gaps)) / len(shown), 6)
+
+
+def _labels(values: Sequence[Value]) -> set[str]:
+    return {value.label for value in values if isinstance(value, Choice)}

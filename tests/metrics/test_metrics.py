@@ -317,3 +317,12 @@ def test_tracks_are_judged_by_where_they_are_and_when():
     assert judge(Track, [([track(0, 10)], [track(20, 30, score=0.9)])])["value"] == 0
     stays = Track(label="A", keyframes=(Keyframe(0, 0.1, 0.1, 0.2, 0.2),))
     assert judge(Track, [([stays], [track(0, 10, score=0.9)])])["value"] == 1
+
+
+def test_the_calibration_error_is_how_far_scores_are_from_how_often_they_are_right():
+    sure = [((Choice("A"),), (Choice("A", score=0.9),))] * 45 + [((Choice("B"),), (Choice("A", score=0.9),))] * 55
+    assert judge(Choice, sure)["calibration_error"] == pytest.approx(0.45, abs=0.2)
+    honest = [((Choice("A"),), (Choice("A" if number % 10 else "B", score=0.9),)) for number in range(200)]
+    assert judge(Choice, honest)["calibration_error"] < 0.05
+    assert judge(Choice, sure[:9])["calibration_error"] is None
+    assert judge(Choice, [(choices("A"), choices("A"))] * 50)["calibration_error"] is None

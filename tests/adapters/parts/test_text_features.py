@@ -129,7 +129,7 @@ def test_a_version_of_an_earlier_lsml_is_read():
 
 
 @pytest.mark.parametrize("characters", [None, (1, 4)])
-def test_a_classifier_says_the_probabilities_of_scikit_learn_s_pipeline(characters):
+def test_a_classifier_says_the_probabilities_of_scikit_learn_s_pipeline_at_its_temperature(characters):
     topics = {"bill": "invoice charge refund paid", "bug": "crash error broken slow"}
     learnt = [(f"the {word} number {n} {word}s", label) for label, said in topics.items() for word in said.split()
               for n in range(3)]  # fmt: skip
@@ -142,6 +142,7 @@ def test_a_classifier_says_the_probabilities_of_scikit_learn_s_pipeline(characte
     regression = LogisticRegression(C=10.0, class_weight="balanced", max_iter=300, random_state=0)
     regression.fit(transform([text for text, _ in learnt]), [label for _, label in learnt])
     asked = ["Crashed twice 🤖", "no known word", "Refund the invoice, please", "é"]
-    expected = regression.predict_proba(transform(asked))
+    expected = regression.predict_proba(transform(asked)) ** (1 / adapter._head.state()["temperature"])
+    expected /= expected.sum(axis=1, keepdims=True)
     told = [[value.score for value in values] for values in adapter.predict(asked)]
     np.testing.assert_allclose(told, expected, atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from lsml.adapters.base import Example, NotEnoughData, Target
-from lsml.adapters.parts.linear_head import candidates
+from lsml.adapters.parts.regressions import candidates
 from lsml.adapters.parts.text_features import Block, TextFeatures
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.regressor import TextRegressor
