@@ -220,6 +220,7 @@ class BoundModel:
             self.spec.labels,
             controls,
             *["hidden"] * (not self.spec.show),
+            *[self.spec.combine] * (self.spec.combine != "first"),
         ]
 
 

@@ -21,7 +21,7 @@ from lsml.cli.common import (
 from lsml.wording import listed, near
 
 if TYPE_CHECKING:
-    from lsml.binding import BoundModel
+    from lsml.binding import Binding, BoundModel
 
 _SHOWN = 12  # labels in a row
 
@@ -62,9 +62,7 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
     for answering in binding.models:
         for line in [*_beside(answering), *_said_of_labels(answering), *_passes_over(answering)]:
             click.echo(line)
-    if asking := asking_sentence(binding):
-        click.echo(asking)
-    for line in shortfall(binding):
+    for line in [*_together(binding), *filter(None, [asking_sentence(binding)]), *shortfall(binding)]:
         click.echo(line)
 
 
@@ -97,6 +95,17 @@ def _said_of_labels(model: BoundModel) -> list[str]:
         was = f"it was {', '.join(spec.was[label])}" if label in spec.was else ""
         said = " ".join(filter(None, (spec.descriptions.get(label), was)))
         lines.append(f"{', '.join(control.control_tag.selector for control in model.controls)}: {label}: {said}")
+    return lines
+
+
+def _together(binding: Binding) -> list[str]:
+    """What several models of one control do together, where the recipe says so."""
+    lines = []
+    for name, control in binding.controls.items():
+        models = [one for one in binding.models if name in (c.control_tag.name for c in one.controls)]
+        if len(models) > 1 and models[0].spec.combine != "first":
+            names = ", ".join(model.spec.adapter for model in models)
+            lines.append(f"{control.control_tag.selector}: the {models[0].spec.combine} of {names}")
     return lines
 
 

@@ -6,14 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from lsml.adapters import lacking
 from lsml.adapters.base import Adapter, InteractiveAdapter
 from lsml.binding import Binding, BoundModel, Reading, regions_of
-from lsml.controls.base import Answer, Control, Region, Threshold
+from lsml.controls.base import Answer, Control, Region, ScoreKind, Threshold
+from lsml.controls.merging import merged
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling import Condition
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
@@ -58,7 +59,16 @@ class _Answers(msgspec.Struct):
 
     control: Control
     to_name: str
+    together: Literal["first", "union", "vote"]
     pages: dict[int | None, _Page] = {}
+
+    def combined(
+        self, answers: Sequence[Answer], data: Mapping[str, Any], kind: ScoreKind
+    ) -> tuple[list[Value], float | None]:
+        """What to show of several models' answers, as the recipe puts them together, and how sure they are."""
+        if self.together != "first" and len(answers) > 1:
+            answers = [merged(self.control, answers, data, self.together)]
+        return self.control.combine(answers, data, kind)
 
 
 def predict_tasks(
@@ -208,7 +218,7 @@ class _Sorter:
             name = control.control_tag.name
             of_control = answers.get(name)
             if of_control is None:
-                of_control = answers[name] = _Answers(control, reading.object_tag.name)
+                of_control = answers[name] = _Answers(control, reading.object_tag.name, self._model.spec.combine)
             of_page = of_control.pages.get(page)
             if of_page is None:
                 of_page = of_control.pages[page] = _Page(reading.view)
@@ -347,8 +357,8 @@ def _write(
     for name, answers in by_control.items():
         of_control = everything[name] = []
         for page in answers.pages.values():
-            values, certainty = answers.control.combine(page.answers, data, kind)
-            unseen, unsure = answers.control.combine(page.hidden, data, kind) if page.hidden else ([], None)
+            values, certainty = answers.combined(page.answers, data, kind)
+            unseen, unsure = answers.combined(page.hidden, data, kind) if page.hidden else ([], None)
             if judging and not page.answers:
                 values = unseen
             chosen.append((answers, page.view, values))

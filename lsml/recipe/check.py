@@ -14,6 +14,9 @@ from lsml.recipe.schema import schema_for
 
 def entry_models(selector: str, entry: Any) -> list[tuple[KeyPath, Any]]:
     """The models of one entry under `tags`, each with its path."""
+    if isinstance(entry, dict) and "models" in entry:
+        models = entry["models"] if isinstance(entry["models"], list) else []
+        return [(("tags", selector, "models", index), model) for index, model in enumerate(models)]
     if isinstance(entry, list):
         return [(("tags", selector, index), model) for index, model in enumerate(entry)]
     return [(("tags", selector), entry)]

@@ -46,7 +46,7 @@ class Draft:
         """Note a problem; `also`: beside one that the key has already, for a key and its value may both be wrong."""
         # `ngrams[0]` and `ngrams[1]` are one key to a reader; a model of a list is named by its number.
         named = path
-        while named and isinstance(named[-1], int) and len(named) > 3:
+        while named and isinstance(named[-1], int) and len(named) > 3 and named[-2] != "models":
             named = named[:-1]
         key = dotted(named)
         if not any(key == flawed or key.startswith((f"{flawed}.", f"{flawed}[")) for flawed in self.flawed):

@@ -145,6 +145,7 @@ def _model(
         was=labels.was,
         descriptions=labels.descriptions,
         show=model.get("show", True),
+        combine=entry.get("combine", "first") if isinstance(entry := draft.at(path[:2]), dict) else "first",
         training=training if learns else None,
         secret_options=secret_options(adapter),
         line=line,

@@ -47,6 +47,9 @@ _SCORE: Final = {"type": "number", "minimum": 0, "maximum": 1}
 _THRESHOLD: Final = {"anyOf": [_SCORE, {"type": "object", "additionalProperties": _SCORE}, {"type": "null"}]}
 
 
+_ONE: Final = {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/ModelEntry"}]}
+
+
 class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     """One model: an adapter and how it is used."""
 
@@ -90,6 +93,25 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
             extra_json_schema={**_TRAINING, "default": {}},
         ),
     ] = UNSET
+
+
+class ModelList(msgspec.Struct, forbid_unknown_fields=True):
+    """Several models for the same tags, and what they do together."""
+
+    models: Annotated[
+        list[Any],
+        Meta(
+            description="The models, each an adapter's name or a map.", extra_json_schema={"minItems": 1, "items": _ONE}
+        ),
+    ]
+    combine: Annotated[
+        Literal["first", "union", "vote"],
+        Meta(
+            description="What counts where several answer. first: as for a plain list. union: what any of them says, of each "
+            "label the highest probability, all regions, the surest number. vote: the mean probability of each label, regions "
+            "that more than half of the models find, the median of numbers."
+        ),
+    ] = "first"
 
 
 MODEL_KEYS: Final = ModelEntry.__struct_fields__
@@ -164,7 +186,7 @@ def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[s
 
 def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> dict[str, Any]:
     """As `recipe_schema`, where `names` may be more than the adapters whose options matter."""
-    types: list[Any] = [File, ModelEntry, LongLabel, Training, Publish]
+    types: list[Any] = [File, ModelEntry, ModelList, LongLabel, Training, Publish]
     _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
     file = definitions.pop("File")
     model = definitions["ModelEntry"]
@@ -178,10 +200,12 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
     _order_enums(definitions["Promote"], Promote)
     _order_enums(definitions["Holdout"], Holdout)
     definitions["adapter"] = {"type": "string", "enum": sorted(names)}
-    one = {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/ModelEntry"}]}
+    _order_enums(definitions["ModelList"], ModelList)
     definitions["entry"] = {
-        "description": "An adapter's name, a model, or a list of those.",
-        "anyOf": [*one["anyOf"], {"type": "array", "minItems": 1, "items": one}],
+        "description": "An adapter's name, a model, or a list of those, also with what they do together.",
+        "if": {"type": "object", "required": ["models"]},
+        "then": {"$ref": "#/$defs/ModelList"},
+        "else": {"anyOf": [*_ONE["anyOf"], {"type": "array", "minItems": 1, "items": _ONE}]},
     }
     model["allOf"] = []
     for name in sorted(adapters):

@@ -25,8 +25,11 @@ _KINDS: Final = {
 }
 
 
-# Keys that there were once.
-_NOW: Final = {"consensus": "write `learn_from: {several: ...}`"}
+# Where a key belongs that is looked for elsewhere, or was there once.
+_ELSEWHERE: Final = {
+    "consensus": "write `learn_from: {several: ...}`",
+    "combine": "it goes beside a list, `{models: [...], combine: ...}`",
+}
 
 
 def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]:
@@ -43,7 +46,9 @@ def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]
         noun = "option" if path and path[-1] == "options" else "key"
         for key in instance:
             if key not in known and not any(re.search(p, key) for p in schema.get("patternProperties", {})):
-                advice = _NOW.get(key) or did_you_mean(key, known) or f"{noun}s here are {', '.join(known) or 'none'}"
+                advice = (
+                    _ELSEWHERE.get(key) or did_you_mean(key, known) or f"{noun}s here are {', '.join(known) or 'none'}"
+                )
                 yield (*path, key), f"unknown {noun}; {advice}"
     elif error.validator == "required":
         key = next(name for name in expected if f"'{name}' is" in error.message)

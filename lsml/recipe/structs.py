@@ -387,6 +387,7 @@ class Model(Masked, frozen=True):
     was: dict[str, tuple[str, ...]] = {}
     descriptions: dict[str, str] = {}
     show: bool = True
+    combine: Literal["first", "union", "vote"] = "first"
     training: Training | None = None
     secret_options: tuple[str, ...] = ()
     line: int = 1

@@ -8,11 +8,13 @@ import pytest
 from lsml.adapters.base import Adapter, Target
 from lsml.binding import bind
 from lsml.controls import CONTROLS
+from lsml.controls.base import Answer
+from lsml.controls.merging import merged
 from lsml.errors import AdapterError
 from lsml.labeling import parse_labeling_config
 from lsml.prediction import predict_tasks
 from lsml.recipe import Model, Recipe, Selector
-from lsml.values import Choice, Number
+from lsml.values import Choice, Number, Span
 from tests.conftest import TOPICS
 from tests.support.fetching import no_fetch
 
@@ -163,6 +165,85 @@ HIDDEN = """<View><Text name="text" value="$text"/>
 <Choices name="topic" toName="text"><Choice value="Bug"/><Choice value="Billing"/></Choices>
 <View visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="Bug">
 <Choices name="severity" toName="text"><Choice value="High"/><Choice value="Low"/></Choices></View></View>"""
+
+
+NUMBER = '<View><Text name="text" value="$text"/><Number name="n" toName="text"/></View>'
+SEVERAL = """<View><Text name="text" value="$text"/><Choices name="topic" toName="text" choice="multiple">
+<Choice value="Bug"/><Choice value="Billing"/><Choice value="Question"/></Choices></View>"""
+
+
+class Saying(Scripted):
+    """Answers the same to every text."""
+
+    def __init__(self, said):
+        super().__init__(Scripted.Options(), Target(("Billing", "Bug", "Question")))
+        self.said = said
+
+    def answer(self, text):
+        return super().answer(self.said) if self.said else []
+
+
+def together(run, config, combine, said, thresholds=(None, None, None), tag="Choices"):
+    models = [
+        model(tag, rank=rank, combine=combine, threshold=threshold)
+        for rank, threshold in zip(range(len(said)), thresholds, strict=False)
+    ]
+    name = "n" if tag == "Number" else "topic"
+    keys = [f"{name}:scripted" + (f":{rank + 1}" if rank else "") for rank in range(len(said))]
+    adapters = {key: Saying(one) for key, one in zip(keys, said, strict=True)}
+    [outcome] = run(config, "x", models=models, adapters=adapters)
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("combine", "label", "score"), [("first", "Bug", 0.5), ("union", "Billing", 0.7), ("vote", "Question", 0.4)]
+)
+def test_models_of_one_label_are_combined_as_the_recipe_says(run, combine, label, score):
+    said = ["Bug=0.5 Question=0.5", "Billing=0.7 Question=0.3", "", "Question=0.4 Bug=0.6"]
+    outcome = together(run, TOPICS, combine, said, (None,) * 4)
+    assert (shown(outcome), outcome.prediction["result"][0]["score"]) == ([label], pytest.approx(score))
+
+
+@pytest.mark.parametrize(
+    ("combine", "labels"), [("first", ["Question"]), ("union", ["Bug", "Question", "Billing"]), ("vote", ["Bug"])]
+)
+def test_models_of_several_labels_are_combined_as_the_recipe_says(run, combine, labels):
+    said = ["Bug=0.4 Billing=0.1 Question=0.6", "Bug=0.9 Billing=0.3 Question=0.1"]
+    outcome = together(run, SEVERAL, combine, said, (0.5, 0.25))
+    assert shown(outcome) == labels
+
+
+@pytest.mark.parametrize(("combine", "number"), [("first", 1), ("union", 1), ("vote", 3)])
+def test_numbers_are_combined_as_the_recipe_says(run, combine, number):
+    outcome = together(run, NUMBER, combine, ["1", "3", "40"], tag="Number")
+    [region] = outcome.prediction["result"]
+    assert region["value"]["number"] == number
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("union", [("PER", 0, 5, 0.9), ("ORG", 0, 5, 0.5), ("LOC", 9, 12, 0.8)]),
+        ("vote", [("PER", 0, 5, 0.6)]),
+    ],
+)
+def test_regions_are_combined_as_the_recipe_says(how, expected):
+    xml = '<View><Text name="t" value="$t"/><Labels name="l" toName="t"><Label value="PER"/><Label value="ORG"/><Label value="LOC"/></Labels></View>'
+    control = CONTROLS["Labels"](parse_labeling_config(xml).controls[0])
+    answers = [
+        Answer([Span(0, 5, "PER", 0.9), Span(9, 12, "LOC", 0.8)], lambda _label: 0.0),
+        Answer([Span(0, 5, "ORG", 0.5), Span(0, 4, "PER", 0.9 - 1e-9)], lambda _label: 0.0),
+        Answer([Span(20, 25, "PER", 0.2)], lambda _label: 0.3),
+    ]
+    values, _ = control.combine([merged(control, answers, {}, how)], {}, "confidence")
+    assert sorted((v.label, v.start, v.end, round(v.score, 6)) for v in values) == sorted(expected)
+
+
+def test_another_way_to_combine_is_another_version(run, tmp_path):
+    config = parse_labeling_config(TOPICS)
+    recipes = [Recipe(name="r", models=(model(combine=how),), path=tmp_path / "r.yaml") for how in ("first", "vote")]
+    one, other = (bind(recipe, config).facts({}) for recipe in recipes)
+    assert one != other
 
 
 def test_what_is_not_shown_counts_for_the_score_and_is_judged(run):

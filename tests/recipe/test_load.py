@@ -126,6 +126,16 @@ x-notes: [anything, "${AT_ALL}"]
     assert "$text" in recipe.labeling_config
 
 
+def test_a_list_of_models_may_say_what_they_do_together(load):
+    models = load(
+        "lsml: 1\nname: a\ntags:\n  Choices: {models: [zero-shot, {adapter: text-classifier}], combine: vote}\n"
+    ).models
+    assert [(model.adapter, model.rank, model.combine) for model in models] == [
+        ("zero-shot", 0, "vote"), ("text-classifier", 1, "vote")
+    ]  # fmt: skip
+    assert load("lsml: 1\nname: a\ntags: {Choices: [zero-shot]}\n").models[0].combine == "first"
+
+
 def test_a_label_may_be_written_in_full(load):
     [model] = load(
         "lsml: 1\nname: a\ntags:\n  Choices:\n    adapter: zero-shot\n    threshold: 0.6\n    labels:\n"
@@ -376,4 +386,4 @@ def test_every_key_of_the_schema_is_described_and_has_a_default():
         assert struct["additionalProperties"] is False, name
         for key, rule in struct["properties"].items():
             assert rule.get("description"), (name, key)
-            assert "default" in rule or key in ("lsml", "name", "tags", "adapter"), (name, key)
+            assert "default" in rule or key in ("lsml", "name", "tags", "adapter", "models"), (name, key)

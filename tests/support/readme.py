@@ -25,6 +25,7 @@ _VALUES = {
     "tags.SELECTOR.adapter": "a name",
     "tags.SELECTOR.threshold": "0 to 1, or a map from label to that",
     "tags.SELECTOR.labels": "map from label to a name, a list of names, or below",
+    "tags.SELECTOR.list.models": "list of models",
     "tags.SELECTOR.labels.LABEL.classes": "a name, or a list of names",
     "tags.SELECTOR.labels.LABEL.was": "a name, or a list of names",
     "training.every": "number from 1, or a share such as 10%",
@@ -51,6 +52,12 @@ def recipe_reference() -> str:
         _section(
             "Each model under `tags`", "tags.SELECTOR", schema["$defs"]["ModelEntry"], schema,
             "A selector's value is an adapter's name, a map of these keys, or a list of either.",
+        )
+    )  # fmt: skip
+    parts.append(
+        _section(
+            "Several models under `tags`", "tags.SELECTOR.list", schema["$defs"]["ModelList"], schema,
+            "In place of a list, a map of these keys says what its models do together.",
         )
     )  # fmt: skip
     parts.append(

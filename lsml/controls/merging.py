@@ -1,0 +1,105 @@
+"""What several models answered for one control as one answer: the union of it, or what they vote for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean, median
+from typing import Any, Literal
+
+import msgspec
+
+from lsml.controls.base import Answer, Control
+from lsml.controls.regions import RegionControl
+from lsml.values import Choice, Number, Value, label_of
+
+Merging = Literal["union", "vote"]
+_NEVER = 2.0  # a threshold that no score reaches
+
+
+def merged(control: Control, answers: Sequence[Answer], data: Mapping[str, Any], how: Merging) -> Answer:
+    """What several models answered for a control in a task with such data, as one answer."""
+    possible = [Answer(control.possible(answer.values, data), answer.threshold) for answer in answers]
+    if isinstance(control, RegionControl):
+        return _merged_regions([control.select(*answer) for answer in possible], how, control.same_place)
+    if control.value_type is Choice:
+        return _merged_classes(possible, how)
+    return _merged_numbers(possible, how) if control.value_type is Number else _merged_others(possible, how)
+
+
+def _score(value: Any) -> float:
+    return 1.0 if value.score is None else float(value.score)
+
+
+def _merged_classes(answers: Sequence[Answer], how: Merging) -> Answer:
+    """Labels with probabilities. union: of each label the highest, shown where one model would show it; vote: the mean over the
+    models that answered anything, held to the mean of their thresholds."""
+    voters = [answer for answer in answers if answer.values]
+    scores = [{v.label: _score(v) for v in answer.values if isinstance(v, Choice)} for answer in voters]
+    labels = list(dict.fromkeys(label for found in scores for label in found))
+    if how == "vote":
+        means = [Choice(label, mean(found.get(label, 0.0) for found in scores)) for label in labels]
+        return Answer(means, lambda label: mean(answer.threshold(label) for answer in voters) if voters else 0.0)
+    best = {label: max(found[label] for found in scores if label in found) for label in labels}
+    shown = {
+        label
+        for answer, found in zip(voters, scores, strict=True)
+        for label, score in found.items()
+        if score >= answer.threshold(label)
+    }
+    # What one model would show is not to be hidden by another that is surer and stricter.
+    return Answer([Choice(label, best[label]) for label in labels], lambda label: 0.0 if label in shown else _NEVER)
+
+
+def _merged_numbers(answers: Sequence[Answer], how: Merging) -> Answer:
+    """One number. union: the surest; vote: the median, as sure as the models are in the mean."""
+    numbers = [
+        value
+        for answer in answers
+        for value in answer.values[:1]
+        if isinstance(value, Number) and _score(value) >= answer.threshold("")
+    ]
+    if not numbers:
+        return Answer([], lambda _label: 0.0)
+    if how == "union":
+        return Answer([max(numbers, key=_score)], lambda _label: 0.0)
+    told = Number(median(number.value for number in numbers), mean(map(_score, numbers)))
+    return Answer([told], lambda _label: 0.0)
+
+
+def _merged_regions(
+    found: Sequence[Sequence[Value]], how: Merging, same_place: Callable[[Value, Value], bool]
+) -> Answer:
+    """Regions that each model found. union: all, those with one label at one place once, the surest; vote: those that more than
+    half of the models found, with the mean of their scores, where a model that did not find one says 0."""
+    groups: list[dict[int, Value]] = []
+    for model, values in enumerate(found):
+        for value in values:
+            group = next((one for one in groups if model not in one and _alike(one, value, same_place)), None)
+            if group is None:
+                groups.append({model: value})
+            else:
+                group[model] = value
+    if how == "vote":
+        groups = [group for group in groups if 2 * len(group) > len(found)]
+    kept: list[Value] = []
+    for group in groups:
+        surest: Any = max(group.values(), key=_score)
+        if how == "vote":
+            surest = msgspec.structs.replace(surest, score=sum(map(_score, group.values())) / len(found))
+        kept.append(surest)
+    return Answer(kept, lambda _label: 0.0)
+
+
+def _alike(group: dict[int, Value], value: Value, same_place: Callable[[Value, Value], bool]) -> bool:
+    return any(label_of(other) == label_of(value) and same_place(value, other) for other in group.values())
+
+
+def _merged_others(answers: Sequence[Answer], how: Merging) -> Answer:
+    """One answer of several that cannot be put together. union: the surest; vote: what most models say, else the surest."""
+    said = [value for answer in answers for value in answer.values[:1] if _score(value) >= answer.threshold("")]
+    plain = [msgspec.structs.replace(value, score=None) for value in said]
+    ranked = sorted(
+        said,
+        key=lambda value: (plain.count(msgspec.structs.replace(value, score=None)) * (how == "vote"), _score(value)),
+    )
+    return Answer(ranked[-1:], lambda _label: 0.0)
