@@ -28,6 +28,7 @@ VERBS = {
     "submit": ("submit", "Turn predictions that a version is sure of into annotations, with a share left to people."),
     "clear": ("clear", "Delete published predictions from a project of Label Studio."),
     "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
+    "review": ("review", "Find annotations that are probably wrong."),
     "versions": ("versions", "List the versions of each project, with their metrics."),
     "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
     "export": ("export", "Write all that was learnt, projects and annotations and versions, into one file."),

@@ -62,7 +62,7 @@ def cross_validate(
         progress(number / (_FOLDS * repeats), f"cross-validating, fold {number + 1} of {_FOLDS * repeats}")
         fold = [judged[place] for place in left]
         try:
-            adapter = _fitted_without({mark(lesson.data) for lesson in fold}, model, snapshot, moved, fetch)
+            adapter = fitted_without({mark(lesson.data) for lesson in fold}, model, snapshot, moved, fetch)
         except (NotEnoughData, AdapterError):
             return None
         answered = evaluate(binding, {**served, model.key: adapter}, fold, fetch).pairs
@@ -72,7 +72,7 @@ def cross_validate(
     return new, {name: [pairs * repeats for pairs in of_tasks] for name, of_tasks in old.items()}
 
 
-def _fitted_without(marks: set[bytes], model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch) -> Adapter:
+def fitted_without(marks: set[bytes], model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch) -> Adapter:
     """The model, fitted to what is neither held out nor among the marks. Raises NotEnoughData or AdapterError."""
     lessons = (lesson for lesson in snapshot if mark(lesson.data) not in marks)
     examples, _, _, _ = examples_of(model, lessons, moved, fetch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -15,14 +15,13 @@ from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
 from lsml.learning.examples import held_out_tasks
 from lsml.learning.judge import evaluate
-from lsml.learning.snapshot import AnnotatedExample, take_snapshot
+from lsml.learning.snapshot import take_snapshot
 from lsml.metrics import Pair, judge
-from lsml.values import Choice, Number, Span, Text, Value, label_of
+from lsml.prediction.wording import holds, said
 from lsml.versions import Loaded
 
 Outcome = Literal["won", "lost", "wrong", "right"]
 _MOST_TASKS = 200  # that are asked about: people look at some, and wait meanwhile
-_SHOWN = 140  # characters of a task
 
 
 class ComparedTask(msgspec.Struct, frozen=True):
@@ -66,11 +65,10 @@ def compare(
         counts[outcome] += 1
         if outcome != "right":
             new_says, old_says = (
-                _said(guess for of_control in of_version.values() for _, guess in of_control[at])
-                for of_version in pairs
+                said(guess for of_control in of_version.values() for _, guess in of_control[at]) for of_version in pairs
             )
-            people = _said(answer for answers in lesson.answers.values() for answer in answers)
-            rows.append(ComparedTask(lesson.task, _holds(lesson), people, new_says, old_says, outcome))
+            people = said(answer for answers in lesson.answers.values() for answer in answers)
+            rows.append(ComparedTask(lesson.task, holds(lesson.data), people, new_says, old_says, outcome))
     return ComparedVersions(len(asked), len(kept), dict(counts), rows)
 
 
@@ -91,26 +89,3 @@ def _outcome(new: float, old: float) -> Outcome:
     if new == old:
         return "wrong"
     return "won" if new > old else "lost"
-
-
-def _said(answers: Iterable[Sequence[Value]]) -> str:
-    """Answers for people, in short."""
-    told = Counter(_told(value) for answer in answers for value in answer)
-    return ", ".join(what if count == 1 else f"{count} x {what}" for what, count in sorted(told.items())) or "nothing"
-
-
-def _told(value: Value) -> str:
-    if isinstance(value, Choice):
-        return value.label
-    if isinstance(value, Number):
-        return f"{value.value:g}"
-    if isinstance(value, Text):
-        return value.text[:_SHOWN]
-    if isinstance(value, Span):
-        return f"{value.label} at {value.start} to {value.end}"
-    return label_of(value) or type(value).__name__.lower()
-
-
-def _holds(lesson: AnnotatedExample) -> str:
-    texts = " | ".join(value for value in lesson.data.values() if isinstance(value, str))
-    return texts if len(texts) <= _SHOWN else f"{texts[: _SHOWN - 3]}..."

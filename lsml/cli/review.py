@@ -1,0 +1,145 @@
+"""`lsml review`: annotations that are probably wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lsml.cli.common import (
+    bind_project,
+    check_writable,
+    console,
+    data_dir_option,
+    labeling_config_option,
+    open_recipe,
+    open_store,
+    progress_bar,
+    read_tasks,
+    recipe_argument,
+    write_file,
+)
+from lsml.cli.projects import find_project, project_option, shown_project
+
+if TYPE_CHECKING:
+    from lsml.learning.review import Suspect
+    from lsml.store import ProjectRow, Store
+
+_SHOWN = 20  # lines at a terminal; the file has them all
+
+
+@click.command("review", short_help="Find annotations that are probably wrong.")
+@recipe_argument
+@click.argument("export", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write all of them as tasks that Label Studio imports."
+)
+@project_option("Whose annotations [default: the only project that has some].")
+@data_dir_option
+@labeling_config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: {tasks, suspects: [...], notes: [...]}.")
+def command(
+    recipe_path: Path,
+    export: Path | None,
+    output: Path | None,
+    project: str | None,
+    data_dir: Path | None,
+    labeling_config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Find annotations of a project, or of EXPORT, that models contradict which learnt from all the others.
+
+    The models of RECIPE are trained five times, each time without a fifth of the tasks, which they then answer. The least
+    likely annotations come first. What is marked as ground truth is believed. Nothing is changed.
+    """
+    from lsml.errors import RequestError
+    from lsml.labeling.annotated import AnnotatedTasks, many
+    from lsml.learning.review import review
+    from lsml.studio.connection import fetcher
+
+    if output is not None:
+        check_writable(output)
+    if export is not None and project is not None:
+        raise RequestError("expected either EXPORT or --project: whose annotations are to be reviewed?")
+    recipe = open_recipe(recipe_path)
+    store = open_store(recipe, data_dir)
+    row = _annotated_project(store, project) if export is None else None
+    binding = bind_project(recipe, labeling_config_path, row)
+    if row is not None:
+        tasks: Any = store.annotations.tasks(row.key)
+        files = fetcher(recipe, row)
+    else:
+        assert export is not None
+        tasks = AnnotatedTasks(read_tasks(export, binding, answers=True))
+        files = fetcher(recipe, None, by_person=True, beside=export.parent)
+    with progress_bar("review") as progress, files.hold() as fetch:
+        found = review(binding, tasks, fetch, progress)
+    address = _address(recipe.label_studio.url or (row.hostname if row else None), row)
+    listed = [_listed(one, address) for one in found.suspects]
+    if output is not None:
+        write_file(
+            output, json.dumps([_task(one, told) for one, told in zip(found.suspects, listed, strict=True)], indent=1)
+        )
+    if as_json:
+        click.echo(json.dumps({"tasks": found.tasks, "suspects": listed, "notes": found.notes}, indent=1))
+        return
+    for note in found.notes:
+        click.echo(note, err=True)
+    out = console()
+    for told in listed[:_SHOWN]:
+        where = told["url"] or f"task {told['task']}"
+        sure = f" ({told['confidence']:.0%} sure)" if told["confidence"] is not None else ""
+        out.print(
+            f"{where}  {told['control']}: {told['given']}; the others suggest {told['suggested']}{sure}", markup=False
+        )
+        if told["holds"]:
+            out.print(f"    {told['holds']}", markup=False)
+    more = f", of which these {_SHOWN} are the least likely" if len(listed) > _SHOWN else ""
+    wrote = f"; wrote {output}" if output is not None else ""
+    suspects = (
+        f"{many(len(listed), 'answer')} {'is' if len(listed) == 1 else 'are'} suspect"
+        if listed
+        else "nothing is suspect"
+    )
+    out.print(f"{suspects} in {many(found.tasks, 'annotated task')}{more}{wrote}", markup=False)
+
+
+def _annotated_project(store: Store, named: str | None) -> ProjectRow:
+    """The project that a person names, or the only one that has annotations. Raises NotFound, RequestError."""
+    from lsml.errors import RequestError
+
+    if named is not None:
+        return find_project(store, named)
+    rows = [row for row in store.projects.all() if row.usable]
+    if len(rows) == 1:
+        return rows[0]
+    if rows:
+        raise RequestError(f"say which project with --project: {', '.join(shown_project(row) for row in rows)}")
+    raise RequestError("no project has annotations yet; name a file of annotated tasks: `lsml review RECIPE EXPORT`")
+
+
+def _address(url: str | None, row: ProjectRow | None) -> str | None:
+    """Where people find the project in Label Studio."""
+    from lsml.media.transfer import shown_url
+
+    return (
+        f"{shown_url(url).rstrip('/')}/projects/{row.studio_id}" if url and row and row.studio_id is not None else None
+    )
+
+
+def _listed(one: Suspect, address: str | None) -> dict[str, Any]:
+    """A suspect as JSON, with its address in Label Studio."""
+    from lsml.prediction.wording import holds
+
+    return {
+        "task": one.task, "control": one.control, "given": one.given, "suggested": one.suggested,
+        "quality": round(one.quality, 4), "confidence": None if one.confidence is None else round(one.confidence, 4),
+        "holds": holds(one.data), "url": f"{address}/data?task={one.task}" if address else None,
+    }  # fmt: skip
+
+
+def _task(one: Suspect, told: dict[str, Any]) -> dict[str, Any]:
+    """A suspect as a task that Label Studio imports: its `meta` says what is suspect."""
+    return {"data": one.data, "meta": {"lsml": {name: value for name, value in told.items() if name != "holds"}}}

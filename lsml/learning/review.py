@@ -1,0 +1,202 @@
+"""Annotations that are probably wrong: those that a model contradicts which learnt from all the others.
+
+For labels of a closed list this is confident learning (Northcutt, Jiang, Chuang 2021, JAIR 70): a label is suspect where
+another one is as likely as it is, on the average, for the tasks that have that one. For spans, shapes and texts a task is
+suspect where what is predicted meets hardly anything of what people made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import msgspec
+
+from lsml.adapters.base import Adapter, Progress, silent
+from lsml.binding import Binding, BoundModel
+from lsml.controls.base import Control
+from lsml.errors import AdapterError, FetchError, NotEnoughData
+from lsml.labeling import AnnotatedTask
+from lsml.labeling.objects import Fetch, Unreadable
+from lsml.learning.fit import SEED
+from lsml.learning.judge import evaluate
+from lsml.learning.refit import fitted_without
+from lsml.learning.snapshot import AnnotatedExample, Snapshot, take_snapshot
+from lsml.metrics import judge
+from lsml.prediction.wording import said
+from lsml.values import Choice
+from lsml.versions import mark, start
+
+_FOLDS: Final = 5
+_LEAST_TASKS: Final = 20  # with fewer a model that learnt from the others knows too little to contradict anybody
+_HARDLY: Final = 0.3  # of spans, shapes and texts: F1 or its like, below which next to nothing is met
+
+
+class Suspect(msgspec.Struct, frozen=True):
+    """One answer to look at again. `given`: what people said, `suggested`: what the others' answers suggest, `confidence`: how
+    sure that is, from 0 to 1; `quality`: how likely what was given is, by which suspects are sorted."""
+
+    task: str
+    control: str
+    given: str
+    suggested: str
+    quality: float
+    confidence: float | None
+    data: dict[str, Any]
+
+
+class Review(msgspec.Struct, frozen=True):
+    """The suspects, the least likely first, of so many tasks that were looked at; `notes`: what was not, and why."""
+
+    suspects: list[Suspect]
+    tasks: int
+    notes: list[str]
+
+
+def review(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch, progress: Progress = silent) -> Review:
+    """Look at every annotated task with models that did not learn it. Raises NotEnoughData where there are too few.
+
+    What somebody marked as ground truth is believed.
+    """
+    with TemporaryDirectory() as folder:
+        snapshot = take_snapshot(tasks, binding, Path(folder) / "tasks.jsonl", fetch)
+        lessons = list(snapshot)
+        if len(lessons) < _LEAST_TASKS:
+            raise NotEnoughData(
+                f"not enough data: {len(lessons)} tasks are annotated, and a review needs {_LEAST_TASKS}"
+            )
+        suspects: list[Suspect] = []
+        notes: list[str] = []
+        models = [model for model in binding.models if model.learns]
+        for number, model in enumerate(models):
+
+            def tell(share: float, message: str, begun: int = number) -> None:
+                progress((begun + share) / len(models), message)
+
+            try:
+                suspects += _of_model(binding, model, snapshot, lessons, fetch, tell)
+            except (NotEnoughData, AdapterError) as error:
+                notes.append(f"{model.key}: not reviewed: {error}")
+    notes += [f"{model.key}: not reviewed: it does not learn" for model in binding.models if not model.learns]
+    return Review(sorted(suspects, key=lambda one: one.quality), len(lessons), notes)
+
+
+def _of_model(
+    binding: Binding,
+    model: BoundModel,
+    snapshot: Snapshot,
+    lessons: Sequence[AnnotatedExample],
+    fetch: Fetch,
+    progress: Progress,
+) -> list[Suspect]:
+    """What one model's controls make suspect, from folds that each learn without a fifth of the tasks; alike tasks stay
+    together."""
+    from sklearn.model_selection import GroupKFold
+
+    names = [control.control_tag.name for control in model.controls]
+    own = [lesson for lesson in lessons if any(name in lesson.answers for name in names)]
+    groups = [mark(lesson.data).hex() for lesson in own]
+    folds = min(_FOLDS, len(set(groups)))
+    if folds < 2:
+        raise NotEnoughData(f"{len(own)} different tasks answer it")
+    everything = {lesson.task for lesson in lessons}  # so that held-out tasks teach, too
+    chosen = Choice in model.adapter_class.produces and model.object_tag.repeater is None
+    likely: dict[str, dict[str, float]] = {}
+    suspects: list[Suspect] = []
+    for number, (_, left) in enumerate(GroupKFold(folds, shuffle=True, random_state=SEED).split(own, groups=groups)):
+        progress(number / folds, f"{model.key}: reviewing, part {number + 1} of {folds}")
+        fold = [own[place] for place in left]
+        adapter = fitted_without({mark(lesson.data) for lesson in fold}, model, snapshot, everything, fetch)
+        if chosen:
+            likely |= _likely(model, adapter, fold, fetch)
+        else:
+            suspects += _unmet(binding, model, adapter, fold, fetch)
+    if chosen:
+        for control in model.controls:
+            suspects += _unlikely(control, own, likely)
+    return suspects
+
+
+def _likely(
+    model: BoundModel, adapter: Adapter, fold: Sequence[AnnotatedExample], fetch: Fetch
+) -> dict[str, dict[str, float]]:
+    """By task, the probability of each label that the model knows; nothing for what cannot be read."""
+    found: dict[str, dict[str, float]] = {}
+    for lesson in fold:
+        try:
+            reading = model.read({"id": lesson.task, "data": lesson.data}, fetch)[0]
+        except (Unreadable, FetchError):
+            continue
+        (values,) = adapter.predict([reading.view.data])
+        found[lesson.task] = {value.label: value.score or 0.0 for value in values if isinstance(value, Choice)}
+    return found
+
+
+def _unlikely(
+    control: Control, lessons: Sequence[AnnotatedExample], likely: Mapping[str, Mapping[str, float]]
+) -> list[Suspect]:
+    """Confident learning, for each label by itself where a task may have several: there or not there."""
+    name = control.control_tag.name
+    given = [
+        (lesson, {value.label for value in lesson.answers[name][-1] if isinstance(value, Choice)})
+        for lesson in lessons
+        if name in lesson.answers and lesson.task in likely
+    ]
+    labels = sorted({label for _, answer in given for label in answer})
+    single = all(len(answer) == 1 for _, answer in given)
+    suspects: list[Suspect] = []
+    if single:
+        usual = {
+            label: _mean([likely[lesson.task].get(label, 0.0) for lesson, answer in given if label in answer])
+            for label in labels
+        }
+        for lesson, answer in given:
+            (own,) = answer
+            sure = {label: p for label, p in likely[lesson.task].items() if p >= usual.get(label, 2.0)}
+            best = max(sure, key=lambda label: sure[label], default=own)
+            if best != own and not lesson.ground_truth:
+                quality = likely[lesson.task].get(own, 0.0)
+                suspects.append(Suspect(lesson.task, name, own, best, quality, sure[best], lesson.data))
+        return suspects
+    for label in labels:
+        there = _mean([likely[one.task].get(label, 0.0) for one, answer in given if label in answer])
+        absent = _mean([1 - likely[one.task].get(label, 0.0) for one, answer in given if label not in answer])
+        for lesson, answer in given:
+            p = likely[lesson.task].get(label, 0.0)
+            wrong = (1 - p >= absent and p < there) if label in answer else (p >= there and 1 - p < absent)
+            if wrong and not lesson.ground_truth:
+                more = answer ^ {label}
+                quality = p if label in answer else 1 - p
+                suspects.append(
+                    Suspect(lesson.task, name, _listed(answer), _listed(more), quality, 1 - quality, lesson.data)
+                )
+    return suspects
+
+
+def _unmet(
+    binding: Binding, model: BoundModel, adapter: Adapter, fold: Sequence[AnnotatedExample], fetch: Fetch
+) -> list[Suspect]:
+    """The tasks of which next to nothing is predicted as people answered."""
+    adapters = {**start(binding).adapters, model.key: adapter}
+    pairs = evaluate(binding, adapters, fold, fetch).pairs
+    found = []
+    for control in model.controls:
+        name = control.control_tag.name
+        for lesson, of_task in zip(fold, pairs[name], strict=True):
+            value = judge(control.value_type, of_task)["value"] if of_task else None
+            if value is None or value >= _HARDLY or lesson.ground_truth:
+                continue
+            people, guess = (said(side for pair in of_task for side in (pair[at],)) for at in (0, 1))
+            found.append(Suspect(lesson.task, name, people, guess, max(0.0, float(value)), None, lesson.data))
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; more than any probability where there is nothing."""
+    return sum(values) / len(values) if values else 2.0
+
+
+def _listed(labels: Iterable[str]) -> str:
+    return ", ".join(sorted(labels)) or "nothing"

@@ -1,0 +1,36 @@
+"""Answers in words, for tables that people read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from lsml.values import Choice, Number, Span, Text, Value, label_of
+
+_SHOWN: Final = 140  # characters of a task
+
+
+def said(answers: Iterable[Sequence[Value]]) -> str:
+    """Answers in short, `2 x Cat, Dog`; `nothing` where there are none."""
+    told = Counter(_told(value) for answer in answers for value in answer)
+    return ", ".join(what if count == 1 else f"{count} x {what}" for what, count in sorted(told.items())) or "nothing"
+
+
+def holds(data: Mapping[str, Any]) -> str:
+    """A task's texts, as much of them as one line takes."""
+    texts = " | ".join(value for value in data.values() if isinstance(value, str))
+    line = " ".join(texts.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
+
+
+def _told(value: Value) -> str:
+    if isinstance(value, Choice):
+        return value.label
+    if isinstance(value, Number):
+        return f"{value.value:g}"
+    if isinstance(value, Text):
+        return value.text[:_SHOWN]
+    if isinstance(value, Span):
+        return f"{value.label} at {value.start} to {value.end}"
+    return label_of(value) or type(value).__name__.lower()
