@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from lsml.cli.common import (
 from lsml.cli.projects import find_project, project_option, shown_project
 
 if TYPE_CHECKING:
-    from lsml.learning.review import Suspect
+    from lsml.learning.review import Review, Suspect
     from lsml.store import ProjectRow, Store
 
 _SHOWN = 20  # lines at a terminal; the file has them all
@@ -55,7 +56,7 @@ def command(
     likely annotations come first. What is marked as ground truth is believed. Nothing is changed.
     """
     from lsml.errors import RequestError
-    from lsml.labeling.annotated import AnnotatedTasks, many
+    from lsml.labeling.annotated import AnnotatedTasks
     from lsml.learning.review import review
     from lsml.studio.connection import fetcher
 
@@ -85,6 +86,13 @@ def command(
     if as_json:
         click.echo(json.dumps({"tasks": found.tasks, "suspects": listed, "notes": found.notes}, indent=1))
         return
+    _print(found, listed, output)
+
+
+def _print(found: Review, listed: Sequence[dict[str, Any]], output: Path | None) -> None:
+    """The least likely of the suspects, and how many there are."""
+    from lsml.labeling.annotated import many
+
     for note in found.notes:
         click.echo(note, err=True)
     out = console()
@@ -96,13 +104,11 @@ def command(
         )
         if told["holds"]:
             out.print(f"    {told['holds']}", markup=False)
+    suspects = "nothing is suspect"
+    if listed:
+        suspects = f"{many(len(listed), 'answer')} {'is' if len(listed) == 1 else 'are'} suspect"
     more = f", of which these {_SHOWN} are the least likely" if len(listed) > _SHOWN else ""
     wrote = f"; wrote {output}" if output is not None else ""
-    suspects = (
-        f"{many(len(listed), 'answer')} {'is' if len(listed) == 1 else 'are'} suspect"
-        if listed
-        else "nothing is suspect"
-    )
     out.print(f"{suspects} in {many(found.tasks, 'annotated task')}{more}{wrote}", markup=False)
 
 
