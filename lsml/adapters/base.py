@@ -102,6 +102,8 @@ class Adapter(ABC):
     extra: ClassVar[str | None] = None  # the extra that installs them: pip install "lsml[extra]"
     licence: ClassVar[str | None] = None  # of its library, where it binds the user
     starts_ready: ClassVar[bool] = True  # whether a new instance can answer: it is pretrained, or needs no training
+    # Its shapes say what is written in them, which a TextArea for each region (perRegion) takes.
+    transcribes: ClassVar[bool] = False
     only_interactive: ClassVar[bool] = False  # it answers what a person drew or selected, and never a whole batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
@@ -209,7 +211,8 @@ class InteractiveAdapter(Adapter):
         """Values for one element, from the regions that a person made in it, in the order in which they were made.
 
         Answer what they ask alone, best first, and nothing that they mark already. Labels of the prompts are those of
-        their own control tags; answer with those that `predict` answers with.
+        their own control tags; answer with those that `predict` answers with. A value that is a prompt of which more is said
+        keeps its `group`, and takes the place of what was drawn.
         """
 
 

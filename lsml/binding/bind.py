@@ -146,8 +146,9 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             warnings.extend(_nothing_known(model) for model in bound if model.classes.meaningless)
             warnings.extend(sentence for model in bound if (sentence := _limits(model)))
             controls = [control for model in bound for control in model.controls]
+            warnings.extend(sentence for model in bound if (sentence := _nowhere_for_texts(model)))
             warnings.extend(control.caution for control in controls if control.caution)
-    answered = {name for model in models for control in model.controls for name in control.names}
+    answered = {name for model in models for name in _answered(model)}
     prompts, silent = asking_controls(models, config)
     answered.update(control_tag.name for control_tag in prompts)
     left = [one for one in unbound if one.control_tag.name not in answered]
@@ -230,7 +231,9 @@ def _with_former_names(control: Control, spec: Model) -> Control:
         for label in tag.labels
     )
     tag = msgspec.structs.replace(tag, labels=labels)
-    return type(control)(control.control_tag, tag) if control.companion else type(control)(tag)
+    if control.companion:
+        return type(control)(control.control_tag, tag, control.text_tag)
+    return type(control)(tag, None, control.text_tag)
 
 
 def object_for(
@@ -311,6 +314,24 @@ def _limits(model: BoundModel) -> str | None:
     limits = model.adapter_class.limits(model.spec.options, model.target, label_tags)
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     return f"{controls}: {model.spec.adapter} {limits}" if limits else None
+
+
+def _answered(model: BoundModel) -> set[str]:
+    """The names of the tags that a model's regions are of: its controls, what names their labels and what takes their texts."""
+    names = {name for control in model.controls for name in control.names}
+    texts = {control.text_tag.name for control in model.controls if control.text_tag}
+    return names if model.adapter_class.transcribes else names - texts
+
+
+def _nowhere_for_texts(model: BoundModel) -> str | None:
+    """That nothing takes what a model reads in its regions, in a sentence; None where something does."""
+    if not model.adapter_class.transcribes or any(control.text_tag for control in model.controls):
+        return None
+    controls = ", ".join(control.control_tag.selector for control in model.controls)
+    return (
+        f"{controls}: {model.spec.adapter} reads what is written in its regions, and nothing of the labeling config takes it; "
+        f'add <TextArea name="text" toName="{model.object_tag.name}" perRegion="true" editable="true"/>'
+    )
 
 
 def _nothing_known(model: BoundModel) -> str:

@@ -179,9 +179,15 @@ class BoundModel:
         """A control and its object as a Repeater copies them for a task's data; none where the data has no such list."""
         try:
             pairs = instances(control.control_tag, self.object_tag, data)
+            texts = (
+                instances(control.text_tag, self.object_tag, data) if control.text_tag else [(None, None)] * len(pairs)
+            )
         except KeyError:
             return []
-        return [(type(control)(tag, control.companion), object_tag) for tag, object_tag in pairs]
+        return [
+            (type(control)(tag, control.companion, text_tag), object_tag)
+            for (tag, object_tag), (text_tag, _) in zip(pairs, texts, strict=True)
+        ]
 
     @property
     def reads_view(self) -> bool:

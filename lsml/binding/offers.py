@@ -38,15 +38,24 @@ def offers(config: LabelingConfig) -> list[Offer]:
     asking = _asking(config, {name: adapters for name, (adapters, _) in fitting.items()})
     tools = {tag.name: control_of(tag, config) for tag in config.controls if fitting[tag.name][0]}
     named_by: dict[str, list[str]] = {}
+    read_in: dict[str, str] = {}  # the first tool in whose regions a model reads what a tag takes
     for tool in tools.values():
         if tool.companion:
             named_by.setdefault(tool.companion.name, []).append(tool.control_tag.selector)
+        if tool.text_tag and fitting[tool.control_tag.name][0][0].transcribes:
+            read_in.setdefault(tool.text_tag.name, tool.control_tag.selector)
     found = []
     for tag in config.controls:
         adapters, reason = fitting[tag.name]
         if tag.name in asking:
             why = f"{tag.selector} asks: what is drawn with it, another control's model answers"
             found.append(Offer(tag, reason=why, helps=True))
+        elif tag.name in read_in:
+            why = f"{tag.selector} takes what is read in the regions of {read_in[tag.name]}"
+            found.append(Offer(tag, reason=why, helps=True))
+        elif (first := _read_elsewhere(tools.get(tag.name), read_in)) is not None:
+            why = f"{tag.selector}: {first} shows each text once; to use both, name them in one key, `{first}, {tag.selector}`"
+            found.append(Offer(tag, reason=why))
         elif not adapters and tag.name in named_by:
             why = f"{tag.selector} names the labels of {', '.join(named_by[tag.name])}"
             found.append(Offer(tag, reason=why, helps=True))
@@ -70,8 +79,11 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
         return [], refusal
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
     fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
+    # What reads texts is wanted where a tag takes them, and there first of all.
+    texts = bool(fitting) and control_of(control_tag, config).text_tag is not None
+    fitting = [adapter for adapter in fitting if texts or not adapter.transcribes]
     if fitting:
-        return sorted(fitting, key=_rank), ""
+        return sorted(fitting, key=lambda adapter: (not adapter.transcribes, _rank(adapter))), ""
     objects = [config.objects[name] for name in control_tag.to_names if name in config.objects]
     reading = [
         reason for adapter, _, reason in answers if not objects or any(tag.tag in adapter.consumes for tag in objects)
@@ -88,6 +100,12 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
 def why_unbound(control_tag: ControlTag, reason: str, config: LabelingConfig) -> str:
     """Why nothing answers a control: `reason`, unless no key under `tags` would change that."""
     return could_answer(control_tag, config)[1] or reason
+
+
+def _read_elsewhere(tool: Control | None, read_in: dict[str, str]) -> str | None:
+    """The other tool in whose regions a model reads the texts that this one would show, or None."""
+    first = read_in.get(tool.text_tag.name) if tool and tool.text_tag else None
+    return None if tool is None or first == tool.control_tag.selector else first
 
 
 def _rank(adapter: type[Adapter]) -> tuple[bool, bool, bool, bool, bool, str]:

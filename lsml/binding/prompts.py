@@ -41,14 +41,26 @@ def _silence(tag: ControlTag) -> str:
 
 
 def control_of(control_tag: ControlTag, config: LabelingConfig) -> Control:
-    """The control of a tag that lsml has one for, with the tag that names its labels where it is a bare tool."""
+    """The control of a tag that lsml has one for, with the tag that names its labels where it is a bare tool, and the first one
+    that takes what is written in each of its regions."""
     control_class = CONTROLS[control_tag.tag]
     companions = (
         other
         for other in config.controls
         if other.tag == control_class.companion_tag and set(other.to_names) & set(control_tag.to_names)
     )
-    return control_class(control_tag, next(companions, None))
+    companion = next(companions, None)
+    texts = (tag for tag in config.controls if control_class.carries_text and _takes_texts(tag, control_tag, companion))
+    return control_class(control_tag, companion, next(texts, None))
+
+
+def _takes_texts(tag: ControlTag, drawing: ControlTag, companion: ControlTag | None) -> bool:
+    """True if a tag asks people what is written in each region that they draw with another one."""
+    if tag.tag != "TextArea" or not tag.per_region or tag.repeater != drawing.repeater:
+        return False
+    asked = {condition.tag_name for condition in tag.conditions if condition.when == "region-selected"}
+    naming = {None, drawing.name, companion.name if companion else None}
+    return bool(set(tag.to_names) & set(drawing.to_names)) and asked <= naming
 
 
 def regions_of(control: Control, result: Sequence[Any]) -> list[Region]:

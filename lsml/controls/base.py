@@ -44,13 +44,15 @@ CONTROLS: dict[str, type[Control]] = {}
 class Control(ABC):
     """One control tag of one labeling config, which a model can answer.
 
-    A bare tool, such as `<Rectangle>`, has its labels in another control tag for the same object: its `companion`.
+    A bare tool, such as `<Rectangle>`, has its labels in another control tag for the same object: its `companion`. What is
+    written in its regions is in a `<TextArea perRegion="true">` for the same object: its `text_tag`.
     """
 
     tag: ClassVar[str]  # Choices
     region_type: ClassVar[str]  # choices: the `type` of its regions, which follows from the tag
     value_type: ClassVar[type]  # Choice
     companion_tag: ClassVar[str | None] = None  # the tag that names the labels of a bare tool
+    carries_text: ClassVar[bool] = False  # its values say what is written in them, where there is a tag for it
     objects: ClassVar[frozenset[str] | None] = None  # the object tags that it can answer for; None for any
     reads_view: ClassVar[bool] = False  # `decode` needs what is shown
     per_item: ClassVar[bool] = False  # of a list of images, it answers for each page and not for the first alone
@@ -67,16 +69,19 @@ class Control(ABC):
         CONTROLS[tag] = cls
         cls.region_type = tag.lower()
 
-    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
+    def __init__(
+        self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
+    ) -> None:
         self.control_tag = control_tag
         self.companion = companion
+        self.text_tag = text_tag
         labels = (companion or control_tag).labels
         self.labels: tuple[str, ...] = tuple(dict.fromkeys(self.name_of(label) for label in labels))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the tags whose regions `decode` is given."""
-        return (self.control_tag.name, self.companion.name) if self.companion else (self.control_tag.name,)
+        return tuple(tag.name for tag in (self.control_tag, self.companion, self.text_tag) if tag is not None)
 
     def name_of(self, label: Label) -> str:
         """What values of this control call a label of the config."""

@@ -24,8 +24,10 @@ class Choices(ClassControl):
 
     tag: ClassVar[str] = "Choices"
 
-    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
-        super().__init__(control_tag, companion)
+    def __init__(
+        self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
+    ) -> None:
+        super().__init__(control_tag, companion, text_tag)
         labels = control_tag.labels
         # An older annotation may hold the value of a choice that has an alias now. A name wins over another's value.
         former: dict[Any, str] = {name: self.name_of(label) for label in labels for name in label.was}

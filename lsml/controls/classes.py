@@ -25,8 +25,10 @@ class ClassControl(Control):
 
     value_type: ClassVar[type] = Choice
 
-    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
-        super().__init__(control_tag, companion)
+    def __init__(
+        self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
+    ) -> None:
+        super().__init__(control_tag, companion, text_tag)
         self._compared: tuple[frozenset[str] | None, bool] = None, False  # what `_all_of` found
         self._checked = lru_cache(_REMEMBERED)(self._write_checked)
 

@@ -47,8 +47,10 @@ class Number(Control):
     value_type: ClassVar[type] = NumberValue
     key: ClassVar[str] = "number"  # of a region's value
 
-    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
-        super().__init__(control_tag, companion)
+    def __init__(
+        self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
+    ) -> None:
+        super().__init__(control_tag, companion, text_tag)
         self.least, self.most, self.step = self._limits()
 
     def _limits(self) -> tuple[float | None, float | None, float | None]:

@@ -23,8 +23,10 @@ class RegionControl(Control):
 
     judged_unfiltered: ClassVar[bool] = False
 
-    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
-        super().__init__(control_tag, companion)
+    def __init__(
+        self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
+    ) -> None:
+        super().__init__(control_tag, companion, text_tag)
         labels = (companion or control_tag).labels
         # An older region may hold the value of a label that has an alias now. A name wins over another's value.
         self._names = LabelNames(

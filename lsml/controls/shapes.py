@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
 
-from lsml.controls.base import Decoded, Region
+from lsml.controls.base import Decoded, Region, Threshold
 from lsml.controls.number import finite
+from lsml.controls.region_texts import takes, text_of, text_problem, text_region, with_texts
 from lsml.controls.regions import RegionControl, joined, region_score
 from lsml.labeling.remarks import Misread, Reason, Remark, lost
 from lsml.labeling.view import View, whole_number
@@ -26,8 +27,10 @@ _DIGITS = 6  # of a percentage: a thousandth of a pixel of the largest image
 
 
 class ShapeControl(RegionControl):
-    """A tool that draws shapes on an image. A bare one has its labels in a `<Labels>`: two regions with the same id."""
+    """A tool that draws shapes on an image. A bare one has its labels in a `<Labels>`, and what is written in a shape is in a
+    `<TextArea>` for each region: as many regions with the same id."""
 
+    carries_text: ClassVar[bool] = True
     objects: ClassVar[frozenset[str] | None] = frozenset({"Image"})
     per_item: ClassVar[bool] = True
     judged_unfiltered: ClassVar[bool] = True
@@ -42,6 +45,18 @@ class ShapeControl(RegionControl):
         """What detectors are used to: below it, most of what they find is not there."""
         return 0.25
 
+    def facts(self) -> dict[str, Any]:
+        """Where texts go decides what is shown, too."""
+        return super().facts() | ({"text": self.text_tag.name} if self.text_tag else {})
+
+    def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
+        """All at or above their threshold, surest first; what has texts, in the order in which it was read."""
+        passed = super().select(values, threshold)
+        if self.text_tag is None or all(cast(Shape, value).text is None for value in passed):
+            return passed
+        place = {id(value): number for number, value in enumerate(values)}
+        return sorted(passed, key=lambda value: place[id(value)])
+
     # -------------------------------------------------------------------------------------------- encode
 
     @property
@@ -51,8 +66,8 @@ class ShapeControl(RegionControl):
         return frozenset({tool, f"{tool}labels"})
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """A region for each value; two where a companion has the labels. What has no part in the image is left out. Values
-        at one place are one region with several labels, where the tag allows it."""
+        """A region for each value; another one where a companion has the labels, and one where a tag has the texts. What has no
+        part in the image is left out. Values at one place are one region with several labels, where the tag allows it."""
         on = on or View(None)
         regions: list[Region] = []
         ids: set[str] = set()
@@ -78,19 +93,24 @@ class ShapeControl(RegionControl):
     def _written(
         self, value: Shape, labels: list[str], place: Place, to_name: str, on: View, number: int
     ) -> list[Region]:
-        """The regions that draw one value and name its labels."""
+        """The regions that draw one value, name its labels and say what is written in it."""
         facts: Region = {} if on.item is None else {"item_index": on.item}
         size = self._drawn_size(value, on)
         if size is not None:
             facts |= {"original_width": size[0], "original_height": size[1], "image_rotation": 0}
         facts |= self._grouped(value)
-        if self.companion is None:
-            named = place if self.bare else place | {self.label_key: labels}
-            return [self._region(named, to_name, value.score) | facts]
-        facts.setdefault("id", f"{self.control_tag.name}/{on.item}/{number}")
-        region = self._region(place, to_name, value.score) | facts
-        naming = {"from_name": self.companion.name, "type": self.label_key, "value": place | {self.label_key: labels}}
-        return [region, region | naming] if labels else [region]
+        text = value.text if self.text_tag is not None and takes(self.text_tag, labels) else None
+        if self.companion is not None or text:
+            facts.setdefault("id", f"{self.control_tag.name}/{on.item}/{number}")
+        named = place if self.bare else place | {self.label_key: labels}
+        region = self._region(named, to_name, value.score) | facts
+        regions = [region]
+        if self.companion is not None and labels:
+            naming = {"from_name": self.companion.name, "type": self.label_key}
+            regions.append(region | naming | {"value": place | {self.label_key: labels}})
+        if self.text_tag is not None and text:
+            regions.append(text_region(region, self.text_tag, place, text))
+        return regions
 
     def _drawn_size(self, value: Shape, on: View) -> tuple[int, int] | None:
         """(width, height) of the image that a region is drawn on, in pixels, where they are known."""
@@ -112,8 +132,14 @@ class ShapeControl(RegionControl):
         A region that was drawn without a label has the label ""; one whose labels are all gone from the config is left
         out. Where there were regions and none of them can be understood, there is no example.
         """
-        if self.companion is None:
-            return super().decode(regions, on)
+        remarks: list[Remark] = []
+        if self.text_tag is not None:
+            regions, remarks = with_texts(regions)
+        decoded = super().decode(regions, on) if self.companion is None else self._decode_named(regions, on)
+        return Decoded(decoded.values, (*remarks, *decoded.remarks))
+
+    def _decode_named(self, regions: Sequence[Region], on: View | None) -> Decoded:
+        """The same of regions whose labels are in those of a companion."""
         named = self._named(regions)
         remarks: list[Remark] = []
         drawn: list[Region] = []
@@ -128,6 +154,12 @@ class ShapeControl(RegionControl):
         remarks += decoded.remarks
         nothing = not decoded.values and lost(remarks)
         return Decoded(None if nothing else decoded.values, tuple(remarks))
+
+    def named(self, region: Region, remarks: list[Remark]) -> list[str]:
+        """The labels that a region has; what says what is written in another one has none."""
+        if self.text_tag is not None and region.get("from_name") == self.text_tag.name:
+            return []
+        return super().named(region, remarks)
 
     def _named(self, regions: Sequence[Region]) -> dict[str, tuple[list[str] | None, list[Remark]]]:
         """What the companion says of a region by its id: labels, and remarks on them; no labels where all are gone from
@@ -166,6 +198,7 @@ class ShapeControl(RegionControl):
         item = whole_number(region.get("item_index")) or 0
         facts = {
             "label": label, "score": region_score(region), "item": item, "aspect": aspect, "group": self._group(region),
+            "text": None if self.text_tag is None else text_of(value),
         }  # fmt: skip
         try:
             return list(self._found(region, value, facts))
@@ -182,8 +215,11 @@ class ShapeControl(RegionControl):
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """What is wrong with a region, in a sentence, or None. Label Studio takes what lies left of or above an image."""
-        companion = self.companion
-        if companion is not None and isinstance(region, Mapping) and region.get("from_name") == companion.name:
+        companion, text_tag = self.companion, self.text_tag
+        own = region.get("from_name") if isinstance(region, Mapping) else None
+        if text_tag is not None and own == text_tag.name:
+            problem, value = text_problem(region, text_tag), region.get("value") or {}
+        elif companion is not None and own == companion.name:
             if region.get("type") != self.label_key or not isinstance(region.get("value"), dict):
                 return f'{companion.selector}: expected a region of type "{self.label_key}" with a value'
             value, problem = region["value"], self._label_problem(region["value"])

@@ -22,8 +22,10 @@ class Taxonomy(ClassControl):
 
     tag: ClassVar[str] = "Taxonomy"
 
-    def __init__(self, control_tag: ControlTag, companion: ControlTag | None = None) -> None:
-        super().__init__(control_tag, companion)
+    def __init__(
+        self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
+    ) -> None:
+        super().__init__(control_tag, companion, text_tag)
         selectable = [label for label in control_tag.labels if label.leaf or not self.leaves_only]
         self.labels = tuple(dict.fromkeys(self.name_of(label) for label in selectable))
         self._own = dict.fromkeys(self.labels)

@@ -31,6 +31,7 @@ class VideoRectangle(ShapeControl):
 
     tag: ClassVar[str] = "VideoRectangle"
     value_type: ClassVar[type] = Track
+    carries_text: ClassVar[bool] = False
     companion_tag: ClassVar[str | None] = "Labels"
     objects: ClassVar[frozenset[str] | None] = frozenset({"Video"})
     per_item: ClassVar[bool] = False

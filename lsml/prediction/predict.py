@@ -134,7 +134,8 @@ def _predict_held(
     with computing:
         for task, outcome, by_control in zip(tasks, outcomes, answers, strict=True):
             if by_control:
-                outcome.prediction = _write(binding, task, by_control, outcome, model_version, judging)
+                answered = drawn if responding else ()
+                outcome.prediction = _write(binding, task, by_control, outcome, model_version, judging, answered)
 
 
 def predict_in_time(
@@ -346,8 +347,10 @@ def _write(
     outcome: Outcome,
     model_version: str,
     judging: bool,
+    drawn: Sequence[Any],
 ) -> dict[str, Any]:
     """A prediction: regions of every control that annotators would see, and the certainty of the least sure one.
+    `drawn`: the regions that it answers.
 
     What the recipe does not show has no region, and counts for the certainty; it is judged where nothing else answers."""
     data, kind = task["data"], binding.recipe.score
@@ -375,7 +378,7 @@ def _write(
                 result.append(region)
             else:
                 outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
-    prediction: dict[str, Any] = {"result": _with_ids(result), "model_version": model_version}
+    prediction: dict[str, Any] = {"result": _with_ids(result, drawn), "model_version": model_version}
     if certainties:
         prediction["score"] = min(1.0, max(0.0, min(certainties)))
     return prediction
@@ -396,9 +399,15 @@ def _visible(
     return visible
 
 
-def _with_ids(regions: list[Region]) -> list[Region]:
-    """The regions with ids of this result: those of one group share one, and a `parentID` is the id of its parent."""
+def _with_ids(regions: list[Region], drawn: Sequence[Any]) -> list[Region]:
+    """The regions with ids of this result: those of one group share one, that of a region which a person drew if the group is
+    its own, and a `parentID` is the id of its parent."""
     ids: dict[str, str] = {}
+    theirs = {region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)}
+    for group in (region["id"] for region in regions if "id" in region):
+        own = group.split(".", 2)[-1]  # without the rank and the page of `_placed`
+        if own in theirs:
+            ids[group] = own
     for number, region in enumerate(regions):
         id = f"{region['from_name']}-{number}"
         group = region.get("id")

@@ -54,11 +54,14 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
             continue
         if target.kinds and kind_of(control.value_type) not in target.kinds:
             continue
+        texts = ControlTag("TextArea", "texts", ("object",), attributes={"perRegion": "true"})
+        text_tag = texts if adapter.transcribes and control.carries_text else None
         if control.companion_tag is not None:
             companion = ControlTag(control.companion_tag, "labels", ("object",), labels)
-            made.append(control(ControlTag(tag, "control", ("object",)), companion))
+            made.append(control(ControlTag(tag, "control", ("object",)), companion, text_tag))
         else:
-            made.append(control(ControlTag(tag, "control", ("object",), labels, attributes.get(tag, {}))))
+            control_tag = ControlTag(tag, "control", ("object",), labels, attributes.get(tag, {}))
+            made.append(control(control_tag, None, text_tag))
     return made
 
 

@@ -156,13 +156,15 @@ class Span(msgspec.Struct, frozen=True, tag="span"):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What every region of an image has. `label` is "" where a person drew a region without one."""
+    """What every region of an image has. `label` is "" where a person drew a region without one. `text`: what is written in
+    it; None where nobody said."""
 
     label: str
     score: float | None = None
     item: int = 0
     group: str | None = None
     aspect: float = 1.0
+    text: str | None = None
 
     def _check(self) -> None:
         _check_score(self.score)

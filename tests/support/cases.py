@@ -5,10 +5,12 @@ import shutil
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from lsml.adapters.base import Example, Target
 from lsml.adapters.image.classifier import ImageClassifier
 from lsml.adapters.image.grabcut import GrabCut
+from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
@@ -24,6 +26,7 @@ from lsml.values import Box, Choice, KeyPoint, Number, Span
 from tests.conftest import tickets
 from tests.support import worlds
 from tests.support.drawings import COLOURS, disc, discs
+from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
 from tests.support.transformer_models import tiny_transformer
 
@@ -132,8 +135,24 @@ YOLO = [
     _yolo("classify", "choice", {"choice": _SHAPES}),
 ]
 
+_pages = [
+    page_file(_drawn / f"page-{number}.png", lines)
+    for number, lines in enumerate([INVOICE, (), (Written("upside down", 400, 200, 180.0),)])
+]
+# Around a line that is turned, as it is turned. Reading takes a second: more is in tests/adapters/image/test_ocr.py.
+_asked = Box("Text", x=80 / 700, y=180 / 420, width=280 / 700, height=50 / 420, rotation=20.0, aspect=SIZE[0] / SIZE[1])
+READING = [
+    AdapterCase(
+        adapter=Ocr, target=Target(("Text", "Title"), multiple=True, kinds={kind: ("Text", "Title")}),
+        batch=_pages, prompts=[(_pages[0], [_asked])], options={"engine": engine},
+        tolerance=1e-4,  # a line's score depends on how wide the others of its page are
+    )
+    for engine, kind in (("rapidocr", "box"), ("tesseract", "polygon"))
+    if engine != "tesseract" or which("tesseract")
+]  # fmt: skip
+
 # Those that need what the extras install, and weights of tests/models.txt.
-HEAVY = {"yolo", "ner", "text-embedding-classifier", "spacy", "transformers-classifier"}
+HEAVY = {"ocr", "yolo", "ner", "text-embedding-classifier", "spacy", "transformers-classifier"}
 
 _TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
 _LEARNT_TEXTS = ["Anna lives in Paris .", "", "nothing here", "we met Bob near Oslo again ."]
@@ -204,6 +223,7 @@ CASES = {
     "tabular": TABLES,
     "image-classifier": [IMAGES],
     "grabcut": [CUTTING],
+    "ocr": READING,
     "ner-crf": [ENTITIES],
     "text-matcher": MENTIONS,
 }

@@ -1,0 +1,161 @@
+"""ocr: the lines of text in images, each with its text, and the text of a region that a person drew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Final
+
+import msgspec
+
+from lsml.adapters.base import Data, InteractiveAdapter, Target
+from lsml.adapters.image.ocr.lines import Area, Line, Pixels, as_box, as_polygon, box_of, cut_out, polygon_of
+from lsml.adapters.image.ocr.options import OcrOptions
+from lsml.adapters.image.ocr.rapid import Rapid
+from lsml.adapters.image.ocr.tesseract import Tesseract, absent
+from lsml.errors import AdapterError
+from lsml.labeling import ControlTag
+from lsml.values import Box, Polygon, Value
+from lsml.wording import listed
+
+_TEXT: Final = "text"  # the label that a line has where nobody says which, whatever its capitals
+
+
+class Ocr(InteractiveAdapter):
+    """Lines of text by a pretrained engine. It does not learn."""
+
+    name: ClassVar[str] = "ocr"
+    title: ClassVar[str] = "reads the lines of text in images, and what stands in a rectangle that a person draws"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
+    produces: ClassVar[frozenset[type]] = frozenset({Box, Polygon})
+    requires: ClassVar[tuple[str, ...]] = ("rapidocr", "onnxruntime", "pytesseract", "cv2")
+    extra: ClassVar[str | None] = "ocr"
+    licence: ClassVar[str | None] = "Apache-2.0 (rapidocr and its packaged PP-OCRv6 models; tesseract)"
+    transcribes: ClassVar[bool] = True
+    Options: ClassVar[type[msgspec.Struct]] = OcrOptions
+
+    @classmethod
+    def lacks(cls, options: OcrOptions, target: Target) -> str | None:
+        """What to do where the engine is a program that is not on this machine."""
+        return absent() if options.engine == "tesseract" else None
+
+    @classmethod
+    def limits(cls, options: OcrOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+        """That it reads what people draw alone, where none of the labels is known to be that of a line."""
+        return _unlabelled(options, target)
+
+    @property
+    def own_names(self) -> bool:
+        """Its labels are those of the config."""
+        return False
+
+    @property
+    def ready(self) -> bool:
+        """True if its engine is on this machine."""
+        return self.lacks(self.options, self.target) is None
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Every line of text in images (paths), from top to bottom, as a box where boxes are wanted, else as a polygon.
+
+        Raises AdapterError where an image cannot be read, or no label is known to be that of a line.
+        """
+        if not batch or not self.ready:
+            return [[] for _ in batch]
+        why = _unlabelled(self.options, self.target)
+        if why is not None:
+            raise AdapterError(f"{self.name} {why}")
+        return [self._values(_read(path)) for path in batch]
+
+    def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
+        """The region that a person drew last, with the text that stands in it; nothing where it has a text, or shows none.
+
+        Raises AdapterError where the image cannot be read.
+        """
+        drawn = [value for value in prompts if isinstance(value, Area)]
+        if not drawn or drawn[-1].text or not self.ready:
+            return []
+        part = cut_out(_read(data), drawn[-1])
+        read = None if part is None else self._engine.text(part)
+        region = None if read is None else self._wanted(drawn[-1])
+        if read is None or region is None:
+            return []
+        return [msgspec.structs.replace(region, text=read[0], score=read[1])]
+
+    @property
+    def _engine(self) -> Rapid | Tesseract:
+        options = self.options
+        if options.engine == "tesseract":
+            return Tesseract(options.languages)
+        return Rapid(options.size, options.threads)
+
+    def _values(self, image: Pixels) -> list[Value]:
+        height, width = image.shape[:2]
+        values: list[Value] = []
+        for line in self._engine.lines(image):
+            value = self._value(line, width, height)
+            if value is not None:
+                values.append(value)
+        return values
+
+    @property
+    def _kinds(self) -> dict[str, tuple[str, ...]]:
+        """The labels of each kind that is wanted."""
+        return self.target.kinds or {"box": self.target.labels}
+
+    def _value(self, line: Line, width: int, height: int) -> Box | Polygon | None:
+        kinds = self._kinds
+        if "box" in kinds:
+            return box_of(line, _label(self.options, kinds["box"]) or "", width, height)
+        return polygon_of(line, _label(self.options, kinds["polygon"]) or "", width, height)
+
+    def _wanted(self, region: Area) -> Box | Polygon | None:
+        """The same region of a kind that is wanted; None where its label is none of that kind."""
+        kinds = self._kinds
+        kind = "polygon" if "box" not in kinds or (isinstance(region, Polygon) and "polygon" in kinds) else "box"
+        if kinds[kind] and region.label not in kinds[kind]:
+            return None
+        return as_box(region) if kind == "box" else as_polygon(region)
+
+
+def _label(options: OcrOptions, labels: Sequence[str]) -> str | None:
+    """Which of the labels a line has; "" where there are none to have, None where it is none of them."""
+    if not labels:
+        return ""
+    named = _TEXT if options.label is None else options.label
+    if named in labels:
+        return named
+    if options.label is None and len(labels) == 1:
+        return labels[0]
+    return next((label for label in labels if label.casefold() == named.casefold()), None)
+
+
+def _unlabelled(options: OcrOptions, target: Target) -> str | None:
+    """That no label is known to be that of a line, in a sentence that follows the adapter's name; or None."""
+    wanted = [labels for kind, labels in target.kinds.items() if kind == "box"] or list(target.kinds.values())
+    if all(_label(options, labels) is not None for labels in wanted):
+        return None
+    named = "of no label here" if options.label is None else f"of no label `{options.label}`"
+    return (
+        f"reads only what people draw, for it knows {named} that a line of text has it; name one under "
+        f"options.label: {listed(target.labels, 8)}"
+    )
+
+
+def _read(path: Path) -> Pixels:
+    """An image as (rows, columns, 3), blue first. It is upright already, whatever its file says; on white where it is clear."""
+    import cv2
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            if clear:
+                layered = image.convert("RGBA")
+                white = Image.new("RGBA", layered.size, "white")
+                flat = Image.alpha_composite(white, layered).convert("RGB")
+            else:
+                flat = image.convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise AdapterError(f"{Path(path).name}: is no image that can be read") from error
+    return cv2.cvtColor(np.asarray(flat), cv2.COLOR_RGB2BGR)

@@ -1,0 +1,52 @@
+"""Settings of `ocr`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, PREDICTIONS
+
+
+class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `ocr`."""
+
+    engine: Annotated[
+        Literal["rapidocr", "tesseract"],
+        Meta(
+            description="What reads: `rapidocr`, whose package holds its models (PP-OCRv6: Chinese, Japanese, English and most "
+            "languages in Latin letters, without a choice), or `tesseract`, a program that has to be on this machine.",
+            extra=PREDICTIONS,
+        ),
+    ] = "rapidocr"
+    languages: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[A-Za-z0-9_/]+$")], ...],
+        Meta(
+            min_length=1,
+            description="Of tesseract alone: the languages that it expects, as `tesseract --list-langs` names them, such as "
+            "[eng, deu].",
+            extra=PREDICTIONS,
+        ),
+    ] = ("eng",)
+    label: Annotated[
+        str | None,
+        Meta(
+            description="The label that a line of text has; left out, the label `Text`, or the only one that there is.",
+            extra=PREDICTIONS,
+        ),
+    ] = None
+    size: Annotated[
+        int,
+        Meta(
+            ge=320,
+            le=8000,
+            description="Pixels of the longer side to which rapidocr shrinks a larger image; less is faster, and reads less.",
+            extra=PREDICTIONS,
+        ),
+    ] = 2000
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | None,
+        Meta(description="How many cores rapidocr uses for one image; left out, all.", extra=MACHINE),
+    ] = None
