@@ -168,6 +168,11 @@ class Adapter(ABC):
         """As `predict`; values that score below `floor` will not be used, so need not be worked out."""
         return self.predict(batch)
 
+    def features(self, batch: Sequence[Data]) -> Any | None:
+        """(elements, features), dense or sparse, by which elements that are alike are near each other; None where the adapter
+        has none. It need not be ready."""
+        return None
+
     def load(self, directory: Path) -> None:
         """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
         raise NotImplementedError(f"{self.name} has nothing to load")

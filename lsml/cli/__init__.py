@@ -29,6 +29,7 @@ VERBS = {
     "clear": ("clear", "Delete published predictions from a project of Label Studio."),
     "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
     "review": ("review", "Find annotations that are probably wrong."),
+    "simulate": ("simulate", "Compare orders of annotating on a finished project: how many annotations each needs."),
     "versions": ("versions", "List the versions of each project, with their metrics."),
     "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
     "export": ("export", "Write all that was learnt, projects and annotations and versions, into one file."),

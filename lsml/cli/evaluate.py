@@ -64,11 +64,11 @@ def command(
     """
     from msgspec import to_builtins
 
-    from lsml.binding import Tally, sentences
+    from lsml.binding import sentences
     from lsml.errors import NotEnoughData
     from lsml.labeling.annotated import AnnotatedTasks
     from lsml.learning.judge import evaluate, unread_sentence
-    from lsml.learning.snapshot import AnnotatedExample
+    from lsml.learning.snapshot import read_examples
     from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
@@ -79,15 +79,7 @@ def command(
     loaded = load_promoted(store, key, binding)
     annotated = AnnotatedTasks(read_tasks(export, binding, answers=True), from_predictions=from_predictions)
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
-        tally = Tally()
-        lessons: list[AnnotatedExample] = []
-        weights = binding.weigh(annotated, fetch)
-        for task in annotated:
-            taught = binding.learn(task, fetch, weights)
-            tally.add(task.id, taught)
-            if taught.answers:
-                lessons.append(AnnotatedExample(task.id, task.data, taught.answers))
-        left_out = tally.report()
+        lessons, left_out = read_examples(binding, annotated, fetch)
         if not lessons:
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
         check_learnt(recipe, key, loaded)

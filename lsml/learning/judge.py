@@ -105,6 +105,12 @@ def unread_sentence(unread: Sequence[tuple[str, str]]) -> str:
     return f"{tasks} could not be read ({reasons}), the first of them: {unread[0][1]}"
 
 
+def mean_metric(metrics: Mapping[str, Mapping[str, Any]], names: set[str]) -> float | None:
+    """The mean of the metrics of some controls; None where none of them could be judged."""
+    values = [metrics[name]["value"] for name in sorted(names) if metrics[name]["value"] is not None]
+    return sum(values) / len(values) if values else None
+
+
 def _parents(lesson: AnnotatedExample) -> list[Value]:
     """The boxes that points of a task may name as their parents."""
     answers = (answer for annotated in lesson.answers.values() for answer in annotated)

@@ -35,6 +35,20 @@ class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
         return share_of(self.task)
 
 
+def read_examples(
+    binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch
+) -> tuple[list[AnnotatedExample], tuple[LeftOut, ...]]:
+    """(what annotated tasks teach, what of them could not be understood), in memory."""
+    tally = Tally()
+    examples: list[AnnotatedExample] = []
+    for task in tasks:
+        taught = binding.learn(task, fetch)
+        tally.add(task.id, taught)
+        if taught.answers:
+            examples.append(AnnotatedExample(task.id, task.data, taught.answers))
+    return examples, tally.report()
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file; `left_out`: what of the

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from lsml.prediction.orders import diverse_order, task_features, typical_order
 from lsml.prediction.predict import HELD_OUT, Outcome, predict_in_time, predict_tasks
 
 __all__ = [
     "HELD_OUT",
     "Outcome",
+    "diverse_order",
     "predict_in_time",
     "predict_tasks",
+    "task_features",
+    "typical_order",
 ]

@@ -353,19 +353,22 @@ def _write(
     `drawn`: the regions that it answers.
 
     What the recipe does not show has no region, and counts for the certainty; it is judged where nothing else answers."""
-    data, kind = task["data"], binding.recipe.score
+    data, scoring = task["data"], binding.recipe.scoring
     chosen: list[tuple[_Answers, View, list[Value]]] = []
     certainties: list[float] = []
     everything: dict[str, list[Value]] = {}
     for name, answers in by_control.items():
         of_control = everything[name] = []
         for page in answers.pages.values():
-            values, certainty = answers.combined(page.answers, data, kind)
-            unseen, unsure = answers.combined(page.hidden, data, kind) if page.hidden else ([], None)
+            values, certainty = answers.combined(page.answers, data, scoring.by)
+            unseen, unsure = answers.combined(page.hidden, data, scoring.by) if page.hidden else ([], None)
             if judging and not page.answers:
                 values = unseen
             chosen.append((answers, page.view, values))
             of_control += values
+            tag = answers.control.control_tag
+            if not scoring.counts(tag.tag, tag.name):
+                continue
             certainties += [sure for sure in (certainty, unsure) if sure is not None]
     outcome.values = _visible(everything, by_control, outcome)
     result: list[Region] = []

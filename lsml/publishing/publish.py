@@ -17,7 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
@@ -25,12 +24,12 @@ from lsml.errors import Cancelled, StudioRefused
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
 from lsml.prediction import HELD_OUT, Outcome, predict_tasks
+from lsml.publishing.order import Predicted, in_order
 from lsml.publishing.patience import Patience
 from lsml.publishing.scores import write_scores
 from lsml.studio.predictions import OpenTask, ProjectPredictions
 
 _log = logging.getLogger(__name__)
-Predicted = tuple[OpenTask, dict[str, Any]]
 WINDOW = 10  # batches among which the least sure are posted first, and that are posted while the next are predicted ...
 WINDOW_S = 30.0  # ... or fewer, where predicting so many takes longer
 _TURN_S = 5.0  # about how long the model is at work between two looks at whether to go on
@@ -42,8 +41,8 @@ _PAGE = 500  # tasks read at a time
 class Inputs:
     """What one publishing works with.
 
-    Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time; `order`:
-    `uncertain` posts the least sure first. `keep` versions stay in Label Studio, of those whose name matches `ours`.
+    Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time, in an `order`
+    (see `in_order`). `keep` versions stay in Label Studio, of those whose name matches `ours`.
     `score_field` of a task's data gets the score, too. `skip` says of a task's id that nobody is to see a prediction for it.
     `backend_login` is what lsml asks of Label Studio. `count` is told how many predictions were stored, each time some were.
     `patience` says when to stop, too. `workers` threads predict at a time. `partial`: `predictions` sees only some of the
@@ -174,9 +173,9 @@ class _Publishing:
 
     def _post_window(self, window: list[Predicted], poster: ThreadPoolExecutor) -> list[Future[None]]:
         """Have predictions posted, in the order and the batches that are wanted."""
-        if self._in.order == "uncertain":
-            window.sort(key=lambda one: (one[1].get("score") is None, one[1].get("score") or 0.0))
-        most = self._in.batch
+        inputs = self._in
+        window = in_order(window, inputs.order, inputs.binding, inputs.adapters, inputs.fetch)
+        most = inputs.batch
         return [poster.submit(self._post, window[begin : begin + most]) for begin in range(0, len(window), most)]
 
     def _read(self, after: int) -> list[OpenTask]:

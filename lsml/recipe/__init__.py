@@ -19,6 +19,7 @@ from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.load import hold_recipe, load_recipe
 from lsml.recipe.promotion import Promote
 from lsml.recipe.schema import recipe_schema
+from lsml.recipe.score import Score
 from lsml.recipe.structs import LabelStudio, Media, Model, Publish, Recipe, Selector, Server, Storage, Submit, Training
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Promote",
     "Publish",
     "Recipe",
+    "Score",
     "Selector",
     "Server",
     "Storage",

@@ -22,6 +22,7 @@ from lsml.recipe.settings import (
     in_seconds,
     read_label_studio,
     read_labeling_config,
+    read_score,
     training_of,
 )
 from lsml.recipe.structs import Media, Publish, Recipe, Server, Storage, Submit
@@ -100,6 +101,7 @@ def _finished(draft: Draft) -> Recipe:
     label_studio = read_label_studio(draft)
     check_server(draft)
     check_folders(draft)
+    score = read_score(draft, models)
     draft.stop()
     server: dict[str, Any] = dict(value.get("server", {}))
     if server.get("secret_path"):
@@ -112,7 +114,7 @@ def _finished(draft: Draft) -> Recipe:
         path=draft.path,
         description=value.get("description", ""),
         labeling_config=labeling_config,
-        score=value.get("score", "confidence"),
+        score=score,
         training=training_of(value.get("training", {})),
         publish=None if value.get("publish") is False else msgspec.convert(value.get("publish", {}), Publish),
         submit=msgspec.convert(value["submit"], Submit) if value.get("submit") is not None else None,

@@ -14,6 +14,7 @@ from lsml.recipe.holdout import Holdout
 from lsml.recipe.labels import LongLabel
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote
+from lsml.recipe.score import Score, ScoreKind
 from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Submit, Training
 
 _REF: Final = "#/$defs/{name}"
@@ -144,8 +145,11 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
         Meta(description="For requests without a project: XML, or a path that ends in .xml, from the recipe's folder."),
     ] = None
     score: Annotated[
-        Literal["confidence", "margin", "entropy"],
-        Meta(description="What Label Studio sorts tasks by: low is uncertain, and the least sure tag counts."),
+        ScoreKind | Score,
+        Meta(
+            description="What Label Studio sorts tasks by: low is uncertain, and the least sure tag counts; "
+            "`{by: margin, of: Choices#topic}` lets one tag count."
+        ),
     ] = "confidence"
     training: Annotated[
         Any,
@@ -198,6 +202,7 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
     _order_enums(definitions["LearnFrom"], LearnFrom)
     _order_enums(definitions["Publish"], Publish)
     _order_enums(definitions["Promote"], Promote)
+    _order_enums(definitions["Score"], Score)
     _order_enums(definitions["Holdout"], Holdout)
     definitions["adapter"] = {"type": "string", "enum": sorted(names)}
     _order_enums(definitions["ModelList"], ModelList)

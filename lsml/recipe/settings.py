@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,7 +19,8 @@ from lsml.recipe.draft import Draft
 from lsml.recipe.environment import UnreadableVariable, variable
 from lsml.recipe.nodes import MAX_BYTES, Scalar
 from lsml.recipe.scalars import Path as KeyPath
-from lsml.recipe.structs import LabelStudio, Training
+from lsml.recipe.score import Score, ScoreKind
+from lsml.recipe.structs import LabelStudio, Model, Training
 from lsml.recipe.time_of_day import zone_of
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -178,6 +179,21 @@ def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
         draft.add(
             (*path, "promote", "metric"), f"no tag here is judged by {metric}; expected one of {', '.join(names)}"
         )
+
+
+def read_score(draft: Draft, models: Sequence[Model]) -> ScoreKind | Score:
+    """What a prediction's score means; a problem where it is that of a tag which nothing answers."""
+    given = draft.data.value.get("score", "confidence")
+    if not isinstance(given, dict) or draft.wrong(("score",)):
+        return cast(ScoreKind, given)
+    score = msgspec.convert(given, Score)
+    selectors = dict.fromkeys(selector for model in models for selector in model.selectors)
+    tag = (score.of or "").partition("#")[0]
+    known = any(score.of in (str(one), one.tag) or (one.name is None and one.tag == tag) for one in selectors)
+    if score.of is not None and models and not known:
+        names = ", ".join(f"`{one}`" for one in selectors)
+        draft.add(("score", "of"), f"nothing answers `{score.of}`; expected a selector that `tags` has: {names}")
+    return score
 
 
 def training_of(given: Any) -> Training | None:

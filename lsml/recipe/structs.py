@@ -13,6 +13,7 @@ from lsml.errors import Problem
 from lsml.recipe.holdout import SHARE, Holdout
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote, Rule
+from lsml.recipe.score import Score, ScoreKind
 from lsml.recipe.time_of_day import AT, next_moment
 
 _DURATION: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$(?!\n)"
@@ -136,9 +137,11 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     batch: Annotated[int, Meta(ge=1, le=5000, description="Predictions posted at a time.")] = 500
     order: Annotated[
-        Literal["uncertain", "id"],
+        Literal["uncertain", "diverse", "id"],
         Meta(
-            description="Which tasks come first: among each ten batches those that the version is least sure of, or the oldest."
+            description="Which tasks come first: among each ten batches those that the version is least sure of; those that "
+            "are unsure and unlike each other by the adapter's own features, with their place as the score, by which Label "
+            "Studio sorts; or the oldest."
         ),
     ] = "uncertain"
     keep: Annotated[
@@ -406,7 +409,7 @@ class Recipe(msgspec.Struct, frozen=True):
     path: Path
     description: str = ""
     labeling_config: str | None = None
-    score: Literal["confidence", "margin", "entropy"] = "confidence"
+    score: ScoreKind | Score = "confidence"
     training: Training | None = Training()
     publish: Publish | None = Publish()
     submit: Submit | None = None
@@ -415,6 +418,11 @@ class Recipe(msgspec.Struct, frozen=True):
     storage: Storage = Storage()
     media: Media = Media()
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def scoring(self) -> Score:
+        """What a prediction's score means, and of which control."""
+        return self.score if isinstance(self.score, Score) else Score(self.score)
 
     def data_directory(self, override: Path | None = None) -> Path:
         """Where this recipe's data lives: the folder given, else `<storage.directory>/<name>` beside the recipe."""

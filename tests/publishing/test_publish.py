@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lsml.adapters.base import Adapter
@@ -75,6 +76,19 @@ def test_order_id_posts_the_oldest_first(tmp_path):
     with publishing(studio, tmp_path, batch=2, order="id") as run:
         run()
     assert [done for done in studio.log if done.startswith("post")] == ["post 1,2", "post 3,4"]
+
+
+def test_order_diverse_posts_what_is_unsure_and_unlike_the_others_first_with_its_place_as_the_score(
+    tmp_path, monkeypatch
+):
+    # Tasks 1 and 2 are alike, and the model is less sure of both than of the third.
+    texts = {1: {"text": "0.5"}, 2: {"text": "0.51"}, 3: {"text": "0.8"}, 4: {"text": "0.99"}}
+    monkeypatch.setattr(Sure, "features", lambda self, batch: np.eye(2)[[int(float(text) >= 0.6) for text in batch]])
+    studio = SmallStudio(texts)
+    with publishing(studio, tmp_path, batch=2, order="diverse") as run:
+        run()
+    assert [done for done in studio.log if done.startswith("post")] == ["post 1,3", "post 2,4"]
+    assert [studio.predictions[number]["score"] for number in sorted(studio.predictions)] == [0, 0.25, 0.5, 0.75]
 
 
 def test_the_version_is_shown_as_soon_as_there_is_something_to_show(tmp_path):

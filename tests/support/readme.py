@@ -74,6 +74,7 @@ def recipe_reference() -> str:
     ):
         struct = _resolve(schema["properties"][key], schema)
         parts.append(_section(f"`{key}`", key, struct, schema, lead))
+    parts.append(_section("`score`", "score", schema["$defs"]["Score"], schema))
     parts.append(_section("`training.holdout`", "training.holdout", schema["$defs"]["Holdout"], schema))
     parts.append(_section("`training.promote`", "training.promote", schema["$defs"]["Promote"], schema))
     parts.append(_section("`training.learn_from`", "training.learn_from", schema["$defs"]["LearnFrom"], schema))

@@ -116,6 +116,13 @@ class ImageClassifier(TrainableAdapter):
             values += self._head.values(self._rows(batch[begin : begin + self.options.batch]))
         return values
 
+    def features(self, batch: Sequence[Data]) -> Any | None:
+        """What a classifier of these images would learn from."""
+        import numpy as np
+
+        size = self.options.batch
+        return np.concatenate([self._rows(batch[begin : begin + size]) for begin in range(0, len(batch), size)])
+
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays; the encoder is not part of it."""
         assert self._head is not None, "an untrained model is never saved"

@@ -279,6 +279,14 @@ class TextFeatures:
         )
 
 
+def text_rows(options: TextOptions, texts: Sequence[str]) -> csr_matrix | None:
+    """(texts, features) of texts alone, whatever was learnt; None where they hold no words."""
+    try:
+        return TextFeatures.of_options(options).fit_transform(lambda: texts)
+    except NotEnoughData:
+        return None
+
+
 def _stretches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Start and end of texts that are counted together; at least one stretch."""
     start = size = 0

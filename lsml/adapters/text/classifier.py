@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
 from lsml.adapters.parts.state import load_state, save_state
-from lsml.adapters.parts.text_features import TextFeatures, TextOptions
+from lsml.adapters.parts.text_features import TextFeatures, TextOptions, text_rows
 from lsml.errors import VersionError
 from lsml.values import Choice, Value
 
@@ -66,6 +66,10 @@ class TextClassifier(TrainableAdapter):
         if self._features is None or not batch:
             return [[] for _ in batch]
         return self._head.values(self._features.transform(batch))
+
+    def features(self, batch: Sequence[Data]) -> Any | None:
+        """TF-IDF of the n-grams of these texts."""
+        return text_rows(self.options, batch)
 
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays."""

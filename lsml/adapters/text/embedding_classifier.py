@@ -124,6 +124,10 @@ class TextEmbeddingClassifier(TrainableAdapter):
             return [[] for _ in batch]
         return self._head.values(self._rows(batch, silent))
 
+    def features(self, batch: Sequence[Data]) -> Any | None:
+        """What the encoder makes of these texts; None where it is not here."""
+        return self._rows(batch, silent) if self.lacks(self.options, self.target) is None else None
+
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays; the encoder is not part of it."""
         assert self._head is not None, "an untrained model is never saved"

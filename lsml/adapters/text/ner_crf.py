@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.text_features import TextOptions, text_rows
 from lsml.adapters.parts.text_spans import PASSED_OVER, Token, inner, notes_of, outermost, parted, tokens
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
@@ -132,6 +133,10 @@ class NerCrf(TrainableAdapter):
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Spans in the order of the text, each with the probability of its least sure word."""
         return [self._spans(text) for text in batch] if self._model else [[] for _ in batch]
+
+    def features(self, batch: Sequence[Data]) -> Any | None:
+        """TF-IDF of the n-grams of these texts."""
+        return text_rows(TextOptions(), batch)
 
     def save(self, directory: Path) -> None:
         """Write CRFsuite's file, which holds numbers and names alone, and what words were marked."""

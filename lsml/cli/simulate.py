@@ -1,0 +1,127 @@
+"""`lsml simulate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lsml.cli.common import (
+    answering_tags,
+    bind_project,
+    check_writable,
+    console,
+    labeling_config_option,
+    log_options,
+    open_recipe,
+    progress_bar,
+    read_tasks,
+    recipe_argument,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from lsml.learning.simulate import Order, Simulated
+
+
+def _orders(_context: click.Context, _option: click.Parameter, given: str) -> list[str]:
+    from lsml.learning.simulate import ORDERS
+
+    names = list(dict.fromkeys(name.strip() for name in given.split(",")))
+    wrong = [name for name in names if name not in ORDERS]
+    if wrong:
+        raise click.BadParameter(f"expected some of {', '.join(ORDERS)} with commas between them, got {wrong[0]!r}")
+    return names
+
+
+@click.command("simulate", short_help="Compare orders of annotating on a finished project.")
+@recipe_argument
+@click.argument("export", type=click.Path(path_type=Path))
+@labeling_config_option
+@click.option(
+    "--orders",
+    default="random,uncertain,diverse",
+    show_default=True,
+    callback=_orders,
+    help="Which orders, with commas between them.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="How often, each with another division."
+)
+@click.option(
+    "--target",
+    type=click.FloatRange(0, 1),
+    help="The metric to reach [default: 95% of what all annotations reach].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw the curves into this SVG file.")
+@log_options
+def command(
+    recipe_path: Path,
+    export: Path,
+    labeling_config_path: Path | None,
+    orders: list[Order],
+    seeds: int,
+    target: float | None,
+    as_json: bool,
+    output: Path | None,
+    log_level: str,
+    debug: bool,
+) -> None:
+    """Annotate EXPORT, a finished project, again in several orders, and say how many annotations each would have needed.
+
+    EXPORT is a file of annotated tasks, of any form that `lsml train` reads. A quarter of its tasks judges; of the others,
+    first 10 are learnt, then 20, 40 and so on. `random` draws them, `uncertain` takes those that the model is
+    least sure of, `diverse` those that are unsure and unlike each other, and begins with typical ones. Nothing is stored.
+    """
+    import json
+    from dataclasses import asdict
+
+    from lsml.binding import sentences
+    from lsml.errors import NotEnoughData, RequestError
+    from lsml.labeling.annotated import AnnotatedTasks
+    from lsml.learning.simulate import simulate
+    from lsml.learning.snapshot import read_examples
+    from lsml.studio.connection import fetcher
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    if output is not None:
+        check_writable(output)
+    binding = bind_project(recipe, labeling_config_path, None)
+    models = [model for model in binding.models if model.learns]
+    if not models:
+        raise RequestError(f"{recipe_path}: none of its adapters can learn")
+    annotated = AnnotatedTasks(read_tasks(export, binding, answers=True))
+    with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
+        lessons, left_out = read_examples(binding, annotated, fetch)
+        if not lessons:
+            raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
+        with progress_bar("simulate") as progress:
+            simulated = simulate(
+                binding, models, lessons, fetch, orders=orders, seeds=seeds, target=target, progress=progress
+            )
+    if output is not None:
+        from lsml.cli.chart import curves_svg
+
+        write_file(output, curves_svg(simulated, recipe.name))
+    if as_json:
+        click.echo(json.dumps({**asdict(simulated), "sentence": simulated.sentence}, indent=1))
+    else:
+        _print(simulated)
+
+
+def _print(simulated: Simulated) -> None:
+    """A table with a row for each number of annotations and a column for each order, and what the orders need."""
+    from rich.table import Table
+
+    out = console()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("annotations", justify="right")
+    for order in simulated.curves:
+        table.add_column(order)
+    for row in zip(*simulated.curves.values(), strict=True):
+        table.add_row(f"{row[0].annotations:,}", *(f"{one.mean:.3f} ({one.low:.3f} to {one.high:.3f})" for one in row))
+    out.print(f"{simulated.metric} on {simulated.judged:,} other tasks, mean of {simulated.seeds} seeds (95% interval)")
+    out.print(table)
+    out.print(simulated.sentence, markup=False)
