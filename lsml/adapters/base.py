@@ -21,8 +21,9 @@ from lsml.values import Value
 API = 1  # the major version of this contract; a plug-in says which one it was written for
 
 # What an adapter sees of a task: a text (str) for Text, HyperText and Paragraphs; for Table its columns, a dict of names and
-# JSON values, None where one is missing; the Path of a file for Image (upright, whatever its EXIF says), Video and Audio. A
-# path is good until the call returns, unless `fit` is what was called with it.
+# JSON values, None where one is missing; for TimeSeries a `lsml.labeling.series.Series`, whose `points` it reads; the Path of
+# a file for Image (upright, whatever its EXIF says), Video and Audio. A file is good until the call returns, unless `fit` is
+# what was called with it.
 Data = Any
 Progress = Callable[
     [float, str], None

@@ -82,6 +82,8 @@ class BoundModel:
             self.object_tag.value,
             attributes.get("valueType", ""),
             attributes.get("textKey", ""),
+            *self.object_tag.channels,
+            *(attributes[name] for name in ("timeColumn", "timeFormat", "sep") if name in attributes),
         )
 
     @cached_property

@@ -42,6 +42,7 @@ _ATTRIBUTES: Final = {
         *("name", "toName", "value", "valueList", "valueType", "alias", "choice", "allowNested", "apiUrl"),
         *("leafsOnly", "maxUsages", "maxRating", "min", "max", "step", "perRegion", "perItem", "on", "indexFlag"),
         *("frameRate", "saveTextResult", "nameKey", "textKey", "predictedValues", "modelIndex", "smart", "smartOnly"),
+        *("timeColumn", "timeFormat", "sep", "column"),
         *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue"),
     )
 } | {"predicted_values": "predictedValues", "model_index": "modelIndex"}
@@ -105,6 +106,7 @@ class _Element(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
     repeater: Repeater | None = None
+    series: str | None = None  # the name of the TimeSeries around it
 
 
 class _Reader:
@@ -142,7 +144,12 @@ class _Reader:
             if name in self.objects:
                 raise self._refusal(f'a second object tag has name="{shortened(name)}"; give each a name of its own')
             self.objects[name] = ObjectTag(tag, name, value, attributes, repeater)
-        self.open.append(_Element(control, path, conditions, repeater))
+        series = name if tag == "TimeSeries" and name in self.objects else around.series
+        if tag == "Channel" and series is not None and attributes.get("column"):
+            shown = self.objects[series]
+            channels = dict.fromkeys((*shown.channels, attributes["column"].strip()))
+            self.objects[series] = msgspec.structs.replace(shown, channels=tuple(channels))
+        self.open.append(_Element(control, path, conditions, repeater, series))
 
     def end(self, _tag: str) -> None:
         self.open.pop()

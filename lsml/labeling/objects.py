@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
+from lsml.labeling.clock import Clock
 from lsml.labeling.documents import Dialogue, Page, PlainText
+from lsml.labeling.series import Series, UnreadableSeries
 from lsml.labeling.view import Document, Film, View
 
 
@@ -111,7 +113,7 @@ def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch
     if tag.behind_url and isinstance(value, str):
         value = fetch.text(value, task)
         if tag.tag == "Paragraphs":
-            value = _utterances_from_json(tag, value)
+            value = _json(tag, value, "what is behind its URL")
     document = _TEXTS[tag.tag](tag, value)
     if not document.text or document.text.isspace():
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
@@ -153,6 +155,30 @@ def _read_audio(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetc
     return [View(fetch.file(_as_url(tag, value), task))]
 
 
+def _read_series(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
+    """A series of a file behind a URL, or of columns in the task itself; its points are read when they are asked for."""
+    columns = value
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        columns = _json(tag, value, "the text in this task")
+    path = None
+    if not isinstance(columns, Mapping):
+        path, columns = str(fetch.file(_as_url(tag, value), task)), None
+    elif not columns or not all(isinstance(column, list) for column in columns.values()):
+        raise Unreadable(
+            "wrong type" if columns else "empty",
+            f"{tag.tag}#{tag.name} shows {tag.value}, which is no object of columns in this task; "
+            'expected {"time": [...], "channel": [...]}, or a URL of CSV or JSON',
+        )
+    time = tag.attributes.get("timeColumn", "").strip()
+    clock = Clock(tag.attributes.get("timeFormat", "") if time else "")  # rows are counted without a time column
+    series = Series(path, columns, time, tag.channels, tag.attributes.get("sep", ","), clock)
+    try:
+        series.names()
+    except UnreadableSeries as error:
+        raise Unreadable("wrong type", f"{tag.tag}#{tag.name} shows {tag.value}: {error}") from error
+    return [View(series, clock=clock)]
+
+
 def _as_url(tag: ObjectTag, value: Any) -> str:
     if isinstance(value, str) and value.strip():
         return value.strip()
@@ -190,6 +216,7 @@ READERS: dict[str, Reader] = {
     "Video": _read_video,
     "Audio": _read_audio,
     "AudioPlus": _read_audio,
+    "TimeSeries": _read_series,
 }
 
 
@@ -239,10 +266,10 @@ def _imported_as_text(tag: ObjectTag, data: Mapping[str, Any]) -> bool:
     return UNDEFINED in data and tag.value.startswith("$") and tag.value[1:] not in data
 
 
-def _utterances_from_json(tag: ObjectTag, text: str) -> Any:
+def _json(tag: ObjectTag, text: str, what: str) -> Any:
     import json
 
     try:
         return json.loads(text)
-    except ValueError:
-        raise Unreadable("wrong type", f"{tag.tag}#{tag.name}: what is behind its URL is not JSON") from None
+    except (ValueError, RecursionError):
+        raise Unreadable("wrong type", f"{tag.tag}#{tag.name}: {what} is not JSON") from None

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     OUTSIDE_IMAGE = "outside the image"
     NO_AREA = "no area"
     NO_NUMBER = "no number"
+    NO_TIME = "no time"
     OFF_SCALE = "off the scale"
     NO_TEXT = "no text"
     UNREADABLE_PIXELS = "unreadable brush"
@@ -56,6 +57,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.OUTSIDE_IMAGE: ("outside the image", "places are percent of the image, from 0 to 100"),
     Reason.NO_AREA: ("they cover nothing", "draw them anew"),
     Reason.NO_NUMBER: ("{subject} where a number belongs", "correct them in the export"),
+    Reason.NO_TIME: ("{subject} where a time belongs", "is it the timeFormat that they were annotated with?"),
     Reason.OFF_SCALE: ("{subject} is not on the tag's scale", "answer them anew, or correct maxRating"),
     Reason.NO_TEXT: ("{subject} where a text belongs", "correct them in the export"),
     Reason.UNREADABLE_PIXELS: ("{subject}", "export them anew from Label Studio"),

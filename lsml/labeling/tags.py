@@ -72,13 +72,17 @@ class Repeater(msgspec.Struct, frozen=True):
 
 
 class ObjectTag(msgspec.Struct, frozen=True, dict=True):
-    """What annotators are shown: `<Text name="text" value="$text"/>`. `value` is `valueList` where that is given."""
+    """What annotators are shown: `<Text name="text" value="$text"/>`. `value` is `valueList` where that is given.
+
+    `channels`: the columns that the `<Channel>`s of a `<TimeSeries>` name.
+    """
 
     tag: str
     name: str
     value: str
     attributes: dict[str, str] = {}
     repeater: Repeater | None = None
+    channels: tuple[str, ...] = ()
 
     @cached_property
     def behind_url(self) -> bool:

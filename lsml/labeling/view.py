@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from lsml.labeling.clock import Clock
 from lsml.labeling.remarks import Misread, Reason
 
 _NEARBY = 50  # code points that a span may stand from where its offsets point, to be found by its text
@@ -112,10 +113,10 @@ class Film:
 
 
 class View(msgspec.Struct, frozen=True):
-    """`data` is what an adapter sees: a str for texts, the path of a file for media, images upright.
+    """`data` is what an adapter sees: a str for texts, the path of a file for media, images upright, a Series of time series.
 
     `size`: (width, height) of the upright image or of a frame, in pixels. `item`: the page of a list of images, from 0;
-    None where there is no list. `document`: for texts. `film`: for videos.
+    None where there is no list. `document`: for texts. `film`: for videos. `clock`: for time series.
     """
 
     data: Any
@@ -123,6 +124,7 @@ class View(msgspec.Struct, frozen=True):
     item: int | None = None
     document: Document | None = None
     film: Film | None = None
+    clock: Clock | None = None
 
     @property
     def aspect(self) -> float:

@@ -7,11 +7,12 @@ from typing import Any
 
 from lsml.metrics.choices import judge_choices
 from lsml.metrics.figures import FIGURES, Figures, Pair, figures_of
+from lsml.metrics.intervals import judge_intervals
 from lsml.metrics.numbers import judge_numbers
 from lsml.metrics.shapes import judge_points, judge_shapes
 from lsml.metrics.spans import judge_spans
 from lsml.metrics.texts import judge_texts
-from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Text, Track
+from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Span, Text, Track
 
 Judge = Callable[[Sequence[Pair]], dict[str, Any]]
 
@@ -19,6 +20,7 @@ JUDGES: dict[type, Judge] = {
     Choice: judge_choices,
     Number: judge_numbers,
     Span: judge_spans,
+    Interval: judge_intervals,
     Text: judge_texts,
     **dict.fromkeys((Box, Polygon, Ellipse, Mask, Track), judge_shapes),
     KeyPoint: judge_points,

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from lsml.metrics.intervals import met
 from lsml.metrics.shapes import average_precision, found_shapes, objects_of_points
 from lsml.metrics.spans import spans_of
 from lsml.metrics.texts import same_texts, text_similarity
-from lsml.values import Box, Choice, Ellipse, KeyPoint, Mask, Number, Polygon, Span, Text, Track, Value
+from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Span, Text, Track, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ FIGURES: Final[dict[type, tuple[str, ...]]] = {
     Choice: ("macro_f1", "accuracy"),
     Number: ("r2",),
     Span: ("span_f1", "macro_f1"),
+    Interval: ("segment_f1", "macro_f1"),
     Text: ("character_similarity", "exact_match"),
     **dict.fromkeys(_SHAPES, ("map50",)),
 }
@@ -50,12 +52,13 @@ class Figures(ABC):
         return 0
 
 
-class _Counts(Figures):
-    """Of choices and spans: how many of each label were annotated, predicted and right."""
+_Items = set[tuple[Hashable, str]]  # (where it is, its label); what is in both sets is right
 
-    def __init__(
-        self, tasks: Sequence[Sequence[Pair]], items: Callable[[Sequence[Value]], set[tuple[Hashable, str]]]
-    ) -> None:
+
+class _Counts(Figures):
+    """Of choices, spans and intervals: how many of each label were annotated, predicted and right."""
+
+    def __init__(self, tasks: Sequence[Sequence[Pair]], items: Callable[[Pair], tuple[_Items, _Items]]) -> None:
         import numpy as np
 
         rows: list[tuple[int, str, int, int]] = []  # (task, label, annotated, predicted)
@@ -63,7 +66,7 @@ class _Counts(Figures):
         self._answers = np.array([len(pairs) for pairs in tasks], dtype=float)
         for task, pairs in enumerate(tasks):
             for truth, guess in pairs:
-                true, said = items(truth), items(guess)
+                true, said = items((truth, guess))
                 self._exact[task] += true == said
                 rows += [(task, label, (place, label) in true, (place, label) in said) for place, label in true | said]
         self.labels = sorted({label for _, label, _, _ in rows})
@@ -205,12 +208,19 @@ class _Ranked(Figures):
 def figures_of(value_type: type, tasks: Sequence[Sequence[Pair]]) -> Figures:
     """What the figures of a value type are worked out from: the pairs of each task, of which a task may have none."""
     if value_type is Choice:
-        return _Counts(tasks, lambda values: {("", one.label) for one in values if isinstance(one, Choice)})
+        return _Counts(tasks, _each(lambda values: {("", one.label) for one in values if isinstance(one, Choice)}))
     if value_type is Span:
-        return _Counts(tasks, lambda values: {((start, end), label) for start, end, label in spans_of(values)})
+        return _Counts(tasks, _each(lambda values: {((start, end), label) for start, end, label in spans_of(values)}))
+    if value_type is Interval:
+        return _Counts(tasks, lambda pair: met(*pair))
     if value_type is Number:
         return _Squares(tasks)
     return _Means(tasks) if value_type is Text else _Ranked(tasks, value_type)
+
+
+def _each(items: Callable[[Sequence[Value]], _Items]) -> Callable[[Pair], tuple[_Items, _Items]]:
+    """What each side of a pair says by itself."""
+    return lambda pair: (items(pair[0]), items(pair[1]))
 
 
 def _ratio(above: Array, below: Array) -> Array:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Rule = Literal["better", "always", "never"]
-Figure = Literal["macro_f1", "accuracy", "span_f1", "map50", "r2", "character_similarity", "exact_match"]
+Figure = Literal["macro_f1", "accuracy", "span_f1", "segment_f1", "map50", "r2", "character_similarity", "exact_match"]
 
 
 class Promote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +43,6 @@ class Promote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Figure | None,
         Meta(
             description="What is compared, where a tag has such a metric; left out, and for other tags, each tag's own: "
-            "macro_f1 of choices, span_f1, map50 of shapes, r2 of numbers, character_similarity of texts."
+            "macro_f1 of choices, span_f1, segment_f1, map50 of shapes, r2 of numbers, character_similarity of texts."
         ),
     ] = None

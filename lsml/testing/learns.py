@@ -11,6 +11,7 @@ import msgspec
 
 from lsml.adapters.base import TrainableAdapter
 from lsml.errors import NotEnoughData
+from lsml.labeling.series import Series
 from lsml.metrics import judge
 from lsml.testing.case import SEED
 from lsml.testing.compare import best_of, labels_of, no_pickles
@@ -94,7 +95,9 @@ class Learns(Suite):
                 "target = msgspec.convert(given['target'], Target)\n"
                 "adapter = Adapter(msgspec.convert(given['options'], Adapter.Options), target)\n"
                 "adapter.load(pathlib.Path(given['folder']))\n"
-                "batch = [pathlib.Path(data) for data in given['batch']] if given['paths'] else given['batch']\n"
+                "from lsml.labeling.series import Series\n"
+                "made = {'paths': pathlib.Path, 'series': lambda data: msgspec.convert(data, Series)}.get(given['kind'])\n"
+                "batch = list(map(made, given['batch'])) if made else given['batch']\n"
                 "assert adapter.ready, 'it is not ready after load'\n"
                 "print(msgspec.json.encode([list(values) for values in adapter.predict(batch)]).decode())\n"
             )
@@ -102,8 +105,8 @@ class Learns(Suite):
                 "options": self.case.options,
                 "target": msgspec.to_builtins(self.case.target),
                 "folder": str(moved),
-                "batch": [str(data) if isinstance(data, Path) else data for data in batch],
-                "paths": any(isinstance(data, Path) for data in batch),
+                "batch": [str(data) if isinstance(data, Path) else msgspec.to_builtins(data) for data in batch],
+                "kind": "series" if isinstance(batch[0], Series) else "paths" if isinstance(batch[0], Path) else "",
             }
             printed = self.fresh(code, json.dumps(given))
         loaded = msgspec.json.decode(printed.splitlines()[-1], type=list[list[Value]])

@@ -10,6 +10,7 @@ from lsml.adapters.base import Adapter, Data, Target
 from lsml.controls import CONTROLS
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.documents import Dialogue, PlainText
+from lsml.labeling.series import Series
 from lsml.labeling.view import Film, View
 from lsml.values import Mask, Number, Track, Value, kind_of, label_of
 
@@ -18,6 +19,8 @@ def view_of(data: Data, control: Any) -> View:
     """What a control is told of the data of a case; a text is a dialogue of one piece where it answers for nothing else."""
     if isinstance(data, Mapping):
         return View(data)
+    if isinstance(data, Series):
+        return View(data, clock=data.clock)
     if not isinstance(data, Path):
         return View(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
     from PIL import Image, UnidentifiedImageError

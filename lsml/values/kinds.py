@@ -7,7 +7,7 @@ One unit inside, converted at one border (`controls/`):
   [0, 1]; `aspect` is the image's width over its height, which a rotation or a distance needs. Rotations are degrees,
   clockwise as seen.
 - Spans count code points of the text that the adapter saw, end exclusive.
-- Times are seconds.
+- Times are seconds; of a time series whose times are plain numbers, what these count.
 
 Values of one object share a `group` (a pose and its box); it means something within one element of a batch only.
 `item` is the page of a list of images, from 0.
@@ -152,6 +152,23 @@ class Span(msgspec.Struct, frozen=True, tag="span"):
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
             raise ValueError(f"a span must start at 0 or later and end after it, got {self.start} to {self.end}")
+        _check_score(self.score)
+
+
+class Interval(msgspec.Struct, frozen=True, tag="interval"):
+    """A labelled part of a time series, from its `start` to its `end`: seconds since 1970, or of a series whose times are plain
+    numbers what these count. Where both are the same it is an instant."""
+
+    start: float
+    end: float
+    label: str
+    score: float | None = None
+    title: ClassVar[str] = "stretches of time"
+
+    def __post_init__(self) -> None:
+        _check_finite("a time", (self.start, self.end))
+        if self.start > self.end:
+            raise ValueError(f"an interval must end where it starts or after it, got {self.start} to {self.end}")
         _check_score(self.score)
 
 
@@ -307,8 +324,20 @@ class Track(Shape, frozen=True, tag="track", kw_only=True):
             raise ValueError("a track needs keyframes in order of time")
 
 
-Value = Choice | Number | Text | Span | Box | Polygon | Ellipse | KeyPoint | Mask | Track
-VALUE_TYPES: tuple[type[Any], ...] = (Choice, Number, Text, Span, Box, Polygon, Ellipse, KeyPoint, Mask, Track)
+Value = Choice | Number | Text | Span | Interval | Box | Polygon | Ellipse | KeyPoint | Mask | Track
+VALUE_TYPES: tuple[type[Any], ...] = (
+    Choice,
+    Number,
+    Text,
+    Span,
+    Interval,
+    Box,
+    Polygon,
+    Ellipse,
+    KeyPoint,
+    Mask,
+    Track,
+)
 
 
 def kind_of(value_type: type[Any]) -> str:

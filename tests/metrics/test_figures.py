@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lsml.metrics import FIGURES, figures_of, judge
-from lsml.values import Box, Choice, KeyPoint, Number, Span, Text
+from lsml.values import Box, Choice, Interval, KeyPoint, Number, Span, Text
 
 DRAW = random.Random(3)
 
@@ -29,6 +29,13 @@ def several(count):
 def spans(count):
     def some():
         return tuple(Span(start, start + 3, DRAW.choice("XY")) for start in range(0, 12, 4) if DRAW.random() < 0.6)
+
+    return [[(some(), some())] for _ in range(count)]
+
+
+def intervals(count):
+    def some():
+        return tuple(Interval(start, start + DRAW.choice([2, 3]), DRAW.choice("XY")) for start in range(0, 12, 4))
 
     return [[(some(), some())] for _ in range(count)]
 
@@ -74,7 +81,7 @@ def points(count, grouped):
 
 
 WORLDS = [
-    (Choice, chosen(40)), (Choice, several(40)), (Span, spans(40)), (Number, numbers(40)), (Text, texts(40)),
+    (Choice, chosen(40)), (Choice, several(40)), (Span, spans(40)), (Interval, intervals(40)), (Number, numbers(40)), (Text, texts(40)),
     (Box, boxes(40)), (KeyPoint, points(40, grouped=False)), (KeyPoint, points(40, grouped=True)),
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_sc
 
 from lsml.metrics import judge
 from lsml.metrics.texts import edits
-from lsml.values import Box, Choice, Keyframe, KeyPoint, Mask, Number, Polygon, Span, Text, Track
+from lsml.values import Box, Choice, Interval, Keyframe, KeyPoint, Mask, Number, Polygon, Span, Text, Track
 
 
 def choices(*labels):
@@ -326,3 +326,24 @@ def test_the_calibration_error_is_how_far_scores_are_from_how_often_they_are_rig
     assert judge(Choice, honest)["calibration_error"] < 0.05
     assert judge(Choice, sure[:9])["calibration_error"] is None
     assert judge(Choice, [(choices("A"), choices("A"))] * 50)["calibration_error"] is None
+
+
+def test_an_interval_is_right_where_it_shares_half_of_the_time_with_one_of_its_label():
+    def some(*ends):
+        return [Interval(start, end, label) for start, end, label in ends]
+
+    truth = some((0, 10, "A"), (10, 20, "B"), (30, 30, "A"))
+    guess = some((1, 12, "A"), (2, 9, "A"), (10, 20, "A"), (30, 30, "A"))
+    judged = judge(Interval, [(truth, guess)])
+    assert judged["per_label"]["A"] == {"precision": 0.5, "recall": 1.0, "f1": 0.666667, "examples": 2}
+    assert judged["per_label"]["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "examples": 1}
+    assert (judged["metric"], judged["value"], judged["segments"]) == ("segment_f1", 0.571429, 3)
+    assert judge(Interval, [(truth, truth), ([], [])])["value"] == 1
+    assert judge(Interval, [([], [])])["value"] == 1
+    assert judge(Interval, [(some((0, 10, "A")), some((5.1, 15, "A")))])["value"] == 0
+
+
+def test_of_intervals_the_closest_pair_counts_and_each_once():
+    truth = [Interval(0, 10, "A"), Interval(8, 18, "A")]
+    judged = judge(Interval, [(truth, [Interval(0, 13, "A"), Interval(1, 10, "A")])])
+    assert judged["per_label"]["A"]["precision"] == 0.5

@@ -1,0 +1,93 @@
+"""`<TimeSeriesLabels>`: parts of a time series, each with a label.
+
+`{"start": "2026-01-31 09:30", "end": "2026-01-31 09:45", "instant": false, "timeserieslabels": ["Run"]}`: times as the tag's
+`timeFormat` writes them, or numbers without one. https://labelstud.io/tags/timeserieslabels
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeGuard
+
+from lsml.controls.base import Region
+from lsml.controls.regions import RegionControl, joined, region_score
+from lsml.labeling.clock import Clock
+from lsml.labeling.remarks import Misread, Reason, Remark
+from lsml.labeling.view import View
+from lsml.values import Interval, Value
+from lsml.wording import JSON
+
+
+class TimeSeriesLabels(RegionControl):
+    """Any number of labelled intervals, which may overlap, and instants."""
+
+    tag: ClassVar[str] = "TimeSeriesLabels"
+    value_type: ClassVar[type] = Interval
+    objects: ClassVar[frozenset[str] | None] = frozenset({"TimeSeries"})
+    reads_view: ClassVar[bool] = True
+
+    def same_place(self, one: Value, other: Value) -> bool:
+        """True if two intervals share some time; where one merely begins as another ends, they do not."""
+        assert isinstance(one, Interval) and isinstance(other, Interval)
+        return (one.start < other.end and other.start < one.end) or (one.start, one.end) == (other.start, other.end)
+
+    def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
+        """One region for each interval; intervals at one place are one region with several labels, where the tag allows it."""
+        clock = (on.clock if on else None) or Clock()
+        intervals = [(value, [value.label] if value.label else []) for value in values if isinstance(value, Interval)]
+        regions = []
+        for value, labels in joined(values, _ends) if self.joins_labels else intervals:
+            assert isinstance(value, Interval)
+            place = {
+                "start": clock.write(value.start),
+                "end": clock.write(value.end),
+                "instant": value.start == value.end,
+            }
+            regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
+        return regions
+
+    def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
+        value = self._given(region)
+        if on is None or on.clock is None:
+            return ()
+        labels = self._labels_of(value, remarks)
+        start, end = (_time(on.clock, value.get(key)) for key in ("start", "end"))
+        if start > end:
+            raise Misread(Reason.OUT_OF_ORDER)
+        return [Interval(start, end, label, region_score(region)) for label in labels]
+
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """Its form, its times and its label. Whether the times are in the tag's format, `encode` knows."""
+        problem = self._form_problem(region)
+        if problem is not None:
+            return problem
+        value = region["value"]
+        return self._place_problem(value) or self._label_problem(value)
+
+    def _place_problem(self, value: Mapping[str, Any]) -> str | None:
+        selector = self.control_tag.selector
+        start, end = value.get("start"), value.get("end")
+        texts = isinstance(start, str) and isinstance(end, str) and bool(start) and bool(end)
+        if not texts and not (_is_number(start) and _is_number(end) and start <= end):
+            times = f"value.start is {JSON.shown(start)} and value.end is {JSON.shown(end)}"
+            return f"{selector}: {times}; expected times in order"
+        if not isinstance(value.get("instant"), bool):
+            return f"{selector}: value.instant is {JSON.shown(value.get('instant'))}; expected true or false"
+        return None
+
+
+def _time(clock: Clock, given: Any) -> float:
+    try:
+        return clock.read(given)
+    except ValueError:
+        raise Misread(Reason.NO_TIME, JSON.shown(given)) from None
+
+
+def _ends(value: Value) -> tuple[float, float]:
+    assert isinstance(value, Interval)
+    return value.start, value.end
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,217 @@
+"""A time series: where its columns are and how they are read, and its points as arrays when they are asked for."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
+
+import msgspec
+
+from lsml.errors import LsmlError
+from lsml.labeling.clock import Clock
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+MOST_ROWS: Final = 2_000_000
+_MOST_JSON: Final = 256 * 1024 * 1024  # bytes of a file of JSON, which is read as a whole
+_AT_A_TIME: Final = 50_000  # rows of a CSV that are texts at the same time
+_SEPARATORS: Final = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": "."}
+
+
+class UnreadableSeries(LsmlError):
+    """One task's time series cannot be read. Its text says why, and what to do."""
+
+    status = 422
+
+
+class Points(NamedTuple):
+    """`times` (n,) in order, of which several may be equal; `values` (n, channels), NaN where nothing is known."""
+
+    times: Array
+    values: Array
+
+
+class Series(msgspec.Struct, frozen=True):
+    """What an adapter sees of a `<TimeSeries>`: small, whatever the series holds; `points` reads it.
+
+    `path`: a file of CSV or JSON; or `columns`, by name. `time`: the name of the time column, "" where rows are counted.
+    `channels`: the names of the columns that are shown; none for all but the time. Names count without their capitals, as
+    Label Studio reads them, or are the number of a column, from 0.
+    """
+
+    path: str | None = None
+    columns: dict[str, list[Any]] | None = None
+    time: str = ""
+    channels: tuple[str, ...] = ()
+    sep: str = ","
+    clock: Clock = Clock()
+
+    def points(self) -> Points:
+        """Its points. Raises UnreadableSeries, with a sentence."""
+        import numpy as np
+
+        try:
+            parts = list(self._parts())
+        except OSError as error:
+            raise UnreadableSeries(f"the time series cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise UnreadableSeries("the time series is no UTF-8; save it as UTF-8") from error
+        except csv.Error as error:
+            raise UnreadableSeries(
+                f"the time series is no CSV ({error}); write its separator as `sep` of the tag"
+            ) from error
+        if not parts:
+            raise UnreadableSeries("the time series has no rows")
+        values = np.concatenate([part.values for part in parts])
+        times = (
+            np.concatenate([part.times for part in parts]) if self.time else np.arange(len(values), dtype=np.float64)
+        )
+        back = np.flatnonzero(np.diff(times) < 0)
+        if back.size:
+            where = int(back[0]) + 2
+            raise UnreadableSeries(
+                f"the times of a time series must be in order, and that of row {where} is before row {where - 1}"
+            )
+        return Points(times, values)
+
+    def names(self) -> list[str]:
+        """The names of its columns; a CSV is read no further. Raises UnreadableSeries where one that is needed lacks."""
+        try:
+            if self.columns is None and not self._is_json():
+                with self._open() as file:
+                    names, _ = _head(file, self.sep)
+            else:
+                names = list(self._held())
+        except (OSError, UnicodeDecodeError, csv.Error):
+            return []  # `points` says it
+        self._places(names)
+        return names
+
+    def _places(self, names: Sequence[str]) -> tuple[int | None, list[int]]:
+        """(the place of the time column, those of the channels)."""
+        known = {name.strip().lower(): place for place, name in enumerate(names)}
+
+        def place(name: str) -> int:
+            found = known.get(name.strip().lower())
+            if found is None and name.strip().isdecimal() and int(name) < len(names):
+                found = int(name)
+            if found is None:
+                has = ", ".join(names[:10]) or "none"
+                what = "check `timeColumn`, the Channels and `sep` of the tag"
+                raise UnreadableSeries(f"the time series has no column {name}; it has {has}; {what}")
+            return found
+
+        time = place(self.time) if self.time else None
+        channels = [place(name) for name in self.channels]
+        return time, channels or [one for one in range(len(names)) if one != time]
+
+    def _parts(self) -> Iterator[Points]:
+        """Its points, some at a time."""
+        import numpy as np
+
+        rows = 0
+        for names, columns in self._texts():
+            time, channels = self._places(names)
+            count = len(columns[channels[0]]) if channels else 0
+            rows += count
+            if rows > MOST_ROWS:
+                raise UnreadableSeries(f"the time series has more than {MOST_ROWS:,} rows; split it into several tasks")
+            if count:
+                values = np.stack([_numbers(columns[place]) for place in channels], axis=1)
+                try:
+                    times = np.zeros(0) if time is None else self.clock.read_all(columns[time])
+                except ValueError as error:
+                    what = (
+                        "its `timeFormat` has to fit them"
+                        if self.clock.format
+                        else "write their `timeFormat` in the tag"
+                    )
+                    raise UnreadableSeries(f"the time column {self.time}: {error}; {what}") from error
+                yield Points(times, values)
+
+    def _texts(self) -> Iterator[tuple[Sequence[str], Sequence[Sequence[Any]]]]:
+        """(the names of the columns, their cells), some rows at a time."""
+        if self.columns is not None or self._is_json():
+            held = self._held()
+            lengths = {len(column) for column in held.values()}
+            if len(lengths) > 1:
+                raise UnreadableSeries("the columns of the time series differ in length")
+            yield list(held), list(held.values())
+            return
+        with self._open() as file:
+            names, rows = _head(file, self.sep)
+            while some := [row for row in islice(rows, _AT_A_TIME) if row]:
+                width = len(names)
+                yield names, list(zip(*[(row + [""] * width)[:width] for row in some], strict=True))
+
+    def _held(self) -> Mapping[str, Sequence[Any]]:
+        """The columns of JSON."""
+        if self.columns is not None:
+            return self.columns
+        assert self.path is not None
+        if Path(self.path).stat().st_size > _MOST_JSON:
+            raise UnreadableSeries(f"the time series is JSON of more than {_MOST_JSON >> 20} MiB; save it as CSV")
+        try:
+            return msgspec.json.decode(Path(self.path).read_bytes(), type=dict[str, list[Any]])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise UnreadableSeries(
+                'the time series is no JSON of columns; expected {"time": [...], "channel": [...]}'
+            ) from error
+
+    def _is_json(self) -> bool:
+        assert self.path is not None
+        with Path(self.path).open("rb") as file:
+            return file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+    def _open(self) -> TextIO:
+        assert self.path is not None
+        return Path(self.path).open(encoding="utf-8-sig", newline="")
+
+
+def _head(file: TextIO, sep: str) -> tuple[list[str], Iterator[list[str]]]:
+    """(the names of a CSV's columns, its rows): the first line, or where that holds numbers alone their places."""
+    delimiter = _SEPARATORS.get(sep, sep[:1])
+    if sep == "auto" or not delimiter:
+        line = file.readline()
+        delimiter = max(",;\t ", key=line.count)
+        file.seek(0)
+    rows = csv.reader(file, delimiter=delimiter)
+    first = next(rows, None)
+    if first is None:
+        raise UnreadableSeries("the time series is empty")
+    if all(_is_number(cell) for cell in first):
+        file.seek(0)
+        return [str(place) for place in range(len(first))], csv.reader(file, delimiter=delimiter)
+    return [name.strip() for name in first], rows
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers(cells: Sequence[Any]) -> Array:
+    """(cells,) of floats; NaN where a cell holds no number."""
+    import numpy as np
+
+    try:
+        numbers = np.array(cells, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        numbers = np.array([_number(cell) for cell in cells], dtype=np.float64)
+    return np.asarray(np.where(np.isfinite(numbers), numbers, np.nan))
+
+
+def _number(cell: Any) -> float:
+    try:
+        return float(cell)
+    except (ValueError, TypeError, OverflowError):
+        return float("nan")
