@@ -7,7 +7,10 @@ from lsml.binding.offers import offers
 from lsml.labeling import parse_labeling_config
 
 
-def offered(controls, objects='<Text name="t" value="$t"/><Image name="i" value="$i"/><Audio name="a" value="$a"/>'):
+def offered(
+    controls,
+    objects='<Text name="t" value="$t"/><Image name="i" value="$i"/><Audio name="a" value="$a"/><Table name="r" value="$r"/>',
+):
     return offers(parse_labeling_config(f"<View>{objects}{controls}</View>"))
 
 
@@ -30,6 +33,7 @@ def names(adapters):
             ["ner", "spacy"],
         ),
         ('<Rating name="c" toName="t"/>', ["text-regressor"], []),
+        ('<Rating name="c" toName="r"/>', ["tabular"], []),
         ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["yolo"]),
         ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["yolo"], []),
         ('<BrushLabels name="c" toName="i"><Label value="A"/></BrushLabels>', ["yolo"], []),
@@ -106,7 +110,7 @@ def test_the_labels_of_bare_tools_need_no_model():
         ),
         (
             '<Choices name="c" toName="x"><Choice value="A"/></Choices>',
-            "Choices#c: toName names x, and the labeling config shows Text#t, Image#i, Audio#a",
+            "Choices#c: toName names x, and the labeling config shows Text#t, Image#i, Audio#a, Table#r",
         ),
     ],
 )
