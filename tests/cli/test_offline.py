@@ -347,7 +347,9 @@ def test_evaluate_as_json_is_pure_json_of_a_fixed_form(world):
 def test_evaluate_says_the_same_for_people(world):
     first, second, *labels = said(lsml("evaluate", "triage.yaml", "test.json", cwd=world.folder)).splitlines()
     assert first == f"{world.first} on 30 annotated tasks"
-    assert re.fullmatch(r"topic: macro_f1 \d\.\d{4}, accuracy \d\.\d{4}, calibration error \d\.\d{4}, 30 examples", second)
+    assert re.fullmatch(
+        r"topic: macro_f1 \d\.\d{4}, accuracy \d\.\d{4}, calibration error \d\.\d{4}, 30 examples", second
+    )
     assert [line.split(":")[0].strip() for line in labels] == ["Billing", "Bug", "Question"]
 
 

@@ -215,10 +215,12 @@ def test_a_tag_that_never_learns_is_left_alone(project):
 
 def test_model_version_names_what_decides_a_prediction(project):
     base = project()
-    plain = model_version(base.binding, 0, None)
-    same = model_version(project("training: {every: 3, keep: 9}\nserver: {port: 1}\n").binding, 0, None)
-    threshold = model_version(project("tags: {Choices: {adapter: text-classifier, threshold: 0.9}}\n").binding, 0, None)
-    score = model_version(project("score: entropy\n").binding, 0, None)
+    plain = model_version(base.binding, 0, None, LOCAL)
+    same = model_version(project("training: {every: 3, keep: 9}\nserver: {port: 1}\n").binding, 0, None, LOCAL)
+    threshold = model_version(
+        project("tags: {Choices: {adapter: text-classifier, threshold: 0.9}}\n").binding, 0, None, LOCAL
+    )
+    score = model_version(project("score: entropy\n").binding, 0, None, LOCAL)
     assert plain == same
     assert len({plain, threshold, score}) == 3
 
