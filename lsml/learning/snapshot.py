@@ -41,8 +41,12 @@ def read_examples(
     """(what annotated tasks teach, what of them could not be understood), in memory."""
     tally = Tally()
     examples: list[AnnotatedExample] = []
+    weights: Mapping[str, float] = {}
+    if binding.weighs:
+        tasks = list(tasks)
+        weights = binding.weigh(tasks, fetch)
     for task in tasks:
-        taught = binding.learn(task, fetch)
+        taught = binding.learn(task, fetch, weights)
         tally.add(task.id, taught)
         if taught.answers:
             examples.append(AnnotatedExample(task.id, task.data, taught.answers))
