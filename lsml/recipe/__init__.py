@@ -10,6 +10,7 @@ learn_from whose annotations teach
 holdout    which tasks are kept to judge models     override   a second file, of one machine
 environment what the environment gives
 promotion  which version is served          time_of_day when trainings run
+publishing what reaches Label Studio unasked
 """
 
 from __future__ import annotations
@@ -18,9 +19,21 @@ from lsml.recipe.holdout import Holdout, share_of
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.load import hold_recipe, load_recipe
 from lsml.recipe.promotion import Promote
+from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.schema import recipe_schema
 from lsml.recipe.score import Score
-from lsml.recipe.structs import LabelStudio, Media, Model, Publish, Recipe, Selector, Server, Storage, Submit, Training
+from lsml.recipe.structs import (
+    LabelStudio,
+    Media,
+    Model,
+    News,
+    Notify,
+    Recipe,
+    Selector,
+    Server,
+    Storage,
+    Training,
+)
 
 __all__ = [
     "Holdout",
@@ -28,6 +41,8 @@ __all__ = [
     "LearnFrom",
     "Media",
     "Model",
+    "News",
+    "Notify",
     "Promote",
     "Publish",
     "Recipe",

@@ -15,6 +15,7 @@ from lsml.recipe.draft import Draft
 from lsml.recipe.models import read_models
 from lsml.recipe.nodes import MAX_BYTES, Flaw, read_nodes
 from lsml.recipe.override import override
+from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.scalars import read_data
 from lsml.recipe.settings import (
     check_folders,
@@ -25,7 +26,7 @@ from lsml.recipe.settings import (
     read_score,
     training_of,
 )
-from lsml.recipe.structs import Media, Publish, Recipe, Server, Storage, Submit
+from lsml.recipe.structs import Media, Notify, Recipe, Server, Storage
 
 FORMAT: Final = 1
 
@@ -118,6 +119,7 @@ def _finished(draft: Draft) -> Recipe:
         training=training_of(value.get("training", {})),
         publish=None if value.get("publish") is False else msgspec.convert(value.get("publish", {}), Publish),
         submit=msgspec.convert(value["submit"], Submit) if value.get("submit") is not None else None,
+        notify=msgspec.convert(value["notify"], Notify) if value.get("notify") is not None else None,
         label_studio=label_studio,
         server=msgspec.convert(server, Server),
         storage=msgspec.convert(value.get("storage", {}), Storage),

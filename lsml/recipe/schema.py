@@ -14,8 +14,9 @@ from lsml.recipe.holdout import Holdout
 from lsml.recipe.labels import LongLabel
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote
+from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.score import Score, ScoreKind
-from lsml.recipe.structs import LabelStudio, Media, Publish, Server, Storage, Submit, Training
+from lsml.recipe.structs import LabelStudio, Media, Notify, Server, Storage, Training
 
 _REF: Final = "#/$defs/{name}"
 _DURATIONS: Final = (
@@ -172,6 +173,10 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
             description="After each publishing, what the version is sure of becomes annotations of the token's user; left out: "
             "nothing does."
         ),
+    ] = None
+    notify: Annotated[
+        Notify | None,
+        Meta(description="An address that is told when a version is promoted, is not, or a run fails; left out: none."),
     ] = None
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()
     server: Annotated[Server, Meta(description="Where lsml listens, and who may ask.")] = Server()

@@ -52,9 +52,16 @@ def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]
                 yield (*path, key), f"unknown {noun}; {advice}"
     elif error.validator == "required":
         key = next(name for name in expected if f"'{name}' is" in error.message)
-        yield (*path, key), f"missing; every {'model' if path else 'recipe'} needs it"
+        yield (*path, key), f"missing; every {_needing(path)} needs it"
     else:
         yield path, _plain(error, hidden(path))
+
+
+def _needing(path: tuple[str | int, ...]) -> str:
+    """What lacks a key that each of its kind must have."""
+    if not path:
+        return "recipe"
+    return "model" if path[0] == "tags" else str(path[-1])
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

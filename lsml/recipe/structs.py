@@ -13,6 +13,7 @@ from lsml.errors import Problem
 from lsml.recipe.holdout import SHARE, Holdout
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote, Rule
+from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.score import Score, ScoreKind
 from lsml.recipe.time_of_day import AT, next_moment
 
@@ -132,57 +133,39 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return max(10, math.ceil(round(share * usable, 6)))
 
 
-class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How predictions reach Label Studio without being asked for."""
-
-    batch: Annotated[int, Meta(ge=1, le=5000, description="Predictions posted at a time.")] = 500
-    order: Annotated[
-        Literal["uncertain", "diverse", "id"],
-        Meta(
-            description="Which tasks come first: among each ten batches those that the version is least sure of; those that "
-            "are unsure and unlike each other by the adapter's own features, with their place as the score, by which Label "
-            "Studio sorts; or the oldest."
-        ),
-    ] = "uncertain"
-    keep: Annotated[
-        int,
-        Meta(
-            ge=1,
-            description="How many versions' predictions stay in Label Studio: the served one's, and those of the newest before "
-            "it. Predictions that lsml did not make are never deleted.",
-        ),
-    ] = 1
-    field: Annotated[
-        Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$(?!\n)")] | None,
-        Meta(
-            description="A field of the tasks' own data that nothing shows, such as `lsml_score`, that gets each prediction's "
-            "score, too: the Data Manager sorts by it, also in editions that hide uncertainty sampling. It is one more request "
-            "for each task; nothing is learnt from it, and what stands there and is no number stays.",
-            extra_json_schema={"errorMessage": "expected a name of letters, digits and `_`, such as lsml_score"},
-        ),
-    ] = None
+News = Literal["promoted", "not promoted", "failed"]
 
 
-class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which predictions become annotations by themselves."""
+class Notify(Masked, frozen=True, forbid_unknown_fields=True):
+    """An address that is told of what happens, and of what."""
 
-    above: Annotated[
-        float,
+    url: Annotated[
+        str,
         Meta(
-            ge=0.5,
-            le=1,
-            description="The least confidence, calibrated on held-out tasks, of a prediction that is submitted.",
+            pattern=r"^https?://\S+$(?!\n)",
+            description="An address that takes POST requests. Where it is a secret, as Slack's are, `${NAME}` takes it "
+            "from the environment.",
+            extra={"decides": "secret"},
+            extra_json_schema={"errorMessage": "expected an address that begins with http:// or https://"},
         ),
-    ] = 0.98
-    audit: Annotated[
-        float,
+    ]
+    form: Annotated[
+        Literal["json", "slack"],
         Meta(
-            gt=0,
-            le=1,
-            description="The share of such tasks, by a hash of their id, that stays with people: their answers tell how often "
-            "what was submitted is right, and stop it when that falls below `above`.",
+            description="`json`: an object with `event`, `recipe`, `project`, `title`, `run`, `version`, `metrics` and `text`. "
+            '`slack`: `{"text": ...}`, as Slack, Mattermost and others take it.'
         ),
-    ] = 0.05
+    ] = "json"
+    on: Annotated[
+        tuple[News, ...],
+        Meta(
+            description="Of what: a version is promoted, a new version is not, a training or publishing failed.",
+            min_length=1,
+        ),
+    ] = ("promoted", "not promoted", "failed")
+
+    def _hidden(self) -> frozenset[str]:
+        return frozenset({"url"})
 
 
 class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
@@ -413,6 +396,7 @@ class Recipe(msgspec.Struct, frozen=True):
     training: Training | None = Training()
     publish: Publish | None = Publish()
     submit: Submit | None = None
+    notify: Notify | None = None
     label_studio: LabelStudio = LabelStudio()
     server: Server = Server()
     storage: Storage = Storage()
@@ -433,6 +417,7 @@ class Recipe(msgspec.Struct, frozen=True):
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown."""
         found: list[Any] = [self.label_studio.api_key, self.server.password, self.server.secret_path]
+        found += [self.notify.url] if self.notify is not None else []
         for model in self.models:
             found += [getattr(model.options, name) for name in model.secret_options]
         return tuple(dict.fromkeys(str(secret) for secret in found if secret))

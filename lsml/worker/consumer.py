@@ -27,6 +27,7 @@ from lsml.store.queue import Queue
 from lsml.store.runs import HEARTBEAT_S, KINDS, Kind
 from lsml.studio.connection import read_annotations
 from lsml.versions import sweep_attempt, sweep_folders
+from lsml.worker.notify import notify
 from lsml.worker.processes import DONE, SUPERSEDED, death, end, leaving_a_core, wait_briefly
 from lsml.worker.publishing import want_publishing
 
@@ -122,6 +123,9 @@ class Worker:
         _log.info("run %s (%s) of project %s: attempt %d", run.id, run.kind, run.project, run.attempt)
         try:
             self._see_through(run)
+            ended = self._store.runs.get(run.id)
+            if ended is not None and ended.attempt == run.attempt:
+                notify(self._recipe, self._store, ended)
         except Superseded as error:
             _log.warning("%s; leaving it to whoever has it", error)
         finally:

@@ -67,6 +67,7 @@ def recipe_reference() -> str:
         ("training", "`training: false` never learns; the same keys under one model override the recipe's."),
         ("publish", "`publish: false` never posts a prediction that nobody asked for."),
         ("submit", ""),
+        ("notify", ""),
         ("label_studio", ""),
         ("server", ""),
         ("storage", ""),

@@ -1,0 +1,85 @@
+"""Tells an address of the recipe what became of a run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Final
+
+from lsml.errors import LsmlError
+from lsml.logs import mask
+from lsml.recipe import News, Recipe
+from lsml.store import RunRow, Store
+from lsml.versions import card_of
+
+_log = logging.getLogger(__name__)
+_TIMEOUT_S: Final = 10.0
+_TRIES_S: Final = (0.0, 2.0, 10.0)  # before each try; who cannot be reached then is not told
+
+
+def notify(recipe: Recipe, store: Store, run: RunRow) -> threading.Thread | None:
+    """Tell of a run that ended, in a thread of its own: whoever is told may be slow. None where nothing is to be told."""
+    if recipe.notify is None or (news := _news(store, run)) is None or news not in recipe.notify.on:
+        return None
+    told = _told(recipe, store, run, news)
+    body = {"text": told["text"]} if recipe.notify.form == "slack" else told
+    thread = threading.Thread(target=_send, args=(recipe.notify.url, body), name="notify", daemon=True)
+    thread.start()
+    return thread
+
+
+def _news(store: Store, run: RunRow) -> News | None:
+    """What a run's end means, or None where that is nothing to tell."""
+    if run.state == "failed":
+        return "failed"
+    if run.state != "done" or run.kind != "training" or run.version is None:
+        return None
+    row = store.versions.get(run.project, run.version)
+    try:
+        return None if row is None else "promoted" if card_of(row).promoted else "not promoted"
+    except LsmlError:
+        return None  # it cannot be read, which the server tells
+
+
+def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, Any]:
+    project = store.projects.get(run.project)
+    title = project.title if project is not None else ""
+    where = f"{recipe.name}, project {title or run.project}"
+    row = store.versions.get(run.project, run.version) if run.version is not None else None
+    card = card_of(row) if row is not None else None
+    metrics = (
+        {
+            name: {key: judged.get(key) for key in ("metric", "value", "examples")}
+            for name, judged in card.metrics.items()
+        }
+        if card
+        else {}
+    )
+    figures = "; ".join(
+        f"{name} {one['metric']} {one['value']:.3f}" for name, one in metrics.items() if one["value"] is not None
+    )
+    what = mask(run.message) if news != "failed" else f"{run.kind} failed: {mask(run.message)}"
+    return {
+        "event": news, "recipe": recipe.name, "project": run.project, "title": title, "run": run.id, "kind": run.kind,
+        "version": run.version, "metrics": metrics, "text": f"{where}: {what}{f' ({figures})' if figures else ''}",
+    }  # fmt: skip
+
+
+def _send(url: str, body: dict[str, Any]) -> None:
+    """Post it; a failure is logged without the address, which may be a secret."""
+    import httpx
+
+    why = ""
+    for pause_s in _TRIES_S:
+        threading.Event().wait(pause_s)
+        try:
+            answer = httpx.post(url, json=body, timeout=_TIMEOUT_S)
+        except httpx.HTTPError as error:
+            why = type(error).__name__
+            continue
+        if answer.is_success:
+            return
+        why = f"it answered {answer.status_code}"
+        if answer.status_code < 500 and answer.status_code != 429:
+            break
+    _log.warning("notify: %s could not be told: %s", body.get("event", "it"), why)
