@@ -105,10 +105,16 @@ class BoundModel:
         return ", ".join(part.shown for part in self.inputs or (Part(self.object_tag.name, self.object_tag),))
 
     @property
+    def reads(self) -> tuple[ObjectTag, ...]:
+        """The object tags that it reads; a field of the task that no tag shows is as if a text showed it."""
+        if not self.inputs:
+            return (self.object_tag,)
+        return tuple(part.object_tag or ObjectTag("Text", part.name, part.name) for part in self.inputs)
+
+    @property
     def fields(self) -> str:
         """The fields of a task that it reads: $title, $customer_tier."""
-        values = [part.object_tag.value if part.object_tag else part.name for part in self.inputs]
-        return ", ".join(values) or self.object_tag.value
+        return ", ".join(tag.value for tag in self.reads)
 
     @property
     def needs_fetch(self) -> bool:

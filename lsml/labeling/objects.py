@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -125,7 +126,12 @@ JOINABLE = frozenset({*_TEXTS, "Table"})  # what several object tags can be join
 
 
 def _read_table(tag: ObjectTag, value: Any, _task: Mapping[str, Any], _fetch: Fetch) -> list[View]:
-    """The columns of a table, by name, as the task's JSON has them."""
+    """The columns of a table, by name, as the task's JSON has them, or a text that is such JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise Unreadable("wrong type", f"{tag.tag}#{tag.name} shows {tag.value}, a text that is no JSON") from None
     if isinstance(value, Mapping) and value:
         return [View(dict(value))]
     raise Unreadable(
@@ -267,8 +273,6 @@ def _imported_as_text(tag: ObjectTag, data: Mapping[str, Any]) -> bool:
 
 
 def _json(tag: ObjectTag, text: str, what: str) -> Any:
-    import json
-
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lsml.adapters.base import Adapter
 from lsml.binding import Binding
 from lsml.errors import LsmlError
-from lsml.labeling.objects import Fetch, needs_fetch, read_ahead
+from lsml.labeling.objects import Fetch, read_ahead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ def task_features(
             except LsmlError:
                 return None
 
-        data = list(read_ahead(read, tasks)) if needs_fetch(model.object_tag) else [read(task) for task in tasks]
+        data = list(read_ahead(read, tasks)) if model.needs_fetch else [read(task) for task in tasks]
         places = [place for place, one in enumerate(data) if one is not None]
         rows = adapter.features([data[place] for place in places]) if places else None
         if rows is not None:

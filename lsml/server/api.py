@@ -107,7 +107,7 @@ class Api:
     def fields(self, project: str) -> list[dict[str, Any]]:
         """The fields of a task that the project's models read, and whether each is a picture."""
         binding = self._serving.binding(self._found(project).key, None)
-        tags = {tag.name: tag for model in binding.models for tag in (model.object_tag,)}
+        tags = {tag.name: tag for model in binding.models for tag in model.reads}
         return [
             {"field": tag.value.removeprefix("$"), "tag": tag.tag, "image": tag.tag == "Image"}
             for tag in tags.values()

@@ -53,7 +53,9 @@ def test_columns_are_named_as_the_recipe_names_them_and_objects_are_as_many(tmp_
 
 def test_a_table_is_read_without_inputs(tmp_path):
     binding = bound(tmp_path, "{'Choices#t': tabular}")
-    assert shown(binding, {"order": {"items": 3}}) == {"items": 3}
+    assert shown(binding, {"order": {"items": 3}}) == shown(binding, {"order": ' {"items": 3}'}) == {"items": 3}
+    with pytest.raises(Unreadable, match="a text that is no JSON"):
+        shown(binding, {"order": "{items: 3}"})
     for held, why in (([1], "is a list in this task; expected an object of names and values"), ({}, "is empty")):
         with pytest.raises(Unreadable, match=why):
             shown(binding, {"order": held})
@@ -111,3 +113,6 @@ def test_a_version_fits_only_the_inputs_that_it_learnt_from(tmp_path):
     )
     assert len({one.fingerprint, other.fingerprint, none.fingerprint}) == 3
     assert (one.fields, none.fields) == ("$a, $b", "$order")
+    assert [(tag.tag, tag.value) for tag in (*one.reads, *none.reads)] == [
+        ("Text", "$a"), ("Text", "$b"), ("Table", "$order")
+    ]  # fmt: skip
