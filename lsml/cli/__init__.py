@@ -30,6 +30,7 @@ VERBS = {
     "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
     "review": ("review", "Find annotations that are probably wrong."),
     "simulate": ("simulate", "Compare orders of annotating on a finished project: how many annotations each needs."),
+    "status": ("status", "Say how each project does, and whether more annotations will help."),
     "versions": ("versions", "List the versions of each project, with their metrics."),
     "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
     "export": ("export", "Write all that was learnt, projects and annotations and versions, into one file."),

@@ -13,6 +13,7 @@ from lsml.binding import Binding, BoundModel
 from lsml.errors import VersionError
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
+from lsml.learning.outlook import curve_of, with_outlook
 from lsml.learning.snapshot import Snapshot, take_snapshot
 from lsml.learning.train import train
 from lsml.store import RunRow, Store
@@ -71,6 +72,7 @@ def run(inputs: Inputs) -> Made:
             promoted=promoted, unloadable=unloadable, progress=inputs.progress, models=inputs.models,
         )  # fmt: skip
         path.unlink()
+        with_outlook(card, curve_of(store, project))
         number = save_version(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)
     finally:
         shutil.rmtree(making, ignore_errors=True)

@@ -10,6 +10,7 @@ from flask import Response, request
 from lsml.doctor import Finding, Subject, examine
 from lsml.errors import NotFound, RequestError
 from lsml.learning.due import changes_needed, counts
+from lsml.learning.outlook import curve_of, outlook_of
 from lsml.learning.side_by_side import ComparedVersions, compare
 from lsml.logs import mask
 from lsml.media.transfer import shown_url
@@ -152,12 +153,18 @@ class Api:
             "changes_needed": changes_needed(self._recipe, usable, changes),
             "promoted": row.promoted,
             "reading_error": row.sync_error,
+            "outlook": self._outlook(row.key),
             "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],
             "runs": runs,
             "publishing": status_of(last) if last is not None else None,
             "published": {"predictions": row.published, "model_version": row.published_version},
             "publishings": publishings,
         }
+
+    def _outlook(self, project: str) -> dict[str, Any]:
+        outlook = outlook_of(self._store, project)
+        curve = msgspec.to_builtins(curve_of(self._store, project))
+        return {**msgspec.to_builtins(outlook), "sentence": outlook.sentence, "curve": curve}
 
     def _address(self, row: ProjectRow) -> str | None:
         """Where people find the project in Label Studio, as far as it is known."""

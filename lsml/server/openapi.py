@@ -74,6 +74,10 @@ _SCHEMAS = {
             "changes_needed": {"type": ["integer", "null"]},
             "promoted": {"type": ["integer", "null"]},
             "reading_error": {"type": ["string", "null"]},
+            "outlook": _object(
+                {"prospect": _TEXT, "sentence": _TEXT, "curve": _list(_object({"version": _WHOLE}, ("version",)))},
+                ("prospect", "sentence", "curve"),
+            ),
             "versions": _list(_object({"version": _WHOLE}, ("version",))),
             "runs": _list(_named("Run")),
             "published": _object(

@@ -12,6 +12,7 @@ from lsml.binding import Binding, LeftOut
 from lsml.errors import VersionError
 from lsml.store import LOCAL, VersionRow
 from lsml.versions.decisions import Decision, upgraded_decisions
+from lsml.versions.outlook import Outlook, VersionPoint
 
 FORMAT = 1
 
@@ -42,7 +43,8 @@ class Card(msgspec.Struct):
 
     `metrics`: by control, on the held-out tasks. `decisions`: by model key, why what it learnt was taken or not, with the
     figures. `promoted`: whether the version was when it was made, and `verdict`: why, for people. `left_out`: what of the
-    annotations could not be understood. `files`: SHA-256 of every file, by path.
+    annotations could not be understood. `history`: the versions before it on the learning curve, and `outlook`: what more
+    annotations bring. `files`: SHA-256 of every file, by path.
     """
 
     recipe: str
@@ -57,6 +59,8 @@ class Card(msgspec.Struct):
     seed: int = 0
     notes: list[str] = []
     left_out: list[LeftOut] = []
+    history: list[VersionPoint] = []
+    outlook: Outlook | None = None
     created_at: float = 0.0
     lsml: str = ""
     format: int = FORMAT

@@ -1,0 +1,83 @@
+"""`lsml status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lsml.cli.common import bind_config, console, data_dir_option, open_recipe, open_store, recipe_argument
+from lsml.cli.projects import find_project, project_option, shown_project
+
+if TYPE_CHECKING:
+    from lsml.recipe import Recipe
+    from lsml.store import ProjectRow, Store
+
+_SHOWN = 12  # points of a curve in a line
+
+
+@click.command("status", short_help="How each project does, and whether more annotations help.")
+@recipe_argument
+@data_dir_option
+@project_option("Only this project.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_json: bool) -> None:
+    """Say of each project of RECIPE what is served, how many annotations make the next training due, how the metric rose from
+    version to version, and what the next 100 annotations will bring."""
+    import json
+
+    recipe = open_recipe(recipe_path)
+    store = open_store(recipe, data_dir)
+    rows = store.projects.all() if project is None else [find_project(store, project)]
+    found = [_status(recipe, store, row) for row in rows]
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for row, one in zip(rows, found, strict=True):
+        _print(row, one)
+    if not rows:
+        click.echo("no project yet: connect one with `lsml connect`, or train on an export with `lsml train`")
+
+
+def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, Any]:
+    from msgspec import to_builtins
+
+    from lsml.learning.due import changes_needed, counts
+    from lsml.learning.outlook import curve_of, outlook_of
+    from lsml.versions import card_of, model_version
+
+    served = store.versions.served(row.key)
+    card = card_of(served) if served is not None else None
+    name = model_version(bind_config(recipe, None, row), served.number if served else 0, card, row.key)
+    usable, changes = counts(store, recipe, row.key)
+    outlook = outlook_of(store, row.key)
+    return {
+        "project": row.key, "title": row.title, "promoted": row.promoted, "model_version": name,
+        "metrics": to_builtins(card.metrics) if card else {}, "annotations": usable, "changes_since_last_run": changes,
+        "changes_needed": changes_needed(recipe, usable, changes),
+        "curve": to_builtins(curve_of(store, row.key)),
+        "outlook": {**to_builtins(outlook), "sentence": outlook.sentence},
+    }  # fmt: skip
+
+
+def _print(row: ProjectRow, found: dict[str, Any]) -> None:
+    from lsml.labeling.annotated import many
+
+    out = console()
+    out.print(shown_project(row), markup=False)
+    judged = ", ".join(
+        f"{name} {one['metric']} {one['value']:.3f} on {many(one['examples'], 'held-out answer')}"
+        for name, one in found["metrics"].items()
+        if one["value"] is not None
+    )
+    learnt = f"serves {found['model_version']}" if found["promoted"] is not None else "has learnt nothing yet"
+    out.print(f"  {learnt}{f': {judged}' if judged else ''}", markup=False)
+    needed, changes = found["changes_needed"], found["changes_since_last_run"]
+    due = "" if needed is None else f", {max(0, needed - changes):,} more until the next training"
+    out.print(f"  {many(found['annotations'], 'annotation')}{due}", markup=False)
+    points = found["curve"][-_SHOWN:]
+    if points:
+        told = ", ".join(f"{point['annotations']:,}: {point['value']:.3f}" for point in points)
+        out.print(f"  metric by annotated tasks: {told}", markup=False)
+    out.print(f"  {found['outlook']['sentence']}", markup=False)

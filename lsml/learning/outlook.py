@@ -1,0 +1,114 @@
+"""What more annotations are expected to bring, from the learning curve of real versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from lsml.errors import VersionError
+from lsml.learning.fit import SEED
+from lsml.learning.judge import mean_metric
+from lsml.store import Store
+from lsml.versions import Card, card_of
+from lsml.versions.outlook import LEAST_GAIN, LEAST_JUDGED, LEAST_VERSIONS, MORE, Outlook, Prospect, VersionPoint
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_CONFIDENCE: Final = 0.8
+_RESAMPLES: Final = 300
+_MOST_POINTS: Final = 200  # versions that a card remembers
+
+
+def point_of(number: int, card: Card) -> VersionPoint | None:
+    """Where a version stands on the curve; None where nothing judged it."""
+    value = mean_metric(card.metrics, set(card.metrics))
+    judged = min((one["examples"] for one in card.metrics.values() if one["value"] is not None), default=0)
+    return None if value is None else VersionPoint(number, card.tasks, round(value, 6), judged)
+
+
+def curve_of(store: Store, project: str) -> list[VersionPoint]:
+    """The project's versions on their learning curve, oldest first; those that are no longer kept, too."""
+    points: dict[int, VersionPoint] = {}
+    for row in reversed(store.versions.of_project(project)):
+        try:
+            card = card_of(row)
+        except VersionError:
+            continue
+        own = point_of(row.number, card)
+        for point in (*card.history, *([own] if own else [])):
+            points[point.version] = point
+    return sorted(points.values(), key=lambda point: point.version)[-_MOST_POINTS:]
+
+
+def outlook_of(store: Store, project: str) -> Outlook:
+    """What more annotations of a project bring, as it was worked out when its newest version was made."""
+    for row in store.versions.of_project(project):
+        try:
+            card = card_of(row)
+        except VersionError:
+            continue
+        if card.outlook is not None:
+            return card.outlook
+    return Outlook(Prospect.FEW_VERSIONS, len({point.annotations for point in curve_of(store, project)}))
+
+
+def with_outlook(card: Card, points: Sequence[VersionPoint]) -> None:
+    """Give a card that is not yet saved the curve of the versions before it, and an estimate by that and itself."""
+    own = point_of(points[-1].version + 1 if points else 1, card)
+    card.history = list(points)
+    card.outlook = estimate([*points, *([own] if own else [])])
+
+
+def estimate(points: Sequence[VersionPoint]) -> Outlook:
+    """What the annotations after the last of some points bring, by an inverse power law through them.
+
+    The metric after n annotations is c - a n^-b (Figueroa et al., "Predicting sample size required for classification
+    performance", 2012). The interval is that of a parametric bootstrap: each point is drawn anew from how exactly so many
+    answers can judge a version.
+    """
+    latest = {point.annotations: point for point in points}
+    known = [point for point in latest.values() if point.judged >= LEAST_JUDGED]
+    if len(known) < LEAST_VERSIONS:
+        few = len(latest) < LEAST_VERSIONS
+        return Outlook(Prospect.FEW_VERSIONS if few else Prospect.FEW_JUDGED, len(latest) if few else len(known))
+    import numpy as np
+
+    now = max(point.annotations for point in known)
+    shares = np.array([point.annotations / now for point in known])
+    values = np.array([point.value for point in known])
+    spread = np.clip(values * (1 - values), 0.01, None)
+    errors = np.sqrt(spread / np.array([point.judged for point in known]))
+    curve = _fitted(shares, values, errors)
+    draw = np.random.default_rng(SEED)
+    again = [_fitted(shares, _at(shares, *curve) + draw.normal(0, errors), errors) for _ in range(_RESAMPLES)]
+    soon, late = 1 + MORE / now, 1 + max(MORE, now) / now
+    gains = np.array([_at(soon, *one) - _at(1.0, *one) for one in again])
+    doubled = np.array([_at(late, *one) - _at(1.0, *one) for one in again])
+    low, high = np.quantile(gains, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    most = float(np.quantile(doubled, (1 + _CONFIDENCE) / 2))
+    return Outlook(
+        prospect=Prospect.FLAT if most < LEAST_GAIN else Prospect.RISES, versions=len(known),
+        gain=round(float(_at(soon, *curve) - _at(1.0, *curve)), 6), interval=(round(float(low), 6), round(float(high), 6)),
+        confidence=_CONFIDENCE, doubled=round(most, 6),
+    )  # fmt: skip
+
+
+def _at(share: Any, limit: float, fall: float, speed: float) -> Any:
+    """The metric at a share of the annotations that there are now."""
+    return limit - fall * share**-speed
+
+
+def _fitted(shares: Array, values: Array, errors: Array) -> Array:
+    """(limit, fall, speed) of the curve that fits best; none falls with more annotations."""
+    import numpy as np
+    from scipy.optimize import least_squares
+
+    def apart(curve: Array) -> Array:
+        return np.asarray((_at(shares, *curve) - values) / errors)
+
+    start = np.array([min(0.99, float(values.max()) + 0.02), 0.05, 0.5])
+    bounds = ([-np.inf, 0.0, 0.05], [1.0, np.inf, 2.0])
+    return np.asarray(least_squares(apart, start, bounds=bounds).x)

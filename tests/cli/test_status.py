@@ -1,0 +1,52 @@
+"""`lsml status`: how each project does, and whether more annotations help."""
+
+import json
+import re
+
+from click.testing import CliRunner
+
+from lsml.cli import main
+from tests.conftest import PROJECT_KEY, tickets
+
+
+def status(server, *options):
+    told = ["status", str(server.recipe_path), "--data-dir", str(server.store.directory), *options]
+    return CliRunner().invoke(main, told)
+
+
+def test_it_says_what_is_served_what_is_awaited_and_what_more_brings(backend):
+    server = backend("training: {holdout: 0.5, promote: always}\n")
+    for size in (80, 120):
+        server.annotate(tickets(size))
+        server.train()
+    result = status(server)
+    assert result.exit_code == 0, result.output
+    first, serves, annotations, curve, outlook = result.stdout.splitlines()
+    assert first == f"{PROJECT_KEY} (triage)"
+    assert re.fullmatch(r"  serves triage-v2-[0-9a-f.]+\S*: topic macro_f1 \d\.\d{3} on \d+ held-out answers", serves)
+    assert annotations == "  120 annotations, 12 more until the next training"
+    assert re.fullmatch(r"  metric by annotated tasks: 80: \d\.\d{3}, 120: \d\.\d{3}", curve)
+    assert outlook == (
+        "  no estimate yet of what more annotations bring: it takes 4 versions of different sizes, and there are 2"
+    )
+    [found] = json.loads(status(server, "--json", "--project", "triage").stdout)
+    assert (found["promoted"], found["annotations"], found["changes_needed"]) == (2, 120, 12)
+    assert [point["annotations"] for point in found["curve"]] == [80, 120]
+    assert found["outlook"]["prospect"] == "few versions"
+
+    told = server.client.get(f"/api/projects/{PROJECT_KEY}").json
+    assert told["outlook"]["curve"] == found["curve"]
+    assert told["outlook"]["sentence"] == found["outlook"]["sentence"]
+    assert told["model_version"] == found["model_version"]
+    assert "No estimate yet of what more annotations bring" in server.client.get(f"/projects/{PROJECT_KEY}").text
+
+
+def test_before_anything_happened_it_says_what_to_do(backend):
+    server = backend()
+    assert status(server).stdout.startswith("no project yet: connect one with `lsml connect`")
+    server.annotate(tickets(5))
+    assert status(server).stdout.splitlines()[1:3] == [
+        "  has learnt nothing yet",
+        "  5 annotations, 5 more until the next training",
+    ]
+    assert "no project nowhere" in status(server, "--project", "nowhere").stderr
