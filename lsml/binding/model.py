@@ -157,7 +157,9 @@ class BoundModel:
         if self.object_tag.repeater is None:
             return self._pages(self.controls, self.object_tag, task, fetch)
         data = task.get("data")
-        copies = [self._copies(control, data if isinstance(data, Mapping) else {}) for control in self.controls]
+        copies = [
+            _copies(control, self.object_tag, data if isinstance(data, Mapping) else {}) for control in self.controls
+        ]
         if not all(copies):
             repeated = self.object_tag.repeater.on
             raise Unreadable("no data", f"the Repeater goes over {repeated}, and the task's data has no such list")
@@ -181,21 +183,7 @@ class BoundModel:
         """(the control as the config has it, its copy in this task's data), for each copy that a Repeater makes."""
         if self.object_tag.repeater is None:
             return [(control, control) for control in self.controls]
-        return [(control, copy) for control in self.controls for copy, _ in self._copies(control, data)]
-
-    def _copies(self, control: Control, data: Mapping[str, Any]) -> list[tuple[Control, ObjectTag]]:
-        """A control and its object as a Repeater copies them for a task's data; none where the data has no such list."""
-        try:
-            pairs = instances(control.control_tag, self.object_tag, data)
-            texts = (
-                instances(control.text_tag, self.object_tag, data) if control.text_tag else [(None, None)] * len(pairs)
-            )
-        except KeyError:
-            return []
-        return [
-            (type(control)(tag, control.companion, text_tag), object_tag)
-            for (tag, object_tag), (text_tag, _) in zip(pairs, texts, strict=True)
-        ]
+        return [(control, copy) for control in self.controls for copy, _ in _copies(control, self.object_tag, data)]
 
     @property
     def reads_view(self) -> bool:
@@ -236,6 +224,19 @@ class BoundModel:
             *["hidden"] * (not self.spec.show),
             *[self.spec.combine] * (self.spec.combine != "first"),
         ]
+
+
+def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, Any]) -> list[tuple[Control, ObjectTag]]:
+    """A control and its object as a Repeater copies them for a task's data; none where the data has no such list."""
+    try:
+        pairs = instances(control.control_tag, object_tag, data)
+        texts = instances(control.text_tag, object_tag, data) if control.text_tag else [(None, None)] * len(pairs)
+    except KeyError:
+        return []
+    return [
+        (type(control)(tag, control.companion, text_tag), copy)
+        for (tag, copy), (text_tag, _) in zip(pairs, texts, strict=True)
+    ]
 
 
 def target_of(controls: Sequence[Control]) -> Target:

@@ -47,7 +47,9 @@ def keep(editor: Editor, name: str) -> None:
 
 def draw_around(editor: Editor, line: Written, wide: int) -> None:
     editor.take("label", "rectangle-tool")
-    editor.draw((line.x / SIZE[0] - 0.01, line.y / SIZE[1] - 0.02), ((line.x + wide) / SIZE[0], (line.y + 40) / SIZE[1]))
+    editor.draw(
+        (line.x / SIZE[0] - 0.01, line.y / SIZE[1] - 0.02), ((line.x + wide) / SIZE[0], (line.y + 40) / SIZE[1])
+    )
 
 
 def texts(editor: Editor) -> list[tuple[str, str]]:
