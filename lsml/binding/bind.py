@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 from lsml.adapters import get_adapter
 from lsml.adapters.base import Adapter, option_facts
 from lsml.binding.inputs import parts_of, reads_columns
-from lsml.binding.learn import Taught, learn, votes
+from lsml.binding.learn import Given, Taught, answers_by_people, learn, votes
 from lsml.binding.model import BoundModel
 from lsml.binding.prompts import asking_controls, control_of
 from lsml.binding.reliability import reliability
@@ -20,7 +20,7 @@ from lsml.controls import CONTROLS
 from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import Fetch
-from lsml.recipe import Holdout, Model, Recipe
+from lsml.recipe import Holdout, LearnFrom, Model, Recipe
 from lsml.wording import listed
 
 
@@ -107,6 +107,10 @@ class Binding:
         if not self.weighs:
             return {}
         return reliability(vote for task in tasks for vote in votes(self.models, self._known, task, fetch))
+
+    def answers_by_people(self, task: AnnotatedTask, fetch: Fetch) -> Iterator[tuple[Control, list[Given]]]:
+        """(a control, what each person said of it, oldest first) for each control of a task that a model answers."""
+        return answers_by_people(self.models, self._known, task, fetch, LearnFrom())
 
     @property
     def _known(self) -> list[str]:

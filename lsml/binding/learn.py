@@ -130,22 +130,36 @@ def learn(
 
 def votes(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch) -> Iterator[Votes]:
     """What several people answered to each control of a task, of the models to which some count more than others."""
-    strange = strange_controls(task.annotations, known)
     for model in models:
         learn_from = model.spec.training.learn_from if model.spec.training else LearnFrom()
         if learn_from.several != "weighted":
             continue
-        annotations, _ = _teaching(learn_from, task.annotations)
-        try:
-            views = model.views_by_control(task, fetch)
-        except (Unreadable, FetchError):
-            continue  # `learn` says so
-        for _, control in model.copies(task.data):
-            given, _ = _answers(control, annotations, views.get(control.control_tag.name), strange)
+        for _, given in answers_by_people([model], known, task, fetch, learn_from):
             truths = [frozenset(one.values) for one in given if one.annotation.ground_truth]
             people = tuple((one.annotation.annotator, frozenset(one.values)) for one in given)
             if len(people) > 1:
                 yield Votes(people, truths[-1] if truths and learn_from.ground_truth != "any" else None)
+
+
+def answers_by_people(
+    models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch, learn_from: LearnFrom
+) -> Iterator[tuple[Control, list[Given]]]:
+    """(a control as the config has it, what each annotation that teaches says of it) for each control of a task, once.
+
+    What cannot be read says nothing: `learn` says so."""
+    strange = strange_controls(task.annotations, known)
+    annotations, _ = _teaching(learn_from, task.annotations)
+    seen: set[str] = set()
+    for model in models:
+        try:
+            views = model.views_by_control(task, fetch)
+        except (Unreadable, FetchError):
+            continue
+        for template, control in model.copies(task.data):
+            name = control.control_tag.name
+            if name not in seen:
+                seen.add(name)
+                yield template, _answers(control, annotations, views.get(name), strange)[0]
 
 
 def _teaching(

@@ -9,6 +9,7 @@ from flask import Response, request
 
 from lsml.doctor import Finding, Subject, examine
 from lsml.errors import NotFound, RequestError
+from lsml.learning.agreement import People, agreement
 from lsml.learning.due import changes_needed, counts
 from lsml.learning.outlook import curve_of, outlook_of
 from lsml.learning.side_by_side import ComparedVersions, compare
@@ -39,6 +40,7 @@ class Api:
             ("/api/projects/<project>/promote", ("POST",), self.promote),
             ("/api/projects/<project>/publish", ("POST",), self.publish),
             ("/api/projects/<project>/compare", ("GET",), self.compare),
+            ("/api/projects/<project>/people", ("GET",), self.people),
             ("/api/projects/<project>/doctor", ("GET",), self.doctor),
             ("/api/runs/<run>", ("GET",), self.run),
             ("/api/runs/<run>/cancel", ("POST",), self.cancel),
@@ -93,6 +95,10 @@ class Api:
             raise RequestError("new and old: expected the numbers of two versions, such as ?new=3&old=2")
         return answer(self.compared(project, int(numbers[0]), int(numbers[1])))
 
+    def people(self, project: str) -> Response:
+        """Who annotates, and how far they agree."""
+        return answer(self.agreement(project))
+
     def doctor(self, project: str) -> Response:
         """What `lsml doctor` finds now."""
         return answer({"findings": self.findings(project)})
@@ -121,6 +127,12 @@ class Api:
         binding = self._serving.binding(row.key, None)
         first, second = (self._serving.version(row.key, binding, number) for number in (new, old))
         return compare(binding, first, second, self._store.annotations.tasks(row.key), self._serving.fetch(row.key))
+
+    def agreement(self, project: str) -> People:
+        """The annotators of a project, and how far they agree."""
+        row = self._found(project)
+        binding = self._serving.binding(row.key, None)
+        return agreement(binding, self._store.annotations.tasks(row.key), self._serving.fetch(row.key))
 
     def findings(self, project: str) -> list[Finding]:
         """What the doctor finds about a project."""

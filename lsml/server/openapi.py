@@ -254,6 +254,7 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
                 ("", "A project's versions, labels and runs, for people.", ()),
                 ("/try", "Where people try what is served.", ()),
                 ("/compare", "Two versions beside each other, for people.", between),
+                ("/people", "Who annotates, and how far they agree.", ()),
                 ("/doctor", "What the doctor finds, for people.", ()),
             )
         },
@@ -287,6 +288,13 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
                     {"tasks": _WHOLE, "held_out": _WHOLE, "counts": _ANY, "rows": _list(_ANY)}, ("tasks", "counts", "rows")
                 ),
                 parameters=(in_project, *({**one, "required": True} for one in between)),
+            )
+        },
+        "/api/projects/{project}/people": {
+            "get": _operation(
+                "Who annotates, and how far they agree.",
+                _object({"annotators": _list(_ANY), "controls": _list(_ANY)}, ("annotators", "controls")),
+                parameters=(in_project,),
             )
         },
         "/api/projects/{project}/doctor": {

@@ -70,6 +70,7 @@ class Pages:
             ("/projects/<project>", ("GET",), self.project),
             ("/projects/<project>/try", ("GET",), self.try_it),
             ("/projects/<project>/compare", ("GET",), self.compare),
+            ("/projects/<project>/people", ("GET",), self.people),
             ("/projects/<project>/doctor", ("GET",), self.doctor),
             *asset_routes(),
         ]
@@ -92,8 +93,7 @@ class Pages:
     def project(self, project: str) -> Response:
         """One project: versions, labels, runs, and what can be done."""
         found = self._api.found(project)
-        served = next((one for one in found["versions"] if one["version"] == found["promoted"]), None)
-        metrics = {name: _tables(judged) for name, judged in ((served or {}).get("metrics") or {}).items()}
+        metrics = {name: _tables(judged) for name, judged in ((_served(found) or {}).get("metrics") or {}).items()}
         curve = {name: points for name, points in _learnt(found).items() if len(points) > 1}
         return self._of_project("project.html", found, metrics=metrics, curve=curve)
 
@@ -113,6 +113,12 @@ class Pages:
         if new is not None and old is not None and new != old:
             compared = self._api.compared(project, new, old)
         return self._of_project("compare.html", found, new=new, old=old, compared=compared)
+
+    def people(self, project: str) -> Response:
+        """Who annotates, and how far they agree."""
+        found = self._api.found(project)
+        metrics = (_served(found) or {}).get("metrics") or {}
+        return self._of_project("people.html", found, people=self._api.agreement(project), metrics=metrics)
 
     def doctor(self, project: str) -> Response:
         """What `lsml doctor` finds now."""
@@ -139,6 +145,11 @@ def _page(template: str, base: str, projects: Sequence[Mapping[str, Any]], **mor
 
 def _when(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def _served(project: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The version of a project that is served."""
+    return next((one for one in project["versions"] if one["version"] == project["promoted"]), None)
 
 
 def _asked(name: str) -> int | None:

@@ -16,7 +16,8 @@ from tests.support.browser import open_browser, require_browser
 pytestmark = pytest.mark.slow
 LEARNING = "training: {every: 1000, quiet: 0s, promote: always}\n"
 PAGES = {"overview": "/", "project": f"/projects/{PROJECT_KEY}", "try": f"/projects/{PROJECT_KEY}/try",
-         "compare": f"/projects/{PROJECT_KEY}/compare", "doctor": f"/projects/{PROJECT_KEY}/doctor"}  # fmt: skip
+         "compare": f"/projects/{PROJECT_KEY}/compare", "people": f"/projects/{PROJECT_KEY}/people",
+          "doctor": f"/projects/{PROJECT_KEY}/doctor"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,8 @@ def browser(running: RunningBackend) -> Iterator[Any]:
 
 def learn(backend: RunningBackend, count: int) -> None:
     for id, (text, label) in enumerate(tickets(count), 1):
-        backend.post("/webhook", {**event(id, text, label), "project": {**PROJECT, "label_config": TOPICS}})
+        told = event(id, text, label, completed_by=1 + id % 3)
+        backend.post("/webhook", {**told, "project": {**PROJECT, "label_config": TOPICS}})
     backend.post("/webhook", {"action": "START_TRAINING", "project": PROJECT})
     backend.settled(PROJECT_KEY)
 

@@ -66,7 +66,7 @@ def test_a_project_s_page_shows_versions_labels_confusion_the_curve_and_runs(lea
         )
 
 
-@pytest.mark.parametrize("path", ["/", AT, f"{AT}/try", f"{AT}/compare", f"{AT}/doctor"])
+@pytest.mark.parametrize("path", ["/", AT, f"{AT}/try", f"{AT}/compare", f"{AT}/people", f"{AT}/doctor"])
 def test_every_link_and_button_leads_somewhere(learnt, path):
     from urllib.parse import urljoin
 
@@ -137,7 +137,13 @@ def test_publishing_is_asked_for_where_it_can_be(learnt, backend):
 
 
 def test_a_project_that_nobody_knows_has_no_page(learnt):
-    for path in ("/projects/none", "/projects/none/try", "/projects/none/compare", "/projects/none/doctor"):
+    for path in (
+        "/projects/none",
+        "/projects/none/try",
+        "/projects/none/compare",
+        "/projects/none/people",
+        "/projects/none/doctor",
+    ):
         assert learnt.client.get(path).status_code == 404
 
 

@@ -1,0 +1,127 @@
+"""How far annotators agree: what a metric is read against, for no model can agree with people more than they do."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Literal
+
+import msgspec
+
+from lsml.binding import Binding
+from lsml.labeling import AnnotatedTask
+from lsml.labeling.objects import Fetch
+from lsml.metrics import judge
+from lsml.values import Choice, Value
+
+Measure = Literal["Krippendorff's alpha", "mean of pairs"]
+
+
+class PairAgreement(msgspec.Struct, frozen=True):
+    """How far two annotators agree on the tasks that both annotated: Cohen's kappa for choices, else the metric of the control
+    with one as the truth. None where kappa is not defined: both always gave the same one label."""
+
+    annotators: tuple[str, str]
+    value: float | None
+    tasks: int
+
+
+class ControlAgreement(msgspec.Struct, frozen=True):
+    """How far all annotators agree on one control, on the tasks that several annotated. 1 is perfect, 0 is chance (of alpha) or
+    nothing in common; None where no task has answers of two."""
+
+    control: str
+    measure: Measure
+    value: float | None
+    tasks: int
+    pairs: list[PairAgreement]
+
+
+class Annotator(msgspec.Struct, frozen=True):
+    """One annotator: so many annotations, and the mean agreement with the others over controls and tasks."""
+
+    annotator: str
+    annotations: int
+    agreement: float | None
+
+
+class People(msgspec.Struct, frozen=True):
+    """Everybody, those with the most annotations first."""
+
+    annotators: list[Annotator]
+    controls: list[ControlAgreement]
+
+
+def agreement(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch) -> People:
+    """How far the annotators of a project agree. Of several annotations of a task by one person the last one counts; what a
+    model made and nobody touched does not."""
+    counts: Counter[str] = Counter()
+    given: dict[str, list[dict[str, tuple[Value, ...]]]] = defaultdict(list)
+    for task in tasks:
+        counts.update(
+            one.annotator for one in task.annotations if one.annotator and not (one.accepted or one.submitted)
+        )
+        for control, answers in binding.answers_by_people(task, fetch):
+            latest = {one.annotation.annotator: one.values for one in answers if one.annotation.annotator}
+            if len(latest) > 1:
+                given[control.control_tag.name].append(latest)
+    controls = [
+        _of_control(name, control.value_type, given[name]) for name, control in binding.controls.items() if given[name]
+    ]
+    return People([Annotator(who, count, _mean_of(who, controls)) for who, count in counts.most_common()], controls)
+
+
+def _of_control(name: str, value_type: type, given: Sequence[dict[str, tuple[Value, ...]]]) -> ControlAgreement:
+    people = sorted({who for answers in given for who in answers})
+    pairs = []
+    for first, second in combinations(people, 2):
+        both = [(answers[first], answers[second]) for answers in given if first in answers and second in answers]
+        if both:
+            value = _kappa(both) if value_type is Choice else judge(value_type, both)["value"]
+            pairs.append(PairAgreement((first, second), None if value is None else round(float(value), 4), len(both)))
+    if value_type is Choice:
+        return ControlAgreement(name, "Krippendorff's alpha", _alpha(given), len(given), pairs)
+    known = [(pair.value, pair.tasks) for pair in pairs if pair.value is not None]
+    whole = sum(tasks for _, tasks in known)
+    mean = sum(value * tasks for value, tasks in known) / whole if whole else None
+    return ControlAgreement(name, "mean of pairs", None if mean is None else round(mean, 4), len(given), pairs)
+
+
+def _label(values: Sequence[Value]) -> str:
+    """An answer of choices as one category: several labels are another one than each of them."""
+    return "\0".join(sorted(value.label for value in values if isinstance(value, Choice)))
+
+
+def _kappa(both: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> float | None:
+    from sklearn.metrics import cohen_kappa_score
+
+    first, second = ([_label(side[at]) for side in both] for at in (0, 1))
+    if len({*first, *second}) < 2:
+        return None
+    return float(cohen_kappa_score(first, second))
+
+
+def _alpha(given: Sequence[dict[str, tuple[Value, ...]]]) -> float | None:
+    """Of nominal data; 1 where everybody always gave the one label that there is."""
+    import krippendorff
+    import numpy as np
+
+    answers = [[_label(values) for values in task.values()] for task in given]
+    labels = sorted({label for task in answers for label in task})
+    if len(labels) < 2:
+        return 1.0
+    counts = np.array([[task.count(label) for label in labels] for task in answers])
+    return round(float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")), 4)
+
+
+def _mean_of(who: str, controls: Iterable[ControlAgreement]) -> float | None:
+    """The mean agreement of one annotator with the others, a task counting once for each pair and control."""
+    own = [
+        (pair.value, pair.tasks)
+        for control in controls
+        for pair in control.pairs
+        if who in pair.annotators and pair.value is not None
+    ]
+    whole = sum(tasks for _, tasks in own)
+    return round(sum(value * tasks for value, tasks in own) / whole, 4) if whole else None
