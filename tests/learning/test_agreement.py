@@ -98,7 +98,9 @@ def test_the_api_and_the_page_show_it(backend):
     for id in range(1, 11):
         for who in (1, 2):
             label = "Bug" if id % 2 or (who == 2 and id == 4) else "Billing"
-            server.post("/webhook", {**event(id, f"text {id}", label, id=10 * id + who, completed_by=who)})
+            told = event(id, f"text {id}", label, completed_by=who)
+            told["annotation"]["id"] = 10 * id + who
+            server.post("/webhook", told)
     told = server.client.get(f"/api/projects/{PROJECT_KEY}/people").json
     assert [(one["annotator"], one["annotations"]) for one in told["annotators"]] == [("1", 10), ("2", 10)]
     (control,) = told["controls"]
