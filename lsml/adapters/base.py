@@ -39,19 +39,39 @@ def silent(_share: float, _message: str) -> None:
     """Progress for those who do not watch."""
 
 
+class Question(msgspec.Struct, frozen=True):
+    """One control of a target, for adapters that tell a model in words what is asked.
+
+    `name` is the control's own, `kind` that of its values, `labels` are as they are stored, `multiple` as in `Target`.
+    `descriptions`: what the recipe says of labels, where it says anything. A number lies from `least` to `most`, and is a
+    whole one where `whole`.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...] = ()
+    multiple: bool = False
+    descriptions: dict[str, str] = {}
+    least: float | None = None
+    most: float | None = None
+    whole: bool = False
+
+
 class Target(msgspec.Struct, frozen=True):
     """What an adapter is asked for: the labels that it may answer with, and how many of them.
 
     `labels` are in the order of the labeling config. `multiple`: several may hold at once, so each has a probability
     of its own; otherwise exactly one holds and the probabilities sum to 1. `open`: the labels are not known beforehand
     (options that come with each task, a taxonomy behind a URL), so learn those that the examples use. `kinds`: the kinds
-    of value that are wanted (`lsml.values.kind_of`: box, mask ...), each with its own labels.
+    of value that are wanted (`lsml.values.kind_of`: box, mask ...), each with its own labels. `questions`: the same, control
+    by control.
     """
 
     labels: tuple[str, ...] = ()
     multiple: bool = False
     open: bool = False
     kinds: dict[str, tuple[str, ...]] = {}
+    questions: tuple[Question, ...] = ()
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -144,6 +164,12 @@ class Adapter(ABC):
         the library: people see them beside the labels of the config."""
         return {}
 
+    @classmethod
+    def facts(cls, options: Any, target: Target) -> Any:
+        """What of the target, beside its labels, decides predictions, as plain data that enters `model_version`; None where
+        nothing does. Quick, and without the library."""
+        return None
+
     @property
     def own_names(self) -> bool:
         """True if it answers with class names of its own, which the recipe's `labels` translate; else with the target's.
@@ -232,6 +258,7 @@ __all__ = [
     "NoOptions",
     "NotEnoughData",
     "Progress",
+    "Question",
     "Target",
     "TrainableAdapter",
     "option_facts",

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lsml.adapters.base import Adapter, Target, TrainableAdapter
+from lsml.adapters.base import Adapter, Question, Target, TrainableAdapter
 from lsml.binding.class_names import ClassNames
 from lsml.binding.digests import digest, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
 from lsml.controls.base import Control, Threshold
+from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
 from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_object
 from lsml.labeling.view import View
@@ -63,7 +64,7 @@ class BoundModel:
     @cached_property
     def target(self) -> Target:
         """What its adapter is asked for."""
-        return target_of(self.controls)
+        return target_of(self.controls, self.spec.descriptions)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,9 +96,9 @@ class BoundModel:
             held_out = training.held_out
             kept = held_out.share if held_out.origin == "share" else held_out.origin
             learning = [kept, training.learn_from.several, *training.learn_from.facts()]
-        return digest(
-            [portable(self.spec.options), learning, self.target, *([self.spec.was] if self.spec.was else [])]
-        )[:16]
+        # What an adapter is told in words decides predictions alone.
+        wanted = {name: getattr(self.target, name) for name in ("labels", "multiple", "open", "kinds")}
+        return digest([portable(self.spec.options), learning, wanted, *([self.spec.was] if self.spec.was else [])])[:16]
 
     @property
     def shown(self) -> str:
@@ -214,6 +215,7 @@ class BoundModel:
             conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = prediction_options(self.spec.options)
+        told = self.adapter_class.facts(self.spec.options, self.target)
         return [
             self.key,
             self._object_facts,
@@ -223,6 +225,7 @@ class BoundModel:
             controls,
             *["hidden"] * (not self.spec.show),
             *[self.spec.combine] * (self.spec.combine != "first"),
+            *([] if told is None else [told]),
         ]
 
 
@@ -239,8 +242,8 @@ def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, Any]) ->
     ]
 
 
-def target_of(controls: Sequence[Control]) -> Target:
-    """What an adapter that answers these controls is asked for."""
+def target_of(controls: Sequence[Control], descriptions: Mapping[str, str] | None = None) -> Target:
+    """What an adapter that answers these controls is asked for. `descriptions`: what the recipe says of labels."""
     labels = dict.fromkeys(label for control in controls for label in control.labels)
     kinds: dict[str, dict[str, None]] = {}
     for control in controls:
@@ -250,4 +253,26 @@ def target_of(controls: Sequence[Control]) -> Target:
         multiple=len(controls) > 1 or controls[0].multiple,
         open=any(control.open for control in controls),
         kinds={kind: tuple(names) for kind, names in kinds.items()},
+        questions=tuple(_question(control, descriptions or {}) for control in controls),
+    )
+
+
+def _question(control: Control, descriptions: Mapping[str, str]) -> Question:
+    said = {}
+    for label in (control.companion or control.control_tag).labels:
+        stored = control.name_of(label)
+        text = descriptions.get(stored) or descriptions.get(label.value)
+        if text and stored in control.labels:
+            said[stored] = text
+    least, most, step = (control.least, control.most, control.step) if isinstance(control, Number) else (None,) * 3
+    whole = step is not None and step.is_integer() and (least or 0.0).is_integer()
+    return Question(
+        control.control_tag.name,
+        kind_of(control.value_type),
+        tuple(control.labels),
+        control.multiple,
+        said,
+        least,
+        most,
+        whole,
     )

@@ -22,7 +22,10 @@ class LongLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(description="Values of this label that are scored lower are dropped."),
     ] = None
-    description: Annotated[str, Meta(description="What it means, for people; `lsml explain` shows it.")] = ""
+    description: Annotated[
+        str,
+        Meta(description="What it means, for people, and for models that are told in words; `lsml explain` shows it."),
+    ] = ""
     was: Annotated[
         _Names,
         Meta(

@@ -24,15 +24,20 @@ def names(adapters):
         (
             '<Choices name="c" toName="t"><Choice value="A"/></Choices>',
             ["text-classifier"],
-            ["spacy", "text-embedding-classifier", "transformers-classifier"],
+            ["llm", "spacy", "text-embedding-classifier", "transformers-classifier"],
         ),
-        ('<Labels name="c" toName="t"><Label value="A"/></Labels>', ["ner-crf"], ["ner", "spacy", "text-matcher"]),
+        (
+            '<Labels name="c" toName="t"><Label value="A"/></Labels>',
+            ["ner-crf"],
+            ["llm", "ner", "spacy", "text-matcher"],
+        ),
         (
             '<Labels name="c" toName="t" smart="true"><Label value="A"/></Labels>',
             ["text-matcher", "ner-crf"],
-            ["ner", "spacy"],
+            ["llm", "ner", "spacy"],
         ),
-        ('<Rating name="c" toName="t"/>', ["text-regressor"], []),
+        ('<Rating name="c" toName="t"/>', ["text-regressor"], ["llm"]),
+        ('<TextArea name="c" toName="t"/>', ["llm"], []),
         ('<Rating name="c" toName="r"/>', ["tabular"], []),
         ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["yolo"]),
         ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["yolo"], []),
@@ -98,7 +103,6 @@ def test_the_labels_of_bare_tools_need_no_model():
 @pytest.mark.parametrize(
     ("control", "why"),
     [
-        ('<TextArea name="c" toName="t"/>', "TextArea#c: no adapter answers TextArea yet, so people answer it alone"),
         ('<Ranker name="c" toName="t"/>', "Ranker#c: no adapter answers Ranker yet, so people answer it alone"),
         (
             '<Choices name="c" toName="a"><Choice value="A"/></Choices>',

@@ -7,11 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
-from lsml.adapters.base import Example, Target
+from lsml.adapters.base import Example, Question, Target
 from lsml.adapters.image.classifier import ImageClassifier
 from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.yolo import Yolo
+from lsml.adapters.llm.adapter import Llm
 from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
@@ -26,6 +27,7 @@ from lsml.values import Box, Choice, KeyPoint, Number, Span
 from tests.conftest import tickets
 from tests.support import worlds
 from tests.support.drawings import COLOURS, disc, discs
+from tests.support.language_model import KEY, MODEL, language_model
 from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
 from tests.support.transformer_models import tiny_transformer
@@ -212,7 +214,24 @@ PIPELINE = AdapterCase(
     batch=["Ann Lee moved from Oslo to Paris.", "", "🤖 Microsoft hired her.\r\nNobody knew.", "日本語", "Bob met Ann " * 200],
 )  # fmt: skip
 
+_model = language_model().__enter__()
+atexit.register(_model.__exit__, None, None, None)
+_ASKED = {"model": MODEL, "base_url": f"{_model.url}/v1", "api_key": KEY, "retries": 0}
+TOLD = [
+    AdapterCase(
+        adapter=Llm, options=_ASKED, batch=[*BATCH, "Ann met Bob"],
+        target=Target(
+            question.labels, question.multiple, kinds={question.kind: question.labels}, questions=(question,)
+        ),
+    )
+    for question in (
+        Question("topic", "choice", LABELS), Question("topics", "choice", LABELS, multiple=True),
+        Question("people", "span", ("PER",)), Question("stars", "number", least=0, most=5, whole=True), Question("said", "text"),
+    )
+]  # fmt: skip
+
 CASES = {
+    "llm": TOLD,
     "spacy": [PIPELINE],
     "ner": NER,
     "transformers-classifier": SEQUENCES,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import sqlite3
 import threading
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
@@ -16,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.kept import Kept
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.transformers_models import (
@@ -31,14 +30,12 @@ from lsml.adapters.parts.transformers_models import (
     tokens_at_once,
 )
 from lsml.errors import AdapterError, VersionError
-from lsml.files.cache import cache_directory
 from lsml.files.digests import content_digest
 from lsml.values import Choice, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
-_log = logging.getLogger(__name__)
 _KEPT: Final = 500_000  # vectors in the cache, some kilobytes each
 
 
@@ -176,21 +173,22 @@ class Encoder:
         self._pooling = _pooling(folder)
         length = longest_window(config_of(str(folder)), options.max_length or _length(folder))
         self._windows = Windows(load_tokenizer(folder), length)
-        self._cache = VectorCache(hashlib.sha256(f"{content_digest(folder)} {length}".encode()).hexdigest()[:24])
+        read_by = hashlib.sha256(f"{content_digest(folder)} {length}".encode()).hexdigest()[:24]
+        self._cache = Kept("embeddings", read_by, _KEPT)
 
     def rows(self, texts: Sequence[str], progress: Progress = silent) -> np.ndarray[Any, Any]:
         """(texts, features)"""
         import numpy as np
 
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] for text in texts]
-        known = self._cache.get(keys)
+        known = {key: np.frombuffer(vector, np.float32) for key, vector in self._cache.get(keys).items()}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         names, size = list(new), self._options.batch * 8
         for begin in range(0, len(names), size):
             progress(begin / len(names), f"reading text {begin + 1} of {len(names)}")
             some = names[begin : begin + size]
             made = dict(zip(some, self._encoded([new[key] for key in some]), strict=True))
-            self._cache.put(made)
+            self._cache.put({key: vector.tobytes() for key, vector in made.items()})
             known.update(made)
         return np.stack([known[key] for key in keys]).astype(np.float64)
 
@@ -254,53 +252,3 @@ def _length(folder: Path) -> int:
         if isinstance(length, int) and length >= 8:
             return min(length, 512)
     return 256
-
-
-class VectorCache:
-    """Vectors by the hash of their text, in an SQLite file that processes share. What cannot be read or written is made
-    again: a cache must never be why something fails."""
-
-    def __init__(self, encoder: str) -> None:
-        self._path = cache_directory("embeddings") / f"{encoder}.db"
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray[Any, Any]]:
-        """What is known of them."""
-        import numpy as np
-
-        found: dict[bytes, np.ndarray[Any, Any]] = {}
-        wanted = list(dict.fromkeys(keys))
-        try:
-            with closing(self._open()) as database:
-                for begin in range(0, len(wanted), 500):
-                    some = wanted[begin : begin + 500]
-                    marks = ",".join("?" * len(some))
-                    # The marks are question marks alone.
-                    rows = database.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", some)  # noqa: S608
-                    found.update((key, np.frombuffer(vector, dtype=np.float32)) for key, vector in rows)
-        except sqlite3.Error as error:
-            self._forget(error)
-        return found
-
-    def put(self, vectors: dict[bytes, np.ndarray[Any, Any]]) -> None:
-        """Remember them, and forget the oldest where there are too many."""
-        try:
-            with closing(self._open()) as database, database:
-                rows = [(key, vector.tobytes()) for key, vector in vectors.items()]
-                database.executemany("INSERT OR REPLACE INTO vectors (key, vector) VALUES (?, ?)", rows)
-                database.execute("DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?", (_KEPT,))
-        except sqlite3.Error as error:
-            self._forget(error)
-
-    def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            self._path.touch(mode=0o600)
-        database = sqlite3.connect(self._path, timeout=10)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL)")
-        return database
-
-    def _forget(self, error: sqlite3.Error) -> None:
-        _log.warning("embeddings cannot be kept in %s: %s", self._path, error)
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-            self._path.unlink(missing_ok=True)  # damaged: made anew

@@ -1,0 +1,284 @@
+"""llm: choices, spans, texts, ratings and numbers for texts, by a language model behind any OpenAI-compatible endpoint.
+
+What it is told follows from the labels and the recipe; what it answers is held to a JSON Schema, checked, repaired once, and
+its spans are looked for in the text. A text is data between two marks and can change none of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, ClassVar, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
+from lsml.adapters.llm import prompt as prompting
+from lsml.adapters.llm.answer import Dropped, read, values_of
+from lsml.adapters.llm.endpoint import Away, Endpoint
+from lsml.adapters.parts.kept import Kept
+from lsml.errors import AdapterError
+from lsml.labeling import ControlTag
+from lsml.values import Choice, Number, Span, Text, Value
+
+_log = logging.getLogger(__name__)
+_FORMAT: Final = 1  # of what is kept; another way to read an answer is another one
+_KEPT: Final = 200_000  # answers in the cache
+_TOLD: Final = 4096  # failures that wait to be told
+_SECRET: Final[dict[str, Any]] = {"decides": "secret"}
+
+
+class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `llm`."""
+
+    model: Annotated[str, Meta(description="The model's name, as the endpoint knows it.", extra=PREDICTIONS)] = ""
+    base_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^/\s@]+(/\S*)?$",
+            description="The endpoint's address, up to /v1: a hosted one, Ollama, vLLM, llama.cpp.",
+            extra=PREDICTIONS,
+        ),
+    ] = "https://api.openai.com/v1"
+    api_key: Annotated[
+        str | None,
+        Meta(description="The endpoint's key, as `${OPENAI_API_KEY}`; servers of one's own want none.", extra=_SECRET),
+    ] = None
+    prompt: Annotated[
+        str | None,
+        Meta(
+            description="What the model is told first. Behind it lsml says what is asked, with the labels and their "
+            "descriptions, and that the text is data. null: a sentence that fits any labels.",
+            extra=PREDICTIONS,
+        ),
+    ] = None
+    format: Annotated[
+        Literal["json_schema", "json_object", "none"],
+        Meta(
+            description="How the endpoint is asked to hold the model to the answer's form; it is checked in any case.",
+            extra=PREDICTIONS,
+        ),
+    ] = "json_schema"
+    temperature: Annotated[
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(
+            description="How freely it answers; null: as the endpoint likes, which some models insist on.",
+            extra=PREDICTIONS,
+        ),
+    ] = 0.0
+    max_tokens: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Most tokens of an answer; a longer one is dropped.", extra=PREDICTIONS),
+    ] = 2048
+    logprobs: Annotated[
+        bool, Meta(description="Whether to ask for log-probabilities, which scores are made of.", extra=PREDICTIONS)
+    ] = True
+    grounding: Annotated[
+        float,
+        Meta(
+            ge=0.5,
+            le=1,
+            description="Share of a span's characters that must stand in the text; 1: all of them, exactly.",
+            extra=PREDICTIONS,
+        ),
+    ] = 0.85
+    timeout: Annotated[float, Meta(gt=0, le=600, description="Seconds that an attempt may take.", extra=MACHINE)] = 30.0
+    retries: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10,
+            description="More attempts after 429, 5xx and silence, further and further apart.",
+            extra=MACHINE,
+        ),
+    ] = 2
+    concurrency: Annotated[int, Meta(ge=1, le=64, description="Texts that are asked about at once.", extra=MACHINE)] = 4
+    requests_per_minute: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000)] | None, Meta(description="Most requests in a minute.", extra=MACHINE)
+    ] = None
+    tokens_per_day: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Most tokens in a day (UTC) on this machine, sent and received; then only known answers are given.",
+            extra=MACHINE,
+        ),
+    ] = None
+
+
+class Llm(Adapter):
+    """What a language model says of a text. A blank text is not asked about, and has no values."""
+
+    name: ClassVar[str] = "llm"
+    title: ClassVar[str] = "labels, spans, texts and numbers for texts, by any OpenAI-compatible language model"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice, Number, Span, Text})
+    requires: ClassVar[tuple[str, ...]] = ("openai",)
+    extra: ClassVar[str | None] = "llm"
+    licence: ClassVar[str | None] = "Apache-2.0; the model's own terms bind you, too"
+    Options: ClassVar[type[msgspec.Struct]] = LlmOptions
+
+    def __init__(self, options: LlmOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._questions = prompting.asked(target.questions)
+        self._system = prompting.instructions(options.prompt, self._questions)
+        self._schema = prompting.schema(self._questions)
+        self._endpoint = Endpoint(self.name, options)
+        shape = msgspec.json.encode([_FORMAT, _asking(options), self._system, self._schema])
+        self._salt = hashlib.sha256(shape).digest()
+        self._answers = Kept(self.name, "answers", _KEPT)
+        self._untold: OrderedDict[bytes, AdapterError] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def lacks(cls, options: Any, target: Target) -> str | None:
+        """A model's name, and a key where OpenAI itself is asked."""
+        if not options.model:
+            return f"{cls.name}: no model is named; write `model` under `options`"
+        if urlsplit(options.base_url).hostname == "api.openai.com" and not options.api_key:
+            return f"{cls.name}: api.openai.com wants a key; write `api_key: ${{OPENAI_API_KEY}}` under `options`"
+        if target.open:
+            return (
+                f"{cls.name}: its labels come with each task, and it must know them before; write them into the config"
+            )
+        return None
+
+    @classmethod
+    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+        """Controls whose answers cannot be told apart in one request."""
+        left = [question.name for question in target.questions if question not in prompting.asked(target.questions)]
+        if not left:
+            return None
+        return (
+            f"does not answer {', '.join(left)}: another control of the same key takes the same kind of value; "
+            "give it a key of its own"
+        )
+
+    @classmethod
+    def facts(cls, options: Any, target: Target) -> Any:
+        """A hash of all that the model is told, descriptions of labels included."""
+        told = prompting.instructions(options.prompt, prompting.asked(target.questions))
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def own_names(self) -> bool:
+        """False: it answers with the labels that it was told."""
+        return False
+
+    @property
+    def ready(self) -> bool:
+        """True if it knows whom to ask, and for what."""
+        return self.lacks(self.options, self.target) is None and bool(self._questions)
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """What the model says of each text (str), several at once; known answers are not asked for again.
+
+        Raises AdapterError where a text has no answer. Those that have one are kept, so that asking for each alone costs
+        nothing more, and tells of each text what became of it.
+        """
+        if not self.ready:
+            return [[] for _ in batch]
+        keys = [hashlib.sha256(self._salt + text.encode("utf-8", "surrogatepass")).digest() for text in batch]
+        kept = self._answers.get(keys)
+        known = {key: msgspec.json.decode(entry, type=list[Value]) for key, entry in kept.items()}
+        new = {key: text for key, text in zip(keys, batch, strict=True) if key not in known and text.strip()}
+        failed = {key: error for key in new if (error := self._told(key))}
+        asked = {key: text for key, text in new.items() if key not in failed}
+        if asked:
+            found, failures = _Round(self, asked).run()
+            self._answers.put({key: msgspec.json.encode(values) for key, values in found.items()})
+            known.update(found)
+            failed.update(failures)
+        if failed:
+            if len(batch) > 1:
+                self._tell_later(failed)
+            raise next(iter(failed.values()))
+        return [known.get(key, []) for key in keys]
+
+    def _told(self, key: bytes) -> AdapterError | None:
+        """What became of a text in a batch that failed, once."""
+        with self._lock:
+            return self._untold.pop(key, None)
+
+    def _tell_later(self, failed: dict[bytes, AdapterError]) -> None:
+        with self._lock:
+            self._untold.update(failed)
+            while len(self._untold) > _TOLD:
+                self._untold.popitem(last=False)
+
+    def answer(self, text: str) -> tuple[list[Value], int]:
+        """The values of one text, and how many spans were not found in it. Raises Dropped or Away."""
+        sent = prompting.messages(self._system, text)
+        reply = self._endpoint.ask(sent, self._schema)
+        try:
+            answer = read(reply, self._schema)
+        except Dropped as error:
+            if not reply.whole:
+                raise Dropped(error.reason, f"{self.name}: the model's answer was dropped: {error}") from error
+            # Once more, with what was wrong.
+            reply = self._endpoint.ask(prompting.corrected(sent, reply.text, str(error)), self._schema)
+            try:
+                answer = read(reply, self._schema)
+            except Dropped as again:
+                raise Dropped(again.reason, f"{self.name}: the model's answer was dropped, twice: {again}") from again
+        found = values_of(answer, reply, self._questions, text, self.options.grounding)
+        return found.values, found.ungrounded
+
+
+class _Round:
+    """Asks about several texts at once, and about none that is left once the endpoint is away."""
+
+    def __init__(self, adapter: Llm, texts: dict[bytes, str]) -> None:
+        self._adapter = adapter
+        self._texts = texts
+        self._away: Away | None = None
+        self._ungrounded = 0
+        self._spans = 0
+
+    def run(self) -> tuple[dict[bytes, list[Value]], dict[bytes, AdapterError]]:
+        """Values by key, and what went wrong by key. Logs what was dropped, counted by reason."""
+        workers = min(self._adapter.options.concurrency, len(self._texts))
+        with ThreadPoolExecutor(workers, "lsml-llm") as pool:
+            answers = list(pool.map(self._one, self._texts.values()))
+        found: dict[bytes, list[Value]] = {}
+        failed: dict[bytes, AdapterError] = {}
+        reasons: Counter[str] = Counter()
+        for key, answer in zip(self._texts, answers, strict=True):
+            if isinstance(answer, AdapterError):
+                failed[key] = answer
+                reasons[answer.reason if isinstance(answer, Dropped) else "no endpoint"] += 1
+                continue
+            values, ungrounded = answer
+            found[key] = values
+            self._ungrounded += ungrounded
+            self._spans += ungrounded + sum(isinstance(value, Span) for value in values)
+        if reasons:
+            counted = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+            _log.warning("llm: %d of %d texts have no answer: %s", len(failed), len(answers), counted)
+        if self._ungrounded:
+            _log.warning(
+                "llm: %d of %d spans were dropped: their words are not in the text", self._ungrounded, self._spans
+            )
+        return found, failed
+
+    def _one(self, text: str) -> tuple[list[Value], int] | AdapterError:
+        if self._away is not None:
+            return self._away
+        try:
+            return self._adapter.answer(text)
+        except Away as error:
+            self._away = error
+            return error
+        except Dropped as error:
+            return error
+
+
+def _asking(options: LlmOptions) -> dict[str, Any]:
+    """The options that decide an answer."""
+    names = ("model", "base_url", "format", "temperature", "max_tokens", "logprobs", "grounding")
+    return {name: getattr(options, name) for name in names}

@@ -1,0 +1,179 @@
+"""What a language model answered -> values: read as JSON, checked against the schema, scored by its tokens."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lsml.adapters.base import Question
+from lsml.adapters.llm.grounding import ground
+from lsml.errors import AdapterError
+from lsml.values import Choice, Number, Span, Text, Value
+
+_DECODER = json.JSONDecoder()
+_SHOWN = 200  # characters of what is wrong
+
+
+class Dropped(AdapterError):
+    """An answer cannot be used. `reason` is a short, countable name."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class Reply(NamedTuple):
+    """What the endpoint sent: the model's text; the tokens that it is made of, as UTF-8, with their log-probabilities, where
+    it gave them; `whole` is False where it was cut off."""
+
+    text: str
+    tokens: Sequence[tuple[bytes, float]] = ()
+    whole: bool = True
+
+
+class Read(NamedTuple):
+    """Values of one text, and how many spans were not found in it."""
+
+    values: list[Value]
+    ungrounded: int = 0
+
+
+def read(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer as JSON that the schema allows. Raises Dropped."""
+    if not reply.whole:
+        raise Dropped("half an answer", "it was cut off; raise `max_tokens`")
+    begin, end = _object(reply.text)
+    if begin < 0:
+        raise Dropped("no answer" if not reply.text.strip() else "not JSON", "it holds no JSON object")
+    try:
+        answer = json.loads(reply.text[begin:end], parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Dropped("not JSON", f"it is not JSON ({_short(str(error))})") from error
+    import jsonschema
+
+    problem = next(jsonschema.Draft202012Validator(schema).iter_errors(answer), None)
+    if problem is not None:
+        where = f"{problem.json_path}: " if problem.path else ""
+        raise Dropped("wrong answer", f"it does not fit what was asked: {_short(where + problem.message)}")
+    assert isinstance(answer, dict)
+    return answer
+
+
+def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Question], text: str, least: float) -> Read:
+    """What an answer that was read says of a text. `least`: how exactly a span's words must stand there."""
+    places = _places(reply.text) if reply.tokens else {}
+    sure = _Sureness(reply)
+    values: list[Value] = []
+    ungrounded = 0
+    for question in questions:
+        given, place = answer[question.name], places.get(question.name)
+        if question.kind == "choice":
+            listed = given if question.multiple else [given]
+            spots = _each(place, len(listed)) if question.multiple else [place and place.span]
+            for label, spot in dict(zip(listed, spots, strict=True)).items():
+                values.append(Choice(label, sure.of(spot, trim=1)))
+        elif question.kind == "number":
+            values.append(Number(float(given), sure.of(place and place.span)))
+        elif question.kind == "text":
+            if given.strip():
+                values.append(Text(given.strip(), sure.mean(place and place.span)))
+        else:
+            quotes = [(one["text"], one["label"]) for one in given]
+            spots = _each(place, len(given))
+            for (_, label), spot, found in zip(quotes, spots, ground(text, quotes, least), strict=True):
+                if found is None:
+                    ungrounded += 1
+                else:
+                    values.append(Span(*found, label, sure.mean(spot)))
+    return Read(values, ungrounded)
+
+
+class _Place(NamedTuple):
+    span: tuple[int, int]  # of a value in the model's text, in characters
+    items: tuple[tuple[int, int], ...] = ()  # of its elements, where it is a list
+
+
+class _Sureness:
+    """The probability of parts of a model's text, from those of its tokens; None where the endpoint gave none."""
+
+    def __init__(self, reply: Reply) -> None:
+        joined = b"".join(token for token, _ in reply.tokens)
+        self._tokens = reply.tokens if joined == reply.text.encode("utf-8", "surrogatepass") else ()
+        self._text = reply.text
+
+    def of(self, span: tuple[int, int] | None, trim: int = 0) -> float | None:
+        """That all of it holds. `trim`: characters at both ends that do not count, quotation marks."""
+        found = self._logs(span, trim)
+        return None if not found else _share(math.exp(sum(found)))
+
+    def mean(self, span: tuple[int, int] | None) -> float | None:
+        """The geometric mean of its tokens', which does not fall with its length."""
+        found = self._logs(span, 0)
+        return None if not found else _share(math.exp(sum(found) / len(found)))
+
+    def _logs(self, span: tuple[int, int] | None, trim: int) -> list[float]:
+        if span is None or not self._tokens:
+            return []
+        begin, end = (len(self._text[:at].encode("utf-8", "surrogatepass")) for at in (span[0] + trim, span[1] - trim))
+        found, at = [], 0
+        for token, log in self._tokens:
+            if at < end and at + len(token) > begin:
+                found.append(log)
+            at += len(token)
+        return found
+
+
+def _share(probability: float) -> float | None:
+    return min(1.0, max(0.0, probability)) if math.isfinite(probability) else None
+
+
+def _places(text: str) -> dict[str, _Place]:
+    """Where the values of the JSON object in a text stand, by key. The text was read before, so that it is one."""
+    found = {}
+    for _, key, span in _members(text, _object(text)[0], "{"):
+        items = tuple(item for _, _, item in _members(text, span[0], "[")) if text[span[0]] == "[" else ()
+        found[key] = _Place(span, items)
+    return found
+
+
+def _members(text: str, at: int, opening: str) -> Iterator[tuple[int, str, tuple[int, int]]]:
+    """(number, key, span) of each member of the object or list that opens at a place; a list has no keys."""
+    at, number = _past(text, at + 1), 0
+    while text[at] not in "}]":
+        key = ""
+        if opening == "{":
+            key, at = _DECODER.raw_decode(text, at)
+            at = _past(text, _past(text, at) + 1)  # the colon
+        _, end = _DECODER.raw_decode(text, at)
+        yield number, key, (at, end)
+        number += 1
+        at = _past(text, end)
+        if text[at] == ",":
+            at = _past(text, at + 1)
+
+
+def _past(text: str, at: int) -> int:
+    while text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _each(place: _Place | None, length: int) -> list[tuple[int, int] | None]:
+    if place is None or len(place.items) != length:
+        return [None] * length
+    return list(place.items)
+
+
+def _object(text: str) -> tuple[int, int]:
+    """Where the JSON object begins and ends, which models put into fences and sentences; -1 where there is none."""
+    return text.find("{"), text.rfind("}") + 1
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."

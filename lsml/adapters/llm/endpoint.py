@@ -1,0 +1,193 @@
+"""An OpenAI-compatible endpoint, through the openai client: retries, time-outs, pace, budget. In: messages; out: a reply."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from lsml.adapters.llm.answer import Dropped, Reply
+from lsml.adapters.parts.kept import Tally
+from lsml.errors import AdapterError
+from lsml.logs import MASK, mask
+
+_log = logging.getLogger(__name__)
+_OPENAI: Final = "api.openai.com"
+_SHOWN: Final = 300  # characters of what an endpoint says is wrong
+
+
+class Away(AdapterError):
+    """The endpoint answers nobody now, so that asking it for the next text is in vain. `passing`: it may in a while."""
+
+    def __init__(self, message: str, *, passing: bool = True) -> None:
+        self.passing = passing
+        super().__init__(message)
+
+
+class Endpoint:
+    """One endpoint and one model. Threads may ask at once."""
+
+    def __init__(self, adapter: str, options: Any) -> None:
+        self._adapter = adapter
+        self._options = options
+        self.host = urlsplit(options.base_url).hostname or "the endpoint"
+        self._pace = Pace(options.requests_per_minute)
+        self._spent = Tally(adapter)
+        self._tells_logprobs = options.logprobs
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Reply:
+        """What the model says. Raises Away, or Dropped where this one text is what it refuses."""
+        import openai
+
+        self._check_budget()
+        self._pace.wait()
+        try:
+            try:
+                answer = self._created(messages, schema)
+            except openai.BadRequestError as error:
+                # Not every model tells them, and a missing score is no reason for no answer.
+                if not (self._tells_logprobs and "logprob" in str(error).lower()):
+                    raise
+                _log.warning(
+                    "%s: %s tells no log-probabilities, so that values have no scores", self._adapter, self.host
+                )
+                self._tells_logprobs = False
+                answer = self._created(messages, schema)
+        except openai.APITimeoutError as error:
+            raise Away(f"{self._name}: no answer within {self._options.timeout:g} s (options.timeout)") from error
+        except openai.APIConnectionError as error:
+            cause = self._shown(error.__cause__ or error)
+            raise Away(f"{self._name}: cannot be reached ({cause}); check `base_url` and whether it runs") from error
+        except openai.APIStatusError as error:
+            raise self._refused(error) from error
+        except (openai.OpenAIError, ValueError) as error:
+            raise Away(
+                f"{self._name}: does not answer as an OpenAI-compatible endpoint does; check `base_url`"
+            ) from error
+        return self._reply(answer, messages)
+
+    def _created(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Any:
+        options = self._options
+        # OpenAI's own models want the new name, and others know the old one alone.
+        limit = "max_completion_tokens" if self.host == _OPENAI else "max_tokens"
+        more: dict[str, Any] = {limit: options.max_tokens}
+        if options.temperature is not None:
+            more["temperature"] = options.temperature
+        if self._tells_logprobs:
+            more["logprobs"] = True
+        if options.format == "json_schema":
+            form = {"name": "answer", "strict": True, "schema": dict(schema)}
+            more["response_format"] = {"type": "json_schema", "json_schema": form}
+        elif options.format == "json_object":
+            more["response_format"] = {"type": "json_object"}
+        return self._opened().chat.completions.create(model=options.model, messages=list(messages), **more)
+
+    def _opened(self) -> Any:
+        import openai
+
+        with self._lock:
+            if self._client is None:
+                self._client = openai.OpenAI(
+                    # Servers of one's own want none, and the client insists on one.
+                    api_key=self._options.api_key or "none",
+                    base_url=self._options.base_url,
+                    timeout=self._options.timeout,
+                    max_retries=self._options.retries,
+                )
+            return self._client
+
+    def _reply(self, answer: Any, messages: Sequence[Mapping[str, str]]) -> Reply:
+        try:
+            choice = answer.choices[0]
+            text = choice.message.content or ""
+            cut = choice.finish_reason in ("length", "content_filter")
+            refusal = getattr(choice.message, "refusal", None)
+        except (AttributeError, IndexError, TypeError) as error:
+            raise Away(
+                f"{self._name}: does not answer as an OpenAI-compatible endpoint does; check `base_url`"
+            ) from error
+        used = getattr(getattr(answer, "usage", None), "total_tokens", None)
+        if not isinstance(used, int) or used < 0:
+            # Three bytes or so are a token: more are counted than there are.
+            used = sum(len(part.encode("utf-8", "replace")) for part in (text, *(m["content"] for m in messages))) // 3
+        self._spend(used)
+        if refusal and not text:
+            raise Dropped("refused", "the model refused to answer")
+        return Reply(text, _tokens(choice), not cut)
+
+    def _refused(self, error: Any) -> AdapterError:
+        said = self._shown(error)
+        status = error.status_code
+        if status in (400, 413, 422):
+            return Dropped("refused", f"{self._name}: refused the request ({said})")
+        if status in (401, 403):
+            return Away(f"{self._name}: refused the key ({status}); check `api_key` under `options`", passing=False)
+        if status == 404:
+            return Away(
+                f"{self._name}: has no such model or address ({said}); check `model` and `base_url`", passing=False
+            )
+        if status == 429:
+            return Away(f"{self._name}: asked too often, or its quota is used up ({said}); try again later")
+        return Away(f"{self._name}: answered {status} after {self._options.retries + 1} attempts; try again later")
+
+    def _shown(self, error: Any) -> str:
+        """What an error says, in one line and without the key."""
+        text = " ".join(mask(str(error)).split()) or type(error).__name__
+        if self._options.api_key:
+            text = text.replace(self._options.api_key, MASK)
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+
+    @property
+    def _name(self) -> str:
+        return f"{self._adapter}: {self.host}"
+
+    def _check_budget(self) -> None:
+        budget = self._options.tokens_per_day
+        if budget is not None and (spent := self._spend(0)) >= budget:
+            raise Away(
+                f"{self._name}: {spent} tokens were used today, and the recipe allows {budget} (options.tokens_per_day); "
+                "it is asked again from 00:00 UTC on"
+            )
+
+    def _spend(self, tokens: int) -> int:
+        """Count tokens of today; all of today's."""
+        if self._options.tokens_per_day is None:
+            return 0
+        return self._spent.add(f"{datetime.now(UTC):%Y-%m-%d} {self._options.base_url} {self._options.model}", tokens)
+
+
+class Pace:
+    """Lets threads go on one after the other, so many in a minute; all at once where there is no limit."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._gap_s = 60.0 / per_minute if per_minute else 0.0
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Sleep until it is this thread's turn."""
+        if not self._gap_s:
+            return
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + self._gap_s
+        time.sleep(turn - now)
+
+
+def _tokens(choice: Any) -> list[tuple[bytes, float]]:
+    """The tokens of an answer with their log-probabilities; none where the endpoint does not tell them as it should."""
+    found = []
+    try:
+        for token in choice.logprobs.content or ():
+            raw = token.bytes
+            found.append((bytes(raw) if raw is not None else token.token.encode("utf-8"), float(token.logprob)))
+    except (AttributeError, TypeError, ValueError):
+        return []
+    return found

@@ -1,0 +1,71 @@
+"""Where the words that a model quotes stand in a text: exactly, else but for capitals and spaces, else nearly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_LONGEST: Final = 300  # characters of a quote that is looked for nearly
+_SECONDS: Final = 1.0
+
+
+def ground(text: str, quotes: Sequence[tuple[str, str]], least: float) -> list[tuple[int, int] | None]:
+    """Where each quote, with its label, stands: code points (start, end), or None where it does not stand there.
+
+    Quotes are looked for from the end of the one before on, for a model gives them in order, then from the beginning; no
+    place is given twice to one label. `least`: the share of a quote's characters that must be right.
+    """
+    places: list[tuple[int, int] | None] = []
+    taken: set[tuple[int, int, str]] = set()
+    after = 0
+    for quote, label in quotes:
+        found = None
+        for matches in (_exact, _loose, _near):
+            found = next(
+                (
+                    place
+                    for begin in dict.fromkeys((after, 0))
+                    for place in matches(text, quote.strip(), begin, least)
+                    if (*place, label) not in taken
+                ),
+                None,
+            )
+            if found is not None:
+                taken.add((*found, label))
+                after = found[1]
+                break
+        places.append(found)
+    return places
+
+
+def _exact(text: str, quote: str, begin: int, _least: float) -> list[tuple[int, int]]:
+    if not quote:
+        return []
+    return [match.span() for match in re.compile(re.escape(quote)).finditer(text, begin)]
+
+
+def _loose(text: str, quote: str, begin: int, least: float) -> list[tuple[int, int]]:
+    words = quote.split()
+    if not words or least > 1 - 1e-9:
+        return []
+    pattern = re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE)
+    return [match.span() for match in pattern.finditer(text, begin)]
+
+
+def _near(text: str, quote: str, begin: int, least: float) -> list[tuple[int, int]]:
+    """The best of the nearest places; none where it takes too long."""
+    errors = int(len(quote) * (1 - least))
+    if not errors or len(quote) > _LONGEST:
+        return []
+    import regex
+
+    # A quote's first and last character are right, so that what is found neither begins nor ends beside it.
+    inner = regex.escape(quote[1:-1], special_only=True)
+    first, last = (regex.escape(character, special_only=True) for character in (quote[0], quote[-1]))
+    pattern = regex.compile(f"{first}(?:{inner}){{e<={errors}}}{last}", regex.ENHANCEMATCH | regex.IGNORECASE)
+    try:
+        match = pattern.search(text, begin, timeout=_SECONDS, concurrent=True)
+    except TimeoutError:
+        return []
+    return [match.span()] if match and match.end() > match.start() else []
