@@ -63,6 +63,7 @@ def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, Any]:
 
 def _print(row: ProjectRow, found: dict[str, Any]) -> None:
     from lsml.labeling.annotated import many
+    from lsml.store import LOCAL
 
     out = console()
     out.print(shown_project(row), markup=False)
@@ -73,9 +74,10 @@ def _print(row: ProjectRow, found: dict[str, Any]) -> None:
     )
     learnt = f"serves {found['model_version']}" if found["promoted"] is not None else "has learnt nothing yet"
     out.print(f"  {learnt}{f': {judged}' if judged else ''}", markup=False)
-    needed, changes = found["changes_needed"], found["changes_since_last_run"]
-    due = "" if needed is None else f", {max(0, needed - changes):,} more until the next training"
-    out.print(f"  {many(found['annotations'], 'annotation')}{due}", markup=False)
+    if row.key != LOCAL:  # what was learnt from files waits for nothing
+        needed, changes = found["changes_needed"], found["changes_since_last_run"]
+        due = "" if needed is None else f", {max(0, needed - changes):,} more until the next training"
+        out.print(f"  {many(found['annotations'], 'annotation')}{due}", markup=False)
     points = found["curve"][-_SHOWN:]
     if points:
         told = ", ".join(f"{point['annotations']:,}: {point['value']:.3f}" for point in points)

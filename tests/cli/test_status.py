@@ -6,7 +6,7 @@ import re
 from click.testing import CliRunner
 
 from lsml.cli import main
-from tests.conftest import PROJECT_KEY, tickets
+from tests.conftest import PROJECT_KEY, export, tickets, write_recipe
 
 
 def status(server, *options):
@@ -39,6 +39,16 @@ def test_it_says_what_is_served_what_is_awaited_and_what_more_brings(backend):
     assert told["outlook"]["sentence"] == found["outlook"]["sentence"]
     assert told["model_version"] == found["model_version"]
     assert "No estimate yet of what more annotations bring" in server.client.get(f"/projects/{PROJECT_KEY}").text
+
+
+def test_what_was_learnt_from_files_waits_for_no_annotation(tmp_path):
+    (tmp_path / "export.json").write_text(json.dumps(export(tickets(60))))
+    recipe = write_recipe(tmp_path)
+    assert CliRunner().invoke(main, ["train", str(recipe), str(tmp_path / "export.json")]).exit_code == 0
+    lines = CliRunner().invoke(main, ["status", str(recipe)]).stdout.splitlines()
+    assert [line.split(":")[0] for line in lines[2:]] == [
+        "  metric by annotated tasks", "  no estimate yet of what more annotations bring",
+    ]  # fmt: skip
 
 
 def test_before_anything_happened_it_says_what_to_do(backend):
