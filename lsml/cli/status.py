@@ -70,7 +70,7 @@ def _print(row: ProjectRow, found: dict[str, Any]) -> None:
     judged = ", ".join(
         f"{name} {one['metric']} {one['value']:.3f} on {many(one['examples'], 'held-out answer')}"
         for name, one in found["metrics"].items()
-        if one["value"] is not None
+        if one.get("value") is not None
     )
     learnt = f"serves {found['model_version']}" if found["promoted"] is not None else "has learnt nothing yet"
     out.print(f"  {learnt}{f': {judged}' if judged else ''}", markup=False)

@@ -24,9 +24,10 @@ _MOST_POINTS: Final = 200  # versions that a card remembers
 
 def point_of(number: int, card: Card) -> VersionPoint | None:
     """Where a version stands on the curve; None where nothing judged it."""
-    value = mean_metric(card.metrics, set(card.metrics))
-    judged = min((one["examples"] for one in card.metrics.values() if one["value"] is not None), default=0)
-    return None if value is None else VersionPoint(number, card.tasks, round(value, 6), judged)
+    judged = {name: one for name, one in card.metrics.items() if one.get("value") is not None}
+    value = mean_metric(judged, set(judged))
+    answers = min((one.get("examples", 0) for one in judged.values()), default=0)
+    return None if value is None else VersionPoint(number, card.tasks, round(value, 6), answers)
 
 
 def curve_of(store: Store, project: str) -> list[VersionPoint]:
