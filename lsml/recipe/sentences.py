@@ -25,9 +25,8 @@ _KINDS: Final = {
 }
 
 
-# Where a key belongs that is looked for elsewhere, or was there once.
+# Where a key belongs that is looked for elsewhere.
 _ELSEWHERE: Final = {
-    "consensus": "write `learn_from: {several: ...}`",
     "combine": "it goes beside a list, `{models: [...], combine: ...}`",
 }
 

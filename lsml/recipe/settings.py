@@ -200,7 +200,9 @@ def training_of(given: Any) -> Training | None:
     """Settings with their durations in seconds; None for `false`."""
     if given is False:
         return None
-    return msgspec.convert(in_seconds(given), Training)
+    former = {"several": given["consensus"]} if given.get("consensus") is not None else {}
+    learn_from = {**former, **given.get("learn_from", {})}
+    return msgspec.convert({**in_seconds(given), "learn_from": learn_from, "consensus": None}, Training)
 
 
 def in_seconds(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,6 +106,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     learn_from: Annotated[LearnFrom, Meta(description="Whose annotations teach, and what several of one task do.")] = (
         LearnFrom()
     )
+    consensus: Annotated[
+        Literal["latest", "majority", "all"] | None,
+        Meta(description="What `learn_from: {several: ...}` was called; that goes before it."),
+    ] = None
     timeout_s: Annotated[float, _duration(1, "A training that takes longer is stopped.")] = field(
         default=21600.0, name="timeout"
     )

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.studio, pytest.mark.slow, pytest.mark.timeout(900)]
 @pytest.mark.parametrize("release", OLDER)
 def test_an_older_release_is_connected_learnt_and_published(release: str, tmp_path: Path) -> None:
     """As 1.23.2: no difference was found in what lsml uses of these releases."""
-    recipe = write_recipe(tmp_path, "training: {every: 10, quiet: 1s}\n")
+    recipe = write_recipe(tmp_path, "training: {every: 10, quiet: 1s, promote: always}\n")
     with RealLabelStudio(release=release) as studio:
         assert studio.call("GET", "/api/version/")["release"] == release
         known = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": LEGACY_TOKEN}

@@ -387,3 +387,16 @@ def test_every_key_of_the_schema_is_described_and_has_a_default():
         for key, rule in struct["properties"].items():
             assert rule.get("description"), (name, key)
             assert "default" in rule or key in ("lsml", "name", "tags", "adapter", "models", "url"), (name, key)
+
+
+@pytest.mark.parametrize(
+    ("training", "several"),
+    [
+        ("{consensus: majority}", "majority"),
+        ("{consensus: all, learn_from: {annotators: [7]}}", "all"),
+        ("{consensus: all, learn_from: {several: weighted}}", "weighted"),
+        ("{}", "latest"),
+    ],
+)
+def test_consensus_is_still_read_as_what_several_annotations_teach(load, training, several):
+    assert load(f"{HEAD}training: {training}\n").training.learn_from.several == several
