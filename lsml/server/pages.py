@@ -163,7 +163,7 @@ def _values(project: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
     points: dict[str, list[tuple[str, float]]] = {}
     for version in sorted(project["versions"], key=lambda one: one["version"]):
         for name, judged in (version["metrics"] or {}).items():
-            if judged["value"] is not None:
+            if judged.get("value") is not None:
                 points.setdefault(name, []).append((f"v{version['version']}", min(1.0, max(0.0, judged["value"]))))
     return points
 
@@ -174,7 +174,7 @@ def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]
     for version in sorted(project["versions"], key=lambda one: one["version"]):
         examples = sum(model["examples"] for model in (version["models"] or {}).values())
         for name, judged in (version["metrics"] or {}).items():
-            if judged["value"] is not None:
+            if judged.get("value") is not None:
                 text = f"v{version['version']}: {judged['metric']} {judged['value']:.3f} with {examples:,} examples"
                 points.setdefault(name, []).append((examples, min(1.0, max(0.0, judged["value"])), text))
     return {name: sorted(found) for name, found in points.items()}

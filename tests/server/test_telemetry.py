@@ -62,7 +62,7 @@ def test_what_was_published_and_how_the_last_publishing_fares_is_shown(backend):
     assert (publishing["job_status"], publishing["progress"]) == ("started", 0.25)
     assert publishing["message"] == "publishing 500 of 2,000"
 
-    page = server.client.get("/").text
+    page = server.client.get(f"/projects/{PROJECT_KEY}").text
     assert "Publishing: started 25%; publishing 500 of 2,000." in page
     assert "2,000 predictions were posted so far, the last of <code>triage-v2-00000000</code>." in page
     assert 'http-equiv="refresh"' in page, "it shows how it goes on"
@@ -148,7 +148,7 @@ def test_where_nothing_learns_by_itself_no_changes_are_needed(backend):
 
 
 @pytest.mark.parametrize(
-    ("examples", "said"), [(1, "0.900 on 1 answer, too few to rely on<"), (10, "0.900 on 10 answers<")]
+    ("examples", "said"), [(1, "<b>0.900</b> on 1 answer, too few to rely on"), (10, "<b>0.900</b> on 10 answers ")]
 )
 def test_a_metric_of_few_answers_comes_with_a_caution(backend, examples, said):
     server = backend()
