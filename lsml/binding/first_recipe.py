@@ -67,9 +67,14 @@ def first_recipe(name: str, source: str, xml: str, offered: Sequence[Offer], stu
 def _tags(offered: Sequence[Offer]) -> Iterator[str]:
     """The entries under `tags`, one for all controls of a tag where they have the same models; then what has none."""
     blocks = []
+    sharing = {offer.shares for offer in offered if offer.shares}
     for tag in dict.fromkeys(offer.control_tag.tag for offer in offered):
-        alike = [offer for offer in offered if offer.control_tag.tag == tag]
-        if alike[0].chosen and len({offer.chosen for offer in alike}) == 1:
+        alike = [offer for offer in offered if offer.control_tag.tag == tag and not offer.shares]
+        for first in [offer for offer in alike if offer.control_tag.selector in sharing]:
+            alike.remove(first)
+            together = [first, *(offer for offer in offered if offer.shares == first.control_tag.selector)]
+            blocks.append(_entry(", ".join(offer.control_tag.selector for offer in together), together))
+        if alike and alike[0].chosen and len({offer.chosen for offer in alike}) == 1:
             blocks.append(_entry(tag, alike))
         else:
             blocks += [_entry(offer.control_tag.selector, [offer]) for offer in alike if offer.chosen]

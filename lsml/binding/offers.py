@@ -28,6 +28,8 @@ class Offer:
     others: tuple[type[Adapter], ...] = ()
     control: Control | None = None
     reason: str = ""
+    # The selector of the control whose key in a recipe it shares: one model answers both, so that nothing is shown twice.
+    shares: str = ""
     # It needs no model of its own: it names the labels of a bare tool, or a person asks another control's model with it.
     helps: bool = False
 
@@ -54,8 +56,7 @@ def offers(config: LabelingConfig) -> list[Offer]:
             why = f"{tag.selector} takes what is read in the regions of {read_in[tag.name]}"
             found.append(Offer(tag, reason=why, helps=True))
         elif (first := _read_elsewhere(tools.get(tag.name), read_in)) is not None:
-            why = f"{tag.selector}: {first} shows each text once; to use both, name them in one key, `{first}, {tag.selector}`"
-            found.append(Offer(tag, reason=why))
+            found.append(Offer(tag, tuple(adapters[:1]), tuple(adapters[1:]), tools[tag.name], shares=first))
         elif not adapters and tag.name in named_by:
             why = f"{tag.selector} names the labels of {', '.join(named_by[tag.name])}"
             found.append(Offer(tag, reason=why, helps=True))

@@ -164,6 +164,16 @@ REPEATED = """<View><Repeater on="$pages" indexFlag="{{i}}">
 <Number name="weight_{{i}}" toName="page_{{i}}"/></Repeater></View>"""
 
 
+def test_the_tag_of_texts_is_copied_with_the_tool_that_it_stands_by(tmp_path):
+    xml = """<View><Repeater on="$pages" indexFlag="{{i}}"><Image name="page_{{i}}" value="$pages[{{i}}].url"/>
+    <RectangleLabels name="line_{{i}}" toName="page_{{i}}"><Label value="Text"/></RectangleLabels>
+    <TextArea name="text_{{i}}" toName="page_{{i}}" perRegion="true"/></Repeater></View>"""
+    binding = bound(tmp_path, "{RectangleLabels: ocr}", xml)
+    assert (binding.unbound, binding.warnings) == ((), ())
+    copies = binding.models[0].instances({"pages": [{"url": "a.png"}, {"url": "b.png"}]})
+    assert [control.names for control in copies] == [("line_0", "text_0"), ("line_1", "text_1")]
+
+
 def test_a_repeater_makes_one_reading_for_each_element_and_learns_from_each(tmp_path):
     binding = bound(tmp_path, "{Choices: text-classifier, Number: text-regressor}", REPEATED)
     data = {"pages": [{"text": "first"}, {"text": "second"}]}

@@ -306,20 +306,27 @@ def test_a_first_recipe_for_an_ocr_config_names_it_and_is_served_whole(tmp_path)
     offered = offers(parse_labeling_config(TEMPLATE))
     (tmp_path / "recipe.yaml").write_text(first_recipe("mine", "a test", TEMPLATE, offered))
     recipe = load_recipe(tmp_path / "recipe.yaml", environ={})
-    assert [(str(model.selectors[0]), model.adapter) for model in recipe.models] == [("Rectangle", "ocr")]
-    reasons = {offer.control_tag.selector: (offer.reason, offer.helps) for offer in offered if offer.reason}
-    assert reasons == {
-        "Labels#label": ("Labels#label names the labels of Rectangle#bbox, Polygon#poly", True),
-        "Polygon#poly": (
-            "Polygon#poly: Rectangle#bbox shows each text once; to use both, name them in one key, `Rectangle#bbox, Polygon#poly`",
-            False,
-        ),
-        "TextArea#transcription": (
-            "TextArea#transcription takes what is read in the regions of Rectangle#bbox", True
-        ),
-    }  # fmt: skip
+    assert [([str(one) for one in model.selectors], model.adapter) for model in recipe.models] == [
+        (["Rectangle#bbox", "Polygon#poly"], "ocr")
+    ]
+    assert {offer.control_tag.selector: offer.reason for offer in offered if offer.helps} == {
+        "Labels#label": "Labels#label names the labels of Rectangle#bbox, Polygon#poly",
+        "TextArea#transcription": "TextArea#transcription takes what is read in the regions of Rectangle#bbox",
+    }
     binding = bind(recipe, parse_labeling_config(TEMPLATE))
-    assert [one.control_tag.selector for one in binding.unbound] == ["Polygon#poly"] and binding.warnings == ()
+    assert (binding.unbound, binding.warnings) == ((), ())
+
+
+@reads
+def test_tools_under_one_key_show_each_line_once(tmp_path):
+    text = first_recipe("mine", "a test", TEMPLATE, offers(parse_labeling_config(TEMPLATE)))
+    (tmp_path / "recipe.yaml").write_text(text.replace("$ocr", "$image"))
+    backend = Backend(tmp_path / "recipe.yaml", tmp_path / "data")
+    try:
+        result = asked(backend, as_url(page()))["result"]
+    finally:
+        backend.store.close()
+    assert [region["type"] for region in result] == ["rectangle", "labels", "textarea"] * 3
 
 
 def test_it_is_not_offered_where_nothing_takes_texts_and_a_recipe_that_names_it_is_told(tmp_path):
