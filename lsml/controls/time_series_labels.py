@@ -42,7 +42,7 @@ class TimeSeriesLabels(RegionControl):
             place = {
                 "start": clock.write(value.start),
                 "end": clock.write(value.end),
-                "instant": value.start == value.end,
+                "instant": bool(value.start == value.end),  # of numbers of numpy, too
             }
             regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
         return regions

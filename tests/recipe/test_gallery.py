@@ -22,9 +22,10 @@ from lsml.controls.brush import decode_brush, encode_brush
 from lsml.errors import NotFound
 from lsml.labeling import ObjectTag, parse_labeling_config
 from lsml.labeling.objects import read_object
+from lsml.metrics import judge
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import find_recipe, gallery_recipes
-from lsml.values import Choice, Number, Span, Value
+from lsml.values import Choice, Interval, Number, Span, Value
 from tests.conftest import REPOSITORY, Backend
 from tests.support.drawings import disc
 from tests.support.fetching import no_fetch
@@ -59,6 +60,8 @@ def answers(control: Control) -> Sequence[Value]:
 
     A span is that of the word which gives it away, wherever that stands in the text.
     """
+    if control.value_type is Interval:
+        return [Interval(0, 1, label) for label in control.labels[:4]]
     if control.value_type is Span:
         return [Span(0, 1, label) for label in control.labels[:4]]
     if control.value_type is Choice:
@@ -70,12 +73,15 @@ def answers(control: Control) -> Sequence[Value]:
 
 def words(control: Control, answer: int) -> list[str]:
     """What a text says when that answer is right."""
-    letters = "x" if control.value_type is Span else "xyz"
+    letters = "x" if control.value_type in (Span, Interval) else "xyz"
     return [f"{control.control_tag.name}{'abcd'[answer]}{letter}" for letter in letters]
 
 
-def placed(control: Control, answer: int, value: Value, text: str) -> Value:
-    """An answer for a text: a span stands where its word does."""
+def placed(control: Control, answer: int, value: Value, text: Any) -> Value:
+    """An answer for a text: a span stands where its word does; for a series, the second half."""
+    if isinstance(value, Interval):
+        times = text.points().times
+        return Interval(float(times[len(times) // 2]), float(times[-1]), value.label)
     if not isinstance(value, Span):
         return value
     [word] = words(control, answer)
@@ -89,9 +95,22 @@ def data_of(object_tag: ObjectTag, said: list[str]) -> Any:
     first, second = " ".join(said[:half]), " ".join(said[half:])
     if object_tag.tag == "HyperText":
         return f"<!-- page --><h1>🤖</h1><p>{first} <b>{second}</b></p>"
+    if object_tag.tag == "TimeSeries":
+        return curves(object_tag, said)
     if object_tag.tag == "Paragraphs":
         return [{"author": "🤖", "text": first}, {"author": "Ann", "text": second}]
     return f"{first} {second}"
+
+
+def curves(object_tag: ObjectTag, said: list[str]) -> dict[str, list[float]]:
+    """Columns that rise after their first half, each to a level of the words' own."""
+    draw = random.Random(" ".join(said))
+    level = sum("abcd".index(word[-2]) + 1 for word in said if word.endswith(("ax", "bx", "cx", "dx")))
+    curve = [3 * level * (place >= 60) + draw.gauss(0, 0.2) for place in range(120)]
+    return {
+        object_tag.attributes["timeColumn"]: list(map(float, range(120))),
+        **dict.fromkeys(object_tag.channels, curve),
+    }
 
 
 def chosen_words(binding: Binding, chosen: dict[str, int], model: BoundModel) -> Iterator[str]:
@@ -217,7 +236,11 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
         for control_name, control in binding.controls.items():
             said = [region for region in prediction["result"] if region["from_name"] == control_name]
             taught = [region for region in regions if region["from_name"] == control_name]
-            if control.value_type in (Choice, Span):
+            if control.value_type is Interval:
+                [shown] = read_object(next(iter(binding.models)).object_tag, {"data": data}, no_fetch)
+                found, wanted = (control.decode(part, shown).values for part in (said, taught))
+                assert judge(Interval, [(wanted, found)])["value"] == 1
+            elif control.value_type in (Choice, Span):
                 assert [region["value"] for region in said] == [region["value"] for region in taught]
             else:
                 [found], [wanted] = control.decode(said).values, control.decode(taught).values

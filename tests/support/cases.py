@@ -13,6 +13,7 @@ from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.llm.adapter import Llm
+from lsml.adapters.series.time_series import TimeSeries
 from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
@@ -30,6 +31,7 @@ from tests.support.drawings import COLOURS, disc, discs
 from tests.support.language_model import KEY, MODEL, language_model
 from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
+from tests.support.signals import ACTIVITIES, activities, kinds_of_motion
 from tests.support.transformer_models import tiny_transformer
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
@@ -85,6 +87,22 @@ TABLES = [
         adapter=Tabular, batch=CELLS,
         examples=[Example(row, (Number(STARS[TIERS[row["tier"]]]),)) for row in ROWS],
     )
+]  # fmt: skip
+
+_SERIES = [example.data for example in activities(range(50, 53))]
+SIGNALS = [
+    AdapterCase(
+        adapter=TimeSeries, target=Target(ACTIVITIES, multiple=True, kinds={"interval": ACTIVITIES}), options={"iterations": 15},
+        examples=activities(range(4)), batch=_SERIES,
+    ),
+    AdapterCase(
+        adapter=TimeSeries, target=Target(("Run",), multiple=True, kinds={"interval": ("Run",)}), options={"iterations": 15},
+        examples=activities(range(4), marked=("Run",)), batch=_SERIES,
+    ),
+    AdapterCase(
+        adapter=TimeSeries, target=Target(ACTIVITIES, kinds={"choice": ACTIVITIES}), examples=kinds_of_motion(range(24)),
+        batch=_SERIES,
+    ),
 ]  # fmt: skip
 
 _drawn = Path(tempfile.mkdtemp(prefix="lsml-drawn-"))
@@ -240,6 +258,7 @@ CASES = {
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
     "tabular": TABLES,
+    "time-series": SIGNALS,
     "image-classifier": [IMAGES],
     "grabcut": [CUTTING],
     "ocr": READING,

@@ -176,13 +176,23 @@ def grow(rows: Any, answers: Any, options: TreeOptions, seed: int, *, numbers: b
         return _grown(rows, answers, options, seed, numbers)
 
 
+def forest_of(rows: Any, answers: Any, options: TreeOptions, seed: int) -> Forest:
+    """A forest for rows and their classes; of one class alone, as sure as Laplace's rule of succession says."""
+    import numpy as np
+
+    if len(set(answers.tolist())) < 2:
+        return Forest.constant(float(np.log(len(answers) + 1)))
+    return grow(rows, answers, options, seed, numbers=False).forest
+
+
 def _grown(rows: Any, answers: Any, options: TreeOptions, seed: int, numbers: bool) -> Grown:
     outputs = 1 if numbers else len(set(answers.tolist()))
     trees = (1 if outputs == 2 else outputs) * FOLDS * _MOST
     fixed = None if options.iterations == "auto" else options.iterations
     members: list[Any] = []
     model = _model(options, fixed or _MOST, len(rows), seed, numbers)
-    if len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
+    # Of classes nobody asks for members, so that a fixed number of iterations needs no cross-validation.
+    if (fixed and not numbers) or len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
         iterations = fixed or _UNADVISED
     else:
         iterations, members = _cross_validated(model, rows, answers, fixed, seed, numbers)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, grow, probabilities
+from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, grow, probabilities
 from lsml.adapters.parts.columns import Columns, Kind
 from lsml.adapters.parts.linear_head import Answered, answered
 from lsml.adapters.parts.state import load_state, save_state
@@ -135,19 +135,13 @@ class Tabular(TrainableAdapter):
         return columns, columns.features(rows)
 
     def _labels(self, examples: Sequence[Example], seed: int, progress: Progress) -> _Learnt:
-        import numpy as np
-
         learnt = answered(examples, self.target, "tasks")
         columns, rows = self._read([examples[place] for place in learnt.places])
         forests = []
         questions = _questions(learnt, self.target.multiple)
         for number, answers in enumerate(questions):
             progress(number / len(questions), f"growing trees for {len(learnt.labels)} labels")
-            if len(set(answers.tolist())) < 2:
-                # Seen on every example: as probable as Laplace's rule of succession says.
-                forests.append(Forest.constant(float(np.log(len(answers) + 1))))
-            else:
-                forests.append(grow(rows, answers, self.options, seed, numbers=False).forest)
+            forests.append(forest_of(rows, answers, self.options, seed))
         return _Learnt(columns, learnt.labels, forests, self.target.multiple)
 
     def _number(self, examples: Sequence[Example], seed: int, progress: Progress) -> _Learnt:

@@ -1,0 +1,166 @@
+"""What is learnt of the stretches of series: windows -> how probable each label is -> intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
+from lsml.adapters.series.segments import Run, runs, snapped
+from lsml.adapters.series.windows import OF_WINDOW, Signal
+from lsml.errors import NotEnoughData
+from lsml.values import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+MOST_ROWS: Final = 16_000  # windows that are learnt, of all series together
+_MOST_PLACES: Final = 20_000  # of one series that are looked at
+_SHORT: Final = 0.1  # the share of the annotated stretches that is shorter than a short one
+_AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in units of a short stretch
+_OVERLAP: Final = 0.02  # of the labelled windows have several labels: then each label is learnt by itself
+
+
+class Lesson(NamedTuple):
+    """A series with the stretches that people marked in it, those of labels that are learnt. `read` gives its points, or None
+    where it cannot be read."""
+
+    read: Callable[[], Signal | None]
+    stretches: Sequence[Interval]
+
+
+class Segmenter(NamedTuple):
+    """What was learnt. `labels` in the order of their forests: with `overlap` each has a forest of its own; else there is one,
+    whose last class beyond `labels` is that none of them holds. `short`: how long a short stretch is."""
+
+    labels: list[str]
+    forests: list[Forest]
+    windows: list[float]
+    short: float
+    channels: int
+    overlap: bool
+
+    def values(self, signal: Signal, snap: bool) -> list[Interval]:
+        """The stretches of a series, in order."""
+        import numpy as np
+
+        places = _spread(len(signal), _MOST_PLACES)
+        features = signal.features(places, self.windows)
+        told = probabilities([forest.answers(features) for forest in self.forests], self.overlap)
+        lengths = np.gradient(signal.times[places]) / self.short if len(places) > 1 else np.ones(1)
+        if not self.overlap:
+            return self._stretches(signal, places, runs(told, lengths), self.labels, snap)
+        found = [
+            value
+            for column, label in zip(told.T, self.labels, strict=True)
+            for value in self._stretches(
+                signal, places, runs(np.stack([column, 1 - column], axis=1), lengths), [label], snap
+            )
+        ]
+        return sorted(found, key=lambda value: (value.start, value.end, value.label))
+
+    def _stretches(
+        self, signal: Signal, places: Array, found: Sequence[Run], labels: Sequence[str], snap: bool
+    ) -> list[Interval]:
+        """Runs as intervals from their first to their last point; those of a class beyond `labels` are none."""
+        borders = [int(places[run.begin]) for run in found[1:]]
+        if snap:
+            borders = snapped(signal, borders, self.short / 2)
+        values = []
+        for run, begin, end in zip(found, [0, *borders], [*borders, len(signal)], strict=True):
+            start, stop = signal.times[[begin, end - 1]].tolist()
+            if start == stop and end < len(signal):
+                stop = float(signal.times[end])  # of a lone point up to the next one: an instant is something else
+            if run.of < len(labels) and start < stop:
+                values.append(Interval(start, stop, labels[run.of], min(1.0, run.score)))
+        return values
+
+    def state(self) -> dict[str, Any]:
+        """Lists and arrays from which `restore` makes the same."""
+        return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Segmenter:
+        """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
+        windows, channels = [float(length) for length in state["windows"]], int(state["channels"])
+        forests = [Forest.restore(forest, channels * len(windows) * OF_WINDOW) for forest in state["forests"]]
+        labels, short, overlap = (
+            [str(label) for label in state["labels"]],
+            float(state["short"]),
+            bool(state["overlap"]),
+        )
+        if not labels or len(forests) != (len(labels) if overlap else 1) or not short > 0 or not min(windows) > 0:
+            raise ValueError("its parts differ in size")
+        return cls(labels, forests, windows, short, channels, overlap)
+
+
+def learnt_segmenter(
+    lessons: Sequence[Lesson], gaps: bool, windows: Sequence[float] | None, options: TreeOptions, seed: int
+) -> Segmenter:
+    """What series with marked stretches teach, one of them in memory at a time; `gaps`: that what is not marked has no label.
+
+    Raises NotEnoughData."""
+    import numpy as np
+
+    marked = sum(bool(lesson.stretches) for lesson in lessons)
+    labels = sorted({one.label for lesson in lessons for one in lesson.stretches})
+    if len(lessons) < 2 or not labels:
+        raise NotEnoughData(f"{marked} of {len(lessons)} series have a marked stretch; annotate at least two series")
+    if len(labels) < 2 and not gaps:
+        raise NotEnoughData(
+            f"all marked stretches are {labels[0]!r}; mark stretches of other labels, too, "
+            "or write `gaps: nothing` under `options`, so that what is not marked counts as none"
+        )
+    short = float(np.quantile([one.end - one.start for lesson in lessons for one in lesson.stretches], _SHORT))
+    lengths = [share * short for share in _AROUND] if windows is None else list(windows)
+    seen = list(_windows(lessons, labels, lengths, gaps))
+    if not seen:
+        raise NotEnoughData("nothing that was marked lies in its series; are their times those that were annotated?")
+    rows, held = (np.concatenate(part) for part in zip(*seen, strict=True))
+    channels = rows.shape[1] // len(lengths) // OF_WINDOW
+    if (held.sum(axis=1) > 1).sum() > _OVERLAP * held.any(axis=1).sum():
+        forests = [forest_of(rows, column, options, seed) for column in held.T]
+        return Segmenter(labels, forests, lengths, short, channels, overlap=True)
+    # Of the few places with several labels the first in the alphabet counts. The class behind all labels is none of them.
+    classes = np.where(held.any(axis=1), held.argmax(axis=1), len(labels))
+    present, classes = np.unique(classes, return_inverse=True)
+    labels = [labels[number] for number in present.tolist() if number < len(labels)]
+    if len(present) < 2:
+        raise NotEnoughData(f"everything that was marked is {(labels or ['nothing'])[0]!r}; mark something else, too")
+    return Segmenter(labels, [forest_of(rows, classes, options, seed)], lengths, short, channels, overlap=False)
+
+
+def _windows(
+    lessons: Sequence[Lesson], labels: Sequence[str], lengths: Sequence[float], gaps: bool
+) -> Iterator[tuple[Array, Array]]:
+    """Of each series that can be read: (features of windows all along it, which labels hold there), as many of each as of any
+    other."""
+    import numpy as np
+
+    most = max(200, MOST_ROWS // len(lessons))
+    for read, stretches in lessons:
+        signal = read()
+        if signal is None:
+            continue
+        holds = np.zeros((len(signal), len(labels)), dtype=bool)
+        for one in stretches:
+            begin, end = (
+                np.searchsorted(signal.times, one.start, "left"),
+                np.searchsorted(signal.times, one.end, "right"),
+            )
+            holds[begin:end, labels.index(one.label)] = True
+        usable = np.arange(len(signal)) if gaps else np.flatnonzero(holds.any(axis=1))
+        places = usable[_spread(len(usable), most)]
+        if places.size:
+            yield signal.features(places, lengths), holds[places]
+
+
+def _spread(count: int, most: int) -> Array:
+    """At most so many of the numbers below `count`, evenly."""
+    import numpy as np
+
+    if count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)

@@ -1,0 +1,249 @@
+"""time-series: stretches of time series, and labels of whole ones, by features of windows and gradient boosted trees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
+from lsml.adapters.parts.linear_head import answered
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.series.segmenter import Lesson, Segmenter, learnt_segmenter
+from lsml.adapters.series.windows import OF_CHANNEL, Signal
+from lsml.errors import AdapterError, VersionError
+from lsml.labeling import ControlTag
+from lsml.labeling.series import UnreadableSeries
+from lsml.values import Choice, Interval, Value
+
+_ITERATIONS: Final = 60  # windows beside each other look alike, so that cross-validation would advise too many
+
+
+class TimeSeriesOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
+    """Settings of `time-series`."""
+
+    iterations: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
+        Meta(
+            description="Trees for each label, one after the other. auto: 60 for stretches; for whole series as many as "
+            "cross-validation of the examples advises.",
+            extra=TRAINING,
+            extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
+        ),
+    ] = "auto"
+    gaps: Annotated[
+        Literal["auto", "unknown", "nothing"],
+        Meta(
+            description="What it means that a part of an annotated series is not marked. unknown: it teaches nothing, and "
+            "every part of a series gets the likeliest label; nothing: none of the labels holds there. auto: nothing where the "
+            "tag has one label, which could be told from nothing else; else unknown.",
+            extra=TRAINING,
+        ),
+    ] = "auto"
+    windows: Annotated[
+        Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=1, max_length=8)] | None,
+        Meta(
+            description="How long the windows are that are looked at around each point: in seconds, or in what the time column "
+            "counts. null: an eighth, a half and one and a half of a short one of the annotated stretches.",
+            extra=TRAINING,
+        ),
+    ] = None
+    snap: Annotated[
+        bool,
+        Meta(
+            description="Whether the ends of a stretch move to where the series changes most, nearby.",
+            extra=PREDICTIONS,
+        ),
+    ] = True
+
+
+class _Chooser(NamedTuple):
+    """What was learnt of whole series: one forest for all labels, or of several that may hold at once, one each."""
+
+    labels: list[str]
+    forests: list[Forest]
+    channels: int
+    multiple: bool
+
+    def values(self, signal: Signal) -> list[Choice]:
+        """Every label with its probability, in alphabetical order."""
+        row = signal.whole()[None]
+        [scores] = probabilities([forest.answers(row) for forest in self.forests], self.multiple)
+        return [Choice(label, score) for label, score in zip(self.labels, scores.tolist(), strict=True)]
+
+    def state(self) -> dict[str, Any]:
+        """Lists and arrays from which `restore` makes the same."""
+        return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> _Chooser:
+        """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
+        labels, channels, multiple = (
+            [str(one) for one in state["labels"]],
+            int(state["channels"]),
+            bool(state["multiple"]),
+        )
+        forests = [Forest.restore(forest, channels * OF_CHANNEL) for forest in state["forests"]]
+        if not labels or len(forests) != (len(labels) if multiple else 1):
+            raise ValueError("its parts differ in size")
+        return cls(labels, forests, channels, multiple)
+
+
+class TimeSeries(TrainableAdapter):
+    """Stretches of a series, each with a label, and labels of a series as a whole: whichever people gave."""
+
+    name: ClassVar[str] = "time-series"
+    title: ClassVar[str] = "stretches of time series, and labels of whole ones, learnt from a few series"
+    consumes: ClassVar[frozenset[str]] = frozenset({"TimeSeries"})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice, Interval})
+    requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    passes_over: ClassVar[str | None] = "learns stretches that have a length, and no instants"
+    Options: ClassVar[type[msgspec.Struct]] = TimeSeriesOptions
+
+    def __init__(self, options: TimeSeriesOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._segmenter: Segmenter | None = None
+        self._chooser: _Chooser | None = None
+        self._notes: tuple[str, ...] = ()
+
+    @classmethod
+    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+        """That it marks all of a series where what is not marked teaches nothing."""
+        if "interval" not in target.kinds or _counts_gaps(options, target):
+            return None
+        return (
+            "gives every part of a series a label; `options: {gaps: nothing}` learns that what is not marked has none"
+        )
+
+    @property
+    def ready(self) -> bool:
+        """True if it has learnt or loaded anything."""
+        return self._segmenter is not None or self._chooser is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which series could not be learnt, and how long the windows are."""
+        return self._notes
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from series and the intervals or choices that they have. Raises NotEnoughData."""
+        marked = any(isinstance(value, Interval) for example in examples for value in example.values)
+        chosen = any(isinstance(value, Choice) for example in examples for value in example.values)
+        kinds = self.target.kinds or {"interval" if marked else "choice": ()}
+        stretches = "interval" in kinds and (marked or not chosen)
+        unread: dict[int, str] = {}
+        segmenter = self._stretches(examples, seed, progress, unread) if stretches else None
+        progress(0.5, f"learnt the stretches of {len(examples)} series" if stretches else "")
+        chooser = self._choices(examples, seed, unread, stretches) if chosen or not stretches else None
+        self._segmenter, self._chooser = segmenter, chooser
+        lengths = ", ".join(f"{length:g}" for length in segmenter.windows) if segmenter else ""
+        self._notes = (
+            *([f"looks at windows of {lengths}"] if lengths else []),
+            *(f"{count} series not learnt: {why}" for why, count in Counter(unread.values()).most_common(3)),
+        )
+        progress(1.0, f"learnt from {len(examples) - len(unread)} series")
+
+    def _stretches(
+        self, examples: Sequence[Example], seed: int, progress: Progress, unread: dict[int, str]
+    ) -> Segmenter:
+        allowed = None if self.target.open else set(self.target.kinds.get("interval", self.target.labels))
+        gaps = _counts_gaps(self.options, self.target)
+        reader = _Reader(examples, unread)
+        lessons = []
+        for number, example in enumerate(examples):
+            intervals = [value for value in example.values if isinstance(value, Interval) and value.start < value.end]
+            own = [value for value in intervals if allowed is None or value.label in allowed]
+            if own or gaps:
+                lessons.append(Lesson(partial(reader.signal, number), own))
+        progress(0.1, f"looking at {len(lessons)} series")
+        options = self.options
+        if options.iterations == "auto":
+            options = msgspec.structs.replace(options, iterations=_ITERATIONS)
+        return learnt_segmenter(lessons, gaps, options.windows, options, seed)
+
+    def _choices(self, examples: Sequence[Example], seed: int, unread: dict[int, str], stretches: bool) -> _Chooser:
+        import numpy as np
+
+        # Where stretches were asked for, too, a series without a choice was not looked at for one.
+        asked = [n for n, e in enumerate(examples) if not stretches or any(isinstance(v, Choice) for v in e.values)]
+        reader = _Reader(examples, unread)
+        seen = [(number, signal.whole()) for number in asked if (signal := reader.signal(number)) is not None]
+        learnt = answered([examples[number] for number, _ in seen], self.target, "series")
+        rows = np.stack([seen[place][1] for place in learnt.places])
+        multiple = self.target.multiple
+        if multiple:
+            questions = [np.array([label in answer for answer in learnt.answers]) for label in learnt.labels]
+        else:
+            questions = [np.array([learnt.labels.index(answer[0]) for answer in learnt.answers])]
+        forests = [forest_of(rows, answers, self.options, seed) for answers in questions]
+        return _Chooser(learnt.labels, forests, rows.shape[1] // OF_CHANNEL, multiple)
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """The stretches of each series in order, and every label of the whole with its probability. Raises AdapterError for a
+        series that cannot be read, or has other channels than those that were learnt."""
+        if not self.ready:
+            return [[] for _ in batch]
+        return [self._values(data) for data in batch]
+
+    def _values(self, data: Data) -> list[Value]:
+        signal = Signal(data.points())
+        for part in (self._segmenter, self._chooser):
+            if part is not None and part.channels != signal.channels:
+                raise AdapterError(f"the series has {signal.channels} channels, and {part.channels} were learnt")
+        intervals = self._segmenter.values(signal, self.options.snap) if self._segmenter else []
+        return [*intervals, *(self._chooser.values(signal) if self._chooser else [])]
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays and lists."""
+        assert self.ready, "an untrained model is never saved"
+        parts = {"segmenter": self._segmenter, "chooser": self._chooser}
+        save_state(directory, {name: part.state() if part else None for name, part in parts.items()})
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            segmenter = None if state["segmenter"] is None else Segmenter.restore(state["segmenter"])
+            chooser = None if state["chooser"] is None else _Chooser.restore(state["chooser"])
+            if segmenter is None and chooser is None:
+                raise ValueError("it holds nothing")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._segmenter, self._chooser = segmenter, chooser
+
+
+class _Reader:
+    """The points of examples, one at a time; what cannot be read, or has other channels than the first, is put down."""
+
+    def __init__(self, examples: Sequence[Example], unread: dict[int, str]) -> None:
+        self._examples = examples
+        self._unread = unread
+        self._channels: int | None = None
+
+    def signal(self, number: int) -> Signal | None:
+        """The points of one example; None where they cannot be had."""
+        try:
+            signal = Signal(self._examples[number].data.points())
+        except UnreadableSeries as error:
+            self._unread[number] = str(error)
+            return None
+        if self._channels is None:
+            self._channels = signal.channels
+        if signal.channels == self._channels:
+            return signal
+        self._unread[number] = f"it has {signal.channels} channels, and another one {self._channels}"
+        return None
+
+
+def _counts_gaps(options: Any, target: Target) -> bool:
+    """True if what is not marked has none of the labels."""
+    labels = target.kinds.get("interval", target.labels)
+    return bool(options.gaps == "nothing" or (options.gaps == "auto" and len(labels) == 1))
