@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lsml.metrics.region_texts import character_error_rate
 from lsml.values import Box, KeyPoint, Shape, Value
 from lsml.values.coverage import overlaps, similarity
 
@@ -28,16 +29,19 @@ def judge_shapes(
     """Mean average precision over the labels that were annotated: surest first, each prediction takes the annotated shape
     of its label, task and page that it overlaps most, if it does by `LEAST` and none took it before.
 
-    `per_label` adds what an annotator would see at a score of `SHOWN`: precision, recall and f1.
+    `per_label` adds what an annotator would see at a score of `SHOWN`: precision, recall and f1. `character_error_rate` is
+    there where people wrote what is written in shapes.
     """
     found, annotated = found_shapes(pairs, overlaps)
     per_label = {label: _row(found[label], annotated[label]) for label in sorted(found)}
     precisions = [row["ap"] for label, row in per_label.items() if annotated[label]]
+    read_wrong = character_error_rate(pairs, overlaps)
     return {
         "metric": "map50",
         "value": round(sum(precisions) / len(precisions), 6) if precisions else None,
         "examples": len(pairs),
         "per_label": per_label,
+        **({} if read_wrong is None else {"character_error_rate": read_wrong}),
     }
 
 

@@ -347,3 +347,29 @@ def test_of_intervals_the_closest_pair_counts_and_each_once():
     truth = [Interval(0, 10, "A"), Interval(8, 18, "A")]
     judged = judge(Interval, [(truth, [Interval(0, 13, "A"), Interval(1, 10, "A")])])
     assert judged["per_label"]["A"]["precision"] == 0.5
+
+
+def lines(*texts, item=0, label="Text", score=None):
+    return tuple(
+        Box(label, score=score, item=item, x=0.1, y=0.1 + 0.2 * place, width=0.5, height=0.1, text=text)
+        for place, text in enumerate(texts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess", "rate"),
+    [
+        (lines("total 12", "paid"), lines("total 12", "paid"), 0.0),
+        (lines("total 12", "paid"), lines("total  13", "paid", label="Other"), 1 / 12),  # white space and labels aside
+        (lines("total 12", "paid"), lines("total 12"), 4 / 12),  # one that was not found was not read
+        (lines("total 12"), lines(None), 1.0),
+        (lines("total 12"), lines("total 12", item=1), 1.0),  # on another page
+        (lines("total 12"), (), 1.0),
+        (lines("a"), lines("abcd"), 3.0),  # much that is not there
+        (lines(None), lines("much"), None),
+        ((), lines("much"), None),
+    ],
+)
+def test_what_is_written_in_shapes_is_judged_by_its_characters(truth, guess, rate):
+    judged = judge(Box, [(truth, guess)])
+    assert judged.get("character_error_rate") == (None if rate is None else pytest.approx(rate, abs=1e-6))

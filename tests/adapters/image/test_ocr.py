@@ -2,7 +2,10 @@
 
 import base64
 import io
+import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from shutil import which
 
@@ -297,6 +300,23 @@ def test_the_gallery_recipe_reads_what_a_person_draws_around(gallery):
     }  # so that the editor puts it in the place of what was drawn
     assert result[1]["value"] == {**place, "labels": ["Handwriting"]}
     assert result[2]["value"] == {**place, "text": [INVOICE[0].text]}
+
+
+@reads
+def test_evaluate_tells_how_much_was_read_wrong_beside_what_people_wrote(tmp_path, gallery):
+    task = {"id": 1, "data": {"image": as_url(page())}}
+    result = asked(gallery, task["data"]["image"])["result"]
+    result[2]["value"]["text"] = ["Invoice number 4712"]  # of 53 characters one is otherwise
+    exported = [{**task, "annotations": [{"id": 1, "result": result}]}]
+    (tmp_path / "export.json").write_text(json.dumps(exported))
+    done = subprocess.run(
+        [sys.executable, "-m", "lsml", "evaluate", str(find_recipe("ocr")), "export.json", "--json", "--data-dir", "data"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    judged = json.loads(done.stdout)["tags"]["box"]
+    assert (judged["metric"], judged["value"]) == ("map50", 1.0)
+    assert judged["character_error_rate"] == pytest.approx(1 / sum(len(line.text) for line in INVOICE), abs=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------ recipes

@@ -1,0 +1,38 @@
+"""How well what is written in shapes was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lsml.metrics.texts import edits
+from lsml.values import Shape, Value
+
+if TYPE_CHECKING:
+    from lsml.values.geometry import Array
+
+_FOUND = 0.5  # overlap from which a predicted shape is the annotated one
+
+
+def character_error_rate(
+    pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]],
+    overlaps: Callable[[Sequence[Any], Sequence[Any]], Array],
+) -> float | None:
+    """The edits between what people wrote in shapes and what was read there, whatever the labels, as a share of what they
+    wrote; None where they wrote nothing. A shape that was not found was not read. White space is folded."""
+    wrong = written = 0
+    for truth, guess in pairs:
+        theirs = [value for value in truth if isinstance(value, Shape) and value.text]
+        ours = [value for value in guess if isinstance(value, Shape)]
+        shared = overlaps(theirs, ours).tolist() if theirs and ours else [[]] * len(theirs)
+        for shape, row in zip(theirs, shared, strict=True):
+            text = _folded(shape.text)
+            there = [(share, one.text) for share, one in zip(row, ours, strict=False) if one.item == shape.item]
+            best, read = max(there, key=lambda pair: pair[0], default=(0.0, None))
+            written += len(text)
+            wrong += edits(text, _folded(read) if best >= _FOUND else "")
+    return round(wrong / written, 6) if written else None
+
+
+def _folded(text: str | None) -> str:
+    return " ".join((text or "").split())
