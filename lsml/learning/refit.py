@@ -74,6 +74,10 @@ def cross_validate(
 
 def fitted_without(marks: set[bytes], model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch) -> Adapter:
     """The model, fitted to what is neither held out nor among the marks. Raises NotEnoughData or AdapterError."""
+    from threadpoolctl import threadpool_limits
+
     lessons = (lesson for lesson in snapshot if mark(lesson.data) not in marks)
     examples, _, _, _ = examples_of(model, lessons, moved, fetch)
-    return fit(model, examples)
+    # Threads of linear algebra wait by spinning; many small fits in a row are quicker with one.
+    with threadpool_limits(1):
+        return fit(model, examples)
