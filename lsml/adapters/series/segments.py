@@ -66,26 +66,40 @@ def snapped(signal: Signal, borders: Sequence[int], reach: float) -> list[int]:
     `reach`, in units of time, nor as far as half of the way to another."""
     import numpy as np
 
-    if not borders:
-        return []
-    sums = [signal.sums(channel) for channel in range(signal.channels)]
+    spans = _spans(signal, borders, reach)
+    costs = [np.zeros(span.high + 1 - span.low) for span in spans]
+    for channel in range(signal.channels if spans else 0):
+        sums = signal.sums(channel)  # of one channel at a time: they are as long as the series
+        for cost, (left, low, high, right) in zip(costs, spans, strict=True):
+            between = sums[low : high + 1]
+            cost += _cost(between - sums[left]) + _cost(sums[right] - between)
+    return [span.low + int(np.argmin(cost)) for cost, span in zip(costs, spans, strict=True)]
+
+
+class _Span(NamedTuple):
+    """Where a border may move, from `low` to `high`, and the points around it that tell, from `left` up to `right`."""
+
+    left: int
+    low: int
+    high: int
+    right: int
+
+
+def _spans(signal: Signal, borders: Sequence[int], reach: float) -> list[_Span]:
+    """One for each border; with the border alone where there is too little around it."""
+    import numpy as np
+
     times, last = signal.times, len(signal)
     fixed = [0, *borders, last]
-    moved = []
-    for before, border, after in zip(fixed, fixed[1:], fixed[2:], strict=False):
-        at = times[min(border, last - 1)]
-        near = np.searchsorted(times, [at - reach, at + reach]).tolist()
-        wide = np.searchsorted(times, [at - 2 * reach, at + 2 * reach]).tolist()
-        low, high = max((before + border) // 2, near[0]) + 2, min((border + after) // 2, near[1]) - 2
+    spans = []
+    for before, border, after in zip(fixed, borders, fixed[2:], strict=False):
+        near = np.searchsorted(times, [times[border] - reach, times[border] + reach]).tolist()
+        wide = np.searchsorted(times, [times[border] - 2 * reach, times[border] + 2 * reach]).tolist()
         left, right = max(before, wide[0], border - _MOST_POINTS), min(after, wide[1], border + _MOST_POINTS)
-        low, high = max(low, left + 3), min(high, right - 3)
-        if low >= high:
-            moved.append(border)
-            continue
-        splits = np.arange(low, high + 1)
-        cost = sum(_cost(one[splits] - one[left]) + _cost(one[right] - one[splits]) for one in sums)
-        moved.append(int(splits[int(np.argmin(cost))]))
-    return moved
+        low = max((before + border) // 2 + 2, near[0] + 2, left + 3)
+        high = min((border + after) // 2 - 2, near[1] - 2, right - 3)
+        spans.append(_Span(left, low, high, right) if low < high else _Span(border, border, border, border))
+    return spans
 
 
 def _cost(sums: Array) -> Array:
