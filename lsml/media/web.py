@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from lsml.addresses import addresses_of, is_public
 from lsml.errors import FetchError
 from lsml.media.transfer import (
     IDLE_S,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     import httpx
 
 MayBePrivate = Callable[[str], bool]  # whether a host may be at a private address
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def fetch_public(url: str, wanted: Wanted, may_be_private: MayBePrivate) -> Received | None:
@@ -132,12 +130,11 @@ def _pinned(
 def _addresses(host: str, port: int, url: str, may_be_private: MayBePrivate) -> list[str]:
     """The addresses of a host. Raises FetchError where it has none, or where one of them is not public."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = addresses_of(host, port)
     except (OSError, UnicodeError) as error:
         raise FetchError(
             f"{shown_url(url)}: the host {host} cannot be found; check its spelling and the network"
         ) from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if not is_public(address) and not may_be_private(host):
             raise FetchError(
@@ -145,18 +142,6 @@ def _addresses(host: str, port: int, url: str, may_be_private: MayBePrivate) -> 
                 "make lsml read it; put the file into Label Studio, or name the host in `media.hosts` of the recipe"
             )
     return addresses
-
-
-def is_public(address: str) -> bool:
-    """True if an IP address belongs to the public internet; what is wrapped in an IPv6 address counts as itself."""
-    ip = ipaddress.ip_address(address.split("%", 1)[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if wrapped is not None:
-            return is_public(str(wrapped))
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
 
 
 def _remedy(status: int) -> str:

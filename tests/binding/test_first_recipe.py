@@ -68,7 +68,7 @@ def test_comments_say_what_else_could_answer_what_it_needs_and_what_has_no_adapt
     assert any(line.startswith('#     pip install "lsml[transformers]"') for line in lines)
     assert any(line.startswith("#     lacks: the encoder ") for line in lines)
     assert any(line.startswith("#     licence: AGPL-3.0") for line in lines)
-    assert "#   Choices#sound: no adapter answers Choices for Audio#a yet, so people answer it alone" in lines
+    assert any(line.startswith("#   Choices#sound: remote asks a service about Audio") for line in lines)
 
 
 def test_the_settings_in_comments_are_the_defaults(tmp_path):

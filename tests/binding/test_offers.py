@@ -24,20 +24,20 @@ def names(adapters):
         (
             '<Choices name="c" toName="t"><Choice value="A"/></Choices>',
             ["text-classifier"],
-            ["llm", "spacy", "text-embedding-classifier", "transformers-classifier"],
+            ["llm", "remote", "spacy", "text-embedding-classifier", "transformers-classifier"],
         ),
         (
             '<Labels name="c" toName="t"><Label value="A"/></Labels>',
             ["ner-crf"],
-            ["llm", "ner", "spacy", "text-matcher"],
+            ["llm", "ner", "remote", "spacy", "text-matcher"],
         ),
         (
             '<Labels name="c" toName="t" smart="true"><Label value="A"/></Labels>',
             ["text-matcher", "ner-crf"],
-            ["llm", "ner", "spacy"],
+            ["llm", "ner", "remote", "spacy"],
         ),
-        ('<Rating name="c" toName="t"/>', ["text-regressor"], ["llm"]),
-        ('<TextArea name="c" toName="t"/>', ["llm"], []),
+        ('<Rating name="c" toName="t"/>', ["text-regressor"], ["llm", "remote"]),
+        ('<TextArea name="c" toName="t"/>', ["remote"], ["llm"]),
         ('<Rating name="c" toName="r"/>', ["tabular"], []),
         ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["yolo"]),
         ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["yolo"], []),
@@ -106,7 +106,7 @@ def test_the_labels_of_bare_tools_need_no_model():
         ('<Ranker name="c" toName="t"/>', "Ranker#c: no adapter answers Ranker yet, so people answer it alone"),
         (
             '<Choices name="c" toName="a"><Choice value="A"/></Choices>',
-            "Choices#c: no adapter answers Choices for Audio#a yet, so people answer it alone",
+            "Choices#c: remote asks a service about Audio with `send: file`; write it under `options`",
         ),
         (
             '<Choices name="c" toName="t" perRegion="true"><Choice value="A"/></Choices>',

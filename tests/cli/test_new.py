@@ -65,8 +65,8 @@ def test_where_nothing_can_be_served_it_says_why_and_writes_nothing(config):
         '<View><Audio name="a" value="$a"/><TextArea name="words" toName="a"/><Rating name="noise" toName="a"/></View>'
     )
     assert refused(of(config), code=1).splitlines() == [
-        "unbound: TextArea#words: no adapter answers TextArea for Audio#a yet, so people answer it alone",
-        "unbound: Rating#noise: no adapter answers Rating for Audio#a yet, so people answer it alone",
+        "unbound: TextArea#words: remote asks a service about Audio with `send: file`; write it under `options`",
+        "unbound: Rating#noise: remote asks a service about Audio with `send: file`; write it under `options`",
         "the labeling config Ticket Topics.xml: no adapter can answer any of its controls, so there is no recipe to make",
     ]
     config.write_text("<View/>")

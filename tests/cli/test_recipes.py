@@ -156,10 +156,7 @@ def test_a_library_that_is_not_installed_is_said_before_it_is_needed(tmp_path, v
 @pytest.mark.parametrize(
     ("tag", "why"),
     [
-        (
-            '<TextArea name="n" toName="text"/>',
-            "TextArea#n: no adapter answers TextArea yet, so people answer it alone",
-        ),
+        ('<TextArea name="n" toName="text"/>', "TextArea#n: no key under `tags` names it"),
         (
             '<Pairwise name="n" toName="text"/>',
             "Pairwise#n: no adapter answers Pairwise yet, so people answer it alone",

@@ -38,11 +38,13 @@ _YS, _XS = np.mgrid[:90, :120]
 DISC = (_XS + 0.5 - 50) ** 2 + (_YS + 0.5 - 40) ** 2 <= 20**2  # where tests.support.drawings.disc is told to draw
 
 each_recipe = pytest.mark.parametrize("name", RECIPES)
-# What tests install; recipes that need more are served in tests/test_gallery_vision.py and test_gallery_language.py.
+# What tests install; recipes that need more are served in test_gallery_vision.py, test_gallery_language.py
+# and test_gallery_endpoints.py.
 LIGHT = [
     name for name, path in RECIPES.items()
     if all(
         get_adapter(model.adapter).extra in (None, "images") and not get_adapter(model.adapter).only_interactive
+        and model.adapter != "remote"  # whose service is elsewhere
         for model in load_recipe(path).models
     )
 ]  # fmt: skip

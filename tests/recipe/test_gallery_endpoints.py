@@ -7,6 +7,8 @@ import pytest
 from lsml.recipe.gallery import find_recipe
 from tests.conftest import Backend
 from tests.support.language_model import KEY, language_model
+from tests.support.service import said
+from tests.support.web import Web
 
 KEY_OF_PROJECT = "7.1795424614"
 
@@ -50,3 +52,20 @@ def test_language_model_answers_all_its_tags_with_one_request_for_each_task(serv
         0 < one["score"] < 1 and one["model_version"].startswith("language-model-v0-") for one in (first, second)
     )
     assert KEY not in caplog.text and KEY not in backend.client.get("/").text
+
+
+def test_http_service_marks_what_the_service_finds(serve):
+    found = [
+        {"type": "human", "start": 0, "end": 3, "score": 0.9},
+        {"type": "city", "start": 8, "end": 12, "score": 0.2},
+    ]
+    with Web(lambda asked: said({"entities": found})) as web:
+        backend = serve(
+            "http-service", LSML_SERVICE_URL=f"{web.url}/entities", LSML_SERVICE_AUTHORIZATION="Bearer sesame"
+        )
+        (prediction,) = predict(backend, ["Ann saw Oslo"])
+    assert [region["value"] for region in prediction["result"]] == [
+        {"start": 0, "end": 3, "text": "Ann", "labels": ["Person"]}
+    ]
+    assert web.asked[0].headers["authorization"] == "Bearer sesame"
+    assert web.asked[0].body == b'{"document": {"content": "Ann saw Oslo"}, "language": "en"}'

@@ -13,6 +13,7 @@ from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.llm.adapter import Llm
+from lsml.adapters.remote.adapter import Remote
 from lsml.adapters.series.time_series import TimeSeries
 from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
@@ -31,6 +32,7 @@ from tests.support.drawings import COLOURS, disc, discs
 from tests.support.language_model import KEY, MODEL, language_model
 from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
+from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion
 from tests.support.transformer_models import tiny_transformer
 
@@ -248,7 +250,20 @@ TOLD = [
     )
 ]  # fmt: skip
 
+_service = service().__enter__()
+atexit.register(_service.__exit__, None, None, None)
+ANSWERED = [
+    AdapterCase(
+        adapter=Remote, batch=[*BATCH, "Ann met Bob"], target=Target(labels, kind == "span", kinds={kind: labels}),
+        options={"url": f"{_service.url}/v1/read", "private": True, "retries": 0, "each": each, "authorization": "Bearer sesame"},
+    )
+    for kind, labels, each in (
+        ("choice", LABELS, "topics[*]"), ("span", ("PER",), "people[*]"), ("number", (), "$"), ("text", (), "$"),
+    )
+]  # fmt: skip
+
 CASES = {
+    "remote": ANSWERED,
     "llm": TOLD,
     "spacy": [PIPELINE],
     "ner": NER,

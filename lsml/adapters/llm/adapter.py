@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
@@ -20,17 +17,16 @@ from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
 from lsml.adapters.llm import prompt as prompting
-from lsml.adapters.llm.answer import Dropped, read, values_of
-from lsml.adapters.llm.endpoint import Away, Endpoint
+from lsml.adapters.llm.answer import Read, read, values_of
+from lsml.adapters.llm.endpoint import Endpoint
+from lsml.adapters.parts.asking import Dropped, Rounds
 from lsml.adapters.parts.kept import Kept
-from lsml.errors import AdapterError
 from lsml.labeling import ControlTag
 from lsml.values import Choice, Number, Span, Text, Value
 
 _log = logging.getLogger(__name__)
 _FORMAT: Final = 1  # of what is kept; another way to read an answer is another one
 _KEPT: Final = 200_000  # answers in the cache
-_TOLD: Final = 4096  # failures that wait to be told
 _SECRET: Final[dict[str, Any]] = {"decides": "secret"}
 
 
@@ -41,7 +37,7 @@ class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: Annotated[
         str,
         Meta(
-            pattern=r"^https?://[^/\s@]+(/\S*)?$",
+            pattern=r"^(https?://[^/\s@]+(/\S*)?|.*\$\{.*)$",  # or what the environment says
             description="The endpoint's address, up to /v1: a hosted one, Ollama, vLLM, llama.cpp.",
             extra=PREDICTIONS,
         ),
@@ -132,8 +128,7 @@ class Llm(Adapter):
         shape = msgspec.json.encode([_FORMAT, _asking(options), self._system, self._schema])
         self._salt = hashlib.sha256(shape).digest()
         self._answers = Kept(self.name, "answers", _KEPT)
-        self._untold: OrderedDict[bytes, AdapterError] = OrderedDict()
-        self._lock = threading.Lock()
+        self._rounds = Rounds(self.name, options.concurrency)
 
     @classmethod
     def lacks(cls, options: Any, target: Target) -> str | None:
@@ -187,32 +182,24 @@ class Llm(Adapter):
         kept = self._answers.get(keys)
         known = {key: msgspec.json.decode(entry, type=list[Value]) for key, entry in kept.items()}
         new = {key: text for key, text in zip(keys, batch, strict=True) if key not in known and text.strip()}
-        failed = {key: error for key in new if (error := self._told(key))}
-        asked = {key: text for key, text in new.items() if key not in failed}
-        if asked:
-            found, failures = _Round(self, asked).run()
-            self._answers.put({key: msgspec.json.encode(values) for key, values in found.items()})
-            known.update(found)
-            failed.update(failures)
-        if failed:
-            if len(batch) > 1:
-                self._tell_later(failed)
-            raise next(iter(failed.values()))
+        if new:
+            found, failed = self._rounds.run(new, self._answer, alone=len(batch) == 1)
+            self._answers.put({key: msgspec.json.encode(read.values) for key, read in found.items()})
+            known.update((key, read.values) for key, read in found.items())
+            self._count(list(found.values()))
+            if failed:
+                raise next(iter(failed.values()))
         return [known.get(key, []) for key in keys]
 
-    def _told(self, key: bytes) -> AdapterError | None:
-        """What became of a text in a batch that failed, once."""
-        with self._lock:
-            return self._untold.pop(key, None)
+    def _count(self, found: Sequence[Read]) -> None:
+        """Log how many spans were dropped."""
+        dropped = sum(one.ungrounded for one in found)
+        if dropped:
+            spans = dropped + sum(isinstance(value, Span) for one in found for value in one.values)
+            _log.warning("%s: %d of %d spans were dropped: their words are not in the text", self.name, dropped, spans)
 
-    def _tell_later(self, failed: dict[bytes, AdapterError]) -> None:
-        with self._lock:
-            self._untold.update(failed)
-            while len(self._untold) > _TOLD:
-                self._untold.popitem(last=False)
-
-    def answer(self, text: str) -> tuple[list[Value], int]:
-        """The values of one text, and how many spans were not found in it. Raises Dropped or Away."""
+    def _answer(self, text: str) -> Read:
+        """What the model says of one text. Raises Dropped or Away."""
         sent = prompting.messages(self._system, text)
         reply = self._endpoint.ask(sent, self._schema)
         try:
@@ -226,56 +213,7 @@ class Llm(Adapter):
                 answer = read(reply, self._schema)
             except Dropped as again:
                 raise Dropped(again.reason, f"{self.name}: the model's answer was dropped, twice: {again}") from again
-        found = values_of(answer, reply, self._questions, text, self.options.grounding)
-        return found.values, found.ungrounded
-
-
-class _Round:
-    """Asks about several texts at once, and about none that is left once the endpoint is away."""
-
-    def __init__(self, adapter: Llm, texts: dict[bytes, str]) -> None:
-        self._adapter = adapter
-        self._texts = texts
-        self._away: Away | None = None
-        self._ungrounded = 0
-        self._spans = 0
-
-    def run(self) -> tuple[dict[bytes, list[Value]], dict[bytes, AdapterError]]:
-        """Values by key, and what went wrong by key. Logs what was dropped, counted by reason."""
-        workers = min(self._adapter.options.concurrency, len(self._texts))
-        with ThreadPoolExecutor(workers, "lsml-llm") as pool:
-            answers = list(pool.map(self._one, self._texts.values()))
-        found: dict[bytes, list[Value]] = {}
-        failed: dict[bytes, AdapterError] = {}
-        reasons: Counter[str] = Counter()
-        for key, answer in zip(self._texts, answers, strict=True):
-            if isinstance(answer, AdapterError):
-                failed[key] = answer
-                reasons[answer.reason if isinstance(answer, Dropped) else "no endpoint"] += 1
-                continue
-            values, ungrounded = answer
-            found[key] = values
-            self._ungrounded += ungrounded
-            self._spans += ungrounded + sum(isinstance(value, Span) for value in values)
-        if reasons:
-            counted = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-            _log.warning("llm: %d of %d texts have no answer: %s", len(failed), len(answers), counted)
-        if self._ungrounded:
-            _log.warning(
-                "llm: %d of %d spans were dropped: their words are not in the text", self._ungrounded, self._spans
-            )
-        return found, failed
-
-    def _one(self, text: str) -> tuple[list[Value], int] | AdapterError:
-        if self._away is not None:
-            return self._away
-        try:
-            return self._adapter.answer(text)
-        except Away as error:
-            self._away = error
-            return error
-        except Dropped as error:
-            return error
+        return values_of(answer, reply, self._questions, text, self.options.grounding)
 
 
 def _asking(options: LlmOptions) -> dict[str, Any]:

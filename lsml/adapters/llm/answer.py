@@ -9,19 +9,11 @@ from typing import Any, NamedTuple
 
 from lsml.adapters.base import Question
 from lsml.adapters.llm.grounding import ground
-from lsml.errors import AdapterError
+from lsml.adapters.parts.asking import Dropped
 from lsml.values import Choice, Number, Span, Text, Value
 
 _DECODER = json.JSONDecoder()
 _SHOWN = 200  # characters of what is wrong
-
-
-class Dropped(AdapterError):
-    """An answer cannot be used. `reason` is a short, countable name."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        self.reason = reason
-        super().__init__(message)
 
 
 class Reply(NamedTuple):

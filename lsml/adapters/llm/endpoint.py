@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from lsml.adapters.llm.answer import Dropped, Reply
+from lsml.adapters.llm.answer import Reply
+from lsml.adapters.parts.asking import Away, Dropped
 from lsml.adapters.parts.kept import Tally
 from lsml.errors import AdapterError
 from lsml.logs import MASK, mask
@@ -18,14 +19,6 @@ from lsml.logs import MASK, mask
 _log = logging.getLogger(__name__)
 _OPENAI: Final = "api.openai.com"
 _SHOWN: Final = 300  # characters of what an endpoint says is wrong
-
-
-class Away(AdapterError):
-    """The endpoint answers nobody now, so that asking it for the next text is in vain. `passing`: it may in a while."""
-
-    def __init__(self, message: str, *, passing: bool = True) -> None:
-        self.passing = passing
-        super().__init__(message)
 
 
 class Endpoint:
@@ -127,11 +120,9 @@ class Endpoint:
         if status in (400, 413, 422):
             return Dropped("refused", f"{self._name}: refused the request ({said})")
         if status in (401, 403):
-            return Away(f"{self._name}: refused the key ({status}); check `api_key` under `options`", passing=False)
+            return Away(f"{self._name}: refused the key ({status}); check `api_key` under `options`")
         if status == 404:
-            return Away(
-                f"{self._name}: has no such model or address ({said}); check `model` and `base_url`", passing=False
-            )
+            return Away(f"{self._name}: has no such model or address ({said}); check `model` and `base_url`")
         if status == 429:
             return Away(f"{self._name}: asked too often, or its quota is used up ({said}); try again later")
         return Away(f"{self._name}: answered {status} after {self._options.retries + 1} attempts; try again later")

@@ -123,7 +123,7 @@ def test_a_wrong_answer_is_repaired_once_else_dropped(case, caplog):
     with language_model(lambda text, schema: said) as web, dropped as caught:
         llm(web).predict(["a bug"])
     assert why in str(caught.value) and len(web.asked) == times
-    assert "1 of 1 texts have no answer" in caplog.text
+    assert "1 of 1 have no answer" in caplog.text
     answers = iter([said, {"topic": "Bug"}])
     with language_model(lambda text, schema: next(answers)) as web:
         if times == 2:
@@ -164,7 +164,7 @@ def test_an_endpoint_that_is_away_is_told_of_each_text_and_asked_once(case, capl
                 adapter.predict([text])
             assert why in str(caught.value) and KEY not in str(caught.value)
     assert len(web.asked) == 1
-    assert "3 of 3 texts have no answer: no endpoint 3" in caplog.text and KEY not in caplog.text
+    assert "3 of 3 have no answer: no endpoint 3" in caplog.text and KEY not in caplog.text
 
 
 def test_silence_ends_at_the_time_out():

@@ -1,0 +1,27 @@
+"""Paths into JSON, the part of JSONPath that says where: `results.items[*].label`, `channels[0].text`, `$`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+PATTERN: Final = r"^\$?(\.?[^.\[\]$\s]+|\[\d+\]|\[\*\])*$"
+_STEP: Final = re.compile(r"\[(\d+|\*)\]|([^.\[\]$\s]+)")
+
+
+def found_at(path: str, answer: Any) -> list[Any]:
+    """Everything that stands at a path; `[*]` is every element of a list, and what is not there is nothing."""
+    places = [answer]
+    for index, name in _STEP.findall(path):
+        if name:
+            places = [place[name] for place in places if isinstance(place, dict) and name in place]
+        elif index == "*":
+            places = [item for place in places if isinstance(place, list) for item in place]
+        else:
+            places = [place[int(index)] for place in places if isinstance(place, list) and int(index) < len(place)]
+    return places
+
+
+def first_at(path: str, answer: Any) -> Any:
+    """The first of them, or None."""
+    return next(iter(found_at(path, answer)), None)

@@ -1,0 +1,123 @@
+"""A request to the service that a recipe names: at an address that was checked, bounded, tried again where that may help."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+
+from lsml.adapters.parts.asking import Away, Dropped
+from lsml.addresses import addresses_of, is_public
+
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LARGEST: Final = 32 * 2**20  # bytes of an answer
+_LONGEST_WAIT_S: Final = 30.0
+
+
+class Service:
+    """One URL. Threads may ask at once. Nothing of a task is part of the URL, no redirect is followed, no proxy asked."""
+
+    def __init__(self, adapter: str, options: Any) -> None:
+        self._options = options
+        self._url = httpx.URL(options.url)
+        self._name = f"{adapter}: {self._url.host}"
+
+    def ask(self, body: bytes, content_type: str) -> Any:
+        """Its answer as JSON. Raises Away, or Dropped where it refuses this request alone."""
+        attempts = self._options.retries + 1
+        for attempt in range(attempts):
+            last = attempt + 1 == attempts
+            try:
+                status, wait_s, content = self._sent(body, content_type)
+            except httpx.TimeoutException as error:
+                if last:
+                    raise Away(
+                        f"{self._name}: no answer within {self._options.timeout:g} s (options.timeout)"
+                    ) from error
+            except httpx.TransportError as error:
+                if last:
+                    raise Away(
+                        f"{self._name}: cannot be reached ({type(error).__name__}); check `url` and whether it runs"
+                    ) from error
+            else:
+                if status not in _PASSING or last:
+                    return self._read(status, content)
+                if wait_s is not None:
+                    time.sleep(wait_s)
+                    continue
+            # Further and further apart, and not all at the same moment.
+            time.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311
+        raise AssertionError("the last attempt answers or raises")
+
+    def _sent(self, body: bytes, content_type: str) -> tuple[int, float | None, bytes]:
+        """(status, how long it asks to wait, content)"""
+        headers = {"User-Agent": "lsml", "Accept": "application/json", "Content-Type": content_type}
+        headers |= self._options.headers | {"Host": self._url.netloc.decode("ascii")}
+        if self._options.authorization:
+            headers["Authorization"] = self._options.authorization
+        with httpx.Client(follow_redirects=False, trust_env=False, timeout=self._options.timeout) as client:
+            request = client.build_request(
+                "POST",
+                # The certificate has to be the host's, although the connection goes to an address.
+                self._url.copy_with(host=self._address()),
+                content=body,
+                headers=headers,
+                extensions={"sni_hostname": self._url.raw_host.decode()},
+            )
+            answer = client.send(request, stream=True)
+            try:
+                content = bytearray()
+                for piece in answer.iter_bytes():
+                    content += piece
+                    if len(content) > _LARGEST:
+                        raise Dropped("too large", f"{self._name}: answered more than {_LARGEST // 2**20} MB")
+            finally:
+                answer.close()
+        asked = answer.headers.get("retry-after", "")
+        return answer.status_code, min(float(asked), _LONGEST_WAIT_S) if asked.isdecimal() else None, bytes(content)
+
+    def _address(self) -> str:
+        """An address of the host that may be asked. Raises Away."""
+        host = self._url.host
+        try:
+            addresses = addresses_of(host, self._url.port or (443 if self._url.scheme == "https" else 80))
+        except (OSError, UnicodeError) as error:
+            raise Away(f"{self._name}: the host cannot be found; check its spelling and the network") from error
+        inside = next((address for address in addresses if not is_public(address)), None)
+        if inside is not None and not self._options.private:
+            raise Away(
+                f"{self._name}: is at {inside}, which is not a public address; write `private: true` under `options` if it "
+                "is a service of your own"
+            )
+        return addresses[0]
+
+    def _read(self, status: int, content: bytes) -> Any:
+        if status in (400, 413, 415, 422):
+            raise Dropped(
+                "refused", f"{self._name}: refused the request ({status}); check `request` against what it expects"
+            )
+        if status in (401, 403):
+            raise Away(f"{self._name}: refused the key ({status}); check `authorization` under `options`")
+        if status != 200:
+            raise Away(
+                f"{self._name}: answered {status} to the last of {self._options.retries + 1} attempts; check `url`"
+            )
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise Dropped("not JSON", f"{self._name}: its answer is not JSON; check `url`") from error
+
+
+def filled(template: Any, given: Mapping[str, str]) -> Any:
+    """A template with `{text}` replaced in its strings, wherever they stand; a text can change nothing else of it."""
+    if isinstance(template, str):
+        for name, text in given.items():
+            template = template.replace(f"{{{name}}}", text)
+        return template
+    if isinstance(template, dict):
+        return {name: filled(value, given) for name, value in template.items()}
+    return [filled(value, given) for value in template] if isinstance(template, list) else template

@@ -1,0 +1,27 @@
+"""Where a host is, and whether that is the public internet: a connection goes to an address that was checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Final
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """The addresses of a host, in the system's order, each once. Raises OSError or UnicodeError where it has none."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_public(address: str) -> bool:
+    """True if an IP address belongs to the public internet; what is wrapped in an IPv6 address counts as itself."""
+    ip = ipaddress.ip_address(address.split("%", 1)[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if wrapped is not None:
+            return is_public(str(wrapped))
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
