@@ -19,6 +19,7 @@ from lsml.errors import FetchError, LsmlError
 from lsml.labeling import Condition
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.labeling.view import View
+from lsml.prediction.ids import with_ids
 from lsml.values import Number, Shape, Value, label_of
 
 _log = logging.getLogger(__name__)
@@ -381,7 +382,7 @@ def _write(
                 result.append(region)
             else:
                 outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
-    prediction: dict[str, Any] = {"result": _with_ids(result, drawn), "model_version": model_version}
+    prediction: dict[str, Any] = {"result": with_ids(result, drawn), "model_version": model_version}
     if certainties:
         prediction["score"] = min(1.0, max(0.0, min(certainties)))
     return prediction
@@ -400,27 +401,6 @@ def _visible(
         else:
             visible[name] = values
     return visible
-
-
-def _with_ids(regions: list[Region], drawn: Sequence[Any]) -> list[Region]:
-    """The regions with ids of this result: those of one group share one, that of a region which a person drew if the group is
-    its own, and a `parentID` is the id of its parent."""
-    ids: dict[str, str] = {}
-    theirs = {region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)}
-    for group in (region["id"] for region in regions if "id" in region):
-        own = group.split(".", 2)[-1]  # without the rank and the page of `_placed`
-        if own in theirs:
-            ids[group] = own
-    for number, region in enumerate(regions):
-        id = f"{region['from_name']}-{number}"
-        group = region.get("id")
-        region["id"] = id if group is None else ids.setdefault(group, id)
-    for region in regions:
-        if "parentID" in region:
-            parent = region.pop("parentID")
-            if parent in ids:
-                region["parentID"] = ids[parent]
-    return regions
 
 
 def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], by_control: Mapping[str, _Answers]) -> bool:

@@ -155,6 +155,23 @@ def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, edit
     assert "Traceback" not in lsml.output
 
 
+def test_a_second_mark_adds_a_mask_and_the_first_one_stays(studio, editor, smart, tmp_path):
+    lsml, project = smart
+    task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
+    editor.open(project, task, "image")
+    editor.switch_on_auto_annotation()
+    for count, (start, end) in enumerate((((0.2, 0.15), (0.64, 0.73)), ((0.7, 0.6), (0.95, 0.95))), 1):
+        editor.take("box", "rectangle-tool")
+        editor.draw(start, end)
+        until(
+            "the mask", lambda count=count: [one["type"] for one in editor.serialized()] == ["brushlabels"] * count, 20
+        )
+    keep(editor, "smart-second")
+    masks = [decode_brush(region["value"]["rle"], WIDTH, HEIGHT) for region in editor.serialized()]
+    assert overlap(masks[0], DISC) > 0.9 and overlap(masks[1], DISC) < 0.1
+    assert "Traceback" not in lsml.output
+
+
 def test_a_click_beside_an_object_is_sent_as_one_that_keeps_out(studio, editor, smart, tmp_path):
     lsml, project = smart
     task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))

@@ -279,9 +279,11 @@ def test_the_smart_segmentation_recipe_cuts_out_what_a_person_marks(tmp_path, pr
         assert ask(None) == []  # nobody drew anything, so there is no prediction
         assert ask({"result": []})["result"] == []
         [region] = ask({"result": [drawn]})["result"]
+        [other] = ask({"result": [{**drawn, "id": "y"}]})["result"]
     finally:
         backend.store.close()
     assert (region["from_name"], region["type"], region["value"]["brushlabels"]) == ("mask", "brushlabels", ["Part"])
+    assert (region["id"], other["id"]) == ("mask-0-x", "mask-0-y")  # else the editor puts one in the place of the other
     pixels = decode_brush(region["value"]["rle"], 120, 90)
     assert (pixels & DISC).sum() / (pixels | DISC).sum() > 0.9
 

@@ -303,6 +303,22 @@ def test_the_gallery_recipe_reads_what_a_person_draws_around(gallery):
 
 
 @reads
+def test_every_page_of_a_list_of_images_has_its_lines(tmp_path):
+    text = find_recipe("ocr").read_text(encoding="utf-8").replace('value="$image"', 'valueList="$pages"')
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    backend = Backend(tmp_path / "recipe.yaml", tmp_path / "data")
+    pages = [as_url(page([line])) for line in INVOICE[:2]]
+    try:
+        answer = backend.post("/predict", {"tasks": [{"id": 1, "data": {"pages": pages}}]})
+    finally:
+        backend.store.close()
+    result = answer.json["results"][0]["result"]
+    written = [(one["item_index"], *one["value"]["text"]) for one in result if one["type"] == "textarea"]
+    assert written == [(number, line.text) for number, line in enumerate(INVOICE[:2])]
+    assert len({one["id"] for one in result}) == 2
+
+
+@reads
 def test_evaluate_tells_how_much_was_read_wrong_beside_what_people_wrote(tmp_path, gallery):
     task = {"id": 1, "data": {"image": as_url(page())}}
     result = asked(gallery, task["data"]["image"])["result"]

@@ -1,0 +1,31 @@
+"""The ids of a result's regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lsml.controls.base import Region
+
+
+def with_ids(regions: list[Region], drawn: Sequence[Any]) -> list[Region]:
+    """The regions with ids of this result: those of one group share one, that of a region which a person drew if the group is
+    its own, and a `parentID` is the id of its parent."""
+    ids: dict[str, str] = {}
+    theirs = [region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)]
+    for group in (region["id"] for region in regions if "id" in region):
+        own = group.split(".", 2)[-1]  # without the rank of its model and its page
+        if own in theirs:
+            ids[group] = own
+    # An answer to other marks stands beside those before it; one to the same marks and more takes the place of the last.
+    marks = f"-{theirs[0]}" if theirs else ""
+    for number, region in enumerate(regions):
+        id = f"{region['from_name']}-{number}{marks}"
+        group = region.get("id")
+        region["id"] = id if group is None else ids.setdefault(group, id)
+    for region in regions:
+        if "parentID" in region:
+            parent = region.pop("parentID")
+            if parent in ids:
+                region["parentID"] = ids[parent]
+    return regions
