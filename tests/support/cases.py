@@ -255,7 +255,7 @@ atexit.register(_service.__exit__, None, None, None)
 ANSWERED = [
     AdapterCase(
         adapter=Remote, batch=[*BATCH, "Ann met Bob"], target=Target(labels, kind == "span", kinds={kind: labels}),
-        options={"url": f"{_service.url}/v1/read", "private": True, "retries": 0, "each": each, "authorization": "Bearer sesame"},
+        options={"url": f"{_service.url}/v1/read", "private": True, "retries": 3, "each": each, "authorization": "Bearer sesame"},
     )
     for kind, labels, each in (
         ("choice", LABELS, "topics[*]"), ("span", ("PER",), "people[*]"), ("number", (), "$"), ("text", (), "$"),

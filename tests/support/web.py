@@ -49,6 +49,10 @@ class Answer:
     pause_s: float = 0.0  # before each of these
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # connections that wait; of more than five the others would be reset
+
+
 class Web:
     """`with Web(answer) as web:` serves `answer(asked)` at `web.url`; `web.asked` holds every request in order."""
 
@@ -79,7 +83,7 @@ class Web:
             def log_message(self, *_: object) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         if tls is not None:
