@@ -26,11 +26,14 @@ WHOLE = {
     *("ocr-invoices-pre-ner-bio-format", "optical-character-recognition", "tabular-data"),
     *("relation-extraction", "response-grading", "response-selection", "semantic-segmentation-with-masks"),
     *("semantic-segmentation-with-polygons", "serp-ranking", "taxonomy", "text-classification", "text-to-image"),
+    *("activity-recognition", "change-point-detection", "time-series-forecasting"),
+    *("content-moderation", "freeform-metadata", "machine-translation", "response-generation", "supervised-llm"),
+    *("text-summarization", "visual-question-answering"),
     *("two-level-sentiment-analysis-of-x-twitter-posts", "video-object-tracking", "visual-genome"),
 }
-PART = {
-    *("breast-cancer-mammogram-classification", "content-moderation", "visual-question-answering"),
-}
+PART = {"breast-cancer-mammogram-classification", "outliers-anomaly-detection", "signal-quality"}
+# Of several labels a stretch that nobody marked may be any: what to do about it stands in the warning.
+WARNED = {"activity-recognition"}
 
 
 def templates() -> dict[str, str]:
@@ -59,10 +62,10 @@ def test_every_template_of_label_studio_becomes_a_recipe_or_says_why_none_can_se
         assert f"{name}.yaml: valid; {said(done).splitlines()[0]}" in valid
         explained = said(lsml("explain", f"{name}.yaml", cwd=tmp_path)).splitlines()
         assert [line for line in explained if line.startswith("unbound: ")] == unbound
-        assert not [line for line in explained if line.startswith("warning: ")]
+        assert (name in WARNED) == any(line.startswith("warning: ") for line in explained)
     assert {name for name, how in served.items() if how == "whole"} == WHOLE
     assert {name for name, how in served.items() if how == "in part"} == PART
-    assert Counter(served.values()) == {"whole": 32, "in part": 3, "not": 34}
+    assert Counter(served.values()) == {"whole": 42, "in part": 3, "not": 24}
 
 
 def test_a_real_project_becomes_a_recipe_by_either_kind_of_token(tmp_path: Path) -> None:
