@@ -506,7 +506,7 @@ def test_a_server_that_fails_in_passing_is_asked_once_more(first: Answer) -> Non
 
 def test_one_file_that_fails_costs_its_task_alone_and_the_reason_names_it(tmp_path: Path) -> None:
     recipe = write_recipe(
-        tmp_path, "tags:\n  Choices: image-classifier\nmedia: {private: true, timeout: 1s, file: 1MB}\n", config=KINDS
+        tmp_path, "tags:\n  Choices: image-classifier\nmedia: {private: true, timeout: 5s, file: 1MB}\n", config=KINDS
     )
     loaded = load_recipe(recipe)
     binding = bind(loaded, parse_labeling_config(KINDS))

@@ -21,6 +21,7 @@ from lsml.errors import AdapterError, RecipeError
 from lsml.labeling import ControlTag, ObjectTag, parse_labeling_config
 from lsml.prediction import predict_tasks
 from lsml.recipe import load_recipe
+from lsml.store import LOCAL
 from lsml.versions import model_version
 from tests.conftest import write_recipe
 from tests.support.commands import lsml, said
@@ -223,10 +224,10 @@ def test_weights_are_found_beside_the_recipe_and_count_by_what_they_hold(tmp_pat
         (tmp_path / folder).mkdir()
         recipe = of_weights(tmp_path / folder)
         assert recipe.models[0].options.weights == str(tmp_path / folder / "model.onnx")
-        names.append(model_version(bind(recipe, config), 0, None))
+        names.append(model_version(bind(recipe, config), 0, None, LOCAL))
     assert names[0] == names[1]
     write_onnx(tmp_path / "there" / "model.onnx", task="classify", names={0: "Car", 1: "Dog"})
-    assert model_version(bind(recipe, config), 0, None) != names[0]
+    assert model_version(bind(recipe, config), 0, None, LOCAL) != names[0]
 
 
 def test_labels_of_which_no_class_is_known_are_a_warning_and_nothing_is_predicted(tmp_path):
