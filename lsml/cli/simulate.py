@@ -119,7 +119,7 @@ def _print(simulated: Simulated) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("annotations", justify="right")
     for order in simulated.curves:
-        table.add_column(order)
+        table.add_column(order, no_wrap=True)
     for row in zip(*simulated.curves.values(), strict=True):
         table.add_row(f"{row[0].annotations:,}", *(f"{one.mean:.3f} ({one.low:.3f} to {one.high:.3f})" for one in row))
     out.print(f"{simulated.metric} on {simulated.judged:,} other tasks, mean of {simulated.seeds} seeds (95% interval)")

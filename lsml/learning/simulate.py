@@ -197,7 +197,9 @@ def _points(sizes: Sequence[int], of_seeds: Sequence[Sequence[float]]) -> list[P
     for size, values in zip(sizes, zip(*of_seeds, strict=True), strict=True):
         mean = float(np.mean(values))
         half = float(t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1) * sem(values)) if len(values) > 1 else 0.0
-        points.append(Point(size, round(mean, 6), round(mean - half, 6), round(mean + half, 6)))
+        # No metric is above 1, and few are ever below 0.
+        low, high = max(mean - half, min(0.0, *values)), min(mean + half, 1.0)
+        points.append(Point(size, round(mean, 6), round(low, 6), round(high, 6)))
     return points
 
 
