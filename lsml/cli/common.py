@@ -160,6 +160,18 @@ def open_recipe(
     return recipe
 
 
+def opener(
+    paths: Sequence[Path], held: Sequence[Path], log_level: str, *, debug: bool
+) -> Callable[[int, bool], Recipe]:
+    """What opens one of several recipes by its place, and says its warnings if asked to. `held`: see `open_recipe`, of each."""
+
+    def opened(number: int, warn: bool) -> Recipe:
+        text = held[number] if held else None
+        return open_recipe(paths[number], log_level=log_level, debug=debug, warn=warn, held=text)
+
+    return opened
+
+
 def check_names(recipes: Sequence[Recipe]) -> None:
     """Raise RequestError where two recipes have one name: it says where each is served, and where its data lives."""
     paths: dict[str, Path] = {}

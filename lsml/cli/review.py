@@ -58,7 +58,7 @@ def command(
     from lsml.errors import RequestError
     from lsml.labeling.annotated import AnnotatedTasks
     from lsml.learning.review import review
-    from lsml.studio.connection import fetcher
+    from lsml.studio.connection import fetcher, project_address
 
     if output is not None:
         check_writable(output)
@@ -77,7 +77,7 @@ def command(
         files = fetcher(recipe, None, by_person=True, beside=export.parent)
     with progress_bar("review") as progress, files.hold() as fetch:
         found = review(binding, tasks, fetch, progress)
-    address = _address(recipe.label_studio.url or (row.hostname if row else None), row)
+    address = project_address(recipe, row) if row is not None else None
     listed = [_listed(one, address) for one in found.suspects]
     if output is not None:
         write_file(
@@ -124,15 +124,6 @@ def _annotated_project(store: Store, named: str | None) -> ProjectRow:
     if rows:
         raise RequestError(f"say which project with --project: {', '.join(shown_project(row) for row in rows)}")
     raise RequestError("no project has annotations yet; name a file of annotated tasks: `lsml review RECIPE EXPORT`")
-
-
-def _address(url: str | None, row: ProjectRow | None) -> str | None:
-    """Where people find the project in Label Studio."""
-    from lsml.media.transfer import shown_url
-
-    return (
-        f"{shown_url(url).rstrip('/')}/projects/{row.studio_id}" if url and row and row.studio_id is not None else None
-    )
 
 
 def _listed(one: Suspect, address: str | None) -> dict[str, Any]:

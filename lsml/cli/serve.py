@@ -17,15 +17,13 @@ from lsml.cli.common import (
     data_dir_option,
     held_option,
     log_options,
-    open_recipe,
     open_store,
+    opener,
     recipes_argument,
 )
 
 if TYPE_CHECKING:
     from flask import Flask
-
-    from lsml.recipe import Recipe
 
 
 @click.command("serve", short_help="Only the web server.")
@@ -59,11 +57,8 @@ def command(
     from lsml.server.swapping import Swapping
     from lsml.store.queue import open_queue
 
-    def opened(number: int, *, warn: bool = False) -> Recipe:
-        texts = held[number] if held else None
-        return open_recipe(recipe_paths[number], log_level=log_level, debug=debug, warn=warn, held=texts)
-
-    recipes = [opened(number, warn=not child) for number in range(len(recipe_paths))]
+    opened = opener(recipe_paths, held, log_level, debug=debug)
+    recipes = [opened(number, not child) for number in range(len(recipe_paths))]
     check_names(recipes)
     if child:
         die_with_parent()
@@ -76,7 +71,7 @@ def command(
     ]
 
     def again(number: int) -> Flask:
-        return create_app(opened(number), stores[number], queues[number], address)
+        return create_app(opened(number, False), stores[number], queues[number], address)
 
     if child and os.name == "posix":
         on_new_recipe(held, lambda number: apps[number].swap(partial(again, number)))

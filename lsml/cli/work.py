@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,13 +15,10 @@ from lsml.cli.common import (
     data_dir_option,
     held_option,
     log_options,
-    open_recipe,
     open_store,
+    opener,
     recipes_argument,
 )
-
-if TYPE_CHECKING:
-    from lsml.recipe import Recipe
 
 
 @click.command("work", short_help="Only the worker.")
@@ -53,11 +49,8 @@ def command(
     from lsml.worker.consumer import Crew, Worker
     from lsml.worker.processes import step_back
 
-    def opened(number: int, *, warn: bool = False) -> Recipe:
-        text = held[number] if held else None
-        return open_recipe(recipe_paths[number], log_level=log_level, debug=debug, warn=warn, held=text)
-
-    recipes = [opened(number, warn=not child and run is None) for number in range(len(recipe_paths))]
+    opened = opener(recipe_paths, held, log_level, debug=debug)
+    recipes = [opened(number, not child and run is None) for number in range(len(recipe_paths))]
     check_names(recipes)
     if child or run is not None:
         die_with_parent()
@@ -80,5 +73,5 @@ def command(
     if child:
         say_ready(stores[0].directory, "work")
         if os.name == "posix":
-            on_new_recipe(held, lambda number: crew.workers[number].use(opened(number)))
+            on_new_recipe(held, lambda number: crew.workers[number].use(opened(number, False)))
     crew.run_forever()

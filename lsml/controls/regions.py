@@ -146,6 +146,15 @@ class RegionControl(Control):
                 found.append(label)
         return distinct(found)
 
+    def _with_labels(
+        self, values: Sequence[Value], place: Callable[[Value], Hashable]
+    ) -> list[tuple[Value, list[str]]]:
+        """(a value, its labels) for each region to write: values at one place are one region, where the tag allows several
+        labels."""
+        if self.joins_labels:
+            return _joined(values, place)
+        return [(value, [label] if (label := label_of(value)) else []) for value in values]
+
     def _label_problem(self, value: Mapping[str, Any]) -> str | None:
         """What is wrong with the labels of a region's value, in a sentence, or None."""
         if not self.labels and not self.open:
@@ -163,7 +172,23 @@ class RegionControl(Control):
         return None
 
 
-def joined(values: Sequence[Value], place: Callable[[Value], Hashable]) -> list[tuple[Value, list[str]]]:
+class StretchControl(RegionControl):
+    """Regions from a start to an end of what is read from one end to the other: a text, a series."""
+
+    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+        """Its form, its place and its label. Whether the place is in what is shown, `encode` knows."""
+        problem = self._form_problem(region)
+        if problem is not None:
+            return problem
+        value = region["value"]
+        return self._place_problem(value) or self._label_problem(value)
+
+    @abstractmethod
+    def _place_problem(self, value: Mapping[str, Any]) -> str | None:
+        """What is wrong with the start and end of a region's value, in a sentence, or None."""
+
+
+def _joined(values: Sequence[Value], place: Callable[[Value], Hashable]) -> list[tuple[Value, list[str]]]:
     """Values of one place together, in order of the first: (the least sure of them, their labels)."""
     places: dict[Hashable, list[Value]] = {}
     for value in values:

@@ -11,7 +11,7 @@ import msgspec
 from lsml.controls.base import Decoded, Region, Threshold
 from lsml.controls.number import finite
 from lsml.controls.region_texts import takes, text_of, text_problem, text_region, with_texts
-from lsml.controls.regions import RegionControl, joined, region_score
+from lsml.controls.regions import RegionControl, region_score
 from lsml.labeling.remarks import Misread, Reason, Remark, lost
 from lsml.labeling.view import View, whole_number
 from lsml.values import Shape, Value
@@ -72,9 +72,7 @@ class ShapeControl(RegionControl):
         regions: list[Region] = []
         ids: set[str] = set()
         shapes = [value for value in values if isinstance(value, self.value_type)]
-        alone = [(value, [value.label] if value.label else []) for value in cast(list[Shape], shapes)]
-        together = joined(shapes, _place_alone) if self.joins_labels else alone
-        for number, (value, labels) in enumerate(together):
+        for number, (value, labels) in enumerate(self._with_labels(shapes, _place_alone)):
             place = self._place(cast(Any, value), on)
             if place is not None:
                 written = self._written(cast(Shape, value), labels, place, to_name, on, number)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeGuard
 
 from lsml.controls.base import Region
-from lsml.controls.regions import RegionControl, joined, region_score
+from lsml.controls.regions import StretchControl, region_score
 from lsml.labeling.remarks import Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Span, Value
 from lsml.wording import JSON
 
 
-class SpanControl(RegionControl):
+class SpanControl(StretchControl):
     """Any number of labelled spans, which may overlap. Where a span is, the document says that is shown."""
 
     value_type: ClassVar[type] = Span
@@ -37,9 +37,7 @@ class SpanControl(RegionControl):
         document = on.document if on else None
         assert document is not None, f"{self.control_tag.selector} writes on texts"
         regions = []
-        spans = [(value, [value.label] if value.label else []) for value in values if isinstance(value, Span)]
-        together = joined(values, _ends) if self.joins_labels else spans
-        for value, labels in together:
+        for value, labels in self._with_labels(values, _ends):
             assert isinstance(value, Span)
             place = document.place(value.start, value.end) if value.end <= len(document.text) else {}
             regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
@@ -54,14 +52,6 @@ class SpanControl(RegionControl):
         if moved and labels:
             remarks.append(Remark(Reason.OTHER_OFFSETS))
         return [Span(start, end, label, region_score(region)) for label in labels]
-
-    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
-        """Its form, its place and its label. Whether the place is in the text, `encode` knows."""
-        problem = self._form_problem(region)
-        if problem is not None:
-            return problem
-        value = region["value"]
-        return self._place_problem(value) or self._label_problem(value)
 
     def _place_problem(self, value: Mapping[str, Any]) -> str | None:
         selector = self.control_tag.selector

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeGuard
 
 from lsml.controls.base import Region
-from lsml.controls.regions import RegionControl, joined, region_score
+from lsml.controls.regions import StretchControl, region_score
 from lsml.labeling.clock import Clock
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
@@ -19,7 +19,7 @@ from lsml.values import Interval, Value
 from lsml.wording import JSON
 
 
-class TimeSeriesLabels(RegionControl):
+class TimeSeriesLabels(StretchControl):
     """Any number of labelled intervals, which may overlap, and instants."""
 
     tag: ClassVar[str] = "TimeSeriesLabels"
@@ -35,9 +35,8 @@ class TimeSeriesLabels(RegionControl):
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """One region for each interval; intervals at one place are one region with several labels, where the tag allows it."""
         clock = (on.clock if on else None) or Clock()
-        intervals = [(value, [value.label] if value.label else []) for value in values if isinstance(value, Interval)]
         regions = []
-        for value, labels in joined(values, _ends) if self.joins_labels else intervals:
+        for value, labels in self._with_labels(values, _ends):
             assert isinstance(value, Interval)
             place = {
                 "start": clock.write(value.start),
@@ -56,14 +55,6 @@ class TimeSeriesLabels(RegionControl):
         if start > end:
             raise Misread(Reason.OUT_OF_ORDER)
         return [Interval(start, end, label, region_score(region)) for label in labels]
-
-    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
-        """Its form, its times and its label. Whether the times are in the tag's format, `encode` knows."""
-        problem = self._form_problem(region)
-        if problem is not None:
-            return problem
-        value = region["value"]
-        return self._place_problem(value) or self._label_problem(value)
 
     def _place_problem(self, value: Mapping[str, Any]) -> str | None:
         selector = self.control_tag.selector

@@ -6,7 +6,7 @@ import socket
 
 from lsml.doctor.findings import Finding, failed, passed, warned
 from lsml.recipe import Recipe
-from lsml.studio.addresses import is_everywhere, near_address, path_of, recipes_at
+from lsml.studio.addresses import near_address, near_host, path_of, recipes_at
 
 
 def examine_port(recipe: Recipe, host: str, port: int) -> tuple[Finding, bool]:
@@ -17,7 +17,7 @@ def examine_port(recipe: Recipe, host: str, port: int) -> tuple[Finding, bool]:
     try:
         names = recipes_at(host, port)
     except httpx.ConnectError:
-        return _free(address, "127.0.0.1" if is_everywhere(host) else host, port), False
+        return _free(address, near_host(host), port), False
     if not names:
         return failed(
             "port", f"another program listens at {address}",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
-from lsml.metrics.rates import rates
+from lsml.metrics.rates import judge_found
 from lsml.values import Interval, Value
 
 ENOUGH: Final = 0.5  # intersection over union from which on two intervals are one
@@ -18,29 +17,7 @@ def judge_intervals(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) ->
 
     Where there was nothing to find and nothing was found, it is 1.
     """
-    annotated: Counter[str] = Counter()
-    predicted: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    for truth, guess in pairs:
-        true, said = met(truth, guess)
-        annotated.update(label for _, label in true)
-        predicted.update(label for _, label in said)
-        right.update(label for _, label in true & said)
-    per_label = {
-        label: rates(right[label], predicted[label], annotated[label])
-        for label in sorted(annotated.keys() | predicted.keys())
-    }
-    together = rates(right.total(), predicted.total(), annotated.total())
-    value: float | None = together["f1"] if per_label else 1.0
-    return {
-        "metric": "segment_f1",
-        "value": value if pairs else None,
-        "examples": len(pairs),
-        "per_label": per_label,
-        "precision": together["precision"],
-        "recall": together["recall"],
-        "segments": annotated.total(),
-    }
+    return judge_found((met(truth, guess) for truth, guess in pairs), "segment_f1", "segments")
 
 
 def met(truth: Sequence[Value], guess: Sequence[Value]) -> tuple[set[tuple[Hashable, str]], set[tuple[Hashable, str]]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from lsml.metrics.rates import rates
+from lsml.metrics.rates import judge_found
 from lsml.values import Span, Value
 
 
@@ -15,29 +14,7 @@ def judge_spans(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dic
 
     Where there was nothing to find and nothing was found, it is 1.
     """
-    annotated: Counter[str] = Counter()
-    predicted: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    for truth, guess in pairs:
-        true, said = spans_of(truth), spans_of(guess)
-        annotated.update(label for _, _, label in true)
-        predicted.update(label for _, _, label in said)
-        right.update(label for _, _, label in true & said)
-    per_label = {
-        label: rates(right[label], predicted[label], annotated[label])
-        for label in sorted(annotated.keys() | predicted.keys())
-    }
-    together = rates(right.total(), predicted.total(), annotated.total())
-    value: float | None = together["f1"] if per_label else 1.0
-    return {
-        "metric": "span_f1",
-        "value": value if pairs else None,
-        "examples": len(pairs),
-        "per_label": per_label,
-        "precision": together["precision"],
-        "recall": together["recall"],
-        "spans": annotated.total(),
-    }
+    return judge_found(((spans_of(truth), spans_of(guess)) for truth, guess in pairs), "span_f1", "spans")
 
 
 def spans_of(values: Sequence[Value]) -> set[tuple[int, int, str]]:

@@ -14,13 +14,12 @@ from lsml.learning.due import changes_needed, counts
 from lsml.learning.outlook import curve_of, outlook_of
 from lsml.learning.side_by_side import ComparedVersions, compare
 from lsml.logs import mask
-from lsml.media.transfer import shown_url
 from lsml.recipe import Recipe
 from lsml.server.bodies import answer, read_object
 from lsml.server.protocol import Route, status_of
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
-from lsml.studio.connection import studio_of
+from lsml.studio.connection import project_address, studio_of
 
 
 class Api:
@@ -157,7 +156,7 @@ class Api:
         return {
             "project": row.key,
             "title": row.title,
-            "address": self._address(row),
+            "address": project_address(self._recipe, row),
             **self._serving.state(row.key),
             "annotations": usable,
             "accepted_predictions": self._store.annotations.accepted(row.key),
@@ -177,11 +176,6 @@ class Api:
         outlook = outlook_of(self._store, project)
         curve = msgspec.to_builtins(curve_of(self._store, project))
         return {**msgspec.to_builtins(outlook), "sentence": outlook.sentence, "curve": curve}
-
-    def _address(self, row: ProjectRow) -> str | None:
-        """Where people find the project in Label Studio, as far as it is known."""
-        url = self._recipe.label_studio.url or row.hostname
-        return f"{shown_url(url).rstrip('/')}/projects/{row.studio_id}" if url and row.studio_id is not None else None
 
     def _version(self, version: VersionRow) -> dict[str, Any]:
         card = self._serving.card(version)

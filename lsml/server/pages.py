@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, redirect, render_template, request
 
@@ -125,7 +126,8 @@ class Pages:
         return self._of_project("doctor.html", self._api.found(project), findings=self._api.findings(project))
 
     def _of_project(self, template: str, project: dict[str, Any], **more: Any) -> Response:
-        return _page(template, self._base, [project], recipe=self._recipe, p=project, **more)
+        here = f"{self._base}/projects/{quote(project['project'])}"
+        return _page(template, self._base, [project], recipe=self._recipe, p=project, here=here, **more)
 
 
 def _page(template: str, base: str, projects: Sequence[Mapping[str, Any]], **more: Any) -> Response:

@@ -39,9 +39,14 @@ def path_of(name: str) -> str:
     return f"/r/{name}"
 
 
+def near_host(host: str) -> str:
+    """The host by which this machine reaches what listens at one."""
+    return "127.0.0.1" if is_everywhere(host) else host
+
+
 def near_address(host: str, port: int) -> str:
     """The URL at which this machine reaches what listens at a host and port."""
-    return address_of("127.0.0.1" if is_everywhere(host) else host, port)
+    return address_of(near_host(host), port)
 
 
 def recipes_at(host: str, port: int) -> list[str]:
@@ -99,7 +104,7 @@ def backend_url(recipe: Recipe, host: str, port: int, studio_url: str, path: str
     """
     studio_host = urlsplit(studio_url).hostname or ""
     if is_loopback(studio_host):
-        found = "127.0.0.1" if is_everywhere(host) else host
+        found = near_host(host)
     elif in_container():
         if studio_host != HOST_OF_CONTAINERS:
             raise RequestError(

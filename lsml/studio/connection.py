@@ -12,12 +12,21 @@ from lsml.labeling.objects import Fetch
 from lsml.labeling.tasks import read_annotation
 from lsml.logs import keep_told_secret
 from lsml.media import Fetcher, Sources, open_cache
+from lsml.media.transfer import shown_url
 from lsml.recipe import Recipe
 from lsml.store import AnnotationSeen, ProjectRow, Store
 from lsml.studio.client import Studio, StudioProject
 from lsml.studio.tasks import StudioTask
 
 _log = logging.getLogger(__name__)
+
+
+def project_address(recipe: Recipe, project: ProjectRow) -> str | None:
+    """Where people find a project in Label Studio, as far as it is known."""
+    url = recipe.label_studio.url or project.hostname
+    return (
+        f"{shown_url(url).rstrip('/')}/projects/{project.studio_id}" if url and project.studio_id is not None else None
+    )
 
 
 def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:

@@ -19,7 +19,7 @@ from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
 from lsml.adapters.llm import prompt as prompting
 from lsml.adapters.llm.answer import Read, read, values_of
 from lsml.adapters.llm.endpoint import Endpoint
-from lsml.adapters.parts.asking import Dropped, Rounds
+from lsml.adapters.parts.asking import Dropped, Retries, Rounds
 from lsml.adapters.parts.kept import Kept
 from lsml.labeling import ControlTag
 from lsml.values import Choice, Number, Span, Text, Value
@@ -85,15 +85,7 @@ class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 0.85
     timeout: Annotated[float, Meta(gt=0, le=600, description="Seconds that an attempt may take.", extra=MACHINE)] = 30.0
-    retries: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=10,
-            description="More attempts after 429, 5xx and silence, further and further apart.",
-            extra=MACHINE,
-        ),
-    ] = 2
+    retries: Retries = 2
     concurrency: Annotated[int, Meta(ge=1, le=64, description="Texts that are asked about at once.", extra=MACHINE)] = 4
     requests_per_minute: Annotated[
         Annotated[int, Meta(ge=1, le=100_000)] | None, Meta(description="Most requests in a minute.", extra=MACHINE)

@@ -7,12 +7,22 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE
 from lsml.errors import AdapterError
 
 _log = logging.getLogger(__name__)
 _TOLD: Final = 4096  # failures that wait to be told
+
+Retries = Annotated[
+    int,
+    Meta(
+        ge=0, le=10, description="More attempts after 429, 5xx and silence, further and further apart.", extra=MACHINE
+    ),
+]  # an option of an adapter that asks a service
 
 _Data = TypeVar("_Data")
 _Answer = TypeVar("_Answer")

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
-from lsml.adapters.parts.asking import Dropped, Rounds
+from lsml.adapters.parts.asking import Dropped, Retries, Rounds
 from lsml.adapters.remote.paths import PATTERN, first_at, found_at
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Choice, Number, Span, Text, Value
@@ -80,15 +80,7 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="Whether the service may be at an address that is not public.", extra=MACHINE)
     ] = False
     timeout: Annotated[float, Meta(gt=0, le=600, description="Seconds that an attempt may wait.", extra=MACHINE)] = 30.0
-    retries: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=10,
-            description="More attempts after 429, 5xx and silence, further and further apart.",
-            extra=MACHINE,
-        ),
-    ] = 2
+    retries: Retries = 2
     concurrency: Annotated[int, Meta(ge=1, le=64, description="Requests at once.", extra=MACHINE)] = 4
 
 
