@@ -15,6 +15,7 @@ from lsml.store import Store
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs")
 _LATE_S = 60.0  # a run that is due for so long waits for a worker
+_START_S = 10.0  # `lsml run` starts server and worker together, and the worker may take so much longer
 
 
 def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
@@ -65,12 +66,22 @@ def file_system(path: Path) -> str:
     return best[1]
 
 
+def _lives(store: Store, patience_s: float) -> bool:
+    """True as soon as a worker lives; False where none does after `patience_s` seconds."""
+    until = time.monotonic() + patience_s
+    while not store.workers.alive():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.2)
+    return True
+
+
 def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
     """Whether a worker lives, nothing waits for one, and how the last runs ended. `serving`: a server of lsml answers."""
     if store is None:
         yield skipped("worker", "there is no data yet; start `lsml run`")
         return
-    if store.workers.alive():
+    if _lives(store, _START_S if serving else 0.0):
         yield passed("worker", "alive")
     elif serving:
         yield failed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -131,6 +132,16 @@ def test_failed_and_forgotten_runs_are_named(tmp_path):
     assert ("warn", "none lives") in told
     assert any(found.startswith("its last training failed: not enough data") for _, found in told)
     assert any(found == "a publishing is due for 60 min and nobody does it" for _, found in told)
+
+
+def test_a_worker_that_only_starts_is_waited_for(tmp_path):
+    backend = Backend(write_recipe(tmp_path), tmp_path / "data")
+    starting = threading.Timer(0.5, backend.store.workers.beat)
+    starting.start()
+    told = [(one.state, one.found) for one in data.examine_worker(backend.store, serving=True)]
+    starting.join()
+    backend.store.close()
+    assert told == [("pass", "alive")]
 
 
 @pytest.mark.parametrize("broken", ["tags: {Choices: no-such-adapter}\n", "training: {every: -1}\n"])
