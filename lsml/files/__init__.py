@@ -1,1 +1,1 @@
-"""Files on this machine: digests, what survives a power cut, strict JSON, and the folder of what can be made again."""
+"""Files on this machine: digests, durable writes, strict JSON, and the cache folder."""

@@ -1,4 +1,4 @@
-"""Where this process and its children keep what can be made again: fetched media, exported models, embeddings."""
+"""The cache folder: fetched media, exported models and embeddings, all of which lsml can make again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ VARIABLE = "LSML_CACHE_DIR"
 
 
 def cache_directory(name: str) -> Path:
-    """A folder for one kind of thing, for its owner alone.
+    """Return a folder for one kind of cached file, which only its owner can read; it is made where missing.
 
-    It is below LSML_CACHE_DIR, which commands set to `<data directory>/cache`; without one, in the system's temporary
-    folder.
+    It is below LSML_CACHE_DIR, which commands set to `<data directory>/cache`; without that variable, in the system's
+    temporary folder.
     """
     root = os.environ.get(VARIABLE)
     directory = (Path(root) if root else Path(tempfile.gettempdir()) / f"lsml-cache-{_owner()}") / name
@@ -23,7 +23,7 @@ def cache_directory(name: str) -> Path:
 
 
 def new_file(path: Path) -> BinaryIO:
-    """A file that is not there yet, for its owner alone, open for writing."""
+    """Create a file that only its owner can read, and return it open for writing. Raises FileExistsError."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb")
 
 

@@ -1,4 +1,4 @@
-"""The SHA-256 of a file, or of all files of a folder, worked out once for as long as nothing of it changes."""
+"""The SHA-256 of a file, or of all files of a folder; computed once, until a file changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def content_digest(path: Path) -> str:
-    """64 hexadecimal digits. Raises OSError where something cannot be read."""
+    """Return the SHA-256 as 64 hexadecimal digits. Raises OSError where something cannot be read."""
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     stats = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
     return _digest(str(path), stats)

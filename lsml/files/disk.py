@@ -1,4 +1,4 @@
-"""What makes a file or a folder's entries survive a power cut."""
+"""Files and folders that survive a power cut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sync(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that only its owner can use, and those above it that are missing; all survive. Raises OSError."""
+    """Make a folder that only its owner can use, with its missing parents, and sync them to the disk. Raises OSError."""
     if path.is_dir():
         return
     missing = [path]

@@ -1,4 +1,4 @@
-"""JSON from outside as plain data that means one thing: no key twice, and every text valid Unicode."""
+"""JSON from outside, decoded so that it has one meaning: no key stands twice, and every text is valid Unicode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-# Half of a surrogate pair without its other half: legal in JSON's grammar, no character, and refused by UTF-8.
+# Half of a surrogate pair without its other half: JSON's grammar allows it, but it is no character and UTF-8 refuses it.
 _LONE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -19,7 +19,9 @@ _LONE = re.compile(
 
 @dataclass(frozen=True)
 class NotUnicode:
-    """Stands for an entry of a list that holds half of a surrogate pair; `where` it is, such as `tasks[3].data.text`."""
+    """The placeholder for an entry of a list that holds half of a surrogate pair. `where`: its path, such as
+    `tasks[3].data.text`.
+    """
 
     where: str
 
@@ -28,10 +30,11 @@ class NotUnicode:
 
 
 def decode_json(content: bytes, *, spare: Collection[str] = ()) -> Any:
-    """Plain data. Raises ValueError with a sentence for what is not JSON, has a key twice, or half of a surrogate pair.
+    """Return JSON as plain data. Raises ValueError with a sentence for invalid JSON, a repeated key, or half of a
+    surrogate pair.
 
-    `spare`: keys of the top object. Where a list stands below one, an entry with half of a surrogate pair costs itself alone:
-    a NotUnicode comes in its place.
+    `spare` names keys of the top object. In a list directly below one of them, an entry with half of a surrogate pair
+    is replaced by a NotUnicode, and the other entries are kept.
     """
     try:
         decoded = _decode(content)
@@ -39,7 +42,7 @@ def decode_json(content: bytes, *, spare: Collection[str] = ()) -> Any:
         mended = _LONE.sub(rb"\\ufffd", content)
         if mended == content:
             raise
-        _decode(mended)  # raises where that is not all that is wrong
+        _decode(mended)  # raises where something else is wrong, too
         return _without_halves(_decode_once(content), spare)
     if not _holds_as_many_texts(decoded, content):
         _decode_once(content)
@@ -56,10 +59,10 @@ def _decode(content: bytes) -> Any:
 
 
 def _holds_as_many_texts(decoded: Any, content: bytes) -> bool:
-    """True if nothing was lost when `content` was decoded: of a key that stands twice, its first value is.
+    """Return True if no text was lost in decoding. The decoder keeps only one value of a repeated key.
 
-    Every text, keys included, has two quotes that are not escaped. Written again and counted, that is some 2 ms for a
-    megabyte, a third of what a decoder in Python takes that sees each pair.
+    Every text, keys included, has two quotes that are not escaped, so encoding again and counting quotes finds a loss.
+    That takes about 2 ms for a megabyte, a third of the time of a Python decoder that sees each pair.
     """
     try:
         return _quotes(msgspec.json.encode(decoded)) == _quotes(content)
@@ -70,12 +73,12 @@ def _holds_as_many_texts(decoded: Any, content: bytes) -> bool:
 def _quotes(content: bytes) -> int:
     if b"\\" not in content:
         return content.count(b'"')
-    content = content.replace(rb"\\", b"")  # escaped backslashes, so that those left escape what follows
+    content = content.replace(rb"\\", b"")  # escaped backslashes; each one left over escapes the next character
     return content.count(b'"') - content.count(rb"\"")
 
 
 def _decode_once(content: bytes) -> Any:
-    """What valid JSON says, half pairs included. Raises ValueError where an object has a key twice."""
+    """Return decoded JSON, halves of surrogate pairs included. Raises ValueError where an object has a key twice."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -109,7 +112,7 @@ def _without_halves(decoded: Any, spare: Collection[str]) -> Any:
 
 
 def _first_half(value: Any, where: str) -> str | None:
-    """Where half of a surrogate pair stands in a value that stands at `where`; None where none does."""
+    """Return the path of the first half of a surrogate pair in a value at path `where`; None where there is none."""
     waiting = [(value, where)]
     while waiting:
         one, path = waiting.pop()
@@ -137,5 +140,5 @@ def _is_broken(text: str) -> bool:
 
 
 def _printable(key: str) -> str:
-    """A stranger's key for a sentence."""
+    """Return a key of unknown origin, cut and made printable for a sentence."""
     return "".join(character if character.isprintable() else "?" for character in key[:60])
