@@ -1,4 +1,4 @@
-"""Values: what adapters and control tags exchange, and the geometry by which shapes are compared. In and out: values."""
+"""Values, which adapters and control tags exchange, and the geometry that compares shapes. In and out: values."""
 
 from __future__ import annotations
 

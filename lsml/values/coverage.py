@@ -1,4 +1,4 @@
-"""What values share of an image: the one measure by which shapes are the same, for controls and judges alike."""
+"""The overlap of values on an image: one measure of when shapes are the same, for controls and judges alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lsml.values.geometry import Array, Patch
 
 _ROWS: Final = 512  # of the grid on which outlines are compared
-# How far apart two points may be and still be one, as a share of the size of their object: COCO's constants for joints go
+# How far apart two points may be and still count as one, as a share of the size of their object: COCO's constants for joints go
 # from 0.05 to 0.21, twice their sigmas. https://cocodataset.org/#keypoints-eval
 _SPREAD: Final = 0.14
 _OBJECT: Final = 0.1  # the size of an object that a lone point stands for, as a share of the image
@@ -19,10 +19,10 @@ _MOMENTS: Final = 50  # at which two tracks are compared
 
 
 def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
-    """How much every shape shares with every other of its type, in [0, 1]: (n, m).
+    """Return the overlap of every shape with every other of its type: (n, m), in [0, 1].
 
-    Boxes, outlines and masks: intersection over union. Points: COCO's similarity, of the size of a part of the image.
-    Tracks: the mean over time of their boxes' intersection over union.
+    Boxes, outlines and masks: intersection over union. Points: COCO's similarity, for an object of a fixed share of the
+    image. Tracks: the mean over time of their boxes' intersection over union.
     """
     import numpy as np
 
@@ -39,13 +39,13 @@ def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
     if kind is Track:
         return np.array([[_track_overlap(one, other) for other in theirs] for one in ours])
     size = (max(1, round(_ROWS * aspect)), _ROWS)
-    if kind is Mask:  # in the pixels of the finest of them, so to the pixel where all are of one size
+    if kind is Mask:  # on the grid of the largest mask, so exact where all have one size
         size = max(((mask.width, mask.height) for some in (ours, theirs) for mask in some), key=lambda size: size[1])
     return patch_overlaps(_patches(ours, size), _patches(theirs, size))
 
 
 def bounds(shape: Box | Polygon | Ellipse | Mask | KeyPoint) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a shape, as fractions of the image; all 0 for a mask of nothing."""
+    """Return left, top, right and bottom of a shape, as fractions of the image; all 0 for an empty mask."""
     import numpy as np
 
     from lsml.values.geometry import box_corners, ellipse_outline, patch_of_pixels
@@ -69,26 +69,26 @@ def bounds(shape: Box | Polygon | Ellipse | Mask | KeyPoint) -> tuple[float, flo
 
 
 def box_rows(boxes: Sequence[Box]) -> list[tuple[float, float, float, float, float]]:
-    """Boxes as `lsml.values.geometry` takes them."""
+    """Return boxes as rows for `lsml.values.geometry`."""
     return [(box.x, box.y, box.width, box.height, box.rotation) for box in boxes]
 
 
 def similarity(squared: Array, size: float | Array) -> Array:
-    """COCO's similarity of points from their squared distances: 1 in one place, less the farther apart for their object."""
+    """Return COCO's similarity of points from their squared distances: 1 in one place, lower the farther apart they are."""
     import numpy as np
 
     return np.asarray(np.exp(-squared / (2 * (size * _SPREAD) ** 2)))
 
 
 def _points(values: Sequence[KeyPoint]) -> Array:
-    """Where points are, in heights of the image: (n, 2)."""
+    """Return the places of points, in heights of the image: (n, 2)."""
     import numpy as np
 
     return np.array([(point.x * point.aspect, point.y) for point in values])
 
 
 def _patches(values: Sequence[Any], size: tuple[int, int]) -> list[Patch]:
-    """What outlines or masks cover of a grid of `size` (columns, rows)."""
+    """Return the part of a grid of `size` (columns, rows) that each outline or mask covers."""
     from lsml.values.geometry import ellipse_outline, patch_of_outline, patch_of_pixels, resized_pixels
 
     patches = []
@@ -105,7 +105,10 @@ def _patches(values: Sequence[Any], size: tuple[int, int]) -> list[Patch]:
 
 
 def _track_overlap(one: Track, other: Track) -> float:
-    """The mean overlap at moments from the first keyframe of either to the last; 0 where only one is seen."""
+    """Return the mean overlap at moments from the first keyframe of either track to the last.
+
+    A moment at which only one of them is visible counts 0.
+    """
     import numpy as np
 
     from lsml.values.geometry import paired_overlaps
@@ -121,8 +124,10 @@ def _track_overlap(one: Track, other: Track) -> float:
 
 
 def boxes_at(track: Track, times_s: Array) -> Array:
-    """Where a track's object is at some times, (n, 5), between its keyframes on the straight line; NaN where it is not
-    seen. It stays at a last keyframe that is enabled."""
+    """Return a track's boxes at some times, (n, 5), interpolated linearly between keyframes; NaN where it is not visible.
+
+    After a last keyframe that is enabled it stays in place.
+    """
     import numpy as np
 
     frames = [(k.time_s, k.x, k.y, k.width, k.height, k.rotation) for k in track.keyframes]

@@ -1,10 +1,10 @@
-"""Shapes on an image as numbers: boxes, outlines, pixels; what they cover, and how much of it they share.
+"""Shapes on an image as arrays: boxes, outlines and pixels, the area they cover, and their overlap.
 
 Places are fractions of the upright image, as in `lsml.values`; `aspect` is its width over its height. Rotations are
-degrees, clockwise as seen. Arrays of boxes have rows (x, y, width, height, rotation): the top-left corner before the box
-was rotated about it, as Label Studio keeps a rectangle.
+degrees, clockwise as seen. Arrays of boxes have rows (x, y, width, height, rotation): the top-left corner before the
+box was rotated about it, as Label Studio keeps a rectangle.
 
-Import it inside methods: it takes numpy, which `lsml validate` starts without.
+Import it inside methods: it imports numpy, and `lsml validate` starts without.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Outline = Array | Sequence[tuple[float, float]]  # (n, 2)
 
 
 def box_corners(boxes: Boxes, aspect: float | Array = 1.0) -> Array:
-    """The corners (n, 4, 2) of boxes (n, 5): top left, top right, bottom right, bottom left before they were rotated."""
+    """Return the corners (n, 4, 2) of boxes (n, 5): top left, top right, bottom right, bottom left before they were rotated."""
     boxes = np.asarray(boxes, float).reshape(-1, 5)
     x, y, width, height, rotation = boxes.T
     turn = np.radians(rotation)
@@ -38,7 +38,7 @@ def box_corners(boxes: Boxes, aspect: float | Array = 1.0) -> Array:
 
 
 def box_of_corners(corners: Array, aspect: float = 1.0) -> BoxRow:
-    """The box with these corners (4, 2), in the order of `box_corners`; its rotation is in [0, 360)."""
+    """Return the box with these corners (4, 2), in the order of `box_corners`; its rotation is in [0, 360)."""
     (x, y), along, _, down = np.asarray(corners, float).tolist()
     right_x, right_y = (along[0] - x) * aspect, along[1] - y
     down_x, down_y = (down[0] - x) * aspect, down[1] - y
@@ -47,7 +47,7 @@ def box_of_corners(corners: Array, aspect: float = 1.0) -> BoxRow:
 
 
 def forward_box(box: BoxRow, aspect: float = 1.0) -> BoxRow:
-    """A box that may have been drawn backwards: one of negative width or height is a drag to the left or upwards."""
+    """Return a box with positive sides. A negative width or height is a drag to the left or upwards."""
     x, y, width, height, rotation = box
     if width < 0 or height < 0:
         turn = math.radians(rotation)
@@ -59,22 +59,22 @@ def forward_box(box: BoxRow, aspect: float = 1.0) -> BoxRow:
 
 
 def wrap(rotation: float) -> float:
-    """The same rotation in [0, 360)."""
+    """Return the same rotation in [0, 360)."""
     wrapped = rotation % 360.0
     return 0.0 if wrapped == 360.0 else wrapped  # -1e-20 % 360 is 360
 
 
 def fit_box(box: BoxRow, aspect: float = 1.0) -> BoxRow | None:
-    """A box as Label Studio can keep it: its corner in the image, no wider or higher than that. None where nothing is left.
+    """Return a box as Label Studio can keep it: its corner in the image, no wider or higher than the image.
 
-    An upright box is clipped. A rotated one is told from a corner of it that is in the image; where there is none, it
-    shrinks to what the image shows of it.
+    An upright box is clipped. A rotated box is described from one of its corners that is in the image; where none is,
+    it shrinks to its part in the image. None where nothing of it is in the image.
     """
     x, y, width, height, rotation = box
     rotation = wrap(rotation)
     if rotation == 0.0:
         left, top, right, bottom = max(x, 0.0), max(y, 0.0), min(x + width, 1.0), min(y + height, 1.0)
-        # What need not be cut stays as it is, to the last digit.
+        # A side that need not be cut keeps its exact value.
         width = width if left == x and right == x + width else right - left
         height = height if top == y and bottom == y + height else bottom - top
         return (left, top, width, height, 0.0) if width > 0 and height > 0 else None
@@ -100,13 +100,13 @@ def _keepable(box: BoxRow) -> bool:
 
 
 def _turned(box: BoxRow, aspect: float) -> list[BoxRow]:
-    """The same box told from each of its corners."""
+    """Return the same box described from each of its corners."""
     corners = box_corners([box], aspect)[0]
     return [box_of_corners(np.roll(corners, -turn, axis=0), aspect) for turn in range(4)]
 
 
 def _around(points: Array, rotation: float, aspect: float) -> BoxRow:
-    """The smallest box with this rotation around points."""
+    """Return the smallest box with this rotation around points."""
     turn = math.radians(rotation)
     cos, sin = math.cos(turn), math.sin(turn)
     in_pixels = points * [aspect, 1.0]
@@ -117,7 +117,7 @@ def _around(points: Array, rotation: float, aspect: float) -> BoxRow:
 
 
 def box_overlaps(ours: Boxes, theirs: Boxes, aspect: float = 1.0) -> Array:
-    """Intersection over union of every box (n, 5) with every other (m, 5): (n, m)."""
+    """Return intersection over union of every box (n, 5) with every other (m, 5): (n, m)."""
     ours, theirs = np.asarray(ours, float).reshape(-1, 5), np.asarray(theirs, float).reshape(-1, 5)
     if not ours[:, 4].any() and not theirs[:, 4].any():
         return _upright_overlaps(ours, theirs)
@@ -126,7 +126,7 @@ def box_overlaps(ours: Boxes, theirs: Boxes, aspect: float = 1.0) -> Array:
 
 
 def paired_overlaps(ours: Array, theirs: Array, aspect: float = 1.0) -> Array:
-    """Intersection over union of every box (n, 5) with its partner (n, 5): (n,)."""
+    """Return intersection over union of every box (n, 5) with its partner (n, 5): (n,)."""
     if not ours[:, 4].any() and not theirs[:, 4].any():
         sides = np.minimum(ours[:, :2] + ours[:, 2:4], theirs[:, :2] + theirs[:, 2:4])
         shared = np.clip(sides - np.maximum(ours[:, :2], theirs[:, :2]), 0.0, None).prod(axis=1)
@@ -144,7 +144,7 @@ def _upright_overlaps(ours: Array, theirs: Array) -> Array:
 
 
 def _bounds_shared(ours: Array, theirs: Array) -> Array:
-    """The area that every rectangle (left, top, right, bottom) shares with every other: (n, m)."""
+    """Return the area that every rectangle (left, top, right, bottom) shares with every other: (n, m)."""
     low = np.maximum(ours[:, None, :2], theirs[None, :, :2])
     high = np.minimum(ours[:, None, 2:], theirs[None, :, 2:])
     sides = np.clip(high - low, 0.0, None)
@@ -157,7 +157,7 @@ def _over_union(shared: Array, ours: Array, theirs: Array) -> Array:
 
 
 def _rotated_overlaps(ours: Array, theirs: Array) -> Array:
-    """Intersection over union of corners (n, 4, 2) and (m, 4, 2), in units that are the same both ways."""
+    """Return intersection over union of corners (n, 4, 2) and (m, 4, 2): (n, m). x and y have the same unit."""
     overlaps = np.zeros((len(ours), len(theirs)))
     bounds = [np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1) for corners in (ours, theirs)]
     rows, columns = np.nonzero(_bounds_shared(*bounds))
@@ -167,16 +167,17 @@ def _rotated_overlaps(ours: Array, theirs: Array) -> Array:
 
 
 def _paired_overlaps(ours: Array, theirs: Array) -> Array:
-    """The same of corners (n, 4, 2) with their partners."""
+    """Return intersection over union of corners (n, 4, 2) with their partners: (n,)."""
     shared = _quadrangles_shared(ours, theirs)
     union = _areas(ours) + _areas(theirs) - shared
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
 def _quadrangles_shared(ours: Array, theirs: Array) -> Array:
-    """The area that each convex quadrangle (n, 4, 2) shares with its partner.
+    """Return the area of the intersection of each convex quadrangle (n, 4, 2) with its partner: (n,).
 
-    What they share is convex, and its corners are corners of one inside the other, and crossings of their edges.
+    The intersection is convex. Its corners are the corners of each that lie inside the other, and the crossings of
+    their edges.
     """
     crossings, crossed = _crossings(ours, theirs)
     points = np.concatenate([ours, theirs, crossings], axis=1)
@@ -187,7 +188,7 @@ def _quadrangles_shared(ours: Array, theirs: Array) -> Array:
     angles = np.where(valid, np.arctan2(points[..., 1], points[..., 0]), np.inf)
     order = np.argsort(angles, axis=1)
     points = np.take_along_axis(points, order[..., None], axis=1)
-    # What is no corner stands on the first one, where it encloses nothing.
+    # Points that are no corners move onto the first corner, where they add no area.
     last = np.arange(points.shape[1])[None, :] >= count[:, None]
     points = np.where(last[..., None], points[:, :1], points)
     return np.asarray(np.where(count > 2, _areas(points), 0.0))
@@ -198,7 +199,7 @@ def _cross(one: Array, other: Array) -> Array:
 
 
 def _inside(points: Array, outlines: Array) -> Array:
-    """Which of the points (n, k, 2) lie in their convex outline (n, 4, 2), whose corners go round clockwise as seen."""
+    """Return True for each of the points (n, k, 2) in its convex outline (n, 4, 2): (n, k). Corners go clockwise as seen."""
     edges = np.roll(outlines, -1, axis=1) - outlines
     beside = _cross(edges[:, None], points[:, :, None] - outlines[:, None])
     size = np.abs(edges).max(axis=(1, 2))[:, None, None]
@@ -206,7 +207,7 @@ def _inside(points: Array, outlines: Array) -> Array:
 
 
 def _crossings(ours: Array, theirs: Array) -> tuple[Array, Array]:
-    """Where each edge of one (n, 4, 2) meets each of the other, (n, 16, 2), and whether it does."""
+    """Return the points where edges of one (n, 4, 2) and the other cross, (n, 16, 2), and True where they do, (n, 16)."""
     edges, others = np.roll(ours, -1, axis=1) - ours, np.roll(theirs, -1, axis=1) - theirs
     between = theirs[:, None] - ours[:, :, None]
     slope = _cross(edges[:, :, None], others[:, None])
@@ -223,7 +224,7 @@ def _crossings(ours: Array, theirs: Array) -> tuple[Array, Array]:
 
 
 def area(points: Outline) -> float:
-    """What an outline (n, 2) encloses; 0 for fewer than three corners."""
+    """Return the area of an outline (n, 2); 0 for fewer than three corners."""
     return float(_areas(np.asarray(points, float)[None])[0]) if len(points) > 2 else 0.0
 
 
@@ -233,11 +234,11 @@ def _areas(outlines: Array) -> Array:
 
 
 def clip_outline(points: Outline) -> Array:
-    """The part of an outline (n, 2) that is in the image, as an outline; (0, 2) where nothing is."""
+    """Return the part of an outline (n, 2) that is in the image, as an outline; (0, 2) where nothing is."""
     points = np.asarray(points, float).reshape(-1, 2)
     if points.size and points.min() >= 0.0 and points.max() <= 1.0:
         return points
-    # Side by side: what is beyond it goes, and where an edge leaves or comes back there is a new corner.
+    # One side after another: points beyond it go, and where an edge crosses it there is a new corner.
     for axis, side, sign in ((0, 0.0, 1), (0, 1.0, -1), (1, 0.0, 1), (1, 1.0, -1)):
         within = (points[:, axis] - side) * sign >= 0
         if within.all():
@@ -258,13 +259,13 @@ def clip_outline(points: Outline) -> Array:
 
 # ------------------------------------------------------------------------------------------------ pixels
 
-_LEAST_PART = 0.02  # of the largest part of a mask; smaller ones are specks
-_FINE = 640  # pixels; smaller masks are enlarged, so that an outline does not eat their edge
+_LEAST_PART = 0.02  # of the area of a mask's largest part; smaller parts are specks
+_FINE = 640  # pixels; smaller masks are enlarged, so that an outline does not cut off their edge
 _TOLERANCE = 1.0  # pixels of a mask between an outline and its simplification
 
 
 def outlines_of_pixels(pixels: Array, share: float = 0.0) -> list[tuple[tuple[float, float], ...]]:
-    """The outer outlines of a mask's parts, as fractions of it; the largest part first. Specks are left out.
+    """Return the outer outlines of a mask's parts, as fractions of it; the largest part first. Specks are left out.
 
     An outline may be off by a pixel, or by `share` of its length where that is more. Takes OpenCV.
     """
@@ -284,13 +285,13 @@ def outlines_of_pixels(pixels: Array, share: float = 0.0) -> list[tuple[tuple[fl
 
 
 def fill_outline(points: Outline, width: int, height: int) -> Array:
-    """The pixels (rows, columns) whose middles an outline (n, 2) holds; where it crosses itself, every second part."""
+    """Return the pixels (rows, columns) whose centres are in an outline (n, 2), by the even-odd rule."""
     corners = np.asarray(points, float).reshape(-1, 2) * [width, height]
     (x0, y0), (x1, y1) = np.roll(corners, 1, axis=0).T, corners.T
     low, high = np.minimum(y0, y1), np.maximum(y0, y1)
     first = np.clip(np.ceil(low - 0.5), 0, height).astype(int)
     counts = np.maximum(np.clip(np.ceil(high - 0.5), 0, height).astype(int) - first, 0)
-    # Every row that an edge goes through, edge by edge: there, all that is right of the edge changes sides.
+    # For each row that an edge goes through, all pixels right of the edge flip between inside and outside.
     edges = np.repeat(np.arange(len(corners)), counts)
     rows = first[edges] + np.arange(len(edges)) - (np.cumsum(counts) - counts)[edges]
     crossings = x0[edges] + (rows + 0.5 - y0[edges]) * (x1 - x0)[edges] / (y1 - y0)[edges]
@@ -302,7 +303,7 @@ def fill_outline(points: Outline, width: int, height: int) -> Array:
 def ellipse_outline(
     x: float, y: float, radius_x: float, radius_y: float, rotation: float, aspect: float, corners: int = 72
 ) -> Array:
-    """An ellipse, rotated clockwise about its centre, as an outline (corners, 2)."""
+    """Return an ellipse, rotated clockwise about its centre, as an outline (corners, 2)."""
     turn, around = math.radians(rotation), np.linspace(0, 2 * math.pi, corners, endpoint=False)
     along, down = radius_x * aspect * np.cos(around), radius_y * np.sin(around)
     across = along * math.cos(turn) - down * math.sin(turn)
@@ -311,7 +312,7 @@ def ellipse_outline(
 
 
 def resized_pixels(pixels: Array, width: int, height: int) -> Array:
-    """A mask in another size: each pixel is what was at its middle."""
+    """Return a mask in another size, by nearest neighbour."""
     rows, columns = pixels.shape
     if (columns, rows) == (width, height):
         return pixels
@@ -321,7 +322,7 @@ def resized_pixels(pixels: Array, width: int, height: int) -> Array:
 
 
 class Patch(NamedTuple):
-    """The part of a mask that is not empty: its first row and column, and its pixels."""
+    """The bounding rectangle of a mask's pixels that are on: its first row and column, and its pixels."""
 
     top: int
     left: int
@@ -329,7 +330,7 @@ class Patch(NamedTuple):
 
 
 def patch_of_pixels(pixels: Array) -> Patch:
-    """The part of a mask (rows, columns) that is not empty."""
+    """Return the part of a mask (rows, columns) that holds its pixels that are on."""
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     if not rows.size:
         return Patch(0, 0, pixels[:0, :0])
@@ -337,7 +338,7 @@ def patch_of_pixels(pixels: Array) -> Patch:
 
 
 def patch_of_outline(points: Outline, width: int, height: int) -> Patch:
-    """What an outline (n, 2) fills of a mask of so many pixels."""
+    """Return the part of a mask of `width` x `height` pixels that an outline (n, 2) fills."""
     sizes = np.array([width, height])
     corners = np.asarray(points, float).reshape(-1, 2)
     low = np.clip(np.floor(corners.min(axis=0) * sizes), 0, sizes - 1).astype(int)
@@ -347,7 +348,7 @@ def patch_of_outline(points: Outline, width: int, height: int) -> Patch:
 
 
 def patch_overlaps(ours: Sequence[Patch], theirs: Sequence[Patch]) -> Array:
-    """Intersection over union of every patch with every other, all of masks of one size: (n, m)."""
+    """Return intersection over union of every patch with every other, all of masks of one size: (n, m)."""
     shared = _bounds_shared(_patch_bounds(ours), _patch_bounds(theirs))
     for row, column in zip(*np.nonzero(shared), strict=True):
         shared[row, column] = _patch_shared(ours[row], theirs[column])

@@ -1,6 +1,6 @@
-"""What adapters and control tags exchange. Frozen, and self-checking: nonsense is refused when a value is built.
+"""Values, which adapters and control tags exchange. They are frozen, and raise ValueError for impossible numbers.
 
-One unit inside, converted at one border (`controls/`):
+Units are the same everywhere in lsml; `controls/` converts them to and from Label Studio's:
 
 - A score is a probability or confidence in [0, 1], or None where a model has none.
 - Places in an image or a frame are fractions of the upright image: x from the left edge, y from the top edge, both in
@@ -38,7 +38,7 @@ def _check_finite(what: str, numbers: Iterable[float]) -> None:
             raise ValueError(f"{what} must be finite, got {number}")
 
 
-# Choices and numbers hold no containers, so the garbage collector need not look at them: a classifier makes thousands
+# Choices and numbers hold no containers, so the garbage collector need not track them: a classifier makes thousands
 # at once.
 class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
     """One label of a closed list, for the whole of what an object tag shows.
@@ -54,23 +54,25 @@ class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
     def __post_init__(self) -> None:
         if not self.label:
             raise ValueError("a choice needs a label")
-        # Written out, not called, for the same reason.
+        # Written out instead of calling _check_score, for speed.
         if self.score is not None and not 0.0 <= self.score <= 1.0:
             raise _no_score(self.score)
 
 
 class Scored(Sequence[Choice]):
-    """Choices of a model that scores all its labels: for many tasks with many labels, only those that are looked at are made.
+    """The choices of a model that scores all its labels. A Choice is made only when it is read, which is faster for many
+    labels.
 
-    `labels` may be shared by many; `names` are the same as a set. `scores` are in [0, 1], one for each label. `best`: the
-    place of the highest, the first of those that are equal; -1 where there is none. It is equal to a list of the same choices.
+    `labels` may be shared by many; `names` are the same labels as a set. `scores` are in [0, 1], one for each label.
+    `best` is the index of the highest score, the first of equal ones; -1 where there is none. It equals a list of the
+    same choices.
     """
 
     __slots__ = ("best", "labels", "names", "scores")
 
     def __init__(self, labels: Sequence[str], names: frozenset[str], scores: Sequence[float]) -> None:
         self._set(labels, names, scores, scores.index(max(scores)) if scores else -1)
-        # A sum with a NaN in it is one, wherever it stands; the least and the largest may be another.
+        # NaN makes a sum NaN wherever it stands, while min and max may miss it.
         if scores and not (min(scores) >= 0.0 and max(scores) <= 1.0 and sum(scores) >= 0.0):
             raise _no_score(next(score for score in scores if not 0.0 <= score <= 1.0))
 
@@ -82,7 +84,9 @@ class Scored(Sequence[Choice]):
 
     @classmethod
     def of_rows(cls, labels: Sequence[str], names: frozenset[str], scores: Any) -> list[Scored]:
-        """One for each row of an array (rows, labels), which is looked through once for all. There is at least one label."""
+        """Return one Scored for each row of an array (rows, labels) of at least one label. Raises ValueError for a bad
+        score.
+        """
         if scores.size and not (scores.min() >= 0.0 and scores.max() <= 1.0):  # NaN fails this, too
             raise _no_score(next(score for score in scores.ravel().tolist() if not 0.0 <= score <= 1.0))
         rows = []
@@ -156,8 +160,9 @@ class Span(msgspec.Struct, frozen=True, tag="span"):
 
 
 class Interval(msgspec.Struct, frozen=True, tag="interval"):
-    """A labelled part of a time series, from its `start` to its `end`: seconds since 1970, or of a series whose times are plain
-    numbers what these count. Where both are the same it is an instant."""
+    """A labelled part of a time series, from its `start` to its `end`, in seconds since 1970. Where the times of a series
+    are plain numbers, in their unit. Where both are the same it is an instant.
+    """
 
     start: float
     end: float
@@ -173,8 +178,9 @@ class Interval(msgspec.Struct, frozen=True, tag="interval"):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What every region of an image has. `label` is "" where a person drew a region without one. `text`: what is written in
-    it; None where nobody said."""
+    """The fields of every region of an image. `label` is "" where a person drew a region without one. `text` is the text
+    written in it; None where nobody transcribed it.
+    """
 
     label: str
     score: float | None = None
@@ -239,8 +245,9 @@ class Ellipse(Shape, frozen=True, tag="ellipse", kw_only=True):
 
 
 class KeyPoint(Shape, frozen=True, tag="keypoint", kw_only=True):
-    """A point. `size`: of the dot that is drawn, as a fraction of the image's width. `positive`: of a prompt, whether the
-    point lies on what is meant, or beside it."""
+    """A point. `size` is the diameter of the drawn dot, as a fraction of the image's width. `positive` is used in prompts:
+    True for a point on the object, False for a point beside it.
+    """
 
     x: float
     y: float
@@ -254,8 +261,9 @@ class KeyPoint(Shape, frozen=True, tag="keypoint", kw_only=True):
 
 
 class Mask(Shape, frozen=True, tag="mask", kw_only=True):
-    """The pixels of a region, (rows, columns) = (`height`, `width`), as run lengths row by row: how many pixels are off,
-    then on, then off and so on; the first may be 0."""
+    """The pixels of a region, (rows, columns) = (`height`, `width`), as run lengths in row order: the number of pixels
+    that are off, then on, then off and so on. The first may be 0.
+    """
 
     width: int
     height: int
@@ -271,7 +279,7 @@ class Mask(Shape, frozen=True, tag="mask", kw_only=True):
 
     @classmethod
     def from_pixels(cls, pixels: Any, label: str, **facts: Any) -> Mask:
-        """A mask of an array (rows, columns) whose pixels count where they are not 0."""
+        """Return a mask of an array (rows, columns); pixels other than 0 are on."""
         import numpy as np
 
         on = np.asarray(pixels) != 0
@@ -286,7 +294,7 @@ class Mask(Shape, frozen=True, tag="mask", kw_only=True):
         return cls(label=label, width=columns, height=rows, runs=tuple(runs), **facts)
 
     def pixels(self) -> Any:
-        """A new array (rows, columns) of booleans."""
+        """Return the mask as a new array (rows, columns) of booleans."""
         import numpy as np
 
         on = np.arange(len(self.runs)) % 2 == 1
@@ -294,8 +302,9 @@ class Mask(Shape, frozen=True, tag="mask", kw_only=True):
 
 
 class Keyframe(msgspec.Struct, frozen=True):
-    """Where a track's object is at a time. `enabled`: it is seen from here on, up to the next keyframe; a track goes
-    straight from one keyframe to the next while it is."""
+    """A track's box at a time in seconds. `enabled`: the object is visible from here to the next keyframe, and its box is
+    interpolated linearly on the way.
+    """
 
     time_s: float
     x: float
@@ -341,10 +350,10 @@ VALUE_TYPES: tuple[type[Any], ...] = (
 
 
 def kind_of(value_type: type[Any]) -> str:
-    """The name of a value type: `box`."""
+    """Return the name of a value type, such as `box`."""
     return str(value_type.__struct_config__.tag)
 
 
 def label_of(value: Value) -> str | None:
-    """A value's label; None for what has none."""
+    """Return a value's label; None for a number or a text, which have none."""
     return None if isinstance(value, Number | Text) else value.label
