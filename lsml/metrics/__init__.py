@@ -1,4 +1,4 @@
-"""One judge for each value type: how well predicted values meet the annotated ones. Higher is better, 1 is perfect."""
+"""One judge for each value type: the agreement of predicted with annotated values. Higher is better, 1 is perfect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ JUDGES: dict[type, Judge] = {
 
 
 def judge(value_type: type, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """`{metric, value, examples, per_label, ...}`; `value` is None without examples."""
+    """Return `{metric, value, examples, per_label, ...}` for pairs of annotated and predicted values.
+
+    `value` is None without examples.
+    """
     return JUDGES[value_type](pairs)
 
 

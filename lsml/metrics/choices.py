@@ -1,4 +1,4 @@
-"""How well predicted choices meet the annotated ones."""
+"""The agreement of predicted with annotated choices."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from lsml.metrics.rates import rates
 from lsml.values import Choice, Value
 
 _MOST_GROUPS: Final = 10
-_LEAST_OF_A_GROUP: Final = 10  # choices, of which a share says something
+_LEAST_OF_A_GROUP: Final = 10  # choices; the share of right ones among fewer says too little
 
 
 def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """Macro F1 over the labels that were annotated or predicted, with accuracy (whole answers that are right),
-    `calibration_error`, and `confusion` (annotated -> predicted -> count, where each has one label)."""
+    """Return macro F1 over the labels that were annotated or predicted.
+
+    Beside it: accuracy (whole answers that are right), `calibration_error`, and `confusion` (annotated -> predicted ->
+    count, over tasks with one label on each side).
+    """
     annotated: Counter[str] = Counter()
     predicted: Counter[str] = Counter()
     right: Counter[str] = Counter()
@@ -52,10 +55,11 @@ def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> d
 
 
 def calibration_error(shown: Sequence[tuple[float, bool]]) -> float | None:
-    """How far scores are, on the mean, from how often what they are of is right: (score, right) of each choice shown.
+    """Return the expected calibration error of (score, right) pairs: the mean gap between scores and the share that is
+    right.
 
-    The expected calibration error over up to ten groups of as many choices each, by score: Naeini et al., "Obtaining Well
-    Calibrated Probabilities Using Bayesian Binning", 2015. None with fewer choices than one group takes.
+    Choices are sorted by score into up to ten groups of equal size: Naeini et al., "Obtaining Well Calibrated
+    Probabilities Using Bayesian Binning", 2015. None with fewer choices than one group takes.
     """
     import numpy as np
 

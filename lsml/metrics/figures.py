@@ -1,6 +1,6 @@
-"""A metric on many resamples of the tasks at once: what is counted of each task, and the figures of weighted tasks.
+"""A metric on many resamples of the tasks at once: counts for each task, and the metric of weighted tasks.
 
-For weights that are all 1 each figure is what the judge of its value type says.
+For weights that are all 1 each figure equals that of its value type's judge.
 """
 
 from __future__ import annotations
@@ -36,27 +36,28 @@ FIGURES: Final[dict[type, tuple[str, ...]]] = {
 
 
 class Figures(ABC):
-    """What one value type's figures are worked out from, task by task. `weights` (resamples, tasks) say how often each
-    task counts."""
+    """The counts of one value type, task by task, from which its figures follow. `weights` (resamples, tasks) say how
+    often each task counts.
+    """
 
     @abstractmethod
     def figure(self, name: str, weights: Array) -> Array:
-        """(resamples,) of a figure; NaN where no task says anything of it."""
+        """Return a figure of each resample: (resamples,); NaN where no task has anything to count."""
 
     def by_label(self, weights: Array) -> dict[str, Array]:
-        """(resamples,) of each label's F1, or of shapes its average precision; NaN where it is nowhere."""
+        """Return each label's F1, or for shapes its average precision: (resamples,); NaN where a label does not occur."""
         return {}
 
     def holding(self, label: str) -> int:
-        """How many tasks are annotated with a label."""
+        """Return the number of tasks that are annotated with a label."""
         return 0
 
 
-_Items = set[tuple[Hashable, str]]  # (where it is, its label); what is in both sets is right
+_Items = set[tuple[Hashable, str]]  # (place, label); an item in both sets is right
 
 
 class _Counts(Figures):
-    """Of choices, spans and intervals: how many of each label were annotated, predicted and right."""
+    """Counts of choices, spans and intervals: how many of each label were annotated, predicted and right."""
 
     def __init__(self, tasks: Sequence[Sequence[Pair]], items: Callable[[Pair], tuple[_Items, _Items]]) -> None:
         import numpy as np
@@ -77,7 +78,7 @@ class _Counts(Figures):
         )
 
     def _counted(self, rows: Sequence[tuple[int, str, int, int]], tasks: int, count: Callable[[int, int], int]) -> Any:
-        """(labels, tasks), sparse."""
+        """Return a count as a sparse array (labels, tasks)."""
         from scipy.sparse import csr_matrix
 
         numbers = {label: number for number, label in enumerate(self.labels)}
@@ -86,7 +87,7 @@ class _Counts(Figures):
         return csr_matrix((found, places), shape=(len(self.labels), tasks))
 
     def _f1(self, weights: Array) -> Array:
-        """(labels, resamples)"""
+        """Return F1 as an array (labels, resamples)."""
         return _ratio(2 * (self._right @ weights.T), self._together @ weights.T)
 
     def figure(self, name: str, weights: Array) -> Array:
@@ -98,7 +99,7 @@ class _Counts(Figures):
         if name == "macro_f1":
             return _mean(self._f1(weights)) if self.labels else np.full(len(weights), np.nan)
         right, together = (self._right @ weights.T).sum(axis=0), (self._together @ weights.T).sum(axis=0)
-        # Where there was nothing to find and nothing was found, all is right.
+        # Nothing annotated and nothing predicted counts as right.
         return np.where(together > 0, _ratio(2 * right, together), np.where(answers > 0, 1.0, np.nan))
 
     def by_label(self, weights: Array) -> dict[str, Array]:
@@ -109,12 +110,12 @@ class _Counts(Figures):
 
 
 class _Squares(Figures):
-    """Of numbers: sums from which R2 follows."""
+    """Sums over numbers, from which R2 follows."""
 
     def __init__(self, tasks: Sequence[Sequence[Pair]]) -> None:
         import numpy as np
 
-        # Of each task: how many, their sum, their squares; squared errors; and the first three of those without a prediction.
+        # For each task: count, sum, sum of squares; squared errors; and the first three again for tasks without a prediction.
         self._sums = np.zeros((len(tasks), 7))
         for task, pairs in enumerate(tasks):
             for truth, guess in pairs:
@@ -141,7 +142,7 @@ class _Squares(Figures):
 
 
 class _Means(Figures):
-    """Of texts: the mean of what each task scores."""
+    """The mean score of texts over tasks."""
 
     def __init__(self, tasks: Sequence[Sequence[Pair]]) -> None:
         import numpy as np
@@ -157,7 +158,7 @@ class _Means(Figures):
 
 
 class _Ranked(Figures):
-    """Of shapes: each prediction's score and whether it found something, surest first, by label."""
+    """Predicted shapes by label, highest score first: the score, and whether it found an annotated shape."""
 
     def __init__(self, tasks: Sequence[Sequence[Pair]], kind: type) -> None:
         import numpy as np
@@ -173,7 +174,7 @@ class _Ranked(Figures):
                 annotated.setdefault(label, np.zeros(len(tasks)))[task] += counts[label]
                 parts.setdefault(label, []).extend((task, scores, right) for scores, right in pages)
         self._annotated = annotated
-        self._found: dict[str, tuple[Array, Array, Array]] = {}  # label -> (scores, right, task), surest first
+        self._found: dict[str, tuple[Array, Array, Array]] = {}  # label -> (scores, right, task), highest score first
         for label, pages_of in sorted(parts.items()):
             scores = np.concatenate([scores for _, scores, _ in pages_of])
             right = np.concatenate([right for _, _, right in pages_of])
@@ -206,7 +207,7 @@ class _Ranked(Figures):
 
 
 def figures_of(value_type: type, tasks: Sequence[Sequence[Pair]]) -> Figures:
-    """What the figures of a value type are worked out from: the pairs of each task, of which a task may have none."""
+    """Return the figures of a value type for the pairs of each task. A task may have no pairs."""
     if value_type is Choice:
         return _Counts(tasks, _each(lambda values: {("", one.label) for one in values if isinstance(one, Choice)}))
     if value_type is Span:
@@ -219,19 +220,19 @@ def figures_of(value_type: type, tasks: Sequence[Sequence[Pair]]) -> Figures:
 
 
 def _each(items: Callable[[Sequence[Value]], _Items]) -> Callable[[Pair], tuple[_Items, _Items]]:
-    """What each side of a pair says by itself."""
+    """Return a function that applies `items` to both sides of a pair."""
     return lambda pair: (items(pair[0]), items(pair[1]))
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    """Element by element; NaN where there is nothing below."""
+    """Return the quotient, element by element; NaN where `below` is 0."""
     import numpy as np
 
     return np.asarray(np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0))
 
 
 def _mean(rows: Array) -> Array:
-    """The mean of each column (rows, columns) over what is not NaN; NaN where nothing is."""
+    """Return the mean of each column of (rows, columns), ignoring NaN; NaN for a column of nothing else."""
     import numpy as np
 
     known = ~np.isnan(rows)

@@ -1,4 +1,4 @@
-"""How well predicted intervals of time meet the annotated ones."""
+"""The agreement of predicted with annotated intervals of time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any, Final
 from lsml.metrics.rates import judge_found
 from lsml.values import Interval, Value
 
-ENOUGH: Final = 0.5  # intersection over union from which on two intervals are one
+ENOUGH: Final = 0.5  # intersection over union from which two intervals match
 
 
 def judge_intervals(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """Segment F1 over all intervals together: right is what shares at least half of the time that it and an annotated interval
-    of its label cover together, each of which is met once.
+    """Return segment F1 over all intervals together.
 
-    Where there was nothing to find and nothing was found, it is 1.
+    A predicted interval is right if its intersection over union with an annotated interval of its label is at least
+    0.5. Each annotated interval is matched once. Nothing annotated and nothing predicted counts 1.
     """
     return judge_found((met(truth, guess) for truth, guess in pairs), "segment_f1", "segments")
 
 
 def met(truth: Sequence[Value], guess: Sequence[Value]) -> tuple[set[tuple[Hashable, str]], set[tuple[Hashable, str]]]:
-    """(number, label) of each annotated and of each predicted interval; one that met another has its number."""
+    """Return (number, label) of each annotated and each predicted interval; intervals that match share a number."""
     true = [value for value in dict.fromkeys(truth) if isinstance(value, Interval)]
     said = [value for value in guess if isinstance(value, Interval)]
     close = [
@@ -43,7 +43,7 @@ def met(truth: Sequence[Value], guess: Sequence[Value]) -> tuple[set[tuple[Hasha
 
 
 def overlap(one: Interval, other: Interval) -> float:
-    """Intersection over union, in [0, 1]; of two instants 1 where they are the same."""
+    """Return intersection over union, in [0, 1]; for two instants 1 where they are the same."""
     if (one.start, one.end) == (other.start, other.end):
         return 1.0
     shared = min(one.end, other.end) - max(one.start, other.start)

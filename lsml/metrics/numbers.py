@@ -1,4 +1,4 @@
-"""How well predicted numbers meet the annotated ones."""
+"""The agreement of predicted with annotated numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lsml.values import Number, Value
 
 
 def judge_numbers(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """R2, with the mean absolute error. A task without a predicted number counts as one that was told the mean."""
+    """Return R2 and the mean absolute error. A task without a predicted number counts as if the mean was predicted."""
     truths = [next((v.value for v in truth if isinstance(v, Number)), None) for truth, _ in pairs]
     known = [truth for truth in truths if truth is not None]
     if not known:
@@ -23,7 +23,7 @@ def judge_numbers(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> d
         squared += (truth - said) ** 2
         absolute += abs(truth - said)
         spread += (truth - mean) ** 2
-    # Where all annotated numbers are alike, R2 is undefined; the squared error itself then tells better from worse.
+    # Where all annotated numbers are alike, R2 is undefined; the squared error then still tells better from worse.
     value = 1 - squared / spread if spread else 1 - squared / len(known)
     return {
         "metric": "r2",

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of one label, as a judge's `per_label` holds them, and of all labels together."""
+"""Precision, recall and F1 of one label, for a judge's `per_label`, and of all labels together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 
 def rates(right: int, predicted: int, annotated: int) -> dict[str, float]:
-    """Of `predicted` answers `right` met one of the `annotated` ones, which are the `examples`. 0 where nothing is known."""
+    """Return precision, recall and F1, and `examples`, the number of annotated answers. A rate of nothing is 0.
+
+    `right` of the `predicted` answers match one of the `annotated` ones.
+    """
     precision = right / predicted if predicted else 0.0
     recall = right / annotated if annotated else 0.0
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
@@ -21,10 +24,10 @@ def rates(right: int, predicted: int, annotated: int) -> dict[str, float]:
 
 
 def judge_found(met: Iterable[tuple[set[Any], set[Any]]], metric: str, counted: str) -> dict[str, Any]:
-    """F1 over all that was annotated and predicted together, and of each label.
+    """Return F1 over everything that was annotated and predicted, and of each label.
 
-    `met`: of each example what was annotated and what was predicted, tuples that end in the label; what is in both is right.
-    `counted`: what the number of annotated ones is called. Where there was nothing to find and nothing was found, it is 1.
+    `met`: for each example the annotated and the predicted items, tuples that end in the label; an item in both is
+    right. `counted`: the name for the number of annotated ones. Nothing annotated and nothing predicted counts 1.
     """
     annotated: Counter[str] = Counter()
     predicted: Counter[str] = Counter()

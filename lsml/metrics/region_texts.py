@@ -1,4 +1,4 @@
-"""How well what is written in shapes was read."""
+"""The character error rate of texts that were read in shapes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ def character_error_rate(
     pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]],
     overlaps: Callable[[Sequence[Any], Sequence[Any]], Array],
 ) -> float | None:
-    """The edits between what people wrote in shapes and what was read there, whatever the labels, as a share of what they
-    wrote; None where they wrote nothing. A shape that was not found was not read. White space is folded."""
+    """Return the edits between the texts that people wrote in shapes and those that were read there, as a share of the
+    former.
+
+    Labels do not matter. A shape that was not found counts as read empty. White space is folded. None where people
+    wrote nothing.
+    """
     wrong = written = 0
     for truth, guess in pairs:
         theirs = [value for value in truth if isinstance(value, Shape) and value.text]

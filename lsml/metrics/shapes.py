@@ -1,4 +1,4 @@
-"""How well predicted shapes meet the annotated ones: mean average precision, as COCO works it out, at an overlap of 0.5."""
+"""The agreement of predicted with annotated shapes: mean average precision at an overlap of 0.5, computed as COCO does."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from lsml.values.coverage import overlaps, similarity
 if TYPE_CHECKING:
     from lsml.values.geometry import Array
 
-# What some shapes of one label on one image share with some others: (annotated, predicted) -> in [0, 1], (n, m).
+# The overlaps of shapes of one label on one image: (annotated, predicted) -> (n, m), in [0, 1].
 Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
 
-LEAST_THICKNESS = 0.25  # of an object, as a share of how long it is
-LEAST_OBJECT = 0.02  # the size of an object whose points are all but in one place, as a share of the image
-FILLED = 0.53  # what an object fills of its box: COCO knows its outline, and ultralytics takes this part of the box
-LEAST = 0.5  # overlap from which a prediction finds an annotated shape
-SHOWN = 0.25  # score from which detectors show what they found: precision and recall are told at it
+LEAST_THICKNESS = 0.25  # of an object, as a share of its length
+LEAST_OBJECT = 0.02  # the least size of an object whose points nearly coincide, as a share of the image
+FILLED = 0.53  # the part of its box that an object fills: COCO knows its outline, and ultralytics assumes this part
+LEAST = 0.5  # overlap from which a prediction matches an annotated shape
+SHOWN = 0.25  # score from which detectors show a shape; precision and recall are those at this score
 
 
 def judge_shapes(
     pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps = overlaps
 ) -> dict[str, Any]:
-    """Mean average precision over the labels that were annotated: surest first, each prediction takes the annotated shape
-    of its label, task and page that it overlaps most, if it does by `LEAST` and none took it before.
+    """Return mean average precision over the labels that were annotated.
 
-    `per_label` adds what an annotator would see at a score of `SHOWN`: precision, recall and f1. `character_error_rate` is
-    there where people wrote what is written in shapes.
+    Highest score first, each prediction takes the annotated shape of its label, task and page that it overlaps most, if
+    the overlap is at least `LEAST` and no other prediction took it before. `per_label` adds precision, recall and F1 at
+    a score of `SHOWN`, as an annotator would see them. `character_error_rate` is there where people transcribed the
+    text of shapes.
     """
     found, annotated = found_shapes(pairs, overlaps)
     per_label = {label: _row(found[label], annotated[label]) for label in sorted(found)}
@@ -48,8 +49,10 @@ def judge_shapes(
 def found_shapes(
     pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps = overlaps
 ) -> tuple[dict[str, list[tuple[Array, Array]]], dict[str, int]]:
-    """(by label, of each page the scores of its predictions, surest first, and whether each found something; how many shapes
-    of each label were annotated)."""
+    """Return (found, annotated): for each label the arrays of each page, and the number of annotated shapes.
+
+    The arrays of a page are the scores of its predictions, highest first, and whether each one matched.
+    """
     found: dict[str, list[tuple[Array, Array]]] = defaultdict(list)
     annotated: dict[str, int] = defaultdict(int)
     for truth, guess in pairs:
@@ -63,7 +66,7 @@ def found_shapes(
 
 
 def _by_place(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
-    """Shapes by label and page."""
+    """Return shapes by label and page."""
     places: dict[tuple[str, int], list[Shape]] = {}
     for value in values:
         if isinstance(value, Shape):
@@ -72,7 +75,7 @@ def _by_place(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
 
 
 def _matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps) -> tuple[Array, Array]:
-    """(scores of the predictions, surest first; whether each found an annotated shape that none before it did)."""
+    """Return (scores, found): the predictions' scores, highest first, and whether each one matched a shape no other took."""
     import numpy as np
 
     scores = np.array([1.0 if value.score is None else value.score for value in said])
@@ -80,7 +83,7 @@ def _matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps) -
     right = np.zeros(len(said), dtype=bool)
     if true and said:
         left = overlaps(true, said).T[order]
-        # Most predictions of a detector overlap nothing: only those that do are looked at one by one.
+        # Most predictions of a detector overlap nothing, so only the others are looked at one by one.
         for rank in np.flatnonzero((left >= LEAST).any(axis=1)):
             best = int(left[rank].argmax())
             if left[rank, best] >= LEAST:
@@ -108,10 +111,11 @@ def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, Any]
 
 
 def average_precision(scores: Array, right: Array, annotated: float, weights: Array | None = None) -> float:
-    """The mean, over 101 recalls, of the best precision at that recall or a higher one; 0 where nothing was annotated.
+    """Return the mean, over 101 recalls, of the best precision at that recall or a higher one; 0 where nothing was
+    annotated.
 
-    `weights`: how often each prediction counts, where they are given surest first; else each counts once.
-    https://cocodataset.org/#detection-eval
+    `weights` say how often each prediction counts; predictions then come highest score first. Without weights each
+    counts once. https://cocodataset.org/#detection-eval
     """
     import numpy as np
 
@@ -132,8 +136,11 @@ def average_precision(scores: Array, right: Array, annotated: float, weights: Ar
 
 
 def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """mAP@0.5 of points. Where people grouped them into objects, objects are compared, by COCO's similarity of all their
-    points; else each point alone. Boxes among what was annotated say how large the objects of their groups are."""
+    """Return mAP@0.5 of points.
+
+    Where people grouped points into objects, objects are compared by COCO's similarity of all their points; else each
+    point alone. Annotated boxes say how large the objects of their groups are.
+    """
     (own,), compared = objects_of_points([pairs])
     return judge_shapes(own, compared)
 
@@ -141,7 +148,7 @@ def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> di
 def objects_of_points(
     tasks: Sequence[Sequence[tuple[Sequence[Value], Sequence[Value]]]],
 ) -> tuple[list[list[tuple[Sequence[Value], Sequence[Value]]]], Overlaps]:
-    """(the pairs of each task as shapes that can be compared, how they are)."""
+    """Return (pairs, overlaps): the pairs of each task as shapes that can be compared, and the function that compares them."""
     grouped = any(isinstance(one, KeyPoint) and one.group for pairs in tasks for truth, _ in pairs for one in truth)
     if not grouped:
         own: list[list[tuple[Sequence[Value], Sequence[Value]]]] = [
@@ -179,12 +186,12 @@ def _poses(values: Sequence[Value]) -> list[Any]:
 
 
 def _pose_overlaps(true: Sequence[_Pose], said: Sequence[_Pose]) -> Array:
-    """COCO's similarity of objects: the mean over the annotated points, of which one that is missing counts 0.
+    """Return COCO's similarity of objects, (n, m): the mean over the annotated points. A missing point counts 0.
 
-    A distance counts for the size of the object, the root of its area. COCO takes the area inside of its outline; known here
-    is its box at best, of which an object fills some half (`FILLED`, as ultralytics has it). Without a box it is what the
-    points span, for which an object is taken to be no thinner than a quarter of its length: points in a line span nothing.
-    https://cocodataset.org/#keypoints-eval
+    A distance counts in proportion to the size of the object, the root of its area. COCO takes the area inside the
+    object's outline. Only the box is known here, of which an object fills about half (`FILLED`, as in ultralytics).
+    Without a box it is the box around the points, no thinner than a quarter of its length, for points in a line enclose
+    no area. https://cocodataset.org/#keypoints-eval
     """
     import numpy as np
 
@@ -202,7 +209,7 @@ def _pose_overlaps(true: Sequence[_Pose], said: Sequence[_Pose]) -> Array:
 
 
 def _places(poses: Sequence[_Pose], labels: Sequence[str]) -> Array:
-    """Where the points of poses are, in heights of the image: (poses, labels, 2), NaN where one is missing."""
+    """Return the places of poses' points in heights of the image: (poses, labels, 2), NaN where a point is missing."""
     import numpy as np
 
     nowhere = (np.nan, np.nan)

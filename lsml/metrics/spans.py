@@ -1,4 +1,4 @@
-"""How well predicted spans meet the annotated ones."""
+"""The agreement of predicted with annotated spans."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from lsml.values import Span, Value
 
 
 def judge_spans(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """Strict F1 over all spans together: right is what has the same start, end and label. The same span twice counts once.
+    """Return strict F1 over all spans together: a span is right if its start, end and label are. The same span twice
+    counts once.
 
-    Where there was nothing to find and nothing was found, it is 1.
+    Nothing annotated and nothing predicted counts 1.
     """
     return judge_found(((spans_of(truth), spans_of(guess)) for truth, guess in pairs), "span_f1", "spans")
 
 
 def spans_of(values: Sequence[Value]) -> set[tuple[int, int, str]]:
-    """(start, end, label) of each span, once."""
+    """Return the set of (start, end, label) of spans."""
     return {(value.start, value.end, value.label) for value in values if isinstance(value, Span)}

@@ -1,4 +1,4 @@
-"""How well written texts meet the annotated ones."""
+"""The agreement of written with annotated texts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from lsml.values import Text, Value
 
 
 def judge_texts(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
-    """Character similarity, with `exact_match`: the share of tasks whose texts are the same.
+    """Return character similarity, and `exact_match`, the share of tasks whose texts are the same.
 
-    The similarity of two texts is 1 less the edits (insertions, deletions, replacements of a character) between them as a
-    share of the longer one. Several texts of a task count as one, with line breaks between. White space is folded.
+    The similarity of two texts is 1 less their edit distance (insertions, deletions and replacements of characters)
+    over the length of the longer one. Several texts of a task count as one, joined by line breaks. White space is
+    folded.
     """
     similarities, exact = [text_similarity(pair) for pair in pairs], sum(map(same_texts, pairs))
     return {
@@ -25,14 +26,14 @@ def judge_texts(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dic
 
 
 def text_similarity(pair: tuple[Sequence[Value], Sequence[Value]]) -> float:
-    """How alike the annotated and the predicted texts of one task are, in [0, 1]."""
+    """Return the similarity of the annotated and the predicted texts of one task, in [0, 1]."""
     written, said = _together(pair[0]), _together(pair[1])
     longest = max(len(written), len(said))
     return 1 - edits(written, said) / longest if longest else 1.0
 
 
 def same_texts(pair: tuple[Sequence[Value], Sequence[Value]]) -> bool:
-    """True if the predicted texts of one task are the annotated ones."""
+    """Return True if the predicted texts of one task are the annotated ones."""
     return _together(pair[0]) == _together(pair[1])
 
 
@@ -41,7 +42,8 @@ def _together(values: Sequence[Value]) -> str:
 
 
 def edits(one: str, other: str) -> int:
-    """The least number of characters to insert, delete or replace that turns one text into the other.
+    """Return the edit distance: the least number of characters to insert, delete or replace to turn one text into the
+    other.
 
     Columns of the usual table are kept as the bits of two numbers (Hyyrö, "Explaining and extending the bit-parallel
     approximate string matching algorithm of Myers", 2001), so that texts of some thousand characters take milliseconds.
