@@ -1,4 +1,4 @@
-"""Versions: saved models on disk, checked and loaded. In: a folder and a card; out: adapters that are ready."""
+"""Versions: saved models on disk, checked and loaded. In: a folder and a card; out: loaded adapters."""
 
 from __future__ import annotations
 

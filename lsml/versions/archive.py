@@ -1,7 +1,7 @@
-"""A whole data directory as one file: projects, annotations, runs and versions, each member with its hash.
+"""A whole data directory as one zip file: projects, annotations, runs and versions, each with its hash.
 
-The file is a zip. `manifest.json` in it names every other member with its SHA-256; `lsml.db` is a copy of the database, made
-while lsml may be serving; `versions/` holds the folders that this copy names. Tokens that Label Studio told stay behind.
+`manifest.json` names every other member with its SHA-256. `lsml.db` is a copy of the database, which may be made while lsml
+serves. `versions/` holds the folders that this copy names. Tokens from Label Studio are left out.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from lsml.versions.folders import file_hash
 FORMAT: Final = 1
 _MANIFEST, _DATABASE, _VERSIONS = "manifest.json", "lsml.db", "versions"
 _LARGEST_MANIFEST = 64 * 2**20
-_TRIES = 3  # a version may be forgotten while its files are read
+_TRIES = 3  # a version may be deleted while its files are read
 _CHUNK = 2**20
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a file holds: `files` is the SHA-256 of each member."""
+    """The list of an export's members: `files` holds the SHA-256 of each."""
 
     recipe: str
     lsml: str
@@ -41,13 +41,13 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def export_to(store: Store, recipe: str, file: Path) -> Manifest:
-    """Write a data directory into `file`, all of it or nothing; lsml may be serving. Raises StoreError."""
+    """Write a data directory into `file`, completely or not at all; lsml may be serving. Raises StoreError."""
     for attempt in range(1, _TRIES + 1):
         try:
             return _export(store, recipe, file)
         except FileNotFoundError as error:
             if attempt == _TRIES:
-                raise StoreError(f"{error.filename}: is gone; a version was lost or forgotten, try again") from None
+                raise StoreError(f"{error.filename}: is missing; a version was deleted or lost, try again") from None
         except OSError as error:
             raise StoreError(f"{file}: cannot be written: {error.strerror}") from error
     raise AssertionError("the last try returns or raises")
@@ -83,9 +83,10 @@ def _export(store: Store, recipe: str, file: Path) -> Manifest:
 
 
 def import_from(file: Path, directory: Path) -> Manifest:
-    """Make a data directory of what `export_to` wrote: checked first, then put in place; nothing is left where it is wrong.
+    """Make a data directory from an export. Everything is checked before it is put in place; after an error nothing is
+    left.
 
-    Raises RequestError where the file is none of these or was changed, or the directory holds data already, and StoreError
+    Raises RequestError where the file is no export or was changed, or the directory holds data already, and StoreError
     where it cannot be written.
     """
     if (directory / _DATABASE).exists():
@@ -98,10 +99,10 @@ def import_from(file: Path, directory: Path) -> Manifest:
         ):
             manifest = _manifest(archive, file)
             _unpack(archive, manifest, file, Path(folder))
-            Store(Path(folder)).close()  # a newer format is refused, an older one brought up to date
+            Store(Path(folder)).close()  # refuses a newer format, and migrates an older one
             _put_in_place(Path(folder), directory)
     except zipfile.BadZipFile as error:
-        raise RequestError(f"{file}: is no file of `lsml export`, or was cut off: {error}") from None
+        raise RequestError(f"{file}: is no file of `lsml export`, or is truncated: {error}") from None
     except OSError as error:
         if error.filename is not None and Path(os.fsdecode(error.filename)) == file:
             raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
@@ -110,7 +111,7 @@ def import_from(file: Path, directory: Path) -> Manifest:
 
 
 def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
-    """The manifest, once every member is one that it names and none can leave the folder that it is put into."""
+    """Return the manifest, once it is checked that it names every member and that none would be written outside the folder."""
     try:
         info = archive.getinfo(_MANIFEST)
         if info.file_size > _LARGEST_MANIFEST:
@@ -124,7 +125,7 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
         )
     names = [info.filename for info in archive.infolist() if info.filename != _MANIFEST]
     if sorted(names) != sorted(manifest.files) or _DATABASE not in names or not all(map(_is_ours, names)):
-        raise RequestError(f"{file}: holds other files than its manifest says; it was changed after it was exported")
+        raise RequestError(f"{file}: holds other files than its manifest names; it was changed after the export")
     return manifest
 
 
@@ -165,7 +166,7 @@ def _chunks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
 
 
 def _put_in_place(folder: Path, directory: Path) -> None:
-    """The versions first: a database that is there names what is there, too."""
+    """Move versions and then the database into place, so that a database never names versions that are missing."""
     versions = directory / _VERSIONS
     if (folder / _VERSIONS).is_dir():
         shutil.rmtree(versions, ignore_errors=True)

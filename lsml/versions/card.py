@@ -1,4 +1,4 @@
-"""What is known of a version: its card, and the name that says what decides its predictions."""
+"""The card of a version, which holds everything known of it, and the name `model_version` that its predictions carry."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FORMAT = 1
 
 
 class ModelCard(msgspec.Struct):
-    """What a version knows of one model.
+    """A version's record of one model.
 
-    `labels` it can answer with, `examples` it learnt from, `classes` by count, hashes of the `options` and of the
-    `snapshot` it was made with. `learnt`: the file of marks (see `mark`) of the data it learnt. `carried_from`: the number of
+    `labels` are those it can predict, `examples` the number it learnt, `classes` their labels by count. `options` and
+    `snapshot` are hashes. `learnt`: the file of marks (see `mark`) of the data it learnt. `carried_from`: the number of
     the version that learnt it, None where it is this one. `moved`: held-out tasks that training needed.
     """
 
@@ -39,12 +39,12 @@ class ModelCard(msgspec.Struct):
 
 
 class Card(msgspec.Struct):
-    """Everything to know of a version; written beside its models and kept in the store.
+    """The record of a version; written beside its models and kept in the store.
 
-    `metrics`: by control, on the held-out tasks. `decisions`: by model key, why what it learnt was taken or not, with the
-    figures. `promoted`: whether the version was when it was made, and `verdict`: why, for people. `left_out`: what of the
-    annotations could not be understood. `history`: the versions before it on the learning curve, and `outlook`: what more
-    annotations bring. `files`: SHA-256 of every file, by path.
+    `metrics`: by control, on the held-out tasks. `decisions`: by model key, the reason why the new model was taken or
+    not, with the figures. `promoted`: True if the version was promoted when it was made; `verdict` gives the reason to
+    people. `left_out`: annotations that could not be used. `history`: the earlier versions on the learning curve, and
+    `outlook`: the expected gain of more annotations. `files`: SHA-256 of every file, by path.
     """
 
     recipe: str
@@ -67,13 +67,16 @@ class Card(msgspec.Struct):
     files: dict[str, str] = {}
 
     def known_labels(self) -> dict[str, list[str]]:
-        """The labels that each model can answer with, by model key."""
+        """Return the labels that each model can predict, by model key."""
         return {key: model.labels for key, model in self.models.items()}
 
 
 def model_version(binding: Binding, number: int, card: Card | None, project: str) -> str:
-    """`<recipe name>-v<number>-<hash of what else decides a prediction>`, and whose it is where one project learnt it: `-p7` of
-    Label Studio's project 7. Number 0: nothing was learnt, and what was learnt offline is nobody's alone."""
+    """Return `<recipe name>-v<number>-<hash>`, with `-p7` at its end where Label Studio's project 7 learnt the version.
+
+    The hash covers everything else that decides a prediction. Number 0 is the starting point. It and a version learnt
+    offline belong to no project of Label Studio.
+    """
     known = card.known_labels() if card is not None else {}
     facts = msgspec.json.encode(binding.facts(known), order="sorted")
     whose = f"-p{short_key(project)}" if number and project != LOCAL else ""
@@ -81,18 +84,20 @@ def model_version(binding: Binding, number: int, card: Card | None, project: str
 
 
 def short_key(project: str) -> str:
-    """A project's key in a name: of `7.1795424700` Label Studio's number of it."""
+    """Return a project's key for a name: for `7.1795424700` its number in Label Studio, `7`."""
     return re.sub(r"[^A-Za-z0-9]", "_", project.partition(".")[0])[:24]
 
 
 def names_of(recipe: str) -> re.Pattern[str]:
-    """What matches every `model_version` of a recipe, by its name, and no other's. Groups: the number, and `short_key` of the
-    project, where one learnt it."""
+    """Return a pattern for every `model_version` of a recipe, and of no other.
+
+    Groups: the number, and `short_key` of the project, where one learnt it.
+    """
     return re.compile(rf"{re.escape(recipe)}-v(\d{{1,9}})-[0-9a-f]{{8}}(?:-p([A-Za-z0-9_]{{1,24}}))?", re.ASCII)
 
 
 def card_of(row: VersionRow) -> Card:
-    """The card of a stored version. Raises VersionError where another format wrote it."""
+    """Return the card of a stored version. Raises VersionError where another format wrote it."""
     try:
         card = msgspec.convert(_upgraded(row.card), Card)
     except msgspec.ValidationError as error:
@@ -108,8 +113,10 @@ def card_of(row: VersionRow) -> Card:
 
 
 def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
-    """A card as it is written today. Older ones told in sentences what are fields now: `promoted`, and `carried_from`; and
-    held figures where `decisions` are."""
+    """Return an older card in today's form.
+
+    Older cards had sentences where `promoted` and `carried_from` are now, and figures where `decisions` are.
+    """
     if "compared" in card:
         card = {**card, "decisions": upgraded_decisions(card["compared"])}
     if "promoted" in card or not isinstance(card.get("models"), dict):

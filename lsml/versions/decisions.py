@@ -1,4 +1,4 @@
-"""Why a model that learnt is taken into a version or not: a reason, and the figures that it rests on."""
+"""The reason why a new model is taken into a version or not, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-ENOUGH = 30  # tasks to judge by; with fewer a comparison is a coin toss
+ENOUGH = 30  # held-out tasks; with fewer a comparison is a coin toss
 By = Literal["held-out tasks", "cross-validation"]
 
 
 class Why(StrEnum):
-    """Why a model is taken into a version, or is not."""
+    """The reason why a model is taken into a version, or is not."""
 
     FIRST = "first"
     ALWAYS = "always"
@@ -21,16 +21,18 @@ class Why(StrEnum):
     SAME = "same"  # annotations and options are those of the served version
     BETTER = "better"
     NOT_BETTER = "not better"
-    UNSURE = "unsure"  # better on these tasks, and perhaps by chance
+    UNSURE = "unsure"  # better on these tasks, but perhaps by chance
     LABEL_DROPPED = "label dropped"
     COIN_TOSS = "coin toss"  # too few tasks to judge by
     NOTHING = "nothing to compare"
 
 
 class LabelComparison(msgspec.Struct, frozen=True):
-    """One label's F1 or average precision, of the new and of the promoted version, on so many tasks that hold it.
+    """One label's F1 or average precision, of the new and of the promoted version, and the number of tasks that hold the
+    label.
 
-    `interval` is that of the new one's less the promoted one's. None where one of them says nothing of the label."""
+    `interval` is that of new less promoted. None where one of them has no figure for the label.
+    """
 
     new: float | None
     promoted: float | None
@@ -46,8 +48,8 @@ class LabelComparison(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The new and the promoted version's metric on the same tasks, which neither of them learnt.
 
-    `interval`: where new less promoted lies, with so much `confidence`. `against`: the promoted version, such as v3.
-    `dropped`: the label of `labels` that surely fell by more than it may, if any.
+    `interval`: the confidence interval of new less promoted, at `confidence`. `against`: the promoted version, such as
+    v3. `dropped`: the label of `labels` that surely fell by more than allowed, if any.
     """
 
     new: float | None
@@ -80,9 +82,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Whether a model is taken into the version, why, and what was compared, if anything was.
+    """The decision to take a model into the version or not: `why`, and the comparison, if there was one.
 
-    `tasks`: how many there were to judge by, where they were too few; `against`: the version that was served."""
+    `tasks`: the number of held-out tasks, where they were too few; `against`: the version that was served.
+    """
 
     taken: bool
     why: Why
@@ -92,7 +95,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Why, for people."""
+        """The reason as a sentence."""
         compared = self.compared
         if compared is None:
             return _PLAIN[self.why].format(against=self.against, tasks=self.tasks, enough=ENOUGH)
@@ -115,7 +118,7 @@ class Decision(msgspec.Struct, frozen=True):
         return f"{_COMPARED[self.why]} {against} {figures}"
 
     def cautions(self, worst: float) -> tuple[str, ...]:
-        """A sentence for each label that fell by more than `worst` in a version that is taken all the same."""
+        """Return a sentence for each label that fell by more than `worst` in a version that is taken all the same."""
         if not self.taken or self.compared is None:
             return ()
         return tuple(
@@ -142,7 +145,7 @@ _COMPARED: Final = {
 
 
 def upgraded_decisions(compared: Any) -> dict[str, Any]:
-    """Decisions as a card holds them today, of one that an older lsml wrote: strictly better was taken."""
+    """Return decisions in today's form from an older card, where strictly better was taken."""
     made = {}
     for key, figures in (compared if isinstance(compared, dict) else {}).items():
         new, promoted = figures.get("new"), figures.get("promoted")

@@ -1,4 +1,4 @@
-"""Saving versions: a card and one folder for each model, hashed, put where artifacts live, and added to the store."""
+"""Saving versions: a card and one folder for each model, hashed, put into the artifact store, and added to the store."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from lsml.versions.card import Card
 
 
 def new_folder(store: Store, run: RunRow | None = None) -> Path:
-    """An empty folder for a version in the making.
+    """Return an empty folder for a version in the making. Raises StoreError where it cannot be made.
 
-    Its name, and that of the finished folder, tells the run and the attempt that made it.
-
-    Raises StoreError where it cannot be made."""
+    Its name, like that of the finished folder, holds the run and the attempt that made it.
+    """
     try:
         return store.artifacts.new_folder(_owner(run))
     except OSError as error:
@@ -32,10 +31,10 @@ def new_folder(store: Store, run: RunRow | None = None) -> Path:
 def save_version(
     store: Store, project: str, making: Path, card: Card, *, promote: bool, keep: int, run: RunRow | None = None
 ) -> int:
-    """Turn a folder in the making into the project's next version, and end its run; the version's number.
+    """Turn a folder in the making into the project's next version, and end its run. Return the version's number.
 
-    Files are hashed, then the folder is put, then one transaction adds the version, moves the pointer and ends the run.
-    Raises Superseded, leaving nothing, where the run's claim is gone.
+    Files are hashed, then the folder is put into the artifact store. Then one transaction adds the version, moves the
+    pointer and ends the run. Raises Superseded, leaving nothing, where the run's claim is gone.
     """
     from lsml import __version__
 
@@ -73,13 +72,16 @@ def adopt(store: Store, project: str, row: VersionRow) -> None:
 
 
 def sweep_attempt(store: Store, run: RunRow) -> None:
-    """Remove what one attempt of a run left when its process was killed: a folder in the making, or one that no version
-    names. Only its worker may call this, once the process is gone."""
+    """Remove leftovers of one attempt of a run whose process was killed: a folder in the making, or one that no version
+    names.
+
+    Only its worker may call this, once the process is gone.
+    """
     store.artifacts.sweep_owner(_owner(run), store.versions.folders())
 
 
 def sweep_folders(store: Store) -> None:
-    """Remove what crashed processes left: folders in the making, and finished ones that no version names, once old."""
+    """Remove leftovers of crashed processes, once old: folders in the making, and finished ones that no version names."""
     store.artifacts.sweep(store.versions.folders())
 
 
@@ -88,7 +90,7 @@ def _owner(run: RunRow | None) -> str:
 
 
 def _seal(folder: Path, card: Card) -> None:
-    """Note the hash of every file in the card, and write the card beside them."""
+    """Add the hash of every file to the card, and write the card beside them."""
     card.files = {
         path.relative_to(folder).as_posix(): file_hash(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
@@ -96,6 +98,6 @@ def _seal(folder: Path, card: Card) -> None:
 
 
 def file_hash(path: Path) -> str:
-    """The SHA-256 of a file, as hexadecimal digits. Raises OSError."""
+    """Return the SHA-256 of a file, as hexadecimal digits. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

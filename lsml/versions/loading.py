@@ -1,4 +1,4 @@
-"""Versions in memory: checked, loaded, and shared by the projects that serve the same."""
+"""Versions in memory: checked, loaded, and shared by projects that serve the same."""
 
 from __future__ import annotations
 
@@ -34,14 +34,17 @@ class Loaded:
 
 
 class Shared:
-    """Adapters in memory by what they are made of: projects that serve the same, as all do that start from one version or
-    from the same weights, share them. One that nobody serves any more is let go."""
+    """Adapters in memory, by the hash of their options and files. Projects that serve the same version or weights share
+    them.
+
+    An adapter that no project serves any more is freed.
+    """
 
     def __init__(self) -> None:
         self._adapters: WeakValueDictionary[bytes, Adapter] = WeakValueDictionary()
 
     def adapter(self, model: BoundModel, saved: Path | None = None, hashes: Collection[str] = ()) -> Adapter:
-        """The starting point of a model, or what was saved of it, in files with these hashes. Raises VersionError."""
+        """Return a new adapter of a model, or the one saved in files with these hashes. Raises VersionError."""
         made_of = (model.spec.adapter, model.spec.options, model.target, sorted(hashes))
         key = hashlib.sha256(msgspec.json.encode(made_of, order="sorted")).digest()
         adapter = self._adapters.get(key)
@@ -54,13 +57,13 @@ class Shared:
 
 
 def start(binding: Binding, shared: Shared | None = None) -> Loaded:
-    """The starting point: every model pretrained or untrained."""
+    """Return the starting point: every model pretrained or untrained."""
     shared = shared or Shared()
     return Loaded(0, None, {model.key: shared.adapter(model) for model in binding.models}, LOCAL)
 
 
 def load_version(binding: Binding, row: VersionRow, artifacts: Artifacts, shared: Shared | None = None) -> Loaded:
-    """A stored version, with its files' hashes checked, for a binding.
+    """Return a stored version for a binding, once its files' hashes are checked.
 
     A model whose control was renamed, whose object changed or that the version does not hold starts untrained, and
     `warnings` says so. Raises VersionError where files are missing or changed.
@@ -81,7 +84,7 @@ def load_version(binding: Binding, row: VersionRow, artifacts: Artifacts, shared
 
 
 def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
-    """A sentence for each model of a binding that v<number> does not fit, or not wholly."""
+    """Return a sentence for each model of a binding that v<number> does not fit, or only in part."""
     sentences = []
     for model in binding.models:
         saved = card.models.get(model.key)
@@ -103,7 +106,7 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
 
 
 def unlike(binding: Binding, learnt: Binding, number: int, card: Card) -> str | None:
-    """Why a project does not start from v<number>, which was learnt under another binding; None where it fits wholly."""
+    """Return the reason why a project cannot start from v<number>, learnt under another binding; None where it fits."""
     why = misfits(binding, number, card)
     if not why:
         return None
@@ -112,21 +115,21 @@ def unlike(binding: Binding, learnt: Binding, number: int, card: Card) -> str | 
 
 
 def _answered(binding: Binding) -> str:
-    """The controls that models learn, and the fields that these read: `Choices#topic of $text`."""
+    """Return the controls that models learn, with the fields that they read: `Choices#topic of $text`."""
     found = [f"{control.control_tag.selector} of {model.fields}"
              for model in binding.models if model.learns for control in model.controls]  # fmt: skip
     return ", ".join(found) or "nothing"
 
 
 def binding_of(recipe: Recipe, project: ProjectRow | None) -> Binding:
-    """The recipe bound to the labeling config that counts for a project."""
+    """Return the recipe bound to the labeling config of a project: Label Studio's, else the recipe's own."""
     stored = project.labeling_config if project else None
     xml = known_config(recipe, stored=stored, of_project=project is not None and project.key != LOCAL)
     return bind(recipe, parse_labeling_config(xml) if xml else None)
 
 
 def load_promoted(store: Store, project: str, binding: Binding) -> Loaded:
-    """The version that a project serves, else the starting point. Raises VersionError."""
+    """Return the version that a project serves, else the starting point. Raises VersionError."""
     row = store.versions.served(project)
     return start(binding) if row is None else load_version(binding, row, store.artifacts)
 

@@ -1,4 +1,4 @@
-"""Marks of the data that a model learnt, so that it is never judged on it."""
+"""Marks of the data that a model learnt, so that it is never judged on that data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _MARK_BYTES = 8
 
 
 def mark(data: Mapping[str, Any]) -> bytes:
-    """Eight bytes that stand for a task's data, whatever its id: what a version learnt must not judge it later."""
+    """Return eight bytes that stand for a task's data, whatever its id."""
     return hashlib.sha256(msgspec.json.encode(data, order="sorted")).digest()[:_MARK_BYTES]
 
 
 def learnt_marks(folder: Path, model: ModelCard) -> set[bytes]:
-    """The marks of all data that a saved model learnt."""
+    """Return the marks of all data that a saved model learnt."""
     if not model.learnt:
         return set()
     content = (folder / model.learnt).read_bytes()

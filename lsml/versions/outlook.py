@@ -1,4 +1,4 @@
-"""The learning curve of a project's versions, and what more annotations are expected to bring."""
+"""The learning curve of a project's versions, and the expected gain of more annotations."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 import msgspec
 
-MORE: Final = 100  # annotations that an estimate is for
-LEAST_VERSIONS: Final = 4  # of different sizes, that an estimate follows from
-LEAST_JUDGED: Final = 30  # answers that judged a version, with fewer of which it is no point to go by
-LEAST_GAIN: Final = 0.01  # what twice the annotations must perhaps bring, or more hardly help
+MORE: Final = 100  # annotations whose gain is estimated
+LEAST_VERSIONS: Final = 4  # of different sizes, for an estimate
+LEAST_JUDGED: Final = 30  # held-out answers; a version judged on fewer is left out of the curve
+LEAST_GAIN: Final = 0.01  # with an upper bound below it for twice the annotations, more will hardly help
 
 
 class VersionPoint(msgspec.Struct, frozen=True):
-    """A version's metric, the mean of its controls', after so many annotated tasks and on so many held-out answers."""
+    """A version on the learning curve: its mean metric over controls, its annotated tasks, and its held-out answers."""
 
     version: int
     annotations: int
@@ -23,7 +23,7 @@ class VersionPoint(msgspec.Struct, frozen=True):
 
 
 class Prospect(StrEnum):
-    """What more annotations promise."""
+    """The expected use of more annotations."""
 
     RISES = "rises"
     FLAT = "flat"  # more annotations will hardly help
@@ -32,9 +32,11 @@ class Prospect(StrEnum):
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What the next 100 annotations bring: `gain` and where it lies, with so much `confidence`; `doubled`: the most that as
-    many annotations again as there are, and at least 100, bring with it. None where that cannot be told, for which `prospect`
-    says why. `versions`: how many it follows from."""
+    """The estimated gain of the next 100 annotations, with its interval at `confidence`.
+
+    `doubled` is the upper bound of the gain of twice the annotations, at least 100 more. Figures are None where there
+    is no estimate; `prospect` gives the reason. `versions` is the number of versions that it rests on.
+    """
 
     prospect: Prospect
     versions: int
@@ -45,7 +47,7 @@ class Outlook(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """The estimate, and whether more annotations help, for people."""
+        """The estimate, and whether more annotations help, as a sentence."""
         if self.gain is None or self.interval is None or self.confidence is None:
             few = f"it takes {LEAST_VERSIONS} versions of different sizes"
             judged = "" if self.prospect is Prospect.FEW_VERSIONS else f" with {LEAST_JUDGED} held-out answers or more"

@@ -144,9 +144,9 @@ def newer(members) -> None:
     ("change", "sentence"),
     [
         (flip, "was changed or damaged; export anew"),
-        (escape, "holds other files than its manifest says"),
-        (add, "holds other files than its manifest says"),
-        (drop, "holds other files than its manifest says"),
+        (escape, "holds other files than its manifest names"),
+        (add, "holds other files than its manifest names"),
+        (drop, "holds other files than its manifest names"),
         (newer, "has format 9, and this lsml reads 1"),
         (lambda members: members.pop("manifest.json"), "is no file of `lsml export`"),
     ],
@@ -163,7 +163,7 @@ def test_files_that_are_none_of_these_are_refused_in_a_sentence(learnt, tmp_path
     assert "is no file of `lsml export`" in refused(bring(learnt, tmp_path / "text.zip", tmp_path / "data"))
     whole = (learnt / "out.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
-    assert "was cut off" in refused(bring(learnt, tmp_path / "cut.zip", tmp_path / "data"))
+    assert "is truncated" in refused(bring(learnt, tmp_path / "cut.zip", tmp_path / "data"))
     assert "cannot be read: No such file" in refused(bring(learnt, tmp_path / "none.zip", tmp_path / "data"))
 
 
