@@ -1,14 +1,14 @@
-"""Fetched files on disk: bounded by bytes, the least recently used out first, and none that somebody uses.
+"""Fetched files on disk, bounded by bytes: the least recently used are evicted first, files in use never.
 
-    files/ab/ab12...json            what is known of one place: an Entry
-    files/ab/ab12...-<hash>.jpg     its content, named by it, so that another content is another file
-    leases/<process>                since when that process may use what it was given; locked while the process lives
-    locks/, scratch/                one download at a time for a place; what is not whole yet
+    files/ab/ab12...json            the record of one place: an Entry
+    files/ab/ab12...-<hash>.jpg     its content, named by its hash, so that new content is a new file
+    leases/<process>                since when that process uses files; locked while the process lives
+    locks/, scratch/                one download at a time for a place; unfinished files
 
 Files appear whole or not at all, by renaming. A file's modification time says when it was handed out last. A process
-that uses files holds a lease, which is a moment: whatever was handed out since then stays, to however many readers and
-whatever the budget. Handing out and deleting exclude each other by the lock on `gate`, so that no file goes between the
-look at its time and its end.
+that uses files holds a lease, which is a moment: every file handed out since then stays, for any number of readers and
+any budget. Handing out and deleting exclude each other by the lock on `gate`, so that no file is deleted between the
+look at its time and its use.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lsml.media.eviction import Eviction
 from lsml.media.leases import Leases
 from lsml.media.transfer import Received
 
-_STRIPES = 4096  # lock files; two places that share one wait for each other, seldom and between processes alone
+_STRIPES = 4096  # lock files; places that share one wait for each other, which is rare and only between processes
 
 
 class MediaCache:
@@ -53,7 +53,7 @@ class MediaCache:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """While it is open, what is handed out stays."""
+        """Keep every file that is handed out while this is open."""
         try:
             with self._leases.hold():
                 yield
@@ -63,17 +63,17 @@ class MediaCache:
             self._eviction.make_room()
 
     def use(self, key: str, name: str) -> Path:
-        """The path of a file of a place, to be used while `hold` is open. Raises FileNotFoundError where it is gone."""
+        """Return the path of a place's file, to be used while `hold` is open. Raises FileNotFoundError where it is gone."""
         path = self._files / key[:2] / name
         self._leases.touch(path)
         return path
 
     def entry(self, key: str) -> Entry | None:
-        """What is known of a place, if anything."""
+        """Return the entry of a place, if there is one."""
         return self._entries.of(key)
 
     def keep(self, key: str, entry: Entry) -> Entry:
-        """Know this of a place from now on, in every process."""
+        """Set the entry of a place, for every process. Return it."""
         self._eviction.took(self._entries.keep(key, entry))
         return entry
 
@@ -82,11 +82,11 @@ class MediaCache:
         self._entries.drop(key)
 
     def scratch(self) -> Path:
-        """A path for a file that is being made."""
+        """Return a path for a file in the making."""
         return self._scratch / f"{os.getpid()}-{uuid4().hex}"
 
     def add(self, key: str, temporary: Path, digest: str, suffix: str) -> str:
-        """Take a finished file from scratch; its name in its place's folder."""
+        """Move a finished file from scratch into its place's folder. Return its name there."""
         name = f"{key}-{digest[:16]}{suffix}"
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -96,7 +96,7 @@ class MediaCache:
         return name
 
     def received(self, key: str, temporary: Path, received: Received, suffix: str) -> Entry:
-        """Take a file that came, and know of it."""
+        """Move a received file into its place's folder, and return its entry."""
         name = self.add(key, temporary, received.sha256, suffix)
         validators = received.validators
         entry = Entry(
@@ -112,7 +112,7 @@ class MediaCache:
         return self.keep(key, entry)
 
     def once(self, key: str, make: Callable[[], Entry]) -> Entry:
-        """What `make` makes of a place; whoever asks meanwhile, here or in another process, waits for it."""
+        """Return what `make` makes of a place. Other threads and processes that ask meanwhile wait for it."""
         with self._lock:
             future = self._running.get(key)
             mine = future is None
@@ -141,5 +141,5 @@ class MediaCache:
 
 @lru_cache(maxsize=8)
 def open_cache(directory: Path, budget: int) -> MediaCache:
-    """The cache in a folder; one for each process, as its lease is."""
+    """Return the cache in a folder; there is one for each process, as it holds the process's lease."""
     return MediaCache(directory, budget)

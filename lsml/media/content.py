@@ -1,4 +1,4 @@
-"""What a file holds, by its first bytes: neither its name nor what a server says of it decides."""
+"""The kind of a file's content, by its first bytes alone: neither its name nor its server is trusted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 
 class Content(NamedTuple):
-    """A kind of content: what people call it, what it is for a tag, and the suffix that libraries expect."""
+    """A kind of content: its name for people, its family for a tag, and the suffix that libraries expect."""
 
     name: str
-    family: str  # image, video, audio; "" for what is none of them
+    family: str  # image, video, audio; "" for any other
     suffix: str
 
 
@@ -59,13 +59,13 @@ _MARKUP = (
 
 
 def content_of(path: Path) -> Content:
-    """What a file holds. Raises OSError."""
+    """Return the kind of a file's content. Raises OSError."""
     with path.open("rb") as file:
         return content_by_head(file.read(512))
 
 
 def content_by_head(head: bytes) -> Content:
-    """What begins with these bytes."""
+    """Return the kind of content that begins with these bytes."""
     if not head:
         return Content("empty", "", "")
     for magic, content in _PLAIN:

@@ -1,4 +1,4 @@
-"""What is known of fetched files, on disk and in memory: one Entry for each place that a URL leads to."""
+"""The records of fetched files, on disk and in memory: one Entry for each place that a URL leads to."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _REMEMBERED = 100_000  # entries kept in memory
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of the content of one place. `file` and `upright` are names in its folder; no `file`: it lies
-    elsewhere, on this machine. `size` in pixels, upright; `upright`: the copy to use in its stead, where it needs one."""
+    """The record of one place's content. `file` and `upright` are names in its folder; without `file` it lies elsewhere on
+    this machine. `size` is (width, height) in pixels, upright. `upright` is the copy to use instead, where the file
+    needs one.
+    """
 
     checked_at: float  # seconds since the epoch
     file: str | None = None
@@ -33,12 +35,12 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def validators(self) -> Validators:
-        """How to ask whether it changed."""
+        """Return the validators for asking whether the file changed."""
         return Validators(self.etag, self.modified)
 
 
 class Entries:
-    """The entries in a folder of files, which threads and processes share. `scratch` gives a path for what is being made."""
+    """The entries in a folder of files, which threads and processes share. `scratch` gives a path for a file in the making."""
 
     def __init__(self, files: Path, scratch: Callable[[], Path]) -> None:
         self._files = files
@@ -47,12 +49,12 @@ class Entries:
         self._lock = threading.Lock()
 
     def of(self, key: str) -> Entry | None:
-        """What is known of a place, if anything."""
+        """Return the entry of a place, if there is one."""
         known = self._known.get(key)
         return known if known is not None else self.read(key)
 
     def read(self, key: str) -> Entry | None:
-        """What the disk knows of a place, if anything."""
+        """Return the entry of a place from the disk, if there is one."""
         try:
             entry = msgspec.json.decode(self._path(key).read_bytes(), type=Entry)
             for name in (entry.file, entry.upright):
@@ -72,12 +74,12 @@ class Entries:
                 self._known.popitem(last=False)
 
     def forget(self, key: str) -> None:
-        """Know no more of a place than the disk does."""
+        """Forget the entry of a place in memory, so that it is read from the disk again."""
         with self._lock:
             self._known.pop(key, None)
 
     def keep(self, key: str, entry: Entry) -> int:
-        """Know this of a place from now on, in every process; the bytes that it takes."""
+        """Set the entry of a place, for every process. Return the bytes that it takes."""
         path = self._path(key)
         temporary = self._scratch()
         with new_file(temporary) as file:
@@ -96,6 +98,6 @@ class Entries:
 
 
 def make_folder(path: Path) -> Path:
-    """A folder that only this user reads, made where it is not there."""
+    """Make a folder that only this user can read, if it is missing. Return its path."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path

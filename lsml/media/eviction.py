@@ -1,4 +1,4 @@
-"""Room for fetched files: the least recently used go first, and none that somebody uses."""
+"""Room for fetched files: the least recently used are deleted first, files in use never."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lsml.media.entries import Entries
 from lsml.media.leases import Leases
 
 _log = logging.getLogger(__name__)
-_ROOM = 0.9  # of the budget is left in use after an eviction, so that it is not needed for every file
-_ABANDONED_S = 3600.0  # what lies in scratch/ for so long is of a process that was killed
+_ROOM = 0.9  # the share of the budget in use after an eviction, so that not every new file needs one
+_ABANDONED_S = 3600.0  # a file in scratch/ of that age was left by a process that was killed
 _PAUSE_S = 5.0
 
 
@@ -33,7 +33,7 @@ class _Place:
 
 
 class Eviction:
-    """Keeps the files of a cache's folder within a budget of bytes."""
+    """The eviction that keeps a cache's folder within a budget of bytes."""
 
     def __init__(self, directory: Path, budget: int, entries: Entries, leases: Leases) -> None:
         self._files = directory / "files"
@@ -43,7 +43,7 @@ class Eviction:
         self._entries = entries
         self._leases = leases
         self._lock = threading.Lock()
-        self._taken: int | None = None  # bytes at the last look and what was added since; None: never looked
+        self._taken: int | None = None  # bytes at the last count and those added since; None: never counted
         self._pause_until = 0.0
 
     def try_again(self) -> None:
@@ -51,7 +51,7 @@ class Eviction:
         self._pause_until = 0.0
 
     def took(self, size: int) -> None:
-        """Count bytes that were added, and make room where they are too many."""
+        """Count added bytes, and make room where the budget is exceeded."""
         with self._lock:
             if self._taken is None:
                 self._taken = sum(size for place in self._places().values() for _, size, _ in place.files)
@@ -60,13 +60,13 @@ class Eviction:
         self.make_room()
 
     def make_room(self) -> None:
-        """Evict where there is too much; where all that is in use, not at once again."""
+        """Evict where the budget is exceeded; after an eviction that found everything in use, only after a pause."""
         if self._taken is not None and self._taken > self._budget and time.monotonic() >= self._pause_until:
             self.evict()
             self._pause_until = time.monotonic() + (_PAUSE_S if self._taken > self._budget else 0.0)
 
     def evict(self) -> None:
-        """Delete what was used least recently and is not in use, until there is room again; one process at a time."""
+        """Delete the least recently used files that are not in use, until there is room; one process at a time."""
         try:
             with FileLock(self._locks / "evicting", mode=0o600, timeout=0):
                 self._evict()
@@ -89,7 +89,7 @@ class Eviction:
         self._taken = total
 
     def _superseded(self, key: str, place: _Place) -> list[tuple[Path, int, int]]:
-        """Files of a place that hold what it held before it changed."""
+        """Return the files of a place's earlier content."""
         if len(place.files) <= 2:
             return []
         entry = self._entries.read(key)
@@ -97,7 +97,7 @@ class Eviction:
         return [one for one in place.files if one[0].name not in kept]
 
     def _delete(self, files: list[tuple[Path, int, int]], used_ns: int) -> int:
-        """Delete the files of a place, all or none unless one came into use meanwhile; the bytes that this gave back."""
+        """Delete the files of a place, all or none, unless one came into use meanwhile. Return the bytes that this freed."""
         freed = 0
         with self._leases.closed(alone=True):
             in_use = self._leases.in_use_since()

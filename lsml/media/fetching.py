@@ -1,4 +1,4 @@
-"""How what a task's URL leads to comes here: once, whole, checked, and no older than the recipe wants."""
+"""Fetching of what a task's URL names: once, complete, checked, and as fresh as the recipe wants."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from lsml.recipe import Media
 
 _log = logging.getLogger(__name__)
 MAX_TEXT_BYTES = 10 * 1024 * 1024
-AGAIN_S = 0.5  # before a server that failed in passing is asked once more
+AGAIN_S = 0.5  # pause before a server is asked again after a temporary failure
 
-# (where it is, what is known of it, its path) -> everything known of it; without a path, None where that is too little
+# (source, entry, path) -> the complete entry; without a path, None where the file has to be examined
 _Examine = Callable[[Source, Entry, Path | None], Entry | None]
 
 
 class Fetcher:
-    """Brings what a project's tasks name. Threads may share it.
+    """The fetcher of media that a project's tasks name. Threads may share it.
 
-    `limits`: how much, how long and how fresh; `cache`: opens what keeps the files, when one is needed; `sources`: where the
-    project's URLs lead.
+    `limits`: the most bytes, seconds and age; `cache`: opens the media cache when it is first needed; `sources`: where
+    the project's URLs lead.
     """
 
     def __init__(self, limits: Media, cache: Callable[[], MediaCache], sources: Sources) -> None:
@@ -49,17 +49,18 @@ class Fetcher:
 
     @contextmanager
     def hold(self) -> Iterator[Fetch]:
-        """A Fetch whose files stay while it is open, and which asks for each of them once.
+        """Yield a Fetch whose files stay while it is open, and which asks for each file once.
 
-        Most requests need no file, and then nothing is touched.
+        Most requests need no file, and then the cache is not touched.
         """
         with ExitStack() as stack:
             yield Held(self, lambda: stack.enter_context(self._cache.hold()))
 
     def text(self, url: str, task: Mapping[str, Any]) -> str:
-        """The text behind a URL: UTF-8, with or without a byte order mark, or the charset that its server declares.
+        """Return the text behind a URL: UTF-8, with or without a byte order mark, or the charset that its server declares.
 
-        Raises FetchError."""
+        Raises FetchError.
+        """
         most = min(MAX_TEXT_BYTES, self._limits.file_bytes)
         if url.startswith("data:"):
             content, content_type = decoded_data_url(url, most)
@@ -73,28 +74,28 @@ class Fetcher:
         return as_text(content, content_type, url)
 
     def file(self, url: str, task: Mapping[str, Any]) -> Path:
-        """The file behind a URL, as it is; its suffix fits its content. Raises FetchError."""
+        """Return the path of the file behind a URL, unchanged; its suffix fits its content. Raises FetchError."""
         return self._have(self._sources.of(url, task), self._limits.file_bytes, _as_it_is)[0]
 
     def image(self, url: str, task: Mapping[str, Any]) -> Picture:
-        """The image behind a URL, upright. Raises FetchError, and Unreadable for what is no image."""
+        """Return the image behind a URL, upright. Raises FetchError, and Unreadable where it is no image."""
         path, entry = self._have(self._sources.of(url, task), self._limits.file_bytes, self._as_image)
         assert entry is not None and entry.size is not None
         return Picture(path, entry.size)
 
     def video(self, url: str, task: Mapping[str, Any]) -> Clip:
-        """The video behind a URL. Raises FetchError, and Unreadable for what is no video."""
+        """Return the video behind a URL. Raises FetchError, and Unreadable where it is no video."""
         path, entry = self._have(self._sources.of(url, task), self._limits.file_bytes, self._as_video)
         assert entry is not None and entry.size is not None and entry.duration_s is not None
         return Clip(path, entry.size, entry.duration_s)
 
-    # What is known of a file
+    # The entry of a file
 
     def _have(self, source: Source, max_bytes: int, examine: _Examine) -> tuple[Path, Entry | None]:
-        """The path of what is at `source` and what is known of it; brought here and examined where it has to be."""
+        """Return the path and the entry of a source; it is fetched and examined where that is needed."""
         try:
             return self._try_to_have(source, max_bytes, examine)
-        except OSError as error:  # a disk that is full, a folder that may not be written, a file that went just now
+        except OSError as error:  # a full disk, a folder that cannot be written, a file that was just deleted
             raise FetchError(f"{shown_url(source.url)}: cannot be had here ({error.strerror or error})") from error
 
     def _try_to_have(self, source: Source, max_bytes: int, examine: _Examine) -> tuple[Path, Entry | None]:
@@ -108,7 +109,7 @@ class Fetcher:
                 entry = self._cache.once(source.key, lambda: self._make(source, max_bytes, examine))
             complete = examine(source, entry, None)
             if complete is None:
-                continue  # it was made for somebody who wanted to know something else of it
+                continue  # another thread made it, for a request that needed less
             if entry.bytes > max_bytes:
                 raise FetchError(too_large(source.url, max_bytes))
             name = entry.file if examine is _as_it_is else entry.upright or entry.file
@@ -130,7 +131,7 @@ class Fetcher:
         return 0 <= time.time() - entry.checked_at < fresh_s
 
     def _make(self, source: Source, max_bytes: int, examine: _Examine) -> Entry:
-        """An entry that is fresh and complete; alone for its place."""
+        """Return an entry that is fresh and complete. Only one thread and process runs this for a place."""
         entry = self._cache.entry(source.key)
         if entry is None or not self._is_fresh(entry, source):
             entry = self._fetched(source, max_bytes, entry)
@@ -141,7 +142,7 @@ class Fetcher:
             complete = examine(source, entry, self._path(source, entry))
         except LsmlError:
             if source.path is None:
-                self._cache.drop(source.key)  # so that it is asked for anew, once it may be mended
+                self._cache.drop(source.key)  # so that it is fetched anew, as it may have been corrected
             raise
         assert complete is not None
         return self._cache.keep(source.key, complete)
@@ -153,7 +154,7 @@ class Fetcher:
         return self._cache.use(source.key, entry.file)
 
     def _fetched(self, source: Source, max_bytes: int, known: Entry | None) -> Entry:
-        """The entry of what is there now."""
+        """Return the entry of the content that is there now, fetched where it changed."""
         if source.bring is None:
             return Entry(checked_at=time.time())
         if known is not None:
@@ -206,7 +207,7 @@ def _as_it_is(_source: Source, entry: Entry, _path: Path | None) -> Entry | None
 
 
 def _asked_twice(bring: Callable[[Wanted], Received | None], wanted: Wanted) -> Received | None:
-    """What `bring` brings, asked once more where it failed in passing and there is time."""
+    """Return what `bring` fetches, asking again after a temporary failure if there is time."""
     try:
         return bring(wanted)
     except FetchError as error:

@@ -1,4 +1,4 @@
-"""The files of one request or one training: each asked for once, each staying until the end."""
+"""The files of one request or one training run: each is asked for once, and stays until the end."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ T = TypeVar("T")
 
 
 class Held:
-    """What a Fetch gives for one request or one training: each is asked for once, and so is one that fails."""
+    """The Fetch of one request or one training run: each file is asked for once, and an error is remembered, too."""
 
     def __init__(self, fetcher: Fetch, begin: Callable[[], None]) -> None:
         self._fetcher = fetcher
-        self._begin: Callable[[], None] | None = begin  # until the first file is asked for
+        self._begin: Callable[[], None] | None = begin  # None once the first file was asked for
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], Any] = {}
 
     @contextmanager
     def hold(self) -> Iterator[Fetch]:
-        """Itself: what it gives stays already."""
+        """Yield itself, for its files stay already."""
         yield self
 
     def text(self, url: str, task: Mapping[str, Any]) -> str:
-        """As Fetcher.text; a text is not kept in memory."""
+        """Return the text as Fetcher.text does; it is not kept in memory."""
         return self._once("text", url, lambda: self._fetcher.text(url, task), keep=False)
 
     def file(self, url: str, task: Mapping[str, Any]) -> Path:
-        """As Fetcher.file."""
+        """Return the file as Fetcher.file does."""
         return self._once("file", url, lambda: self._fetcher.file(url, task))
 
     def image(self, url: str, task: Mapping[str, Any]) -> Picture:
-        """As Fetcher.image."""
+        """Return the image as Fetcher.image does."""
         return self._once("image", url, lambda: self._fetcher.image(url, task))
 
     def video(self, url: str, task: Mapping[str, Any]) -> Clip:
-        """As Fetcher.video."""
+        """Return the video as Fetcher.video does."""
         return self._once("video", url, lambda: self._fetcher.video(url, task))
 
     def _once(self, kind: str, url: str, ask: Callable[[], T], keep: bool = True) -> T:

@@ -1,4 +1,4 @@
-"""Content that stands in a `data:` URL itself, and bytes as text."""
+"""Content of `data:` URLs, and the decoding of bytes to text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lsml.media.transfer import Received, Wanted, shown_url, too_large
 
 
 def write_data_url(url: str, wanted: Wanted) -> Received:
-    """Write what a `data:` URL holds to its destination. Raises FetchError."""
+    """Write the content of a `data:` URL to its destination. Raises FetchError."""
     content, content_type = decoded_data_url(url, wanted.max_bytes)
     with new_file(wanted.destination) as file:
         file.write(content)
@@ -22,7 +22,7 @@ def write_data_url(url: str, wanted: Wanted) -> Received:
 
 
 def decoded_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
-    """The bytes and the content type of a `data:` URL. Raises FetchError."""
+    """Return the bytes and the content type of a `data:` URL. Raises FetchError."""
     head, comma, body = url[len("data:") :].partition(",")
     if not comma:
         raise FetchError(f"{shown_url(url)}: is no data URL; expected data:<type>,<text> or data:<type>;base64,<bytes>")
@@ -35,14 +35,14 @@ def decoded_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
         try:
             content = base64.b64decode(b"".join(content.split()), validate=True)
         except binascii.Error as error:
-            raise FetchError(f"{shown_url(url)}: says that it is base64 and is not; encode it again") from error
+            raise FetchError(f"{shown_url(url)}: is declared as base64 and is not; encode it again") from error
     if len(content) > max_bytes:
         raise FetchError(too_large(url, max_bytes))
     return content, content_type
 
 
 def as_text(content: bytes, content_type: str, url: str) -> str:
-    """Bytes as text: UTF-8 where they are that, else the declared charset. Raises FetchError."""
+    """Return bytes as text: UTF-8 where they are valid, else the declared charset. Raises FetchError."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Since when processes use what a cache handed out, and the gate between handing out and deleting."""
+"""Leases, which say since when a process uses files of the cache, and the gate between handing out and deleting."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from lsml.media.entries import make_folder
 
 try:
     import fcntl
-except ImportError:  # Windows, where an open file cannot be deleted in the first place
+except ImportError:  # Windows, where an open file cannot be deleted anyway
     fcntl = None  # type: ignore[assignment]
 
-_TICK_NS = 20_000_000  # the clock of new files' times lags behind by some milliseconds
+_TICK_NS = 20_000_000  # a new file's time may lag behind the clock by some milliseconds
 _COARSE_NS = 2_000_000_000  # some file systems keep times to two seconds only
 _NEVER_NS = 2**62
 
 
 class Leases:
-    """The leases of a cache's folder. `make_folders` makes the cache's other folders, where somebody deleted all."""
+    """The leases of a cache's folder. `make_folders` makes the cache's other folders again, where somebody deleted all of
+    them.
+    """
 
     def __init__(self, directory: Path, make_folders: Callable[[], None]) -> None:
         self._directory = directory
@@ -52,12 +54,12 @@ class Leases:
 
     @property
     def held(self) -> bool:
-        """True if anything in this process holds."""
+        """True if any thread of this process holds."""
         return bool(self._holds)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold a lease while it is open: what is handed out meanwhile stays."""
+        """Hold a lease while this is open: files that are handed out meanwhile stay."""
         since = time.time_ns()
         with self._lock:
             number = max(self._holds, default=0) + 1
@@ -75,10 +77,10 @@ class Leases:
     def _publish(self, since: int) -> None:
         try:
             os.utime(self._lease, ns=(since, since))
-        except FileNotFoundError:  # the first time; or somebody deleted the folder, for all of it can be made again
+        except FileNotFoundError:  # the first time, or somebody deleted the folder, which is allowed
             self._make_folders()
             self._lease = self._leases / f"{os.getpid()}-{uuid4().hex[:8]}"
-            # Held by the process, whichever of its threads took it.
+            # The process holds it, whichever of its threads took it.
             self._alive = FileLock(f"{self._lease}.lock", mode=0o600, thread_local=False)
             self._alive.acquire()
             new_file(self._lease).close()
@@ -88,14 +90,14 @@ class Leases:
 
     def touch(self, path: Path) -> None:
         """Mark a file as handed out now. Raises FileNotFoundError where it is gone."""
-        # A clock that was set back must not make it look unused.
+        # A clock that was set back must not make the file look unused.
         now = max(time.time_ns(), self._newest_ns)
         with self.closed(alone=False):
             os.utime(path, ns=(now, now))
 
     @contextmanager
     def closed(self, *, alone: bool) -> Iterator[None]:
-        """Keep the gate: handing out files goes on together, deleting is alone."""
+        """Hold the gate: threads and processes hand out files together, and delete alone."""
         with self._gate_lock:
             if fcntl is None or self._gate is None:
                 yield
@@ -107,7 +109,7 @@ class Leases:
                 fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def in_use_since(self) -> int:
-        """The moment of the oldest lease, in nanoseconds."""
+        """Return the time of the oldest lease, in nanoseconds."""
         since = _NEVER_NS
         for lease in self._leases.iterdir():
             if lease.suffix != ".lock":

@@ -1,7 +1,7 @@
-"""An image or a video that was fetched: is it whole, how large is it, and an upright copy where a model needs one.
+"""Checks of fetched images and videos: completeness and size, and an upright copy where a model needs one.
 
-What annotators see is a browser's picture: turned as its EXIF says, in eight bits, over white where it is transparent.
-An image that every library reads that way already is used as it is; any other is copied once, upright.
+Models get the picture that a browser shows: EXIF orientation is applied, eight bits, white where it is transparent.
+An image that every library reads so is used unchanged; any other is copied once, upright.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from lsml.media.content import Content, content_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What Pillow may try; not PostScript, which starts a program.
+# The formats that Pillow may try; not PostScript, which starts a program.
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 _READ_BY_ALL = frozenset({"JPEG", "MPO", "PNG", "WEBP", "BMP"})
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF"})
 _ORIENTATION = 0x0112
-_DECODING = threading.Semaphore(2)  # large images at a time, whatever the number of downloads
+_DECODING = threading.Semaphore(2)  # at most two large images at a time, whatever the number of downloads
 
 
 class Decoded(NamedTuple):
-    """`size`: (width, height), upright. `copy`: an upright copy that was written, with its suffix, or None."""
+    """A decoded image. `size`: (width, height), upright. `copy`: the upright copy that was written and its suffix, or None."""
 
     size: tuple[int, int]
     copy: tuple[Path, str] | None
 
 
 class Footage(NamedTuple):
-    """`size`: (width, height) of a frame; `duration_s`: how long it takes."""
+    """A video. `size`: (width, height) of a frame in pixels; `duration_s`: its length in seconds."""
 
     size: tuple[int, int]
     duration_s: float
 
 
 def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[], Path]) -> Decoded:
-    """Decode an image once. Raises Unreadable, a sentence that begins with `shown`, where that cannot be done.
+    """Decode an image once. Raises Unreadable, with a sentence that begins with `shown`, where that fails.
 
-    A copy goes where `scratch` says, if one is needed; then an OSError says that it could not be written.
+    An upright copy, if one is needed, is written to the path from `scratch`. Raises OSError where that fails.
     """
     content = _expect(path, shown, "image", "an image")
     with _DECODING:
@@ -62,13 +62,13 @@ def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[]
 
 
 def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple[tuple[int, int], Image | None, str]:
-    """(size, the upright image where a copy is needed, the suffix of that copy)."""
+    """Return (size, upright image or None where no copy is needed, suffix of the copy)."""
     try:
         import PIL.Image
         from PIL import UnidentifiedImageError
     except ImportError:
         raise Unreadable("no library", 'images need Pillow; pip install "lsml[images]"') from None
-    # The limit is the recipe's, so that Pillow's own need not warn nor refuse below it.
+    # The recipe's limit replaces Pillow's, which would warn or refuse below it.
     PIL.Image.MAX_IMAGE_PIXELS = None
     try:
         PIL.Image.init()
@@ -82,7 +82,7 @@ def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple
                 )
             turn = _turn(image)
             if turn is None and _plain(image, content, path.suffix):
-                # The whole file is read for a small picture, too, and so is found whole.
+                # Pillow reads the whole file even for a small picture, so a truncated file is found.
                 image.draft(None, (max(1, width // 8), max(1, height // 8)))
                 image.load()
                 if not _transparent(image):
@@ -96,22 +96,22 @@ def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple
         raise
     except UnidentifiedImageError:
         raise Unreadable(
-            "bad image", f"{shown}: is {content.name}, but not one that can be decoded; save it anew as JPEG or PNG"
+            "bad image", f"{shown}: is {content.name} that cannot be decoded; save it anew as JPEG or PNG"
         ) from None
-    except Exception as error:  # a decoder that meets nonsense may raise anything
+    except Exception as error:  # a decoder may raise anything on broken input
         raise Unreadable(
             "bad image",
-            f"{shown}: is {content.name} that is broken or cut off ({str(error) or type(error).__name__}); save it anew",
+            f"{shown}: is {content.name} that is broken or truncated ({str(error) or type(error).__name__}); save it anew",
         ) from error
 
 
 def _turn(image: Image) -> Any:
-    """How Pillow turns the image upright; None where it stands upright, or where its EXIF cannot be read."""
+    """Return Pillow's operation that turns the image upright; None where it stands upright or its EXIF cannot be read."""
     from PIL.Image import Transpose
 
     try:
         orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # browsers pass over a broken EXIF, too
+    except Exception:  # browsers ignore a broken EXIF, too
         return None
     return {
         2: Transpose.FLIP_LEFT_RIGHT,
@@ -128,7 +128,7 @@ def _expect(path: Path, shown: str, family: str, wanted: str) -> Content:
     content = content_of(path)
     if content.family != family:
         page = content.suffix in (".html", ".xml", ".json")
-        advice = "; most likely an error or a sign-in page in its place" if page else ""
+        advice = "; most likely it is an error page or a sign-in page" if page else ""
         raise Unreadable(
             "wrong content", f"{shown}: is {content.name}, not {wanted}{advice}; correct the task or the file"
         )
@@ -136,7 +136,7 @@ def _expect(path: Path, shown: str, family: str, wanted: str) -> Content:
 
 
 def _plain(image: Image, content: Content, suffix: str) -> bool:
-    """True if every library reads the file as annotators see it, transparency aside."""
+    """Return True if every library reads the file as annotators see it, transparency aside."""
     named = {".jpeg": ".jpg"}.get(suffix.lower(), suffix.lower()) == content.suffix
     single = image.format == "MPO" or getattr(image, "n_frames", 1) == 1
     return (
@@ -151,7 +151,7 @@ def _transparent(image: Image) -> bool:
 
 
 def _eight_bit(image: Image) -> Image:
-    """RGB or grey, in eight bits, over white."""
+    """Return the image as RGB or grey, in eight bits, over white."""
     import PIL.Image
 
     if image.mode.startswith("I;16"):
@@ -169,7 +169,7 @@ def _eight_bit(image: Image) -> Image:
 
 
 def examine_video(path: Path, shown: str) -> Footage:
-    """The size and length of a video. Raises Unreadable where no frame can be had."""
+    """Return the size and length of a video. Raises Unreadable where no frame can be decoded."""
     content = _expect(path, shown, "video", "a video")
     try:
         import cv2
@@ -183,12 +183,12 @@ def examine_video(path: Path, shown: str) -> Footage:
                 "bad video",
                 f"{shown}: is {content.name} without a frame that can be decoded; save it anew as MP4 (H.264)",
             )
-        height, width = frame.shape[:2]  # turned as the file says, as the property of the capture is not
+        height, width = frame.shape[:2]  # rotated as the file says, unlike the capture's properties
         rate = film.get(cv2.CAP_PROP_FPS)
         frames = film.get(cv2.CAP_PROP_FRAME_COUNT)
         if not rate > 0:
-            raise Unreadable("bad video", f"{shown}: does not say how many frames a second has; save it anew as MP4")
-        if not frames > 0:  # some containers do not say
+            raise Unreadable("bad video", f"{shown}: has no frame rate; save it anew as MP4")
+        if not frames > 0:  # some containers do not have it
             frames = 1
             while film.grab():
                 frames += 1

@@ -1,4 +1,4 @@
-"""Where a task's URL leads: a file on this machine, Label Studio, another host or the URL itself; or why nowhere."""
+"""The source that a task's URL leads to: a file on this machine, Label Studio, another host, or the URL itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lsml.recipe import Media
 _STUDIO_PATH = re.compile(r"(/data/|/tasks/\d+/|/projects/\d+/|/storage-data/|upload/)")
 _RESOLVE = re.compile(r"/(?:tasks|projects)/\d+/(?:resolve|presign)/")
 _CLOUD = ("s3", "gs", "azure-blob", "redis")
-# Parameters of signed addresses: they change with every signature, and what they lead to does not.
+# Parameters of signed addresses: they change with every signature, while the content stays the same.
 _SIGNATURE = re.compile(
     r"(X-(Amz|Goog)-.*|AWSAccessKeyId|GoogleAccessId|Signature|Expires|Key-Pair-Id|Policy"
     r"|sig|se|sp|sr|sv|st|spr|skoid|sktid|skt|ske|sks|skv)",
@@ -30,20 +30,21 @@ _SIGNED = re.compile(r"(?i)[?&](X-Amz-Signature|X-Goog-Signature|Signature|sig)=
 
 
 class StudioFiles(Protocol):
-    """Label Studio, as far as it keeps files; `lsml.studio.client.Studio` is one."""
+    """The files that Label Studio keeps; `lsml.studio.client.Studio` implements it."""
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """Label Studio's address, without a slash at the end."""
 
     def fetch(self, url: str, wanted: Wanted) -> Received | None:
-        """Bring a file that it keeps here; None where it is still the known one."""
+        """Fetch a file that Label Studio keeps; None where the known one is still current."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a URL leads. `location`: what its content is kept by; `path`: it lies there, on this machine; `bring`: how it
-    comes here otherwise; `lasting`: it never changes."""
+    """The source of a URL's content. `location` is the key it is cached by. `path`: its file, where it lies on this
+    machine; `bring`: the function that fetches it otherwise. `lasting`: it never changes.
+    """
 
     url: str
     location: str
@@ -58,12 +59,12 @@ class Source:
 
 
 class Sources:
-    """Where the URLs of one project's tasks lead, and what they may not reach.
+    """The sources that the URLs of one project's tasks may lead to.
 
-    `studio`, `studio_project`: its Label Studio and the project's number there; without one, what only Label Studio has
-    is an error that says so. `scope` keeps what one project may read from the others. `folders`: where local paths may
-    lie, and relative ones count from. `anywhere`: any local path and any host may be read, for commands that a person
-    runs on files of their own; relative paths then count from `beside` and from the current folder first.
+    `studio`, `studio_project`: the project's Label Studio and its number there. Without them, a file that only Label
+    Studio has is an error that says so. `scope` separates the files of one project from those of others. `folders` may
+    hold local files, and relative paths start there. `anywhere` allows any local path and any host, for commands that a
+    person runs on their own files; relative paths then start from `beside` and the current folder first.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Sources:
         self._hosts = frozenset(host.lower() for host in limits.hosts)
 
     def of(self, url: str, task: Mapping[str, Any]) -> Source:
-        """Where a URL of a task leads. Raises FetchError where it leads nowhere, or to what may not be read."""
+        """Return the source that a task's URL leads to. Raises FetchError where there is none, or where it may not be read."""
         if url.startswith("data:"):
             return Source(url, f"data {url}", bring=lambda wanted: write_data_url(url, wanted), lasting=True)
         scheme = place(url)[0]
@@ -106,7 +107,7 @@ class Sources:
 
     @staticmethod
     def _keeps(url: str, studio: StudioFiles) -> bool:
-        """True if it is a file of Label Studio's; what else may be at its address is asked for as of any other host."""
+        """Return True if the URL is a file of Label Studio. Other paths at its address are fetched as from any other host."""
         scheme, host, _ = place(url)
         if (scheme or host) and origin(url) != origin(studio.url):
             return False
@@ -115,11 +116,11 @@ class Sources:
     def _from_web(self, url: str) -> Source:
         location = url.partition("#")[0]
         if _SIGNED.search(location):
-            # Who may read it is in the signature, so what it leads to stays within the project.
+            # The signature decides who may read it, so the content stays within the project.
             parts = urlsplit(location)
             kept = [pair for pair in parse_qsl(parts.query, True) if not _SIGNATURE.fullmatch(pair[0])]
             location = f"{self._scope} {parts._replace(query=urlencode(kept)).geturl()}"
-        # What a person's command brought here from a private address is not for tasks that may name none.
+        # A file that a person's command fetched from a private address is not for tasks that may name no such address.
         reach = "any" if self._private or self._anywhere else "public"
         return Source(
             url, f"web {reach} {location}", bring=lambda wanted: fetch_public(url, wanted, self._may_be_private)
@@ -131,7 +132,7 @@ class Sources:
     def _from_cloud(self, url: str, task: Mapping[str, Any]) -> Source:
         if self._studio is None:
             raise FetchError(
-                f"{shown_url(url)}: lies in a cloud storage, which Label Studio reads for lsml; set LABEL_STUDIO_URL and "
+                f"{shown_url(url)}: lies in a cloud storage, which lsml reads through Label Studio; set LABEL_STUDIO_URL and "
                 "LABEL_STUDIO_API_KEY, or let the storage make pre-signed http addresses"
             )
         number = str(task.get("id", ""))
@@ -140,7 +141,7 @@ class Sources:
             owner = f"projects/{self._studio_project}"
         if not owner:
             raise FetchError(
-                f"{shown_url(url)}: lies in a cloud storage, and Label Studio gives it for a task alone; this one has no id"
+                f"{shown_url(url)}: lies in a cloud storage, and Label Studio gives files only by task id; this task has none"
             )
         packed = base64.urlsafe_b64encode(url.encode("utf-8", "surrogatepass")).decode()
         return self._from_studio(url, f"/{owner}/resolve/?fileuri={packed}", self._studio)
@@ -148,7 +149,7 @@ class Sources:
     def _from_studio(self, url: str, asked: str, studio: StudioFiles) -> Source:
         location = asked.removeprefix(studio.url)
         if _RESOLVE.match(location):
-            # The same file, whichever task it is asked for.
+            # The file is the same whichever task names it.
             packed = parse_qs(urlsplit(location).query).get("fileuri", [""])[0]
             try:
                 location = base64.urlsafe_b64decode(packed).decode()
@@ -159,7 +160,7 @@ class Sources:
             try:
                 return studio.fetch(asked, wanted)
             except FetchError as error:
-                # The sentence is about what the task says, not about the address that was made of it.
+                # Errors name the URL in the task, not the address that was made of it.
                 raise FetchError(
                     str(error).replace(shown_url(asked), shown_url(url), 1), passing=error.passing
                 ) from error
@@ -168,7 +169,7 @@ class Sources:
         return Source(url, f"studio {self._scope} {studio.url} {location}", bring=bring, lasting=upload)
 
     def _local(self, url: str) -> Source | None:
-        """The file on this machine that a path or a file: URL names, if there is one and it may be read."""
+        """Return the file on this machine that a path or a file: URL names, if it exists and may be read."""
         for path in self._candidates(url):
             try:
                 real = path.resolve()
@@ -199,7 +200,7 @@ class Sources:
         return [folder.resolve() for folder in self._folders]
 
     def _no_local(self, url: str) -> str:
-        """Why a path leads nowhere."""
+        """Return the reason why a path leads nowhere."""
         if _STUDIO_PATH.match(url):
             return (
                 f"{shown_url(url)}: is kept by Label Studio; set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, so that lsml "
@@ -210,6 +211,5 @@ class Sources:
         if self._anywhere:
             return f"{shown_url(url)}: there is no such file"
         return (
-            f"{shown_url(url)}: is no file in the folders that lsml may read; name its folder in `media.folders` of the "
-            "recipe"
+            f"{shown_url(url)}: is not in a folder that lsml may read; name its folder in `media.folders` of the recipe"
         )

@@ -1,4 +1,4 @@
-"""What every way of bringing a file here shares: how its URL is shown, where it leads, and how a body is received."""
+"""The common part of all ways to fetch a file: its URL in messages, scheme and host, and the receiving of a body."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 REDIRECTS = 5
 IDLE_S = 10.0  # the longest wait for a connection, and between two pieces of a body
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses of servers that may do better in a moment
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses of temporary failures
 
 
 @dataclass(frozen=True)
 class Validators:
-    """What a server said of a file, so that it can be asked whether the file changed; "" where it said nothing."""
+    """A server's validators for a file (ETag, Last-Modified), to ask whether it changed; "" where the server sent none."""
 
     etag: str = ""
     modified: str = ""
 
     def headers(self) -> dict[str, str]:
-        """The headers of a request that wants the file only if it changed."""
+        """Return the headers of a request that wants the file only if it changed."""
         pairs = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
         return {name: value for name, value in pairs.items() if value}
 
 
 @dataclass(frozen=True)
 class Received:
-    """A file that came. `fresh_s`: how long its server says that it stays as it is, or None; `sha256` in hexadecimal."""
+    """A received file. `fresh_s`: the seconds for which its server declares it fresh, or None; `sha256` in hexadecimal."""
 
     size: int
     sha256: str
@@ -47,7 +47,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a file is wanted: where to, at most how many bytes, until when by the monotonic clock, and what is known of it."""
+    """A request for a file: destination, most bytes, deadline by the monotonic clock, and the validators of the known file."""
 
     destination: Path
     max_bytes: int
@@ -55,18 +55,19 @@ class Wanted:
     known: Validators = Validators()
 
     def left_s(self) -> float:
-        """Seconds until the deadline, and a tenth at least, as no timeout may be none."""
+        """Return the seconds until the deadline, at least 0.1, as a timeout must be above 0."""
         return max(0.1, self.deadline - time.monotonic())
 
 
 def receive(answer: httpx.Response, wanted: Wanted, url: str) -> Received:
-    """Stream the body of a 200 to its destination. Raises FetchError, also where less came than was announced; then
-    there is no file."""
+    """Stream the body of a 200 to its destination. Raises FetchError, also where less came than announced; then no file is
+    left.
+    """
     headers = answer.headers
     packed = headers.get("content-encoding", "identity")
-    if packed != "identity":  # a few packed bytes can unpack to gigabytes
+    if packed != "identity":  # a few compressed bytes can unpack to gigabytes
         raise FetchError(
-            f"{shown_url(url)}: comes packed as {packed} although it was asked for as it is; serve it unpacked"
+            f"{shown_url(url)}: comes compressed as {packed}, which lsml did not accept; serve it uncompressed"
         )
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > wanted.max_bytes:
@@ -94,7 +95,7 @@ def receive(answer: httpx.Response, wanted: Wanted, url: str) -> Received:
 
 
 def validators_of(answer: httpx.Response) -> Validators:
-    """What an answer says of its file."""
+    """Return the validators in a response."""
     return Validators(answer.headers.get("etag", ""), answer.headers.get("last-modified", ""))
 
 
@@ -107,19 +108,19 @@ def _fresh_s(answer: httpx.Response) -> float | None:
 
 
 def too_large(url: str, max_bytes: int) -> str:
-    """The sentence about a file that is larger than it may be."""
+    """Return the sentence for a file that is larger than allowed."""
     return f"{shown_url(url)}: is larger than {max_bytes} bytes, the most that is fetched"
 
 
 def too_late(url: str) -> FetchError:
-    """The error of a file that was not whole in time."""
+    """Return the error for a file that was not complete in time."""
     return FetchError(
         f"{shown_url(url)}: was not here in time; raise `media.timeout` of the recipe, or make it smaller"
     )
 
 
 def place(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port; no scheme for a path, `C:\\texts` included. Raises FetchError for what is no URL."""
+    r"""Return scheme, host and port; no scheme for a path, also for `C:\texts`. Raises FetchError for an invalid URL."""
     try:
         parts = urlsplit(url)
         scheme = parts.scheme if len(parts.scheme) > 1 else ""
@@ -129,7 +130,7 @@ def place(url: str) -> tuple[str, str, int | None]:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port, the usual port filled in; nothing equals the origin of what is no URL."""
+    """Return scheme, host and port, with the default port filled in; an invalid URL's origin equals no other."""
     try:
         scheme, host, port = place(url)
     except FetchError:
@@ -138,7 +139,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 
 def shown_url(url: str) -> str:
-    """A URL for an error's sentence: cut, without a password, and without its query, which may be a signature."""
+    """Return a URL for an error message: shortened, without a password, and without its query, which may hold a signature."""
     bare = url if url.startswith("/data/local-files/") else url.split("?", 1)[0]
     bare = re.sub(r"//[^/@]*@", "//", bare)
     bare = "".join(character if character.isprintable() else " " for character in bare)

@@ -1,4 +1,4 @@
-"""Files of other hosts: only from addresses that were checked, bounded in size and time, and never with a token."""
+"""Files of other hosts: fetched only from checked addresses, bounded in size and time, and never with a token."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
     import httpx
 
-MayBePrivate = Callable[[str], bool]  # whether a host may be at a private address
+MayBePrivate = Callable[[str], bool]  # host -> True if it may be at a private address
 
 
 def fetch_public(url: str, wanted: Wanted, may_be_private: MayBePrivate) -> Received | None:
-    """Bring an http(s) file here; None where it is still the known one.
+    """Fetch an http(s) file; None where the known one is still current.
 
-    No token goes anywhere, no proxy is used, and at most five redirects are followed. Every host is resolved once and
-    the connection goes to an address that was checked, so a name cannot turn private between check and use. Raises
-    FetchError; then there is no file.
+    No token is sent, no proxy is used, and at most five redirects are followed. Every host is resolved once and the
+    connection goes to an address that was checked, so a name cannot turn private between check and use. Raises
+    FetchError; then no file is left.
     """
     import certifi
     import httpx
 
     target = url
-    # The environment's proxies would resolve names themselves, behind the check. A connection belongs to an address and
+    # The environment's proxies would resolve names themselves, past the check. A connection belongs to an address and
     # a certificate's host, so none is kept for the next redirect.
     limits = httpx.Limits(max_keepalive_connections=0)
     tls = _tls(certifi.where())
@@ -65,7 +65,9 @@ def fetch_public(url: str, wanted: Wanted, may_be_private: MayBePrivate) -> Rece
 
 @lru_cache(maxsize=2)
 def _tls(_certificates: str) -> ssl.SSLContext:
-    """What checks certificates; reading them all takes longer than most downloads."""
+    """Return the TLS context that checks certificates. It is cached, as reading all of them takes longer than most
+    downloads.
+    """
     import httpx
 
     return httpx.create_ssl_context(trust_env=False)
@@ -75,7 +77,7 @@ def _tls(_certificates: str) -> ssl.SSLContext:
 def _pinned(
     client: httpx.Client, target: str, url: str, wanted: Wanted, may_be_private: MayBePrivate
 ) -> Iterator[httpx.Response]:
-    """The answer of `target`, from an address that was checked; errors name `url`, which led there."""
+    """Yield the response of `target`, from an address that was checked; errors name `url`, which led there."""
     import httpx
 
     scheme, host, port = place(target)
@@ -128,7 +130,7 @@ def _pinned(
 
 
 def _addresses(host: str, port: int, url: str, may_be_private: MayBePrivate) -> list[str]:
-    """The addresses of a host. Raises FetchError where it has none, or where one of them is not public."""
+    """Return the addresses of a host. Raises FetchError where it has none, or where one of them is not public."""
     try:
         addresses = addresses_of(host, port)
     except (OSError, UnicodeError) as error:

@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_images_by_relative_path_are_learnt_judged_and_predicted_from_any_folder(folder: Path, tmp_path: Path) -> None:
     recipe, export = folder / "triage.yaml", folder / "export.json"
     learnt = said(lsml("train", recipe, export, cwd=tmp_path))
-    broken = "images/broken.png: is PNG that is broken or cut off ("
+    broken = "images/broken.png: is PNG that is broken or truncated ("
     assert "kind:image-classifier: 1 task could not be read (bad image), the first of them: task 2: " + broken in learnt
     judged = json.loads(said(lsml("evaluate", recipe, export, "--json", cwd=tmp_path)))
     assert judged["tasks"] == 23
@@ -76,6 +76,6 @@ def test_a_server_reads_no_path_that_its_recipe_does_not_allow(folder: Path, tmp
                 found.append(held.image(path, {}))
             except Exception as error:
                 assert str(error) == (
-                    f"{path}: is no file in the folders that lsml may read; name its folder in `media.folders` of the recipe"
+                    f"{path}: is not in a folder that lsml may read; name its folder in `media.folders` of the recipe"
                 )
         assert len(found) == count

@@ -103,7 +103,7 @@ def test_a_data_url_may_declare_a_charset() -> None:
     ("url", "sentence"),
     [
         ("data:text", "data:text: is no data URL; expected data:<type>,<text> or data:<type>;base64,<bytes>"),
-        ("data:;base64,%%%", "data:;base64,%%%: says that it is base64 and is not; encode it again"),
+        ("data:;base64,%%%", "data:;base64,%%%: is declared as base64 and is not; encode it again"),
         ("data:,%ff", "data:,%ff: is not UTF-8 text and declares no charset; save it as UTF-8"),
         (
             "data:,12345678901",
@@ -250,7 +250,7 @@ def test_what_takes_too_long_is_given_up() -> None:
 def test_packed_answers_are_refused_before_they_unpack() -> None:
     with Web(lambda _: Answer(200, b"\x1f\x8b", {"Content-Encoding": "gzip"})) as web:
         assert refusal(f"{web.url}/x", allow_private=True) == (
-            f"{web.url}/x: comes packed as gzip although it was asked for as it is; serve it unpacked"
+            f"{web.url}/x: comes compressed as gzip, which lsml did not accept; serve it uncompressed"
         )
     assert web.asked[0].headers["accept-encoding"] == "identity"
 
@@ -276,7 +276,7 @@ def test_a_charset_that_does_not_fit_is_refused(charset: str) -> None:
         ("ftp://host/x", "ftp://host/x: expected http, https, data, or a path of Label Studio's, got ftp"),
         (
             "s3://bucket/x.txt",
-            "s3://bucket/x.txt: lies in a cloud storage, which Label Studio reads for lsml; set LABEL_STUDIO_URL and "
+            "s3://bucket/x.txt: lies in a cloud storage, which lsml reads through Label Studio; set LABEL_STUDIO_URL and "
             "LABEL_STUDIO_API_KEY, or let the storage make pre-signed http addresses",
         ),
         ("http://", "http://: leads to http://; expected http or https and a host"),
@@ -356,7 +356,7 @@ def test_local_paths_are_read_inside_allowed_folders_alone(tmp_path: Path) -> No
     (allowed / "link.txt").symlink_to(tmp_path / "secret.txt")
     assert fetch_text(str(allowed / "a b.txt"), folders=[allowed]) == "inside"
     assert fetch_text((allowed / "a b.txt").as_uri(), folders=[allowed]) == "inside"
-    outside = "is no file in the folders that lsml may read; name its folder in `media.folders` of the recipe"
+    outside = "is not in a folder that lsml may read; name its folder in `media.folders` of the recipe"
     for path in (tmp_path / "secret.txt", allowed / ".." / "secret.txt", allowed / "link.txt"):
         assert refusal(str(path), folders=[allowed]) == f"{path}: {outside}"
         assert refusal(str(path)) == f"{path}: {outside}"
@@ -443,22 +443,22 @@ LIES: dict[str, tuple[Answer, str]] = {
     "redirect loop": (Answer(302, b"", {"Location": "/redirect%20loop"}), "redirects more than 5 times"),
     "redirect to a file": (Answer(302, b"", {"Location": "file:///etc/passwd"}), "leads to file:///etc/passwd;"),
     "100 megapixels": (Answer(200, png_of(10_000, 10_000)), "has 10000 x 10000 pixels, and 64000000 are the most"),
-    "cut off": (Answer(200, drawn((400, 300))[:-900]), "is JPEG that is broken or cut off ("),
+    "cut off": (Answer(200, drawn((400, 300))[:-900]), "is JPEG that is broken or truncated ("),
     "cut off, to be turned": (
         Answer(200, drawn((400, 300), exif=exif(6))[:-900]),
-        "is JPEG that is broken or cut off (",
+        "is JPEG that is broken or truncated (",
     ),
     "a telephone's format": (
         Answer(200, b"\0\0\0\x18ftypheic" + bytes(60)),
-        "is HEIC, but not one that can be decoded",
+        "is HEIC that cannot be decoded",
     ),
     "a page": (
         Answer(200, PAGE, {"Content-Type": "image/jpeg"}),
-        "is an HTML page, not an image; most likely an error",
+        "is an HTML page, not an image; most likely it is an error page",
     ),
     "a drawing": (Answer(200, b"<?xml version='1.0'?><svg/>"), "is an SVG drawing, not an image; correct"),
     "nothing": (Answer(200, b""), "is empty, not an image; correct the task or the file"),
-    "packed": (Answer(200, b"\x1f\x8b", {"Content-Encoding": "gzip"}), "comes packed as gzip although"),
+    "packed": (Answer(200, b"\x1f\x8b", {"Content-Encoding": "gzip"}), "comes compressed as gzip, which"),
 }
 
 
@@ -700,7 +700,7 @@ def test_a_file_in_a_bucket_without_a_task_to_ask_for_is_a_sentence() -> None:
     with Studio("http://127.0.0.1:9", LEGACY) as studio, pytest.raises(FetchError) as raised:
         fetcher(studio=studio).image("gs://bucket/a.jpg", {})
     assert str(raised.value) == (
-        "gs://bucket/a.jpg: lies in a cloud storage, and Label Studio gives it for a task alone; this one has no id"
+        "gs://bucket/a.jpg: lies in a cloud storage, and Label Studio gives files only by task id; this task has none"
     )
 
 
