@@ -92,8 +92,8 @@ def test_the_environment_of_the_image_names_real_options():
     assert environment()["LSML_HOST"] == "0.0.0.0"
 
 
-def test_what_the_readme_passes_to_docker_is_there():
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_what_the_page_on_deployment_passes_to_docker_is_there():
+    text = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
     named = set(re.findall(r"--build-arg (\w+)=", text))
     assert named and named <= {rest.partition("=")[0] for word, rest in INSTRUCTIONS if word == "ARG"}
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -1,4 +1,4 @@
-"""README.md says what is true: its commands, its recipes, and the answer that it promises; so does docs/recipe.md."""
+"""README.md says what is true: its commands, its recipes, and the answer that it promises; so do the pages under docs/."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +20,8 @@ from tests.support.readme import BEGIN, END, REFERENCE, recipe_reference, with_r
 
 TEXT = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PAGE = REFERENCE.read_text(encoding="utf-8")
+COMMANDS = (REPOSITORY / "docs" / "commands.md").read_text(encoding="utf-8")
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 RECIPES = [body for language, body in BLOCKS if language == "yaml"]
 
@@ -63,14 +66,30 @@ def test_every_row_of_the_reference_has_four_cells_and_a_description():
 
 
 def test_the_command_table_names_exactly_the_verbs():
-    table = re.search(r"^\| command \| does \|\n\|---\|---\|\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+    table = re.search(r"^\| command \| does \|\n\|---\|---\|\n((?:\|.*\n)+)", COMMANDS, re.MULTILINE)
     assert table
     named = re.findall(r"`lsml ([a-z]+)", "\n".join(row.split("|")[1] for row in table[1].splitlines()))
     assert sorted(named) == sorted(VERBS)
 
 
-def test_every_command_that_the_readme_shows_exists():
-    assert set(re.findall(r"`lsml ([a-z]+)", TEXT)) <= set(VERBS)
+def test_the_readme_is_read_in_five_minutes():
+    assert len(TEXT.splitlines()) <= 150
+
+
+def test_the_pictures_are_small_and_each_is_shown():
+    shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for picture in (REPOSITORY / "docs" / "pictures").iterdir():
+        assert picture.name in shown
+        assert picture.stat().st_size < 200_000, picture.name
+
+
+def named(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_that_a_page_shows_exists(page):
+    assert set(re.findall(r"`lsml ([a-z]+)", page.read_text(encoding="utf-8"))) <= set(VERBS)
 
 
 @pytest.mark.parametrize("text", RECIPES, ids=[f"block {number}" for number, _ in enumerate(RECIPES, 1)])
@@ -85,12 +104,11 @@ def test_each_of_the_two_commands_is_one_line(comment):
     assert len(block_after(comment).splitlines()) == 1
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/recipe.md", "docs/smart-tools.md"])
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_file_that_a_page_links_is_there(page):
-    path = REPOSITORY / page
-    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (path.parent / target).exists(), target
+            assert (page.parent / target).exists(), target
 
 
 def test_the_first_command_teaches_a_model_that_answers_the_curl(tmp_path):
