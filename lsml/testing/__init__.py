@@ -24,19 +24,19 @@ class AdapterConformance(Declares, Predicts, Learns):
 
 
 def checks() -> list[str]:
-    """The names of all checks, in the order of the contract."""
+    """Return the names of all checks, in the order of the contract."""
     return [name for part in (Declares, Predicts, Learns) for name in vars(part) if name.startswith("test_")]
 
 
 def check(case: AdapterCase) -> dict[str, str]:
-    """Run every check; what failed, by name, with the reason."""
+    """Run every check, and return the failed ones: name -> reason."""
     suite = type("Suite", (AdapterConformance,), {"case": case})()
     failures = {}
     for name in checks():
         try:
             getattr(suite, name)()
         except Exception as error:
-            # A broken adapter may raise anything; each check reports and the next one runs.
+            # A broken adapter may raise anything. The error is reported, and the next check runs.
             failures[name] = str(error) or type(error).__name__
     return failures
 

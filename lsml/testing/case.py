@@ -1,4 +1,4 @@
-"""An adapter with data to try it on."""
+"""An adapter with data to test it on."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ SEED = 7
 
 @dataclass(frozen=True)
 class AdapterCase:
-    """An adapter with data to try it on.
+    """An adapter with data to test it on.
 
-    `examples`: enough to learn from, for a trainable adapter; `batch`: data to predict, at least three of them, different.
-    `prompts`: for an interactive adapter, data with the regions that a person made there, at least one that it can answer.
-    `tolerance`: how far a score or a number may be off between two runs on the same data, for libraries whose
-    arithmetic depends on the batch. `path`: folders from which a fresh process imports the adapter, beside the usual ones.
+    `examples`: enough to learn from, for a trainable adapter; `batch`: data to predict, at least three different
+    elements. `prompts`: for an interactive adapter, data with the regions that a person drew there; it must answer at
+    least one. `tolerance`: the allowed difference of a score or a number between two runs on the same data, for
+    libraries whose arithmetic depends on the batch. `path`: additional folders from which a fresh process imports the
+    adapter.
     """
 
     adapter: type[Adapter]
@@ -34,22 +35,22 @@ class AdapterCase:
     path: Sequence[str] = ()
 
     def new(self) -> Adapter:
-        """A new instance: the starting point."""
+        """Return a new instance: the starting point."""
         return self.adapter(msgspec.convert(self.options, self.adapter.Options), self.target)
 
     def ready(self) -> Adapter:
-        """An instance that answers: trained on the examples if it can learn, once for all checks."""
+        """Return an instance that predicts, trained on the examples if it can learn. It is made once for all checks."""
         if id(self) not in _READY:
             _READY[id(self)] = (self, self.trained())
         return _READY[id(self)][1]
 
     def trained(self) -> Adapter:
-        """Another instance that answers, trained anew."""
+        """Return another instance that predicts, trained anew."""
         adapter = self.new()
         if isinstance(adapter, TrainableAdapter):
             adapter.fit(list(self.examples), SEED)
         return adapter
 
 
-# The case is kept beside its adapter, so that its id stays its own.
+# The case is kept beside its adapter, so that no other case can get its id.
 _READY: dict[int, tuple[AdapterCase, Adapter]] = {}

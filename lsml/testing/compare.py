@@ -1,4 +1,4 @@
-"""What two answers have in common, and what may not lie in a saved folder."""
+"""The comparison of two predictions, and the search for pickles in a saved folder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _PICKLE_NAMES = (".pkl", ".pickle", ".joblib")
 
 
 def places(values: Sequence[Value]) -> list[tuple[int, int]]:
-    """(start, end) of each span."""
+    """Return (start, end) of each span."""
     return [(value.start, value.end) for value in values if isinstance(value, Span)]
 
 
-_BESIDE = frozenset({"score", "group", "aspect"})  # what a value has beside what it says
+_BESIDE = frozenset({"score", "group", "aspect"})  # fields that may differ between equal answers
 
 
 def alike(one: Any, other: Any, tolerance: float = 1e-6, exactly: bool = False) -> bool:
-    """True if two values say the same: numbers may differ by `tolerance`; `exactly`: in scores and groups, too."""
+    """Return True if two values are equal. Numbers may differ by `tolerance`; `exactly` compares scores and groups, too."""
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= tolerance
     if type(one) is not type(other):
@@ -39,12 +39,12 @@ def alike(one: Any, other: Any, tolerance: float = 1e-6, exactly: bool = False) 
 
 
 def labels_of(values: Sequence[Value]) -> tuple[str, ...]:
-    """The labels of the choices, in alphabetical order."""
+    """Return the labels of the choices, in alphabetical order."""
     return tuple(sorted(value.label for value in values if isinstance(value, Choice)))
 
 
 def best_of(values: Sequence[Value], multiple: bool) -> tuple[str, ...]:
-    """The label of the surest choice; of `multiple`, every label from 0.5 on."""
+    """Return the label of the choice with the highest score; if `multiple`, every label with a score of at least 0.5."""
     choices = [value for value in values if isinstance(value, Choice)]
     if multiple:
         return labels_of([value for value in choices if (value.score or 0.0) >= 0.5])
@@ -52,7 +52,7 @@ def best_of(values: Sequence[Value], multiple: bool) -> tuple[str, ...]:
 
 
 def no_pickles(directory: Path) -> None:
-    """Nothing in a saved folder may run when it is loaded."""
+    """Assert that a saved folder holds no pickle, which could run code when it is loaded."""
     for path in directory.rglob("*"):
         if not path.is_file():
             continue

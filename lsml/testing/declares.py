@@ -1,4 +1,4 @@
-"""What an adapter says of itself, before it does anything."""
+"""Checks of an adapter's declarations: name, options and imports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DECIDES = ("predictions", "training", "machine", "secret")
 
 
 class Declares(Suite):
-    """Name, options and imports."""
+    """Checks of name, options and imports."""
 
     def test_it_declares_itself(self) -> None:
-        """Name, contract version, what it consumes and produces."""
+        """It declares its name, the contract version, and what it consumes and produces."""
         adapter = self.case.adapter
         assert adapter.api == API, f"api is {adapter.api}; this contract has version {API}"
         assert adapter.name, "name is empty"
@@ -26,10 +26,10 @@ class Declares(Suite):
             f"consumes: {adapter.consumes - set(KNOWN_OBJECT_TAGS)} is unknown"
         )
         assert adapter.produces, "produces names no value type"
-        assert adapter.produces <= set(VALUE_TYPES), "produces: not all of it is a value type"
+        assert adapter.produces <= set(VALUE_TYPES), "produces names something that is no value type"
 
     def test_every_option_is_described_bounded_by_a_type_and_has_a_default(self) -> None:
-        """Without them neither the schema nor `lsml adapters` could tell what an option does."""
+        """The schema and `lsml adapters` describe each option by them."""
         options = self.case.adapter.Options
         options()  # every field has a default
         info = msgspec.inspect.type_info(options)
@@ -45,7 +45,7 @@ class Declares(Suite):
             assert not isinstance(meta.type, msgspec.inspect.AnyType), f"{where} takes anything; give it a type"
 
     def test_an_unknown_option_is_refused(self) -> None:
-        """A misspelt option must not become a default in silence."""
+        """A misspelt option must not silently become a default."""
         try:
             msgspec.convert({"no-such-option": 1}, self.case.adapter.Options)
         except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""How an adapter learns, and what it saves."""
+"""Checks of fitting, saving and loading."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from lsml.values import Choice, Number, Value
 
 
 class Learns(Suite):
-    """Fitting, saving and loading, for an adapter that can."""
+    """Checks of fitting, saving and loading, for a trainable adapter."""
 
     def test_too_few_examples_raise_not_enough_data(self) -> None:
-        """With a sentence, and nothing else."""
+        """The error is NotEnoughData with a sentence, and no other."""
         adapter = self.case.new()
         if not isinstance(adapter, TrainableAdapter):
             return
@@ -36,7 +36,7 @@ class Learns(Suite):
                 raise AssertionError(f"fit learns from {len(examples)} examples")
 
     def test_fit_beats_the_commonest_answer(self) -> None:
-        """On its own examples, a model must do better than one that always says the same."""
+        """On its own examples, a model must do better than one that always gives the most frequent answer."""
         if not isinstance(self.case.new(), TrainableAdapter):
             return
         answered = self.case.ready().predict([example.data for example in self.case.examples])
@@ -63,7 +63,7 @@ class Learns(Suite):
             error = sum(
                 (truth - next(v.value for v in values if isinstance(v, Number))) ** 2 for truth, values in pairs
             )
-            assert error < sum((truth - mean) ** 2 for truth, _ in pairs), "it is no better than the mean"
+            assert error < sum((truth - mean) ** 2 for truth, _ in pairs), "it is no better than predicting the mean"
             return
         truths = [labels_of(example.values) for example in self.case.examples]
         said = [best_of(values, self.case.target.multiple) for values in answered]
@@ -72,7 +72,7 @@ class Learns(Suite):
         assert right > commonest, f"{right} of {len(truths)} right; always the commonest answer gets {commonest}"
 
     def test_the_same_examples_and_seed_give_the_same_model(self) -> None:
-        """So that a training can be repeated."""
+        """Training can be repeated."""
         batch = list(self.case.batch)
         self.same(self.case.trained().predict(batch), self.case.ready().predict(batch), "two trainings differ")
 
@@ -110,4 +110,4 @@ class Learns(Suite):
             }
             printed = self.fresh(code, json.dumps(given))
         loaded = msgspec.json.decode(printed.splitlines()[-1], type=list[list[Value]])
-        self.same(loaded, adapter.predict(batch), "the loaded version answers otherwise")
+        self.same(loaded, adapter.predict(batch), "the loaded version predicts something else")

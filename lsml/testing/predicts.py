@@ -1,4 +1,4 @@
-"""How an adapter answers: data alone, and what a person made."""
+"""Checks of predictions, and of answers to what a person drew."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lsml.values import Scored, Span, Value, label_of
 
 
 class Predicts(Suite):
-    """Order, labels, neighbours, threads, and the way through the controls and back."""
+    """Checks of order, labels, independence, threads, and of the way through the controls and back."""
 
     def test_untrained_is_quiet(self) -> None:
-        """What learnt nothing abstains."""
+        """An untrained model abstains."""
         adapter = self.case.new()
         if isinstance(adapter, TrainableAdapter) and not adapter.ready:
             answered = adapter.predict(list(self.case.batch))
@@ -29,7 +29,7 @@ class Predicts(Suite):
         assert ready.ready, "it is not ready after training"
 
     def test_one_list_of_values_for_each_element_in_order(self) -> None:
-        """As many lists as elements, each of what the adapter produces, in the order of the batch."""
+        """There are as many lists as elements, in the order of the batch, each of value types that the adapter produces."""
         adapter, batch = self.case.ready(), list(self.case.batch)
         answered = adapter.predict(batch)
         assert len(answered) == len(batch), f"{len(answered)} answers for {len(batch)} elements"
@@ -40,11 +40,11 @@ class Predicts(Suite):
         self.same(adapter.predict(batch[::-1])[::-1], answered, "the order of the batch changes the answers")
 
     def test_an_empty_batch_gives_an_empty_list(self) -> None:
-        """No element, no answer."""
+        """Without elements there are no predictions."""
         assert self.case.ready().predict([]) == []
 
     def test_labels_are_the_ones_given(self) -> None:
-        """Labels of the target; where that is open, of the examples."""
+        """Labels are those of the target; where the target is open, those of the examples."""
         adapter = self.case.ready()
         if adapter.own_names:
             return
@@ -56,7 +56,7 @@ class Predicts(Suite):
                 assert label_of(value) in allowed, f"label {label_of(value)!r} was not given"
 
     def test_a_prediction_does_not_depend_on_its_neighbours(self) -> None:
-        """One by one is as good as together."""
+        """An element is predicted alike alone and in a batch."""
         adapter, batch = self.case.ready(), list(self.case.batch)
         alone = [adapter.predict([data])[0] for data in batch]
         self.same(adapter.predict(batch), alone, "an answer depends on its neighbours")
@@ -76,7 +76,7 @@ class Predicts(Suite):
             assert path.read_bytes() == content, f"{path.name} was changed"
 
     def test_values_survive_the_controls(self) -> None:
-        """What is shown to annotators, they can give back: encode and decode."""
+        """A value that is encoded as a region and decoded again stays the same."""
         adapter, batch = self.case.ready(), list(self.case.batch)
         answered = list(zip(batch, adapter.predict(batch), strict=True))
         if isinstance(adapter, InteractiveAdapter):
@@ -87,7 +87,7 @@ class Predicts(Suite):
                 own = [value for value in values if isinstance(value, control.value_type)]
                 task: dict[str, Any] = {}
                 chosen = control.select(control.possible(own, task), lambda _label: 0.0)
-                assert chosen or not own, f"{control.tag}: none of {own[:3]} can be shown"
+                assert chosen or not own, f"{control.tag}: none of {own[:3]} can be written as a region"
                 regions = control.encode(chosen, "object", on)
                 for region in regions:
                     problem = control.check(region, task)
@@ -95,11 +95,13 @@ class Predicts(Suite):
                 decoded = list(control.decode(regions, on).values or ())
                 expected = encodable(control, chosen, on)
                 assert len(decoded) == len(expected) and all(map(alike, decoded, expected)), (
-                    f"{control.tag}: not what was shown: {decoded[:3]} for {expected[:3]}"
+                    f"{control.tag}: decoding gives {decoded[:3]} for {expected[:3]}"
                 )
 
     def test_it_answers_what_a_person_made(self) -> None:
-        """With values that it produces, labels of the target, the same ones each time; and nothing with nothing."""
+        """Answers are values that it produces, with labels of the target, and are repeatable. Without prompts there are
+        none.
+        """
         adapter = self.case.ready()
         if not isinstance(adapter, InteractiveAdapter):
             return
@@ -110,7 +112,7 @@ class Predicts(Suite):
             given = copy.deepcopy(list(prompts))
             values = adapter.respond(data, prompts)
             assert list(prompts) == given, "respond changed its prompts"
-            self.same([adapter.respond(data, prompts)], [values], "the same prompts are answered otherwise")
+            self.same([adapter.respond(data, prompts)], [values], "the same prompts get another answer")
             for value in values:
                 assert type(value) in adapter.produces, f"{value!r} is not what it produces"
                 assert self.case.target.open or label_of(value) in allowed, f"label {label_of(value)!r} was not given"
@@ -119,7 +121,7 @@ class Predicts(Suite):
         assert answers, "it answers none of the prompts"
 
     def test_spans_count_code_points(self) -> None:
-        """A sign in front of a text moves its spans by one character, also where it takes two units of UTF-16."""
+        """A character in front of a text moves its spans by one, also where it takes two units of UTF-16."""
         if Span not in self.case.adapter.produces:
             return
         adapter = self.case.ready()
@@ -133,7 +135,7 @@ class Predicts(Suite):
             assert not plain or astral != moved, f"offsets count UTF-16 units: {astral[:3]} for {plain[:3]}"
 
     def test_four_threads_agree(self) -> None:
-        """The server calls it from several threads at once."""
+        """The server calls an adapter from several threads at once."""
         adapter, batch, prompts = self.case.ready(), list(self.case.batch), list(self.case.prompts)
 
         def answered() -> list[Sequence[Value]]:

@@ -1,4 +1,4 @@
-"""What every part of the suite has: the case, a fresh process, and a comparison."""
+"""The common part of the suite: the case, a fresh process, and the comparison of predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Suite:
     case: ClassVar[AdapterCase]
 
     def fresh(self, code: str, given: str = "") -> str:
-        """What `code` prints in a new interpreter."""
+        """Return the output of `code` in a new interpreter."""
         setup = f"import sys; sys.path[:0] = {[*self.case.path, *sys.path]!r}\n"
         done = subprocess.run(
             [sys.executable, "-c", setup + code], input=given, capture_output=True, text=True, check=False
@@ -27,7 +27,7 @@ class Suite:
         return done.stdout
 
     def same(self, found: Sequence[Sequence[Value]], expected: Sequence[Sequence[Value]], message: str) -> None:
-        """Assert that two answers are alike, scores within the tolerance of the case."""
+        """Assert that two lists of predictions are alike, scores within the tolerance of the case."""
         assert len(found) == len(expected), message
         for ours, theirs in zip(found, expected, strict=True):
             assert len(ours) == len(theirs), f"{message}: {ours} and {theirs}"

@@ -1,4 +1,4 @@
-"""Which controls could show what an adapter answers, and what they would be told of its data."""
+"""The controls that can show an adapter's values, and the views of its data that they need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lsml.values import Mask, Number, Track, Value, kind_of, label_of
 
 
 def view_of(data: Data, control: Any) -> View:
-    """What a control is told of the data of a case; a text is a dialogue of one piece where it answers for nothing else."""
+    """Return the view of a case's data for a control. A text is a dialogue of one utterance where the control needs one."""
     if isinstance(data, Mapping):
         return View(data)
     if isinstance(data, Series):
@@ -33,7 +33,7 @@ def view_of(data: Data, control: Any) -> View:
 
 
 def _view_of_video(path: Path) -> View:
-    """The same of a video, whose tag counts its frames as the file does."""
+    """Return the view of a video. The tag's frame rate is the file's."""
     import cv2
 
     video = cv2.VideoCapture(str(path))
@@ -47,7 +47,7 @@ def _view_of_video(path: Path) -> View:
 
 
 def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]) -> list[Any]:
-    """A control of each kind that can show what the adapter answers."""
+    """Return a control of each kind that can show the values of an adapter."""
     names = target.labels or tuple(label for value in values if (label := label_of(value)))
     labels = tuple(Label(value=name, path=(name,)) for name in dict.fromkeys(names))
     attributes = {"Choices": {"choice": "multiple" if target.multiple else "single"}}
@@ -69,14 +69,16 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
 
 
 def encodable(control: Any, values: Sequence[Value], on: View) -> list[Value]:
-    """What a control can say of values: numbers in its range and steps, masks of the image's size, tracks on frames."""
+    """Return values as a control can write them: numbers on its range and steps, masks in the image's size, tracks on
+    frames.
+    """
     if any(isinstance(value, Number | Track) for value in values):
         return list(control.decode(control.encode(values, "object", on), on).values or ())
     return [_resized(value, on.size) if isinstance(value, Mask) and on.size else value for value in values]
 
 
 def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
-    """A mask in the size of its image, as the controls write it."""
+    """Return a mask in the size of its image, as the controls write it."""
     from lsml.values.geometry import resized_pixels
 
     facts = {name: getattr(mask, name) for name in ("score", "item", "group")}
