@@ -1,4 +1,4 @@
-"""A labeling config and a task's data under it. In: XML and tasks; out: tags, and what each object tag shows."""
+"""A labeling config and a task's data under it. In: XML and tasks; out: tags, and a view of each object tag's data."""
 
 from __future__ import annotations
 

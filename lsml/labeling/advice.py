@@ -1,4 +1,4 @@
-"""What is wrong with XML that does not parse, and what to do, as a person would say it."""
+"""Sentences about XML that does not parse: the fault, and its correction."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from xml.parsers.expat import errors as expat
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Line and column, from 1, of an offset."""
+    """Return line and column, both from 1, of an offset."""
     before = text[:offset]
     return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
 
 def shortened(text: str, limit: int = 60) -> str:
-    """A stranger's text on one line and not long."""
+    """Return a text of unknown origin on one line, cut to `limit` characters."""
     line = "".join(character if character.isprintable() else " " for character in text)
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def advice_for(xml: str, code: int, line: int, column: int) -> str:
-    """What is wrong at a place of the XML, and what to do. `line` counts from 1, `column` from 0."""
+    """Return a sentence about the fault at a place of the XML, and its correction. `line` counts from 1, `column` from 0."""
     # The parser counts only \n as the end of a line, unlike str.splitlines.
     lines = xml.split("\n")
     text = lines[line - 1] if line <= len(lines) else ""
@@ -57,7 +57,7 @@ _ENTITY = re.compile(r"&([^;\s&<>#]+);")
 
 
 def _entity_advice(here: str) -> str:
-    # For an attribute's value the parser names the place of the whole tag.
+    # For a fault in an attribute's value the parser names the place of its tag.
     names = (match[1] for match in _ENTITY.finditer(here))
     name = next((name for name in names if name not in _XML_ENTITIES), "")
     characters = html5.get(f"{name};")

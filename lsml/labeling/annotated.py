@@ -1,4 +1,4 @@
-"""The tasks of an export that somebody annotated; and where nobody did, why."""
+"""The annotated tasks of an export; where there are none, the reason."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lsml.labeling import ControlTag
 from lsml.labeling.tasks import AnnotatedTask, Annotation, ReadAnnotation, id_order, is_id, read_annotation
 from lsml.wording import listed
 
-REPLACED = "replaced"  # where a task that stands several times in a file keeps its earlier copies
+REPLACED = "replaced"  # the key for earlier copies of a task that stands several times in a file
 
 
 def task_id(task: Mapping[str, Any]) -> str:
-    """A task's id; one made of its data where it has none, so that hold-out stays the same from run to run."""
+    """Return a task's id. Without one, return a hash of its data, so that the held-out tasks stay the same in every run."""
     if is_id(task.get("id")):
         return str(task["id"])
     data = json.dumps(task.get("data"), sort_keys=True)
@@ -28,10 +28,10 @@ def task_id(task: Mapping[str, Any]) -> str:
 
 
 class AnnotatedTasks:
-    """The tasks of an export with the annotations that count, read anew each time.
+    """The tasks of an export with the annotations that count. The export is read anew for each iteration.
 
-    `from_predictions`: where nobody annotated a task, or skipped it, its predictions stand in. `malformed`: a sentence for
-    everything in place of an annotation that is none; filled by reading.
+    `from_predictions`: predictions replace the annotations of a task that has none, or only skipped ones. `malformed`:
+    a sentence for each entry that is not an annotation; filled by reading.
     """
 
     def __init__(self, tasks: Sequence[Mapping[str, Any]], *, from_predictions: bool = False) -> None:
@@ -59,8 +59,9 @@ class AnnotatedTasks:
                 yield AnnotatedTask(task_id(task), dict(data), kept, tuple(chain.from_iterable(copies)))
 
     def unused(self, controls: Sequence[ControlTag]) -> list[str]:
-        """A sentence for each kind of work that teaches nothing here, although it was meant: entries in place of annotations
-        that are none, and regions of controls that are not among `controls`, all those of a labeling config."""
+        """Return a sentence for each kind of work that teaches nothing: entries that are not annotations, and regions of
+        controls that are not among `controls`, which are all controls of a labeling config.
+        """
         sentences = []
         if self.malformed:
             count = len(self.malformed)
@@ -78,9 +79,9 @@ class AnnotatedTasks:
         return sentences
 
     def why_none(self, controls: Sequence[ControlTag], left_out: Sequence[str] = ()) -> str:
-        """Why no task teaches anything to `controls`, in a sentence that names each cause and what to do.
+        """Return a sentence with the reasons why no task teaches `controls` anything, and what to do.
 
-        `left_out`: sentences that say what of the annotations could not be understood.
+        `left_out`: sentences about annotations that could not be used.
         """
         tally = _Tally(controls)
         for task in self._tasks:
@@ -90,13 +91,13 @@ class AnnotatedTasks:
         selectors = ", ".join(control.selector for control in controls)
         causes = [*tally.causes(), *left_out]
         if not causes:
-            causes = ["nobody annotated them" if tally.bare else "their annotations answer nothing of it"]
+            causes = ["nobody annotated them" if tally.bare else "their annotations answer none of these controls"]
         why = f": {'; '.join(causes)}" if causes else ""
         return f"none of its {many(len(self._tasks), 'task')} has an annotation for {selectors}{why}"
 
 
 def _read(task: Mapping[str, Any], key: str) -> tuple[list[ReadAnnotation], list[str]]:
-    """What stands under `key` as annotations, and a sentence for each that is none."""
+    """Return the annotations under `key`, and a sentence for each entry that is none."""
     given = task.get(key)
     if given is None:
         return [], []
@@ -112,7 +113,7 @@ def _read(task: Mapping[str, Any], key: str) -> tuple[list[ReadAnnotation], list
 
 
 def _latest(read: Sequence[ReadAnnotation]) -> tuple[Annotation, ...]:
-    """The annotations that count, oldest first; of two states of one, the later."""
+    """Return the annotations that count, oldest first; of two states of one annotation, the later."""
     states: dict[str, ReadAnnotation] = {}
     for index, one in enumerate(read):
         id = str(index) if one.id is None else one.id
@@ -128,7 +129,7 @@ def _latest(read: Sequence[ReadAnnotation]) -> tuple[Annotation, ...]:
 
 @dataclass
 class _Tally:
-    """What stands in tasks in place of annotations that teach something to `controls`."""
+    """Counts of the reasons why tasks teach `controls` nothing."""
 
     controls: Sequence[ControlTag]
     skipped: int = 0
@@ -165,7 +166,7 @@ class _Tally:
                 self.others[name] += 1
 
     def causes(self) -> list[str]:
-        """A part of a sentence for each cause, with what to do."""
+        """Return a part of a sentence for each reason, with what to do."""
         causes = []
         if self.others:
             causes.append(
@@ -196,7 +197,7 @@ def _holds(task: Mapping[str, Any], key: str) -> bool:
 
 
 def _is_named(control: ControlTag, name: str) -> bool:
-    """True if a region's `from_name` is a control's, or that of one of the copies that a Repeater makes of it."""
+    """Return True if `name` is the control's, or that of a copy that a Repeater makes of it."""
     if control.repeater is None:
         return name == control.name
     pattern = re.escape(control.name)
@@ -212,7 +213,7 @@ def _named(counted: Counter[str]) -> str:
 
 
 def many(count: int, what: str) -> str:
-    """So many of something, as people write it: `1 task`, `3 tasks`."""
+    """Return a count with its noun: `1 task`, `3 tasks`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 

@@ -1,4 +1,4 @@
-"""How a time series writes its times: as plain numbers, or as texts in the `timeFormat` of its tag, which is d3's.
+"""The times of a time series: plain numbers, or texts in the `timeFormat` of its tag, which is a format of d3.
 
 https://labelstud.io/tags/timeseries, https://d3js.org/d3-time-format#locale_format
 """
@@ -38,18 +38,21 @@ _NAMES: Final = {
 }  # fmt: skip
 _ZONE: Final = r"Z|[+-]\d{2}:?\d{2}"
 _DIRECTIVE: Final = re.compile(r"%([-_0]?)(.)", re.DOTALL)
-# What numpy reads by itself, a hundred times as fast.
+# Formats that numpy parses itself, a hundred times as fast.
 _ISO: Final = re.compile(r"%Y-%m-%d(?:[T ]%H:%M(?::%S(?:\.%[Lf])?)?)?Z?")
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """Texts or numbers of a time column <-> times. `format` is d3's, "" for plain numbers, which are times as they are;
-    else times are seconds since 1970, UTC."""
+    """A converter between a time column's texts or numbers and times. `format` is d3's; times are then seconds since 1970,
+    UTC.
+
+    With the format "" the column holds plain numbers, which are used unchanged.
+    """
 
     format: str = ""
 
     def read(self, given: Any) -> float:
-        """The time that a region or a cell says. Raises ValueError, with what was given, where it is none."""
+        """Return the time in a region or a cell. Raises ValueError, with the given value, where it is none."""
         if isinstance(given, str) and self.format:
             return _seconds(self.format, given.strip())
         try:
@@ -62,7 +65,7 @@ class Clock(msgspec.Struct, frozen=True):
         return time / 1000 if self.format else time
 
     def read_all(self, cells: Sequence[Any]) -> np.ndarray[Any, Any]:
-        """An array (cells,) of times. Raises ValueError, with the first cell that is none."""
+        """Return an array (cells,) of times. Raises ValueError, with the first cell that holds none."""
         import numpy as np
 
         try:
@@ -74,11 +77,11 @@ class Clock(msgspec.Struct, frozen=True):
                 texts = [cell.strip().removesuffix("Z") for cell in cells]
                 return np.asarray(np.array(texts, dtype="datetime64[us]").astype(np.int64) / 1e6)
         except (ValueError, TypeError, OverflowError, AttributeError):
-            pass  # one of them is no time, or numpy reads fewer texts than the format: cell by cell tells
+            pass  # one of them is no time, or numpy parses fewer texts than the format allows: read cell by cell
         return np.array([self.read(cell) for cell in cells], dtype=np.float64)
 
     def write(self, time: float) -> float | int | str:
-        """A time as Label Studio writes it into a region: a number, or a text in the format."""
+        """Return a time as Label Studio writes it into a region: a number, or a text in the format."""
         if not self.format:
             return int(time) if time.is_integer() and abs(time) < 2**53 else time
         return _written(self.format, time)
@@ -86,7 +89,7 @@ class Clock(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=64)
 def _pattern(form: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """(what matches a text in a format, the directives of its groups). Raises ValueError for a directive that is not known."""
+    """Return (pattern of a text in a format, directives of its groups). Raises ValueError for an unknown directive."""
     parts, kinds, end = [], [], 0
     for match in _DIRECTIVE.finditer(form):
         parts.append(re.escape(form[end : match.start()]))
@@ -104,7 +107,7 @@ def _pattern(form: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
 
 
 def _seconds(form: str, text: str) -> float:
-    """The time that a text says in a format. Raises ValueError."""
+    """Return the time of a text in a format, in seconds since 1970. Raises ValueError."""
     pattern, kinds = _pattern(form)
     match = pattern.fullmatch(text)
     if match is None:
@@ -122,7 +125,7 @@ def _seconds(form: str, text: str) -> float:
 
 
 def _moment(told: dict[str, str]) -> datetime:
-    """The second that the parts of a text say; what they leave out is that of the first of January 1900, as d3 has it."""
+    """Return the second that a text's parts give. Missing parts are those of 1 January 1900, as in d3."""
     year = int(told.get("Y", 1900))
     if "y" in told:
         year = int(told["y"]) + (1900 if int(told["y"]) > 68 else 2000)
@@ -142,8 +145,8 @@ def _moment(told: dict[str, str]) -> datetime:
 
 
 def _written(form: str, time: float) -> str:
-    """A time in a format; its fraction is cut where the format has no place for it."""
-    whole = math.floor(time * 1e6 + 0.5)  # microseconds, which is what a float holds of today's times
+    """Return a time in a format; its fraction is cut where the format has none."""
+    whole = math.floor(time * 1e6 + 0.5)  # microseconds, the precision of a float for today's times
     moment = _EPOCH + timedelta(microseconds=whole)
     parts = {
         "Y": f"{moment.year:04d}", "y": f"{moment.year % 100:02d}", "m": f"{moment.month:02d}", "d": f"{moment.day:02d}",

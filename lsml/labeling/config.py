@@ -1,6 +1,6 @@
 """A labeling config's XML -> LabelingConfig, or a sentence with line and column.
 
-The XML is read as one stream of elements, so that a tree which a stranger sent is never built: 10,000 labels take
+The XML is read as one stream of elements, and no tree of untrusted XML is ever built: 10,000 labels take
 a few hundredths of a second.
 """
 
@@ -29,12 +29,12 @@ from lsml.labeling.tags import (
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 100
 
-# Tags that hold or style others; they answer nothing, whatever attributes they have (a Filter has name and toName).
+# Tags that hold or style others; they are no controls, whatever attributes they have (a Filter has name and toName).
 _STRUCTURE_TAGS: Final = (
     *("View", "Header", "Style", "Collapse", "Panel", "Filter", "Shortcut", "Repeater"),
     *("Label", "Choice", "Bucket", "Channel", "Relation"),
 )
-# Label Studio's editor reads names in any case; here everything has one spelling.
+# Label Studio's editor ignores the case of names; here everything has one spelling.
 _TAGS: Final = {tag.lower(): tag for tag in (*KNOWN_CONTROL_TAGS, *KNOWN_OBJECT_TAGS, *_STRUCTURE_TAGS)}
 _ATTRIBUTES: Final = {
     name.lower(): name
@@ -49,15 +49,16 @@ _ATTRIBUTES: Final = {
 
 
 def parse_labeling_config(xml: str) -> LabelingConfig:
-    """The tags of a labeling config.
+    """Return the tags of a labeling config.
 
-    A control tag is any element with a name and a toName, known or not; an object tag is a known one with a name and
-    a value; everything else, such as HTML, is walked through. Names of tags and attributes are matched without regard
-    to case. Two controls or two objects of one name are refused, as Label Studio does: their answers could not be
-    told apart. An attribute counts for its own tag alone; only conditions and Repeaters reach down.
+    A control tag is any element with a name and a toName, known or not. An object tag is a known one with a name and a
+    value. Everything else, such as HTML, is skipped, but its children are read. Names of tags and attributes are
+    matched without regard to case. Two controls or two objects of one name are refused, as Label Studio does: their
+    answers could not be told apart. An attribute counts for its own tag alone; only conditions and Repeaters apply to
+    the tags inside.
 
-    Raises LabelingConfigError, one sentence with line and column, for what is not XML, has a DTD or entities, is
-    larger than MAX_BYTES or deeper than MAX_DEPTH.
+    Raises LabelingConfigError, one sentence with line and column, for what is not XML, has a DTD or entities, is larger
+    than MAX_BYTES or deeper than MAX_DEPTH.
     """
     if not isinstance(xml, str):
         raise LabelingConfigError(f"expected XML as text, got {type(xml).__name__}")
@@ -85,7 +86,7 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
 
 
 class _Draft:
-    """A control tag whose labels are still to come."""
+    """A control tag whose labels are not read yet."""
 
     def __init__(self, tag: ControlTag) -> None:
         self.tag = tag
@@ -100,7 +101,7 @@ class _Draft:
 
 
 class _Element(msgspec.Struct, frozen=True):
-    """What an open element hands down to the elements in it."""
+    """The context that an open element gives to the elements inside."""
 
     control: _Draft | None = None
     path: tuple[str, ...] = ()
@@ -110,7 +111,7 @@ class _Element(msgspec.Struct, frozen=True):
 
 
 class _Reader:
-    """The target of the XML parser: sees every element start and end, keeps the open ones and the tags found."""
+    """The target of the XML parser: it sees every element's start and end, and keeps the open elements and the tags found."""
 
     def __init__(self) -> None:
         self.controls: dict[str, _Draft] = {}
@@ -155,16 +156,16 @@ class _Reader:
         self.open.pop()
 
     def data(self, _text: str) -> None:
-        """Text between elements says nothing about tags."""
+        """Ignore text between elements."""
 
     def close(self) -> None:
-        """Nothing to finish: the tags are in `controls` and `objects`."""
+        """Do nothing: the tags are in `controls` and `objects`."""
 
     def _refusal(self, what: str) -> LabelingConfigError:
         return LabelingConfigError(what, self.position())
 
     def _label(self, attributes: dict[str, str], around: _Element) -> tuple[str, ...]:
-        """Add a label to the control around it; the path for the labels in it."""
+        """Add a label to the control around it. Return the path for labels nested in it."""
         alias = attributes.get("alias") or None
         value = attributes.get("value") or alias
         if around.control is None or value is None:
@@ -188,7 +189,7 @@ def _control_tag(
     repeater: Repeater | None,
 ) -> ControlTag:
     value = attributes.get("value", "")
-    # Elsewhere, as in a TextArea, `value` is what the control shows at first.
+    # Elsewhere, as in a TextArea, `value` is the control's initial content.
     takes_labels = tag in ("Choices", "Taxonomy") or tag.endswith("Labels")
     return ControlTag(
         tag=tag,
@@ -205,7 +206,7 @@ def _conditions(attributes: Mapping[str, str]) -> tuple[Condition, ...]:
     when = attributes.get("visibleWhen")
     named = "whenChoiceValue" in attributes or "whenLabelValue" in attributes or "whenTagName" in attributes
     if when is None:
-        # Without visibleWhen, the other attributes count for controls that are asked for each region.
+        # Without visibleWhen, the other attributes only apply to controls that are asked for each region.
         if not named or attributes.get("perRegion", "").lower() != "true":
             return ()
         when = "region-selected"
@@ -215,7 +216,7 @@ def _conditions(attributes: Mapping[str, str]) -> tuple[Condition, ...]:
 
 
 def _read(xml: str) -> _Reader:
-    """The tags of the XML. Raises LabelingConfigError."""
+    """Return the reader with the tags of the XML. Raises LabelingConfigError."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import XMLParser
 

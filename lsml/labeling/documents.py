@@ -1,10 +1,10 @@
-"""What text tags show, as texts that can be pointed at: the one place where Label Studio's offsets become ours.
+"""The texts that text tags show, and the only place where Label Studio's offsets are converted to lsml's.
 
-Ours count code points of `text`. Label Studio's editor (1.23.2, seen in a browser) counts
+lsml's offsets count code points of `text`. Label Studio's editor (1.23.2, tested in a browser) counts
 
 - in a Text code points, and a line break as one for each `\\n` and `\\r`;
 - in a page UTF-16 code units within a text node that an XPath names, and code points of the whole page in
-  `globalOffsets`, with one for each `<br>`; it reads `globalOffsets` only where the XPaths lead nowhere;
+  `globalOffsets`, with one for each `<br>`; it reads `globalOffsets` only where the XPaths match no node;
 - in a dialogue UTF-16 code units within a paragraph.
 """
 
@@ -22,9 +22,9 @@ from lsml.labeling.view import Document, whole_number
 
 
 class PlainText(Document):
-    """What `<Text>` shows. `saves_text`: whether regions say what they hold, which the tag's `saveTextResult` decides.
+    """The text of a `<Text>`. `saves_text`: regions repeat their text, as the tag's `saveTextResult` says.
 
-    A NUL is dropped, as the browser does: it is no part of what is shown, and offsets do not count it.
+    A NUL is dropped, as the browser does: it is not shown, and offsets do not count it.
     """
 
     def __init__(self, text: str, saves_text: bool = True) -> None:
@@ -32,7 +32,7 @@ class PlainText(Document):
         self._saves_text = saves_text
 
     def place(self, start: int, end: int) -> dict[str, Any]:
-        """`start` and `end` as they are."""
+        """Return `start` and `end` unchanged."""
         place: dict[str, Any] = {"start": start, "end": end}
         if self._saves_text:
             place["text"] = self.text[start:end]
@@ -53,7 +53,7 @@ class PlainText(Document):
 
 
 class Dialogue(Document):
-    """What `<Paragraphs>` shows: utterances, one after the other, with a line break between them."""
+    """The text of a `<Paragraphs>`: its utterances, joined by line breaks."""
 
     def __init__(self, utterances: Sequence[str], saves_text: bool = True) -> None:
         self._utterances = [utterance.replace("\0", "") for utterance in utterances]
@@ -66,7 +66,7 @@ class Dialogue(Document):
             position += len(utterance) + 1
 
     def place(self, start: int, end: int) -> dict[str, Any]:
-        """The paragraphs by their index, and offsets in them. A break between two belongs to neither."""
+        """Return the indices of the paragraphs, and offsets in them. A break between two belongs to neither."""
         first = bisect_right(self._starts, start) - 1
         while first < len(self._starts) - 1 and start >= self._starts[first] + len(self._utterances[first]):
             first += 1
@@ -94,7 +94,9 @@ class Dialogue(Document):
         return None if start is None or end is None else _forward(start, end)
 
     def _says(self, span: tuple[int, int], own: str) -> bool:
-        """As for all; a selection over several paragraphs holds the names of who speaks, too, and is not looked at."""
+        """Return True if a span holds the region's own text, or spans paragraphs: then that text holds the speakers'
+        names, too.
+        """
         first, last = (bisect_right(self._starts, place) for place in (span[0], span[1] - 1))
         return first != last or super()._says(span, own)
 
@@ -105,7 +107,7 @@ class Dialogue(Document):
             yield from self._nearby(own, self._starts[first] + begin)
 
     def _pieces(self, value: Mapping[str, Any]) -> tuple[int, int, int, int]:
-        """The first and the last paragraph, which may be numbers or texts, and the offsets in them."""
+        """Return the first and the last paragraph, which may be written as texts, and the offsets in them."""
         found = [whole_number(value.get(key)) for key in ("start", "end", "startOffset", "endOffset")]
         first, last, begin, stop = found
         if first is None or last is None or begin is None or stop is None:
@@ -120,14 +122,14 @@ class Dialogue(Document):
 
 
 class _TextNode(NamedTuple):
-    """A text node of a page. `begin`: how much of the page stands before it, in code points, a `<br>` counting one."""
+    """A text node of a page. `begin`: the code points of the page before it, a `<br>` counting one."""
 
     path: str
     data: str
     begin: int
 
 
-# What a browser does not show.
+# Elements that a browser does not show.
 _SILENT = frozenset({"script", "style", "head", "title", "template", "noscript", "iframe"})
 _BREAKING = frozenset(
     [
@@ -172,18 +174,17 @@ _STEP = re.compile(r"/([A-Za-z][^/\[\]]*|text\(\))(?:\[([0-9]{1,9})\])?")
 
 
 class Page(Document):
-    """What `<HyperText>` shows: the text of a page as a browser parses it. Block elements and line breaks part lines, white
-    space is folded as a browser does, and what is not shown is left out.
-
-    `inline`: the page is put into an element of the editor, and not into a frame of its own, so that it has no head.
+    """The text of a `<HyperText>`: a page as a browser shows it. Block elements and line breaks end lines, white space is
+    folded as in a browser, and hidden elements are left out. `inline`: the page is put into an element of the editor,
+    and not into a frame of its own, so it has no head.
     """
 
     def __init__(self, html: str, saves_text: bool = True, inline: bool = False) -> None:
         self._saves_text = saves_text
         self._nodes: list[_TextNode] = []
-        self._elements: dict[str, int] = {}  # path -> how much of the page stands before it
+        self._elements: dict[str, int] = {}  # path -> the code points of the page before it
         self._begins: list[int] = []
-        # Runs of `text` that stand together in the page: where each begins in the text, and where in the page.
+        # Parts of `text` that are contiguous in the page: the start of each in the text, and in the page.
         self._in_text = array("q")
         self._in_page = array("q")
         self._lengths = array("q")
@@ -241,10 +242,10 @@ class Page(Document):
         self._parts.append(text)
         self._length += len(text)
 
-    # Pointing
+    # Writing
 
     def place(self, start: int, end: int) -> dict[str, Any]:
-        """XPaths with offsets, and `globalOffsets`. A break that no character of the page makes belongs to neither side."""
+        """Return XPaths with offsets, and `globalOffsets`. A line break between block elements belongs to neither side."""
         first = bisect_right(self._in_text, start) - 1
         if first < 0 or start >= self._in_text[first] + self._lengths[first]:
             first += 1  # a break: what follows it
@@ -271,7 +272,7 @@ class Page(Document):
         return place
 
     def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Where its XPaths point to, or its `globalOffsets` where they lead nowhere, as the editor does it."""
+        """Return the span at its XPaths; like the editor, that at its `globalOffsets` where the XPaths match no node."""
         begin = self._position(value.get("start"), value.get("startOffset"))
         stop = self._position(value.get("end"), value.get("endOffset"))
         if begin is None or stop is None:
@@ -294,7 +295,7 @@ class Page(Document):
             yield from self._nearby(own, self._in_text[max(0, after)] if self._in_text else 0)
 
     def _in_page_text(self, begin: int, stop: int) -> tuple[int, int] | None:
-        """A part of the page as a span of `text`; None beyond the page, or where nothing of it is shown."""
+        """Return a part of the page as a span of `text`; None beyond the page. Raises Misread where none of it is shown."""
         if stop > self._page_length:
             return None
         first = bisect_right(self._in_page, begin) - 1
@@ -308,7 +309,7 @@ class Page(Document):
         return _forward(start, end)
 
     def _position(self, path: Any, offset: Any) -> int | None:
-        """Where an XPath and an offset in it stand in the page."""
+        """Return the offset in the page of an XPath and an offset in it; None where there is no such place."""
         offset = whole_number(offset)
         if not isinstance(path, str) or offset is None:
             return None
@@ -318,7 +319,7 @@ class Page(Document):
             begin = self._elements.get(full)
             if begin is None:
                 return None
-            # An element means the text that begins in it.
+            # An element stands for the text that begins in it.
             index = bisect_right(self._begins, begin) - 1
             while 0 <= index < len(self._nodes) and self._begins[index] + len(self._nodes[index].data) <= begin:
                 index += 1
@@ -330,15 +331,15 @@ class Page(Document):
 
 
 def _full(path: str) -> str:
-    """An XPath with every position written out: `/p/text()` is `/p[1]/text()[1]`."""
+    """Return an XPath with every index written out: `/p/text()` is `/p[1]/text()[1]`."""
     steps = _STEP.findall(path)
     return "".join(f"/{name.lower()}[{number or 1}]" for name, number in steps)
 
 
 def _walk(html: str, inline: bool) -> Iterator[tuple[str, str, str]]:
-    """A page in document order: ("open" | "close", name, path) for elements, ("text", data, path) for texts.
+    """Yield a page in document order: ("open" | "close", name, path) for elements, ("text", data, path) for texts.
 
-    It is the page as a browser has it in the editor.
+    It is the page that the browser gets from the editor.
     """
     from justhtml import JustHTML
 
@@ -366,7 +367,7 @@ def _walk(html: str, inline: bool) -> Iterator[tuple[str, str, str]]:
 
 
 def _children(node: Any, path: str) -> list[tuple[str, Any, str]]:
-    """The elements and texts in an element: ("open", element, path) or ("text", data, path)."""
+    """Return the elements and texts in an element: ("open", element, path) or ("text", data, path)."""
     found: list[tuple[str, Any, str]] = []
     counts: dict[str, int] = {}
     texts: list[str] = []
@@ -396,7 +397,7 @@ def _global(value: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _in_order(start: Any, end: Any) -> tuple[int, int]:
-    """Two offsets, which may be texts or floats. Raises Misread where they are none, or not in order."""
+    """Return two offsets, which may be given as texts or floats. Raises Misread where they are missing or out of order."""
     first, last = whole_number(start), whole_number(end)
     if first is None or last is None:
         raise Misread(Reason.NO_OFFSETS)
@@ -410,13 +411,13 @@ def _forward(start: int, end: int) -> tuple[int, int]:
 
 
 def _points_or_beyond(text: str, units: int) -> int:
-    """As `_points`; beyond the text, one more than it has."""
+    """Return `_points`, or beyond the text its length plus one."""
     points = _points(text, units)
     return len(text) + 1 if points is None else points
 
 
 def _folded_breaks(text: str, offset: int, units: bool) -> int:
-    """The code points before an offset that counts each CRLF as one; `units`: and UTF-16 units, too."""
+    """Return the code points before an offset that counts each CRLF as one. If `units`, the offset counts UTF-16 units."""
     folded = text.replace("\r\n", "\n")
     points = _points_or_beyond(folded, offset) if units else offset
     if points > len(folded):
@@ -430,14 +431,16 @@ def _folded_breaks(text: str, offset: int, units: bool) -> int:
 
 
 def _units(text: str, points: int) -> int:
-    """How many UTF-16 code units the first `points` code points of a text are."""
+    """Return the number of UTF-16 code units in the first `points` code points of a text."""
     if text.isascii():
         return points
     return points + sum(character > "\uffff" for character in text[:points])
 
 
 def _points(text: str, units: int) -> int | None:
-    """The inverse; None beyond the text. In the middle of a pair: after it."""
+    """Return the number of code points in the first `units` UTF-16 units; None beyond the text. Half a pair counts as a
+    whole.
+    """
     if text.isascii():
         return units if units <= len(text) else None
     points = 0

@@ -1,4 +1,6 @@
-"""Files of tasks as people have them. In: a path and a labeling config; out: tasks, and what was understood how."""
+"""Files of annotated tasks in the formats that people have. In: a path and a labeling config; out: tasks, and notes on the
+reading.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +20,25 @@ from lsml.labeling.rows import tasks_of_rows
 
 _AS_JSON = "export the project as JSON in Label Studio"
 _DELIMITERS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
-_CELL = 1 << 26  # the most characters in a cell; the csv module's own limit is below a long text
-_BEGINNINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # a table that Excel saved as "Unicode text"
+_CELL = 1 << 26  # the most characters in a cell; the csv module's own limit is too low for a long text
+_BEGINNINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # as Excel saves a table as "Unicode text"
 
 
 @dataclass(frozen=True)
 class Export:
-    """The tasks of a file, each with `data`; and sentences for the person whose file it is."""
+    """The tasks of a file, each with `data`, and sentences about the reading for the file's owner."""
 
     tasks: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
 
 
 def read_export(path: Path, config: LabelingConfig | None, *, answers: bool = True) -> Export:
-    """The tasks of a file, told by what it holds and not by its name.
+    """Return the tasks of a file. Its content, not its name, decides the format.
 
-    A Label Studio export or import as JSON or JSON lines, also the old `completions`, JSON-MIN, and a folder or file of a
-    target storage, which holds annotations with their tasks; a CSV or TSV file with a column for what is shown and one for
-    the answer. `answers`: they are wanted, so a task that stands there twice counts once, and the later one wins.
-    Raises RequestError with what to do.
+    Formats: a Label Studio export or import as JSON or JSON lines, also with the old `completions`; JSON-MIN; a folder
+    or file of a target storage, which holds annotations with their tasks; and a CSV or TSV file with a column that is
+    shown and one with answers. `answers`: annotations are wanted, so a task that stands there twice counts once, and
+    the later copy wins. Raises RequestError with what to do.
     """
     where = str(path)
     entries = _of_folder(path) if path.is_dir() else _entries(path)
@@ -53,7 +55,7 @@ def read_export(path: Path, config: LabelingConfig | None, *, answers: bool = Tr
 
 @dataclass(frozen=True)
 class _Table:
-    """A table with a heading. `name`: what it is called."""
+    """A table with a heading. `name`: the name of its format."""
 
     name: str
     rows: list[dict[str, str]]
@@ -72,7 +74,7 @@ def _text_of(path: Path) -> str:
 
 
 def _entries(path: Path) -> list[Any] | _Table:
-    """What stands in a file, one by one. Raises RequestError."""
+    """Return the entries of a file. Raises RequestError."""
     text = _text_of(path)
     try:
         content = _json(text)
@@ -91,7 +93,7 @@ def _entries(path: Path) -> list[Any] | _Table:
 
 
 def _json(text: str) -> Any:
-    """JSON, or a list of what stands on the lines of a text of which each is JSON. Raises ValueError."""
+    """Return JSON, or a list of the entries of JSON lines. Raises ValueError."""
     try:
         return json.loads(text)
     except ValueError:
@@ -106,7 +108,7 @@ def _json(text: str) -> Any:
 
 
 def _of_folder(path: Path) -> list[Any]:
-    """What the files of a folder hold, in the order of their names: a target storage writes one annotation into each."""
+    """Return the entries of a folder's files in the order of their names. A target storage writes one annotation into each."""
     files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
     found: list[Any] = []
     for file in files:
@@ -120,10 +122,12 @@ def _of_folder(path: Path) -> list[Any]:
 
 
 def _table(text: str, path: Path) -> _Table | None:
-    """A table of two columns or more, or of one where the file is called one; None where the text is no table."""
+    """Return a table of two columns or more, or of one where the file's name is that of a table; None where the text is no
+    table.
+    """
     csv.field_size_limit(_CELL)
     found: tuple[int, str, list[list[str]]] | None = None
-    # Between tabs, a quotation mark is often one of the text.
+    # Between tabs, a quotation mark is often part of the text.
     for delimiter, plain in [*((one, False) for one in _DELIMITERS), ("\t", True)]:
         try:
             reader = csv.reader(
@@ -143,7 +147,7 @@ def _table(text: str, path: Path) -> _Table | None:
     called = path.suffix.lower() in (".csv", ".tsv")
     if found is None and called:
         raise RequestError(
-            f"{path}: is no table: a line has more cells than the heading, or a quotation mark is not closed; "
+            f"{path}: is not a valid table: a line has more cells than the heading, or a quotation mark is not closed; "
             'a cell that holds the delimiter stands in quotation marks, "like, this"'
         )
     if found is None or (found[0] == 1 and not called):
@@ -151,7 +155,7 @@ def _table(text: str, path: Path) -> _Table | None:
     width, delimiter, lines = found
     cells_of = [cells + [""] * (width - len(cells)) for cells in lines]
     heading = [cell.strip() for cell in cells_of[0]]
-    # A first column without a name numbers the rows, as pandas writes it; others without a name must be empty.
+    # A first column without a name holds row numbers, as pandas writes it; others without a name must be empty.
     kept = [
         place for place, name in enumerate(heading) if name or (place and any(cells[place] for cells in cells_of[1:]))
     ]
@@ -162,14 +166,14 @@ def _table(text: str, path: Path) -> _Table | None:
 
 
 def _is_stored(entry: Any) -> bool:
-    """True if it is an annotation of a target storage, which holds its task."""
+    """Return True if it is an annotation of a target storage, which holds its task."""
     return isinstance(entry, Mapping) and isinstance(entry.get("result"), list) and "task" in entry
 
 
 def _tasks(
     entries: Sequence[Any], config: LabelingConfig | None, where: str, answers: bool
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """(tasks, sentences) of what stands in JSON."""
+    """Return (tasks, sentences) of JSON entries."""
     for index, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping):
             raise RequestError(f'{where}: task {index} is no object; expected {{"data": {{...}}}}')
@@ -188,7 +192,7 @@ def _tasks(
             else:
                 known["annotations"] += task["annotations"]
         elif isinstance(entry.get("data"), Mapping) or ("data" in entry and entry["data"] is None):
-            tasks.append(_task(entry))  # without data it costs only itself
+            tasks.append(_task(entry))  # a task without data is left out later, alone
         elif held := next((key for key in ("annotations", "completions", "predictions") if key in entry), None):
             raise RequestError(f"{where}: task {index} has `{held}` and no `data`; {_AS_JSON}")
         else:
@@ -197,7 +201,7 @@ def _tasks(
 
 
 def _task(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A task; where it is of an old export, with its completions as annotations."""
+    """Return a task; in an old export, its completions become annotations."""
     task = dict(entry)
     completions = task.pop("completions", None)
     if completions is not None and not task.get("annotations"):
@@ -206,21 +210,19 @@ def _task(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stored(entry: Mapping[str, Any], index: int, where: str) -> dict[str, Any]:
-    """The task that an annotation of a target storage holds, with the annotation."""
+    """Return the task inside an annotation of a target storage, with the annotation."""
     task = entry["task"]
     if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
-        raise RequestError(
-            f"{where}: entry {index} is an annotation without its task's data, so what it is about is not known; {_AS_JSON}"
-        )
+        raise RequestError(f"{where}: entry {index} is an annotation without its task's data; {_AS_JSON}")
     annotation = {key: value for key, value in entry.items() if key != "task"}
     kept = {key: value for key, value in task.items() if key in ("id", "data")}
     return {**kept, "annotations": [annotation]}
 
 
 def _once(tasks: Sequence[dict[str, Any]], where: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Each task once, the last of those with one id, or without an id with one data; a sentence where some repeat.
+    """Return each task once, and a sentence where some repeat. The last copy counts, by id, or without an id by data.
 
-    Earlier copies that differ from the last stand in it under REPLACED.
+    Earlier copies that differ from the last are kept in it under REPLACED.
     """
     kept: dict[str, dict[str, Any]] = {}
     replaced: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)

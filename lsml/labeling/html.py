@@ -1,8 +1,8 @@
-"""A page as Label Studio's editor hands it to the browser.
+"""HTML as Label Studio's editor gives it to the browser.
 
-The editor does not show a page as it is: it parses the page loosely, leaves out scripts, frames, comments and the document
-type, closes what was left open, and writes it anew; only then does the browser parse it. XPaths lead through what comes out,
-so that bold words that end outside of their paragraph, say, end in other text nodes than in the page itself.
+The editor changes a page before it is shown. It parses the page loosely, leaves out scripts, frames, comments and the document
+type, closes open elements, and writes it anew; only then does the browser parse it. XPaths refer to the result,
+so bold words that end outside of their paragraph, for example, end in other text nodes than in the page itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _VOID = frozenset(
 _WRITTEN_CLOSED = frozenset({"img", "br", "hr", "area", "base", "basefont", "input", "link", "meta"})  # <br />
 _FORM = frozenset({"input", "option", "optgroup", "select", "button", "datalist", "textarea"})
 _PARAGRAPH = frozenset({"p"})
-# What an element closes when it opens, as long as it is what was opened last.
+# The elements that an element closes when it opens, if they were opened last.
 _CLOSES: dict[str, frozenset[str]] = {
     "tr": frozenset({"tr", "th", "td"}),
     "th": frozenset({"th"}),
@@ -59,7 +59,7 @@ _PLAYERS = frozenset({"www.youtube.com", "youtube.com", "www.youtube-nocookie.co
 
 
 def as_edited(html: str) -> str:
-    """The page that the editor hands to the browser, without attributes, which have no part in where a text is."""
+    """Return the page that the editor gives to the browser. Attributes are left out, as they do not change any position."""
     page = _Page()
     page.feed(html)
     page.close()
@@ -67,17 +67,17 @@ def as_edited(html: str) -> str:
 
 
 class _Page(HTMLParser):
-    """Writes a page anew while it is read."""
+    """The parser that writes a page anew while it is read."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._parts: list[str] = []
-        # (name, where it begins in `_parts`, whether it is left out), outermost first
+        # (name, index in `_parts`, True if it is left out), outermost first
         self._open: list[tuple[str, int, bool]] = []
         self._foreign = [False]
 
     def written(self) -> str:
-        """What was read, closed."""
+        """Return the page, with all elements closed."""
         while self._open:
             self._end()
         return "".join(self._parts)
@@ -119,7 +119,7 @@ class _Page(HTMLParser):
         self._parts.append(data if inside in ("script", "style") else escape(data, quote=False))
 
     def _end(self) -> None:
-        """Close what was opened last."""
+        """Close the element that was opened last."""
         name, begin, left_out = self._open.pop()
         if name in _FOREIGN or name in _HTML_IN_FOREIGN:
             self._foreign.pop()
@@ -130,7 +130,7 @@ class _Page(HTMLParser):
 
 
 def _is_player(address: str | None) -> bool:
-    """True if a frame is one that the editor shows."""
+    """Return True if the editor shows a frame with this address."""
     try:
         parts = urlsplit(address or "")
         return parts.scheme == "https" and parts.hostname in _PLAYERS

@@ -1,4 +1,4 @@
-"""Whether Label Studio takes a task when a file is imported: one that it refuses costs all tasks of the file."""
+"""The check whether Label Studio accepts a task in an imported file. It refuses the whole file for one bad task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from lsml.labeling.objects import UNDEFINED, kind_of_json
 from lsml.labeling.tags import ControlTag, LabelingConfig, ObjectTag
 
-# What a field may be for the tag whose `value` names it, by label_studio/tasks/validation.py; elsewhere a text.
+# The types of a field, by the tag whose `value` names it, as in label_studio/tasks/validation.py; for other tags a text.
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "Text": (str, int, float, list),
     "Image": (str, list),
@@ -21,10 +21,10 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 
 
 def import_refusal(data: Mapping[str, Any], config: LabelingConfig) -> str | None:
-    """Why Label Studio would refuse a task with this data, and with it the whole file, in a sentence; or None.
+    """Return the reason why Label Studio would refuse a task with this data, in a sentence; None if it accepts it.
 
-    As it does: the field that the `value` of a tag names, of several the first, must be there, and of a type that the tag
-    takes. A `valueList` is not looked at.
+    As in Label Studio, the field that the `value` of a tag names (the first one, if several) must exist and have a type
+    that the tag takes. A `valueList` is not checked.
     """
     fields = shown_fields(config)
     given = dict(data)
@@ -45,7 +45,7 @@ def import_refusal(data: Mapping[str, Any], config: LabelingConfig) -> str | Non
 
 
 def shown_fields(config: LabelingConfig) -> dict[str, tuple[str, str]]:
-    """The fields of a task's data that the config's tags show, each with one of these: its tag, and its name."""
+    """Return the fields of a task's data that the config's tags show, each with the tag and the name of one that shows it."""
     fields: dict[str, tuple[str, str]] = {}
     tags: list[ObjectTag | ControlTag] = [*config.objects.values(), *config.controls]
     for tag in tags:

@@ -1,4 +1,4 @@
-"""What an adapter sees of an object tag: one reader for each tag, chosen by the tag and never guessed from the value."""
+"""Readers of object tags' data, one for each tag. The tag chooses the reader; it is never guessed from the value."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lsml.labeling.view import Document, Film, View
 
 
 class Picture(NamedTuple):
-    """An image that was brought here: its path, upright, and its (width, height) in pixels."""
+    """A fetched image: the path of an upright file, and its (width, height) in pixels."""
 
     path: Path
     size: tuple[int, int]
 
 
 class Clip(NamedTuple):
-    """A video that was brought here: its path, the (width, height) of a frame, and how long it takes."""
+    """A fetched video: its path, the (width, height) of a frame in pixels, and its length in seconds."""
 
     path: Path
     size: tuple[int, int]
@@ -35,33 +35,37 @@ class Clip(NamedTuple):
 
 
 class Fetch(Protocol):
-    """How what a task's URL names is brought here. All raise FetchError, or Unreadable, with a sentence."""
+    """The interface that fetches the media of tasks. All methods raise FetchError, or Unreadable, with a sentence."""
 
     def hold(self) -> AbstractContextManager[Fetch]:
-        """A Fetch for a request or a training: while it is open its files stay, and each is asked for once."""
+        """Return a context with a Fetch for one request or one training run. While it is open its files stay, and each is
+        fetched once.
+        """
 
     def text(self, url: str, task: Mapping[str, Any]) -> str:
-        """The text behind a URL."""
+        """Return the text behind a URL."""
 
     def file(self, url: str, task: Mapping[str, Any]) -> Path:
-        """The file behind a URL, as it is."""
+        """Return the path of the file behind a URL, unchanged."""
 
     def image(self, url: str, task: Mapping[str, Any]) -> Picture:
-        """The image behind a URL, whole and upright."""
+        """Return the image behind a URL, complete and upright."""
 
     def video(self, url: str, task: Mapping[str, Any]) -> Clip:
-        """The video behind a URL."""
+        """Return the video behind a URL."""
 
 
 T = TypeVar("T")
 R = TypeVar("R")
 _AT_A_TIME = 8
 UNDEFINED = "$undefined$"  # the field of a task that was imported as plain text
-FRAME_RATE = 24.0  # frames per second of a <Video> that does not say, https://labelstud.io/tags/video
+FRAME_RATE = 24.0  # frames per second of a <Video> without frameRate, https://labelstud.io/tags/video
 
 
 class Unreadable(LsmlError):
-    """One task's data cannot be read. `reason` is a short, countable name; the text is the whole sentence."""
+    """An error for one task whose data cannot be read. `reason` is a short name to count it by; the text is the whole
+    sentence.
+    """
 
     status = 422
 
@@ -90,7 +94,7 @@ def _page(tag: ObjectTag, value: Any) -> Document:
 
 
 def _dialogue(tag: ObjectTag, value: Any) -> Document:
-    """The utterances of a dialogue; the speakers' names are left out: they are no part of what was said."""
+    """Return the utterances of a dialogue, without the speakers' names, which are not part of the utterances."""
     key = tag.attributes.get("textKey", "text")
     if isinstance(value, str):
         return PlainText(value, tag.saves_text)
@@ -105,7 +109,7 @@ def _dialogue(tag: ObjectTag, value: Any) -> Document:
 
 
 def kind_of_json(value: Any) -> str:
-    """What people call a value of a task's data."""
+    """Return the name of a JSON value's type for people, such as `a list`."""
     names = {type(None): "null", bool: "a boolean", list: "a list", dict: "an object", str: "a text"}
     return names.get(type(value), "a number")
 
@@ -114,7 +118,7 @@ def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch
     if tag.behind_url and isinstance(value, str):
         value = fetch.text(value, task)
         if tag.tag == "Paragraphs":
-            value = _json(tag, value, "what is behind its URL")
+            value = _json(tag, value, "the content of its URL")
     document = _TEXTS[tag.tag](tag, value)
     if not document.text or document.text.isspace():
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
@@ -122,11 +126,11 @@ def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch
 
 
 _TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {"Text": _plain, "HyperText": _page, "Paragraphs": _dialogue}
-JOINABLE = frozenset({*_TEXTS, "Table"})  # what several object tags can be joined from
+JOINABLE = frozenset({*_TEXTS, "Table"})  # object tags of which several can be joined as one input
 
 
 def _read_table(tag: ObjectTag, value: Any, _task: Mapping[str, Any], _fetch: Fetch) -> list[View]:
-    """The columns of a table, by name, as the task's JSON has them, or a text that is such JSON."""
+    """Return the columns of a table, by name, from an object in the task's JSON, or from a text that holds one."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             value = json.loads(value)
@@ -142,7 +146,7 @@ def _read_table(tag: ObjectTag, value: Any, _task: Mapping[str, Any], _fetch: Fe
 
 
 def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
-    """A page for each image of a list; one without `item` where there is no list."""
+    """Return a page for each image of a list; for a single image, one page without `item`."""
     if not isinstance(value, list):
         picture = fetch.image(_as_url(tag, value), task)
         return [View(picture.path, picture.size)]
@@ -162,7 +166,7 @@ def _read_audio(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetc
 
 
 def _read_series(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
-    """A series of a file behind a URL, or of columns in the task itself; its points are read when they are asked for."""
+    """Return a series of a file behind a URL, or of columns in the task itself. Its points are read when they are needed."""
     columns = value
     if isinstance(value, str) and value.lstrip().startswith("{"):
         columns = _json(tag, value, "the text in this task")
@@ -196,8 +200,10 @@ def _as_url(tag: ObjectTag, value: Any) -> str:
 
 
 def _frame_rate(tag: ObjectTag, task: Mapping[str, Any]) -> float:
-    """Frames per second as Label Studio's editor counts them: 24 where nothing usable is said, and below 1 it is taken
-    for seconds per frame."""
+    """Return the frames per second as Label Studio's editor counts them, by default 24.
+
+    A `frameRate` below 1 means seconds per frame.
+    """
     given: Any = tag.attributes.get("frameRate", "")
     if given.startswith("$"):
         try:
@@ -213,7 +219,7 @@ def _frame_rate(tag: ObjectTag, task: Mapping[str, Any]) -> float:
     return rate if rate >= 1 else 1 / rate
 
 
-# (the tag, what the task has there, the task, how files come here) -> page by page
+# (tag, value in the task, task, fetch) -> pages
 Reader = Callable[[ObjectTag, Any, Mapping[str, Any], Fetch], list[View]]
 READERS: dict[str, Reader] = {
     **dict.fromkeys(_TEXTS, _read_text),
@@ -227,7 +233,7 @@ READERS: dict[str, Reader] = {
 
 
 def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`read` of each item, in order: some at a time, for they wait for downloads, and no further ahead than that."""
+    """Yield `read` of each item, in order. Some items are read at a time, as they wait for downloads, but not too far ahead."""
     pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="fetch")
     try:
         waiting: deque[Future[R]] = deque()
@@ -242,14 +248,14 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def needs_fetch(tag: ObjectTag) -> bool:
-    """True if reading it takes a file from elsewhere."""
+    """Return True if reading the tag's data takes a file from elsewhere."""
     return tag.tag not in JOINABLE or tag.behind_url
 
 
 def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
-    """What `tag` shows in `task`, page by page; one page for everything but a list of images.
+    """Return the view of `tag` in `task`: one page, or for a list of images one for each.
 
-    Raises Unreadable, with a sentence that names the task's key; FetchError where a URL cannot be brought here.
+    Raises Unreadable, with a sentence that names the task's key; FetchError where a URL cannot be fetched.
     """
     data = task.get("data")
     if not isinstance(data, dict):
@@ -268,7 +274,9 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[V
 
 
 def _imported_as_text(tag: ObjectTag, data: Mapping[str, Any]) -> bool:
-    """True if the task was imported as plain text before its project knew fields: Label Studio shows it under the config's."""
+    """Return True if the task was imported as plain text before its project had fields. Label Studio then shows the text
+    under the config's field.
+    """
     return UNDEFINED in data and tag.value.startswith("$") and tag.value[1:] not in data
 
 

@@ -1,4 +1,4 @@
-"""What reading a person's annotation leaves out, or reads otherwise than it was written, and why."""
+"""Remarks on annotations: regions that are left out, or read differently from how they are written, and the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Reason(StrEnum):
-    """Why a region, or a label of it, was left out or read otherwise. Its text is a name that can be counted."""
+    """The reason why a region, or a label of it, was left out or read differently. Its text is a name to count it by."""
 
     UNKNOWN_LABEL = "unknown label"
     NO_LABEL = "no label"
@@ -40,11 +40,11 @@ class Reason(StrEnum):
 
     @property
     def lost(self) -> bool:
-        """True if something was left out; else it was understood, though it is not written as Label Studio writes it."""
+        """True if something was left out; False if it was understood, though Label Studio writes it differently."""
         return self not in (Reason.OTHER_CAPITALS, Reason.RENAMED, Reason.OTHER_KEY, Reason.OTHER_OFFSETS)
 
 
-# What is the matter with regions, and what to do. `{subject}` is the subject of the remark.
+# The fault of regions, and what to do. `{subject}` is the subject of the remark.
 _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.UNKNOWN_LABEL: ("labelled {subject}, which the labeling config lacks", "add it to the config or relabel"),
     Reason.NO_LABEL: ("drawn without a label", "give each a label"),
@@ -89,9 +89,9 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 
 
 class Remark(NamedTuple):
-    """One thing that was left out or read otherwise. `subject`: what exactly, short; of a label its name."""
+    """One part of an annotation that was left out or read differently. `subject`: its short name, such as the label."""
 
-    reason: Reason | str  # a text: why what is shown could not be read
+    reason: Reason | str  # a text for data that could not be read
     subject: str = ""
 
 
@@ -104,11 +104,11 @@ class Misread(ValueError):
 
 
 def matter(reason: str, subject: str) -> tuple[str, str]:
-    """What is the matter with regions, and what to do; for a reason that is none of `Reason`, the subject says it all."""
+    """Return the fault of regions, and what to do. For a reason outside of `Reason`, the subject is the whole sentence."""
     phrase, fix = _SENTENCES.get(reason, ("{subject}", ""))
     return phrase.replace("{subject}", subject), fix
 
 
 def lost(remarks: Iterable[Remark]) -> bool:
-    """True if one of them says that something was left out."""
+    """Return True if one of the remarks is about something that was left out."""
     return any(not isinstance(remark.reason, Reason) or remark.reason.lost for remark in remarks)

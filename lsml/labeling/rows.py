@@ -1,4 +1,4 @@
-"""Rows as tasks: JSON-MIN, CSV and TSV, whose columns a labeling config gives a meaning."""
+"""Rows as tasks: JSON-MIN, CSV and TSV, whose columns are matched to a labeling config."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lsml.errors import RequestError
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag, split_path
 
 Row = Mapping[str, Any]
-# What Label Studio adds to the columns of a JSON-MIN or CSV export.
+# Columns that Label Studio adds to a JSON-MIN or CSV export.
 _ADDED = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"})
 _ANSWERING = frozenset({"label", "labels", "category", "class", "target", "answer"})
 _SHOWING = frozenset({"text", "content", "body", "sentence", "message", "document"})
@@ -22,7 +22,7 @@ _IN_REGION = ("original_width", "original_height", "image_rotation")  # of a reg
 
 @dataclass
 class _Columns:
-    """What columns mean. `shown`: the task's field -> its column; `answers`: the control's name -> its column."""
+    """The meaning of columns. `shown`: the task's field -> its column; `answers`: the control's name -> its column."""
 
     shown: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
@@ -33,11 +33,11 @@ class _Columns:
 def tasks_of_rows(
     rows: Sequence[Row], config: LabelingConfig | None, where: str, *, table: bool, answers: bool
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """(tasks, what was understood how, in sentences) of rows, each a mapping from column to cell.
+    """Return (tasks, notes on the meaning of columns) for rows, each a mapping from column to cell.
 
-    `table`: the rows are of a CSV file, whose cells are texts; otherwise of JSON, where a row can be a task's bare data.
-    `answers`: columns that answer a control become annotations; otherwise they stay in the data, unless Label Studio
-    exported them as answers. Raises RequestError where the answers are wanted and cannot be told.
+    `table`: the rows are of a CSV file, whose cells are texts; otherwise of JSON, where a row can be a task's bare
+    data. `answers`: columns with answers become annotations; otherwise they stay in the data, unless Label Studio
+    exported them as answers. Raises RequestError where answers are wanted and no column holds them.
     """
     exported = any("annotation_id" in row for row in rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -55,7 +55,9 @@ def tasks_of_rows(
         )
     labels = {label.name.casefold() for control in config.controls for label in control.labels}
     if table and columns.guessed and any(name.casefold() in labels for name in names):
-        raise RequestError(f"{where}: the first line seems to be a task; put the names of the columns above it")
+        raise RequestError(
+            f"{where}: the first line seems to be a task; add a line with the names of the columns above it"
+        )
     missing = [name for name in _fields(config) if name not in columns.shown]
     if table and missing:
         raise RequestError(
@@ -77,7 +79,7 @@ def tasks_of_rows(
 
 
 def _id_column(rows: Sequence[Row], names: Sequence[str], exported: bool, table: bool) -> str | None:
-    """The column that names tasks. In a table that Label Studio did not write, only where it tells the rows apart."""
+    """Return the column that holds task ids. In a table that Label Studio did not write, its cells must be unique."""
     if "id" not in names or not (exported or table):
         return None
     ids = [row.get("id") for row in rows]
@@ -85,7 +87,7 @@ def _id_column(rows: Sequence[Row], names: Sequence[str], exported: bool, table:
 
 
 def _fields(config: LabelingConfig) -> dict[str, ObjectTag]:
-    """The fields of a task that the objects of controls show, each with its object."""
+    """Return the fields of a task that the objects of controls show, each with its object."""
     named = dict.fromkeys(name for control in config.controls for name in control.to_names)
     objects = [config.objects[name] for name in named if name in config.objects]
     found: dict[str, ObjectTag] = {}
@@ -96,7 +98,9 @@ def _fields(config: LabelingConfig) -> dict[str, ObjectTag]:
 
 
 def _understand(rows: Sequence[Row], names: Sequence[str], config: LabelingConfig, closed: bool) -> _Columns:
-    """What the columns mean under a labeling config. `closed`: `id` and its like are Label Studio's, and no data."""
+    """Return the meaning of columns under a labeling config. `closed`: `id` and similar columns are Label Studio's, and no
+    data.
+    """
     columns = _Columns()
     fields = _fields(config)
     controls = [control for control in config.controls if control.repeater is None and not control.per_region]
@@ -130,7 +134,7 @@ def _understand(rows: Sequence[Row], names: Sequence[str], config: LabelingConfi
 
 
 def _same(name: str, names: Sequence[str]) -> str | None:
-    """The column of that name; else the only one that differs by capitals alone."""
+    """Return the column of that name; else the only one that differs from it just in capitals."""
     if name in names:
         return name
     folded = [one for one in names if one.strip().casefold() == name.casefold()]
@@ -140,7 +144,7 @@ def _same(name: str, names: Sequence[str]) -> str | None:
 def _guess_answer(
     rows: Sequence[Row], names: Sequence[str], controls: Sequence[ControlTag]
 ) -> tuple[ControlTag, str, str] | None:
-    """(control, column, why) where exactly one column holds a control's labels, or is called as answers are."""
+    """Return (control, column, reason) where exactly one column holds a control's labels, or has a usual name of an answer."""
     found = []
     for control in controls:
         labels = {name.casefold() for label in control.labels for name in (label.name, label.value)}
@@ -154,7 +158,7 @@ def _guess_answer(
 
 
 class _Reader:
-    """Makes tasks of rows, and counts the cells that it cannot read."""
+    """The reader that makes tasks of rows, and counts the cells that it cannot read."""
 
     def __init__(
         self, columns: _Columns, config: LabelingConfig, exported: bool, table: bool, id_column: str | None
@@ -172,7 +176,7 @@ class _Reader:
         self.first = ""
 
     def tasks(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """A task for each row; of an export, one for all rows of one id."""
+        """Return a task for each row; in an export, one for all rows of one id."""
         tasks: list[dict[str, Any]] = []
         by_id: dict[str, dict[str, Any]] = {}
         for number, row in enumerate(rows, 1):
@@ -215,17 +219,17 @@ class _Reader:
         return task
 
     def _datum(self, tag: ObjectTag, cell: Any) -> Any:
-        """A cell as a task has it: texts stay texts; lists and objects stand in a table as JSON."""
+        """Return a cell as a task has it. Texts stay texts; lists and objects in a table are decoded from JSON."""
         return _from_json(cell) if self._table and tag.tag != "Text" and tag.tag != "HyperText" else cell
 
 
 def _whole(cell: Any) -> Any:
-    """An id as Label Studio has it: a table's are texts."""
+    """Return an id as Label Studio has it; in a table it is a text."""
     return int(cell) if isinstance(cell, str) and cell.isascii() and cell.isdigit() and len(cell) < 19 else cell
 
 
 def _from_json(cell: Any) -> Any:
-    """A list or an object that stands in a cell as JSON; else the cell."""
+    """Return the list or object that a cell holds as JSON; else the cell."""
     if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
         try:
             return json.loads(cell)
@@ -235,9 +239,9 @@ def _from_json(cell: Any) -> Any:
 
 
 def regions_of_cell(control: ControlTag, cell: Any) -> list[dict[str, Any]] | None:
-    """The regions that a cell of JSON-MIN or of a table means for a control, or None where it means none.
+    """Return the regions that a cell of JSON-MIN or of a table stands for, or None where it stands for none.
 
-    Label Studio writes a single choice or text as it is, and everything else as `value`s in a list.
+    Label Studio writes a single choice or text as a plain string, and everything else as a list of `value`s.
     """
     kind = control.tag.lower()
     cell = _from_json(cell)
@@ -310,7 +314,7 @@ _PLAIN: dict[str, Callable[[ControlTag, Sequence[Any]], dict[str, Any] | None]] 
 
 
 def _text(cell: Any) -> str | None:
-    """A label or an answer as text; None for what is none."""
+    """Return a label or an answer as text; None for any other type."""
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float) and cell.is_integer():

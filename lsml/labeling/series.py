@@ -1,4 +1,4 @@
-"""A time series: where its columns are and how they are read, and its points as arrays when they are asked for."""
+"""A time series: its columns and their format, and its points as arrays, read when they are needed."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MOST_ROWS: Final = 2_000_000
-_MOST_JSON: Final = 256 * 1024 * 1024  # bytes of a file of JSON, which is read as a whole
-_AT_A_TIME: Final = 50_000  # rows of a CSV that are texts at the same time
+_MOST_JSON: Final = 256 * 1024 * 1024  # bytes of a JSON file, which is read as a whole
+_AT_A_TIME: Final = 50_000  # rows of a CSV that are converted at a time
 _SEPARATORS: Final = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": "."}
 
 
 class UnreadableSeries(LsmlError):
-    """One task's time series cannot be read. Its text says why, and what to do."""
+    """An error for one task whose time series cannot be read. Its text gives the reason and what to do."""
 
     status = 422
 
 
 class Points(NamedTuple):
-    """`times` (n,) in order, of which several may be equal; `values` (n, channels), NaN where nothing is known."""
+    """`times` (n,) in ascending order, of which several may be equal; `values` (n, channels), NaN where a value is missing."""
 
     times: Array
     values: Array
 
 
 class Series(msgspec.Struct, frozen=True):
-    """What an adapter sees of a `<TimeSeries>`: small, whatever the series holds; `points` reads it.
+    """The data of a `<TimeSeries>` for an adapter. It is small, whatever the length of the series; `points` reads it.
 
-    `path`: a file of CSV or JSON; or `columns`, by name. `time`: the name of the time column, "" where rows are counted.
-    `channels`: the names of the columns that are shown; none for all but the time. Names count without their capitals, as
-    Label Studio reads them, or are the number of a column, from 0.
+    `path`: a file of CSV or JSON; or `columns`, by name. `time`: the name of the time column, "" where rows are
+    counted. `channels`: the names of the columns that are shown; none for all but the time. As in Label Studio, names
+    ignore case, or are the number of a column, from 0.
     """
 
     path: str | None = None
@@ -53,7 +53,7 @@ class Series(msgspec.Struct, frozen=True):
     clock: Clock = Clock()
 
     def points(self) -> Points:
-        """Its points. Raises UnreadableSeries, with a sentence."""
+        """Return the points. Raises UnreadableSeries, with a sentence."""
         import numpy as np
 
         try:
@@ -81,7 +81,9 @@ class Series(msgspec.Struct, frozen=True):
         return Points(times, values)
 
     def names(self) -> list[str]:
-        """The names of its columns; a CSV is read no further. Raises UnreadableSeries where one that is needed lacks."""
+        """Return the names of the columns; of a CSV only the heading is read. Raises UnreadableSeries where a needed one
+        is missing.
+        """
         try:
             if self.columns is None and not self._is_json():
                 with self._open() as file:
@@ -89,12 +91,12 @@ class Series(msgspec.Struct, frozen=True):
             else:
                 names = list(self._held())
         except (OSError, UnicodeDecodeError, csv.Error):
-            return []  # `points` says it
+            return []  # `points` raises the error
         self._places(names)
         return names
 
     def _places(self, names: Sequence[str]) -> tuple[int | None, list[int]]:
-        """(the place of the time column, those of the channels)."""
+        """Return (index of the time column, indices of the channels)."""
         known = {name.strip().lower(): place for place, name in enumerate(names)}
 
         def place(name: str) -> int:
@@ -112,7 +114,7 @@ class Series(msgspec.Struct, frozen=True):
         return time, channels or [one for one in range(len(names)) if one != time]
 
     def _parts(self) -> Iterator[Points]:
-        """Its points, some at a time."""
+        """Yield the points, some at a time."""
         import numpy as np
 
         rows = 0
@@ -128,15 +130,13 @@ class Series(msgspec.Struct, frozen=True):
                     times = np.zeros(0) if time is None else self.clock.read_all(columns[time])
                 except ValueError as error:
                     what = (
-                        "its `timeFormat` has to fit them"
-                        if self.clock.format
-                        else "write their `timeFormat` in the tag"
+                        "its `timeFormat` must fit them" if self.clock.format else "write their `timeFormat` in the tag"
                     )
                     raise UnreadableSeries(f"the time column {self.time}: {error}; {what}") from error
                 yield Points(times, values)
 
     def _texts(self) -> Iterator[tuple[Sequence[str], Sequence[Sequence[Any]]]]:
-        """(the names of the columns, their cells), some rows at a time."""
+        """Yield (names of the columns, their cells), some rows at a time."""
         if self.columns is not None or self._is_json():
             held = self._held()
             lengths = {len(column) for column in held.values()}
@@ -151,7 +151,7 @@ class Series(msgspec.Struct, frozen=True):
                 yield names, list(zip(*[(row + [""] * width)[:width] for row in some], strict=True))
 
     def _held(self) -> Mapping[str, Sequence[Any]]:
-        """The columns of JSON."""
+        """Return the columns of JSON."""
         if self.columns is not None:
             return self.columns
         assert self.path is not None
@@ -175,7 +175,9 @@ class Series(msgspec.Struct, frozen=True):
 
 
 def _head(file: TextIO, sep: str) -> tuple[list[str], Iterator[list[str]]]:
-    """(the names of a CSV's columns, its rows): the first line, or where that holds numbers alone their places."""
+    """Return (names of a CSV's columns, its rows). Where the first line holds only numbers, the names are the columns'
+    indices.
+    """
     delimiter = _SEPARATORS.get(sep, sep[:1])
     if sep == "auto" or not delimiter:
         line = file.readline()
@@ -200,7 +202,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _numbers(cells: Sequence[Any]) -> Array:
-    """(cells,) of floats; NaN where a cell holds no number."""
+    """Return an array (cells,) of floats; NaN where a cell holds no number."""
     import numpy as np
 
     try:

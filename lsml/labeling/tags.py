@@ -1,4 +1,4 @@
-"""What a labeling config holds: control tags, object tags, labels, and when and how often a tag is there."""
+"""The content of a labeling config: control tags, object tags, labels, conditions and Repeaters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KNOWN_OBJECT_TAGS: Final[tuple[str, ...]] = (
     *("Text", "HyperText", "Paragraphs", "Image", "Audio", "AudioPlus", "Video", "TimeSeries"),
     *("Table", "List", "Chat", "Pdf", "ReactCode", "Object3D"),
 )
-# Whose drawings Label Studio's editor sends to no model, smart or not: docs/smart-tools.md says why.
+# Label Studio's editor sends drawings of these to no model, smart or not; docs/smart-tools.md gives the reason.
 _SILENT_TAGS: Final = frozenset(
     {
         *("Brush", "BrushLabels", "Bitmask", "BitmaskLabels", "MagicWand", "Polygon", "PolygonLabels"),
@@ -35,11 +35,11 @@ _SILENT_TAGS: Final = frozenset(
 
 
 class Label(msgspec.Struct, frozen=True):
-    """One `<Choice>` or `<Label>`. `name` is what Label Studio stores and expects: the alias where there is one.
+    """One `<Choice>` or `<Label>`. `name` is the name that Label Studio stores: the alias where there is one.
 
-    `path` holds the names from the root down to this one, for nested choices and taxonomies. `leaf`: it has no
-    labels below it. `predicted_values`: the class names of a pretrained model that mean it; of a point of a pose, which
-    `model_index` numbers, `person::0`. `was`: names, or paths of a tree, that a recipe says it had before.
+    `path` holds the names from the root down to this one, for nested choices and taxonomies. `leaf`: it has no labels
+    below it. `predicted_values`: the class names of a pretrained model for this label; `person::0` is the point that
+    `model_index` numbers in a pose. `was`: former names, or paths of a tree, from the recipe.
     """
 
     value: str
@@ -51,12 +51,12 @@ class Label(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What Label Studio stores: the alias, else the value."""
+        """The name that Label Studio stores: the alias, else the value."""
         return self.alias or self.value
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """`visibleWhen` of a tag or of one around it: when annotators see the control."""
+    """`visibleWhen` of a tag or of one around it: the condition under which annotators see the control."""
 
     when: str  # choice-selected, choice-unselected, region-selected, no-region-selected
     tag_name: str | None = None
@@ -72,7 +72,8 @@ class Repeater(msgspec.Struct, frozen=True):
 
 
 class ObjectTag(msgspec.Struct, frozen=True, dict=True):
-    """What annotators are shown: `<Text name="text" value="$text"/>`. `value` is `valueList` where that is given.
+    """A tag that shows data to annotators: `<Text name="text" value="$text"/>`. `value` is `valueList` where that is
+    given.
 
     `channels`: the columns that the `<Channel>`s of a `<TimeSeries>` name.
     """
@@ -86,12 +87,12 @@ class ObjectTag(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def behind_url(self) -> bool:
-        """True if the task holds a URL where annotators see what is behind it."""
+        """True if the task holds a URL, and annotators see the content behind it."""
         return self.attributes.get("valueType", "").lower() == "url"
 
     @cached_property
     def saves_text(self) -> bool:
-        """True if regions repeat the text that they hold. Label Studio leaves it out by default where it lies behind a URL."""
+        """True if regions repeat their text. By default Label Studio leaves it out for a text behind a URL."""
         chosen = self.attributes.get("saveTextResult", "none").lower()
         if self.tag == "Paragraphs":
             return chosen != "no"
@@ -99,7 +100,7 @@ class ObjectTag(msgspec.Struct, frozen=True, dict=True):
 
 
 class ControlTag(msgspec.Struct, frozen=True):
-    """Where annotators answer: `<Choices name="topic" toName="text">`."""
+    """A tag in which annotators answer: `<Choices name="topic" toName="text">`."""
 
     tag: str
     name: str
@@ -112,7 +113,7 @@ class ControlTag(msgspec.Struct, frozen=True):
 
     @property
     def selector(self) -> str:
-        """`Choices#topic`: how a recipe names exactly this tag."""
+        """The name of exactly this tag in a recipe: `Choices#topic`."""
         return f"{self.tag}#{self.name}"
 
     @property
@@ -127,12 +128,12 @@ class ControlTag(msgspec.Struct, frozen=True):
 
     @property
     def smart(self) -> bool:
-        """True if the config wants the model asked about each region that a person makes with it."""
+        """True if the config wants the model to answer each region that a person makes with it."""
         return any(self.attributes.get(name, "").lower() == "true" for name in ("smart", "smartOnly"))
 
     @property
     def asks(self) -> bool:
-        """True if it is smart, and Label Studio does ask the model about each region that a person makes with it."""
+        """True if it is smart, and Label Studio really asks the model about each region that a person makes with it."""
         return self.smart and self.tag not in _SILENT_TAGS
 
 

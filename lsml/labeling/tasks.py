@@ -1,4 +1,4 @@
-"""Annotated tasks: what people answered, as every way in hands it to a snapshot; and the one rule for reading annotations."""
+"""Annotated tasks, in one form for every source; and the one rule for reading annotations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import msgspec
 from lsml.errors import RequestError
 from lsml.wording import JSON
 
-_AT_ONCE_S = 1.0  # between an annotation's creation and what Label Studio stores with it; a person's change comes later
+_AT_ONCE_S = 1.0  # the most between an annotation's creation and its storing; a person's change comes later
 
 
 class Annotation(msgspec.Struct, frozen=True):
-    """A person's regions for a task. Skipped ones are never made into this.
+    """A person's regions for a task. Skipped annotations are left out before.
 
-    `accepted`: they are a model's, and no person changed them or spent time on them. `submitted`: lsml itself made them.
-    `annotator`: who gave them, by number and e-mail address, as far as they are told, with a blank between them.
+    `accepted`: a model made the regions, and no person changed them or spent time on them. `submitted`: lsml itself
+    made them. `annotator`: the annotator's number and e-mail address, as far as they are known, with a space between
+    them.
     """
 
     id: str
@@ -33,7 +34,8 @@ class Annotation(msgspec.Struct, frozen=True):
 class AnnotatedTask(msgspec.Struct, frozen=True):
     """A task's data and its annotations, oldest first.
 
-    `replaced`: those of earlier copies in one file. They teach nothing; what of them cannot be understood is counted.
+    `replaced`: annotations of earlier copies in the same file. They teach nothing, but unusable regions in them are
+    counted.
     """
 
     id: str
@@ -43,11 +45,11 @@ class AnnotatedTask(msgspec.Struct, frozen=True):
 
 
 class ReadAnnotation(msgspec.Struct, frozen=True):
-    """One annotation as Label Studio's JSON says it, wherever that JSON came from.
+    """One annotation from Label Studio's JSON, whatever the source of that JSON.
 
-    `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`. `untouched`: it took nobody's time
-    and was not changed since; `accepted`: and it was made of a prediction. `unique_id`: what its maker calls it.
-    `annotator`: see `Annotation`.
+    `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`. `untouched`: nobody spent time
+    on it or changed it since; `accepted`: it is untouched, and was made from a prediction. `unique_id`: the id that its
+    maker gave it. `annotator`: see `Annotation`.
     """
 
     id: str | None
@@ -62,9 +64,9 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
 
 
 def read_annotation(given: Any) -> ReadAnnotation:
-    """An annotation of a file, a webhook or Label Studio's API: all three are read by this rule.
+    """Return an annotation of a file, a webhook or Label Studio's API: all three are read by this rule.
 
-    A skipped one needs no result. Raises RequestError, with a sentence, for what is no annotation.
+    A skipped one needs no result. Raises RequestError, with a sentence, where it is not an annotation.
     """
     if not isinstance(given, Mapping):
         raise RequestError(f"an annotation is {JSON.kind(given)}; expected an object with an id and a result")
@@ -90,16 +92,16 @@ def read_annotation(given: Any) -> ReadAnnotation:
 
 
 def _annotator(given: Any) -> str:
-    """Who completed an annotation: a number, or a user with an id and an e-mail address."""
+    """Return the name of an annotation's author, who is given as a number, or as a user with an id and an e-mail address."""
     names = [given.get("id"), given.get("email")] if isinstance(given, Mapping) else [given]
     return " ".join("".join(str(name).split()) for name in names if is_id(name))
 
 
 def _is_untouched(given: Mapping[str, Any]) -> bool:
-    """True if no person spent time on an annotation, changed it, or vouched for it.
+    """Return True if no person spent time on an annotation, changed it, or marked it as ground truth.
 
-    "Create annotations from predictions" makes such ones. What a person submitted in the editor took time, also where a
-    prediction was right already.
+    "Create annotations from predictions" makes such annotations. One that a person submitted in the editor took time,
+    even where the prediction was right.
     """
     if given.get("lead_time") or _is_set(given.get("ground_truth")):
         return False
@@ -112,17 +114,17 @@ def _seconds_between(first: str, second: str) -> float:
 
 
 def is_id(value: Any) -> bool:
-    """True if a value can name a task or an annotation: a whole number, or a text of 1 to 100 characters."""
+    """Return True if a value can name a task or an annotation: a whole number, or a text of 1 to 100 characters."""
     return isinstance(value, (int, str)) and not isinstance(value, bool) and 0 < len(str(value)) <= 100
 
 
 def id_order(id: str) -> tuple[int, str]:
-    """A key that sorts ids as people count: 9 before 10."""
+    """Return a key that sorts ids by number: 9 before 10."""
     return len(id), id
 
 
 def time_key(moment: Any) -> str:
-    """A time as UTC text that sorts: of ISO 8601 text, or of seconds since 1970 as old exports have them; else ""."""
+    """Return a time as UTC text that sorts, from ISO 8601 text or, as in old exports, seconds since 1970; else ""."""
     try:
         if isinstance(moment, (int, float)) and not isinstance(moment, bool):
             read = datetime.fromtimestamp(moment, UTC)
@@ -135,5 +137,5 @@ def time_key(moment: Any) -> str:
 
 
 def _is_set(flag: Any) -> bool:
-    """True if a flag holds, also where a file wrote it as a number or a text."""
+    """Return True if a flag is set, also where a file holds it as a number or a text."""
     return flag.strip().lower() in ("true", "1", "yes") if isinstance(flag, str) else bool(flag)

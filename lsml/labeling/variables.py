@@ -1,4 +1,4 @@
-"""What `$variables` and Repeaters of a labeling config mean for one task's data."""
+"""`$variables` and Repeaters of a labeling config, resolved with one task's data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 def resolve_value(template: str, data: Mapping[str, Any]) -> Any:
-    """What a tag's `value` means for a task: `$text`, `$a.b`, `$items[0].text`, `Hello $name`, or literal text.
+    """Return a tag's `value` for a task: `$text`, `$a.b`, `$items[0].text`, `Hello $name`, or literal text.
 
-    A key of the data that is spelt like the whole reference comes first. A value that is one reference keeps its
-    type; inside a text it becomes text. Raises KeyError with the name that the data lacks.
+    A key of the data that is spelt like the whole reference comes first. A value that is one reference keeps its type;
+    inside a text it becomes text. Raises KeyError with the name that is missing in the data.
     """
     # A key may hold spaces and anything else.
     if template.startswith("$") and template[1:] in data:
@@ -55,7 +55,7 @@ def _look_up(name: str, data: Mapping[str, Any]) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A value of a task's data inside a text."""
+    """Return a value of a task's data as part of a text."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -64,11 +64,11 @@ def as_text(value: Any) -> str:
 def instances(
     control: ControlTag, object_tag: ObjectTag, data: Mapping[str, Any]
 ) -> list[tuple[ControlTag, ObjectTag]]:
-    """A control and its object as they stand for a task: one pair for each element of a Repeater's `on`, in order.
+    """Return the copies of a control and its object for a task: one pair for each element of a Repeater's `on`, in order.
 
-    The index replaces the flag in names, values, attributes and conditions; the labels stay, for a model knows them
-    before the task. Without a Repeater, one pair, as given. Raises KeyError with the name of `on`, where the data
-    has no list of that name.
+    The index replaces the flag in names, values, attributes and conditions. Labels stay the same, for a model knows
+    them before the task. Without a Repeater, there is one pair, unchanged. Raises KeyError with the name of `on`, where
+    the data has no list of that name.
     """
     if control.repeater is None:
         return [(control, object_tag)]
@@ -79,7 +79,7 @@ def instances(
 
 
 def _indices(repeater: Repeater, data: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What each flag stands for, once for each instance."""
+    """Return the value of each flag, once for each instance."""
     found = []
     for around in _indices(repeater.outer, data) if repeater.outer else [{}]:
         on = _replaced(repeater.on, around)

@@ -1,4 +1,4 @@
-"""What one object tag shows in one task: what an adapter sees of it, and what a control tag needs to write regions on it."""
+"""The view of one object tag in one task: the data for an adapter, and the facts that a control tag needs to write regions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import msgspec
 from lsml.labeling.clock import Clock
 from lsml.labeling.remarks import Misread, Reason
 
-_NEARBY = 50  # code points that a span may stand from where its offsets point, to be found by its text
-# What tells nothing about where a text is: white space, which editors fold and write as `\\n`, and what is not shown.
+_NEARBY = 50  # the most code points between a span's offsets and the place where its text is found
+# Characters that are ignored in comparing texts: white space, which editors fold and write as `\\n`, and invisible ones.
 _BLANK = re.compile(r"(?:\s|\\[nrt]|[\0\u200b\ufeff])+")
 
 
 class Located(NamedTuple):
-    """Where a region is in a text: code points, end exclusive. `moved`: its own text told it, and not its offsets."""
+    """A region's place in a text: code points, end exclusive. `moved`: its own text decided the place, not its offsets."""
 
     start: int
     end: int
@@ -28,19 +28,19 @@ class Located(NamedTuple):
 
 
 class Document(ABC):
-    """A text that can be pointed at. `text` is what the adapter sees; spans count its code points, end exclusive."""
+    """A text with spans. `text` is the adapter's data; spans count its code points, end exclusive."""
 
     text: str
 
     @abstractmethod
     def place(self, start: int, end: int) -> dict[str, Any]:
-        """The keys of a region's `value` that say where the span is, and what it says."""
+        """Return the keys of a region's `value` for a span: its place, and its text."""
 
     def locate(self, value: Mapping[str, Any]) -> Located:
-        """Where a region's `value` is. Raises Misread where it is nowhere in this text.
+        """Return the place of a region's `value`. Raises Misread where it has none in this text.
 
-        Offsets that contradict the region's own text are read in the other ways in which programs count (UTF-16 units,
-        a CRLF as one), and then the one place nearby that holds the text is taken.
+        Offsets that contradict the region's own text are tried in the other ways in which programs count (UTF-16 units,
+        a CRLF as one). After that, the text is taken from nearby if it occurs there once.
         """
         told = self._told(value)
         said = value.get("text")
@@ -57,19 +57,21 @@ class Document(ABC):
 
     @abstractmethod
     def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Where the offsets of a `value` point; None beyond the text. Raises Misread where they are none, or not in order."""
+        """Return the span at the offsets of a `value`; None beyond the text. Raises Misread where they are missing or out
+        of order.
+        """
 
     @abstractmethod
     def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
-        """Where a region may be that holds the text `own`, likeliest first; it may be nowhere in the text."""
+        """Yield spans that may hold the text `own`, likeliest first; some may be outside of the text."""
 
     def _says(self, span: tuple[int, int], own: str) -> bool:
-        """True if a span holds the text that its region says it holds."""
+        """Return True if a span holds the region's own text."""
         held = self.text[slice(*span)]
         return held == own or _folded(held) == _folded(own)
 
     def _nearby(self, own: str, start: int) -> Iterator[tuple[int, int]]:
-        """The one place near `start` that holds a text; nothing where there are several."""
+        """Yield the one place near `start` that holds a text; nothing where there are several."""
         words = [re.escape(word) for word in _BLANK.split(own) if word]
         begin = max(0, start - _NEARBY)
         window = self.text[begin : start + _NEARBY + 2 * len(own)]
@@ -81,8 +83,11 @@ class Document(ABC):
 
 
 def _folded(text: str) -> str:
-    """A text without what an editor and its offsets may see differently: white space, and marks on letters, for a selection
-    that ends between a letter and its mark says both."""
+    """Return a text without white space and without marks on letters, both of which editors and offsets may count
+    differently.
+
+    A selection that ends between a letter and its mark makes such a difference.
+    """
     if text.isascii():
         return _BLANK.sub("", text)
     apart = unicodedata.normalize("NFD", _BLANK.sub("", text))
@@ -90,7 +95,7 @@ def _folded(text: str) -> str:
 
 
 def whole_number(given: Any) -> int | None:
-    """A whole number from 0 on, also where it is written as a text or a float; None for anything else."""
+    """Return a whole number from 0 on, also from a text or a float; None for anything else."""
     if isinstance(given, str) and given.isascii() and len(given) < 20:
         text = given.strip()
         given = int(text) if text.isdigit() else None
@@ -101,19 +106,20 @@ def whole_number(given: Any) -> int | None:
 
 @dataclass(frozen=True)
 class Film:
-    """How a video counts: Label Studio's frames per second, of the tag and not of the file; and how long it is."""
+    """A video's frame rate, which is the tag's and not the file's, and its length in seconds."""
 
     frame_rate: float
     duration_s: float
 
     @property
     def frames(self) -> int:
-        """How many frames Label Studio counts; they are numbered from 1."""
+        """The number of frames that Label Studio counts, from 1."""
         return max(1, round(self.duration_s * self.frame_rate))
 
 
 class View(msgspec.Struct, frozen=True):
-    """`data` is what an adapter sees: a str for texts, the path of a file for media, images upright, a Series of time series.
+    """One page of an object tag in a task. `data` is for the adapter: a str for texts, a Path for media (images upright),
+    a Series for time series.
 
     `size`: (width, height) of the upright image or of a frame, in pixels. `item`: the page of a list of images, from 0;
     None where there is no list. `document`: for texts. `film`: for videos. `clock`: for time series.

@@ -65,7 +65,7 @@ def test_several_causes_are_named_together_and_counted():
 def test_what_could_not_be_understood_is_a_cause_too():
     right = task([{"result": choice("Bug")}])
     assert said(right, left_out=["1 label is unknown"]).endswith("for Choices#topic: 1 label is unknown")
-    assert said(right).endswith("their annotations answer nothing of it")
+    assert said(right).endswith("their annotations answer none of these controls")
     assert said() == "it has no tasks"
 
 
