@@ -35,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def validators(self) -> Validators:
-        """Return the validators for asking whether the file changed."""
+        """The validators for asking whether the file changed."""
         return Validators(self.etag, self.modified)
 
 

@@ -41,7 +41,7 @@ class LabelComparison(msgspec.Struct, frozen=True):
 
     @property
     def drop(self) -> float:
-        """How much worse the new version is; below 0 where it is better, 0 where that is not known."""
+        """The metric's fall from the promoted to the new version; negative for a gain, 0 where it is not known."""
         return self.promoted - self.new if self.new is not None and self.promoted is not None else 0.0
 
 
