@@ -22,9 +22,8 @@ from lsml.labeling.view import Document, whole_number
 
 
 class PlainText(Document):
-    """The text of a `<Text>`. `saves_text`: regions repeat their text, as the tag's `saveTextResult` says.
-
-    A NUL is dropped, as the browser does: it is not shown, and offsets do not count it.
+    """The text of a `<Text>`. `saves_text`: regions repeat their text, as the tag's `saveTextResult` says. A NUL is
+    dropped, as the browser does: it is not shown, and offsets do not count it.
     """
 
     def __init__(self, text: str, saves_text: bool = True) -> None:
@@ -94,9 +93,7 @@ class Dialogue(Document):
         return None if start is None or end is None else _forward(start, end)
 
     def _says(self, span: tuple[int, int], own: str) -> bool:
-        """Return True if a span holds the region's own text, or spans paragraphs: then that text holds the speakers'
-        names, too.
-        """
+        """Return True if a span holds the region's own text, or several paragraphs, whose own text holds the speakers, too."""
         first, last = (bisect_right(self._starts, place) for place in (span[0], span[1] - 1))
         return first != last or super()._says(span, own)
 
@@ -174,9 +171,9 @@ _STEP = re.compile(r"/([A-Za-z][^/\[\]]*|text\(\))(?:\[([0-9]{1,9})\])?")
 
 
 class Page(Document):
-    """The text of a `<HyperText>`: a page as a browser shows it. Block elements and line breaks end lines, white space is
-    folded as in a browser, and hidden elements are left out. `inline`: the page is put into an element of the editor,
-    and not into a frame of its own, so it has no head.
+    """The text of a `<HyperText>`, as a browser shows it: block elements and line breaks end lines, white space is folded,
+    and hidden elements are left out. `inline`: the page is an element of the editor, not a frame of its own, so it has
+    no head.
     """
 
     def __init__(self, html: str, saves_text: bool = True, inline: bool = False) -> None:
@@ -438,8 +435,8 @@ def _units(text: str, points: int) -> int:
 
 
 def _points(text: str, units: int) -> int | None:
-    """Return the number of code points in the first `units` UTF-16 units; None beyond the text. Half a pair counts as a
-    whole.
+    """Return the number of code points in the first `units` UTF-16 units, half a pair counting as a whole; None beyond the
+    text.
     """
     if text.isascii():
         return units if units <= len(text) else None

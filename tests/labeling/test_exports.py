@@ -176,7 +176,10 @@ REFUSED = {
         table([("a", "b", "topic"), ("x", "y", "Bug")]),
         "no column is `text`, which the labeling config",
     ),
-    "no heading": (table(PAIRS), "the first line seems to be a task; add a line with the names of the columns above it"),
+    "no heading": (
+        table(PAIRS),
+        "the first line seems to be a task; add a line with the names of the columns above it",
+    ),
     "cells under no name": (
         table([("text", "topic", ""), ("a", "Bug", "x")]),
         "name each column, and each differently",
