@@ -106,7 +106,7 @@ def _read(task: Mapping[str, Any], key: str) -> tuple[list[ReadAnnotation], list
     read, malformed = [], []
     for one in given:
         try:
-            read.append(read_annotation(one))
+            read.append(read_annotation(one, task.get("predictions")))
         except RequestError as error:
             malformed.append(f"task {task_id(task)}: {error}")
     return read, malformed
@@ -120,7 +120,16 @@ def _latest(read: Sequence[ReadAnnotation]) -> tuple[Annotation, ...]:
         if id not in states or one.updated_at >= states[id].updated_at:
             states[id] = one
     kept = [
-        Annotation(id, one.result, one.updated_at, one.ground_truth, one.accepted, annotator=one.annotator)
+        Annotation(
+            id,
+            one.result,
+            one.updated_at,
+            one.ground_truth,
+            one.accepted,
+            annotator=one.annotator,
+            lead_time_s=one.lead_time_s,
+            shown=one.shown,
+        )
         for id, one in states.items()
         if not one.skipped
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +15,23 @@ from lsml.wording import JSON
 _AT_ONCE_S = 1.0  # the most between an annotation's creation and its storing; a person's change comes later
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """A prediction that somebody began an annotation from: Label Studio's number of it, the version that made it, its regions.
+
+    `result` is None where only the number is told.
+    """
+
+    id: str
+    version: str = ""
+    result: list[Any] | None = None
+
+
 class Annotation(msgspec.Struct, frozen=True):
     """A person's regions for a task. Skipped annotations are left out before.
 
     `accepted`: a model made the regions, and no person changed them or spent time on them. `submitted`: lsml itself
     made them. `annotator`: the annotator's number and e-mail address, as far as they are known, with a space between
-    them.
+    them. `lead_time_s`: how long the annotator took. `shown`: the prediction that the annotator began from.
     """
 
     id: str
@@ -29,6 +41,8 @@ class Annotation(msgspec.Struct, frozen=True):
     accepted: bool = False
     submitted: bool = False
     annotator: str = ""
+    lead_time_s: float | None = None
+    shown: Shown | None = None
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
@@ -49,7 +63,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
 
     `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`. `untouched`: nobody spent time
     on it or changed it since; `accepted`: it is untouched, and was made from a prediction. `unique_id`: the id that its
-    maker gave it. `annotator`: see `Annotation`.
+    maker gave it. `annotator`, `lead_time_s` and `shown`: see `Annotation`.
     """
 
     id: str | None
@@ -61,10 +75,15 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     untouched: bool = False
     unique_id: str | None = None
     annotator: str = ""
+    lead_time_s: float | None = None
+    shown: Shown | None = None
 
 
-def read_annotation(given: Any) -> ReadAnnotation:
+def read_annotation(given: Any, predictions: Any = ()) -> ReadAnnotation:
     """Return an annotation of a file, a webhook or Label Studio's API: all three are read by this rule.
+
+    `predictions`: those of its task, where they are told. The annotation itself holds the one that it began from only where
+    that has the model version which the project names.
 
     A skipped one needs no result. Raises RequestError, with a sentence, where it is not an annotation.
     """
@@ -88,7 +107,27 @@ def read_annotation(given: Any) -> ReadAnnotation:
         untouched=_is_untouched(given),
         unique_id=str(given["unique_id"]) if given.get("unique_id") else None,
         annotator=_annotator(given.get("completed_by")),
+        lead_time_s=_lead_time(given.get("lead_time")),
+        shown=_shown(given, predictions),
     )
+
+
+def _shown(given: Mapping[str, Any], predictions: Any) -> Shown | None:
+    """Return the prediction that an annotation was made from; None where it was begun anew."""
+    id = given.get("parent_prediction")
+    if not is_id(id):
+        return None
+    for one in (given.get("prediction"), *(predictions if isinstance(predictions, (list, tuple)) else ())):
+        if isinstance(one, Mapping) and str(one.get("id")) == str(id) and isinstance(one.get("result"), list):
+            return Shown(str(id), str(one.get("model_version") or ""), one["result"])
+    return Shown(str(id))
+
+
+def _lead_time(given: Any) -> float | None:
+    """Return the seconds that an annotation took, where Label Studio tells a time that is one."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < math.inf:
+        return None
+    return float(given)
 
 
 def _annotator(given: Any) -> str:

@@ -10,6 +10,7 @@ from flask import Response, request
 from lsml.doctor import Finding, Subject, examine
 from lsml.errors import NotFound, RequestError
 from lsml.learning.agreement import People, agreement
+from lsml.learning.corrections import Corrections
 from lsml.learning.due import changes_needed, counts
 from lsml.learning.outlook import curve_of, outlook_of
 from lsml.learning.side_by_side import ComparedVersions, compare
@@ -17,6 +18,7 @@ from lsml.logs import mask
 from lsml.recipe import Recipe
 from lsml.server.bodies import answer, read_object
 from lsml.server.protocol import Route, status_of
+from lsml.server.quality import Quality
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
 from lsml.studio.connection import project_address, studio_of
@@ -25,10 +27,11 @@ from lsml.studio.connection import project_address, studio_of
 class Api:
     """Views of what is served, learnt and published. `host`: the address that the server listens at."""
 
-    def __init__(self, recipe: Recipe, store: Store, serving: Serving, host: str) -> None:
+    def __init__(self, recipe: Recipe, store: Store, serving: Serving, quality: Quality, host: str) -> None:
         self._recipe = recipe
         self._store = store
         self._serving = serving
+        self._quality = quality
         self._host = host
 
     def routes(self) -> list[Route]:
@@ -96,7 +99,8 @@ class Api:
 
     def people(self, project: str) -> Response:
         """Who annotates, and how far they agree."""
-        return answer(self.agreement(project))
+        people = msgspec.to_builtins(self.agreement(project))
+        return answer({**people, "corrections": msgspec.to_builtins(self.corrections(project))})
 
     def doctor(self, project: str) -> Response:
         """What `lsml doctor` finds now."""
@@ -132,6 +136,10 @@ class Api:
         row = self._found(project)
         binding = self._serving.binding(row.key, None)
         return agreement(binding, self._store.annotations.tasks(row.key), self._serving.fetch(row.key))
+
+    def corrections(self, project: str) -> Corrections:
+        """What the annotators of a project do with predictions."""
+        return self._quality.of(self._found(project))
 
     def findings(self, project: str) -> list[Finding]:
         """What the doctor finds about a project."""

@@ -18,6 +18,7 @@ from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
 from lsml.server.openapi import openapi
 from lsml.server.pages import TEMPLATES, Pages, Section
+from lsml.server.quality import Quality
 from lsml.server.ready import Ready
 from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
@@ -46,9 +47,10 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     serving = Serving(recipe, store)
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
     watch(app)
-    telemetry = Telemetry(store, serving)
+    quality = Quality(store, serving)
+    telemetry = Telemetry(store, serving, quality)
     telemetry.watch(app)
-    api = Api(recipe, store, serving, host or recipe.server.host)
+    api = Api(recipe, store, serving, quality, host or recipe.server.host)
     pages = Pages(recipe, api, prefix)
     routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes() + pages.routes()
     routes.append(("/metrics", ("GET",), telemetry.page))

@@ -254,7 +254,7 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
                 ("", "A project's versions, labels and runs, for people.", ()),
                 ("/try", "Where people try what is served.", ()),
                 ("/compare", "Two versions beside each other, for people.", between),
-                ("/people", "Who annotates, and how far they agree.", ()),
+                ("/people", "Who annotates, how far they agree, and what they do with predictions.", ()),
                 ("/doctor", "What the doctor finds, for people.", ()),
             )
         },
@@ -292,8 +292,11 @@ def _paths() -> dict[str, dict[str, dict[str, Any]]]:
         },
         "/api/projects/{project}/people": {
             "get": _operation(
-                "Who annotates, and how far they agree.",
-                _object({"annotators": _list(_ANY), "controls": _list(_ANY)}, ("annotators", "controls")),
+                "Who annotates, how far they agree, and what they do with predictions.",
+                _object(
+                    {"annotators": _list(_ANY), "controls": _list(_ANY), "corrections": _ANY},
+                    ("annotators", "controls", "corrections"),
+                ),
                 parameters=(in_project,),
             )
         },

@@ -116,10 +116,11 @@ class Pages:
         return self._of_project("compare.html", found, new=new, old=old, compared=compared)
 
     def people(self, project: str) -> Response:
-        """Who annotates, and how far they agree."""
+        """Who annotates, how far they agree, and what they do with predictions."""
         found = self._api.found(project)
         metrics = (_served(found) or {}).get("metrics") or {}
-        return self._of_project("people.html", found, people=self._api.agreement(project), metrics=metrics)
+        people, corrections = self._api.agreement(project), self._api.corrections(project)
+        return self._of_project("people.html", found, people=people, corrections=corrections, metrics=metrics)
 
     def doctor(self, project: str) -> Response:
         """What `lsml doctor` finds now."""

@@ -10,7 +10,10 @@ from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from lsml.errors import LabelingConfigError
+from lsml.learning.corrections import FATES
 from lsml.prediction import Outcome
+from lsml.server.quality import Quality
 from lsml.server.serving import Serving
 from lsml.store import Store
 from lsml.store.runs import STATES
@@ -22,7 +25,7 @@ _PROJECTS = 200  # with more, one project's numbers are found under /api instead
 class Telemetry:
     """The counters of one application. Nothing in it holds a text, a label or a secret."""
 
-    def __init__(self, store: Store, serving: Serving) -> None:
+    def __init__(self, store: Store, serving: Serving, quality: Quality) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "lsml_requests", "Requests by endpoint and status.", ("endpoint", "status"), registry=self._registry
@@ -40,7 +43,7 @@ class Telemetry:
         self._dropped = Counter(
             "lsml_dropped", "Tasks or regions that were left out, by reason.", ("reason",), registry=self._registry
         )
-        self._registry.register(_Stored(store, serving))
+        self._registry.register(_Stored(store, serving, quality))
 
     def watch(self, app: Flask) -> None:
         """Count every request of an application, timed from `g.began`."""
@@ -74,9 +77,10 @@ class Telemetry:
 class _Stored:
     """What the store knows, read when it is asked for: the worker is another process."""
 
-    def __init__(self, store: Store, serving: Serving) -> None:
+    def __init__(self, store: Store, serving: Serving, quality: Quality) -> None:
         self._store = store
         self._serving = serving
+        self._quality = quality
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand, so that registering does not read the store."""
@@ -91,6 +95,7 @@ class _Stored:
             runs.add_metric((state,), counted.get(state, 0))
         yield runs
         yield from self._publishings()
+        yield from self._corrections()
         versions = GaugeMetricFamily("lsml_versions", "Versions kept, by project.", labels=("project",))
         kept = self._store.versions.counts()
         annotations = GaugeMetricFamily("lsml_annotations", "Usable annotations by project.", labels=("project",))
@@ -133,6 +138,30 @@ class _Stored:
             for (control, reason), count in counts.items():
                 left_out.add_metric((project.key, control, reason), count)
         yield from (annotations, versions, promoted, held_out, left_out, unreadable)
+
+    def _corrections(self) -> Iterator[Metric]:
+        regions = GaugeMetricFamily(
+            "lsml_corrections",
+            "Regions of the latest annotations that began from a prediction: untouched, edited, deleted or added.",
+            labels=("project", "model_version", "fate"),
+        )
+        seconds = GaugeMetricFamily(
+            "lsml_lead_time_seconds",
+            "Median time of the latest annotations, by whether they began from a prediction.",
+            labels=("project", "began"),
+        )
+        for project in self._store.projects.all()[:_PROJECTS]:
+            try:
+                found = self._quality.of(project)
+            except LabelingConfigError:
+                continue  # which is told wherever the project is asked for
+            for version in found.versions:
+                for fate in FATES:
+                    regions.add_metric((project.key, version.version, fate), getattr(version.regions, fate))
+            for began, median in (("prediction", found.lead_time_s.from_prediction), ("anew", found.lead_time_s.anew)):
+                if median is not None:
+                    seconds.add_metric((project.key, began), median)
+        yield from (regions, seconds)
 
     def _publishings(self) -> Iterator[Metric]:
         published = CounterMetricFamily(

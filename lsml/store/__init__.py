@@ -15,6 +15,7 @@ from typing import Any
 from lsml.errors import NoRoom
 from lsml.store.annotations import Annotations, AnnotationSeen
 from lsml.store.artifacts import LocalArtifacts
+from lsml.store.beginnings import Beginnings
 from lsml.store.copying import copy_database
 from lsml.store.database import durable, open_database
 from lsml.store.projects import LOCAL, ProjectRow, Projects
@@ -39,6 +40,7 @@ class Store:
         self.versions = VersionRows(self._database)
         self.workers = Workers(self._database)
         self.submissions = Submissions(self._database)
+        self.beginnings = Beginnings(self._database)
         self.artifacts = LocalArtifacts(directory / "versions")
 
     @durable

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lsml.labeling import AnnotatedTask, Annotation
-from lsml.labeling.tasks import ReadAnnotation, time_key
+from lsml.labeling.tasks import ReadAnnotation, Shown, time_key
 from lsml.recipe import LearnFrom
+from lsml.store.beginnings import Beginnings
 from lsml.store.database import Database, Table, durable
 from lsml.store.submissions import SUBMITTED, Submissions
 
@@ -34,6 +35,8 @@ class AnnotationSeen:
     untouched: bool = False
     unique_id: str | None = None
     annotator: str = ""
+    lead_time_s: float | None = None
+    shown: Shown | None = None
     task_data: Mapping[str, Any] | None = None
     task_updated_at: str = ""
 
@@ -44,7 +47,8 @@ class AnnotationSeen:
         return cls(
             id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
             ground_truth=read.ground_truth, accepted=read.accepted, untouched=read.untouched,
-            unique_id=read.unique_id, annotator=read.annotator, task_data=data, task_updated_at=task_updated_at,
+            unique_id=read.unique_id, annotator=read.annotator, lead_time_s=read.lead_time_s, shown=read.shown,
+            task_data=data, task_updated_at=task_updated_at,
         )  # fmt: skip
 
 
@@ -54,6 +58,7 @@ class Annotations(Table):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._submissions = Submissions(database)
+        self._beginnings = Beginnings(database)
 
     @durable
     def apply(self, project: str, seen: Iterable[AnnotationSeen]) -> int:
@@ -65,6 +70,8 @@ class Annotations(Table):
         for annotation in seen:
             self._store_task(project, annotation)
             changes += self._store(project, annotation)
+            stamp = time_key(annotation.updated_at)
+            self._beginnings.keep(project, annotation.id, stamp, annotation.lead_time_s, annotation.shown)
         return changes
 
     @durable
@@ -267,6 +274,7 @@ class Annotations(Table):
         if known is not None and known[1]:
             self._run("UPDATE annotation SET deleted = min(deleted, ?) WHERE project = ? AND id = ?", how, project, id)
             return 0
+        self._beginnings.forget(project, id)
         change = self._next_change(project) if known is not None else 0
         self._run(
             "INSERT INTO annotation (project, id, deleted, change) VALUES (?, ?, ?, ?) ON CONFLICT (project, id)"

@@ -17,7 +17,7 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder
 
-FORMAT = 4
+FORMAT = 5
 FILE = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters: annotated texts, and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
@@ -30,6 +30,11 @@ _SUBMISSION = """CREATE TABLE submission (
         project TEXT NOT NULL, task TEXT NOT NULL, version TEXT NOT NULL, confidence REAL NOT NULL, result TEXT NOT NULL,
         audit INTEGER NOT NULL, unique_id TEXT NOT NULL, annotation TEXT, created_at REAL NOT NULL,
         PRIMARY KEY (project, task))"""
+_BEGINNING = """CREATE TABLE beginning (
+        project TEXT NOT NULL, annotation TEXT NOT NULL, updated_at TEXT NOT NULL, lead_time REAL, prediction TEXT,
+        version TEXT, result TEXT, PRIMARY KEY (project, annotation))"""
+_PERSON = """CREATE TABLE person (
+        project TEXT NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, PRIMARY KEY (project, id))"""
 # `change` counts up within a project with every annotation that is stored, so that "changed since the last run" is a
 # comparison of integers, whatever the clocks say. A tombstone is a row with `deleted`: nothing older revives it.
 _TABLES = (
@@ -65,6 +70,8 @@ _TABLES = (
         project TEXT NOT NULL, number INTEGER NOT NULL, folder TEXT NOT NULL, card TEXT NOT NULL,
         created_at REAL NOT NULL, run TEXT, PRIMARY KEY (project, number))""",
     _SUBMISSION,
+    _BEGINNING,
+    _PERSON,
 )
 # What leads from each format to the next. An older lsml refuses a newer format; a newer one brings an older one up to date.
 _MIGRATIONS = {
@@ -81,6 +88,7 @@ _MIGRATIONS = {
     ),
     2: (_SUBMISSION,),
     3: ("ALTER TABLE annotation ADD COLUMN annotator TEXT NOT NULL DEFAULT ''",),
+    4: (_BEGINNING, _PERSON),
 }
 
 P = ParamSpec("P")

@@ -158,7 +158,7 @@ def _seen(project: str, task: StudioTask) -> list[AnnotationSeen]:
     seen = []
     for one in task.annotations:
         try:
-            read = read_annotation(one)
+            read = read_annotation(one, task.predictions)
         except RequestError as error:
             _log.warning("project %s: task %s: %s", project, task.id, error)
             continue

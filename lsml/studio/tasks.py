@@ -39,12 +39,14 @@ class StudioTask(msgspec.Struct, frozen=True):
 
     `updated_at` is ISO 8601 by Label Studio's clock. Of each annotation at least `id`, `result`, `was_cancelled`,
     `ground_truth`, `updated_at` and `completed_by` (a user's id) are there.
+    `predictions` are objects where Label Studio tells more than ids.
     """
 
     id: int
     data: dict[str, Any]
     updated_at: str
     annotations: tuple[dict[str, Any], ...]
+    predictions: Any = ()
 
 
 def read_page(

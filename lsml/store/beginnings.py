@@ -1,0 +1,62 @@
+"""What annotations began from: the prediction that an annotator was shown, and how long the annotator took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from lsml.labeling import AnnotatedTask, Annotation
+from lsml.labeling.tasks import Shown
+from lsml.store.database import Table
+
+
+class Beginnings(Table):
+    """The beginnings of every project's annotations. Whoever stores an annotation writes them, in the same transaction."""
+
+    def keep(self, project: str, annotation: str, stamp: str, lead_time_s: float | None, shown: Shown | None) -> None:
+        """Store the beginning of an annotation that is there and not deleted, unless a later state of it is known.
+
+        A prediction that is known stays where a later state names only its number.
+        """
+        if lead_time_s is None and shown is None:
+            return
+        result = None if shown is None or shown.result is None else json.dumps(shown.result, separators=(",", ":"))
+        self._run(
+            "INSERT INTO beginning (project, annotation, updated_at, lead_time, prediction, version, result)"
+            " SELECT project, id, ?, ?, ?, ?, ? FROM annotation WHERE project = ? AND id = ? AND NOT deleted"
+            " ON CONFLICT (project, annotation) DO UPDATE SET updated_at = excluded.updated_at,"
+            " lead_time = excluded.lead_time, prediction = excluded.prediction,"
+            " version = CASE WHEN excluded.result IS NULL AND prediction IS excluded.prediction"
+            " THEN version ELSE excluded.version END,"
+            " result = CASE WHEN excluded.result IS NULL AND prediction IS excluded.prediction"
+            " THEN result ELSE excluded.result END"
+            " WHERE excluded.updated_at >= beginning.updated_at",
+            stamp, lead_time_s, shown.id if shown else None, shown.version if shown else None, result,
+            project, annotation,
+        )  # fmt: skip
+
+    def forget(self, project: str, annotation: str) -> None:
+        """Delete the beginning of an annotation that was deleted."""
+        self._run("DELETE FROM beginning WHERE project = ? AND annotation = ?", project, annotation)
+
+    def latest(self, project: str, most: int) -> Iterator[AnnotatedTask]:
+        """Yield the annotations that changed last and whose beginning is known, at most `most`, each with its task.
+
+        Skipped annotations are left out, and those that a model made and nobody touched.
+        """
+        rows = self._rows(
+            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.annotator, b.lead_time, b.prediction, b.version, b.result"
+            " FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task"
+            " JOIN beginning b ON b.project = a.project AND b.annotation = a.id"
+            " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT a.accepted AND NOT t.deleted"
+            " AND t.data IS NOT NULL ORDER BY a.change DESC LIMIT ?",
+            project, most,
+        )  # fmt: skip
+        for task, data, id, result, updated_at, annotator, lead_time_s, prediction, version, predicted in rows:
+            shown = None
+            if prediction is not None:
+                shown = Shown(prediction, version, None if predicted is None else json.loads(predicted))
+            annotation = Annotation(
+                id, json.loads(result), updated_at, annotator=annotator, lead_time_s=lead_time_s, shown=shown
+            )
+            yield AnnotatedTask(task, json.loads(data), (annotation,))
