@@ -1,16 +1,16 @@
 """The recipe: a YAML file -> Recipe, every problem at once, each with file, line and column.
 
-nodes      text -> nodes that know their line        scalars    nodes -> plain data, `${NAME}` filled in
-structs    what a recipe says, described once        schema     structs -> JSON Schema
-sentences  a violation of the schema in words        draft      plain data, and the problems found so far
-check      a draft held to the schema                models     the entries under `tags` -> models
-labels     what a model's `labels` say
+nodes      text -> nodes with line and column        scalars    nodes -> plain data, `${NAME}` filled in
+structs    the keys of a recipe, described once      schema     structs -> JSON Schema
+sentences  violations of the schema in words         draft      plain data, and the problems found so far
+check      a draft checked against the schema        models     the entries under `tags` -> models
+labels     a model's `labels`
 settings   every other key                           load       all of it: load_recipe
-learn_from whose annotations teach
-holdout    which tasks are kept to judge models     override   a second file, of one machine
-environment what the environment gives
-promotion  which version is served          time_of_day when trainings run
-publishing what reaches Label Studio unasked
+learn_from the annotations that teach
+holdout    the validation set                        override   a second file, for one machine
+environment variables of the environment
+promotion  the version that is served       time_of_day the time at which trainings run
+publishing predictions that reach Label Studio automatically
 """
 
 from __future__ import annotations

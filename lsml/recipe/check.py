@@ -1,4 +1,4 @@
-"""A recipe held to its schema: the adapters that it names, and every violation in words."""
+"""The check of a recipe against its schema: the adapters that it names, and every violation in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lsml.recipe.schema import schema_for
 
 
 def entry_models(selector: str, entry: Any) -> list[tuple[KeyPath, Any]]:
-    """The models of one entry under `tags`, each with its path."""
+    """Return the models of one entry under `tags`, each with its path."""
     if isinstance(entry, dict) and "models" in entry:
         models = entry["models"] if isinstance(entry["models"], list) else []
         return [(("tags", selector, "models", index), model) for index, model in enumerate(models)]
@@ -42,7 +42,7 @@ def check_schema(draft: Draft) -> None:
 
     from lsml.recipe.sentences import sentences
 
-    # JSON Schema takes 1e308 for a whole number; what it is read into does not.
+    # JSON Schema counts 1e308 as a whole number; the struct that it is read into does not.
     whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     validator = extend(Draft202012Validator, type_checker=whole)(  # type: ignore[no-untyped-call]
         schema_for(draft.adapters, adapter_names())
@@ -56,7 +56,10 @@ def check_schema(draft: Draft) -> None:
 
 
 def _keep_texts(draft: Draft, errors: Iterable[Any]) -> bool:
-    """Where a text belongs, what the environment gave stays one: a password may be all digits."""
+    """Turn values from the environment back into texts where a text belongs: a password may be all digits.
+
+    Return True if one was changed.
+    """
     changed = False
     leaves = list(errors)
     while leaves:

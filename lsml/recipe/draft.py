@@ -1,4 +1,4 @@
-"""A recipe while it is read: its plain data, where each key stands, and every problem found so far."""
+"""A recipe while it is read: its plain data, the place of each key, and every problem found so far."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _SECRETS: Final = frozenset(
 
 
 class Draft:
-    """Plain data on its way to a Recipe. `adapters`: the classes of the adapters that it names, by name."""
+    """The plain data of a recipe while it is checked. `adapters`: the classes of the adapters that it names, by name."""
 
     def __init__(self, path: Path, environ: Mapping[str, str], data: Data) -> None:
         self.path, self.environ, self.data = path, environ, data
         self.problems: dict[tuple[int, int, str], list[str]] = {}
-        self.files: dict[tuple[int, int, str], str] = {}  # of problems that are in another file than the recipe
+        self.files: dict[tuple[int, int, str], str] = {}  # the files of problems outside of the recipe
         self.flawed: set[str] = set()
         self.warnings: list[Problem] = []
         self.adapters: dict[str, type[Adapter]] = {}
 
     def flaw(self, flaw: Flaw) -> None:
-        """Note what is wrong with the YAML itself at a key; nothing else is said of that key."""
+        """Note an error of the YAML itself at a key; no other problem is reported for that key."""
         self.problems[(flaw.line, flaw.column, flaw.key)] = [flaw.message]
         self.flawed.add(flaw.key)
 
     def position(self, path: KeyPath) -> tuple[int, int]:
-        """Line and column of the key, or of the nearest thing around what is missing."""
+        """Return line and column of a key; for a missing key, of the nearest one around it."""
         return self._place(path)[:2]
 
     def _place(self, path: KeyPath) -> Place:
@@ -43,8 +43,8 @@ class Draft:
         return self.data.places[path]
 
     def add(self, path: KeyPath, message: str, *, also: bool = False) -> None:
-        """Note a problem; `also`: beside one that the key has already, for a key and its value may both be wrong."""
-        # `ngrams[0]` and `ngrams[1]` are one key to a reader; a model of a list is named by its number.
+        """Note a problem. `also`: even where the key has one already, as a key and its value may both be wrong."""
+        # `ngrams[0]` and `ngrams[1]` are reported as one key; a model of a list is reported by its number.
         named = path
         while named and isinstance(named[-1], int) and len(named) > 3 and named[-2] != "models":
             named = named[:-1]
@@ -59,12 +59,12 @@ class Draft:
                 found.append(message)
 
     def wrong(self, path: KeyPath) -> bool:
-        """True if something at or below a path, or the path's own parent, was found wrong."""
+        """Return True if a problem was found at or below a path, or at the path's parent."""
         key = dotted(path)
         return any(known == key or known.startswith((f"{key}.", f"{key}[")) for _, _, known in self.problems)
 
     def stop(self) -> None:
-        """End here if there is a problem. Raises RecipeError with all of them."""
+        """Raise RecipeError with all problems, if there are any."""
         if self.problems:
             raise RecipeError(
                 [
@@ -75,7 +75,7 @@ class Draft:
             )
 
     def hidden(self, path: KeyPath) -> bool:
-        """True if the value of a key may not be shown: a secret, or one that the environment gave."""
+        """Return True if the value of a key may not be shown: a secret, or a value from the environment."""
         place = self.data.places.get(path)
         if place is not None and place.from_environment:
             return True
@@ -89,7 +89,7 @@ class Draft:
         return False
 
     def at(self, path: KeyPath) -> Any:
-        """The plain value of a key, None where there is none."""
+        """Return the plain value of a key; None where there is none."""
         value: Any = self.data.value
         for part in path:
             try:
@@ -99,7 +99,7 @@ class Draft:
         return value
 
     def possible(self, path: KeyPath) -> bool:
-        """True if something could be at the path that a key names; a problem where not."""
+        """Return True if the path that a key names could exist; else note a problem."""
         given = self.at(path)
         if not isinstance(given, str) or self.wrong(path):
             return True
@@ -110,11 +110,11 @@ class Draft:
             why = "not a path"
         except (OSError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or "not a path"
-        self.add(path, f"cannot be looked for: {why}; a path counts from the recipe's folder")
+        self.add(path, f"cannot be a path: {why}; a relative path starts at the recipe's folder")
         return False
 
     def warn_of_secret(self, path: KeyPath, variable: str) -> None:
-        """Note that a secret stands in the file itself, and the variable of the environment that it belongs in."""
+        """Warn of a secret in the file itself, and name the environment variable that should hold it."""
         message = (
             f"a secret in the file; write `${{{variable}}}` and set that in the environment, so that it can be shared"
         )
@@ -123,5 +123,5 @@ class Draft:
 
 
 def secret_options(adapter: type[Adapter]) -> tuple[str, ...]:
-    """The names of an adapter's options that hold secrets."""
+    """Return the names of an adapter's options that hold secrets."""
     return tuple(name for name, meta in option_facts(adapter.Options).items() if meta.get("decides") == "secret")

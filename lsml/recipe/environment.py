@@ -1,4 +1,4 @@
-"""What the environment gives: a variable, or the file that the variable with `_FILE` behind its name points at."""
+"""Variables of the environment. NAME can also be given by a file whose path NAME_FILE holds."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Final
 
 from lsml.errors import RequestError
 
-_MOST: Final = 1 << 16  # bytes of a file with a secret
+_MOST: Final = 1 << 16  # the most bytes of a file with a secret
 
 
 class UnreadableVariable(RequestError):
-    """A variable points at a file that cannot be read; the text is a sentence that shows nothing of it."""
+    """An error for a variable that names a file that cannot be read. Its text is a sentence without the file's content."""
 
 
 def variable(environ: Mapping[str, str], name: str) -> str | None:
-    """What `name` stands for: the variable itself, where it is set and not empty; else the content of the file that
-    `name`_FILE names, without line breaks at its end, as secrets are mounted; None where there is neither.
+    """Return the value of a variable: its own if it is set and not empty, else the content of the file that `name`_FILE
+    names.
 
-    Raises UnreadableVariable.
+    Line breaks at the end of the file are removed, as secrets are mounted with one. None where there is neither. Raises
+    UnreadableVariable.
     """
     value = environ.get(name)
     file = environ.get(f"{name}_FILE")

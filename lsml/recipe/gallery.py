@@ -8,18 +8,18 @@ from lsml.errors import NotFound
 
 
 def gallery_directory() -> Path:
-    """Where the gallery is: inside an installed package, else beside it in a checkout."""
+    """Return the folder of the gallery: inside an installed package, else beside it in a checkout."""
     inside = Path(__file__).parents[1] / "recipes"
     return inside if inside.is_dir() else Path(__file__).parents[2] / "recipes"
 
 
 def gallery_recipes() -> dict[str, Path]:
-    """Every recipe of the gallery by name, sorted."""
+    """Return every recipe of the gallery by name, sorted."""
     return {path.stem: path for path in sorted(gallery_directory().glob("*.yaml"))}
 
 
 def find_recipe(name: str) -> Path:
-    """A recipe of the gallery. Raises NotFound, with those there are."""
+    """Return the path of a recipe in the gallery. Raises NotFound, with the names of all."""
     from difflib import get_close_matches
 
     recipes = gallery_recipes()

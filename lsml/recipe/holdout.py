@@ -1,4 +1,4 @@
-"""Which tasks are kept to judge models, and whether the people who answer them see what a model says."""
+"""The tasks that are kept to judge models, and whether people who annotate them see predictions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SHARE: Final[Any] = Meta(ge=0, le=0.5, extra_json_schema={"errorMessage": "expec
 
 
 class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which tasks are kept to judge models."""
+    """The tasks that are kept to judge models."""
 
     origin: Annotated[
         Literal["share", "ground_truth"],
         Meta(
-            description="share: a share of all tasks. ground_truth: the tasks that hold an annotation which somebody marked as "
-            "ground truth; they judge, and teach nothing."
+            description="share: a share of all tasks. ground_truth: the tasks with an annotation that somebody marked as "
+            "ground truth; models are judged on them and do not learn from them."
         ),
     ] = msgspec.field(default="share", name="from")
 
@@ -29,17 +29,16 @@ class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blind: Annotated[
         bool,
         Meta(
-            description="Whether people answer these tasks without the model: nothing is published for them, and Label Studio "
-            "is answered that there is no prediction. Then their answers are their own, and a metric is not too good because "
-            "people let the model's mistakes stand."
+            description="Hides predictions for these tasks from people: none is published, and Label Studio gets no prediction "
+            "when it asks. Metrics are then not too good because people accepted the model's mistakes."
         ),
     ] = False
 
     def holds(self, task: str, *, ground_truth: bool = False) -> bool:
-        """True if a task is kept, by its id, or because it holds a ground truth."""
+        """Return True if a task is kept, by its id, or because it holds a ground truth."""
         return ground_truth if self.origin == "ground_truth" else share_of(task) < self.share
 
 
 def share_of(task: str) -> float:
-    """A task id's place in [0, 1), by a hash: the same on every machine and in every run."""
+    """Return a task id's place in [0, 1), by a hash: the same on every machine and in every run."""
     return int.from_bytes(hashlib.sha256(task.encode("utf-8", "surrogatepass")).digest()[:6], "big") / 2**48

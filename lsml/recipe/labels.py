@@ -1,4 +1,4 @@
-"""A model's `labels`: short, the class names that mean a label; or long, with all that a recipe says of it."""
+"""A model's `labels`: in the short form a label's class names, in the long form all settings of a label."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ _Names = Annotated[str, Meta(min_length=1)] | list[Annotated[str, Meta(min_lengt
 class LongLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One label of the labeling config."""
 
-    classes: Annotated[_Names, Meta(description="The class names of a pretrained model that mean it.")] = []
+    classes: Annotated[
+        _Names, Meta(description="The class names of a pretrained model that stand for this label.")
+    ] = []
     threshold: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
-        Meta(description="Values of this label that are scored lower are dropped."),
+        Meta(description="Values of this label with a lower score are dropped."),
     ] = None
     description: Annotated[
         str,
-        Meta(description="What it means, for people, and for models that are told in words; `lsml explain` shows it."),
+        Meta(description="Its meaning, for people and for language models; `lsml explain` shows it."),
     ] = ""
     was: Annotated[
         _Names,
         Meta(
-            description="What it was called before: annotations under these names are learnt and judged as this label, and "
-            "versions that learnt them answer with it. In a tree a name, or a path such as `Animals / Owl`."
+            description="Its former names: annotations under these names are learnt and judged as this label, and "
+            "versions that learnt them predict it. In a tree a name, or a path such as `Animals / Owl`."
         ),
     ] = []
 
 
 class Labels(NamedTuple):
-    """What a model's `labels` say: class names, former names and a description by label, where there are any; `threshold` is
-    the model's, with those of single labels."""
+    """The content of a model's `labels`: class names, former names and a description by label, where there are any.
+
+    `threshold` is the model's, with those of single labels.
+    """
 
     classes: dict[str, tuple[str, ...]]
     was: dict[str, tuple[str, ...]]
@@ -46,7 +50,7 @@ class Labels(NamedTuple):
 
 
 def read_labels(draft: Draft, path: KeyPath, model: Mapping[str, Any]) -> Labels:
-    """What a model's `labels` and `threshold` say; a problem where they contradict each other."""
+    """Return the content of a model's `labels` and `threshold`; note a problem where they contradict each other."""
     given = model.get("threshold")
     threshold = {name: float(share) for name, share in given.items()} if isinstance(given, dict) else given
     classes: dict[str, tuple[str, ...]] = {}
@@ -73,15 +77,17 @@ def read_labels(draft: Draft, path: KeyPath, model: Mapping[str, Any]) -> Labels
 def _check(
     draft: Draft, path: KeyPath, was: Mapping[str, tuple[str, ...]], shares: Mapping[str, float], threshold: Any
 ) -> None:
-    """Note a label with two thresholds, and a former name of two labels."""
+    """Note a label with two thresholds, and a former name that two labels have."""
     for label in shares:
         if isinstance(threshold, dict) and label in threshold:
-            draft.add((*path, label, "threshold"), f"`threshold.{label}` says it, too; keep one of the two")
+            draft.add((*path, label, "threshold"), f"`threshold.{label}` sets it, too; keep one of the two")
     taken: dict[str, str] = {}
     for label, names in was.items():
         for name in names:
             if taken.setdefault(name, label) != label:
-                draft.add((*path, label, "was"), f"`{name}` is what {taken[name]} was, too; keep one of the two")
+                draft.add(
+                    (*path, label, "was"), f"`{name}` is also a former name of {taken[name]}; keep one of the two"
+                )
 
 
 def _names(given: Any) -> tuple[str, ...]:

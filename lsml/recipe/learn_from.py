@@ -1,4 +1,4 @@
-"""Whose annotations teach, and what several of one task teach together."""
+"""The annotations that models learn from, and how several of one task are combined."""
 
 from __future__ import annotations
 
@@ -12,58 +12,61 @@ _PERSON: Final = {"errorMessage": "expected a user's number in Label Studio, or 
 
 
 class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose annotations teach."""
+    """The annotations that models learn from."""
 
     accepted: Annotated[
         bool,
         Meta(
-            description="Whether annotations teach that were created from predictions, took nobody's time and were not changed "
-            "since. What a person submitted in the editor or corrected is the person's, and always teaches."
+            description="Learn from annotations that were created from predictions, took nobody's time and were not changed "
+            "since. Annotations that a person submitted in the editor or corrected are always learnt."
         ),
     ] = False
     annotators: Annotated[
         list[Annotated[_Person, Meta(extra_json_schema=_PERSON)]],
         Meta(
-            description="Who alone teaches: users by their number in Label Studio, or by e-mail address in files that hold it. "
+            description="Learn only from these users: numbers in Label Studio, or e-mail addresses in files that hold them. "
             "Empty: everybody."
         ),
     ] = []
     except_annotators: Annotated[
         list[Annotated[_Person, Meta(extra_json_schema=_PERSON)]],
-        Meta(description="Who does not teach, in place of `annotators`."),
+        Meta(description="Learn from everybody but these users; instead of `annotators`."),
     ] = []
     ground_truth: Annotated[
         Literal["any", "prefer", "only"],
         Meta(
-            description="What a mark as ground truth means. any: nothing; prefer: the latest such annotation of a task wins; "
-            "only: no other teaches."
+            description="The effect of a mark as ground truth. any: none; prefer: the latest such annotation of a task wins; "
+            "only: others are not learnt."
         ),
     ] = "prefer"
     several: Annotated[
         Literal["latest", "majority", "all", "weighted"],
         Meta(
-            description="What a task with several annotations teaches: the latest, what most say, each, or what most say where "
-            "a person's word counts the more, the more often it was confirmed by the others' or by a ground truth."
+            description="How several annotations of a task are combined. latest: the last one; majority: the answer that most "
+            "gave; all: each is learnt; reliability: the majority, in which an annotator counts more the more often others "
+            "or a ground truth confirmed the answers."
         ),
     ] = "latest"
 
     @property
     def chosen(self) -> frozenset[str]:
-        """Who alone teaches, as texts; empty where everybody may."""
+        """The annotators that models learn from, as texts; empty for everybody."""
         return frozenset(str(person).casefold() for person in self.annotators)
 
     @property
     def refused(self) -> frozenset[str]:
-        """Who does not teach, as texts."""
+        """The annotators that models do not learn from, as texts."""
         return frozenset(str(person).casefold() for person in self.except_annotators)
 
     def hears(self, annotator: str) -> bool:
-        """True if an annotator teaches, by the names that one has, with blanks between them."""
+        """Return True if models learn from an annotator, who is given by number and e-mail address with a space between
+        them.
+        """
         names = annotator.casefold().split()
         return not self.refused.intersection(names) and (not self.chosen or bool(self.chosen.intersection(names)))
 
     def facts(self) -> list[object]:
-        """What decides what is learnt, besides how several are put together; nothing where all of it is the default."""
+        """Return the settings that decide what is learnt, other than `several`; empty for the defaults."""
         facts: list[object] = ["accepted"] * self.accepted
         if self.chosen or self.refused:
             facts.append([sorted(self.chosen), sorted(self.refused)])

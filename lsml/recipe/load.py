@@ -1,4 +1,4 @@
-"""A recipe's file -> Recipe, or every problem in it at once."""
+"""A recipe's file -> Recipe, or all its problems at once."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ FORMAT: Final = 1
 
 
 def load_recipe(path: Path, environ: Mapping[str, str] = os.environ, *, held: Path | None = None) -> Recipe:
-    """Read, check and complete a recipe. Raises RecipeError with every problem; its file is `path` as given.
+    """Return a recipe that is read, checked and complete. Raises RecipeError with every problem; its file is `path` as
+    given.
 
-    What the file that LSML_OVERRIDE of the environment names says, is laid over it.
-
-    `held`: a file with the text that it had when it was started, see `hold_recipe`; everything else counts from `path`.
+    The file that LSML_OVERRIDE of the environment names overrides its keys. `held`: a file with the recipe's text at
+    the start of lsml, see `hold_recipe`; relative paths still start at `path`.
     """
     path = Path(path)
     try:
@@ -51,9 +51,9 @@ def load_recipe(path: Path, environ: Mapping[str, str] = os.environ, *, held: Pa
 
 
 def hold_recipe(path: Path, file: Path) -> Path:
-    """Copy a recipe's text to `file`, which its owner alone may read, for processes that start later; return the file.
+    """Copy a recipe's text to `file`, which only its owner can read, for processes that start later. Return `file`.
 
-    Somebody may be in the middle of editing the recipe by then. Raises StoreError where it cannot be written.
+    Somebody may be editing the recipe by then. Raises StoreError where it cannot be written.
     """
     made = file.with_name(f"{file.name}.{os.getpid()}")
     try:
@@ -90,9 +90,9 @@ def _finished(draft: Draft) -> Recipe:
     value = draft.data.value
     number = value.get("lsml")
     if isinstance(number, int) and not isinstance(number, bool) and number != FORMAT:
-        # Another format has other keys: to judge them by this one's would only mislead.
+        # Another format has other keys, so errors by this format's schema would only mislead.
         draft.problems.clear()
-        draft.add(("lsml",), f"format {number} is not one that this lsml reads; it reads {FORMAT}: upgrade lsml")
+        draft.add(("lsml",), f"this lsml reads format {FORMAT}, not {number}; upgrade lsml")
         draft.stop()
     find_adapters(draft)
     override(draft)

@@ -1,4 +1,4 @@
-"""The entries under `tags` -> models: selectors that claim a control once, and an adapter that gives what it takes."""
+"""The entries under `tags` -> models. Each selector is claimed once, and each adapter produces values that its tags take."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SELECTOR: Final = re.compile(r"(?P<tag>[A-Za-z]+)(?:#(?P<name>\S(?:.*\S)?))?\Z"
 
 
 def read_models(draft: Draft) -> list[Model]:
-    """The models in the order of the file; those with a problem are left out, for their problem is noted."""
+    """Return the models in the order of the file. Models with a problem are left out, and the problem is noted."""
     tags = draft.data.value.get("tags")
     if not isinstance(tags, dict):
         return []
@@ -72,7 +72,7 @@ def _selectors(draft: Draft, key: str, claims: dict[str, tuple[int, int]]) -> tu
         if selector.tag not in CONTROLS:
             has = ", ".join(sorted(CONTROLS))
             if selector.tag in KNOWN_CONTROL_TAGS:
-                draft.add(path, f"lsml has no control for {selector.tag} yet; it has {has}", also=True)
+                draft.add(path, f"lsml cannot answer {selector.tag} yet; it can answer {has}", also=True)
             else:
                 advice = did_you_mean(selector.tag, KNOWN_CONTROL_TAGS) or f"lsml has {has}"
                 if selector.tag in MODEL_KEYS:
@@ -111,7 +111,7 @@ def _model(
     try:
         options = msgspec.convert(_beside(draft.path, model.get("options", {}), adapter), adapter.Options)
     except msgspec.ValidationError as error:
-        # What a struct checks by itself: two options that do not go together.
+        # A struct's own check: two options that do not go together.
         below = (*path, "options")
         secret = bool(secret_options(adapter)) or any(
             place.from_environment for at, place in draft.data.places.items() if at[: len(below)] == below
@@ -154,21 +154,23 @@ def _model(
 
 
 def _can_join(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tuple[Selector, ...]) -> bool:
-    """True if an adapter can read several things as one, and a problem where it cannot."""
+    """Return True if an adapter can read several inputs as one; else note a problem."""
     if not adapter.consumes & {"Text", "Table"}:
         reads = ", ".join(sorted(adapter.consumes))
-        draft.add(path, f"{adapter.name} reads {reads}, and what is joined is a text or columns; remove the key")
+        draft.add(path, f"{adapter.name} reads {reads}, but several inputs become a text or columns; remove the key")
         return False
     pointing = next((one for one in selectors if issubclass(CONTROLS[one.tag], RegionControl)), None)
     if pointing is not None:
         draft.add(
-            path, f"{pointing.tag} marks places in what is shown, which are lost where it is joined; remove the key"
+            path, f"{pointing.tag} marks parts of one object, which are lost where inputs are joined; remove the key"
         )
     return pointing is None
 
 
 def _beside(recipe: Path, options: Mapping[str, Any], adapter: type[Adapter]) -> dict[str, Any]:
-    """Options with the paths of files that stand beside the recipe; what is not there may be a name that the adapter knows."""
+    """Return options with the paths of files beside the recipe. Where there is no such file, the value may be a model's
+    name.
+    """
     found = dict(options)
     for name, meta in option_facts(adapter.Options).items():
         given = options.get(name)
@@ -193,7 +195,7 @@ def _adapters_that_give(value_type: type) -> list[str]:
             if value_type in get_adapter(name).produces:
                 found.append(name)
         except AdapterError:
-            continue  # a broken plug-in is no advice
+            continue  # a broken plug-in is never recommended
     return found
 
 

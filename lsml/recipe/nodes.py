@@ -1,8 +1,8 @@
-"""A YAML text as nodes that know where they stand. Nothing is typed, nothing substituted, no object is built.
+"""A YAML text as nodes with line and column. Nothing is typed or substituted, and no object is built.
 
-PyYAML only splits the text into events here: its own loader keeps the last of two equal keys in silence, recurses as
-deep as the text does, and multiplies what aliases name. Its parser in Python is used, not libyaml: the same sentence
-everywhere counts for more than speed in a file of a page or two.
+PyYAML only splits the text into events here. Its own loader silently keeps the last of two equal keys, recurses as
+deep as the text does, and expands aliases without a limit. Its parser in Python is used, not libyaml: the same message
+on every machine counts for more than speed in a file of a page or two.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import yaml
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 50
-MAX_NODES: Final = 100_000  # with every alias written out
+MAX_NODES: Final = 100_000  # with every alias expanded
 
 _MERGE: Final = "<<"
 
 
 class Flaw(Exception):
-    """The text cannot be read any further, or one thing in it is wrong. Line and column count from 1."""
+    """An error in the text: it cannot be read any further, or one part of it is wrong. Line and column count from 1."""
 
     def __init__(self, line: int, column: int, message: str, key: str = "") -> None:
         self.line, self.column, self.message, self.key = line, column, message, key
@@ -29,7 +29,7 @@ class Flaw(Exception):
 
 
 class Node:
-    """A scalar, a mapping or a list. `size` counts it and all below it, with aliases written out."""
+    """A scalar, a mapping or a list. `size` counts the node and all nodes below it, with aliases expanded."""
 
     __slots__ = ("column", "depth", "line", "size")
 
@@ -73,7 +73,7 @@ class Mapping(Node):
 
 
 def read_nodes(text: str) -> tuple[Mapping, list[Flaw]]:
-    """The root mapping, and what is wrong without making the rest unreadable. Raises Flaw where it does."""
+    """Return the root mapping, and the errors that leave the rest readable. Raises Flaw for any other error."""
     builder = _Builder()
     try:
         for event in _events(text):
@@ -106,7 +106,7 @@ def _events(text: str) -> Iterator[Any]:
 
 
 class _Builder:
-    """Turns events into nodes with a stack of its own, so that a deep text cannot exhaust Python's."""
+    """A builder of nodes from events. It has its own stack, so that a deep text cannot exhaust Python's."""
 
     def __init__(self) -> None:
         self.root: Node | None = None
@@ -135,7 +135,7 @@ class _Builder:
                 raise Flaw(mark.line + 1, mark.column + 1, f"more than {MAX_DEPTH} levels deep; a recipe needs five")
             opened = Mapping(mark) if isinstance(event, yaml.MappingStartEvent) else Sequence(mark)
             self._open.append((opened, event.anchor))
-            # An alias to what is still open would make a circle.
+            # An alias to an open collection would make a circle.
             self._anchors.pop(event.anchor, None)
         elif isinstance(event, yaml.CollectionEndEvent):
             node, anchor = self._open.pop()
@@ -150,9 +150,11 @@ class _Builder:
         if node is None:
             line, column = event.start_mark.line + 1, event.start_mark.column + 1
             if any(anchor == event.anchor for _, anchor in self._open):
-                raise Flaw(line, column, f"`*{event.anchor}` stands inside what it names; move it out")
+                raise Flaw(line, column, f"`*{event.anchor}` is inside the value that it names; move it out")
             raise Flaw(
-                line, column, f"`*{event.anchor}` names nothing above it; write `&{event.anchor}` where it begins"
+                line,
+                column,
+                f"`*{event.anchor}` has no anchor above it; write `&{event.anchor}` before the value that it names",
             )
         return node
 
@@ -177,7 +179,7 @@ class _Builder:
                     raise Flaw(
                         line, column, "a key must be a text, got a list or a mapping; did you forget the quotes?"
                     )
-                # The alias of a scalar is a key at its own place, not at its anchor's.
+                # A key that is an alias has its own place, not its anchor's.
                 key = Scalar(mark, node.text, node.style)
                 parent.pending = key
                 return
@@ -202,21 +204,21 @@ class _Builder:
         parent.size += child.size
         parent.depth = max(parent.depth, child.depth + 1)
         if parent.size > MAX_NODES:
-            raise Flaw(line, column, f"more than {MAX_NODES} values once its aliases are written out; use fewer")
+            raise Flaw(line, column, f"more than {MAX_NODES} values once its aliases are expanded; use fewer")
         if parent.depth + len(self._open) > MAX_DEPTH + 1:
-            raise Flaw(line, column, f"more than {MAX_DEPTH} levels deep once its aliases are written out")
+            raise Flaw(line, column, f"more than {MAX_DEPTH} levels deep once its aliases are expanded")
 
     def _note_merge(self, parent: Mapping, node: Node, key: Scalar) -> None:
         sources = node.items if isinstance(node, Sequence) else [node]
         for source in sources:
             if not isinstance(source, Mapping):
                 raise Flaw(
-                    key.line, key.column, "`<<` takes in mappings only; give it `*name` of one, or a list of those"
+                    key.line, key.column, "`<<` merges mappings only; give it `*name` of one, or a list of those"
                 )
             parent.merged.append(source)
 
     def _merge(self, node: Mapping) -> None:
-        """Take in what `<<` names: a key of the mapping's own wins, then the one that stands first."""
+        """Merge the mappings that `<<` names: a key of the mapping itself wins, then the first of those."""
         for source in node.merged:
             for key, value in source.entries.items():
                 if key not in node.entries:
@@ -249,13 +251,13 @@ def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
 
 
 def _glued(lines: list[str], line: int) -> Flaw | None:
-    """The `key:value` without a blank that an error at a line comes from: on that line, or on the last one above."""
+    """Return the error for a `key:value` without a space, on the line of a YAML error or on the last line above it."""
     above = [number for number in range(1, line) if lines[number - 1].strip() and lines[number - 1].lstrip()[0] != "#"]
     for number in (line, *above[-1:]):
         match = _GLUED.match(lines[number - 1]) if number <= len(lines) else None
         if match:
             key, column = match["key"], match.start("key") + 1
-            return Flaw(number, column, f"no blank after the colon of `{key}:`; write `{key}: ` and then the value")
+            return Flaw(number, column, f"no space after the colon of `{key}:`; write `{key}: ` and then the value")
     return None
 
 

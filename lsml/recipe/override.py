@@ -1,4 +1,4 @@
-"""A second file with what differs from machine to machine: Label Studio, who may ask, where the data is, the device."""
+"""A second file with the settings of one machine: Label Studio, access, the data directory, the device."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from lsml.recipe.nodes import MAX_BYTES, Flaw, read_nodes
 from lsml.recipe.scalars import Data, read_data
 from lsml.recipe.scalars import Path as KeyPath
 
-_VARIABLE: Final = "LSML_OVERRIDE"  # of the environment: the file, so that processes which are started find it, too
+_VARIABLE: Final = "LSML_OVERRIDE"  # the environment variable with its path, which child processes inherit
 _KEYS: Final = ("label_studio", "server", "storage")
 _DEVICE: Final = "device"
 
 
 def override(draft: Draft) -> None:
-    """Lay the file that the environment names over a draft whose adapters were found. Raises RecipeError where it cannot be
-    read, or holds anything else than it may."""
+    """Replace keys of a draft by those of the file that the environment names. The draft's adapters must be known.
+
+    Raises RecipeError where the file cannot be read, or holds a key that may not be overridden.
+    """
     named = draft.environ.get(_VARIABLE)
     if not named:
         return
@@ -34,7 +36,7 @@ def override(draft: Draft) -> None:
 
 
 def _read(named: str, environ: Mapping[str, str]) -> Data:
-    """The plain data of the file. Raises RecipeError with every problem of its form."""
+    """Return the plain data of the file. Raises RecipeError with all errors in its form."""
     try:
         with Path(named).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -65,7 +67,7 @@ def _wrong(named: str, flaws: list[Flaw]) -> RecipeError:
 
 
 def _lay_over(draft: Draft, named: str, data: Data, path: KeyPath) -> None:
-    """Put what the file has at a path in the place of what the recipe has there, key by key."""
+    """Replace the recipe's values at a path by those of the file, key by key."""
     given, held = _at(data.value, path), draft.at(path)
     if isinstance(given, dict) and isinstance(held, dict):
         for key in given:
@@ -80,7 +82,7 @@ def _lay_over(draft: Draft, named: str, data: Data, path: KeyPath) -> None:
 
 
 def _use_device(draft: Draft, named: str, data: Data) -> None:
-    """Have every model whose adapter has a `device` run there."""
+    """Set the device of every model whose adapter has the option `device`."""
     place = data.places[(_DEVICE,)]._replace(file=named)
     tags = draft.data.value.get("tags")
     for selector, entry in list(tags.items()) if isinstance(tags, dict) else ():

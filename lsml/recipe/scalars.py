@@ -25,23 +25,25 @@ _WORDS: Final = {
 }
 _VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
 _ABSENT: Final = object()
-# What decides who may ask: an empty variable must not open the door in silence.
+# The keys that restrict access. An empty variable must not silently remove the restriction.
 _GUARDS: Final = (("server", "username"), ("server", "password"), ("server", "secret_path"))
 
 
 class Place(NamedTuple):
-    """Where a value stands: its key (or itself, in a list), and the node. `from_environment`: never show it."""
+    """The place of a value: line and column of its key (or of itself, in a list), and its node. `from_environment`: never
+    show it.
+    """
 
     line: int
     column: int
     node: Node
     from_environment: bool
-    text: str | None  # of a scalar, after substitution
-    file: str | None = None  # where that is not the recipe
+    text: str | None  # a scalar's text, after substitution
+    file: str | None = None  # None for the recipe
 
 
 class Data(NamedTuple):
-    """Plain data, and the place of everything in it by path. What has a flaw has a stand-in for its value."""
+    """Plain data, and the place of each of its values by path. A value with an error is replaced by a placeholder."""
 
     value: dict[str, Any]
     places: dict[Path, Place]
@@ -49,7 +51,9 @@ class Data(NamedTuple):
 
 
 def read_data(root: Mapping, environ: Environment[str, str]) -> Data:
-    """The recipe as dicts, lists and scalars, without its `x-` keys and what the environment leaves empty."""
+    """Return the recipe as dicts, lists and scalars, without its `x-` keys and without values that the environment leaves
+    empty.
+    """
     reader = _Reader(environ)
     value = reader.mapping((), root)
     reader.places[()] = Place(root.line, root.column, root, False, None)
@@ -57,7 +61,7 @@ def read_data(root: Mapping, environ: Environment[str, str]) -> Data:
 
 
 def dotted(path: Path) -> str:
-    """`tags.Choices[0].options`: how messages name a place."""
+    """Return a path as messages name it: `tags.Choices[0].options`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
@@ -86,7 +90,7 @@ class _Reader:
         assert isinstance(node, Sequence)
         items: list[Any] = []
         for item in node.items:
-            # What the environment leaves empty takes no number.
+            # A value that the environment leaves empty takes no index.
             value = self._value((*path, len(items)), item, (item.line, item.column))
             if value is not _ABSENT:
                 items.append(value)
@@ -94,12 +98,14 @@ class _Reader:
 
     def _scalar(self, path: Path, node: Scalar, place: tuple[int, int]) -> Any:
         text, substituted = node.text, False
-        # XML is left as it is: `$text` and `${...}` are Label Studio's there.
+        # XML is not substituted: `$text` and `${...}` are Label Studio's there.
         if not (path == ("labeling_config",) and "<" in text):
             text, substituted = self._substituted(path, text, place)
         if substituted and not text:
             if path in _GUARDS and ":-" not in node.text:
-                self._flaw(path, place, f"{node.text} is empty, and everybody could ask; set it, or leave the key out")
+                self._flaw(
+                    path, place, f"{node.text} is empty, so everybody would have access; set it, or leave the key out"
+                )
             return _ABSENT
         self.places[path] = Place(*place, node, substituted, text)
         try:
@@ -115,7 +121,7 @@ class _Reader:
         return value
 
     def _substituted(self, path: Path, text: str, place: tuple[int, int]) -> tuple[str, bool]:
-        """The text with its variables filled in, and whether there were any."""
+        """Return the text with its variables filled in, and True if there were any."""
         found = False
 
         def fill(match: re.Match[str]) -> str:
@@ -154,7 +160,7 @@ def _typed(text: str) -> Any:
         return int(text, 0)
     if _FLOAT.match(text):
         number = float(text)
-        # JSON Schema calls 1e3 an integer, and so may a port be one.
+        # JSON Schema counts 1e3 as an integer, so a port may be written so.
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
     if _NOT_FINITE.match(text):
         return math.inf

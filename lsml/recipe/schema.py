@@ -53,7 +53,7 @@ _ONE: Final = {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/ModelEnt
 
 
 class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
-    """One model: an adapter and how it is used."""
+    """One model: an adapter and its settings."""
 
     adapter: Annotated[Any, Meta(description="The adapter's name.", extra_json_schema={"$ref": "#/$defs/adapter"})]
     options: Annotated[
@@ -62,7 +62,7 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     inputs: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
         Meta(
-            description="What it reads in place of what its control answers for: names of object tags, and fields of the task "
+            description="The inputs, instead of the control's own object: names of object tags, and fields of the task "
             "such as `$customer_tier`. Texts are joined with a blank line; `tabular` gets columns.",
             extra_json_schema={"uniqueItems": True},
         ),
@@ -70,35 +70,35 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     threshold: Annotated[
         Any,
         Meta(
-            description="Values scored lower are dropped: a number, or a map from label to number with `default`.",
+            description="Values with a lower score are dropped: a number, or a map from label to number with `default`.",
             extra_json_schema=_THRESHOLD,
         ),
     ] = None
     labels: Annotated[
         Any,
         Meta(
-            description="From a label of the config to the class names of a pretrained model that mean it, or to its settings.",
+            description="A map from a label of the config to a pretrained model's class names for it, or to its settings.",
             extra_json_schema=_LABELS,
         ),
     ] = {}
     show: Annotated[
         bool,
         Meta(
-            description="Whether annotators see what it answers. `false`: it counts for a prediction's score, and is judged "
-            "where no model that is shown answers the same."
+            description="`false` hides its predictions from annotators. They still count for a prediction's score, and are "
+            "judged where no visible model answers the same control."
         ),
     ] = True
     training: Annotated[
         Any | UnsetType,
         Meta(
-            description="For this model only: settings that differ from the recipe's, or `false` for never.",
+            description="Settings for this model that differ from the recipe's, or `false` for never.",
             extra_json_schema={**_TRAINING, "default": {}},
         ),
     ] = UNSET
 
 
 class ModelList(msgspec.Struct, forbid_unknown_fields=True):
-    """Several models for the same tags, and what they do together."""
+    """Several models for the same tags, and how their answers are combined."""
 
     models: Annotated[
         list[Any],
@@ -109,9 +109,9 @@ class ModelList(msgspec.Struct, forbid_unknown_fields=True):
     combine: Annotated[
         Literal["first", "union", "vote"],
         Meta(
-            description="What counts where several answer. first: as for a plain list. union: what any of them says, of each "
-            "label the highest probability, all regions, the surest number. vote: the mean probability of each label, regions "
-            "that more than half of the models find, the median of numbers."
+            description="How several answers are combined. first: the first model that answers. union: all of them, for each "
+            "label the highest probability, all regions, the number with the highest score. vote: the mean probability of each "
+            "label, the regions that more than half of the models find, the median number."
         ),
     ] = "first"
 
@@ -120,7 +120,7 @@ MODEL_KEYS: Final = ModelEntry.__struct_fields__
 
 
 class File(msgspec.Struct, forbid_unknown_fields=True):
-    """A recipe of lsml: which adapter answers which tag of a Label Studio labeling config, and how it learns."""
+    """A recipe of lsml: the adapters that answer the tags of a Label Studio labeling config, and how they learn."""
 
     lsml: Annotated[Literal[1], Meta(description="The format of this file.")]
     name: Annotated[
@@ -136,56 +136,60 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
     tags: Annotated[
         dict[str, Any],
         Meta(
-            description="From a selector (`Choices`, `Choices#topic`, or several with commas) to an adapter's name, a "
-            "model, or a list of those, of which the first that answers wins.",
+            description="A map from a selector (`Choices`, `Choices#topic`, or several with commas) to an adapter's name, a "
+            "model, or a list of those. In a list, the first that answers wins.",
         ),
     ]
-    description: Annotated[str, Meta(description="What the recipe is for, in a sentence.")] = ""
+    description: Annotated[str, Meta(description="The purpose of the recipe, in a sentence.")] = ""
     labeling_config: Annotated[
         str | None,
-        Meta(description="For requests without a project: XML, or a path that ends in .xml, from the recipe's folder."),
+        Meta(
+            description="The config for requests without a project: XML, or a path to an .xml file from the recipe's folder."
+        ),
     ] = None
     score: Annotated[
         ScoreKind | Score,
         Meta(
-            description="What Label Studio sorts tasks by: low is uncertain, and the least sure tag counts; "
-            "`{by: margin, of: Choices#topic}` lets one tag count."
+            description="The score by which Label Studio sorts tasks: low is uncertain, and the least sure tag counts; "
+            "`{by: margin, of: Choices#topic}` takes that of one tag."
         ),
     ] = "confidence"
     training: Annotated[
         Any,
         Meta(
-            description="How models learn, wherever an adapter can; `false` for never.",
+            description="How models learn, if their adapters can; `false` for never.",
             extra_json_schema={**_TRAINING, "default": {}},
         ),
     ] = UNSET
     publish: Annotated[
         Any,
         Meta(
-            description="Whenever a version is promoted and whenever tasks come, the tasks that wait for people are predicted "
-            "and the predictions posted, wherever lsml knows Label Studio's address and a token; `false` for never.",
+            description="When a version is promoted and when tasks are imported, unannotated tasks are predicted "
+            "and the predictions posted, if lsml has Label Studio's address and a token; `false` for never.",
             extra_json_schema={**_PUBLISH, "default": {}},
         ),
     ] = UNSET
     submit: Annotated[
         Submit | None,
         Meta(
-            description="After each publishing, what the version is sure of becomes annotations of the token's user; left out: "
-            "nothing does."
+            description="After each publishing, predictions that the version is sure of become annotations of the token's "
+            "user; left out: none do."
         ),
     ] = None
     notify: Annotated[
         Notify | None,
-        Meta(description="An address that is told when a version is promoted, is not, or a run fails; left out: none."),
+        Meta(
+            description="An address that gets a message when a version is promoted or not, or a run fails; left out: none."
+        ),
     ] = None
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()
-    server: Annotated[Server, Meta(description="Where lsml listens, and who may ask.")] = Server()
-    storage: Annotated[Storage, Meta(description="Where annotations and versions are kept.")] = Storage()
-    media: Annotated[Media, Meta(description="Which files are brought here for tasks.")] = Media()
+    server: Annotated[Server, Meta(description="The address of lsml, and who has access.")] = Server()
+    storage: Annotated[Storage, Meta(description="The folder of annotations and versions.")] = Storage()
+    media: Annotated[Media, Meta(description="The files that lsml fetches for tasks.")] = Media()
 
 
 def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a recipe that uses these adapters; by default, every installed one."""
+    """Return the JSON Schema (2020-12) of a recipe that uses these adapters; by default, every installed one."""
     if adapters is None:
         from lsml.adapters import adapter_names, get_adapter
 
@@ -194,7 +198,7 @@ def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[s
 
 
 def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> dict[str, Any]:
-    """As `recipe_schema`, where `names` may be more than the adapters whose options matter."""
+    """Return the schema as `recipe_schema` does. `names` may hold more than the adapters whose options matter."""
     types: list[Any] = [File, ModelEntry, ModelList, LongLabel, Training, Publish]
     _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
     file = definitions.pop("File")
@@ -234,7 +238,7 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
         del model["allOf"]
     file["properties"]["tags"] |= {
         "minProperties": 1,
-        # Named for an editor to offer; `Choices#topic` comes under the last line.
+        # Names that an editor offers; `Choices#topic` matches the last pattern.
         "properties": {tag: {"$ref": "#/$defs/entry"} for tag in sorted(CONTROLS)},
         "additionalProperties": {"$ref": "#/$defs/entry"},
     }
@@ -248,7 +252,7 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
 
 
 def _order_enums(definition: dict[str, Any], struct: type[msgspec.Struct]) -> None:
-    """Names in the order that their author chose; msgspec sorts them."""
+    """Put names into the order of their source, as msgspec sorts them."""
     names = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
     for field, hint in get_type_hints(struct).items():
         key = names.get(field, field)

@@ -1,4 +1,4 @@
-"""What a prediction's score means, by which Label Studio sorts tasks."""
+"""The meaning of a prediction's score, by which Label Studio sorts tasks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ ScoreKind = Literal["confidence", "margin", "entropy"]
 
 
 class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What Label Studio sorts tasks by."""
+    """The score by which Label Studio sorts tasks."""
 
-    by: Annotated[ScoreKind, Meta(description="How sure a model is of one tag; low is uncertain.")] = "confidence"
+    by: Annotated[
+        ScoreKind, Meta(description="The measure of a model's certainty about one tag; low is uncertain.")
+    ] = "confidence"
     of: Annotated[
         str | None,
-        Meta(
-            description="A selector, such as `Choices#topic`: the tags whose answers count; left out, those of every tag."
-        ),
+        Meta(description="A selector, such as `Choices#topic`, of the tags that count; left out, every tag."),
     ] = None
 
     def counts(self, tag: str, name: str) -> bool:
-        """True if the answers of a control tag count."""
+        """Return True if the answers of a control tag count."""
         return self.of in (None, tag, f"{tag}#{name}")

@@ -1,4 +1,4 @@
-"""A violation of the JSON Schema as a sentence: what was expected, what was found, what to do."""
+"""A violation of the JSON Schema as a sentence: expected, found, and what to do."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ _KINDS: Final = {
 }
 
 
-# Where a key belongs that is looked for elsewhere.
+# The right place of keys that people write elsewhere.
 _ELSEWHERE: Final = {
     "combine": "it goes beside a list, `{models: [...], combine: ...}`",
 }
 
 
 def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]:
-    """(path, sentence) of a violation. `hidden(path)` says that a value must not be shown: it is a secret, or the
-    environment's."""
+    """Yield (path, sentence) of a violation. `hidden(path)` is True for a value that must not be shown: a secret, or one
+    from the environment.
+    """
     path: Path = tuple(error.absolute_path)
     expected: Any = error.validator_value
     if error.validator == "anyOf":
@@ -57,21 +58,21 @@ def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]
 
 
 def _needing(path: tuple[str | int, ...]) -> str:
-    """What lacks a key that each of its kind must have."""
+    """Return the name of the object that lacks a required key."""
     if not path:
         return "recipe"
     return "model" if path[0] == "tags" else str(path[-1])
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean `x`?`, or an empty text where nothing is near."""
+    """Return `did you mean `x`?`, or "" where no known word is similar."""
     names = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word[:100].lower(), names, n=1, cutoff=0.6)
     return f"did you mean `{names[near[0]]}`?" if near else ""
 
 
 def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[Path, str]]:
-    """Blame the branch that is of the value's kind; where none is, the value."""
+    """Yield the violations of the branch that fits the value's type; where none does, report the value."""
     schema: Any = error.schema
     by_branch = [list(found) for _, found in groupby(error.context or (), key=lambda e: e.relative_schema_path[0])]
     fitting = [
@@ -87,12 +88,12 @@ def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[P
         expected = schema.get("errorMessage") or f"expected {_either(kinds)}"
         got = YAML.kind(error.instance) if hidden(path) or not fitting else YAML.shown(error.instance)
         sentence = _got(expected, got)
-        # A value that is of the right kind is wrong for another reason, which quotes do not mend.
+        # A value of the right type is wrong for another reason, which quotes do not correct.
         yield path, sentence if fitting else _with_advice(sentence, kinds, error.instance)
 
 
 def _other_kind(error: ValidationError) -> bool:
-    """True if a value is of another kind than a branch takes: settings are never one of some names."""
+    """Return True if a value has another type than a branch takes. Settings are never one of some names."""
     return error.validator == "type" or (error.validator == "enum" and isinstance(error.instance, dict))
 
 
@@ -124,7 +125,7 @@ def _plain(error: ValidationError, hide: bool) -> str:
         return f"expected at {bound} {limit} in the list, got {len(value)}"
     if rule == "uniqueItems":
         twice = next(one for place, one in enumerate(value) if one in value[:place])
-        return f"{YAML.shown(twice)} stands there twice; keep one of the two"
+        return f"{YAML.shown(twice)} is in the list twice; keep one of the two"
     if rule == "minProperties":
         return "empty; name at least one tag and its adapter"
     if rule == "minLength":
@@ -155,9 +156,9 @@ def _either(kinds: Iterable[str]) -> str:
 
 
 def _with_advice(sentence: str, kinds: Iterable[str], value: Any) -> str:
-    """What mends a value of the wrong kind: quotes make a text of a number, and a blank makes a key of a text."""
+    """Return a sentence with the correction of a wrong type: quotes make a text of a number, a space makes a key of a text."""
     if isinstance(value, str) and "object" in kinds and re.match(r"[A-Za-z_][\w#-]*:[^\s/]", value):
-        return f"{sentence}; write a blank after the colon"
+        return f"{sentence}; write a space after the colon"
     only_text = set(kinds) <= {"string", "null", "array"} and "string" in kinds
     return f"{sentence}; put it in quotes" if only_text and isinstance(value, bool | int | float) else sentence
 

@@ -25,13 +25,13 @@ from lsml.recipe.time_of_day import zone_of
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATIONS: Final = ("quiet", "timeout", "time", "fresh")
-# The first of each is lsml's; people have the others from backends that they ran before.
+# The first of each is lsml's; the others are those of other ML backends.
 URL_VARIABLES: Final = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST", "LABEL_STUDIO_HOSTNAME")
 KEY_VARIABLES: Final = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN")
 
 
 def read_labeling_config(draft: Draft) -> str | None:
-    """The XML, inline or of the file that is named; None where there is none or it has a problem."""
+    """Return the XML, inline or from the named file; None where there is none or it has a problem."""
     path: KeyPath = ("labeling_config",)
     given = draft.data.value.get("labeling_config")
     if not isinstance(given, str) or draft.wrong(path) or "labeling_config" in draft.flawed:
@@ -51,7 +51,7 @@ def read_labeling_config(draft: Draft) -> str | None:
             return None
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or "not a path"
-            draft.add(path, f"{shown} cannot be read: {reason}; a path counts from the recipe's folder")
+            draft.add(path, f"{shown} cannot be read: {reason}; a relative path starts at the recipe's folder")
             return None
     try:
         parse_labeling_config(given)
@@ -65,7 +65,7 @@ def _add_xml_problem(draft: Draft, path: KeyPath, error: LabelingConfigError, na
     message = str(error)
     node = draft.data.places[path].node
     if name is None and error.position and isinstance(node, Scalar) and node.style == "|":
-        # A literal block begins on the line below its `|`.
+        # The text of a literal block begins on the line below its `|`.
         message = f"{error.what} (line {node.line + error.position[0]})"
     elif name is not None and error.position and not draft.hidden(path):
         message = str(error.of(name))
@@ -73,7 +73,7 @@ def _add_xml_problem(draft: Draft, path: KeyPath, error: LabelingConfigError, na
 
 
 def read_label_studio(draft: Draft) -> LabelStudio:
-    """The address and token of Label Studio, of the recipe or else of the environment."""
+    """Return the address and token of Label Studio, from the recipe or else from the environment."""
     given = draft.data.value.get("label_studio", {})
     if not isinstance(given, dict) or draft.wrong(("label_studio",)):
         return LabelStudio()
@@ -100,7 +100,7 @@ def read_label_studio(draft: Draft) -> LabelStudio:
 
 
 def _from_environment(draft: Draft, key: str, names: tuple[str, ...]) -> tuple[str, str | None]:
-    """(the variable that is set, its value), the first of `names` where none is; a problem where two differ."""
+    """Return (variable, value) of the one in `names` that is set, the first where none is; note a problem where two differ."""
     found = {}
     for name in names:
         try:
@@ -116,7 +116,7 @@ def _from_environment(draft: Draft, key: str, names: tuple[str, ...]) -> tuple[s
 
 
 def _ca_file(draft: Draft, given: Mapping[str, Any]) -> str | None:
-    """Where the authorities for Label Studio's certificate are."""
+    """Return the path of the certificate authorities for Label Studio; note a problem where it cannot be read."""
     if not given.get("ca_file") or not draft.possible(("label_studio", "ca_file")):
         return None
     path = (draft.path.parent / Path(given["ca_file"]).expanduser()).absolute()
@@ -133,7 +133,7 @@ def _ca_file(draft: Draft, given: Mapping[str, Any]) -> str | None:
 
 
 def check_server(draft: Draft) -> None:
-    """Note a user without a password or the other way round, and warn of secrets in the file."""
+    """Note a user name without a password or the reverse, and warn of secrets in the file."""
     server = draft.data.value.get("server", {})
     if not isinstance(server, dict) or draft.wrong(("server",)):
         return
@@ -154,14 +154,14 @@ def check_folders(draft: Draft) -> None:
 
 
 def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
-    """Note what does not go together at a `training:` key, which is for the models of these control tags."""
+    """Note settings of a `training:` key that do not go together. `tags`: the control tags of its models."""
     holdout, promote = draft.at((*path, "holdout")), draft.at((*path, "promote"))
     if draft.wrong(path):
         return
     if isinstance(holdout, dict) and holdout.get("from") == "ground_truth":
         for key in ("share", "blind"):
             if key in holdout:
-                draft.add((*path, "holdout", key), "goes with `from: share` alone; remove one of the two")
+                draft.add((*path, "holdout", key), "only goes with `from: share`; remove one of the two")
     at = draft.at((*path, "at"))
     try:
         if isinstance(at, str):
@@ -172,7 +172,7 @@ def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
         )
     learn_from = draft.at((*path, "learn_from"))
     if isinstance(learn_from, dict) and learn_from.get("annotators") and learn_from.get("except_annotators"):
-        draft.add((*path, "learn_from", "except_annotators"), "goes without `annotators`; keep one of the two")
+        draft.add((*path, "learn_from", "except_annotators"), "excludes `annotators`; keep one of the two")
     metric = promote.get("metric") if isinstance(promote, dict) else None
     names = dict.fromkeys(name for tag in tags if tag in CONTROLS for name in FIGURES[CONTROLS[tag].value_type])
     if metric is not None and names and metric not in names:
@@ -182,7 +182,7 @@ def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
 
 
 def read_score(draft: Draft, models: Sequence[Model]) -> ScoreKind | Score:
-    """What a prediction's score means; a problem where it is that of a tag which nothing answers."""
+    """Return the meaning of a prediction's score; note a problem where it is that of a tag without a model."""
     given = draft.data.value.get("score", "confidence")
     if not isinstance(given, dict) or draft.wrong(("score",)):
         return cast(ScoreKind, given)
@@ -192,12 +192,12 @@ def read_score(draft: Draft, models: Sequence[Model]) -> ScoreKind | Score:
     known = any(score.of in (str(one), one.tag) or (one.name is None and one.tag == tag) for one in selectors)
     if score.of is not None and models and not known:
         names = ", ".join(f"`{one}`" for one in selectors)
-        draft.add(("score", "of"), f"nothing answers `{score.of}`; expected a selector that `tags` has: {names}")
+        draft.add(("score", "of"), f"no model answers `{score.of}`; expected a selector under `tags`: {names}")
     return score
 
 
 def training_of(given: Any) -> Training | None:
-    """Settings with their durations in seconds; None for `false`."""
+    """Return the training settings, with durations in seconds; None for `false`."""
     if given is False:
         return None
     former = {"several": given["consensus"]} if given.get("consensus") is not None else {}
@@ -206,7 +206,7 @@ def training_of(given: Any) -> Training | None:
 
 
 def in_seconds(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of which those that are durations are numbers of seconds."""
+    """Return settings with their durations as numbers of seconds."""
     return {**given, **{key: _seconds(given[key]) for key in _DURATIONS if key in given}}
 
 

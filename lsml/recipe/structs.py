@@ -1,4 +1,4 @@
-"""What a recipe says, as frozen structs, whose descriptions, bounds and defaults are those of the JSON Schema."""
+"""A recipe as frozen structs. Their descriptions, bounds and defaults make the JSON Schema."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _duration(least: float, description: str) -> Any:
 
 
 class Masked(msgspec.Struct, frozen=True):
-    """A struct whose repr shows `***` in place of its secrets."""
+    """A struct whose repr shows `***` instead of its secrets."""
 
     def _hidden(self) -> frozenset[str]:
         return frozenset()
@@ -51,7 +51,7 @@ class Masked(msgspec.Struct, frozen=True):
 
 
 class Selector(msgspec.Struct, frozen=True):
-    """Which control tags: every `<Choices>`, or with a name exactly one."""
+    """A selector of control tags: every `<Choices>`, or with a name exactly one."""
 
     tag: str
     name: str | None = None
@@ -61,19 +61,19 @@ class Selector(msgspec.Struct, frozen=True):
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When models learn from annotations, and which version is served then."""
+    """The learning from annotations, and the promotion of versions."""
 
     every: Annotated[
         Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=r"^(100|[1-9]?[0-9])(\.[0-9]+)?%$(?!\n)")],
         Meta(
-            description="New, changed or deleted annotations since the last run that make the next one due: a number, "
-            "or a share of the usable annotations such as 10%, which is never less than 10.",
+            description="The number of new, changed or deleted annotations after which the next run is due: a number, "
+            "or a share of the usable annotations such as 10%, but at least 10.",
             extra_json_schema={"errorMessage": "expected a number from 1, or a share such as 10%"},
         ),
     ] = "10%"
     quiet_s: Annotated[
         float,
-        _duration(0, "A run waits until no annotation came for this long, at most ten times as long."),
+        _duration(0, "A run waits until no annotation has come for this long, but at most ten times as long."),
     ] = field(default=20.0, name="quiet")
     at: Annotated[
         Annotated[str, AT] | None, Meta(description=AT.description, extra_json_schema=AT.extra_json_schema)
@@ -82,58 +82,58 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holdout: Annotated[
         Annotated[float, SHARE] | Holdout,
         Meta(
-            description="Share of tasks kept for judging, by a hash of the task's id; 0 keeps none. "
-            "`{share: 0.2, blind: true}` also keeps the model's answers for them from people, and `{from: ground_truth}` keeps "
-            "the tasks that hold a ground truth.",
+            description="The share of tasks in the validation set, by a hash of the task's id; 0 keeps none. "
+            "`{share: 0.2, blind: true}` also hides predictions for them from people; `{from: ground_truth}` keeps "
+            "the tasks with a ground truth.",
             extra_json_schema={"errorMessage": "expected a share between 0 and 0.5"},
         ),
     ] = 0.2
     promote: Annotated[
         Rule | Promote,
         Meta(
-            description="Which version is served after the first: one that is better on the same tasks, each, or none but "
-            "those that a person promotes; or settings.",
+            description="The promotion of versions after the first. better: if it is better on the same tasks; always: each; "
+            "never: only by hand; or settings.",
         ),
     ] = "better"
     keep: Annotated[
         int,
         Meta(
             ge=1,
-            description="How many versions stay: the promoted one, and the newest of the others. With 1, a version that is not "
-            "promoted is not kept.",
+            description="The number of versions kept: the promoted one, and the newest others. With 1, a version that is not "
+            "promoted is deleted.",
         ),
     ] = 5
-    learn_from: Annotated[LearnFrom, Meta(description="Whose annotations teach, and what several of one task do.")] = (
-        LearnFrom()
-    )
+    learn_from: Annotated[
+        LearnFrom, Meta(description="The annotations to learn from, and how several are combined.")
+    ] = LearnFrom()
     consensus: Annotated[
         Literal["latest", "majority", "all"] | None,
-        Meta(description="What `learn_from: {several: ...}` was called; that goes before it."),
+        Meta(description="The former name of `learn_from: {several: ...}`, which takes precedence."),
     ] = None
-    timeout_s: Annotated[float, _duration(1, "A training that takes longer is stopped.")] = field(
+    timeout_s: Annotated[float, _duration(1, "A training run that takes longer is stopped.")] = field(
         default=21600.0, name="timeout"
     )
 
     @property
     def held_out(self) -> Holdout:
-        """Which tasks are kept for judging."""
+        """The tasks that are kept for judging."""
         return self.holdout if isinstance(self.holdout, Holdout) else Holdout(share=self.holdout)
 
     @property
     def promotion(self) -> Promote:
-        """Which version is served after the first."""
+        """The rule for promoting versions after the first."""
         return self.promote if isinstance(self.promote, Promote) else Promote(self.promote)
 
     def earliest(self, made: float) -> float:
-        """The moment before which a run that was made at another does not begin, in seconds since 1970."""
+        """Return the earliest start of a run that was requested at `made`, both in seconds since 1970."""
         return made if self.at is None else next_moment(self.at, made)
 
     def changes_due(self, usable: int) -> int:
-        """How many changes make a run due, with so many usable annotations."""
+        """Return the number of changes that makes a run due, given the number of usable annotations."""
         if isinstance(self.every, int):
             return self.every
         share = float(self.every.removesuffix("%")) / 100
-        # 10% of 110 is 11, not the 12 that the last bit of a float would make of it.
+        # 10% of 110 is 11, not 12 by a float's rounding error.
         return max(10, math.ceil(round(share * usable, 6)))
 
 
@@ -141,13 +141,13 @@ News = Literal["promoted", "not promoted", "failed"]
 
 
 class Notify(Masked, frozen=True, forbid_unknown_fields=True):
-    """An address that is told of what happens, and of what."""
+    """An address that gets messages, and the events that they are about."""
 
     url: Annotated[
         str,
         Meta(
             pattern=r"^https?://\S+$(?!\n)",
-            description="An address that takes POST requests. Where it is a secret, as Slack's are, `${NAME}` takes it "
+            description="An address for POST requests. If it is a secret, as Slack's are, write `${NAME}` to take it "
             "from the environment.",
             extra={"decides": "secret"},
             extra_json_schema={"errorMessage": "expected an address that begins with http:// or https://"},
@@ -163,7 +163,7 @@ class Notify(Masked, frozen=True, forbid_unknown_fields=True):
     on: Annotated[
         tuple[News, ...],
         Meta(
-            description="Of what: a version is promoted, a new version is not, a training or publishing failed.",
+            description="The events: a version is promoted, a new version is not, a training or publishing failed.",
             min_length=1,
         ),
     ] = ("promoted", "not promoted", "failed")
@@ -173,23 +173,23 @@ class Notify(Masked, frozen=True, forbid_unknown_fields=True):
 
 
 class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
-    """Where Label Studio's own API is, and its token; what is left out comes from the environment."""
+    """The address and token of Label Studio's own API; by default they come from the environment."""
 
     url: Annotated[
-        str | None, Meta(description="Label Studio's address; without it, LABEL_STUDIO_URL of the environment.")
+        str | None, Meta(description="Label Studio's address; by default LABEL_STUDIO_URL of the environment.")
     ] = None
     api_key: Annotated[
         str | None,
         Meta(
-            description="A legacy or personal access token; without it, LABEL_STUDIO_API_KEY of the environment.",
+            description="A legacy or personal access token; by default LABEL_STUDIO_API_KEY of the environment.",
             extra={"decides": "secret"},
         ),
     ] = None
     ca_file: Annotated[
         str | None,
         Meta(
-            description="A PEM file, from the recipe's folder, with the authority that signed Label Studio's certificate, "
-            "trusted beside the usual ones."
+            description="A PEM file, relative to the recipe's folder, with the authority that signed Label Studio's "
+            "certificate. It is trusted beside the usual ones."
         ),
     ] = None
 
@@ -216,7 +216,7 @@ _Size = Annotated[int, Meta(ge=1000, le=10**15)] | Annotated[str, Meta(pattern=_
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is too much, so that no request takes the memory, the time or the disk of the others."""
+    """Limits, so that no request takes the memory, time or disk space of the others."""
 
     body: Annotated[_Size, _size("The largest request.")] = "100MB"
     tasks: Annotated[int, Meta(ge=1, le=1_000_000, description="The most tasks of one request to /predict.")] = 10_000
@@ -224,7 +224,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         _duration(
             1,
-            "A request to /predict that takes longer answers the tasks that it predicted till then, and none of the others; "
+            "A longer request to /predict returns the predictions made so far, and none for the other tasks; "
             "Label Studio itself gives up after 100 s.",
         ),
     ] = field(default=60.0, name="time")
@@ -243,13 +243,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1, le=1_000_000_000,
-            description="The most annotations kept of one project; new ones beyond are refused with status 507.",
+            description="The most annotations of one project; further ones are refused with status 507.",
         ),
     ] = 1_000_000  # fmt: skip
     free_disk: Annotated[
         Annotated[int, Meta(ge=0, le=10**15)] | Annotated[str, Meta(pattern=_SIZE)],
         _size(
-            "With less free on the data directory's disk, annotations are refused with status 507 and trainings fail."
+            "With less free space on the data directory's disk, annotations are refused with status 507 and trainings fail."
         ),
     ] = "100MB"
 
@@ -260,26 +260,26 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def free_disk_bytes(self) -> int:
-        """What must stay free on the disk, in bytes."""
+        """The bytes that must stay free on the disk."""
         return _bytes(self.free_disk)
 
 
 class Server(Masked, frozen=True, forbid_unknown_fields=True):
-    """Where lsml listens, and who may ask."""
+    """The address of lsml, and who has access."""
 
-    host: Annotated[str, Meta(min_length=1, description="The address to listen at; 0.0.0.0 for every network.")] = (
+    host: Annotated[str, Meta(min_length=1, description="The address to listen on; 0.0.0.0 for every network.")] = (
         "127.0.0.1"
     )
-    port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen at; 0 takes a free one.")] = 9090
+    port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen on; 0 takes a free one.")] = 9090
     username: Annotated[
-        str | None, Meta(description="Requests must give this name, with the password (basic auth).")
+        str | None, Meta(description="The user name that requests must give, with the password (basic auth).")
     ] = None
-    password: Annotated[str | None, Meta(description="Belongs to the username.", extra={"decides": "secret"})] = None
+    password: Annotated[str | None, Meta(description="The password for it.", extra={"decides": "secret"})] = None
     secret_path: Annotated[
         Annotated[str, Meta(pattern=rf"^/*{_SEGMENT}(?:/{_SEGMENT})*/*$(?!\n)")] | None,
         Meta(
-            description="A path that only Label Studio knows, before every other: it also protects the webhook, which "
-            "carries no password.",
+            description="A prefix of every path that only Label Studio knows. It also protects the webhook, which "
+            "has no password.",
             extra={"decides": "secret"},
             extra_json_schema={"errorMessage": "expected letters, digits, `-`, `_`, `.` or `~`, and `/` between them"},
         ),
@@ -298,36 +298,36 @@ class Server(Masked, frozen=True, forbid_unknown_fields=True):
             ]
         ],
         Meta(
-            description="Names with dots, such as `lsml.example.com`, that requests may be addressed to. Addresses, "
-            "`localhost` and names without dots are known; with a password or a secret path any name will do."
+            description="Host names with dots, such as `lsml.example.com`, that requests may use. IP addresses, "
+            "`localhost` and names without dots are always allowed; with a password or a secret path any name is."
         ),
     ] = []
-    limits: Annotated[Limits, Meta(description="What is too much.")] = Limits()
+    limits: Annotated[Limits, Meta(description="The limits of requests and storage.")] = Limits()
 
     def _hidden(self) -> frozenset[str]:
         return frozenset({"password", "secret_path"})
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where annotations and versions are kept."""
+    """The folder of annotations and versions."""
 
     directory: Annotated[
-        str, Meta(min_length=1, description="A folder, beside the recipe unless absolute; the data is in <it>/<name>.")
+        str, Meta(min_length=1, description="A folder, relative to the recipe's; the data is in its subfolder <name>.")
     ] = ".lsml"
 
 
 class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which files lsml brings here for tasks, and how long it keeps them."""
+    """The files that lsml fetches for tasks, and how long it keeps them."""
 
     cache: Annotated[
         _Size,
-        _size("What fetched files may take on the disk; the least recently used go first, and none that is in use."),
+        _size("The disk space for fetched files; the least recently used are deleted first, files in use never."),
     ] = "2GB"
     fresh_s: Annotated[
         float,
         _duration(
             0,
-            "How long a fetched file is used without asking whether it changed, or less where its server says so; a "
+            "How long a fetched file is used before lsml asks whether it changed, or less if its server says so. A "
             "file uploaded to Label Studio never changes.",
         ),
     ] = field(default=60.0, name="fresh")
@@ -335,27 +335,25 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pixels: Annotated[int, Meta(ge=1, le=10**9, description="The most pixels of an image, width times height.")] = (
         64_000_000
     )
-    timeout_s: Annotated[float, _duration(1, "A file that is not here in time is given up.")] = field(
+    timeout_s: Annotated[float, _duration(1, "The most time for fetching a file.")] = field(
         default=30.0, name="timeout"
     )
     folders: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
         Meta(
-            description="Folders, beside the recipe unless absolute, whose files a task may name by path; paths of "
-            "`/data/local-files/?d=` are looked up there, too. Commands that a person types read any path."
+            description="Folders, relative to the recipe's, whose files a task may name by path; paths of "
+            "`/data/local-files/?d=` are looked up there, too. Commands at a terminal read any path."
         ),
     ] = []
     hosts: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
-        Meta(
-            description="Hosts that a task may name although they are at private addresses, such as `minio.internal`."
-        ),
+        Meta(description="Hosts at private addresses that a task may name, such as `minio.internal`."),
     ] = []
-    private: Annotated[bool, Meta(description="Whether a task may name any host at a private address.")] = False
+    private: Annotated[bool, Meta(description="`true` allows any host at a private address.")] = False
 
     @property
     def cache_bytes(self) -> int:
-        """What fetched files may take, in bytes."""
+        """The disk space for fetched files, in bytes."""
         return _bytes(self.cache)
 
     @property
@@ -365,7 +363,7 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Model(Masked, frozen=True):
-    """One adapter of one entry under `tags`. `rank` is its place in the entry's list; line and column are its own."""
+    """One adapter of one entry under `tags`. `rank` is its index in the entry's list; line and column are its own."""
 
     selectors: tuple[Selector, ...]
     adapter: str
@@ -384,12 +382,12 @@ class Model(Masked, frozen=True):
     column: int = 1
 
     def _hidden(self) -> frozenset[str]:
-        # A plug-in's struct cannot be told to mask one field, so that all are.
+        # A plug-in's struct cannot mask one field, so all are masked.
         return frozenset({"options"}) if self.secret_options else frozenset()
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """A recipe that was read and found right. `models` are in file order."""
+    """A recipe that was read and is valid. `models` are in file order."""
 
     name: str
     models: tuple[Model, ...]
@@ -409,17 +407,17 @@ class Recipe(msgspec.Struct, frozen=True):
 
     @property
     def scoring(self) -> Score:
-        """What a prediction's score means, and of which control."""
+        """The meaning of a prediction's score, and the control that it is about."""
         return self.score if isinstance(self.score, Score) else Score(self.score)
 
     def data_directory(self, override: Path | None = None) -> Path:
-        """Where this recipe's data lives: the folder given, else `<storage.directory>/<name>` beside the recipe."""
+        """Return the folder of this recipe's data: `override` if given, else `<storage.directory>/<name>` beside the recipe."""
         if override is not None:
             return override.expanduser()
         return self.path.parent / Path(self.storage.directory).expanduser() / self.name
 
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown."""
+        """Return the secrets, which must never be shown."""
         found: list[Any] = [self.label_studio.api_key, self.server.password, self.server.secret_path]
         found += [self.notify.url] if self.notify is not None else []
         for model in self.models:

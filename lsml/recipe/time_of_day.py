@@ -1,4 +1,4 @@
-"""A time of day, in a zone, at which trainings run."""
+"""A time of day, in a time zone, at which trainings run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from msgspec import Meta
 
 AT: Final[Any] = Meta(
     pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]( [A-Za-z0-9_+/-]+)?$(?!\n)",
-    description="A time of day that a run which is due waits for, such as 02:00, or with a zone 02:00 Europe/Berlin; without "
-    "one it is the zone of the machine that runs lsml. Start Training does not wait.",
+    description="The time of day at which due runs start, such as 02:00, or with a time zone 02:00 Europe/Berlin. The default "
+    "zone is that of the machine that runs lsml. Start Training does not wait.",
     extra_json_schema={"errorMessage": 'expected a time of day such as "02:00" or "02:00 Europe/Berlin"'},
 )
 
 
 def zone_of(at: str) -> tzinfo | None:
-    """The zone that a time of day names, None where it names none. Raises ValueError for one that this machine lacks."""
+    """Return the zone in a time of day; None where it has none. Raises ValueError for a zone that this machine does not
+    know.
+    """
     name = at.partition(" ")[2]
     try:
         return ZoneInfo(name) if name else None
@@ -26,7 +28,7 @@ def zone_of(at: str) -> tzinfo | None:
 
 
 def next_moment(at: str, after: float) -> float:
-    """The first moment after another, in seconds since 1970, that is this time of day."""
+    """Return the first moment after `after` that has this time of day, both in seconds since 1970."""
     zone = zone_of(at)
     clock = time.fromisoformat(at.partition(" ")[0])
     day = datetime.fromtimestamp(after, zone).date()

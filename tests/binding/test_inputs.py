@@ -95,9 +95,9 @@ def test_an_adapter_of_columns_says_how_to_name_them(tmp_path):
     ("tags", "why"),
     [
         ("{Labels: {adapter: ner-crf, inputs: [title]}}",
-         "Labels marks places in what is shown, which are lost where it is joined; remove the key"),
+         "Labels marks parts of one object, which are lost where inputs are joined; remove the key"),
         ("{Choices: {adapter: image-classifier, inputs: [photo]}}",
-         "image-classifier reads Image, and what is joined is a text or columns; remove the key"),
+         "image-classifier reads Image, but several inputs become a text or columns; remove the key"),
     ],
 )  # fmt: skip
 def test_what_never_reads_joined_inputs_is_refused_with_the_recipe(tmp_path, tags, why):
