@@ -49,8 +49,18 @@ def read_examples(
         taught = binding.learn(task, fetch, weights)
         tally.add(task.id, taught)
         if taught.answers:
-            examples.append(AnnotatedExample(task.id, task.data, taught.answers))
+            examples.append(_example(binding, task, taught))
     return examples, tally.report()
+
+
+def _example(binding: Binding, task: AnnotatedTask, taught: Taught) -> AnnotatedExample:
+    """What a task teaches, whatever brought its annotations."""
+    # A score that lsml published is no part of what a task shows: the task is the same without it.
+    score_field = binding.recipe.publish.field if binding.recipe.publish is not None else None
+    data = {name: held for name, held in task.data.items() if name != score_field}
+    return AnnotatedExample(
+        task.id, data, taught.answers, any(annotation.ground_truth for annotation in task.annotations)
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,6 @@ def take_snapshot(
     encoder = msgspec.json.Encoder()
     written = 0
     tally = Tally()
-    score_field = binding.recipe.publish.field if binding.recipe.publish is not None else None
     weights: Mapping[str, float] = {}
     if binding.weighs:
         # They are read once, and looked at twice.
@@ -123,10 +132,7 @@ def take_snapshot(
             line = None
             if taught.answers:
                 try:
-                    # A score that lsml published is no part of what a task shows: the task is the same without it.
-                    data = {name: held for name, held in task.data.items() if name != score_field}
-                    ground_truth = any(annotation.ground_truth for annotation in task.annotations)
-                    line = encoder.encode(AnnotatedExample(task.id, data, taught.answers, ground_truth)) + b"\n"
+                    line = encoder.encode(_example(binding, task, taught)) + b"\n"
                 except UnicodeEncodeError:
                     # Half of a surrogate pair, as a file or an older lsml may hold: any mending would be another text.
                     broken = [(binding.controls[name], Remark(Reason.NOT_UNICODE)) for name in taught.answers]

@@ -24,8 +24,8 @@ class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     annotators: Annotated[
         list[Annotated[_Person, Meta(extra_json_schema=_PERSON)]],
         Meta(
-            description="Learn only from these users: numbers in Label Studio, or e-mail addresses in files that hold them. "
-            "Empty: everybody."
+            description="Learn only from these users: numbers in Label Studio, or e-mail addresses, for which lsml needs a "
+            "token of Label Studio. Empty: everybody."
         ),
     ] = []
     except_annotators: Annotated[
@@ -57,6 +57,11 @@ class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def refused(self) -> frozenset[str]:
         """The annotators that models do not learn from, as texts."""
         return frozenset(str(person).casefold() for person in self.except_annotators)
+
+    @property
+    def by_email(self) -> bool:
+        """True if it names somebody by e-mail address."""
+        return any("@" in name for name in self.chosen | self.refused)
 
     def hears(self, annotator: str) -> bool:
         """Return True if models learn from an annotator, who is given by number and e-mail address with a space between

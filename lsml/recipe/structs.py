@@ -410,6 +410,11 @@ class Recipe(msgspec.Struct, frozen=True):
         """The meaning of a prediction's score, and the control that it is about."""
         return self.score if isinstance(self.score, Score) else Score(self.score)
 
+    @property
+    def names_emails(self) -> bool:
+        """True if what teaches depends on the e-mail addresses of annotators."""
+        return any(model.training is not None and model.training.learn_from.by_email for model in self.models)
+
     def data_directory(self, override: Path | None = None) -> Path:
         """Return the folder of this recipe's data: `override` if given, else `<storage.directory>/<name>` beside the recipe."""
         if override is not None:

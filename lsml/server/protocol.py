@@ -144,6 +144,8 @@ class _Protocol:
             if event.brings_tasks:
                 self._store.projects.want_publishing(event.project)
                 self._store.projects.want_sync(event.project)  # no event tells of annotations that come with tasks
+            if event.saved and self._recipe.names_emails and self._store.people.has_strangers(event.project):
+                self._store.projects.want_sync(event.project)
             run = request_if_due(self._store, self._recipe, event.project) if changed else None
         if config is not None:
             self._predicting.forget(event.project)

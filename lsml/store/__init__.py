@@ -18,6 +18,7 @@ from lsml.store.artifacts import LocalArtifacts
 from lsml.store.beginnings import Beginnings
 from lsml.store.copying import copy_database
 from lsml.store.database import durable, open_database
+from lsml.store.people import People
 from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.runs import RunRow, Runs, Superseded
 from lsml.store.submissions import Submission, Submissions
@@ -41,6 +42,7 @@ class Store:
         self.workers = Workers(self._database)
         self.submissions = Submissions(self._database)
         self.beginnings = Beginnings(self._database)
+        self.people = People(self._database)
         self.artifacts = LocalArtifacts(directory / "versions")
 
     @durable

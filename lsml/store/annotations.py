@@ -13,6 +13,7 @@ from lsml.labeling.tasks import ReadAnnotation, Shown, time_key
 from lsml.recipe import LearnFrom
 from lsml.store.beginnings import Beginnings
 from lsml.store.database import Database, Table, durable
+from lsml.store.people import ANNOTATOR, PERSON
 from lsml.store.submissions import SUBMITTED, Submissions
 
 # How an annotation was deleted. Label Studio told it: a tombstone that nothing revives. A reading did not show it, which
@@ -129,8 +130,8 @@ class Annotations(Table):
         """
         # One statement, so that everything belongs to one moment.
         cursor = self._database.execute_sql(
-            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth, a.accepted, a.annotator"
-            " FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task"
+            f"SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth, a.accepted, {ANNOTATOR}"  # noqa: S608 (ours)
+            f" FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task {PERSON}"
             " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT t.deleted AND t.data IS NOT NULL"
             " ORDER BY t.id, a.updated_at, length(a.id), a.id",
             (project,),
@@ -188,8 +189,9 @@ class Annotations(Table):
     def _counts_of(self, project: str, learn_from: LearnFrom) -> tuple[int, int]:
         """The same of some people's annotations, or of ground truths alone, which are counted one by one."""
         rows = self._rows(
-            "SELECT a.annotator, a.ground_truth, a.accepted, sum(NOT a.cancelled AND NOT a.deleted), sum(a.change > p.covered)"
-            " FROM annotation a JOIN project p ON p.key = a.project WHERE a.project = ? GROUP BY 1, 2, 3",
+            f"SELECT {ANNOTATOR}, a.ground_truth, a.accepted, sum(NOT a.cancelled AND NOT a.deleted),"  # noqa: S608 (ours)
+            f" sum(a.change > o.covered) FROM annotation a JOIN project o ON o.key = a.project {PERSON}"
+            " WHERE a.project = ? GROUP BY 1, 2, 3",
             project,
         )
         kept = [

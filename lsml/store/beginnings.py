@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.tasks import Shown
 from lsml.store.database import Table
+from lsml.store.people import ANNOTATOR, PERSON
 
 
 class Beginnings(Table):
@@ -45,8 +46,8 @@ class Beginnings(Table):
         Skipped annotations are left out, and those that a model made and nobody touched.
         """
         rows = self._rows(
-            "SELECT t.id, t.data, a.id, a.result, a.updated_at, a.annotator, b.lead_time, b.prediction, b.version, b.result"
-            " FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task"
+            f"SELECT t.id, t.data, a.id, a.result, a.updated_at, {ANNOTATOR}, b.lead_time, b.prediction, b.version,"  # noqa: S608
+            f" b.result FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task {PERSON}"
             " JOIN beginning b ON b.project = a.project AND b.annotation = a.id"
             " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT a.accepted AND NOT t.deleted"
             " AND t.data IS NOT NULL ORDER BY a.change DESC LIMIT ?",

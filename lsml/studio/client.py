@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from lsml.media.transfer import Received, Wanted
 from lsml.studio.annotations import Annotator
@@ -84,6 +84,15 @@ class Studio:
             return f"{user['email']}, by {self.kind}, at {self.url} (Label Studio {server['release']})"
         except (TypeError, KeyError):
             raise self._api.foreign("the user and the version") from None
+
+    def emails(self) -> dict[str, str]:
+        """The e-mail addresses of the users that the token may see, by number."""
+        found = self._api.get("/api/users/", what="the users")
+        users: Any = found.get("results") if isinstance(found, dict) else found
+        try:
+            return {str(user["id"]): str(user["email"]) for user in users}
+        except (TypeError, KeyError):
+            raise self._api.foreign("the users") from None
 
     def project(self, project_id: int) -> StudioProject:
         """A project's title, labeling config and age."""

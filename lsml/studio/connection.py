@@ -141,9 +141,24 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
         f"{limits.annotations:,} (server.limits.annotations of the recipe); raise the limit and restart lsml"
     )
     store.projects.synced(project.key, latest, _noted(project, sentence) if left_out else None)
+    if recipe.names_emails and (whole or store.people.has_strangers(project.key)):
+        _read_emails(store, studio, project)
     if changes:
         _log.info("project %s: read %d annotations from Label Studio", project.key, changes)
     return changes
+
+
+def _read_emails(store: Store, studio: Studio, project: ProjectRow) -> None:
+    """Store whose e-mail address is whose. A refusal is logged: annotators are then known by number alone."""
+    try:
+        emails = studio.emails()
+    except StudioError as error:
+        _log.warning(
+            "project %s: `learn_from` names e-mail addresses, and Label Studio does not tell whose they are; name users by "
+            "their number: %s", project.key, error,
+        )  # fmt: skip
+        emails = {}
+    store.people.tell(project.key, emails)
 
 
 def _noted(project: ProjectRow, sentence: str) -> str:

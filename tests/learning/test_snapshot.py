@@ -1,10 +1,13 @@
 """A snapshot holds what annotations teach, and nothing that lsml itself wrote into a task."""
 
+import pytest
+
 from lsml.binding import bind
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
+from lsml.labeling.annotated import AnnotatedTasks
 from lsml.learning.snapshot import read_examples, take_snapshot
 from lsml.recipe import load_recipe
-from tests.conftest import TOPICS, choice, write_recipe
+from tests.conftest import PROJECT_KEY, TOPICS, choice, event, write_recipe
 from tests.support.fetching import no_fetch
 
 
@@ -41,3 +44,35 @@ def test_people_who_are_confirmed_are_heard_more_whether_examples_are_kept_in_a_
     assert [path.name for path in tmp_path.glob("snapshot*")] == ["snapshot"]
     examples, _ = read_examples(binding, iter(tasks), no_fetch)
     assert {example.answers["topic"][0][0].label for example in examples} == {"Bug"}
+
+
+@pytest.mark.parametrize(
+    "learn_from",
+    [
+        "{}", "{annotators: [1, 3], several: all}", "{except_annotators: [3], several: majority}", "{several: weighted}",
+        "{ground_truth: only}", "{ground_truth: any}", "{accepted: true}",
+    ],
+)  # fmt: skip
+def test_annotations_teach_the_same_whether_webhooks_or_an_export_bring_them(backend, tmp_path, learn_from):
+    server = backend(f"training: {{every: 1000, learn_from: {learn_from}}}\n")
+    exported = []
+    for number in range(1, 10):
+        annotations = []
+        for who, label in enumerate(("Bug", "Billing" if number % 2 else "Bug", "Question"), 1):
+            told = event(number, f"text {number}", label, at=who, completed_by=who, lead_time=2.0)
+            told["annotation"] |= {"id": 10 * number + who, "ground_truth": (number, who) in {(2, 1), (5, 2)}}
+            if (number, who) == (7, 3):
+                told["annotation"] |= {"parent_prediction": 5, "lead_time": None}
+            server.post("/webhook", told)
+            annotations.append({**told["annotation"], "completed_by": {"id": who, "email": f"{who}@example.com"}})
+        exported.append({**told["task"], "annotations": annotations})
+    binding = bind(server.recipe, parse_labeling_config(TOPICS))
+    online, offline = (
+        take_snapshot(tasks, binding, tmp_path / name, no_fetch)
+        for name, tasks in (("online", server.store.annotations.tasks(PROJECT_KEY)), ("file", AnnotatedTasks(exported)))
+    )
+    assert online.tasks == (2 if "only" in learn_from else 9)
+    assert offline.digest == online.digest
+    in_memory, left_out = read_examples(binding, AnnotatedTasks(exported), no_fetch)
+    assert (in_memory, left_out) == (list(online), offline.left_out)
+    assert {one.task for one in in_memory if one.ground_truth} == {"2", "5"}

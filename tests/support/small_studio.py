@@ -25,6 +25,7 @@ class SmallStudio:
 
     `title` is None until it is made. `fields`: others of its own. `serves`: what its models say that they serve.
     `before` sees each request first, and may answer it in the place of Label Studio. `log`: what was done, in order.
+    `users`: None where the token may not see them.
     """
 
     tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class SmallStudio:
     label_config: str = TOPICS
     view: dict[str, Any] = field(default_factory=dict)
     annotations: dict[int, dict[str, Any]] = field(default_factory=dict)
+    users: list[dict[str, Any]] | None = None
 
     def add(self, task: int, version: str, score: float = 0.5) -> int:
         """Store a prediction; its id."""
@@ -98,6 +100,8 @@ class SmallStudio:
                 return Answer(204)
             case "GET", ["dm", "views", "3"]:
                 return _json({"id": 3, "project": 7, "data": {"title": "view", "filters": self.view}})
+            case "GET", ["users"]:
+                return Answer(403) if self.users is None else _json(self.users)
             case method, ["projects", *rest]:
                 return self._project(method, rest, asked, body)
             case method, ["ml", *rest]:
