@@ -326,6 +326,19 @@ class RealLabelStudio:
             raise StudioFailed(f"POST /api/token/: {answer.status_code} {answer.text[:2000]}")
         return str(answer.json()["token"])
 
+    def sign_up(self, email: str) -> httpx.Client:
+        """Another user of the organisation, signed in: a client for the API, which the caller closes."""
+        invite = str(self.call("GET", "/api/invite")["invite_url"])
+        session = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        session.get(invite)
+        form = {"email": email, "password": PASSWORD, "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+        answer = session.post(invite, data=form, headers={"Referer": f"{self.url}{invite}"})
+        if answer.status_code != 302:
+            session.close()
+            raise StudioFailed(f"signing up: {answer.status_code} {answer.text[:2000]}")
+        session.headers.update({"X-CSRFToken": session.cookies["csrftoken"], "Referer": self.url})
+        return session
+
     @contextlib.contextmanager
     def _session(self) -> Iterator[httpx.Client]:
         """A signed-in browser's session, which works whatever tokens the organisation accepts."""
