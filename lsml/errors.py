@@ -67,11 +67,15 @@ class RecipeError(LsmlError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
-        lines = [str(problem) for problem in self.problems[:_SHOWN]]
-        if len(self.problems) > _SHOWN:
-            more = f"and {len(self.problems) - _SHOWN:,} problems from here on; correct those above first"
-            lines.append(str(replace(self.problems[_SHOWN], key="", message=more)))
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(map(str, self.shown)))
+
+    @property
+    def shown(self) -> tuple[Problem, ...]:
+        """The problems that the text tells: the first fifty, and where there are more, one that says how many."""
+        if len(self.problems) <= _SHOWN:
+            return self.problems
+        more = f"and {len(self.problems) - _SHOWN:,} problems from here on; correct those above first"
+        return (*self.problems[:_SHOWN], replace(self.problems[_SHOWN], key="", message=more))
 
 
 class LabelingConfigError(LsmlError):
@@ -87,6 +91,7 @@ class LabelingConfigError(LsmlError):
     def __init__(self, what: str, position: tuple[int, int] | None = None, *, source: str = "labeling config") -> None:
         self.what = what
         self.position = position
+        self.source = source
         place = f":{position[0]}:{position[1]}" if position else ""
         super().__init__(f"{source}{place}: {what}")
 

@@ -12,32 +12,52 @@ import click
 from lsml import __version__
 from lsml.errors import LsmlError
 
-# verb -> (its module, what `lsml --help` says of it)
-VERBS = {
-    "run": ("run", "Serve a recipe and learn in the background: the one command you need."),
-    "connect": ("connect", "Connect a project of Label Studio: its model, webhook, sampling and tasks."),
-    "new": ("new", "Make a recipe: from the gallery, or for a labeling config."),
-    "gallery": ("gallery", "List the recipes of the gallery."),
-    "validate": ("validate", "Check a recipe and say everything that is wrong with it."),
-    "explain": ("explain", "Show which adapter answers which control, and what stays unbound and why."),
-    "adapters": ("adapters", "List the adapters, or the options of one."),
-    "schema": ("schema", "Print the recipe's JSON Schema, or write it to a file."),
-    "train": ("train", "Train on a file of annotated tasks, offline."),
-    "predict": ("predict", "Predict tasks of a file into a file, or those of a project of Label Studio into it."),
-    "doctor": ("doctor", "Look at everything between a recipe and Label Studio, and say what to do."),
-    "submit": ("submit", "Turn predictions that a version is sure of into annotations, with a share left to people."),
-    "clear": ("clear", "Delete published predictions from a project of Label Studio."),
-    "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
-    "review": ("review", "Find annotations that are probably wrong."),
-    "simulate": ("simulate", "Compare orders of annotating on a finished project: how many annotations each needs."),
-    "status": ("status", "Say how each project does, and whether more annotations will help."),
-    "versions": ("versions", "List the versions of each project, with their metrics."),
-    "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
-    "export": ("export", "Write all that was learnt, projects and annotations and versions, into one file."),
-    "import": ("import_", "Make a data directory of what `lsml export` wrote."),
-    "serve": ("serve", "Only the web server, for those who run the two processes apart."),
-    "work": ("work", "Only the worker that trains, beside `lsml serve`."),
+# what a person wants -> verb -> (its module, what `lsml --help` says of it)
+GROUPS = {
+    "Start": {
+        "gallery": ("gallery", "List the recipes of the gallery."),
+        "new": ("new", "Make a recipe: from the gallery, or for a labeling config."),
+        "run": ("run", "Serve a recipe and learn in the background: the one command you need."),
+        "connect": ("connect", "Connect a project of Label Studio: its model, webhook, sampling and tasks."),
+        "doctor": ("doctor", "Look at everything between a recipe and Label Studio, and say what to do."),
+    },
+    "Write a recipe": {
+        "validate": ("validate", "Check a recipe and say everything that is wrong with it."),
+        "explain": ("explain", "Show which adapter answers which control, and what stays unbound and why."),
+        "adapters": ("adapters", "List the adapters, or the options of one."),
+        "schema": ("schema", "Print the recipe's JSON Schema, or write it to a file."),
+    },
+    "See how it does": {
+        "status": ("status", "Say how each project does, and whether more annotations will help."),
+        "versions": ("versions", "List the versions of each project, with their metrics."),
+        "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
+        "review": ("review", "Find annotations that are probably wrong."),
+        "simulate": (
+            "simulate",
+            "Compare orders of annotating on a finished project: how many annotations each needs.",
+        ),
+    },
+    "Work on files": {
+        "train": ("train", "Train on a file of annotated tasks, offline."),
+        "predict": ("predict", "Predict tasks of a file into a file, or those of a project of Label Studio into it."),
+        "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
+    },
+    "Change a project of Label Studio": {
+        "submit": (
+            "submit",
+            "Turn predictions that a version is sure of into annotations, with a share left to people.",
+        ),
+        "clear": ("clear", "Delete published predictions from a project of Label Studio."),
+    },
+    "Keep and operate": {
+        "export": ("export", "Write all that was learnt, projects and annotations and versions, into one file."),
+        "import": ("import_", "Make a data directory of what `lsml export` wrote."),
+        "serve": ("serve", "Only the web server, for those who run the two processes apart."),
+        "work": ("work", "Only the worker that trains, beside `lsml serve`."),
+        "completion": ("completion", "Print what makes a shell complete commands, options, recipes and names."),
+    },
 }
+VERBS = {verb: found for group in GROUPS.values() for verb, found in group.items()}
 
 
 class _Verbs(click.Group):
@@ -63,8 +83,10 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # From the table, so that --help imports none of the verbs.
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+        width = max(map(len, VERBS))
+        for title, verbs in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb.ljust(width), text) for verb, (_, text) in verbs.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         if isinstance(sys.stdout, TextIOWrapper):
@@ -73,9 +95,9 @@ class _Verbs(click.Group):
         try:
             return super().main(*args, **kwargs)
         except LsmlError as error:
-            from lsml.logs import mask
+            from lsml.cli.failure import tell
 
-            click.echo(mask(str(error)), err=True)
+            tell(error)
             sys.exit(error.exit_code)
 
 
@@ -88,4 +110,4 @@ def main() -> None:
     """
 
 
-__all__ = ["VERBS", "main"]
+__all__ = ["GROUPS", "VERBS", "main"]

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsml.cli.common import answered_tags, console
+from lsml.cli.common import answered_tags, console, json_option
 
 if TYPE_CHECKING:
     from lsml.adapters.base import Adapter
     from lsml.errors import AdapterError
 
 
+def _adapter_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lsml.adapters import all_adapters
+
+    return [name for name in all_adapters() if name.startswith(begun)]
+
+
 @click.command("adapters", short_help="List the adapters.")
-@click.argument("name", required=False)
-def command(name: str | None) -> None:
+@click.argument("name", required=False, shell_complete=_adapter_names)
+@json_option("a list of {name, title, tags, objects, learns, installed, install, licence, options}; with NAME, one")
+def command(name: str | None, as_json: bool) -> None:
     """List the adapters, one in a line: the tags it answers, the objects it reads, whether it learns and is installed.
 
     With NAME, all of one adapter: its options with their defaults, its licence, and what to install.
     """
     from lsml.adapters import all_adapters, get_adapter
 
-    if name is None:
+    if as_json:
+        found: object = _told(get_adapter(name)) if name else [_told(one) for one in all_adapters().values()]
+        click.echo(json.dumps(found, indent=1))
+    elif name is None:
         for adapter_name, adapter in all_adapters().items():
             click.echo(_line(adapter_name, adapter))
         click.echo("\n`lsml adapters NAME` lists the options of one.")
     else:
         _show(get_adapter(name))
+
+
+def _told(adapter: type[Adapter] | AdapterError) -> dict[str, object]:
+    """An adapter for programs; of one that cannot be used, why."""
+    from lsml.adapters import install_hint, is_installed
+    from lsml.adapters.base import TrainableAdapter
+    from lsml.errors import AdapterError
+
+    if isinstance(adapter, AdapterError):
+        return {"error": str(adapter)}
+    return {
+        "name": adapter.name, "title": adapter.title, "tags": answered_tags(adapter), "objects": sorted(adapter.consumes),
+        "learns": issubclass(adapter, TrainableAdapter), "installed": is_installed(adapter), "install": install_hint(adapter),
+        "licence": adapter.licence,
+        "options": [
+            {"name": option, "default": json.loads(default), "description": text}
+            for option, default, text in option_rows(adapter.Options)
+        ],
+    }  # fmt: skip
 
 
 def _line(name: str, adapter: type[Adapter] | AdapterError) -> str:
@@ -68,8 +98,6 @@ def _show(adapter: type[Adapter]) -> None:
 
 def option_rows(options: Any) -> list[tuple[str, str, str]]:
     """(name, default as YAML has it, description) of each of an adapter's options."""
-    import json
-
     import msgspec
 
     schema = msgspec.json.schema(options)

@@ -135,6 +135,11 @@ def studio_options(function: F) -> F:
     return function
 
 
+def json_option(form: str = "") -> Callable[[F], F]:
+    """--json, which the command gets as `as_json`. `form`: of what is printed."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print JSON{f': {form}' if form else ''}.")
+
+
 def held_option(function: F) -> F:
     """--held, for what `lsml run` and `lsml work` start themselves: one for each RECIPE"""
     return click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lsml.cli.common import address_options, log_options, open_recipe, recipe_argument, studio_options
+from lsml.cli.common import address_options, json_option, log_options, open_recipe, recipe_argument, studio_options
 from lsml.cli.connecting import Target
 
 
@@ -17,7 +17,7 @@ from lsml.cli.connecting import Target
 @studio_options
 @address_options
 @click.option("--dry-run", is_flag=True, help="Change nothing; print what would be changed.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("one object")
 @log_options
 def command(
     recipe_path: Path,

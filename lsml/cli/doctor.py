@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lsml.cli.common import address_options, console, data_dir_option, open_recipe, recipe_argument
+from lsml.cli.common import address_options, console, data_dir_option, json_option, open_recipe, recipe_argument
 from lsml.cli.projects import project_option
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -16,7 +16,7 @@ _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"
 @click.command("doctor", short_help="Find what is wrong.")
 @recipe_argument
 @project_option("Only this project [default: every one that lsml knows].")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of {check, state, found, fix}.")
+@json_option("a list of {check, state, found, fix}")
 @address_options
 @data_dir_option
 def command(

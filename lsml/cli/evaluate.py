@@ -15,6 +15,7 @@ from lsml.cli.common import (
     console,
     data_dir_option,
     from_predictions_option,
+    json_option,
     labeling_config_option,
     log_options,
     metric_text,
@@ -25,6 +26,7 @@ from lsml.cli.common import (
     recipe_argument,
     say_unused,
 )
+from lsml.cli.figures import confusion_lines
 from lsml.cli.projects import check_learnt, learnt_project, project_option
 
 if TYPE_CHECKING:
@@ -38,12 +40,7 @@ if TYPE_CHECKING:
 @labeling_config_option
 @project_option("Judge what this project serves [default: `local`, or the only one that learnt].")
 @from_predictions_option
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print JSON: {model_version, tasks, tags: {name: {metric, ...}}, left_out: [...]}.",
-)
+@json_option("{model_version, tasks, tags: {name: {metric, ...}}, left_out: [...]}")
 @log_options
 def command(
     recipe_path: Path,
@@ -124,6 +121,8 @@ def _print(name: str, judged: Judged) -> None:
                 f"{many(row['examples'], 'example')}",
                 markup=False,
             )
+        for line in confusion_lines(metrics.get("confusion") or {}):
+            out.print(f"    {line}", markup=False)
 
 
 def _leave_out_unjudged(judged: dict[str, dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from lsml.cli.common import (
     bind_config,
     bound,
     console,
+    json_option,
     labeling_config_option,
     open_recipe,
     recipe_argument,
@@ -29,12 +31,18 @@ _SHOWN = 12  # labels in a row
 @click.command("explain", short_help="Show what answers what.")
 @recipe_argument
 @labeling_config_option
-def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
+@json_option("{models: [{control, object, adapter, labels, learns}], notes: [...]}")
+def command(recipe_path: Path, labeling_config_path: Path | None, as_json: bool) -> None:
     """Show which adapter of RECIPE answers which control, reading which object, with which labels; and what stays unbound."""
     from rich.table import Table
 
     recipe = open_recipe(recipe_path)
     binding = bind_config(recipe, labeling_config_path)
+    if as_json:
+        keys = ("control", "object", "adapter", "labels", "learns")
+        found = [dict(zip(keys, row, strict=True)) for row in _rows(binding)]
+        click.echo(json.dumps({"models": found, "notes": _notes(binding)}, indent=1))
+        return
     if binding.config is None:
         for model in recipe.models:
             click.echo(f"{', '.join(map(str, model.selectors))} -> {model.adapter}")
@@ -59,11 +67,16 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
                 click.echo(f"{control} -> {shown} -> {adapter} -> {labels} ({learns})")
     else:
         click.echo(bound(binding))
-    for answering in binding.models:
-        for line in [*_beside(answering), *_said_of_labels(answering), *_passes_over(answering)]:
-            click.echo(line)
-    for line in [*_together(binding), *filter(None, [asking_sentence(binding)]), *shortfall(binding)]:
+    for line in _notes(binding):
         click.echo(line)
+
+
+def _notes(binding: Binding) -> list[str]:
+    """What there is to say beside the table, a sentence each."""
+    lines = []
+    for model in binding.models:
+        lines += [*_beside(model), *_said_of_labels(model), *_passes_over(model)]
+    return [*lines, *_together(binding), *filter(None, [asking_sentence(binding)]), *shortfall(binding)]
 
 
 def _beside(model: BoundModel) -> list[str]:

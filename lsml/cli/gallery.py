@@ -6,22 +6,38 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lsml.cli.common import console
+from lsml.cli.common import console, json_option
 
 if TYPE_CHECKING:
     from lsml.recipe import Recipe
 
 
 @click.command("gallery", short_help="List the gallery.")
-def command() -> None:
+@json_option("a list of {name, description, adapters, needs}")
+def command(as_json: bool) -> None:
     """List the recipes that come with lsml, and what to install for them; `lsml new NAME` copies one."""
+    import json
+
     from rich.table import Table
 
     from lsml.recipe import load_recipe
     from lsml.recipe.gallery import gallery_recipes
 
     out = console()
-    rows = [(name, _described(load_recipe(path))) for name, path in gallery_recipes().items()]
+    recipes = {name: load_recipe(path) for name, path in gallery_recipes().items()}
+    if as_json:
+        found = [
+            {
+                "name": name,
+                "description": recipe.description or "",
+                "adapters": _adapters(recipe),
+                "needs": _needs(recipe),
+            }
+            for name, recipe in recipes.items()
+        ]
+        click.echo(json.dumps(found, indent=1))
+        return
+    rows = [(name, _described(recipe)) for name, recipe in recipes.items()]
     if out.is_terminal:
         table = Table(box=None, pad_edge=False)
         table.add_column("Recipe", style="bold")
@@ -37,8 +53,16 @@ def command() -> None:
 
 def _described(recipe: Recipe) -> str:
     """What a recipe does, and the command that installs what it lacks here."""
+    return (recipe.description or "") + "".join(f" Needs: {hint}" for hint in _needs(recipe))
+
+
+def _adapters(recipe: Recipe) -> list[str]:
+    return list(dict.fromkeys(model.adapter for model in recipe.models))
+
+
+def _needs(recipe: Recipe) -> list[str]:
+    """The commands that install what its adapters lack here."""
     from lsml.adapters import get_adapter, install_hint, is_installed
 
-    adapters = [get_adapter(name) for name in dict.fromkeys(model.adapter for model in recipe.models)]
-    hints = dict.fromkeys(install_hint(adapter) for adapter in adapters if not is_installed(adapter))
-    return (recipe.description or "") + "".join(f" Needs: {hint}" for hint in hints)
+    adapters = map(get_adapter, _adapters(recipe))
+    return list(dict.fromkeys(install_hint(adapter) for adapter in adapters if not is_installed(adapter)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from lsml.errors import LsmlError, StudioAway
 from lsml.learning.due import changes_needed, counts
 from lsml.store import LOCAL, ProjectRow, Store
-from lsml.store.runs import KINDS
+from lsml.store.runs import KINDS, RunRow
 from lsml.versions import card_of
 
 if TYPE_CHECKING:
@@ -92,13 +92,28 @@ class Following:
 def state_line(recipe: Recipe, store: Store, project: ProjectRow) -> str:
     """How a project does, in a line: what is at work, else what was learnt last and what the next training needs."""
     title = project.title or f"project {project.key}"
-    for kind in KINDS:
-        run = store.runs.last(project.key, kind)
-        if run is not None and run.state == "running":
-            doing = run.message if kind in run.message else ": ".join(filter(None, (kind, run.message)))
-            return f"{title}: {doing}"
+    working = [_said(run) for run in last_runs(store, project.key) if run.state == "running"]
+    if working:
+        return f"{title}: {working[0]}"
     said = [_learnt(store, project), _awaited(recipe, store, project)]
     return f"{title}: {'; '.join(filter(None, said)) or 'serving'}"
+
+
+def last_runs(store: Store, project: str) -> list[RunRow]:
+    """Return the last run of each kind that the project had."""
+    return [run for run in (store.runs.last(project, kind) for kind in KINDS) if run is not None]
+
+
+def trouble_or_work(store: Store, project: str) -> list[str]:
+    """Return a sentence for each kind of run that is at work, or whose last one failed."""
+    runs = last_runs(store, project)
+    working = [f"{_said(run)} ({run.progress:.0%})" for run in runs if run.state == "running"]
+    return working + [f"the last {run.kind} failed: {run.message}" for run in runs if run.state == "failed"]
+
+
+def _said(run: RunRow) -> str:
+    """What a run that is at work does."""
+    return run.message if run.kind in run.message else ": ".join(filter(None, (run.kind, run.message)))
 
 
 def _learnt(store: Store, project: ProjectRow) -> str:

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 _HERE = Path("-")  # standard output
 
 
+def _gallery_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lsml.recipe.gallery import gallery_recipes
+
+    return [name for name in gallery_recipes() if name.startswith(begun)]
+
+
 @click.command("new", short_help="Make a recipe: from the gallery, or for a labeling config.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_gallery_names)
 @click.option("--from-project", "project", type=click.IntRange(1), metavar="ID", help="Make one for this project.")
 @click.option(
     "--labeling-config",

@@ -14,6 +14,7 @@ from lsml.cli.common import (
     check_writable,
     console,
     data_dir_option,
+    json_option,
     labeling_config_option,
     open_recipe,
     open_store,
@@ -40,7 +41,7 @@ _SHOWN = 20  # lines at a terminal; the file has them all
 @project_option("Whose annotations [default: the only project that has some].")
 @data_dir_option
 @labeling_config_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: {tasks, suspects: [...], notes: [...]}.")
+@json_option("{tasks, suspects: [...], notes: [...]}")
 def command(
     recipe_path: Path,
     export: Path | None,

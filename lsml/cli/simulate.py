@@ -12,6 +12,7 @@ from lsml.cli.common import (
     bind_project,
     check_writable,
     console,
+    json_option,
     labeling_config_option,
     log_options,
     open_recipe,
@@ -54,7 +55,7 @@ def _orders(_context: click.Context, _option: click.Parameter, given: str) -> li
     type=click.FloatRange(0, 1),
     help="The metric to reach [default: 95% of what all annotations reach].",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw the curves into this SVG file.")
 @log_options
 def command(

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsml.cli.common import bind_config, console, data_dir_option, open_recipe, open_store, recipe_argument
+from lsml.cli.common import bind_config, console, data_dir_option, json_option, open_recipe, open_store, recipe_argument
+from lsml.cli.figures import curve_line
 from lsml.cli.projects import find_project, project_option, shown_project
 
 if TYPE_CHECKING:
     from lsml.recipe import Recipe
     from lsml.store import ProjectRow, Store
 
-_SHOWN = 12  # points of a curve in a line
+_WATCH_S = 2.0  # between two looks
 
 
 @click.command("status", short_help="How each project does, and whether more annotations help.")
 @recipe_argument
 @data_dir_option
 @project_option("Only this project.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_json: bool) -> None:
+@json_option("a list with an object for each project")
+@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
+def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_json: bool, watch: bool) -> None:
     """Say of each project of RECIPE what is served, how many annotations make the next training due, how the metric rose from
     version to version, and what the next 100 annotations will bring."""
-    import json
-
     recipe = open_recipe(recipe_path)
     store = open_store(recipe, data_dir)
+    if not watch:
+        _tell(recipe, store, project, as_json)
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty() and not as_json:
+                click.clear()
+            _tell(recipe, store, project, as_json)
+            time.sleep(_WATCH_S)
+
+
+def _tell(recipe: Recipe, store: Store, project: str | None, as_json: bool) -> None:
+    """How each project does now."""
     rows = store.projects.all() if project is None else [find_project(store, project)]
     found = [_status(recipe, store, row) for row in rows]
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
     for row, one in zip(rows, found, strict=True):
-        _print(row, one)
+        _print(store, row, one)
     if not rows:
         click.echo("no project yet: connect one with `lsml connect`, or train on an export with `lsml train`")
 
@@ -43,6 +60,7 @@ def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_js
 def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, Any]:
     from msgspec import to_builtins
 
+    from lsml.cli.live import trouble_or_work
     from lsml.learning.due import changes_needed, counts
     from lsml.learning.outlook import curve_of, outlook_of
     from lsml.versions import card_of, model_version
@@ -56,13 +74,15 @@ def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, Any]:
         "project": row.key, "title": row.title, "promoted": row.promoted, "model_version": name,
         "metrics": to_builtins(card.metrics) if card else {}, "annotations": usable, "changes_since_last_run": changes,
         "changes_needed": changes_needed(recipe, usable, changes),
+        "work": trouble_or_work(store, row.key),
         "curve": to_builtins(curve_of(store, row.key)),
         "outlook": {**to_builtins(outlook), "sentence": outlook.sentence},
     }  # fmt: skip
 
 
-def _print(row: ProjectRow, found: dict[str, Any]) -> None:
+def _print(store: Store, row: ProjectRow, found: dict[str, Any]) -> None:
     from lsml.labeling.annotated import many
+    from lsml.learning.outlook import curve_of
     from lsml.store import LOCAL
 
     out = console()
@@ -78,8 +98,8 @@ def _print(row: ProjectRow, found: dict[str, Any]) -> None:
         needed, changes = found["changes_needed"], found["changes_since_last_run"]
         due = "" if needed is None else f", {max(0, needed - changes):,} more until the next training"
         out.print(f"  {many(found['annotations'], 'annotation')}{due}", markup=False)
-    points = found["curve"][-_SHOWN:]
-    if points:
-        told = ", ".join(f"{point['annotations']:,}: {point['value']:.3f}" for point in points)
-        out.print(f"  metric by annotated tasks: {told}", markup=False)
+    for sentence in found["work"]:
+        out.print(f"  {sentence}", markup=False)
+    if curve := curve_line(curve_of(store, row.key)):
+        out.print(f"  {curve}", markup=False)
     out.print(f"  {found['outlook']['sentence']}", markup=False)

@@ -23,6 +23,7 @@ from lsml.cli.common import (
     recipe_argument,
     say_unused,
 )
+from lsml.cli.figures import confusion_lines, curve_line
 
 
 @click.command("train", short_help="Train on an export.")
@@ -52,6 +53,7 @@ def command(
     from lsml.binding import sentences
     from lsml.errors import NotEnoughData, RequestError
     from lsml.labeling.annotated import AnnotatedTasks, many
+    from lsml.learning.outlook import curve_of
     from lsml.learning.run import Inputs, run
     from lsml.learning.snapshot import Snapshot
     from lsml.store import LOCAL
@@ -93,3 +95,8 @@ def command(
     for name, judged in made.card.metrics.items():
         where = "" if judged["value"] is None else f" on {many(judged['examples'], 'held-out answer')}"
         out.print(f"  {name}: {metric_text(judged)}{where}{caution(judged)}", markup=False)
+        for line in confusion_lines(judged.get("confusion") or {}):
+            out.print(f"    {line}", markup=False)
+    points = curve_of(store, LOCAL)
+    if len({point.annotations for point in points}) > 1:
+        out.print(f"  {curve_line(points)}", markup=False)

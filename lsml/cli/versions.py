@@ -13,6 +13,7 @@ from lsml.cli.common import (
     caution,
     console,
     data_dir_option,
+    json_option,
     labeling_config_option,
     metric_text,
     open_recipe,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @recipe_argument
 @data_dir_option
 @project_option("Only this project.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option()
 @click.option(
     "--labels", is_flag=True, help="Tell what becomes of the labels that people gave, in place of the versions."
 )

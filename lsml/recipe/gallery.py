@@ -15,7 +15,7 @@ def gallery_directory() -> Path:
 
 def gallery_recipes() -> dict[str, Path]:
     """Return every recipe of the gallery by name, sorted."""
-    return {path.stem: path for path in sorted(gallery_directory().glob("*.yaml"))}
+    return {path.stem: path for path in sorted(gallery_directory().glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def find_recipe(name: str) -> Path:

@@ -228,6 +228,24 @@ def test_gallery_lists_every_recipe_with_its_description_and_what_to_install(tmp
     assert needs["detection"] == 'pip install "lsml[yolo]"' and needs["sentiment"] == ""
 
 
+def test_what_is_listed_is_had_as_json_too(tmp_path):
+    gallery = json.loads(said(lsml("gallery", "--json", cwd=tmp_path, environment=without(tmp_path, "ultralytics"))))
+    assert [one["name"] for one in gallery] == list(gallery_recipes())
+    [detection] = [one for one in gallery if one["name"] == "detection"]
+    assert (detection["adapters"], detection["needs"]) == (["yolo"], ['pip install "lsml[yolo]"'])
+
+    adapters = {one["name"]: one for one in json.loads(said(lsml("adapters", "--json", cwd=tmp_path)))}
+    assert adapters["text-classifier"]["learns"] and "Choices" in adapters["text-classifier"]["tags"]
+    assert json.loads(said(lsml("adapters", "grabcut", "--json", cwd=tmp_path))) == adapters["grabcut"]
+
+    path = write_recipe(tmp_path)
+    explained = json.loads(said(lsml("explain", path.name, "--json", cwd=tmp_path)))
+    assert explained["models"] == [
+        {"control": "Choices#topic", "object": "Text#text ($text)", "adapter": "text-classifier",
+         "labels": "Billing, Bug, Question", "learns": "learns"},
+    ]  # fmt: skip
+
+
 def test_new_writes_over_nothing_unless_it_is_forced_to(tmp_path):
     mine = tmp_path / "sentiment.yaml"
     mine.write_text("mine")

@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 
 from click.testing import CliRunner
 
@@ -60,3 +63,25 @@ def test_before_anything_happened_it_says_what_to_do(backend):
         "  5 annotations, 5 more until the next training",
     ]
     assert "no project nowhere" in status(server, "--project", "nowhere").stderr
+
+
+def test_what_is_at_work_and_what_failed_is_told(backend):
+    server = backend()
+    server.annotate(tickets(1))
+    server.train()
+    assert any(
+        line.startswith("  the last training failed: not enough data") for line in status(server).stdout.splitlines()
+    )
+    [found] = json.loads(status(server, "--json").stdout)
+    assert found["work"][0].startswith("the last training failed: ")
+
+
+def test_watched_it_is_told_again_until_it_is_interrupted(tmp_path):
+    recipe = write_recipe(tmp_path)
+    command = [sys.executable, "-m", "lsml", "status", str(recipe), "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        told = [watching.stdout.readline() for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=60)
+    assert told == ["no project yet: connect one with `lsml connect`, or train on an export with `lsml train`\n"] * 2
+    assert (watching.returncode, errors) == (0, "")
