@@ -1,0 +1,83 @@
+"""What the pages show works: each recipe validates, each command of lsml has the options that are named, and one for each pain is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib import import_module
+
+import click
+import pytest
+
+from lsml.cli import VERBS
+from lsml.recipe import load_recipe
+from tests.conftest import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+PAGES = [REPOSITORY / "README.md", *sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "adr")]
+BLOCKS = [
+    (path.relative_to(REPOSITORY).as_posix(), language, body)
+    for path in PAGES
+    for language, body in re.findall(
+        r"^```(\w+)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
+RECIPES = [(page, body) for page, language, body in BLOCKS if language == "yaml"]
+# A part of a recipe is shown where the rest does not matter; this is the rest.
+_REST = {"lsml:": "lsml: 1\n", "name:": "name: shown\n", "tags:": "tags: {Choices: text-classifier}\n"}
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command line of lsml): the lines of shell blocks, and code within sentences that has no gaps to fill."""
+    found = []
+    for page, language, body in BLOCKS:
+        if language == "sh":
+            lines = body.replace("\\\n", " ").splitlines()
+            found += [(page, part.strip()) for line in lines for part in line.split("&&")]
+    for path in PAGES:
+        name = path.relative_to(REPOSITORY).as_posix()
+        text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        found += [(name, " ".join(code.split())) for code in re.findall(r"`([^`]+)`", text)]
+    lsml = re.compile(r"^(?:\.venv/bin/)?lsml (?=[a-z])")
+    return sorted(
+        {(page, lsml.sub("", line)) for page, line in found if lsml.match(line) and not re.search(r"\.\.\.|\[", line)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "text"), RECIPES, ids=[f"{page}-{number}" for number, (page, _) in enumerate(RECIPES)]
+)
+def test_every_recipe_and_every_part_of_one_loads_without_warnings(page, text, tmp_path):
+    lines = text.splitlines()
+    rest = "".join(part for key, part in _REST.items() if not any(line.startswith(key) for line in lines))
+    path = tmp_path / "recipe.yaml"
+    path.write_text(rest + text, encoding="utf-8")
+    assert load_recipe(path).warnings == ()
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_every_command_of_lsml_has_the_options_that_a_page_names(page, line):
+    verb, *arguments = shlex.split(line)
+    assert verb in VERBS
+    command = import_module(f"lsml.cli.{VERBS[verb][0]}").command
+    context = click.Context(command)
+    given, unknown, order = command.make_parser(context).parse_args(list(arguments))
+    assert not unknown
+    for parameter in order:
+        value = given.get(parameter.name)
+        # A word in capitals stands for what the reader has.
+        if isinstance(value, str) and not value.isupper() and not isinstance(parameter.type, click.Path | click.File):
+            parameter.type_cast_value(context, value)
+
+
+def test_each_pain_has_a_page_titled_by_its_question():
+    pages = [path for path in (DOCS / "how-to").glob("*.md") if path.name != "README.md"]
+    assert len(pages) == 25
+    index = (DOCS / "how-to" / "README.md").read_text(encoding="utf-8")
+    for path in pages:
+        title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        assert title.endswith("?")
+        assert f"[{title}]({path.name})" in index
+        assert "```" in path.read_text(encoding="utf-8") or "There is nothing to set" in path.read_text(
+            encoding="utf-8"
+        )
