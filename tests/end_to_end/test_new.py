@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from lsml.cli import main
 from lsml.recipe import load_recipe
 from tests.support.commands import lsml, refused, said
 from tests.support.label_studio import LEGACY_TOKEN, RealLabelStudio
@@ -45,22 +48,30 @@ def templates() -> dict[str, str]:
     return {name: template["config"] for name, template in sorted(found.items())}
 
 
-@pytest.mark.timeout(900)
-def test_every_template_of_label_studio_becomes_a_recipe_or_says_why_none_can_serve_it(tmp_path: Path) -> None:
+def here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """lsml in this process and folder: two hundred commands would start an interpreter each."""
+    result = CliRunner().invoke(main, arguments)
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
+
+
+def test_every_template_of_label_studio_becomes_a_recipe_or_says_why_none_can_serve_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     served = {}
     for name, config in templates().items():
         xml = tmp_path / f"{name}.xml"
         xml.write_text(config, encoding="utf-8")
-        done = lsml("new", "--labeling-config", xml.name, "-o", f"{name}.yaml", cwd=tmp_path)
+        done = here("new", "--labeling-config", xml.name, "-o", f"{name}.yaml")
         unbound = [line for line in done.stderr.splitlines() if line.startswith("unbound: ")]
         if done.returncode:
             assert unbound and refused(done, code=1).endswith("so there is no recipe to make")
             served[name] = "not"
             continue
         served[name] = "in part" if unbound else "whole"
-        valid = said(lsml("validate", f"{name}.yaml", cwd=tmp_path))
+        valid = said(here("validate", f"{name}.yaml"))
         assert f"{name}.yaml: valid; {said(done).splitlines()[0]}" in valid
-        explained = said(lsml("explain", f"{name}.yaml", cwd=tmp_path)).splitlines()
+        explained = said(here("explain", f"{name}.yaml")).splitlines()
         assert [line for line in explained if line.startswith("unbound: ")] == unbound
         assert (name in WARNED) == any(line.startswith("warning: ") for line in explained)
     assert {name for name, how in served.items() if how == "whole"} == WHOLE

@@ -372,6 +372,8 @@ def test_a_labeling_config_that_changes_is_a_clear_state(world: Callable[..., Wo
     after = here.learnt(12)
     assert (first["promoted"], after["promoted"]) == (1, 2)
     assert here.status()["warnings"] == []
+    here.predictions()
+    until("those of the first version are gone", lambda: all(len(one) == 1 for one in here.predictions().values()))
     predicted = here.predictions()
     assert {predictions[-1]["result"][0]["from_name"] for predictions in predicted.values()} == {"subject"}
     assert {predictions[-1]["model_version"] for predictions in predicted.values()} == {after["model_version"]}
