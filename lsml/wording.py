@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Wording(NamedTuple):
@@ -14,7 +14,7 @@ class Wording(NamedTuple):
     longest: int = 60
     mapping: str = "an object"
 
-    def shown(self, value: Any) -> str:
+    def shown(self, value: object) -> str:
         """A value: itself where it is a text, a number or yes or no, else its kind; short and on one line."""
         if isinstance(value, str):
             line = "".join(character if character.isprintable() else " " for character in value)
@@ -26,7 +26,7 @@ class Wording(NamedTuple):
             return str(value) if abs(value) < 10**15 else "a very large number"
         return self.kind(value)
 
-    def kind(self, value: Any) -> str:
+    def kind(self, value: object) -> str:
         """The kind of a value alone, which tells nothing of what a text or a number says."""
         if value is None:
             return "nothing"

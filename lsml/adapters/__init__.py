@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Final
 
 from lsml.adapters.base import API, Adapter, Target
 from lsml.errors import AdapterError, UnknownAdapter
@@ -115,7 +115,7 @@ def is_installed(adapter: type[Adapter]) -> bool:
     return all(importlib.util.find_spec(module.partition(".")[0]) is not None for module in adapter.requires)
 
 
-def lacking(adapter: type[Adapter], options: Any, target: Target) -> str | None:
+def lacking(adapter: type[Adapter], options: object, target: Target) -> str | None:
     """Why a new instance cannot answer, in a sentence that says what to do: its library, or what `Adapter.lacks` says."""
     if not is_installed(adapter):
         return f"its library is not installed: {install_hint(adapter)}"

@@ -10,13 +10,25 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 
 import msgspec
 
 from lsml.errors import NotEnoughData
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Value
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from lsml.arrays import Rows
+
+    # An adapter that names no options of its own, and code that takes any adapter, need not say which they are.
+    OptionsT = TypeVar("OptionsT", bound=msgspec.Struct, default=Any)
+else:
+    from typing import TypeVar
+
+    OptionsT = TypeVar("OptionsT")
 
 API = 1  # the major version of this contract; a plug-in says which one it was written for
 
@@ -30,9 +42,9 @@ Progress = Callable[
 ]  # (share done in [0, 1], what is being done); raises Cancelled when asked to stop
 Decides = Literal["predictions", "training", "machine", "secret"]  # what an option decides; see `Options`
 # `extra=` of an option's msgspec.Meta
-PREDICTIONS: dict[str, Any] = {"decides": "predictions"}
-TRAINING: dict[str, Any] = {"decides": "training"}
-MACHINE: dict[str, Any] = {"decides": "machine"}
+PREDICTIONS: dict[str, object] = {"decides": "predictions"}
+TRAINING: dict[str, object] = {"decides": "training"}
+MACHINE: dict[str, object] = {"decides": "machine"}
 
 
 def silent(_share: float, _message: str) -> None:
@@ -88,7 +100,7 @@ class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For an adapter without settings."""
 
 
-def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
+def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, object]]:
     """What the `extra` of each option's `msgspec.Meta` says, by the option's name in a recipe."""
     import msgspec.inspect
 
@@ -101,7 +113,7 @@ def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
     }
 
 
-class Adapter(ABC):
+class Adapter(ABC, Generic[OptionsT]):
     """One model: turns task data into values.
 
     A new instance is the starting point, pretrained or untrained; `load` turns it into a saved version.
@@ -128,7 +140,7 @@ class Adapter(ABC):
     only_interactive: ClassVar[bool] = False  # it answers what a person drew or selected, and never a whole batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
-    def __init__(self, options: Any, target: Target) -> None:
+    def __init__(self, options: OptionsT, target: Target) -> None:
         self.options = options
         self.target = target
 
@@ -139,7 +151,7 @@ class Adapter(ABC):
             importlib.import_module(module)
 
     @classmethod
-    def refusal(cls, options: Any, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
+    def refusal(cls, options: OptionsT, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
         """One sentence why, with these options, it cannot serve a control tag that takes what it produces; or None.
 
         Asked when a recipe is bound: it must be quick and must not import the library.
@@ -147,25 +159,25 @@ class Adapter(ABC):
         return None
 
     @classmethod
-    def lacks(cls, options: Any, target: Target) -> str | None:
+    def lacks(cls, options: OptionsT, target: Target) -> str | None:
         """What is not on this machine, or not learnt yet, so that a new instance cannot answer, in a sentence that says what
         to do; or None. Quick, and without the library."""
         return None
 
     @classmethod
-    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+    def limits(cls, options: OptionsT, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
         """What of its controls it cannot learn or answer, though it serves them, in a sentence that follows the adapter's name;
         or None. `label_tags`: the tags that name the labels. `lsml explain` says it. Quick, and without the library."""
         return None
 
     @classmethod
-    def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
+    def class_names(cls, options: OptionsT, target: Target) -> dict[str, tuple[str, ...]]:
         """The names of its own that a new instance answers with, by kind of value, where they can be told quickly and without
         the library: people see them beside the labels of the config."""
         return {}
 
     @classmethod
-    def facts(cls, options: Any, target: Target) -> Any:
+    def facts(cls, options: OptionsT, target: Target) -> Any:
         """What of the target, beside its labels, decides predictions, as plain data that enters `model_version`; None where
         nothing does. Quick, and without the library."""
         return None
@@ -195,7 +207,7 @@ class Adapter(ABC):
         """As `predict`; values that score below `floor` will not be used, so need not be worked out."""
         return self.predict(batch)
 
-    def features(self, batch: Sequence[Data]) -> Any | None:
+    def features(self, batch: Sequence[Data]) -> Rows | None:
         """(elements, features), dense or sparse, by which elements that are alike are near each other; None where the adapter
         has none. It need not be ready."""
         return None
@@ -205,7 +217,7 @@ class Adapter(ABC):
         raise NotImplementedError(f"{self.name} has nothing to load")
 
 
-class TrainableAdapter(Adapter):
+class TrainableAdapter(Adapter[OptionsT]):
     """An adapter that learns from examples. One that is pretrained says `starts_ready = True`."""
 
     starts_ready: ClassVar[bool] = False
@@ -235,7 +247,7 @@ class TrainableAdapter(Adapter):
         """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
 
 
-class InteractiveAdapter(Adapter):
+class InteractiveAdapter(Adapter[OptionsT]):
     """An adapter that answers what a person drew or selected."""
 
     @abstractmethod

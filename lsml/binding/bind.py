@@ -116,7 +116,7 @@ class Binding:
     def _known(self) -> list[str]:
         return [control_tag.name for control_tag in self.config.controls] if self.config else []
 
-    def facts(self, known: Mapping[str, Sequence[str]]) -> list[Any]:
+    def facts(self, known: Mapping[str, Sequence[str]]) -> list[object]:
         """What decides predictions beside what was learnt. `known`: labels by model key, of the served version."""
         return [self.recipe.score, [model.facts(known.get(model.key)) for model in self.models]]
 
@@ -131,7 +131,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
         return Binding(recipe, None, ())
     models: list[BoundModel] = []
     unbound: list[Unbound] = []
-    claimed: dict[tuple[Any, ...], list[ControlTag]] = {}
+    claimed: dict[tuple[object, ...], list[ControlTag]] = {}
     for control_tag in config.controls:
         entry = _entry_for(recipe, control_tag)
         if entry is None:
@@ -164,7 +164,7 @@ def _matches(selector: Any, control_tag: ControlTag) -> bool:
     return selector.tag == control_tag.tag and selector.name in (None, control_tag.name)
 
 
-def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[Any, ...] | None:
+def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[object, ...] | None:
     """The `tags` entry that claims a control: one that names it beats one that names only its tag."""
     bare = None
     for model in recipe.models:
@@ -177,7 +177,7 @@ def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[Any, ...] | Non
 
 
 def _nothing_matches(
-    recipe: Recipe, config: LabelingConfig, claimed: Mapping[tuple[Any, ...], Sequence[ControlTag]]
+    recipe: Recipe, config: LabelingConfig, claimed: Mapping[tuple[object, ...], Sequence[ControlTag]]
 ) -> list[str]:
     """A warning for each selector of which other keys leave nothing, and one for all that the config has no tag for."""
     absent, warnings = [], []

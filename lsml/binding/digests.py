@@ -12,7 +12,7 @@ from lsml.adapters.base import option_facts
 from lsml.files.digests import content_digest
 
 
-def prediction_options(options: msgspec.Struct) -> dict[str, Any]:
+def prediction_options(options: msgspec.Struct) -> dict[str, object]:
     """The options that decide predictions; others must not change a model's version."""
     facts = option_facts(type(options))
     return {name: value for name, value in portable(options).items() if facts[name].get("decides") == "predictions"}
@@ -27,6 +27,6 @@ def portable(options: msgspec.Struct) -> dict[str, Any]:
     return plain
 
 
-def digest(facts: Any) -> str:
+def digest(facts: object) -> str:
     """The SHA-256 of plain data, whatever the order of its keys."""
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

@@ -66,7 +66,7 @@ def parts_need_fetch(parts: Sequence[Part]) -> bool:
     return any(part.object_tag is not None and needs_fetch(part.object_tag) for part in parts)
 
 
-def read_parts(parts: Sequence[Part], columns: bool, task: Mapping[str, Any], fetch: Fetch) -> View:
+def read_parts(parts: Sequence[Part], columns: bool, task: Mapping[str, object], fetch: Fetch) -> View:
     """What a task has of the parts: a dict of `columns`, or the texts with a blank line between them.
 
     A part that is missing or empty is left out; of columns it is None. Raises Unreadable where all are, and FetchError.
@@ -84,7 +84,7 @@ def read_parts(parts: Sequence[Part], columns: bool, task: Mapping[str, Any], fe
     return View(text, document=PlainText(text))
 
 
-def _read(part: Part, task: Mapping[str, Any], data: Mapping[str, Any], fetch: Fetch) -> Any:
+def _read(part: Part, task: Mapping[str, object], data: Mapping[str, object], fetch: Fetch) -> Any:
     """What one part holds; None where that is nothing."""
     try:
         held = read_object(part.object_tag, task, fetch)[0].data if part.object_tag else resolve_value(part.name, data)
@@ -97,7 +97,7 @@ def _read(part: Part, task: Mapping[str, Any], data: Mapping[str, Any], fetch: F
     return None if isinstance(held, str) and not held.strip() else held
 
 
-def _columns(name: str, value: Any) -> list[tuple[str, Any]]:
+def _columns(name: str, value: object) -> list[tuple[str, object]]:
     """One column, or one for each field of an object; named without the `$`."""
     name = name.removeprefix("$")
     return (

@@ -91,7 +91,7 @@ class BoundModel:
     def options_digest(self) -> str:
         """Changes with any option, and with what of the recipe decides which tasks are learnt."""
         training = self.training
-        learning: list[object] | None = None
+        learning: list[Any] | None = None
         if training is not None:
             held_out = training.held_out
             kept = held_out.share if held_out.origin == "share" else held_out.origin
@@ -150,7 +150,7 @@ class BoundModel:
         """What the adapter's own class names mean."""
         return ClassNames(self.spec, self.adapter_class, self.controls, self.target)
 
-    def read(self, task: Mapping[str, Any], fetch: Fetch) -> list[Reading]:
+    def read(self, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
         """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
         if self.inputs:
             view = read_parts(self.inputs, reads_columns(self.adapter_class), task, fetch)
@@ -171,7 +171,7 @@ class BoundModel:
         return readings
 
     def _pages(
-        self, controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch
+        self, controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
     ) -> list[Reading]:
         """A reading for each page; controls that answer for the whole task are asked with the first one."""
         first, *others = read_object(object_tag, task, fetch)
@@ -180,7 +180,7 @@ class BoundModel:
             readings += [Reading(asked, object_tag, view) for view in others]
         return readings
 
-    def copies(self, data: Mapping[str, Any]) -> list[tuple[Control, Control]]:
+    def copies(self, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
         """(the control as the config has it, its copy in this task's data), for each copy that a Repeater makes."""
         if self.object_tag.repeater is None:
             return [(control, control) for control in self.controls]
@@ -198,7 +198,7 @@ class BoundModel:
         readings = self.read({"id": task.id, "data": task.data}, fetch)
         return {control.control_tag.name: reading.view for reading in readings for control in reading.controls}
 
-    def instances(self, data: Mapping[str, Any]) -> list[Control]:
+    def instances(self, data: Mapping[str, object]) -> list[Control]:
         """Its controls; where a Repeater makes copies, those of this task's data."""
         return [copy for _, copy in self.copies(data)]
 
@@ -229,7 +229,7 @@ class BoundModel:
         ]
 
 
-def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, Any]) -> list[tuple[Control, ObjectTag]]:
+def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, object]) -> list[tuple[Control, ObjectTag]]:
     """A control and its object as a Repeater copies them for a task's data; none where the data has no such list."""
     try:
         pairs = instances(control.control_tag, object_tag, data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from lsml.adapters.base import InteractiveAdapter
 from lsml.binding.model import BoundModel
@@ -63,6 +62,6 @@ def _takes_texts(tag: ControlTag, drawing: ControlTag, companion: ControlTag | N
     return bool(set(tag.to_names) & set(drawing.to_names)) and asked <= naming
 
 
-def regions_of(control: Control, result: Sequence[Any]) -> list[Region]:
+def regions_of(control: Control, result: Sequence[object]) -> list[Region]:
     """The regions of a result that a control decodes."""
     return [region for region in result if isinstance(region, dict) and region.get("from_name") in control.names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -96,7 +96,7 @@ def _show(adapter: type[Adapter]) -> None:
         out.print(f"    {option} (default {escape(default)}): {escape(description)}")
 
 
-def option_rows(options: Any) -> list[tuple[str, str, str]]:
+def option_rows(options: object) -> list[tuple[str, str, str]]:
     """(name, default as YAML has it, description) of each of an adapter's options."""
     import msgspec
 

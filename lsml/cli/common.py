@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +12,7 @@ import click
 
 from lsml.errors import LabelingConfigError, RequestError
 from lsml.logs import FORMAT_VARIABLE, FORMATS, keep_secret, set_up_logging
+from lsml.metrics import Metrics
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -312,13 +313,13 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
         yield lambda share, message: bar.update(task, completed=share, description=message if share < 1 else "")
 
 
-def metric_text(judged: Mapping[str, Any], digits: int = 4) -> str:
+def metric_text(judged: Metrics, digits: int = 4) -> str:
     """A metric for people, `macro_f1 0.9812`; `map50 not judged` where there was nothing to judge by."""
     value = judged["value"]
     return f"{judged['metric']} " + ("not judged" if value is None else f"{value:.{digits}f}")
 
 
-def caution(judged: Mapping[str, Any]) -> str:
+def caution(judged: Metrics) -> str:
     """What to add to a metric that so few answers gave that it says little; else nothing."""
     from lsml.learning.decide import LEAST_JUDGED
 
@@ -326,7 +327,7 @@ def caution(judged: Mapping[str, Any]) -> str:
     return ", too few to rely on" if few else ""
 
 
-def read_tasks(path: Path, binding: Binding, *, answers: bool) -> list[dict[str, Any]]:
+def read_tasks(path: Path, binding: Binding, *, answers: bool) -> list[dict[str, object]]:
     """The tasks of a file, see `read_export`; what was understood how is said on standard error. Raises RequestError."""
     from lsml.labeling.exports import read_export
 

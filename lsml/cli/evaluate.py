@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,6 +28,7 @@ from lsml.cli.common import (
 )
 from lsml.cli.figures import confusion_lines
 from lsml.cli.projects import check_learnt, learnt_project, project_option
+from lsml.metrics import Metrics
 
 if TYPE_CHECKING:
     from lsml.learning.judge import Judged
@@ -125,7 +126,7 @@ def _print(name: str, judged: Judged) -> None:
             out.print(f"    {line}", markup=False)
 
 
-def _leave_out_unjudged(judged: dict[str, dict[str, Any]]) -> None:
+def _leave_out_unjudged(judged: dict[str, Metrics]) -> None:
     """Take the figures of labels out that no annotated task has: there is nothing that they could be right about."""
     for metrics in judged.values():
         for label, row in metrics["per_label"].items():

@@ -90,7 +90,7 @@ def command(
     _print(found, listed, output)
 
 
-def _print(found: Review, listed: Sequence[dict[str, Any]], output: Path | None) -> None:
+def _print(found: Review, listed: Sequence[dict[str, object]], output: Path | None) -> None:
     """The least likely of the suspects, and how many there are."""
     from lsml.labeling.annotated import many
 
@@ -127,7 +127,7 @@ def _annotated_project(store: Store, named: str | None) -> ProjectRow:
     raise RequestError("no project has annotations yet; name a file of annotated tasks: `lsml review RECIPE EXPORT`")
 
 
-def _listed(one: Suspect, address: str | None) -> dict[str, Any]:
+def _listed(one: Suspect, address: str | None) -> dict[str, object]:
     """A suspect as JSON, with its address in Label Studio."""
     from lsml.prediction.wording import holds
 
@@ -138,6 +138,6 @@ def _listed(one: Suspect, address: str | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _task(one: Suspect, told: dict[str, Any]) -> dict[str, Any]:
+def _task(one: Suspect, told: dict[str, object]) -> dict[str, object]:
     """A suspect as a task that Label Studio imports: its `meta` says what is suspect."""
     return {"data": one.data, "meta": {"lsml": {name: value for name, value in told.items() if name != "holds"}}}

@@ -57,7 +57,7 @@ def _tell(recipe: Recipe, store: Store, project: str | None, as_json: bool) -> N
         click.echo("no project yet: connect one with `lsml connect`, or train on an export with `lsml train`")
 
 
-def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, Any]:
+def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, object]:
     from msgspec import to_builtins
 
     from lsml.cli.live import trouble_or_work

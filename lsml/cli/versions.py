@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +23,7 @@ from lsml.cli.common import (
 )
 from lsml.cli.projects import find_project, project_option, shown_project
 from lsml.cli.relabelling import told_survey
+from lsml.metrics import Metrics
 
 if TYPE_CHECKING:
     from lsml.recipe import Recipe
@@ -137,7 +138,7 @@ def _print_labels(
             click.echo(line)
 
 
-def _judged(name: str, judged: Mapping[str, Any]) -> str:
+def _judged(name: str, judged: Metrics) -> str:
     """A control's metric, and that it says little where it does."""
     from lsml.labeling.annotated import many
 

@@ -123,11 +123,11 @@ class Control(ABC):
             return f"{control_tag.selector} is asked {asked}, and its adapters answer for the whole task"
         return None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """What of this tag, besides its names and labels, decides a prediction; hashed into `model_version`."""
         return {"multiple": self.multiple}
 
-    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> Sequence[Value]:
+    def possible(self, values: Sequence[Value], data: Mapping[str, object]) -> Sequence[Value]:
         """Of everything a model answered, what this tag can show for a task: labels of the config, or of the task's
         own options, which are in `data`, the task's data."""
         return values
@@ -137,7 +137,7 @@ class Control(ABC):
         """Of what is possible, what to show, best first: at or above the threshold, as many as may be."""
 
     def combine(
-        self, answers: Sequence[Answer], data: Mapping[str, Any], kind: ScoreKind
+        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """What to show of what several models answered, first in rank first, and how sure they are of it.
 
@@ -175,7 +175,7 @@ class Control(ABC):
         return []
 
     @abstractmethod
-    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+    def check(self, region: Region, data: Mapping[str, object]) -> str | None:
         """What is wrong with a region's `type` or `value`, in a sentence, or None. Stricter than Label Studio."""
 
     def problem(self, region: Region, data: Mapping[str, Any]) -> str | None:
@@ -186,7 +186,7 @@ class Control(ABC):
         return self.check(region, data)
 
     def write(
-        self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, Any]
+        self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, object]
     ) -> list[tuple[Region, str | None]]:
         """The regions of `encode`, each with its `problem` in a task's data."""
         return [(region, self.problem(region, data)) for region in self.encode(values, to_name, on)]
@@ -196,7 +196,7 @@ class Control(ABC):
         """The types of regions that it understands; `check` allows its own alone."""
         return frozenset({self.region_type})
 
-    def _given(self, region: Any) -> dict[str, Any]:
+    def _given(self, region: object) -> dict[str, object]:
         """The `value` of a region. Raises Misread where it has another type, or is none."""
         if not isinstance(region, Mapping):
             raise Misread(Reason.NO_REGION, JSON.shown(region))
@@ -208,14 +208,14 @@ class Control(ABC):
             raise Misread(Reason.NO_REGION, JSON.shown(value))
         return value
 
-    def _value(self, region: Any) -> dict[str, Any] | None:
+    def _value(self, region: object) -> dict[str, object] | None:
         """The `value` of a region of this tag's type, or None where a stranger's JSON holds something else."""
         if not isinstance(region, dict) or region.get("type") != self.region_type:
             return None
         value = region.get("value")
         return value if isinstance(value, dict) else None
 
-    def _form_problem(self, region: Any) -> str | None:
+    def _form_problem(self, region: object) -> str | None:
         """Why `_value` is None, in a sentence."""
         selector, expected = self.control_tag.selector, self.region_type
         if not isinstance(region, dict):
@@ -226,7 +226,7 @@ class Control(ABC):
             return f"{selector}: value is {JSON.shown(region.get('value'))}; expected an object"
         return None
 
-    def _region(self, value: dict[str, Any], to_name: str, score: float | None) -> Region:
+    def _region(self, value: dict[str, object], to_name: str, score: float | None) -> Region:
         region: Region = {
             "from_name": self.control_tag.name,
             "to_name": to_name,

@@ -8,10 +8,14 @@ the length, and that the length, less one. A pixel is on where its fourth byte, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from lsml.arrays import Array
+
 
 _WORD: Final = 8
 _LENGTHS: Final = (3, 4, 8, 16)  # bits
@@ -20,7 +24,7 @@ _LONGEST: Final = 1 << _LENGTHS[-1]  # bytes in one piece
 _PIECE: Final = 1 + 2 + _LENGTHS[-1] + _WORD  # bits, at most
 
 
-def encode_brush(pixels: Any) -> list[int]:
+def encode_brush(pixels: object) -> list[int]:
     """The bytes of a mask (rows, columns): on where it is not 0."""
     flat = np.asarray(pixels).ravel() != 0
     starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
@@ -85,7 +89,7 @@ class _Bits:
         self._place = place
         return window >> (last * 8 - place) & (1 << count) - 1
 
-    def words(self, count: int, size: int) -> npt.NDArray[Any]:
+    def words(self, count: int, size: int) -> Array:
         """The next words, each as a number of at most 255."""
         first, place = self._place >> 3, self._place + count * size
         if place > self._end:

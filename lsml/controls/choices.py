@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from lsml.controls.base import Region
 from lsml.controls.classes import ClassControl, former_paths, listed, task_options, value_paths
@@ -66,7 +66,7 @@ class Choices(ClassControl):
         """The name of a choice; of a nested one its path, for two may have one name under different parents."""
         return join_path(label.path) if self.nested and label.path else label.name
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """As for all classes; and that labels are paths, where they are."""
         return super().facts() | ({"nested": True} if self.nested else {})
 
@@ -75,17 +75,17 @@ class Choices(ClassControl):
         """True if several labels may hold at once."""
         return self.control_tag.attributes.get("choice", "").lower() == "multiple"
 
-    def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def allowed(self, data: Mapping[str, object]) -> Mapping[str, object] | None:
         """The labels of the config, and the task's own options."""
         if not self.open:
             return self._own
         paths = (path for path, _leaf in task_options(self.control_tag, data))
         return self._own | {join_path(path) if self.nested else path[-1]: None for path in paths}
 
-    def _written(self, labels: Sequence[str]) -> dict[str, Any]:
+    def _written(self, labels: Sequence[str]) -> dict[str, object]:
         return {"choices": [list(split_path(label)) for label in labels] if self.nested else list(labels)}
 
-    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+    def check(self, region: Region, data: Mapping[str, object]) -> str | None:
         """What is wrong with a region, in a sentence, or None."""
         value = self._value(region)
         if value is None:
@@ -131,5 +131,5 @@ class Choices(ClassControl):
         return None
 
 
-def _is_path(answer: Any) -> bool:
+def _is_path(answer: object) -> TypeGuard[list[str]]:
     return isinstance(answer, list) and bool(answer) and all(isinstance(name, str) and name for name in answer)

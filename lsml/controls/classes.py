@@ -7,7 +7,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Final, cast
+from typing import ClassVar, Final, cast
 
 from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold
 from lsml.controls.label_names import distinct
@@ -47,22 +47,22 @@ class ClassControl(Control):
         """With one label, the best is always shown; of several, those that hold more likely than not."""
         return 0.5 if self.multiple else 0.0
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """How many labels may hold, and where labels that come with a task are found."""
         return {"multiple": self.multiple, "limit": self.limit, "options": self.control_tag.options_value}
 
     @abstractmethod
-    def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def allowed(self, data: Mapping[str, object]) -> Mapping[str, object] | None:
         """The labels that can be selected for a task, as keys; None where they are not known here."""
 
-    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> Sequence[Value]:
+    def possible(self, values: Sequence[Value], data: Mapping[str, object]) -> Sequence[Value]:
         """Those whose label can be selected."""
         allowed = self.allowed(data)
         if allowed is None or (isinstance(values, Scored) and self._all_of(values.names, allowed)):
             return values
         return [choice for choice in _choices(values) if choice.label in allowed]
 
-    def _all_of(self, names: frozenset[str], allowed: Mapping[str, Any]) -> bool:
+    def _all_of(self, names: frozenset[str], allowed: Mapping[str, object]) -> bool:
         """True if every name is allowed. A model names the same labels for every task, so they are compared once, where
         what is allowed does not come with the task."""
         if self.open:
@@ -91,7 +91,7 @@ class ClassControl(Control):
         return list(best.values())[: self.limit]
 
     def combine(
-        self, answers: Sequence[Answer], data: Mapping[str, Any], kind: ScoreKind
+        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Where one label holds, the first model that has one wins; where several may, the first model that knows a
         label decides about it."""
@@ -143,7 +143,7 @@ class ClassControl(Control):
         return [self._region(self._written(labels), to_name, score)] if labels else []
 
     def write(
-        self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, Any]
+        self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, object]
     ) -> list[tuple[Region, str | None]]:
         """As for all; where no labels come with the task, the same ones are written and checked once, and share a `value`."""
         if self.open:
@@ -154,13 +154,13 @@ class ClassControl(Control):
         value, problem = self._checked(labels)
         return [(self._region(value, to_name, score), problem)]
 
-    def _write_checked(self, labels: tuple[str, ...]) -> tuple[dict[str, Any], str | None]:
+    def _write_checked(self, labels: tuple[str, ...]) -> tuple[dict[str, object], str | None]:
         """A region's `value` for some labels, and what is wrong with it. Their scores are in [0, 1], as every choice's."""
         value = self._written(labels)
         return value, self.check(self._region(value, "", None), {})
 
     @abstractmethod
-    def _written(self, labels: Sequence[str]) -> dict[str, Any]:
+    def _written(self, labels: Sequence[str]) -> dict[str, object]:
         """A region's `value` for some labels."""
 
     def _shown_labels(self, values: Sequence[Value]) -> tuple[tuple[str, ...], float | None]:
@@ -199,14 +199,14 @@ class ClassControl(Control):
         return labels
 
     @abstractmethod
-    def _answers(self, value: Mapping[str, Any]) -> list[Any]:
+    def _answers(self, value: Mapping[str, object]) -> list[object]:
         """What a region's value answers, each a name or a path. Raises Misread where it is no list."""
 
     @abstractmethod
-    def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
+    def _label(self, answer: object, remarks: list[Remark]) -> str | None:
         """The label that an answer names; None where the tag has none of that name."""
 
-    def _answers_problem(self, key: str, labels: Sequence[str], data: Mapping[str, Any]) -> str | None:
+    def _answers_problem(self, key: str, labels: Sequence[str], data: Mapping[str, object]) -> str | None:
         """What is wrong with well-formed answers: none, too many, one twice, one that cannot be selected."""
         selector = self.control_tag.selector
         if not labels:
@@ -222,7 +222,7 @@ class ClassControl(Control):
         return None
 
 
-def task_options(control_tag: ControlTag, data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
+def task_options(control_tag: ControlTag, data: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Path and leaf-ness of the options that come with a task; nothing where the task has none.
 
     They are a list of texts, or of objects with value, alias and children.
@@ -234,7 +234,7 @@ def task_options(control_tag: ControlTag, data: Mapping[str, Any]) -> Iterator[t
     except KeyError:
         return
     # A stack, for a stranger's JSON can be deep.
-    stack: list[tuple[tuple[str, ...], Iterator[Any]]] = [((), _elements(given))]
+    stack: list[tuple[tuple[str, ...], Iterator[object]]] = [((), _elements(given))]
     while stack:
         above, nodes = stack[-1]
         for node in nodes:
@@ -265,7 +265,7 @@ def _choices(values: Sequence[Value]) -> Sequence[Choice]:
     return cast(Sequence[Choice], values)
 
 
-def _elements(nodes: Any) -> Iterator[Any]:
+def _elements(nodes: object) -> Iterator[object]:
     return iter(nodes if isinstance(nodes, list) else ())
 
 
@@ -291,7 +291,7 @@ def former_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ..
     return former
 
 
-def listed(answers: Any) -> list[Any]:
+def listed(answers: object) -> list[object]:
     """The answers of a region, of which older ones hold one alone. Raises Misread for what is neither."""
     if answers is None:
         return []
@@ -302,7 +302,7 @@ def listed(answers: Any) -> list[Any]:
     return answers
 
 
-def _written(answer: Any) -> str:
+def _written(answer: object) -> str:
     """An answer as people call it: a name, or a path with an arrow between its names."""
     if isinstance(answer, str):
         return answer

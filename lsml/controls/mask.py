@@ -22,7 +22,7 @@ from lsml.values import Mask, Shape, Value
 from lsml.wording import JSON
 
 if TYPE_CHECKING:
-    from lsml.values.geometry import Array
+    from lsml.arrays import Array
 
 _PNG = "data:image/png;base64,"
 _MOST_PIXELS = 200_000_000

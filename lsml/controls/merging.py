@@ -16,7 +16,7 @@ Merging = Literal["union", "vote"]
 _NEVER = 2.0  # a threshold that no score reaches
 
 
-def merged(control: Control, answers: Sequence[Answer], data: Mapping[str, Any], how: Merging) -> Answer:
+def merged(control: Control, answers: Sequence[Answer], data: Mapping[str, object], how: Merging) -> Answer:
     """What several models answered for a control in a task with such data, as one answer."""
     possible = [Answer(control.possible(answer.values, data), answer.threshold) for answer in answers]
     if isinstance(control, RegionControl):

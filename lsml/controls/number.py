@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold
 from lsml.labeling import ControlTag
@@ -22,7 +22,7 @@ _NUMERIC = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 MOST = 1e100
 
 
-def finite(answer: Any) -> float | None:
+def finite(answer: object) -> float | None:
     """A number, or a text that is one, as a float; None for anything else, such as true, NaN or 10**400."""
     if isinstance(answer, bool) or not isinstance(answer, int | float | str):
         return None
@@ -61,7 +61,7 @@ class Number(Control):
             least = most = None
         return least, most, step if step is not None and step > 0 else None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """The limits and the step."""
         return {"multiple": self.multiple, "min": self.least, "max": self.most, "step": self.step}
 
@@ -114,7 +114,7 @@ class Number(Control):
                 remarks.append(error.remark)
         return Decoded(None, tuple(remarks))
 
-    def _number(self, value: Mapping[str, Any]) -> float:
+    def _number(self, value: Mapping[str, object]) -> float:
         number = finite(value.get(self.key))
         if number is None:
             raise Misread(Reason.NO_NUMBER, JSON.shown(value.get(self.key)))
@@ -126,7 +126,7 @@ class Number(Control):
         """True if a person can have given this number."""
         return True
 
-    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+    def check(self, region: Region, data: Mapping[str, object]) -> str | None:
         """What is wrong with a region, in a sentence, or None."""
         value = self._value(region)
         if value is None:

@@ -59,7 +59,7 @@ class PolygonLabels(ShapeControl):
         return None
 
 
-def _corner(point: Any) -> tuple[float, float]:
+def _corner(point: object) -> tuple[float, float]:
     """A corner as fractions of the image. Raises Misread where it is none."""
     if not isinstance(point, list) or len(point) != 2:
         raise Misread(Reason.NO_NUMBER, JSON.shown(point))

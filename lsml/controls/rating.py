@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lsml.controls.number import Number, finite
 
@@ -19,7 +19,7 @@ class Rating(Number):
         most = finite(self.control_tag.attributes.get("maxRating"))
         return 0.0, most if most is not None and most.is_integer() and most > 0 else float(STARS), 1.0
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """The number of stars."""
         return {"multiple": self.multiple, "max_rating": self.most}
 

@@ -6,7 +6,6 @@ A region and its text are two regions with the same id. The text's repeats the p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from lsml.controls.base import Region
 from lsml.labeling import ControlTag
@@ -22,7 +21,7 @@ def takes(text_tag: ControlTag, labels: Sequence[str]) -> bool:
     return all(not values or values & set(labels) for values in shown)
 
 
-def text_region(region: Region, text_tag: ControlTag, place: Mapping[str, Any], text: str) -> Region:
+def text_region(region: Region, text_tag: ControlTag, place: Mapping[str, object], text: str) -> Region:
     """The region that says what is written in another one, which is at `place`."""
     return region | {"from_name": text_tag.name, "type": TYPE, "value": {**place, "text": [text]}}
 
@@ -55,7 +54,7 @@ def _with_text(region: Region, texts: Mapping[str, list[str]]) -> Region:
     return region if found is None or value is None else {**region, "value": {**value, "text": found}}
 
 
-def text_of(value: Mapping[str, Any]) -> str | None:
+def text_of(value: Mapping[str, object]) -> str | None:
     """What the `value` of a region says is written in it; None where it says nothing."""
     given = value.get("text")
     texts = [text for text in (given if isinstance(given, list) else [given]) if isinstance(text, str) and text]

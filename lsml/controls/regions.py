@@ -59,7 +59,7 @@ class RegionControl(Control):
         """True if one region may have several labels: `choice="multiple"`."""
         return (self.companion or self.control_tag).attributes.get("choice", "").lower() == "multiple"
 
-    def possible(self, values: Sequence[Value], data: Mapping[str, Any]) -> list[Value]:
+    def possible(self, values: Sequence[Value], data: Mapping[str, object]) -> list[Value]:
         """Those of this tag's kind whose label it has; a tag without labels takes all."""
         known = set(self.labels)
         return [
@@ -74,7 +74,7 @@ class RegionControl(Control):
         return sorted(passed, key=_score, reverse=True)
 
     def combine(
-        self, answers: Sequence[Answer], data: Mapping[str, Any], kind: ScoreKind
+        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Everything that each model found where no model before it found something."""
         chosen: list[Value] = []
@@ -119,7 +119,7 @@ class RegionControl(Control):
         """The labels that a region has."""
         return [label for label in self._labels_of(self._given(region), remarks) if label]
 
-    def _labels_of(self, value: Mapping[str, Any], remarks: list[Remark]) -> list[str]:
+    def _labels_of(self, value: Mapping[str, object], remarks: list[Remark]) -> list[str]:
         """The labels of a region's value, each once; [""] where there are no labels to have. Raises Misread for none."""
         if not self.labels and not self.open:
             return [""]
@@ -155,7 +155,7 @@ class RegionControl(Control):
             return _joined(values, place)
         return [(value, [label] if (label := label_of(value)) else []) for value in values]
 
-    def _label_problem(self, value: Mapping[str, Any]) -> str | None:
+    def _label_problem(self, value: Mapping[str, object]) -> str | None:
         """What is wrong with the labels of a region's value, in a sentence, or None."""
         if not self.labels and not self.open:
             return None
@@ -184,7 +184,7 @@ class StretchControl(RegionControl):
         return self._place_problem(value) or self._label_problem(value)
 
     @abstractmethod
-    def _place_problem(self, value: Mapping[str, Any]) -> str | None:
+    def _place_problem(self, value: Mapping[str, object]) -> str | None:
         """What is wrong with the start and end of a region's value, in a sentence, or None."""
 
 
@@ -199,7 +199,7 @@ def _joined(values: Sequence[Value], place: Callable[[Value], Hashable]) -> list
     ]
 
 
-def region_score(region: Mapping[str, Any]) -> float | None:
+def region_score(region: Mapping[str, object]) -> float | None:
     """The score that a region has, where it is one."""
     score = region.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float):

@@ -18,7 +18,7 @@ from lsml.values import Shape, Value
 from lsml.wording import JSON
 
 if TYPE_CHECKING:
-    from lsml.values.geometry import Array
+    from lsml.arrays import Array
 
 Place = dict[str, Any]  # the keys of a region's `value` that say where it is
 SAME_PLACE = 0.5  # intersection over union from which two shapes are one, as in mAP@0.5
@@ -45,7 +45,7 @@ class ShapeControl(RegionControl):
         """What detectors are used to: below it, most of what they find is not there."""
         return 0.25
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Where texts go decides what is shown, too."""
         return super().facts() | ({"text": self.text_tag.name} if self.text_tag else {})
 
@@ -175,7 +175,7 @@ class ShapeControl(RegionControl):
                 named[_id(region)] = (None if labels == [""] else labels, remarks)
         return named
 
-    def _labels_of(self, value: Mapping[str, Any], remarks: list[Remark]) -> list[str]:
+    def _labels_of(self, value: Mapping[str, object], remarks: list[Remark]) -> list[str]:
         """As for all regions; "" where a person drew without a label."""
         if any(key.endswith("labels") and value[key] for key in value):
             return super()._labels_of(value, remarks)
@@ -194,7 +194,7 @@ class ShapeControl(RegionControl):
         size = original_size(region)
         aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0
         item = whole_number(region.get("item_index")) or 0
-        facts = {
+        facts: dict[str, Any] = {
             "label": label, "score": region_score(region), "item": item, "aspect": aspect, "group": self._group(region),
             "text": None if self.text_tag is None else text_of(value),
         }  # fmt: skip
@@ -206,7 +206,7 @@ class ShapeControl(RegionControl):
             raise Misread(Reason.NO_AREA) from error
 
     @abstractmethod
-    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Place, facts: dict[str, object]) -> Iterator[Value]:
         """The values at one region's place. `facts`: what every shape has. Raises Misread or ValueError for none."""
 
     # -------------------------------------------------------------------------------------------- check
@@ -271,7 +271,7 @@ class ShapeControl(RegionControl):
         return near
 
 
-def original_size(region: Mapping[str, Any]) -> tuple[int, int] | None:
+def original_size(region: Mapping[str, object]) -> tuple[int, int] | None:
     """(width, height) of the image that a region was drawn on, in pixels, where it says so."""
     width, height = (whole_number(region.get(key)) for key in ("original_width", "original_height"))
     return (width, height) if width and height and max(width, height) < 2**31 else None
@@ -282,14 +282,14 @@ def percent(fraction: float) -> float:
     return round(fraction * 100.0, _DIGITS)
 
 
-def numbers(value: Any, *keys: str) -> list[float]:
+def numbers(value: object, *keys: str) -> list[float]:
     """Finite numbers by key, which may be texts. Raises Misread where one is missing or something else."""
     if not isinstance(value, Mapping):
         raise Misread(Reason.NO_NUMBER, JSON.shown(value))
     return [number(value.get(key)) for key in keys]
 
 
-def number(given: Any) -> float:
+def number(given: object) -> float:
     """A finite number, also where it is written as a text. Raises Misread for anything else."""
     found = finite(given)
     if found is None:
@@ -297,12 +297,12 @@ def number(given: Any) -> float:
     return found
 
 
-def fractions(value: Any, *keys: str) -> list[float]:
+def fractions(value: object, *keys: str) -> list[float]:
     """Percentages by key as fractions. Raises Misread."""
     return [given / 100.0 for given in numbers(value, *keys)]
 
 
-def rotation_of(value: Mapping[str, Any]) -> float:
+def rotation_of(value: Mapping[str, object]) -> float:
     """A region's rotation in degrees; 0 where it has none. Raises Misread."""
     return number(value["rotation"]) if value.get("rotation") is not None else 0.0
 
@@ -314,7 +314,7 @@ def in_image(x: float, y: float) -> tuple[float, float]:
     return min(1.0, max(0.0, x)), min(1.0, max(0.0, y))
 
 
-def range_problem(value: Mapping[str, Any], key: str, most: float = 100.0) -> str | None:
+def range_problem(value: Mapping[str, object], key: str, most: float = 100.0) -> str | None:
     """What is wrong with a number that must lie between 0 and `most`, or None."""
     given = value.get(key)
     if isinstance(given, str) or finite(given) is None:
@@ -323,12 +323,12 @@ def range_problem(value: Mapping[str, Any], key: str, most: float = 100.0) -> st
     return None if 0.0 <= found <= most else f"value.{key} is {found:g}; expected a number between 0 and {most:g}"
 
 
-def rotation_problem(value: Mapping[str, Any]) -> str | None:
+def rotation_problem(value: Mapping[str, object]) -> str | None:
     """What is wrong with a rotation, or None; it may be missing."""
     return range_problem(value, "rotation", 360.0) if "rotation" in value else None
 
 
-def _is_count(given: Any, least: int) -> bool:
+def _is_count(given: object, least: int) -> bool:
     return isinstance(given, int) and not isinstance(given, bool) and least <= given < 2**31
 
 
@@ -343,5 +343,5 @@ def _with_labels(region: Region, labels: list[str], key: str) -> Region:
     return {**region, "value": {**value, key: labels}} if isinstance(value, dict) else region
 
 
-def _id(region: Mapping[str, Any]) -> str:
+def _id(region: Mapping[str, object]) -> str:
     return str(region.get("id"))

@@ -53,7 +53,7 @@ class SpanControl(StretchControl):
             remarks.append(Remark(Reason.OTHER_OFFSETS))
         return [Span(start, end, label, region_score(region)) for label in labels]
 
-    def _place_problem(self, value: Mapping[str, Any]) -> str | None:
+    def _place_problem(self, value: Mapping[str, object]) -> str | None:
         selector = self.control_tag.selector
         if self.pieces and ("startOffset" in value or "endOffset" in value or not self.plain):
             return _pieces_problem(selector, value)
@@ -89,5 +89,5 @@ def _ends(value: Value) -> tuple[int, int]:
     return value.start, value.end
 
 
-def _is_offset(value: Any) -> TypeGuard[int]:
+def _is_offset(value: object) -> TypeGuard[int]:
     return type(value) is int and value >= 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.classes import ClassControl, former_paths, listed, task_options, value_paths
@@ -64,14 +64,14 @@ class Taxonomy(ClassControl):
     def _remote(self) -> bool:
         return bool(self.control_tag.attributes.get("apiUrl"))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Besides what classes have: whether only leaves count, and where a tree outside the config is."""
         return super().facts() | {
             "leafs_only": self.leaves_only,
             "api_url": self.control_tag.attributes.get("apiUrl"),
         }
 
-    def allowed(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def allowed(self, data: Mapping[str, object]) -> Mapping[str, object] | None:
         """The selectable nodes of the config and of the task's own tree; None where the tree is behind a URL."""
         if self._remote:
             return None
@@ -82,13 +82,13 @@ class Taxonomy(ClassControl):
         )
         return self._own | dict.fromkeys(options)
 
-    def _written(self, labels: Sequence[str]) -> dict[str, Any]:
+    def _written(self, labels: Sequence[str]) -> dict[str, object]:
         return {"taxonomy": [list(split_path(label)) for label in labels]}
 
-    def _answers(self, value: Mapping[str, Any]) -> list[Any]:
+    def _answers(self, value: Mapping[str, object]) -> list[object]:
         return listed(value.get("taxonomy"))
 
-    def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
+    def _label(self, answer: object, remarks: list[Remark]) -> str | None:
         names = tuple(answer) if isinstance(answer, list) else (answer,)
         if not names or not all(isinstance(name, str) and name for name in names):
             return None
@@ -96,7 +96,7 @@ class Taxonomy(ClassControl):
             return self._names.find(names, remarks)
         return join_path(names)
 
-    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+    def check(self, region: Region, data: Mapping[str, object]) -> str | None:
         """What is wrong with a region, in a sentence, or None."""
         value = self._value(region)
         if value is None:

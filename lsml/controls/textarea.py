@@ -30,7 +30,7 @@ class TextArea(Control):
         given = self.control_tag.attributes.get("maxSubmissions", "")
         return int(given) if given.isascii() and given.isdigit() and int(given) > 0 else None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """How many texts there may be decides what is shown."""
         return {"multiple": self.multiple, "limit": self._limit}
 
@@ -54,7 +54,7 @@ class TextArea(Control):
         if not texts:
             return []
         scores = [text.score for text in texts if text.score is not None]
-        value = {"text": [text.text for text in texts]}
+        value: dict[str, object] = {"text": [text.text for text in texts]}
         return [self._region(value, to_name, min(scores, default=None))]
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeGuard
+from typing import ClassVar, TypeGuard
 
 from lsml.controls.base import Region
 from lsml.controls.regions import StretchControl, region_score
@@ -56,7 +56,7 @@ class TimeSeriesLabels(StretchControl):
             raise Misread(Reason.OUT_OF_ORDER)
         return [Interval(start, end, label, region_score(region)) for label in labels]
 
-    def _place_problem(self, value: Mapping[str, Any]) -> str | None:
+    def _place_problem(self, value: Mapping[str, object]) -> str | None:
         selector = self.control_tag.selector
         start, end = value.get("start"), value.get("end")
         texts = isinstance(start, str) and isinstance(end, str) and bool(start) and bool(end)
@@ -68,7 +68,7 @@ class TimeSeriesLabels(StretchControl):
         return None
 
 
-def _time(clock: Clock, given: Any) -> float:
+def _time(clock: Clock, given: object) -> float:
     try:
         return clock.read(given)
     except ValueError:
@@ -80,5 +80,5 @@ def _ends(value: Value) -> tuple[float, float]:
     return value.start, value.end
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

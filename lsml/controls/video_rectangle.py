@@ -108,7 +108,7 @@ class VideoRectangle(ShapeControl):
             if isinstance(track, Track)
         ]
 
-    def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
+    def check(self, region: Region, data: Mapping[str, object]) -> str | None:
         """What is wrong with a region, in a sentence, or None. Label Studio does not look at the labels."""
         value = self._value(region)
         if value is None:

@@ -218,7 +218,7 @@ class ProjectExam:
 
 
 def read_task(
-    recipe: Recipe, store: Store | None, row: ProjectRow | None, binding: Binding, task: dict[str, Any]
+    recipe: Recipe, store: Store | None, row: ProjectRow | None, binding: Binding, task: dict[str, object]
 ) -> Iterator[Finding]:
     """Whether each model can read a task, with the files that it names, and what is answered."""
     which = f"task {task['id']}" if task["id"] is not None else "a task"

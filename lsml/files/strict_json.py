@@ -58,7 +58,7 @@ def _decode(content: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _holds_as_many_texts(decoded: Any, content: bytes) -> bool:
+def _holds_as_many_texts(decoded: object, content: bytes) -> bool:
     """Return True if no text was lost in decoding. The decoder keeps only one value of a repeated key.
 
     Every text, keys included, has two quotes that are not escaped, so encoding again and counting quotes finds a loss.
@@ -80,7 +80,7 @@ def _quotes(content: bytes) -> int:
 def _decode_once(content: bytes) -> Any:
     """Return decoded JSON, halves of surrogate pairs included. Raises ValueError where an object has a key twice."""
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) < len(pairs):
             seen: set[str] = set()
@@ -96,7 +96,7 @@ def _decode_once(content: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _without_halves(decoded: Any, spare: Collection[str]) -> Any:
+def _without_halves(decoded: object, spare: Collection[str]) -> Any:
     if isinstance(decoded, dict):
         for name in spare:
             entries = decoded.get(name)
@@ -111,7 +111,7 @@ def _without_halves(decoded: Any, spare: Collection[str]) -> Any:
     return decoded
 
 
-def _first_half(value: Any, where: str) -> str | None:
+def _first_half(value: object, where: str) -> str | None:
     """Return the path of the first half of a surrogate pair in a value at path `where`; None where there is none."""
     waiting = [(value, where)]
     while waiting:
@@ -126,7 +126,7 @@ def _first_half(value: Any, where: str) -> str | None:
     return None
 
 
-def _inside(value: Any, path: str) -> Iterator[tuple[Any, str]]:
+def _inside(value: object, path: str) -> Iterator[tuple[object, str]]:
     if isinstance(value, dict):
         for key, entry in value.items():
             yield entry, f"{path}.{_printable(key)}".removeprefix(".")

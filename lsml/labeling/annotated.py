@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from lsml.errors import RequestError
 from lsml.labeling import ControlTag
@@ -19,7 +19,7 @@ from lsml.wording import listed
 REPLACED = "replaced"  # the key for earlier copies of a task that stands several times in a file
 
 
-def task_id(task: Mapping[str, Any]) -> str:
+def task_id(task: Mapping[str, object]) -> str:
     """Return a task's id. Without one, return a hash of its data, so that the held-out tasks stay the same in every run."""
     if is_id(task.get("id")):
         return str(task["id"])
@@ -34,7 +34,7 @@ class AnnotatedTasks:
     a sentence for each entry that is not an annotation; filled by reading.
     """
 
-    def __init__(self, tasks: Sequence[Mapping[str, Any]], *, from_predictions: bool = False) -> None:
+    def __init__(self, tasks: Sequence[Mapping[str, object]], *, from_predictions: bool = False) -> None:
         self._tasks = tasks
         self._from_predictions = from_predictions
         self.malformed: list[str] = []
@@ -55,7 +55,10 @@ class AnnotatedTasks:
                 self.malformed += malformed
             kept = _latest(read)
             if kept:
-                copies = (_latest(_read(copy, "annotations")[0]) for copy in task.get(REPLACED, ()))
+                copies = (
+                    _latest(_read(copy, "annotations")[0])
+                    for copy in cast("list[dict[str, object]]", task.get(REPLACED, []))
+                )
                 yield AnnotatedTask(task_id(task), dict(data), kept, tuple(chain.from_iterable(copies)))
 
     def unused(self, controls: Sequence[ControlTag]) -> list[str]:
@@ -96,7 +99,7 @@ class AnnotatedTasks:
         return f"none of its {many(len(self._tasks), 'task')} has an annotation for {selectors}{why}"
 
 
-def _read(task: Mapping[str, Any], key: str) -> tuple[list[ReadAnnotation], list[str]]:
+def _read(task: Mapping[str, object], key: str) -> tuple[list[ReadAnnotation], list[str]]:
     """Return the annotations under `key`, and a sentence for each entry that is none."""
     given = task.get(key)
     if given is None:
@@ -149,7 +152,7 @@ class _Tally:
     others: Counter[str] = field(default_factory=Counter)  # from_name
     malformed: list[str] = field(default_factory=list)
 
-    def count(self, task: Mapping[str, Any]) -> None:
+    def count(self, task: Mapping[str, object]) -> None:
         read, malformed = _read(task, "annotations")
         self.malformed += malformed
         self.skipped += sum(one.skipped for one in read)
@@ -165,7 +168,7 @@ class _Tally:
         else:
             self.bare += 1
 
-    def _count_result(self, result: Sequence[Any]) -> None:
+    def _count_result(self, result: Sequence[object]) -> None:
         regions = [region for region in result if isinstance(region, Mapping) and "from_name" in region]
         if not regions:
             self.empty += 1
@@ -200,7 +203,7 @@ class _Tally:
         return causes
 
 
-def _holds(task: Mapping[str, Any], key: str) -> bool:
+def _holds(task: Mapping[str, object], key: str) -> bool:
     given = task.get(key)
     return isinstance(given, list) and bool(given)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS: Final = (
@@ -64,7 +64,7 @@ class Clock(msgspec.Struct, frozen=True):
         # Label Studio's editor counts milliseconds where there is a format.
         return time / 1000 if self.format else time
 
-    def read_all(self, cells: Sequence[Any]) -> np.ndarray[Any, Any]:
+    def read_all(self, cells: Sequence[Any]) -> Array:
         """Return an array (cells,) of times. Raises ValueError, with the first cell that holds none."""
         import numpy as np
 

@@ -30,18 +30,18 @@ class PlainText(Document):
         self.text = text.replace("\0", "")
         self._saves_text = saves_text
 
-    def place(self, start: int, end: int) -> dict[str, Any]:
+    def place(self, start: int, end: int) -> dict[str, object]:
         """Return `start` and `end` unchanged."""
-        place: dict[str, Any] = {"start": start, "end": end}
+        place: dict[str, object] = {"start": start, "end": end}
         if self._saves_text:
             place["text"] = self.text[start:end]
         return place
 
-    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+    def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:
         start, end = _in_order(value.get("start"), value.get("end"))
         return (start, end) if end <= len(self.text) else None
 
-    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+    def _otherwise(self, value: Mapping[str, object], own: str) -> Iterator[tuple[int, int]]:
         start, end = _in_order(value.get("start"), value.get("end"))
         for units in (True, False):
             if units:
@@ -64,7 +64,7 @@ class Dialogue(Document):
             self._starts.append(position)
             position += len(utterance) + 1
 
-    def place(self, start: int, end: int) -> dict[str, Any]:
+    def place(self, start: int, end: int) -> dict[str, object]:
         """Return the indices of the paragraphs, and offsets in them. A break between two belongs to neither."""
         first = bisect_right(self._starts, start) - 1
         while first < len(self._starts) - 1 and start >= self._starts[first] + len(self._utterances[first]):
@@ -77,7 +77,7 @@ class Dialogue(Document):
             end = self._starts[last] + len(self._utterances[last])
         if start >= end:
             return {}
-        place: dict[str, Any] = {
+        place: dict[str, object] = {
             "start": str(first),
             "end": str(last),
             "startOffset": _units(self._utterances[first], start - self._starts[first]),
@@ -87,7 +87,7 @@ class Dialogue(Document):
             place["text"] = self.text[start:end]
         return place
 
-    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+    def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:
         first, last, begin, stop = self._pieces(value)
         start, end = self._position(first, begin), self._position(last, stop)
         return None if start is None or end is None else _forward(start, end)
@@ -97,13 +97,13 @@ class Dialogue(Document):
         first, last = (bisect_right(self._starts, place) for place in (span[0], span[1] - 1))
         return first != last or super()._says(span, own)
 
-    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+    def _otherwise(self, value: Mapping[str, object], own: str) -> Iterator[tuple[int, int]]:
         first, last, begin, stop = self._pieces(value)
         if first < len(self._starts) and last < len(self._starts):
             yield self._starts[first] + begin, self._starts[last] + stop
             yield from self._nearby(own, self._starts[first] + begin)
 
-    def _pieces(self, value: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    def _pieces(self, value: Mapping[str, object]) -> tuple[int, int, int, int]:
         """Return the first and the last paragraph, which may be written as texts, and the offsets in them."""
         found = [whole_number(value.get(key)) for key in ("start", "end", "startOffset", "endOffset")]
         first, last, begin, stop = found
@@ -241,7 +241,7 @@ class Page(Document):
 
     # Writing
 
-    def place(self, start: int, end: int) -> dict[str, Any]:
+    def place(self, start: int, end: int) -> dict[str, object]:
         """Return XPaths with offsets, and `globalOffsets`. A line break between block elements belongs to neither side."""
         first = bisect_right(self._in_text, start) - 1
         if first < 0 or start >= self._in_text[first] + self._lengths[first]:
@@ -257,7 +257,7 @@ class Page(Document):
         stop = self._in_page[last] + end - self._in_text[last]
         head = self._nodes[bisect_right(self._begins, begin) - 1]
         tail = self._nodes[bisect_right(self._begins, stop - 1) - 1]
-        place: dict[str, Any] = {
+        place: dict[str, object] = {
             "start": head.path,
             "end": tail.path,
             "startOffset": _units(head.data, begin - head.begin),
@@ -268,7 +268,7 @@ class Page(Document):
             place["text"] = self.text[start:end]
         return place
 
-    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+    def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:
         """Return the span at its XPaths; like the editor, that at its `globalOffsets` where the XPaths match no node."""
         begin = self._position(value.get("start"), value.get("startOffset"))
         stop = self._position(value.get("end"), value.get("endOffset"))
@@ -279,7 +279,7 @@ class Page(Document):
             begin, stop = _in_order(*given)
         return self._in_page_text(begin, stop)
 
-    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+    def _otherwise(self, value: Mapping[str, object], own: str) -> Iterator[tuple[int, int]]:
         begin, stop = (whole_number(offset) for offset in _global(value))
         if begin is not None and stop is not None and begin < stop:
             place = self._in_page_text(begin, stop)
@@ -305,7 +305,7 @@ class Page(Document):
         end = self._in_text[last] + min(self._lengths[last], stop - self._in_page[last])
         return _forward(start, end)
 
-    def _position(self, path: Any, offset: Any) -> int | None:
+    def _position(self, path: object, offset: object) -> int | None:
         """Return the offset in the page of an XPath and an offset in it; None where there is no such place."""
         offset = whole_number(offset)
         if not isinstance(path, str) or offset is None:
@@ -388,12 +388,12 @@ def _children(node: Any, path: str) -> list[tuple[str, Any, str]]:
     return found
 
 
-def _global(value: Mapping[str, Any]) -> tuple[Any, Any]:
+def _global(value: Mapping[str, object]) -> tuple[object, object]:
     offsets = value.get("globalOffsets")
     return (offsets.get("start"), offsets.get("end")) if isinstance(offsets, Mapping) else (None, None)
 
 
-def _in_order(start: Any, end: Any) -> tuple[int, int]:
+def _in_order(start: object, end: object) -> tuple[int, int]:
     """Return two offsets, which may be given as texts or floats. Raises Misread where they are missing or out of order."""
     first, last = whole_number(start), whole_number(end)
     if first is None or last is None:

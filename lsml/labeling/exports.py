@@ -73,7 +73,7 @@ def _text_of(path: Path) -> str:
         raise RequestError(f"{path}: is not text in UTF-8; {_AS_JSON}, or save a table as UTF-8") from None
 
 
-def _entries(path: Path) -> list[Any] | _Table:
+def _entries(path: Path) -> list[object] | _Table:
     """Return the entries of a file. Raises RequestError."""
     text = _text_of(path)
     try:
@@ -107,10 +107,10 @@ def _json(text: str) -> Any:
         raise
 
 
-def _of_folder(path: Path) -> list[Any]:
+def _of_folder(path: Path) -> list[object]:
     """Return the entries of a folder's files in the order of their names. A target storage writes one annotation into each."""
     files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-    found: list[Any] = []
+    found: list[object] = []
     for file in files:
         entries = _entries(file)
         if isinstance(entries, _Table):
@@ -165,7 +165,7 @@ def _table(text: str, path: Path) -> _Table | None:
     return _Table(_DELIMITERS[delimiter], [{heading[place]: cells[place] for place in kept} for cells in cells_of[1:]])
 
 
-def _is_stored(entry: Any) -> bool:
+def _is_stored(entry: object) -> bool:
     """Return True if it is an annotation of a target storage, which holds its task."""
     return isinstance(entry, Mapping) and isinstance(entry.get("result"), list) and "task" in entry
 
@@ -200,7 +200,7 @@ def _tasks(
     return tasks, []
 
 
-def _task(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _task(entry: Mapping[str, object]) -> dict[str, object]:
     """Return a task; in an old export, its completions become annotations."""
     task = dict(entry)
     completions = task.pop("completions", None)
@@ -209,7 +209,7 @@ def _task(entry: Mapping[str, Any]) -> dict[str, Any]:
     return task
 
 
-def _stored(entry: Mapping[str, Any], index: int, where: str) -> dict[str, Any]:
+def _stored(entry: Mapping[str, object], index: int, where: str) -> dict[str, object]:
     """Return the task inside an annotation of a target storage, with the annotation."""
     task = entry["task"]
     if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
@@ -219,13 +219,13 @@ def _stored(entry: Mapping[str, Any], index: int, where: str) -> dict[str, Any]:
     return {**kept, "annotations": [annotation]}
 
 
-def _once(tasks: Sequence[dict[str, Any]], where: str) -> tuple[list[dict[str, Any]], list[str]]:
+def _once(tasks: Sequence[dict[str, object]], where: str) -> tuple[list[dict[str, object]], list[str]]:
     """Return each task once, and a sentence where some repeat. The last copy counts, by id, or without an id by data.
 
     Earlier copies that differ from the last are kept in it under REPLACED.
     """
-    kept: dict[str, dict[str, Any]] = {}
-    replaced: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    kept: dict[str, dict[str, object]] = {}
+    replaced: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
     first = ""
     for task in tasks:
         id = task_id(task)

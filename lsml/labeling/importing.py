@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from lsml.labeling.objects import UNDEFINED, kind_of_json
 from lsml.labeling.tags import ControlTag, LabelingConfig, ObjectTag
@@ -20,7 +20,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
-def import_refusal(data: Mapping[str, Any], config: LabelingConfig) -> str | None:
+def import_refusal(data: Mapping[str, object], config: LabelingConfig) -> str | None:
     """Return the reason why Label Studio would refuse a task with this data, in a sentence; None if it accepts it.
 
     As in Label Studio, the field that the `value` of a tag names (the first one, if several) must exist and have a type
@@ -33,7 +33,7 @@ def import_refusal(data: Mapping[str, Any], config: LabelingConfig) -> str | Non
     for field, (shown_by, name) in fields.items():
         listed = "[" in field
         steps = field.partition("[")[0].split(".")
-        value: Any = given
+        value: object = given
         for step in steps:
             if not isinstance(value, Mapping) or step not in value:
                 return f"its data has no {'.'.join(steps)}, which {shown_by}#{name} shows"

@@ -42,16 +42,16 @@ class Fetch(Protocol):
         fetched once.
         """
 
-    def text(self, url: str, task: Mapping[str, Any]) -> str:
+    def text(self, url: str, task: Mapping[str, object]) -> str:
         """Return the text behind a URL."""
 
-    def file(self, url: str, task: Mapping[str, Any]) -> Path:
+    def file(self, url: str, task: Mapping[str, object]) -> Path:
         """Return the path of the file behind a URL, unchanged."""
 
-    def image(self, url: str, task: Mapping[str, Any]) -> Picture:
+    def image(self, url: str, task: Mapping[str, object]) -> Picture:
         """Return the image behind a URL, complete and upright."""
 
-    def video(self, url: str, task: Mapping[str, Any]) -> Clip:
+    def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL."""
 
 
@@ -74,7 +74,7 @@ class Unreadable(LsmlError):
         super().__init__(message)
 
 
-def _as_text(tag: ObjectTag, value: Any) -> str:
+def _as_text(tag: ObjectTag, value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -85,15 +85,15 @@ def _as_text(tag: ObjectTag, value: Any) -> str:
     )
 
 
-def _plain(tag: ObjectTag, value: Any) -> Document:
+def _plain(tag: ObjectTag, value: object) -> Document:
     return PlainText(_as_text(tag, value), tag.saves_text)
 
 
-def _page(tag: ObjectTag, value: Any) -> Document:
+def _page(tag: ObjectTag, value: object) -> Document:
     return Page(_as_text(tag, value), tag.saves_text, tag.attributes.get("inline", "").lower() == "true")
 
 
-def _dialogue(tag: ObjectTag, value: Any) -> Document:
+def _dialogue(tag: ObjectTag, value: object) -> Document:
     """Return the utterances of a dialogue, without the speakers' names, which are not part of the utterances."""
     key = tag.attributes.get("textKey", "text")
     if isinstance(value, str):
@@ -108,13 +108,13 @@ def _dialogue(tag: ObjectTag, value: Any) -> Document:
     return Dialogue(["" if text is None else str(text) for text in said], tag.saves_text)
 
 
-def kind_of_json(value: Any) -> str:
+def kind_of_json(value: object) -> str:
     """Return the name of a JSON value's type for people, such as `a list`."""
     names = {type(None): "null", bool: "a boolean", list: "a list", dict: "an object", str: "a text"}
     return names.get(type(value), "a number")
 
 
-def _read_text(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
+def _read_text(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
     if tag.behind_url and isinstance(value, str):
         value = fetch.text(value, task)
         if tag.tag == "Paragraphs":
@@ -129,7 +129,7 @@ _TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {"Text": _plain, "Hype
 JOINABLE = frozenset({*_TEXTS, "Table"})  # object tags of which several can be joined as one input
 
 
-def _read_table(tag: ObjectTag, value: Any, _task: Mapping[str, Any], _fetch: Fetch) -> list[View]:
+def _read_table(tag: ObjectTag, value: object, _task: Mapping[str, object], _fetch: Fetch) -> list[View]:
     """Return the columns of a table, by name, from an object in the task's JSON, or from a text that holds one."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
@@ -145,7 +145,7 @@ def _read_table(tag: ObjectTag, value: Any, _task: Mapping[str, Any], _fetch: Fe
     )
 
 
-def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
+def _read_image(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
     """Return a page for each image of a list; for a single image, one page without `item`."""
     if not isinstance(value, list):
         picture = fetch.image(_as_url(tag, value), task)
@@ -156,12 +156,12 @@ def _read_image(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetc
     return [View(picture.path, picture.size, item=item) for item, picture in enumerate(pictures)]
 
 
-def _read_video(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
+def _read_video(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
     clip = fetch.video(_as_url(tag, value), task)
     return [View(clip.path, clip.size, film=Film(_frame_rate(tag, task), clip.duration_s))]
 
 
-def _read_audio(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
+def _read_audio(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
     return [View(fetch.file(_as_url(tag, value), task))]
 
 
@@ -189,7 +189,7 @@ def _read_series(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fet
     return [View(series, clock=clock)]
 
 
-def _as_url(tag: ObjectTag, value: Any) -> str:
+def _as_url(tag: ObjectTag, value: object) -> str:
     if isinstance(value, str) and value.strip():
         return value.strip()
     raise Unreadable(
@@ -220,7 +220,7 @@ def _frame_rate(tag: ObjectTag, task: Mapping[str, Any]) -> float:
 
 
 # (tag, value in the task, task, fetch) -> pages
-Reader = Callable[[ObjectTag, Any, Mapping[str, Any], Fetch], list[View]]
+Reader = Callable[[ObjectTag, Any, Mapping[str, object], Fetch], list[View]]
 READERS: dict[str, Reader] = {
     **dict.fromkeys(_TEXTS, _read_text),
     "Table": _read_table,
@@ -252,7 +252,7 @@ def needs_fetch(tag: ObjectTag) -> bool:
     return tag.tag not in JOINABLE or tag.behind_url
 
 
-def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[View]:
+def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch) -> list[View]:
     """Return the view of `tag` in `task`: one page, or for a list of images one for each.
 
     Raises Unreadable, with a sentence that names the task's key; FetchError where a URL cannot be fetched.
@@ -273,7 +273,7 @@ def read_object(tag: ObjectTag, task: Mapping[str, Any], fetch: Fetch) -> list[V
     return READERS[tag.tag](tag, value, task, fetch)
 
 
-def _imported_as_text(tag: ObjectTag, data: Mapping[str, Any]) -> bool:
+def _imported_as_text(tag: ObjectTag, data: Mapping[str, object]) -> bool:
     """Return True if the task was imported as plain text before its project had fields. Label Studio then shows the text
     under the config's field.
     """

@@ -12,7 +12,7 @@ from typing import Any
 from lsml.errors import RequestError
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag, split_path
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 # Columns that Label Studio adds to a JSON-MIN or CSV export.
 _ADDED = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"})
 _ANSWERING = frozenset({"label", "labels", "category", "class", "target", "answer"})
@@ -32,7 +32,7 @@ class _Columns:
 
 def tasks_of_rows(
     rows: Sequence[Row], config: LabelingConfig | None, where: str, *, table: bool, answers: bool
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[dict[str, object]], list[str]]:
     """Return (tasks, notes on the meaning of columns) for rows, each a mapping from column to cell.
 
     `table`: the rows are of a CSV file, whose cells are texts; otherwise of JSON, where a row can be a task's bare
@@ -218,17 +218,17 @@ class _Reader:
             task["annotations"].append({**named, **times, "result": result})
         return task
 
-    def _datum(self, tag: ObjectTag, cell: Any) -> Any:
+    def _datum(self, tag: ObjectTag, cell: object) -> Any:
         """Return a cell as a task has it. Texts stay texts; lists and objects in a table are decoded from JSON."""
         return _from_json(cell) if self._table and tag.tag != "Text" and tag.tag != "HyperText" else cell
 
 
-def _whole(cell: Any) -> Any:
+def _whole(cell: object) -> Any:
     """Return an id as Label Studio has it; in a table it is a text."""
     return int(cell) if isinstance(cell, str) and cell.isascii() and cell.isdigit() and len(cell) < 19 else cell
 
 
-def _from_json(cell: Any) -> Any:
+def _from_json(cell: object) -> Any:
     """Return the list or object that a cell holds as JSON; else the cell."""
     if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
         try:
@@ -264,7 +264,7 @@ def regions_of_cell(control: ControlTag, cell: Any) -> list[dict[str, Any]] | No
     return regions
 
 
-def _choices(control: ControlTag, items: Sequence[Any]) -> dict[str, Any] | None:
+def _choices(control: ControlTag, items: Sequence[object]) -> dict[str, object] | None:
     labels = [_text(item) for item in items]
     if any(label is None for label in labels):
         return None
@@ -294,16 +294,16 @@ def _number(control: ControlTag, items: Sequence[Any]) -> dict[str, Any] | None:
     return {control.tag.lower(): int(number) if number == int(number) else number}
 
 
-def _texts(_control: ControlTag, items: Sequence[Any]) -> dict[str, Any] | None:
+def _texts(_control: ControlTag, items: Sequence[object]) -> dict[str, object] | None:
     texts = [_text(item) for item in items]
     return None if any(text is None for text in texts) else {"text": texts}
 
 
-def _moment(_control: ControlTag, items: Sequence[Any]) -> dict[str, Any] | None:
+def _moment(_control: ControlTag, items: Sequence[object]) -> dict[str, object] | None:
     return {"datetime": items[0]} if len(items) == 1 and isinstance(items[0], str) else None
 
 
-_PLAIN: dict[str, Callable[[ControlTag, Sequence[Any]], dict[str, Any] | None]] = {
+_PLAIN: dict[str, Callable[[ControlTag, Sequence[object]], dict[str, object] | None]] = {
     "Choices": _choices,
     "Taxonomy": _taxonomy,
     "Rating": _number,
@@ -313,7 +313,7 @@ _PLAIN: dict[str, Callable[[ControlTag, Sequence[Any]], dict[str, Any] | None]] 
 }
 
 
-def _text(cell: Any) -> str | None:
+def _text(cell: object) -> str | None:
     """Return a label or an answer as text; None for any other type."""
     if isinstance(cell, bool):
         return str(cell).lower()

@@ -14,9 +14,8 @@ from lsml.errors import LsmlError
 from lsml.labeling.clock import Clock
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
-    Array = np.ndarray[Any, Any]
 
 MOST_ROWS: Final = 2_000_000
 _MOST_JSON: Final = 256 * 1024 * 1024  # bytes of a JSON file, which is read as a whole
@@ -46,7 +45,7 @@ class Series(msgspec.Struct, frozen=True):
     """
 
     path: str | None = None
-    columns: dict[str, list[Any]] | None = None
+    columns: dict[str, list[object]] | None = None
     time: str = ""
     channels: tuple[str, ...] = ()
     sep: str = ","
@@ -135,7 +134,7 @@ class Series(msgspec.Struct, frozen=True):
                     raise UnreadableSeries(f"the time column {self.time}: {error}; {what}") from error
                 yield Points(times, values)
 
-    def _texts(self) -> Iterator[tuple[Sequence[str], Sequence[Sequence[Any]]]]:
+    def _texts(self) -> Iterator[tuple[Sequence[str], Sequence[Sequence[object]]]]:
         """Yield (names of the columns, their cells), some rows at a time."""
         if self.columns is not None or self._is_json():
             held = self._held()
@@ -150,7 +149,7 @@ class Series(msgspec.Struct, frozen=True):
                 width = len(names)
                 yield names, list(zip(*[(row + [""] * width)[:width] for row in some], strict=True))
 
-    def _held(self) -> Mapping[str, Sequence[Any]]:
+    def _held(self) -> Mapping[str, Sequence[object]]:
         """Return the columns of JSON."""
         if self.columns is not None:
             return self.columns
@@ -158,7 +157,7 @@ class Series(msgspec.Struct, frozen=True):
         if Path(self.path).stat().st_size > _MOST_JSON:
             raise UnreadableSeries(f"the time series is JSON of more than {_MOST_JSON >> 20} MiB; save it as CSV")
         try:
-            return msgspec.json.decode(Path(self.path).read_bytes(), type=dict[str, list[Any]])
+            return msgspec.json.decode(Path(self.path).read_bytes(), type=dict[str, list[object]])
         except (msgspec.DecodeError, RecursionError) as error:
             raise UnreadableSeries(
                 'the time series is no JSON of columns; expected {"time": [...], "channel": [...]}'
@@ -201,7 +200,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _numbers(cells: Sequence[Any]) -> Array:
+def _numbers(cells: Sequence[object]) -> Array:
     """Return an array (cells,) of floats; NaN where a cell holds no number."""
     import numpy as np
 

@@ -35,7 +35,7 @@ class Annotation(msgspec.Struct, frozen=True):
     """
 
     id: str
-    result: list[Any]
+    result: list[object]
     updated_at: str = ""
     ground_truth: bool = False
     accepted: bool = False
@@ -53,7 +53,7 @@ class AnnotatedTask(msgspec.Struct, frozen=True):
     """
 
     id: str
-    data: dict[str, Any]
+    data: dict[str, object]
     annotations: tuple[Annotation, ...]
     replaced: tuple[Annotation, ...] = ()
 
@@ -67,7 +67,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     """
 
     id: str | None
-    result: list[Any]
+    result: list[object]
     updated_at: str
     skipped: bool
     ground_truth: bool
@@ -79,7 +79,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     shown: Shown | None = None
 
 
-def read_annotation(given: Any, predictions: Any = ()) -> ReadAnnotation:
+def read_annotation(given: object, predictions: object = ()) -> ReadAnnotation:
     """Return an annotation of a file, a webhook or Label Studio's API: all three are read by this rule.
 
     `predictions`: those of its task, where they are told. The annotation itself holds the one that it began from only where
@@ -112,7 +112,7 @@ def read_annotation(given: Any, predictions: Any = ()) -> ReadAnnotation:
     )
 
 
-def _shown(given: Mapping[str, Any], predictions: Any) -> Shown | None:
+def _shown(given: Mapping[str, object], predictions: object) -> Shown | None:
     """Return the prediction that an annotation was made from; None where it was begun anew."""
     id = given.get("parent_prediction")
     if not is_id(id):
@@ -123,20 +123,20 @@ def _shown(given: Mapping[str, Any], predictions: Any) -> Shown | None:
     return Shown(str(id))
 
 
-def _lead_time(given: Any) -> float | None:
+def _lead_time(given: object) -> float | None:
     """Return the seconds that an annotation took, where Label Studio tells a time that is one."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < math.inf:
         return None
     return float(given)
 
 
-def _annotator(given: Any) -> str:
+def _annotator(given: object) -> str:
     """Return the name of an annotation's author, who is given as a number, or as a user with an id and an e-mail address."""
     names = [given.get("id"), given.get("email")] if isinstance(given, Mapping) else [given]
     return " ".join("".join(str(name).split()) for name in names if is_id(name))
 
 
-def _is_untouched(given: Mapping[str, Any]) -> bool:
+def _is_untouched(given: Mapping[str, object]) -> bool:
     """Return True if no person spent time on an annotation, changed it, or marked it as ground truth.
 
     "Create annotations from predictions" makes such annotations. One that a person submitted in the editor took time,
@@ -152,7 +152,7 @@ def _seconds_between(first: str, second: str) -> float:
     return (datetime.fromisoformat(second) - datetime.fromisoformat(first)).total_seconds()
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: object) -> bool:
     """Return True if a value can name a task or an annotation: a whole number, or a text of 1 to 100 characters."""
     return isinstance(value, (int, str)) and not isinstance(value, bool) and 0 < len(str(value)) <= 100
 
@@ -175,6 +175,6 @@ def time_key(moment: Any) -> str:
     return read.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _is_set(flag: Any) -> bool:
+def _is_set(flag: object) -> bool:
     """Return True if a flag is set, also where a file holds it as a number or a text."""
     return flag.strip().lower() in ("true", "1", "yes") if isinstance(flag, str) else bool(flag)

@@ -16,7 +16,7 @@ _REFERENCE = re.compile(r"\$([^\W\d]\w*(?:\[\d+\]|\.\w+)*)")
 _STEP = re.compile(r"[^.\[\]]+")
 
 
-def resolve_value(template: str, data: Mapping[str, Any]) -> Any:
+def resolve_value(template: str, data: Mapping[str, object]) -> Any:
     """Return a tag's `value` for a task: `$text`, `$a.b`, `$items[0].text`, `Hello $name`, or literal text.
 
     A key of the data that is spelt like the whole reference comes first. A value that is one reference keeps its type;
@@ -40,10 +40,10 @@ def resolve_value(template: str, data: Mapping[str, Any]) -> Any:
     return text
 
 
-def _look_up(name: str, data: Mapping[str, Any]) -> Any:
+def _look_up(name: str, data: Mapping[str, object]) -> Any:
     if name in data:
         return data[name]
-    value: Any = data
+    value: object = data
     for step in _STEP.findall(name):
         if isinstance(value, Mapping) and step in value:
             value = value[step]
@@ -54,7 +54,7 @@ def _look_up(name: str, data: Mapping[str, Any]) -> Any:
     return value
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """Return a value of a task's data as part of a text."""
     if value is None:
         return ""
@@ -62,7 +62,7 @@ def as_text(value: Any) -> str:
 
 
 def instances(
-    control: ControlTag, object_tag: ObjectTag, data: Mapping[str, Any]
+    control: ControlTag, object_tag: ObjectTag, data: Mapping[str, object]
 ) -> list[tuple[ControlTag, ObjectTag]]:
     """Return the copies of a control and its object for a task: one pair for each element of a Repeater's `on`, in order.
 
@@ -78,7 +78,7 @@ def instances(
     ]
 
 
-def _indices(repeater: Repeater, data: Mapping[str, Any]) -> list[dict[str, str]]:
+def _indices(repeater: Repeater, data: Mapping[str, object]) -> list[dict[str, str]]:
     """Return the value of each flag, once for each instance."""
     found = []
     for around in _indices(repeater.outer, data) if repeater.outer else [{}]:

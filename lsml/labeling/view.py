@@ -7,7 +7,7 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -33,10 +33,10 @@ class Document(ABC):
     text: str
 
     @abstractmethod
-    def place(self, start: int, end: int) -> dict[str, Any]:
+    def place(self, start: int, end: int) -> dict[str, object]:
         """Return the keys of a region's `value` for a span: its place, and its text."""
 
-    def locate(self, value: Mapping[str, Any]) -> Located:
+    def locate(self, value: Mapping[str, object]) -> Located:
         """Return the place of a region's `value`. Raises Misread where it has none in this text.
 
         Offsets that contradict the region's own text are tried in the other ways in which programs count (UTF-16 units,
@@ -56,13 +56,13 @@ class Document(ABC):
         raise Misread(Reason.CONTRADICTS_TEXT, "another text than their own")
 
     @abstractmethod
-    def _told(self, value: Mapping[str, Any]) -> tuple[int, int] | None:
+    def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:
         """Return the span at the offsets of a `value`; None beyond the text. Raises Misread where they are missing or out
         of order.
         """
 
     @abstractmethod
-    def _otherwise(self, value: Mapping[str, Any], own: str) -> Iterator[tuple[int, int]]:
+    def _otherwise(self, value: Mapping[str, object], own: str) -> Iterator[tuple[int, int]]:
         """Yield spans that may hold the text `own`, likeliest first; some may be outside of the text."""
 
     def _says(self, span: tuple[int, int], own: str) -> bool:
@@ -94,7 +94,7 @@ def _folded(text: str) -> str:
     return "".join(c for c in apart if not unicodedata.category(c).startswith("M") and c != "\u200d")
 
 
-def whole_number(given: Any) -> int | None:
+def whole_number(given: object) -> int | None:
     """Return a whole number from 0 on, also from a text or a float; None for anything else."""
     if isinstance(given, str) and given.isascii() and len(given) < 20:
         text = given.strip()
@@ -125,7 +125,7 @@ class View(msgspec.Struct, frozen=True):
     None where there is no list. `document`: for texts. `film`: for videos. `clock`: for time series.
     """
 
-    data: Any
+    data: object
     size: tuple[int, int] | None = None
     item: int | None = None
     document: Document | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lsml.binding import Binding
 from lsml.metrics import FIGURES, Figures, Pair, figures_of
@@ -12,9 +12,8 @@ from lsml.recipe import Promote
 from lsml.versions import By, Comparison, LabelComparison
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
-    Array = np.ndarray[Any, Any]
 
 LEAST_OF_A_LABEL: Final = 5  # tasks that hold a label; of fewer, each may well have been answered by chance
 _RESAMPLES: Final = 2000

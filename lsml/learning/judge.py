@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding, BoundModel
 from lsml.controls.base import Control
 from lsml.labeling.objects import Fetch
 from lsml.learning.snapshot import AnnotatedExample
-from lsml.metrics import Pair, judge
+from lsml.metrics import Metrics, Pair, judge
 from lsml.prediction import Outcome, predict_tasks
 from lsml.values import Box, KeyPoint, Value
 
@@ -27,7 +26,7 @@ class Judged:
     `unread`: (reason, sentence) of each task of which something is left out, because no model could read it.
     """
 
-    metrics: dict[str, dict[str, Any]]
+    metrics: dict[str, Metrics]
     pairs: dict[str, list[list[Pair]]]
     tasks: int
     unread: tuple[tuple[str, str], ...] = ()
@@ -105,7 +104,7 @@ def unread_sentence(unread: Sequence[tuple[str, str]]) -> str:
     return f"{tasks} could not be read ({reasons}), the first of them: {unread[0][1]}"
 
 
-def mean_metric(metrics: Mapping[str, Mapping[str, Any]], names: set[str]) -> float | None:
+def mean_metric(metrics: Mapping[str, Metrics], names: set[str]) -> float | None:
     """The mean of the metrics of some controls; None where none of them could be judged."""
     values = [metrics[name]["value"] for name in sorted(names) if metrics[name]["value"] is not None]
     return sum(values) / len(values) if values else None
@@ -117,7 +116,7 @@ def _parents(lesson: AnnotatedExample) -> list[Value]:
     return [value for answer in answers for value in answer if isinstance(value, Box) and value.group]
 
 
-def _with_templates(model: BoundModel, data: Mapping[str, Any]) -> list[tuple[Control, Control]]:
+def _with_templates(model: BoundModel, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
     """(the control as the config has it, its copy in this task); the same twice without a Repeater."""
     copies = model.instances(data)
     each = len(copies) // len(model.controls)

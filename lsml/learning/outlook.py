@@ -13,9 +13,8 @@ from lsml.versions import Card, card_of
 from lsml.versions.outlook import LEAST_GAIN, LEAST_JUDGED, LEAST_VERSIONS, MORE, Outlook, Prospect, VersionPoint
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
-    Array = np.ndarray[Any, Any]
 
 _CONFIDENCE: Final = 0.8
 _RESAMPLES: Final = 300

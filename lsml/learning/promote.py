@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from lsml.adapters.base import Progress
 from lsml.learning.decide import Candidates, Fitted, decide, rule_of
 from lsml.learning.judge import evaluate, unread_sentence
+from lsml.metrics import Metrics
 from lsml.versions import Decision, ModelCard, learnt_marks, mark
 
 
@@ -24,7 +24,7 @@ class Chosen:
     """
 
     models: dict[str, ModelCard]
-    metrics: dict[str, dict[str, Any]]
+    metrics: dict[str, Metrics]
     decisions: dict[str, Decision]
     held_out: int
     promoted: bool

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Suspect(msgspec.Struct, frozen=True):
     suggested: str
     quality: float
     confidence: float | None
-    data: dict[str, Any]
+    data: dict[str, object]
 
 
 class Review(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -25,7 +24,7 @@ class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
     `ground_truth`: whether somebody marked one of the annotations as that."""
 
     task: str
-    data: dict[str, Any]
+    data: dict[str, object]
     answers: dict[str, list[tuple[Value, ...]]]
     ground_truth: bool = False
 

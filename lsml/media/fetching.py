@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -56,7 +55,7 @@ class Fetcher:
         with ExitStack() as stack:
             yield Held(self, lambda: stack.enter_context(self._cache.hold()))
 
-    def text(self, url: str, task: Mapping[str, Any]) -> str:
+    def text(self, url: str, task: Mapping[str, object]) -> str:
         """Return the text behind a URL: UTF-8, with or without a byte order mark, or the charset that its server declares.
 
         Raises FetchError.
@@ -73,17 +72,17 @@ class Fetcher:
                 raise FetchError(f"{shown_url(url)}: cannot be read ({error.strerror})") from error
         return as_text(content, content_type, url)
 
-    def file(self, url: str, task: Mapping[str, Any]) -> Path:
+    def file(self, url: str, task: Mapping[str, object]) -> Path:
         """Return the path of the file behind a URL, unchanged; its suffix fits its content. Raises FetchError."""
         return self._have(self._sources.of(url, task), self._limits.file_bytes, _as_it_is)[0]
 
-    def image(self, url: str, task: Mapping[str, Any]) -> Picture:
+    def image(self, url: str, task: Mapping[str, object]) -> Picture:
         """Return the image behind a URL, upright. Raises FetchError, and Unreadable where it is no image."""
         path, entry = self._have(self._sources.of(url, task), self._limits.file_bytes, self._as_image)
         assert entry is not None and entry.size is not None
         return Picture(path, entry.size)
 
-    def video(self, url: str, task: Mapping[str, Any]) -> Clip:
+    def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL. Raises FetchError, and Unreadable where it is no video."""
         path, entry = self._have(self._sources.of(url, task), self._limits.file_bytes, self._as_video)
         assert entry is not None and entry.size is not None and entry.duration_s is not None

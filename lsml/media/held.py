@@ -29,19 +29,19 @@ class Held:
         """Yield itself, for its files stay already."""
         yield self
 
-    def text(self, url: str, task: Mapping[str, Any]) -> str:
+    def text(self, url: str, task: Mapping[str, object]) -> str:
         """Return the text as Fetcher.text does; it is not kept in memory."""
         return self._once("text", url, lambda: self._fetcher.text(url, task), keep=False)
 
-    def file(self, url: str, task: Mapping[str, Any]) -> Path:
+    def file(self, url: str, task: Mapping[str, object]) -> Path:
         """Return the file as Fetcher.file does."""
         return self._once("file", url, lambda: self._fetcher.file(url, task))
 
-    def image(self, url: str, task: Mapping[str, Any]) -> Picture:
+    def image(self, url: str, task: Mapping[str, object]) -> Picture:
         """Return the image as Fetcher.image does."""
         return self._once("image", url, lambda: self._fetcher.image(url, task))
 
-    def video(self, url: str, task: Mapping[str, Any]) -> Clip:
+    def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video as Fetcher.video does."""
         return self._once("video", url, lambda: self._fetcher.video(url, task))
 

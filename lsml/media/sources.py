@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from lsml.errors import FetchError
@@ -87,7 +87,7 @@ class Sources:
         self._beside = beside
         self._hosts = frozenset(host.lower() for host in limits.hosts)
 
-    def of(self, url: str, task: Mapping[str, Any]) -> Source:
+    def of(self, url: str, task: Mapping[str, object]) -> Source:
         """Return the source that a task's URL leads to. Raises FetchError where there is none, or where it may not be read."""
         if url.startswith("data:"):
             return Source(url, f"data {url}", bring=lambda wanted: write_data_url(url, wanted), lasting=True)
@@ -129,7 +129,7 @@ class Sources:
     def _may_be_private(self, host: str) -> bool:
         return self._private or self._anywhere or host.lower() in self._hosts
 
-    def _from_cloud(self, url: str, task: Mapping[str, Any]) -> Source:
+    def _from_cloud(self, url: str, task: Mapping[str, object]) -> Source:
         if self._studio is None:
             raise FetchError(
                 f"{shown_url(url)}: lies in a cloud storage, which lsml reads through Label Studio; set LABEL_STUDIO_URL and "

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from lsml.metrics.choices import judge_choices
 from lsml.metrics.figures import FIGURES, Figures, Pair, figures_of
 from lsml.metrics.intervals import judge_intervals
 from lsml.metrics.numbers import judge_numbers
+from lsml.metrics.rates import Metrics
 from lsml.metrics.shapes import judge_points, judge_shapes
 from lsml.metrics.spans import judge_spans
 from lsml.metrics.texts import judge_texts
 from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Span, Text, Track
 
-Judge = Callable[[Sequence[Pair]], dict[str, Any]]
+Judge = Callable[[Sequence[Pair]], Metrics]
 
 JUDGES: dict[type, Judge] = {
     Choice: judge_choices,
@@ -27,7 +27,7 @@ JUDGES: dict[type, Judge] = {
 }
 
 
-def judge(value_type: type, pairs: Sequence[Pair]) -> dict[str, Any]:
+def judge(value_type: type, pairs: Sequence[Pair]) -> Metrics:
     """Return `{metric, value, examples, per_label, ...}` for pairs of annotated and predicted values.
 
     `value` is None without examples.
@@ -35,4 +35,4 @@ def judge(value_type: type, pairs: Sequence[Pair]) -> dict[str, Any]:
     return JUDGES[value_type](pairs)
 
 
-__all__ = ["FIGURES", "JUDGES", "Figures", "Judge", "Pair", "figures_of", "judge"]
+__all__ = ["FIGURES", "JUDGES", "Figures", "Judge", "Metrics", "Pair", "figures_of", "judge"]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from lsml.metrics.rates import rates
+from lsml.metrics.rates import Metrics, rates
 from lsml.values import Choice, Value
 
 _MOST_GROUPS: Final = 10
 _LEAST_OF_A_GROUP: Final = 10  # choices; the share of right ones among fewer says too little
 
 
-def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:
     """Return macro F1 over the labels that were annotated or predicted.
 
     Beside it: accuracy (whole answers that are right), `calibration_error`, and `confusion` (annotated -> predicted ->

@@ -17,9 +17,8 @@ from lsml.metrics.texts import same_texts, text_similarity
 from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Span, Text, Track, Value
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
-    Array = np.ndarray[Any, Any]
 
 Pair = tuple[Sequence[Value], Sequence[Value]]  # (annotated, predicted) values of one control in one task
 _SHAPES: Final = (Box, Polygon, Ellipse, Mask, Track, KeyPoint)

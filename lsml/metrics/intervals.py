@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Final
+from typing import Final
 
-from lsml.metrics.rates import judge_found
+from lsml.metrics.rates import Metrics, judge_found
 from lsml.values import Interval, Value
 
 ENOUGH: Final = 0.5  # intersection over union from which two intervals match
 
 
-def judge_intervals(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+def judge_intervals(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:
     """Return segment F1 over all intervals together.
 
     A predicted interval is right if its intersection over union with an annotated interval of its label is at least

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from lsml.metrics.rates import Metrics
 from lsml.values import Number, Value
 
 
-def judge_numbers(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+def judge_numbers(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:
     """Return R2 and the mean absolute error. A task without a predicted number counts as if the mean was predicted."""
     truths = [next((v.value for v in truth if isinstance(v, Number)), None) for truth, _ in pairs]
     known = [truth for truth in truths if truth is not None]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
+
+# What a judge says: `metric`, `value` (None without examples), `examples`, `per_label` and what is its own. It is kept in
+# cards, and older ones have fewer keys.
+Metrics = dict[str, Any]
 
 
 def rates(right: int, predicted: int, annotated: int) -> dict[str, float]:
@@ -23,7 +27,7 @@ def rates(right: int, predicted: int, annotated: int) -> dict[str, float]:
     }
 
 
-def judge_found(met: Iterable[tuple[set[Any], set[Any]]], metric: str, counted: str) -> dict[str, Any]:
+def judge_found(met: Iterable[tuple[Set[tuple[Any, ...]], Set[tuple[Any, ...]]]], metric: str, counted: str) -> Metrics:
     """Return F1 over everything that was annotated and predicted, and of each label.
 
     `met`: for each example the annotated and the predicted items, tuples that end in the label; an item in both is

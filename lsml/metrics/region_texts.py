@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lsml.metrics.texts import edits
 from lsml.values import Shape, Value
 
 if TYPE_CHECKING:
-    from lsml.values.geometry import Array
+    from lsml.arrays import Array
 
 _FOUND = 0.5  # overlap from which a predicted shape is the annotated one
 
 
 def character_error_rate(
     pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]],
-    overlaps: Callable[[Sequence[Any], Sequence[Any]], Array],
+    overlaps: Callable[[Sequence[object], Sequence[object]], Array],
 ) -> float | None:
     """Return the edits between the texts that people wrote in shapes and those that were read there, as a share of the
     former.

@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lsml.metrics.rates import Metrics
 from lsml.metrics.region_texts import character_error_rate
 from lsml.values import Box, KeyPoint, Shape, Value
 from lsml.values.coverage import overlaps, similarity
 
 if TYPE_CHECKING:
-    from lsml.values.geometry import Array
+    from lsml.arrays import Array
 
 # The overlaps of shapes of one label on one image: (annotated, predicted) -> (n, m), in [0, 1].
 Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
@@ -23,9 +24,7 @@ LEAST = 0.5  # overlap from which a prediction matches an annotated shape
 SHOWN = 0.25  # score from which detectors show a shape; precision and recall are those at this score
 
 
-def judge_shapes(
-    pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps = overlaps
-) -> dict[str, Any]:
+def judge_shapes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overlaps: Overlaps = overlaps) -> Metrics:
     """Return mean average precision over the labels that were annotated.
 
     Highest score first, each prediction takes the annotated shape of its label, task and page that it overlaps most, if
@@ -92,7 +91,7 @@ def _matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps) -
     return scores[order], right
 
 
-def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, Any]:
+def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, float]:
     import numpy as np
 
     scores = np.concatenate([scores for scores, _ in pages])
@@ -135,7 +134,7 @@ def average_precision(scores: Array, right: Array, annotated: float, weights: Ar
     return float(np.where(reached < len(best), best[np.minimum(reached, len(best) - 1)], 0.0).mean())
 
 
-def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:
     """Return mAP@0.5 of points.
 
     Where people grouped points into objects, objects are compared by COCO's similarity of all their points; else each
@@ -185,7 +184,7 @@ def _poses(values: Sequence[Value]) -> list[Any]:
     return poses
 
 
-def _pose_overlaps(true: Sequence[_Pose], said: Sequence[_Pose]) -> Array:
+def _pose_overlaps(true: Sequence[Any], said: Sequence[Any]) -> Array:
     """Return COCO's similarity of objects, (n, m): the mean over the annotated points. A missing point counts 0.
 
     A distance counts in proportion to the size of the object, the root of its area. COCO takes the area inside the

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from lsml.metrics.rates import judge_found
+from lsml.metrics.rates import Metrics, judge_found
 from lsml.values import Span, Value
 
 
-def judge_spans(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+def judge_spans(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:
     """Return strict F1 over all spans together: a span is right if its start, end and label are. The same span twice
     counts once.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from lsml.metrics.rates import Metrics
 from lsml.values import Text, Value
 
 
-def judge_texts(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> dict[str, Any]:
+def judge_texts(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:
     """Return character similarity, and `exact_match`, the share of tasks whose texts are the same.
 
     The similarity of two texts is 1 less their edit distance (insertions, deletions and replacements of characters)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from lsml.controls.base import Region
 
 
-def with_ids(regions: list[Region], drawn: Sequence[Any]) -> list[Region]:
+def with_ids(regions: list[Region], drawn: Sequence[object]) -> list[Region]:
     """The regions with ids of this result: those of one group share one, that of a region which a person drew if the group is
     its own, and a `parentID` is the id of its parent."""
     ids: dict[str, str] = {}

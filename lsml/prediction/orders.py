@@ -11,9 +11,8 @@ from lsml.errors import LsmlError
 from lsml.labeling.objects import Fetch, read_ahead
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
-    Array = np.ndarray[Any, Any]
 
 _DIMENSIONS: Final = 64  # that features are brought to where they have more: enough to tell what is alike
 _SEED: Final = 20_261_123

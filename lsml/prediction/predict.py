@@ -64,7 +64,7 @@ class _Answers(msgspec.Struct):
     pages: dict[int | None, _Page] = {}
 
     def combined(
-        self, answers: Sequence[Answer], data: Mapping[str, Any], kind: ScoreKind
+        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """What to show of several models' answers, as the recipe puts them together, and how sure they are."""
         if self.together != "first" and len(answers) > 1:
@@ -75,11 +75,11 @@ class _Answers(msgspec.Struct):
 def predict_tasks(
     binding: Binding,
     adapters: Mapping[str, Adapter],
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Sequence[Mapping[str, object]],
     fetch: Fetch,
     model_version: str,
     *,
-    drawn: Sequence[Any] = (),
+    drawn: Sequence[object] = (),
     judging: bool = False,
     computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
@@ -102,11 +102,11 @@ def predict_tasks(
 def _predict_held(
     binding: Binding,
     adapters: Mapping[str, Adapter],
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Sequence[Mapping[str, object]],
     fetch: Fetch,
     model_version: str,
     outcomes: Sequence[Outcome],
-    drawn: Sequence[Any],
+    drawn: Sequence[object],
     judging: bool,
     computing: AbstractContextManager[None],
 ) -> None:
@@ -142,13 +142,13 @@ def _predict_held(
 def predict_in_time(
     binding: Binding,
     adapters: Mapping[str, Adapter],
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Sequence[Mapping[str, object]],
     fetch: Fetch,
     model_version: str,
     *,
     seconds: float,
     hiding: bool = False,
-    drawn: Sequence[Any] = (),
+    drawn: Sequence[object] = (),
     computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
     """As `predict_tasks`, in about so many seconds: the tasks at the end that did not get their turn have no prediction,
@@ -248,9 +248,9 @@ def _everything(_label: str) -> float:
 
 
 def _read_all(
-    model: BoundModel, tasks: Sequence[Mapping[str, Any]], fetch: Fetch, outcomes: Sequence[Outcome], longest: int
+    model: BoundModel, tasks: Sequence[Mapping[str, object]], fetch: Fetch, outcomes: Sequence[Outcome], longest: int
 ) -> list[list[Reading]]:
-    def read(pair: tuple[Mapping[str, Any], Outcome]) -> list[Reading]:
+    def read(pair: tuple[Mapping[str, object], Outcome]) -> list[Reading]:
         task, outcome = pair
         try:
             readings = model.read(task, fetch)
@@ -320,7 +320,7 @@ def _one_by_one(
 
 
 def _responder(
-    binding: Binding, model: BoundModel, adapter: InteractiveAdapter, drawn: Sequence[Any]
+    binding: Binding, model: BoundModel, adapter: InteractiveAdapter, drawn: Sequence[object]
 ) -> Callable[[Reading], list[Value]]:
     """How an interactive adapter answers one reading: from the regions that a person made on the same object and page."""
 
@@ -337,7 +337,7 @@ def _responder(
     return respond
 
 
-def _of_task(task: Mapping[str, Any], error: LsmlError) -> str:
+def _of_task(task: Mapping[str, object], error: LsmlError) -> str:
     return f"task {task['id']}: {error}" if "id" in task else str(error)
 
 

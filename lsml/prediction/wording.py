@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from lsml.values import Choice, Number, Span, Text, Value, label_of
 
@@ -17,7 +17,7 @@ def said(answers: Iterable[Sequence[Value]]) -> str:
     return ", ".join(what if count == 1 else f"{count} x {what}" for what, count in sorted(told.items())) or "nothing"
 
 
-def holds(data: Mapping[str, Any]) -> str:
+def holds(data: Mapping[str, object]) -> str:
     """A task's texts, as much of them as one line takes."""
     texts = " | ".join(value for value in data.values() if isinstance(value, str))
     line = " ".join(texts.split())

@@ -266,7 +266,7 @@ def _sure(
             yield task, calibration(confidence), outcome.prediction["result"]
 
 
-def _submit(given: Submitting, task: OpenTask, confidence: float, result: list[Any], *, audit: bool) -> None:
+def _submit(given: Submitting, task: OpenTask, confidence: float, result: list[object], *, audit: bool) -> None:
     if given.dry:
         return
     name = f"lsml {given.project} {task.id} {given.inputs.model_version}"

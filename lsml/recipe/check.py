@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from lsml.adapters import adapter_names, get_adapter
 from lsml.errors import AdapterError
@@ -11,8 +11,11 @@ from lsml.recipe.draft import Draft
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.schema import schema_for
 
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
-def entry_models(selector: str, entry: Any) -> list[tuple[KeyPath, Any]]:
+
+def entry_models(selector: str, entry: object) -> list[tuple[KeyPath, object]]:
     """Return the models of one entry under `tags`, each with its path."""
     if isinstance(entry, dict) and "models" in entry:
         models = entry["models"] if isinstance(entry["models"], list) else []
@@ -55,7 +58,7 @@ def check_schema(draft: Draft) -> None:
             draft.add(path, sentence)
 
 
-def _keep_texts(draft: Draft, errors: Iterable[Any]) -> bool:
+def _keep_texts(draft: Draft, errors: Iterable[ValidationError]) -> bool:
     """Turn values from the environment back into texts where a text belongs: a password may be all digits.
 
     Return True if one was changed.
@@ -67,7 +70,12 @@ def _keep_texts(draft: Draft, errors: Iterable[Any]) -> bool:
         leaves += error.context or ()
         path = tuple(error.absolute_path)
         place = draft.data.places.get(path)
-        if error.validator == "type" and "string" in error.validator_value and place and place.from_environment:
+        if (
+            error.validator == "type"
+            and "string" in cast("str | list[str]", error.validator_value)
+            and place
+            and place.from_environment
+        ):
             draft.at(path[:-1])[path[-1]] = place.text
             changed = True
     return changed

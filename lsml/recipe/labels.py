@@ -75,7 +75,7 @@ def read_labels(draft: Draft, path: KeyPath, model: Mapping[str, Any]) -> Labels
 
 
 def _check(
-    draft: Draft, path: KeyPath, was: Mapping[str, tuple[str, ...]], shares: Mapping[str, float], threshold: Any
+    draft: Draft, path: KeyPath, was: Mapping[str, tuple[str, ...]], shares: Mapping[str, float], threshold: object
 ) -> None:
     """Note a label with two thresholds, and a former name that two labels have."""
     for label in shares:

@@ -167,7 +167,7 @@ def _can_join(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tu
     return pointing is None
 
 
-def _beside(recipe: Path, options: Mapping[str, Any], adapter: type[Adapter]) -> dict[str, Any]:
+def _beside(recipe: Path, options: Mapping[str, object], adapter: type[Adapter]) -> dict[str, object]:
     """Return options with the paths of files beside the recipe. Where there is no such file, the value may be a model's
     name.
     """

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
+
+if TYPE_CHECKING:
+    from yaml.error import Mark
+
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 50
@@ -33,7 +37,7 @@ class Node:
 
     __slots__ = ("column", "depth", "line", "size")
 
-    def __init__(self, mark: Any) -> None:
+    def __init__(self, mark: Mark) -> None:
         self.line, self.column = mark.line + 1, mark.column + 1
         self.size = 1
         self.depth = 1
@@ -44,7 +48,7 @@ class Scalar(Node):
 
     __slots__ = ("plain", "style", "text")
 
-    def __init__(self, mark: Any, text: str, style: str | None) -> None:
+    def __init__(self, mark: Mark, text: str, style: str | None) -> None:
         super().__init__(mark)
         self.text, self.style, self.plain = text, style, style is None
 
@@ -54,7 +58,7 @@ class Sequence(Node):
 
     __slots__ = ("items",)
 
-    def __init__(self, mark: Any) -> None:
+    def __init__(self, mark: Mark) -> None:
         super().__init__(mark)
         self.items: list[Node] = []
 
@@ -64,7 +68,7 @@ class Mapping(Node):
 
     __slots__ = ("entries", "merged", "pending", "places")
 
-    def __init__(self, mark: Any) -> None:
+    def __init__(self, mark: Mark) -> None:
         super().__init__(mark)
         self.entries: dict[str, Node] = {}
         self.places: dict[str, tuple[int, int]] = {}
@@ -96,7 +100,7 @@ def read_nodes(text: str) -> tuple[Mapping, list[Flaw]]:
     return root, builder.flaws
 
 
-def _events(text: str) -> Iterator[Any]:
+def _events(text: str) -> Iterator[yaml.Event]:
     loader: Any = yaml.SafeLoader(text)
     try:
         while loader.check_event():
@@ -115,22 +119,22 @@ class _Builder:
         self._anchors: dict[str | None, Node] = {}
         self._documents = 0
 
-    def take(self, event: Any) -> None:
-        mark = event.start_mark
+    def take(self, event: yaml.Event) -> None:
+        mark = cast("Mark", event.start_mark)  # each event of a text has one
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
                 raise Flaw(mark.line + 1, mark.column + 1, "a second document begins here; a recipe is one document")
         elif isinstance(event, yaml.AliasEvent):
-            self._add(self._named(event), mark)
+            self._add(self._named(event, mark), mark)
         elif isinstance(event, yaml.ScalarEvent):
-            self._refuse_tag(event)
+            self._refuse_tag(event, mark)
             scalar = Scalar(mark, event.value, event.style)
             if event.anchor:
                 self._anchors[event.anchor] = scalar
             self._add(scalar, mark)
         elif isinstance(event, yaml.CollectionStartEvent):
-            self._refuse_tag(event)
+            self._refuse_tag(event, mark)
             if len(self._open) >= MAX_DEPTH:
                 raise Flaw(mark.line + 1, mark.column + 1, f"more than {MAX_DEPTH} levels deep; a recipe needs five")
             opened = Mapping(mark) if isinstance(event, yaml.MappingStartEvent) else Sequence(mark)
@@ -145,10 +149,10 @@ class _Builder:
                 self._anchors[anchor] = node
             self._add(node, mark)
 
-    def _named(self, event: Any) -> Node:
+    def _named(self, event: yaml.AliasEvent, mark: Mark) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            line, column = mark.line + 1, mark.column + 1
             if any(anchor == event.anchor for _, anchor in self._open):
                 raise Flaw(line, column, f"`*{event.anchor}` is inside the value that it names; move it out")
             raise Flaw(
@@ -158,13 +162,12 @@ class _Builder:
             )
         return node
 
-    def _refuse_tag(self, event: Any) -> None:
+    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, mark: Mark) -> None:
         if event.tag is not None:
-            mark = event.start_mark
             tag = re.sub(r"^tag:yaml\.org,2002:", "!!", event.tag)[:40]
             raise Flaw(mark.line + 1, mark.column + 1, f"a recipe has no YAML tags, got `{tag}`; remove it")
 
-    def _add(self, node: Node, mark: Any) -> None:
+    def _add(self, node: Node, mark: Mark) -> None:
         if not self._open:
             self.root = node
             return

@@ -87,7 +87,7 @@ def _use_device(draft: Draft, named: str, data: Data) -> None:
     tags = draft.data.value.get("tags")
     for selector, entry in list(tags.items()) if isinstance(tags, dict) else ():
         for path, model in entry_models(selector, entry):
-            whole = {"adapter": model} if isinstance(model, str) else model
+            whole: Any = {"adapter": model} if isinstance(model, str) else model
             adapter = draft.adapters.get(whole.get("adapter", "")) if isinstance(whole, dict) else None
             options = whole.setdefault("options", {}) if adapter is not None else None
             if adapter is None or not isinstance(options, dict) or _DEVICE not in option_facts(adapter.Options):

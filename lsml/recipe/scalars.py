@@ -71,7 +71,7 @@ class _Reader:
         self.places: dict[Path, Place] = {}
         self.flaws: list[Flaw] = []
 
-    def mapping(self, path: Path, node: Mapping) -> dict[str, Any]:
+    def mapping(self, path: Path, node: Mapping) -> dict[str, object]:
         result = {}
         for key, child in node.entries.items():
             if not path and key.startswith("x-"):
@@ -88,7 +88,7 @@ class _Reader:
         if isinstance(node, Mapping):
             return self.mapping(path, node)
         assert isinstance(node, Sequence)
-        items: list[Any] = []
+        items: list[object] = []
         for item in node.items:
             # A value that the environment leaves empty takes no index.
             value = self._value((*path, len(items)), item, (item.line, item.column))

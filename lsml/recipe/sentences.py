@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,8 +30,11 @@ _ELSEWHERE: Final = {
     "combine": "it goes beside a list, `{models: [...], combine: ...}`",
 }
 
+# Says that what stands at a path must not be shown.
+Hidden = Callable[[Path], bool]
 
-def sentences(error: ValidationError, hidden: Any) -> Iterator[tuple[Path, str]]:
+
+def sentences(error: ValidationError, hidden: Hidden) -> Iterator[tuple[Path, str]]:
     """Yield (path, sentence) of a violation. `hidden(path)` is True for a value that must not be shown: a secret, or one
     from the environment.
     """
@@ -71,7 +74,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{names[near[0]]}`?" if near else ""
 
 
-def _any_of(error: ValidationError, path: Path, hidden: Any) -> Iterator[tuple[Path, str]]:
+def _any_of(error: ValidationError, path: Path, hidden: Hidden) -> Iterator[tuple[Path, str]]:
     """Yield the violations of the branch that fits the value's type; where none does, report the value."""
     schema: Any = error.schema
     by_branch = [list(found) for _, found in groupby(error.context or (), key=lambda e: e.relative_schema_path[0])]
@@ -155,7 +158,7 @@ def _either(kinds: Iterable[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "null"
 
 
-def _with_advice(sentence: str, kinds: Iterable[str], value: Any) -> str:
+def _with_advice(sentence: str, kinds: Iterable[str], value: object) -> str:
     """Return a sentence with the correction of a wrong type: quotes make a text of a number, a space makes a key of a text."""
     if isinstance(value, str) and "object" in kinds and re.match(r"[A-Za-z_][\w#-]*:[^\s/]", value):
         return f"{sentence}; write a space after the colon"

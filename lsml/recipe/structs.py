@@ -40,7 +40,7 @@ class Masked(msgspec.Struct, frozen=True):
     def _hidden(self) -> frozenset[str]:
         return frozenset()
 
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
+    def __rich_repr__(self) -> list[tuple[str, object]]:
         hidden = self._hidden()
         pairs = [(name, getattr(self, name)) for name in self.__struct_fields__]
         return [(name, "***" if name in hidden and value is not None else value) for name, value in pairs]
@@ -367,7 +367,7 @@ class Model(Masked, frozen=True):
 
     selectors: tuple[Selector, ...]
     adapter: str
-    options: Any
+    options: msgspec.Struct
     rank: int = 0
     inputs: tuple[str, ...] = ()
     threshold: float | dict[str, float] | None = None
@@ -423,7 +423,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets, which must never be shown."""
-        found: list[Any] = [self.label_studio.api_key, self.server.password, self.server.secret_path]
+        found: list[object] = [self.label_studio.api_key, self.server.password, self.server.secret_path]
         found += [self.notify.url] if self.notify is not None else []
         for model in self.models:
             found += [getattr(model.options, name) for name in model.secret_options]

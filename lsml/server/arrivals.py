@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from waitress.parser import HTTPRequestParser
+
 
 ARRIVALS: Final = "lsml.arrivals"  # where a request's environment holds its Arrivals
 REQUEST: Final = "lsml.request"  # and which of them it is
@@ -17,16 +21,16 @@ class Arrivals:
     application let it pass. Bodies are read at the start, for later another thread may be answering some of them.
     """
 
-    def __init__(self, requests: Sequence[Any]) -> None:
+    def __init__(self, requests: Sequence[HTTPRequestParser]) -> None:
         self._waiting = [(request, _body(request)) for request in requests]
-        self._ahead: dict[int, Any] = {}
+        self._ahead: dict[int, object] = {}
 
-    def turn(self, request: Any) -> Any:
+    def turn(self, request: HTTPRequestParser) -> Any:
         """Begin a request: what was worked out for it, or None."""
         self._waiting = [one for one in self._waiting if one[0] is not request]
         return self._ahead.pop(id(request), None)
 
-    def alike(self, request: Any) -> Iterator[tuple[Any, bytes]]:
+    def alike(self, request: HTTPRequestParser) -> Iterator[tuple[HTTPRequestParser, bytes]]:
         """Those that wait, with their bodies, and that ask at the same address with the same headers, so that what may be
         said to the one may be said to the other."""
         own = _address(request)
@@ -34,19 +38,19 @@ class Arrivals:
             if one is not request and _address(one) == own:
                 yield one, body
 
-    def keep(self, request: Any, worked_out: Any) -> None:
+    def keep(self, request: HTTPRequestParser, worked_out: object) -> None:
         """Have `worked_out` handed out when the request's turn comes."""
         self._ahead[id(request)] = worked_out
 
 
-def _body(request: Any) -> bytes:
+def _body(request: HTTPRequestParser) -> bytes:
     stream = request.get_body_stream()
     body: bytes = stream.read()
     stream.seek(0)
     return body
 
 
-def _address(request: Any) -> tuple[Any, ...]:
+def _address(request: HTTPRequestParser) -> tuple[object, ...]:
     headers: Mapping[str, str] = request.headers
     return (
         request.command,

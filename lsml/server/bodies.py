@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import msgspec
 from flask import Response, g, request
@@ -13,7 +12,7 @@ from lsml.errors import RequestError, WrongType
 from lsml.files.strict_json import decode_json
 
 
-def read_object(spare: Collection[str] = ()) -> dict[str, Any]:
+def read_object(spare: Collection[str] = ()) -> dict[str, object]:
     """The request's body as a JSON object; `spare` as in `decode_json`. Raises RequestError with a sentence.
 
     Its Content-Type must say JSON: a browser lets a page of another site send forms and plain text to anybody unasked.
@@ -29,7 +28,7 @@ def read_object(spare: Collection[str] = ()) -> dict[str, Any]:
     return as_object(body, spare)
 
 
-def as_object(body: bytes, spare: Collection[str] = ()) -> dict[str, Any]:
+def as_object(body: bytes, spare: Collection[str] = ()) -> dict[str, object]:
     """A body as a JSON object; `spare` as in `decode_json`. Raises RequestError with a sentence."""
     body = body.removeprefix(codecs.BOM_UTF8)
     if not body:
@@ -43,7 +42,7 @@ def as_object(body: bytes, spare: Collection[str] = ()) -> dict[str, Any]:
     return payload
 
 
-def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
+def optional_text(payload: Mapping[str, object], name: str) -> str | None:
     """A member that may be missing, null or empty: then None. Raises RequestError where it is no text."""
     value = payload.get(name)
     if value is not None and not isinstance(value, str):
@@ -51,6 +50,6 @@ def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
     return value or None
 
 
-def answer(content: Any, status: int = 200) -> Response:
+def answer(content: object, status: int = 200) -> Response:
     """JSON from anything that msgspec encodes."""
     return Response(msgspec.json.encode(content), status=status, mimetype="application/json")

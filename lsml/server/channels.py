@@ -39,9 +39,9 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
         header: bytes = super().build_response_header()
         return header
 
-    def get_environment(self) -> dict[str, Any]:
+    def get_environment(self) -> dict[str, object]:
         """What the application is told of the request."""
-        environment: dict[str, Any] = super().get_environment()
+        environment: dict[str, object] = super().get_environment()
         if self.channel.arrivals is not None:
             environment[ARRIVALS], environment[REQUEST] = self.channel.arrivals, self.request
         return environment
@@ -83,7 +83,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     error_task_class = _Refusal
     close_when_flushed: bool
 
-    def __init__(self, draining: threading.Event, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, draining: threading.Event, *args: object, **kwargs: object) -> None:
         self.draining = draining
         self.since = time.monotonic()
         self.refused = False
@@ -268,14 +268,14 @@ def _is_small(channel: Channel, path: str) -> bool:
     return path.endswith("/predict") and channel.requests[0].content_length <= SMALL_BYTES
 
 
-def close_stale(connections: Mapping[int, Any], now: float) -> None:
+def close_stale(connections: Mapping[int, object], now: float) -> None:
     """Close those that were waited for long enough."""
     for channel in list(connections.values()):
         if isinstance(channel, Channel) and channel.stale(now):
             channel.will_close = True
 
 
-def make_room(connections: Mapping[int, Any], most: int) -> None:
+def make_room(connections: Mapping[int, object], most: int) -> None:
     """Where there are more than `most`, close those whose client has been waited for longest, so that new ones find room."""
     channels = [channel for channel in connections.values() if isinstance(channel, Channel)]
     excess = len(channels) - most

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from lsml.errors import RequestError
 from lsml.files.strict_json import NotUnicode
@@ -46,7 +45,7 @@ class Event:
         return self.action in _TASKS_CREATED
 
 
-def read_event(payload: Any) -> Event:
+def read_event(payload: object) -> Event:
     """The event of a webhook's JSON. Raises RequestError, with a sentence, where it has not the form that Label Studio
     sends; single annotations that make no sense are left out, with a note."""
     if not isinstance(payload, Mapping):
@@ -75,7 +74,7 @@ def read_event(payload: Any) -> Event:
     )
 
 
-def project_key(project: Any) -> tuple[str, int | None]:
+def project_key(project: object) -> tuple[str, int | None]:
     """(Label Studio's own key `"<id>.<unix time of creation>"`, the number before the dot) of whatever names a project.
 
     A string is the key itself, as /setup and /predict send it; webhooks send an object with `id` and `created_at`.
@@ -96,7 +95,7 @@ def project_key(project: Any) -> tuple[str, int | None]:
     return key, int(head) if head.isascii() and head.isdigit() and len(head) < 18 else None
 
 
-def known_project(store: Store, project: Any) -> tuple[str, int | None]:
+def known_project(store: Store, project: object) -> tuple[str, int | None]:
     """As `project_key`, with the key under which the project is known. Raises RequestError."""
     key, studio_id = project_key(project)
     return known_key(store, key), studio_id
@@ -108,7 +107,7 @@ def known_key(store: Store, key: str) -> str:
     return found.key if found else key
 
 
-def _saved(payload: Mapping[str, Any]) -> tuple[tuple[AnnotationSeen, ...], tuple[str, ...]]:
+def _saved(payload: Mapping[str, object]) -> tuple[tuple[AnnotationSeen, ...], tuple[str, ...]]:
     tasks = {
         str(task["id"]): task
         for task in _listed(payload, "task", "tasks")
@@ -150,7 +149,7 @@ def _saved(payload: Mapping[str, Any]) -> tuple[tuple[AnnotationSeen, ...], tupl
     return tuple(saved), tuple(notes)
 
 
-def _ids(payload: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+def _ids(payload: Mapping[str, object], *names: str) -> tuple[str, ...]:
     """The ids under `names`, whether objects with an id or bare ids."""
     ids = [entry.get("id") if isinstance(entry, Mapping) else entry for entry in _listed(payload, *names)]
     if not ids:
@@ -160,7 +159,7 @@ def _ids(payload: Mapping[str, Any], *names: str) -> tuple[str, ...]:
     return tuple(str(id) for id in ids)
 
 
-def _listed(payload: Mapping[str, Any], *names: str) -> list[Any]:
+def _listed(payload: Mapping[str, object], *names: str) -> list[object]:
     """What stands under the first of `names` that is there, as a list: Label Studio sends one or many."""
     for name in names:
         found = payload.get(name)
@@ -171,11 +170,11 @@ def _listed(payload: Mapping[str, Any], *names: str) -> list[Any]:
     return []
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _seconds(value: Any) -> float | None:
+def _seconds(value: object) -> float | None:
     """An ISO time as seconds since the epoch."""
     if not isinstance(value, str):
         return None

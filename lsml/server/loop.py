@@ -6,7 +6,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from waitress import wasyncore
 
@@ -26,7 +26,7 @@ class Loop:
     take the loop over from one that is in the same request for QUICK_S. Signals reach the main thread whatever the others do.
     """
 
-    def __init__(self, channels: dict[int, Any], dispatcher: Dispatcher) -> None:
+    def __init__(self, channels: dict[int, object], dispatcher: Dispatcher) -> None:
         self._channels = channels
         self._dispatcher = dispatcher
         self._role = threading.Lock()  # held by who reads the connections

@@ -13,6 +13,7 @@ from flask import Response, redirect, render_template, request
 
 from lsml import __version__
 from lsml.learning.decide import LEAST_JUDGED
+from lsml.metrics import Metrics
 from lsml.recipe import Recipe
 from lsml.server.api import Api
 from lsml.server.protocol import Route
@@ -35,7 +36,7 @@ class Section:
     """One recipe on the overview. `projects`: as `/api/projects` has them; `path`: what its links begin with."""
 
     recipe: Recipe
-    projects: list[dict[str, Any]]
+    projects: list[dict[str, object]]
     path: str
 
 
@@ -183,7 +184,7 @@ def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]
     return {name: sorted(found) for name, found in points.items()}
 
 
-def _tables(judged: Mapping[str, Any]) -> dict[str, Any]:
+def _tables(judged: Metrics) -> dict[str, object]:
     """A control's metrics as tables: which columns each label has, and the confusion of the most frequent labels."""
     per_label = judged.get("per_label") or {}
     columns = list(dict.fromkeys(column for row in per_label.values() for column in row))

@@ -40,13 +40,13 @@ SPARED = ("tasks", "task", "annotations", "annotation")
 class _Asked:
     """What a request to `/predict` asks. `usable`: the tasks that are objects; `drawn`: the regions that a person made."""
 
-    tasks: list[Any]
-    usable: list[dict[str, Any]]
-    named: Any
+    tasks: list[object]
+    usable: list[dict[str, object]]
+    named: object
     labeling_config: str | None
     model_version: str | None
     interactive: bool
-    drawn: Sequence[Any]
+    drawn: Sequence[object]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Ready:
     outcomes: list[Outcome]
 
 
-def _asked(payload: Mapping[str, Any], most: int) -> _Asked:
+def _asked(payload: Mapping[str, object], most: int) -> _Asked:
     """What a request asks. Raises RequestError, TooLarge with more than `most` tasks."""
     tasks = payload.get("tasks")
     if not isinstance(tasks, list):
@@ -109,7 +109,7 @@ class Predicting:
         in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
         settle()
         self._telemetry.count(in_order, _report(ready.project, in_order))
-        content: dict[str, Any] = {
+        content: dict[str, object] = {
             "results": [_result(outcome, ready.served, asked.interactive) for outcome in in_order]
         }
         silent = [outcome for outcome in in_order if outcome.prediction is None]
@@ -117,7 +117,7 @@ class Predicting:
             content["why_not"] = [*_reasons(silent, len(in_order)), *self._elsewhere(asked, ready)]
         return answer(content)
 
-    def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: Any) -> _Ready:
+    def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: object) -> _Ready:
         """What was asked, and with it what others ask of the same project that arrived with it."""
         project = self._answering(asked)
         binding = self._serving.binding(project, asked.labeling_config)
@@ -177,7 +177,7 @@ class Predicting:
             sentences.append(f"`project` of the request chooses whose models answer: {names}")
         return sentences
 
-    def _others(self, asked: _Asked, arrivals: Arrivals, own: Any) -> Iterator[tuple[Any, _Asked]]:
+    def _others(self, asked: _Asked, arrivals: Arrivals, own: object) -> Iterator[tuple[object, _Asked]]:
         """Requests that arrived with this one and ask the same of other tasks, few enough that nobody waits for long."""
         if asked.interactive or isinstance(asked.named, (dict, list)):
             return  # true and 1 are equal in those
@@ -197,7 +197,7 @@ class Predicting:
             yield other, its
 
 
-def _unreadable(task: Any) -> Outcome:
+def _unreadable(task: object) -> Outcome:
     """What becomes of a task that is no object."""
     if isinstance(task, NotUnicode):
         return Outcome(dropped=[("not Unicode", str(task))])

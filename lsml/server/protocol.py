@@ -251,7 +251,7 @@ class _Protocol:
         return answer({"status": "ok", "job": run.id})
 
 
-def status_of(run: RunRow) -> dict[str, Any]:
+def status_of(run: RunRow) -> dict[str, object]:
     """A training run as JSON, with the states that Label Studio names."""
     return {
         "job": run.id,
@@ -270,7 +270,7 @@ def status_of(run: RunRow) -> dict[str, Any]:
     }
 
 
-def _extra_params(value: Any) -> Any:
+def _extra_params(value: object) -> Any:
     """What the user saved beside the backend's URL: JSON, or JSON in a string as the user interface sends it.
 
     lsml has no use for it, the recipe says everything; it must only not fail on any of it.

@@ -10,13 +10,18 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from lsml.errors import LsmlError, PortInUse
 from lsml.server.several import Several
 from lsml.server.swapping import Swapping
+
+if TYPE_CHECKING:
+    from waitress.channel import HTTPChannel
+    from waitress.server import BaseWSGIServer
+
 
 THREADS = 16  # all but one wait for the disk, for a file or for a model
 READ_BYTES = 65536  # at a time: a request of 250 tasks comes in one piece
@@ -55,7 +60,7 @@ def serve(
     from lsml.server.channels import Channel, Dispatcher
     from lsml.server.loop import CONNECTIONS, Loop
 
-    channels: dict[int, Any] = {}
+    channels: dict[int, HTTPChannel | BaseWSGIServer] = {}
     dispatcher = Dispatcher()
     try:
         create_server(
@@ -112,7 +117,7 @@ def serve(
     dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
 
 
-def _accept_all(listener: Any, channels: dict[int, Any]) -> None:
+def _accept_all(listener: BaseWSGIServer, channels: dict[int, HTTPChannel | BaseWSGIServer]) -> None:
     """Take the connections that the system made for us already: closing the listener would reset them."""
     before = -1
     while len(channels) > before:

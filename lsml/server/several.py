@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -16,6 +16,9 @@ from lsml.server.exchanges import watch
 from lsml.server.pages import TEMPLATES, asset_routes, overview
 from lsml.server.swapping import Swapping
 from lsml.studio.addresses import path_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 class Several:
@@ -35,11 +38,11 @@ class Several:
         self._all = DispatcherMiddleware(root, {path_of(name): _Named(name, app) for name, app in self._apps.items()})
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Mapping[str, Any]:
         """The settings that the server needs: the largest body that any takes."""
         return {"MAX_CONTENT_LENGTH": max(app.config["MAX_CONTENT_LENGTH"] for app in self._apps.values())}
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         recipe_name.set(None)
         return self._all(environ, start_response)
@@ -76,6 +79,6 @@ class _Named:
         self._name = name
         self._app = app
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         recipe_name.set(self._name)
         return self._app(environ, start_response)

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from lsml.errors import NoRoom
 from lsml.store.annotations import Annotations, AnnotationSeen
@@ -50,7 +49,7 @@ class Store:
         self,
         project: str,
         folder: str,
-        card: dict[str, Any],
+        card: dict[str, object],
         *,
         promote: bool,
         keep: int,

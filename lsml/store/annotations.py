@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.tasks import ReadAnnotation, Shown, time_key
@@ -28,7 +28,7 @@ class AnnotationSeen:
 
     id: str
     task_id: str
-    result: list[Any]
+    result: list[object]
     updated_at: str
     cancelled: bool = False
     ground_truth: bool = False
@@ -38,11 +38,11 @@ class AnnotationSeen:
     annotator: str = ""
     lead_time_s: float | None = None
     shown: Shown | None = None
-    task_data: Mapping[str, Any] | None = None
+    task_data: Mapping[str, object] | None = None
     task_updated_at: str = ""
 
     @classmethod
-    def of(cls, read: ReadAnnotation, task_id: str, data: Mapping[str, Any] | None, task_updated_at: str) -> Self:
+    def of(cls, read: ReadAnnotation, task_id: str, data: Mapping[str, object] | None, task_updated_at: str) -> Self:
         """What was read of an annotation that has an id, with its task."""
         assert read.id is not None
         return cls(

@@ -131,14 +131,14 @@ class Table:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def _rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    def _rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         return list(self._database.execute_sql(sql, parameters).fetchall())
 
-    def _row(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
+    def _row(self, sql: str, *parameters: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._database.execute_sql(sql, parameters).fetchone()
         return row
 
-    def _run(self, sql: str, *parameters: Any) -> int:
+    def _run(self, sql: str, *parameters: object) -> int:
         """Execute, and tell how many rows it touched."""
         return int(self._database.execute_sql(sql, parameters).rowcount)
 

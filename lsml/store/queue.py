@@ -22,7 +22,7 @@ QUEUE_FILE = "queue.db"
 class _Json(Serializer):  # type: ignore[misc]  # huey has no types
     """Messages as JSON: whoever can write the queue can wake a worker, and nothing else."""
 
-    def _serialize(self, data: Any) -> bytes:
+    def _serialize(self, data: object) -> bytes:
         return json.dumps(data._asdict() if isinstance(data, Message) else data).encode()
 
     def _deserialize(self, data: bytes) -> Any:
@@ -34,7 +34,7 @@ class _Json(Serializer):  # type: ignore[misc]  # huey has no types
 
 
 # Of every Huey here. Nobody asks for results, and stored ones would stay for ever.
-_SETTINGS: Final[dict[str, Any]] = {"name": "lsml", "results": False, "serializer": _Json()}
+_SETTINGS: Final[dict[str, object]] = {"name": "lsml", "results": False, "serializer": _Json()}
 
 
 class Queue:

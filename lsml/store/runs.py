@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from lsml.errors import LsmlError
 from lsml.store.database import Table, durable
@@ -63,7 +63,7 @@ class Runs(Table):
     """The runs of every project."""
 
     # Leases as `sweep` first saw them, (id, attempt, lease_until), and when by time.monotonic().
-    _leases: Mapping[tuple[Any, ...], float] = MappingProxyType({})
+    _leases: Mapping[tuple[object, ...], float] = MappingProxyType({})
 
     def get(self, id: str) -> RunRow | None:
         """A run, or None."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from lsml.store.database import Table, durable
 
@@ -24,7 +23,7 @@ class Submission:
     task: str
     version: str
     confidence: float
-    result: list[Any]
+    result: list[object]
     audit: bool
     unique_id: str = ""
     annotation: str | None = None

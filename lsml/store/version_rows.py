@@ -20,7 +20,7 @@ class VersionRow:
     project: str
     number: int
     folder: str
-    card: dict[str, Any]
+    card: dict[str, object]
     created_at: float
     run: str | None
 

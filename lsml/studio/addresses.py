@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from lsml.errors import RequestError
@@ -57,7 +56,7 @@ def recipes_at(host: str, port: int) -> list[str]:
     import httpx
 
     try:
-        told: Any = httpx.get(f"{near_address(host, port)}/health", timeout=5.0, trust_env=False).json()
+        told: object = httpx.get(f"{near_address(host, port)}/health", timeout=5.0, trust_env=False).json()
     except httpx.ConnectError:
         raise
     except (httpx.HTTPError, ValueError):

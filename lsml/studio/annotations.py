@@ -13,7 +13,7 @@ from lsml.studio.api import Api
 
 class _Made(msgspec.Struct):
     id: int
-    result: list[Any] = []
+    result: list[object] = []
 
 
 class Annotator:
@@ -22,7 +22,7 @@ class Annotator:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def annotate(self, task: str, result: list[Any], unique_id: str) -> str:
+    def annotate(self, task: str, result: list[object], unique_id: str) -> str:
         """Annotate a task once, however often this is called with the same `unique_id`; the annotation's id."""
         path, what = f"/api/tasks/{task}/annotations/", f"annotate task {task}"
         try:
@@ -36,7 +36,7 @@ class Annotator:
             return str(made[-1].id)
         return str(self._as(answer, _Made, what).id)
 
-    def take_back(self, annotation: str, result: list[Any]) -> bool:
+    def take_back(self, annotation: str, result: list[object]) -> bool:
         """Delete an annotation that is as it was made; False where a person changed it since. One that is gone is no error."""
         try:
             found = self._api.get(f"/api/annotations/{annotation}/", what=f"annotation {annotation}")
@@ -48,12 +48,12 @@ class Annotator:
         self._api.send("DELETE", f"/api/annotations/{annotation}/", f"delete annotation {annotation}")
         return True
 
-    def _as(self, answer: Any, kind: type[Any], what: str) -> Any:
+    def _as(self, answer: object, kind: type[Any], what: str) -> Any:
         try:
             return msgspec.convert(answer, kind)
         except msgspec.ValidationError as error:
             raise self._api.foreign(f"what it was asked to do, {what}: {error}") from error
 
 
-def _values(result: list[Any]) -> list[Any]:
+def _values(result: list[object]) -> list[object]:
     return [(one.get("from_name"), one.get("value")) for one in result if isinstance(one, dict)]

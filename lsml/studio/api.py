@@ -42,14 +42,14 @@ class Api:
                 self._client.close()
                 self._client = None
 
-    def get(self, path: str, what: str, parameters: dict[str, Any] | None = None, tries: int = TRIES) -> Any:
+    def get(self, path: str, what: str, parameters: Mapping[str, Any] | None = None, tries: int = TRIES) -> Any:
         """The JSON behind `path`; `what` names it in an error's sentence."""
         answer = self.answer(
             lambda client, headers: client.get(self.url + path, params=parameters, headers=headers), tries
         )
         return self._read(answer, f"read {what}", what)
 
-    def send(self, method: str, path: str, what: str, body: Any = None) -> Any:
+    def send(self, method: str, path: str, what: str, body: object = None) -> Any:
         """Have Label Studio do something, once: the JSON that it answers, None where it answers nothing.
 
         `what` says it in an error's sentence, as in "may not <what>". Raises StudioAway where it is not known whether it

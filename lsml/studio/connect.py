@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from lsml.binding import bind
@@ -203,7 +203,7 @@ class _Connecting:
 
     def _put_model(self, before: Backend | None, interactive: bool) -> Backend | None:
         """Add or change the model where it is not as it should be; the model as it is then."""
-        fields: dict[str, Any] = {"url": self._url, **self._login}
+        fields: dict[str, object] = {"url": self._url, **self._login}
         if interactive:
             fields["is_interactive"] = True
         after = before

@@ -60,7 +60,7 @@ def mend_webhooks(changes: Changes, settings: StudioSettings, hooks: Hooks) -> N
     target = webhook_url(hooks.url)
     here = [hook for hook in found if same_url(hook.url, target)]
     stale = [hook for hook in found if hook not in here and _is_stale(hook, hooks)]
-    wanted: dict[str, Any] = {"url": target, "send_payload": True, "send_for_all_actions": True, "is_active": True}
+    wanted: dict[str, object] = {"url": target, "send_payload": True, "send_for_all_actions": True, "is_active": True}
     if hooks.authorization is not None:
         wanted["headers"] = {"Authorization": hooks.authorization}
     if here:

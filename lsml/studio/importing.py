@@ -29,7 +29,7 @@ class TasksToImport:
     """What a file or folder holds for a project: the data of tasks, or images to upload. `notes`: how it was understood."""
 
     source: str
-    data: tuple[dict[str, Any], ...] = ()
+    data: tuple[dict[str, object], ...] = ()
     images: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -51,7 +51,7 @@ def read_tasks(path: Path, config: LabelingConfig) -> TasksToImport:
     notes: tuple[str, ...] = ()
     if path.suffix.lower() == ".txt":
         field = _only_field(path, config)
-        data = [{field: line.strip()} for line in _lines(path) if line.strip()]
+        data: list[dict[str, Any]] = [{field: line.strip()} for line in _lines(path) if line.strip()]
     else:
         export = read_export(path, config, answers=False)
         data, notes = [task["data"] for task in export.tasks], export.notes
@@ -88,7 +88,7 @@ def import_tasks(changes: Changes, settings: StudioSettings, tasks: TasksToImpor
         changes.make("upload", str(new), lambda: _going_on(_upload, settings, new.images))
 
 
-def _going_on(deed: Callable[[StudioSettings, Any], None], settings: StudioSettings, what: Any) -> None:
+def _going_on(deed: Callable[[StudioSettings, Any], None], settings: StudioSettings, what: object) -> None:
     """Do a deed of many requests. Raises StudioError, and says where it may have happened in part."""
     try:
         deed(settings, what)
@@ -96,7 +96,7 @@ def _going_on(deed: Callable[[StudioSettings, Any], None], settings: StudioSetti
         raise StudioAway(f"{error}; connect again then, for what is there already is not added twice") from error
 
 
-def _import(settings: StudioSettings, data: Sequence[dict[str, Any]]) -> None:
+def _import(settings: StudioSettings, data: Sequence[dict[str, object]]) -> None:
     for begin in range(0, len(data), _AT_ONCE):
         settings.import_tasks([{"data": one} for one in data[begin : begin + _AT_ONCE]])
 
@@ -113,7 +113,7 @@ def _upload(settings: StudioSettings, images: Sequence[Path]) -> None:
     settings.upload(batch)
 
 
-def _new_images(images: Sequence[Path], held: Iterable[dict[str, Any]]) -> tuple[Path, ...]:
+def _new_images(images: Sequence[Path], held: Iterable[dict[str, object]]) -> tuple[Path, ...]:
     """The images of whose name the project does not hold as many as there are."""
     found = (_UPLOADED.search(value) for data in held for value in data.values() if isinstance(value, str))
     known = Counter(match[1] for match in found if match)
@@ -165,5 +165,5 @@ def _only_field(path: Path, config: LabelingConfig) -> str:
     return fields[0]
 
 
-def _key(data: dict[str, Any]) -> str:
+def _key(data: dict[str, object]) -> str:
     return json.dumps(data, sort_keys=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -22,7 +22,7 @@ class OpenTask(msgspec.Struct, frozen=True):
     """A task that waits for people. `data` holds raw values, as in a request to /predict."""
 
     id: int
-    data: dict[str, Any]
+    data: dict[str, object]
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class _HoldingTask(msgspec.Struct):
 
 class _Filters(msgspec.Struct):
     conjunction: Literal["and", "or"] = "and"
-    items: list[dict[str, Any]] = []
+    items: list[dict[str, object]] = []
 
 
 class ProjectPredictions:
@@ -47,7 +47,7 @@ class ProjectPredictions:
 
     Every method raises StudioError, and StudioAway where it may help to try again."""
 
-    def __init__(self, api: Api, project_id: int, filters: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, api: Api, project_id: int, filters: Sequence[Mapping[str, object]] = ()) -> None:
         self._api = api
         self._filters = filters
         self._project = project_id
@@ -101,14 +101,14 @@ class ProjectPredictions:
         """Which of these tasks the project still has."""
         return {id for id, _ in self._held(tasks)}
 
-    def post(self, predictions: Sequence[Mapping[str, Any]]) -> None:
+    def post(self, predictions: Sequence[Mapping[str, object]]) -> None:
         """Add predictions `{task, result, score, model_version}`: all of them or, where StudioRefused is raised, none."""
         self._api.send(
             "POST", f"/api/projects/{self._project}/import/predictions", f"add predictions to {self._what}",
             list(predictions),
         )  # fmt: skip
 
-    def write_data(self, task: int, data: Mapping[str, Any]) -> None:
+    def write_data(self, task: int, data: Mapping[str, object]) -> None:
         """Give a task other data in the place of all that it has."""
         self._api.send("PATCH", f"/api/tasks/{task}/", f"change the data of task {task}", {"data": dict(data)})
 
@@ -163,7 +163,7 @@ class ProjectPredictions:
     def _page(
         self,
         form: type[Page[T]],
-        conditions: Sequence[Mapping[str, Any]],
+        conditions: Sequence[Mapping[str, object]],
         after: int = 0,
         *,
         most: int = _AT_ONCE,

@@ -63,7 +63,7 @@ class ProjectFields(msgspec.Struct, frozen=True):
 
 class _Data(msgspec.Struct):
     id: int
-    data: dict[str, Any]
+    data: dict[str, object]
 
 
 class _ProjectPage(msgspec.Struct):
@@ -96,7 +96,7 @@ class StudioSettings:
         """The project's own fields."""
         return _read(self._api, f"/api/projects/{self._project}/", ProjectFields, self._what)
 
-    def change_fields(self, **fields: Any) -> None:
+    def change_fields(self, **fields: object) -> None:
         """Change some of them."""
         self._api.send("PATCH", f"/api/projects/{self._project}/", f"change {self._what}", fields)
 
@@ -106,7 +106,7 @@ class StudioSettings:
         found = _read(self._api, "/api/ml/", list[Backend], what, parameters)
         return sorted(found, key=lambda backend: backend.id)
 
-    def put_backend(self, id: int | None, fields: Mapping[str, Any]) -> Backend:
+    def put_backend(self, id: int | None, fields: Mapping[str, object]) -> Backend:
         """Change a model, or with None add one; Label Studio asks it at once. `fields` must hold its url and login."""
         method, path = ("POST", "/api/ml/") if id is None else ("PATCH", f"/api/ml/{id}")
         answer = self._api.send(method, path, "connect the model", {"project": self._project, **fields})
@@ -128,7 +128,7 @@ class StudioSettings:
         what, parameters = f"the webhooks of {self._what}", {"project": self._project}
         return sorted(_read(self._api, "/api/webhooks/", list[Webhook], what, parameters), key=lambda hook: hook.id)
 
-    def put_webhook(self, id: int | None, fields: Mapping[str, Any]) -> None:
+    def put_webhook(self, id: int | None, fields: Mapping[str, object]) -> None:
         """Change a webhook, or with None add one."""
         if id is None:
             self._api.send("POST", "/api/webhooks/", "add a webhook", {"project": self._project, **fields})
@@ -139,7 +139,7 @@ class StudioSettings:
         """Delete a webhook."""
         self._api.send("DELETE", f"/api/webhooks/{id}/", f"delete webhook {id}")
 
-    def data(self) -> Iterator[dict[str, Any]]:
+    def data(self) -> Iterator[dict[str, object]]:
         """The data of each of its tasks, raw, by id; holds one page in memory."""
 
         def page_after(last: int) -> Page[_Data]:
@@ -147,7 +147,7 @@ class StudioSettings:
 
         return (task.data for task in read_pages(page_after))
 
-    def import_tasks(self, tasks: list[dict[str, Any]]) -> None:
+    def import_tasks(self, tasks: list[dict[str, object]]) -> None:
         """Add tasks, each `{"data": ...}`: all of them or, where StudioRefused is raised, none."""
         self._api.send("POST", f"/api/projects/{self._project}/import", f"add tasks to {self._what}", tasks)
 
@@ -156,11 +156,11 @@ class StudioSettings:
         self._api.upload(f"/api/projects/{self._project}/import", f"upload files to {self._what}", files)
 
 
-def _read(api: Api, path: str, kind: type[T], what: str, parameters: dict[str, Any] | None = None) -> T:
+def _read(api: Api, path: str, kind: type[T], what: str, parameters: Mapping[str, Any] | None = None) -> T:
     return _as(api, api.get(path, what, parameters), kind, what)
 
 
-def _as(api: Api, answer: Any, kind: type[T], what: str) -> T:
+def _as(api: Api, answer: object, kind: type[T], what: str) -> T:
     try:
         return msgspec.convert(answer, kind)
     except msgspec.ValidationError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -43,17 +43,17 @@ class StudioTask(msgspec.Struct, frozen=True):
     """
 
     id: int
-    data: dict[str, Any]
+    data: dict[str, object]
     updated_at: str
-    annotations: tuple[dict[str, Any], ...]
-    predictions: Any = ()
+    annotations: tuple[dict[str, object], ...]
+    predictions: object = ()
 
 
 def read_page(
     api: Api,
     project_id: int,
     form: type[Page[T]],
-    conditions: Sequence[Mapping[str, Any]] = (),
+    conditions: Sequence[Mapping[str, object]] = (),
     after: int = 0,
     *,
     most: int = _PAGE,
@@ -109,7 +109,7 @@ def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iter
     return map(_like_a_webhook, tasks)
 
 
-def condition(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
+def condition(column: str, operator: str, kind: str, value: object) -> dict[str, object]:
     """One condition of the Data Manager's filters."""
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 

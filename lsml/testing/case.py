@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -29,7 +28,7 @@ class AdapterCase:
     batch: Sequence[Data]
     examples: Sequence[Example] = ()
     prompts: Sequence[tuple[Data, Sequence[Value]]] = ()
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     target: Target = field(default_factory=Target)
     tolerance: float = 0.0
     path: Sequence[str] = ()

@@ -6,7 +6,6 @@ import copy
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lsml.adapters.base import InteractiveAdapter, TrainableAdapter
 from lsml.testing.case import SEED
@@ -85,7 +84,7 @@ class Predicts(Suite):
             for control in controls_for(self.case.adapter, self.case.target, values):
                 on = view_of(data, control)
                 own = [value for value in values if isinstance(value, control.value_type)]
-                task: dict[str, Any] = {}
+                task: dict[str, object] = {}
                 chosen = control.select(control.possible(own, task), lambda _label: 0.0)
                 assert chosen or not own, f"{control.tag}: none of {own[:3]} can be written as a region"
                 regions = control.encode(chosen, "object", on)
@@ -143,7 +142,7 @@ class Predicts(Suite):
             return [*adapter.predict(batch), *responded]
 
         expected = answered()
-        answers: list[Any] = []
+        answers: list[Exception | Sequence[Sequence[Value]]] = []
 
         def ask() -> None:
             for _ in range(10):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lsml.adapters.base import Adapter, Data, Target
 from lsml.controls import CONTROLS
@@ -14,15 +14,20 @@ from lsml.labeling.series import Series
 from lsml.labeling.view import Film, View
 from lsml.values import Mask, Number, Track, Value, kind_of, label_of
 
+if TYPE_CHECKING:
+    from lsml.controls.base import Control
 
-def view_of(data: Data, control: Any) -> View:
+
+def view_of(data: Data, control: Control) -> View:
     """Return the view of a case's data for a control. A text is a dialogue of one utterance where the control needs one."""
     if isinstance(data, Mapping):
         return View(data)
     if isinstance(data, Series):
         return View(data, clock=data.clock)
     if not isinstance(data, Path):
-        return View(data, document=Dialogue([data]) if control.objects == {"Paragraphs"} else PlainText(data))
+        return View(
+            data, document=Dialogue([data]) if control.objects == frozenset({"Paragraphs"}) else PlainText(data)
+        )
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -46,7 +51,7 @@ def _view_of_video(path: Path) -> View:
     return View(path, size=size, film=Film(rate, frames / rate))
 
 
-def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]) -> list[Any]:
+def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]) -> list[Control]:
     """Return a control of each kind that can show the values of an adapter."""
     names = target.labels or tuple(label for value in values if (label := label_of(value)))
     labels = tuple(Label(value=name, path=(name,)) for name in dict.fromkeys(names))
@@ -68,7 +73,7 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
     return made
 
 
-def encodable(control: Any, values: Sequence[Value], on: View) -> list[Value]:
+def encodable(control: Control, values: Sequence[Value], on: View) -> list[Value]:
     """Return values as a control can write them: numbers on its range and steps, masks in the image's size, tracks on
     frames.
     """

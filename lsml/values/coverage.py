@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Track
 
 if TYPE_CHECKING:
-    from lsml.values.geometry import Array, Patch
+    from lsml.arrays import Array
+    from lsml.values.geometry import Patch
 
 _ROWS: Final = 512  # of the grid on which outlines are compared
 # How far apart two points may be and still count as one, as a share of the size of their object: COCO's constants for joints go
@@ -16,6 +17,8 @@ _ROWS: Final = 512  # of the grid on which outlines are compared
 _SPREAD: Final = 0.14
 _OBJECT: Final = 0.1  # the size of an object that a lone point stands for, as a share of the image
 _MOMENTS: Final = 50  # at which two tracks are compared
+
+ImageShape = Box | Polygon | Ellipse | Mask | KeyPoint  # what one image is marked with
 
 
 def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
@@ -44,7 +47,7 @@ def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
     return patch_overlaps(_patches(ours, size), _patches(theirs, size))
 
 
-def bounds(shape: Box | Polygon | Ellipse | Mask | KeyPoint) -> tuple[float, float, float, float]:
+def bounds(shape: ImageShape) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom of a shape, as fractions of the image; all 0 for an empty mask."""
     import numpy as np
 
@@ -87,7 +90,7 @@ def _points(values: Sequence[KeyPoint]) -> Array:
     return np.array([(point.x * point.aspect, point.y) for point in values])
 
 
-def _patches(values: Sequence[Any], size: tuple[int, int]) -> list[Patch]:
+def _patches(values: Sequence[object], size: tuple[int, int]) -> list[Patch]:
     """Return the part of a grid of `size` (columns, rows) that each outline or mask covers."""
     from lsml.values.geometry import ellipse_outline, patch_of_outline, patch_of_pixels, resized_pixels
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from lsml.arrays import Array
+
+
 BoxRow = tuple[float, float, float, float, float]
-Boxes = Array | Sequence[BoxRow]
-Outline = Array | Sequence[tuple[float, float]]  # (n, 2)
+Boxes: TypeAlias = "Array | Sequence[BoxRow]"
+Outline: TypeAlias = "Array | Sequence[tuple[float, float]]"  # (n, 2)
 
 # ------------------------------------------------------------------------------------------------ boxes
 

@@ -18,9 +18,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import msgspec
+
+if TYPE_CHECKING:
+    from lsml.arrays import Array
 
 
 def _no_score(score: float) -> ValueError:
@@ -83,7 +86,7 @@ class Scored(Sequence[Choice]):
         self.best = best
 
     @classmethod
-    def of_rows(cls, labels: Sequence[str], names: frozenset[str], scores: Any) -> list[Scored]:
+    def of_rows(cls, labels: Sequence[str], names: frozenset[str], scores: Array) -> list[Scored]:
         """Return one Scored for each row of an array (rows, labels) of at least one label. Raises ValueError for a bad
         score.
         """
@@ -278,7 +281,7 @@ class Mask(Shape, frozen=True, tag="mask", kw_only=True):
             raise ValueError(f"the runs of a mask must fill {self.width} by {self.height} pixels")
 
     @classmethod
-    def from_pixels(cls, pixels: Any, label: str, **facts: Any) -> Mask:
+    def from_pixels(cls, pixels: Array, label: str, **facts: Any) -> Mask:
         """Return a mask of an array (rows, columns); pixels other than 0 are on."""
         import numpy as np
 
@@ -293,7 +296,7 @@ class Mask(Shape, frozen=True, tag="mask", kw_only=True):
         facts.setdefault("aspect", columns / rows)
         return cls(label=label, width=columns, height=rows, runs=tuple(runs), **facts)
 
-    def pixels(self) -> Any:
+    def pixels(self) -> Array:
         """Return the mask as a new array (rows, columns) of booleans."""
         import numpy as np
 

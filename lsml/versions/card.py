@@ -10,6 +10,7 @@ import msgspec
 
 from lsml.binding import Binding, LeftOut
 from lsml.errors import VersionError
+from lsml.metrics import Metrics
 from lsml.store import LOCAL, VersionRow
 from lsml.versions.decisions import Decision, upgraded_decisions
 from lsml.versions.outlook import Outlook, VersionPoint
@@ -49,7 +50,7 @@ class Card(msgspec.Struct):
 
     recipe: str
     models: dict[str, ModelCard]
-    metrics: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, Metrics] = {}
     decisions: dict[str, Decision] = {}
     verdict: str = ""
     promoted: bool = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,7 +13,7 @@ from lsml.versions.card import ModelCard
 _MARK_BYTES = 8
 
 
-def mark(data: Mapping[str, Any]) -> bytes:
+def mark(data: Mapping[str, object]) -> bytes:
     """Return eight bytes that stand for a task's data, whatever its id."""
     return hashlib.sha256(msgspec.json.encode(data, order="sorted")).digest()[:_MARK_BYTES]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any, Final
+from typing import Final
 
 from lsml.errors import LsmlError
 from lsml.logs import mask
@@ -41,7 +41,7 @@ def _news(store: Store, run: RunRow) -> News | None:
         return None  # it cannot be read, which the server tells
 
 
-def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, Any]:
+def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, object]:
     project = store.projects.get(run.project)
     title = project.title if project is not None else ""
     where = f"{recipe.name}, project {title or run.project}"
@@ -65,7 +65,7 @@ def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, An
     }  # fmt: skip
 
 
-def _send(url: str, body: dict[str, Any]) -> None:
+def _send(url: str, body: dict[str, object]) -> None:
     """Post it; a failure is logged without the address, which may be a secret."""
     import httpx
 

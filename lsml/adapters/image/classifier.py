@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -28,7 +28,9 @@ from lsml.files.digests import content_digest
 from lsml.values import Choice, Value
 
 if TYPE_CHECKING:
-    import numpy as np
+    from PIL.Image import Image as Picture
+
+    from lsml.arrays import Array, Rows
 
 _SIDE: Final = 128  # pixels that an image is brought to, for colours and edges
 _CELL: Final = 16
@@ -59,11 +61,11 @@ class ImageClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
 class _Features(Protocol):
     """Images -> rows of floats."""
 
-    def rows(self, paths: Sequence[Path]) -> np.ndarray[Any, Any]:
+    def rows(self, paths: Sequence[Path]) -> Array:
         """(images, features)"""
 
 
-class ImageClassifier(TrainableAdapter):
+class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
     """One label or several for an image. Answers every label that it saw in training, with its probability."""
 
     name: ClassVar[str] = "image-classifier"
@@ -116,7 +118,7 @@ class ImageClassifier(TrainableAdapter):
             values += self._head.values(self._rows(batch[begin : begin + self.options.batch]))
         return values
 
-    def features(self, batch: Sequence[Data]) -> Any | None:
+    def features(self, batch: Sequence[Data]) -> Rows | None:
         """What a classifier of these images would learn from."""
         import numpy as np
 
@@ -147,7 +149,7 @@ class ImageClassifier(TrainableAdapter):
         encoder = self.options.encoder
         return "" if encoder is None else content_digest(find(self.name, encoder, "a vision model"))
 
-    def _rows(self, paths: Sequence[Path]) -> np.ndarray[Any, Any]:
+    def _rows(self, paths: Sequence[Path]) -> Array:
         with self._lock:
             if self._features is None:
                 encoder = self.options.encoder
@@ -158,13 +160,13 @@ class ImageClassifier(TrainableAdapter):
 class _ColoursAndEdges:
     """Where in an image which colours are, and which way its edges run."""
 
-    def rows(self, paths: Sequence[Path]) -> np.ndarray[Any, Any]:
+    def rows(self, paths: Sequence[Path]) -> Array:
         """(images, features)"""
         import numpy as np
 
         return np.stack([self._row(path) for path in paths])
 
-    def _row(self, path: Path) -> np.ndarray[Any, Any]:
+    def _row(self, path: Path) -> Array:
         import numpy as np
         from skimage.color import rgb2gray, rgb2hsv
         from skimage.feature import hog
@@ -201,7 +203,7 @@ class _Encoder:
         self._model.to(self._device)
         self._lock = threading.Lock()
 
-    def rows(self, paths: Sequence[Path]) -> np.ndarray[Any, Any]:
+    def rows(self, paths: Sequence[Path]) -> Array:
         """(images, features)"""
         import numpy as np
         import torch
@@ -219,7 +221,7 @@ class _Encoder:
         return np.stack([_unit(row) for row in rows])
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path) -> Picture:
     """An image as RGB; what is transparent becomes white."""
     from PIL import Image
 
@@ -230,7 +232,7 @@ def _open(path: Path) -> Any:
     return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
 
 
-def _unit(vector: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _unit(vector: Array) -> Array:
     import numpy as np
 
     length = float(np.linalg.norm(vector))

@@ -51,7 +51,7 @@ class GrabCutOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.004
 
 
-class GrabCut(InteractiveAdapter):
+class GrabCut(InteractiveAdapter[GrabCutOptions]):
     """From boxes, or from points on an object and beside it, the object's mask, outline or ellipse."""
 
     name: ClassVar[str] = "grabcut"

@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Meta
 
-from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
+from lsml.adapters.base import Adapter, Data, Target
 from lsml.adapters.llm import prompt as prompting
 from lsml.adapters.llm.answer import Read, read, values_of
 from lsml.adapters.llm.endpoint import Endpoint
-from lsml.adapters.parts.asking import Dropped, Retries, Rounds
+from lsml.adapters.llm.options import LlmOptions
+from lsml.adapters.parts.asking import Dropped, Rounds
 from lsml.adapters.parts.kept import Kept
 from lsml.labeling import ControlTag
 from lsml.values import Choice, Number, Span, Text, Value
@@ -27,79 +27,9 @@ from lsml.values import Choice, Number, Span, Text, Value
 _log = logging.getLogger(__name__)
 _FORMAT: Final = 1  # of what is kept; another way to read an answer is another one
 _KEPT: Final = 200_000  # answers in the cache
-_SECRET: Final[dict[str, Any]] = {"decides": "secret"}
 
 
-class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of `llm`."""
-
-    model: Annotated[str, Meta(description="The model's name, as the endpoint knows it.", extra=PREDICTIONS)] = ""
-    base_url: Annotated[
-        str,
-        Meta(
-            pattern=r"^(https?://[^/\s@]+(/\S*)?|.*\$\{.*)$",  # or what the environment says
-            description="The endpoint's address, up to /v1: a hosted one, Ollama, vLLM, llama.cpp.",
-            extra=PREDICTIONS,
-        ),
-    ] = "https://api.openai.com/v1"
-    api_key: Annotated[
-        str | None,
-        Meta(description="The endpoint's key, as `${OPENAI_API_KEY}`; servers of one's own want none.", extra=_SECRET),
-    ] = None
-    prompt: Annotated[
-        str | None,
-        Meta(
-            description="What the model is told first. Behind it lsml says what is asked, with the labels and their "
-            "descriptions, and that the text is data. null: a sentence that fits any labels.",
-            extra=PREDICTIONS,
-        ),
-    ] = None
-    format: Annotated[
-        Literal["json_schema", "json_object", "none"],
-        Meta(
-            description="How the endpoint is asked to hold the model to the answer's form; it is checked in any case.",
-            extra=PREDICTIONS,
-        ),
-    ] = "json_schema"
-    temperature: Annotated[
-        Annotated[float, Meta(ge=0, le=2)] | None,
-        Meta(
-            description="How freely it answers; null: as the endpoint likes, which some models insist on.",
-            extra=PREDICTIONS,
-        ),
-    ] = 0.0
-    max_tokens: Annotated[
-        int,
-        Meta(ge=1, le=1_000_000, description="Most tokens of an answer; a longer one is dropped.", extra=PREDICTIONS),
-    ] = 2048
-    logprobs: Annotated[
-        bool, Meta(description="Whether to ask for log-probabilities, which scores are made of.", extra=PREDICTIONS)
-    ] = True
-    grounding: Annotated[
-        float,
-        Meta(
-            ge=0.5,
-            le=1,
-            description="Share of a span's characters that must stand in the text; 1: all of them, exactly.",
-            extra=PREDICTIONS,
-        ),
-    ] = 0.85
-    timeout: Annotated[float, Meta(gt=0, le=600, description="Seconds that an attempt may take.", extra=MACHINE)] = 30.0
-    retries: Retries = 2
-    concurrency: Annotated[int, Meta(ge=1, le=64, description="Texts that are asked about at once.", extra=MACHINE)] = 4
-    requests_per_minute: Annotated[
-        Annotated[int, Meta(ge=1, le=100_000)] | None, Meta(description="Most requests in a minute.", extra=MACHINE)
-    ] = None
-    tokens_per_day: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(
-            description="Most tokens in a day (UTC) on this machine, sent and received; then only known answers are given.",
-            extra=MACHINE,
-        ),
-    ] = None
-
-
-class Llm(Adapter):
+class Llm(Adapter[LlmOptions]):
     """What a language model says of a text. A blank text is not asked about, and has no values."""
 
     name: ClassVar[str] = "llm"
@@ -123,7 +53,7 @@ class Llm(Adapter):
         self._rounds = Rounds(self.name, options.concurrency)
 
     @classmethod
-    def lacks(cls, options: Any, target: Target) -> str | None:
+    def lacks(cls, options: LlmOptions, target: Target) -> str | None:
         """A model's name, and a key where OpenAI itself is asked."""
         if not options.model:
             return f"{cls.name}: no model is named; write `model` under `options`"
@@ -136,7 +66,7 @@ class Llm(Adapter):
         return None
 
     @classmethod
-    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+    def limits(cls, options: LlmOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
         """Controls whose answers cannot be told apart in one request."""
         left = [question.name for question in target.questions if question not in prompting.asked(target.questions)]
         if not left:
@@ -147,7 +77,7 @@ class Llm(Adapter):
         )
 
     @classmethod
-    def facts(cls, options: Any, target: Target) -> Any:
+    def facts(cls, options: LlmOptions, target: Target) -> Any:
         """A hash of all that the model is told, descriptions of labels included."""
         told = prompting.instructions(options.prompt, prompting.asked(target.questions))
         return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
@@ -208,7 +138,7 @@ class Llm(Adapter):
         return values_of(answer, reply, self._questions, text, self.options.grounding)
 
 
-def _asking(options: LlmOptions) -> dict[str, Any]:
+def _asking(options: LlmOptions) -> dict[str, object]:
     """The options that decide an answer."""
     names = ("model", "base_url", "format", "temperature", "max_tokens", "logprobs", "grounding")
     return {name: getattr(options, name) for name in names}

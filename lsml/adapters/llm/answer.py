@@ -32,7 +32,7 @@ class Read(NamedTuple):
     ungrounded: int = 0
 
 
-def read(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
+def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
     """The answer as JSON that the schema allows. Raises Dropped."""
     if not reply.whole:
         raise Dropped("half an answer", "it was cut off; raise `max_tokens`")

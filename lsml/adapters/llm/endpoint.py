@@ -7,14 +7,21 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from lsml.adapters.llm.answer import Reply
+from lsml.adapters.llm.options import LlmOptions
 from lsml.adapters.parts.asking import Away, Dropped
 from lsml.adapters.parts.kept import Tally
 from lsml.errors import AdapterError
 from lsml.logs import MASK, mask
+
+if TYPE_CHECKING:
+    from openai import APIError, OpenAI
+    from openai.types.chat import ChatCompletion
+    from openai.types.chat.chat_completion import Choice as Completed
+
 
 _log = logging.getLogger(__name__)
 _OPENAI: Final = "api.openai.com"
@@ -24,17 +31,17 @@ _SHOWN: Final = 300  # characters of what an endpoint says is wrong
 class Endpoint:
     """One endpoint and one model. Threads may ask at once."""
 
-    def __init__(self, adapter: str, options: Any) -> None:
+    def __init__(self, adapter: str, options: LlmOptions) -> None:
         self._adapter = adapter
         self._options = options
         self.host = urlsplit(options.base_url).hostname or "the endpoint"
         self._pace = Pace(options.requests_per_minute)
         self._spent = Tally(adapter)
         self._tells_logprobs = options.logprobs
-        self._client: Any = None
+        self._client: OpenAI | None = None
         self._lock = threading.Lock()
 
-    def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Reply:
+    def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> Reply:
         """What the model says. Raises Away, or Dropped where this one text is what it refuses."""
         import openai
 
@@ -65,11 +72,11 @@ class Endpoint:
             ) from error
         return self._reply(answer, messages)
 
-    def _created(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Any:
+    def _created(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> ChatCompletion:
         options = self._options
         # OpenAI's own models want the new name, and others know the old one alone.
         limit = "max_completion_tokens" if self.host == _OPENAI else "max_tokens"
-        more: dict[str, Any] = {limit: options.max_tokens}
+        more: dict[str, object] = {limit: options.max_tokens}
         if options.temperature is not None:
             more["temperature"] = options.temperature
         if self._tells_logprobs:
@@ -81,7 +88,7 @@ class Endpoint:
             more["response_format"] = {"type": "json_object"}
         return self._opened().chat.completions.create(model=options.model, messages=list(messages), **more)
 
-    def _opened(self) -> Any:
+    def _opened(self) -> OpenAI:
         import openai
 
         with self._lock:
@@ -95,7 +102,7 @@ class Endpoint:
                 )
             return self._client
 
-    def _reply(self, answer: Any, messages: Sequence[Mapping[str, str]]) -> Reply:
+    def _reply(self, answer: ChatCompletion, messages: Sequence[Mapping[str, str]]) -> Reply:
         try:
             choice = answer.choices[0]
             text = choice.message.content or ""
@@ -114,7 +121,7 @@ class Endpoint:
             raise Dropped("refused", "the model refused to answer")
         return Reply(text, _tokens(choice), not cut)
 
-    def _refused(self, error: Any) -> AdapterError:
+    def _refused(self, error: APIError) -> AdapterError:
         said = self._shown(error)
         status = error.status_code
         if status in (400, 413, 422):
@@ -127,7 +134,7 @@ class Endpoint:
             return Away(f"{self._name}: asked too often, or its quota is used up ({said}); try again later")
         return Away(f"{self._name}: answered {status} after {self._options.retries + 1} attempts; try again later")
 
-    def _shown(self, error: Any) -> str:
+    def _shown(self, error: APIError) -> str:
         """What an error says, in one line and without the key."""
         text = " ".join(mask(str(error)).split()) or type(error).__name__
         if self._options.api_key:
@@ -172,7 +179,7 @@ class Pace:
         time.sleep(turn - now)
 
 
-def _tokens(choice: Any) -> list[tuple[bytes, float]]:
+def _tokens(choice: Completed) -> list[tuple[bytes, float]]:
     """The tokens of an answer with their log-probabilities; none where the endpoint does not tell them as it should."""
     found = []
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from lsml.adapters.base import Question
 
@@ -61,17 +61,17 @@ def _wanted(question: Question) -> str:
     return "a text"
 
 
-def schema(questions: Sequence[Question]) -> dict[str, Any]:
+def schema(questions: Sequence[Question]) -> dict[str, object]:
     """The JSON Schema of an answer, in the part of JSON Schema that endpoints hold a model to."""
     return _closed({question.name: _schema(question) for question in questions})
 
 
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+def _closed(properties: dict[str, object]) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _schema(question: Question) -> dict[str, Any]:
-    label = {"type": "string", "enum": list(question.labels)}
+def _schema(question: Question) -> dict[str, object]:
+    label: dict[str, object] = {"type": "string", "enum": list(question.labels)}
     if question.kind == "choice":
         return {"type": "array", "items": label} if question.multiple else label
     if question.kind == "span":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +13,10 @@ from lsml.adapters.base import TRAINING
 from lsml.errors import AdapterError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from sklearn.base import BaseEstimator
+
+    from lsml.adapters.parts.state import State
+    from lsml.arrays import Array
 
 FOLDS: Final = 5
 _MOST: Final = 200  # iterations that `auto` chooses from
@@ -67,7 +70,7 @@ class Forest:
 
     _NODES: Final = ("feature", "threshold", "missing_left", "left", "right", "value", "leaf")
 
-    def __init__(self, nodes: Mapping[str, np.ndarray[Any, Any]], roots: Any, baseline: Any) -> None:
+    def __init__(self, nodes: Mapping[str, Array], roots: Array, baseline: Array) -> None:
         self._nodes = dict(nodes)
         self._roots = roots
         self._baseline = baseline
@@ -81,7 +84,7 @@ class Forest:
         return cls(empty, np.zeros(0, dtype=np.int64), np.array([answer]))
 
     @classmethod
-    def of_model(cls, model: Any, iterations: int) -> Forest:
+    def of_model(cls, model: BaseEstimator, iterations: int) -> Forest:
         """The first iterations of a fitted model of scikit-learn. Raises AdapterError where it keeps them otherwise."""
         import numpy as np
 
@@ -108,7 +111,7 @@ class Forest:
             what = "this release of scikit-learn keeps its trees in another way; install another one, or upgrade lsml"
             raise AdapterError(what) from error
 
-    def answers(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def answers(self, rows: Array) -> Array:
         """What the trees add up to, (rows, outputs), before any link function."""
         import numpy as np
 
@@ -123,7 +126,7 @@ class Forest:
             added[begin : begin + step] += leaves.reshape(len(some), -1, outputs).sum(axis=1)
         return added
 
-    def _leaves(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _leaves(self, rows: Array) -> Array:
         """The leaf of each tree that a row falls into, (rows, trees)."""
         import numpy as np
 
@@ -137,12 +140,12 @@ class Forest:
             at = np.where(ends, at, np.where(lefts, nodes["left"][at], nodes["right"][at]))
         return at
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Arrays from which `restore` makes the same forest."""
         return {**self._nodes, "roots": self._roots, "baseline": self._baseline}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], width: int) -> Forest:
+    def restore(cls, state: State, width: int) -> Forest:
         """The forest that `state` described, for rows with so many features. Raises KeyError, TypeError or ValueError."""
         import numpy as np
 
@@ -164,7 +167,7 @@ class Forest:
         return cls(nodes, roots, baseline)
 
 
-def grow(rows: Any, answers: Any, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
+def grow(rows: Array, answers: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
     """Forests for rows (examples, features) and their answers: `numbers`, or else classes, which occur sorted.
 
     Members are there where cross-validation was asked; there are none of very many examples.
@@ -176,7 +179,7 @@ def grow(rows: Any, answers: Any, options: TreeOptions, seed: int, *, numbers: b
         return _grown(rows, answers, options, seed, numbers)
 
 
-def forest_of(rows: Any, answers: Any, options: TreeOptions, seed: int) -> Forest:
+def forest_of(rows: Array, answers: Array, options: TreeOptions, seed: int) -> Forest:
     """A forest for rows and their classes; of one class alone, as sure as Laplace's rule of succession says."""
     import numpy as np
 
@@ -185,11 +188,11 @@ def forest_of(rows: Any, answers: Any, options: TreeOptions, seed: int) -> Fores
     return grow(rows, answers, options, seed, numbers=False).forest
 
 
-def _grown(rows: Any, answers: Any, options: TreeOptions, seed: int, numbers: bool) -> Grown:
+def _grown(rows: Array, answers: Array, options: TreeOptions, seed: int, numbers: bool) -> Grown:
     outputs = 1 if numbers else len(set(answers.tolist()))
     trees = (1 if outputs == 2 else outputs) * FOLDS * _MOST
     fixed = None if options.iterations == "auto" else options.iterations
-    members: list[Any] = []
+    members: list[BaseEstimator] = []
     model = _model(options, fixed or _MOST, len(rows), seed, numbers)
     # Of classes nobody asks for members, so that a fixed number of iterations needs no cross-validation.
     if (fixed and not numbers) or len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
@@ -200,7 +203,7 @@ def _grown(rows: Any, answers: Any, options: TreeOptions, seed: int, numbers: bo
     return Grown(Forest.of_model(whole, iterations), [Forest.of_model(one, iterations) for one in members])
 
 
-def _model(options: TreeOptions, iterations: int, examples: int, seed: int, numbers: bool) -> Any:
+def _model(options: TreeOptions, iterations: int, examples: int, seed: int, numbers: bool) -> BaseEstimator:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     made = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
@@ -212,8 +215,8 @@ def _model(options: TreeOptions, iterations: int, examples: int, seed: int, numb
 
 
 def _cross_validated(
-    model: Any, rows: Any, answers: Any, fixed: int | None, seed: int, numbers: bool
-) -> tuple[int, list[Any]]:
+    model: BaseEstimator, rows: Array, answers: Array, fixed: int | None, seed: int, numbers: bool
+) -> tuple[int, list[BaseEstimator]]:
     """(how many iterations answer best what was not learnt, the models that each missed a share)."""
     import numpy as np
     from sklearn.base import clone
@@ -235,7 +238,7 @@ def _cross_validated(
     return fixed or int(np.argmin(losses)) + 1, members
 
 
-def _losses(model: Any, rows: Any, answers: Any, numbers: bool) -> Any:
+def _losses(model: BaseEstimator, rows: Array, answers: Array, numbers: bool) -> Array:
     """What the answers cost after each iteration: squared errors, or negative log likelihoods; summed over rows."""
     import numpy as np
 
@@ -248,16 +251,16 @@ def _losses(model: Any, rows: Any, answers: Any, numbers: bool) -> Any:
     return np.array([-np.log(np.maximum(told[picked], _LEAST)).sum() for told in model.staged_predict_proba(rows)])
 
 
-def probabilities(answers: Sequence[Any], multiple: bool) -> Any:
+def probabilities(answers: Sequence[Array], multiple: bool) -> Array:
     """(rows, labels) of what one forest answers for all labels; or, where several may hold at once, one forest for each."""
     import numpy as np
 
     if multiple:
-        return 1.0 / (1.0 + np.exp(-np.clip(np.hstack(list(answers)), -500.0, 500.0)))
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(np.hstack(list(answers)), -500.0, 500.0))))
     [raw] = answers
     if raw.shape[1] == 1:
         second = 1.0 / (1.0 + np.exp(-np.clip(raw, -500.0, 500.0)))
         return np.hstack([1.0 - second, second])
     raw = raw - raw.max(axis=1, keepdims=True)
     odds = np.exp(raw)
-    return odds / odds.sum(axis=1, keepdims=True)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))

@@ -6,17 +6,17 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from lsml.errors import NotEnoughData
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
 Kind = Literal["number", "category", "date"]
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 
 _MOST_CATEGORIES: Final = 64  # of one column, the commonest
 _MOSTLY: Final = 0.95  # of a column's cells are numbers or dates: then it is one of those, and the others say nothing
@@ -82,7 +82,7 @@ class Columns:
         """How many features a row has."""
         return sum(column.width for column in self.columns)
 
-    def features(self, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
+    def features(self, rows: Sequence[Row]) -> Array:
         """An array (rows, features) of floats."""
         import numpy as np
 
@@ -103,12 +103,12 @@ class Columns:
         kinds = {column.kind: [one.name for one in self.columns if one.kind == column.kind] for column in self.columns}
         return "; ".join(f"read as {kind}: {', '.join(names)}" for kind, names in kinds.items())
 
-    def state(self) -> list[list[Any]]:
+    def state(self) -> list[list[str | list[str]]]:
         """Lists from which `restore` makes the same columns."""
         return [[column.name, column.kind, list(column.categories)] for column in self.columns]
 
     @classmethod
-    def restore(cls, state: Sequence[Any]) -> Columns:
+    def restore(cls, state: Sequence[tuple[str, Kind, list[str]]]) -> Columns:
         """The columns that `state` described. Raises TypeError or ValueError where it is something else."""
         columns = [Column(str(name), kind, tuple(map(str, categories))) for name, kind, categories in state]
         if any(column.kind not in ("number", "category", "date") for column in columns):
@@ -116,7 +116,7 @@ class Columns:
         return cls(columns)
 
 
-def _cell(given: Any) -> Any:
+def _cell(given: object) -> object:
     """What a cell holds; None where nothing is known."""
     if isinstance(given, str):
         given = given.strip()
@@ -126,7 +126,7 @@ def _cell(given: Any) -> Any:
     return given
 
 
-def _kind(cells: Sequence[Any]) -> Kind:
+def _kind(cells: Sequence[object]) -> Kind:
     """What most cells are."""
     for kind in ("number", "date"):
         if cells and sum(_READ[kind](cell) is not None for cell in cells) >= _MOSTLY * len(cells):
@@ -134,7 +134,7 @@ def _kind(cells: Sequence[Any]) -> Kind:
     return "category"
 
 
-def _number(cell: Any) -> float | None:
+def _number(cell: object) -> float | None:
     if isinstance(cell, bool | int | float):
         try:
             return float(cell)
@@ -146,7 +146,7 @@ def _number(cell: Any) -> float | None:
     return None
 
 
-def _date(cell: Any) -> datetime | None:
+def _date(cell: object) -> datetime | None:
     """A date as ISO 8601 writes it; without a zone, in UTC."""
     if not isinstance(cell, str) or not cell[:4].isdigit():
         return None
@@ -157,14 +157,14 @@ def _date(cell: Any) -> datetime | None:
         return None
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, sort_keys=True)
 
 
-_READ: Final[dict[str, Any]] = {"number": _number, "date": _date}
+_READ: Final[dict[str, Callable[[object], float | datetime | None]]] = {"number": _number, "date": _date}
 
 
-def _fill(row: np.ndarray[Any, Any], kind: Kind, places: Mapping[str, int], cell: Any) -> None:
+def _fill(row: Array, kind: Kind, places: Mapping[str, int], cell: object) -> None:
     """Write one cell into its features; one that is not of its column's kind leaves them unknown."""
     if kind == "category":
         row[:] = 0.0

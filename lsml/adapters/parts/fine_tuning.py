@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, TRAINING, Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
 
 _LEAST_STEPS: Final = 300  # that a head without any knowledge needs
 _FEWEST: Final = 3  # epochs
@@ -69,9 +74,9 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 def fine_tune(
-    model: Any,
+    model: PreTrainedModel,
     lessons: Sequence[_Lesson],
-    loss_of: Callable[[Sequence[_Lesson]], Any],
+    loss_of: Callable[[Sequence[_Lesson]], Tensor],
     options: FineTuningOptions,
     seed: int,
     progress: Progress,
@@ -129,7 +134,7 @@ def fine_tune(
     model.eval()
 
 
-def _groups(model: Any, decay: float) -> list[dict[str, Any]]:
+def _groups(model: PreTrainedModel, decay: float) -> list[dict[str, object]]:
     """The weights, and beside them what must not shrink: biases and the scales of normalisation."""
     learnt = [tensor for tensor in model.parameters() if tensor.requires_grad]
     return [
@@ -138,13 +143,15 @@ def _groups(model: Any, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _learning_rate(model: Any, options: FineTuningOptions) -> float:
+def _learning_rate(model: PreTrainedModel, options: FineTuningOptions) -> float:
     if options.learning_rate != "auto":
         return options.learning_rate
     return 2e-4 if (getattr(model.config, "hidden_size", None) or _SMALL) < _SMALL else 5e-5
 
 
-def _mean_loss(model: Any, lessons: Sequence[_Lesson], loss_of: Callable[[Sequence[_Lesson]], Any], size: int) -> float:
+def _mean_loss(
+    model: PreTrainedModel, lessons: Sequence[_Lesson], loss_of: Callable[[Sequence[_Lesson]], Tensor], size: int
+) -> float:
     import torch
 
     model.eval()

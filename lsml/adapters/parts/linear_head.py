@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Example, Progress, Target
-from lsml.adapters.parts.regressions import Fitter, LeftOut, temperature
+from lsml.adapters.parts.regressions import Fitter, LeftOut, LogisticOptions, temperature
 from lsml.adapters.parts.state import as_array
 from lsml.errors import NotEnoughData
 from lsml.values import Choice, Scored
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.adapters.parts.state import State
+    from lsml.arrays import Array, Rows
 
 
 # Options of adapters with a linear head; both are "auto" by default.
@@ -69,8 +70,8 @@ class LinearHead:
         self,
         labels: Sequence[str],
         multiple: bool,
-        weights: np.ndarray[Any, Any],
-        biases: np.ndarray[Any, Any],
+        weights: Array,
+        biases: Array,
         temperature: float = 1.0,
     ) -> None:
         self.labels = list(labels)
@@ -82,7 +83,7 @@ class LinearHead:
 
     @classmethod
     def fit(
-        cls, rows: Any, learnt: Answered, multiple: bool, options: Any, seed: int, progress: Progress
+        cls, rows: Rows, learnt: Answered, multiple: bool, options: LogisticOptions, seed: int, progress: Progress
     ) -> LinearHead:
         """A head for rows (examples, features), dense or sparse, and their answers. `options` has C and class_weight."""
         fitter = Fitter(options, rows, len(learnt.labels), seed)
@@ -93,7 +94,7 @@ class LinearHead:
             weights, biases, left_out = _fit_one(fitter, learnt)
         return cls(learnt.labels, multiple, weights, biases, temperature(left_out))
 
-    def values(self, rows: Any) -> list[Scored]:
+    def values(self, rows: Rows) -> list[Scored]:
         """Every label with its probability, for each row; labels in alphabetical order."""
         import numpy as np
 
@@ -106,7 +107,7 @@ class LinearHead:
             probabilities /= probabilities.sum(axis=1, keepdims=True)
         return Scored.of_rows(self.labels, self._names, probabilities)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Lists and arrays from which `restore` makes the same head."""
         return {
             "labels": self.labels, "multiple": self.multiple, "weights": self._weights, "biases": self._biases,
@@ -114,7 +115,7 @@ class LinearHead:
         }  # fmt: skip
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], width: int) -> LinearHead:
+    def restore(cls, state: State, width: int) -> LinearHead:
         """The head that `state` described, for so many features. Raises KeyError, TypeError or ValueError where it is
         something else."""
         head = cls(
@@ -131,7 +132,7 @@ class LinearHead:
         return head
 
 
-def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Any, Any, list[LeftOut]]:
+def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Array, Array, list[LeftOut]]:
     """Weights and biases for labels of which exactly one holds, and what is known of how sure they may be."""
     import numpy as np
 
@@ -145,7 +146,7 @@ def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Any, Any, list[LeftOut]]
     return model.coef_.T, model.intercept_, known
 
 
-def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Any, Any, list[LeftOut]]:
+def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Array, Array, list[LeftOut]]:
     """Weights and biases for labels that each hold or do not, and what is known of how sure they may be."""
     import numpy as np
 

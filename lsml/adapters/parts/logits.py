@@ -10,13 +10,19 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE
 from lsml.adapters.parts.transformers_models import device_of, tokens_at_once
 from lsml.files.cache import cache_directory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+    from transformers import PreTrainedModel
+
 
 Accelerate = Annotated[
     Literal["onnx", "bfloat16"] | None,
@@ -35,32 +41,32 @@ _OPSET: Final = 17
 class Logits:
     """A model that answers one batch at a time, whoever asks."""
 
-    def __init__(self, adapter: str, model: Any, device: str, accelerate: str | None) -> None:
+    def __init__(self, adapter: str, model: PreTrainedModel, device: str, accelerate: str | None) -> None:
         self.model = model.to(device_of(device))
         self.tokens = tokens_at_once(next(self.model.parameters()).device)  # that a batch is best made of
         self._adapter = adapter
         self._accelerate = accelerate
         self._lock = threading.Lock()
-        self._answer: Callable[[dict[str, Any]], Any] | None = None if accelerate else self._by_torch
+        self._answer: Callable[[dict[str, Tensor]], Tensor] | None = None if accelerate else self._by_torch
 
-    def of(self, inputs: dict[str, Any]) -> Any:
+    def of(self, inputs: dict[str, Tensor]) -> Tensor:
         """Logits of a batch, floats on the CPU: (windows, labels), or (windows, tokens, labels)."""
         with self._lock:
             if self._answer is None:
                 self._answer = self._accelerated(inputs)
             return self._answer(inputs)
 
-    def _by_torch(self, inputs: dict[str, Any]) -> Any:
+    def _by_torch(self, inputs: dict[str, Tensor]) -> Tensor:
         import torch
 
         with torch.inference_mode():
             return self.learning(inputs).float().cpu()
 
-    def learning(self, inputs: dict[str, Any]) -> Any:
+    def learning(self, inputs: dict[str, Tensor]) -> Tensor:
         """Logits where the model is, with what a training needs to know of them."""
         return _logits(self.model, inputs)
 
-    def _accelerated(self, inputs: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    def _accelerated(self, inputs: dict[str, Tensor]) -> Callable[[dict[str, Tensor]], Tensor]:
         """What answers the first batch as torch does; torch itself, with a warning, where nothing else does."""
         assert self._accelerate is not None
         padded = _padded(inputs)
@@ -84,29 +90,29 @@ class Logits:
         return fast
 
 
-def _logits(model: Any, inputs: dict[str, Any]) -> Any:
+def _logits(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     device = next(model.parameters()).device
     return model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
 
 
-def _probabilities(logits: Any) -> Any:
+def _probabilities(logits: Tensor) -> Tensor:
     return logits.softmax(dim=-1)
 
 
-def _by_half(model: Any, _padded: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+def _by_half(model: PreTrainedModel, _padded: dict[str, Tensor]) -> Callable[[dict[str, Tensor]], Tensor]:
     """A copy of a model whose numbers have two bytes."""
     import torch
 
     half = deepcopy(model).to(torch.bfloat16)
 
-    def answer(inputs: dict[str, Any]) -> Any:
+    def answer(inputs: dict[str, Tensor]) -> Tensor:
         with torch.inference_mode():
             return _logits(half, inputs).float().cpu()
 
     return answer
 
 
-def _by_onnx(model: Any, padded: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+def _by_onnx(model: PreTrainedModel, padded: dict[str, Tensor]) -> Callable[[dict[str, Tensor]], Tensor]:
     """A session of ONNX Runtime. Raises anything where it is not possible."""
     import onnxruntime
     import torch
@@ -116,14 +122,14 @@ def _by_onnx(model: Any, padded: dict[str, Any]) -> Callable[[dict[str, Any]], A
     path = _export(model, padded)
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def answer(inputs: dict[str, Any]) -> Any:
+    def answer(inputs: dict[str, Tensor]) -> Tensor:
         given = {name: tensor.numpy() for name, tensor in inputs.items()}
         return torch.from_numpy(session.run(None, given)[0]).float()
 
     return answer
 
 
-def _export(model: Any, inputs: dict[str, Any]) -> Path:
+def _export(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Path:
     """The file of a model's export, which is kept by what the model holds."""
     import torch
 
@@ -153,7 +159,7 @@ def _export(model: Any, inputs: dict[str, Any]) -> Path:
     return path
 
 
-def _padded(inputs: dict[str, Any]) -> dict[str, Any]:
+def _padded(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     """The first window, whole and with half of it hidden: an exporter that saw no padding might leave it out."""
     import torch
 
@@ -162,7 +168,7 @@ def _padded(inputs: dict[str, Any]) -> dict[str, Any]:
     return rows
 
 
-def _plain(model: Any) -> Any:
+def _plain(model: PreTrainedModel) -> Module:
     """A module whose answer is the logits alone, as an exporter wants it."""
     import torch
 
@@ -171,7 +177,7 @@ def _plain(model: Any) -> Any:
             super().__init__()
             self.model = model
 
-        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
             return self.model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True).logits
 
     return Plain()

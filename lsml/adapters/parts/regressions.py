@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
+    from sklearn.linear_model import LogisticRegression as Classifier
 
-    Array = np.ndarray[Any, Any]
+    from lsml.arrays import Array, Rows
+
+
+class LogisticOptions(Protocol):
+    """What an adapter's options say of its regressions."""
+
+    @property
+    def C(self) -> float | Literal["auto"]:  # noqa: N802 - scikit-learn's name
+        """How closely they follow the examples."""
+
+    @property
+    def class_weight(self) -> Literal["auto", "balanced", "none"]:
+        """Whether a rare label counts as much as a common one."""
 
 
 class Setting(NamedTuple):
@@ -42,21 +54,21 @@ class LeftOut(NamedTuple):
 class Fitted(NamedTuple):
     """A regression, and what is known of how sure it may be; None where too few examples tell."""
 
-    model: Any
+    model: Classifier
     left_out: LeftOut | None
 
 
 class Fitter:
     """Fits regressions of rows (examples, features) under the recipe's setting, or the one that cross-validation advises."""
 
-    def __init__(self, options: Any, rows: Any, labels: int, seed: int) -> None:
+    def __init__(self, options: LogisticOptions, rows: Rows, labels: int, seed: int) -> None:
         self.rows = rows
         self._seed = seed
         self._candidates = candidates(options)
         numbers = rows.nnz if hasattr(rows, "nnz") else rows.size
         self._small = numbers * labels <= _MOST_WORK
 
-    def fit(self, answers: Any) -> Fitted:
+    def fit(self, answers: Array) -> Fitted:
         """A fitted regression of answers (examples,)."""
         import numpy as np
 
@@ -69,7 +81,7 @@ class Fitter:
                 left_out = self._of_a_part(answers)
         return Fitted(_fitted(chosen, self.rows, answers, self._seed), left_out)
 
-    def _of_a_part(self, answers: Any) -> LeftOut:
+    def _of_a_part(self, answers: Array) -> LeftOut:
         """What a regression of most examples says of the others: with many that takes less than a fit, and tells enough."""
         import numpy as np
 
@@ -84,7 +96,7 @@ class Fitter:
         return LeftOut(logits, np.searchsorted(classes, answers[left]))
 
 
-def candidates(options: Any) -> tuple[Setting, ...]:
+def candidates(options: LogisticOptions) -> tuple[Setting, ...]:
     """The settings that the options leave open; the first is the one to take without advice."""
     closeness, weight = options.C, options.class_weight
     settings = [
@@ -132,7 +144,7 @@ def _told(part: LeftOut) -> Array:
     return np.flatnonzero(np.isfinite(part.logits[np.arange(len(part.truth)), part.truth]))
 
 
-def _fitted(setting: Setting, rows: Any, answers: Any, seed: int) -> Any:
+def _fitted(setting: Setting, rows: Rows, answers: Array, seed: int) -> Classifier:
     """A logistic regression of rows (texts, features) and answers (texts,)."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
@@ -148,7 +160,7 @@ def _fitted(setting: Setting, rows: Any, answers: Any, seed: int) -> Any:
         return model.fit(rows, answers)
 
 
-def _say(model: Any, rows: Any, classes: Any, logits: Array, places: Array) -> None:
+def _say(model: Classifier, rows: Rows, classes: Array, logits: Array, places: Array) -> None:
     """Write what a regression says of rows into `logits` (examples, classes), at their places; it may not know each class."""
     import numpy as np
 
@@ -158,7 +170,7 @@ def _say(model: Any, rows: Any, classes: Any, logits: Array, places: Array) -> N
     logits[np.ix_(places, np.searchsorted(classes, model.classes_))] = said
 
 
-def _advised(candidates: Sequence[Setting], rows: Any, answers: Any, seed: int) -> tuple[Setting, LeftOut]:
+def _advised(candidates: Sequence[Setting], rows: Rows, answers: Array, seed: int) -> tuple[Setting, LeftOut]:
     """The setting whose answers to texts that it did not learn from have the best macro F1 and accuracy, taken together; and
     what it said of them."""
     import numpy as np

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from lsml.errors import VersionError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
+
+# What is saved, and what is read again: arrays, lists, numbers and texts by name. Whoever restores it says what is wrong.
+State = dict[str, Any]
 
 FILE: Final = "model.skops"
 _FORMAT: Final = 1
@@ -17,12 +20,12 @@ _FORMAT: Final = 1
 _FOREIGN: Final = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("torch", "cupy", "dask"))
 
 
-def save_state(directory: Path, state: dict[str, Any]) -> None:
+def save_state(directory: Path, state: State) -> None:
     """Write plain arrays, lists and numbers with skops: nothing in the file can run."""
     _skops().dump({"format": _FORMAT, **state}, directory / FILE)
 
 
-def load_state(directory: Path, adapter: str) -> dict[str, Any]:
+def load_state(directory: Path, adapter: str) -> State:
     """What `save_state` wrote. Raises VersionError where the file is missing, damaged, or holds more than data."""
     skops = _skops()
     path = directory / FILE
@@ -61,7 +64,7 @@ def _skops() -> Any:
     return skops.io
 
 
-def as_array(values: Any) -> np.ndarray[Any, Any]:
+def as_array(values: object) -> Array:
     """A contiguous array of floats."""
     import numpy as np
 

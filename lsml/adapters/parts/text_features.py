@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -19,8 +19,11 @@ from lsml.adapters.parts.vocabulary import Alphabet, Vocabulary, cut, word_terms
 from lsml.errors import NotEnoughData
 
 if TYPE_CHECKING:
-    import numpy as np
     from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from lsml.adapters.parts.state import State
+    from lsml.arrays import Array
 
 _REMEMBERED = 1 << 14  # words, a kilobyte each at worst
 _LONGEST = 64  # characters of a word worth remembering; Chinese has no spaces between words
@@ -70,8 +73,8 @@ class Block:
 class Found(NamedTuple):
     """What was found in texts: of each n-gram, the place of its text, and its column. Any order, the same ones repeated."""
 
-    texts: np.ndarray[Any, Any]
-    columns: np.ndarray[Any, Any]
+    texts: Array
+    columns: Array
 
 
 class _Words:
@@ -157,9 +160,9 @@ class TextFeatures:
         self._lowercase = lowercase
         self._max_features = max_features
         # Of each block: its terms in column order, how they are found, idf. Columns count through all blocks.
-        self._fitted: list[tuple[list[str], _Words | _Characters, np.ndarray[Any, Any]]] = []
-        self._starts: np.ndarray[Any, Any]  # (blocks,), the first column of each
-        self._idf: np.ndarray[Any, Any]  # (width,)
+        self._fitted: list[tuple[list[str], _Words | _Characters, Array]] = []
+        self._starts: Array  # (blocks,), the first column of each
+        self._idf: Array  # (width,)
         self.width = 0
 
     @classmethod
@@ -226,7 +229,7 @@ class TextFeatures:
         indices, borders = columns.astype(np.int32), borders.astype(np.int32)  # what scipy would look through them for
         return csr_matrix((weights, indices, borders), shape=(len(texts), self.width))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Arrays and numbers from which `restore` makes the same features."""
         import numpy as np
 
@@ -246,7 +249,7 @@ class TextFeatures:
         return {"lowercase": self._lowercase, "blocks": blocks}
 
     @classmethod
-    def restore(cls, state: dict[str, Any]) -> TextFeatures:
+    def restore(cls, state: State) -> TextFeatures:
         """The features that `state` described. Raises KeyError or ValueError where it is something else."""
         blocks = [Block(str(b["analyzer"]), int(b["low"]), int(b["high"])) for b in state["blocks"]]
         features = cls(blocks, bool(state["lowercase"]), 1)
@@ -257,7 +260,7 @@ class TextFeatures:
             features._add(block, terms, saved["idf"])
         return features
 
-    def _add(self, block: Block, terms: list[str], idf: np.ndarray[Any, Any]) -> None:
+    def _add(self, block: Block, terms: list[str], idf: Array) -> None:
         """Take in a block that was fitted."""
         import numpy as np
 
@@ -267,7 +270,7 @@ class TextFeatures:
         self._idf = np.concatenate([fitted[2] for fitted in self._fitted])
         self.width += len(terms)
 
-    def _vectorizer(self, block: Block) -> Any:
+    def _vectorizer(self, block: Block) -> TfidfVectorizer:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         return TfidfVectorizer(

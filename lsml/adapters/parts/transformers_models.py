@@ -7,9 +7,16 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lsml.errors import AdapterError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from torch import Tensor, device
+    from torch.nn import Module
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
 
 Knew = Callable[[str, Mapping[str, int]], int | None]  # (name, rows of an old head by name in small letters) -> its row
 ENCODER: Final = "AutoModel"
@@ -74,12 +81,12 @@ def _snapshots(weights: str) -> list[Path]:
         return []
 
 
-def tokens_at_once(device: Any) -> int | None:
+def tokens_at_once(device: device) -> int | None:
     """How many tokens a batch is best made of: as many as a processor's cache holds; None for a GPU, which takes them all."""
     return _CACHED if device.type == "cpu" else None
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """A model's fast tokenizer, without padding or truncation, so that threads may share it. Raises AdapterError."""
     _quiet()
     from transformers import AutoTokenizer
@@ -97,7 +104,7 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_model(kind: str, folder: Path, **facts: Any) -> Any:
+def load_model(kind: str, folder: Path, **facts: object) -> PreTrainedModel:
     """A model of a folder in full precision, ready to predict; `kind`: AutoModel and its kin. Raises AdapterError."""
     _quiet()
     import transformers
@@ -124,7 +131,9 @@ def load_model(kind: str, folder: Path, **facts: Any) -> Any:
     return model.float().eval()
 
 
-def load_fresh(kind: str, folder: Path, names: Sequence[str], seed: int, knew: Knew, **facts: Any) -> Any:
+def load_fresh(
+    kind: str, folder: Path, names: Sequence[str], seed: int, knew: Knew, **facts: object
+) -> PreTrainedModel:
     """The model of a folder with a head for `names`, which starts with what the folder's own head knew of them.
 
     `knew`: the row of the old head, if any, for a name. Raises AdapterError.
@@ -156,7 +165,7 @@ def load_fresh(kind: str, folder: Path, names: Sequence[str], seed: int, knew: K
     return model
 
 
-def _head(model: Any) -> Any:
+def _head(model: PreTrainedModel) -> Module:
     """The last layer, with a row for each label; None where a model has another kind of head."""
     import torch
 
@@ -192,7 +201,7 @@ def _quiet() -> None:
     transformers.logging.disable_progress_bar()
 
 
-def device_of(wanted: str) -> Any:
+def device_of(wanted: str) -> device:
     """The device that an option names; `auto`: a GPU where there is one."""
     import torch
 
@@ -206,7 +215,7 @@ def device_of(wanted: str) -> Any:
 class Windows:
     """Cuts texts into windows of tokens that a model can see, and makes batches of them, the longest together."""
 
-    def __init__(self, tokenizer: Any, length: int, overlap: int = 0) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, length: int, overlap: int = 0) -> None:
         self._backend = tokenizer.backend_tokenizer
         alone = self._backend.encode("a", add_special_tokens=True)
         inner = [place for place, special in enumerate(alone.special_tokens_mask) if not special]
@@ -216,12 +225,12 @@ class Windows:
         self._length = max(8, length - len(self._before) - len(self._after))
         self._overlap = min(overlap, self._length // 2)
 
-    def encode(self, texts: Sequence[str]) -> list[Any]:
+    def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """The tokens of each text (`ids`, `offsets` in code points, `word_ids`), without special ones."""
         whole = [_SURROGATE.sub("\ufffd", text) for text in texts]
         return list(self._backend.encode_batch(whole, add_special_tokens=False))
 
-    def pieces(self, encodings: Sequence[Any], most: int | None = None) -> list[Piece]:
+    def pieces(self, encodings: Sequence[Encoding], most: int | None = None) -> list[Piece]:
         """Windows over all tokens, of each text at most `most`; at least one for each text."""
         made = []
         for place, encoding in enumerate(encodings):
@@ -237,7 +246,7 @@ class Windows:
 
     def batches(
         self, pieces: Sequence[Piece], size: int, tokens: int | None = None
-    ) -> list[tuple[list[int], dict[str, Any]]]:
+    ) -> list[tuple[list[int], dict[str, Tensor]]]:
         """(places of the pieces, inputs of a model) of batches of about equally long pieces: at most `size`, and together at
         most `tokens` long, padding included, unless one alone is longer."""
         import torch

@@ -6,10 +6,10 @@ import re
 import sys
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
 _SPREAD: Final = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: its product's upper bits differ for neighbours
 _ROOM: Final = 4  # buckets for each key; fewer would hold several keys more often
@@ -18,7 +18,7 @@ _ROOM: Final = 4  # buckets for each key; fewer would hold several keys more oft
 class _Table:
     """Different numbers -> their places among them, for many at a time. Exact: what is found is compared."""
 
-    def __init__(self, keys: np.ndarray[Any, Any]) -> None:
+    def __init__(self, keys: Array) -> None:
         import numpy as np
 
         bits = (_ROOM * len(keys)).bit_length()
@@ -33,13 +33,13 @@ class _Table:
         self._keys = np.append(keys[order], np.full(self._longest + 1, -1))
         self._places = np.append(order, np.full(self._longest + 1, -1))
 
-    def find(self, keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def find(self, keys: Array) -> Array:
         """The place of each of `keys` (n,) among the table's, -1 where it is none of them."""
         import numpy as np
 
         buckets = self._buckets(keys)
         at = self._starts[buckets]
-        places: np.ndarray[Any, Any] = np.where(self._keys[at] == keys, self._places[at], -1)
+        places: Array = np.where(self._keys[at] == keys, self._places[at], -1)
         if self._longest > 1:
             left = np.flatnonzero((places < 0) & self._crowded[buckets])
             for step in range(1, self._longest):
@@ -51,7 +51,7 @@ class _Table:
                 left = left[~hit]
         return places
 
-    def _buckets(self, keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _buckets(self, keys: Array) -> Array:
         import numpy as np
 
         return ((keys.view(np.uint64) * _SPREAD) >> self._shift).view(np.int64)
@@ -63,7 +63,7 @@ class Vocabulary:
     Units are numbered from 1; 0 stands for a unit that is in no run, and no run goes across it.
     """
 
-    def __init__(self, terms: np.ndarray[Any, Any], columns: np.ndarray[Any, Any], units: int) -> None:
+    def __init__(self, terms: Array, columns: Array, units: int) -> None:
         """`terms` (terms, longest): the units of each, 0 behind its end. `columns` (terms,): its column. `units`: how many
         there are."""
         import numpy as np
@@ -85,7 +85,7 @@ class Vocabulary:
             self._columns.append(np.full(len(keys), -1))
             self._columns[-1][nodes[ends]] = columns[ends]
 
-    def runs(self, units: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def runs(self, units: Array) -> tuple[Array, Array]:
         """Where each run with a column begins in `units` (n,), and its column; shorter runs first, each length in order.
 
         The last unit must be 0.
@@ -109,7 +109,7 @@ class Vocabulary:
         return np.concatenate(all_starts), np.concatenate(all_columns)
 
 
-def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], np.ndarray[Any, Any]]:
+def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], Array]:
     """Of runs of words, with one space between them: the number of each word from 1, and the units of each run."""
     import numpy as np
 
@@ -120,7 +120,7 @@ def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], np.ndarray[Any, An
     return numbers, _in_rows(flat, lengths)
 
 
-def cut(text: str) -> tuple[list[str], np.ndarray[Any, Any]]:
+def cut(text: str) -> tuple[list[str], Array]:
     r"""The words of a text, and where each begins, (words,), as TfidfVectorizer cuts them: `(?u)\b\w\w+\b`.
 
     The text must neither begin nor end with a word.
@@ -138,7 +138,7 @@ def cut(text: str) -> tuple[list[str], np.ndarray[Any, Any]]:
 
 
 @cache
-def _in_words(bits: int) -> np.ndarray[Any, Any]:
+def _in_words(bits: int) -> Array:
     """Whether each code point below 2**bits stands in words."""
     import numpy as np
 
@@ -160,15 +160,15 @@ class Alphabet:
         self._numbers = np.zeros(int(known[-1]) + 2 if len(known) else 1, dtype=np.int64)
         self._numbers[known] = np.arange(1, len(known) + 1)
 
-    def units(self, text: str) -> np.ndarray[Any, Any]:
+    def units(self, text: str) -> Array:
         """The number of each character, 0 for one that is not in the vocabulary."""
         import numpy as np
 
         # What lies above the highest character that is known shares the last place, which is nobody's.
-        units: np.ndarray[Any, Any] = self._numbers[np.minimum(code_points(text), len(self._numbers) - 1)]
+        units: Array = self._numbers[np.minimum(code_points(text), len(self._numbers) - 1)]
         return units
 
-    def terms(self, terms: Sequence[str]) -> np.ndarray[Any, Any]:
+    def terms(self, terms: Sequence[str]) -> Array:
         """The units of each term, (terms, longest), 0 behind its end."""
         import numpy as np
 
@@ -176,7 +176,7 @@ class Alphabet:
         return _in_rows(self.units("".join(terms)), lengths)
 
 
-def _in_rows(units: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _in_rows(units: Array, lengths: Array) -> Array:
     """The units of terms that follow each other, (units,), as rows, (terms, longest), with 0 behind the end of each."""
     import numpy as np
 
@@ -185,7 +185,7 @@ def _in_rows(units: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> np.n
     return rows
 
 
-def code_points(text: str) -> np.ndarray[Any, Any]:
+def code_points(text: str) -> Array:
     """The code points of a text, (characters,); lone surrogates are read as they are."""
     import numpy as np
 

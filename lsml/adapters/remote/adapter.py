@@ -7,14 +7,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-from msgspec import Meta
 
-from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
-from lsml.adapters.parts.asking import Dropped, Retries, Rounds
-from lsml.adapters.remote.paths import PATTERN, first_at, found_at
+from lsml.adapters.base import Adapter, Data, Target
+from lsml.adapters.parts.asking import Dropped, Rounds
+from lsml.adapters.remote.options import RemoteOptions
+from lsml.adapters.remote.paths import first_at, found_at
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Choice, Number, Span, Text, Value
 
@@ -23,68 +23,9 @@ if TYPE_CHECKING:
 
 _TEXTS = frozenset({"Text", "HyperText", "Paragraphs"})
 _NEEDS = {"choice": ("label",), "span": ("start", "end", "label"), "text": ("text",), "number": ("number",)}
-_Path = Annotated[str, Meta(pattern=PATTERN)]
 
 
-def _where(what: str) -> Meta:
-    return Meta(description=f"Path from there to {what}.", extra=PREDICTIONS)
-
-
-class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of `remote`."""
-
-    url: Annotated[
-        str,
-        Meta(
-            pattern=r"^(https?://[^/\s@]+(/\S*)?|.*\$\{.*)?$",  # or what the environment says
-            description="Where the service is asked, by POST. Nothing of a task becomes part of it.",
-            extra=PREDICTIONS,
-        ),
-    ] = ""
-    send: Annotated[
-        Literal["json", "file"],
-        Meta(
-            description="json: the request below, for texts; file: the file's bytes, for sound and images.",
-            extra=PREDICTIONS,
-        ),
-    ] = "json"
-    request: Annotated[
-        dict[str, Any],
-        Meta(description="The JSON that is sent; `{text}` in its strings is the task's text.", extra=PREDICTIONS),
-    ] = msgspec.field(default_factory=lambda: {"text": "{text}"})
-    content_type: Annotated[
-        str, Meta(description="What a file is said to be.", extra=PREDICTIONS, pattern=r"^[\w.+-]+/[\w.+-]+$")
-    ] = "application/octet-stream"
-    headers: Annotated[
-        dict[str, Annotated[str, Meta(pattern=r"^[^\r\n]*$")]],
-        Meta(description="More headers; none that is secret.", extra=PREDICTIONS),
-    ] = {}
-    authorization: Annotated[
-        Annotated[str, Meta(pattern=r"^[^\r\n]*$")] | None,
-        Meta(description="The Authorization header, as `Bearer ${MY_KEY}`.", extra={"decides": "secret"}),
-    ] = None
-    each: Annotated[
-        _Path,
-        Meta(
-            description="Path to what holds a value each, such as `results[*]`; $: all of the answer.",
-            extra=PREDICTIONS,
-        ),
-    ] = "$"
-    label: Annotated[_Path, _where("a label or a class name, which `labels` translates")] = "label"
-    score: Annotated[_Path, _where("a score from 0 to 1, where there is one")] = "score"
-    start: Annotated[_Path, _where("a span's first character, counted from 0")] = "start"
-    end: Annotated[_Path, _where("the character after a span")] = "end"
-    text: Annotated[_Path, _where("a text")] = "text"
-    number: Annotated[_Path, _where("a number")] = "number"
-    private: Annotated[
-        bool, Meta(description="Whether the service may be at an address that is not public.", extra=MACHINE)
-    ] = False
-    timeout: Annotated[float, Meta(gt=0, le=600, description="Seconds that an attempt may wait.", extra=MACHINE)] = 30.0
-    retries: Retries = 2
-    concurrency: Annotated[int, Meta(ge=1, le=64, description="Requests at once.", extra=MACHINE)] = 4
-
-
-class Remote(Adapter):
+class Remote(Adapter[RemoteOptions]):
     """What a service says. A blank text is not sent, and has no values."""
 
     name: ClassVar[str] = "remote"
@@ -101,7 +42,7 @@ class Remote(Adapter):
         self._service: Service | None = None
 
     @classmethod
-    def refusal(cls, options: Any, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
+    def refusal(cls, options: RemoteOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
         """Texts are sent as JSON, and files as they are."""
         wanted = "json" if object_tag.tag in _TEXTS else "file"
         if options.send == wanted:
@@ -110,7 +51,7 @@ class Remote(Adapter):
         return f"{control_tag.selector}: remote asks a service about {object_tag.tag} with `send: {wanted}`; {where}"
 
     @classmethod
-    def lacks(cls, options: Any, target: Target) -> str | None:
+    def lacks(cls, options: RemoteOptions, target: Target) -> str | None:
         """Where to ask."""
         return None if options.url else f"{cls.name}: no service is named; write `url` under `options`"
 
@@ -143,7 +84,7 @@ class Remote(Adapter):
         length = len(data) if isinstance(data, str) else None
         return [value for one in found for kind in self._kinds if (value := self._value(kind, one, length))]
 
-    def _value(self, kind: str, one: Any, length: int | None) -> Value | None:
+    def _value(self, kind: str, one: object, length: int | None) -> Value | None:
         """A value of that kind where the service gives all that it needs; None where it gives none of it. Raises Dropped."""
         given = {name: first_at(getattr(self.options, name), one) for name in (*_NEEDS[kind], "score")}
         if all(given[name] is None for name in _NEEDS[kind]):

@@ -9,7 +9,7 @@ PATTERN: Final = r"^\$?(\.?[^.\[\]$\s]+|\[\d+\]|\[\*\])*$"
 _STEP: Final = re.compile(r"\[(\d+|\*)\]|([^.\[\]$\s]+)")
 
 
-def found_at(path: str, answer: Any) -> list[Any]:
+def found_at(path: str, answer: object) -> list[object]:
     """Everything that stands at a path; `[*]` is every element of a list, and what is not there is nothing."""
     places = [answer]
     for index, name in _STEP.findall(path):
@@ -22,6 +22,6 @@ def found_at(path: str, answer: Any) -> list[Any]:
     return places
 
 
-def first_at(path: str, answer: Any) -> Any:
+def first_at(path: str, answer: object) -> Any:
     """The first of them, or None."""
     return next(iter(found_at(path, answer)), None)

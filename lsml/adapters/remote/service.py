@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 
 from lsml.adapters.parts.asking import Away, Dropped
+from lsml.adapters.remote.options import RemoteOptions
 from lsml.addresses import addresses_of, is_public
 
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -21,7 +22,7 @@ _LONGEST_WAIT_S: Final = 30.0
 class Service:
     """One URL. Threads may ask at once. Nothing of a task is part of the URL, no redirect is followed, no proxy asked."""
 
-    def __init__(self, adapter: str, options: Any) -> None:
+    def __init__(self, adapter: str, options: RemoteOptions) -> None:
         self._options = options
         self._url = httpx.URL(options.url)
         self._name = f"{adapter}: {self._url.host}"
@@ -112,7 +113,7 @@ class Service:
             raise Dropped("not JSON", f"{self._name}: its answer is not JSON; check `url`") from error
 
 
-def filled(template: Any, given: Mapping[str, str]) -> Any:
+def filled(template: object, given: Mapping[str, str]) -> Any:
     """A template with `{text}` replaced in its strings, wherever they stand; a text can change nothing else of it."""
     if isinstance(template, str):
         for name, text in given.items():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
 from lsml.adapters.series.segments import Run, runs, snapped
@@ -12,9 +12,9 @@ from lsml.errors import NotEnoughData
 from lsml.values import Interval
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.adapters.parts.state import State
+    from lsml.arrays import Array
 
-    Array = np.ndarray[Any, Any]
 
 MOST_ROWS: Final = 16_000  # windows that are learnt, of all series together
 _MOST_PLACES: Final = 20_000  # of one series that are looked at
@@ -77,12 +77,12 @@ class Segmenter(NamedTuple):
                 values.append(Interval(start, stop, labels[run.of], min(1.0, run.score)))
         return values
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Lists and arrays from which `restore` makes the same."""
         return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Segmenter:
+    def restore(cls, state: State) -> Segmenter:
         """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
         windows, channels = [float(length) for length in state["windows"]], int(state["channels"])
         forests = [Forest.restore(forest, channels * len(windows) * OF_WINDOW) for forest in state["forests"]]

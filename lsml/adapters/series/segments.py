@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from lsml.adapters.series.windows import Signal
+    from lsml.arrays import Array
 
-    Array = np.ndarray[Any, Any]
 
 _CHANGE: Final = (
     0.5  # what it costs to go over to another label, in log probability times the length of a short stretch

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,10 @@ from lsml.errors import AdapterError, VersionError
 from lsml.labeling import ControlTag
 from lsml.labeling.series import UnreadableSeries
 from lsml.values import Choice, Interval, Value
+
+if TYPE_CHECKING:
+    from lsml.adapters.parts.state import State
+
 
 _ITERATIONS: Final = 60  # windows beside each other look alike, so that cross-validation would advise too many
 
@@ -77,12 +81,12 @@ class _Chooser(NamedTuple):
         [scores] = probabilities([forest.answers(row) for forest in self.forests], self.multiple)
         return [Choice(label, score) for label, score in zip(self.labels, scores.tolist(), strict=True)]
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Lists and arrays from which `restore` makes the same."""
         return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> _Chooser:
+    def restore(cls, state: State) -> _Chooser:
         """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
         labels, channels, multiple = (
             [str(one) for one in state["labels"]],
@@ -95,7 +99,7 @@ class _Chooser(NamedTuple):
         return cls(labels, forests, channels, multiple)
 
 
-class TimeSeries(TrainableAdapter):
+class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     """Stretches of a series, each with a label, and labels of a series as a whole: whichever people gave."""
 
     name: ClassVar[str] = "time-series"
@@ -113,7 +117,7 @@ class TimeSeries(TrainableAdapter):
         self._notes: tuple[str, ...] = ()
 
     @classmethod
-    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+    def limits(cls, options: TimeSeriesOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
         """That it marks all of a series where what is not marked teaches nothing."""
         if "interval" not in target.kinds or _counts_gaps(options, target):
             return None
@@ -243,7 +247,7 @@ class _Reader:
         return None
 
 
-def _counts_gaps(options: Any, target: Target) -> bool:
+def _counts_gaps(options: TimeSeriesOptions, target: Target) -> bool:
     """True if what is not marked has none of the labels."""
     labels = target.kinds.get("interval", target.labels)
     return bool(options.gaps == "nothing" or (options.gaps == "auto" and len(labels) == 1))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from lsml.arrays import Array
     from lsml.labeling.series import Points
 
-    Array = np.ndarray[Any, Any]
 
 OF_WINDOW: Final = 8  # features of one window of one channel
 _PLACES: Final = 400  # of a whole series where its windows are looked at

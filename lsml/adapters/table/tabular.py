@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +18,8 @@ from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Choice, Number, Scored, Value
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.adapters.parts.state import State
+    from lsml.arrays import Array
 
 
 class TabularOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +56,7 @@ class _Learnt(NamedTuple):
             return Scored.of_rows(self.labels, frozenset(self.labels), probabilities(answers, self.multiple))
         return self._numbers([answer[:, 0] for answer in answers])
 
-    def _numbers(self, answers: Sequence[np.ndarray[Any, Any]]) -> list[list[Value]]:
+    def _numbers(self, answers: Sequence[Array]) -> list[list[Value]]:
         import numpy as np
 
         told, *members = answers
@@ -66,13 +67,13 @@ class _Learnt(NamedTuple):
         scores = np.exp(-errors / self.spread)
         return [[Number(number, score)] for number, score in zip(told.tolist(), scores.tolist(), strict=True)]
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Lists and arrays from which `restore` makes the same."""
         forests = [forest.state() for forest in self.forests]
         return {**self._asdict(), "columns": self.columns.state(), "forests": forests}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> _Learnt:
+    def restore(cls, state: State) -> _Learnt:
         """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
         columns = Columns.restore(state["columns"])
         forests = [Forest.restore(forest, columns.width) for forest in state["forests"]]
@@ -83,7 +84,7 @@ class _Learnt(NamedTuple):
         return cls(columns, labels, forests, multiple, float(state["spread"]))
 
 
-class Tabular(TrainableAdapter):
+class Tabular(TrainableAdapter[TabularOptions]):
     """Labels or a number for the columns of a task, by gradient boosted trees.
 
     A number's score is exp(-error / spread), as `text-regressor` has it: the error that the jackknife expects from how far
@@ -125,7 +126,7 @@ class Tabular(TrainableAdapter):
         self._learnt = learnt
         progress(1.0, f"learnt from {len(examples)} tasks")
 
-    def _read(self, examples: Sequence[Example]) -> tuple[Columns, np.ndarray[Any, Any]]:
+    def _read(self, examples: Sequence[Example]) -> tuple[Columns, Array]:
         rows = [example.data for example in examples]
         columns, left_out = Columns.of(rows, self.options.kinds)
         self._notes = (
@@ -187,7 +188,7 @@ class Tabular(TrainableAdapter):
         self._learnt = learnt
 
 
-def _questions(learnt: Answered, multiple: bool) -> list[Any]:
+def _questions(learnt: Answered, multiple: bool) -> list[Array]:
     """What each forest is to answer, for each example: which label holds; or of each label whether it holds."""
     import numpy as np
 

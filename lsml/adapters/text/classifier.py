@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ from lsml.adapters.parts.text_features import TextFeatures, TextOptions, text_ro
 from lsml.errors import VersionError
 from lsml.values import Choice, Value
 
+if TYPE_CHECKING:
+    from lsml.arrays import Rows
+
 
 class TextClassifierOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
     """Settings of `text-classifier`."""
@@ -23,7 +26,7 @@ class TextClassifierOptions(TextOptions, frozen=True, forbid_unknown_fields=True
     class_weight: ClassWeight = "auto"
 
 
-class TextClassifier(TrainableAdapter):
+class TextClassifier(TrainableAdapter[TextClassifierOptions]):
     """One label or several for a text. Answers every label that it saw in training, with its probability."""
 
     name: ClassVar[str] = "text-classifier"
@@ -67,7 +70,7 @@ class TextClassifier(TrainableAdapter):
             return [[] for _ in batch]
         return self._head.values(self._features.transform(batch))
 
-    def features(self, batch: Sequence[Data]) -> Any | None:
+    def features(self, batch: Sequence[Data]) -> Rows | None:
         """TF-IDF of the n-grams of these texts."""
         return text_rows(self.options, batch)
 

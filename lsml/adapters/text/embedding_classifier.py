@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
@@ -34,7 +34,11 @@ from lsml.files.digests import content_digest
 from lsml.values import Choice, Value
 
 if TYPE_CHECKING:
-    import numpy as np
+    from torch import Tensor
+    from transformers import PreTrainedModel
+    from transformers.utils import ModelOutput
+
+    from lsml.arrays import Array
 
 _KEPT: Final = 500_000  # vectors in the cache, some kilobytes each
 
@@ -66,7 +70,7 @@ class TextEmbeddingClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown
     batch: Annotated[int, Meta(ge=1, le=4096, description="Texts that the encoder sees at a time.", extra=MACHINE)] = 32
 
 
-class TextEmbeddingClassifier(TrainableAdapter):
+class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
     """One label or several for a text. Answers every label that it saw in training, with its probability."""
 
     name: ClassVar[str] = "text-embedding-classifier"
@@ -86,7 +90,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
         self._lock = threading.Lock()
 
     @classmethod
-    def lacks(cls, options: Any, target: Target) -> str | None:
+    def lacks(cls, options: TextEmbeddingClassifierOptions, target: Target) -> str | None:
         """The encoder, where it is not on this machine."""
         if config_of(options.encoder):
             return None
@@ -121,7 +125,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
             return [[] for _ in batch]
         return self._head.values(self._rows(batch, silent))
 
-    def features(self, batch: Sequence[Data]) -> Any | None:
+    def features(self, batch: Sequence[Data]) -> Array | None:
         """What the encoder makes of these texts; None where it is not here."""
         return self._rows(batch, silent) if self.lacks(self.options, self.target) is None else None
 
@@ -149,7 +153,7 @@ class TextEmbeddingClassifier(TrainableAdapter):
         """What the encoder holds, wherever it is."""
         return content_digest(find(self.name, self.options.encoder, "an encoder"))
 
-    def _rows(self, texts: Sequence[str], progress: Progress) -> np.ndarray[Any, Any]:
+    def _rows(self, texts: Sequence[str], progress: Progress) -> Array:
         with self._lock:
             if self._encoder is None:
                 encoder = Encoder(self.name, self.options)
@@ -167,7 +171,7 @@ class Encoder:
     def __init__(self, adapter: str, options: TextEmbeddingClassifierOptions) -> None:
         folder = find(adapter, options.encoder, "an encoder")
         self._options = options
-        self._model: Any = None
+        self._model: PreTrainedModel = None
         self._folder = folder
         self._lock = threading.Lock()
         self._pooling = _pooling(folder)
@@ -176,7 +180,7 @@ class Encoder:
         read_by = hashlib.sha256(f"{content_digest(folder)} {length}".encode()).hexdigest()[:24]
         self._cache = Kept("embeddings", read_by, _KEPT)
 
-    def rows(self, texts: Sequence[str], progress: Progress = silent) -> np.ndarray[Any, Any]:
+    def rows(self, texts: Sequence[str], progress: Progress = silent) -> Array:
         """(texts, features)"""
         import numpy as np
 
@@ -192,14 +196,14 @@ class Encoder:
             known.update(made)
         return np.stack([known[key] for key in keys]).astype(np.float64)
 
-    def _encoded(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
+    def _encoded(self, texts: Sequence[str]) -> Array:
         """(texts, features), floats of four bytes."""
         import numpy as np
         import torch
 
         encodings = self._windows.encode(texts)
         pieces = self._windows.pieces(encodings)
-        sums: list[Any] = [0.0] * len(texts)
+        sums: list[Array | float] = [0.0] * len(texts)
         with self._lock:
             if self._model is None:
                 self._model = load_model(ENCODER, self._folder).to(device_of(self._options.device))
@@ -215,7 +219,7 @@ class Encoder:
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
 
-    def _pooled(self, answer: Any, seen: Any) -> Any:
+    def _pooled(self, answer: ModelOutput, seen: Tensor) -> Tensor:
         hidden = answer.last_hidden_state  # (batch, tokens, features)
         if self._pooling == "cls":
             return hidden[:, 0]
@@ -234,7 +238,7 @@ def _pooling(folder: Path) -> str:
     with suppress(OSError, ValueError):
         modules = json.loads((folder / "modules.json").read_bytes())
         place = next((module["path"] for module in modules if str(module["type"]).endswith("Pooling")), place)
-    facts: dict[str, Any] = {}
+    facts: dict[str, object] = {}
     with suppress(OSError, ValueError):
         facts = json.loads((folder / place / "config.json").read_bytes())
     modes = [name.removeprefix("pooling_mode_") for name, holds in facts.items() if holds is True]

@@ -102,7 +102,7 @@ class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         return listed + (_listed(Path(self.file)) if self.file else [])
 
 
-class TextMatcher(TrainableAdapter, InteractiveAdapter):
+class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextMatcherOptions]):
     """Spans that a list, a pattern or an annotator named. Of those that overlap the longest is answered."""
 
     name: ClassVar[str] = "text-matcher"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -35,6 +35,15 @@ from lsml.adapters.parts.transformers_models import (
 )
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from lsml.adapters.parts.transformers_models import Piece
+    from lsml.arrays import Array
+
 
 _OUTSIDE: Final = "O"
 _KIND: Final = "AutoModelForTokenClassification"
@@ -88,7 +97,7 @@ class Word(NamedTuple):
     end: int
 
 
-class Ner(TrainableAdapter):
+class Ner(TrainableAdapter[NerOptions]):
     """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner"
@@ -109,12 +118,12 @@ class Ner(TrainableAdapter):
         self._lock = threading.Lock()
 
     @classmethod
-    def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
+    def class_names(cls, options: NerOptions, target: Target) -> dict[str, tuple[str, ...]]:
         """The entities that a pretrained model knows."""
         return {"span": _entities(trained_names(config_of(options.weights), _KIND))}
 
     @classmethod
-    def lacks(cls, options: Any, target: Target) -> str | None:
+    def lacks(cls, options: NerOptions, target: Target) -> str | None:
         """The weights, or what they have not learnt."""
         config = config_of(options.weights)
         if not config:
@@ -195,7 +204,7 @@ class Ner(TrainableAdapter):
 class TokenLabels:
     """A model that labels tokens, and how its labels become spans."""
 
-    def __init__(self, tokenizer: Any, model: Any, options: NerOptions) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, options: NerOptions) -> None:
         self._tokenizer = tokenizer
         self._logits = Logits(Ner.name, model, options.device, options.accelerate)
         self._batch = options.batch
@@ -218,7 +227,7 @@ class TokenLabels:
         return cls(load_tokenizer(folder), load_fresh(_KIND, folder, names, seed, _knew), options)
 
     @property
-    def model(self) -> Any:
+    def model(self) -> PreTrainedModel:
         """What learns."""
         return self._logits.model
 
@@ -260,7 +269,7 @@ class TokenLabels:
             for text, encoding, row in zip(texts, encodings, rows, strict=True)
         ]
 
-    def _of_text(self, text: str, encoding: Any, rows: Any) -> Iterator[Span]:
+    def _of_text(self, text: str, encoding: Encoding, rows: Array) -> Iterator[Span]:
         """Spans of whole words: a word is what most of its tokens together say, and begins as its first one does."""
         import numpy as np
 
@@ -295,13 +304,13 @@ class TokenLabels:
         if begun is not None:
             yield begun
 
-    def _probabilities(self, inputs: dict[str, Any]) -> Any:
+    def _probabilities(self, inputs: dict[str, Tensor]) -> Tensor:
         """(windows, tokens, labels)"""
         return self._logits.of(inputs).softmax(dim=-1).numpy()
 
     # Learning
 
-    def lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Any, list[int]]]:
+    def lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Piece, list[int]]]:
         """(window, the label of each of its tokens)"""
         numbers = {tag: number for number, tag in enumerate(self._tags)}
         encodings = self._windows.encode(texts)
@@ -322,7 +331,7 @@ class TokenLabels:
             if piece.ids
         ]
 
-    def loss(self, lessons: Sequence[tuple[Any, list[int]]]) -> Any:
+    def loss(self, lessons: Sequence[tuple[Piece, list[int]]]) -> Tensor:
         """How far the model is from lessons."""
         import torch
 
@@ -335,7 +344,7 @@ class TokenLabels:
         return torch.nn.functional.cross_entropy(logits, wanted.flatten().to(logits.device), ignore_index=_IGNORED)
 
 
-def words(encoding: Any, text: str) -> list[Word]:
+def words(encoding: Encoding, text: str) -> list[Word]:
     """The words of a text, of whole tokens each, without white space at their ends.
 
     Tokenizers part words at spaces and signs, some at spaces alone, so that a sign, or a whole sentence of a script without

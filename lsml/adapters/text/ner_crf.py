@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +27,10 @@ from lsml.adapters.parts.text_features import TextOptions, text_rows
 from lsml.adapters.parts.text_spans import PASSED_OVER, Token, inner, notes_of, outermost, parted, tokens
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Span, Value
+
+if TYPE_CHECKING:
+    from lsml.arrays import Rows
+
 
 _MODEL: Final = "model.crfsuite"
 _FACTS: Final = "facts.json"
@@ -57,7 +61,7 @@ class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 150
 
 
-class NerCrf(TrainableAdapter):
+class NerCrf(TrainableAdapter[NerCrfOptions]):
     """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner-crf"
@@ -134,7 +138,7 @@ class NerCrf(TrainableAdapter):
         """Spans in the order of the text, each with the probability of its least sure word."""
         return [self._spans(text) for text in batch] if self._model else [[] for _ in batch]
 
-    def features(self, batch: Sequence[Data]) -> Any | None:
+    def features(self, batch: Sequence[Data]) -> Rows | None:
         """TF-IDF of the n-grams of these texts."""
         return text_rows(TextOptions(), batch)
 

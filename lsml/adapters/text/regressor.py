@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -16,7 +16,7 @@ from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Number, Value
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lsml.arrays import Array
 
 _MEMBERS = 5  # models that each miss another share of the examples; where they disagree, the answer is uncertain
 
@@ -35,7 +35,7 @@ class TextRegressorOptions(TextOptions, frozen=True, forbid_unknown_fields=True)
     ] = 0.3
 
 
-class TextRegressor(TrainableAdapter):
+class TextRegressor(TrainableAdapter[TextRegressorOptions]):
     """A number for a text, by ridge regression.
 
     Its score is exp(-error / spread): the error that the jackknife expects, from how far up to five more regressions
@@ -54,8 +54,8 @@ class TextRegressor(TrainableAdapter):
     def __init__(self, options: TextRegressorOptions, target: Target) -> None:
         super().__init__(options, target)
         self._features: TextFeatures | None = None
-        self._weights: np.ndarray[Any, Any]  # (features, 1 + members): the answer, then its members
-        self._biases: np.ndarray[Any, Any]  # (1 + members,)
+        self._weights: Array  # (features, 1 + members): the answer, then its members
+        self._biases: Array  # (1 + members,)
         self._spread = 1.0  # standard deviation of the annotated numbers
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,11 @@ from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
 from lsml.errors import AdapterError
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Choice, Span, Value
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
 
 # Components, by what they give. Those that read grammar cost most of the time, and the others here do not look at it.
 _GRAMMAR: Final = frozenset(
@@ -53,7 +58,7 @@ class SpacyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: Annotated[int, Meta(ge=1, le=10_000, description="Texts that are read at a time.", extra=MACHINE)] = 64
 
 
-class Spacy(Adapter):
+class Spacy(Adapter[SpacyOptions]):
     """What a pipeline marks in a text, and how it sorts it. Its named entities have no score, its categories do."""
 
     name: ClassVar[str] = "spacy"
@@ -68,7 +73,7 @@ class Spacy(Adapter):
         super().__init__(options, target)
         kinds = target.kinds or {"span": (), "choice": ()}
         self._wanted = frozenset(kinds)
-        self._pipeline: Any = None
+        self._pipeline: Language | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -128,7 +133,7 @@ class Spacy(Adapter):
             with zone:
                 return [self._values(read) for read in pipeline.pipe(texts, batch_size=self.options.batch)]
 
-    def _values(self, read: Any) -> list[Value]:
+    def _values(self, read: Doc) -> list[Value]:
         values: list[Value] = []
         if "span" in self._wanted:
             values += self._spans(read)
@@ -136,7 +141,7 @@ class Spacy(Adapter):
             values += [Choice(label, min(1.0, max(0.0, float(score)))) for label, score in sorted(read.cats.items())]
         return values
 
-    def _spans(self, read: Any) -> list[Value]:
+    def _spans(self, read: Doc) -> list[Value]:
         if self.options.spans is None:
             return [Span(found.start_char, found.end_char, found.label_) for found in read.ents if found.label_]
         group = read.spans.get(self.options.spans, ())
@@ -148,7 +153,7 @@ class Spacy(Adapter):
                 values.append(Span(found.start_char, found.end_char, found.label_, score))
         return values
 
-    def _loaded(self) -> Any:
+    def _loaded(self) -> Language:
         if self._pipeline is None:
             import spacy
 
@@ -181,5 +186,5 @@ def _facts(pipeline: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=32)
-def _read(file: Path, _changed: int) -> Any:
+def _read(file: Path, _changed: int) -> Language:
     return json.loads(file.read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +29,11 @@ from lsml.adapters.parts.transformers_models import (
 from lsml.errors import VersionError
 from lsml.labeling import ControlTag
 from lsml.values import Choice, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
 
 _KIND: Final = "AutoModelForSequenceClassification"
 _EACH: Final = "multi_label_classification"  # what transformers calls labels of which several may hold
@@ -68,7 +73,7 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
     accelerate: Accelerate = None
 
 
-class TransformersClassifier(TrainableAdapter):
+class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
     """One label or several for a text. Answers every label that its head knows, with its probability."""
 
     name: ClassVar[str] = "transformers-classifier"
@@ -87,13 +92,13 @@ class TransformersClassifier(TrainableAdapter):
         self._lock = threading.Lock()
 
     @classmethod
-    def class_names(cls, options: Any, target: Target) -> dict[str, tuple[str, ...]]:
+    def class_names(cls, options: TransformersClassifierOptions, target: Target) -> dict[str, tuple[str, ...]]:
         """The labels that a pretrained model knows."""
         names = _names(config_of(options.weights))
         return {"choice": names} if names else {}
 
     @classmethod
-    def lacks(cls, options: Any, target: Target) -> str | None:
+    def lacks(cls, options: TransformersClassifierOptions, target: Target) -> str | None:
         """The weights, or what they have not learnt."""
         config = config_of(options.weights)
         if not config:
@@ -105,7 +110,9 @@ class TransformersClassifier(TrainableAdapter):
         return None
 
     @classmethod
-    def limits(cls, options: Any, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+    def limits(
+        cls, options: TransformersClassifierOptions, target: Target, label_tags: Sequence[ControlTag]
+    ) -> str | None:
         """That the labels of the weights exclude each other, where several may hold."""
         config = config_of(options.weights)
         if not target.multiple or not config or not _names(config) or config.get("problem_type") == _EACH:
@@ -172,7 +179,9 @@ class TransformersClassifier(TrainableAdapter):
 class TextLabels:
     """A model that labels texts. `each`: each label holds or not, as its configuration says; else they exclude each other."""
 
-    def __init__(self, tokenizer: Any, model: Any, options: TransformersClassifierOptions) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, options: TransformersClassifierOptions
+    ) -> None:
         self._tokenizer = tokenizer
         self._logits = Logits(TransformersClassifier.name, model, options.device, options.accelerate)
         self._options = options
@@ -198,7 +207,7 @@ class TextLabels:
         )  # fmt: skip
 
     @property
-    def model(self) -> Any:
+    def model(self) -> PreTrainedModel:
         """What learns."""
         return self._logits.model
 
@@ -234,7 +243,7 @@ class TextLabels:
         known = [[float(name in answer) for name in self._names] for answer in answers]
         return [(piece, known[piece.text]) for piece in self._pieces(texts)]
 
-    def loss(self, lessons: Sequence[tuple[Piece, list[float]]]) -> Any:
+    def loss(self, lessons: Sequence[tuple[Piece, list[float]]]) -> Tensor:
         """How far the model is from lessons."""
         import torch
 

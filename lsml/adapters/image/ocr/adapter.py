@@ -21,7 +21,7 @@ from lsml.wording import listed
 _TEXT: Final = "text"  # the label that a line has where nobody says which, whatever its capitals
 
 
-class Ocr(InteractiveAdapter):
+class Ocr(InteractiveAdapter[OcrOptions]):
     """Lines of text by a pretrained engine. It does not learn."""
 
     name: ClassVar[str] = "ocr"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lsml.adapters.image.ocr.lines import Line, Pixels, joined, with_margin
 from lsml.errors import AdapterError
+
+if TYPE_CHECKING:
+    from rapidocr import RapidOCR
+
 
 _LEAST: Final = 320  # pixels: the detector magnifies what is lower or narrower many times, which takes long
 
@@ -41,12 +45,12 @@ class Rapid:
 
 
 @lru_cache(maxsize=4)
-def _library(size: int, threads: int | None) -> Any:
+def _library(size: int, threads: int | None) -> RapidOCR:
     """A RapidOCR that equal models of recipes share. Raises AdapterError where its package lacks a model: none is fetched."""
     import rapidocr
 
     folder = Path(rapidocr.__file__).parent / "models"
-    params: dict[str, Any] = {
+    params: dict[str, object] = {
         "Global.text_score": 0.0,  # the recipe's threshold decides
         "Global.max_side_len": size,
         "Global.log_level": "critical",

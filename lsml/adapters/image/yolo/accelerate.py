@@ -9,12 +9,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lsml.adapters.image.yolo.engine import Asked, Engine
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.files.cache import cache_directory
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+    from ultralytics.engine.results import Results
+
+    from lsml.arrays import Array
+
 
 _log = logging.getLogger(__name__)
 _SURE: Final = 0.25  # results below this may come and go
@@ -31,7 +38,7 @@ class Accelerated:
     with a warning, and torch serves on.
     """
 
-    def __init__(self, engine: Engine, module: Callable[[], Any], content: str, options: YoloOptions) -> None:
+    def __init__(self, engine: Engine, module: Callable[[], Module], content: str, options: YoloOptions) -> None:
         self.task, self.names = engine.task, engine.names
         self._torch = engine
         self._module = module
@@ -40,11 +47,11 @@ class Accelerated:
         self._settled: Engine | None = None
         self._settling = threading.Lock()
 
-    def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Any]:
+    def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Results]:
         """As Engine.results."""
         yield from self._chosen(paths[:batch], asked).results(paths, asked, batch)
 
-    def results_of_images(self, images: Sequence[Any], asked: Asked) -> list[Any]:
+    def results_of_images(self, images: Sequence[Array], asked: Asked) -> list[Results]:
         """As Engine.results_of_images; frames of a video are not what to check on."""
         return (self._settled or self._torch).results_of_images(images, asked)
 
@@ -95,7 +102,7 @@ class Accelerated:
         return kept / runtime / name
 
 
-def _export(module: Any, runtime: str, imgsz: int, folder: Path) -> None:
+def _export(module: Module, runtime: str, imgsz: int, folder: Path) -> None:
     """Write `model.onnx` or `model_openvino_model` into a folder: for any number of images of any height and width."""
     from ultralytics.engine.exporter import Exporter
 
@@ -107,7 +114,7 @@ def _export(module: Any, runtime: str, imgsz: int, folder: Path) -> None:
         )
 
 
-def agreement(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
+def agreement(ours: Sequence[Results], theirs: Sequence[Results]) -> float:
     """The share of sure results that both have, in [0, 1]; 1 where there are none."""
     found = total = 0
     for one, other in zip(ours, theirs, strict=True):
@@ -122,7 +129,7 @@ def agreement(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
     return found / total if total else 1.0
 
 
-def _rows(result: Any) -> list[list[float]]:
+def _rows(result: Results) -> list[list[float]]:
     """x1, y1, x2, y2, score, class of each result; of rotated boxes, those that hold them."""
     boxes = result.boxes if result.obb is None else result.obb
     if boxes is None:

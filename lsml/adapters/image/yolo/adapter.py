@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 import msgspec
 
@@ -37,6 +37,11 @@ from lsml.errors import AdapterError, NotEnoughData
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Shape, Track, Value, label_of
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+    from ultralytics.engine.results import Results
+
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +71,7 @@ _TITLES: Final = {"box": "boxes", "polygon": "polygons", "mask": "masks", "keypo
                   "track": "tracks of boxes"}  # fmt: skip
 
 
-class Yolo(TrainableAdapter, InteractiveAdapter):
+class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     """One YOLO model: what its weights do, and what it learnt from annotations."""
 
     name: ClassVar[str] = "yolo"
@@ -234,7 +239,7 @@ class Yolo(TrainableAdapter, InteractiveAdapter):
     def _labels(self, engine: Engine | Accelerated) -> tuple[str, ...]:
         return engine.names if self._learnt is None else self._learnt.wanted.labels
 
-    def _values(self, engine: Engine | Accelerated, asked: Asked, result: Any) -> list[Value]:
+    def _values(self, engine: Engine | Accelerated, asked: Asked, result: Results) -> list[Value]:
         """What one of ultralytics' Results says, of the kinds that are wanted."""
         labels, kinds = self._labels(engine), frozenset(self.target.kinds or GIVES[engine.task])
 
@@ -343,7 +348,7 @@ class Yolo(TrainableAdapter, InteractiveAdapter):
             return cast(str, self.options.task)
         return facts_of(self._weights).task
 
-    def _start(self, task: str) -> tuple[Any, str | dict[str, Any], int]:
+    def _start(self, task: str) -> tuple[Module, str | dict[str, object], int]:
         """(the module to start from, or None for random weights; the architecture; the length of images)."""
         facts = facts_of(self._weights)
         usual = 224 if task == "classify" else 640
@@ -379,7 +384,7 @@ class Yolo(TrainableAdapter, InteractiveAdapter):
         self._become(load_model(directory), content_digest(directory / TENSORS))
 
 
-def _module(path: Path) -> Any:
+def _module(path: Path) -> Module:
     return ultralytics().YOLO(str(path)).model
 
 

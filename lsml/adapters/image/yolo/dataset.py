@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lsml.adapters.base import Example
 from lsml.adapters.image.yolo.images import read_image
@@ -37,7 +37,7 @@ class Wanted:
 class Dataset:
     """A dataset on disk, as ultralytics' trainers want it (`data`); `judged`: whether a part is kept to judge epochs by."""
 
-    data: dict[str, Any]
+    data: dict[str, object]
     images: int
     judged: bool
 
@@ -69,7 +69,7 @@ def write_dataset(examples: Sequence[Example], wanted: Wanted, directory: Path, 
             for number in range(len(wanted.labels)):  # a folder for each, so that their numbers stay what they are
                 (directory / part / _folder(number)).mkdir(parents=True, exist_ok=True)
     root = directory if wanted.task == "classify" else directory / "images"
-    data: dict[str, Any] = {name: str(root / part) for name, part in parts.items()}
+    data: dict[str, object] = {name: str(root / part) for name, part in parts.items()}
     data |= {
         "path": str(directory),
         "nc": len(wanted.labels),
@@ -182,7 +182,7 @@ def _poses(values: Sequence[Value], wanted: Wanted, numbers: dict[str, int]) -> 
     places = {label: place for place, label in enumerate(wanted.points)}
     boxes = [value for value in values if isinstance(value, Box) and value.label in numbers]
     points = [value for value in values if isinstance(value, KeyPoint) and value.label in places]
-    objects: dict[Any, tuple[Box | None, list[KeyPoint]]] = {index: (box, []) for index, box in enumerate(boxes)}
+    objects: dict[object, tuple[Box | None, list[KeyPoint]]] = {index: (box, []) for index, box in enumerate(boxes)}
     for point in points:
         owner = _owner(point, boxes)
         # Points that lie in no box are of one object for each group: of one, where nobody groups them.

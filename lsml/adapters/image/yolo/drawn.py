@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape, Value
-from lsml.values.coverage import bounds, overlaps
+from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Value
+from lsml.values.coverage import ImageShape, bounds, overlaps
+
+if TYPE_CHECKING:
+    from lsml.arrays import Array
+
 
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -20,7 +24,7 @@ def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
     best first; none that was drawn so already. Points beside what is meant (`positive=False`) keep objects out."""
     areas = [bounds(prompt) for prompt in prompts if isinstance(prompt, _AREAS)]
     points = [prompt for prompt in prompts if isinstance(prompt, KeyPoint)]
-    chosen: list[Shape] = []
+    chosen: list[ImageShape] = []
     for parts in _objects(values):
         around = _around(bounds(part) for part in parts)
         under = [point.positive for point in points if _share((point.x, point.y, point.x, point.y), around) > 0]
@@ -29,7 +33,7 @@ def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
     return sorted(_new(chosen, prompts), key=lambda value: -(1.0 if value.score is None else value.score))
 
 
-def drawn_part(image: Any, prompts: Sequence[Value]) -> Any:
+def drawn_part(image: Array, prompts: Sequence[Value]) -> Array | None:
     """The part of an image (rows, columns, 3) around the last region that a person drew; None where none has an area."""
     rows, columns = image.shape[:2]
     for prompt in reversed(prompts):
@@ -42,11 +46,11 @@ def drawn_part(image: Any, prompts: Sequence[Value]) -> Any:
     return None
 
 
-def _objects(values: Sequence[Value]) -> list[list[Any]]:
+def _objects(values: Sequence[Value]) -> list[list[ImageShape]]:
     """The shapes of each object: those of a group, such as a pose and its box, are one."""
-    objects: dict[Any, list[Any]] = {}
+    objects: dict[int | str, list[ImageShape]] = {}
     for number, value in enumerate(values):
-        if isinstance(value, Shape):
+        if isinstance(value, ImageShape):
             objects.setdefault(number if value.group is None else value.group, []).append(value)
     return list(objects.values())
 
@@ -66,7 +70,7 @@ def _share(inner: Bounds, outer: Bounds) -> float:
     return share
 
 
-def _new(shapes: Sequence[Any], prompts: Sequence[Value]) -> list[Any]:
+def _new(shapes: Sequence[ImageShape], prompts: Sequence[Value]) -> list[ImageShape]:
     """Those that no region of the same type marks already, whatever it is called there: what it is, a person has said."""
     new = list(shapes)
     for kind in _AREAS:

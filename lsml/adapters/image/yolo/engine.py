@@ -8,13 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from lsml.adapters.image.yolo.images import read_image
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.files.cache import cache_directory
 
+if TYPE_CHECKING:
+    from torch.nn import Module
+    from ultralytics.engine.results import Results
+
+    from lsml.arrays import Array
+
+
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _THREADS: Final = 4  # images decoded or scaled at a time
 _IMGSZ: Final = {"classify": 224}  # of models that do not say; else 640
@@ -33,7 +41,7 @@ class Asked(NamedTuple):
 class Engine:
     """A model on a device. `model`: a torch module, which is left as it is, or the path of an exported one."""
 
-    def __init__(self, model: Any, task: str, *, device: str, half: bool, imgsz: int | None) -> None:
+    def __init__(self, model: Module, task: str, *, device: str, half: bool, imgsz: int | None) -> None:
         ultralytics()
         from ultralytics.models import yolo
 
@@ -61,7 +69,7 @@ class Engine:
         self._flexible = _is_torch(backend) or bool(getattr(backend, "dynamic", False))
         self._asked: Asked | None = None
 
-    def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Any]:
+    def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Results]:
         """One of ultralytics' Results for each image file, in order; `batch` images are in memory at a time.
 
         Raises AdapterError where a file is no image.
@@ -70,7 +78,7 @@ class Engine:
             some = paths[begin : begin + batch]
             yield from self.results_of_images(_in_parallel(read_image, some), asked)
 
-    def results_of_images(self, images: Sequence[Any], asked: Asked) -> list[Any]:
+    def results_of_images(self, images: Sequence[Array], asked: Asked) -> list[Results]:
         """The same for arrays (rows, columns, 3), blue first.
 
         Each image is padded as if it were alone, and goes with others of the same size: what is found in one does not
@@ -86,14 +94,13 @@ class Engine:
             alike: dict[tuple[int, ...], list[int]] = {}
             for index, image in enumerate(fitted):
                 alike.setdefault(image.shape, []).append(index)
-            found: list[Any] = [None] * len(images)
+            found: dict[int, Results] = {}
             for indices in alike.values():
                 results = self._run([fitted[index] for index in indices], [images[index] for index in indices])
-                for index, result in zip(indices, results, strict=True):
-                    found[index] = result
-        return found
+                found.update(zip(indices, results, strict=True))
+        return [found[index] for index in range(len(images))]
 
-    def _ask(self, asked: Asked, image: Any) -> None:
+    def _ask(self, asked: Asked, image: Array) -> None:
         if asked == self._asked:
             return
         predictor, args = self._predictor, self._predictor.args
@@ -113,20 +120,21 @@ class Engine:
             predictor.model.model.set_head_attr(max_det=max(asked.max_det, 300))
         self._asked = asked
 
-    def _letterbox(self, image: Any) -> Any:
-        return self._letterbox_to(image=image)
+    def _letterbox(self, image: Array) -> Array:
+        fitted: Array = self._letterbox_to(image=image)
+        return fitted
 
-    def _run(self, fitted: list[Any], images: list[Any]) -> list[Any]:
+    def _run(self, fitted: list[Array], images: list[Array]) -> list[Results]:
         predictor = self._predictor
         predictor.batch = ([""] * len(images), images, [""] * len(images))
         tensor = predictor.preprocess(fitted)  # (images, 3, rows, columns)
-        results: list[Any] = predictor.postprocess(predictor.inference(tensor), tensor, images)
+        results: list[Results] = predictor.postprocess(predictor.inference(tensor), tensor, images)
         for result in results:
             result.seen_at = tuple(tensor.shape[2:])
         return results
 
 
-def _in_parallel(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+def _in_parallel(function: Callable[[T], Array], arguments: Sequence[T]) -> list[Array]:
     """What OpenCV does to each of them, which it does without Python's lock."""
     if len(arguments) == 1:
         return [function(arguments[0])]
@@ -134,21 +142,21 @@ def _in_parallel(function: Callable[[Any], Any], arguments: Sequence[Any]) -> li
         return list(pool.map(function, arguments))
 
 
-def _copy(model: Any) -> Any:
+def _copy(model: Module) -> Module:
     from copy import deepcopy
 
     return deepcopy(model).float().eval()
 
 
-def _is_torch(backend: Any) -> bool:
+def _is_torch(backend: object) -> bool:
     return bool(getattr(backend, "pt", False)) or getattr(backend, "format", "") == "pt"
 
 
-_shared: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
+_shared: WeakValueDictionary[tuple[object, ...], Engine] = WeakValueDictionary()
 _sharing = threading.Lock()
 
 
-def shared(key: tuple[Any, ...], make: Any) -> Engine:
+def shared(key: tuple[object, ...], make: Callable[[], Engine]) -> Engine:
     """The engine of a key, made once for everybody who uses it at a time, and gone when nobody does."""
     with _sharing:
         engine = _shared.get(key)

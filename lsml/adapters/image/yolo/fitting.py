@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lsml.adapters.base import Progress
 from lsml.adapters.image.yolo.dataset import Dataset, Wanted
@@ -20,6 +20,11 @@ from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.errors import VersionError
 from lsml.files.cache import cache_directory
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+    from ultralytics.engine.trainer import BaseTrainer
+
 
 TENSORS: Final = "model.safetensors"
 PLAN: Final = "model.json"
@@ -31,14 +36,14 @@ _ABANDONED_S: Final = 2 * 24 * 3600  # a folder of a training that is this old w
 class Learnt:
     """A model that learnt: the module, what it does with which labels, and the length of images."""
 
-    module: Any
+    module: Module
     wanted: Wanted
     imgsz: int
 
 
 def fit_model(
-    start: Any,
-    architecture: str | dict[str, Any],
+    start: Module,
+    architecture: str | dict[str, object],
     dataset: Dataset,
     wanted: Wanted,
     options: YoloOptions,
@@ -52,15 +57,15 @@ def fit_model(
     Where a part of the dataset judges epochs, the best one counts, else the last. Raises what `progress` raises.
     """
     steps = 0
-    best: dict[str, Any] = {}
+    best: dict[str, Module] = {}
 
-    def on_step(trainer: Any) -> None:
+    def on_step(trainer: BaseTrainer) -> None:
         nonlocal steps
         steps += 1
         share = min(1.0, steps / max(1, trainer.epochs * len(trainer.train_loader)))
         progress(0.05 + 0.9 * share, f"epoch {trainer.epoch + 1} of {trainer.epochs}")
 
-    def on_epoch(trainer: Any) -> None:
+    def on_epoch(trainer: BaseTrainer) -> None:
         if dataset.judged and trainer.fitness is not None and trainer.fitness == trainer.best_fitness:
             best["module"] = deepcopy(trainer.ema.ema)
 
@@ -80,11 +85,11 @@ def fit_model(
 
 def _arguments(
     task: str, dataset: Dataset, options: YoloOptions, imgsz: int, seed: int, directory: Path
-) -> dict[str, Any]:
+) -> dict[str, object]:
     batch = min(options.train_batch, dataset.images)
     while batch > 2 and dataset.images % batch == 1:
         batch -= 1  # a last step of one image is too little for batch normalisation
-    given: dict[str, Any] = {
+    given: dict[str, object] = {
         "task": task, "mode": "train", "model": "", "data": "", "epochs": options.epochs, "imgsz": imgsz, "batch": batch,
         # A step for each batch: by default ultralytics collects 64 images for one, too many where examples are few.
         "nbs": batch,
@@ -99,7 +104,7 @@ def _arguments(
     return given
 
 
-def _trainer(task: str, dataset: Dataset, arguments: dict[str, Any]) -> Any:
+def _trainer(task: str, dataset: Dataset, arguments: dict[str, object]) -> BaseTrainer:
     """One of ultralytics' trainers that takes the dataset as it is, keeps its files to itself, and judges only where asked."""
     ultralytics()
     from ultralytics.models import yolo
@@ -110,16 +115,16 @@ def _trainer(task: str, dataset: Dataset, arguments: dict[str, Any]) -> Any:
     base: Any = trainers[task]
 
     class Trainer(base):  # type: ignore[misc]
-        def get_dataset(self) -> dict[str, Any]:
+        def get_dataset(self) -> dict[str, object]:
             return dataset.data
 
-        def validate(self) -> tuple[Any, Any]:
+        def validate(self) -> Any:
             return super().validate() if dataset.judged else ({}, 0.0)
 
         def save_model(self) -> bool:
             return False
 
-        def save_metrics(self, metrics: Any) -> None:
+        def save_metrics(self, metrics: object) -> None:
             pass
 
         def final_eval(self) -> None:
@@ -177,14 +182,14 @@ def load_model(directory: Path) -> Learnt:
     return _named(module.float().eval(), wanted, plan["imgsz"])
 
 
-def _named(module: Any, wanted: Wanted, imgsz: int) -> Learnt:
+def _named(module: Module, wanted: Wanted, imgsz: int) -> Learnt:
     """A module with what ultralytics wants to know of it; it does not take a label that is empty."""
     module.names = {number: label or "object" for number, label in enumerate(wanted.labels)}
     module.task = wanted.task
     return Learnt(module, wanted, imgsz)
 
 
-def _build(plan: dict[str, Any], wanted: Wanted) -> Any:
+def _build(plan: dict[str, Any], wanted: Wanted) -> Module:
     ultralytics()
     from ultralytics.nn import tasks
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lsml.errors import AdapterError
+
+if TYPE_CHECKING:
+    from lsml.arrays import Array
+
 
 _USUAL_RATE: Final = 25.0  # frames per second, where a file does not say
 
 
-def read_image(path: Path) -> Any:
+def read_image(path: Path) -> Array:
     """An upright image (rows, columns, 3), blue first. Raises AdapterError where it is none."""
     import cv2
     import numpy as np
 
-    image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    image: Array | None = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
     if image is not None:
         return image
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -30,7 +34,7 @@ def read_image(path: Path) -> Any:
     return np.ascontiguousarray(np.asarray(colours)[:, :, ::-1])
 
 
-def read_frames(path: Path, step: int) -> Iterator[tuple[float, Any]]:
+def read_frames(path: Path, step: int) -> Iterator[tuple[float, Array]]:
     """(time in seconds, frame as `read_image` gives it) of every `step`-th frame. Raises AdapterError where it is no video.
 
     Times are the file's own, which need not be regular; where it has none, by its frame rate.

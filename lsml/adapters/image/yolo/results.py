@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value
+
+if TYPE_CHECKING:
+    from ultralytics.engine.results import Results
+
+    from lsml.arrays import Array
+
 
 Name = Callable[[int], str | None]  # a class's number -> its label; None for one that nobody wants
 
 
 def values_of(
-    result: Any, kinds: frozenset[str], name: Name, point_name: Callable[[int, int], str | None]
+    result: Results, kinds: frozenset[str], name: Name, point_name: Callable[[int, int], str | None]
 ) -> list[Value]:
     """Every value of the kinds that are wanted. `point_name`: (class, number of the point) -> label."""
     if result.probs is not None:
@@ -44,7 +50,7 @@ def values_of(
     return values
 
 
-def corners(row: Sequence[float], shape: Sequence[int]) -> tuple[float, float, float, float] | None:
+def corners(row: Sequence[float] | Array, shape: Sequence[int]) -> tuple[float, float, float, float] | None:
     """(left, top, right, bottom) in pixels as fractions of an image (rows, columns), cut at its edges; None: nothing left."""
     height, width = shape[:2]
     left, right = (min(max(float(row[i]) / width, 0.0), 1.0) for i in (0, 2))
@@ -52,14 +58,14 @@ def corners(row: Sequence[float], shape: Sequence[int]) -> tuple[float, float, f
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 
-def _box(row: Any, shape: Sequence[int], label: str, score: float, group: str | None) -> Iterator[Value]:
+def _box(row: Array, shape: Sequence[int], label: str, score: float, group: str | None) -> Iterator[Value]:
     cut = corners(row, shape)
     if cut is not None:
         left, top, right, bottom = cut
         yield Box(label, score, 0, group, shape[1] / shape[0], x=left, y=top, width=right - left, height=bottom - top)
 
 
-def _rotated(result: Any, name: Name) -> Iterator[Value]:
+def _rotated(result: Results, name: Name) -> Iterator[Value]:
     """Centre, size and angle to the corner about which Label Studio rotates."""
     from lsml.values.geometry import wrap
 
@@ -77,7 +83,7 @@ def _rotated(result: Any, name: Name) -> Iterator[Value]:
         )  # fmt: skip
 
 
-def _masks(result: Any, index: int, kinds: frozenset[str], label: str, score: float) -> Iterator[Value]:
+def _masks(result: Results, index: int, kinds: frozenset[str], label: str, score: float) -> Iterator[Value]:
     import cv2
     import numpy as np
 
@@ -87,18 +93,18 @@ def _masks(result: Any, index: int, kinds: frozenset[str], label: str, score: fl
     inner = _without_padding(result.masks.data[index].cpu().numpy().astype(np.uint8), height, width)
     if not inner.any():
         return
-    facts: dict[str, Any] = {"score": score, "aspect": width / height}
+    aspect = width / height
     if "mask" in kinds:
         # Smoothly, else the edge is made of the model's coarse pixels.
         pixels = cv2.resize(inner * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127
         if pixels.any():
-            yield Mask.from_pixels(pixels, label, **facts)
+            yield Mask.from_pixels(pixels, label, score=score, aspect=aspect)
     if "polygon" in kinds:
         for outline in outlines_of_pixels(inner):
-            yield Polygon(label=label, points=outline, **facts)
+            yield Polygon(label, score, aspect=aspect, points=outline)
 
 
-def _without_padding(mask: Any, height: int, width: int) -> Any:
+def _without_padding(mask: Array, height: int, width: int) -> Array:
     """The part of a mask (rows, columns of the model's input) that the image fills: what LetterBox added goes."""
     rows, columns = mask.shape
     gain = min(rows / height, columns / width)
@@ -108,7 +114,7 @@ def _without_padding(mask: Any, height: int, width: int) -> Any:
 
 
 def _points(
-    result: Any, index: int, number: int, score: float, point_name: Callable[[int, int], str | None]
+    result: Results, index: int, number: int, score: float, point_name: Callable[[int, int], str | None]
 ) -> Iterator[Value]:
     """The points of a pose that are seen. A point is as sure as the less sure of its object and of itself."""
     height, width = result.orig_shape[:2]

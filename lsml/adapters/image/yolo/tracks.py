@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.image.yolo.engine import Asked
 from lsml.adapters.image.yolo.images import read_frames
@@ -16,6 +16,15 @@ from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import corners
 from lsml.errors import AdapterError
 from lsml.values import Keyframe, Track, Value
+
+if TYPE_CHECKING:
+    from ultralytics.trackers.bot_sort import BOTSORT
+    from ultralytics.trackers.byte_tracker import BYTETracker
+    from ultralytics.utils import IterableSimpleNamespace
+
+    from lsml.adapters.image.yolo.accelerate import Accelerated
+    from lsml.adapters.image.yolo.engine import Engine
+
 
 _SETTINGS: Final = ("track_high_thresh", "track_low_thresh", "new_track_thresh", "match_thresh", "track_buffer")
 
@@ -40,7 +49,9 @@ class Followed:
     numbers: Counter[int] = field(default_factory=Counter)
 
 
-def follow(engine: Any, path: Path, asked: Asked, options: YoloOptions, labels: Sequence[str]) -> list[Value]:
+def follow(
+    engine: Engine | Accelerated, path: Path, asked: Asked, options: YoloOptions, labels: Sequence[str]
+) -> list[Value]:
     """The tracks of a video's objects, with a tracker of its own. Raises AdapterError where it is no video.
 
     A track is called as most of its boxes are, and as sure as they are on average.
@@ -73,7 +84,7 @@ def follow(engine: Any, path: Path, asked: Asked, options: YoloOptions, labels: 
     ]  # fmt: skip
 
 
-def _tracker(options: YoloOptions) -> tuple[Any, Any]:
+def _tracker(options: YoloOptions) -> tuple[BOTSORT | BYTETracker, IterableSimpleNamespace]:
     """A new tracker, and its settings: the library's, with those that the recipe changes."""
     if importlib.util.find_spec("lap") is None:
         # Without it, ultralytics would install it.

@@ -12,7 +12,7 @@ import os
 import pickle  # an Unpickler that finds no class but its own stand-in
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -137,7 +137,7 @@ def _of_metadata(metadata: dict[str, Any]) -> Facts:
     )
 
 
-def _in_order(names: Any) -> tuple[str, ...]:
+def _in_order(names: dict[int, str] | Iterable[str]) -> tuple[str, ...]:
     return tuple(str(names[index]) for index in sorted(names)) if isinstance(names, dict) else tuple(map(str, names))
 
 
@@ -148,26 +148,26 @@ def _literal(text: str) -> Any:
         return text
 
 
-class _StandIn(dict[Any, Any]):
+class _StandIn(dict[object, object]):
     """What stands for any class, function or object of a pickle: it takes everything and does nothing."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         super().__init__()
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         if isinstance(state, dict):
             self.update(state)
 
-    def __call__(self, *_: Any, **__: Any) -> _StandIn:
+    def __call__(self, *_: object, **__: object) -> _StandIn:
         return _StandIn()
 
-    def append(self, _: Any) -> None:
+    def append(self, _: object) -> None:
         """A list's."""
 
-    def extend(self, _: Any) -> None:
+    def extend(self, _: object) -> None:
         """A list's."""
 
-    def add(self, _: Any) -> None:
+    def add(self, _: object) -> None:
         """A set's."""
 
     def __hash__(self) -> int:  # type: ignore[override]
@@ -180,7 +180,7 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         return type(name, (_StandIn,), {"of": f"{module}.{name}"})
 
-    def persistent_load(self, _: Any) -> Any:
+    def persistent_load(self, _: object) -> Any:
         return _StandIn()
 
     def get_extension(self, code: int) -> NoReturn:

@@ -1,0 +1,72 @@
+"""What a recipe can say about `remote`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, PREDICTIONS
+from lsml.adapters.parts.asking import Retries
+from lsml.adapters.remote.paths import PATTERN
+
+_Path = Annotated[str, Meta(pattern=PATTERN)]
+
+
+def _where(what: str) -> Meta:
+    return Meta(description=f"Path from there to {what}.", extra=PREDICTIONS)
+
+
+class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `remote`."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/\s@]+(/\S*)?|.*\$\{.*)?$",  # or what the environment says
+            description="Where the service is asked, by POST. Nothing of a task becomes part of it.",
+            extra=PREDICTIONS,
+        ),
+    ] = ""
+    send: Annotated[
+        Literal["json", "file"],
+        Meta(
+            description="json: the request below, for texts; file: the file's bytes, for sound and images.",
+            extra=PREDICTIONS,
+        ),
+    ] = "json"
+    request: Annotated[
+        dict[str, Any],
+        Meta(description="The JSON that is sent; `{text}` in its strings is the task's text.", extra=PREDICTIONS),
+    ] = msgspec.field(default_factory=lambda: {"text": "{text}"})
+    content_type: Annotated[
+        str, Meta(description="What a file is said to be.", extra=PREDICTIONS, pattern=r"^[\w.+-]+/[\w.+-]+$")
+    ] = "application/octet-stream"
+    headers: Annotated[
+        dict[str, Annotated[str, Meta(pattern=r"^[^\r\n]*$")]],
+        Meta(description="More headers; none that is secret.", extra=PREDICTIONS),
+    ] = {}
+    authorization: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\r\n]*$")] | None,
+        Meta(description="The Authorization header, as `Bearer ${MY_KEY}`.", extra={"decides": "secret"}),
+    ] = None
+    each: Annotated[
+        _Path,
+        Meta(
+            description="Path to what holds a value each, such as `results[*]`; $: all of the answer.",
+            extra=PREDICTIONS,
+        ),
+    ] = "$"
+    label: Annotated[_Path, _where("a label or a class name, which `labels` translates")] = "label"
+    score: Annotated[_Path, _where("a score from 0 to 1, where there is one")] = "score"
+    start: Annotated[_Path, _where("a span's first character, counted from 0")] = "start"
+    end: Annotated[_Path, _where("the character after a span")] = "end"
+    text: Annotated[_Path, _where("a text")] = "text"
+    number: Annotated[_Path, _where("a number")] = "number"
+    private: Annotated[
+        bool, Meta(description="Whether the service may be at an address that is not public.", extra=MACHINE)
+    ] = False
+    timeout: Annotated[float, Meta(gt=0, le=600, description="Seconds that an attempt may wait.", extra=MACHINE)] = 30.0
+    retries: Retries = 2
+    concurrency: Annotated[int, Meta(ge=1, le=64, description="Requests at once.", extra=MACHINE)] = 4
