@@ -15,6 +15,7 @@ import pytest
 from lsml.cli import VERBS
 from lsml.recipe import load_recipe
 from tests.conftest import REPOSITORY
+from tests.support import catalogue
 from tests.support.backend import RunningBackend
 from tests.support.readme import BEGIN, END, REFERENCE, recipe_reference, with_reference
 
@@ -35,6 +36,13 @@ def block_after(comment: str) -> str:
 
 def test_the_recipe_reference_is_current():
     assert with_reference(PAGE) == PAGE, "write it anew: python -m tests.support.readme"
+
+
+def test_the_pages_on_adapters_and_the_gallery_are_current():
+    page = catalogue.ADAPTERS.read_text(encoding="utf-8")
+    assert catalogue.with_adapters(page) == page, "write it anew: python -m tests.support.readme"
+    written = {path: path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs" / "gallery").glob("*.md")}
+    assert catalogue.gallery_pages() == written, "write them anew: python -m tests.support.readme"
 
 
 def test_the_reference_stands_between_its_markers_once():

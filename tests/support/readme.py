@@ -1,4 +1,5 @@
-"""The generated part of docs/recipe.md: `python -m tests.support.readme` writes the recipe reference from the JSON Schema."""
+"""The generated parts of the documentation: `python -m tests.support.readme` writes the recipe reference from the JSON Schema,
+and with `catalogue` the pages on adapters and the gallery."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 from lsml.adapters import builtin_adapters
 from lsml.controls import CONTROLS
 from lsml.recipe import recipe_schema
+from tests.support import catalogue
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "recipe.md"
 BEGIN = "<!-- recipe reference: written by `python -m tests.support.readme`, checked by the tests -->"
@@ -184,3 +186,4 @@ def with_reference(page: str) -> str:
 
 if __name__ == "__main__":
     REFERENCE.write_text(with_reference(REFERENCE.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    catalogue.write()
