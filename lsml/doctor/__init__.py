@@ -1,8 +1,8 @@
-"""What can be wrong with a recipe, its machine, its data and its Label Studio: findings, each with what to do.
+"""Checks of a recipe, its machine, its data and its Label Studio. Out: findings, each with what to do.
 
 findings   one finding                       machine    Python, model libraries, memory
-data       the data directory, the worker    server     what listens where lsml is to listen
-studio     Label Studio, the project, the model and the webhook that it has of lsml
+data       the data directory, the worker    server     the program at lsml's address
+studio     Label Studio, the project, its model and webhook
 """
 
 from lsml.doctor.examine import Subject, examine

@@ -1,4 +1,4 @@
-"""The data directory, and what works on it: the disk, the store, the worker, the runs."""
+"""Checks of the data directory and the processes on it: the disk, the store, the worker, the runs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lsml.recipe import Recipe
 from lsml.store import Store
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs")
-_LATE_S = 60.0  # a run that is due for so long waits for a worker
-_START_S = 10.0  # `lsml run` starts server and worker together, and the worker may take so much longer
+_LATE_S = 60.0  # a run that is overdue this long has no worker
+_START_S = 10.0  # `lsml run` starts server and worker together, and the worker may take this much longer
 
 
 def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
-    """Whether the data directory can be written, is local, and its disk has room."""
+    """Check that the data directory can be written and is on a local disk with free space."""
     there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     try:
         if directory.exists() and not directory.is_dir():
@@ -35,11 +35,11 @@ def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
     kind = file_system(there)
     if kind in _NETWORK:
         yield warned(
-            "data directory", f"{directory} is on a network ({kind}), where SQLite's locks are not to be trusted",
+            "data directory", f"{directory} is on a network ({kind}), where SQLite's locks are unreliable",
             "keep it on a local disk: --data-dir, or storage.directory of the recipe",
         )  # fmt: skip
     else:
-        made = "" if directory.exists() else ", to be made by the first run"
+        made = "" if directory.exists() else ", which the first run makes"
         yield passed("data directory", f"{directory.absolute()} can be written{made}")
     free, wanted = shutil.disk_usage(there).free, recipe.server.limits.free_disk_bytes
     if free < wanted:
@@ -52,7 +52,7 @@ def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
 
 
 def file_system(path: Path) -> str:
-    """The kind of file system that a path is on, "" where this system does not tell."""
+    """Return the type of the file system that a path is on, "" where this system does not tell."""
     try:
         mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -67,7 +67,7 @@ def file_system(path: Path) -> str:
 
 
 def _lives(store: Store, patience_s: float) -> bool:
-    """True as soon as a worker lives; False where none does after `patience_s` seconds."""
+    """Return True as soon as a worker is alive; False if none is after `patience_s` seconds."""
     until = time.monotonic() + patience_s
     while not store.workers.alive():
         if time.monotonic() >= until:
@@ -77,7 +77,9 @@ def _lives(store: Store, patience_s: float) -> bool:
 
 
 def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
-    """Whether a worker lives, nothing waits for one, and how the last runs ended. `serving`: a server of lsml answers."""
+    """Check that a worker is alive, that no run is overdue, and that the last runs succeeded. `serving`: a server of lsml
+    answers.
+    """
     if store is None:
         yield skipped("worker", "there is no data yet; start `lsml run`")
         return
@@ -96,18 +98,18 @@ def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
         publishings = store.runs.of_project(project.key, 1, kind="publishing")
         for run in (*runs, *publishings):
             if run.state == "failed":
-                yield warned(name, f"its last {run.kind} failed: {run.message}", "mend what it says, then try again")
+                yield warned(name, f"its last {run.kind} failed: {run.message}", "correct what it says, then try again")
             elif run.state == "waiting" and time.time() - run.due_at > _LATE_S:
                 yield warned(
-                    name, f"a {run.kind} is due for {(time.time() - run.due_at) / 60:.0f} min and nobody does it",
-                    "is a worker alive, and the worker of this data directory?",
+                    name, f"a {run.kind} is overdue for {(time.time() - run.due_at) / 60:.0f} min",
+                    "check that a worker is alive, and that it works on this data directory",
                 )  # fmt: skip
         if project.sync_error:
             yield warned(name, project.sync_error, "see what it says; lsml reads again at the next training")
 
 
 def open_if_there(directory: Path) -> Store | None:
-    """The store of a data directory that exists; None where there is none, or it cannot be opened."""
+    """Return the store of an existing data directory; None where there is none or it cannot be opened."""
     try:
         return Store(directory) if (directory / "lsml.db").is_file() else None
     except LsmlError:

@@ -1,4 +1,4 @@
-"""Every check, in the order in which one would look."""
+"""All checks, in a useful order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lsml.studio.connection import studio_of
 
 @dataclass(frozen=True)
 class Subject:
-    """What is examined: a recipe, where its data lives, where it is to listen, and the project that a person names."""
+    """The subject of the checks: a recipe, its data directory, its address, and the project that a person names."""
 
     recipe: Recipe
     directory: Path
@@ -29,7 +29,7 @@ class Subject:
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
-    """The findings, each as soon as it is known. Nothing is changed, here or in Label Studio."""
+    """Yield the findings, each as soon as it is known. Nothing is changed, here or in Label Studio."""
     recipe = subject.recipe
     yield passed("recipe", f"{recipe.path} is valid")
     yield from examine_machine(recipe)
@@ -51,7 +51,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
 
 
 def _rows(store: Store | None, named: str | None) -> list[ProjectRow]:
-    """The projects of Label Studio to look at, of those that lsml knows."""
+    """Return the projects of Label Studio to check, of those that lsml knows."""
     if store is None:
         return []
     if named is not None:
@@ -67,7 +67,7 @@ def _projects(
     if not rows and named is not None and named.isascii() and named.isdigit():
         exams: list[tuple[int, ProjectRow | None]] = [(int(named), None)]
     elif not rows and named is not None:
-        yield failed("project", f"lsml knows no project {named}", "name it by Label Studio's number of it")
+        yield failed("project", f"lsml knows no project {named}", "name it by its number in Label Studio")
         return
     else:
         exams = [(row.studio_id or 0, row) for row in rows]

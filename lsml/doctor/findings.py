@@ -10,7 +10,7 @@ State = Literal["pass", "warn", "fail", "skip"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one check found, in a sentence, and what to do about it; `skip`: something else must be mended first."""
+    """The result of one check, in a sentence, and what to do about it. `skip`: something else must be corrected first."""
 
     check: str
     state: State
@@ -19,20 +19,20 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def passed(check: str, found: str) -> Finding:
-    """All is well."""
+    """Return the finding that all is well."""
     return Finding(check, "pass", found)
 
 
 def warned(check: str, found: str, fix: str) -> Finding:
-    """It works, but not as well as it could."""
+    """Return the finding that it works, but not as well as it could."""
     return Finding(check, "warn", found, fix)
 
 
 def failed(check: str, found: str, fix: str) -> Finding:
-    """It does not work."""
+    """Return the finding that it does not work."""
     return Finding(check, "fail", found, fix)
 
 
 def skipped(check: str, why: str) -> Finding:
-    """It was not looked at."""
+    """Return the finding that it was not checked."""
     return Finding(check, "skip", f"not checked: {why}")

@@ -1,4 +1,4 @@
-"""This machine: Python, the libraries of the recipe's adapters, where models compute, memory."""
+"""Checks of this machine: Python, the libraries of the recipe's adapters, the device of models, memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lsml.adapters import get_adapter, install_hint, is_installed
 from lsml.doctor.findings import Finding, failed, passed, warned
 from lsml.recipe import Recipe
 
-_LEAST_MEMORY = 500e6  # bytes free below which a model library hardly loads
+_LEAST_MEMORY = 500e6  # free bytes; with less a model library hardly loads
 
 
 def examine_machine(recipe: Recipe) -> Iterator[Finding]:
-    """Python, each adapter's library, torch and its devices, memory."""
+    """Check Python, each adapter's library, torch and its devices, and memory."""
     yield passed("python", f"{platform.python_version()} at {sys.executable}")
     adapters = [get_adapter(name) for name in dict.fromkeys(model.adapter for model in recipe.models)]
     for adapter in adapters:
@@ -73,7 +73,7 @@ def _memory() -> Finding:
 
 
 def free_memory() -> float | None:
-    """How many bytes of memory are free here, by a container's limit as well; None where the system does not tell."""
+    """Return the bytes of free memory, within a container's limit; None where the system does not tell."""
     try:
         told = Path("/proc/meminfo").read_text(encoding="ascii")
         free = 1024.0 * int(told.partition("MemAvailable:")[2].split()[0])

@@ -1,4 +1,4 @@
-"""What listens where lsml is to listen."""
+"""The check of the address at which lsml listens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lsml.studio.addresses import near_address, near_host, path_of, recipes_at
 
 
 def examine_port(recipe: Recipe, host: str, port: int) -> tuple[Finding, bool]:
-    """Whether lsml answers at its address, or could; and True if it answers."""
+    """Return a finding on whether lsml answers at its address, or could listen there; and True if it answers."""
     import httpx
 
     address = near_address(host, port)

@@ -1,4 +1,4 @@
-"""Label Studio, a project of it, the model and the webhook that it has of lsml, and one task all the way through."""
+"""Checks of Label Studio, a project, its model and webhook, and of one task from Label Studio to lsml and back."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from lsml.studio.project import Backend, StudioSettings, Webhook
 from lsml.versions import Loaded, card_of, load_promoted, misfits, model_version, names_of
 from lsml.wording import near
 
-_CONNECT = "run `lsml connect {recipe} --project {project}` while lsml runs, which mends it"
+_CONNECT = "run `lsml connect {recipe} --project {project}` while lsml runs, which corrects it"
 
 
 def examine_studio(recipe: Recipe, studio: Studio | None) -> Iterator[Finding]:
-    """Whether Label Studio answers, which it is, and whose token it takes."""
+    """Check that Label Studio answers, and that it accepts the token."""
     if studio is None:
         lacking = "address" if not recipe.label_studio.url else "token"
         yield warned(
-            "label studio", f"lsml knows no {lacking} of it, so it learns from webhooks alone and publishes nothing",
+            "label studio", f"lsml has no {lacking} of it, so it learns only from webhooks and publishes nothing",
             "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or `label_studio:` in the recipe (a personal access token is made "
             "under Account & Settings > Personal Access Token)",
         )  # fmt: skip
@@ -46,7 +46,7 @@ def examine_studio(recipe: Recipe, studio: Studio | None) -> Iterator[Finding]:
 
 @dataclass
 class ProjectExam:
-    """One project under examination. `row`: what lsml knows of it, if anything; `serving`: a server of lsml answers."""
+    """The checks of one project. `row`: the stored project, if lsml knows it; `serving`: a server of lsml answers."""
 
     recipe: Recipe
     store: Store | None
@@ -56,7 +56,7 @@ class ProjectExam:
     serving: bool
 
     def findings(self) -> Iterator[Finding]:
-        """Its config, its model, its webhook, and one task."""
+        """Yield the findings on its config, its model, its webhook, and one task."""
         settings = self.studio.settings(self.number)
         try:
             fields = settings.fields()
@@ -77,7 +77,7 @@ class ProjectExam:
         return _CONNECT.format(recipe=self.recipe.path, project=self.number)
 
     def _config(self, config: LabelingConfig, binding: Binding) -> Iterator[Finding]:
-        """The project's labeling config beside the recipe and its own config."""
+        """Compare the project's labeling config with the recipe and its own config."""
         if not binding.models:
             close = _near_selectors(self.recipe, config)
             yield failed(
@@ -91,7 +91,7 @@ class ProjectExam:
         if self.recipe.labeling_config:
             for found in differences(parse_labeling_config(self.recipe.labeling_config), config):
                 yield warned(
-                    "labels", found, "the project's own config counts; bring `labeling_config` of the recipe up to date, or "
+                    "labels", found, "the project's own config counts; update `labeling_config` of the recipe, or "
                     "leave it out"
                 )  # fmt: skip
 
@@ -114,7 +114,9 @@ class ProjectExam:
             yield passed("version", f"v{row.number} is served and fits the labeling config")
 
     def _backend(self, settings: StudioSettings) -> Generator[Finding, None, Backend | None]:
-        """The model that Label Studio has of lsml; it asks each model before it answers, and says what came of that."""
+        """Check the project's models, and return lsml's. Label Studio contacts each model before it answers, and reports
+        the result.
+        """
         ours = names_of(self.recipe.name)
         try:
             found = settings.backends()
@@ -128,7 +130,7 @@ class ProjectExam:
             return None
         if found[0] is not backend:
             yield warned(
-                "model", f"{shown_url(found[0].url)} stands before lsml, and Label Studio asks the first model alone",
+                "model", f"{shown_url(found[0].url)} is listed before lsml, and Label Studio asks only the first model",
                 "delete it in Settings > Model",
             )  # fmt: skip
         if backend.is_reached:
@@ -146,7 +148,7 @@ class ProjectExam:
         return backend
 
     def _webhook(self, settings: StudioSettings, backend: Backend | None) -> Iterator[Finding]:
-        """The webhook through which lsml learns of annotations: there, of the right address, and answered."""
+        """Check the webhook that tells lsml of annotations: it must exist, have the right address, and be answered."""
         if backend is None:
             yield skipped("webhook", "the project has no model of lsml")
             return
@@ -159,14 +161,16 @@ class ProjectExam:
             return
         hook = here[0]
         if not (hook.is_active and hook.send_payload and hook.send_for_all_actions):
-            yield failed("webhook", f"{shown_url(hook.url)} is switched off, or tells not everything", self._mended())
+            yield failed(
+                "webhook", f"{shown_url(hook.url)} is switched off, or does not send all events", self._mended()
+            )
         elif not self.serving:
             yield skipped("webhook", "no server of lsml answers; start `lsml run`")
         else:
             yield self._fired(hook)
 
     def _fired(self, hook: Webhook) -> Finding:
-        """What lsml answers to what Label Studio would send."""
+        """Return lsml's answer to a webhook request like Label Studio's."""
         import httpx
 
         body = {"action": "LSML_DOCTOR", "project": {"id": self.number}}
@@ -178,15 +182,15 @@ class ProjectExam:
             )
         if answer.status_code == 401:
             return failed(
-                "webhook", f"{shown_url(hook.url)} is refused (401): lsml wants a username and a password, which Label Studio "
-                "sends with no webhook, so every annotation is lost", self._mended(),
+                "webhook", f"{shown_url(hook.url)} is refused (401): lsml needs a username and a password, which Label Studio "
+                "does not send with webhooks, so every annotation is lost", self._mended(),
             )  # fmt: skip
         if not answer.is_success:
             return failed("webhook", f"{shown_url(hook.url)} answers {answer.status_code}", self._mended())
         return passed("webhook", f"{shown_url(hook.url)} reaches lsml")
 
     def _task(self, settings: StudioSettings, binding: Binding, backend: Backend | None) -> Iterator[Finding]:
-        """One task: its files come here, a model answers, and Label Studio takes the answer."""
+        """Check one task: its files can be fetched, a model predicts, and Label Studio accepts the prediction."""
         found = next(iter(self._some_task(settings)), None)
         if found is None:
             yield skipped("task", "the project has no tasks")
@@ -202,12 +206,12 @@ class ProjectExam:
             answer = self.studio.try_prediction(backend.id)
         except StudioError as error:
             yield warned(
-                "prediction", f"Label Studio got none of lsml for a task: {error}",
+                "prediction", f"Label Studio got no prediction from lsml for a task: {error}",
                 "where nothing was learnt yet, that is right; else the log of `lsml run` says why",
             )  # fmt: skip
             return
         if answer:
-            yield passed("prediction", "Label Studio asked lsml for one task and takes the answer")
+            yield passed("prediction", "Label Studio asked lsml for one task and accepts the answer")
         else:
             yield warned("prediction", "lsml has no answer for a task yet", "annotate, or press Start Training")
 
@@ -220,7 +224,7 @@ class ProjectExam:
 def read_task(
     recipe: Recipe, store: Store | None, row: ProjectRow | None, binding: Binding, task: dict[str, object]
 ) -> Iterator[Finding]:
-    """Whether each model can read a task, with the files that it names, and what is answered."""
+    """Check that each model can read a task and its files, and that it predicts."""
     which = f"task {task['id']}" if task["id"] is not None else "a task"
     with fetcher(recipe, row).hold() as fetch:
         for model in binding.models:
@@ -250,7 +254,7 @@ def read_task(
 
 
 def differences(recipe: LabelingConfig, project: LabelingConfig) -> list[str]:
-    """What the recipe's labeling config and the project's do not share: controls and labels, with those written alike."""
+    """Return the controls and labels that only one of the recipe's and the project's config has, with similar names."""
     theirs = {control.name: control for control in project.controls}
     ours = {control.name: control for control in recipe.controls}
     told = []
@@ -290,6 +294,6 @@ def _tags(config: LabelingConfig) -> str:
 
 
 def _bare(url: str) -> str:
-    """A URL without a username and a password."""
+    """Return a URL without user name and password."""
     parts = urlsplit(url)
     return unquote(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())

@@ -34,7 +34,7 @@ def test_a_sound_machine_fails_nothing_and_says_what_is_not_there_yet(tmp_path):
     assert lines[0] == "pass  recipe: triage.yaml is valid"
     assert f"{sys.version_info.major}.{sys.version_info.minor}." in lines[1]
     assert "pass  adapter text-classifier: installed, with " in done.stdout
-    assert "warn  label studio: lsml knows no address of it" in done.stdout
+    assert "warn  label studio: lsml has no address of it" in done.stdout
     assert "      -> set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY" in done.stdout
     assert "skip  project: not checked: Label Studio cannot be asked" in done.stdout
     assert "0 failed" in lines[-1]
@@ -112,7 +112,7 @@ def test_little_memory_and_a_network_file_system_are_warned_of(tmp_path, monkeyp
     assert (memory.state, memory.found) == ("warn", "300 MB are free")
     directory = {finding.check: finding for finding in data.examine_directory(recipe, tmp_path)}["data directory"]
     assert directory.state == "warn"
-    assert "is on a network (nfs4), where SQLite's locks are not to be trusted" in directory.found
+    assert "is on a network (nfs4), where SQLite's locks are unreliable" in directory.found
 
 
 def test_this_machines_file_system_and_memory_are_told():
@@ -131,7 +131,7 @@ def test_failed_and_forgotten_runs_are_named(tmp_path):
     backend.store.close()
     assert ("warn", "none lives") in told
     assert any(found.startswith("its last training failed: not enough data") for _, found in told)
-    assert any(found == "a publishing is due for 60 min and nobody does it" for _, found in told)
+    assert any(found == "a publishing is overdue for 60 min" for _, found in told)
 
 
 def test_a_worker_that_only_starts_is_waited_for(tmp_path):

@@ -166,7 +166,7 @@ def test_a_label_that_was_removed(world):
     here.studio.patch_project(here.project, label_config=TOPICS.replace('<Choice value="Question"/>', ""))
     told = here.one("labels")
     assert (told["state"], told["found"]) == ("warn", "Choices#topic: the project lacks `Question`")
-    assert "bring `labeling_config` of the recipe up to date" in told["fix"]
+    assert "update `labeling_config` of the recipe" in told["fix"]
 
 
 def test_a_tag_that_was_renamed(world):
