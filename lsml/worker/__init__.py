@@ -1,1 +1,1 @@
-"""The worker: Huey wakes it, the run ledger in the store decides what it trains, and a child process trains it."""
+"""The worker: Huey wakes it, the run ledger in the store decides which run is next, and a child process trains."""

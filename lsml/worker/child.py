@@ -1,4 +1,4 @@
-"""What the process of a run does: one claimed run, whose end it writes to the ledger."""
+"""The process of a run: it does one claimed run and writes its end to the ledger."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 def do_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
-    """Do one claimed run, a training or a publishing, in this process and write its end to the ledger; the exit code for
-    the worker."""
+    """Do one claimed run, a training or a publishing, in this process, and write its end to the ledger.
+
+    Return the exit code for the worker.
+    """
     at_hand = run_id.set(id)
     try:
         return _do_claimed(recipe, store, id, attempt)

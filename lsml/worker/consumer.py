@@ -1,7 +1,7 @@
-"""Huey wakes the worker, the run ledger says what to do, and each run has a process of its own.
+"""The worker: Huey wakes it, the run ledger decides which run is next, and each run has a process of its own.
 
-Huey delivers a message at most once and forgets what a killed worker held, so a message is only a run's id and the
-ledger is the truth: the sweeper returns lost runs to waiting and sends lost wake-ups again.
+Huey delivers a message at most once, and a killed worker's message is lost. So a message is only a run's id, and the
+ledger holds the state: the sweeper returns lost runs to waiting and sends lost wake-ups again.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from lsml.worker.publishing import want_publishing
 
 _log = logging.getLogger(__name__)
 _SWEEP_S = 1.0
-_POLL_S = 0.1  # how soon a finished, cancelled or stopping training is noticed
+_POLL_S = 0.1  # between two checks for a finished, cancelled or stopping training
 
 
 class Crew:
-    """The workers of one process: they stop together, and do one run of each kind at a time among them all."""
+    """The workers of one process. They stop together, and do one run of each kind at a time among them all."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
@@ -45,24 +45,24 @@ class Crew:
         self.workers: list[Worker] = []
 
     def run_forever(self) -> None:
-        """Work until SIGINT or SIGTERM, then hand back what runs. Must be called in the main thread."""
+        """Work until SIGINT or SIGTERM, then hand back running work. It must be called in the main thread."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: self.stopping.set())
         with ThreadPoolExecutor(len(self.workers)) as pool:
             for ended in as_completed([pool.submit(worker.run) for worker in self.workers]):
-                self.stopping.set()  # where one ended by an error, the process does
+                self.stopping.set()  # an error of one worker ends the process
                 ended.result()
 
     def wake_due(self, last: Worker) -> None:
-        """Wake what waits; the worker that just did a run comes last, so that none waits for ever for a busy one."""
+        """Wake waiting runs. The worker that just did a run comes last, so that a busy one does not starve others."""
         for worker in sorted(self.workers, key=lambda one: one is last):
             worker.wake_due()
 
 
 class Worker:
-    """Claims runs of one recipe and has them done, until its crew stops.
+    """A worker that claims runs of one recipe and has them done, until its crew stops.
 
-    `command` starts the process of a run: it is given the run's id and attempt.
+    `command` starts the process of a run: it gets the run's id and attempt.
     """
 
     def __init__(self, recipe: Recipe, store: Store, queue: Queue, command: list[str], crew: Crew) -> None:
@@ -77,13 +77,13 @@ class Worker:
         queue.answer(self.work)
 
     def use(self, recipe: Recipe) -> None:
-        """Go on with a changed recipe. What is trained at the moment ends as it began."""
+        """Use a changed recipe from now on. A current training keeps the old one."""
         self._recipe = recipe
         for project in self._store.projects.all():
-            self._store.projects.want_publishing(project.key)  # other options answer otherwise
+            self._store.projects.want_publishing(project.key)  # changed options may change predictions
 
     def run(self) -> None:
-        """Work in this thread until the crew stops; then hand back what runs."""
+        """Work in this thread until the crew stops; then hand back running work."""
         self._say_whose()
         consumer = _Consumer(self._queue.huey, self._stopping)
         # Reading has a thread of its own: a large project takes minutes.
@@ -95,16 +95,16 @@ class Worker:
         consumer.run()
 
     def _say_whose(self) -> None:
-        """Have what this thread logs name the recipe, where there are several."""
+        """Prefix this thread's log with the recipe's name, where there are several."""
         recipe_name.set(self._recipe.name if len(self._crew.workers) > 1 else None)
 
     def work(self, id: str) -> None:
-        """Claim a run and see it through. Safe to call for any id, any number of times."""
+        """Claim a run and do it. It is safe to call for any id, any number of times."""
         self._say_whose()
         waiting = self._store.runs.get(id)
         if waiting is None or self._stopping.is_set():
             return
-        # One of each kind at a time. Who finds another at work leaves the run, which is woken when that one ends.
+        # One run of each kind at a time. While another is at work, this run stays waiting, and is woken when that one ends.
         busy = self._busy[waiting.kind]
         if not busy.acquire(blocking=False):
             self._store.runs.unwake(id)
@@ -118,7 +118,7 @@ class Worker:
             self._crew.wake_due(self)
 
     def _do(self, run: RunRow) -> None:
-        """See a claimed run through."""
+        """Do a claimed run to its end."""
         at_hand = run_id.set(run.id)
         _log.info("run %s (%s) of project %s: attempt %d", run.id, run.kind, run.project, run.attempt)
         try:
@@ -137,7 +137,7 @@ class Worker:
             timeout_s = math.inf  # Label Studio may be away for a night, and there may be a million tasks
         child = subprocess.Popen(
             [*self._command, "--run", f"{run.id}:{run.attempt}"],
-            # The child ends when this pipe does: an orphan must not train on.
+            # The child ends when this pipe closes, so that no orphan goes on training.
             stdin=subprocess.PIPE,
             start_new_session=True,
             env=leaving_a_core(),
@@ -159,7 +159,7 @@ class Worker:
                     return
                 row = self._store.runs.get(run.id)
                 if row is None or row.state != "running" or row.attempt != run.attempt:
-                    # Its process wrote the end, and is about to leave; or somebody else has the run.
+                    # Its process wrote the end and is about to exit, or another worker has the run.
                     wait_briefly(child)
                     return
                 if row.cancel:
@@ -178,14 +178,14 @@ class Worker:
             _log.error("run %s: %s", run.id, death(child.returncode))
 
     def wake_due(self) -> None:
-        """Wake up for the runs that wait, of every kind that nobody is at."""
+        """Wake up for waiting runs of every kind that no worker is doing."""
         for kind in KINDS:
             if not self._busy[kind].locked():
                 for id in self._store.runs.due(kind):
                     self._queue.wake(id)
 
     def _keep(self, first: Callable[[], None], each: Callable[[], None]) -> None:
-        """Do `first`, then `each` every second, until told to stop; what fails is logged and tried again."""
+        """Do `first`, then `each` every second, until stopped. Errors are logged, and it is tried again."""
         self._say_whose()
         now = first
         while not self._stopping.is_set():
@@ -208,15 +208,15 @@ class Worker:
         self.wake_due()
 
     def _want_all(self) -> None:
-        """Read everything once: what was annotated or deleted while nobody listened is only found that way."""
+        """Ask for a reading of every project, which finds annotations that changed while lsml was not running."""
         for project in self._store.projects.all():
             self._store.projects.want_sync(project.key, whole=True)
-            self._store.projects.want_publishing(project.key)  # tasks may have come meanwhile
-            # A server may have died between an annotation and the run that it made due.
+            self._store.projects.want_publishing(project.key)  # there may be new tasks
+            # A server may have died between storing an annotation and requesting the run that it made due.
             request_if_due(self._store, self._recipe, project.key)
 
     def _read_wanted(self) -> None:
-        """Read annotations made before lsml was connected, for projects that ask for it."""
+        """Read earlier annotations, for projects that ask for it."""
         for project in self._store.projects.all():
             if project.sync_wanted and not self._stopping.is_set():
                 read_annotations(self._store, self._recipe, project)
@@ -224,7 +224,7 @@ class Worker:
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # huey has no types
-    """Huey's consumer, without signals of its own: the work at hand ends itself when it sees `stopping`."""
+    """Huey's consumer without its own signals: the current work ends itself when it sees `stopping`."""
 
     def __init__(self, huey: Huey, stopping: threading.Event) -> None:
         super().__init__(
@@ -233,10 +233,10 @@ class _Consumer(Consumer):  # type: ignore[misc]  # huey has no types
         self._stopping = stopping
 
     def _set_signal_handlers(self) -> None:
-        """Leave them to the crew: they belong to the main thread."""
+        """Leave signals to the crew, as they belong to the main thread."""
 
     def loop(self, health_check_ts: float | None = None) -> Any:
-        """One turn of Huey's own loop; raises its ConsumerStopped once everything has stopped."""
+        """Do one turn of Huey's own loop. Raises Huey's ConsumerStopped once everything has stopped."""
         if self._stopping.wait(0.1) and not self.stop_flag.is_set():
             self.stop(graceful=True)
         return super().loop(health_check_ts)

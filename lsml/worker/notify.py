@@ -1,4 +1,4 @@
-"""Tells an address of the recipe what became of a run."""
+"""Messages to an address of the recipe about ended runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lsml.versions import card_of
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S: Final = 10.0
-_TRIES_S: Final = (0.0, 2.0, 10.0)  # before each try; who cannot be reached then is not told
+_TRIES_S: Final = (0.0, 2.0, 10.0)  # pauses before each try; after the last one the message is dropped
 
 
 def notify(recipe: Recipe, store: Store, run: RunRow) -> threading.Thread | None:
-    """Tell of a run that ended, in a thread of its own: whoever is told may be slow. None where nothing is to be told."""
+    """Send a message about an ended run, in a thread of its own, as the address may be slow. Return None without a message."""
     if recipe.notify is None or (news := _news(store, run)) is None or news not in recipe.notify.on:
         return None
     told = _told(recipe, store, run, news)
@@ -29,7 +29,7 @@ def notify(recipe: Recipe, store: Store, run: RunRow) -> threading.Thread | None
 
 
 def _news(store: Store, run: RunRow) -> News | None:
-    """What a run's end means, or None where that is nothing to tell."""
+    """Return the kind of message for a run's end; None where there is none."""
     if run.state == "failed":
         return "failed"
     if run.state != "done" or run.kind != "training" or run.version is None:
@@ -38,7 +38,7 @@ def _news(store: Store, run: RunRow) -> News | None:
     try:
         return None if row is None else "promoted" if card_of(row).promoted else "not promoted"
     except LsmlError:
-        return None  # it cannot be read, which the server tells
+        return None  # it cannot be read, which the server reports
 
 
 def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, object]:
@@ -66,7 +66,7 @@ def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, ob
 
 
 def _send(url: str, body: dict[str, object]) -> None:
-    """Post it; a failure is logged without the address, which may be a secret."""
+    """Post it. A failure is logged without the address, which may be a secret."""
     import httpx
 
     why = ""

@@ -1,4 +1,4 @@
-"""The process of a run: its environment, how it is ended, and what its end means."""
+"""The process of a run: its environment, its ending, and the meaning of its exit code."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import subprocess
 
 _log = logging.getLogger(__name__)
 _NICENESS = 10  # of a run
-DONE, SUPERSEDED = 0, 75  # exit codes of one that wrote its end, and of one whose claim was gone
+DONE, SUPERSEDED = 0, 75  # exit codes of a process that wrote its end, and of one whose claim was gone
 
 
 def leaving_a_core() -> dict[str, str]:
-    """The environment of a run: its linear algebra leaves one core to requests, unless the user says otherwise.
+    """Return the environment of a run: linear algebra leaves one core to requests, unless the user sets it otherwise.
 
-    OpenBLAS has its threads wait by spinning, which held requests up for 6 ms, and gained a fit of text-classifier nothing.
+    OpenBLAS threads wait by spinning. That delayed requests by 6 ms, and did not speed up a fit of text-classifier.
     """
     return {"OPENBLAS_NUM_THREADS": str(max(1, (os.cpu_count() or 1) - 1)), **os.environ}
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """Stop the process of a run and everything that it started."""
+    """End the process of a run and every process that it started."""
     if child.stdin is not None:
         child.stdin.close()
     if child.poll() is None:
@@ -36,7 +36,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 def wait_briefly(child: subprocess.Popen[bytes]) -> None:
-    """Give the process of a run that wrote its end a moment to leave."""
+    """Wait a moment for the process of a run that wrote its end to exit."""
     try:
         child.wait(timeout=3)
     except subprocess.TimeoutExpired:
@@ -44,7 +44,7 @@ def wait_briefly(child: subprocess.Popen[bytes]) -> None:
 
 
 def death(code: int) -> str:
-    """How the process of a run ended that wrote no end, in a sentence, from its exit code."""
+    """Return a sentence, from the exit code, about the process of a run that wrote no end."""
     if code < 0:
         name = signal.Signals(-code).name
         hint = "; perhaps it ran out of memory" if name == "SIGKILL" else ""
@@ -53,6 +53,6 @@ def death(code: int) -> str:
 
 
 def step_back() -> None:
-    """Let others have the processor first: somebody waits for a prediction, nobody for a run."""
+    """Lower this process's priority, as people wait for predictions and not for runs."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)

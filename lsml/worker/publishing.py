@@ -1,4 +1,4 @@
-"""A publishing run: the promoted version's predictions into the project's Label Studio."""
+"""A publishing run: it puts the promoted version's predictions into the project's Label Studio."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from lsml.worker.report import Reporter
 
 
 def want_publishing(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
-    """Ask for a publishing where the project wants one and it is known how to reach its Label Studio; True if asked."""
+    """Ask for a publishing, if the project wants one and its Label Studio is known. Return True if asked."""
     if not project.publish_wanted or project.studio_id is None or recipe.publish is None:
         return False
     if studio_of(recipe, project) is None or not _can_answer(recipe, store, project):
         return False
-    # A moment, for Label Studio tells of new tasks before others can see them.
+    # A moment later, as Label Studio sends the event before the new tasks are visible.
     store.runs.request(project.key, "publishing", kind="publishing", quiet_s=1.0)
     return True
 
 
 def _can_answer(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
-    """True if something was learnt, or an adapter answers without: else a process would start to find nothing to do."""
+    """Return True if something was learnt, or an adapter predicts without learning; else a process would start for nothing."""
     if project.promoted is not None or store.versions.promoted(LOCAL) is not None:
         return True
     return any(get_adapter(model.adapter).starts_ready for model in recipe.models)
 
 
 def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:
-    """Publish what the project serves now; a sentence that says what was done.
+    """Publish predictions of the version that the project serves now. Return a sentence about the result.
 
     Raises StudioError where Label Studio refuses, VersionError where the version cannot be loaded, and Cancelled where
     another version was promoted or the labeling config changed meanwhile.

@@ -8,7 +8,7 @@ from lsml.store import RunRow, Store
 
 
 class Reporter:
-    """Progress into the ledger, once a second at most."""
+    """A writer of progress into the ledger, at most once a second."""
 
     def __init__(self, store: Store, run: RunRow) -> None:
         self._store = store
@@ -24,6 +24,6 @@ class Reporter:
             self.say(message, now)
 
     def say(self, message: str, now: float | None = None) -> None:
-        """Show a message at once, at the share that was last told."""
+        """Show a message at once, at the last share."""
         self._reported = time.monotonic() if now is None else now
         self._store.runs.report(self._run.id, self._run.attempt, self._share, message)
