@@ -1,4 +1,4 @@
-"""A served version and a project of Label Studio in, a prediction of that version on every task that waits for people out."""
+"""Publishing. In: a served version and a project of Label Studio; out: a prediction on every unannotated task."""
 
 from lsml.publishing.patience import Patience
 from lsml.publishing.prepare import prepared, submitting

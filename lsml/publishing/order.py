@@ -1,4 +1,4 @@
-"""Which predictions are posted first."""
+"""The order in which predictions are posted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Predicted = tuple[OpenTask, dict[str, Any]]
 def in_order(
     predicted: Sequence[Predicted], order: str, binding: Binding, adapters: Mapping[str, Adapter], fetch: Fetch
 ) -> list[Predicted]:
-    """The predictions in the order to post them in: `uncertain`, `diverse` or, as they are, `id`.
+    """Return the predictions in posting order: `uncertain`, `diverse`, or `id`, which is the given order.
 
-    In the `diverse` one a prediction's score is its place, in [0, 1), for Label Studio sorts by nothing else."""
+    In the `diverse` order a prediction's score is its rank, in [0, 1), as Label Studio sorts only by score.
+    """
     if order == "uncertain":
         return sorted(predicted, key=lambda one: (one[1].get("score") is None, one[1].get("score") or 0.0))
     if order != "diverse" or not predicted:

@@ -1,4 +1,4 @@
-"""Asking Label Studio again while it is away: less and less often, and without an end of its own."""
+"""Retries while Label Studio is not reachable, at growing intervals and without an end."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait between tries: `first_s` seconds, twice as long each time, at most `longest_s`, each a little shorter
-    or longer so that several who wait do not come back together. `tell` shows a person why nothing moves; `check` raises
-    where it is no longer worth waiting."""
+    """The pauses between tries: `first_s` seconds, doubled each time, at most `longest_s`, with some randomness so that
+    several waiting processes do not return together. `tell` shows a person the reason; `check` raises where waiting is
+    pointless.
+    """
 
     tell: Callable[[str], None] = lambda _sentence: None
     check: Callable[[], None] = lambda: None
@@ -27,11 +28,14 @@ class Patience:
     longest_s: float = 30.0
 
     def ask(self, question: Callable[[], T]) -> T:
-        """The answer, however long it takes. Raises what `question` raises, but for StudioAway."""
+        """Return the answer, however long it takes. Raises what `question` raises, except StudioAway."""
         return self._until(question, lambda: None)
 
     def do(self, deed: Callable[[], T], done: Callable[[], T | None]) -> T:
-        """As `ask`, for what must happen once: where nobody said whether it did, `done` is asked first; None means no."""
+        """Return the result of a deed that must happen once.
+
+        Where it is unknown whether it happened, `done` is asked first; None means no. See `ask`.
+        """
         return self._until(deed, done)
 
     def _until(self, question: Callable[[], T], done: Callable[[], T | None]) -> T:

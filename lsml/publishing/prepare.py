@@ -1,4 +1,4 @@
-"""What a publishing of a project works with: its Label Studio, its binding, and the version that it serves."""
+"""The inputs of a publishing of a project: its Label Studio, its binding, and the version that it serves."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from lsml.versions import binding_of, card_of, learnt_marks, load_promoted, mode
 def prepared(
     recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, patience: Patience, progress: Progress = silent
 ) -> Iterator[Inputs]:
-    """The inputs of a publishing of what a project serves; one that learnt nothing itself serves what `local` learnt.
+    """Yield the inputs of a publishing of the version that a project serves, by default that of `local`.
 
-    The files that its tasks name stay here meanwhile. Raises NotEnoughData where nothing can answer, StudioError where the
-    project is another one by now, and VersionError where the version cannot be loaded.
+    The files of its tasks stay here meanwhile. Raises NotEnoughData where no model can answer, StudioError where the
+    project was replaced by another, and VersionError where the version cannot be loaded.
     """
     assert project.studio_id is not None
     same_project(studio, project)
@@ -54,7 +54,7 @@ def submitting(
     *,
     dry: bool = False,
 ) -> Submitting:
-    """What a submitting with a publishing's inputs works with."""
+    """Return the inputs of a submitting that uses a publishing's inputs."""
     served = store.versions.served(_learnt_by(project))
     learnt: set[bytes] = set()
     if served is not None:
@@ -67,5 +67,5 @@ def submitting(
 
 
 def _learnt_by(project: ProjectRow) -> str:
-    """The key of the project whose version is published: `local` for one that learnt nothing itself."""
+    """Return the key of the project whose version is published: `local` for one that has learnt nothing itself."""
     return project.key if project.promoted is not None else LOCAL

@@ -1,8 +1,8 @@
-"""Publishing: predict the tasks that wait for people, the least sure first, post the predictions, and have them shown.
+"""Publishing: predict unannotated tasks, post the predictions, the least sure first, and let Label Studio show them.
 
-What is left to do is asked of Label Studio alone: a task is done when it holds a prediction of the version. So a publishing
-that was killed goes on where it was, and one that has nothing to do ends at once. Where nobody said whether predictions were
-stored, Label Studio is asked which; what was stored late all the same is deleted as a double at the end.
+Only Label Studio says what is left to do: a task is done when it holds a prediction of the version. So a killed publishing
+continues where it stopped, and one with nothing to do ends at once. Where it is unknown whether predictions were stored,
+Label Studio is asked; predictions that were stored twice are deleted at the end.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from lsml.publishing.scores import write_scores
 from lsml.studio.predictions import OpenTask, ProjectPredictions
 
 _log = logging.getLogger(__name__)
-WINDOW = 10  # batches among which the least sure are posted first, and that are posted while the next are predicted ...
+WINDOW = 10  # batches that are sorted together, and posted while the next are predicted ...
 WINDOW_S = 30.0  # ... or fewer, where predicting so many takes longer
-_TURN_S = 5.0  # about how long the model is at work between two looks at whether to go on
+_TURN_S = 5.0  # about the time of prediction between two checks whether to stop
 _FIRST_TURN = 32
 _PAGE = 500  # tasks read at a time
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one publishing works with.
+    """The inputs of one publishing.
 
-    Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time, in an `order`
-    (see `in_order`). `keep` versions stay in Label Studio, of those whose name matches `ours`.
-    `score_field` of a task's data gets the score, too. `skip` says of a task's id that nobody is to see a prediction for it.
-    `backend_login` is what lsml asks of Label Studio. `count` is told how many predictions were stored, each time some were.
-    `patience` says when to stop, too. `workers` threads predict at a time. `partial`: `predictions` sees only some of the
-    tasks, so that which version Label Studio shows, and what the others hold, stays.
+    Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time, in an
+    `order` (see `in_order`). `keep` versions stay in Label Studio, of those whose name matches `ours`. `score_field` of
+    a task's data also gets the score. `skip` is True for the id of a task whose prediction nobody may see.
+    `backend_login` is the login that lsml needs from Label Studio. `count` gets the number of predictions each time
+    some are stored. `patience` also says when to stop. `workers` threads predict at a time. `partial`: `predictions`
+    sees only some tasks, so the version that Label Studio shows, and the predictions of the other tasks, stay.
     """
 
     predictions: ProjectPredictions
@@ -68,7 +68,7 @@ class Inputs:
     partial: bool = False
 
     def predict(self, tasks: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
-        """What becomes of each task, in order; several threads work on them where there are several `workers`."""
+        """Return the outcome of each task, in order; `workers` threads share them."""
 
         def outcomes(some: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
             asked = [{"id": task.id, "data": task.data} for task in some]
@@ -84,7 +84,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Published:
-    """What a publishing did: so many tasks predicted, and why others could not be, counted by reason with an example."""
+    """The result of a publishing: the number of predicted tasks, and the reasons for others, counted and with an example."""
 
     model_version: str
     posted: int
@@ -102,9 +102,9 @@ class Published:
 
 
 def publish(inputs: Inputs) -> Published:
-    """Give every task that waits for people a prediction of the version, and leave no stale one.
+    """Post a prediction of the version on every unannotated task, and delete stale ones.
 
-    Raises StudioError where Label Studio refuses, and what `patience.check` raises.
+    Raises StudioError where Label Studio refuses, and the errors of `patience.check`.
     """
     return _Publishing(inputs).run()
 
@@ -119,7 +119,7 @@ class _Publishing:
         self._posted = 0
         self._total = 0
         self._skipped = 0
-        self._left: set[int] = set()  # tasks that get no prediction, or no other
+        self._left: set[int] = set()  # tasks that get no new prediction
         self._lock = threading.Lock()
         self._dropped: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
@@ -128,11 +128,11 @@ class _Publishing:
     def run(self) -> Published:
         with ThreadPoolExecutor(1, thread_name_prefix="post") as poster, ThreadPoolExecutor(1) as reader:
             try:
-                # Tasks come while others are published, and what was annotated may be open again: until none is left.
+                # New tasks come meanwhile, and annotated ones may lose their annotations, so it repeats until none is left.
                 while self._pass(poster, reader):
                     pass
             except BaseException:
-                self._stopped.set()  # or the threads would go on waiting for a Label Studio that is away
+                self._stopped.set()  # else the threads would keep waiting for Label Studio
                 raise
         patience, predictions, version = self._in.patience, self._in.predictions, self._in.model_version
         patience.ask(lambda: predictions.delete_doubles(version))
@@ -140,7 +140,7 @@ class _Publishing:
         deleted = 0
         if not self._in.partial:
             deleted = self._delete_stale(held)
-            # Deleting a version can make Label Studio forget which one it shows.
+            # When a version is deleted, Label Studio may forget which one it shows.
             if held.get(version):
                 self._show()
         return Published(version, self._posted, deleted, dict(self._dropped), self._examples)
@@ -151,7 +151,7 @@ class _Publishing:
         self._asked_to_stop()
 
     def _pass(self, poster: ThreadPoolExecutor, reader: ThreadPoolExecutor) -> bool:
-        """Publish every task that lacks the version, once; True if any was posted."""
+        """Publish every task that lacks the version, once. Return True if any was posted."""
         before = self._posted
         reading = reader.submit(self._read, 0)
         in_flight: list[Future[None]] = []
@@ -172,14 +172,14 @@ class _Publishing:
         return self._posted > before
 
     def _post_window(self, window: list[Predicted], poster: ThreadPoolExecutor) -> list[Future[None]]:
-        """Have predictions posted, in the order and the batches that are wanted."""
+        """Post predictions in the wanted order and batches. Return the futures of the batches."""
         inputs = self._in
         window = in_order(window, inputs.order, inputs.binding, inputs.adapters, inputs.fetch)
         most = inputs.batch
         return [poster.submit(self._post, window[begin : begin + most]) for begin in range(0, len(window), most)]
 
     def _read(self, after: int) -> list[OpenTask]:
-        """The next tasks by id that lack the version."""
+        """Return the next tasks by id that lack the version."""
         inputs = self._in
         tasks, total = inputs.patience.ask(lambda: inputs.predictions.lacking(inputs.model_version, after, _PAGE))
         if after == 0:
@@ -194,7 +194,7 @@ class _Publishing:
         return task in self._left
 
     def _predict(self, tasks: Sequence[OpenTask]) -> Iterator[list[Predicted]]:
-        """Each task that could be predicted, with what Label Studio is to store; some at a time, as they are ready."""
+        """Yield lists of tasks that could be predicted, with their predictions, as they are ready."""
         inputs = self._in
         size, begin = _FIRST_TURN * inputs.workers, 0
         while begin < len(tasks):
@@ -221,13 +221,13 @@ class _Publishing:
             self._examples.setdefault(reason, sentence)
 
     def _post(self, some: Sequence[Predicted]) -> None:
-        """Store predictions, each once, whatever happens on the way."""
+        """Store predictions, each exactly once, even after errors."""
         if not some:
             return
         inputs = self._in
         by_task = {task.id: {"task": task.id, **prediction} for task, prediction in some}
         waiting = dict(by_task)
-        if inputs.score_field is not None:  # first, for who has a prediction is done
+        if inputs.score_field is not None:  # first, as a task with a prediction is done
             write_scores(inputs.predictions, inputs.patience, inputs.score_field, some)
 
         def post() -> bool:
@@ -252,7 +252,7 @@ class _Publishing:
             self._show()
 
     def _post_less(self, some: Sequence[Predicted], error: StudioRefused) -> None:
-        """Label Studio refuses a whole batch for one of its tasks: leave out those that are gone, else look for it."""
+        """Leave out the tasks for which Label Studio refused a whole batch: the deleted ones, else the one found by halving."""
         predictions = self._in.predictions
         there = self._in.patience.ask(lambda: predictions.existing([task.id for task, _ in some]))
         for task, _ in some:
@@ -274,7 +274,7 @@ class _Publishing:
         self._shown = True
 
     def _delete_stale(self, held: Mapping[str, int]) -> int:
-        """Delete what older versions of this recipe predicted, but for the newest `keep` with the one that is served."""
+        """Delete predictions of older versions of this recipe, except the newest `keep` with the served one."""
         inputs = self._in
         older = sorted(
             (name for name in held if held[name] and name != inputs.model_version and inputs.ours.fullmatch(name)),

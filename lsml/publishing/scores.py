@@ -1,4 +1,4 @@
-"""Scores as a field of the tasks' own data, for editions of Label Studio that hide uncertainty sampling."""
+"""Scores as a field of the tasks' own data, for editions of Label Studio without uncertainty sampling."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def write_scores(
     field: str,
     predicted: Iterable[tuple[OpenTask, Mapping[str, Any]]],
 ) -> None:
-    """Write each prediction's score into its task's data, where it is another than the one there.
+    """Write each prediction's score into its task's data, where it differs.
 
-    What stands there and is no number is somebody else's and stays; so does the data of a task that was deleted meanwhile.
-    Raises StudioError where Label Studio refuses.
+    A value that is no number is not lsml's and is kept. A task that was deleted meanwhile is left out. Raises
+    StudioError where Label Studio refuses.
     """
     for task, prediction in predicted:
         held, score = task.data.get(field), prediction.get("score")

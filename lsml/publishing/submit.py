@@ -1,4 +1,4 @@
-"""Submitting: predictions that a version is sure of become annotations, a share of them stays with people to check it."""
+"""Submitting: predictions that a version is sure of become annotations; people annotate a share of them as a check."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ from lsml.studio.annotations import Annotator
 from lsml.studio.predictions import OpenTask
 from lsml.versions import mark
 
-_PAGE = 100  # tasks between two looks at what people answered
-LEAST_AUDITED = 20  # answers of people below which a share says little by itself
-LEAST_CALIBRATED = 30  # held-out tasks below which confidence is taken as it is
-_RIGHT = 0.999  # of a metric on one task, which is 1 where all is right
+_PAGE = 100  # tasks between two checks of people's annotations
+LEAST_AUDITED = 20  # annotations of people; with fewer the share of right ones says little
+LEAST_CALIBRATED = 30  # held-out tasks; with fewer confidence is not calibrated
+_RIGHT = 0.999  # a metric on one task from which it counts as right
 _Z = 1.959964  # of a 95 % interval
 
 
 class Precision(NamedTuple):
-    """How many of so many audited tasks people answered as the version did, and a 95 % interval of the share (Wilson's)."""
+    """The audited tasks, those of them that people annotated as the version did, and a 95 % interval of the share
+    (Wilson's).
+    """
 
     right: int
     audited: int
 
     @property
     def share(self) -> float:
-        """The share that was right; 1 where nothing was audited yet."""
+        """The share of right tasks; 1 where none was audited yet."""
         return self.right / self.audited if self.audited else 1.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Between what the share lies, 0 to 1 where nothing was audited yet."""
+        """The 95 % interval of the share; 0 to 1 where none was audited yet."""
         if not self.audited:
             return 0.0, 1.0
         n, p = self.audited, self.share
@@ -52,7 +54,7 @@ class Precision(NamedTuple):
         return max(0.0, middle - half), min(1.0, middle + half)
 
     def below(self, bar: float) -> bool:
-        """True if it is below a bar: surely, or by what enough people answered."""
+        """Return True if the share is below a bar: surely, or on enough audited tasks."""
         return self.interval[1] < bar or (self.audited >= LEAST_AUDITED and self.share < bar)
 
     def __str__(self) -> str:
@@ -64,21 +66,21 @@ class Precision(NamedTuple):
 
 @dataclass(frozen=True)
 class Submitting:
-    """What one submitting works with: a publishing's inputs, the store's project, the settings, and who annotates."""
+    """The inputs of one submitting: a publishing's inputs, the store's project, the settings, and the annotator."""
 
     inputs: Inputs
     store: Store
     project: str
     settings: Submit
     annotator: Annotator
-    learnt: frozenset[bytes]  # marks of what the version learnt, so that it is not calibrated on that
-    refresh: Callable[[], object] = lambda: None  # reads what people annotated since
+    learnt: frozenset[bytes]  # marks of the data that the version learnt, which does not calibrate it
+    refresh: Callable[[], object] = lambda: None  # reads new annotations
     dry: bool = False
 
 
 @dataclass
 class Submitted:
-    """What came of it: so many tasks submitted, left to people for the audit, and not sure enough; and why it stopped."""
+    """The result of a submitting: tasks submitted, left to people for the audit, and not sure enough; and why it stopped."""
 
     submitted: int = 0
     audit: int = 0
@@ -99,9 +101,10 @@ class Submitted:
 
 
 def submit(given: Submitting) -> Submitted:
-    """Submit what the version is sure of, until none is left or what people answer says that it is not good enough.
+    """Submit predictions that the version is sure of, until none is left or people's annotations show that it is not good
+    enough.
 
-    Each submission is written down before Label Studio is told, and told once whatever happens. Raises StudioError.
+    Each submission is stored before it is sent to Label Studio, and sent exactly once. Raises StudioError.
     """
     inputs, above = given.inputs, given.settings.above
     given.refresh()
@@ -136,11 +139,11 @@ def submit(given: Submitting) -> Submitted:
 
 
 def undo(store: Store, project: str, annotator: Annotator, told: Callable[[str], None]) -> int:
-    """Take back every submission that nobody changed since, and forget what waits for the audit; how many were deleted."""
+    """Delete every submission that nobody has changed, and end the audit. Return the number of deleted annotations."""
     deleted = 0
     for submission in store.submissions.of_project(project, audit=False):
         submission_id = submission.annotation
-        if submission_id is None:  # it was begun, and whether Label Studio was told is not known: now it surely was
+        if submission_id is None:  # it is unknown whether it reached Label Studio, so it is sent again
             try:
                 submission_id = annotator.annotate(submission.task, submission.result, submission.unique_id)
             except StudioMissing:
@@ -158,15 +161,15 @@ def undo(store: Store, project: str, annotator: Annotator, told: Callable[[str],
 
 
 def is_audited(task: str, share: float) -> bool:
-    """True if a task stays with people, by a hash of its id that is another than the one of held-out tasks."""
+    """Return True if people annotate a task, by a hash of its id that differs from the hash for held-out tasks."""
     digest = hashlib.sha256(f"audit {task}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48 < share
 
 
 def audited(given: Submitting) -> Precision:
-    """What people answered to the tasks that were left to them, beside what this version would have submitted.
+    """Return how many of the audited tasks people annotated as this version would have.
 
-    Another version's answers say nothing of this one's.
+    Answers of other versions do not count.
     """
     inputs = given.inputs
     left = given.store.submissions.of_project(given.project, audit=True)
@@ -187,7 +190,7 @@ def audited(given: Submitting) -> Precision:
 
 
 def agrees(binding: Binding, task: AnnotatedTask, guess: AnnotatedTask, fetch: Fetch) -> bool | None:
-    """Whether people answered a task as somebody else did, in each control; None where they did not answer it."""
+    """Return True if people annotated a task like `guess`, in each control; None where they did not."""
     truth = binding.learn(task, fetch).answers
     if not truth:
         return None
@@ -204,7 +207,7 @@ def agrees(binding: Binding, task: AnnotatedTask, guess: AnnotatedTask, fetch: F
 
 
 class Calibration:
-    """From a model's confidence to the share of right answers at that confidence, measured on `tasks` held-out tasks."""
+    """A map from a model's confidence to the share of right answers at that confidence, measured on `tasks` held-out tasks."""
 
     def __init__(self, pairs: Sequence[tuple[float, bool]]) -> None:
         self.tasks = len(pairs) if len(pairs) >= LEAST_CALIBRATED else 0
@@ -212,14 +215,14 @@ class Calibration:
         if self.tasks:
             from sklearn.isotonic import IsotonicRegression
 
-            # One more answer of each kind at the ends: a share of few answers is never surely 0 or 1.
+            # One more answer of each kind at the ends, as the share of few answers is never surely 0 or 1.
             seen = [*pairs, (0.0, False), (1.0, True)]
             self._curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
             self._curve.fit([confidence for confidence, _ in seen], [float(right) for _, right in seen])
 
     @classmethod
     def of(cls, given: Submitting) -> Calibration:
-        """What the version is right about, of the annotated tasks that it never learnt."""
+        """Return the calibration on annotated tasks that the version never learnt."""
         inputs = given.inputs
         pairs = []
         tasks = [task for task in given.store.annotations.tasks(given.project) if mark(task.data) not in given.learnt]
@@ -239,12 +242,12 @@ class Calibration:
         return cls(pairs)
 
     def __call__(self, confidence: float) -> float:
-        """The calibrated confidence, in [0, 1]; where too few tasks are held out, the confidence itself."""
+        """Return the calibrated confidence, in [0, 1]; with too few held-out tasks, the confidence itself."""
         return float(self._curve.predict([confidence])[0]) if self._curve is not None else confidence
 
 
 def confidence_of(binding: Binding, outcome: Outcome) -> float | None:
-    """How sure a version is of all that it answers to a task; None where it leaves a control unanswered."""
+    """Return a version's least confidence in its answers to a task; None where a control has none."""
     least = 1.0
     for name in binding.controls:
         scores = [getattr(value, "score", None) for value in outcome.values.get(name, ())]
@@ -257,7 +260,9 @@ def confidence_of(binding: Binding, outcome: Outcome) -> float | None:
 def _sure(
     inputs: Inputs, tasks: Sequence[OpenTask], calibration: Calibration
 ) -> Iterator[tuple[OpenTask, float, list[Any]]]:
-    """Each task that is answered, with the calibrated confidence, and what would be its annotation."""
+    """Yield each task with the calibrated confidence and the result of its annotation; 0 and an empty result without
+    prediction.
+    """
     for task, outcome in zip(tasks, inputs.predict(tasks), strict=True):
         confidence = confidence_of(inputs.binding, outcome)
         if confidence is None or outcome.prediction is None:
@@ -287,7 +292,7 @@ def _tell(given: Submitting, submission: Submission) -> None:
 
 
 def _finish_begun(given: Submitting) -> None:
-    """Tell Label Studio what was written down when a process was killed, and nobody knows whether it was told."""
+    """Send submissions again that were stored by a killed process, as it is unknown whether Label Studio got them."""
     if given.dry:
         return
     for submission in given.store.submissions.of_project(given.project, audit=False):
