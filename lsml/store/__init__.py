@@ -1,7 +1,7 @@
-"""What is durable: projects, annotations seen, training runs, versions and which of them is promoted; and their files.
+"""Durable state: projects, annotations, training runs, versions, the promoted version; and the files of versions.
 
-SQLite in WAL mode under the data directory, through peewee. Every public method is one transaction; what it returns
-is safe on disk. Times are seconds since the epoch.
+SQLite in WAL mode under the data directory, through peewee. Every public method is one transaction, which is safe on disk
+when it returns. Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -56,10 +56,9 @@ class Store:
         run: RunRow | None,
         message: str,
     ) -> tuple[int, list[VersionRow]]:
-        """Add a version, end its run with its number and `message`, move the pointer, forget what `keep` does not cover.
+        """Add a version, end its run with its number and `message`, move the pointer, and delete versions beyond `keep`.
 
-        All of it or nothing. Returns the version's number and the versions forgotten, whose files may go: with `keep` 1
-        also the new one, if it is not promoted. Raises Superseded where the run's claim is gone; then nothing changed.
+        Return the number, and the deleted versions.
         """
         number = self.versions.add(project, folder, card, promote=promote, run=run.id if run else None)
         forgotten = self.versions.prune(project, keep)
@@ -71,16 +70,16 @@ class Store:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is stored within is stored wholly or not at all, and waits for the disk once. Raises StoreError."""
+        """Store everything within as one transaction, which waits for the disk once. Raises StoreError."""
         with self._database.whole():
             yield
 
     def copy_database(self, target: Path) -> set[str]:
-        """As `lsml.store.copying.copy_database`."""
+        """Copy the database as `lsml.store.copying.copy_database` does."""
         return copy_database(self._database, target)
 
     def check_room(self, least_free: int) -> None:
-        """Raise NoRoom where the data directory's disk has less free than so many bytes."""
+        """Raise NoRoom where the data directory's disk has fewer free bytes than `least_free`."""
         free = shutil.disk_usage(self.directory).free
         if free < least_free:
             raise NoRoom(

@@ -1,4 +1,4 @@
-"""Annotations that Label Studio told of. Replays and reordering change nothing: the last state of each one stands."""
+"""Annotations from Label Studio. Replays and reordering change nothing: the last state of each annotation counts."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lsml.store.database import Database, Table, durable
 from lsml.store.people import ANNOTATOR, PERSON
 from lsml.store.submissions import SUBMITTED, Submissions
 
-# How an annotation was deleted. Label Studio told it: a tombstone that nothing revives. A reading did not show it, which
-# a token that sees only part of a project does, too: whoever shows it again brings it back.
+# How an annotation was deleted. By an event of Label Studio: a tombstone that nothing revives. By its absence in a reading,
+# which a token that sees only part of a project causes, too: it is revived when it is seen again.
 _TOLD, _INFERRED = 1, 2
 _EVERYBODY = LearnFrom()
 
 
 @dataclass(frozen=True)
 class AnnotationSeen:
-    """One annotation as an event or the API tells it. `task_data` is None where the event has no task."""
+    """One annotation from an event or the API. `task_data` is None where the event has no task."""
 
     id: str
     task_id: str
@@ -43,7 +43,7 @@ class AnnotationSeen:
 
     @classmethod
     def of(cls, read: ReadAnnotation, task_id: str, data: Mapping[str, object] | None, task_updated_at: str) -> Self:
-        """What was read of an annotation that has an id, with its task."""
+        """Return an annotation that has an id, with its task."""
         assert read.id is not None
         return cls(
             id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
@@ -63,9 +63,9 @@ class Annotations(Table):
 
     @durable
     def apply(self, project: str, seen: Iterable[AnnotationSeen]) -> int:
-        """Store what is newer than what is known; the number of annotations that changed.
+        """Store states that are newer than the known ones. Return the number of annotations that changed.
 
-        Newer is a later `updated_at`; where two states share one, the same of them wins whatever came first.
+        Newer is a later `updated_at`. Of two states with the same time, the same one wins in any order.
         """
         changes = 0
         for annotation in seen:
@@ -77,12 +77,12 @@ class Annotations(Table):
 
     @durable
     def delete(self, project: str, ids: Iterable[str]) -> int:
-        """Leave a tombstone for each id, known or not; the number of annotations that changed."""
+        """Leave a tombstone for each id, known or not. Return the number of annotations that changed."""
         return sum(self._bury(project, id) for id in ids)
 
     @durable
     def delete_tasks(self, project: str, ids: Iterable[str]) -> int:
-        """Leave tombstones for tasks and all their annotations; the number of annotations that changed."""
+        """Leave tombstones for tasks and all their annotations. Return the number of annotations that changed."""
         changes = 0
         for task_id in ids:
             self._run(
@@ -98,9 +98,9 @@ class Annotations(Table):
 
     @durable
     def replace_task(self, project: str, task_id: str, seen: Iterable[AnnotationSeen]) -> int:
-        """Make a task's annotations the ones seen: others that are known, and older, were deleted unseen.
+        """Make a task's annotations the ones seen: other known ones that are older were deleted without an event.
 
-        Older than the task as it was read: one that a webhook brought while the reading was on its way stays.
+        Older means older than the task as read, so an annotation that a webhook brought during the reading stays.
         """
         kept = list(seen)
         changes = self.apply(project, kept)
@@ -114,9 +114,9 @@ class Annotations(Table):
 
     @durable
     def delete_unseen(self, project: str, seen_tasks: set[str], known_at: int) -> int:
-        """Delete the annotations of tasks that a whole reading did not show: their last annotation was deleted.
+        """Delete the annotations of tasks that a complete reading did not show, as their last annotation was deleted.
 
-        `known_at`: the project's `change` when the reading began; what was stored after that stays.
+        `known_at`: the project's `change` when the reading began; later annotations stay.
         """
         rows = self._rows(
             "SELECT id, task FROM annotation WHERE project = ? AND NOT deleted AND change <= ?", project, known_at
@@ -124,7 +124,7 @@ class Annotations(Table):
         return sum(self._bury(project, id, _INFERRED) for id, task in rows if task not in seen_tasks)
 
     def tasks(self, project: str) -> Iterator[AnnotatedTask]:
-        """Every annotated task with its annotations that count, in task order; one task in memory at a time.
+        """Yield every annotated task with its annotations that count, in task order, with one task in memory at a time.
 
         Skipped annotations and tasks without data are left out.
         """
@@ -158,11 +158,11 @@ class Annotations(Table):
             yield AnnotatedTask(current[0], json.loads(current[1]), tuple(annotations))
 
     def has_room(self, project: str, ids: Iterable[str], limit: int) -> bool:
-        """True if a project with these annotations as well has at most `limit`, deleted ones included: each is a row."""
+        """Return True if a project with these annotations added has at most `limit`; deleted ones count, as each is a row."""
         wanted = set(ids)
         row = self._row("SELECT change FROM project WHERE key = ?", project)
         if (row[0] if row else 0) + len(wanted) <= limit:
-            return True  # each row was a change once, so that there are fewer rows: nothing need be counted
+            return True  # there are no more rows than changes, so rows need not be counted
         unknown = sum(
             self._row("SELECT 1 FROM annotation WHERE project = ? AND id = ?", project, id) is None for id in wanted
         )
@@ -172,7 +172,9 @@ class Annotations(Table):
         return (kept[0] if kept else 0) + unknown <= limit
 
     def counts(self, project: str, learn_from: LearnFrom = _EVERYBODY) -> tuple[int, int]:
-        """(usable annotations, annotations changed since the last run's snapshot began), of those that teach."""
+        """Return (usable annotations, annotations changed since the last run's snapshot began), of those that models learn
+        from.
+        """
         accepted = learn_from.accepted
         if learn_from.chosen or learn_from.refused or learn_from.ground_truth == "only":
             return self._counts_of(project, learn_from)
@@ -187,7 +189,7 @@ class Annotations(Table):
         return row[0] - kept_out, row[2]
 
     def _counts_of(self, project: str, learn_from: LearnFrom) -> tuple[int, int]:
-        """The same of some people's annotations, or of ground truths alone, which are counted one by one."""
+        """Return the same counts for some annotators or only ground truths, counted row by row."""
         rows = self._rows(
             f"SELECT {ANNOTATOR}, a.ground_truth, a.accepted, sum(NOT a.cancelled AND NOT a.deleted),"  # noqa: S608 (ours)
             f" sum(a.change > o.covered) FROM annotation a JOIN project o ON o.key = a.project {PERSON}"
@@ -211,7 +213,7 @@ class Annotations(Table):
         return int(row[0]) if row else 0
 
     def accepted(self, project: str) -> int:
-        """How many annotations are predictions that nobody changed or spent time on."""
+        """Return the number of annotations that are predictions which nobody changed or spent time on."""
         row = self._row("SELECT accepted FROM project WHERE key = ?", project)
         return int(row[0]) if row else 0
 

@@ -1,4 +1,4 @@
-"""Where the files of versions live: the contract, and the one implementation, folders of the data directory."""
+"""The files of versions: the contract, and its one implementation, folders of the data directory."""
 
 from __future__ import annotations
 
@@ -14,51 +14,52 @@ from pathlib import Path
 
 from lsml.files.disk import make_folder, sync
 
-CARD = "card.json"  # in every folder that is put: it tells a version's folder from what somebody else keeps beside it
+CARD = "card.json"  # in every folder of a version, which distinguishes it from other people's folders
 _MAKING = ".making-"
-_OURS = re.compile(r"(\d{8}-\d{6}-)?([0-9a-f]{32}\.\d+\.)?[a-z0-9_]{8}(-adopted)?")  # what `put` names a folder
-_ABANDONED_S = 24 * 3600  # what is this old and belongs to no version belongs to nobody
+_OURS = re.compile(r"(\d{8}-\d{6}-)?([0-9a-f]{32}\.\d+\.)?[a-z0-9_]{8}(-adopted)?")  # the names that `put` gives
+_ABANDONED_S = 24 * 3600  # a folder of this age without a version is a leftover
 
 
 class Artifacts(ABC):
-    """Folders of files, each kept whole under a name of its own.
+    """Folders of files, each kept complete under a name of its own.
 
-    A folder is made on this machine (`new_folder`), filled, and `put`. From then on it is whole, never changes, and
-    survives a power cut. Several processes may use the same artifacts. An `owner` is who makes a folder; it goes into the
-    folder's name, so that what a killed owner left is found. Methods raise OSError where the disk or the service refuses.
+    A folder is made on this machine (`new_folder`), filled, and `put`. From then on it is complete, never changes, and
+    survives a power cut. Several processes may use the same artifacts. An `owner` is the maker of a folder; its name is
+    part of the folder's, so that a killed owner's leftovers can be found. Methods raise OSError where the disk or the
+    service refuses.
     """
 
     @abstractmethod
     def new_folder(self, owner: str = "") -> Path:
-        """An empty folder on this machine, that only this user can read, for a version in the making."""
+        """Return an empty folder on this machine, which only this user can read, for a version in the making."""
 
     @abstractmethod
     def put(self, making: Path, project: str) -> str:
-        """Keep a folder that `new_folder` made, with a CARD in it, for a project: whole, or not at all; its name."""
+        """Keep a folder from `new_folder`, with a CARD in it, for a project: completely, or not at all. Return its name."""
 
     @abstractmethod
     def copy(self, name: str, project: str) -> str:
-        """Keep the same files for another project as well; the copy's name. Deleting one leaves the other."""
+        """Keep the same files for another project as well. Return the copy's name. Deleting one leaves the other."""
 
     @abstractmethod
     def open(self, name: str) -> Path:
-        """The folder on this machine that holds what was put, to be read alone; what is missing in it is missing."""
+        """Return the folder on this machine with the files of a kept folder, which may only be read. Files may be missing."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Remove what was put, as far as it is there. What cannot be removed is left to `sweep`."""
+        """Remove a kept folder, as far as it exists. What cannot be removed is left to `sweep`."""
 
     @abstractmethod
     def sweep(self, named: Set[str]) -> None:
-        """Remove what crashed processes left a day ago or longer: what was never put, and what is not among the `named`."""
+        """Remove leftovers of crashed processes that are a day old: unfinished folders, and those that are not `named`."""
 
     @abstractmethod
     def sweep_owner(self, owner: str, named: Set[str]) -> None:
-        """Remove at once what an owner that is gone made, but for the `named`."""
+        """Remove at once the folders of an owner that is gone, except the `named`."""
 
 
 class LocalArtifacts(Artifacts):
-    """Folders under `root`: `<project>/<folder>`, and beside the projects what is in the making, so that a rename puts it."""
+    """Folders under `root`: `<project>/<folder>`, and folders in the making beside the projects, so that a rename puts them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -91,7 +92,7 @@ class LocalArtifacts(Artifacts):
         shutil.rmtree(self.root / name, ignore_errors=True)
 
     def sweep(self, named: Set[str]) -> None:
-        """See Artifacts. Whoever points --data-dir at a folder of theirs keeps what is in it."""
+        """See Artifacts. Other people's files in the data directory are not removed."""
         for path in [*self.root.glob(f"{_MAKING}*"), *self.root.glob("[!.]*/*")]:
             ours = path.parent == self.root or (_OURS.fullmatch(path.name) and (path / CARD).is_file())
             if ours and self._name(path) not in named and time.time() - path.stat().st_mtime > _ABANDONED_S:
@@ -124,7 +125,7 @@ def _own_name(making: Path) -> str:
 
 
 def _slug(project: str) -> str:
-    """A project key as one safe folder name; keys that look alike stay apart."""
+    """Return a project key as one safe folder name; different keys get different names."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.]{0,63}", project):
         return project
     return (

@@ -1,4 +1,4 @@
-"""What annotations began from: the prediction that an annotator was shown, and how long the annotator took."""
+"""The origin of annotations: the prediction that the annotator saw, and the time that the annotator took."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lsml.store.people import ANNOTATOR, PERSON
 
 
 class Beginnings(Table):
-    """The beginnings of every project's annotations. Whoever stores an annotation writes them, in the same transaction."""
+    """The origin of every project's annotations. It is stored in the same transaction as the annotation."""
 
     def keep(self, project: str, annotation: str, stamp: str, lead_time_s: float | None, shown: Shown | None) -> None:
-        """Store the beginning of an annotation that is there and not deleted, unless a later state of it is known.
+        """Store the origin of an existing annotation, unless that of a later state is known.
 
-        A prediction that is known stays where a later state names only its number.
+        A stored prediction is kept where a later state only has its number.
         """
         if lead_time_s is None and shown is None:
             return
@@ -37,13 +37,13 @@ class Beginnings(Table):
         )  # fmt: skip
 
     def forget(self, project: str, annotation: str) -> None:
-        """Delete the beginning of an annotation that was deleted."""
+        """Delete the origin of a deleted annotation."""
         self._run("DELETE FROM beginning WHERE project = ? AND annotation = ?", project, annotation)
 
     def latest(self, project: str, most: int) -> Iterator[AnnotatedTask]:
-        """Yield the annotations that changed last and whose beginning is known, at most `most`, each with its task.
+        """Yield the annotations with a known origin that changed last, at most `most`, each with its task.
 
-        Skipped annotations are left out, and those that a model made and nobody touched.
+        Skipped annotations are left out, and so are a model's that nobody touched.
         """
         rows = self._rows(
             f"SELECT t.id, t.data, a.id, a.result, a.updated_at, {ANNOTATOR}, b.lead_time, b.prediction, b.version,"  # noqa: S608

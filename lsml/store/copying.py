@@ -1,4 +1,4 @@
-"""A copy of the database for other hands: whole, of one moment, without the tokens that Label Studio told."""
+"""A copy of the database for use elsewhere: complete, of one moment, and without the tokens from Label Studio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lsml.store.database import Database, sentences
 
 _WHOLE = (
     "UPDATE project SET token = NULL, hostname = NULL",
-    # What ran here runs nowhere there: it waits, unless another of its kind does already.
+    # A run that runs here does not run there: it waits, unless another of its kind does already.
     "UPDATE run SET state = 'cancelled', message = 'exported while it ran' WHERE state = 'running' AND EXISTS"
     " (SELECT 1 FROM run other WHERE other.project = run.project AND other.kind = run.kind AND other.state = 'waiting')",
     "UPDATE run SET state = 'waiting', lease_until = NULL, woken_at = NULL WHERE state = 'running'",
@@ -20,7 +20,7 @@ _WHOLE = (
 
 
 def copy_database(database: Database, target: Path) -> set[str]:
-    """Copy to a file that is not there yet, while others write; the folders of the versions that the copy names.
+    """Copy the database to a new file, while others write. Return the folders of the versions in the copy.
 
     Raises StoreError.
     """

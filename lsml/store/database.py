@@ -19,7 +19,7 @@ from lsml.files.disk import make_folder
 
 FORMAT = 5
 FILE = "lsml.db"
-# At DEBUG, peewee logs every statement with its parameters: annotated texts, and tokens.
+# At DEBUG, peewee logs every statement with its parameters, such as annotated texts and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
 
 _RUN_INDEXES = (
@@ -35,8 +35,8 @@ _BEGINNING = """CREATE TABLE beginning (
         version TEXT, result TEXT, PRIMARY KEY (project, annotation))"""
 _PERSON = """CREATE TABLE person (
         project TEXT NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, PRIMARY KEY (project, id))"""
-# `change` counts up within a project with every annotation that is stored, so that "changed since the last run" is a
-# comparison of integers, whatever the clocks say. A tombstone is a row with `deleted`: nothing older revives it.
+# `change` counts the annotations stored in a project, so that "changed since the last run" is a comparison of integers,
+# independent of clocks. A tombstone is a row with `deleted`: nothing older revives it.
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE project (
@@ -73,7 +73,7 @@ _TABLES = (
     _BEGINNING,
     _PERSON,
 )
-# What leads from each format to the next. An older lsml refuses a newer format; a newer one brings an older one up to date.
+# Statements from each format to the next. An older lsml refuses a newer format; a newer lsml migrates an older one.
 _MIGRATIONS = {
     1: (
         "ALTER TABLE project ADD COLUMN publish_wanted INTEGER NOT NULL DEFAULT 0",
@@ -96,7 +96,7 @@ R = TypeVar("R")
 
 
 class Database(SqliteDatabase):
-    """SQLite, whose writers within this process queue: SQLite's own would sleep and try again, for up to 0.1 s."""
+    """SQLite with a queue of writers within this process: SQLite's own would sleep and try again, for up to 0.1 s."""
 
     def __init__(self, path: str, **options: Any) -> None:
         super().__init__(path, **options)
@@ -104,7 +104,7 @@ class Database(SqliteDatabase):
 
     @contextmanager
     def whole(self) -> Iterator[None]:
-        """One transaction that holds the write lock from its start; within another it joins that one.
+        """Hold one transaction that has the write lock from its start; within another it joins that one.
 
         Raises StoreError, with a sentence, where the disk refuses.
         """
@@ -117,7 +117,7 @@ class Database(SqliteDatabase):
 
 
 class HasDatabaseProtocol(Protocol):
-    """Whatever keeps the shared database."""
+    """An object that has the shared database."""
 
     _database: Database
 
@@ -126,7 +126,7 @@ HasDatabase = TypeVar("HasDatabase", bound=HasDatabaseProtocol)
 
 
 class Table:
-    """One concern of the store over the shared database."""
+    """One part of the store over the shared database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -139,14 +139,14 @@ class Table:
         return row
 
     def _run(self, sql: str, *parameters: object) -> int:
-        """Execute, and tell how many rows it touched."""
+        """Execute a statement. Return the number of rows that it changed."""
         return int(self._database.execute_sql(sql, parameters).rowcount)
 
 
 def durable(
     method: Callable[Concatenate[HasDatabase, P], R],
 ) -> Callable[Concatenate[HasDatabase, P], R]:
-    """A method as one transaction: `Database.whole`."""
+    """Return a method that runs as one transaction of `Database.whole`."""
 
     @wraps(method)
     def whole(self: HasDatabase, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -158,13 +158,13 @@ def durable(
 
 @contextmanager
 def sentences(path: str) -> Iterator[None]:
-    """Database errors as StoreError with a sentence."""
+    """Turn database errors into StoreError with a sentence."""
     try:
         yield
     except (DatabaseError, sqlite3.Error) as error:
         reason: BaseException = error
         while "cannot rollback" in str(reason) and reason.__context__ is not None:
-            # SQLite itself rolled back, as it does when the disk is full: why it did is what counts.
+            # SQLite itself rolled back, as it does when the disk is full; only that reason matters.
             reason = reason.__context__
         what = str(reason)
         advice = "look at the disk"
@@ -180,7 +180,7 @@ def sentences(path: str) -> Iterator[None]:
 
 
 def open_database(directory: Path) -> Database:
-    """Open, or make, the database of a data directory. Raises StoreError with a sentence."""
+    """Open the database of a data directory, made where missing, and return it. Raises StoreError with a sentence."""
     try:
         make_folder(directory)
     except OSError as error:
@@ -189,7 +189,7 @@ def open_database(directory: Path) -> Database:
         ) from error
     path = directory / FILE
     try:
-        # The file is made before SQLite does, so that its rights never depend on the umask.
+        # The file is made before SQLite does it, so that its permissions do not depend on the umask.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise StoreError(

@@ -1,4 +1,4 @@
-"""The e-mail addresses of annotators, whom webhooks name by number alone."""
+"""The e-mail addresses of annotators, for whom webhooks only send a number."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 
 from lsml.store.database import Table, durable
 
-# Who gave annotation `a`: the number and, where it is known, the e-mail address; and the join that it needs.
+# The annotator of annotation `a`: number and, where it is known, e-mail address; and the join that it needs.
 ANNOTATOR: Final = "a.annotator || ifnull(nullif(' ' || p.email, ' '), '')"
 PERSON: Final = "LEFT JOIN person p ON p.project = a.project AND p.id = a.annotator"
 
 
 class People(Table):
-    """The annotators of every project. Only those who annotated are kept."""
+    """The annotators of every project. Users without annotations are not stored."""
 
     @durable
     def tell(self, project: str, emails: Mapping[str, str]) -> None:
-        """Store the e-mail addresses of a project's annotators, by number; those that are not told are noted as unknown."""
+        """Store the e-mail addresses of a project's annotators, by number; the others are marked as unknown."""
         for (annotator,) in self._rows("SELECT DISTINCT annotator FROM annotation WHERE project = ?", project):
             if annotator.isascii() and annotator.isdigit():
                 self._run(
@@ -26,7 +26,7 @@ class People(Table):
                 )  # fmt: skip
 
     def has_strangers(self, project: str) -> bool:
-        """True if nobody was asked yet for the e-mail address of one of a project's annotators."""
+        """Return True if the e-mail address of one of a project's annotators was never asked for."""
         row = self._row(
             f"SELECT 1 FROM annotation a {PERSON} WHERE a.project = ? AND a.annotator GLOB '[0-9]*'"  # noqa: S608 (ours)
             " AND a.annotator NOT GLOB '*[^0-9]*' AND p.id IS NULL LIMIT 1",

@@ -1,4 +1,4 @@
-"""Projects that lsml has heard of: their labeling config, where their Label Studio is, what is promoted."""
+"""The known projects: their labeling config, their Label Studio, their promoted version."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LOCAL = "local"  # offline commands, and requests that name no project
 
 @dataclass(frozen=True)
 class ProjectRow:
-    """One project. `key` is Label Studio's `"<id>.<created>"`, or `local`; hostname and token are what /setup told.
+    """One project. `key` is Label Studio's `"<id>.<created>"`, or `local`; hostname and token came with /setup.
 
-    `published`: how many predictions were posted, of all versions; `published_version`: the version of the last.
+    `published`: the number of posted predictions, of all versions; `published_version`: the version of the last.
     """
 
     key: str
@@ -46,17 +46,17 @@ class Projects(Table):
     """Every project of a data directory."""
 
     def get(self, key: str) -> ProjectRow | None:
-        """A project, or None."""
+        """Return a project, or None."""
         row = self._row(f"SELECT {_COLUMNS} FROM project WHERE key = ?", key)  # noqa: S608 (columns are ours)
         return ProjectRow(*row) if row else None
 
     def all(self) -> list[ProjectRow]:
-        """All projects, oldest first."""
+        """Return all projects, oldest first."""
         rows = self._rows(f"SELECT {_COLUMNS} FROM project ORDER BY created_at, key")  # noqa: S608 (columns are ours)
         return [ProjectRow(*row) for row in rows]
 
     def find(self, key: str) -> ProjectRow | None:
-        """By key, or by Label Studio's number or the title alone where that names one project."""
+        """Return a project by its key, or by its number in Label Studio or its title where only one has it; else None."""
         found = self.get(key)
         if found is None and key.isascii() and key.isdigit() and len(key) < 18:
             found = self._only("SELECT key FROM project WHERE studio_id = ?", int(key))
@@ -78,9 +78,9 @@ class Projects(Table):
         hostname: str | None = None,
         token: str | None = None,
     ) -> bool:
-        """Remember what is told of a project, keep what is not; whether it is new.
+        """Store the given facts about a project, and keep the others. Return True if it is new.
 
-        A labeling config that is older (`config_at`, seconds) than the one known does not replace it. Hostname and
+        A labeling config that is older (`config_at`, seconds) than the stored one does not replace it. Hostname and
         token are kept as a pair.
         """
         now = time.time()
@@ -93,7 +93,7 @@ class Projects(Table):
             self._run("UPDATE project SET title = ? WHERE key = ? AND title != ?", title, key, title)
         if labeling_config is not None:
             at = now if config_at is None else config_at
-            # Under another config predictions are others, too.
+            # Another config needs other predictions.
             self._run(
                 "UPDATE project SET publish_wanted = 1 WHERE key = ? AND config_at <= ? AND labeling_config IS NOT ?",
                 key, at, labeling_config,
@@ -113,14 +113,14 @@ class Projects(Table):
 
     @durable
     def want_sync(self, key: str, *, whole: bool = False) -> None:
-        """Ask the worker to read the annotations that Label Studio has: what changed, or `whole` projects."""
+        """Ask the worker to read Label Studio's annotations: the changed ones, or all with `whole`."""
         self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
         if whole:
             self._run("UPDATE project SET synced_to = NULL WHERE key = ?", key)
 
     @durable
     def want_publishing(self, key: str) -> None:
-        """Ask the worker to publish predictions of the promoted version for the tasks that lack them."""
+        """Ask the worker to publish the promoted version's predictions for tasks without one."""
         self._run("UPDATE project SET publish_wanted = 1 WHERE key = ? AND publish_wanted = 0", key)
 
     @durable
@@ -132,12 +132,12 @@ class Projects(Table):
 
     @durable
     def begin_sync(self, key: str) -> None:
-        """A reading begins: whoever asks from now on wants another."""
+        """Note that a reading begins; later requests ask for another."""
         self._run("UPDATE project SET sync_wanted = 0 WHERE key = ?", key)
 
     @durable
     def synced(self, key: str, to: str | None, error: str | None) -> None:
-        """Note that annotations were read, up to Label Studio's time `to`; or why they could not be."""
+        """Note that annotations were read, up to Label Studio's time `to`; or the error that prevented it."""
         self._run(
             "UPDATE project SET synced_to = coalesce(?, synced_to), sync_error = ? WHERE key = ?",
             to, error, key,

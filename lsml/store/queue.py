@@ -1,4 +1,4 @@
-"""The wake-ups on their way from the server to a worker: a Huey, each message a run's id and nothing else."""
+"""The wake-ups from the server to a worker: a Huey whose messages are only run ids."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUEUE_FILE = "queue.db"
 
 
 class _Json(Serializer):  # type: ignore[misc]  # huey has no types
-    """Messages as JSON: whoever can write the queue can wake a worker, and nothing else."""
+    """Messages as JSON: write access to the queue can only wake a worker."""
 
     def _serialize(self, data: object) -> bytes:
         return json.dumps(data._asdict() if isinstance(data, Message) else data).encode()
@@ -33,14 +33,14 @@ class _Json(Serializer):  # type: ignore[misc]  # huey has no types
         return loaded
 
 
-# Of every Huey here. Nobody asks for results, and stored ones would stay for ever.
+# The settings of every Huey. Results are not read, and stored ones would stay for ever.
 _SETTINGS: Final[dict[str, object]] = {"name": "lsml", "results": False, "serializer": _Json()}
 
 
 class Queue:
-    """The wake-ups on their way from the server to a worker, on any Huey.
+    """The wake-ups from the server to a worker, on any Huey.
 
-    Each is delivered at most once, and may be lost: the run ledger is the truth, and sends lost ones again.
+    Each is delivered at most once, and may be lost: the run ledger holds the state, and sends lost ones again.
     """
 
     def __init__(self, huey: Huey) -> None:
@@ -49,19 +49,19 @@ class Queue:
         self._wake = self.huey.task(name="wake")(lambda run: self._work(run))
 
     def wake(self, run: str) -> None:
-        """Tell a worker to look at a run. A wake-up that cannot be sent is no error: the sweeper sends it again."""
+        """Tell a worker to look at a run. A wake-up that cannot be sent is no error, as the sweeper sends it again."""
         try:
             self._wake(run)
         except Exception:
             _log.warning("could not wake a worker for run %s; the sweeper will", run, exc_info=True)
 
     def answer(self, work: Callable[[str], None]) -> None:
-        """What a wake-up does in this process."""
+        """Set the function that a wake-up calls in this process."""
         self._work = work
 
 
 def open_queue(directory: Path) -> Queue:
-    """The queue of a data directory, in a file that is made where there is none. Raises OSError."""
+    """Return the queue of a data directory, in a file that is made where missing. Raises OSError."""
     path = directory / QUEUE_FILE
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return Queue(SqliteHuey(filename=str(path), **_SETTINGS))

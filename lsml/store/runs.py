@@ -1,11 +1,11 @@
-"""The run ledger. A run, a training or a publishing, is a row; the queue only wakes a worker, and a lost wake-up is sent
-again from here.
+"""The run ledger. A run, a training or a publishing, is a row. The queue only wakes a worker, and the ledger sends lost
+wake-ups again.
 
     waiting -> running -> done | failed | cancelled
 
 A worker claims a run by compare-and-set, which takes a lease and raises `attempt`. A heartbeat extends the lease.
-Every later write names (id, attempt), so a worker that came back from the dead changes nothing. `sweep` returns what
-lost its worker to *waiting*. At most one run of each kind of a project waits and one runs: unique indexes say so.
+Every later write names (id, attempt), so a worker whose claim has ended changes nothing. `sweep` returns runs without a
+worker to *waiting*. At most one run of each kind of a project waits and one runs, by unique indexes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from lsml.store.database import Table, durable
 LEASE_S = 10.0
 HEARTBEAT_S = 3.0
 ATTEMPTS = 3
-WAKE_AGAIN_S = 5.0  # a due run whose wake-up nobody answered for so long is woken again
+WAKE_AGAIN_S = 5.0  # a due run whose wake-up had no effect for this long is woken again
 Kind = Literal["training", "publishing"]
 KINDS: Final[tuple[Kind, ...]] = ("training", "publishing")
 STATES = ("waiting", "running", "done", "failed", "cancelled")
 
 
 class Superseded(LsmlError):
-    """This worker's claim on the run is gone: its lease ended and another may have the run."""
+    """The error that this worker's claim on the run is gone: its lease ended, and another may have the run."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,20 @@ _COLUMNS = (
 class Runs(Table):
     """The runs of every project."""
 
-    # Leases as `sweep` first saw them, (id, attempt, lease_until), and when by time.monotonic().
+    # Leases as `sweep` first saw them: (id, attempt, lease_until) -> time.monotonic().
     _leases: Mapping[tuple[object, ...], float] = MappingProxyType({})
 
     def get(self, id: str) -> RunRow | None:
-        """A run, or None."""
+        """Return a run, or None."""
         row = self._row(f"SELECT {_COLUMNS} FROM run WHERE id = ?", id)  # noqa: S608 (columns are ours)
         return RunRow(*row) if row else None
 
     def counts(self, kind: Kind = "training") -> dict[str, int]:
-        """How many runs of a kind are in each state."""
+        """Return the number of runs of a kind, by state."""
         return dict(self._rows("SELECT state, count(*) FROM run WHERE kind = ? GROUP BY state", kind))
 
     def of_project(self, project: str, limit: int = 20, *, kind: Kind = "training") -> list[RunRow]:
-        """A project's runs of a kind, newest first."""
+        """Return a project's runs of a kind, newest first."""
         rows = self._rows(
             f"SELECT {_COLUMNS} FROM run WHERE project = ? AND kind = ? ORDER BY created_at DESC LIMIT ?",  # noqa: S608 (ours)
             project, kind, limit,
@@ -83,7 +83,9 @@ class Runs(Table):
         return [RunRow(*row) for row in rows]
 
     def last(self, project: str, kind: Kind) -> RunRow | None:
-        """The run of a kind to look at: the one that runs, else the one that began last, else the one that waits."""
+        """Return the most interesting run of a kind: the running one, else the last that began, else the waiting one; or
+        None.
+        """
         row = self._row(
             f"SELECT {_COLUMNS} FROM run WHERE project = ? AND kind = ?"  # noqa: S608 (columns are ours)
             " ORDER BY state = 'running' DESC, started_at DESC NULLS LAST, created_at DESC LIMIT 1",
@@ -96,11 +98,11 @@ class Runs(Table):
         self, project: str, cause: str, *, kind: Kind = "training", quiet_s: float = 0.0,
         earliest: Callable[[float], float] = lambda made: made,
     ) -> RunRow:  # fmt: skip
-        """The project's waiting run of a kind: a new one, or the one that waits already, with a new due time.
+        """Return the project's waiting run of a kind, new or existing, with a new due time.
 
-        With `quiet_s` it is due when nothing came for so long, at the latest ten times that after it was made, and not before
-        `earliest` of when it was made; a run that is due already stays so. Without, it is due now. With a publishing that
-        waits, the project's wish for one is met.
+        With `quiet_s` it is due when no request came for that long, but at the latest ten times that after it was made,
+        and not before `earliest` of the time it was made; a due run stays due. Without, it is due now. A waiting
+        publishing also clears the project's request for one.
         """
         now = time.time()
         if kind == "publishing":
@@ -131,10 +133,10 @@ class Runs(Table):
 
     @durable
     def due(self, kind: Kind) -> list[str]:
-        """Ids of the runs of a kind to wake now: due, their project idle, and not woken a moment ago. Notes that they are
-        woken.
+        """Return ids of the runs of a kind to wake now: due, their project idle, and not woken a moment ago. Note that
+        they are woken.
 
-        A run that was made later than now is due: the clock was set back, and its due time means nothing.
+        A run that was made later than now is due: the clock was set back, so its due time means nothing.
         """
         now = time.time()
         rows = self._rows(
@@ -149,15 +151,15 @@ class Runs(Table):
 
     @durable
     def unwake(self, id: str) -> None:
-        """Note that nobody answered a run's wake-up: it may be woken again at once."""
+        """Note that a run's wake-up had no effect, so that it may be woken again at once."""
         self._run("UPDATE run SET woken_at = NULL WHERE id = ? AND state = 'waiting'", id)
 
     @durable
     def claim(self, id: str) -> RunRow | None:
-        """Take a due run: it runs from now, with a lease. None where somebody has it, it is not due, or another run of its
-        kind and project runs.
+        """Claim a due run, and return it: it runs from now, with a lease.
 
-        Annotations that changed until now count as covered by a training: those after them ask for the next run.
+        None where another worker has it, it is not due, or another run of its kind and project runs. Annotations that
+        changed until now count as covered by a training; later ones count for the next run.
         """
         now = time.time()
         claimed = self._run(
@@ -176,7 +178,7 @@ class Runs(Table):
 
     @durable
     def cover(self, id: str, attempt: int) -> None:
-        """Count every change known now as covered: the snapshot begins."""
+        """Count every change until now as covered, as the snapshot begins."""
         self._run(
             "UPDATE project SET covered = change WHERE key = (SELECT project FROM run WHERE id = ? AND attempt = ?"
             " AND state = 'running')",
@@ -194,7 +196,7 @@ class Runs(Table):
 
     @durable
     def report(self, id: str, attempt: int, progress: float, message: str) -> None:
-        """Show how far a run is. A claim that is gone is no error here; the fence is at the end."""
+        """Store a run's progress. A lost claim is no error here, as `finish` checks it."""
         self._run(
             "UPDATE run SET progress = ?, message = ? WHERE id = ? AND attempt = ? AND state = 'running'",
             progress, message[:500], id, attempt,
@@ -202,7 +204,7 @@ class Runs(Table):
 
     @durable
     def finish(self, id: str, attempt: int, state: str, message: str, version: int | None = None) -> None:
-        """End a run, fenced by (id, attempt). Raises Superseded where the claim is gone: then nothing is written."""
+        """End a run, if (id, attempt) still has the claim. Raises Superseded where it is gone: then nothing is written."""
         assert state in ("done", "failed", "cancelled"), state
         if not self._run(
             "UPDATE run SET state = ?, message = ?, version = ?, finished_at = ?, lease_until = NULL,"
@@ -213,16 +215,16 @@ class Runs(Table):
 
     @durable
     def hand_back(self, id: str, attempt: int) -> None:
-        """Return a run that a stopping worker holds to the ledger; it costs no attempt."""
+        """Return a stopping worker's run to the ledger; it costs no attempt."""
         row = self._row("SELECT 1 FROM run WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt)
         if row is not None:
             self._return_to_waiting(id, "handed back by a worker that stopped")
 
     @durable
     def lose(self, id: str, attempt: int, why: str) -> None:
-        """A run whose process died waits for its next attempt, or fails after the last.
+        """Return a run whose process died to waiting, or fail it after its last attempt.
 
-        A publishing that got on before it died goes on where it was, so that only deaths in a row without any progress count.
+        A publishing that made progress continues where it was, so only deaths in a row without progress count.
         """
         if not self._run(
             "UPDATE run SET losses = CASE WHEN kind = 'publishing' AND progress > 0 THEN 0 ELSE losses + 1 END"
@@ -239,9 +241,9 @@ class Runs(Table):
 
     @durable
     def sweep(self) -> list[str]:
-        """Return runs whose lease ended to waiting, or fail them after their last attempt; their ids.
+        """Return runs whose lease ended to waiting, or fail them after their last attempt. Return their ids.
 
-        A lease that this process saw unextended for its whole length ended, too: the clock was set back meanwhile.
+        A lease that this process saw unchanged for its whole length has ended, too: the clock was set back meanwhile.
         """
         now, tick = time.time(), time.monotonic()
         rows = self._rows("SELECT id, attempt, lease_until FROM run WHERE state = 'running'")
@@ -253,7 +255,7 @@ class Runs(Table):
 
     @durable
     def cancel(self, id: str) -> RunRow | None:
-        """Cancel a waiting run at once; ask a running one to stop. The run as it is then, or None."""
+        """Cancel a waiting run at once; ask a running one to stop. Return the run after that, or None."""
         self._run(
             "UPDATE run SET state = 'cancelled', cancel = 1, finished_at = ?, message = 'cancelled before it began'"
             " WHERE id = ? AND state = 'waiting'",
@@ -264,12 +266,12 @@ class Runs(Table):
 
     @durable
     def cancel_project(self, project: str) -> None:
-        """Cancel whatever waits or runs for a project."""
+        """Cancel every waiting and running run of a project."""
         for (id,) in self._rows("SELECT id FROM run WHERE project = ? AND state IN ('waiting', 'running')", project):
             self.cancel(id)
 
     def _return_to_waiting(self, id: str, why: str) -> None:
-        """Unless the person cancelled it. A younger run of its kind that waits for the same project is covered by this one."""
+        """Return a run to waiting, unless a person cancelled it. It replaces a younger waiting run of its kind and project."""
         row = self._row("SELECT project, kind, cancel FROM run WHERE id = ?", id)
         assert row is not None
         project, kind, cancelled = row

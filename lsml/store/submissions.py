@@ -1,4 +1,4 @@
-"""What was submitted to Label Studio as annotations, and what of the same kind stays with people to check it."""
+"""Tasks that were submitted to Label Studio as annotations, and tasks that people annotate as a check."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from lsml.store.database import Table, durable
 
-SUBMITTED = 2  # in `annotation.accepted`: the annotation is a submission, which never teaches
+SUBMITTED = 2  # in `annotation.accepted`: the annotation is a submission, which is never learnt
 
 
 @dataclass(frozen=True)
 class Submission:
     """One task that a version was sure of.
 
-    `audit`: it stays with people, and their answer is compared with `result`. Else it was submitted, under `unique_id`;
-    `annotation` is Label Studio's id of it, None until that is known.
+    `audit`: people annotate it, and their answer is compared with `result`. Else it was submitted, under `unique_id`;
+    `annotation` is its id in Label Studio, None until it is known.
     """
 
     project: str
@@ -34,7 +34,7 @@ class Submissions(Table):
 
     @durable
     def add(self, submission: Submission) -> None:
-        """Write a submission down, before Label Studio is told; one that is there stays as it is."""
+        """Store a submission, before it is sent to Label Studio; an existing one is not changed."""
         self._run(
             "INSERT INTO submission (project, task, version, confidence, result, audit, unique_id, annotation, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, task) DO NOTHING",
@@ -45,7 +45,7 @@ class Submissions(Table):
 
     @durable
     def made(self, project: str, task: str, annotation: str) -> None:
-        """Note the id that Label Studio gave a submission. The annotation teaches nothing, also where it came here before."""
+        """Store Label Studio's id of a submission. The annotation is never learnt, even where it was stored before."""
         self._run("UPDATE submission SET annotation = ? WHERE project = ? AND task = ?", annotation, project, task)
         row = self._row(
             "SELECT cancelled, deleted, accepted FROM annotation WHERE project = ? AND id = ?", project, annotation
@@ -59,11 +59,11 @@ class Submissions(Table):
 
     @durable
     def forget(self, project: str, task: str) -> None:
-        """Forget a submission that was undone."""
+        """Delete a submission that was undone."""
         self._run("DELETE FROM submission WHERE project = ? AND task = ?", project, task)
 
     def of_project(self, project: str, *, audit: bool) -> list[Submission]:
-        """What was submitted of a project, or what is left to people for the `audit`; oldest first."""
+        """Return the submissions of a project, or its tasks for the `audit`; oldest first."""
         rows = self._rows(
             "SELECT project, task, version, confidence, result, audit, unique_id, annotation FROM submission"
             " WHERE project = ? AND audit = ? ORDER BY created_at, task",
@@ -74,11 +74,11 @@ class Submissions(Table):
         ]
 
     def known(self, project: str) -> set[str]:
-        """The tasks of a project that were submitted or left to people."""
+        """Return the tasks of a project that were submitted or left to people."""
         return {row[0] for row in self._rows("SELECT task FROM submission WHERE project = ?", project)}
 
     def is_submitted(self, project: str, task: str, annotation: str, unique_id: str | None) -> bool:
-        """True if an annotation is one that was submitted; Label Studio may tell of it before its id is noted."""
+        """Return True if an annotation is a submission. Its event may come before its id is stored."""
         row = self._row(
             "SELECT annotation, unique_id FROM submission WHERE project = ? AND task = ? AND NOT audit", project, task
         )

@@ -1,4 +1,4 @@
-"""Which versions a project has, and which of them is promoted. Their files belong to `lsml.versions`."""
+"""The versions of a project, and the promoted one. Their files belong to `lsml.versions`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from lsml.errors import NotFound
 from lsml.store.database import Table, durable
 
-NOT_KEPT = "not kept: with `keep: 1` the promoted version alone stays"
+NOT_KEPT = "not kept: with `keep: 1` only the promoted version stays"
 
 
 @dataclass(frozen=True)
 class VersionRow:
-    """One version. `folder` is its name among the artifacts; `card` is what `lsml.versions` wrote."""
+    """One version. `folder` is its name among the artifacts; `card` is JSON by `lsml.versions`."""
 
     project: str
     number: int
@@ -29,17 +29,17 @@ class VersionRows(Table):
     """The versions of every project."""
 
     def promoted(self, project: str) -> int | None:
-        """The number of the version that is served, or None before anything was learnt."""
+        """Return the number of the promoted version; None before anything was learnt."""
         row = self._row("SELECT promoted FROM project WHERE key = ?", project)
         return row[0] if row else None
 
     def served(self, project: str) -> VersionRow | None:
-        """The promoted version, or None before anything was learnt."""
+        """Return the promoted version; None before anything was learnt."""
         number = self.promoted(project)
         return self.get(project, number) if number is not None else None
 
     def get(self, project: str, number: int) -> VersionRow | None:
-        """A version, or None."""
+        """Return a version, or None."""
         row = self._row(
             "SELECT project, number, folder, card, created_at, run FROM version WHERE project = ? AND number = ?",
             project, number,
@@ -47,7 +47,7 @@ class VersionRows(Table):
         return _version(row) if row else None
 
     def of_project(self, project: str) -> list[VersionRow]:
-        """A project's versions, newest first."""
+        """Return a project's versions, newest first."""
         rows = self._rows(
             "SELECT project, number, folder, card, created_at, run FROM version WHERE project = ? ORDER BY number DESC",
             project,
@@ -55,11 +55,11 @@ class VersionRows(Table):
         return [_version(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
-        """How many versions each project has, where it has any."""
+        """Return the number of versions of each project that has any."""
         return dict(self._rows("SELECT project, count(*) FROM version GROUP BY project"))
 
     def folders(self) -> set[str]:
-        """The folder of every version of every project."""
+        """Return the folder of every version of every project."""
         return {row[0] for row in self._rows("SELECT folder FROM version")}
 
     @durable
@@ -73,11 +73,11 @@ class VersionRows(Table):
         run: str | None,
         number: int | None = None,
     ) -> int:
-        """Add a version, the next number where none is given, and promote it if asked; its number."""
+        """Add a version, by default with the next number, and promote it if asked. Return its number."""
         if number is None:
             row = self._row("SELECT coalesce(max(number), 0) + 1 FROM version WHERE project = ?", project)
             assert row is not None
-            # A number is never used twice, also after the newest version was pruned.
+            # A number is never used twice, even after the newest version was deleted.
             last = self._row("SELECT value FROM meta WHERE key = ?", f"last version of {project}")
             number = max(row[0], int(last[0]) + 1 if last else 0)
         self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"last version of {project}", str(number))
@@ -102,7 +102,7 @@ class VersionRows(Table):
 
     @durable
     def prune(self, project: str, keep: int) -> list[VersionRow]:
-        """Forget all but `keep` versions, the promoted one and the newest of the others; those forgotten."""
+        """Delete all but `keep` versions: the promoted one and the newest others stay. Return the deleted ones."""
         promoted = self.promoted(project)
         others = [version for version in self.of_project(project) if version.number != promoted]
         old = others[keep - (promoted is not None) :]
@@ -116,5 +116,5 @@ def _version(row: tuple[Any, ...]) -> VersionRow:
         card = json.loads(row[3])
     except ValueError:
         card = None
-    # One that is no JSON object is empty, so that it costs its own version alone: whoever reads it misses what it must have.
+    # A card that is no JSON object counts as empty, so that only its own version cannot be read.
     return VersionRow(row[0], row[1], row[2], card if isinstance(card, dict) else {}, row[4], row[5])

@@ -1,4 +1,4 @@
-"""True if a worker lives: it beats, and who asks sees how long ago."""
+"""The heartbeat of workers, by which others see whether one is alive."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import time
 
 from lsml.store.database import Table, durable
 
-ALIVE_S = 15.0  # a worker that did not beat for so long is gone
+ALIVE_S = 15.0  # a worker without a heartbeat for this long is gone
 _KEY = "worker_beat"
 
 
 class Workers(Table):
-    """The heartbeat of whatever trains for a data directory."""
+    """The heartbeat of the workers of a data directory."""
 
     @durable
     def beat(self) -> None:
-        """A worker is alive now."""
+        """Store that a worker is alive now."""
         self._run(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             _KEY, repr(time.time()),
         )  # fmt: skip
 
     def alive(self) -> bool:
-        """True if one beat within the last ALIVE_S seconds."""
+        """Return True if a worker's last heartbeat is at most ALIVE_S seconds old."""
         row = self._row("SELECT value FROM meta WHERE key = ?", _KEY)
-        # A beat from the future is from before the clock was set back.
+        # A heartbeat from the future is from before the clock was set back.
         return row is not None and 0 <= time.time() - float(row[0]) < ALIVE_S
 
     @durable

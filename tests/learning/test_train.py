@@ -248,7 +248,7 @@ def test_with_keep_1_a_version_that_is_not_promoted_leaves_its_verdict_alone(bac
         row.folder.split("/")[1]
     ]
     assert server.store.runs.of_project(PROJECT_KEY)[0].message == (
-        "v2: not promoted: the recipe says `promote: never`; not kept: with `keep: 1` the promoted version alone stays"
+        "v2: not promoted: the recipe says `promote: never`; not kept: with `keep: 1` only the promoted version stays"
     )
 
 
