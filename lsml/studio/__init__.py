@@ -1,1 +1,1 @@
-"""Label Studio's own API, and what lsml reads through it: tokens, annotated tasks, files."""
+"""Label Studio's own API, and its data as lsml reads it: tokens, annotated tasks, files."""

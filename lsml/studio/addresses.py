@@ -1,4 +1,4 @@
-"""Addresses at which Label Studio and lsml find each other, from this machine, from another and from a container."""
+"""The addresses of Label Studio and lsml for each other: on one machine, on two, and in containers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 from lsml.errors import RequestError
 from lsml.recipe import Recipe
 
-HOST_OF_CONTAINERS = "host.docker.internal"  # what containers call the machine that they run on
-_SOMEWHERE = "192.0.2.1"  # an address of nobody: routed as any of another network
+HOST_OF_CONTAINERS = "host.docker.internal"  # the name in containers for the machine that they run on
+_SOMEWHERE = "192.0.2.1"  # a reserved address, routed like any other network's
 _MARKS_OF_CONTAINERS = ("/.dockerenv", "/run/.containerenv")
 
 
 def is_everywhere(host: str) -> bool:
-    """True of a host that stands for every address of this machine, and that nobody can connect to."""
+    """Return True for a host that stands for every address of this machine. Clients cannot connect to it."""
     return host in ("0.0.0.0", "::", "")  # noqa: S104 (compared, not bound)
 
 
 def is_loopback(host: str) -> bool:
-    """True of a host that is this machine, whoever says it."""
+    """Return True for a host that is always this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -29,27 +29,27 @@ def is_loopback(host: str) -> bool:
 
 
 def address_of(host: str, port: int) -> str:
-    """The URL of a host and port."""
+    """Return the URL of a host and port."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def path_of(name: str) -> str:
-    """The path below which a recipe of that name is served that is one of several at one address."""
+    """Return the path of a recipe that is served beside others at one address."""
     return f"/r/{name}"
 
 
 def near_host(host: str) -> str:
-    """The host by which this machine reaches what listens at one."""
+    """Return the host by which this machine connects to a server that listens on `host`."""
     return "127.0.0.1" if is_everywhere(host) else host
 
 
 def near_address(host: str, port: int) -> str:
-    """The URL at which this machine reaches what listens at a host and port."""
+    """Return the URL by which this machine connects to a server that listens on a host and port."""
     return address_of(near_host(host), port)
 
 
 def recipes_at(host: str, port: int) -> list[str]:
-    """The names of the recipes that the lsml serves that answers at a host and port; none where it is another program.
+    """Return the names of the recipes of the lsml at a host and port; empty where another program answers.
 
     Raises httpx.ConnectError where nothing listens.
     """
@@ -68,7 +68,7 @@ def recipes_at(host: str, port: int) -> list[str]:
 
 
 def path_at(host: str, port: int, name: str) -> str:
-    """The path below which a recipe of that name is served now: that of one of several where it is one, else ""."""
+    """Return the path at which a running lsml serves a recipe: that of one of several, or "" for a single one."""
     import httpx
 
     try:
@@ -79,7 +79,7 @@ def path_at(host: str, port: int, name: str) -> str:
 
 
 def own_address(towards: str = _SOMEWHERE) -> str:
-    """This machine's address on the way to another, which sees it under that one unless something between translates."""
+    """Return this machine's address on the way to another, which is the address it has there unless NAT is in between."""
     try:
         family, kind, _, _, target = socket.getaddrinfo(towards, 9, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind) as probe:
@@ -90,16 +90,15 @@ def own_address(towards: str = _SOMEWHERE) -> str:
 
 
 def in_container() -> bool:
-    """True if this process runs in a container of Docker or Podman."""
+    """Return True if this process runs in a container of Docker or Podman."""
     return any(Path(mark).exists() for mark in _MARKS_OF_CONTAINERS)
 
 
 def backend_url(recipe: Recipe, host: str, port: int, studio_url: str, path: str = "") -> str:
-    """Where a Label Studio finds lsml that listens at `host` and `port`; with the secret path, where there is one.
+    """Return the URL of lsml for a Label Studio, where lsml listens on `host` and `port`; with the secret path, if there
+    is one.
 
-    `path`: below which the recipe is served.
-
-    Raises RequestError where that cannot be known, with what to do.
+    `path`: the path of the recipe. Raises RequestError where the URL cannot be known, with what to do.
     """
     studio_host = urlsplit(studio_url).hostname or ""
     if is_loopback(studio_host):
@@ -107,15 +106,15 @@ def backend_url(recipe: Recipe, host: str, port: int, studio_url: str, path: str
     elif in_container():
         if studio_host != HOST_OF_CONTAINERS:
             raise RequestError(
-                f"lsml runs in a container, where it cannot know by which name {studio_url} finds it: say so with "
-                f"--backend-url, for instance http://lsml.internal:{port} (an alias with a dot: Label Studio tells nothing of "
-                "annotations to a host without one)"
+                f"lsml runs in a container, where it cannot know its own name for {studio_url}: give it with "
+                f"--backend-url, for instance http://lsml.internal:{port} (an alias with a dot: Label Studio sends no "
+                "webhook to a host without one)"
             )
-        found = "127.0.0.1"  # of the machine on which the container's port is published
+        found = "127.0.0.1"  # the machine on which the container's port is published
     elif is_loopback(host):
         raise RequestError(
-            f"lsml listens at {host}, which {studio_url} cannot reach: start `lsml run` with --host 0.0.0.0, or say with "
-            "--backend-url at which address a proxy or a tunnel brings it there"
+            f"lsml listens at {host}, which {studio_url} cannot reach: start `lsml run` with --host 0.0.0.0, or give the "
+            "address of a proxy or a tunnel with --backend-url"
         )
     else:
         found = own_address(studio_host) if is_everywhere(host) else host
@@ -123,14 +122,14 @@ def backend_url(recipe: Recipe, host: str, port: int, studio_url: str, path: str
 
 
 def with_secret_path(recipe: Recipe, url: str) -> str:
-    """A backend's URL with the recipe's secret path at its end, where there is one and it is not there yet."""
+    """Return a backend's URL with the recipe's secret path at its end, if there is one."""
     secret = recipe.server.secret_path
     url = url.rstrip("/")
     return f"{url}/{secret}" if secret and not url.endswith(f"/{secret}") else url
 
 
 def refuses(url: str, studio_url: str) -> bool:
-    """True if nothing listens where a Label Studio would look for a URL; False, too, where that cannot be told from here."""
+    """Return True if nothing listens at a URL as Label Studio sees it; False where that cannot be known from here."""
     if in_container() and not is_loopback(urlsplit(studio_url).hostname or ""):
         return False
     parts = urlsplit(url)

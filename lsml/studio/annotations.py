@@ -1,4 +1,4 @@
-"""Annotations that lsml itself makes in Label Studio, and takes back."""
+"""Annotations that lsml itself makes in Label Studio, and their deletion."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class _Made(msgspec.Struct):
 
 
 class Annotator:
-    """The token's user, who annotates. Every method raises StudioError."""
+    """The token's user as the author of annotations. Every method raises StudioError."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     def annotate(self, task: str, result: list[object], unique_id: str) -> str:
-        """Annotate a task once, however often this is called with the same `unique_id`; the annotation's id."""
+        """Annotate a task, once for each `unique_id`. Return the annotation's id."""
         path, what = f"/api/tasks/{task}/annotations/", f"annotate task {task}"
         try:
             answer = self._api.send("POST", path, what, {"result": result, "unique_id": unique_id})
         except StudioExists:
-            # Label Studio keeps the unique id to itself: the annotation is the one with this result.
+            # Label Studio does not send the unique id back, so the annotation is found by its result.
             there = self._as(self._api.get(path, what=f"the annotations of task {task}"), list[_Made], what)
             made = [one for one in there if _values(one.result) == _values(result)]
             if not made:
@@ -37,7 +37,7 @@ class Annotator:
         return str(self._as(answer, _Made, what).id)
 
     def take_back(self, annotation: str, result: list[object]) -> bool:
-        """Delete an annotation that is as it was made; False where a person changed it since. One that is gone is no error."""
+        """Delete an annotation that nobody has changed; return False where a person has. A missing one is no error."""
         try:
             found = self._api.get(f"/api/annotations/{annotation}/", what=f"annotation {annotation}")
         except StudioMissing:

@@ -1,4 +1,4 @@
-"""Requests to Label Studio's API: authorised, tried again where nobody answers, and every refusal in a sentence."""
+"""Requests to Label Studio's API: authorised, tried again when Label Studio is not reachable, with errors as sentences."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lsml.studio.tokens import Access, TokenKind, access_of, kind_of, refusal
 if TYPE_CHECKING:
     import httpx
 
-_BAD_ADDRESS = ("URL resolves to", "Can't resolve hostname")  # of an address that was sent: what was sent is wrong
-TRIES = 3  # of a GET that finds nobody or a broken server
+_BAD_ADDRESS = ("URL resolves to", "Can't resolve hostname")  # refusals of a URL in the request
+TRIES = 3  # of a GET, where Label Studio is not reachable or fails
 
 
 class Api:
-    """One Label Studio's API for one token. Threads may share it; every method raises StudioError."""
+    """The API of one Label Studio for one token. Threads may share it; every method raises StudioError."""
 
     def __init__(self, url: str, token: str, timeout_s: float, ca_file: str | None) -> None:
         self.url = _checked_url(url)
@@ -43,17 +43,17 @@ class Api:
                 self._client = None
 
     def get(self, path: str, what: str, parameters: Mapping[str, Any] | None = None, tries: int = TRIES) -> Any:
-        """The JSON behind `path`; `what` names it in an error's sentence."""
+        """Return the JSON at `path`; `what` names it in an error's sentence."""
         answer = self.answer(
             lambda client, headers: client.get(self.url + path, params=parameters, headers=headers), tries
         )
         return self._read(answer, f"read {what}", what)
 
     def send(self, method: str, path: str, what: str, body: object = None) -> Any:
-        """Have Label Studio do something, once: the JSON that it answers, None where it answers nothing.
+        """Send one request that changes something. Return the JSON of the response, None where it is empty.
 
-        `what` says it in an error's sentence, as in "may not <what>". Raises StudioAway where it is not known whether it
-        was done, StudioRefused where what was sent is wrong, else StudioError.
+        `what` names the change in an error's sentence, as in "may not <what>". Raises StudioAway where it is unknown
+        whether the change was made, StudioRefused where the request is wrong, else StudioError.
         """
         answer = self.answer(
             lambda client, headers: client.request(method, self.url + path, json=body, headers=headers), tries=1
@@ -61,13 +61,13 @@ class Api:
         return self._read(answer, what, what) if answer.content else self._read_status(answer, what, what)
 
     def upload(self, path: str, what: str, files: Mapping[str, bytes]) -> None:
-        """Send files by name, as a form does, once; errors as those of `send`."""
+        """Upload files by name, as a form does, once; errors are those of `send`."""
         form = [(f"file{number}", file) for number, file in enumerate(files.items())]
         answer = self.answer(lambda client, headers: client.post(self.url + path, files=form, headers=headers), tries=1)
         self._read_status(answer, what, what)
 
     def _read(self, answer: httpx.Response, deed: str, what: str) -> Any:
-        """The JSON of an answer."""
+        """Return the JSON of a response."""
         self._read_status(answer, deed, what)
         try:
             return msgspec.json.decode(answer.content)
@@ -78,12 +78,12 @@ class Api:
             ) from error
 
     def _read_status(self, answer: httpx.Response, deed: str, what: str) -> None:
-        """Raise StudioError unless an answer says that all is well."""
+        """Raise StudioError unless a response has a good status."""
         status = answer.status_code
         if answer.is_redirect:
             raise StudioError(
                 f"{self.url}: redirects the API to {shown_url(answer.headers.get('location', ''))}; the token is not sent "
-                "along, so set label_studio.url to the address that Label Studio is really at"
+                "along, so set label_studio.url to Label Studio's real address"
             )
         if status in (403, 500) and (said := _said(answer)).startswith(_BAD_ADDRESS):
             raise StudioRefused(f"{self.url}: refused to {deed} ({status}): {said}")
@@ -93,7 +93,7 @@ class Api:
                 "who may, or let an administrator allow it"
             )
         if status == 409:
-            raise StudioExists(f"{self.url}: would not {deed}, for it is there already (409): {_said(answer)}")
+            raise StudioExists(f"{self.url}: refused to {deed}, for it exists already (409): {_said(answer)}")
         if status == 404:
             raise StudioMissing(
                 f"{self.url}: {what} is not there (404); it was deleted, or it belongs to an organisation that the "
@@ -111,7 +111,9 @@ class Api:
     def answer(
         self, ask: Callable[[httpx.Client, dict[str, str]], httpx.Response], tries: int = TRIES
     ) -> httpx.Response:
-        """The answer of one authorised request: tried again where nobody answers, and once with a new access token."""
+        """Return the response to one authorised request. It is tried again where Label Studio is not reachable, and once
+        with a new access token.
+        """
         answer = self._tried(ask, self._headers(), tries)
         if answer.status_code == 401 and self.access is not None:
             answer.close()
@@ -143,7 +145,7 @@ class Api:
         raise AssertionError("the last try returns or raises")
 
     def http(self) -> httpx.Client:
-        """The client with its connections, which threads share."""
+        """Return the client with its connections, which threads share."""
         import httpx
 
         with self._client_lock:
@@ -158,20 +160,20 @@ class Api:
             return self._client
 
     def _headers(self, refused: str | None = None) -> dict[str, str]:
-        """The Authorization header. `refused`: one that just got a 401, so it is not used again."""
+        """Return the Authorization header. `refused`: a header that just got a 401, so it is not used again."""
         if not self._token:
             return {}
         if self.kind == "legacy token":
             return {"Authorization": f"Token {self._token}"}
         with self._access_lock:
             access = self.access
-            # Another thread may have exchanged the token already; then its access token is the one to use.
+            # Another thread may have exchanged the token already; then its access token is used.
             if access is None or time.monotonic() >= access.stale_at_s or refused == f"Bearer {access.token}":
                 access = self.access = self._exchange()
             return {"Authorization": f"Bearer {access.token}"}
 
     def _exchange(self) -> Access:
-        """A new access token for the personal access token."""
+        """Return a new access token for the personal access token."""
         answer = self._tried(
             lambda client, _: client.post(f"{self.url}/api/token/refresh/", json={"refresh": self._token}), {}
         )
@@ -189,7 +191,7 @@ class Api:
         return access_of(token)
 
     def unreachable(self, error: Exception) -> StudioError:
-        """Why nobody answers, and what to do."""
+        """Return the error for a Label Studio that is not reachable, with what to do."""
         import httpx
 
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -211,15 +213,15 @@ class Api:
         return StudioAway(f"{self.url}: {found}; check that Label Studio runs and label_studio.url is right{inside}")
 
     def foreign(self, what: str) -> StudioError:
-        """An answer of another program; `what` names what was asked for."""
+        """Return the error for a response that is not Label Studio's; `what` names the requested data."""
         return StudioError(
-            f"{self.url}: answered in a form that lsml does not know for {what}; label_studio.url names another "
-            "program, or a version of Label Studio that lsml was not made for"
+            f"{self.url}: answered in an unknown form for {what}; label_studio.url names another "
+            "program, or a version of Label Studio that lsml does not support"
         )
 
 
 def _checked_url(url: str) -> str:
-    """The URL without a slash at its end. Raises StudioError where it is no place for a token to go."""
+    """Return the URL without a slash at its end. Raises StudioError where the token may not be sent to it."""
     parts = urlsplit(url.strip())
     try:
         port = parts.port
@@ -233,13 +235,13 @@ def _checked_url(url: str) -> str:
 
 
 def _wait_s(answer: httpx.Response) -> float | None:
-    """How long an answer asks to wait, in seconds; None where it does not say."""
+    """Return the seconds that a response asks to wait (Retry-After); None where it has none."""
     said = answer.headers.get("retry-after", "")
     return float(said) if said.isascii() and said.isdigit() else None
 
 
 def _said(answer: httpx.Response) -> str:
-    """Label Studio's own words in a refusal, on one line and not endless."""
+    """Return Label Studio's own words in a refusal, on one line and shortened."""
     try:
         body = msgspec.json.decode(answer.content)
     except msgspec.DecodeError:
@@ -250,7 +252,7 @@ def _said(answer: httpx.Response) -> str:
 
 
 def _detail(answer: httpx.Response) -> str:
-    """Label Studio's own word on an error."""
+    """Return Label Studio's own message in an error."""
     try:
         body = msgspec.json.decode(answer.content)
     except msgspec.DecodeError:

@@ -1,16 +1,16 @@
-"""Changes to a project of Label Studio, made one by one and told one by one; or only told."""
+"""Changes to a project of Label Studio, made and reported one by one; in a dry run only reported."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_PAST = {"make": "made", "set": "set", "turn off": "turned off"}  # of other verbs it ends in -ed
+_PAST = {"make": "made", "set": "set", "turn off": "turned off"}  # other verbs take -ed
 
 
 @dataclass
 class Changes:
-    """What was changed so far, a sentence each, and what a person should know, `notes`. With `dry` nothing is changed.
+    """The changes so far, a sentence each, and `notes` for the person. With `dry` nothing is changed.
 
     `tell` gets each sentence at once.
     """
@@ -21,7 +21,7 @@ class Changes:
     notes: list[str] = field(default_factory=list)
 
     def make(self, verb: str, what: str, deed: Callable[[], object]) -> None:
-        """Do a deed that `verb` and `what` say, as in "add" and "the webhook ..."."""
+        """Make a change, which `verb` and `what` describe, as in "add" and "the webhook ..."."""
         if self.dry:
             sentence = f"would {verb} {what}"
         else:
@@ -31,6 +31,6 @@ class Changes:
         self.tell(sentence)
 
     def note(self, sentence: str) -> None:
-        """Say what nobody changed and a person should know."""
+        """Add a sentence on something that was not changed and that a person should know."""
         self.notes.append(sentence)
         self.tell(sentence)

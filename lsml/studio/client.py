@@ -1,12 +1,12 @@
-"""Label Studio's own API: who the token belongs to, annotated tasks, and files that Label Studio keeps.
+"""A client of Label Studio's own API: the token's user, annotated tasks, and files that Label Studio keeps.
 
-Two kinds of token exist, told apart by their shape. A legacy token is sent as it is. A personal access token is a
+There are two kinds of token, which differ in their shape. A legacy token is sent unchanged. A personal access token is a
 refresh token, which Label Studio does not accept itself: it is exchanged for an access token that lasts five minutes.
 A token goes to exactly the configured scheme, host and port, and never along with a redirect.
 
-tokens     the two kinds, and why one is refused     api        authorised requests, tried again
+tokens     the two kinds, and refusals explained     api        authorised requests, tried again
 tasks      annotated tasks, page by page             files      uploads, local folders, signed addresses
-predictions  which tasks lack them, posting, deleting, and the version that is shown
+predictions  tasks without them, posting, deleting, and the version that is shown
 project    a project's fields, models and webhooks
 """
 
@@ -28,7 +28,7 @@ from lsml.studio.tokens import TokenKind
 
 
 class StudioProject(NamedTuple):
-    """A project: `created` in whole seconds since the epoch, the second half of its key; `tasks`: how many it holds."""
+    """A project. `created`: whole seconds since the epoch, the second half of its key; `tasks`: its number of tasks."""
 
     title: str
     labeling_config: str
@@ -37,11 +37,11 @@ class StudioProject(NamedTuple):
 
 
 class Studio:
-    """One Label Studio, with one user's token. Threads may share it; `close` gives its connections back.
+    """One Label Studio, with one user's token. Threads may share it; `close` closes its connections.
 
-    Every method raises StudioError, `fetch` FetchError; their sentence says what to do and never holds the token.
-    An empty token is legal: what needs none works, and the rest says that a token is missing. `ca_file`: authorities for its
-    certificate beside the usual ones.
+    Every method raises StudioError, `fetch` FetchError, with a sentence that says what to do and never holds the token.
+    The token may be empty: then requests that need one raise the error that a token is missing. `ca_file`: certificate
+    authorities to trust beside the usual ones.
     """
 
     def __init__(self, url: str, token: str, timeout_s: float = 30.0, ca_file: str | None = None) -> None:
@@ -50,17 +50,17 @@ class Studio:
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """Label Studio's address, without a slash at the end."""
         return self._api.url
 
     @property
     def kind(self) -> TokenKind:
-        """The kind of its token, by the token's shape."""
+        """The kind of the token, by its shape."""
         return self._api.kind
 
     @property
     def identity(self) -> str:
-        """Names this Label Studio and this user without telling the token: what one may read, another may not."""
+        """A hash of this Label Studio and this user's token: users may not share files."""
         return hashlib.sha256(f"{self.url} {self._token}".encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Studio:
         self.close()
 
     def check(self) -> str:
-        """Who this token belongs to and what answers, in a sentence."""
+        """Return a sentence about the token's user and Label Studio's version."""
         user = self._api.get("/api/current-user/whoami", what="the user of the token")
         server = self._api.get("/api/version/", what="the version")
         try:
@@ -86,7 +86,7 @@ class Studio:
             raise self._api.foreign("the user and the version") from None
 
     def emails(self) -> dict[str, str]:
-        """The e-mail addresses of the users that the token may see, by number."""
+        """Return the e-mail addresses of the users that the token may see, by number."""
         found = self._api.get("/api/users/", what="the users")
         users: Any = found.get("results") if isinstance(found, dict) else found
         try:
@@ -95,7 +95,7 @@ class Studio:
             raise self._api.foreign("the users") from None
 
     def project(self, project_id: int) -> StudioProject:
-        """A project's title, labeling config and age."""
+        """Return a project's title, labeling config, age and number of tasks."""
         what = f"project {project_id}"
         found = self._api.get(f"/api/projects/{project_id}/", what=what)
         try:
@@ -105,36 +105,36 @@ class Studio:
             raise self._api.foreign(what) from None
 
     def annotated_tasks(self, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
-        """Tasks that have annotations, in the order of their ids, as `lsml.studio.tasks.annotated_tasks` reads them."""
+        """Yield tasks with annotations in the order of their ids, as `lsml.studio.tasks.annotated_tasks` does."""
         return annotated_tasks(self._api, project_id, since)
 
     def predictions(self, project_id: int) -> ProjectPredictions:
-        """The predictions that a project holds."""
+        """Return the predictions of a project."""
         return ProjectPredictions(self._api, project_id)
 
     def annotator(self) -> Annotator:
-        """The token's user, who annotates."""
+        """Return the token's user as the author of annotations."""
         return Annotator(self._api)
 
     def settings(self, project_id: int) -> StudioSettings:
-        """A project's fields, models and webhooks."""
+        """Return a project's fields, models and webhooks."""
         return StudioSettings(self._api, project_id)
 
     def try_prediction(self, backend_id: int) -> bool:
-        """Have Label Studio ask a model for one task, and store nothing; True if it answered with a prediction."""
+        """Let Label Studio ask a model for a prediction of one task, without storing it. Return True if it got one."""
         path = f"/api/ml/{backend_id}/predict/test?random=true"
         answer = self._api.send("POST", path, "try the model")
         response = answer.get("response") if isinstance(answer, dict) else None
         return isinstance(response, list) and any(response)
 
     def find_project(self, title: str) -> ProjectFields | None:
-        """The oldest project of exactly that title that the token's user can see; None where there is none."""
+        """Return the oldest project with exactly that title that the token's user can see; None where there is none."""
         return find_project(self._api, title)
 
     def create_project(self, title: str, labeling_config: str) -> ProjectFields:
-        """A new project."""
+        """Create a project and return it."""
         return create_project(self._api, title, labeling_config)
 
     def fetch(self, url: str, wanted: Wanted) -> Received | None:
-        """Bring a file that Label Studio keeps, as `lsml.studio.files.fetch_file` does; None where it is the known one."""
+        """Fetch a file that Label Studio keeps, as `lsml.studio.files.fetch_file` does; None where the known one is current."""
         return fetch_file(self._api, url, wanted)

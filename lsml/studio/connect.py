@@ -1,9 +1,9 @@
-"""Connecting: a project of Label Studio that asks this lsml, tells it of annotations, and shows what it predicts.
+"""Connecting: a project of Label Studio asks this lsml, sends it annotations, and shows its predictions.
 
-What is there already stays as it is, so connecting twice changes nothing the second time.
+Correct settings are not changed, so connecting a second time changes nothing.
 
-addresses  where each finds the other      project    a project's fields, models and webhooks
-hooks      whom Label Studio tells         importing  files that become tasks
+addresses  URLs of both for each other     project    a project's fields, models and webhooks
+hooks      Label Studio's webhooks         importing  files that become tasks
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from lsml.studio.project import Backend, ProjectFields, StudioSettings
 
 T = TypeVar("T")
 SAMPLING: Final = "Uncertainty sampling"
-_TO_BE_MADE: Final = 0  # the number of a project that is not there yet
+_TO_BE_MADE: Final = 0  # the number of a project that does not exist yet
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks for. `url`: where Label Studio finds lsml, with the secret path where there is one.
+    """A request to connect. `url`: the address of lsml for Label Studio, with the secret path where there is one.
 
-    One of `project`, a number, and `create`, a title, says which project. `tasks`: what to import. `dry`: change nothing.
+    Either `project`, a number, or `create`, a title, names the project. `tasks`: the tasks to import. `dry`: change
+    nothing.
     """
 
     url: str
@@ -49,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Connected:
-    """A project that is connected: its number (None where a dry run would make it), title and address, and what was changed."""
+    """A connected project: its number (None where a dry run would create it), title and address, and the changes."""
 
     project: int | None
     title: str
@@ -64,7 +65,7 @@ def connect(
     """Connect a project to this lsml; `tell` gets a sentence for each change as it is made.
 
     `ours` matches every version of the recipe. Raises StudioError where Label Studio refuses, and RequestError where
-    something must be done first; what was changed before stays so.
+    something else must be done first; earlier changes are not undone.
     """
     if refuses(asked.url, studio.url):
         raise RequestError(
@@ -95,7 +96,7 @@ def connect(
 
 
 def _project(studio: Studio, recipe: Recipe, asked: Asked) -> ProjectFields:
-    """The project that is asked for; or what it is to be, with the number _TO_BE_MADE."""
+    """Return the project that is asked for; a project to be created has the number _TO_BE_MADE."""
     if asked.project is not None:
         return studio.settings(asked.project).fields()
     title = (asked.create or "").strip()
@@ -106,14 +107,14 @@ def _project(studio: Studio, recipe: Recipe, asked: Asked) -> ProjectFields:
         return known
     if recipe.labeling_config is None:
         raise RequestError(
-            f"{recipe.path}: names no labeling config to make a project from; add `labeling_config:` to it, or name a "
-            "project that is there with --project"
+            f"{recipe.path}: has no labeling config to create a project with; add `labeling_config:` to it, or name an "
+            "existing project with --project"
         )
     return ProjectFields(_TO_BE_MADE, title, recipe.labeling_config)
 
 
 def _made(studio: Studio, project: ProjectFields, changes: Changes) -> ProjectFields:
-    """A project as Label Studio made it; as it was given where a dry run does not."""
+    """Create a project and return it as Label Studio has it; in a dry run return it unchanged."""
     made = project
 
     def make() -> None:
@@ -125,7 +126,7 @@ def _made(studio: Studio, project: ProjectFields, changes: Changes) -> ProjectFi
 
 
 def _tell_of_new(changes: Changes, url: str, tasks: TasksToImport | None) -> None:
-    """What a dry run says of a project that would be made."""
+    """Report the changes of a dry run for a project that would be created."""
     changes.make("set", f'task sampling to "{SAMPLING}"', lambda: None)
     changes.make("add", f"the model at {shown_url(url)}", lambda: None)
     changes.make("add", f"the webhook {shown_url(webhook_url(url))}", lambda: None)
@@ -134,7 +135,7 @@ def _tell_of_new(changes: Changes, url: str, tasks: TasksToImport | None) -> Non
 
 
 class _Connecting:
-    """One connecting at work."""
+    """The connecting of one project."""
 
     def __init__(
         self,
@@ -151,11 +152,11 @@ class _Connecting:
         self._ours = ours
         self._url = url
         self._changes = changes
-        # A username in the URL is a login already, and one that webhooks have, too.
+        # A username in the URL is a login already, which webhooks use, too.
         self._login = {} if urlsplit(url).username else backend_login(recipe)
 
     def mend_fields(self, project: ProjectFields) -> None:
-        """Have Label Studio hand out the least sure tasks first, and show predictions."""
+        """Set the project to hand out the least sure tasks first, and to show predictions."""
         change = self._settings.change_fields
         if project.sampling != SAMPLING:
             self._changes.make("set", f'task sampling to "{SAMPLING}"', lambda: change(sampling=SAMPLING))
@@ -163,7 +164,10 @@ class _Connecting:
             self._changes.make("set", "predictions to be shown", lambda: change(show_collab_predictions=True))
 
     def mend_model(self, *, interactive: bool) -> Backend | None:
-        """One model at the URL, and its webhook; the model, unless a dry run would add it."""
+        """Correct the project's models and webhooks: one model at the URL, and its webhook.
+
+        Return the model; None where a dry run would add it.
+        """
         backends = self._settings.backends()
         mine = [one for one in backends if self._is_mine(one)]
         before = next((one for one in mine if same_url(one.url, self._url)), next(iter(mine), None))
@@ -187,22 +191,22 @@ class _Connecting:
         return after
 
     def mend_title(self, backend: Backend, held: Mapping[str, int]) -> None:
-        """Title the model as the version that it serves: of that one Label Studio shows predictions and scores.
+        """Set the model's title to the version that it serves, whose predictions and scores Label Studio then shows.
 
-        Where the version shown has predictions and the served one has none yet, publishing will see to it.
+        Where the shown version has predictions and the served one has none yet, publishing does this later.
         """
         served = backend.model_version
         if not served or backend.title == served or (held.get(backend.title or "") and not held.get(served)):
             return
-        self._changes.make("set", f"the model's title to {served}, whose scores are shown then",
+        self._changes.make("set", f"the model's title to {served}, so that its scores are shown",
                            lambda: self._settings.show(served, backend, self._login))  # fmt: skip
 
     def _is_mine(self, backend: Backend) -> bool:
-        """True of a model that is this lsml, or was at another address."""
+        """Return True for a model that is this lsml, also at a former address."""
         return same_url(backend.url, self._url) or backend.is_of(self._ours)
 
     def _put_model(self, before: Backend | None, interactive: bool) -> Backend | None:
-        """Add or change the model where it is not as it should be; the model as it is then."""
+        """Add or correct the model, and return it."""
         fields: dict[str, object] = {"url": self._url, **self._login}
         if interactive:
             fields["is_interactive"] = True
@@ -221,7 +225,7 @@ class _Connecting:
         return after
 
     def _lacks(self, backend: Backend, interactive: bool) -> list[str]:
-        """What of a model is not as it should be."""
+        """Return the settings of a model that must be corrected."""
         lacks = []
         if not same_url(backend.url, self._url):
             lacks.append(f"its address from {shown_url(backend.url)} to {shown_url(self._url)}")
@@ -236,7 +240,7 @@ class _Connecting:
         return lacks
 
     def _explained(self, deed: Callable[[], T]) -> T:
-        """What a deed returns. Raises StudioRefused with what to do."""
+        """Return the result of a deed. Raises StudioRefused with what to do."""
         try:
             return deed()
         except StudioRefused as error:
@@ -244,7 +248,7 @@ class _Connecting:
 
 
 def explanation(refusal: str, url: str) -> str:
-    """What to do about a refusal of Label Studio to take a model or a webhook at `url`; else the refusal itself."""
+    """Return what to do about Label Studio's refusal of a model or a webhook at `url`; else the refusal itself."""
     parts = urlsplit(url)
     shown = shown_url(url)
     where = re.split(r" \([45]\d\d\)", refusal)[0]
@@ -254,18 +258,18 @@ def explanation(refusal: str, url: str) -> str:
             "SSRF_PROTECTION_ENABLED=false in its environment"
         )
     if "Can't resolve hostname" in refusal:
-        return f"{where}: it knows no host {parts.hostname}; say with --backend-url under which name it finds lsml"
+        return f"{where}: it knows no host {parts.hostname}; give an address that it knows with --backend-url"
     if "authentication parameters" in refusal or "401 Client Error" in refusal:
         return f"{where}: what answers at {shown} wants another username and password; is it the lsml of this recipe?"
     if "403 Client Error" in refusal:
-        return f"{where}: lsml does not know itself as {parts.hostname}: add that name to server.hosts of the recipe"
+        return f"{where}: lsml does not accept the host {parts.hostname}; add that name to server.hosts of the recipe"
     if "look like a valid ML backend" in refusal:
         return f"{where}: what answers at {shown} is not this lsml, or its log says why it refused /setup"
     if "Enter a valid URL" in refusal:
         return (
-            f"{where}: it tells nothing of annotations to {shown}, for a name without a dot is no address to it; give lsml's "
-            f"container an alias with a dot and say --backend-url http://lsml.internal:{parts.port or 80} (with neither a "
-            "password nor a secret path, add that name to server.hosts, too)"
+            f"{where}: it sends no webhook to {shown}, as it needs a host name with a dot; give lsml's "
+            f"container an alias with a dot and set --backend-url http://lsml.internal:{parts.port or 80} (without a "
+            "password and a secret path, add that name to server.hosts, too)"
         )
     if "health check failed" in refusal:
         inside = (

@@ -1,4 +1,4 @@
-"""Which Label Studio a project lives in, what is read from it, and how a task's URLs are brought here."""
+"""The Label Studio of a project: its address and token, annotations read from it, and the fetching of a task's URLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def project_address(recipe: Recipe, project: ProjectRow) -> str | None:
-    """Where people find a project in Label Studio, as far as it is known."""
+    """Return the address of a project in Label Studio for people, as far as it is known."""
     url = recipe.label_studio.url or project.hostname
     return (
         f"{shown_url(url).rstrip('/')}/projects/{project.studio_id}" if url and project.studio_id is not None else None
@@ -30,10 +30,11 @@ def project_address(recipe: Recipe, project: ProjectRow) -> str | None:
 
 
 def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
-    """The Label Studio to ask, or None where no URL and token belong together, or they can never work, which is logged.
+    """Return the Label Studio of a project; None where no URL and token belong together or they can never work, which is
+    logged.
 
-    What the recipe names comes first. What /setup told is used only as a pair and only for its own project: a token of
-    the recipe never goes to a hostname that a request told, nor the other way round.
+    The recipe's URL and token come first. Those from /setup are used only as a pair and only for their own project: a
+    token of the recipe is never sent to a hostname from a request, nor the reverse.
     """
     named = recipe.label_studio
     pair: tuple[str | None, str | None] = (None, None)
@@ -42,7 +43,7 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
     elif project is not None:
         pair = project.hostname, project.token
     if pair[0] and pair[1]:
-        keep_told_secret(pair[1])  # also where another process was told, or lsml was restarted since
+        keep_told_secret(pair[1])  # also where another process got it, or lsml was restarted since
         try:
             return _studio(pair[0], pair[1], named.ca_file)
         except StudioError as error:
@@ -52,12 +53,12 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
 
 @lru_cache(maxsize=1000)
 def _warn_once(sentence: str) -> None:
-    """Log what each look at a project finds again, and a worker looks every second."""
+    """Log a warning once, though a worker meets its cause every second."""
     _log.warning("%s", sentence)
 
 
 def backend_login(recipe: Recipe) -> dict[str, str]:
-    """What Label Studio has to say to lsml, as it stores that of a model."""
+    """Return the login that Label Studio must send to lsml, as it stores that of a model."""
     server = recipe.server
     if not (server.username and server.password):
         return {}
@@ -72,10 +73,10 @@ def _studio(url: str, token: str, ca_file: str | None) -> Studio:
 def fetcher(
     recipe: Recipe, project: ProjectRow | None, *, by_person: bool = False, beside: Path | None = None
 ) -> Fetch:
-    """How what is behind a project's URLs is read.
+    """Return the fetcher of a project's URLs.
 
     `by_person`: for offline commands, which may read the local paths and private addresses that their files name;
-    relative paths count from `beside`, the folder of such a file, and from the current folder.
+    relative paths start at `beside`, the folder of such a file, and at the current folder.
     """
     studio = studio_of(recipe, project)
     folders = [recipe.path.parent / Path(folder).expanduser() for folder in recipe.media.folders]
@@ -90,23 +91,26 @@ def fetcher(
 
 
 def same_project(studio: Studio, project: ProjectRow) -> StudioProject:
-    """What Label Studio has under a project's number. Raises StudioError where that is another project, made since."""
+    """Return the project that has a project's number in Label Studio. Raises StudioError where it is another one, made
+    since.
+    """
     assert project.studio_id is not None
     found = studio.project(project.studio_id)
     made = project.key.partition(".")[2]
     if made and made.partition(".")[0] != str(found.created):
         raise StudioError(
-            f"{studio.url}: its project {project.studio_id} is another one than {project.key}, made anew since; nothing of it "
-            "is read for the old one, and nothing of the old one is published to it"
+            f"{studio.url}: its project {project.studio_id} is not {project.key} but a newer one; its annotations are not "
+            "read for the old project, and no predictions of the old project are published to it"
         )
     return found
 
 
 def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
-    """Store what Label Studio holds of a project beyond what its webhooks told; the number of annotations that changed.
+    """Store annotations of a project that webhooks did not send. Return the number of annotations that changed.
 
-    Without a Label Studio to ask this does nothing: webhooks alone suffice to learn. A refusal is logged and noted on
-    the project, never raised, for what is stored already can be learnt; so are tasks that the recipe's limits leave out.
+    Without a known Label Studio this does nothing: webhooks alone suffice to learn. A refusal is logged and noted on
+    the project, never raised, for the stored annotations can be learnt; so are tasks that the recipe's limits leave
+    out.
     """
     limits = recipe.server.limits
     studio = studio_of(recipe, project)
@@ -121,7 +125,7 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     try:
         store.check_room(limits.free_disk_bytes)
         found = same_project(studio, project)
-        # Of a project without tasks Label Studio answers 500. It is read again when tasks come.
+        # For a project without tasks Label Studio answers 500. It is read again when tasks come.
         for task in studio.annotated_tasks(project.studio_id, since=project.synced_to) if found.tasks else ():
             seen = _seen(project.key, task)
             shown.add(str(task.id))
@@ -129,15 +133,15 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
             if store.annotations.has_room(project.key, (annotation.id for annotation in seen), room):
                 changes += store.annotations.replace_task(project.key, str(task.id), seen)
             else:
-                room, left_out = 0, left_out + 1  # only what is known already passes from now on
+                room, left_out = 0, left_out + 1  # from now on only known annotations pass
     except (StudioError, NoRoom) as error:
-        sentence = f"annotations made before could not be read, and lsml learns from webhooks alone: {error}"
+        sentence = f"earlier annotations could not be read, so lsml learns only from webhooks: {error}"
         store.projects.synced(project.key, None, _noted(project, sentence))
         return changes
     if whole:
         changes += store.annotations.delete_unseen(project.key, shown, project.change)
     sentence = (
-        f"{left_out:,} tasks of Label Studio are left out, for with their annotations there would be more than "
+        f"{left_out:,} tasks of Label Studio are left out, as with their annotations there would be more than "
         f"{limits.annotations:,} (server.limits.annotations of the recipe); raise the limit and restart lsml"
     )
     store.projects.synced(project.key, latest, _noted(project, sentence) if left_out else None)
@@ -162,14 +166,14 @@ def _read_emails(store: Store, studio: Studio, project: ProjectRow) -> None:
 
 
 def _noted(project: ProjectRow, sentence: str) -> str:
-    """A sentence, logged unless it is what the project's last reading ended with."""
+    """Return a sentence, logged unless the project's last reading ended with it."""
     if sentence != project.sync_error:
         _log.warning("project %s: %s", project.key, sentence)
     return sentence
 
 
 def _seen(project: str, task: StudioTask) -> list[AnnotationSeen]:
-    """The annotations of a task; what is none is logged, and costs only itself."""
+    """Return the annotations of a task; an invalid one is logged, and only that one is left out."""
     seen = []
     for one in task.annotations:
         try:

@@ -1,4 +1,4 @@
-"""Files that Label Studio keeps: uploads, local folders, and cloud storages that it signs addresses for.
+"""Files that Label Studio keeps: uploads, local folders, and cloud storages for which it signs addresses.
 
 The token goes to exactly the configured scheme, host and port, and never along with a redirect.
 """
@@ -23,7 +23,7 @@ _FILES = re.compile(r"/(data/upload|data/local-files|storage-data/uploaded|(task
 
 
 class _Refused(FetchError):
-    """Label Studio, or the storage that it names, answered a status that brings no file."""
+    """An error for a status of Label Studio, or of the storage behind it, that brings no file."""
 
     def __init__(self, message: str, status: int, passing: bool) -> None:
         self.answered = status
@@ -31,17 +31,17 @@ class _Refused(FetchError):
 
 
 def fetch_file(api: Api, url: str, wanted: Wanted) -> Received | None:
-    """Bring a file that Label Studio keeps here; None where it is still the known one.
+    """Fetch a file that Label Studio keeps; None where the known one is current.
 
-    `url`: `/data/upload/...`, `upload/...`, `/data/local-files/?d=...`, `/tasks/7/resolve/?fileuri=...`, or one of
-    them with this Label Studio's scheme, host and port. Nothing else is asked for with the token, for a task can
-    name any URL. Raises FetchError with the status and what to do; then there is no file.
+    `url`: `/data/upload/...`, `upload/...`, `/data/local-files/?d=...`, `/tasks/7/resolve/?fileuri=...`, or one of them
+    with this Label Studio's scheme, host and port. Nothing else is requested with the token, as a task can name any
+    URL. Raises FetchError with the status and what to do; then no file is left.
     """
     absolute = _file_url(api, url)
     try:
         return _fetch(api, absolute, url, wanted)
     except _Refused as refused:
-        # Where uploads live in a cloud storage, Label Studio gives them under another address alone.
+        # Where uploads are in a cloud storage, Label Studio only gives them at another address.
         upload = urlsplit(absolute).path.partition("/data/upload/")[2]
         if not upload or refused.answered not in (404, 500):
             raise
@@ -61,14 +61,14 @@ def _file_url(api: Api, url: str) -> str:
     prefix = urlsplit(api.url).path
     absolute = f"/data/{url}" if url.startswith("upload/") else url
     if absolute.startswith("/") and not absolute.startswith("//"):
-        # Behind a path prefix, values come with it and without it.
+        # Where Label Studio has a path prefix, values come with and without it.
         absolute = api.url + (absolute.removeprefix(prefix) if absolute.startswith(f"{prefix}/") else absolute)
     if origin(absolute) != origin(api.url):
-        raise FetchError(f"{shown_url(url)}: is not at {api.url}, so it is not asked for with Label Studio's token")
+        raise FetchError(f"{shown_url(url)}: is not at {api.url}, so it is not requested with Label Studio's token")
     path = unquote(urlsplit(absolute).path).removeprefix(prefix)
     if not _FILES.match(path) or ".." in path.split("/") or "\\" in path:
         raise FetchError(
-            f"{shown_url(url)}: is not where Label Studio keeps files, so it is not asked for with its token; "
+            f"{shown_url(url)}: is not a path of Label Studio's files, so it is not requested with its token; "
             "expected /data/upload/..., /data/local-files/?d=... or /tasks/<id>/resolve/?fileuri=..."
         )
     return absolute
@@ -98,14 +98,14 @@ def _open_file(api: Api, absolute: str, url: str, wanted: Wanted) -> Iterator[ht
             target = urljoin(str(answer.url), answer.headers.get("location", ""))
             if urlsplit(target).scheme not in ("http", "https"):
                 raise FetchError(f"{shown_url(url)}: redirects to {shown_url(target)}; expected http or https")
-            # A signed address carries its own permission; the token is Label Studio's alone. Where a storage is,
-            # at a private address perhaps, is for Label Studio to say.
+            # A signed address needs no token, and the token is only for Label Studio. The storage may be at a private
+            # address, as Label Studio's administrator chose it.
             answer = get(target, {})
         if answer.is_redirect:
             raise FetchError(f"{shown_url(url)}: {api.url} redirects more than {REDIRECTS} times")
         if answer.status_code != 200 and not (answer.status_code == 304 and wanted.known.headers()):
             status = answer.status_code
-            # Label Studio itself was asked several times already.
+            # The API has already retried Label Studio itself.
             passing = status in PASSING and origin(str(answer.url)) != origin(api.url)
             sentence = f"{shown_url(url)}: {api.url} answered {status}; {_remedy(answer, url)}"
             raise _Refused(sentence, status, passing)

@@ -1,4 +1,4 @@
-"""Whom Label Studio tells of a project: one webhook at lsml's address, and none that an older address left behind."""
+"""The webhooks of a project: one at lsml's address, and none that an older address left behind."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _WEBHOOK: Final = "/webhook"
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a project's webhooks should be, and by what others are known to be lsml's.
+    """The wanted webhook of a project, and the facts by which older webhooks of lsml are found.
 
-    `url`: of the model. `authorization`: the header that its webhook must bring, if any. `former`: the model's URL until
-    now. `others`: the URLs of the project's other models. `secret_path` is lsml's own, `studio_url` Label Studio's address.
+    `url`: the model's. `authorization`: the header that its webhook must send, if any. `former`: the model's URL until
+    now. `others`: the URLs of the project's other models. `secret_path` is lsml's own, `studio_url` Label Studio's
+    address.
     """
 
     url: str
@@ -34,27 +35,27 @@ class Hooks:
 
 
 def basic_authorization(recipe: Recipe) -> str:
-    """The header with the recipe's username and password: Label Studio sends its models', but not with webhooks."""
+    """Return the header with the recipe's username and password. Label Studio sends a model's login, but not with webhooks."""
     login = f"{recipe.server.username}:{recipe.server.password}"
     return f"Basic {base64.b64encode(login.encode()).decode()}"
 
 
 def webhook_url(url: str) -> str:
-    """The address of the webhook of a model's URL, as Label Studio itself makes it."""
+    """Return the address of the webhook of a model's URL, as Label Studio itself makes it."""
     return url.rstrip("/") + _WEBHOOK
 
 
 def same_url(one: str, other: str) -> bool:
-    """True if two URLs are the same but for a slash at the end."""
+    """Return True if two URLs are the same but for a slash at the end."""
     return one.rstrip("/") == other.rstrip("/")
 
 
 def mend_webhooks(changes: Changes, settings: StudioSettings, hooks: Hooks) -> None:
-    """One webhook that tells lsml everything. What an old address left behind is moved, deleted or switched off.
+    """Leave one webhook that sends lsml every event. Leftovers of an old address are moved, deleted or switched off.
 
-    Deleted is only what is surely lsml's own: that of the address which the model had until now, or one with lsml's secrets
-    in it. What looks like Label Studio's own webhook for a model at this host where nothing listens and no model is, is
-    switched off. Raises StudioError.
+    Only a webhook that is surely lsml's own is deleted: that of the model's former address, or one with lsml's secrets
+    in it. One that looks like Label Studio's own webhook for a model at this host, at which nothing listens and no
+    model is, is switched off. Raises StudioError.
     """
     found = settings.webhooks()
     target = webhook_url(hooks.url)
@@ -105,7 +106,7 @@ def _switch_off(changes: Changes, settings: StudioSettings, hook: Webhook) -> No
 
 
 def _is_stale(hook: Webhook, hooks: Hooks) -> bool:
-    """True of a webhook of an address that lsml had, or that looks so and leads nowhere."""
+    """Return True for a webhook of a former address of lsml, or one that looks like it and where nothing listens."""
     if not hook.is_active or not hook.url.endswith(_WEBHOOK):
         return False
     if any(same_url(hook.url, webhook_url(url)) for url in hooks.others):
@@ -127,7 +128,7 @@ def _is_surely_ours(hook: Webhook, hooks: Hooks) -> bool:
 
 
 def _looks_ours(hook: Webhook, hooks: Hooks) -> bool:
-    """True of what Label Studio itself made for a model that was at lsml's host and path."""
+    """Return True for a webhook that Label Studio itself made for a model at lsml's host and path."""
     there, here = urlsplit(hook.url), urlsplit(webhook_url(hooks.url))
     same_host = there.hostname == here.hostname or (
         is_loopback(there.hostname or "") and is_loopback(here.hostname or "")

@@ -1,4 +1,4 @@
-"""Files that become tasks of a project: tables, JSON, lines of text, and folders of images. What is there stays single."""
+"""Files that become tasks of a project: tables, JSON, lines of text, and folders of images. Existing tasks are not repeated."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lsml.studio.changes import Changes
 from lsml.studio.project import StudioSettings
 
 _AT_ONCE: Final = 500  # tasks in one request
-_FILES_AT_ONCE, _BYTES_AT_ONCE = 50, 32 << 20  # in one upload; Label Studio takes a hundred files and 250 MB
-_IMAGES: Final = frozenset({".bmp", ".gif", ".jpg", ".jpeg", ".png", ".svg", ".webp"})  # that Label Studio takes
+_FILES_AT_ONCE, _BYTES_AT_ONCE = 50, 32 << 20  # in one upload; Label Studio accepts a hundred files and 250 MB
+_IMAGES: Final = frozenset({".bmp", ".gif", ".jpg", ".jpeg", ".png", ".svg", ".webp"})  # accepted by Label Studio
 _UPLOADED: Final = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-([^/]+)$")
 
 
 @dataclass(frozen=True)
 class TasksToImport:
-    """What a file or folder holds for a project: the data of tasks, or images to upload. `notes`: how it was understood."""
+    """The tasks of a file or folder for a project: their data, or images to upload. `notes`: sentences on the reading."""
 
     source: str
     data: tuple[dict[str, object], ...] = ()
@@ -40,9 +40,10 @@ class TasksToImport:
 
 
 def read_tasks(path: Path, config: LabelingConfig) -> TasksToImport:
-    """What to import: a folder of images; a TXT file, a task a line; else what `read_export` reads, without the answers.
+    """Return the tasks to import: a folder of images; a TXT file, a task a line; else a file of `read_export`, without
+    answers.
 
-    Tasks that Label Studio would refuse, and all others with them, are left out, and noted. Raises RequestError.
+    Tasks that Label Studio would refuse, and with them all others, are left out and noted. Raises RequestError.
     """
     images = _images(path)
     if images:
@@ -69,7 +70,7 @@ def read_tasks(path: Path, config: LabelingConfig) -> TasksToImport:
 
 
 def import_tasks(changes: Changes, settings: StudioSettings, tasks: TasksToImport) -> None:
-    """Add the tasks that the project does not hold yet, told by their data; images by their names. Raises StudioError."""
+    """Add the tasks that the project does not hold yet, compared by their data; images by their names. Raises StudioError."""
     for note in tasks.notes:
         changes.note(note)
     held = settings.data()
@@ -89,11 +90,11 @@ def import_tasks(changes: Changes, settings: StudioSettings, tasks: TasksToImpor
 
 
 def _going_on(deed: Callable[[StudioSettings, Any], None], settings: StudioSettings, what: object) -> None:
-    """Do a deed of many requests. Raises StudioError, and says where it may have happened in part."""
+    """Do a deed of many requests. Raises StudioError, which says where it may have happened in part."""
     try:
         deed(settings, what)
     except StudioAway as error:
-        raise StudioAway(f"{error}; connect again then, for what is there already is not added twice") from error
+        raise StudioAway(f"{error}; connect again then: existing tasks are not added twice") from error
 
 
 def _import(settings: StudioSettings, data: Sequence[dict[str, object]]) -> None:
@@ -114,12 +115,12 @@ def _upload(settings: StudioSettings, images: Sequence[Path]) -> None:
 
 
 def _new_images(images: Sequence[Path], held: Iterable[dict[str, object]]) -> tuple[Path, ...]:
-    """The images of whose name the project does not hold as many as there are."""
+    """Return the images that the project does not hold yet, by name and count."""
     found = (_UPLOADED.search(value) for data in held for value in data.values() if isinstance(value, str))
     known = Counter(match[1] for match in found if match)
     new = []
     for image in images:
-        # As Label Studio writes the names of files.
+        # Label Studio changes the names of files so.
         name = re.sub(r"[^-\w.]", "", image.name.strip().replace(" ", "_"))
         known[name] -= 1
         if known[name] < 0:
@@ -128,7 +129,7 @@ def _new_images(images: Sequence[Path], held: Iterable[dict[str, object]]) -> tu
 
 
 def _images(path: Path) -> tuple[Path, ...]:
-    """The images in a folder, by name, or the one that is named; empty where there are none."""
+    """Return the images in a folder, by name, or the single image file; empty where there are none."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return tuple(
         file
@@ -154,12 +155,12 @@ def _content(path: Path) -> bytes:
 
 
 def _only_field(path: Path, config: LabelingConfig) -> str:
-    """The one field that the config shows. Raises RequestError where it shows several, or none."""
+    """Return the one field that the config shows. Raises RequestError where it shows several, or none."""
     fields = list(shown_fields(config))
     if len(fields) != 1:
         shown = f"several fields of a task ({', '.join(fields)})" if fields else "no field of a task"
         raise RequestError(
-            f"{path}: the labeling config shows {shown}, and from this nobody can tell which; write a table or JSON with "
+            f"{path}: the labeling config shows {shown}, so the field of its values is unknown; write a table or JSON with "
             "a column or key for each"
         )
     return fields[0]

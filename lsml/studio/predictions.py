@@ -1,4 +1,4 @@
-"""The predictions that a project of Label Studio holds: which tasks lack them, posting, deleting, the version shown."""
+"""The predictions of a project of Label Studio: tasks without them, posting, deleting, and the version that is shown."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lsml.studio.api import Api
 from lsml.studio.project import StudioSettings
 from lsml.studio.tasks import Page, T, condition, read_page, read_pages
 
-_TRIES = 1  # whoever asks has more patience than the API
-_AT_ONCE = 100  # tasks that one question names, for it travels in the address
+_TRIES = 1  # callers retry themselves
+_AT_ONCE = 100  # tasks in one request, whose URL holds their ids
 
 
 class OpenTask(msgspec.Struct, frozen=True):
-    """A task that waits for people. `data` holds raw values, as in a request to /predict."""
+    """An unannotated task. `data` holds raw values, as in a request to /predict."""
 
     id: int
     data: dict[str, object]
@@ -45,7 +45,8 @@ class _Filters(msgspec.Struct):
 class ProjectPredictions:
     """The predictions of one project. `filters`: conditions of the Data Manager that `lacking` adds to its own.
 
-    Every method raises StudioError, and StudioAway where it may help to try again."""
+    Every method raises StudioError, and StudioAway where another try may help.
+    """
 
     def __init__(self, api: Api, project_id: int, filters: Sequence[Mapping[str, object]] = ()) -> None:
         self._api = api
@@ -54,9 +55,10 @@ class ProjectPredictions:
         self._what = f"project {project_id}"
 
     def lacking(self, version: str | None, after: int, most: int) -> tuple[list[OpenTask], int]:
-        """Tasks that wait for people and hold no prediction of a version: at most so many, by id, above `after`.
+        """Return unannotated tasks without a prediction of a version, at most `most`, by id, above `after`; and the number
+        of all.
 
-        `version` None: whatever they hold. Also how many there are of them in all.
+        With `version` None, the tasks' predictions do not matter.
         """
         conditions = [condition("completed_at", "empty", "Datetime", True), *self._filters]
         if version is not None:
@@ -65,11 +67,11 @@ class ProjectPredictions:
         return page.tasks, page.total
 
     def where(self, named: str) -> list[Self]:
-        """The same project's predictions, of tasks alone that a Data Manager view shows; several, of which a task may be
-        in any.
+        """Return the same project's predictions limited to the tasks of a Data Manager view; several, whose tasks are
+        joined.
 
-        `named`: the view's number, or a query as JSON, `{"filters": {"conjunction": "and", "items": [...]}}` or what is
-        under its `filters`. Raises RequestError where it is neither.
+        `named`: the view's number, or a query as JSON, `{"filters": {"conjunction": "and", "items": [...]}}` or the
+        content of its `filters`. Raises RequestError where it is neither.
         """
         if named.isascii() and named.isdigit():
             view = self._api.get(f"/api/dm/views/{named}/", f"view {named}", tries=_TRIES)
@@ -94,26 +96,26 @@ class ProjectPredictions:
         return [type(self)(self._api, self._project, group) for group in groups]
 
     def holding(self, tasks: Sequence[int], version: str) -> set[int]:
-        """Which of these tasks hold a prediction of a version."""
+        """Return those of the tasks that hold a prediction of a version."""
         return {id for id, held in self._held(tasks) if any(one.model_version == version for one in held)}
 
     def existing(self, tasks: Sequence[int]) -> set[int]:
-        """Which of these tasks the project still has."""
+        """Return those of the tasks that the project still has."""
         return {id for id, _ in self._held(tasks)}
 
     def post(self, predictions: Sequence[Mapping[str, object]]) -> None:
-        """Add predictions `{task, result, score, model_version}`: all of them or, where StudioRefused is raised, none."""
+        """Add predictions `{task, result, score, model_version}`: all of them, or none if it raises StudioRefused."""
         self._api.send(
             "POST", f"/api/projects/{self._project}/import/predictions", f"add predictions to {self._what}",
             list(predictions),
         )  # fmt: skip
 
     def write_data(self, task: int, data: Mapping[str, object]) -> None:
-        """Give a task other data in the place of all that it has."""
+        """Replace all data of a task."""
         self._api.send("PATCH", f"/api/tasks/{task}/", f"change the data of task {task}", {"data": dict(data)})
 
     def versions(self) -> dict[str, int]:
-        """How many predictions the project holds, by model version."""
+        """Return the number of predictions that the project holds, by model version."""
         path, what = f"/api/projects/{self._project}/model-versions/", f"the versions of {self._what}"
         answer = self._api.get(path, what, tries=_TRIES)
         try:
@@ -122,7 +124,7 @@ class ProjectPredictions:
             raise self._api.foreign(f"{what}: {error}") from error
 
     def delete_version(self, version: str) -> int:
-        """Delete every prediction of a version, whoever made it; their number."""
+        """Delete every prediction of a version, whoever made it. Return their number."""
         answer = self._api.send(
             "DELETE", f"/api/projects/{self._project}/model-versions/",
             f"delete predictions of {version} from {self._what}", {"model_version": version},
@@ -131,7 +133,7 @@ class ProjectPredictions:
         return found if isinstance(found, int) else 0
 
     def delete_doubles(self, version: str) -> int:
-        """Leave each task the newest prediction of a version alone; how many were deleted."""
+        """Delete all but the newest prediction of a version in each task. Return the number of deleted ones."""
         deleted = 0
         conditions = [
             condition("total_predictions", "greater", "Number", 1),
@@ -145,9 +147,9 @@ class ProjectPredictions:
         return deleted
 
     def show(self, version: str, ours: re.Pattern[str], backend_login: Mapping[str, str]) -> None:
-        """Have Label Studio show a version's predictions, of the first model that serves what `ours` matches.
+        """Let Label Studio show a version's predictions, from the first model that serves a version of `ours`.
 
-        `backend_login` is what that model asks of Label Studio.
+        `backend_login` is the login that this model needs.
         """
         settings = StudioSettings(self._api, self._project)
         backend = next((one for one in settings.backends() if one.is_of(ours)), None)

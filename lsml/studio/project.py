@@ -1,4 +1,4 @@
-"""What a project of Label Studio is made of beside its tasks: its own fields, its models (ML backends) and its webhooks."""
+"""The settings of a project of Label Studio: its own fields, its models (ML backends) and its webhooks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lsml.studio.tasks import Page, read_page, read_pages
 
 T = TypeVar("T")
 _REACHED = ("CO", "TR", "PR")  # states of a model: connected, training, predicting
-_MANY = 1000  # tasks on a page, of which only the data is read
+_MANY = 1000  # tasks on a page, if only their data is read
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """A project's model as Label Studio has it. `model_version`: what it last said that it serves."""
+    """A project's model as Label Studio has it. `model_version`: the version that it last reported."""
 
     id: int
     url: str
@@ -35,12 +35,12 @@ class Backend(msgspec.Struct, frozen=True):
         return self.state in _REACHED
 
     def is_of(self, ours: re.Pattern[str]) -> bool:
-        """True if what it serves, or its title, is a version that `ours` matches."""
+        """Return True if its version, or its title, is one that `ours` matches."""
         return any(ours.fullmatch(name or "") for name in (self.model_version, self.title))
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """What Label Studio tells of a project, and whom."""
+    """A webhook of a project: its address, and the events that it sends."""
 
     id: int
     url: str
@@ -71,7 +71,7 @@ class _ProjectPage(msgspec.Struct):
 
 
 def find_project(api: Api, title: str) -> ProjectFields | None:
-    """The oldest project of exactly that title that the token's user can see; None where there is none."""
+    """Return the oldest project with exactly that title that the token's user can see; None where there is none."""
     parameters = {"title": title, "page_size": 1000}
     page = _read(api, "/api/projects/", _ProjectPage, "the projects", parameters)
     found = [project for project in page.results if project.title == title]
@@ -79,7 +79,7 @@ def find_project(api: Api, title: str) -> ProjectFields | None:
 
 
 def create_project(api: Api, title: str, label_config: str) -> ProjectFields:
-    """A new project."""
+    """Create a project and return it."""
     made = api.send("POST", "/api/projects/", "make a project", {"title": title, "label_config": label_config})
     return _as(api, made, ProjectFields, "a new project")
 
@@ -93,30 +93,30 @@ class StudioSettings:
         self._what = f"project {project_id}"
 
     def fields(self) -> ProjectFields:
-        """The project's own fields."""
+        """Return the project's own fields."""
         return _read(self._api, f"/api/projects/{self._project}/", ProjectFields, self._what)
 
     def change_fields(self, **fields: object) -> None:
-        """Change some of them."""
+        """Change some of the project's fields."""
         self._api.send("PATCH", f"/api/projects/{self._project}/", f"change {self._what}", fields)
 
     def backends(self) -> list[Backend]:
-        """Its models, oldest first: Label Studio asks the first alone. It looks after each of them before it answers."""
+        """Return its models, oldest first. Label Studio asks only the first. It contacts each of them before it answers."""
         what, parameters = f"the models of {self._what}", {"project": self._project}
         found = _read(self._api, "/api/ml/", list[Backend], what, parameters)
         return sorted(found, key=lambda backend: backend.id)
 
     def put_backend(self, id: int | None, fields: Mapping[str, object]) -> Backend:
-        """Change a model, or with None add one; Label Studio asks it at once. `fields` must hold its url and login."""
+        """Change a model, or with None add one; Label Studio contacts it at once. `fields` must hold its url and login."""
         method, path = ("POST", "/api/ml/") if id is None else ("PATCH", f"/api/ml/{id}")
         answer = self._api.send(method, path, "connect the model", {"project": self._project, **fields})
         return _as(self._api, answer, Backend, "the model")
 
     def show(self, version: str, backend: Backend | None, login: Mapping[str, str]) -> None:
-        """Have Label Studio show a version's predictions and sort by its scores.
+        """Let Label Studio show a version's predictions and sort by its scores.
 
-        The model gets the version as its title, so that Label Studio goes on asking it, and the project gets it as its
-        model version. `login` is what the model asks of Label Studio.
+        The version becomes the model's title, so that Label Studio still asks it, and the project's model version.
+        `login` is the login that the model needs.
         """
         if backend is not None and backend.title != version:
             self.put_backend(backend.id, {"url": backend.url, "title": version, **login})
@@ -124,7 +124,7 @@ class StudioSettings:
             self.change_fields(model_version=version)
 
     def webhooks(self) -> list[Webhook]:
-        """Its own webhooks, oldest first, without those of the whole organisation."""
+        """Return its own webhooks, oldest first, without those of the whole organisation."""
         what, parameters = f"the webhooks of {self._what}", {"project": self._project}
         return sorted(_read(self._api, "/api/webhooks/", list[Webhook], what, parameters), key=lambda hook: hook.id)
 
@@ -140,7 +140,7 @@ class StudioSettings:
         self._api.send("DELETE", f"/api/webhooks/{id}/", f"delete webhook {id}")
 
     def data(self) -> Iterator[dict[str, object]]:
-        """The data of each of its tasks, raw, by id; holds one page in memory."""
+        """Yield the raw data of each of its tasks, by id, with one page in memory."""
 
         def page_after(last: int) -> Page[_Data]:
             return read_page(self._api, self._project, Page[_Data], after=last, most=_MANY, fields="task_only")
@@ -148,11 +148,11 @@ class StudioSettings:
         return (task.data for task in read_pages(page_after))
 
     def import_tasks(self, tasks: list[dict[str, object]]) -> None:
-        """Add tasks, each `{"data": ...}`: all of them or, where StudioRefused is raised, none."""
+        """Add tasks, each `{"data": ...}`: all of them, or none if it raises StudioRefused."""
         self._api.send("POST", f"/api/projects/{self._project}/import", f"add tasks to {self._what}", tasks)
 
     def upload(self, files: Mapping[str, bytes]) -> None:
-        """Upload files by name, each of which becomes a task."""
+        """Upload files by name; each becomes a task."""
         self._api.upload(f"/api/projects/{self._project}/import", f"upload files to {self._what}", files)
 
 

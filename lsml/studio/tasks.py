@@ -1,4 +1,4 @@
-"""Tasks, read from Label Studio's Data Manager page by page: those that a condition holds of, and the annotated ones."""
+"""Tasks, read from Label Studio's Data Manager page by page: those that meet a condition, and the annotated ones."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import msgspec
 from lsml.errors import StudioError
 from lsml.studio.api import TRIES, Api
 
-_PAGE = 100  # tasks in one answer
-OVERLAP = timedelta(minutes=1)  # a change can become visible later than its time says, by as long as its transaction
+_PAGE = 100  # tasks in one response
+OVERLAP = timedelta(minutes=1)  # a change becomes visible when its transaction ends, later than its time
 
 
 class Numbered(Protocol):
-    """What is read of a task: at least its number."""
+    """The least that is read of a task: its number."""
 
     @property
     def id(self) -> int:
-        """Label Studio's number of it."""
+        """The task's number in Label Studio."""
 
 
 T = TypeVar("T", bound=Numbered)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One answer of the Data Manager. `total`: how many tasks there are in all, on this page and after it."""
+    """One page of the Data Manager. `total`: the number of tasks on this page and after it."""
 
     total: int
     tasks: list[T]
@@ -37,9 +37,9 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class StudioTask(msgspec.Struct, frozen=True):
     """A task with its annotations, as a webhook would send them. `data` holds raw values: `s3://...` stays `s3://...`.
 
-    `updated_at` is ISO 8601 by Label Studio's clock. Of each annotation at least `id`, `result`, `was_cancelled`,
-    `ground_truth`, `updated_at` and `completed_by` (a user's id) are there.
-    `predictions` are objects where Label Studio tells more than ids.
+    `updated_at` is ISO 8601 by Label Studio's clock. Annotations have at least `id`, `result`, `was_cancelled`,
+    `ground_truth`, `updated_at` and `completed_by` (a user's id). `predictions` are objects where Label Studio sends
+    more than ids.
     """
 
     id: int
@@ -60,11 +60,7 @@ def read_page(
     fields: str = "all",
     tries: int = TRIES,
 ) -> Page[T]:
-    """A project's tasks that meet each of the `conditions`: at most so many, by id, above `after`. Raises StudioError.
-
-    `form`: what is read of each, as in `Page[StudioTask]`; its data is raw. `fields`: `all`, or `task_only`, which leaves
-    out annotations and predictions.
-    """
+    """Return a project's tasks that meet all `conditions`: at most `most`, by id, above `after`. Raises StudioError."""
     items = [*conditions, condition("id", "greater", "Number", after)]
     query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
     parameters = {
@@ -80,7 +76,7 @@ def read_page(
 
 
 def read_pages(page_after: Callable[[int], Page[T]]) -> Iterator[T]:
-    """The tasks of page after page, in the order of their ids; holds one page in memory.
+    """Yield the tasks of page after page, in the order of their ids, with one page in memory.
 
     Pages go by the last id seen, not by number: a task that changes meanwhile moves no other task.
     """
@@ -88,19 +84,19 @@ def read_pages(page_after: Callable[[int], Page[T]]) -> Iterator[T]:
     while True:
         page = page_after(last)
         yield from page.tasks
-        # A server that passes over the filter would answer the first page for ever: no new task ends it, too.
+        # A server that ignores the filter would send the first page for ever, so a page without new tasks ends it, too.
         if not page.tasks or len(page.tasks) >= page.total:
             return
         last = page.tasks[-1].id
 
 
 def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
-    """Tasks that have annotations, skipped ones included, in the order of their ids; holds one page in memory.
+    """Yield tasks with annotations, skipped ones included, in the order of their ids, with one page in memory.
 
     `since`: an ISO 8601 time by Label Studio's clock, such as the latest `updated_at` of an earlier reading. Tasks
-    updated before it are left out, but for an overlap of a minute, so a task can come again. Creating, changing
-    and deleting an annotation, toggling its ground truth and storing a prediction update the task. A task that
-    lost its last annotation is not among them: compare a reading without `since`, or listen to webhooks.
+    updated before it are left out, except for an overlap of a minute, so a task can come again. Creating, changing and
+    deleting an annotation, toggling its ground truth and storing a prediction update the task. A task that lost its
+    last annotation is not among them: compare a reading without `since`, or listen to webhooks.
     """
     conditions = [condition("annotations_ids", "empty", "String", False)]
     if since is not None:
@@ -110,12 +106,12 @@ def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iter
 
 
 def condition(column: str, operator: str, kind: str, value: object) -> dict[str, object]:
-    """One condition of the Data Manager's filters."""
+    """Return one condition for the Data Manager's filters."""
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 
 def _since(since: str) -> str:
-    """A time as the Data Manager's filters read it, with the overlap taken off."""
+    """Return a time for the Data Manager's filters, less the overlap."""
     try:
         moment = datetime.fromisoformat(since)
     except ValueError:
@@ -125,7 +121,7 @@ def _since(since: str) -> str:
 
 
 def _like_a_webhook(task: StudioTask) -> StudioTask:
-    """The task with `completed_by` as an id, which some versions write as a user."""
+    """Return the task with `completed_by` as an id, where some versions of Label Studio have a user."""
     annotations = tuple(
         {**annotation, "completed_by": author.get("id")}
         if isinstance(author := annotation.get("completed_by"), dict)

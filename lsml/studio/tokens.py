@@ -1,4 +1,4 @@
-"""Label Studio's two kinds of token, told apart by their shape, and what to do where one is refused."""
+"""Label Studio's two kinds of token, which differ in their shape, and what to do about a refused one."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import msgspec
 
 from lsml.errors import StudioError
 
-ACCESS_S = 300.0  # how long an access token lasts where it does not say so itself
+ACCESS_S = 300.0  # the life of an access token that does not hold its own
 
 TokenKind = Literal["legacy token", "personal access token"]
 
 
 class Access(msgspec.Struct, frozen=True):
-    """An access token, made of a personal access token."""
+    """An access token, made from a personal access token."""
 
     token: str
     stale_at_s: float  # on the monotonic clock
 
 
 def kind_of(token: str) -> TokenKind:
-    """The kind that a token's shape shows. Raises StudioError for one that can never work."""
+    """Return the kind of a token by its shape. Raises StudioError for one that can never work."""
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise StudioError("label_studio.api_key: has blanks or unusual characters; expected the token alone")
+        raise StudioError("label_studio.api_key: has spaces or unusual characters; expected only the token")
     if not token.startswith("eyJ") or "." not in token:
-        return "legacy token"  # 40 hexadecimal digits, unless whoever started Label Studio chose another
+        return "legacy token"  # 40 hexadecimal digits, unless Label Studio was started with another
     claims = _claims(token)
     if claims is None:
         raise StudioError(
-            "label_studio.api_key: looks like a personal access token that was cut off; Label Studio shows it whole "
-            "only once: create a new one under Account & Settings > Personal Access Token"
+            "label_studio.api_key: looks like a truncated personal access token; Label Studio shows it only once, "
+            "so create a new one under Account & Settings > Personal Access Token"
         )
     if claims.get("token_type") == "access":
         raise StudioError(
@@ -44,30 +44,30 @@ def kind_of(token: str) -> TokenKind:
 
 
 def access_of(token: str) -> Access:
-    """An access token that was made just now, and until when to use it."""
+    """Return a new access token, with the time until which to use it."""
     claims = _claims(token) or {}
     lasts_s = ACCESS_S
-    # The span between two times of Label Studio's clock; ours may be wrong.
+    # The difference of two times of Label Studio's clock, as this machine's may be wrong.
     if isinstance(claims.get("exp"), int) and isinstance(claims.get("iat"), int):
         lasts_s = float(claims["exp"] - claims["iat"])
     return Access(token, time.monotonic() + lasts_s - min(30.0, lasts_s / 4))
 
 
 def refusal(url: str, token: str, detail: str, *, exchanged: bool = True) -> str:
-    """Why a 401, and what to do.
+    """Return the reason for a 401, and what to do.
 
-    `detail`: Label Studio's own word on it; `exchanged`: a personal access token could be exchanged, and the access
-    token that it gave is refused.
+    `detail`: Label Studio's own message; `exchanged`: a personal access token could be exchanged, and its access token
+    is refused.
     """
     if not token:
         return (
-            f"{url}: wants a token (401) and none is set; copy one from Account & Settings in Label Studio "
+            f"{url}: needs a token (401) and none is set; copy one from Account & Settings in Label Studio "
             "into LABEL_STUDIO_API_KEY or label_studio.api_key"
         )
     if kind_of(token) == "personal access token":
         if exchanged:
             return (
-                f"{url}: exchanges the personal access token but refuses what it gives (401); an "
+                f"{url}: exchanges the personal access token but refuses the access token (401); an "
                 "administrator may have switched such tokens off: Organization > API Tokens Settings"
             )
         return (
@@ -87,7 +87,7 @@ def refusal(url: str, token: str, detail: str, *, exchanged: bool = True) -> str
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """What a JWT says of itself, unverified; None where it is no JWT."""
+    """Return a JWT's claims, unverified; None where the token is no JWT."""
     pieces = token.split(".")
     if len(pieces) != 3 or not all(pieces):
         return None

@@ -26,7 +26,7 @@ def test_connect_prints_each_change_and_the_address_and_then_that_there_is_none(
         assert first.splitlines() == [
             'set task sampling to "Uncertainty sampling"',
             f"added the model at {web.url}",
-            f"set the model's title to {V0}, whose scores are shown then",
+            f"set the model's title to {V0}, so that its scores are shown",
             "imported 2 tasks of tasks.txt",
             f"Tickets: {web.url}/projects/7",
         ]

@@ -176,8 +176,7 @@ def test_a_host_without_a_dot_is_refused_with_what_to_do(studio, tmp_path):
                     "--backend-url", url, cwd=tmp_path)  # fmt: skip
         assert done.returncode == 1
         assert (
-            f"refused to add a webhook: it tells nothing of annotations to {url}, for a name without a dot"
-            in done.stderr
+            f"refused to add a webhook: it sends no webhook to {url}, as it needs a host name with a dot" in done.stderr
         )
         # With an address instead, the same model is mended.
         assert f"its address from {url} to {backend.address}" in str(connect(studio, backend, "--project", project))
@@ -190,7 +189,7 @@ def test_a_host_that_label_studio_does_not_find_is_named(studio, tmp_path):
     options = ("--project", project, "--url", studio.url, "--api-key", LEGACY_TOKEN)
     done = lsml("connect", recipe, *options, "--backend-url", "http://no-such-host.invalid:9090", cwd=tmp_path)
     assert done.returncode == 1
-    assert "it knows no host no-such-host.invalid; say with --backend-url under which name it finds lsml" in done.stderr
+    assert "it knows no host no-such-host.invalid; give an address that it knows with --backend-url" in done.stderr
 
 
 @pytest.mark.parametrize("half", ["ML_BLOCK_LOCAL_IP", "SSRF_PROTECTION_ENABLED"])

@@ -153,7 +153,7 @@ def test_annotations_beyond_the_limit_are_not_read_from_label_studio_either(back
     stored = [task.id for task in server.store.annotations.tasks(PROJECT_KEY)]
     assert stored == ["1", "2", "3"]
     sentence = (
-        "3 tasks of Label Studio are left out, for with their annotations there would be more than 3 "
+        "3 tasks of Label Studio are left out, as with their annotations there would be more than 3 "
         "(server.limits.annotations of the recipe); raise the limit and restart lsml"
     )
     assert server.store.projects.get(PROJECT_KEY).sync_error == sentence

@@ -204,7 +204,7 @@ def test_threads_share_one_exchange() -> None:
 def test_no_token_says_where_to_get_one() -> None:
     with Web(LabelStudioLike()) as web, Studio(web.url, "") as studio:
         assert refusal(studio) == (
-            f"{web.url}: wants a token (401) and none is set; copy one from Account & Settings in Label Studio "
+            f"{web.url}: needs a token (401) and none is set; copy one from Account & Settings in Label Studio "
             "into LABEL_STUDIO_API_KEY or label_studio.api_key"
         )
     assert authorizations(web) == [None]
@@ -246,7 +246,7 @@ def test_personal_access_tokens_that_are_switched_off_are_said_to_be() -> None:
     like.personal_allowed = False
     with Web(like) as web, Studio(web.url, PERSONAL) as studio:
         assert refusal(studio) == (
-            f"{web.url}: exchanges the personal access token but refuses what it gives (401); an "
+            f"{web.url}: exchanges the personal access token but refuses the access token (401); an "
             "administrator may have switched such tokens off: Organization > API Tokens Settings"
         )
     assert like.exchanged == 2
@@ -255,12 +255,12 @@ def test_personal_access_tokens_that_are_switched_off_are_said_to_be() -> None:
 @pytest.mark.parametrize(
     ("token", "sentence"),
     [
-        ("Token abc", "has blanks or unusual characters; expected the token alone"),
-        ("abc\r\nX: 1", "has blanks or unusual characters; expected the token alone"),
-        ("tökén", "has blanks or unusual characters; expected the token alone"),
+        ("Token abc", "has spaces or unusual characters; expected only the token"),
+        ("abc\r\nX: 1", "has spaces or unusual characters; expected only the token"),
+        ("tökén", "has spaces or unusual characters; expected only the token"),
         (
             PERSONAL.rsplit(".", 1)[0],
-            "looks like a personal access token that was cut off; Label Studio shows it whole only once: "
+            "looks like a truncated personal access token; Label Studio shows it only once, so "
             "create a new one under Account & Settings > Personal Access Token",
         ),
         (
@@ -296,7 +296,7 @@ def test_a_redirect_of_the_api_is_not_followed() -> None:
         with Web(lambda _: moved) as web, Studio(web.url, LEGACY) as studio:
             assert refusal(studio) == (
                 f"{web.url}: redirects the API to {other.url}/api/current-user/whoami; the token is not sent along, "
-                "so set label_studio.url to the address that Label Studio is really at"
+                "so set label_studio.url to Label Studio's real address"
             )
     assert other.asked == []
 
@@ -396,9 +396,9 @@ def test_json_of_another_form_is_refused() -> None:
     with Web(lambda _: answer) as web, Studio(web.url, LEGACY) as studio, pytest.raises(StudioError) as raised:
         list(studio.annotated_tasks(1))
     assert str(raised.value) == (
-        f"{web.url}: answered in a form that lsml does not know for the tasks of project 1: Expected `int`, got `str` "
-        "- at `$.tasks[0].id`; label_studio.url names another program, or a version of Label Studio that lsml was not "
-        "made for"
+        f"{web.url}: answered in an unknown form for the tasks of project 1: Expected `int`, got `str` "
+        "- at `$.tasks[0].id`; label_studio.url names another program, or a version of Label Studio that lsml does not "
+        "support"
     )
 
 
@@ -408,7 +408,7 @@ def test_json_of_another_form_is_refused() -> None:
 def test_a_project_tells_its_title_its_labeling_config_when_it_was_made_and_how_many_tasks_it_has() -> None:
     with Web(LabelStudioLike()) as web, Studio(web.url, LEGACY) as studio:
         assert studio.project(1) == ("Tickets", CONFIG, 1795424614, 3)
-        with pytest.raises(StudioError, match="answered in a form that lsml does not know for project 2; "):
+        with pytest.raises(StudioError, match="answered in an unknown form for project 2; "):
             studio.project(2)
         with pytest.raises(StudioError, match=r"project 3 is not there \(404\); "):
             studio.project(3)
@@ -532,7 +532,7 @@ def test_nothing_but_files_is_asked_for_with_the_token(url: str, tmp_path: Path)
         with pytest.raises(FetchError) as raised:
             studio.fetch(url.format(url=web.url), wanted(tmp_path))
         assert str(raised.value) == (
-            f"{url.format(url=web.url)}: is not where Label Studio keeps files, so it is not asked for with its token; "
+            f"{url.format(url=web.url)}: is not a path of Label Studio's files, so it is not requested with its token; "
             "expected /data/upload/..., /data/local-files/?d=... or /tasks/<id>/resolve/?fileuri=..."
         )
     assert web.asked == []
@@ -553,7 +553,7 @@ def test_the_token_goes_to_the_same_scheme_host_and_port_alone(url: str, tmp_pat
     with (
         Web(LabelStudioLike()) as web,
         Studio(web.url, LEGACY) as studio,
-        pytest.raises(FetchError, match="so it is not asked for with Label Studio's token"),
+        pytest.raises(FetchError, match="so it is not requested with Label Studio's token"),
     ):
         studio.fetch(url.format(port=web.port), wanted(tmp_path))
     assert web.asked == []
@@ -637,7 +637,7 @@ def test_real_label_studio_knows_both_kinds_of_token(real: RealLabelStudio) -> N
 
 @pytest.mark.studio
 def test_real_label_studio_refuses_in_the_words_that_lsml_explains(real: RealLabelStudio) -> None:
-    assert "wants a token (401) and none is set" in refusal(Studio(real.url, ""))
+    assert "needs a token (401) and none is set" in refusal(Studio(real.url, ""))
     assert "it was reset, or it belongs to another" in refusal(Studio(real.url, "0" * 40))
     assert "it was revoked, or it belongs to another" in refusal(Studio(real.url, jwt(token_type="refresh")))
     personal = Studio(real.url, real.personal_access_token())

@@ -50,7 +50,7 @@ def test_a_project_gets_one_model_with_its_title_its_webhook_and_its_sampling_an
         connected = run()
         url = studio.backends[0]["url"]
         assert connected.changes == (
-            SAMPLING, f"added the model at {url}", f"set the model's title to {V0}, whose scores are shown then",
+            SAMPLING, f"added the model at {url}", f"set the model's title to {V0}, so that its scores are shown",
         )  # fmt: skip
         assert (connected.project, connected.title, connected.notes) == (7, "Tickets", ())
         assert connected.address.endswith("/projects/7")
@@ -92,7 +92,7 @@ def test_create_without_a_labeling_config_says_what_to_add(tmp_path):
     with Web(SmallStudio(title=None)) as web, Studio(web.url, TOKEN) as client, pytest.raises(RequestError) as raised:
         connect(client, load_recipe(path), names_of("triage"), Asked(web.url, create="Tickets"), print)
     assert str(raised.value).endswith(
-        "names no labeling config to make a project from; add `labeling_config:` to it, or name a project that is there "
+        "has no labeling config to create a project with; add `labeling_config:` to it, or name an existing project "
         "with --project"
     )
 
@@ -134,7 +134,7 @@ def test_the_title_stays_while_publishing_is_about_to_change_it(tmp_path):
         studio.backends[0]["model_version"] = V2
         assert run().changes == (), "predictions of the second version are still to come"
         studio.add(1, V2)
-        assert run().changes == (f"set the model's title to {V2}, whose scores are shown then",)
+        assert run().changes == (f"set the model's title to {V2}, so that its scores are shown",)
     assert studio.model_version == V2
 
 
@@ -283,7 +283,7 @@ def test_models_that_stand_in_the_way_are_named_and_left(tmp_path):
     ("refusal", "said"),
     [
         ("URL resolves to a reserved network address (block: 127.0.0.0/8)", "ML_BLOCK_LOCAL_IP=false"),
-        ("Can't resolve hostname localhost", "it knows no host localhost; say with --backend-url under which name"),
+        ("Can't resolve hostname localhost", "it knows no host localhost; give an address that it knows"),
         ("Able to connect to ML Server, but authentication parameters were", "wants another username and password"),
         ("it doesn't look like a valid ML backend. Reason: 401 Client Error: UNAUTHORIZED", "wants another username"),
         (
@@ -306,9 +306,9 @@ def test_a_host_without_a_dot_gets_no_webhook_and_a_sentence(tmp_path, monkeypat
     with connecting(studio, tmp_path) as run, pytest.raises(StudioRefused) as raised:
         run("http://ml-backend:9090")
     assert str(raised.value).partition(": refused")[2] == (
-        " to add a webhook: it tells nothing of annotations to http://ml-backend:9090, for a name without a dot is no address "
-        "to it; give lsml's container an alias with a dot and say --backend-url http://lsml.internal:9090 (with neither a "
-        "password nor a secret path, add that name to server.hosts, too)"
+        " to add a webhook: it sends no webhook to http://ml-backend:9090, as it needs a host name with a dot; "
+        "give lsml's container an alias with a dot and set --backend-url http://lsml.internal:9090 (without a "
+        "password and a secret path, add that name to server.hosts, too)"
     )
 
 
@@ -350,7 +350,7 @@ def test_what_a_token_may_not_is_said_as_ever(tmp_path):
             "0.0.0.0",
             "http://label-studio:8080",
             True,
-            "say so with --backend-url, for instance http://lsml.internal:9090",
+            "give it with --backend-url, for instance http://lsml.internal:9090",
         ),
     ],
 )

@@ -25,7 +25,7 @@ def test_a_token_that_can_never_work_is_said_once_for_each_project_and_cause(tmp
     assert [record.getMessage().partition(": ")[0] for record in caplog.records] == [
         "project 1.11", "project 1.22", "project 1.22",
     ]  # fmt: skip
-    assert "label_studio.api_key: looks like a personal access token that was cut off" in caplog.text
+    assert "label_studio.api_key: looks like a truncated personal access token" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["7.1795424613", "7.soon"])
@@ -36,8 +36,8 @@ def test_a_project_that_was_made_anew_is_neither_read_nor_published_to(tmp_path,
         store.projects.touch(key, studio_id=7, labeling_config=TOPICS)
         project = store.projects.get(key)
         sentence = (
-            f"{web.url}: its project 7 is another one than {key}, made anew since; nothing of it is read for the old one, and "
-            "nothing of the old one is published to it"
+            f"{web.url}: its project 7 is not {key} but a newer one; its annotations are not read for the old project, and "
+            "no predictions of the old project are published to it"
         )
         with (
             Studio(web.url, TOKEN) as studio,
@@ -47,7 +47,7 @@ def test_a_project_that_was_made_anew_is_neither_read_nor_published_to(tmp_path,
             pass
         assert str(raised.value) == sentence
         assert read_annotations(store, recipe, project) == 0
-        assert store.projects.get(key).sync_error.endswith(f"lsml learns from webhooks alone: {sentence}")
+        assert store.projects.get(key).sync_error.endswith(f"lsml learns only from webhooks: {sentence}")
         store.close()
 
 

@@ -99,7 +99,7 @@ def test_what_fits_one_field_alone_is_refused_where_the_config_shows_two(tmp_pat
     with pytest.raises(RequestError) as raised:
         read_tasks(path, parse_labeling_config(TWO))
     assert str(raised.value) == (
-        f"{path}: the labeling config shows several fields of a task (a, b), and from this nobody can tell which; write a "
+        f"{path}: the labeling config shows several fields of a task (a, b), so the field of its values is unknown; write a "
         "table or JSON with a column or key for each"
     )
 
@@ -129,7 +129,7 @@ def test_an_import_that_breaks_off_says_that_connecting_again_goes_on(tmp_path):
         return None
 
     studio = SmallStudio(before=before)
-    with pytest.raises(StudioAway, match="connect again then, for what is there already is not added twice"):
+    with pytest.raises(StudioAway, match="connect again then: existing tasks are not added twice"):
         imported(studio, path)
     assert imported(studio, path).made == [f"imported 701 tasks of {path}"]
     assert len(studio.tasks) == 1201
