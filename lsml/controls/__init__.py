@@ -1,4 +1,4 @@
-"""Control tags by name, each in a file of its own: how values become regions, and regions values."""
+"""Control tags by name, each in a file of its own. In: values; out: regions, and the reverse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pkgutil
 
 from lsml.controls.base import CONTROLS, Control
 
-# A control is there once its file is in this folder: its class enters itself.
+# A control exists once its file is in this folder, as its class registers itself.
 for _found in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_found.name}")
 

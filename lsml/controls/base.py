@@ -1,6 +1,6 @@
 """The contract of a control tag: it encodes values as Label Studio regions, and decodes regions back to values.
 
-Reference for every `value`: Label Studio's tag documentation and label-studio-sdk's validator, which the tests ask.
+Reference for every `value`: Label Studio's tag documentation and label-studio-sdk's validator, which the tests run.
 """
 
 from __future__ import annotations
@@ -15,54 +15,57 @@ from lsml.labeling.view import View
 from lsml.values import Value
 from lsml.wording import JSON
 
-# One entry of a `result` list. `encode` may give it an `id` or a `parentID` that is a value's group: prediction makes ids
-# of a result out of them, the same for the same group, and drops a `parentID` that is nobody's `id`.
+# One entry of a `result` list. `encode` may set its `id` or `parentID` to a value's group. Prediction turns them into ids of
+# the result, the same for the same group, and drops a `parentID` that is no region's `id`.
 Region = dict[str, Any]
-Threshold = Callable[[str], float]  # label -> the least score that counts; a control without labels asks for ""
+Threshold = Callable[[str], float]  # label -> the least score that counts; "" for a control without labels
 ScoreKind = Literal["confidence", "margin", "entropy"]
 
 
 class Answer(NamedTuple):
-    """What one model answered for a control: every value that it gave, and the least score that counts."""
+    """One model's answer for a control: all its values, and the least score that counts."""
 
     values: Sequence[Value]
     threshold: Threshold
 
 
 class Decoded(NamedTuple):
-    """What a person's regions say. `values` is None where they are no example: nothing was answered, or nothing that was
-    answered could be understood. `remarks`: what was left out, and what is written otherwise than Label Studio does."""
+    """A person's decoded regions. `values` is None where they are no example: there was no answer, or none that could be
+    decoded.
+
+    `remarks`: what was left out, or is written differently from Label Studio.
+    """
 
     values: tuple[Value, ...] | None
     remarks: tuple[Remark, ...] = ()
 
 
-# Every control by its tag. A class that names its tag enters itself when its module is imported.
+# Every control by its tag. A class that names its tag is registered when its module is imported.
 CONTROLS: dict[str, type[Control]] = {}
 
 
 class Control(ABC):
     """One control tag of one labeling config, which a model can answer.
 
-    A bare tool, such as `<Rectangle>`, has its labels in another control tag for the same object: its `companion`. What is
-    written in its regions is in a `<TextArea perRegion="true">` for the same object: its `text_tag`.
+    A bare tool, such as `<Rectangle>`, has its labels in another control tag for the same object: its `companion`. The
+    text of its regions is in a `<TextArea perRegion="true">` for the same object: its `text_tag`.
     """
 
     tag: ClassVar[str]  # Choices
     region_type: ClassVar[str]  # choices: the `type` of its regions, which follows from the tag
     value_type: ClassVar[type]  # Choice
     companion_tag: ClassVar[str | None] = None  # the tag that names the labels of a bare tool
-    carries_text: ClassVar[bool] = False  # its values say what is written in them, where there is a tag for it
-    objects: ClassVar[frozenset[str] | None] = None  # the object tags that it can answer for; None for any
-    reads_view: ClassVar[bool] = False  # `decode` needs what is shown
-    per_item: ClassVar[bool] = False  # of a list of images, it answers for each page and not for the first alone
-    judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold goes before it
+    carries_text: ClassVar[bool] = False  # its values hold the text written in them, if there is a tag for it
+    objects: ClassVar[frozenset[str] | None] = None  # its possible object tags; None for any
+    reads_view: ClassVar[bool] = False  # `decode` needs the view
+    per_item: ClassVar[bool] = False  # in a list of images, it answers for each page and not just for the first
+    judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold applies before
 
     def __init_subclass__(cls) -> None:
-        """Enter the control under the tag that it names. Raises TypeError where another one has the tag."""
+        """Register the control under the tag that it names. Raises TypeError where another one has the tag."""
         super().__init_subclass__()
         tag = cls.__dict__.get("tag")
-        if tag is None:  # what several controls share
+        if tag is None:  # a base of several controls
             return
         if tag in CONTROLS:
             raise TypeError(f"two controls name the tag {tag}: {CONTROLS[tag].__name__} and {cls.__name__}")
@@ -80,11 +83,11 @@ class Control(ABC):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the tags whose regions `decode` is given."""
+        """The names of the tags whose regions `decode` gets."""
         return tuple(tag.name for tag in (self.control_tag, self.companion, self.text_tag) if tag is not None)
 
     def name_of(self, label: Label) -> str:
-        """What values of this control call a label of the config."""
+        """Return the name of a label of the config in this control's values."""
         return label.name
 
     @property
@@ -94,17 +97,17 @@ class Control(ABC):
 
     @property
     def caution(self) -> str | None:
-        """What of this tag Label Studio's editor does otherwise than its author may expect, in a sentence; or None."""
+        """A sentence about unexpected behaviour of this tag in Label Studio's editor; or None."""
         return None
 
     @property
     def called(self) -> str:
-        """What people call its regions, several of them."""
+        """The name of its regions in messages, in the plural."""
         return "answers"
 
     @property
     def open(self) -> bool:
-        """True if the labels are not in the config: they come with each task, or from a URL."""
+        """True if the labels are not in the config, but come with each task or from a URL."""
         return False
 
     @property
@@ -114,7 +117,7 @@ class Control(ABC):
 
     @classmethod
     def refusal(cls, control_tag: ControlTag) -> str | None:
-        """One sentence why this tag cannot be bound, or None."""
+        """Return the reason why this tag cannot be bound, in a sentence; or None."""
         if control_tag.per_region:
             asked = "for each region (perRegion)"
             return f"{control_tag.selector} is asked {asked}, and its adapters answer for the whole task"
@@ -124,24 +127,27 @@ class Control(ABC):
         return None
 
     def facts(self) -> dict[str, object]:
-        """What of this tag, besides its names and labels, decides a prediction; hashed into `model_version`."""
+        """Return the settings of this tag, besides names and labels, that decide a prediction; they are hashed into
+        `model_version`.
+        """
         return {"multiple": self.multiple}
 
     def possible(self, values: Sequence[Value], data: Mapping[str, object]) -> Sequence[Value]:
-        """Of everything a model answered, what this tag can show for a task: labels of the config, or of the task's
-        own options, which are in `data`, the task's data."""
+        """Return the values that this tag can show for a task: with labels of the config, or of the options in the task's
+        `data`.
+        """
         return values
 
     @abstractmethod
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
-        """Of what is possible, what to show, best first: at or above the threshold, as many as may be."""
+        """Return those of the possible values that are shown, best first: at or above the threshold, within the tag's limit."""
 
     def combine(
         self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
-        """What to show of what several models answered, first in rank first, and how sure they are of it.
+        """Return (values to show, certainty) of several models' answers, given by rank.
 
-        Here the first model that has something to show wins.
+        Here the first model that has a value to show wins.
         """
         first: tuple[list[Value], float | None] | None = None
         for answer in answers:
@@ -155,31 +161,30 @@ class Control(ABC):
 
     @abstractmethod
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
-        """How sure the model is, in [0, 1], from everything it answered; None where it has no scores."""
+        """Return the model's certainty, in [0, 1], from all its values; None where it has no scores."""
 
     @abstractmethod
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """The regions that show these values on what is shown: `on`, which those that point at places need."""
+        """Return the regions that show these values. `on`: the view that they are on, which spans and shapes need."""
 
     @abstractmethod
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
-        """The values of a person's regions for this tag, and a remark on each region or label that is left out.
+        """Return the values of a person's regions for this tag, and a remark on each region or label that is left out.
 
-        A label that fits exactly one of the tag's but for capitals is that one. A score that a region has is kept:
-        predictions are judged by it.
+        A label that differs only in capitals from exactly one of the tag's is that label. Scores are kept, as
+        predictions are judged by them.
         """
 
     def named(self, region: Region, remarks: list[Remark]) -> list[str]:
-        """The labels of this tag that a person's region names, and a remark on each name that is none, or was one; nothing that
-        is shown is needed. Raises Misread where it cannot be understood. Here: it has no labels."""
+        """Return the labels of a person's region, and remark on unknown and former names. Needs no view. Raises Misread."""
         return []
 
     @abstractmethod
     def check(self, region: Region, data: Mapping[str, object]) -> str | None:
-        """What is wrong with a region's `type` or `value`, in a sentence, or None. Stricter than Label Studio."""
+        """Return the error in a region's `type` or `value`, in a sentence, or None. It is stricter than Label Studio."""
 
     def problem(self, region: Region, data: Mapping[str, Any]) -> str | None:
-        """What is wrong with a region that is about to leave, in a sentence, or None: its score, or what `check` finds."""
+        """Return the error in a region before it is sent, in a sentence, or None: a bad score, or what `check` finds."""
         score = region.get("score")
         if score is not None and not 0.0 <= score <= 1.0:
             return f"its score {score} is not between 0 and 1"
@@ -188,16 +193,16 @@ class Control(ABC):
     def write(
         self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, object]
     ) -> list[tuple[Region, str | None]]:
-        """The regions of `encode`, each with its `problem` in a task's data."""
+        """Return the regions of `encode`, each with its `problem` for a task's data."""
         return [(region, self.problem(region, data)) for region in self.encode(values, to_name, on)]
 
     @property
     def types(self) -> frozenset[str]:
-        """The types of regions that it understands; `check` allows its own alone."""
+        """The types of regions that it can decode; `check` allows only its own."""
         return frozenset({self.region_type})
 
     def _given(self, region: object) -> dict[str, object]:
-        """The `value` of a region. Raises Misread where it has another type, or is none."""
+        """Return the `value` of a region. Raises Misread where it has another type, or has none."""
         if not isinstance(region, Mapping):
             raise Misread(Reason.NO_REGION, JSON.shown(region))
         given = region.get("type")
@@ -209,14 +214,14 @@ class Control(ABC):
         return value
 
     def _value(self, region: object) -> dict[str, object] | None:
-        """The `value` of a region of this tag's type, or None where a stranger's JSON holds something else."""
+        """Return the `value` of a region of this tag's type, or None for any other JSON."""
         if not isinstance(region, dict) or region.get("type") != self.region_type:
             return None
         value = region.get("value")
         return value if isinstance(value, dict) else None
 
     def _form_problem(self, region: object) -> str | None:
-        """Why `_value` is None, in a sentence."""
+        """Return the reason why `_value` is None, in a sentence."""
         selector, expected = self.control_tag.selector, self.region_type
         if not isinstance(region, dict):
             return f"{selector}: a region is {JSON.shown(region)}; expected an object"

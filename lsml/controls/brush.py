@@ -1,8 +1,8 @@
-"""Label Studio's run lengths of a brush: a stream of bits that holds an image, four bytes a pixel, row by row.
+"""Label Studio's run lengths of a brush: a stream of bits that encodes an image, four bytes a pixel, row by row.
 
-32 bits say how many bytes follow, 5 how many bits a byte has (less one), and 4 times 4 how many bits the four kinds of
-lengths have (less one). Then come pieces: one bit tells a run of one byte from a row of different ones, two bits the kind of
-the length, and that the length, less one. A pixel is on where its fourth byte, the alpha, is more than half.
+It starts with the number of bytes (32 bits), the bits of a byte less one (5 bits), and the bits of the four kinds of lengths
+less one (4 times 4 bits). Then come pieces: one bit for a run of one byte or a row of different ones, two bits for the kind
+of the length, and the length less one. A pixel is on where its fourth byte, the alpha, is more than half.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _PIECE: Final = 1 + 2 + _LENGTHS[-1] + _WORD  # bits, at most
 
 
 def encode_brush(pixels: object) -> list[int]:
-    """The bytes of a mask (rows, columns): on where it is not 0."""
+    """Return the bytes of a mask (rows, columns); pixels other than 0 are on."""
     flat = np.asarray(pixels).ravel() != 0
     starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
     sizes = np.diff(starts, append=flat.size) * _CHANNELS
-    # A run that is too long for one piece takes several, of which the last holds what is left.
+    # A run that is too long for one piece takes several, of which the last holds the rest.
     pieces = -(-sizes // _LONGEST)
     lengths = np.full(pieces.sum(), _LONGEST)
     lengths[np.cumsum(pieces) - 1] = sizes - (pieces - 1) * _LONGEST
@@ -38,7 +38,7 @@ def encode_brush(pixels: object) -> list[int]:
     bits = np.array(_LENGTHS)[kinds]
     codes = ((((1 << 2 | kinds) << bits) | (lengths - 1)) << _WORD) | words
     used = 1 + 2 + bits + _WORD
-    # Each piece as a row of bits from its first one on, of which only those that it uses are joined.
+    # Each piece is a row of bits, of which only the used ones are joined.
     rows = (codes << (_PIECE - used))[:, None] >> np.arange(_PIECE)[::-1] & 1
     head = f"{flat.size * _CHANNELS:032b}{_WORD - 1:05b}" + "".join(f"{length - 1:04b}" for length in _LENGTHS)
     stream = np.concatenate([np.array([int(bit) for bit in head]), rows[np.arange(_PIECE) < used[:, None]]])
@@ -47,7 +47,9 @@ def encode_brush(pixels: object) -> list[int]:
 
 
 def decode_brush(rle: Sequence[int], width: int, height: int) -> npt.NDArray[np.bool_]:
-    """The mask (rows, columns) of an image of so many pixels. Raises ValueError where the bytes are no such image."""
+    """Return the mask (rows, columns) of an image of `width` x `height` pixels. Raises ValueError for bytes of no such
+    image.
+    """
     if set(map(type, rle)) - {int}:
         raise ValueError("expected bytes from 0 to 255")
     stream = _Bits(bytes(rle))  # raises ValueError for other numbers
@@ -72,7 +74,7 @@ def decode_brush(rle: Sequence[int], width: int, height: int) -> npt.NDArray[np.
 
 
 class _Bits:
-    """Reads a stream from its start; raises ValueError at its end."""
+    """A reader of a stream of bits. Raises ValueError at the end."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -80,7 +82,7 @@ class _Bits:
         self._place = 0
 
     def read(self, count: int) -> int:
-        """The next bits, at most 32, as a number."""
+        """Return the next bits, at most 32, as a number."""
         first, place = self._place >> 3, self._place + count
         if place > self._end:
             raise ValueError("ends too early")
@@ -90,7 +92,7 @@ class _Bits:
         return window >> (last * 8 - place) & (1 << count) - 1
 
     def words(self, count: int, size: int) -> Array:
-        """The next words, each as a number of at most 255."""
+        """Return the next words, each as a number of at most 255."""
         first, place = self._place >> 3, self._place + count * size
         if place > self._end:
             raise ValueError("ends too early")

@@ -1,4 +1,4 @@
-"""`<Choices>`: `{"choices": ["Bug"]}`, one region with everything that is selected; with `allowNested` each as a path,
+"""`<Choices>`: `{"choices": ["Bug"]}`, one region with all selected labels; with `allowNested` each is a path,
 `{"choices": [["Animals", "Owl"]]}`. A label is then a path as `lsml.labeling.join_path` writes it.
 
 https://labelstud.io/tags/choices
@@ -29,13 +29,13 @@ class Choices(ClassControl):
     ) -> None:
         super().__init__(control_tag, companion, text_tag)
         labels = control_tag.labels
-        # An older annotation may hold the value of a choice that has an alias now. A name wins over another's value.
+        # An older annotation may hold the value of a choice that now has an alias. A name wins over another's value.
         former: dict[Any, str] = {name: self.name_of(label) for label in labels for name in label.was}
         if self.nested:
             values = value_paths(labels)
             named: dict[Any, str] = {values[label.path]: self.name_of(label) for label in labels}
             named |= {label.path: self.name_of(label) for label in labels}
-            # A name without its parents is understood where no other choice has it.
+            # A name without its parents is accepted where no other choice has it.
             counts = Counter(name for label in labels for name in {label.value, label.name})
             for label in labels:
                 named |= {name: self.name_of(label) for name in (label.value, label.name) if counts[name] == 1}
@@ -47,27 +47,28 @@ class Choices(ClassControl):
 
     @cached_property
     def nested(self) -> bool:
-        """True if choices may stand in each other: `allowNested`. The editor then writes, and shows, a choice as the path of
-        names that leads to it; else it shows those at the top alone."""
+        """True if choices may be nested (`allowNested`). The editor then writes and shows a choice as its path of names;
+        else it shows only the choices at the top.
+        """
         return self.control_tag.attributes.get("allowNested", "").lower() == "true"
 
     @property
     def caution(self) -> str | None:
-        """That choices inside others are not shown, where the tag does not allow them."""
+        """A warning that nested choices are not shown, where the tag does not allow them; or None."""
         if self.nested or all(len(label.path) < 2 for label in self.control_tag.labels):
             return None
         inner = next(label for label in self.control_tag.labels if len(label.path) > 1)
         return (
-            f"{self.control_tag.selector}: Label Studio shows its top choices alone, and not {JSON.shown(inner.value)} inside "
+            f"{self.control_tag.selector}: Label Studio shows only its top choices, not {JSON.shown(inner.value)} inside "
             f'{JSON.shown(inner.path[-2])}; write allowNested="true"'
         )
 
     def name_of(self, label: Label) -> str:
-        """The name of a choice; of a nested one its path, for two may have one name under different parents."""
+        """Return the name of a choice; for a nested one its path, as two may have the same name under different parents."""
         return join_path(label.path) if self.nested and label.path else label.name
 
     def facts(self) -> dict[str, object]:
-        """As for all classes; and that labels are paths, where they are."""
+        """Return the facts of all classes, and whether labels are paths."""
         return super().facts() | ({"nested": True} if self.nested else {})
 
     @cached_property
@@ -76,7 +77,7 @@ class Choices(ClassControl):
         return self.control_tag.attributes.get("choice", "").lower() == "multiple"
 
     def allowed(self, data: Mapping[str, object]) -> Mapping[str, object] | None:
-        """The labels of the config, and the task's own options."""
+        """Return the labels of the config, and the task's own options."""
         if not self.open:
             return self._own
         paths = (path for path, _leaf in task_options(self.control_tag, data))
@@ -86,7 +87,7 @@ class Choices(ClassControl):
         return {"choices": [list(split_path(label)) for label in labels] if self.nested else list(labels)}
 
     def check(self, region: Region, data: Mapping[str, object]) -> str | None:
-        """What is wrong with a region, in a sentence, or None."""
+        """Return the error in a region, in a sentence, or None."""
         value = self._value(region)
         if value is None:
             return self._form_problem(region)
@@ -104,7 +105,7 @@ class Choices(ClassControl):
         answers = listed(value.get("choices"))
         if not self.nested:
             return answers
-        # The editor adds a choice by itself where everything in it is selected.
+        # The editor adds a choice itself where all choices in it are selected.
         paths = [answer for answer in answers if _is_path(answer)]
         return [
             answer
@@ -113,7 +114,7 @@ class Choices(ClassControl):
         ]
 
     def _label(self, answer: Any, remarks: list[Remark]) -> str | None:
-        """The label that an answer names: a name, or a path of names."""
+        """Return the label of an answer, which is a name or a path of names."""
         if self.nested:
             name = tuple(answer) if _is_path(answer) else answer
             known = self._names.find(name, remarks) if isinstance(name, str | tuple) else None

@@ -1,4 +1,4 @@
-"""What Choices and Taxonomy share: of a list of classes with scores, which to show, and how sure the model is."""
+"""The common base of Choices and Taxonomy: which of the scored classes to show, and the model's certainty."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lsml.labeling.view import View
 from lsml.values import Choice, Scored, Value
 from lsml.wording import JSON
 
-_REMEMBERED: Final = 1024  # sets of labels whose region is remembered, checked
+_REMEMBERED: Final = 1024  # sets of labels whose checked region is cached
 
 
 class ClassControl(Control):
-    """A control tag whose answer is one label, or several, for the whole of what an object tag shows."""
+    """A control tag whose answer is one label, or several, for the whole object."""
 
     value_type: ClassVar[type] = Choice
 
@@ -29,7 +29,7 @@ class ClassControl(Control):
         self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
     ) -> None:
         super().__init__(control_tag, companion, text_tag)
-        self._compared: tuple[frozenset[str] | None, bool] = None, False  # what `_all_of` found
+        self._compared: tuple[frozenset[str] | None, bool] = None, False  # the last result of `_all_of`
         self._checked = lru_cache(_REMEMBERED)(self._write_checked)
 
     @property
@@ -39,32 +39,31 @@ class ClassControl(Control):
 
     @cached_property
     def limit(self) -> int | None:
-        """How many labels may be selected; None where there is no limit."""
+        """The number of labels that may be selected; None where there is no limit."""
         return None if self.multiple else 1
 
     @property
     def default_threshold(self) -> float:
-        """With one label, the best is always shown; of several, those that hold more likely than not."""
+        """The default threshold: 0 for one label, so that the best is always shown; 0.5 for several."""
         return 0.5 if self.multiple else 0.0
 
     def facts(self) -> dict[str, object]:
-        """How many labels may hold, and where labels that come with a task are found."""
+        """Return the number of labels that may be selected, and the source of a task's own labels."""
         return {"multiple": self.multiple, "limit": self.limit, "options": self.control_tag.options_value}
 
     @abstractmethod
     def allowed(self, data: Mapping[str, object]) -> Mapping[str, object] | None:
-        """The labels that can be selected for a task, as keys; None where they are not known here."""
+        """Return the labels that can be selected for a task, as keys; None where they are not known here."""
 
     def possible(self, values: Sequence[Value], data: Mapping[str, object]) -> Sequence[Value]:
-        """Those whose label can be selected."""
+        """Return the values whose label can be selected."""
         allowed = self.allowed(data)
         if allowed is None or (isinstance(values, Scored) and self._all_of(values.names, allowed)):
             return values
         return [choice for choice in _choices(values) if choice.label in allowed]
 
     def _all_of(self, names: frozenset[str], allowed: Mapping[str, object]) -> bool:
-        """True if every name is allowed. A model names the same labels for every task, so they are compared once, where
-        what is allowed does not come with the task."""
+        """Return True if every name is allowed; compared once where neither changes from task to task."""
         if self.open:
             return names <= allowed.keys()
         compared, all_allowed = self._compared
@@ -74,7 +73,7 @@ class ClassControl(Control):
         return all_allowed
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
-        """The best label, or all at or above their threshold up to the tag's limit; best first, ties in given order.
+        """Return the best label, or all at or above their threshold up to the tag's limit; best first, ties in order.
 
         A value without a score counts as certain.
         """
@@ -93,8 +92,7 @@ class ClassControl(Control):
     def combine(
         self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
-        """Where one label holds, the first model that has one wins; where several may, the first model that knows a
-        label decides about it."""
+        """Return (values to show, certainty): the first model with a label wins; each of several labels is decided alone."""
         if self.multiple and len(answers) > 1:
             decided: dict[str, Value] = {}
             thresholds: dict[str, Threshold] = {}
@@ -110,7 +108,7 @@ class ClassControl(Control):
         for answer in answers:
             values = self.possible(answer.values, data)
             certainty = self.certainty(values, kind)
-            # Where what the model holds most likely was taken out of the config, the next best would be a wrong label.
+            # If the best label was removed from the config, the next best would be wrong, so nothing is shown.
             gone = values is not answer.values and not self.multiple and not self.open
             shown = [] if gone and _best(answer.values) != _best(values) else self.select(values, answer.threshold)
             if shown:
@@ -119,10 +117,7 @@ class ClassControl(Control):
         return first or ([], None)
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
-        """Of one label: the top probability, its lead, or the normalised, inverted entropy of all.
-
-        Of several: that of the least sure label.
-        """
+        """Return the top probability, its margin or the inverted entropy; for several labels, that of the least sure one."""
         if isinstance(values, Scored):
             scores = values.scores
             if values.best >= 0 and kind == "confidence" and not self.multiple:
@@ -138,14 +133,14 @@ class ClassControl(Control):
         return _certainty_of_all(scores, kind)
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region with all labels; its score is that of the least sure one."""
+        """Return one region with all labels; its score is that of the least sure one."""
         labels, score = self._shown_labels(values)
         return [self._region(self._written(labels), to_name, score)] if labels else []
 
     def write(
         self, values: Sequence[Value], to_name: str, on: View | None, data: Mapping[str, object]
     ) -> list[tuple[Region, str | None]]:
-        """As for all; where no labels come with the task, the same ones are written and checked once, and share a `value`."""
+        """Return regions as every control does. Where labels do not come with the task, equal ones are checked once."""
         if self.open:
             return super().write(values, to_name, on, data)
         labels, score = self._shown_labels(values)
@@ -155,16 +150,16 @@ class ClassControl(Control):
         return [(self._region(value, to_name, score), problem)]
 
     def _write_checked(self, labels: tuple[str, ...]) -> tuple[dict[str, object], str | None]:
-        """A region's `value` for some labels, and what is wrong with it. Their scores are in [0, 1], as every choice's."""
+        """Return a region's `value` for some labels, and its error."""
         value = self._written(labels)
         return value, self.check(self._region(value, "", None), {})
 
     @abstractmethod
     def _written(self, labels: Sequence[str]) -> dict[str, object]:
-        """A region's `value` for some labels."""
+        """Return a region's `value` for some labels."""
 
     def _shown_labels(self, values: Sequence[Value]) -> tuple[tuple[str, ...], float | None]:
-        """Different labels in order, as many as the tag allows, and the score of the least sure one."""
+        """Return different labels in order, up to the tag's limit, and the score of the least sure one."""
         different: dict[str, float | None] = {}
         for value in values:
             if isinstance(value, Choice):
@@ -174,7 +169,7 @@ class ClassControl(Control):
         return labels, min(scores, default=None)
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
-        """The labels that a person chose; aliases and plain values are understood. None where nothing known was answered."""
+        """Return the labels that a person chose, by alias or value. None where no known label was chosen."""
         remarks: list[Remark] = []
         labels: list[str] = []
         for region in regions:
@@ -188,7 +183,7 @@ class ClassControl(Control):
         return Decoded(tuple(Choice(label) for label in different[: self.limit]) or None, tuple(remarks))
 
     def named(self, region: Region, remarks: list[Remark]) -> list[str]:
-        """The labels that a region chose."""
+        """Return the labels that a region chose."""
         labels = []
         for answer in self._answers(self._given(region)):
             label = self._label(answer, remarks)
@@ -200,14 +195,14 @@ class ClassControl(Control):
 
     @abstractmethod
     def _answers(self, value: Mapping[str, object]) -> list[object]:
-        """What a region's value answers, each a name or a path. Raises Misread where it is no list."""
+        """Return the answers in a region's value, each a name or a path. Raises Misread where there is no list."""
 
     @abstractmethod
     def _label(self, answer: object, remarks: list[Remark]) -> str | None:
-        """The label that an answer names; None where the tag has none of that name."""
+        """Return the label of an answer; None where the tag has none of that name."""
 
     def _answers_problem(self, key: str, labels: Sequence[str], data: Mapping[str, object]) -> str | None:
-        """What is wrong with well-formed answers: none, too many, one twice, one that cannot be selected."""
+        """Return the error in well-formed answers: none, too many, one twice, or one that cannot be selected."""
         selector = self.control_tag.selector
         if not labels:
             return f"{selector}: value.{key} is empty; expected at least one label, or no region"
@@ -223,7 +218,7 @@ class ClassControl(Control):
 
 
 def task_options(control_tag: ControlTag, data: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Path and leaf-ness of the options that come with a task; nothing where the task has none.
+    """Yield (path, True for a leaf) of the options that come with a task; nothing where the task has none.
 
     They are a list of texts, or of objects with value, alias and children.
     """
@@ -233,7 +228,7 @@ def task_options(control_tag: ControlTag, data: Mapping[str, object]) -> Iterato
         given = resolve_value(control_tag.options_value, data)
     except KeyError:
         return
-    # A stack, for a stranger's JSON can be deep.
+    # A stack instead of recursion, as untrusted JSON can be deep.
     stack: list[tuple[tuple[str, ...], Iterator[object]]] = [((), _elements(given))]
     while stack:
         above, nodes = stack[-1]
@@ -250,7 +245,7 @@ def task_options(control_tag: ControlTag, data: Mapping[str, object]) -> Iterato
 
 
 def _best(values: Sequence[Value]) -> str | None:
-    """The label with the highest score; one without a score only where none has one."""
+    """Return the label with the highest score. One without a score only counts where none has one."""
     best, highest = None, -2.0
     for value in values:
         if isinstance(value, Choice):
@@ -261,7 +256,7 @@ def _best(values: Sequence[Value]) -> str | None:
 
 
 def _choices(values: Sequence[Value]) -> Sequence[Choice]:
-    """Values of which a control is given no others: nothing is looked through, for there may be thousands."""
+    """Return values as choices without a check, as there may be thousands and a control gets no others."""
     return cast(Sequence[Choice], values)
 
 
@@ -270,7 +265,7 @@ def _elements(nodes: object) -> Iterator[object]:
 
 
 def value_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """The path of values of each path of names. A node stands after the one that it is in."""
+    """Return the path of values for each path of names. A node comes after its parent."""
     found: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
     for label in labels:
         found[label.path] = (*found[label.path[:-1]], label.value)
@@ -278,7 +273,7 @@ def value_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...
 
 
 def former_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """The path of names that a former path leads to now: a node's former name, or one of a node around it, or a whole path."""
+    """Return today's path of names for each former path: with a node's former name, a parent's, or a whole former path."""
     every: dict[tuple[str, ...], list[tuple[str, ...]]] = {(): [()]}
     former: dict[tuple[str, ...], tuple[str, ...]] = {}
     for label in labels:
@@ -292,7 +287,7 @@ def former_paths(labels: Sequence[Label]) -> dict[tuple[str, ...], tuple[str, ..
 
 
 def listed(answers: object) -> list[object]:
-    """The answers of a region, of which older ones hold one alone. Raises Misread for what is neither."""
+    """Return the answers of a region; older regions hold a single one. Raises Misread for anything else."""
     if answers is None:
         return []
     if isinstance(answers, str):
@@ -303,7 +298,7 @@ def listed(answers: object) -> list[object]:
 
 
 def _written(answer: object) -> str:
-    """An answer as people call it: a name, or a path with an arrow between its names."""
+    """Return an answer for people: a name, or a path with an arrow between its names."""
     if isinstance(answer, str):
         return answer
     if isinstance(answer, list) and answer and all(isinstance(name, str) for name in answer):
@@ -324,7 +319,7 @@ def _one_of(labels: Collection[str], most: int = 5) -> str:
 
 
 def certainty_of_one(score: float, kind: ScoreKind) -> float:
-    """Of a label that holds or not."""
+    """Return the certainty about a label that holds or not."""
     if kind == "confidence":
         return max(score, 1 - score)
     if kind == "margin":
@@ -333,7 +328,7 @@ def certainty_of_one(score: float, kind: ScoreKind) -> float:
 
 
 def _certainty_of_all(scores: Sequence[float], kind: ScoreKind) -> float:
-    """Of labels of which exactly one holds."""
+    """Return the certainty about labels of which exactly one holds."""
     if kind == "confidence":
         return max(scores)
     if kind == "margin":
@@ -352,5 +347,5 @@ def _entropy(probabilities: Sequence[float]) -> float:
 
 
 def _clip(share: float) -> float:
-    """Floating-point sums can leave [0, 1] by a hair."""
+    """Return a share in [0, 1], which floating-point sums can leave slightly."""
     return min(1.0, max(0.0, share))

@@ -24,7 +24,7 @@ from lsml.labeling.view import View
 from lsml.values import Ellipse as EllipseValue
 from lsml.values import Value
 
-_LARGEST = 50.0  # percent of a side, of a radius
+_LARGEST = 50.0  # the largest radius, in percent of a side
 
 
 class EllipseLabels(ShapeControl):
@@ -50,7 +50,7 @@ class EllipseLabels(ShapeControl):
         from lsml.values.geometry import wrap
 
         x, y = in_image(*fractions(value, "x", "y"))
-        # A radius of negative length was drawn backwards; about a centre it is the same.
+        # A negative radius was drawn backwards, which gives the same ellipse.
         radius_x, radius_y = (min(1.0, abs(radius)) for radius in fractions(value, "radiusX", "radiusY"))
         if not radius_x or not radius_y:
             raise Misread(Reason.NO_AREA)

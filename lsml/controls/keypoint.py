@@ -1,4 +1,4 @@
-"""`<KeyPointLabels>` and `<KeyPoint>`: `{"x", "y", "width"}`, percent of the upright image; `width` is that of the dot.
+"""`<KeyPointLabels>` and `<KeyPoint>`: `{"x", "y", "width"}`, percent of the upright image; `width` is the dot's.
 
 A point of an object names the object's box as its parent. https://labelstud.io/tags/keypointlabels
 """
@@ -14,7 +14,7 @@ from lsml.labeling.view import View
 from lsml.values import KeyPoint as KeyPointValue
 from lsml.values import Shape, Value
 
-_BESIDE = (False, 0, "0", "false")  # how a click that keeps out says so
+_BESIDE = (False, 0, "0", "false")  # the values that mark a click as negative
 
 
 class KeyPointLabels(ShapeControl):
@@ -29,7 +29,7 @@ class KeyPointLabels(ShapeControl):
         return {"x": percent(value.x), "y": percent(value.y), "width": percent(min(1.0, max(0.0, value.size)))}
 
     def _grouped(self, value: Shape) -> Region:
-        """The box of its object, where a control shows it, is its parent."""
+        """Return the box of the point's object as its parent, where a control shows it."""
         return {} if value.group is None else {"parentID": value.group}
 
     def _group(self, region: Region) -> str | None:

@@ -1,4 +1,4 @@
-"""The labels of a control tag by every name that an annotation may call them."""
+"""The labels of a control tag by all names that annotations may use for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Name = str | tuple[str, ...]  # or, in a tree, the path of names from the root d
 
 
 class LabelNames:
-    """Names, or paths of names, and the labels that they mean. `former`: the same of names that they had before."""
+    """Names, or paths of names, and their labels. `former`: the same for former names."""
 
     def __init__(self, labels: Mapping[Any, str], former: Mapping[Any, str] = MappingProxyType({})) -> None:
         self._former: dict[Name, str] = {name: label for name, label in former.items() if name not in labels}
@@ -20,15 +20,16 @@ class LabelNames:
         folded: dict[Name, set[str]] = {}
         for name, label in self._labels.items():
             folded.setdefault(_folded(name), set()).add(label)
-        # Two labels that differ by capitals alone are told apart by them.
+        # Labels that differ only in capitals keep them apart.
         self._by_folded: dict[Name, str] = {name: min(found) for name, found in folded.items() if len(found) == 1}
 
     def __contains__(self, name: object) -> bool:
         return name in self._labels or name in self._former
 
     def find(self, name: Name, remarks: list[Remark]) -> str | None:
-        """The label of that name; else, with a remark, the one that had it before, or the only one that differs by capitals
-        alone; else None."""
+        """Return the label of that name; else, with a remark, the one with that former name, or the only one that differs
+        just in capitals; else None.
+        """
         label = self._labels.get(name)
         if label is not None:
             return label
@@ -46,5 +47,5 @@ def _folded(name: Name) -> Name:
 
 
 def distinct(labels: Sequence[str]) -> list[str]:
-    """Each label once, in order."""
+    """Return each label once, in order."""
     return list(dict.fromkeys(labels))

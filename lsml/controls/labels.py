@@ -8,7 +8,7 @@ from lsml.controls.spans import SpanControl
 
 
 class Labels(SpanControl):
-    """`{"start": 0, "end": 3, "text": "abc", "labels": ["PER"]}` on a Text; on the others as the document says."""
+    """`{"start": 0, "end": 3, "text": "abc", "labels": ["PER"]}` on a Text; on other tags as their document writes it."""
 
     tag: ClassVar[str] = "Labels"
     objects: ClassVar[frozenset[str] | None] = frozenset({"Text", "HyperText", "Paragraphs"})

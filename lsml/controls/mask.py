@@ -34,7 +34,7 @@ class MaskControl(ShapeControl):
     value_type: ClassVar[type] = Mask
 
     def _drawn_size(self, value: Shape, on: View) -> tuple[int, int] | None:
-        """A mask knows how large its image is, where nobody else does."""
+        """Return the view's size; where that is unknown, the mask's."""
         assert isinstance(value, Mask)
         return on.size or (value.width, value.height)
 
@@ -47,11 +47,11 @@ class MaskControl(ShapeControl):
 
     @abstractmethod
     def _written_pixels(self, pixels: Array) -> Place:
-        """The keys of a value that hold pixels (rows, columns)."""
+        """Return the keys of a value that hold pixels (rows, columns)."""
 
     @abstractmethod
     def _read_pixels(self, region: Region, value: Place) -> Array:
-        """The pixels that a value holds. Raises ValueError where it holds none."""
+        """Return the pixels of a value. Raises ValueError where it holds none."""
 
     def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
         try:
@@ -80,7 +80,7 @@ class BrushLabels(MaskControl):
         if size is None:
             raise ValueError("original_width and original_height are missing")
         if size[0] * size[1] > _MOST_PIXELS or not isinstance(rle, list):
-            raise ValueError("its size or its run lengths are none")
+            raise ValueError("its size or its run lengths are invalid")
         return decode_brush(rle, *size)
 
     def _place_problem(self, region: Region, value: Place) -> str | None:
@@ -95,7 +95,7 @@ class BrushLabels(MaskControl):
 
 
 def _are_bytes(rle: list[Any]) -> bool:
-    # Two passes at the speed of C, for there may be a hundred thousand.
+    # Two passes at the speed of C, as there may be a hundred thousand.
     return set(map(type, rle)) == {int} and min(rle) >= 0 and max(rle) <= 255
 
 
@@ -116,7 +116,7 @@ class BitmaskLabels(MaskControl):
         from PIL import Image
 
         image = Image.fromarray(pixels.astype(np.uint8))
-        # Two colours, of which the first is clear: whoever looks at the colour and whoever looks at the alpha see the same.
+        # Two colours, of which the first is transparent, so that readers of the colour and of the alpha see the same.
         image.putpalette([0, 0, 0, 255, 255, 255])
         file = io.BytesIO()
         image.save(file, format="PNG", bits=1, transparency=0)

@@ -1,4 +1,4 @@
-"""What several models answered for one control as one answer: the union of it, or what they vote for."""
+"""Several models' answers for one control as one answer: their union, or their vote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEVER = 2.0  # a threshold that no score reaches
 
 
 def merged(control: Control, answers: Sequence[Answer], data: Mapping[str, object], how: Merging) -> Answer:
-    """What several models answered for a control in a task with such data, as one answer."""
+    """Return several models' answers for a control, in a task with such data, as one answer."""
     possible = [Answer(control.possible(answer.values, data), answer.threshold) for answer in answers]
     if isinstance(control, RegionControl):
         return _merged_regions([control.select(*answer) for answer in possible], how, control.same_place)
@@ -31,8 +31,11 @@ def _score(value: Any) -> float:
 
 
 def _merged_classes(answers: Sequence[Answer], how: Merging) -> Answer:
-    """Labels with probabilities. union: of each label the highest, shown where one model would show it; vote: the mean over the
-    models that answered anything, held to the mean of their thresholds."""
+    """Return labels with probabilities from several models.
+
+    union: for each label the highest, shown where one model would show it. vote: the mean over the models that
+    answered, compared with the mean of their thresholds.
+    """
     voters = [answer for answer in answers if answer.values]
     scores = [{v.label: _score(v) for v in answer.values if isinstance(v, Choice)} for answer in voters]
     labels = list(dict.fromkeys(label for found in scores for label in found))
@@ -46,12 +49,12 @@ def _merged_classes(answers: Sequence[Answer], how: Merging) -> Answer:
         for label, score in found.items()
         if score >= answer.threshold(label)
     }
-    # What one model would show is not to be hidden by another that is surer and stricter.
+    # A label that one model would show must not be hidden by a surer model with a higher threshold.
     return Answer([Choice(label, best[label]) for label in labels], lambda label: 0.0 if label in shown else _NEVER)
 
 
 def _merged_numbers(answers: Sequence[Answer], how: Merging) -> Answer:
-    """One number. union: the surest; vote: the median, as sure as the models are in the mean."""
+    """Return one number from several models. union: the one with the highest score; vote: the median, with the mean score."""
     numbers = [
         value
         for answer in answers
@@ -69,8 +72,11 @@ def _merged_numbers(answers: Sequence[Answer], how: Merging) -> Answer:
 def _merged_regions(
     found: Sequence[Sequence[Value]], how: Merging, same_place: Callable[[Value, Value], bool]
 ) -> Answer:
-    """Regions that each model found. union: all, those with one label at one place once, the surest; vote: those that more than
-    half of the models found, with the mean of their scores, where a model that did not find one says 0."""
+    """Return regions from several models.
+
+    union: all of them, of those with one label at one place the one with the highest score. vote: those that more than
+    half of the models found, with their mean score, where a model that did not find one counts 0.
+    """
     groups: list[dict[int, Value]] = []
     for model, values in enumerate(found):
         for value in values:
@@ -95,7 +101,7 @@ def _alike(group: dict[int, Value], value: Value, same_place: Callable[[Value, V
 
 
 def _merged_others(answers: Sequence[Answer], how: Merging) -> Answer:
-    """One answer of several that cannot be put together. union: the surest; vote: what most models say, else the surest."""
+    """Return one of several answers that cannot be combined. union: the highest score; vote: the most frequent, else that."""
     said = [value for answer in answers for value in answer.values[:1] if _score(value) >= answer.threshold("")]
     plain = [msgspec.structs.replace(value, score=None) for value in said]
     ranked = sorted(

@@ -23,7 +23,7 @@ MOST = 1e100
 
 
 def finite(answer: object) -> float | None:
-    """A number, or a text that is one, as a float; None for anything else, such as true, NaN or 10**400."""
+    """Return a number, or a text that is one, as a float; None for anything else, such as true, NaN or 10**400."""
     if isinstance(answer, bool) or not isinstance(answer, int | float | str):
         return None
     if isinstance(answer, str) and (len(answer) > 400 or not _NUMERIC.fullmatch(answer)):
@@ -32,20 +32,20 @@ def finite(answer: object) -> float | None:
         number = float(answer)
     except OverflowError:
         return None
-    # Squares and sums of what is beyond would overflow: no annotator means such a number.
+    # Larger numbers would overflow in squares and sums, and no annotator means them.
     return number if abs(number) <= MOST else None
 
 
 class Number(Control):
-    """A number between `min` and `max`, on a `step` that counts from `min` (or 0).
+    """A number between `min` and `max`, in steps of `step` from `min` (or 0).
 
-    Label Studio does not enforce them for predictions, so they are enforced here. Limits that are no numbers or
-    contradict each other, and steps that are not above 0, count as missing.
+    Label Studio does not enforce them for predictions, so lsml does. Limits that are no numbers or contradict each
+    other, and steps that are not above 0, count as missing.
     """
 
     tag: ClassVar[str] = "Number"
     value_type: ClassVar[type] = NumberValue
-    key: ClassVar[str] = "number"  # of a region's value
+    key: ClassVar[str] = "number"  # the key in a region's value
 
     def __init__(
         self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
@@ -54,7 +54,7 @@ class Number(Control):
         self.least, self.most, self.step = self._limits()
 
     def _limits(self) -> tuple[float | None, float | None, float | None]:
-        """Least, most and step, each in the annotators' unit."""
+        """Return the least and the largest number and the step, each in the annotators' unit."""
         attributes = self.control_tag.attributes
         least, most, step = (finite(attributes.get(name)) for name in ("min", "max", "step"))
         if least is not None and most is not None and least > most:
@@ -62,11 +62,11 @@ class Number(Control):
         return least, most, step if step is not None and step > 0 else None
 
     def facts(self) -> dict[str, object]:
-        """The limits and the step."""
+        """Return the limits and the step."""
         return {"multiple": self.multiple, "min": self.least, "max": self.most, "step": self.step}
 
     def fit(self, number: float) -> float:
-        """The nearest number that the tag allows; halves go up."""
+        """Return the nearest number that the tag allows; halves are rounded up."""
         if self.least is not None:
             number = max(number, self.least)
         if self.most is not None:
@@ -82,7 +82,9 @@ class Number(Control):
         return fitted if math.isfinite(fitted) else number
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
-        """The surest number at or above the threshold, brought within the tag's limits. No score counts as certain."""
+        """Return the number with the highest score, if it reaches the threshold, within the tag's limits. No score counts
+        as certain.
+        """
         numbers = [value for value in values if isinstance(value, NumberValue) and _score(value) >= threshold("")]
         if not numbers:
             return []
@@ -90,22 +92,22 @@ class Number(Control):
         return [NumberValue(self.fit(best.value), best.score)]
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
-        """The score of the surest number, whatever the kind."""
+        """Return the highest score, whatever the kind."""
         scores = [value.score for value in values if isinstance(value, NumberValue) and value.score is not None]
         return max(scores, default=None)
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region with the first number, brought within the tag's limits."""
+        """Return one region with the first number, within the tag's limits."""
         for value in values:
             if isinstance(value, NumberValue):
                 number = float(self.fit(value.value))
-                # As people write it: 4, not 4.0.
+                # Written as people do: 4, not 4.0.
                 written = int(number) if number.is_integer() and abs(number) < 2**53 else number
                 return [self._region({self.key: written}, to_name, value.score)]
         return []
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
-        """The first number that a person gave, as it is."""
+        """Return the first number that a person gave, unchanged."""
         remarks: list[Remark] = []
         for region in regions:
             try:
@@ -123,11 +125,11 @@ class Number(Control):
         return number
 
     def _plausible(self, _number: float) -> bool:
-        """True if a person can have given this number."""
+        """Return True if a person can have given this number."""
         return True
 
     def check(self, region: Region, data: Mapping[str, object]) -> str | None:
-        """What is wrong with a region, in a sentence, or None."""
+        """Return the error in a region, in a sentence, or None."""
         value = self._value(region)
         if value is None:
             return self._form_problem(region)
@@ -152,5 +154,5 @@ def _score(value: NumberValue) -> float:
 
 
 def _exact(number: float) -> Decimal:
-    """The number as it is written, not as it is stored."""
+    """Return the number as it is written, not as it is stored."""
     return Decimal(repr(number))

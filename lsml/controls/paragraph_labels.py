@@ -8,8 +8,9 @@ from lsml.controls.spans import SpanControl
 
 
 class ParagraphLabels(SpanControl):
-    """`{"start": "0", "end": "1", "startOffset": 0, "endOffset": 3, "text": "abc", "paragraphlabels": ["PER"]}`: `start` and
-    `end` are paragraphs, counted from 0."""
+    """`{"start": "0", "end": "1", "startOffset": 0, "endOffset": 3, "text": "abc", "paragraphlabels": ["PER"]}`: `start`
+    and `end` are paragraphs, from 0.
+    """
 
     tag: ClassVar[str] = "ParagraphLabels"
     objects: ClassVar[frozenset[str] | None] = frozenset({"Paragraphs"})

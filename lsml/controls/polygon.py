@@ -60,7 +60,7 @@ class PolygonLabels(ShapeControl):
 
 
 def _corner(point: object) -> tuple[float, float]:
-    """A corner as fractions of the image. Raises Misread where it is none."""
+    """Return a corner as fractions of the image. Raises Misread where it is none."""
     if not isinstance(point, list) or len(point) != 2:
         raise Misread(Reason.NO_NUMBER, JSON.shown(point))
     return number(point[0]) / 100.0, number(point[1]) / 100.0

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from lsml.controls.number import Number, finite
 
-STARS = 5  # where `maxRating` is missing or no whole number above 0
+STARS = 5  # the default where `maxRating` is missing or no whole number above 0
 
 
 class Rating(Number):
@@ -20,11 +20,11 @@ class Rating(Number):
         return 0.0, most if most is not None and most.is_integer() and most > 0 else float(STARS), 1.0
 
     def facts(self) -> dict[str, object]:
-        """The number of stars."""
+        """Return the number of stars."""
         return {"multiple": self.multiple, "max_rating": self.most}
 
     def _plausible(self, number: float) -> bool:
-        """True if the tag has such a rating; older annotations may be of a longer scale."""
+        """Return True if the tag has such a rating; older annotations may use a longer scale."""
         return self.fit(number) == number
 
     @property

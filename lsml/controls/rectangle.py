@@ -1,7 +1,7 @@
 """`<RectangleLabels>` and `<Rectangle>`: `{"x", "y", "width", "height", "rotation"}`, percent of the upright image.
 
-`x` and `y` are the top-left corner before the rectangle was rotated about it, clockwise. A rotation turns pixels, so its
-corners depend on how wide the image is. https://labelstud.io/tags/rectanglelabels
+`x` and `y` are the top-left corner before the rectangle was rotated about it, clockwise. The rotation is one in pixels, so
+its corners depend on the image's aspect. https://labelstud.io/tags/rectanglelabels
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RectangleLabels(ShapeControl):
     def _place(self, value: Box, on: View) -> Place | None:
         from lsml.values.geometry import fit_box
 
-        # A person's rotated box keeps the aspect of its image where that is not known here.
+        # A person's rotated box keeps its image's aspect from the region where it is not known here.
         box = fit_box((value.x, value.y, value.width, value.height, value.rotation), _aspect(value, on))
         if box is None:
             return None
@@ -44,7 +44,7 @@ class RectangleLabels(ShapeControl):
         return place if place["width"] and place["height"] else None
 
     def _grouped(self, value: Shape) -> Region:
-        """The points of a pose name the box of their group as their parent."""
+        """Return the group as the region's id, which the points of a pose have as their parent."""
         return {} if value.group is None else {"id": value.group}
 
     def _group(self, region: Region) -> str | None:

@@ -1,4 +1,4 @@
-"""What is written in regions: `<TextArea perRegion="true">` beside the tool that draws them.
+"""The texts of regions: `<TextArea perRegion="true">` beside the tool that draws them.
 
 A region and its text are two regions with the same id. The text's repeats the place: `{"x", ..., "text": ["as written"]}`.
 """
@@ -16,20 +16,20 @@ TYPE = "textarea"
 
 
 def takes(text_tag: ControlTag, labels: Sequence[str]) -> bool:
-    """True if people see the tag beside a region with these labels: `whenLabelValue` may name some."""
+    """Return True if people see the tag for a region with these labels, as `whenLabelValue` may limit it to some."""
     shown = [set(condition.values) for condition in text_tag.conditions if condition.when == "region-selected"]
     return all(not values or values & set(labels) for values in shown)
 
 
 def text_region(region: Region, text_tag: ControlTag, place: Mapping[str, object], text: str) -> Region:
-    """The region that says what is written in another one, which is at `place`."""
+    """Return the region that holds the text of another region, which is at `place`."""
     return region | {"from_name": text_tag.name, "type": TYPE, "value": {**place, "text": [text]}}
 
 
 def with_texts(regions: Sequence[Region]) -> tuple[list[Region], list[Remark]]:
-    """The regions that are no texts, each with the text that has its id in its `value`; and a remark on each text that is none.
+    """Return the other regions, each with the text of its id in its `value`, and a remark on each invalid text.
 
-    Several texts of a region are the lines of one.
+    Several texts of a region are joined as lines.
     """
     texts: dict[str, list[str]] = {}
     remarks: list[Remark] = []
@@ -55,14 +55,14 @@ def _with_text(region: Region, texts: Mapping[str, list[str]]) -> Region:
 
 
 def text_of(value: Mapping[str, object]) -> str | None:
-    """What the `value` of a region says is written in it; None where it says nothing."""
+    """Return the text in a region's `value`; None where it has none."""
     given = value.get("text")
     texts = [text for text in (given if isinstance(given, list) else [given]) if isinstance(text, str) and text]
     return "\n".join(texts) or None
 
 
 def text_problem(region: Region, text_tag: ControlTag) -> str | None:
-    """What is wrong with a region that says what is written in another one, but for its place; or None."""
+    """Return the error in a region that holds another region's text, except in its place; or None."""
     value = region.get("value")
     if region.get("type") != TYPE or not isinstance(value, dict):
         return f'{text_tag.selector}: expected a region of type "{TYPE}" with a value'

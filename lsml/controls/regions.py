@@ -1,4 +1,4 @@
-"""What controls share whose answers are regions of what is shown: spans, boxes, masks. There may be any number of them."""
+"""The common base of controls that answer with any number of regions of the object: spans, boxes, masks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from lsml.wording import JSON
 
 
 class RegionControl(Control):
-    """Any number of regions, each with a label of the tag or of its companion, or with several. A region with several labels
-    is as many values at one place."""
+    """Any number of regions, with one label or several, of the tag or its companion. A region with several labels is as
+    many values at one place.
+    """
 
     judged_unfiltered: ClassVar[bool] = False
 
@@ -28,7 +29,7 @@ class RegionControl(Control):
     ) -> None:
         super().__init__(control_tag, companion, text_tag)
         labels = (companion or control_tag).labels
-        # An older region may hold the value of a label that has an alias now. A name wins over another's value.
+        # An older region may hold the value of a label that now has an alias. A name wins over another's value.
         self._names = LabelNames(
             {label.value: label.name for label in labels} | {name: name for name in self.labels},
             {name: label.name for label in labels for name in label.was},
@@ -36,12 +37,12 @@ class RegionControl(Control):
 
     @property
     def multiple(self) -> bool:
-        """True if several labels may hold at once: in different places, they do."""
+        """True if several labels may hold at once, which they do in different places."""
         return True
 
     @property
     def called(self) -> str:
-        """What people call its regions: boxes."""
+        """The name of its regions in messages, such as boxes."""
         return str(getattr(self.value_type, "title", "regions"))
 
     @property
@@ -60,7 +61,7 @@ class RegionControl(Control):
         return (self.companion or self.control_tag).attributes.get("choice", "").lower() == "multiple"
 
     def possible(self, values: Sequence[Value], data: Mapping[str, object]) -> list[Value]:
-        """Those of this tag's kind whose label it has; a tag without labels takes all."""
+        """Return the values of this tag's type and labels; a tag without labels takes all."""
         known = set(self.labels)
         return [
             value
@@ -69,14 +70,14 @@ class RegionControl(Control):
         ]
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
-        """All at or above their threshold, surest first. A value without a score counts as certain."""
+        """Return all values at or above their threshold, highest score first. A value without a score counts as certain."""
         passed = [value for value in values if _score(value) >= threshold(label_of(value) or "")]
         return sorted(passed, key=_score, reverse=True)
 
     def combine(
         self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
-        """Everything that each model found where no model before it found something."""
+        """Return (values to show, certainty): the regions of each model where no model before it found one."""
         chosen: list[Value] = []
         for answer in answers:
             more = self.select(self.possible(answer.values, data), answer.threshold)
@@ -85,21 +86,21 @@ class RegionControl(Control):
 
     @abstractmethod
     def same_place(self, one: Value, other: Value) -> bool:
-        """True if two values of different models answer for the same place, so that only one is shown."""
+        """Return True if two values of different models answer for the same place, so that only one is shown."""
 
     def elsewhere(self, values: Sequence[Value], taken: Sequence[Value]) -> list[Value]:
-        """Those of `values` that are at the place of none that are taken already."""
+        """Return those of `values` that are not at the place of one in `taken`."""
         return [value for value in values if not any(self.same_place(value, other) for other in taken)]
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
-        """That of the least sure region, which holds or not; None where nothing was found, or nothing has a score."""
+        """Return the certainty about the least sure region; None where nothing was found, or nothing has a score."""
         scores = [value.score for value in values if value.score is not None]
         return min((certainty_of_one(score, kind) for score in scores), default=None)
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
-        """The values of a person's regions; none at all says that there is nothing to find, and so is an example.
+        """Return the values of a person's regions. No regions at all are an example: there is nothing to find.
 
-        Where there were regions and none of them can be understood, there is no example.
+        Where there were regions and none of them can be decoded, there is no example.
         """
         values: list[Value] = []
         remarks: list[Remark] = []
@@ -113,14 +114,16 @@ class RegionControl(Control):
 
     @abstractmethod
     def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
-        """The values that one region holds, one for each of its labels. Raises Misread where it cannot be understood."""
+        """Return the values of one region, one for each of its labels. Raises Misread where it cannot be decoded."""
 
     def named(self, region: Region, remarks: list[Remark]) -> list[str]:
-        """The labels that a region has."""
+        """Return the labels of a region."""
         return [label for label in self._labels_of(self._given(region), remarks) if label]
 
     def _labels_of(self, value: Mapping[str, object], remarks: list[Remark]) -> list[str]:
-        """The labels of a region's value, each once; [""] where there are no labels to have. Raises Misread for none."""
+        """Return the labels of a region's value, each once; [""] where the tag has no labels. Raises Misread where there
+        are none.
+        """
         if not self.labels and not self.open:
             return [""]
         given = value.get(self.label_key)
@@ -149,14 +152,15 @@ class RegionControl(Control):
     def _with_labels(
         self, values: Sequence[Value], place: Callable[[Value], Hashable]
     ) -> list[tuple[Value, list[str]]]:
-        """(a value, its labels) for each region to write: values at one place are one region, where the tag allows several
-        labels."""
+        """Return (value, labels) for each region to write. Values at one place make one region, where the tag allows
+        several labels.
+        """
         if self.joins_labels:
             return _joined(values, place)
         return [(value, [label] if (label := label_of(value)) else []) for value in values]
 
     def _label_problem(self, value: Mapping[str, object]) -> str | None:
-        """What is wrong with the labels of a region's value, in a sentence, or None."""
+        """Return the error in the labels of a region's value, in a sentence, or None."""
         if not self.labels and not self.open:
             return None
         given = value.get(self.label_key)
@@ -173,10 +177,10 @@ class RegionControl(Control):
 
 
 class StretchControl(RegionControl):
-    """Regions from a start to an end of what is read from one end to the other: a text, a series."""
+    """Regions with a start and an end in a sequence: a text, or a series."""
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
-        """Its form, its place and its label. Whether the place is in what is shown, `encode` knows."""
+        """Return the error in a region's form, place or label. Only `encode` knows whether the place exists in the view."""
         problem = self._form_problem(region)
         if problem is not None:
             return problem
@@ -185,11 +189,11 @@ class StretchControl(RegionControl):
 
     @abstractmethod
     def _place_problem(self, value: Mapping[str, object]) -> str | None:
-        """What is wrong with the start and end of a region's value, in a sentence, or None."""
+        """Return the error in the start and end of a region's value, in a sentence, or None."""
 
 
 def _joined(values: Sequence[Value], place: Callable[[Value], Hashable]) -> list[tuple[Value, list[str]]]:
-    """Values of one place together, in order of the first: (the least sure of them, their labels)."""
+    """Return (value, labels) for each place, in order of the first value; the value is the one with the lowest score."""
     places: dict[Hashable, list[Value]] = {}
     for value in values:
         places.setdefault(place(value), []).append(value)
@@ -200,7 +204,7 @@ def _joined(values: Sequence[Value], place: Callable[[Value], Hashable]) -> list
 
 
 def region_score(region: Mapping[str, object]) -> float | None:
-    """The score that a region has, where it is one."""
+    """Return the score of a region; None where it is not in [0, 1]."""
     score = region.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float):
         return None

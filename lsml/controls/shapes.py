@@ -1,4 +1,6 @@
-"""What the controls for images share: percent of the upright image, its size, pages, labels in a companion tag, places."""
+"""The common base of the controls for images: percent of the upright image, its size, pages, labels in a companion tag,
+places.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,18 @@ from lsml.wording import JSON
 if TYPE_CHECKING:
     from lsml.arrays import Array
 
-Place = dict[str, Any]  # the keys of a region's `value` that say where it is
-SAME_PLACE = 0.5  # intersection over union from which two shapes are one, as in mAP@0.5
-_SLIGHTLY = 0.05  # of a side, that a point may lie beside the image and still mean its edge
-_DIGITS = 6  # of a percentage: a thousandth of a pixel of the largest image
+Place = dict[str, Any]  # the keys of a region's `value` that give its place
+SAME_PLACE = 0.5  # intersection over union from which two shapes match, as in mAP@0.5
+_SLIGHTLY = 0.05  # the share of a side that a point may be outside and still count as on the edge
+_DIGITS = 6  # digits of a percentage: a thousandth of a pixel in the largest image
 
 
 class ShapeControl(RegionControl):
-    """A tool that draws shapes on an image. A bare one has its labels in a `<Labels>`, and what is written in a shape is in a
-    `<TextArea>` for each region: as many regions with the same id."""
+    """A tool that draws shapes on an image.
+
+    A bare one has its labels in a `<Labels>`, and the text of a shape is in a `<TextArea>` for each region; these are
+    further regions with the same id.
+    """
 
     carries_text: ClassVar[bool] = True
     objects: ClassVar[frozenset[str] | None] = frozenset({"Image"})
@@ -42,15 +47,15 @@ class ShapeControl(RegionControl):
 
     @property
     def default_threshold(self) -> float:
-        """What detectors are used to: below it, most of what they find is not there."""
+        """The usual threshold of detectors; below it most of their shapes are wrong."""
         return 0.25
 
     def facts(self) -> dict[str, object]:
-        """Where texts go decides what is shown, too."""
+        """Return the facts of all controls, and the tag of the texts."""
         return super().facts() | ({"text": self.text_tag.name} if self.text_tag else {})
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
-        """All at or above their threshold, surest first; what has texts, in the order in which it was read."""
+        """Return all values at or above their threshold, highest score first; shapes with texts in reading order."""
         passed = super().select(values, threshold)
         if self.text_tag is None or all(cast(Shape, value).text is None for value in passed):
             return passed
@@ -61,13 +66,17 @@ class ShapeControl(RegionControl):
 
     @property
     def types(self) -> frozenset[str]:
-        """That of the tool with labels of its own, and that of the bare one: they draw the same shapes."""
+        """The type of the tool with labels of its own, and that of the bare one, as they draw the same shapes."""
         tool = self.tag.lower().removesuffix("labels")
         return frozenset({tool, f"{tool}labels"})
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """A region for each value; another one where a companion has the labels, and one where a tag has the texts. What has no
-        part in the image is left out. Values at one place are one region with several labels, where the tag allows it."""
+        """Return a region for each value; a further one where a companion has the labels, and one where a tag has the
+        texts.
+
+        Shapes outside of the image are left out. Values at one place make one region with several labels, where the tag
+        allows it.
+        """
         on = on or View(None)
         regions: list[Region] = []
         ids: set[str] = set()
@@ -77,7 +86,7 @@ class ShapeControl(RegionControl):
             if place is not None:
                 written = self._written(cast(Shape, value), labels, place, to_name, on, number)
                 id = written[0].get("id")
-                if id in ids:  # two shapes with one id would be one: only the first stands for their object
+                if id in ids:  # two shapes with one id would be one, so only the first stands for their object
                     written = [{**region, "id": f"{id}/{number}"} for region in written]
                 elif id is not None:
                     ids.add(id)
@@ -86,12 +95,12 @@ class ShapeControl(RegionControl):
 
     @abstractmethod
     def _place(self, value: Any, on: View) -> Place | None:
-        """Where a value of this control's type is; None where it cannot be drawn."""
+        """Return the place of a value of this control's type; None where it cannot be drawn."""
 
     def _written(
         self, value: Shape, labels: list[str], place: Place, to_name: str, on: View, number: int
     ) -> list[Region]:
-        """The regions that draw one value, name its labels and say what is written in it."""
+        """Return the regions that draw one value, name its labels and hold its text."""
         facts: Region = {} if on.item is None else {"item_index": on.item}
         size = self._drawn_size(value, on)
         if size is not None:
@@ -111,24 +120,24 @@ class ShapeControl(RegionControl):
         return regions
 
     def _drawn_size(self, value: Shape, on: View) -> tuple[int, int] | None:
-        """(width, height) of the image that a region is drawn on, in pixels, where they are known."""
+        """Return (width, height) of the image that a region is drawn on, in pixels, where they are known."""
         return on.size
 
     def _grouped(self, value: Shape) -> Region:
-        """How a region says what else belongs to its object."""
+        """Return the key by which a region refers to its object."""
         return {}
 
     def _group(self, region: Region) -> str | None:
-        """The object that a region is part of, as a person's annotation says it."""
+        """Return the object that a person's region belongs to; None here."""
         return None
 
     # -------------------------------------------------------------------------------------------- decode
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
-        """The values of a person's regions; none at all says that there is nothing to find, and so is an example.
+        """Return the values of a person's regions. No regions at all are an example: there is nothing to find.
 
-        A region that was drawn without a label has the label ""; one whose labels are all gone from the config is left
-        out. Where there were regions and none of them can be understood, there is no example.
+        A region that was drawn without a label has the label ""; one whose labels are all missing in the config is left
+        out. Where there were regions and none of them can be decoded, there is no example.
         """
         remarks: list[Remark] = []
         if self.text_tag is not None:
@@ -137,13 +146,13 @@ class ShapeControl(RegionControl):
         return Decoded(decoded.values, (*remarks, *decoded.remarks))
 
     def _decode_named(self, regions: Sequence[Region], on: View | None) -> Decoded:
-        """The same of regions whose labels are in those of a companion."""
+        """Return the decoded values of regions whose labels are in those of a companion."""
         named = self._named(regions)
         remarks: list[Remark] = []
         drawn: list[Region] = []
         for region in regions:
             if not isinstance(region, Mapping) or region.get("type") != self.label_key:
-                # A companion names what other tools drew, too: what is the matter with a name counts where this one drew.
+                # A companion labels other tools' regions, too, so its remarks only count for this tool's.
                 labels, told = named.get(_id(region), (None, ())) if isinstance(region, Mapping) else (None, ())
                 remarks += told
                 if labels != []:
@@ -154,14 +163,16 @@ class ShapeControl(RegionControl):
         return Decoded(None if nothing else decoded.values, tuple(remarks))
 
     def named(self, region: Region, remarks: list[Remark]) -> list[str]:
-        """The labels that a region has; what says what is written in another one has none."""
+        """Return the labels of a region; a region that holds a text has none."""
         if self.text_tag is not None and region.get("from_name") == self.text_tag.name:
             return []
         return super().named(region, remarks)
 
     def _named(self, regions: Sequence[Region]) -> dict[str, tuple[list[str] | None, list[Remark]]]:
-        """What the companion says of a region by its id: labels, and remarks on them; no labels where all are gone from
-        the config, None where it gives none."""
+        """Return the companion's labels by region id, with remarks on them.
+
+        The labels are empty where all are missing in the config, and None where the companion has none.
+        """
         named: dict[str, tuple[list[str] | None, list[Remark]]] = {}
         for region in regions:
             if isinstance(region, Mapping) and region.get("type") == self.label_key and _id(region) not in named:
@@ -176,13 +187,13 @@ class ShapeControl(RegionControl):
         return named
 
     def _labels_of(self, value: Mapping[str, object], remarks: list[Remark]) -> list[str]:
-        """As for all regions; "" where a person drew without a label."""
+        """Return labels as for all regions; [""] where a person drew without a label."""
         if any(key.endswith("labels") and value[key] for key in value):
             return super()._labels_of(value, remarks)
         return [""]
 
     def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
-        """The values that one region holds, one for each label."""
+        """Return the values of one region, one for each label."""
         value = self._given(region)
         found: list[Value] = []
         for label in self._labels_of(value, remarks):
@@ -190,7 +201,7 @@ class ShapeControl(RegionControl):
         return found
 
     def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
-        """The values of one region, whose label is known. Raises Misread for what is no shape."""
+        """Return the values of one region with a known label. Raises Misread where it is no shape."""
         size = original_size(region)
         aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0
         item = whole_number(region.get("item_index")) or 0
@@ -202,17 +213,19 @@ class ShapeControl(RegionControl):
             return list(self._found(region, value, facts))
         except Misread:
             raise
-        except (ValueError, OverflowError) as error:  # what is no shape, a value refuses
+        except (ValueError, OverflowError) as error:  # the value's own check refused it
             raise Misread(Reason.NO_AREA) from error
 
     @abstractmethod
     def _found(self, region: Region, value: Place, facts: dict[str, object]) -> Iterator[Value]:
-        """The values at one region's place. `facts`: what every shape has. Raises Misread or ValueError for none."""
+        """Yield the values at one region's place. `facts`: the fields of every shape. Raises Misread or ValueError for none."""
 
     # -------------------------------------------------------------------------------------------- check
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
-        """What is wrong with a region, in a sentence, or None. Label Studio takes what lies left of or above an image."""
+        """Return the error in a region, in a sentence, or None. Label Studio itself accepts places left of or above an
+        image.
+        """
         companion, text_tag = self.companion, self.text_tag
         own = region.get("from_name") if isinstance(region, Mapping) else None
         if text_tag is not None and own == text_tag.name:
@@ -234,7 +247,7 @@ class ShapeControl(RegionControl):
         return None if wrong is None else f"{self.control_tag.selector}: {wrong}"
 
     def _frame_problem(self, region: Region) -> str | None:
-        """What is wrong with what a region says of its image."""
+        """Return the error in a region's facts about its image."""
         selector = self.control_tag.selector
         for key in ("original_width", "original_height"):
             if key in region and not _is_count(region[key], 1):
@@ -245,23 +258,23 @@ class ShapeControl(RegionControl):
 
     @abstractmethod
     def _place_problem(self, region: Region, value: Place) -> str | None:
-        """What is wrong with where a region is, without the name of the tag, or None."""
+        """Return the error in a region's place, without the name of the tag, or None."""
 
     # -------------------------------------------------------------------------------------------- places
 
     def same_place(self, one: Value, other: Value) -> bool:
-        """True if two values of different models answer for the same place, so that only one is shown."""
+        """Return True if two values of different models answer for the same place, so that only one is shown."""
         return bool(self._near([cast(Shape, one)], [cast(Shape, other)])[0, 0])
 
     def elsewhere(self, values: Sequence[Value], taken: Sequence[Value]) -> list[Value]:
-        """Those of `values` that are at the place of none that are taken already."""
+        """Return those of `values` that are not at the place of one in `taken`."""
         if not values or not taken:
             return list(values)
         near = cast(Any, self._near(cast(Any, values), cast(Any, taken)).any(axis=1)).tolist()
         return [value for value, hit in zip(values, near, strict=True) if not hit]
 
     def _near(self, ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
-        """Which of our values are at the place of which of theirs: booleans (n, m)."""
+        """Return True for each of our values at the place of each of theirs: booleans (n, m)."""
         import numpy as np
 
         from lsml.values.coverage import overlaps
@@ -272,25 +285,25 @@ class ShapeControl(RegionControl):
 
 
 def original_size(region: Mapping[str, object]) -> tuple[int, int] | None:
-    """(width, height) of the image that a region was drawn on, in pixels, where it says so."""
+    """Return (width, height) of the image that a region was drawn on, in pixels; None where the region does not hold it."""
     width, height = (whole_number(region.get(key)) for key in ("original_width", "original_height"))
     return (width, height) if width and height and max(width, height) < 2**31 else None
 
 
 def percent(fraction: float) -> float:
-    """A fraction of the image as Label Studio has it."""
+    """Return a fraction of the image as Label Studio has it, in percent."""
     return round(fraction * 100.0, _DIGITS)
 
 
 def numbers(value: object, *keys: str) -> list[float]:
-    """Finite numbers by key, which may be texts. Raises Misread where one is missing or something else."""
+    """Return finite numbers by key, which may be written as texts. Raises Misread where one is missing or invalid."""
     if not isinstance(value, Mapping):
         raise Misread(Reason.NO_NUMBER, JSON.shown(value))
     return [number(value.get(key)) for key in keys]
 
 
 def number(given: object) -> float:
-    """A finite number, also where it is written as a text. Raises Misread for anything else."""
+    """Return a finite number, also from a text. Raises Misread for anything else."""
     found = finite(given)
     if found is None:
         raise Misread(Reason.NO_NUMBER, JSON.shown(given))
@@ -298,24 +311,24 @@ def number(given: object) -> float:
 
 
 def fractions(value: object, *keys: str) -> list[float]:
-    """Percentages by key as fractions. Raises Misread."""
+    """Return percentages by key as fractions. Raises Misread."""
     return [given / 100.0 for given in numbers(value, *keys)]
 
 
 def rotation_of(value: Mapping[str, object]) -> float:
-    """A region's rotation in degrees; 0 where it has none. Raises Misread."""
+    """Return a region's rotation in degrees; 0 where it has none. Raises Misread."""
     return number(value["rotation"]) if value.get("rotation") is not None else 0.0
 
 
 def in_image(x: float, y: float) -> tuple[float, float]:
-    """A point that may lie slightly beside the image, brought to its edge. Raises Misread where it lies further away."""
+    """Return a point, moved to the edge if it is slightly outside the image. Raises Misread where it is further away."""
     if not (-_SLIGHTLY <= x <= 1.0 + _SLIGHTLY and -_SLIGHTLY <= y <= 1.0 + _SLIGHTLY):
         raise Misread(Reason.OUTSIDE_IMAGE)
     return min(1.0, max(0.0, x)), min(1.0, max(0.0, y))
 
 
 def range_problem(value: Mapping[str, object], key: str, most: float = 100.0) -> str | None:
-    """What is wrong with a number that must lie between 0 and `most`, or None."""
+    """Return the error in a number that must be between 0 and `most`, or None."""
     given = value.get(key)
     if isinstance(given, str) or finite(given) is None:
         return f"value.{key} is {JSON.shown(given)}; expected a number between 0 and {most:g}"
@@ -324,7 +337,7 @@ def range_problem(value: Mapping[str, object], key: str, most: float = 100.0) ->
 
 
 def rotation_problem(value: Mapping[str, object]) -> str | None:
-    """What is wrong with a rotation, or None; it may be missing."""
+    """Return the error in a rotation, or None; it may be missing."""
     return range_problem(value, "rotation", 360.0) if "rotation" in value else None
 
 
@@ -333,12 +346,12 @@ def _is_count(given: object, least: int) -> bool:
 
 
 def _place_alone(value: Value) -> Value:
-    """A value without what may differ between the labels of one region."""
+    """Return a value without the fields that may differ between the labels of one region."""
     return cast(Value, msgspec.structs.replace(cast(Any, value), label="", score=None))
 
 
 def _with_labels(region: Region, labels: list[str], key: str) -> Region:
-    """A region of a bare tool with the labels that its companion gives it."""
+    """Return a bare tool's region with the labels of its companion."""
     value = region.get("value")
     return {**region, "value": {**value, key: labels}} if isinstance(value, dict) else region
 

@@ -1,4 +1,4 @@
-"""What controls share whose regions are parts of a text, whichever tag shows it."""
+"""The common base of controls whose regions are parts of a text, for all tags that show texts."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from lsml.wording import JSON
 
 
 class SpanControl(StretchControl):
-    """Any number of labelled spans, which may overlap. Where a span is, the document says that is shown."""
+    """Any number of labelled spans, which may overlap. The document converts their places."""
 
     value_type: ClassVar[type] = Span
     reads_view: ClassVar[bool] = True
-    plain: ClassVar[bool] = True  # whether a place may be two offsets into one text
-    pieces: ClassVar[bool] = True  # whether a place may name the pieces of a text: XPaths, or paragraphs
+    plain: ClassVar[bool] = True  # a place may be two offsets into one text
+    pieces: ClassVar[bool] = True  # a place may name the pieces of a text: XPaths, or paragraphs
 
     def same_place(self, one: Value, other: Value) -> bool:
-        """True if two spans share a character."""
+        """Return True if two spans share a character."""
         assert isinstance(one, Span) and isinstance(other, Span)
         return one.start < other.end and other.start < one.end
 
     @property
     def types(self) -> frozenset[str]:
-        """Those of any tag that labels texts: offsets say the same in each."""
+        """The types of all tags that label texts, as offsets mean the same in each."""
         return frozenset({"labels", "hypertextlabels", "paragraphlabels"})
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region for each span, with the text that it holds; spans at one place are one region with several labels,
-        where the tag allows it. One that is not in the text gets no place, which `check` says."""
+        """Return one region for each span, with its text. Spans at one place make one region, where the tag allows several
+        labels.
+
+        A span outside of the text gets no place, which `check` reports.
+        """
         document = on.document if on else None
         assert document is not None, f"{self.control_tag.selector} writes on texts"
         regions = []
@@ -68,7 +71,7 @@ class SpanControl(StretchControl):
 
 
 def _pieces_problem(selector: str, value: Mapping[str, Any]) -> str | None:
-    """What is wrong with a place that names pieces of a text and offsets in them."""
+    """Return the error in a place that names pieces of a text and offsets in them."""
     for key in ("start", "end"):
         if not isinstance(value.get(key), str) or not value[key]:
             return (

@@ -30,13 +30,13 @@ class Taxonomy(ClassControl):
         self.labels = tuple(dict.fromkeys(self.name_of(label) for label in selectable))
         self._own = dict.fromkeys(self.labels)
         names = {label.path: self.name_of(label) for label in selectable}
-        # An older annotation may hold the values of nodes that have aliases now. Names win over values.
+        # An older annotation may hold the values of nodes that now have aliases. Names win over values.
         values = value_paths(control_tag.labels)
         former = {path: names[now] for path, now in former_paths(control_tag.labels).items() if now in names}
         self._names = LabelNames({values[path]: name for path, name in names.items()} | names, former)
 
     def name_of(self, label: Label) -> str:
-        """The path of a node."""
+        """Return the path of a node."""
         return join_path(label.path)
 
     @property
@@ -65,14 +65,14 @@ class Taxonomy(ClassControl):
         return bool(self.control_tag.attributes.get("apiUrl"))
 
     def facts(self) -> dict[str, object]:
-        """Besides what classes have: whether only leaves count, and where a tree outside the config is."""
+        """Return the facts of all classes, whether only leaves can be selected, and the source of a tree outside the config."""
         return super().facts() | {
             "leafs_only": self.leaves_only,
             "api_url": self.control_tag.attributes.get("apiUrl"),
         }
 
     def allowed(self, data: Mapping[str, object]) -> Mapping[str, object] | None:
-        """The selectable nodes of the config and of the task's own tree; None where the tree is behind a URL."""
+        """Return the selectable nodes of the config and of the task's own tree; None where the tree is behind a URL."""
         if self._remote:
             return None
         if not self.open:
@@ -97,7 +97,7 @@ class Taxonomy(ClassControl):
         return join_path(names)
 
     def check(self, region: Region, data: Mapping[str, object]) -> str | None:
-        """What is wrong with a region, in a sentence, or None."""
+        """Return the error in a region, in a sentence, or None."""
         value = self._value(region)
         if value is None:
             return self._form_problem(region)

@@ -1,4 +1,4 @@
-"""`<TextArea>`: texts that a person writes about a whole task."""
+"""`<TextArea>`: texts about a whole task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lsml.wording import JSON
 
 
 class TextArea(Control):
-    """`{"text": ["first", "second"]}`: always a list; `maxSubmissions` says how many texts there may be."""
+    """`{"text": ["first", "second"]}`, always a list; `maxSubmissions` limits the number of texts."""
 
     tag: ClassVar[str] = "TextArea"
     value_type: ClassVar[type] = Text
@@ -31,11 +31,11 @@ class TextArea(Control):
         return int(given) if given.isascii() and given.isdigit() and int(given) > 0 else None
 
     def facts(self) -> dict[str, object]:
-        """How many texts there may be decides what is shown."""
+        """Return the limit of texts, which decides what is shown."""
         return {"multiple": self.multiple, "limit": self._limit}
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
-        """Texts at or above the threshold, in the order in which they were given. One without a score counts as certain."""
+        """Return the texts at or above the threshold, in the given order. One without a score counts as certain."""
         passed = [
             value
             for value in values
@@ -44,12 +44,12 @@ class TextArea(Control):
         return list(passed[: self._limit])
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
-        """That of the least sure text; None where nothing has a score."""
+        """Return the certainty about the least sure text; None where nothing has a score."""
         scores = [value.score for value in values if value.score is not None]
         return min((certainty_of_one(score, kind) for score in scores), default=None)
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region with all texts, and the score of the least sure one."""
+        """Return one region with all texts, and the score of the least sure one."""
         texts = [value for value in values if isinstance(value, Text)]
         if not texts:
             return []
@@ -58,7 +58,7 @@ class TextArea(Control):
         return [self._region(value, to_name, min(scores, default=None))]
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
-        """Every text of a person's regions; None where there is none. Older regions hold one text that is no list."""
+        """Return every text of a person's regions; None where there is none. Older regions hold a text instead of a list."""
         texts: list[Value] = []
         remarks: list[Remark] = []
         for region in regions:
@@ -75,7 +75,7 @@ class TextArea(Control):
         return Decoded(tuple(texts) or None, tuple(remarks))
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
-        """A list of texts, none of them empty, not more than there may be."""
+        """Return the error in a region, or None: it must hold a list of non-empty texts, not more than allowed."""
         problem = self._form_problem(region)
         if problem is not None:
             return problem

@@ -1,7 +1,7 @@
 """`<TimeSeriesLabels>`: parts of a time series, each with a label.
 
-`{"start": "2026-01-31 09:30", "end": "2026-01-31 09:45", "instant": false, "timeserieslabels": ["Run"]}`: times as the tag's
-`timeFormat` writes them, or numbers without one. https://labelstud.io/tags/timeserieslabels
+`{"start": "2026-01-31 09:30", "end": "2026-01-31 09:45", "instant": false, "timeserieslabels": ["Run"]}`: times in the tag's
+`timeFormat`, or numbers without one. https://labelstud.io/tags/timeserieslabels
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class TimeSeriesLabels(StretchControl):
     reads_view: ClassVar[bool] = True
 
     def same_place(self, one: Value, other: Value) -> bool:
-        """True if two intervals share some time; where one merely begins as another ends, they do not."""
+        """Return True if two intervals share some time. Touching at an end is not enough."""
         assert isinstance(one, Interval) and isinstance(other, Interval)
         return (one.start < other.end and other.start < one.end) or (one.start, one.end) == (other.start, other.end)
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """One region for each interval; intervals at one place are one region with several labels, where the tag allows it."""
+        """Return one region for each interval. Intervals at one place make one region, where the tag allows several labels."""
         clock = (on.clock if on else None) or Clock()
         regions = []
         for value, labels in self._with_labels(values, _ends):
@@ -41,7 +41,7 @@ class TimeSeriesLabels(StretchControl):
             place = {
                 "start": clock.write(value.start),
                 "end": clock.write(value.end),
-                "instant": bool(value.start == value.end),  # of numbers of numpy, too
+                "instant": bool(value.start == value.end),  # numpy's bool is no JSON
             }
             regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
         return regions

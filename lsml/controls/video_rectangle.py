@@ -1,4 +1,4 @@
-"""`<VideoRectangle>` beside a `<Labels>`: one object through a video, as keyframes between which Label Studio interpolates.
+"""`<VideoRectangle>` beside a `<Labels>`: an object through a video, as keyframes between which Label Studio interpolates.
 
 `{"framesCount", "duration", "sequence": [{"frame", "time", "x", "y", "width", "height", "rotation", "enabled"}], "labels"}`:
 frames are numbered from 1 at the frame rate of the `<Video>` tag, places are percent.
@@ -23,11 +23,11 @@ from lsml.wording import JSON
 
 _Sides = tuple[float, float, float, float]  # x, y, width, height
 _SIDES = ("x", "y", "width", "height")
-_FRAME_RATE = 24.0  # Label Studio's own, where a tag names none
+_FRAME_RATE = 24.0  # Label Studio's default
 
 
 class VideoRectangle(ShapeControl):
-    """Tracks of boxes; the label of each is one of the companion's, and stands in the region itself."""
+    """Tracks of boxes. The label of each is one of the companion's, and is in the region itself."""
 
     tag: ClassVar[str] = "VideoRectangle"
     value_type: ClassVar[type] = Track
@@ -44,14 +44,14 @@ class VideoRectangle(ShapeControl):
             kept = _clipped((keyframe.x, keyframe.y, keyframe.width, keyframe.height), keyframe.rotation, aspect)
             place = {key: percent(side) for key, side in zip(_SIDES, kept, strict=True)} if kept else {}
             if not (place and place["width"] and place["height"]):
-                # It left the image. Until it comes back, nothing is drawn.
+                # The object left the image, so nothing is drawn until it comes back.
                 for last in list(sequence.values())[-1:]:
                     last["enabled"] = False
                 continue
             frame = min(film.frames, round(keyframe.time_s * film.frame_rate) + 1)
             sequence[frame] = {
                 "frame": frame,
-                "time": round(frame / film.frame_rate, 6),  # as the editor has it, though frames count from 1
+                "time": round(frame / film.frame_rate, 6),  # as the editor does, though frames count from 1
                 **place,
                 "rotation": round(keyframe.rotation, 6) % 360.0 or 0,
                 "enabled": keyframe.enabled,
@@ -59,7 +59,7 @@ class VideoRectangle(ShapeControl):
         if not sequence:
             return None
         frames = [sequence[frame] for frame in sorted(sequence)]
-        frames[-1]["enabled"] = False  # else Label Studio goes on with it to the end of the video
+        frames[-1]["enabled"] = False  # else Label Studio continues it to the end of the video
         return {"framesCount": film.frames, "duration": round(film.duration_s, 6), "sequence": frames}
 
     def _written(
@@ -68,8 +68,8 @@ class VideoRectangle(ShapeControl):
         return [self._region(place | {"labels": labels}, to_name, value.score)]
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
-        """The tracks of a person's regions; no track at all says that there is nothing to follow."""
-        # Its companion's regions say nothing that its own do not say.
+        """Return the tracks of a person's regions. No track at all is an example: there is nothing to follow."""
+        # Its companion's regions only repeat what its own hold.
         own = [region for region in regions if not isinstance(region, Mapping) or region.get("type") != self.label_key]
         return RegionControl.decode(self, own, on)
 
@@ -97,7 +97,7 @@ class VideoRectangle(ShapeControl):
         found = super()._shapes(region, value, label, on)
         if on is None or on.film is None:
             return found
-        # The tag's frame rate counts, whatever the region says of the length of the video.
+        # The tag's frame rate counts, whatever length of the video the region holds.
         share = _rate(value) / on.film.frame_rate
         return [
             msgspec.structs.replace(
@@ -109,7 +109,7 @@ class VideoRectangle(ShapeControl):
         ]
 
     def check(self, region: Region, data: Mapping[str, object]) -> str | None:
-        """What is wrong with a region, in a sentence, or None. Label Studio does not look at the labels."""
+        """Return the error in a region, in a sentence, or None. Label Studio itself does not check the labels."""
         value = self._value(region)
         if value is None:
             return self._form_problem(region)
@@ -130,7 +130,7 @@ class VideoRectangle(ShapeControl):
         before = 0
         for entry in sequence:
             if not isinstance(entry, dict) or type(entry.get("frame")) is not int or entry["frame"] <= before:
-                return "value.sequence holds what is no keyframe; expected frames from 1 on, in order"
+                return "value.sequence holds an invalid keyframe; expected frames from 1 on, in order"
             before = entry["frame"]
             wrong = next((wrong for key in _SIDES if (wrong := range_problem(entry, key)) is not None), None)
             if wrong is not None:
@@ -144,8 +144,10 @@ class VideoRectangle(ShapeControl):
 
 
 def _clipped(sides: _Sides, rotation: float, aspect: float) -> _Sides | None:
-    """The part of a keyframe that is in the image. A rotated one keeps its corner and rotation, for what stands between two
-    keyframes goes from the one to the other."""
+    """Return the part of a keyframe that is in the image.
+
+    A rotated one keeps its corner and rotation, as boxes between two keyframes are interpolated from them.
+    """
     from lsml.values.geometry import fit_box
 
     box = fit_box((*sides, rotation), aspect)
@@ -156,7 +158,7 @@ def _clipped(sides: _Sides, rotation: float, aspect: float) -> _Sides | None:
 
 
 def _rate(value: Place) -> float:
-    """Frames per second, as a region has them."""
+    """Return a region's frames per second."""
     try:
         frames, duration = numbers(value, "framesCount", "duration")
     except Misread:

@@ -226,6 +226,6 @@ def test_choices_inside_others_are_a_warning_where_the_tag_does_not_allow_them(t
     config = """<View><Text name="t" value="$t"/><Choices name="c" toName="t" {}><Choice value="A"><Choice value="B"/></Choice>
     <Choice value="C"/></Choices></View>"""
     assert bound(tmp_path, "{Choices: text-classifier}", config.format("")).warnings == (
-        'Choices#c: Label Studio shows its top choices alone, and not "B" inside "A"; write allowNested="true"',
+        'Choices#c: Label Studio shows only its top choices, not "B" inside "A"; write allowNested="true"',
     )
     assert bound(tmp_path, "{Choices: text-classifier}", config.format('allowNested="true"')).warnings == ()
