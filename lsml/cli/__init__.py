@@ -1,4 +1,4 @@
-"""The command line. Each verb lives in a module of its own and is imported only when it is used."""
+"""The command line. Each command has a module of its own, which is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ import click
 from lsml import __version__
 from lsml.errors import LsmlError
 
-# what a person wants -> verb -> (its module, what `lsml --help` says of it)
+# purpose -> command -> (its module, its line in `lsml --help`)
 GROUPS = {
     "Start": {
         "gallery": ("gallery", "List the recipes of the gallery."),
         "new": ("new", "Make a recipe: from the gallery, or for a labeling config."),
         "run": ("run", "Serve a recipe and learn in the background: the one command you need."),
         "connect": ("connect", "Connect a project of Label Studio: its model, webhook, sampling and tasks."),
-        "doctor": ("doctor", "Look at everything between a recipe and Label Studio, and say what to do."),
+        "doctor": ("doctor", "Check everything between a recipe and Label Studio, and say what to do."),
     },
     "Write a recipe": {
-        "validate": ("validate", "Check a recipe and say everything that is wrong with it."),
-        "explain": ("explain", "Show which adapter answers which control, and what stays unbound and why."),
+        "validate": ("validate", "Check a recipe and list every problem."),
+        "explain": ("explain", "Show which adapter answers which control, and why others stay unbound."),
         "adapters": ("adapters", "List the adapters, or the options of one."),
         "schema": ("schema", "Print the recipe's JSON Schema, or write it to a file."),
     },
     "See how it does": {
-        "status": ("status", "Say how each project does, and whether more annotations will help."),
+        "status": ("status", "Show the state of each project, and whether more annotations will help."),
         "versions": ("versions", "List the versions of each project, with their metrics."),
         "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
         "review": ("review", "Find annotations that are probably wrong."),
         "simulate": (
             "simulate",
-            "Compare orders of annotating on a finished project: how many annotations each needs.",
+            "Compare orders of annotating on a finished project, by the annotations that each needs.",
         ),
     },
     "Work on files": {
         "train": ("train", "Train on a file of annotated tasks, offline."),
-        "predict": ("predict", "Predict tasks of a file into a file, or those of a project of Label Studio into it."),
-        "evaluate": ("evaluate", "Judge what is served on a file of annotated tasks."),
+        "predict": ("predict", "Predict the tasks of a file, or those of a project of Label Studio."),
+        "evaluate": ("evaluate", "Judge the served version on a file of annotated tasks."),
     },
     "Change a project of Label Studio": {
         "submit": (
             "submit",
-            "Turn predictions that a version is sure of into annotations, with a share left to people.",
+            "Turn predictions that a version is sure of into annotations, except for a share.",
         ),
         "clear": ("clear", "Delete published predictions from a project of Label Studio."),
     },
     "Keep and operate": {
-        "export": ("export", "Write all that was learnt, projects and annotations and versions, into one file."),
-        "import": ("import_", "Make a data directory of what `lsml export` wrote."),
-        "serve": ("serve", "Only the web server, for those who run the two processes apart."),
-        "work": ("work", "Only the worker that trains, beside `lsml serve`."),
-        "completion": ("completion", "Print what makes a shell complete commands, options, recipes and names."),
+        "export": ("export", "Write projects, annotations and versions into one file."),
+        "import": ("import_", "Make a data directory from a file of `lsml export`."),
+        "serve": ("serve", "Run only the web server, if the two processes run apart."),
+        "work": ("work", "Run only the worker that trains, beside `lsml serve`."),
+        "completion": ("completion", "Print a script by which a shell completes commands, options, recipes and names."),
     },
 }
 VERBS = {verb: found for group in GROUPS.values() for verb, found in group.items()}
 
 
 class _Verbs(click.Group):
-    """Finds a verb's module when it is named."""
+    """The group of commands, which imports a command's module when it is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -82,7 +82,7 @@ class _Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # From the table, so that --help imports none of the verbs.
+        # From the table, so that --help imports none of the commands.
         width = max(map(len, VERBS))
         for title, verbs in GROUPS.items():
             with formatter.section(title):
@@ -90,7 +90,7 @@ class _Verbs(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         if isinstance(sys.stdout, TextIOWrapper):
-            # A label in another script must not end a command in a pipe that knows only ASCII or cp1252.
+            # A label in another script must not fail a command whose output is a pipe of ASCII or cp1252.
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **kwargs)
@@ -104,7 +104,7 @@ class _Verbs(click.Group):
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lsml")
 def main() -> None:
-    """A Label Studio ML backend from one YAML recipe: pre-labels, learns from every annotation, no Python.
+    """Return a Label Studio ML backend from one YAML recipe: pre-labels, learns from every annotation, no Python.
 
     Start with `lsml gallery`, then `lsml new sentiment` and `lsml run sentiment.yaml`.
     """

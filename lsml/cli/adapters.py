@@ -26,7 +26,7 @@ def _adapter_names(_context: click.Context, _parameter: click.Parameter, begun: 
 def command(name: str | None, as_json: bool) -> None:
     """List the adapters, one in a line: the tags it answers, the objects it reads, whether it learns and is installed.
 
-    With NAME, all of one adapter: its options with their defaults, its licence, and what to install.
+    With NAME, show one adapter: its options with their defaults, its licence, and what to install.
     """
     from lsml.adapters import all_adapters, get_adapter
 
@@ -42,7 +42,7 @@ def command(name: str | None, as_json: bool) -> None:
 
 
 def _told(adapter: type[Adapter] | AdapterError) -> dict[str, object]:
-    """An adapter for programs; of one that cannot be used, why."""
+    """Return an adapter for programs; of one that cannot be used, why."""
     from lsml.adapters import install_hint, is_installed
     from lsml.adapters.base import TrainableAdapter
     from lsml.errors import AdapterError
@@ -61,7 +61,7 @@ def _told(adapter: type[Adapter] | AdapterError) -> dict[str, object]:
 
 
 def _line(name: str, adapter: type[Adapter] | AdapterError) -> str:
-    """An adapter in a line; why it cannot be used, where it cannot."""
+    """Return a line about an adapter, or the reason why it cannot be used."""
     from lsml.errors import AdapterError
 
     if isinstance(adapter, AdapterError):
@@ -70,7 +70,9 @@ def _line(name: str, adapter: type[Adapter] | AdapterError) -> str:
 
 
 def _facts(adapter: type[Adapter]) -> list[str]:
-    """What it answers and reads, whether it learns and is installed, and its library's licence where it binds the user."""
+    """Return the tags it answers and reads, whether it learns and is installed, and its library's licence if it binds the
+    user.
+    """
     from lsml.adapters import install_hint, is_installed
     from lsml.adapters.base import TrainableAdapter
 
@@ -97,7 +99,7 @@ def _show(adapter: type[Adapter]) -> None:
 
 
 def option_rows(options: object) -> list[tuple[str, str, str]]:
-    """(name, default as YAML has it, description) of each of an adapter's options."""
+    """Return (name, default as YAML, description) of each option of an adapter."""
     import msgspec
 
     schema = msgspec.json.schema(options)

@@ -1,4 +1,4 @@
-"""Learning curves as an SVG image that needs no script and no font."""
+"""Learning curves as an SVG image without scripts or embedded fonts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _COLOURS: Final = ("#5a6579", "#1f6feb", "#c2410c", "#15803d")
 
 
 def curves_svg(simulated: Simulated, title: str) -> str:
-    """The curve of each order with its interval, the target as a line, and in words what each order needs."""
+    """Return an image with the curve of each order and its interval, the target as a line, and the annotations that each
+    needs.
+    """
     curves = simulated.curves
     most = max(point.annotations for curve in curves.values() for point in curve)
     values = [value for curve in curves.values() for point in curve for value in (point.low, point.high)]
@@ -53,7 +55,7 @@ def curves_svg(simulated: Simulated, title: str) -> str:
 
 
 def _drawn(order: str, curve: Sequence[Point], colour: str, number: int, line: object) -> list[str]:
-    """A curve, its interval, and its name in the corner."""
+    """Return a curve, its interval, and its name in the corner."""
     assert callable(line)
     band = [(one.annotations, one.high) for one in curve] + [(one.annotations, one.low) for one in reversed(curve)]
     height = _HEIGHT - _BOTTOM - 14 - 16 * number

@@ -1,4 +1,4 @@
-"""What the processes that `lsml run` and `lsml work` start do for those who started them."""
+"""The parts of child processes that serve their parent: they end with it, report that they are ready, and reload recipes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it does: its end of our standard input closes with it."""
+    """End this process when its parent ends, which closes the pipe to its standard input."""
 
     def watch() -> None:
-        # Read below Python's buffers: their lock would be held when the interpreter ends.
+        # Read without Python's buffers, whose lock would be held when the interpreter ends.
         while os.read(0, 1):
             pass
         os._exit(1)
@@ -22,17 +22,17 @@ def die_with_parent() -> None:
 
 
 def on_hangup(do: Callable[[], None]) -> None:
-    """Have a thread `do` something whenever this process gets SIGHUP, with which `lsml run` tells of a changed recipe."""
+    """Start a thread that calls `do` whenever this process gets SIGHUP, by which `lsml run` reports a changed recipe."""
     signal.signal(signal.SIGHUP, lambda _number, _frame: threading.Thread(target=do, daemon=True).start())
 
 
 def ready_file(directory: Path, verb: str) -> Path:
-    """Where the process that does `verb` on a data directory says that it is ready for work."""
+    """Return the path of the file in which the process for `verb` reports that it is ready."""
     return directory / f"{verb}.ready"
 
 
 def say_ready(directory: Path, verb: str) -> None:
-    """Say that this process is ready for work. A full disk is no reason to end: then nobody is told."""
+    """Report that this process is ready for work. An error, such as a full disk, is ignored: then nothing is reported."""
     try:
         ready_file(directory, verb).write_text(str(os.getpid()), encoding="ascii")
     except OSError:
@@ -40,7 +40,7 @@ def say_ready(directory: Path, verb: str) -> None:
 
 
 def was_ready(file: Path, pid: int) -> bool:
-    """True if the process of that number has said that it is ready for work."""
+    """Return True if the process with that id has reported that it is ready."""
     try:
         return file.read_text(encoding="ascii") == str(pid)
     except (OSError, ValueError):
@@ -48,7 +48,7 @@ def was_ready(file: Path, pid: int) -> bool:
 
 
 def on_new_recipe(held: Sequence[Path], do: Callable[[int], None]) -> None:
-    """At each SIGHUP have a thread `do` something with the place in `held` of every recipe that was held anew."""
+    """Start a thread that calls `do`, at each SIGHUP, with the index in `held` of every recipe whose held copy is new."""
     known = [_mark(file) for file in held]
 
     def look() -> None:
@@ -62,6 +62,6 @@ def on_new_recipe(held: Sequence[Path], do: Callable[[int], None]) -> None:
 
 
 def _mark(file: Path) -> tuple[int, int]:
-    """What differs once another file took its place, though it may hold the same."""
+    """Return a value that changes when another file takes its place, even one with the same content."""
     found = file.stat()
     return found.st_ino, found.st_mtime_ns

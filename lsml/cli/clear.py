@@ -13,16 +13,16 @@ from lsml.cli.projects import project_option, studio_project
 @click.command("clear", short_help="Delete published predictions.")
 @recipe_argument
 @project_option("The project.", required=True)
-@click.option("--version", metavar="V", help="Only this version's: 3, v3, or a whole model version.")
+@click.option("--version", metavar="V", help="Only those of this version: 3, v3, or a whole model version.")
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_dir_option
 def command(
     recipe_path: Path, project: str, version: str | None, dry_run: bool, yes: bool, data_dir: Path | None
 ) -> None:
-    """Delete the predictions that RECIPE's versions made from a project of Label Studio.
+    """Delete the predictions of RECIPE's versions from a project of Label Studio.
 
-    Predictions that lsml did not make stay. Annotations stay, too.
+    Predictions that lsml did not make stay, and so do annotations.
     """
     from lsml.versions import names_of
 

@@ -1,4 +1,4 @@
-"""What several verbs share: their arguments, the recipe they open, and how they show progress."""
+"""The common parts of commands: arguments, opening a recipe, and progress."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 
 def recipe_argument(function: F) -> F:
-    """The RECIPE argument."""
+    """Add the argument RECIPE to a command."""
     function = _override_option(function)
     return click.argument("recipe_path", metavar="RECIPE", type=click.Path(path_type=Path))(function)
 
 
 def _remember_override(_context: click.Context, _option: click.Parameter, value: Path | None) -> None:
-    """Kept in the environment, where `load_recipe` finds it, here and in the processes that are started."""
+    """Keep the value in the environment, where `load_recipe` finds it, here and in child processes."""
     if value is not None:
         os.environ[OVERRIDE_VARIABLE] = str(value.absolute())
 
 
 def _override_option(function: F) -> F:
-    """--override"""
+    """Add --override to a command."""
     return click.option(
         "--override",
         metavar="FILE",
@@ -52,12 +52,12 @@ def _override_option(function: F) -> F:
         type=click.Path(path_type=Path),
         expose_value=False,
         callback=_remember_override,
-        help="What differs on this machine, laid over the recipe: label_studio, server, storage, device.",
+        help="Settings of this machine that override the recipe's: label_studio, server, storage, device.",
     )(function)
 
 
 def recipes_argument(function: F) -> F:
-    """One RECIPE or several."""
+    """Add an argument for one RECIPE or several to a command."""
     function = _override_option(function)
     return click.argument(
         "recipe_paths", metavar="RECIPE...", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -65,23 +65,23 @@ def recipes_argument(function: F) -> F:
 
 
 def data_dir_option(function: F) -> F:
-    """--data-dir"""
+    """Add --data-dir to a command."""
     return click.option(
         "--data-dir",
         envvar="LSML_DATA_DIR",
         show_envvar=True,
         type=click.Path(path_type=Path),
-        help="Where the data lives [default: .lsml/NAME beside the recipe].",
+        help="The data directory [default: .lsml/NAME beside the recipe].",
     )(function)
 
 
 def _remember_format(_context: click.Context, _option: click.Parameter, value: str) -> None:
-    """Kept in the environment, where this process's logging and its children's find it."""
+    """Keep the value in the environment, where this process's logging and its children's find it."""
     os.environ[FORMAT_VARIABLE] = value
 
 
 def log_options(function: F) -> F:
-    """--log-level, --log-format and --debug"""
+    """Add --log-level, --log-format and --debug to a command."""
     function = click.option(
         "--log-format",
         type=click.Choice(FORMATS),
@@ -91,14 +91,14 @@ def log_options(function: F) -> F:
         show_envvar=True,
         expose_value=False,
         callback=_remember_format,
-        help="For people or for machines; auto is text.",
+        help="Text for people or JSON for programs; auto is text.",
     )(function)
     function = click.option("--debug", is_flag=True, help="Log everything; the same as --log-level debug.")(function)
     return click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)(function)
 
 
 def address_options(function: F) -> F:
-    """--host and --port"""
+    """Add --host and --port to a command."""
     function = click.option(
         "--port",
         envvar="LSML_PORT",
@@ -112,23 +112,23 @@ def address_options(function: F) -> F:
 
 
 def labeling_config_option(function: F) -> F:
-    """--labeling-config"""
+    """Add --labeling-config to a command."""
     return click.option(
         "--labeling-config",
         "labeling_config_path",
         type=click.Path(path_type=Path),
-        help="A labeling config's XML, in place of the recipe's.",
+        help="A file with a labeling config's XML, instead of the recipe's.",
     )(function)
 
 
 def studio_options(function: F) -> F:
-    """--url and --api-key, --project and --create, --tasks and --backend-url"""
+    """Add --url and --api-key, --project and --create, --tasks and --backend-url to a command."""
     for option in (
-        click.option("--backend-url", help="Where Label Studio finds lsml [default: what its own address suggests]."),
+        click.option("--backend-url", help="The address of lsml for Label Studio [default: derived from Label Studio's]."),
         click.option("--tasks", type=click.Path(path_type=Path), metavar="FILE",
-                     help="Import these: JSON, JSON lines, CSV, TSV, TXT with a task a line, or a folder of images."),
-        click.option("--create", metavar="TITLE", help="The project of that title, made where there is none."),
-        click.option("--project", type=click.IntRange(1), metavar="ID", help="The project of that number."),
+                     help="Tasks to import: JSON, JSON lines, CSV, TSV, TXT with a task a line, or a folder of images."),
+        click.option("--create", metavar="TITLE", help="The project with that title, created if there is none."),
+        click.option("--project", type=click.IntRange(1), metavar="ID", help="The project with that number."),
         click.option("--api-key", help="A legacy or personal access token [default: the recipe's, or LABEL_STUDIO_API_KEY]."),
         click.option("--url", help="Label Studio's address [default: the recipe's, or LABEL_STUDIO_URL]."),
     ):  # fmt: skip
@@ -137,24 +137,25 @@ def studio_options(function: F) -> F:
 
 
 def json_option(form: str = "") -> Callable[[F], F]:
-    """--json, which the command gets as `as_json`. `form`: of what is printed."""
+    """Add --json to a command, which gets it as `as_json`. `form`: the form of the output."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON{f': {form}' if form else ''}.")
 
 
 def held_option(function: F) -> F:
-    """--held, for what `lsml run` and `lsml work` start themselves: one for each RECIPE"""
+    """Add --held to a command that `lsml run` and `lsml work` start: one for each RECIPE."""
     return click.option(
         "--held", multiple=True, type=click.Path(path_type=Path), hidden=True,
-        help="The recipe's text as it was when it was started.",
+        help="A copy of the recipe's text at the start.",
     )(function)  # fmt: skip
 
 
 def open_recipe(
     path: Path, *, log_level: str = "warning", debug: bool = False, warn: bool = True, held: Path | None = None
 ) -> Recipe:
-    """Set up logging and load a recipe, with its secrets kept out of everything that is printed. `held`: see `load_recipe`.
+    """Set up logging and return a recipe. Its secrets are masked in everything that is printed. `held`: see `load_recipe`.
 
-    Raises RecipeError with all problems."""
+    Raises RecipeError with all problems.
+    """
     from lsml.recipe import load_recipe
 
     set_up_logging("debug" if debug else log_level)
@@ -169,7 +170,10 @@ def open_recipe(
 def opener(
     paths: Sequence[Path], held: Sequence[Path], log_level: str, *, debug: bool
 ) -> Callable[[int, bool], Recipe]:
-    """What opens one of several recipes by its place, and says its warnings if asked to. `held`: see `open_recipe`, of each."""
+    """Return a function that opens one of several recipes by its index, and prints its warnings if asked to.
+
+    `held`: see `open_recipe`, for each recipe.
+    """
 
     def opened(number: int, warn: bool) -> Recipe:
         text = held[number] if held else None
@@ -179,7 +183,7 @@ def opener(
 
 
 def check_names(recipes: Sequence[Recipe]) -> None:
-    """Raise RequestError where two recipes have one name: it says where each is served, and where its data lives."""
+    """Raise RequestError where two recipes have the same name, which decides their address and data directory."""
     paths: dict[str, Path] = {}
     for recipe in recipes:
         if recipe.name in paths:
@@ -190,12 +194,12 @@ def check_names(recipes: Sequence[Recipe]) -> None:
 
 
 def data_dir_of(recipe: Recipe, data_dir: Path | None, recipes: Sequence[Recipe]) -> Path:
-    """Where a recipe's data lives that is run beside others: of several, each has its folder in the one that is named."""
+    """Return the data directory of a recipe; of several recipes, each has its own folder in `data_dir`."""
     return recipe.data_directory(data_dir / recipe.name if data_dir is not None and len(recipes) > 1 else data_dir)
 
 
 def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
-    """The recipe's data directory. Raises StoreError."""
+    """Return the store in the recipe's data directory. Raises StoreError."""
     from lsml.files.cache import VARIABLE
     from lsml.store import Store
 
@@ -205,7 +209,7 @@ def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
 
 
 def config_of(path: Path) -> LabelingConfig:
-    """The labeling config in a file. Raises RequestError or LabelingConfigError."""
+    """Return the labeling config in a file. Raises RequestError or LabelingConfigError."""
     from lsml.labeling import parse_labeling_config
 
     try:
@@ -219,7 +223,7 @@ def config_of(path: Path) -> LabelingConfig:
 
 
 def bind_config(recipe: Recipe, labeling_config_path: Path | None, project: ProjectRow | None = None) -> Binding:
-    """The recipe bound to the config that a person names, else to the one that `known_config` says of a project."""
+    """Return the recipe bound to the config in a file, else to the one that `known_config` has for a project."""
     from lsml.binding import bind
     from lsml.binding.configs import known_config
     from lsml.labeling import parse_labeling_config
@@ -236,7 +240,7 @@ def bind_config(recipe: Recipe, labeling_config_path: Path | None, project: Proj
 
 
 def shortfall(binding: Binding) -> list[str]:
-    """A line for everything that was named and is not bound, for every warning, and for every model that cannot answer."""
+    """Return a line for everything that is named and not bound, for every warning, and for every model that cannot answer."""
     from lsml.binding.offers import why_unbound
 
     config = binding.config
@@ -245,25 +249,28 @@ def shortfall(binding: Binding) -> list[str]:
 
 
 def asking_sentence(binding: Binding) -> str | None:
-    """What to switch on in Label Studio where people can ask the model as they draw or select; None where they cannot."""
+    """Return what to switch on in Label Studio so that the model answers regions as people draw them; None if no tag asks."""
     if not binding.asking:
         return None
     tools = ", ".join(tag.selector for tag in binding.asking)
     return (
-        f"{tools}: what people make with it is answered at once, if in Label Studio the model has Interactive preannotations "
+        f"{tools}: the model answers each region at once, if in Label Studio the model has Interactive preannotations "
         "switched on (Settings > Model > Edit), and the annotator Auto-Annotation"
     )
 
 
 def answered_tags(adapter: type[Adapter]) -> list[str]:
-    """The control tags that an adapter can answer, sorted."""
+    """Return the control tags that an adapter can answer, sorted."""
     from lsml.controls import CONTROLS
 
     return [tag for tag, control in sorted(CONTROLS.items()) if control.value_type in adapter.produces]
 
 
 def _lacks(binding: Binding) -> list[str]:
-    """What models lack before they can answer. Without a labeling config no model is bound, but a library can be missing."""
+    """Return what each model lacks before it can answer.
+
+    Without a labeling config no model is bound, and only missing libraries are reported.
+    """
     from lsml.adapters import get_adapter, install_hint, is_installed, lacking
 
     if binding.config is not None:
@@ -276,12 +283,12 @@ def _lacks(binding: Binding) -> list[str]:
 
 
 def bound(binding: Binding) -> str:
-    """What is bound, for places where `shortfall` says why nothing is."""
+    """Return what is bound, for places where `shortfall` gives the reasons if nothing is."""
     return binding.state() if binding.models or binding.config is None else "nothing is bound"
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Colours and boxes in a terminal, plain text elsewhere."""
+    """Return a console with colours in a terminal, and plain text elsewhere."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
@@ -289,13 +296,15 @@ def console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
-    """A bar on standard error, fed with (share, message); in a pipe, a line whenever the message changes."""
+    """Yield a function (share, message) that moves a bar on standard error; in a pipe, it prints a line for each new
+    message.
+    """
     out = console(stderr=True)
     if not out.is_terminal:
         said: list[str] = []
 
         def tell(_share: float, message: str) -> None:
-            # Counters change all the time; only their wording is news.
+            # Counters change all the time, so only new wording is printed.
             wording = "".join(c for c in message if not c.isdigit())
             if message and wording not in said:
                 said.append(wording)
@@ -309,18 +318,18 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
                TimeElapsedColumn(), TextColumn("{task.description}"))  # fmt: skip
     with Progress(*columns, console=out) as bar:
         task = bar.add_task("", total=1.0, title=title)
-        # A bar that is full says no more: the outcome is printed below it.
+        # A full bar has no message: the result is printed below it.
         yield lambda share, message: bar.update(task, completed=share, description=message if share < 1 else "")
 
 
 def metric_text(judged: Metrics, digits: int = 4) -> str:
-    """A metric for people, `macro_f1 0.9812`; `map50 not judged` where there was nothing to judge by."""
+    """Return a metric for people: `macro_f1 0.9812`, or `map50 not judged` without answers to judge."""
     value = judged["value"]
     return f"{judged['metric']} " + ("not judged" if value is None else f"{value:.{digits}f}")
 
 
 def caution(judged: Metrics) -> str:
-    """What to add to a metric that so few answers gave that it says little; else nothing."""
+    """Return an addition to a metric of too few answers; "" for others."""
     from lsml.learning.decide import LEAST_JUDGED
 
     few = judged["value"] is not None and judged["examples"] < LEAST_JUDGED
@@ -328,7 +337,7 @@ def caution(judged: Metrics) -> str:
 
 
 def read_tasks(path: Path, binding: Binding, *, answers: bool) -> list[dict[str, object]]:
-    """The tasks of a file, see `read_export`; what was understood how is said on standard error. Raises RequestError."""
+    """Return the tasks of a file, see `read_export`; notes on the reading go to standard error. Raises RequestError."""
     from lsml.labeling.exports import read_export
 
     export = read_export(path, binding.config, answers=answers)
@@ -338,32 +347,34 @@ def read_tasks(path: Path, binding: Binding, *, answers: bool) -> list[dict[str,
 
 
 def answering_tags(binding: Binding) -> list[ControlTag]:
-    """The tags whose regions teach something: those of the bound controls, and of bare tools those that name their labels."""
+    """Return the tags whose regions can be learnt: those of the bound controls, and the tags that label the regions of
+    bare tools.
+    """
     tags = [tag for control in binding.controls.values() for tag in (control.control_tag, control.companion)]
     return [tag for tag in tags if tag is not None]
 
 
 def say_unused(path: Path, annotated: AnnotatedTasks, binding: Binding) -> None:
-    """Say on standard error which of people's work in a file taught nothing because nobody here can read it."""
+    """Print on standard error which annotations of a file teach nothing because nothing here can read them."""
     for sentence in annotated.unused(binding.config.controls if binding.config else ()):
         click.echo(f"{path}: {sentence}", err=True)
 
 
 def from_predictions_option(function: F) -> F:
-    """--from-predictions"""
+    """Add --from-predictions to a command."""
     return click.option(
         "--from-predictions",
         is_flag=True,
-        help="Where nobody annotated a task, take its predictions as if a person had made them.",
+        help="Use the predictions of tasks that nobody annotated as if a person had made them.",
     )(function)
 
 
 def bind_project(recipe: Recipe, labeling_config_path: Path | None, project: ProjectRow | None) -> Binding:
-    """As `bind_config`, for commands that can do nothing without a control. Raises RequestError where none is bound."""
+    """Return the binding as `bind_config` does. Raises RequestError where no control is bound."""
     binding = bind_config(recipe, labeling_config_path, project)
     if binding.config is None:
         raise RequestError(
-            f"{recipe.path}: names no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
+            f"{recipe.path}: has no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
         )
     if not binding.models:
         raise RequestError(f"{recipe.path}: {binding.state()}")
@@ -371,7 +382,7 @@ def bind_project(recipe: Recipe, labeling_config_path: Path | None, project: Pro
 
 
 def check_writable(path: Path) -> None:
-    """Raise RequestError where a file plainly cannot be written: better said before the work than after it."""
+    """Raise RequestError if a file surely cannot be written, so that the error comes before the work."""
     if not path.parent.is_dir():
         raise RequestError(f"{path}: cannot be written: there is no folder {path.parent}")
     if path.is_dir():
@@ -379,7 +390,7 @@ def check_writable(path: Path) -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """All of the file or none of it. Raises RequestError."""
+    """Write a file completely or not at all. Raises RequestError."""
     import os
     import tempfile
 

@@ -31,10 +31,10 @@ def command(
 ) -> None:
     """Connect a project of Label Studio to RECIPE, which `lsml run` must be serving.
 
-    Afterwards the project has one model, this one, and one webhook to it; it hands out the least sure tasks first and shows
-    predictions; smart tools ask the model. Each thing that had to be changed is printed. Connecting again changes nothing.
+    Afterwards the project has this model and its webhook. It hands out the least sure tasks first and shows predictions, and
+    smart tools ask the model. Each change is printed. Connecting again changes nothing.
 
-    With --create the project is made from the recipe's labeling config. --host and --port are those of `lsml run`.
+    With --create the project gets the recipe's labeling config. --host and --port are those of `lsml run`.
     """
     target = Target(**studio, dry=dry_run)
     target.check()

@@ -1,4 +1,4 @@
-"""What `lsml connect` and `lsml run --connect` share: what is asked for, and the Label Studio that is asked."""
+"""The common part of `lsml connect` and `lsml run --connect`: their options, and the Label Studio that they name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What the options of a command say: which Label Studio, which project of it, and what to do with that."""
+    """The options of a command: a Label Studio, a project in it, and what to do with that."""
 
     url: str | None
     api_key: str | None
@@ -29,7 +29,7 @@ class Target(msgspec.Struct, frozen=True):
     dry: bool = False
 
     def check(self, connecting: bool = True) -> None:
-        """Raise RequestError unless exactly one project is named; or, where nothing is to be connected, none."""
+        """Raise RequestError unless exactly one project is named; if nothing is to be connected, unless none is."""
         if not connecting:
             if any((self.project, self.create, self.tasks, self.backend_url)):
                 raise RequestError("--project, --create, --tasks and --backend-url belong to --connect; add it")
@@ -37,7 +37,9 @@ class Target(msgspec.Struct, frozen=True):
             raise RequestError("name the project: --project ID for one that is there, or --create TITLE; one of them")
 
     def tell_environment(self) -> None:
-        """Have the recipe that is read next, and the processes that are started, know the same Label Studio."""
+        """Put Label Studio's address and token into the environment, for the recipe that is read next and for child
+        processes.
+        """
         from lsml.recipe.settings import KEY_VARIABLES, URL_VARIABLES
 
         for given, names in ((self.url, URL_VARIABLES), (self.api_key, KEY_VARIABLES)):
@@ -47,7 +49,7 @@ class Target(msgspec.Struct, frozen=True):
                 os.environ[names[0]] = given
 
     def connect(self, recipe: Recipe, host: str, port: int, tell: Callable[[str], None]) -> Connected:
-        """Connect what listens, or will, at `host` and `port`. Raises StudioError or RequestError."""
+        """Connect the lsml that listens, or will listen, at `host` and `port`. Raises StudioError or RequestError."""
         from lsml.studio.addresses import backend_url, path_at, with_secret_path
         from lsml.studio.client import Studio
         from lsml.studio.connect import Asked, connect
@@ -59,7 +61,7 @@ class Target(msgspec.Struct, frozen=True):
                 "where is Label Studio? name it with --url, with LABEL_STUDIO_URL, or as label_studio.url"
             )
         if port == 0 and not self.backend_url:
-            raise RequestError("the recipe takes whatever port is free: say with --port which one `lsml run` took")
+            raise RequestError("the recipe takes any free port; name the one that `lsml run` took with --port")
         keep_secret([api_key or ""])
         with Studio(url, api_key or "", ca_file=recipe.label_studio.ca_file) as studio:
             given = self.backend_url

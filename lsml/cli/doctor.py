@@ -22,9 +22,9 @@ _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"
 def command(
     recipe_path: Path, project: str | None, as_json: bool, host: str | None, port: int | None, data_dir: Path | None
 ) -> None:
-    """Look at everything between RECIPE and Label Studio: one line for each check, pass, warn or fail, with what to do.
+    """Check everything between RECIPE and Label Studio: one line for each check, pass, warn or fail, with what to do.
 
-    Nothing is changed. Ends with 1 where a check failed.
+    Nothing is changed. The exit code is 1 if a check failed.
     """
     import json
 

@@ -56,9 +56,9 @@ def command(
 ) -> None:
     """Judge the promoted version of a project on every annotated task of EXPORT.
 
-    EXPORT is a file of annotated tasks, of any form that `lsml train` reads.
+    EXPORT is a file of annotated tasks, in any format that `lsml train` reads.
 
-    Tasks may name files on this machine; relative paths count from the folder of EXPORT, then from the current one.
+    Tasks may name files on this machine; relative paths start at the folder of EXPORT, then at the current one.
     """
     from msgspec import to_builtins
 
@@ -98,7 +98,7 @@ def command(
 
 
 def _print(name: str, judged: Judged) -> None:
-    """How well each control is answered, and each of its labels."""
+    """Print the metrics of each control, and of each of its labels."""
     from lsml.labeling.annotated import many
 
     out = console()
@@ -127,7 +127,7 @@ def _print(name: str, judged: Judged) -> None:
 
 
 def _leave_out_unjudged(judged: dict[str, Metrics]) -> None:
-    """Take the figures of labels out that no annotated task has: there is nothing that they could be right about."""
+    """Remove the figures of labels that no annotated task has, as there is nothing to judge them by."""
     for metrics in judged.values():
         for label, row in metrics["per_label"].items():
             if not row["examples"]:

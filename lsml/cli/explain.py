@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _SHOWN = 12  # labels in a row
 
 
-@click.command("explain", short_help="Show what answers what.")
+@click.command("explain", short_help="Show which adapter answers which control.")
 @recipe_argument
 @labeling_config_option
 @json_option("{models: [{control, object, adapter, labels, learns}], notes: [...]}")
 def command(recipe_path: Path, labeling_config_path: Path | None, as_json: bool) -> None:
-    """Show which adapter of RECIPE answers which control, reading which object, with which labels; and what stays unbound."""
+    """Show which adapter of RECIPE answers which control, with which object and labels, and which controls stay unbound."""
     from rich.table import Table
 
     recipe = open_recipe(recipe_path)
@@ -47,7 +47,7 @@ def command(recipe_path: Path, labeling_config_path: Path | None, as_json: bool)
         for model in recipe.models:
             click.echo(f"{', '.join(map(str, model.selectors))} -> {model.adapter}")
         click.echo(
-            f"{recipe_path}: names no labeling config, so what it binds shows when Label Studio connects; "
+            f"{recipe_path}: has no labeling config, so its binding is known when Label Studio connects; "
             "to see it now, add `labeling_config:`, or name a file with --labeling-config"
         )
         for line in shortfall(binding):
@@ -72,7 +72,7 @@ def command(recipe_path: Path, labeling_config_path: Path | None, as_json: bool)
 
 
 def _notes(binding: Binding) -> list[str]:
-    """What there is to say beside the table, a sentence each."""
+    """Return sentences that do not fit into the table."""
     lines = []
     for model in binding.models:
         lines += [*_beside(model), *_said_of_labels(model), *_passes_over(model)]
@@ -80,7 +80,7 @@ def _notes(binding: Binding) -> list[str]:
 
 
 def _beside(model: BoundModel) -> list[str]:
-    """A model's own classes beside the labels of the config."""
+    """Return a line about a model's own classes beside the labels of the config."""
     from lsml.values import kind_of
 
     lines = []
@@ -101,7 +101,7 @@ def _beside(model: BoundModel) -> list[str]:
 
 
 def _said_of_labels(model: BoundModel) -> list[str]:
-    """What the recipe says of single labels: what they mean, and what they were called before."""
+    """Return a line for each label with a description or former names."""
     spec = model.spec
     lines = []
     for label in dict.fromkeys((*spec.descriptions, *spec.was)):
@@ -112,7 +112,7 @@ def _said_of_labels(model: BoundModel) -> list[str]:
 
 
 def _together(binding: Binding) -> list[str]:
-    """What several models of one control do together, where the recipe says so."""
+    """Return a line for each control with several models and a rule to combine them."""
     lines = []
     for name, control in binding.controls.items():
         models = [one for one in binding.models if name in (c.control_tag.name for c in one.controls)]
@@ -123,7 +123,7 @@ def _together(binding: Binding) -> list[str]:
 
 
 def _passes_over(model: BoundModel) -> list[str]:
-    """What of people's annotations a model that learns never learns."""
+    """Return a line about annotations that a trainable model never learns."""
     from lsml.adapters.base import TrainableAdapter
 
     adapter = model.adapter_class
@@ -134,9 +134,9 @@ def _passes_over(model: BoundModel) -> list[str]:
 
 
 def _unmeant(label: str, names: Sequence[str]) -> str:
-    """That no class means a label, and which come near."""
+    """Return that no class stands for a label, and similar class names."""
     close = ", ".join(near(label, names))
-    return f"no class{f'; near: {close}' if close else ''}; name the ones that mean it under `labels`"
+    return f"no class{f'; near: {close}' if close else ''}; name its classes under `labels`"
 
 
 def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:

@@ -14,10 +14,10 @@ from lsml.cli.common import check_writable, data_dir_option, open_recipe, recipe
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it [default: NAME.lsml.zip].")
 @data_dir_option
 def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> None:
-    """Write all that RECIPE has learnt and knows into one file: projects, annotations, runs and versions.
+    """Write everything that RECIPE has learnt and stored into one file: projects, annotations, runs and versions.
 
-    lsml may be serving meanwhile. Each part is written with its hash, and `lsml import` checks them. Tokens that Label Studio
-    told stay behind.
+    lsml may be serving meanwhile. Each part is written with its hash, and `lsml import` checks them. Tokens from Label
+    Studio are left out.
     """
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many

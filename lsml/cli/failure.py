@@ -1,4 +1,4 @@
-"""How an error that ends a command is shown: plain lines in a pipe; at a terminal in colour, above the line that is wrong."""
+"""The output of an error that ends a command: plain lines in a pipe; at a terminal in colour, above the wrong line."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import click
 from lsml.errors import LabelingConfigError, LsmlError, Problem, RecipeError
 from lsml.logs import mask
 
-_WIDEST = 160  # characters of a line that is shown; a longer one is cut around its column
+_WIDEST = 160  # the most characters of a line; a longer one is cut around the error's column
 _SECRET = re.compile(r"key|token|pass|secret|auth|user|cred", re.IGNORECASE)
 
 
 def tell(error: LsmlError) -> None:
-    """Write an error without secrets to standard error; at a terminal with the lines that are wrong."""
+    """Write an error without secrets to standard error; at a terminal with the wrong lines."""
     text = _pictures(error) if sys.stderr.isatty() else str(error)
     click.echo(mask(text), err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def _pictures(error: LsmlError) -> str:
-    """The problems of an error, each with its line of the file; of an error without problems its text."""
+    """Return the problems of an error, each with its line of the file; for an error without problems its text."""
     lines: list[str] = []
     for number, problem in enumerate(_problems(error)):
         lines += [""] if number else []
@@ -33,7 +33,7 @@ def _pictures(error: LsmlError) -> str:
 
 
 def _problems(error: LsmlError) -> Iterable[Problem]:
-    """Those of its problems that its text tells, which have a file, a line and a column."""
+    """Return the problems in the error's text, which have a file, a line and a column."""
     if isinstance(error, RecipeError):
         return error.shown
     if isinstance(error, LabelingConfigError) and error.position is not None:
@@ -42,7 +42,7 @@ def _problems(error: LsmlError) -> Iterable[Problem]:
 
 
 def _pictured(problem: Problem) -> list[str]:
-    """A problem, the line that it is about, and a caret below the column."""
+    """Return a problem, its line, and a caret below the column."""
     where = f"{problem.file}:{problem.line}:{problem.column}:"
     told = [click.style(where, bold=True) + click.style(str(problem).removeprefix(where), fg="red")]
     line = _line_of(problem)
@@ -61,7 +61,7 @@ def _pictured(problem: Problem) -> list[str]:
 
 
 def _line_of(problem: Problem) -> str | None:
-    """The line of the file; None where it cannot be read, lacks that column, or may hold a secret."""
+    """Return the line of the file; None where it cannot be read, has no such column, or may hold a secret."""
     try:
         line = Path(problem.file).read_text(encoding="utf-8-sig").splitlines()[problem.line - 1]
     except (OSError, ValueError, IndexError):

@@ -52,7 +52,7 @@ def command(as_json: bool) -> None:
 
 
 def _described(recipe: Recipe) -> str:
-    """What a recipe does, and the command that installs what it lacks here."""
+    """Return a recipe's description, and the command that installs its missing libraries."""
     return (recipe.description or "") + "".join(f" Needs: {hint}" for hint in _needs(recipe))
 
 
@@ -61,7 +61,7 @@ def _adapters(recipe: Recipe) -> list[str]:
 
 
 def _needs(recipe: Recipe) -> list[str]:
-    """The commands that install what its adapters lack here."""
+    """Return the commands that install what its adapters lack here."""
     from lsml.adapters import get_adapter, install_hint, is_installed
 
     adapters = map(get_adapter, _adapters(recipe))

@@ -1,4 +1,4 @@
-"""What `lsml run` says when it begins: where it is, what is bound, and how to connect."""
+"""The first lines of `lsml run`: its address, the binding, and how to connect."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _UNTOLD = (
 
 
 def greet(served: Sequence[tuple[Recipe, Path]], host: str, port: int, *, connecting: bool) -> None:
-    """Print what a person needs now: the address, what is bound, where the data lives, how to connect, whether something will
-    be published; and a warning where others can reach it, too. `served`: recipes and their data directories."""
+    """Print what a person needs now: the address, the binding, the data directory, how to connect, whether predictions
+    will be published, and a warning where others have access, too. `served`: recipes and their data directories.
+    """
     from lsml.server import open_to_others
     from lsml.studio.addresses import address_of, is_everywhere, near_address, own_address, path_of
 
@@ -39,7 +40,7 @@ def greet(served: Sequence[tuple[Recipe, Path]], host: str, port: int, *, connec
 
 
 def _one(recipe: Recipe, directory: Path, url: str, elsewhere: str | None, *, connecting: bool) -> list[str]:
-    """The lines of one recipe, which is at `url`, and for other machines at `elsewhere`."""
+    """Return the lines of one recipe. Its address is `url`, and for other machines `elsewhere`."""
     binding = bind_config(recipe, None)
     lines = [f"lsml: {recipe.name} is on {url}", f"  {bound(binding) if recipe.labeling_config else _later(recipe)}"]
     lines += [f"  {line}" for line in shortfall(binding)]
@@ -62,11 +63,11 @@ def _later(recipe: Recipe) -> str:
     selectors = dict.fromkeys(
         f"{selector} -> {model.adapter}" for model in recipe.models for selector in model.selectors
     )
-    return f"binds when Label Studio tells its labeling config: {', '.join(selectors)}"
+    return f"binds when Label Studio sends its labeling config: {', '.join(selectors)}"
 
 
 def _url_to_paste(recipe: Recipe, url: str) -> str:
-    """The backend's URL for Label Studio. Secrets are shown to a person at a terminal, never to a log."""
+    """Return the backend's URL for Label Studio. Secrets are shown to a person at a terminal, never to a log."""
     server = recipe.server
     shown = sys.stdout.isatty()
     if server.secret_path:

@@ -9,14 +9,14 @@ import click
 from lsml.cli.common import data_dir_option, open_recipe, recipe_argument
 
 
-@click.command("import", short_help="Take in a file of `export`.")
+@click.command("import", short_help="Read a file of `export`.")
 @recipe_argument
 @click.argument("file", type=click.Path(path_type=Path))
 @data_dir_option
 def command(recipe_path: Path, file: Path, data_dir: Path | None) -> None:
-    """Make RECIPE's data directory of a FILE that `lsml export` wrote.
+    """Make RECIPE's data directory from a FILE of `lsml export`.
 
-    Every hash is checked before anything is put in place. A directory that holds data is left alone.
+    Every hash is checked before anything is put in place. A directory that holds data is not changed.
     """
     from lsml.labeling.annotated import many
     from lsml.store import Store

@@ -1,4 +1,4 @@
-"""What `lsml run --connect` shows while it runs: one line for each project, rewritten in place at a terminal."""
+"""The live state of `lsml run --connect`: one line for each project, rewritten in place at a terminal."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _PAUSES_S: Final = (
 
 
 class Following:
-    """Connects once the server listens, then shows how each project does, until told to stop.
+    """A thread that connects once the server listens, then shows the state of each project, until it is stopped.
 
-    `connect` is given what tells of each change, and returns what to say of the project.
+    `connect` gets a function that prints each change, and returns a sentence about the project.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Following:
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
 
     def start(self) -> None:
-        """Begin, in a thread of its own: the children are looked after meanwhile."""
+        """Begin in a thread of its own, as this one supervises the children."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and take the lines away."""
+        """End, and remove the lines."""
         self._stopping.set()
         self._thread.join(timeout=2.0)
         if self._screen.live:
@@ -69,7 +69,7 @@ class Following:
             self._screen.show([state_line(self._recipe, self._store, project) for project in projects])
 
     def _connect_patiently(self) -> None:
-        """Connect; again and again while Label Studio is away, for it may be about to start."""
+        """Connect, and try again while Label Studio is not reachable, as it may be about to start."""
         said = ""
         tries = 0
         while True:
@@ -90,7 +90,7 @@ class Following:
 
 
 def state_line(recipe: Recipe, store: Store, project: ProjectRow) -> str:
-    """How a project does, in a line: what is at work, else what was learnt last and what the next training needs."""
+    """Return the state of a project in a line: the run at work, else the last training and what the next one needs."""
     title = project.title or f"project {project.key}"
     working = [_said(run) for run in last_runs(store, project.key) if run.state == "running"]
     if working:
@@ -112,12 +112,12 @@ def trouble_or_work(store: Store, project: str) -> list[str]:
 
 
 def _said(run: RunRow) -> str:
-    """What a run that is at work does."""
+    """Return what a running run is doing."""
     return run.message if run.kind in run.message else ": ".join(filter(None, (run.kind, run.message)))
 
 
 def _learnt(store: Store, project: ProjectRow) -> str:
-    """What the last training that ended came to: `v1 in 0.4 s: accuracy 0.81`."""
+    """Return the result of the last training that ended: `v1 in 0.4 s: accuracy 0.81`."""
     ended = [run for run in store.runs.of_project(project.key, 5) if run.state in ("done", "failed")]
     if not ended:
         return ""
@@ -141,7 +141,7 @@ def _metrics(store: Store, project: ProjectRow, number: int) -> str:
 
 
 def _awaited(recipe: Recipe, store: Store, project: ProjectRow) -> str:
-    """What the next training waits for: `7 of 10 annotations until the first training`."""
+    """Return what the next training waits for: `7 of 10 annotations until the first training`."""
     usable, changes = counts(store, recipe, project.key)
     needed = changes_needed(recipe, usable, changes)
     if needed is None:

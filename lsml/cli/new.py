@@ -40,7 +40,7 @@ def _gallery_names(_context: click.Context, _parameter: click.Parameter, begun: 
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path),
-    help="Where to write it [default: ./NAME.yaml]; - prints a recipe that was made.",
+    help="The file to write [default: ./NAME.yaml]; - prints a new recipe.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(
@@ -52,10 +52,10 @@ def command(
     output: Path | None,
     force: bool,
 ) -> None:
-    """Make a recipe for you to edit, and say what it needs that is not installed here.
+    """Make a recipe for you to edit, and say which libraries it needs that are not installed here.
 
-    With NAME, a copy of that recipe of the gallery. With --from-project or --labeling-config, one that names an adapter for
-    each control that one can answer, and says of the others why none does.
+    With NAME, copy that recipe of the gallery. With --from-project or --labeling-config, make one that names an adapter
+    for each control that one can answer, with the reasons for the other controls.
     """
     if [name, project, config].count(None) != 2:
         raise RequestError(
@@ -106,7 +106,7 @@ def _make(
     force: bool,
     otherwise: str = "recipe",
 ) -> None:
-    """Write a recipe for a labeling config, once it is known to be valid. Raises AdapterError where nothing can be served."""
+    """Write a recipe for a labeling config, once it is checked. Raises AdapterError where no control can be answered."""
     from lsml.binding.first_recipe import first_recipe, recipe_name
     from lsml.binding.offers import offers
     from lsml.labeling import parse_labeling_config
@@ -132,7 +132,7 @@ def _make(
 
 
 def _checked(text: str, target: Path) -> Binding:
-    """What a recipe's text binds, before anything is written. Raises RecipeError."""
+    """Return what a recipe's text binds, before anything is written. Raises RecipeError."""
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "recipe.yaml"
         held.write_text(text, encoding="utf-8", newline="\n")
@@ -140,12 +140,12 @@ def _checked(text: str, target: Path) -> Binding:
 
 
 def _target(output: Path | None, name: str, force: bool) -> Path:
-    """The file to write. Raises RequestError where one is there, and is not to be lost."""
+    """Return the file to write. Raises RequestError where one exists, unless it may be overwritten."""
     target = output or Path(name)
     if target.is_dir():
         target = target / name
     if target.exists() and not force:
-        raise RequestError(f"{target}: is there already; choose another name with -o, or write over it with --force")
+        raise RequestError(f"{target}: exists; choose another name with -o, or overwrite it with --force")
     return target
 
 

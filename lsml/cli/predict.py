@@ -44,7 +44,7 @@ _BATCH = 256  # tasks predicted at a time
 @data_dir_option
 @labeling_config_option
 @project_option(
-    "With TASKS, whose version predicts [default: `local`, or the only one that learnt]; else where to post."
+    "With TASKS, the project whose version predicts [default: `local`, or the only one that learnt]; else the one to post to."
 )
 @click.option("--filter", "view", metavar="VIEW", help="Of a project, only tasks of a view: its number, or JSON.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Of a project: threads.")
@@ -63,16 +63,16 @@ def command(
     log_level: str,
     debug: bool,
 ) -> None:
-    """Predict TASKS into a file that Label Studio imports or, without TASKS, a project's tasks that wait for people.
+    """Predict TASKS into a file that Label Studio imports or, without TASKS, a project's unannotated tasks.
 
-    TASKS is a file of tasks, of any form that `lsml train` reads; what annotators answered is left out. PREDICTIONS.json is
-    a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list where nothing could be predicted,
-    and no id where a task had none. Tasks that Label Studio would refuse, and the whole file with them, are left out: those
-    whose data lacks what the labeling config shows. Tasks may name files on this machine; relative paths count from the
-    folder of TASKS, then from the current one.
+    TASKS is a file of tasks, in any format that `lsml train` reads; annotations are left out. PREDICTIONS.json is a list of
+    {id, data, predictions: [...]} in the order of the tasks, with an empty list for a task without a prediction, and no id
+    for a task that had none. Tasks that lack a field of the labeling config are left out, as Label Studio would refuse the
+    whole file for one of them. Tasks may name files on this machine; relative paths start at the folder of TASKS, then at
+    the current one.
 
-    `lsml predict RECIPE --project ID` posts a prediction of the served version for each task of that project that waits for
-    people and has none yet, as `publish` in the recipe does by itself. It can be stopped and started again at any time.
+    `lsml predict RECIPE --project ID` posts a prediction of the served version for each unannotated task of that project that
+    has none yet, as `publish` in the recipe does automatically. It can be stopped and started again at any time.
     """
     from lsml.errors import RequestError
 
@@ -88,7 +88,7 @@ def command(
 
 
 def _into_project(recipe: Recipe, store: Store, named: str, view: str | None, workers: int, *, dry_run: bool) -> None:
-    """Post what a project's tasks lack, or say how many there are."""
+    """Post the missing predictions of a project's tasks, or count them."""
     from lsml.labeling.annotated import many
 
     studio, row = studio_project(recipe, store, named)
@@ -104,7 +104,7 @@ def _into_project(recipe: Recipe, store: Store, named: str, view: str | None, wo
 
 
 def _published(inputs: Inputs) -> Published:
-    """What a publishing did, whose progress also says how many tasks a second, and how long the rest takes."""
+    """Return the result of a publishing. Its progress also shows tasks per second and the time left."""
     from lsml.publishing import publish
 
     began, posted = time.monotonic(), 0
@@ -125,14 +125,14 @@ def _published(inputs: Inputs) -> Published:
 def _into_file(
     recipe: Recipe, store: Store, tasks_path: Path, output: Path, labeling_config_path: Path | None, project: str | None
 ) -> None:
-    """Predict the tasks of a file into another."""
+    """Predict the tasks of a file into another file."""
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many
     from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
     if output.exists() and tasks_path.exists() and output.samefile(tasks_path):
-        raise RequestError(f"{output}: is the file of the tasks; name another with -o, for this one would be lost")
+        raise RequestError(f"{output}: is the file of the tasks, which would be lost; name another with -o")
     check_writable(output)
     key = learnt_project(store, project)
     binding = bind_config(recipe, labeling_config_path, store.projects.get(key))
@@ -155,7 +155,9 @@ def _into_file(
 def _predicted(
     binding: Binding, loaded: Loaded, tasks: list[dict[str, Any]], fetch: Fetch, name: str
 ) -> tuple[list[dict[str, Any]], list[str], Counter[str], dict[str, str]]:
-    """(tasks with predictions, why tasks are left out, why there is no prediction, counted, and an example of each why)."""
+    """Return (tasks with predictions, reasons why tasks are left out, reasons for no prediction with counts, an example of
+    each).
+    """
     from lsml.labeling.importing import import_refusal
     from lsml.prediction import predict_tasks
 

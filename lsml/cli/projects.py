@@ -1,4 +1,4 @@
-"""Which project a command means: by key, number or title, and without a word the one that has learnt something."""
+"""The project that a command is about: named by key, number or title; by default the one that has learnt something."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def project_option(help: str, *, required: bool = False) -> Callable[[F], F]:
-    """--project"""
-    told = f"{help} Label Studio's number of it, its key or its title."
+    """Add --project to a command."""
+    told = f"{help} Its number in Label Studio, its key or its title."
     return click.option("--project", metavar="ID", required=required, help=told)
 
 
 def find_project(store: Store, named: str) -> ProjectRow:
-    """The project that a person names. Raises NotFound, with those that there are."""
+    """Return the project that a person names. Raises NotFound, with the known ones."""
     from lsml.errors import NotFound
 
     found = store.projects.find(named)
@@ -39,12 +39,12 @@ def find_project(store: Store, named: str) -> ProjectRow:
 
 
 def shown_project(row: ProjectRow) -> str:
-    """A project for people: its key, and its title where it has one."""
+    """Return a project's name for people: its key, and its title where it has one."""
     return f"{row.key} ({row.title})" if row.title else row.key
 
 
 def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, ProjectRow]:
-    """(the Label Studio, the project that a person names), one that lsml never heard of by its number, too.
+    """Return (the Label Studio, the project that a person names). A project unknown to lsml can be named by its number.
 
     Raises RequestError where no address and token are known, NotFound where there is no such project, and StudioError.
     """
@@ -70,9 +70,9 @@ def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, Pr
 
 @contextmanager
 def by_hand(recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, title: str) -> Iterator[Inputs]:
-    """The inputs of a publishing or submitting that a person starts: a bar of that title shows how it gets on, a line why not.
+    """Yield the inputs of a publishing or submitting that a person starts. A bar with that title shows the progress.
 
-    Raises what `prepared` does, NotEnoughData with what to do.
+    Raises the errors of `prepared`; NotEnoughData comes with what to do.
     """
     from lsml.errors import NotEnoughData
     from lsml.publishing import Patience, prepared
@@ -88,7 +88,8 @@ def by_hand(recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, t
 
 
 def learnt_project(store: Store, named: str | None) -> str:
-    """The key of the project that a person names; of none named, `local` where it has versions, else the only one that has.
+    """Return the key of the project that a person names; by default `local` if it has versions, else the only one that
+    has.
 
     Raises NotFound where there is no such project, RequestError where several have versions.
     """
@@ -102,19 +103,19 @@ def learnt_project(store: Store, named: str | None) -> str:
         return LOCAL
     rows = [row for row in store.projects.all() if row.key in counts]
     if len(rows) > 1:
-        raise RequestError(f"say which project with --project: {', '.join(shown_project(row) for row in rows)}")
-    click.echo(f"with what project {shown_project(rows[0])} learnt", err=True)
+        raise RequestError(f"name the project with --project: {', '.join(shown_project(row) for row in rows)}")
+    click.echo(f"with the version of project {shown_project(rows[0])}", err=True)
     return rows[0].key
 
 
 def check_learnt(recipe: Recipe, project: str, loaded: Loaded) -> None:
-    """Raise NotEnoughData where nothing can answer, for nothing was learnt: a table of zeros would say that it was wrong."""
+    """Raise NotEnoughData where no model can answer, as a table of zeros would look like wrong answers."""
     if loaded.adapters and not any(adapter.ready for adapter in loaded.adapters.values()):
         raise unlearnt(recipe, project, "; ".join(loaded.warnings) or "nothing was learnt yet")
 
 
 def unlearnt(recipe: Recipe, project: str, why: str) -> LsmlError:
-    """What to do where a project has no version that can answer."""
+    """Return an error, with what to do, for a project without a version that can answer."""
     from lsml.errors import NotEnoughData
 
     return NotEnoughData(

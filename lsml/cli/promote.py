@@ -14,7 +14,7 @@ from lsml.cli.projects import find_project, project_option, shown_project
 @recipe_argument
 @click.argument("version")
 @data_dir_option
-@project_option("Which project [default: the only one that has versions].")
+@project_option("The project [default: the only one that has versions].")
 def command(recipe_path: Path, version: str, data_dir: Path | None, project: str | None) -> None:
     """Serve VERSION (3, v3, or a whole model_version) from now on; running servers swap at their next request."""
     import re
@@ -23,7 +23,7 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     from lsml.versions import card_of, check_files, names_of, short_key
 
     recipe = open_recipe(recipe_path)
-    # Of a whole model_version what follows its number says which options predict, which is no part of the version itself.
+    # In a whole model_version, the part after the number depends on the options, which are no part of the version itself.
     found = re.fullmatch(r"v?(\d{1,9})", version, re.ASCII) or names_of(recipe.name).fullmatch(version)
     if found is None:
         raise RequestError(
@@ -44,7 +44,7 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
         row = rows[0]
     else:
         names = ", ".join(shown_project(row) for row in rows)
-        raise RequestError(f"say which project with --project: {names}" if names else "no project has versions yet")
+        raise RequestError(f"name the project with --project: {names}" if names else "no project has versions yet")
     number = int(found[1])
     stored = store.versions.get(row.key, number)
     if stored is not None:

@@ -1,4 +1,4 @@
-"""What `lsml versions --labels` says: what a changed config or recipe makes of the labels that people gave."""
+"""The output of `lsml versions --labels`: the effect of a changed config or recipe on annotated labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def told_survey(survey: Survey) -> list[str]:
-    """Lines for people: of each control what is kept, renamed and dropped, each with its count and what to do."""
+    """Return lines for people: for each control the kept, renamed and dropped labels, each with its count and what to do."""
     lines = []
     for counts in survey.controls:
         renamed, dropped = sum(counts.renamed.values()), sum(counts.dropped.values())

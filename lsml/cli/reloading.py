@@ -1,4 +1,4 @@
-"""`lsml run --reload`: a good change of the recipe's file reaches the processes that serve it, a bad one is said."""
+"""`lsml run --reload`: a valid change of the recipe's file reaches the processes that serve it; an invalid one is reported."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from lsml.cli.supervisor import Child
     from lsml.recipe import Recipe
 
-_EVERY_S = 0.5  # how often the file is looked at; a change counts once two looks find the same
+_EVERY_S = 0.5  # between two looks at the file; a change counts once two looks find the same
 _XML = re.compile(rb"^labeling_config:[ \t]*[\"']?([^\s\"'#]+\.xml)", re.MULTILINE)
 
 
 class Reloading:
-    """Watches one recipe. `held` is the copy of the accepted one, from which its processes work."""
+    """A watcher of one recipe's file. `held` is the copy of the accepted text, which the processes read."""
 
     def __init__(self, recipe: Recipe, held: Path, children: Sequence[Child], screen: Screen) -> None:
         self._path = recipe.path
@@ -36,7 +36,7 @@ class Reloading:
         self._looked = 0.0
 
     def look(self) -> None:
-        """Take over a change that is good and no longer moves; call it often."""
+        """Accept a change that is valid and complete; call it often."""
         now = time.monotonic()
         if now - self._looked < _EVERY_S:
             return
@@ -49,7 +49,7 @@ class Reloading:
         self._take_over()
 
     def _digest(self) -> str | None:
-        """What the file, the labeling config that it names and what is laid over it hold; None while one is not there."""
+        """Return a hash of the recipe, the labeling config that it names and its override; None while one is missing."""
         try:
             text = self._path.read_bytes()
             named = _XML.search(text)
@@ -69,16 +69,16 @@ class Reloading:
             keep_secret(recipe.secrets())
             if (recipe.name, recipe.storage) != (self._recipe.name, self._recipe.storage):
                 raise LsmlError(
-                    f"{self._path}: `name` and `storage` say where the data lives; restart lsml to change them"
+                    f"{self._path}: `name` and `storage` decide the data directory; restart lsml to change them"
                 )
             hold_recipe(self._path, self._held)
         except LsmlError as error:
-            self._screen.say(f"{error}\nlsml: the recipe as it was before is served on")
+            self._screen.say(f"{error}\nlsml: the recipe from before stays in use")
             return
         if (recipe.server.host, recipe.server.port) != (self._recipe.server.host, self._recipe.server.port):
-            self._screen.say("lsml: server.host and server.port count from the next start")
+            self._screen.say("lsml: server.host and server.port take effect at the next start")
         self._recipe = recipe
         for child in self._children:
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(signal.SIGHUP)
-        self._screen.say(f"lsml: {self._path} changed, and is served as it is now")
+        self._screen.say(f"lsml: {self._path} changed and is in use")

@@ -36,9 +36,12 @@ _SHOWN = 20  # lines at a terminal; the file has them all
 @recipe_argument
 @click.argument("export", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write all of them as tasks that Label Studio imports."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A file for all of them, as tasks that Label Studio imports.",
 )
-@project_option("Whose annotations [default: the only project that has some].")
+@project_option("The project [default: the only one that has annotations].")
 @data_dir_option
 @labeling_config_option
 @json_option("{tasks, suspects: [...], notes: [...]}")
@@ -51,10 +54,10 @@ def command(
     labeling_config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Find annotations of a project, or of EXPORT, that models contradict which learnt from all the others.
+    """Find annotations of a project, or of EXPORT, that contradict models trained on all the others.
 
-    The models of RECIPE are trained five times, each time without a fifth of the tasks, which they then answer. The least
-    likely annotations come first. What is marked as ground truth is believed. Nothing is changed.
+    The models of RECIPE are trained five times, each time without a fifth of the tasks, which they then predict. The least
+    likely annotations come first. Annotations marked as ground truth are trusted. Nothing is changed.
     """
     from lsml.errors import RequestError
     from lsml.labeling.annotated import AnnotatedTasks
@@ -91,7 +94,7 @@ def command(
 
 
 def _print(found: Review, listed: Sequence[dict[str, object]], output: Path | None) -> None:
-    """The least likely of the suspects, and how many there are."""
+    """Print the least likely suspects, and the number of all."""
     from lsml.labeling.annotated import many
 
     for note in found.notes:
@@ -114,7 +117,7 @@ def _print(found: Review, listed: Sequence[dict[str, object]], output: Path | No
 
 
 def _annotated_project(store: Store, named: str | None) -> ProjectRow:
-    """The project that a person names, or the only one that has annotations. Raises NotFound, RequestError."""
+    """Return the project that a person names, or the only one that has annotations. Raises NotFound, RequestError."""
     from lsml.errors import RequestError
 
     if named is not None:
@@ -123,12 +126,12 @@ def _annotated_project(store: Store, named: str | None) -> ProjectRow:
     if len(rows) == 1:
         return rows[0]
     if rows:
-        raise RequestError(f"say which project with --project: {', '.join(shown_project(row) for row in rows)}")
+        raise RequestError(f"name the project with --project: {', '.join(shown_project(row) for row in rows)}")
     raise RequestError("no project has annotations yet; name a file of annotated tasks: `lsml review RECIPE EXPORT`")
 
 
 def _listed(one: Suspect, address: str | None) -> dict[str, object]:
-    """A suspect as JSON, with its address in Label Studio."""
+    """Return a suspect as JSON, with its address in Label Studio."""
     from lsml.prediction.wording import holds
 
     return {
@@ -139,5 +142,5 @@ def _listed(one: Suspect, address: str | None) -> dict[str, object]:
 
 
 def _task(one: Suspect, told: dict[str, object]) -> dict[str, object]:
-    """A suspect as a task that Label Studio imports: its `meta` says what is suspect."""
+    """Return a suspect as a task that Label Studio imports; its `meta` holds what is suspect."""
     return {"data": one.data, "meta": {"lsml": {name: value for name, value in told.items() if name != "holds"}}}

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 @recipes_argument
 @address_options
 @data_dir_option
-@click.option("--connect", "connecting", is_flag=True, help="Connect a project, too, as `lsml connect` does.")
-@click.option("--reload", is_flag=True, help="Take over changes of RECIPE while it is served; bad ones are said.")
+@click.option("--connect", "connecting", is_flag=True, help="Also connect a project, as `lsml connect` does.")
+@click.option("--reload", is_flag=True, help="Use changes of RECIPE without a restart; invalid ones are reported.")
 @studio_options
 @log_options
 def command(
@@ -58,14 +58,14 @@ def command(
 ) -> None:
     """Serve RECIPE to Label Studio and learn from every annotation, until Ctrl-C.
 
-    Several are served at one address, each under /r/NAME, and share a worker; --data-dir then holds a folder for each.
-    The first one's server.host and server.port count.
+    Several recipes are served at one address, each under /r/NAME, and share a worker; --data-dir then holds a folder for
+    each. The first one's server.host and server.port count.
 
-    With --reload a changed RECIPE is served without a restart: it is read, checked and loaded beside the one before, which
-    goes on where the new one is wrong.
+    With --reload a changed RECIPE is served without a restart. It is read, checked and loaded beside the one before, which
+    stays in use if the new one is invalid.
 
-    With --connect it also connects the project that --project or --create names, once it listens, and then shows in a line
-    how each project does.
+    With --connect it also connects the project that --project or --create names, and then shows the state of each project in
+    a line.
     """
     from lsml.server.serve import check_port
 
@@ -109,7 +109,7 @@ def command(
 
 @dataclass(frozen=True)
 class _Served:
-    """A recipe that is served, the copy of its text that its processes work from, and where its data lives."""
+    """A recipe that is served, the copy of its text that its processes read, and its data directory."""
 
     recipe: Recipe
     held: Path
@@ -119,7 +119,7 @@ class _Served:
 
 
 def _hold(recipe: Recipe, directory: Path) -> _Served:
-    """Take a recipe's data directory for this process. Raises StoreError."""
+    """Lock a recipe's data directory for this process. Raises StoreError."""
     from lsml.recipe import hold_recipe
 
     store = open_store(recipe, directory)
@@ -131,7 +131,7 @@ def _hold(recipe: Recipe, directory: Path) -> _Served:
 def _children(
     served: Sequence[_Served], host: str, port: int, data_dir: Path | None, level: str, screen: Screen
 ) -> tuple[Child, Child]:
-    """The web server and the worker of all recipes."""
+    """Return the web server and the worker of all recipes."""
     common = ["--log-level", level, "--child"]
     if len(served) == 1:
         common += ["--data-dir", str(served[0].directory)]
@@ -159,7 +159,7 @@ def _following(served: _Served, screen: Screen, server: Child, target: Target, h
 
 
 def _lock(directory: Path) -> BaseFileLock:
-    """Held as long as this process lives: two supervisors on one data directory would fight over it."""
+    """Return a lock that is held while this process lives, as two supervisors on one data directory would conflict."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(directory / "run.lock", mode=0o600)

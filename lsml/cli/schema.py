@@ -16,7 +16,7 @@ from lsml.cli.common import write_file
     "--builtin", is_flag=True, help="Only the adapters that come with lsml, as in schemas/recipe.schema.json."
 )
 def command(output: Path | None, builtin: bool) -> None:
-    """Print the JSON Schema of a recipe, with the options of every installed adapter: for editors, and for programs."""
+    """Print the JSON Schema of a recipe, with the options of every installed adapter, for editors and programs."""
     from lsml.adapters import builtin_adapters
     from lsml.recipe import recipe_schema
 

@@ -1,4 +1,4 @@
-"""What `lsml run` says while it runs, and the lines of state that stay below it."""
+"""The messages of `lsml run`, and the lines of state that stay below them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import click
 
 
 class Screen:
-    """Standard error of `lsml run`. `live`: at a terminal that can, lines of state stay below everything that is said.
+    """The standard error of `lsml run`. `live`: at a capable terminal, lines of state stay below all messages.
 
-    Elsewhere each of these is a line of its own, whenever it changes.
+    Elsewhere a line of state is printed whenever it changes.
     """
 
     def __init__(self, *, live: bool) -> None:
@@ -23,7 +23,7 @@ class Screen:
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
-        """Write a line above the lines of state."""
+        """Write a message above the lines of state."""
         with self._lock:
             self._erase()
             click.echo(text, err=True)

@@ -43,15 +43,15 @@ def command(
     held: tuple[Path, ...],
     child: bool,
 ) -> None:
-    """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the requests at hand.
+    """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the current requests.
 
-    Of several, each is served under /r/NAME.
+    Several recipes are served under /r/NAME each.
     """
     import logging
 
     from lsml.server.interpreter import share
 
-    share()  # first of all: what is imported now would be looked through again and again
+    share()  # first, so that later garbage collections skip the modules imported by now
     from lsml.server import create_app, open_to_others, serve
     from lsml.server.several import Several
     from lsml.server.swapping import Swapping

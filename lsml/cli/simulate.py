@@ -45,18 +45,22 @@ def _orders(_context: click.Context, _option: click.Parameter, given: str) -> li
     default="random,uncertain,diverse",
     show_default=True,
     callback=_orders,
-    help="Which orders, with commas between them.",
+    help="The orders, with commas between them.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="How often, each with another division."
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    help="The number of runs, each with another split.",
 )
 @click.option(
     "--target",
     type=click.FloatRange(0, 1),
-    help="The metric to reach [default: 95% of what all annotations reach].",
+    help="The metric to reach [default: 95% of the metric with all annotations].",
 )
 @json_option()
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw the curves into this SVG file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="An SVG file for the curves.")
 @log_options
 def command(
     recipe_path: Path,
@@ -113,7 +117,9 @@ def command(
 
 
 def _print(simulated: Simulated) -> None:
-    """A table with a row for each number of annotations and a column for each order, and what the orders need."""
+    """Print a table with a row for each number of annotations and a column for each order, and the annotations that each
+    needs.
+    """
     from rich.table import Table
 
     out = console()

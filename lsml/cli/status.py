@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 _WATCH_S = 2.0  # between two looks
 
 
-@click.command("status", short_help="How each project does, and whether more annotations help.")
+@click.command("status", short_help="Show the state of each project, and whether more annotations help.")
 @recipe_argument
 @data_dir_option
 @project_option("Only this project.")
 @json_option("a list with an object for each project")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_json: bool, watch: bool) -> None:
-    """Say of each project of RECIPE what is served, how many annotations make the next training due, how the metric rose from
-    version to version, and what the next 100 annotations will bring."""
+    """Show for each project of RECIPE the served version, the annotations until the next training, the metric from version
+    to version, and the expected gain of the next 100 annotations.
+    """
     recipe = open_recipe(recipe_path)
     store = open_store(recipe, data_dir)
     if not watch:
@@ -45,7 +46,7 @@ def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_js
 
 
 def _tell(recipe: Recipe, store: Store, project: str | None, as_json: bool) -> None:
-    """How each project does now."""
+    """Print the state of each project."""
     rows = store.projects.all() if project is None else [find_project(store, project)]
     found = [_status(recipe, store, row) for row in rows]
     if as_json:
@@ -94,7 +95,7 @@ def _print(store: Store, row: ProjectRow, found: dict[str, Any]) -> None:
     )
     learnt = f"serves {found['model_version']}" if found["promoted"] is not None else "has learnt nothing yet"
     out.print(f"  {learnt}{f': {judged}' if judged else ''}", markup=False)
-    if row.key != LOCAL:  # what was learnt from files waits for nothing
+    if row.key != LOCAL:  # files are only learnt by command
         needed, changes = found["changes_needed"], found["changes_since_last_run"]
         due = "" if needed is None else f", {max(0, needed - changes):,} more until the next training"
         out.print(f"  {many(found['annotations'], 'annotation')}{due}", markup=False)

@@ -1,4 +1,4 @@
-"""`lsml submit`: what a version is sure of becomes annotations."""
+"""`lsml submit`: predictions that a version is sure of become annotations."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_arg
 from lsml.cli.projects import by_hand, project_option, studio_project
 
 
-@click.command("submit", short_help="Annotate what is sure.")
+@click.command("submit", short_help="Turn sure predictions into annotations.")
 @recipe_argument
 @project_option("The project.", required=True)
 @click.option("--above", type=click.FloatRange(0.5, 1), help="The least confidence [default: the recipe's, or 0.98].")
 @click.option(
-    "--audit", type=click.FloatRange(0, 1, min_open=True), help="The share that stays with people [default: 0.05]."
+    "--audit", type=click.FloatRange(0, 1, min_open=True), help="The share that people annotate [default: 0.05]."
 )
 @click.option("--dry-run", is_flag=True, help="Say how many tasks would be submitted, and submit none.")
-@click.option("--undo", "undoing", is_flag=True, help="Delete what was submitted and nobody changed since.")
+@click.option("--undo", "undoing", is_flag=True, help="Delete submitted annotations that nobody has changed.")
 @click.option("--yes", is_flag=True, help="With --undo: do not ask.")
 @data_dir_option
 def command(
@@ -34,9 +34,9 @@ def command(
 ) -> None:
     """Turn predictions that RECIPE's served version is sure of into annotations of the token's user.
 
-    Confidence is calibrated on held-out tasks. A share of the sure tasks, chosen by a hash, stays with people; what they
-    answer tells how often the version is right. Where that falls below the bar, submitting stops and ends with 1. lsml never
-    learns from what it submitted.
+    Confidence is calibrated on held-out tasks. People annotate a share of the sure tasks, chosen by a hash, which shows how
+    often the version is right. If that falls below --above, submitting stops with exit code 1. lsml never learns from
+    annotations that it submitted.
     """
     from lsml.recipe import Submit
 

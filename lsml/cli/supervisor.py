@@ -1,4 +1,4 @@
-"""Keeps the processes of `lsml run` alive: starts them again when they die, and stops them in order."""
+"""The supervisor of `lsml run`: it restarts processes that die, and stops them in order."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import IO
 from lsml.cli.children import was_ready
 from lsml.cli.screen import Screen
 
-_STEADY_S = 5.0  # a child that lived so long restarts at once when it dies, others after growing pauses
+_STEADY_S = 5.0  # a child that lived this long restarts at once when it dies, others after growing pauses
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
-_MOST_FAILURES = 4  # starts in a row after which a child never was ready for work; with one more, lsml gives up
-# For the children to finish: a person who pressed Ctrl-C waits no longer than five seconds, Docker kills after ten.
+_MOST_FAILURES = 4  # starts in a row in which a child did not become ready; with one more, lsml gives up
+# The time for the children to finish: after Ctrl-C a person waits at most five seconds, and Docker kills after ten.
 _STOP_S, _STOP_AT_CTRL_C_S = 9.0, 4.7
-_FINAL_CODES = (2,)  # a mistake in the recipe does not go away by trying again
+_FINAL_CODES = (2,)  # an error in the recipe, which a restart does not correct
 
 
 class Child:
-    """One process that is kept alive. `ready`: the file in which it says that it is ready for work."""
+    """One process that is kept alive. `ready`: the file in which it reports that it is ready for work."""
 
     def __init__(self, name: str, command: list[str], ready: Path, screen: Screen) -> None:
         self.name = name
@@ -38,11 +38,11 @@ class Child:
         self._started = 0.0
 
     def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         self._started = time.monotonic()
-        # A process group of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
+        # A process group of its own: Ctrl-C reaches only the supervisor, which then stops the children in order.
         # Our end of the pipe closes with us, however we end, and the child ends with it.
-        # Where lines of state are shown, what it logs goes above them.
+        # Where lines of state are shown, its log goes above them.
         log = subprocess.PIPE if self._screen.live else None
         self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stderr=log, start_new_session=True)
         if self.process.stderr is not None:
@@ -50,7 +50,7 @@ class Child:
 
     @property
     def is_ready(self) -> bool:
-        """True once it has said that it is ready for work."""
+        """True once it has reported that it is ready for work."""
         return self.process is not None and was_ready(self._ready, self.process.pid)
 
     def _pass_on(self, log: IO[bytes]) -> None:
@@ -58,7 +58,7 @@ class Child:
             self._screen.say(line.decode("utf-8", "replace").rstrip("\n"))
 
     def keep(self) -> int | None:
-        """Restart it if it died; an exit code if it is not worth trying again."""
+        """Restart it if it died. Return an exit code if another try is pointless."""
         if self.process is None:
             if time.monotonic() >= self._start_at:
                 self.start()
@@ -80,7 +80,7 @@ class Child:
         return None
 
     def ask_to_stop(self, at_ctrl_c: bool) -> None:
-        """Tell it to finish what is at hand and end."""
+        """Tell it to finish its work and end."""
         if self.process is not None and self.process.poll() is None:
             if at_ctrl_c and os.name == "posix":
                 self.process.send_signal(signal.SIGINT)
@@ -104,10 +104,10 @@ def keep_alive(
     ending: Callable[[], None],
     often: Callable[[], None] = lambda: None,
 ) -> tuple[int, bool]:
-    """Start the children and keep them until a signal says to stop; (exit code, whether a signal did).
+    """Start the children and keep them alive until a signal stops them. Return (exit code, True if a signal did).
 
-    `begun` is called once the first is started, `often` every tenth of a second, `ending` before they are stopped. Must run
-    in the main thread.
+    `begun` is called once the first is started, `often` every tenth of a second, `ending` before they are stopped. It
+    must run in the main thread.
     """
     stopping = threading.Event()
     at_ctrl_c = False

@@ -44,11 +44,11 @@ def command(
 ) -> None:
     """Train RECIPE's models on EXPORT, a file of annotated tasks, into the project `local`.
 
-    EXPORT is what Label Studio exports as JSON, JSON-MIN, CSV or TSV, a table with a column for the data and one for the
-    answer, JSON lines, or the folder of a target storage.
+    EXPORT is a Label Studio export as JSON, JSON-MIN, CSV or TSV, a table with a column for the data and one for the answer,
+    JSON lines, or the folder of a target storage.
 
-    New Label Studio projects with the same labeling config start from what this learnt. Tasks may name files on this
-    machine; relative paths count from the folder of EXPORT, then from the current one.
+    New Label Studio projects with the same labeling config start from this version. Tasks may name files on this machine;
+    relative paths start at the folder of EXPORT, then at the current one.
     """
     from lsml.binding import sentences
     from lsml.errors import NotEnoughData, RequestError
@@ -77,7 +77,7 @@ def command(
                 f"{export}: {annotated.why_none(answering_tags(binding), sentences(snapshot.left_out))}"
             )
         say_unused(export, annotated, binding)
-        tasks.clear()  # the snapshot holds them: while it learns, every text is in memory once
+        tasks.clear()  # the snapshot holds them, so every text is in memory only once during training
 
     files = fetcher(recipe, None, by_person=True, beside=export.parent)
     with progress_bar("train") as progress, files.hold() as fetch:

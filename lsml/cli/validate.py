@@ -13,14 +13,16 @@ from lsml.cli.common import bind_config, bound, labeling_config_option, open_rec
 @recipe_argument
 @labeling_config_option
 def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
-    """Check RECIPE and print every problem as file:line:column: key: what is wrong; what to do. Exit code 2 if any."""
+    """Check RECIPE and print every problem as file:line:column: key: the problem; what to do. The exit code is 2 if there
+    is one.
+    """
     recipe = open_recipe(recipe_path)
     binding = bind_config(recipe, labeling_config_path)
     for line in shortfall(binding):
         click.echo(line)
     if binding.config is None:
         click.echo(
-            f"{recipe_path}: valid; it names no labeling config, so what it binds shows when Label Studio connects"
+            f"{recipe_path}: valid; it has no labeling config, so its binding is known when Label Studio connects"
         )
     else:
         click.echo(f"{recipe_path}: valid; {bound(binding)}")

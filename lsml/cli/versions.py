@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 @project_option("Only this project.")
 @json_option()
 @click.option(
-    "--labels", is_flag=True, help="Tell what becomes of the labels that people gave, in place of the versions."
+    "--labels", is_flag=True, help="Show which annotated labels are kept, renamed and dropped, instead of the versions."
 )
 @click.option(
     "--from",
     "export",
     type=click.Path(path_type=Path),
     metavar="EXPORT",
-    help="With --labels: those of a file of annotated tasks, in place of those that lsml has.",
+    help="With --labels: a file of annotated tasks, instead of the stored annotations.",
 )
 @labeling_config_option
 def command(
@@ -57,8 +57,8 @@ def command(
 ) -> None:
     """List the versions of each project of RECIPE with their held-out metrics, and which one is promoted.
 
-    With --labels it tells what RECIPE, and a labeling config that is to come, make of what was annotated so far: which labels
-    are kept, renamed (`labels: {Bug: {was: [Defect]}}`) and dropped. It changes nothing.
+    With --labels, show the effect of RECIPE, and of a future labeling config, on the annotations so far: which labels are
+    kept, renamed (`labels: {Bug: {was: [Defect]}}`) and dropped. Nothing is changed.
     """
     import json
     from datetime import datetime
@@ -110,7 +110,7 @@ def _print_labels(
     config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """What becomes of the labels in a file, or in what lsml has of each project."""
+    """Print the kept, renamed and dropped labels of a file, or of each project's stored annotations."""
     import json
 
     import msgspec
@@ -139,7 +139,7 @@ def _print_labels(
 
 
 def _judged(name: str, judged: Metrics) -> str:
-    """A control's metric, and that it says little where it does."""
+    """Return a control's metric, with a caution where it rests on few answers."""
     from lsml.labeling.annotated import many
 
     few = caution(judged)

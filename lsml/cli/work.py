@@ -37,9 +37,10 @@ def command(
     child: bool,
     run: str | None,
 ) -> None:
-    """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands a training back.
+    """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands an unfinished training
+    back.
 
-    Of several, one is trained at a time.
+    Of several recipes, one is trained at a time.
     """
     import logging
 

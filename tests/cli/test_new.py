@@ -44,7 +44,7 @@ def test_a_config_becomes_a_recipe_that_binds_and_says_what_people_answer_alone(
 def test_it_writes_over_nothing_unless_it_is_forced_to_and_where_it_is_told(config, tmp_path):
     mine = tmp_path / "ticket-topics.yaml"
     mine.write_text("mine")
-    assert refused(of(config)).startswith("ticket-topics.yaml: is there already; choose another name with -o")
+    assert refused(of(config)).startswith("ticket-topics.yaml: exists; choose another name with -o")
     assert mine.read_text() == "mine"
     said(of(config, "--force"))
     (tmp_path / "folder").mkdir()
@@ -127,7 +127,7 @@ def test_a_project_that_cannot_be_read_says_why(tmp_path):
     )
     with Web(studio) as web:
         nobody = lsml("new", "--from-project", 7, "--url", web.url, cwd=tmp_path)
-        assert "wants a token (401) and none is set" in refused(nobody, code=1)
+        assert "needs a token (401) and none is set" in refused(nobody, code=1)
         other = lsml("new", "--from-project", 8, "--url", web.url, "--api-key", LEGACY, cwd=tmp_path)
         assert "project 8 is not there (404)" in refused(other, code=1)
     assert list(tmp_path.iterdir()) == []

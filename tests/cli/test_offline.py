@@ -206,7 +206,7 @@ def test_a_recipe_without_labeling_config_says_how_to_name_one(world, tmp_path, 
     (tmp_path / "minimal.yaml").write_text(MINIMAL)
     export_path = world.folder / "train.json"
     assert refused(lsml(verb, "minimal.yaml", export_path, cwd=tmp_path)) == (
-        "minimal.yaml: names no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
+        "minimal.yaml: has no labeling config; add `labeling_config:` to it, or name a file with --labeling-config"
     )
 
 

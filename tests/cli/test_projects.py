@@ -37,7 +37,7 @@ def test_what_was_learnt_online_judges_and_predicts_offline(learnt, tmp_path, na
     assert predicted.returncode == 0, predicted.stderr
     assert "20 of 20 tasks predicted by triage-v1-" in predicted.stdout
     if not named:
-        assert f"with what project {PROJECT_KEY} (triage) learnt" in judged.stderr
+        assert f"with the version of project {PROJECT_KEY} (triage)" in judged.stderr
 
 
 def test_several_projects_that_learnt_are_to_be_told_apart(learnt):
@@ -47,7 +47,7 @@ def test_several_projects_that_learnt_are_to_be_told_apart(learnt):
     made.store.versions.add("2.1795424614", "nowhere", {}, promote=False, run=None)
     refused = run(made, "evaluate", export)
     assert refused.returncode == 2
-    assert f"say which project with --project: {PROJECT_KEY} (triage), 2.1795424614 (other)" in refused.stderr
+    assert f"name the project with --project: {PROJECT_KEY} (triage), 2.1795424614 (other)" in refused.stderr
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "predict"])

@@ -62,7 +62,7 @@ def test_validate_says_what_a_valid_recipe_binds(recipe, tmp_path):
 def test_validate_says_that_a_recipe_without_config_waits_for_label_studio(tmp_path):
     (tmp_path / "minimal.yaml").write_text(MINIMAL)
     assert said(lsml("validate", "minimal.yaml", cwd=tmp_path)) == (
-        "minimal.yaml: valid; it names no labeling config, so what it binds shows when Label Studio connects\n"
+        "minimal.yaml: valid; it has no labeling config, so its binding is known when Label Studio connects\n"
     )
 
 
@@ -207,7 +207,7 @@ def test_explain_of_a_recipe_without_config_shows_what_it_names(tmp_path):
     (tmp_path / "minimal.yaml").write_text(MINIMAL)
     assert said(lsml("explain", "minimal.yaml", cwd=tmp_path)) == (
         "Choices -> text-classifier\n"
-        "minimal.yaml: names no labeling config, so what it binds shows when Label Studio connects; to see it now, "
+        "minimal.yaml: has no labeling config, so its binding is known when Label Studio connects; to see it now, "
         "add `labeling_config:`, or name a file with --labeling-config\n"
     )
 
@@ -250,7 +250,7 @@ def test_new_writes_over_nothing_unless_it_is_forced_to(tmp_path):
     mine = tmp_path / "sentiment.yaml"
     mine.write_text("mine")
     assert refused(lsml("new", "sentiment", cwd=tmp_path)) == (
-        "sentiment.yaml: is there already; choose another name with -o, or write over it with --force"
+        "sentiment.yaml: exists; choose another name with -o, or overwrite it with --force"
     )
     assert mine.read_text() == "mine"
     assert said(lsml("new", "sentiment", "--force", cwd=tmp_path)) == (

@@ -61,7 +61,7 @@ def test_a_good_change_is_served_and_no_request_is_refused(running):
     assert set(codes) == {200}
     assert len(codes) > 10
     assert set(processes) <= {process.pid for process in running.family()}, "no process was started anew"
-    until("it says so", lambda: running.output.count("changed, and is served as it is now") == 2)
+    until("it says so", lambda: running.output.count("changed and is in use") == 2)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_a_good_change_is_served_and_no_request_is_refused(running):
         ("tags: {Choices: text-classifier}\n  half: [of", "triage.yaml:"),
         (
             "tags: {Choices: text-classifier}\nstorage: {directory: elsewhere}\n",
-            "say where the data lives; restart lsml",
+            "decide the data directory; restart lsml",
         ),
     ],
 )
 def test_a_bad_change_is_said_and_the_recipe_before_is_served_on(running, text, sentence):
     before = answers(running)
     change(running, text)
-    until("it says so", lambda: "the recipe as it was before is served on" in running.output)
+    until("it says so", lambda: "the recipe from before stays in use" in running.output)
     assert sentence in running.output
     assert answers(running) == before
     # A process that dies meanwhile comes back with what was accepted.

@@ -52,6 +52,6 @@ def test_whose_annotations_it_needs_to_know(annotated, tmp_path):
     )
     other = {**event(1, "refund", "Billing"), "project": {**PROJECT, "id": 2, "title": "other"}}
     annotated.post("/webhook", other)
-    assert "say which project with --project: 1." in refused(run(annotated))
+    assert "name the project with --project: 1." in refused(run(annotated))
     assert refused(run(annotated, "export.json", "--project", 1)).startswith("expected either EXPORT or --project")
     assert "there is no folder" in refused(run(annotated, "-o", "nowhere/tasks.json"))

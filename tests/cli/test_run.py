@@ -63,7 +63,7 @@ def test_with_a_smart_tool_it_names_the_switch_that_label_studio_needs(tmp_path)
     config = '<View><Text name="text" value="$text"/><Labels name="who" toName="text" smart="true"><Label value="A"/></Labels></View>'
     recipe = write_recipe(tmp_path, "tags: {Labels: text-matcher}\n", config=config)
     asking = (
-        "Labels#who: what people make with it is answered at once, if in Label Studio the model has Interactive "
+        "Labels#who: the model answers each region at once, if in Label Studio the model has Interactive "
         "preannotations switched on (Settings > Model > Edit), and the annotator Auto-Annotation"
     )
     with RunningBackend(recipe, tmp_path / "data") as backend:
@@ -84,7 +84,7 @@ def test_where_others_reach_it_unguarded_it_warns_in_one_line(recipe, tmp_path):
 def test_without_labeling_config_it_says_what_it_will_bind(tmp_path):
     with RunningBackend(write_recipe(tmp_path, config=None), tmp_path / "data") as backend:
         until("it greets", lambda: "Connect Model" in backend.output)
-    assert "  binds when Label Studio tells its labeling config: Choices -> text-classifier\n" in backend.output
+    assert "  binds when Label Studio sends its labeling config: Choices -> text-classifier\n" in backend.output
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

@@ -124,7 +124,7 @@ def test_a_change_of_one_is_served_and_the_other_stays_as_it_is(two):
     recipe.write_text(
         recipe.read_text().replace("Choices: text-classifier", "Choices: {adapter: text-classifier, threshold: 1}")
     )
-    until("it is said", lambda: "changed, and is served as it is now" in two.output)
+    until("it is said", lambda: "changed and is in use" in two.output)
     until("its answers are hidden", lambda: other(two, "/predict", task)["results"][0]["result"] == [])
     assert two.post("/predict", task)["results"][0]["result"] != []
     assert two.output.count("serving the changed recipe") == 1

@@ -271,7 +271,7 @@ def test_explain_shows_both_lists_side_by_side_with_near_matches(tmp_path):
     begin = lines.index("Choices#what: its labels, and the 3 classes that yolo knows")
     assert lines[begin + 1 : begin + 4] == [
         "    Car <- car",
-        "    Dog <- no class; near: hot dog; name the ones that mean it under `labels`",
+        "    Dog <- no class; near: hot dog; name its classes under `labels`",
         "    no label <- person, hot dog",
     ]
 
