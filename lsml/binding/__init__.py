@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from lsml.binding.auto import Auto, Selection
 from lsml.binding.bind import Binding, bind
 from lsml.binding.learn import LeftOut, Tally, Taught, sentences
 from lsml.binding.model import BoundModel, Reading
 from lsml.binding.prompts import control_of, regions_of
+from lsml.binding.settled import fits, settled
 
 __all__ = [
+    "Auto",
     "Binding",
     "BoundModel",
     "LeftOut",
     "Reading",
+    "Selection",
     "Tally",
     "Taught",
     "bind",
     "control_of",
+    "fits",
     "regions_of",
     "sentences",
+    "settled",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from lsml.adapters import get_adapter
 from lsml.adapters.base import Adapter, option_facts
+from lsml.binding.auto import class_of
 from lsml.binding.inputs import parts_of, reads_columns
 from lsml.binding.learn import Given, Taught, answers_by_people, learn, votes
 from lsml.binding.model import BoundModel
@@ -201,7 +201,7 @@ def _bind_model(
     spec: Model, control_tags: Sequence[ControlTag], config: LabelingConfig
 ) -> tuple[list[BoundModel], list[Unbound]]:
     """One model for each control; or, where the key names several selectors, one for each object that they share."""
-    adapter_class = get_adapter(spec.adapter)
+    adapter_class = class_of(spec)
     fitting: list[tuple[Control, ObjectTag]] = []
     parts, why_none = parts_of(spec.inputs, config)
     refused: list[Unbound] = []

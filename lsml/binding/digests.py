@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 
 from lsml.adapters.base import option_facts
 from lsml.files.digests import content_digest
+from lsml.recipe import Model
 
 
 def prediction_options(options: msgspec.Struct) -> dict[str, object]:
@@ -25,6 +27,13 @@ def portable(options: msgspec.Struct) -> dict[str, Any]:
         if meta.get("file") and plain.get(name) and Path(plain[name]).exists():
             plain[name] = content_digest(Path(plain[name]))
     return plain
+
+
+def options_of(spec: Model, read: Callable[[msgspec.Struct], object]) -> object:
+    """Return the result of `read` for a model's options, or for those of each candidate of `auto`."""
+    if not spec.candidates:
+        return read(spec.options)
+    return [[use.adapter, read(use.options)] for use in spec.candidates]
 
 
 def digest(facts: object) -> str:

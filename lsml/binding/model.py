@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lsml.adapters.base import Adapter, Question, Target, TrainableAdapter
+from lsml.binding.auto import Answering, Auto
 from lsml.binding.class_names import ClassNames
-from lsml.binding.digests import digest, portable, prediction_options
+from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
 from lsml.controls.base import Control, Threshold
 from lsml.controls.number import Number
@@ -98,7 +99,9 @@ class BoundModel:
             learning = [kept, training.learn_from.several, *training.learn_from.facts()]
         # What an adapter is told in words decides predictions alone.
         wanted = {name: getattr(self.target, name) for name in ("labels", "multiple", "open", "kinds")}
-        return digest([portable(self.spec.options), learning, wanted, *([self.spec.was] if self.spec.was else [])])[:16]
+        return digest([options_of(self.spec, portable), learning, wanted, *([self.spec.was] if self.spec.was else [])])[
+            :16
+        ]
 
     @property
     def shown(self) -> str:
@@ -124,7 +127,10 @@ class BoundModel:
 
     def new_adapter(self) -> Adapter:
         """The starting point: pretrained or untrained."""
-        return self.adapter_class(self.spec.options, self.target)
+        adapter = self.adapter_class(self.spec.options, self.target)
+        if isinstance(adapter, Auto):
+            adapter.judge_by([Answering(control, self.threshold(control)) for control in self.controls])
+        return adapter
 
     def threshold(self, control: Control) -> Threshold:
         """The least score that counts, by label of `control`."""
@@ -214,7 +220,7 @@ class BoundModel:
             shown = [] if known is None and not self.adapter_class.starts_ready else sorted(labels)
             conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
-        options = prediction_options(self.spec.options)
+        options = options_of(self.spec, prediction_options)
         told = self.adapter_class.facts(self.spec.options, self.target)
         return [
             self.key,

@@ -276,7 +276,7 @@ def _lacks(binding: Binding) -> list[str]:
     if binding.config is not None:
         found = [(one.key, lacking(one.adapter_class, one.spec.options, one.target)) for one in binding.models]
         return [f"{key}: {lacks}" for key, lacks in found if lacks is not None]
-    classes = [get_adapter(name) for name in dict.fromkeys(model.adapter for model in binding.recipe.models)]
+    classes = [get_adapter(name) for name in binding.recipe.adapters]
     return [
         f"{one.name}: its library is not installed: {install_hint(one)}" for one in classes if not is_installed(one)
     ]

@@ -14,6 +14,7 @@ from lsml.cli.common import (
     bind_config,
     bound,
     console,
+    data_dir_option,
     json_option,
     labeling_config_option,
     open_recipe,
@@ -24,6 +25,7 @@ from lsml.wording import listed, near
 
 if TYPE_CHECKING:
     from lsml.binding import Binding, BoundModel
+    from lsml.recipe import Recipe
 
 _SHOWN = 12  # labels in a row
 
@@ -31,9 +33,13 @@ _SHOWN = 12  # labels in a row
 @click.command("explain", short_help="Show which adapter answers which control.")
 @recipe_argument
 @labeling_config_option
+@data_dir_option
 @json_option("{models: [{control, object, adapter, labels, learns}], notes: [...]}")
-def command(recipe_path: Path, labeling_config_path: Path | None, as_json: bool) -> None:
-    """Show which adapter of RECIPE answers which control, with which object and labels, and which controls stay unbound."""
+def command(recipe_path: Path, labeling_config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Show which adapter of RECIPE answers which control, with which object and labels, and which controls stay unbound.
+
+    If the recipe says `adapter: auto`, it also shows the adapter that was chosen for each served version, with its figures.
+    """
     from rich.table import Table
 
     recipe = open_recipe(recipe_path)
@@ -41,7 +47,8 @@ def command(recipe_path: Path, labeling_config_path: Path | None, as_json: bool)
     if as_json:
         keys = ("control", "object", "adapter", "labels", "learns")
         found = [dict(zip(keys, row, strict=True)) for row in _rows(binding)]
-        click.echo(json.dumps({"models": found, "notes": _notes(binding)}, indent=1))
+        notes = [*_notes(binding), *_chosen(recipe, data_dir)]
+        click.echo(json.dumps({"models": found, "notes": notes}, indent=1))
         return
     if binding.config is None:
         for model in recipe.models:
@@ -67,7 +74,7 @@ def command(recipe_path: Path, labeling_config_path: Path | None, as_json: bool)
                 click.echo(f"{control} -> {shown} -> {adapter} -> {labels} ({learns})")
     else:
         click.echo(bound(binding))
-    for line in _notes(binding):
+    for line in [*_notes(binding), *_chosen(recipe, data_dir)]:
         click.echo(line)
 
 
@@ -124,13 +131,34 @@ def _together(binding: Binding) -> list[str]:
 
 def _passes_over(model: BoundModel) -> list[str]:
     """Return a line about annotations that a trainable model never learns."""
+    from lsml.adapters import get_adapter
     from lsml.adapters.base import TrainableAdapter
 
-    adapter = model.adapter_class
-    if not model.trainable or not issubclass(adapter, TrainableAdapter) or adapter.passes_over is None:
-        return []
     controls = ", ".join(control.control_tag.selector for control in model.controls)
-    return [f"{controls}: {model.spec.adapter} {adapter.passes_over}"]
+    adapters = [get_adapter(use.adapter) for use in model.spec.uses] if model.trainable else []
+    return [
+        f"{controls}: {adapter.name} {adapter.passes_over}"
+        for adapter in adapters
+        if issubclass(adapter, TrainableAdapter) and adapter.passes_over is not None
+    ]
+
+
+def _chosen(recipe: Recipe, data_dir: Path | None) -> list[str]:
+    """Return a line for each served version whose adapter was chosen by cross-validation."""
+    from lsml.cli.common import open_store
+    from lsml.cli.projects import shown_project
+    from lsml.versions import card_of
+
+    lines: list[str] = []
+    if not any(model.candidates for model in recipe.models) or not recipe.data_directory(data_dir).is_dir():
+        return lines
+    store = open_store(recipe, data_dir)
+    for project in store.projects.all():
+        served = store.versions.served(project.key)
+        for key, model in card_of(served).models.items() if served is not None else ():
+            if served is not None and model.selection is not None:
+                lines.append(f"{shown_project(project)}, v{served.number}: {key} {model.selection.sentence}")
+    return lines
 
 
 def _unmeant(label: str, names: Sequence[str]) -> str:
@@ -145,11 +173,14 @@ def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:
     assert isinstance(binding, Binding)
     rows = []
     for model in binding.models:
+        adapter = model.spec.adapter
+        if model.spec.candidates:
+            adapter += f" ({', '.join(use.adapter for use in model.spec.candidates)})"
         for control in model.controls:
             kind = getattr(control.value_type, "title", control.value_type.__name__)
             named = listed(control.labels, _SHOWN) or ("those that come with each task" if control.open else kind)
             at = f" at {model.training.at}" if model.training is not None and model.training.at else ""
             learns = f"learns{at}" if model.trainable else "does not learn"
             learns += "" if model.spec.show else ", not shown"
-            rows.append((control.control_tag.selector, model.shown, model.spec.adapter, named, learns))
+            rows.append((control.control_tag.selector, model.shown, adapter, named, learns))
     return rows

@@ -30,7 +30,7 @@ def command(as_json: bool) -> None:
             {
                 "name": name,
                 "description": recipe.description or "",
-                "adapters": _adapters(recipe),
+                "adapters": list(recipe.adapters),
                 "needs": _needs(recipe),
             }
             for name, recipe in recipes.items()
@@ -56,13 +56,9 @@ def _described(recipe: Recipe) -> str:
     return (recipe.description or "") + "".join(f" Needs: {hint}" for hint in _needs(recipe))
 
 
-def _adapters(recipe: Recipe) -> list[str]:
-    return list(dict.fromkeys(model.adapter for model in recipe.models))
-
-
 def _needs(recipe: Recipe) -> list[str]:
     """Return the commands that install what its adapters lack here."""
     from lsml.adapters import get_adapter, install_hint, is_installed
 
-    adapters = map(get_adapter, _adapters(recipe))
+    adapters = map(get_adapter, recipe.adapters)
     return list(dict.fromkeys(install_hint(adapter) for adapter in adapters if not is_installed(adapter)))

@@ -98,6 +98,9 @@ def command(
                 f"{shown_project(row)}  v{version.number}  {made}  {examples} examples  {metrics}{mark}", markup=False
             )
             out.print(f"    {card.verdict}", markup=False)
+            for key, model in card.models.items():
+                if model.selection is not None:
+                    out.print(f"    {key}: {model.selection.sentence}", markup=False)
     if not shown:
         click.echo("no versions yet: annotate in Label Studio, or train on an export with `lsml train`")
 

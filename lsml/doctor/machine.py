@@ -19,7 +19,7 @@ _LEAST_MEMORY = 500e6  # free bytes; with less a model library hardly loads
 def examine_machine(recipe: Recipe) -> Iterator[Finding]:
     """Check Python, each adapter's library, torch and its devices, and memory."""
     yield passed("python", f"{platform.python_version()} at {sys.executable}")
-    adapters = [get_adapter(name) for name in dict.fromkeys(model.adapter for model in recipe.models)]
+    adapters = [get_adapter(name) for name in recipe.adapters]
     for adapter in adapters:
         if is_installed(adapter):
             needs = f", with {', '.join(map(_versioned, adapter.requires))}" if adapter.requires else ""

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lsml.adapters.base import Adapter, Progress, TrainableAdapter
-from lsml.binding import Binding, BoundModel
+from lsml.binding import Binding, BoundModel, settled
 from lsml.labeling.objects import Fetch
 from lsml.learning.compare import compare
 from lsml.learning.fit import SEED
@@ -96,10 +96,12 @@ def _judge(
     ]
     evaluated: Evaluated | None = None
     by: By = "held-out tasks"
-    if len(fair) < ENOUGH and _learns_quickly(model):
+    # What the new version was chosen among need not be tried again in every fold.
+    refitted = settled(model, one.adapter)
+    if len(fair) < ENOUGH and _learns_quickly(refitted):
         unlearnt = unlearnt_tasks(model, candidates.snapshot, learnt)
         if len(unlearnt) >= max(LEAST_JUDGED, len(fair)):
-            evaluated, by = _cross_validated(candidates, model, unlearnt, progress), "cross-validation"
+            evaluated, by = _cross_validated(candidates, refitted, unlearnt, progress), "cross-validation"
     if evaluated is None:
         if len(fair) < LEAST_JUDGED:
             return Decision(True, Why.COIN_TOSS, tasks=len(fair), against=against)

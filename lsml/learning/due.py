@@ -13,7 +13,8 @@ def learners(recipe: Recipe) -> list[Training]:
     return [
         model.training
         for model in recipe.models
-        if model.training is not None and issubclass(get_adapter(model.adapter), TrainableAdapter)
+        if model.training is not None
+        and all(issubclass(get_adapter(use.adapter), TrainableAdapter) for use in model.uses)
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from lsml.adapters.base import Progress
+from lsml.binding import fits
 from lsml.learning.decide import Candidates, Fitted, decide, rule_of
 from lsml.learning.judge import evaluate, unread_sentence
 from lsml.metrics import Metrics
@@ -77,7 +78,7 @@ def _carry_over(candidates: Candidates, kept: Mapping[str, Fitted]) -> dict[str,
         saved = candidates.saved(model.key)
         if model.key in kept or saved is None or not loaded.adapters[model.key].ready:
             continue
-        if saved.fingerprint != model.fingerprint:
+        if not fits(model, saved.fingerprint):
             continue
         name = f"{saved.folder}-v{loaded.number}" if (directory / saved.folder).exists() else saved.folder
         shutil.copytree(folder / saved.folder, directory / name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsml.adapters.base import Progress, silent
-from lsml.binding import Binding, BoundModel, sentences
+from lsml.binding import Auto, Binding, BoundModel, sentences, settled
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.objects import Fetch
 from lsml.learning.decide import Candidates, Fitted
@@ -106,14 +106,17 @@ def _fit(
         raise NotEnoughData(notes[0] if notes else lacking)
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
     adapter = fit(model, examples, progress)
+    selection = adapter.selection if isinstance(adapter, Auto) else None
+    if selection is not None:
+        _log.info("%s: %s", model.key, selection.sentence)
     (place.directory / folder).mkdir(mode=0o700)
     adapter.save(place.directory / folder)
     marks = place.directory / f"{folder}.learnt"
     marks.write_bytes(b"".join(sorted(learnt)))
     card = ModelCard(
-        adapter=model.spec.adapter, folder=folder, fingerprint=model.fingerprint, labels=sorted(classes),
+        adapter=model.spec.adapter, folder=folder, fingerprint=settled(model, adapter).fingerprint, labels=sorted(classes),
         examples=len(examples), classes=dict(sorted(classes.items())), learnt=marks.name, moved=sorted(moved),
-        options=model.options_digest, snapshot=snapshot.digest,
+        options=model.options_digest, snapshot=snapshot.digest, selection=selection,
     )  # fmt: skip
     return Fitted(model, adapter, card, tuple(f"{model.key}: {note}" for note in (*notes, *adapter.notes)))
 

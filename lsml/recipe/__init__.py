@@ -23,6 +23,7 @@ from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.schema import recipe_schema
 from lsml.recipe.score import Score
 from lsml.recipe.structs import (
+    AUTO,
     LabelStudio,
     Media,
     Model,
@@ -33,9 +34,11 @@ from lsml.recipe.structs import (
     Server,
     Storage,
     Training,
+    Use,
 )
 
 __all__ = [
+    "AUTO",
     "Holdout",
     "LabelStudio",
     "LearnFrom",
@@ -52,6 +55,7 @@ __all__ = [
     "Storage",
     "Submit",
     "Training",
+    "Use",
     "hold_recipe",
     "load_recipe",
     "recipe_schema",

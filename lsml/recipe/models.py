@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from lsml.adapters import adapter_names, get_adapter
-from lsml.adapters.base import Adapter, TrainableAdapter, option_facts
+from lsml.adapters.base import Adapter, NoOptions, TrainableAdapter, option_facts
 from lsml.controls import CONTROLS
 from lsml.controls.regions import RegionControl
 from lsml.errors import AdapterError
 from lsml.labeling import KNOWN_CONTROL_TAGS
-from lsml.recipe.check import entry_models
+from lsml.recipe.check import candidates_of, entry_models, is_auto
 from lsml.recipe.draft import Draft, secret_options
 from lsml.recipe.labels import read_labels
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.schema import MODEL_KEYS
 from lsml.recipe.settings import check_training, training_of
-from lsml.recipe.structs import Model, Selector
+from lsml.recipe.structs import AUTO, Model, Selector, Use
 
 _SELECTOR: Final = re.compile(r"(?P<tag>[A-Za-z]+)(?:#(?P<name>\S(?:.*\S)?))?\Z")
 
@@ -39,15 +39,19 @@ def read_models(draft: Draft) -> list[Model]:
         selectors = _selectors(draft, key, claims)
         for rank, (path, given) in enumerate(entry_models(key, entry)):
             model = given if isinstance(given, dict) else {"adapter": given}
-            name = model.get("adapter")
-            adapter = draft.adapters.get(name) if isinstance(name, str) else None
-            classes.append(adapter)
-            if adapter is None or draft.wrong(path) or (len(path) > 2 and draft.wrong(path[:2]) and not selectors):
+            found = _named(draft, path, given)
+            named = [one for one in found if one is not None]
+            classes += [one and one.adapter for one in found]
+            if len(named) < max(1, len(found)) or draft.wrong(path):
                 continue
-            at = (*path, "adapter") if isinstance(given, dict) else path
-            _check_fit(draft, at, adapter, selectors)
+            if len(path) > 2 and draft.wrong(path[:2]) and not selectors:
+                continue
+            for one in named:
+                _check_fit(draft, one.at, one.adapter, selectors)
+            if is_auto(given):
+                _check_choice(draft, named)
             served += [selector.tag for selector in selectors]
-            built = _model(draft, path, model, adapter, selectors, rank)
+            built = _model(draft, path, model, named, selectors, rank)
             if built is not None:
                 models.append(built)
     check_training(draft, ("training",), served)
@@ -56,6 +60,42 @@ def read_models(draft: Draft) -> list[Model]:
         names = ", ".join(sorted({adapter.name for adapter in classes if adapter}))
         draft.add(("training",), f"no adapter of this recipe can learn ({names}); remove the key")
     return models
+
+
+class _Named(NamedTuple):
+    """An entry that names an adapter: its path, the path of the name itself, the settings, and the adapter."""
+
+    path: KeyPath
+    at: KeyPath
+    options: dict[str, object]
+    adapter: type[Adapter]
+
+
+def _named(draft: Draft, path: KeyPath, model: object) -> list[_Named | None]:
+    """Return the entries that name a model's adapters: itself, or each candidate of `auto`; None for an unknown adapter."""
+    found: list[_Named | None] = []
+    for where, one in candidates_of(path, model) if is_auto(model) else [(path, model)]:
+        whole: dict[str, object] = one if isinstance(one, dict) else {"adapter": one}
+        name = whole.get("adapter")
+        adapter = draft.adapters.get(name) if isinstance(name, str) else None
+        at = (*where, "adapter") if isinstance(one, dict) else where
+        options = whole.get("options", {})
+        if adapter is not None and isinstance(options, dict):
+            found.append(_Named(where, at, options, adapter))
+        else:
+            found.append(None)
+    return found
+
+
+def _check_choice(draft: Draft, named: Sequence[_Named]) -> None:
+    """Note candidates that cannot be compared: adapters that do not learn, and adapters that read something else."""
+    first = named[0].adapter
+    for one in named:
+        if not issubclass(one.adapter, TrainableAdapter):
+            draft.add(one.at, f"{one.adapter.name} cannot learn, and `auto` chooses by what is learnt; remove it")
+        elif not one.adapter.consumes & first.consumes:
+            both = [f"{each.name} reads {', '.join(sorted(each.consumes))}" for each in (first, one.adapter)]
+            draft.add(one.at, f"{both[0]}, and {both[1]}; `auto` chooses among those that read the same")
 
 
 def _selectors(draft: Draft, key: str, claims: dict[str, tuple[int, int]]) -> tuple[Selector, ...]:
@@ -101,29 +141,20 @@ def _model(
     draft: Draft,
     path: KeyPath,
     model: dict[str, Any],
-    adapter: type[Adapter],
+    named: Sequence[_Named],
     selectors: tuple[Selector, ...],
     rank: int,
 ) -> Model | None:
-    files = [(*path, "options", name) for name, meta in option_facts(adapter.Options).items() if meta.get("file")]
-    if not all(draft.possible(file) for file in files):
+    uses = [use for one in named if (use := _use(draft, one)) is not None]
+    if len(uses) < len(named):
         return None
-    try:
-        options = msgspec.convert(_beside(draft.path, model.get("options", {}), adapter), adapter.Options)
-    except msgspec.ValidationError as error:
-        # A struct's own check: two options that do not go together.
-        below = (*path, "options")
-        secret = bool(secret_options(adapter)) or any(
-            place.from_environment for at, place in draft.data.places.items() if at[: len(below)] == below
-        )
-        draft.add((*path, "options"), "its values do not fit" if secret else str(error).partition(" - at `")[0])
+    adapters = [one.adapter for one in named]
+    if model.get("inputs") and not all(_can_join(draft, (*path, "inputs"), one, selectors) for one in adapters):
         return None
-    if model.get("inputs") and not _can_join(draft, (*path, "inputs"), adapter, selectors):
-        return None
-    learns = issubclass(adapter, TrainableAdapter)
+    learns = all(issubclass(adapter, TrainableAdapter) for adapter in adapters)
     own = model.get("training", {})
     if "training" in model and isinstance(own, dict) and not learns:
-        draft.add((*path, "training"), f"{adapter.name} cannot learn; remove the key")
+        draft.add((*path, "training"), f"{adapters[0].name} cannot learn; remove the key")
     check_training(draft, (*path, "training"), [selector.tag for selector in selectors])
     common = draft.data.value.get("training", {})
     if draft.wrong(("training",)):
@@ -134,10 +165,12 @@ def _model(
         training = training_of(common)
     labels = read_labels(draft, path, model)
     line, column = draft.position(path)
+    chosen = model.get("adapter") == AUTO
     return Model(
         selectors=selectors,
-        adapter=adapter.name,
-        options=options,
+        adapter=AUTO if chosen else uses[0].adapter,
+        options=NoOptions() if chosen else uses[0].options,
+        candidates=tuple(uses) if chosen else (),
         rank=rank,
         inputs=tuple(model.get("inputs", ())),
         threshold=labels.threshold,
@@ -147,10 +180,28 @@ def _model(
         show=model.get("show", True),
         combine=entry.get("combine", "first") if isinstance(entry := draft.at(path[:2]), dict) else "first",
         training=training if learns else None,
-        secret_options=secret_options(adapter),
+        secret_options=() if chosen else uses[0].secret_options,
         line=line,
         column=column,
     )
+
+
+def _use(draft: Draft, named: _Named) -> Use | None:
+    """Return an adapter with its settings; None if they have a problem."""
+    adapter, path = named.adapter, (*named.path, "options")
+    files = [(*path, name) for name, meta in option_facts(adapter.Options).items() if meta.get("file")]
+    if not all(draft.possible(file) for file in files):
+        return None
+    try:
+        options = msgspec.convert(_beside(draft.path, named.options, adapter), adapter.Options)
+    except msgspec.ValidationError as error:
+        # What a struct checks by itself: two options that do not go together.
+        secret = bool(secret_options(adapter)) or any(
+            place.from_environment for at, place in draft.data.places.items() if at[: len(path)] == path
+        )
+        draft.add(path, "its values do not fit" if secret else str(error).partition(" - at `")[0])
+        return None
+    return Use(adapter=adapter.name, options=options, secret_options=secret_options(adapter))
 
 
 def _can_join(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tuple[Selector, ...]) -> bool:

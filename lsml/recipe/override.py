@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lsml.adapters.base import option_facts
 from lsml.errors import Problem, RecipeError
-from lsml.recipe.check import entry_models
+from lsml.recipe.check import named_adapters
 from lsml.recipe.draft import Draft
 from lsml.recipe.nodes import MAX_BYTES, Flaw, read_nodes
 from lsml.recipe.scalars import Data, read_data
@@ -84,17 +84,15 @@ def _lay_over(draft: Draft, named: str, data: Data, path: KeyPath) -> None:
 def _use_device(draft: Draft, named: str, data: Data) -> None:
     """Set the device of every model whose adapter has the option `device`."""
     place = data.places[(_DEVICE,)]._replace(file=named)
-    tags = draft.data.value.get("tags")
-    for selector, entry in list(tags.items()) if isinstance(tags, dict) else ():
-        for path, model in entry_models(selector, entry):
-            whole: Any = {"adapter": model} if isinstance(model, str) else model
-            adapter = draft.adapters.get(whole.get("adapter", "")) if isinstance(whole, dict) else None
-            options = whole.setdefault("options", {}) if adapter is not None else None
-            if adapter is None or not isinstance(options, dict) or _DEVICE not in option_facts(adapter.Options):
-                continue
-            options[_DEVICE] = data.value[_DEVICE]
-            draft.at(path[:-1])[path[-1]] = whole
-            draft.data.places[(*path, "options", _DEVICE)] = place
+    for path, model in named_adapters(draft.data.value.get("tags")):
+        whole: Any = {"adapter": model} if isinstance(model, str) else model
+        adapter = draft.adapters.get(whole.get("adapter", "")) if isinstance(whole, dict) else None
+        options = whole.setdefault("options", {}) if adapter is not None else None
+        if adapter is None or not isinstance(options, dict) or _DEVICE not in option_facts(adapter.Options):
+            continue
+        options[_DEVICE] = data.value[_DEVICE]
+        draft.at(path[:-1])[path[-1]] = whole
+        draft.data.places[(*path, "options", _DEVICE)] = place
 
 
 def _at(value: Any, path: KeyPath) -> Any:

@@ -16,7 +16,7 @@ from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote
 from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.score import Score, ScoreKind
-from lsml.recipe.structs import LabelStudio, Media, Notify, Server, Storage, Training
+from lsml.recipe.structs import AUTO, LabelStudio, Media, Notify, Server, Storage, Training
 
 _REF: Final = "#/$defs/{name}"
 _DURATIONS: Final = (
@@ -52,13 +52,40 @@ _THRESHOLD: Final = {"anyOf": [_SCORE, {"type": "object", "additionalProperties"
 _ONE: Final = {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/ModelEntry"}]}
 
 
-class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
-    """One model: an adapter and its settings."""
+_Options = Annotated[
+    dict[str, Any], Meta(description="The adapter's own settings, all with defaults; see `lsml adapters`.")
+]
 
-    adapter: Annotated[Any, Meta(description="The adapter's name.", extra_json_schema={"$ref": "#/$defs/adapter"})]
-    options: Annotated[
-        dict[str, Any], Meta(description="The adapter's own settings, all with defaults; see `lsml adapters`.")
-    ] = {}
+
+class Candidate(msgspec.Struct, forbid_unknown_fields=True):
+    """One of the candidates of `auto`: an adapter and its settings."""
+
+    adapter: Annotated[object, Meta(description="The adapter's name.", extra_json_schema={"$ref": "#/$defs/adapter"})]
+    options: _Options = {}
+
+
+class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One model: an adapter and how it is used."""
+
+    adapter: Annotated[
+        Any,
+        Meta(
+            description="The adapter's name, or `auto`: at each training, cross-validation of the annotations chooses one of "
+            "`models`.",
+        ),
+    ]
+    options: _Options = {}
+    models: Annotated[
+        list[str | Candidate] | UnsetType,
+        Meta(
+            description="What `auto` chooses from: two adapters or more that can learn, each a name or a map of `adapter` and "
+            "`options`. Of those that are as good, the first.",
+            extra_json_schema={
+                "minItems": 2,
+                "items": {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/Candidate"}]},
+            },
+        ),
+    ] = UNSET
     inputs: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
         Meta(
@@ -116,6 +143,25 @@ class ModelList(msgspec.Struct, forbid_unknown_fields=True):
     ] = "first"
 
 
+# Keys that go with `adapter: auto`, and those that do not.
+_CHOSEN: Final = {
+    "if": {"properties": {"adapter": {"const": AUTO}}, "required": ["adapter"]},
+    "then": {
+        "required": ["models"],
+        "properties": {
+            "options": {"not": {}, "errorMessage": "expected none beside `adapter: auto`; write them under `models`"}
+        },
+    },
+    "else": {
+        "properties": {
+            "models": {
+                "not": {},
+                "errorMessage": "expected none beside one adapter; write `adapter: auto` to have one of them chosen, or leave "
+                "`adapter` out to use them all",
+            }
+        }
+    },
+}
 MODEL_KEYS: Final = ModelEntry.__struct_fields__
 
 
@@ -199,7 +245,7 @@ def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[s
 
 def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> dict[str, Any]:
     """Return the schema as `recipe_schema` does. `names` may hold more than the adapters whose options matter."""
-    types: list[Any] = [File, ModelEntry, ModelList, LongLabel, Training, Publish]
+    types: list[Any] = [File, Candidate, ModelEntry, ModelList, LongLabel, Training, Publish]
     _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
     file = definitions.pop("File")
     model = definitions["ModelEntry"]
@@ -217,25 +263,24 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
     _order_enums(definitions["ModelList"], ModelList)
     definitions["entry"] = {
         "description": "An adapter's name, a model, or a list of those, also with what they do together.",
-        "if": {"type": "object", "required": ["models"]},
+        "if": {"type": "object", "required": ["models"], "not": {"required": ["adapter"]}},
         "then": {"$ref": "#/$defs/ModelList"},
         "else": {"anyOf": [*_ONE["anyOf"], {"type": "array", "minItems": 1, "items": _ONE}]},
     }
-    model["allOf"] = []
+    model["properties"]["adapter"] |= {"type": "string", "enum": [*sorted(names), AUTO]}
+    model["allOf"] = [_CHOSEN]
     for name in sorted(adapters):
         (options,), found = msgspec.json.schema_components(
             [adapters[name].Options], ref_template=f"#/$defs/{name}.{{name}}"
         )
         definitions.update({f"{name}.{key}": definition for key, definition in found.items()})
         _order_enums(found.get(adapters[name].Options.__name__, {}), adapters[name].Options)
-        model["allOf"].append(
-            {
-                "if": {"properties": {"adapter": {"const": name}}, "required": ["adapter"]},
-                "then": {"properties": {"options": options}},
-            }
-        )
-    if not model["allOf"]:
-        del model["allOf"]
+        own = {
+            "if": {"properties": {"adapter": {"const": name}}, "required": ["adapter"]},
+            "then": {"properties": {"options": options}},
+        }
+        model["allOf"].append(own)
+        definitions["Candidate"].setdefault("allOf", []).append(own)
     file["properties"]["tags"] |= {
         "minProperties": 1,
         # Names that an editor offers; `Choices#topic` matches the last pattern.

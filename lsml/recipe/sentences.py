@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 from lsml.recipe.scalars import Path
+from lsml.recipe.structs import AUTO
 from lsml.wording import YAML
 
 _KINDS: Final = {
@@ -32,6 +33,12 @@ _ELSEWHERE: Final = {
 
 # Says that what stands at a path must not be shown.
 Hidden = Callable[[Path], bool]
+# Values that are right elsewhere.
+_MEANT: Final = {AUTO: f"write `{{adapter: {AUTO}, models: [...]}}`"}
+# What a key that is missing is for, where "needs it" would not tell.
+_MISSING: Final = {
+    "models": "missing; `auto` chooses one of them, such as [text-embedding-classifier, text-classifier]",
+}
 
 
 def sentences(error: ValidationError, hidden: Hidden) -> Iterator[tuple[Path, str]]:
@@ -55,7 +62,7 @@ def sentences(error: ValidationError, hidden: Hidden) -> Iterator[tuple[Path, st
                 yield (*path, key), f"unknown {noun}; {advice}"
     elif error.validator == "required":
         key = next(name for name in expected if f"'{name}' is" in error.message)
-        yield (*path, key), f"missing; every {_needing(path)} needs it"
+        yield (*path, key), _MISSING.get(key) or f"missing; every {_needing(path)} needs it"
     else:
         yield path, _plain(error, hidden(path))
 
@@ -114,7 +121,7 @@ def _plain(error: ValidationError, hide: bool) -> str:
         names = [str(name) for name in limit]
         if not names:
             return "no adapter is installed; reinstall lsml"
-        advice = "" if hide or not isinstance(value, str) else did_you_mean(value, names)
+        advice = "" if hide or not isinstance(value, str) else _MEANT.get(value) or did_you_mean(value, names)
         if value in names and value not in limit:
             advice = "write it without quotes"
         expected = "expected " + ("one of " if len(limit) > 1 else "") + ", ".join(names)

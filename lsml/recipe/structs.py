@@ -362,12 +362,27 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _bytes(self.file)
 
 
-class Model(Masked, frozen=True):
-    """One adapter of one entry under `tags`. `rank` is its index in the entry's list; line and column are its own."""
+AUTO: Final = "auto"  # in place of an adapter's name: cross-validation chooses one
 
-    selectors: tuple[Selector, ...]
+
+class Use(Masked, frozen=True, kw_only=True):
+    """An adapter by its name, and its settings."""
+
     adapter: str
     options: msgspec.Struct
+    secret_options: tuple[str, ...] = ()
+
+    def _hidden(self) -> frozenset[str]:
+        # A plug-in's struct cannot mask one field, so all are masked.
+        return frozenset({"options"}) if self.secret_options else frozenset()
+
+
+class Model(Use, frozen=True, kw_only=True):
+    """One adapter of one entry under `tags`. `rank` is its index in the entry's list; line and column are its own.
+    `candidates`: where the adapter is `auto`, those that it chooses from."""
+
+    selectors: tuple[Selector, ...]
+    candidates: tuple[Use, ...] = ()
     rank: int = 0
     inputs: tuple[str, ...] = ()
     threshold: float | dict[str, float] | None = None
@@ -377,13 +392,13 @@ class Model(Masked, frozen=True):
     show: bool = True
     combine: Literal["first", "union", "vote"] = "first"
     training: Training | None = None
-    secret_options: tuple[str, ...] = ()
     line: int = 1
     column: int = 1
 
-    def _hidden(self) -> frozenset[str]:
-        # A plug-in's struct cannot mask one field, so all are masked.
-        return frozenset({"options"}) if self.secret_options else frozenset()
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """The adapters that may answer: its own, or the candidates of `auto`."""
+        return self.candidates or (self,)
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -411,6 +426,11 @@ class Recipe(msgspec.Struct, frozen=True):
         return self.score if isinstance(self.score, Score) else Score(self.score)
 
     @property
+    def adapters(self) -> tuple[str, ...]:
+        """The names of the adapters that may answer, each once."""
+        return tuple(dict.fromkeys(use.adapter for model in self.models for use in model.uses))
+
+    @property
     def names_emails(self) -> bool:
         """True if what teaches depends on the e-mail addresses of annotators."""
         return any(model.training is not None and model.training.learn_from.by_email for model in self.models)
@@ -425,6 +445,6 @@ class Recipe(msgspec.Struct, frozen=True):
         """Return the secrets, which must never be shown."""
         found: list[object] = [self.label_studio.api_key, self.server.password, self.server.secret_path]
         found += [self.notify.url] if self.notify is not None else []
-        for model in self.models:
-            found += [getattr(model.options, name) for name in model.secret_options]
+        for use in (use for model in self.models for use in model.uses):
+            found += [getattr(use.options, name) for name in use.secret_options]
         return tuple(dict.fromkeys(str(secret) for secret in found if secret))

@@ -279,7 +279,7 @@ class Serving:
         """Load what is promoted, so that the first request after a restart need not wait."""
 
         def load_all() -> None:
-            for adapter in {get_adapter(model.adapter) for model in self.recipe.models}:
+            for adapter in map(get_adapter, self.recipe.adapters):
                 with suppress(ImportError, LsmlError):  # the first load says what to install
                     adapter.import_library()
             for row in self._store.projects.all():

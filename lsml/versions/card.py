@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lsml.binding import Binding, LeftOut
+from lsml.binding import Binding, LeftOut, Selection
 from lsml.errors import VersionError
 from lsml.metrics import Metrics
 from lsml.store import LOCAL, VersionRow
@@ -23,7 +23,8 @@ class ModelCard(msgspec.Struct):
 
     `labels` are those it can predict, `examples` the number it learnt, `classes` their labels by count. `options` and
     `snapshot` are hashes. `learnt`: the file of marks (see `mark`) of the data it learnt. `carried_from`: the number of
-    the version that learnt it, None where it is this one. `moved`: held-out tasks that training needed.
+    the version that learnt it, None where it is this one. `moved`: held-out tasks that training needed. `selection`: the
+    adapter that `auto` chose, with the figures.
     """
 
     adapter: str
@@ -37,6 +38,7 @@ class ModelCard(msgspec.Struct):
     learnt: str = ""
     moved: list[str] = []
     carried_from: int | None = None
+    selection: Selection | None = None
 
 
 class Card(msgspec.Struct):

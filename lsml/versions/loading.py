@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from lsml.adapters.base import Adapter
-from lsml.binding import Binding, BoundModel, bind
+from lsml.binding import Binding, BoundModel, bind, fits
 from lsml.binding.configs import known_config
 from lsml.errors import VersionError
 from lsml.labeling import parse_labeling_config
@@ -45,7 +45,7 @@ class Shared:
 
     def adapter(self, model: BoundModel, saved: Path | None = None, hashes: Collection[str] = ()) -> Adapter:
         """Return a new adapter of a model, or the one saved in files with these hashes. Raises VersionError."""
-        made_of = (model.spec.adapter, model.spec.options, model.target, sorted(hashes))
+        made_of = ([(use.adapter, use.options) for use in model.spec.uses], model.target, sorted(hashes))
         key = hashlib.sha256(msgspec.json.encode(made_of, order="sorted")).digest()
         adapter = self._adapters.get(key)
         if adapter is None:
@@ -75,7 +75,7 @@ def load_version(binding: Binding, row: VersionRow, artifacts: Artifacts, shared
     adapters: dict[str, Adapter] = {}
     for model in binding.models:
         saved = card.models.get(model.key)
-        if saved is None or saved.fingerprint != model.fingerprint:
+        if saved is None or not fits(model, saved.fingerprint):
             adapters[model.key] = shared.adapter(model)
             continue
         hashes = [f"{name} {hash}" for name, hash in card.files.items() if name.startswith(f"{saved.folder}/")]
@@ -90,8 +90,10 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
         saved = card.models.get(model.key)
         if saved is None and model.learns:
             sentences.append(f"{model.key}: v{number} does not hold it, so it starts untrained")
-        elif saved is not None and saved.fingerprint != model.fingerprint:
-            sentences.append(f"{model.key}: its control or object changed after v{number}, so it starts untrained")
+        elif saved is not None and not fits(model, saved.fingerprint):
+            sentences.append(
+                f"{model.key}: its control, object or adapter changed after v{number}, so it starts untrained"
+            )
         elif (
             saved is not None
             and not model.target.open

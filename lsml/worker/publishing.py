@@ -26,7 +26,7 @@ def _can_answer(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
     """Return True if something was learnt, or an adapter predicts without learning; else a process would start for nothing."""
     if project.promoted is not None or store.versions.promoted(LOCAL) is not None:
         return True
-    return any(get_adapter(model.adapter).starts_ready for model in recipe.models)
+    return any(get_adapter(name).starts_ready for name in recipe.adapters)
 
 
 def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:

@@ -73,7 +73,7 @@ def test_validate_says_everything_that_is_wrong_one_physical_line_each(tmp_path)
         "wrong.yaml:2:1: name: expected at most 64 letters, digits, `.`, `_` and `-`, the first a letter or digit, "
         "got `two words`",
         "wrong.yaml:4:3: tags.Choice: not a control tag; did you mean `Choices`?",
-        "wrong.yaml:5:13: tags.Choices.adapter: expected one of " + ", ".join(adapter_names()) + ", got "
+        "wrong.yaml:5:13: tags.Choices.adapter: expected one of " + ", ".join([*adapter_names(), "auto"]) + ", got "
         "`text-clasifier`; did you mean `text-classifier`?",
         "wrong.yaml:8:15: tags.Choices#topic.options.ngram: unknown option; did you mean `ngrams`?",
         "wrong.yaml:8:30: tags.Choices#topic.options.C: expected a number above 0 up to 1000000, or auto, got `a b`",

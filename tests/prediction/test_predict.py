@@ -1,10 +1,10 @@
 """Values become checked regions; one that fails costs only itself."""
 
-import sys
 from typing import ClassVar
 
 import pytest
 
+import lsml.binding.auto
 from lsml.adapters.base import Adapter, Target
 from lsml.binding import bind
 from lsml.controls import CONTROLS
@@ -44,7 +44,7 @@ class Scripted(Adapter):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys.modules[bind.__module__], "get_adapter", lambda name: Scripted)
+    monkeypatch.setattr(lsml.binding.auto, "get_adapter", lambda name: Scripted)
 
     def predict(config, *texts, models=None, score="confidence", adapters=None, data=None, judging=False):
         models = models or [

@@ -43,9 +43,9 @@ each_recipe = pytest.mark.parametrize("name", RECIPES)
 LIGHT = [
     name for name, path in RECIPES.items()
     if all(
-        get_adapter(model.adapter).extra in (None, "images") and not get_adapter(model.adapter).only_interactive
-        and model.adapter != "remote"  # whose service is elsewhere
-        for model in load_recipe(path).models
+        get_adapter(adapter).extra in (None, "images") and not get_adapter(adapter).only_interactive
+        and adapter != "remote"  # whose service is elsewhere
+        for adapter in load_recipe(path).adapters
     )
 ]  # fmt: skip
 each_light_recipe = pytest.mark.parametrize("name", LIGHT)

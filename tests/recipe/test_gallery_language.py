@@ -71,6 +71,22 @@ def test_few_shot_topics_learns_from_four_texts_of_each(serve):
     assert all(one["model_version"].startswith("few-shot-topics-v1-") for one in found)
 
 
+def test_intents_takes_the_encoder_where_it_is_the_better_one(serve):
+    backend = serve("intents", LSML_ENCODER=sentence_encoder())
+    wants = {"Order": "Food", "Complaint": "Money", "Question": "Travel"}
+    annotate(backend, [
+        (text, [{"from_name": "intent", "to_name": "text", "type": "choices", "value": {"choices": [intent]}}])
+        for intent, topic in wants.items() for text in TOPICS[topic]
+    ])  # fmt: skip
+    [found] = predict(backend, ["the cook burnt my steak"])
+    assert found["result"][0]["value"]["choices"] == ["Order"]
+    [version] = backend.store.versions.of_project(KEY)
+    selection = version.card["models"]["intent:auto"]["selection"]
+    figures = selection["figures"]
+    assert selection["chosen"] == "text-embedding-classifier"
+    assert figures["text-embedding-classifier"] > figures["text-classifier"]
+
+
 def test_sentiment_transformers_answers_from_the_start_and_learns(serve, tmp_path):
     """On weights that are pretrained here, for no package ships any."""
     said = {"POSITIVE": ("lovely", "wonderful", "superb"), "NEGATIVE": ("awful", "dreadful", "boring")}

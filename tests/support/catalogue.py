@@ -58,7 +58,7 @@ def _shown() -> dict[str, list[str]]:
     """The gallery's recipes by the adapters that they name."""
     found: dict[str, list[str]] = {}
     for recipe, path in gallery_recipes().items():
-        for name in dict.fromkeys(model.adapter for model in load_recipe(path).models):
+        for name in load_recipe(path).adapters:
             found.setdefault(name, []).append(recipe)
     return found
 
@@ -80,7 +80,7 @@ def gallery_pages() -> dict[Path, str]:
     pages = {}
     for name, path in gallery_recipes().items():
         recipe = load_recipe(path)
-        extras = sorted({extra for model in recipe.models if (extra := get_adapter(model.adapter).extra)})
+        extras = sorted({extra for name in recipe.adapters if (extra := get_adapter(name).extra)})
         install = f'`pip install "lsml[{",".join(extras)}]"`' if extras else "nothing"
         index.append(f"| [{name}]({name}.md) | {recipe.description} | {install} |")
         pages[DOCS / "gallery" / f"{name}.md"] = _gallery_page(name, path, install)

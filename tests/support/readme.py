@@ -39,6 +39,7 @@ _VALUES = {
     "media.cache": "size",
     "media.file": "size",
     "media.fresh": "duration",
+    "tags.SELECTOR.models": "list of names or maps",
     "media.timeout": "duration from 1s",
     "server.secret_path": "text of letters, digits, `- _ . ~ /`",
     "name": "at most 64 letters, digits, `. _ -`",
@@ -84,7 +85,7 @@ def recipe_reference() -> str:
     parts.append(_section("`server.limits`", "server.limits", schema["$defs"]["Limits"], schema))
     for name, adapter in adapters.items():
         entry = next(
-            one for one in schema["$defs"]["ModelEntry"]["allOf"] if one["if"]["properties"]["adapter"]["const"] == name
+            one for one in schema["$defs"]["Candidate"]["allOf"] if one["if"]["properties"]["adapter"]["const"] == name
         )
         struct = _resolve(entry["then"]["properties"]["options"], schema)
         answers = ", ".join(f"`{tag}`" for tag, control in sorted(CONTROLS.items())

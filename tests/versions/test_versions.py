@@ -24,7 +24,7 @@ def served(backend, config, field="text"):
         (
             TOPICS.replace("$text", "$body"),
             "body",
-            "topic:text-classifier: its control or object changed after v1, so it starts untrained",
+            "topic:text-classifier: its control, object or adapter changed after v1, so it starts untrained",
         ),
         (
             TOPICS.replace('name="topic"', 'name="subject"'),
