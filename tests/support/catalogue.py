@@ -96,9 +96,9 @@ def _gallery_page(name: str, path: Path, install: str) -> str:
     rows = ["| control | of | adapter | licence |", "|---|---|---|---|"]
     for model in binding.models:
         controls = ", ".join(f"`{control.control_tag.selector}`" for control in model.controls)
-        adapter = get_adapter(model.spec.adapter)
-        licence = adapter.licence or LICENCES[adapter.name]
-        rows.append(f"| {controls} | `{model.object_tag.tag}` | `{adapter.name}` | {licence} |")
+        for adapter in (get_adapter(use.adapter) for use in model.spec.uses):
+            licence = adapter.licence or LICENCES[adapter.name]
+            rows.append(f"| {controls} | `{model.object_tag.tag}` | `{adapter.name}` | {licence} |")
     picture = DOCS / "pictures" / f"gallery-{name}.png"
     shown = (
         [f"![What {name} says of a task, in Label Studio](../pictures/{picture.name})", ""] if picture.exists() else []
