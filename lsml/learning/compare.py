@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from lsml.binding import Binding
-from lsml.metrics import FIGURES, Figures, Pair, figures_of
+from lsml.metrics import FIGURES, Figures, Pair, figures_of, judge
 from lsml.recipe import Promote
+from lsml.values import Choice
 from lsml.versions import By, Comparison, LabelComparison
 
 if TYPE_CHECKING:
@@ -60,7 +61,28 @@ def compare(
     return Comparison(
         new=round(float(of_new), 6), promoted=round(float(of_promoted), 6), tasks=len(judged), against=against, by=by,
         metric=metric, interval=interval, confidence=rule.confidence, labels=labels, dropped=dropped,
+        changed=_changed(controls, both),
     )  # fmt: skip
+
+
+def _changed(
+    controls: Mapping[str, type], both: Mapping[str, Sequence[tuple[Sequence[Pair], Sequence[Pair]]]]
+) -> float | None:
+    """Return the share of answers that differ between the versions: of choices those with other labels; of others what the
+    metric lacks, with one version's answers in the place of people's."""
+    shares = []
+    for name, kind in controls.items():
+        answers = [(promoted, new) for n, p in both[name] for (_, new), (_, promoted) in zip(n, p, strict=True)]
+        if not answers:
+            continue
+        if kind is Choice:
+            labels = [
+                [{value.label for value in side if isinstance(value, Choice)} for side in pair] for pair in answers
+            ]
+            shares.append(sum(promoted != new for promoted, new in labels) / len(labels))
+        elif (alike := judge(kind, answers)["value"]) is not None:
+            shares.append(1 - max(0.0, float(alike)))
+    return round(sum(shares) / len(shares), 4) if shares else None
 
 
 def _figure(value_type: type, rule: Promote) -> str:

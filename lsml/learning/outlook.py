@@ -43,6 +43,16 @@ def curve_of(store: Store, project: str) -> list[VersionPoint]:
     return sorted(points.values(), key=lambda point: point.version)[-_MOST_POINTS:]
 
 
+def newest_card(store: Store, project: str) -> Card | None:
+    """Return the card of a project's newest version; None where there is none, or it cannot be read."""
+    for row in store.versions.of_project(project)[:1]:
+        try:
+            return card_of(row)
+        except VersionError:
+            break
+    return None
+
+
 def outlook_of(store: Store, project: str) -> Outlook:
     """What more annotations of a project bring, as it was worked out when its newest version was made."""
     for row in store.versions.of_project(project):

@@ -13,7 +13,8 @@ from lsml.binding import Binding, BoundModel
 from lsml.errors import VersionError
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
-from lsml.learning.outlook import curve_of, with_outlook
+from lsml.learning.drift import with_alerts
+from lsml.learning.outlook import curve_of, newest_card, with_outlook
 from lsml.learning.snapshot import Snapshot, take_snapshot
 from lsml.learning.train import train
 from lsml.store import RunRow, Store
@@ -73,6 +74,7 @@ def run(inputs: Inputs) -> Made:
         )  # fmt: skip
         path.unlink()
         with_outlook(card, curve_of(store, project))
+        with_alerts(card, newest_card(store, project))
         number = save_version(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)
     finally:
         shutil.rmtree(making, ignore_errors=True)

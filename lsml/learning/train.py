@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from lsml.binding import Auto, Binding, BoundModel, sentences, settled
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.objects import Fetch
 from lsml.learning.decide import Candidates, Fitted
+from lsml.learning.drift import drift_of
 from lsml.learning.examples import examples_of, held_out_tasks, move_over
 from lsml.learning.fit import SEED, fit
 from lsml.learning.judge import unread_sentence
 from lsml.learning.promote import choose
 from lsml.learning.snapshot import Snapshot
-from lsml.versions import Card, Loaded, ModelCard
+from lsml.versions import Card, Decision, Drift, Loaded, ModelCard
 
 _log = logging.getLogger(__name__)
 
@@ -52,12 +53,32 @@ def train(
     )
     chosen = choose(candidates, lambda share, message: progress(0.9 + 0.1 * share, message))
     notes = [note for one in fitted.values() for note in one.notes] + refusals + list(chosen.notes)
+    drifts = _drifts(fitted, candidates, chosen.decisions)
+    notes += [f"{key}: {one.sentence}" for key, one in drifts.items() if one.drifted]
     progress(1.0, chosen.verdict)
     return Card(
         recipe=binding.recipe.name, models=chosen.models, metrics=chosen.metrics, decisions=chosen.decisions,
         verdict=chosen.verdict, promoted=chosen.promoted, tasks=snapshot.tasks, held_out=chosen.held_out,
         snapshot=snapshot.digest, seed=SEED, notes=notes, left_out=list(snapshot.left_out),
+        drift=drifts,
     )  # fmt: skip
+
+
+def _drifts(
+    fitted: Mapping[str, Fitted], candidates: Candidates, decisions: Mapping[str, Decision]
+) -> dict[str, Drift]:
+    """How the labels of each model that learnt differ from those that the served version learnt, by model key."""
+    found: dict[str, Drift] = {}
+    if candidates.promoted is None:
+        return found
+    against = f"v{candidates.promoted[0].number}"
+    for key, one in fitted.items():
+        compared = decisions[key].compared
+        changed = compared.changed if compared is not None else None
+        own = drift_of(one.model, candidates.saved(key), one.card, against, changed)
+        if own is not None:
+            found[key] = own
+    return found
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,8 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
     notify: Annotated[
         Notify | None,
         Meta(
-            description="An address that gets a message when a version is promoted or not, or a run fails; left out: none."
+            description="An address that gets a message when a version is promoted or not, a run fails, labels drift, or more "
+            "annotations will hardly help; left out: none."
         ),
     ] = None
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()

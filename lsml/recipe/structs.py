@@ -137,7 +137,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return max(10, math.ceil(round(share * usable, 6)))
 
 
-News = Literal["promoted", "not promoted", "failed"]
+News = Literal["promoted", "not promoted", "failed", "drift", "stop"]
 
 
 class Notify(Masked, frozen=True, forbid_unknown_fields=True):
@@ -163,10 +163,11 @@ class Notify(Masked, frozen=True, forbid_unknown_fields=True):
     on: Annotated[
         tuple[News, ...],
         Meta(
-            description="The events: a version is promoted, a new version is not, a training or publishing failed.",
+            description="The events: a version is promoted, a new version is not, a training or publishing failed; people give "
+            "labels in other shares than the served version learnt (`drift`), more annotations will hardly help (`stop`).",
             min_length=1,
         ),
-    ] = ("promoted", "not promoted", "failed")
+    ] = ("promoted", "not promoted", "failed", "drift", "stop")
 
     def _hidden(self) -> frozenset[str]:
         return frozenset({"url"})

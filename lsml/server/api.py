@@ -191,4 +191,4 @@ class Api:
         return {"version": version.number, **{name: built.get(name) for name in _SHOWN}}
 
 
-_SHOWN = ("created_at", "verdict", "metrics", "decisions", "models", "tasks", "held_out", "notes")
+_SHOWN = ("created_at", "verdict", "metrics", "decisions", "models", "tasks", "held_out", "notes", "drift")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of, short_key
 from lsml.versions.decisions import ENOUGH, By, Comparison, Decision, LabelComparison, Why
+from lsml.versions.drift import Alert, Drift
 from lsml.versions.folders import adopt, new_folder, save_version, sweep_attempt, sweep_folders
 from lsml.versions.loading import (
     Loaded,
@@ -20,10 +21,12 @@ from lsml.versions.marks import learnt_marks, mark
 
 __all__ = [
     "ENOUGH",
+    "Alert",
     "By",
     "Card",
     "Comparison",
     "Decision",
+    "Drift",
     "LabelComparison",
     "Loaded",
     "ModelCard",

@@ -13,6 +13,7 @@ from lsml.errors import VersionError
 from lsml.metrics import Metrics
 from lsml.store import LOCAL, VersionRow
 from lsml.versions.decisions import Decision, upgraded_decisions
+from lsml.versions.drift import Alert, Drift
 from lsml.versions.outlook import Outlook, VersionPoint
 
 FORMAT = 1
@@ -47,7 +48,8 @@ class Card(msgspec.Struct):
     `metrics`: by control, on the held-out tasks. `decisions`: by model key, the reason why the new model was taken or
     not, with the figures. `promoted`: True if the version was promoted when it was made; `verdict` gives the reason to
     people. `left_out`: annotations that could not be used. `history`: the earlier versions on the learning curve, and
-    `outlook`: the expected gain of more annotations. `files`: SHA-256 of every file, by path.
+    `outlook`: the expected gain of more annotations. `drift`: by model key, how labels differ now from those that the
+    served version learnt. `alerts`: messages about what began with this version. `files`: SHA-256 of every file, by path.
     """
 
     recipe: str
@@ -64,6 +66,8 @@ class Card(msgspec.Struct):
     left_out: list[LeftOut] = []
     history: list[VersionPoint] = []
     outlook: Outlook | None = None
+    drift: dict[str, Drift] = {}
+    alerts: list[Alert] = []
     created_at: float = 0.0
     lsml: str = ""
     format: int = FORMAT

@@ -50,6 +50,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     `interval`: the confidence interval of new less promoted, at `confidence`. `against`: the promoted version, such as
     v3. `dropped`: the label of `labels` that surely fell by more than allowed, if any.
+    `changed`: the share of answers that differ.
     """
 
     new: float | None
@@ -62,6 +63,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None = None
     labels: dict[str, LabelComparison] = {}
     dropped: str | None = None
+    changed: float | None = None
 
     @property
     def gain(self) -> float | None:

@@ -18,30 +18,42 @@ _TRIES_S: Final = (0.0, 2.0, 10.0)  # pauses before each try; after the last one
 
 
 def notify(recipe: Recipe, store: Store, run: RunRow) -> threading.Thread | None:
-    """Send a message about an ended run, in a thread of its own, as the address may be slow. Return None without a message."""
-    if recipe.notify is None or (news := _news(store, run)) is None or news not in recipe.notify.on:
+    """Send the messages about an ended run, in a thread of their own, as the address may be slow. Return None without any."""
+    address = recipe.notify
+    if address is None:
         return None
-    told = _told(recipe, store, run, news)
-    body = {"text": told["text"]} if recipe.notify.form == "slack" else told
-    thread = threading.Thread(target=_send, args=(recipe.notify.url, body), name="notify", daemon=True)
+    told = [_told(recipe, store, run, news, what) for news, what in _news(store, run) if news in address.on]
+    if not told:
+        return None
+    bodies = [{"text": one["text"]} if address.form == "slack" else one for one in told]
+
+    def send() -> None:
+        for body in bodies:
+            _send(address.url, body)
+
+    thread = threading.Thread(target=send, name="notify", daemon=True)
     thread.start()
     return thread
 
 
-def _news(store: Store, run: RunRow) -> News | None:
-    """Return the kind of message for a run's end; None where there is none."""
+def _news(store: Store, run: RunRow) -> list[tuple[News, str]]:
+    """Return (event, sentence) for each message about a run's end."""
     if run.state == "failed":
-        return "failed"
+        return [("failed", f"{run.kind} failed: {mask(run.message)}")]
     if run.state != "done" or run.kind != "training" or run.version is None:
-        return None
+        return []
     row = store.versions.get(run.project, run.version)
     try:
-        return None if row is None else "promoted" if card_of(row).promoted else "not promoted"
+        card = None if row is None else card_of(row)
     except LsmlError:
-        return None  # it cannot be read, which the server reports
+        card = None  # it cannot be read, which the server reports
+    if card is None:
+        return []
+    end: News = "promoted" if card.promoted else "not promoted"
+    return [(end, mask(run.message)), *((alert.event, mask(alert.text)) for alert in card.alerts)]
 
 
-def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, object]:
+def _told(recipe: Recipe, store: Store, run: RunRow, news: News, what: str) -> dict[str, object]:
     project = store.projects.get(run.project)
     title = project.title if project is not None else ""
     where = f"{recipe.name}, project {title or run.project}"
@@ -58,7 +70,6 @@ def _told(recipe: Recipe, store: Store, run: RunRow, news: News) -> dict[str, ob
     figures = "; ".join(
         f"{name} {one['metric']} {one['value']:.3f}" for name, one in metrics.items() if one["value"] is not None
     )
-    what = mask(run.message) if news != "failed" else f"{run.kind} failed: {mask(run.message)}"
     return {
         "event": news, "recipe": recipe.name, "project": run.project, "title": title, "run": run.id, "kind": run.kind,
         "version": run.version, "metrics": metrics, "text": f"{where}: {what}{f' ({figures})' if figures else ''}",

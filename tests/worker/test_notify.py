@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 
 import pytest
 
@@ -109,3 +110,45 @@ def test_the_worker_tells_of_the_runs_that_it_did(tmp_path):
                 running.post("/webhook", event(id, text, label))
             until("it is told", lambda: [asked for asked in web.asked if b'"promoted"' in asked.body])
         assert "secret-part" not in running.output
+
+
+def test_a_drift_is_told_beside_what_became_of_the_version_and_once(backend):
+    with Web(lambda _asked: Answer()) as web:
+        made = backend(recipe(web, rest="training: {promote: never, every: 1000}\n"))
+        made.annotate(tickets(90))
+        told(made, made.train()["job"])
+        bugs = [pair for pair in tickets(400, seed=3) if pair[1] == "Bug"]
+        for first in (500, 600):
+            made.annotate(bugs[:60], first_id=first)
+            told(made, made.train()["job"])
+    bodies = [json.loads(asked.body) for asked in web.asked]
+    assert [body["event"] for body in bodies] == ["promoted", "not promoted", "drift", "not promoted"]
+    assert bodies[2]["version"] == 2
+    assert bodies[2]["text"].startswith(
+        "triage, project triage: topic: the labels of what was annotated since v1 learnt are distributed otherwise ("
+    )
+
+
+def test_where_more_annotations_hardly_help_it_is_told_once(backend):
+    with Web(lambda _asked: Answer()) as web:
+        made = backend(recipe(web, ", on: [stop]", "training: {every: 1000, holdout: {share: 0.5}}\n"))
+        made.annotate(tickets(80))
+        told(made, made.train()["job"])
+        # As if it were an old project, whose versions were judged by many.
+        row = made.store.versions.get(PROJECT_KEY, 1)
+        curve = [
+            {"version": number - 9, "annotations": 100 * 2**number, "value": 0.99, "judged": 5000}
+            for number in range(5)
+        ]
+        with sqlite3.connect(made.store.directory / "lsml.db") as database:
+            database.execute("UPDATE version SET card = ?", (json.dumps({**row.card, "history": curve}),))
+        database.close()
+        for first in (200, 300):
+            made.annotate(tickets(30, seed=first), first_id=first)
+            told(made, made.train()["job"])
+    (asked,) = web.asked
+    body = json.loads(asked.body)
+    assert (body["event"], body["version"]) == ("stop", 2)
+    assert body["text"].startswith(
+        "triage, project triage: more annotations will hardly help: the next 100 annotations bring +"
+    )

@@ -1,0 +1,57 @@
+"""Whether people annotate otherwise than what is served has learnt, and what a version has to report beside its promotion."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+LEAST_INDEX: Final = 0.25  # of the population stability index: a major shift (Siddiqi, "Credit Risk Scorecards", 2006)
+LEAST_LABELS: Final = 30  # on either side, with fewer of which nothing is said
+_NAMED: Final = 3
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """Something that began with a version, and a sentence of it for people."""
+
+    event: Literal["drift", "stop"]
+    text: str
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """How the labels that were annotated since differ from those that the served version `against` learnt.
+
+    `index`: the population stability index, and `limit`, above which it is a drift. `learnt` and `recent`: so many labels.
+    `labels`: (share learnt, share recent) of each, those first that moved most. `changed`: the share of judged tasks that the
+    new version answers otherwise than the served one, None where nothing was judged.
+    """
+
+    against: str
+    index: float
+    limit: float
+    learnt: int
+    recent: int
+    labels: dict[str, tuple[float, float]]
+    changed: float | None = None
+
+    @property
+    def drifted(self) -> bool:
+        """True if the labels shifted, and more than by chance."""
+        return self.index > self.limit
+
+    @property
+    def sentence(self) -> str:
+        """The shift, for people."""
+        moved = ", ".join(
+            f"{label} {before:.0%} before and {now:.0%} now"
+            for label, (before, now) in list(self.labels.items())[:_NAMED]
+        )
+        changed = (
+            ""
+            if self.changed is None
+            else f"; the new version answers {self.changed:.0%} of the judged tasks otherwise"
+        )
+        return (
+            f"the labels of what was annotated since {self.against} learnt are distributed otherwise (population stability "
+            f"index {self.index:.2f}, above {self.limit:.2f}): {moved}{changed}"
+        )
