@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -23,7 +23,7 @@ from lsml.recipe import Model, Training
 from lsml.values import kind_of
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True):
     """What one model sees of one task: usually one for each task; several where a Repeater makes copies, or where a list
     of images has pages."""
 
@@ -180,10 +180,10 @@ class BoundModel:
         self, controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
     ) -> list[Reading]:
         """A reading for each page; controls that answer for the whole task are asked with the first one."""
-        first, *others = read_object(object_tag, task, fetch)
-        readings = [Reading(controls, object_tag, first)]
-        if others and (asked := tuple(control for control in controls if control.per_item)):
-            readings += [Reading(asked, object_tag, view) for view in others]
+        views = read_object(object_tag, task, fetch)
+        readings = [Reading(controls, object_tag, views[0])]
+        if len(views) > 1 and (asked := tuple(control for control in controls if control.per_item)):
+            readings += [Reading(asked, object_tag, view) for view in views[1:]]
         return readings
 
     def copies(self, data: Mapping[str, object]) -> list[tuple[Control, Control]]:

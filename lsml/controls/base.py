@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import msgspec
+
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
@@ -22,7 +24,7 @@ Threshold = Callable[[str], float]  # label -> the least score that counts; "" f
 ScoreKind = Literal["confidence", "margin", "entropy"]
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """One model's answer for a control: all its values, and the least score that counts."""
 
     values: Sequence[Value]

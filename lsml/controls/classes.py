@@ -29,10 +29,10 @@ class ClassControl(Control):
         self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
     ) -> None:
         super().__init__(control_tag, companion, text_tag)
-        self._compared: tuple[frozenset[str] | None, bool] = None, False  # the last result of `_all_of`
+        self._selectable: frozenset[str] | None = None  # labels of a model that can all be selected, whatever the task
         self._checked = lru_cache(_REMEMBERED)(self._write_checked)
 
-    @property
+    @cached_property
     def open(self) -> bool:
         """True if the labels come with each task."""
         return self.control_tag.options_value is not None
@@ -57,33 +57,26 @@ class ClassControl(Control):
 
     def possible(self, values: Sequence[Value], data: Mapping[str, object]) -> Sequence[Value]:
         """Return the values whose label can be selected."""
+        if isinstance(values, Scored) and values.names is self._selectable:
+            return values
         allowed = self.allowed(data)
-        if allowed is None or (isinstance(values, Scored) and self._all_of(values.names, allowed)):
+        if allowed is None:
+            return values
+        if isinstance(values, Scored) and values.names <= allowed.keys():
+            # A model names the same labels for every task: they are compared once, unless a task brings the labels.
+            self._selectable = None if self.open else values.names
             return values
         return [choice for choice in _choices(values) if choice.label in allowed]
-
-    def _all_of(self, names: frozenset[str], allowed: Mapping[str, object]) -> bool:
-        """Return True if every name is allowed; compared once where neither changes from task to task."""
-        if self.open:
-            return names <= allowed.keys()
-        compared, all_allowed = self._compared
-        if names is not compared:
-            all_allowed = names <= allowed.keys()
-            self._compared = names, all_allowed
-        return all_allowed
 
     def select(self, values: Sequence[Value], threshold: Threshold) -> list[Value]:
         """Return the best label, or all at or above their threshold up to the tag's limit; best first, ties in order.
 
         A value without a score counts as certain.
         """
-        choices = _choices(values)
-        if not choices:
-            return []
         if not self.multiple:
-            surest = choices[choices.best] if isinstance(choices, Scored) else max(choices, key=_score)
-            return [surest] if _score(surest) >= threshold(surest.label) else []
-        passed = [value for value in choices if _score(value) >= threshold(value.label)]
+            surest = values.surest if isinstance(values, Scored) else max(_choices(values), key=_score, default=None)
+            return [surest] if surest is not None and _score(surest) >= threshold(surest.label) else []
+        passed = [value for value in _choices(values) if _score(value) >= threshold(value.label)]
         best: dict[str, Value] = {}
         for value in sorted(passed, key=_score, reverse=True):
             best.setdefault(value.label, value)
@@ -160,10 +153,12 @@ class ClassControl(Control):
 
     def _shown_labels(self, values: Sequence[Value]) -> tuple[tuple[str, ...], float | None]:
         """Return different labels in order, up to the tag's limit, and the score of the least sure one."""
+        choices = _choices(values)
+        if len(choices) == 1:
+            return (choices[0].label,), choices[0].score
         different: dict[str, float | None] = {}
-        for value in values:
-            if isinstance(value, Choice):
-                different.setdefault(value.label, value.score)
+        for choice in choices:
+            different.setdefault(choice.label, choice.score)
         labels = tuple(different)[: self.limit]
         scores = [score for label in labels if (score := different[label]) is not None]
         return labels, min(scores, default=None)

@@ -20,7 +20,9 @@ def merged(control: Control, answers: Sequence[Answer], data: Mapping[str, objec
     """Return several models' answers for a control, in a task with such data, as one answer."""
     possible = [Answer(control.possible(answer.values, data), answer.threshold) for answer in answers]
     if isinstance(control, RegionControl):
-        return _merged_regions([control.select(*answer) for answer in possible], how, control.same_place)
+        return _merged_regions(
+            [control.select(answer.values, answer.threshold) for answer in possible], how, control.same_place
+        )
     if control.value_type is Choice:
         return _merged_classes(possible, how)
     return _merged_numbers(possible, how) if control.value_type is Number else _merged_others(possible, how)

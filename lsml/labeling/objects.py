@@ -261,7 +261,8 @@ def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch) -> lis
     if not isinstance(data, dict):
         raise Unreadable("no data", 'the task has no data; expected {"data": {...}}')
     try:
-        value = data[UNDEFINED] if _imported_as_text(tag, data) else resolve_value(tag.value, data)
+        imported = UNDEFINED in data and _imported_as_text(tag, data)
+        value = data[UNDEFINED] if imported else resolve_value(tag.value, data)
     except KeyError as missing:
         present = ", ".join(sorted(map(str, data))[:10]) or "nothing"
         raise Unreadable(
@@ -274,10 +275,10 @@ def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch) -> lis
 
 
 def _imported_as_text(tag: ObjectTag, data: Mapping[str, object]) -> bool:
-    """Return True if the task was imported as plain text before its project had fields. Label Studio then shows the text
-    under the config's field.
+    """Return True if a task with an undefined field was imported as plain text before its project had fields. Label Studio
+    then shows the text under the config's field.
     """
-    return UNDEFINED in data and tag.value.startswith("$") and tag.value[1:] not in data
+    return tag.value.startswith("$") and tag.value[1:] not in data
 
 
 def _json(tag: ObjectTag, text: str, what: str) -> Any:

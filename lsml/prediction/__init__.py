@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lsml.prediction.orders import diverse_order, task_features, typical_order
-from lsml.prediction.predict import HELD_OUT, Outcome, predict_in_time, predict_tasks
+from lsml.prediction.outcomes import Outcome
+from lsml.prediction.predict import HELD_OUT, predict_in_time, predict_tasks
 
 __all__ = [
     "HELD_OUT",

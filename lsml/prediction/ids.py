@@ -12,19 +12,22 @@ def with_ids(regions: list[Region], drawn: Sequence[object]) -> list[Region]:
     its own, and a `parentID` is the id of its parent."""
     ids: dict[str, str] = {}
     theirs = [region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)]
-    for group in (region["id"] for region in regions if "id" in region):
-        own = group.split(".", 2)[-1]  # without the rank of its model and its page
-        if own in theirs:
-            ids[group] = own
+    if theirs:
+        for group in (region["id"] for region in regions if "id" in region):
+            own = group.split(".", 2)[-1]  # without the rank of its model and its page
+            if own in theirs:
+                ids[group] = own
     # An answer to other marks stands beside those before it; one to the same marks and more takes the place of the last.
     marks = f"-{theirs[0]}" if theirs else ""
+    children = []
     for number, region in enumerate(regions):
         id = f"{region['from_name']}-{number}{marks}"
         group = region.get("id")
         region["id"] = id if group is None else ids.setdefault(group, id)
-    for region in regions:
         if "parentID" in region:
-            parent = region.pop("parentID")
-            if parent in ids:
-                region["parentID"] = ids[parent]
+            children.append(region)
+    for region in children:
+        parent = region.pop("parentID")
+        if parent in ids:
+            region["parentID"] = ids[parent]
     return regions

@@ -99,6 +99,11 @@ class Scored(Sequence[Choice]):
             rows.append(scored)
         return rows
 
+    @property
+    def surest(self) -> Choice | None:
+        """The one with the highest score; None where there is none."""
+        return Choice(self.labels[self.best], self.scores[self.best]) if self.best >= 0 else None
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -122,6 +122,28 @@ def test_one_text_that_breaks_the_model_costs_only_itself(run):
     assert outcomes[1].dropped == [("adapter failed", "topic:scripted failed: RuntimeError")]
 
 
+@pytest.mark.parametrize("judging", [False, True])
+@pytest.mark.parametrize("combine", ["first", "union", "vote"])
+def test_each_task_of_many_is_answered_as_it_is_alone(run, combine, judging):
+    models = [model(combine=combine), model(rank=1, combine=combine), model("Choices", rank=2, show=False)]
+    texts = [
+        "Bug=0.9 High=0.8",
+        "Billing=0.9 High=0.8",
+        "fail",
+        "",
+        "High=0.6",
+        "refuse",
+        "Bug=0.5 Billing=0.5 Low=0.9",
+    ]
+    together = run(HIDDEN, *texts, models=models, judging=judging)
+    alone = [run(HIDDEN, text, models=models, judging=judging)[0] for text in texts]
+    for outcome in (*together, *alone):
+        outcome.unread = dict.fromkeys(outcome.unread)  # which names the task
+        outcome.dropped = [(reason, "" if reason == "empty" else sentence) for reason, sentence in outcome.dropped]
+    assert together == alone
+    assert sum(outcome.prediction is not None for outcome in together) == 4
+
+
 def test_what_a_model_says_of_its_failure_is_passed_on_without_a_traceback(run, caplog):
     (outcome,) = run(TOPICS, "refuse")
     assert outcome.dropped == [("adapter failed", "topic:scripted failed: weights.pt: was changed; restore it")]

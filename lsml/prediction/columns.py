@@ -1,0 +1,125 @@
+"""The models' answers by control: a column holds what each model answered for one control, task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from lsml.adapters.base import Adapter
+from lsml.binding import BoundModel, Reading
+from lsml.controls.base import Answer, Control, ScoreKind, Threshold
+from lsml.controls.merging import merged
+from lsml.values import Shape, Value
+
+Answers = dict[int, Answer]  # what one model answered for one control, by the place of the task
+
+
+class Column(msgspec.Struct):
+    """The models' answers for one control on one page. `readings`: what was read, by the place of the task. `shown`: the
+    answers that people may see, a dict for each model, first in rank first. `hidden`: the answers that they may not see."""
+
+    control: Control
+    together: Literal["first", "union", "vote"]
+    readings: dict[int, Reading] = {}
+    shown: list[Answers] = []
+    hidden: list[Answers] = []
+
+    def chosen(
+        self, tasks: Sequence[Mapping[str, Any]], kind: ScoreKind, *, judging: bool
+    ) -> Iterator[tuple[int, list[Value], float | None]]:
+        """Yield (the place of a task, the values to show, how sure the least sure model is).
+
+        The score counts hidden answers, too. They are judged where no model that is shown answers."""
+        for place in self.readings:
+            data = tasks[place]["data"]
+            answers = [of_model[place] for of_model in self.shown if place in of_model]
+            values, certainty = self._combined(answers, data, kind)
+            if self.hidden:
+                unseen = [of_model[place] for of_model in self.hidden if place in of_model]
+                others, unsure = self._combined(unseen, data, kind)
+                if judging and not answers:
+                    values = others
+                certainty = min((sure for sure in (certainty, unsure) if sure is not None), default=None)
+            yield place, values, certainty
+
+    def _combined(
+        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
+    ) -> tuple[list[Value], float | None]:
+        """Return what to show of several models' answers, combined as the recipe says, and how sure they are."""
+        if self.together != "first" and len(answers) > 1:
+            answers = [merged(self.control, answers, data, self.together)]
+        return self.control.combine(answers, data, kind)
+
+
+class Columns:
+    """The columns of all controls, by name and page, in the order in which they were first answered."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, dict[int | None, Column]] = {}
+
+    def __iter__(self) -> Iterator[Column]:
+        return (column for pages in self._columns.values() for column in pages.values())
+
+    def take(
+        self,
+        model: BoundModel,
+        adapter: Adapter,
+        rank: int,
+        asked: Sequence[tuple[int, Reading]],
+        predicted: Sequence[Sequence[Value] | None],
+        *,
+        judging: bool,
+    ) -> None:
+        """Add a model's answers to the columns of its controls. `asked`: (the place of a task, what the model saw of it).
+
+        `judging`: values below the threshold count, too, where a metric ranks by score."""
+        names = model.classes
+        translating = adapter.own_names or bool(names.former)
+        places: dict[tuple[str, int | None], tuple[Column, Answers, Threshold]] = {}
+        of_shapes = any(issubclass(kind, Shape) for kind in model.adapter_class.produces)
+        of_one_kind = len(model.adapter_class.produces) == 1
+        for (place, reading), answered in zip(asked, predicted, strict=True):
+            if answered is None:
+                continue
+            page = reading.view.item
+            values = names.translate(answered, adapter) if translating else answered
+            if of_shapes:
+                values = [_placed(value, rank, page or 0) for value in values]
+            for control in reading.controls:
+                # A Repeater makes copies for each task, with the same names.
+                name = control.control_tag.name
+                found = places.get((name, page))
+                if found is None:
+                    found = places[name, page] = self._place(model, control, page, judging)
+                column, answers, threshold = found
+                column.readings.setdefault(place, reading)
+                # A classifier answers thousands of values of one kind, which need no look.
+                own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
+                answers.setdefault(place, Answer(own, threshold))
+
+    def _place(
+        self, model: BoundModel, control: Control, page: int | None, judging: bool
+    ) -> tuple[Column, Answers, Threshold]:
+        """Return a control's column on a page, where a model's answers go in it, and the least score that counts there."""
+        pages = self._columns.setdefault(control.control_tag.name, {})
+        column = pages.get(page)
+        if column is None:
+            column = pages[page] = Column(control, model.spec.combine)
+        answers: Answers = {}
+        (column.shown if model.spec.show else column.hidden).append(answers)
+        unfiltered = judging and control.judged_unfiltered
+        return column, answers, _everything if unfiltered else model.threshold(control)
+
+
+def _placed(value: Value, rank: int, page: int) -> Value:
+    """Return a value of an image with its page. Groups of different models and pages are kept apart."""
+    if not isinstance(value, Shape) or (value.group is None and not page):
+        return value
+    group = None if value.group is None else f"{rank}.{page}.{value.group}"
+    return msgspec.structs.replace(value, item=page, group=group)
+
+
+def _everything(_label: str) -> float:
+    return 0.0

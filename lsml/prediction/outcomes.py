@@ -1,0 +1,121 @@
+"""The outcome of each task: its prediction, with regions of every control that annotators would see, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lsml.binding import Binding
+from lsml.controls.base import Control, Region
+from lsml.labeling import Condition
+from lsml.prediction.columns import Column, Columns
+from lsml.prediction.ids import with_ids
+from lsml.values import Number, Value, label_of
+
+
+class Outcome(msgspec.Struct):
+    """What became of one task. `prediction` is None where nothing could predict it; `values` are what it shows, by control;
+    `dropped` says why there is none, and counts what was left out: (reason, sentence). `unread`: the same of each model, by
+    key, that could not read the task."""
+
+    prediction: dict[str, Any] | None = None
+    values: dict[str, list[Value]] = {}
+    dropped: list[tuple[str, str]] = []
+    unread: dict[str, tuple[str, str]] = {}
+
+
+def write_predictions(
+    binding: Binding,
+    tasks: Sequence[Mapping[str, Any]],
+    columns: Columns,
+    outcomes: Sequence[Outcome],
+    model_version: str,
+    *,
+    judging: bool,
+    drawn: Sequence[object],
+) -> None:
+    """Set the prediction of each task that has an answer: the regions that annotators would see, and the lowest certainty.
+    `drawn`: the regions that a person made, which the prediction answers."""
+    scoring = binding.recipe.scoring
+    chosen: list[tuple[Column, dict[int, list[Value]]]] = []
+    least: dict[int, float] = {}
+    for column in columns:
+        tag = column.control.control_tag
+        name, counts = tag.name, scoring.counts(tag.tag, tag.name)
+        of_column: dict[int, list[Value]] = {}
+        for place, values, certainty in column.chosen(tasks, scoring.by, judging=judging):
+            of_column[place] = values
+            shown = outcomes[place].values
+            shown[name] = [*shown[name], *values] if name in shown else values
+            if counts and certainty is not None and certainty <= least.get(place, certainty):
+                least[place] = certainty
+        chosen.append((column, of_column))
+    controls = {column.control.control_tag.name: column.control for column in columns}
+    results: dict[int, list[Region]] = {place: [] for _, of_column in chosen for place in of_column}
+    if any(control.control_tag.conditions for control in controls.values()):
+        for place in results:
+            _hide(controls, outcomes[place])
+    for column, of_column in chosen:
+        _write(column, of_column, tasks, outcomes, results)
+    for place, result in results.items():
+        prediction = outcomes[place].prediction = {"result": with_ids(result, drawn), "model_version": model_version}
+        if place in least:
+            prediction["score"] = min(1.0, max(0.0, least[place]))
+
+
+def _write(
+    column: Column,
+    chosen: Mapping[int, list[Value]],
+    tasks: Sequence[Mapping[str, Any]],
+    outcomes: Sequence[Outcome],
+    results: Mapping[int, list[Region]],
+) -> None:
+    """Add a column's regions to the result of each task in which annotators see its control."""
+    control, readings = column.control, column.readings
+    name = control.control_tag.name
+    for place, values in chosen.items():
+        outcome = outcomes[place]
+        if name not in outcome.values:
+            continue
+        reading = readings[place]
+        for region, problem in control.write(values, reading.object_tag.name, reading.view, tasks[place]["data"]):
+            if problem is None:
+                results[place].append(region)
+            else:
+                outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
+
+
+def _hide(controls: Mapping[str, Control], outcome: Outcome) -> None:
+    """Remove the values of the controls that annotators do not see."""
+    everything = dict(outcome.values)
+    for name in everything:
+        tag = controls[name].control_tag
+        if not all(_holds(condition, everything, controls) for condition in tag.conditions):
+            outcome.dropped.append(("hidden", f"{tag.selector} is hidden by its visibleWhen"))
+            del outcome.values[name]
+
+
+def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], controls: Mapping[str, Control]) -> bool:
+    """Return True if annotators see a control under `visibleWhen`, given what is shown for the others."""
+    if condition.when == "region-selected":
+        return False  # a prediction of the whole task has no selected region
+    if condition.when not in ("choice-selected", "choice-unselected"):
+        return True
+    names = [condition.tag_name] if condition.tag_name else list(chosen)
+    shown = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
+    # A condition names a choice by its value or by its alias.
+    labels = {label for _, label in shown}
+    for name in names:
+        if name in chosen:
+            control = controls[name]
+            for label in control.control_tag.labels:
+                if (name, control.name_of(label)) in shown:
+                    labels |= {label.value, label.name}
+    selected = bool(labels & set(condition.values)) if condition.values else bool(labels)
+    return selected == (condition.when == "choice-selected")
+
+
+def _label(value: Value) -> str:
+    return str(value.value) if isinstance(value, Number) else label_of(value) or ""
