@@ -8,7 +8,7 @@ labels     a model's `labels`
 settings   every other key                           load       all of it: load_recipe
 learn_from the annotations that teach
 holdout    the validation set                        override   a second file, for one machine
-environment variables of the environment
+environment variables of the environment            quantities durations and sizes
 promotion  the version that is served       time_of_day the time at which trainings run
 publishing predictions that reach Label Studio automatically
 """

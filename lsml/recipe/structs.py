@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -14,24 +14,11 @@ from lsml.recipe.holdout import SHARE, Holdout
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote, Rule
 from lsml.recipe.publishing import Publish, Submit
+from lsml.recipe.quantities import SIZE, Size, duration, in_bytes, size
 from lsml.recipe.score import Score, ScoreKind
 from lsml.recipe.time_of_day import AT, next_moment
 
-_DURATION: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$(?!\n)"
-_FROM_ONE_SECOND: Final = r"^[1-9][0-9]*(\.[0-9]+)?(s|m|h)$(?!\n)"
 _SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
-
-
-def _duration(least: float, description: str) -> Any:
-    what = "seconds such as 20, or 20s, 5m, 1h, 500ms" if not least else "seconds such as 600, or 10m, 6h; at least 1s"
-    return Meta(
-        description=f"{description} A number of seconds, or a text such as 500ms, 20s, 5m, 1h.",
-        extra_json_schema={
-            "minimum": least,
-            "pattern": _FROM_ONE_SECOND if least else _DURATION,
-            "errorMessage": f"expected {what}",
-        },
-    )
 
 
 class Masked(msgspec.Struct, frozen=True):
@@ -73,7 +60,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "10%"
     quiet_s: Annotated[
         float,
-        _duration(0, "A run waits until no annotation has come for this long, but at most ten times as long."),
+        duration(0, "A run waits until no annotation has come for this long, but at most ten times as long."),
     ] = field(default=20.0, name="quiet")
     at: Annotated[
         Annotated[str, AT] | None, Meta(description=AT.description, extra_json_schema=AT.extra_json_schema)
@@ -110,7 +97,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["latest", "majority", "all"] | None,
         Meta(description="The former name of `learn_from: {several: ...}`, which takes precedence."),
     ] = None
-    timeout_s: Annotated[float, _duration(1, "A training run that takes longer is stopped.")] = field(
+    timeout_s: Annotated[float, duration(1, "A training run that takes longer is stopped.")] = field(
         default=21600.0, name="timeout"
     )
 
@@ -198,32 +185,14 @@ class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
         return frozenset({"api_key"})
 
 
-_SIZE: Final = r"^[1-9][0-9]{0,5}(kB|MB|GB)$(?!\n)"
-_UNITS: Final = {"kB": 1000, "MB": 1000**2, "GB": 1000**3}
-
-
-def _size(description: str) -> Any:
-    return Meta(
-        description=f"{description} A number of bytes, or a text such as 500kB, 100MB, 2GB.",
-        extra_json_schema={"errorMessage": "expected a size such as 500kB, 100MB or 2GB, or a number of bytes"},
-    )
-
-
-def _bytes(size: int | str) -> int:
-    return size if isinstance(size, int) else int(size[:-2]) * _UNITS[size[-2:]]
-
-
-_Size = Annotated[int, Meta(ge=1000, le=10**15)] | Annotated[str, Meta(pattern=_SIZE)]
-
-
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits, so that no request takes the memory, time or disk space of the others."""
 
-    body: Annotated[_Size, _size("The largest request.")] = "100MB"
+    body: Annotated[Size, size("The largest request.")] = "100MB"
     tasks: Annotated[int, Meta(ge=1, le=1_000_000, description="The most tasks of one request to /predict.")] = 10_000
     time_s: Annotated[
         float,
-        _duration(
+        duration(
             1,
             "A longer request to /predict returns the predictions made so far, and none for the other tasks; "
             "Label Studio itself gives up after 100 s.",
@@ -248,8 +217,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 1_000_000  # fmt: skip
     free_disk: Annotated[
-        Annotated[int, Meta(ge=0, le=10**15)] | Annotated[str, Meta(pattern=_SIZE)],
-        _size(
+        Annotated[int, Meta(ge=0, le=10**15)] | Annotated[str, Meta(pattern=SIZE)],
+        size(
             "With less free space on the data directory's disk, annotations are refused with status 507 and trainings fail."
         ),
     ] = "100MB"
@@ -257,12 +226,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def body_bytes(self) -> int:
         """The largest request, in bytes."""
-        return _bytes(self.body)
+        return in_bytes(self.body)
 
     @property
     def free_disk_bytes(self) -> int:
         """The bytes that must stay free on the disk."""
-        return _bytes(self.free_disk)
+        return in_bytes(self.free_disk)
 
 
 class Server(Masked, frozen=True, forbid_unknown_fields=True):
@@ -321,24 +290,22 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The files that lsml fetches for tasks, and how long it keeps them."""
 
     cache: Annotated[
-        _Size,
-        _size("The disk space for fetched files; the least recently used are deleted first, files in use never."),
+        Size,
+        size("The disk space for fetched files; the least recently used are deleted first, files in use never."),
     ] = "2GB"
     fresh_s: Annotated[
         float,
-        _duration(
+        duration(
             0,
             "How long a fetched file is used before lsml asks whether it changed, or less if its server says so. A "
             "file uploaded to Label Studio never changes.",
         ),
     ] = field(default=60.0, name="fresh")
-    file: Annotated[_Size, _size("The largest file.")] = "200MB"
+    file: Annotated[Size, size("The largest file.")] = "200MB"
     pixels: Annotated[int, Meta(ge=1, le=10**9, description="The most pixels of an image, width times height.")] = (
         64_000_000
     )
-    timeout_s: Annotated[float, _duration(1, "The most time for fetching a file.")] = field(
-        default=30.0, name="timeout"
-    )
+    timeout_s: Annotated[float, duration(1, "The most time for fetching a file.")] = field(default=30.0, name="timeout")
     folders: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
         Meta(
@@ -355,12 +322,12 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def cache_bytes(self) -> int:
         """The disk space for fetched files, in bytes."""
-        return _bytes(self.cache)
+        return in_bytes(self.cache)
 
     @property
     def file_bytes(self) -> int:
         """The largest file, in bytes."""
-        return _bytes(self.file)
+        return in_bytes(self.file)
 
 
 AUTO: Final = "auto"  # in place of an adapter's name: cross-validation chooses one
