@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from importlib import import_module
 
 import click
@@ -69,6 +73,27 @@ def test_every_command_of_lsml_has_the_options_that_a_page_names(page, line):
         # A word in capitals stands for what the reader has.
         if isinstance(value, str) and not value.isupper() and not isinstance(parameter.type, click.Path | click.File):
             parameter.type_cast_value(context, value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["texts", "entities", "images"])
+def test_the_commands_of_a_tutorial_run_one_after_the_other(name, tmp_path):
+    shutil.copytree(REPOSITORY / "recipes" / "examples", tmp_path / "examples")
+    program = tmp_path / "bin" / "lsml"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lsml "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    text = (DOCS / "tutorial" / f"{name}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^<!-- run -->\n```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert blocks
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "LSML_PORT": "0"}
+    ran = subprocess.run(
+        ["bash", "-e", "-c", "\n".join(blocks)], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    # What the page shows of the output.
+    for shown in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        assert shown in ran.stdout
 
 
 def test_each_pain_has_a_page_titled_by_its_question():
