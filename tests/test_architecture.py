@@ -12,11 +12,10 @@ MODULES = sorted((ROOT / "lsml").rglob("*.py"))
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"^\| (?P<question>[^|]+\?) \| `(?P<file>[^`]+)` \| `(?P<name>[^`]+)` \|$", TEXT, re.MULTILINE)
 MOST_LINES, MOST_OF_A_CLASS, MOST_OF_A_FUNCTION = 450, 200, 60
-MOST_LINES_WITH_ANY = 243
+MOST_LINES_WITH_ANY = 237
 # Longer today: to be split along their jobs, and never joined by another.
 OVERDUE = {
     "lsml/server/serving.py:Serving",
-    "lsml/server/openapi.py:_paths",
     "lsml/server/serve.py:serve",
     "lsml/adapters/image/yolo/adapter.py:Yolo",
     "lsml/controls/shapes.py:ShapeControl",

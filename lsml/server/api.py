@@ -17,8 +17,10 @@ from lsml.learning.side_by_side import ComparedVersions, compare
 from lsml.logs import mask
 from lsml.recipe import Recipe
 from lsml.server.bodies import answer, read_object
-from lsml.server.protocol import Route, status_of
+from lsml.server.messages import Asked, Findings, PeopleShown, Project, Projects, PromoteBody, Run, TwoVersions
+from lsml.server.protocol import status_of
 from lsml.server.quality import Quality
+from lsml.server.routes import Route
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
 from lsml.studio.connection import project_address, studio_of
@@ -35,17 +37,17 @@ class Api:
         self._host = host
 
     def routes(self) -> list[Route]:
-        """(path, methods, view) of each."""
+        """Return the endpoints."""
         return [
-            ("/api/projects", ("GET",), self.projects),
-            ("/api/projects/<project>", ("GET",), self.project),
-            ("/api/projects/<project>/promote", ("POST",), self.promote),
-            ("/api/projects/<project>/publish", ("POST",), self.publish),
-            ("/api/projects/<project>/compare", ("GET",), self.compare),
-            ("/api/projects/<project>/people", ("GET",), self.people),
-            ("/api/projects/<project>/doctor", ("GET",), self.doctor),
-            ("/api/runs/<run>", ("GET",), self.run),
-            ("/api/runs/<run>/cancel", ("POST",), self.cancel),
+            Route("GET", "/api/projects", self.projects, Projects),
+            Route("GET", "/api/projects/<project>", self.project, Project),
+            Route("POST", "/api/projects/<project>/promote", self.promote, Project, PromoteBody),
+            Route("POST", "/api/projects/<project>/publish", self.publish, Asked),
+            Route("GET", "/api/projects/<project>/compare", self.compare, ComparedVersions, TwoVersions),
+            Route("GET", "/api/projects/<project>/people", self.people, PeopleShown),
+            Route("GET", "/api/projects/<project>/doctor", self.doctor, Findings),
+            Route("GET", "/api/runs/<run>", self.run, Run),
+            Route("POST", "/api/runs/<run>/cancel", self.cancel, Run),
         ]
 
     def projects(self) -> Response:
@@ -88,7 +90,7 @@ class Api:
                 "`lsml doctor` says more"
             )
         self._store.projects.want_publishing(row.key)
-        return answer({"status": "ok"})
+        return answer(Asked("ok"))
 
     def compare(self, project: str) -> Response:
         """Two versions, `?new=3&old=2`, on held-out tasks."""
@@ -99,12 +101,12 @@ class Api:
 
     def people(self, project: str) -> Response:
         """Who annotates, and how far they agree."""
-        people = msgspec.to_builtins(self.agreement(project))
-        return answer({**people, "corrections": msgspec.to_builtins(self.corrections(project))})
+        people = self.agreement(project)
+        return answer(PeopleShown(people.annotators, people.controls, self.corrections(project)))
 
     def doctor(self, project: str) -> Response:
         """What `lsml doctor` finds now."""
-        return answer({"findings": self.findings(project)})
+        return answer(Findings(self.findings(project)))
 
     def all_projects(self) -> list[dict[str, Any]]:
         """Every project, as `projects` answers it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
@@ -16,10 +18,12 @@ from lsml.server.api import Api
 from lsml.server.bodies import answer
 from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
-from lsml.server.openapi import openapi
+from lsml.server.messages import Readiness
+from lsml.server.openapi import document
 from lsml.server.pages import TEMPLATES, Pages, Section
 from lsml.server.quality import Quality
 from lsml.server.ready import Ready
+from lsml.server.routes import Media, Route
 from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import Store
@@ -53,14 +57,15 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     api = Api(recipe, store, serving, quality, host or recipe.server.host)
     pages = Pages(recipe, api, prefix)
     routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes() + pages.routes()
-    routes.append(("/metrics", ("GET",), telemetry.page))
-    routes.append(("/openapi.json", ("GET",), lambda: answer(openapi(recipe))))
-    routes.append(("/ready", ("GET",), Ready(store, serving).view))
-    for path, methods, view in routes:
+    routes.append(Route("GET", "/metrics", telemetry.page, Media("text/plain")))
+    routes.append(Route("GET", "/ready", Ready(store, serving).view, Readiness, statuses=(503,)))
+    routes.append(Route("GET", "/openapi.json", partial(document, recipe, routes), dict[str, Any]))
+    for route in routes:
+        path = route.path
         # Under the secret path only, so that a request without it finds nothing; /health tells nothing and is open.
-        for place in {prefix + path, path} if path == "/health" else {prefix + path}:
+        for place in {prefix + path, path} if route.is_open else {prefix + path}:
             # The endpoint is what logs show: it never holds the secret path.
-            app.add_url_rule(place, f"{methods[0]} {path}", view, methods=methods, strict_slashes=False)
+            app.add_url_rule(place, f"{route.method} {path}", route.view, methods=[route.method], strict_slashes=False)
     guard = Guard(recipe, prefix, host or recipe.server.host)
     app.before_request(guard.check)
     answer_errors(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +17,8 @@ from lsml.learning.decide import LEAST_JUDGED
 from lsml.metrics import Metrics
 from lsml.recipe import Recipe
 from lsml.server.api import Api
-from lsml.server.protocol import Route
+from lsml.server.messages import SomeVersions
+from lsml.server.routes import PAGE, Media, Route
 
 _FOLDER = Path(__file__).parent
 TEMPLATES = str(_FOLDER / "templates")
@@ -46,8 +48,8 @@ def asset(name: str) -> Response:
 
 
 def asset_routes() -> list[Route]:
-    """(path, methods, view) of each asset."""
-    return [(f"/assets/{name}", ("GET",), lambda name=name: asset(name)) for name in _ASSETS]
+    """Return the endpoints of the assets."""
+    return [Route("GET", f"/assets/{name}", partial(asset, name), Media(media)) for name, media in _ASSETS.items()]
 
 
 def overview(sections: Sequence[Section], base: str = _HERE) -> Response:
@@ -66,14 +68,14 @@ class Pages:
         self._prefix = prefix
 
     def routes(self) -> list[Route]:
-        """(path, methods, view) of each."""
+        """Return the endpoints."""
         return [
-            ("/", ("GET",), self.overview),
-            ("/projects/<project>", ("GET",), self.project),
-            ("/projects/<project>/try", ("GET",), self.try_it),
-            ("/projects/<project>/compare", ("GET",), self.compare),
-            ("/projects/<project>/people", ("GET",), self.people),
-            ("/projects/<project>/doctor", ("GET",), self.doctor),
+            Route("GET", "/", self.overview, PAGE),
+            Route("GET", "/projects/<project>", self.project, PAGE),
+            Route("GET", "/projects/<project>/try", self.try_it, PAGE),
+            Route("GET", "/projects/<project>/compare", self.compare, PAGE, SomeVersions),
+            Route("GET", "/projects/<project>/people", self.people, PAGE),
+            Route("GET", "/projects/<project>/doctor", self.doctor, PAGE),
             *asset_routes(),
         ]
 
@@ -139,7 +141,7 @@ def _page(template: str, base: str, projects: Sequence[Mapping[str, Any]], **mor
         template,
         base=base,
         version=__version__,
-        active=any(run["job_status"] in _OPEN_RUNS for run in runs),
+        active=any(run.job_status in _OPEN_RUNS for run in runs),
         least=LEAST_JUDGED,
         when=_when,
         **more,

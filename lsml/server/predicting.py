@@ -22,6 +22,7 @@ from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 from lsml.server.bodies import answer, as_object, optional_text, read_object
 from lsml.server.events import known_project, project_key
 from lsml.server.interpreter import Turns, settle
+from lsml.server.messages import Predictions
 from lsml.server.serving import Recent, Served, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, Store
@@ -109,12 +110,11 @@ class Predicting:
         in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
         settle()
         self._telemetry.count(in_order, _report(ready.project, in_order))
-        content: dict[str, object] = {
-            "results": [_result(outcome, ready.served, asked.interactive) for outcome in in_order]
-        }
+        results = [_result(outcome, ready.served, asked.interactive) for outcome in in_order]
+        content = Predictions(results)
         silent = [outcome for outcome in in_order if outcome.prediction is None]
         if silent:
-            content["why_not"] = [*_reasons(silent, len(in_order)), *self._elsewhere(asked, ready)]
+            content.why_not = [*_reasons(silent, len(in_order)), *self._elsewhere(asked, ready)]
         return answer(content)
 
     def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: object) -> _Ready:

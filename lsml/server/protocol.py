@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, Literal
 
 from flask import Response, request
+from msgspec import UNSET
 
 from lsml.errors import LabelingConfigError, NoRoom, NotFound, RequestError
 from lsml.learning.due import learners, request_if_due
@@ -17,16 +17,36 @@ from lsml.media.transfer import origin, shown_url
 from lsml.recipe import Recipe
 from lsml.server.bodies import answer, optional_text, read_object
 from lsml.server.events import START_TRAINING, Event, known_key, known_project, project_key, read_event
+from lsml.server.messages import (
+    DeleteBody,
+    Deleted,
+    Health,
+    Heard,
+    JobBody,
+    ModelVersion,
+    OfProject,
+    PredictBody,
+    Predictions,
+    ProjectVersions,
+    Run,
+    SetupBody,
+    Started,
+    TrainBody,
+    ValidateBody,
+    Validation,
+    Versions,
+    WebhookBody,
+)
 from lsml.server.predicting import SPARED, Predicting
+from lsml.server.routes import Route
 from lsml.server.serving import Recent, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, RunRow, Store
 from lsml.store.queue import Queue
 
 _log = logging.getLogger(__name__)
-Route = tuple[str, tuple[str, ...], Callable[..., Response]]
 _READ_AGAIN_S = 60.0
-_JOB_STATUS = {
+_JOB_STATUS: Final[dict[str, Literal["queued", "started", "finished", "failed", "canceled"]]] = {
     "waiting": "queued",
     "running": "started",
     "done": "finished",
@@ -36,19 +56,19 @@ _JOB_STATUS = {
 
 
 def routes(recipe: Recipe, store: Store, queue: Queue, serving: Serving, telemetry: Telemetry) -> list[Route]:
-    """(path, methods, view) of every protocol endpoint."""
+    """Return the protocol's endpoints."""
     predicting = Predicting(recipe, store, serving, telemetry)
     views = _Protocol(recipe, store, queue, serving, predicting)
     return [
-        ("/health", ("GET",), views.health),
-        ("/setup", ("POST",), views.setup),
-        ("/predict", ("POST",), predicting.view),
-        ("/webhook", ("POST",), views.webhook),
-        ("/train", ("POST",), views.train),
-        ("/job_status", ("POST",), views.job_status),
-        ("/versions", ("GET",), views.versions),
-        ("/validate", ("POST",), views.validate),
-        ("/delete", ("POST",), views.delete),
+        Route("GET", "/health", views.health, Health, is_open=True),
+        Route("POST", "/setup", views.setup, ModelVersion, SetupBody),
+        Route("POST", "/predict", predicting.view, Predictions, PredictBody),
+        Route("POST", "/webhook", views.webhook, Heard, WebhookBody),
+        Route("POST", "/train", views.train, Started, TrainBody),
+        Route("POST", "/job_status", views.job_status, Run, JobBody),
+        Route("GET", "/versions", views.versions, Versions, OfProject),
+        Route("POST", "/validate", views.validate, Validation, ValidateBody),
+        Route("POST", "/delete", views.delete, Deleted, DeleteBody),
     ]
 
 
@@ -64,7 +84,7 @@ class _Protocol:
 
     def health(self) -> Response:
         """Up as soon as it can answer; loads nothing, asks nothing."""
-        return answer({"status": "UP", "model_class": "lsml", "recipe": self._recipe.name})
+        return answer(Health("UP", "lsml", self._recipe.name))
 
     def setup(self) -> Response:
         """The `model_version` of the predictions to come. Remembers the project; never waits for a model."""
@@ -86,7 +106,7 @@ class _Protocol:
         )  # fmt: skip
         self._want_first_reading(project)
         binding = self._serving.binding(project, config)
-        return answer({"model_version": self._serving.version_at_setup(project, binding)})
+        return answer(ModelVersion(self._serving.version_at_setup(project, binding)))
 
     def _compare_hosts(self, project: str, told: str, named: str) -> None:
         """Warn, once for each project, where /setup tells another Label Studio than the recipe names.
@@ -118,7 +138,7 @@ class _Protocol:
         event = read_event(read_object(spare=SPARED))
         event = replace(event, project=known_key(self._store, event.project))
         if not event.known:
-            return answer({"status": "ignored", "action": event.action})
+            return answer(Heard("ignored", action=event.action))
         if event.saved:
             self._check_room(event)
         config = event.labeling_config
@@ -151,7 +171,7 @@ class _Protocol:
             self._predicting.forget(event.project)
         if event.action == START_TRAINING:
             return self._start(event.project)
-        return answer({"status": "ok", "changed": changed, **({"job": run.id} if run else {})})
+        return answer(Heard("ok", changed, run.id if run else UNSET))
 
     def _apply(self, event: Event) -> int:
         """Store what an event tells of annotations; how many changed."""
@@ -210,9 +230,9 @@ class _Protocol:
         projects = []
         for row in rows:
             names = list(self._serving.names(row.key, self._serving.binding(row.key, None)))
-            projects.append({"project": row.key, "title": row.title, "model_version": names[0], "versions": names})
-        every = dict.fromkeys(name for project in projects for name in project["versions"])
-        return answer({"versions": list(every), "projects": projects})
+            projects.append(ProjectVersions(row.key, row.title, names[0], names))
+        every = dict.fromkeys(name for project in projects for name in project.versions)
+        return answer(Versions(list(every), projects))
 
     def validate(self) -> Response:
         """Whether the recipe fits a labeling config: 200 with what is bound, 400 where the config is malformed."""
@@ -222,13 +242,13 @@ class _Protocol:
             raise RequestError("config: expected a labeling config, as XML text")
         binding = self._serving.binding(LOCAL, config)
         return answer(
-            {
-                "valid": bool(binding.models),
-                "status": binding.state(),
-                "bound": {c.control_tag.selector: m.spec.adapter for m in binding.models for c in m.controls},
-                "unbound": [unbound.reason for unbound in binding.unbound],
-                "warnings": list(binding.warnings),
-            }
+            Validation(
+                valid=bool(binding.models),
+                status=binding.state(),
+                bound={c.control_tag.selector: m.spec.adapter for m in binding.models for c in m.controls},
+                unbound=[unbound.reason for unbound in binding.unbound],
+                warnings=list(binding.warnings),
+            )
         )
 
     def delete(self) -> Response:
@@ -238,36 +258,36 @@ class _Protocol:
         if found is not None:
             self._store.runs.cancel_project(found.key)
             _log.info("project %s: let go by Label Studio; its annotations and versions are kept", found.key)
-        return answer({"status": "ok", "kept": "annotations and versions stay in the data directory"})
+        return answer(Deleted("ok", "annotations and versions stay in the data directory"))
 
     def _start(self, project: str) -> Response:
         if not learners(self._recipe):
             why = "training is off: the recipe says `training: false`, or none of its adapters can learn"
             _log.warning("project %s: Start Training: %s", project, why)
-            return answer({"status": why})
+            return answer(Started(why))
         run = self._store.runs.request(project, "start training")
         self._queue.wake(run.id)
         _log.info("project %s: Start Training: run %s", project, run.id)
-        return answer({"status": "ok", "job": run.id})
+        return answer(Started("ok", run.id))
 
 
-def status_of(run: RunRow) -> dict[str, object]:
+def status_of(run: RunRow) -> Run:
     """A training run as JSON, with the states that Label Studio names."""
-    return {
-        "job": run.id,
-        "kind": run.kind,
-        "job_status": _JOB_STATUS[run.state],
-        "project": run.project,
-        "cause": run.cause,
-        "attempt": run.attempt,
-        "progress": round(run.progress, 3),
-        "message": run.message,
-        "error": run.message if run.state == "failed" else None,
-        "version": run.version,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-    }
+    return Run(
+        job=run.id,
+        kind=run.kind,
+        job_status=_JOB_STATUS[run.state],
+        project=run.project,
+        cause=run.cause,
+        attempt=run.attempt,
+        progress=round(run.progress, 3),
+        message=run.message,
+        error=run.message if run.state == "failed" else None,
+        version=run.version,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+    )
 
 
 def _extra_params(value: object) -> Any:

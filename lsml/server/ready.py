@@ -6,6 +6,7 @@ from flask import Response
 
 from lsml.errors import StoreError
 from lsml.server.bodies import answer
+from lsml.server.messages import Readiness
 from lsml.server.serving import Serving
 from lsml.store import Store
 
@@ -20,7 +21,7 @@ class Ready:
     def view(self) -> Response:
         """200 where a worker lives, the store takes writes and every promoted version was loaded; else 503 with why."""
         why = self._why_not()
-        return answer({"ready": not why, "why_not": why}, 503 if why else 200)
+        return answer(Readiness(not why, why), 503 if why else 200)
 
     def _why_not(self) -> list[str]:
         why = []

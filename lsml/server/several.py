@@ -33,8 +33,8 @@ class Several:
         root.register_error_handler(404, _nothing_here)
         root.add_url_rule("/", "GET /", self._page)
         root.add_url_rule("/health", "GET /health", self._health)
-        for path, _, view in asset_routes():
-            root.add_url_rule(path, f"GET {path}", view)
+        for route in asset_routes():
+            root.add_url_rule(route.path, f"GET {route.path}", route.view)
         self._all = DispatcherMiddleware(root, {path_of(name): _Named(name, app) for name, app in self._apps.items()})
 
     @property

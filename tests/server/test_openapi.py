@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, tickets
 
@@ -160,3 +161,22 @@ def _attack(server, operation, checks):
         case.call_and_validate(checks=checks)
 
     attack()
+
+
+def test_every_endpoint_says_in_a_sentence_what_it_is_for_and_what_it_answers(backend):
+    document = backend().client.get("/openapi.json").json
+    operations = {f"{method} {path}": one for path, item in document["paths"].items() for method, one in item.items()}
+    for name, operation in operations.items():
+        assert operation["summary"], f"{name}: its view has no docstring"
+        assert operation["responses"]["200"]["content"], name
+    assert "requestBody" in operations["post /setup"]
+    assert operations["get /health"]["security"] == []
+
+
+def test_the_answers_of_the_api_are_what_it_says(server):
+    document = server.client.get("/openapi.json").json
+    schemas = {"components": document["components"]}
+    for path in ("/api/projects", "/versions", f"/api/projects/{PROJECT_KEY}", f"/api/projects/{PROJECT_KEY}/people"):
+        listed = path.replace(PROJECT_KEY, "{project}")
+        content = document["paths"][listed]["get"]["responses"]["200"]["content"]["application/json"]
+        Draft202012Validator(schemas | content["schema"]).validate(server.client.get(path).json)

@@ -1,0 +1,308 @@
+"""What requests hold and what they are answered, as `/openapi.json` tells it; a view's `Route` names its own.
+
+Bodies are read leniently, as Label Studio sends them, and refused with sentences of lsml's own; answers are these structs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from lsml.doctor import Finding
+from lsml.learning.agreement import Annotator, ControlAgreement
+from lsml.learning.corrections import Corrections
+
+ProjectKey = Annotated[
+    Annotated[str, Meta(min_length=1, max_length=200)] | int,
+    Meta(description='Label Studio\'s own key of a project, `"<id>.<created>"`, or its number.'),
+]
+Config = Annotated[str | None, Meta(description="A labeling config's XML.")]
+Action = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        extra_json_schema={
+            "anyOf": [{"enum": ["ANNOTATION_CREATED", "ANNOTATIONS_DELETED", "START_TRAINING"]}, {"minLength": 1}]
+        },
+    ),
+]
+
+
+class Error(msgspec.Struct):
+    """Why not."""
+
+    error: Annotated[str, Meta(description="What is wrong and what to do.")]
+
+
+class Health(msgspec.Struct):
+    """That the server answers."""
+
+    status: Literal["UP"]
+    model_class: str
+    recipe: str
+
+
+class Readiness(msgspec.Struct):
+    """Whether everything can be done now."""
+
+    ready: bool
+    why_not: list[str]
+
+
+class SetupBody(msgspec.Struct):
+    """What Label Studio tells of a project."""
+
+    project: ProjectKey | UnsetType = UNSET
+    schema: Config = None
+    hostname: str | None = None
+    access_token: str | None = None
+    extra_params: Any = None
+
+
+class ModelVersion(msgspec.Struct):
+    """The version of the predictions to come."""
+
+    model_version: str
+
+
+class Task(msgspec.Struct):
+    """A task of Label Studio."""
+
+    data: dict[str, Any]
+    id: int | str | None = None
+
+
+class PredictBody(msgspec.Struct):
+    """Tasks to predict."""
+
+    tasks: list[Task]
+    project: ProjectKey | None = None
+    label_config: Config = None
+    model_version: Annotated[
+        str | None, Meta(description="One of `/versions`; without it the promoted one answers.")
+    ] = None
+    params: dict[str, Any] | None = None
+
+
+class Predictions(msgspec.Struct):
+    """A prediction for each task; an empty list for a task that nothing could predict."""
+
+    results: list[dict[str, Any] | Annotated[list[Any], Meta(max_length=0)]]
+    why_not: Annotated[
+        list[str] | UnsetType, Meta(description="Why tasks have no prediction; absent where all have.")
+    ] = UNSET
+
+
+class WebhookProject(msgspec.Struct):
+    """The project of an event."""
+
+    id: int
+    created_at: str | UnsetType = UNSET
+
+
+class WebhookAnnotation(msgspec.Struct):
+    """The annotation of an event."""
+
+    id: int
+    result: list[dict[str, Any]]
+    task: int | UnsetType = UNSET
+
+
+class WebhookBody(msgspec.Struct):
+    """An event of Label Studio."""
+
+    action: Action
+    project: WebhookProject
+    task: Task | UnsetType = UNSET
+    annotation: WebhookAnnotation | UnsetType = UNSET
+
+
+class Heard(msgspec.Struct):
+    """What an event changed."""
+
+    status: str
+    changed: int | UnsetType = UNSET
+    job: str | UnsetType = UNSET
+    action: str | UnsetType = UNSET
+
+
+class TrainBody(msgspec.Struct):
+    """What to train."""
+
+    project: ProjectKey | UnsetType = UNSET
+
+
+class Started(msgspec.Struct):
+    """The training run that was asked for."""
+
+    status: str
+    job: str | UnsetType = UNSET
+
+
+class JobBody(msgspec.Struct):
+    """Which run is meant."""
+
+    job: str
+
+
+class Run(msgspec.Struct):
+    """A run, with the states that Label Studio names."""
+
+    job: str
+    kind: Literal["training", "publishing"]
+    job_status: Literal["queued", "started", "finished", "failed", "canceled"]
+    project: str
+    cause: str
+    attempt: int
+    progress: Annotated[float, Meta(ge=0, le=1)]
+    message: str
+    error: str | None
+    version: int | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+
+
+class OfProject(msgspec.Struct):
+    """Which project is meant; without it all are."""
+
+    project: str | UnsetType = UNSET
+
+
+class ProjectVersions(msgspec.Struct):
+    """The model versions of one project."""
+
+    project: str
+    title: str
+    model_version: str
+    versions: list[str]
+
+
+class Versions(msgspec.Struct):
+    """The model versions, and whose they are."""
+
+    versions: list[str]
+    projects: list[ProjectVersions]
+
+
+class ValidateBody(msgspec.Struct):
+    """A labeling config."""
+
+    config: str
+
+
+class Validation(msgspec.Struct):
+    """Whether the recipe fits a labeling config."""
+
+    valid: bool
+    status: str
+    bound: dict[str, str]
+    unbound: list[str]
+    warnings: list[str]
+
+
+class DeleteBody(msgspec.Struct):
+    """Which project is let go."""
+
+    project: ProjectKey
+
+
+class Deleted(msgspec.Struct):
+    """What was kept."""
+
+    status: str
+    kept: str
+
+
+class VersionShown(msgspec.Struct):
+    """One version, and what its card says."""
+
+    version: int
+
+
+class OutlookShown(msgspec.Struct):
+    """What more annotations will bring."""
+
+    prospect: str
+    sentence: str
+    curve: list[VersionShown]
+
+
+class Published(msgspec.Struct):
+    """How many predictions were published, and of which version."""
+
+    predictions: int
+    model_version: str | None
+
+
+class Project(msgspec.Struct):
+    """A project: what is bound and served, its annotations, runs and versions."""
+
+    project: str
+    title: str
+    address: Annotated[str | None, Meta(description="Of the project in Label Studio.")]
+    model_version: str
+    state: str
+    unbound: list[str]
+    warnings: list[str]
+    annotations: int
+    accepted_predictions: int
+    changes_since_last_run: int
+    changes_needed: int | None
+    promoted: int | None
+    reading_error: str | None
+    outlook: OutlookShown
+    versions: list[VersionShown]
+    runs: list[Run]
+    publishing: Run | None
+    published: Published
+    publishings: list[Run]
+
+
+class Projects(msgspec.Struct):
+    """Every project of a recipe."""
+
+    recipe: str
+    projects: list[Project]
+
+
+class PromoteBody(msgspec.Struct):
+    """Which version to serve."""
+
+    version: int
+
+
+class Asked(msgspec.Struct):
+    """That it will be done."""
+
+    status: str
+
+
+class TwoVersions(msgspec.Struct):
+    """The numbers of two versions."""
+
+    new: str
+    old: str
+
+
+class SomeVersions(msgspec.Struct):
+    """The numbers of two versions, where they are not the usual ones."""
+
+    new: str | UnsetType = UNSET
+    old: str | UnsetType = UNSET
+
+
+class PeopleShown(msgspec.Struct):
+    """Who annotates, how far they agree, and what they do with predictions."""
+
+    annotators: list[Annotator]
+    controls: list[ControlAgreement]
+    corrections: Corrections
+
+
+class Findings(msgspec.Struct):
+    """What `lsml doctor` finds."""
+
+    findings: list[Finding]
