@@ -118,7 +118,7 @@ class Api:
 
     def fields(self, project: str) -> list[dict[str, Any]]:
         """The fields of a task that the project's models read, and whether each is a picture."""
-        binding = self._serving.binding(self._found(project).key, None)
+        binding = self._serving.bindings.of(self._found(project).key, None)
         tags = {tag.name: tag for model in binding.models for tag in model.reads}
         return [
             {"field": tag.value.removeprefix("$"), "tag": tag.tag, "image": tag.tag == "Image"}
@@ -129,15 +129,17 @@ class Api:
     def compared(self, project: str, new: int, old: int) -> ComparedVersions:
         """Two versions on tasks that neither learnt. Raises NotFound, VersionError."""
         row = self._found(project)
-        binding = self._serving.binding(row.key, None)
+        binding = self._serving.bindings.of(row.key, None)
         first, second = (self._serving.version(row.key, binding, number) for number in (new, old))
-        return compare(binding, first, second, self._store.annotations.tasks(row.key), self._serving.fetch(row.key))
+        return compare(
+            binding, first, second, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key)
+        )
 
     def agreement(self, project: str) -> People:
         """The annotators of a project, and how far they agree."""
         row = self._found(project)
-        binding = self._serving.binding(row.key, None)
-        return agreement(binding, self._store.annotations.tasks(row.key), self._serving.fetch(row.key))
+        binding = self._serving.bindings.of(row.key, None)
+        return agreement(binding, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key))
 
     def corrections(self, project: str) -> Corrections:
         """What the annotators of a project do with predictions."""
@@ -188,7 +190,7 @@ class Api:
         return {**msgspec.to_builtins(outlook), "sentence": outlook.sentence, "curve": curve}
 
     def _version(self, version: VersionRow) -> dict[str, Any]:
-        card = self._serving.card(version)
+        card = self._serving.promoted.card(version)
         built = msgspec.to_builtins(card) if card is not None else {}
         return {"version": version.number, **{name: built.get(name) for name in _SHOWN}}
 

@@ -23,7 +23,8 @@ from lsml.server.bodies import answer, as_object, optional_text, read_object
 from lsml.server.events import known_project, project_key
 from lsml.server.interpreter import Turns, settle
 from lsml.server.messages import Predictions
-from lsml.server.serving import Recent, Served, Serving
+from lsml.server.recent import Recent
+from lsml.server.serving import Served, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, Store
 from lsml.wording import listed
@@ -120,7 +121,7 @@ class Predicting:
     def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: object) -> _Ready:
         """What was asked, and with it what others ask of the same project that arrived with it."""
         project = self._answering(asked)
-        binding = self._serving.binding(project, asked.labeling_config)
+        binding = self._serving.bindings.of(project, asked.labeling_config)
         if asked.model_version is None:
             served = self._serving.served(project, binding, _WAIT_S)
         else:
@@ -129,7 +130,7 @@ class Predicting:
         usable = [task for one in (asked, *(other for _, other in others)) for task in one.usable]
         outcomes = iter(
             predict_in_time(
-                binding, served.loaded.adapters, usable, self._serving.fetch(project), served.model_version,
+                binding, served.loaded.adapters, usable, self._serving.bindings.fetch(project), served.model_version,
                 seconds=self._recipe.server.limits.time_s, hiding=project != LOCAL, drawn=asked.drawn,
                 computing=self._turns if len(usable) > _FEW else nullcontext(),
             )
@@ -154,7 +155,7 @@ class Predicting:
         if self._store.projects.get(project) is None:
             return LOCAL
         if config is not None:
-            self._serving.binding(project, config)  # a malformed one is refused before it is remembered
+            self._serving.bindings.of(project, config)  # a malformed one is refused before it is remembered
         self._serving.remember(project, studio_id=studio_id, labeling_config=config)
         self._told.replace(project, config or "")
         return project

@@ -38,8 +38,9 @@ from lsml.server.messages import (
     WebhookBody,
 )
 from lsml.server.predicting import SPARED, Predicting
+from lsml.server.recent import Recent
 from lsml.server.routes import Route
-from lsml.server.serving import Recent, Serving
+from lsml.server.serving import Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, RunRow, Store
 from lsml.store.queue import Queue
@@ -99,13 +100,13 @@ class _Protocol:
         if named.url and hostname:
             self._compare_hosts(project, hostname, named.url)
         if config is not None:
-            self._serving.binding(project, config)  # a malformed one is refused before it is remembered
+            self._serving.bindings.of(project, config)  # a malformed one is refused before it is remembered
         self._serving.remember(
             project, studio_id=studio_id, labeling_config=config,
             hostname=hostname if told else None, token=token if told else None,
         )  # fmt: skip
         self._want_first_reading(project)
-        binding = self._serving.binding(project, config)
+        binding = self._serving.bindings.of(project, config)
         return answer(ModelVersion(self._serving.version_at_setup(project, binding)))
 
     def _compare_hosts(self, project: str, told: str, named: str) -> None:
@@ -146,7 +147,7 @@ class _Protocol:
             self._check_known(event.project)
         if config is not None:
             try:
-                self._serving.binding(event.project, config)
+                self._serving.bindings.of(event.project, config)
             except LabelingConfigError as error:
                 _log.warning("project %s: its labeling config is not kept: %s", event.project, error)
                 config = None
@@ -229,7 +230,7 @@ class _Protocol:
             rows = [found]
         projects = []
         for row in rows:
-            names = list(self._serving.names(row.key, self._serving.binding(row.key, None)))
+            names = list(self._serving.promoted.names(row.key, self._serving.bindings.of(row.key, None)))
             projects.append(ProjectVersions(row.key, row.title, names[0], names))
         every = dict.fromkeys(name for project in projects for name in project.versions)
         return answer(Versions(list(every), projects))
@@ -240,7 +241,7 @@ class _Protocol:
         config = next((payload[name] for name in ("config", "label_config", "schema") if name in payload), None)
         if not isinstance(config, str):
             raise RequestError("config: expected a labeling config, as XML text")
-        binding = self._serving.binding(LOCAL, config)
+        binding = self._serving.bindings.of(LOCAL, config)
         return answer(
             Validation(
                 valid=bool(binding.models),

@@ -24,7 +24,7 @@ class Quality:
         known = self._known.get(project.key)
         if known is not None and known[0] == state:
             return known[1]
-        binding = self._serving.binding(project.key, None)
+        binding = self._serving.bindings.of(project.key, None)
         found = corrections(binding, self._store.beginnings.latest(project.key, MOST))
         self._known[project.key] = state, found
         return found

@@ -124,7 +124,7 @@ class _Stored:
             row = self._store.versions.served(project.key)
             if row is None:
                 continue
-            card = self._serving.card(row)
+            card = self._serving.promoted.card(row)
             unreadable.add_metric((project.key,), 0 if card else 1)
             if card is None:
                 continue

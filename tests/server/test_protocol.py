@@ -266,7 +266,7 @@ def test_a_skipped_annotation_is_no_example_and_a_ground_truth_wins(backend):
     other = event(2, "refund", "Bug", at=90)
     other["annotation"]["id"] = 99
     server.post("/webhook", other)
-    binding = server.app.extensions["lsml"].serving.binding(PROJECT_KEY, TOPICS)
+    binding = server.app.extensions["lsml"].serving.bindings.of(PROJECT_KEY, TOPICS)
     lessons = {task.id: binding.learn(task, no_fetch).answers for task in server.store.annotations.tasks(PROJECT_KEY)}
     assert {task: answers["topic"][0][0].label for task, answers in lessons.items()} == {"2": "Billing"}
 

@@ -130,7 +130,7 @@ def test_projects_that_serve_the_same_share_one_model_until_they_serve_something
     keys = [f"{number}.{PROJECT_KEY.partition('.')[2]}" for number in (7, 8)]
 
     def model(key, config=TOPICS):
-        (adapter,) = serving.served(key, serving.binding(key, config), 30).loaded.adapters.values()
+        (adapter,) = serving.served(key, serving.bindings.of(key, config), 30).loaded.adapters.values()
         return adapter
 
     for key in keys:
@@ -150,5 +150,5 @@ def test_projects_that_serve_the_same_share_one_model_until_they_serve_something
         path.unlink()  # all are links to one file
         path.write_bytes(content + b" ")
     fresh = Serving(trained.recipe, trained.store)
-    assert fresh.served(PROJECT_KEY, fresh.binding(PROJECT_KEY, TOPICS), 30).loaded.number == 2
-    assert fresh.served(keys[0], fresh.binding(keys[0], TOPICS), 30).loaded.number == 0, "its own files are damaged"
+    assert fresh.served(PROJECT_KEY, fresh.bindings.of(PROJECT_KEY, TOPICS), 30).loaded.number == 2
+    assert fresh.served(keys[0], fresh.bindings.of(keys[0], TOPICS), 30).loaded.number == 0, "its own files are damaged"

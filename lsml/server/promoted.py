@@ -1,0 +1,81 @@
+"""Which version each project serves: the promoted one, or where its files are broken the newest that is not."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from lsml.binding import Binding
+from lsml.errors import LsmlError
+from lsml.server.recent import Recent
+from lsml.store import Store, VersionRow
+from lsml.versions import Card, card_of, model_version
+
+_log = logging.getLogger(__name__)
+_LOOK_AGAIN_S = 30.0  # a version that could not be loaded is tried again after so long
+
+
+class Promoted:
+    """The versions of every project as they stand in the store: which is promoted, their cards, names, and what is broken."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cards: Recent[Card] = Recent()
+        self._names: Recent[str] = Recent()
+        self._broken: Recent[tuple[str, float]] = Recent()
+
+    def name(self, project: str, binding: Binding, number: int, card: Card | None) -> str:
+        """The `model_version` of a version under a binding, worked out once: with many labels it takes milliseconds."""
+        key = (project, number, binding.config.digest if binding.config else None)
+        return self._names.get(key) or self._names.put(key, model_version(binding, number, card, project))
+
+    def of(self, project: str) -> tuple[int, Card | None]:
+        """The number and card of the promoted version; where its files are broken, of the newest one that is not.
+
+        0 and None: the starting point.
+        """
+        number = self._store.versions.promoted(project)
+        if number is None:
+            return 0, None
+        if self.why_broken(project, number) is None:
+            card = self._cards.get((project, number))
+            if card is not None:
+                return number, card
+        rows = self._store.versions.of_project(project)
+        rows.sort(key=lambda row: (row.number != number, -row.number))
+        for row in rows:
+            if self.why_broken(project, row.number) is not None or (card := self.card(row)) is None:
+                continue
+            # In its place only a version that was good enough to be served once.
+            if row.number == number or card.promoted:
+                return row.number, card
+        return 0, None
+
+    def names(self, project: str, binding: Binding) -> dict[str, int]:
+        """The `model_version` of every version of a project that can be read, the one that is served first; its number."""
+        number, card = self.of(project)
+        names = {self.name(project, binding, number, card): number}
+        for row in self._store.versions.of_project(project):
+            if (found := self.card(row)) is not None:
+                names.setdefault(self.name(project, binding, row.number, found), row.number)
+        return names
+
+    def card(self, row: VersionRow) -> Card | None:
+        """A version's card, or None where it cannot be read; that is logged once."""
+        card = self._cards.get((row.project, row.number))
+        if card is None and self.why_broken(row.project, row.number) is None:
+            try:
+                card = self._cards.put((row.project, row.number), card_of(row))
+            except LsmlError as error:
+                self.note_broken(row.project, row.number, error)
+                _log.error("project %s: %s", row.project, error)
+        return card
+
+    def note_broken(self, project: str, number: int, error: Exception) -> None:
+        """Remember for a while that a version cannot be served."""
+        self._broken.replace((project, number), (str(error), time.monotonic()))
+
+    def why_broken(self, project: str, number: int) -> str | None:
+        """Why a version cannot be served; None where it can, or where it is time to look again: files get restored."""
+        found = self._broken.get((project, number))
+        return found[0] if found is not None and time.monotonic() - found[1] < _LOOK_AGAIN_S else None
