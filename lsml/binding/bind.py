@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
 
 import msgspec
 
@@ -14,13 +14,14 @@ from lsml.binding.auto import class_of
 from lsml.binding.inputs import parts_of, reads_columns
 from lsml.binding.learn import Given, Taught, answers_by_people, learn, votes
 from lsml.binding.model import BoundModel
+from lsml.binding.needs import needed_controls, region_object, why_alone, why_not_needed
 from lsml.binding.prompts import asking_controls, control_of
 from lsml.binding.reliability import reliability
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import Fetch
-from lsml.recipe import Holdout, LearnFrom, Model, Recipe
+from lsml.recipe import Holdout, LearnFrom, Model, Recipe, turns
 from lsml.wording import listed
 
 
@@ -61,6 +62,14 @@ class Binding:
             for control_tag in self.config.controls
             if control_tag.tag in CONTROLS and object_tag.name in control_tag.to_names
         ]
+
+    @cached_property
+    def turns(self) -> list[list[tuple[int, BoundModel]]]:
+        """The models in the turns in which they answer, each with its rank: its place among all."""
+        ranked = list(enumerate(self.models))
+        of_turn = ({id(spec) for spec in turn} for turn in turns(self.recipe.models))
+        found = ([(rank, model) for rank, model in ranked if id(model.spec) in specs] for specs in of_turn)
+        return [turn for turn in found if turn]
 
     @property
     def trainable(self) -> tuple[BoundModel, ...]:
@@ -129,7 +138,6 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
     """
     if config is None:
         return Binding(recipe, None, ())
-    models: list[BoundModel] = []
     unbound: list[Unbound] = []
     claimed: dict[tuple[object, ...], list[ControlTag]] = {}
     for control_tag in config.controls:
@@ -140,18 +148,21 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
         else:
             claimed.setdefault(entry, []).append(control_tag)
     warnings = _nothing_matches(recipe, config, claimed)
-    for entry in dict.fromkeys(model.selectors for model in recipe.models):
-        control_tags = claimed.get(entry, [])
-        for spec in (model for model in recipe.models if model.selectors == entry):
-            bound, refused = _bind_model(spec, control_tags, config)
-            models.extend(bound)
-            unbound.extend(refused)
-            warnings.extend(_unknown_labels(spec, bound))
-            warnings.extend(_nothing_known(model) for model in bound if model.classes.meaningless)
-            warnings.extend(sentence for model in bound if (sentence := _limits(model)))
-            controls = [control for model in bound for control in model.controls]
-            warnings.extend(sentence for model in bound if (sentence := _nowhere_for_texts(model)))
-            warnings.extend(control.caution for control in controls if control.caution)
+    by_spec: dict[int, list[BoundModel]] = {}
+    for spec in chain.from_iterable(turns(recipe.models)):
+        there = [model for found in by_spec.values() for model in found]
+        by_spec[id(spec)], refused = _bind_model(spec, claimed.get(spec.selectors, []), config, there)
+        unbound.extend(refused)
+    models: list[BoundModel] = []
+    for spec in recipe.models:
+        bound = by_spec[id(spec)]
+        models.extend(bound)
+        warnings.extend(_unknown_labels(spec, bound))
+        warnings.extend(_nothing_known(model) for model in bound if model.classes.meaningless)
+        warnings.extend(sentence for model in bound if (sentence := _limits(model)))
+        controls = [control for model in bound for control in model.controls]
+        warnings.extend(sentence for model in bound if (sentence := _nowhere_for_texts(model)))
+        warnings.extend(control.caution for control in controls if control.caution)
     answered = {name for model in models for name in _answered(model)}
     prompts, silent = asking_controls(models, config)
     answered.update(control_tag.name for control_tag in prompts)
@@ -160,16 +171,12 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
     return Binding(recipe, config, tuple(models), tuple(left), tuple(dict.fromkeys(warnings)))
 
 
-def _matches(selector: Any, control_tag: ControlTag) -> bool:
-    return selector.tag == control_tag.tag and selector.name in (None, control_tag.name)
-
-
 def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[object, ...] | None:
     """The `tags` entry that claims a control: one that names it beats one that names only its tag."""
     bare = None
     for model in recipe.models:
         for selector in model.selectors:
-            if _matches(selector, control_tag):
+            if selector.claims(control_tag.tag, control_tag.name):
                 if selector.name is not None:
                     return model.selectors
                 bare = bare or model.selectors
@@ -183,9 +190,9 @@ def _nothing_matches(
     absent, warnings = [], []
     for entry in dict.fromkeys(model.selectors for model in recipe.models):
         for selector in entry:
-            if any(_matches(selector, tag) for tag in claimed.get(entry, [])):
+            if any(selector.claims(tag.tag, tag.name) for tag in claimed.get(entry, [])):
                 continue
-            same = ", ".join(tag.selector for tag in config.controls if _matches(selector, tag))
+            same = ", ".join(tag.selector for tag in config.controls if selector.claims(tag.tag, tag.name))
             if same and not claimed.get(entry):
                 warnings.append(f"`{selector}` is left with nothing: other keys under `tags` claim {same}")
             else:
@@ -198,15 +205,22 @@ def _nothing_matches(
 
 
 def _bind_model(
-    spec: Model, control_tags: Sequence[ControlTag], config: LabelingConfig
+    spec: Model, control_tags: Sequence[ControlTag], config: LabelingConfig, there: Sequence[BoundModel]
 ) -> tuple[list[BoundModel], list[Unbound]]:
-    """One model for each control; or, where the key names several selectors, one for each object that they share."""
+    """One model for each control; or, where the key names several selectors, one for each object that they share. `there`: the
+    models that it may need."""
     adapter_class = class_of(spec)
     fitting: list[tuple[Control, ObjectTag]] = []
     parts, why_none = parts_of(spec.inputs, config)
     refused: list[Unbound] = []
+    needed = needed_controls(spec, there)
+    if spec.needs and not needed:
+        refused = [Unbound(tag, f"{tag.selector}: {why_not_needed(spec, config)}") for tag in control_tags]
+        return [], refused
     for control_tag in control_tags:
-        object_tag, reason = object_for(control_tag, adapter_class, spec.options, config, joined=bool(spec.inputs))
+        object_tag, reason = object_for(
+            control_tag, adapter_class, spec.options, config, joined=bool(spec.inputs), needed=needed
+        )
         if object_tag is not None and why_none:
             object_tag, reason = None, f"{control_tag.selector}: {why_none}"
         if object_tag is None:
@@ -221,7 +235,8 @@ def _bind_model(
     for pairs in groups.values():
         names = "+".join(control.control_tag.name for control, _ in pairs)
         key = f"{names}:{spec.adapter}" + (f":{spec.rank + 1}" if spec.rank else "")
-        bound.append(BoundModel(key, spec, adapter_class, tuple(control for control, _ in pairs), pairs[0][1], parts))
+        controls = tuple(control for control, _ in pairs)
+        bound.append(BoundModel(key, spec, adapter_class, controls, pairs[0][1], parts, needed))
     return bound, refused
 
 
@@ -247,10 +262,11 @@ def object_for(
     config: LabelingConfig,
     *,
     joined: bool = False,
+    needed: Sequence[Control] = (),
 ) -> tuple[ObjectTag | None, str]:
     """The first object of a control that the adapter can read, or one sentence why there is none.
 
-    `joined`: it reads `inputs` of the recipe, whatever the control answers for."""
+    `joined`: it reads `inputs` of the recipe, whatever the control answers for. `needed`: it reads regions of these."""
     name = control_tag.selector
     control_class = CONTROLS.get(control_tag.tag)
     if control_class is None:
@@ -261,6 +277,12 @@ def object_for(
     if control_class.value_type not in adapter_class.produces:
         title = getattr(control_class.value_type, "title", control_class.value_type.__name__)
         return None, f"{name} takes {title}, which {adapter_class.name} does not give"
+    if needed:
+        object_tag, why = region_object(control_tag, adapter_class, config, needed)
+        refusal = adapter_class.refusal(options, control_tag, object_tag) if object_tag else why
+        return (None, refusal) if refusal else (object_tag, "")
+    if control_tag.per_region:
+        return None, why_alone(control_tag, adapter_class, config)
     objects = [config.objects[to_name] for to_name in control_tag.to_names if to_name in config.objects]
     if not objects:
         offered = ", ".join(f"{tag.tag}#{tag.name}" for tag in config.objects.values()) or "no object tag"

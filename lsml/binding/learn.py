@@ -8,17 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lsml.binding.model import BoundModel
+from lsml.binding.needs import groups
 from lsml.binding.prompts import regions_of
 from lsml.binding.reliability import Votes
-from lsml.controls.base import Control, Decoded
+from lsml.controls.base import Control, Decoded, Region
 from lsml.controls.regions import RegionControl
 from lsml.errors import FetchError
 from lsml.labeling import AnnotatedTask, Annotation
+from lsml.labeling.needed import with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable
 from lsml.labeling.remarks import Reason, Remark, lost, matter
 from lsml.labeling.view import View
@@ -66,10 +68,11 @@ class LeftOut(msgspec.Struct, frozen=True):
 @dataclass(frozen=True)
 class Taught:
     """What one task's annotations teach: answers by control name, usually one, under `several: all` each; controls that
-    nobody answered are left out. `remarks`: on what of which control; `regions`: how many regions each control had, by
-    selector."""
+    nobody answered are left out. `data`: the task's, with the regions that models need; `remarks`: on what of which control;
+    `regions`: how many regions each control had, by selector."""
 
     answers: dict[str, list[tuple[Value, ...]]]
+    data: dict[str, Any]
     remarks: tuple[tuple[Control, Remark], ...] = ()
     regions: Mapping[str, int] = field(default_factory=dict)
 
@@ -97,8 +100,9 @@ def learn(
     regions: Counter[str] = Counter()
     seen: set[str] = set()
     strange = strange_controls(task.annotations, known)
+    task = _with_needed(models, task, anyone=anyone)
     for model in models:
-        learn_from = model.spec.training.learn_from if model.spec.training else LearnFrom()
+        learn_from = _learn_from(model)
         annotations, others = (task.annotations, []) if anyone else _teaching(learn_from, task.annotations)
         try:
             views = model.views_by_control(task, fetch)
@@ -125,13 +129,53 @@ def learn(
             agreed = _agree(own, learn_from, weights)
             if agreed:
                 answers[name] = agreed
-    return Taught(answers, tuple(remarks), regions)
+        if model.needs:
+            for control in model.controls:
+                astray = _astray(control, model.copies(task.data), annotations)
+                regions[control.control_tag.selector] += astray
+                remarks += [(control, Remark(Reason.OTHER_REGION))] * astray
+    return Taught(answers, task.data, tuple(remarks), regions)
+
+
+def _learn_from(model: BoundModel) -> LearnFrom:
+    return model.spec.training.learn_from if model.spec.training else LearnFrom()
+
+
+def _with_needed(models: Sequence[BoundModel], task: AnnotatedTask, *, anyone: bool = False) -> AnnotatedTask:
+    """The task with the regions in its data that models need, as the annotations drew them that teach these models. Of one id
+    the latest counts; where the latest annotation alone teaches, its regions alone."""
+    found: dict[str, dict[str, list[Region]]] = {}
+    for model in models:
+        learn_from = _learn_from(model)
+        annotations = task.annotations if anyone else _teaching(learn_from, task.annotations)[0]
+        for tool in model.needs:
+            of_tool = found.setdefault(tool.config_name, {})
+            for annotation in _heard(annotations, learn_from):
+                of_tool.update(groups(tool, annotation.result))
+    data = without_regions(task.data)
+    if found:
+        flat = {name: [part for parts in of_tool.values() for part in parts] for name, of_tool in found.items()}
+        data = with_regions(data, flat)
+    return msgspec.structs.replace(task, data=data)
+
+
+def _heard(annotations: Sequence[Annotation], learn_from: LearnFrom) -> Sequence[Annotation]:
+    """Of annotations that teach, those whose regions do."""
+    truths = [one for one in annotations if one.ground_truth] if learn_from.ground_truth != "any" else []
+    return truths[-1:] or (annotations[-1:] if learn_from.several == "latest" else annotations)
+
+
+def _astray(control: Control, copies: Sequence[tuple[Control, Control]], annotations: Sequence[Annotation]) -> int:
+    """How many answers to a control are about no region that it is asked about."""
+    about = {copy.anchor.region["id"] for template, copy in copies if template is control and copy.anchor}
+    given = (region for annotation in annotations for region in regions_of(control, annotation.result))
+    return sum(region.get("id") not in about for region in given)
 
 
 def votes(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch) -> Iterator[Votes]:
     """What several people answered to each control of a task, of the models to which some count more than others."""
     for model in models:
-        learn_from = model.spec.training.learn_from if model.spec.training else LearnFrom()
+        learn_from = _learn_from(model)
         if learn_from.several != "weighted":
             continue
         for _, given in answers_by_people([model], known, task, fetch, learn_from):
@@ -149,6 +193,7 @@ def answers_by_people(
     What cannot be read says nothing: `learn` says so."""
     strange = strange_controls(task.annotations, known)
     annotations, _ = _teaching(learn_from, task.annotations)
+    task = _with_needed(models, task)
     seen: set[str] = set()
     for model in models:
         try:

@@ -14,6 +14,7 @@ from lsml.binding.auto import Answering, Auto
 from lsml.binding.class_names import ClassNames
 from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
+from lsml.binding.needs import copies_about, needed_regions, read_regions
 from lsml.controls.base import Control, Threshold
 from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
@@ -24,8 +25,8 @@ from lsml.values import kind_of
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one model sees of one task: usually one for each task; several where a Repeater makes copies, or where a list
-    of images has pages."""
+    """What one model sees of one task: usually one for each task; several where a Repeater makes copies, where a list of
+    images has pages, or where it is asked about regions."""
 
     controls: tuple[Control, ...]
     object_tag: ObjectTag
@@ -34,7 +35,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class BoundModel:
-    """One adapter with the controls that it answers and the object that it reads, or the `inputs` in place of that.
+    """One adapter with the controls that it answers and the object that it reads, or the `inputs` in place of that. With
+    `needs` it is asked about the regions of those controls, and reads them in place of the whole object.
 
     `key` names the model in version folders and cards. `fingerprint` changes when what it learnt no longer fits:
     a control was renamed, its object shows something else, another adapter.
@@ -46,6 +48,12 @@ class BoundModel:
     controls: tuple[Control, ...]
     object_tag: ObjectTag
     inputs: tuple[Part, ...] = ()
+    needs: tuple[Control, ...] = ()
+
+    @property
+    def copied(self) -> bool:
+        """True if its controls stand several times in one task, for a Repeater or for regions, each with its own answer."""
+        return self.object_tag.repeater is not None or bool(self.needs)
 
     @property
     def trainable(self) -> bool:
@@ -71,7 +79,12 @@ class BoundModel:
     def fingerprint(self) -> str:
         """See the class."""
         controls = [control.control_tag.selector for control in self.controls]
-        return digest([self.spec.adapter, controls, self._object_facts, self.target.multiple])
+        return digest([self.spec.adapter, controls, self._object_facts, self.target.multiple, *self._needed_facts])
+
+    @property
+    def _needed_facts(self) -> list[object]:
+        """Whose regions it reads, and how; nothing where it needs none."""
+        return [[tool.control_tag.selector for tool in self.needs], self.spec.around] if self.needs else []
 
     @property
     def _object_facts(self) -> tuple[str, ...]:
@@ -92,7 +105,7 @@ class BoundModel:
     def options_digest(self) -> str:
         """Changes with any option, and with what of the recipe decides which tasks are learnt."""
         training = self.training
-        learning: list[Any] | None = None
+        learning: list[object] | None = None
         if training is not None:
             held_out = training.held_out
             kept = held_out.share if held_out.origin == "share" else held_out.origin
@@ -106,7 +119,9 @@ class BoundModel:
     @property
     def shown(self) -> str:
         """What it reads, for people: Text#title ($title), $customer_tier."""
-        return ", ".join(part.shown for part in self.inputs or (Part(self.object_tag.name, self.object_tag),))
+        shown = ", ".join(part.shown for part in self.inputs or (Part(self.object_tag.name, self.object_tag),))
+        tools = ", ".join(tool.control_tag.selector for tool in self.needs)
+        return f"the regions of {tools} on {shown}" if tools else shown
 
     @property
     def reads(self) -> tuple[ObjectTag, ...]:
@@ -134,17 +149,7 @@ class BoundModel:
 
     def threshold(self, control: Control) -> Threshold:
         """The least score that counts, by label of `control`."""
-        chosen = control.default_threshold if self.spec.threshold is None else self.spec.threshold
-        if isinstance(chosen, Mapping):
-            default = chosen.get("default", control.default_threshold)
-            by_label = {
-                control.name_of(label): chosen[label.value]
-                for label in (control.companion or control.control_tag).labels
-                if label.value in chosen
-            }
-            by_label |= {label: share for label, share in chosen.items() if label != "default"}
-            return lambda label: by_label.get(label, default)
-        return lambda _label: chosen
+        return _threshold(self.spec, control)
 
     @cached_property
     def floor(self) -> float:
@@ -161,8 +166,13 @@ class BoundModel:
         if self.inputs:
             view = read_parts(self.inputs, reads_columns(self.adapter_class), task, fetch)
             return [Reading(self.controls, self.object_tag, view)]
+        if self.needs:
+            seen = read_regions(
+                self.adapter_class, self.controls, self.needs, self.object_tag, self.spec.around, task, fetch
+            )
+            return [Reading(asking, self.object_tag, view) for asking, view in seen]
         if self.object_tag.repeater is None:
-            return self._pages(self.controls, self.object_tag, task, fetch)
+            return _pages(self.controls, self.object_tag, task, fetch)
         data = task.get("data")
         copies = [
             _copies(control, self.object_tag, data if isinstance(data, Mapping) else {}) for control in self.controls
@@ -173,21 +183,15 @@ class BoundModel:
         readings: list[Reading] = []
         for together in zip(*copies, strict=True):
             controls = tuple(control for control, _ in together)
-            readings += self._pages(controls, together[0][1], task, fetch)
-        return readings
-
-    def _pages(
-        self, controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
-    ) -> list[Reading]:
-        """A reading for each page; controls that answer for the whole task are asked with the first one."""
-        views = read_object(object_tag, task, fetch)
-        readings = [Reading(controls, object_tag, views[0])]
-        if len(views) > 1 and (asked := tuple(control for control in controls if control.per_item)):
-            readings += [Reading(asked, object_tag, view) for view in views[1:]]
+            readings += _pages(controls, together[0][1], task, fetch)
         return readings
 
     def copies(self, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
-        """(the control as the config has it, its copy in this task's data), for each copy that a Repeater makes."""
+        """(the control as the config has it, its copy in this task's data), for each copy that a Repeater makes, and for each
+        region that the data has of those that it needs; where the data says nothing of regions, the controls themselves."""
+        regions = needed_regions(self.needs, data) if self.needs else None
+        if regions is not None:
+            return copies_about(self.controls, regions)
         if self.object_tag.repeater is None:
             return [(control, control) for control in self.controls]
         return [(control, copy) for control in self.controls for copy, _ in _copies(control, self.object_tag, data)]
@@ -222,17 +226,39 @@ class BoundModel:
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = options_of(self.spec, prediction_options)
         told = self.adapter_class.facts(self.spec.options, self.target)
+        said = [self.key, self._object_facts, options, self.spec.threshold, self.spec.labels, controls]
         return [
-            self.key,
-            self._object_facts,
-            options,
-            self.spec.threshold,
-            self.spec.labels,
-            controls,
+            *said,
             *["hidden"] * (not self.spec.show),
             *[self.spec.combine] * (self.spec.combine != "first"),
+            *self._needed_facts,
             *([] if told is None else [told]),
         ]
+
+
+def _threshold(spec: Model, control: Control) -> Threshold:
+    chosen = control.default_threshold if spec.threshold is None else spec.threshold
+    if isinstance(chosen, Mapping):
+        default = chosen.get("default", control.default_threshold)
+        by_label = {
+            control.name_of(label): chosen[label.value]
+            for label in (control.companion or control.control_tag).labels
+            if label.value in chosen
+        }
+        by_label |= {label: share for label, share in chosen.items() if label != "default"}
+        return lambda label: by_label.get(label, default)
+    return lambda _label: chosen
+
+
+def _pages(
+    controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
+) -> list[Reading]:
+    """A reading for each page; controls that answer for the whole task are asked with the first one."""
+    views = read_object(object_tag, task, fetch)
+    readings = [Reading(controls, object_tag, views[0])]
+    if len(views) > 1 and (asked := tuple(control for control in controls if control.per_item)):
+        readings += [Reading(asked, object_tag, view) for view in views[1:]]
+    return readings
 
 
 def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, object]) -> list[tuple[Control, ObjectTag]]:

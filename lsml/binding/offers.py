@@ -83,6 +83,8 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
     # What reads texts is wanted where a tag takes them, and there first of all.
     texts = bool(fitting) and control_of(control_tag, config).text_tag is not None
     fitting = [adapter for adapter in fitting if texts or not adapter.transcribes]
+    if control_tag.per_region:
+        return [], answers[0][2]
     if fitting:
         return sorted(fitting, key=lambda adapter: (not adapter.transcribes, _rank(adapter))), ""
     objects = [config.objects[name] for name in control_tag.to_names if name in config.objects]

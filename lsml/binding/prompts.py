@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lsml.adapters.base import InteractiveAdapter
-from lsml.binding.model import BoundModel
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region
 from lsml.labeling import ControlTag, LabelingConfig
+
+if TYPE_CHECKING:
+    from lsml.binding.model import BoundModel
 
 
 def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tuple[list[ControlTag], list[str]]:
@@ -63,5 +66,10 @@ def _takes_texts(tag: ControlTag, drawing: ControlTag, companion: ControlTag | N
 
 
 def regions_of(control: Control, result: Sequence[object]) -> list[Region]:
-    """The regions of a result that a control decodes."""
+    """The regions of a result that a control decodes; of one that asks about a region, those that are about it."""
+    anchor = control.anchor
+    if anchor is not None:
+        return [
+            one for one in result if isinstance(one, dict) and one.get("from_name") == anchor.name and anchor.holds(one)
+        ]
     return [region for region in result if isinstance(region, dict) and region.get("from_name") in control.names]

@@ -12,6 +12,7 @@ from lsml.binding.learn import near_labels, strange_controls
 from lsml.binding.prompts import regions_of
 from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask
+from lsml.labeling.needed import without_regions
 from lsml.labeling.remarks import Misread, Reason, Remark
 
 
@@ -49,7 +50,7 @@ def survey(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Survey:
         for names in strange_controls(task.annotations, known).values():
             others.update(names)
         for model in binding.models:
-            for template, control in model.copies(task.data):
+            for template, control in model.copies(without_regions(task.data)):
                 found = counts.get(template.control_tag.name)
                 if found is not None and control.control_tag.name not in seen:
                     seen.add(control.control_tag.name)

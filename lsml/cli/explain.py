@@ -83,7 +83,13 @@ def _notes(binding: Binding) -> list[str]:
     lines = []
     for model in binding.models:
         lines += [*_beside(model), *_said_of_labels(model), *_passes_over(model)]
-    return [*lines, *_together(binding), *filter(None, [asking_sentence(binding)]), *shortfall(binding)]
+    return [
+        *lines,
+        *_order(binding),
+        *_together(binding),
+        *filter(None, [asking_sentence(binding)]),
+        *shortfall(binding),
+    ]
 
 
 def _beside(model: BoundModel) -> list[str]:
@@ -116,6 +122,15 @@ def _said_of_labels(model: BoundModel) -> list[str]:
         said = " ".join(filter(None, (spec.descriptions.get(label), was)))
         lines.append(f"{', '.join(control.control_tag.selector for control in model.controls)}: {label}: {said}")
     return lines
+
+
+def _order(binding: Binding) -> list[str]:
+    """In which order the models answer, where some need what others found."""
+    turns = [
+        ", ".join(dict.fromkeys(control.control_tag.selector for _, model in turn for control in model.controls))
+        for turn in binding.turns
+    ]
+    return [f"order: {', then '.join(turns)}"] if len(turns) > 1 else []
 
 
 def _together(binding: Binding) -> list[str]:

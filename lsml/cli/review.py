@@ -24,6 +24,7 @@ from lsml.cli.common import (
     write_file,
 )
 from lsml.cli.projects import find_project, project_option, shown_project
+from lsml.labeling.needed import without_regions
 
 if TYPE_CHECKING:
     from lsml.learning.review import Review, Suspect
@@ -143,4 +144,7 @@ def _listed(one: Suspect, address: str | None) -> dict[str, object]:
 
 def _task(one: Suspect, told: dict[str, object]) -> dict[str, object]:
     """Return a suspect as a task that Label Studio imports; its `meta` holds what is suspect."""
-    return {"data": one.data, "meta": {"lsml": {name: value for name, value in told.items() if name != "holds"}}}
+    return {
+        "data": without_regions(one.data),
+        "meta": {"lsml": {name: value for name, value in told.items() if name != "holds"}},
+    }

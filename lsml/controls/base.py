@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from copy import copy
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -42,6 +43,28 @@ class Decoded(NamedTuple):
     remarks: tuple[Remark, ...] = ()
 
 
+class Anchor(NamedTuple):
+    """The region that a control asks about, of another control. `name`: what the asking control is called in the config."""
+
+    name: str
+    region: Region
+
+    def holds(self, region: Mapping[str, Any]) -> bool:
+        """True if a region is an answer about this one: they share an id."""
+        return bool(region.get("id") == self.region["id"])
+
+    def answer(self, region: Region) -> Region:
+        """A region of the asking control, with the place and the id of the one that it is about."""
+        place = {
+            key: held for key, held in self.region["value"].items() if key not in _SAID and not key.endswith("labels")
+        }
+        facts = {key: held for key, held in self.region.items() if key in _FRAME}
+        return {**facts, **region, "value": place | region["value"]}
+
+
+_FRAME = ("id", "original_width", "original_height", "image_rotation", "item_index", "parentID")
+_SAID = ("choices", "taxonomy", "rating", "number")  # in a region's value beside its place; a text may be a span's own
+
 # Every control by its tag. A class that names its tag is registered when its module is imported.
 CONTROLS: dict[str, type[Control]] = {}
 
@@ -62,6 +85,7 @@ class Control(ABC):
     reads_view: ClassVar[bool] = False  # `decode` needs the view
     per_item: ClassVar[bool] = False  # in a list of images, it answers for each page and not just for the first
     judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold applies before
+    anchor: Anchor | None = None  # of the copy that asks about one region (perRegion)
 
     def __init_subclass__(cls) -> None:
         """Register the control under the tag that it names. Raises TypeError where another one has the tag."""
@@ -87,6 +111,11 @@ class Control(ABC):
     def names(self) -> tuple[str, ...]:
         """The names of the tags whose regions `decode` gets."""
         return tuple(tag.name for tag in (self.control_tag, self.companion, self.text_tag) if tag is not None)
+
+    @property
+    def config_name(self) -> str:
+        """What its tag is called in the labeling config, and `from_name` in its regions."""
+        return self.anchor.name if self.anchor else self.control_tag.name
 
     def name_of(self, label: Label) -> str:
         """Return the name of a label of the config in this control's values."""
@@ -120,9 +149,6 @@ class Control(ABC):
     @classmethod
     def refusal(cls, control_tag: ControlTag) -> str | None:
         """Return the reason why this tag cannot be bound, in a sentence; or None."""
-        if control_tag.per_region:
-            asked = "for each region (perRegion)"
-            return f"{control_tag.selector} is asked {asked}, and its adapters answer for the whole task"
         if control_tag.per_item:
             asked = "for each item (perItem)"
             return f"{control_tag.selector} is asked {asked}, and its adapters answer for the whole task"
@@ -235,11 +261,27 @@ class Control(ABC):
 
     def _region(self, value: dict[str, object], to_name: str, score: float | None) -> Region:
         region: Region = {
-            "from_name": self.control_tag.name,
+            "from_name": self.config_name,
             "to_name": to_name,
             "type": self.region_type,
             "value": value,
         }
         if score is not None:
             region["score"] = score
-        return region
+        return region if self.anchor is None else self.anchor.answer(region)
+
+
+ControlT = TypeVar("ControlT", bound=Control)
+
+
+def about(control: ControlT, region: Region) -> ControlT:
+    """A copy of a control that asks about one region of another, under a name of its own. That the region is selected is true
+    of it."""
+    made = copy(control)
+    name = control.control_tag.name
+    conditions = tuple(one for one in control.control_tag.conditions if one.when != "region-selected")
+    made.control_tag = msgspec.structs.replace(
+        control.control_tag, name=f"{name}@{region['id']}", conditions=conditions
+    )
+    made.anchor = Anchor(name, region)
+    return made

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     OTHER_TYPE = "another type"
     OTHER_CONTROL = "another control"
     NO_REGION = "not a region"
+    OTHER_REGION = "another region"
     NOT_UNICODE = "not Unicode"
     ACCEPTED = "accepted prediction"
     SUBMITTED = "submitted"
@@ -64,6 +65,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.OTHER_TYPE: ("their type is {subject}", "is it the config that they were annotated with?"),
     Reason.OTHER_CONTROL: ("from {subject}, which the labeling config lacks", "name the control as it was called"),
     Reason.NO_REGION: ("{subject} where a region belongs", "correct them in the export"),
+    Reason.OTHER_REGION: (
+        "about a region that the model is not asked about",
+        "`needs` names the tags whose regions it is, and the latest annotation those of a task",
+    ),
     Reason.NOT_UNICODE: ("with half of a surrogate pair, which is no character", "correct the task or its answer"),
     Reason.ACCEPTED: (
         "predictions that nobody changed or spent time on",

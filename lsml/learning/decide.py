@@ -92,7 +92,7 @@ def _judge(
     fair = [
         lesson
         for lesson in candidates.judged_tasks
-        if mark(lesson.data) not in either and (names & set(lesson.answers) or model.object_tag.repeater is not None)
+        if mark(lesson.data) not in either and (names & set(lesson.answers) or model.copied)
     ]
     evaluated: Evaluated | None = None
     by: By = "held-out tasks"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from lsml.adapters.base import Adapter, Progress, silent
-from lsml.binding import Binding, BoundModel
-from lsml.controls.base import Control
+from lsml.binding import Binding
 from lsml.labeling.objects import Fetch
 from lsml.learning.snapshot import AnnotatedExample
 from lsml.metrics import Metrics, Pair, judge
@@ -73,7 +72,7 @@ def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict
     pairs: dict[str, list[Pair]] = {}
     judged: set[str] = set()
     for model in binding.models:
-        for template, control in _with_templates(model, lesson.data):
+        for template, control in model.copies(lesson.data):
             name = control.control_tag.name
             if name in judged or name not in lesson.answers:
                 continue  # several models may answer it, and their combination is what is judged
@@ -114,10 +113,3 @@ def _parents(lesson: AnnotatedExample) -> list[Value]:
     """The boxes that points of a task may name as their parents."""
     answers = (answer for annotated in lesson.answers.values() for answer in annotated)
     return [value for answer in answers for value in answer if isinstance(value, Box) and value.group]
-
-
-def _with_templates(model: BoundModel, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
-    """(the control as the config has it, its copy in this task); the same twice without a Repeater."""
-    copies = model.instances(data)
-    each = len(copies) // len(model.controls)
-    return [(template, copy) for i, template in enumerate(model.controls) for copy in copies[i * each : (i + 1) * each]]

@@ -20,6 +20,7 @@ from lsml.controls.base import Control
 from lsml.errors import AdapterError, FetchError, NotEnoughData
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch, Unreadable
+from lsml.learning.examples import control_names
 from lsml.learning.fit import SEED
 from lsml.learning.judge import evaluate
 from lsml.learning.refit import fitted_without
@@ -95,14 +96,13 @@ def _of_model(
     together."""
     from sklearn.model_selection import GroupKFold
 
-    names = [control.control_tag.name for control in model.controls]
-    own = [lesson for lesson in lessons if any(name in lesson.answers for name in names)]
+    own = [lesson for lesson in lessons if any(name in lesson.answers for name in control_names(model, lesson))]
     groups = [mark(lesson.data).hex() for lesson in own]
     folds = min(_FOLDS, len(set(groups)))
     if folds < 2:
         raise NotEnoughData(f"{len(own)} different tasks answer it")
     everything = {lesson.task for lesson in lessons}  # so that held-out tasks teach, too
-    chosen = Choice in model.adapter_class.produces and model.object_tag.repeater is None
+    chosen = Choice in model.adapter_class.produces and not model.copied
     likely: dict[str, dict[str, float]] = {}
     suspects: list[Suspect] = []
     for number, (_, left) in enumerate(GroupKFold(folds, shuffle=True, random_state=SEED).split(own, groups=groups)):

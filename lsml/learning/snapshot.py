@@ -19,7 +19,8 @@ from lsml.values import Value
 
 
 class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A task's data and what its annotations say, by control name: one answer, or several under `several: all`.
+    """A task's data, with the regions that models need, and what its annotations say, by control name: one answer, or several
+    under `several: all`.
 
     `ground_truth`: whether somebody marked one of the annotations as that."""
 
@@ -56,7 +57,7 @@ def _example(binding: Binding, task: AnnotatedTask, taught: Taught) -> Annotated
     """What a task teaches, whatever brought its annotations."""
     # A score that lsml published is no part of what a task shows: the task is the same without it.
     score_field = binding.recipe.publish.field if binding.recipe.publish is not None else None
-    data = {name: held for name, held in task.data.items() if name != score_field}
+    data = {name: held for name, held in taught.data.items() if name != score_field}
     return AnnotatedExample(
         task.id, data, taught.answers, any(annotation.ground_truth for annotation in task.annotations)
     )
@@ -134,7 +135,11 @@ def take_snapshot(
                     line = encoder.encode(_example(binding, task, taught)) + b"\n"
                 except UnicodeEncodeError:
                     # Half of a surrogate pair, as a file or an older lsml may hold: any mending would be another text.
-                    broken = [(binding.controls[name], Remark(Reason.NOT_UNICODE)) for name in taught.answers]
+                    broken = [
+                        (binding.controls[name], Remark(Reason.NOT_UNICODE))
+                        for name in taught.answers
+                        if name in binding.controls
+                    ]
                     taught = replace(taught, answers={}, remarks=(*taught.remarks, *broken))
             tally.add(task.id, taught)
             if line is not None:

@@ -54,10 +54,16 @@ class Column(msgspec.Struct):
 
 
 class Columns:
-    """The columns of all controls, by name and page, in the order in which they were first answered."""
+    """The columns of all controls, by name and page, in the order in which they were first answered. `controls`: those of
+    turns before, too."""
 
     def __init__(self) -> None:
         self._columns: dict[str, dict[int | None, Column]] = {}
+        self.controls: dict[str, Control] = {}
+
+    def begin_turn(self) -> None:
+        """Forget the columns: what they hold was written."""
+        self._columns = {}
 
     def __iter__(self) -> Iterator[Column]:
         return (column for pages in self._columns.values() for column in pages.values())
@@ -107,6 +113,7 @@ class Columns:
         column = pages.get(page)
         if column is None:
             column = pages[page] = Column(control, model.spec.combine)
+            self.controls[control.control_tag.name] = control
         answers: Answers = {}
         (column.shown if model.spec.show else column.hidden).append(answers)
         unfiltered = judging and control.judged_unfiltered

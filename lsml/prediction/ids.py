@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lsml.controls.base import Region
 
 
-def with_ids(regions: list[Region], drawn: Sequence[object]) -> list[Region]:
+def with_ids(regions: list[Region], drawn: Sequence[object], known: Collection[str] = ()) -> list[Region]:
     """The regions with ids of this result: those of one group share one, that of a region which a person drew if the group is
-    its own, and a `parentID` is the id of its parent."""
-    ids: dict[str, str] = {}
+    its own, and a `parentID` is the id of its parent. An id that is `known`, of a region that is there already, stays."""
+    ids: dict[str, str] = {id: id for id in known}
     theirs = [region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)]
     if theirs:
         for group in (region["id"] for region in regions if "id" in region):
             own = group.split(".", 2)[-1]  # without the rank of its model and its page
-            if own in theirs:
+            if own in theirs and group not in ids:
                 ids[group] = own
     # An answer to other marks stands beside those before it; one to the same marks and more takes the place of the last.
     marks = f"-{theirs[0]}" if theirs else ""

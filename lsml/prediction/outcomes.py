@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -37,13 +38,14 @@ def write_predictions(
     drawn: Sequence[object],
 ) -> None:
     """Set the prediction of each task that has an answer: the regions that annotators would see, and the lowest certainty.
-    `drawn`: the regions that a person made, which the prediction answers."""
+
+    Those of the turns before stay. `drawn`: the regions that a person made, which the prediction answers."""
     scoring = binding.recipe.scoring
     chosen: list[tuple[Column, dict[int, list[Value]]]] = []
     least: dict[int, float] = {}
     for column in columns:
         tag = column.control.control_tag
-        name, counts = tag.name, scoring.counts(tag.tag, tag.name)
+        name, counts = tag.name, scoring.counts(tag.tag, column.control.config_name)
         of_column: dict[int, list[Value]] = {}
         for place, values, certainty in column.chosen(tasks, scoring.by, judging=judging):
             of_column[place] = values
@@ -52,17 +54,23 @@ def write_predictions(
             if counts and certainty is not None and certainty <= least.get(place, certainty):
                 least[place] = certainty
         chosen.append((column, of_column))
-    controls = {column.control.control_tag.name: column.control for column in columns}
+    names = {column.control.control_tag.name for column in columns}
     results: dict[int, list[Region]] = {place: [] for _, of_column in chosen for place in of_column}
-    if any(control.control_tag.conditions for control in controls.values()):
+    if any(columns.controls[name].control_tag.conditions for name in names):
         for place in results:
-            _hide(controls, outcomes[place])
+            _hide(names, columns.controls, outcomes[place])
     for column, of_column in chosen:
         _write(column, of_column, tasks, outcomes, results)
     for place, result in results.items():
-        prediction = outcomes[place].prediction = {"result": with_ids(result, drawn), "model_version": model_version}
-        if place in least:
-            prediction["score"] = min(1.0, max(0.0, least[place]))
+        before = outcomes[place].prediction or {"result": []}
+        known = {region["id"] for region in before["result"]}
+        prediction = outcomes[place].prediction = {
+            "result": [*before["result"], *with_ids(result, drawn, known)],
+            "model_version": model_version,
+        }
+        scores = [*([least[place]] if place in least else ()), *([before["score"]] if "score" in before else ())]
+        if scores:
+            prediction["score"] = min(1.0, max(0.0, min(scores)))
 
 
 def _write(
@@ -73,13 +81,15 @@ def _write(
     results: Mapping[int, list[Region]],
 ) -> None:
     """Add a column's regions to the result of each task in which annotators see its control."""
-    control, readings = column.control, column.readings
-    name = control.control_tag.name
+    readings = column.readings
+    name = column.control.control_tag.name
     for place, values in chosen.items():
         outcome = outcomes[place]
         if name not in outcome.values:
             continue
         reading = readings[place]
+        # A region of another task may have the same id, and another place.
+        control = next(one for one in reading.controls if one.control_tag.name == name)
         for region, problem in control.write(values, reading.object_tag.name, reading.view, tasks[place]["data"]):
             if problem is None:
                 results[place].append(region)
@@ -87,23 +97,27 @@ def _write(
                 outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
 
 
-def _hide(controls: Mapping[str, Control], outcome: Outcome) -> None:
-    """Remove the values of the controls that annotators do not see."""
+def _hide(names: AbstractSet[str], controls: Mapping[str, Control], outcome: Outcome) -> None:
+    """Remove the values of those of the named controls that annotators do not see."""
     everything = dict(outcome.values)
-    for name in everything:
+    for name in [name for name in everything if name in names]:
         tag = controls[name].control_tag
-        if not all(_holds(condition, everything, controls) for condition in tag.conditions):
+        if not all(_holds(condition, everything, controls, controls[name]) for condition in tag.conditions):
             outcome.dropped.append(("hidden", f"{tag.selector} is hidden by its visibleWhen"))
             del outcome.values[name]
 
 
-def _holds(condition: Condition, chosen: Mapping[str, Sequence[Value]], controls: Mapping[str, Control]) -> bool:
+def _holds(
+    condition: Condition, chosen: Mapping[str, Sequence[Value]], controls: Mapping[str, Control], asking: Control
+) -> bool:
     """Return True if annotators see a control under `visibleWhen`, given what is shown for the others."""
     if condition.when == "region-selected":
         return False  # a prediction of the whole task has no selected region
     if condition.when not in ("choice-selected", "choice-unselected"):
         return True
     names = [condition.tag_name] if condition.tag_name else list(chosen)
+    if condition.tag_name and asking.anchor:  # of two that ask about one region, the other's answer about the same one
+        names.append(f"{condition.tag_name}@{asking.anchor.region['id']}")
     shown = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
     # A condition names a choice by its value or by its alias.
     labels = {label for _, label in shown}

@@ -12,6 +12,7 @@ from lsml.adapters import lacking
 from lsml.adapters.base import Adapter, InteractiveAdapter
 from lsml.binding import Binding, BoundModel, Reading, regions_of
 from lsml.errors import FetchError, LsmlError
+from lsml.labeling.needed import REGIONS, with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.prediction.columns import Columns
 from lsml.prediction.outcomes import Outcome, write_predictions
@@ -71,26 +72,51 @@ def _predict_held(
     """Fill in the outcomes, while the files that they need stay here."""
     columns = Columns()
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
-    for rank, model in enumerate(binding.models):
-        adapter = adapters[model.key]
-        reason = _silence(model, adapter, responding)
-        if reason is not None:
-            for outcome in outcomes:
-                outcome.dropped.append(reason)
-            continue
-        readings = _read_all(model, tasks, fetch, outcomes, binding.recipe.server.limits.text)
-        where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
+    if not judging:  # models say which regions there are, and nobody else does
+        tasks = [_without_regions(task) for task in tasks]
+    for number, turn in enumerate(binding.turns):
+        if number:
+            columns.begin_turn()
+            tasks = [_with_regions(binding, *pair, judging=judging) for pair in zip(tasks, outcomes, strict=True)]
+        for rank, model in turn:
+            adapter = adapters[model.key]
+            reason = _silence(model, adapter, responding)
+            if reason is not None:
+                for outcome in outcomes:
+                    outcome.dropped.append(reason)
+                continue
+            readings = _read_all(model, tasks, fetch, outcomes, binding.recipe.server.limits.text)
+            where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
+            with computing:
+                if responding:
+                    assert isinstance(adapter, InteractiveAdapter)
+                    predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
+                else:
+                    predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
+                columns.take(model, adapter, rank, where, predicted, judging=judging)
         with computing:
-            if responding:
-                assert isinstance(adapter, InteractiveAdapter)
-                predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
-            else:
-                predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
-            columns.take(model, adapter, rank, where, predicted, judging=judging)
-    with computing:
-        write_predictions(
-            binding, tasks, columns, outcomes, model_version, judging=judging, drawn=drawn if responding else ()
-        )
+            write_predictions(
+                binding, tasks, columns, outcomes, model_version, judging=judging, drawn=drawn if responding else ()
+            )
+
+
+def _without_regions(task: Mapping[str, object]) -> Mapping[str, object]:
+    data = task.get("data")
+    return {**task, "data": without_regions(data)} if isinstance(data, Mapping) and REGIONS in data else task
+
+
+def _with_regions(
+    binding: Binding, task: Mapping[str, object], outcome: Outcome, *, judging: bool
+) -> Mapping[str, object]:
+    """A task with the regions that were predicted so far, for the models that need them; where models are judged, with a
+    person's, which it has."""
+    data = task.get("data")
+    if not isinstance(data, Mapping) or (judging and REGIONS in data):
+        return task
+    result = outcome.prediction["result"] if outcome.prediction else []
+    needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
+    regions = {name: [one for one in result if one["from_name"] in names] for name, names in needed.items()}
+    return {**task, "data": with_regions(data, regions)}
 
 
 def predict_in_time(

@@ -6,7 +6,7 @@ sentences  violations of the schema in words         draft      plain data, and 
 check      a draft checked against the schema        models     the entries under `tags` -> models
 labels     a model's `labels`
 settings   every other key                           load       all of it: load_recipe
-learn_from the annotations that teach
+learn_from the annotations that teach                needs      models that need the regions of others
 holdout    the validation set                        override   a second file, for one machine
 environment variables of the environment            quantities durations and sizes
 promotion  the version that is served       time_of_day the time at which trainings run
@@ -18,10 +18,12 @@ from __future__ import annotations
 from lsml.recipe.holdout import Holdout, share_of
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.load import hold_recipe, load_recipe
+from lsml.recipe.needs import turns
 from lsml.recipe.promotion import Promote
 from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.schema import recipe_schema
 from lsml.recipe.score import Score
+from lsml.recipe.selector import Selector
 from lsml.recipe.structs import (
     AUTO,
     LabelStudio,
@@ -30,7 +32,6 @@ from lsml.recipe.structs import (
     News,
     Notify,
     Recipe,
-    Selector,
     Server,
     Storage,
     Training,
@@ -60,4 +61,5 @@ __all__ = [
     "load_recipe",
     "recipe_schema",
     "share_of",
+    "turns",
 ]

@@ -18,10 +18,12 @@ from lsml.labeling import KNOWN_CONTROL_TAGS
 from lsml.recipe.check import candidates_of, entry_models, is_auto
 from lsml.recipe.draft import Draft, secret_options
 from lsml.recipe.labels import read_labels
+from lsml.recipe.needs import check_needs
 from lsml.recipe.scalars import Path as KeyPath
 from lsml.recipe.schema import MODEL_KEYS
+from lsml.recipe.selector import Selector
 from lsml.recipe.settings import check_training, training_of
-from lsml.recipe.structs import AUTO, Model, Selector, Use
+from lsml.recipe.structs import AUTO, Model, Use
 
 _SELECTOR: Final = re.compile(r"(?P<tag>[A-Za-z]+)(?:#(?P<name>\S(?:.*\S)?))?\Z")
 
@@ -54,6 +56,7 @@ def read_models(draft: Draft) -> list[Model]:
             built = _model(draft, path, model, named, selectors, rank)
             if built is not None:
                 models.append(built)
+    check_needs(draft, models)
     check_training(draft, ("training",), served)
     given = draft.data.value.get("training")
     if isinstance(given, dict) and classes and None not in classes and not _any_learns(classes):
@@ -151,6 +154,9 @@ def _model(
     adapters = [one.adapter for one in named]
     if model.get("inputs") and not all(_can_join(draft, (*path, "inputs"), one, selectors) for one in adapters):
         return None
+    needs = _needed(draft, (*path, "needs"), model.get("needs"))
+    if needs is None or not _reads_one_thing(draft, path, model):
+        return None
     learns = all(issubclass(adapter, TrainableAdapter) for adapter in adapters)
     own = model.get("training", {})
     if "training" in model and isinstance(own, dict) and not learns:
@@ -173,6 +179,8 @@ def _model(
         candidates=tuple(uses) if chosen else (),
         rank=rank,
         inputs=tuple(model.get("inputs", ())),
+        needs=needs,
+        around=model.get("around", 0),
         threshold=labels.threshold,
         labels=labels.classes,
         was=labels.was,
@@ -181,6 +189,7 @@ def _model(
         combine=entry.get("combine", "first") if isinstance(entry := draft.at(path[:2]), dict) else "first",
         training=training if learns else None,
         secret_options=() if chosen else uses[0].secret_options,
+        path=path,
         line=line,
         column=column,
     )
@@ -202,6 +211,31 @@ def _use(draft: Draft, named: _Named) -> Use | None:
         draft.add(path, "its values do not fit" if secret else str(error).partition(" - at `")[0])
         return None
     return Use(adapter=adapter.name, options=options, secret_options=secret_options(adapter))
+
+
+def _needed(draft: Draft, path: KeyPath, given: str | None) -> tuple[Selector, ...] | None:
+    """The selectors of `needs`; None, and a problem, where it holds something else."""
+    found = []
+    for part in [] if given is None else given.split(","):
+        match = _SELECTOR.match(part.strip())
+        if match is None:
+            draft.add(path, "not a selector; expected `Tag` or `Tag#name`, several with commas between them")
+            return None
+        found.append(Selector(match["tag"], match["name"]))
+    return tuple(found)
+
+
+def _reads_one_thing(draft: Draft, path: KeyPath, model: Mapping[str, object]) -> bool:
+    """True if `inputs`, `needs` and `around` go together, and a problem where they do not."""
+    if model.get("needs") and model.get("inputs"):
+        draft.add((*path, "inputs"), "with `needs` a model reads regions, and nothing else; remove one of the two")
+        return False
+    if model.get("around") and not model.get("needs"):
+        draft.add(
+            (*path, "around"), "only regions have something around them; say whose under `needs`, or remove the key"
+        )
+        return False
+    return True
 
 
 def _can_join(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tuple[Selector, ...]) -> bool:

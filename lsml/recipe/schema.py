@@ -94,6 +94,23 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
             extra_json_schema={"uniqueItems": True},
         ),
     ] = []
+    needs: Annotated[
+        str | None,
+        Meta(
+            description="Whose regions it is asked about: a selector, or several with commas, of tags that another model "
+            "answers. It reads each region in place of the whole task: a span's text, the picture in a box. Its own tag is "
+            'asked for each region (`perRegion="true"`).',
+        ),
+    ] = None
+    around: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=200,
+            description="With `needs`: how much around a region it reads, too. In a text so many words on either side; in an "
+            "image so many percent of the region's sides.",
+        ),
+    ] = 0
     threshold: Annotated[
         Any,
         Meta(

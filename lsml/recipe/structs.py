@@ -16,6 +16,7 @@ from lsml.recipe.promotion import Promote, Rule
 from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.quantities import SIZE, Size, duration, in_bytes, size
 from lsml.recipe.score import Score, ScoreKind
+from lsml.recipe.selector import Selector
 from lsml.recipe.time_of_day import AT, next_moment
 
 _SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
@@ -35,16 +36,6 @@ class Masked(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
         return f"{type(self).__name__}({shown})"
-
-
-class Selector(msgspec.Struct, frozen=True):
-    """A selector of control tags: every `<Choices>`, or with a name exactly one."""
-
-    tag: str
-    name: str | None = None
-
-    def __str__(self) -> str:
-        return self.tag if self.name is None else f"{self.tag}#{self.name}"
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -346,13 +337,15 @@ class Use(Masked, frozen=True, kw_only=True):
 
 
 class Model(Use, frozen=True, kw_only=True):
-    """One adapter of one entry under `tags`. `rank` is its index in the entry's list; line and column are its own.
+    """One adapter of one entry under `tags`. `rank` is its index in the entry's list; path, line and column are its own.
     `candidates`: where the adapter is `auto`, those that it chooses from."""
 
     selectors: tuple[Selector, ...]
     candidates: tuple[Use, ...] = ()
     rank: int = 0
     inputs: tuple[str, ...] = ()
+    needs: tuple[Selector, ...] = ()
+    around: int = 0
     threshold: float | dict[str, float] | None = None
     labels: dict[str, tuple[str, ...]] = {}
     was: dict[str, tuple[str, ...]] = {}
@@ -360,6 +353,7 @@ class Model(Use, frozen=True, kw_only=True):
     show: bool = True
     combine: Literal["first", "union", "vote"] = "first"
     training: Training | None = None
+    path: tuple[str | int, ...] = ()
     line: int = 1
     column: int = 1
 

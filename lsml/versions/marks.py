@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from lsml.labeling.needed import without_regions
 from lsml.versions.card import ModelCard
 
 _MARK_BYTES = 8
@@ -15,7 +16,7 @@ _MARK_BYTES = 8
 
 def mark(data: Mapping[str, object]) -> bytes:
     """Return eight bytes that stand for a task's data, whatever its id."""
-    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).digest()[:_MARK_BYTES]
+    return hashlib.sha256(msgspec.json.encode(without_regions(data), order="sorted")).digest()[:_MARK_BYTES]
 
 
 def learnt_marks(folder: Path, model: ModelCard) -> set[bytes]:

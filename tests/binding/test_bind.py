@@ -32,7 +32,7 @@ def test_a_bare_tag_makes_one_model_for_each_control_that_fits(tmp_path):
     assert [unbound.reason for unbound in binding.unbound] == [
         "Labels#part: no key under `tags` names it",
         "Choices#look answers for Image#photo, and text-classifier reads HyperText, Paragraphs, Text",
-        "Choices#detail is asked for each region (perRegion), and its adapters answer for the whole task",
+        "Choices#detail is asked for each region (perRegion); say whose regions under `needs`, such as `needs: Labels#part`",
     ]
     assert binding.warnings == ()
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.controls import CONTROLS, Control
+from lsml.controls.base import about
 from lsml.labeling import ControlTag, Label, join_path, parse_labeling_config
 from lsml.values import Choice, Number
 from tests.support.judge import verdicts
@@ -294,6 +295,35 @@ def test_facts_are_what_decides_a_prediction_besides_names():
     assert control('<Rating name="r" toName="text" maxRating="7"/>').facts() == {"multiple": False, "max_rating": 7.0}
 
 
+@pytest.mark.parametrize(
+    ("xml", "value", "key"),
+    [
+        (SINGLE, Choice("B", 0.5), "choices"),
+        (RATING, Number(4.0, 0.5), "rating"),
+        (TREE, Choice("A / B", 0.5), "taxonomy"),
+    ],
+)
+def test_an_answer_about_a_region_has_its_place_and_its_id(xml, value, key):
+    region = {"id": "r1", "from_name": "l", "to_name": "text", "type": "labels", "item_index": 2, "score": 0.9,
+              "value": {"start": 0, "end": 3, "text": "abc", "labels": ["X"]}}  # fmt: skip
+    template = control(xml)
+    asking = about(template, region)
+    assert (asking.config_name, asking.control_tag.name) == (
+        template.control_tag.name,
+        f"{template.control_tag.name}@r1",
+    )
+    [(written, problem)] = asking.write([value], "text", None, {})
+    assert problem is None
+    assert written.pop("value") == {
+        "start": 0,
+        "end": 3,
+        "text": "abc",
+        key: template.encode([value], "text")[0]["value"][key],
+    }
+    assert written == {"id": "r1", "from_name": template.control_tag.name, "to_name": "text", "type": key, "item_index": 2,
+                       "score": 0.5}  # fmt: skip
+
+
 def test_labels_are_names_in_document_order_and_paths_for_a_taxonomy():
     assert control(SINGLE).labels == ("A", "B", "C")
     assert control(TREE).labels == ("A", "A / B", "A / C", "B")
@@ -302,11 +332,7 @@ def test_labels_are_names_in_document_order_and_paths_for_a_taxonomy():
     assert control(TREE.replace('toName="text"', 'toName="text" leafsOnly="true"')).labels == ("A / B", "A / C", "B")
 
 
-def test_a_control_for_regions_or_items_is_refused_in_a_sentence():
-    refused = control(SINGLE.replace('toName="text"', 'toName="text" perRegion="true"'))
-    assert refused.refusal(refused.control_tag) == (
-        "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task"
-    )
+def test_a_control_for_items_is_refused_in_a_sentence():
     refused = control(RATING.replace('toName="text"', 'toName="text" perItem="TRUE"'))
     assert refused.refusal(refused.control_tag) == (
         "Rating#r is asked for each item (perItem), and its adapters answer for the whole task"

@@ -47,6 +47,7 @@ LIGHT = [
         and adapter != "remote"  # whose service is elsewhere
         for adapter in load_recipe(path).adapters
     )
+    and not any(model.needs for model in load_recipe(path).models)  # tests/end_to_end/test_needs.py draws regions
 ]  # fmt: skip
 each_light_recipe = pytest.mark.parametrize("name", LIGHT)
 

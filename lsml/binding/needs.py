@@ -1,0 +1,202 @@
+"""The regions of other control tags that a model needs: which tags they are of, which of them a task has, and what of them
+an adapter reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lsml.adapters.base import Adapter, Data
+from lsml.binding.prompts import control_of
+from lsml.controls import CONTROLS
+from lsml.controls.base import Control, Region, about
+from lsml.controls.regions import RegionControl
+from lsml.labeling import ControlTag, LabelingConfig, ObjectTag
+from lsml.labeling.needed import parts_by_id, regions_in
+from lsml.labeling.objects import Fetch, read_object
+from lsml.labeling.view import View, whole_number
+from lsml.recipe import Model
+from lsml.values import Span, Value
+from lsml.wording import near
+
+if TYPE_CHECKING:
+    from lsml.binding.model import BoundModel
+
+Parts = list[Region]  # of one region, the one that says where it is first
+
+
+def needed_controls(spec: Model, models: Iterable[BoundModel]) -> tuple[Control, ...]:
+    """The controls of other bound models whose regions a model needs."""
+    found = {
+        control.control_tag.name: control
+        for model in models
+        for control in model.controls
+        if any(one.claims(control.control_tag.tag, control.control_tag.name) for one in spec.needs)
+    }
+    return tuple(found.values())
+
+
+def why_not_needed(spec: Model, config: LabelingConfig) -> str:
+    """Why a model gets no regions, in a part of a sentence."""
+    wanted = ", ".join(f"`{selector}`" for selector in spec.needs)
+    if any(one.claims(tag.tag, tag.name) for tag in config.controls for one in spec.needs):
+        return f"it needs the regions of {wanted}, which no model answers here"
+    marking = [tag.selector for tag in config.controls if marks_regions(tag)]
+    close = [one for selector in spec.needs for one in near(str(selector), marking)]
+    advice = f"did you mean `{close[0]}`?" if close else f"it has {', '.join(marking) or 'nothing that marks regions'}"
+    return f"it needs the regions of {wanted}, which the labeling config lacks; {advice}"
+
+
+def marks_regions(tag: ControlTag) -> bool:
+    """True if a person marks regions with a tag."""
+    control_class = CONTROLS.get(tag.tag)
+    return control_class is not None and issubclass(control_class, RegionControl)
+
+
+def why_alone(control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig) -> str:
+    """That a tag is asked about regions, and its model needs none, with what to write where there are some that it reads."""
+    asked = f"{control_tag.selector} is asked for each region (perRegion)"
+    for tag in config.controls:
+        shared = [
+            config.objects[name] for name in tag.to_names if name in control_tag.to_names and name in config.objects
+        ]
+        if marks_regions(tag) and any(reader_of(adapter_class, one, control_of(tag, config)) for one in shared):
+            return f"{asked}; say whose regions under `needs`, such as `needs: {tag.selector}`"
+    return f"{asked}, and its adapters answer for the whole task"
+
+
+def region_object(
+    control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig, needed: Sequence[Control]
+) -> tuple[ObjectTag | None, str]:
+    """The object on which the needed regions of a control stand, where the adapter can read them; or one sentence why not."""
+    name = control_tag.selector
+    if not control_tag.per_region:
+        return (
+            None,
+            f'{name} answers for the whole task, and `needs` gives regions; write perRegion="true" in it, or remove `needs`',
+        )
+    why = ""
+    for tool in needed:
+        for to_name in tool.control_tag.to_names:
+            object_tag = config.objects.get(to_name)
+            if object_tag is None or to_name not in control_tag.to_names:
+                why = why or f"{name} and {tool.control_tag.selector} do not answer for one object tag"
+            elif object_tag.repeater is not None or control_tag.repeater is not None:
+                why = f"{name} stands in a Repeater, whose copies `needs` cannot tell apart"
+            elif reader_of(adapter_class, object_tag, tool) is None:
+                reads = ", ".join(sorted(adapter_class.consumes))
+                what = f"{adapter_class.name} cannot read the regions of {tool.control_tag.selector}"
+                why = f"{name}: {what} on {object_tag.tag}#{object_tag.name}; it reads {reads}"
+            else:
+                return object_tag, ""
+    return None, why
+
+
+def groups(tool: Control, result: Sequence[object]) -> dict[str, Parts]:
+    """Each region of a control in a result, by its id: that of the control itself first, then its labels and texts."""
+    own = [region for region in result if isinstance(region, dict) and region.get("from_name") in tool.names]
+    found = parts_by_id(own)
+    ordered = {
+        id: sorted(parts, key=lambda part: part.get("from_name") != tool.config_name) for id, parts in found.items()
+    }
+    return {id: parts for id, parts in ordered.items() if _is_place(tool, parts[0])}
+
+
+def _is_place(tool: Control, region: Region) -> bool:
+    return region.get("from_name") == tool.config_name and isinstance(region.get("value"), dict)
+
+
+def needed_regions(needed: Sequence[Control], data: Mapping[str, object]) -> list[tuple[Control, Parts]] | None:
+    """(the control, its region) for each region in a task's data that is needed, in order; None where the data says nothing
+    of regions."""
+    found: list[tuple[Control, Parts]] = []
+    for tool in needed:
+        regions = regions_in(data, tool.config_name)
+        if regions is None:
+            return None
+        found += [(tool, parts) for parts in groups(tool, [part for one in regions.values() for part in one]).values()]
+    return found
+
+
+def copies_about(
+    controls: Sequence[Control], regions: Sequence[tuple[Control, Parts]]
+) -> list[tuple[Control, Control]]:
+    """(a control, its copy that asks about a region) for each region that it is asked about."""
+    return [
+        (control, about(control, parts[0]))
+        for control in controls
+        for tool, parts in regions
+        if _is_asked(control, tool, parts)
+    ]
+
+
+def _is_asked(control: Control, tool: Control, parts: Parts) -> bool:
+    """True if annotators see a control while a region is selected: `whenTagName` and `whenLabelValue` may name some."""
+    labels = {
+        label
+        for part in parts
+        for key, held in part["value"].items()
+        if key.endswith("labels") and isinstance(held, list)
+        for label in held
+    }
+    return all(
+        condition.tag_name in (None, *tool.names) and (not condition.values or bool(labels & set(condition.values)))
+        for condition in control.control_tag.conditions
+        if condition.when == "region-selected"
+    )
+
+
+# (the regions of one page, what it shows, how much around each, how files come here) -> what an adapter sees of each region
+Reader = Callable[[Sequence[Value], View, int, Fetch], Sequence[Data]]
+
+
+def reader_of(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control) -> Reader | None:
+    """How an adapter reads the regions of a control on an object; None where it cannot."""
+    if tool.value_type is Span and object_tag.tag in adapter_class.consumes:
+        return _texts
+    return None
+
+
+def read_regions(
+    adapter_class: type[Adapter],
+    controls: Sequence[Control],
+    needed: Sequence[Control],
+    object_tag: ObjectTag,
+    around: int,
+    task: Mapping[str, object],
+    fetch: Fetch,
+) -> Iterator[tuple[tuple[Control, ...], View]]:
+    """(the copies of controls that ask about it, what an adapter sees of it) for each region in a task's data that can be
+    understood. Raises Unreadable or FetchError."""
+    data = task.get("data")
+    regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
+    if not regions:
+        return
+    read = reader_of(adapter_class, object_tag, needed[0])
+    assert read is not None, f"{adapter_class.name} was bound to regions that it cannot read"
+    for page in read_object(object_tag, task, fetch):
+        here: list[tuple[Control, Parts, Value]] = []
+        for tool, parts in regions:
+            if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
+                values = tool.decode(parts, page).values
+                here += [(tool, parts, value) for value in (values or ())[:1]]
+        seen = read([value for _, _, value in here], page, around, fetch)
+        for (tool, parts, _), what in zip(here, seen, strict=True):
+            asking = tuple(about(control, parts[0]) for control in controls if _is_asked(control, tool, parts))
+            if asking:
+                yield asking, View(what, item=page.item)
+
+
+def _texts(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> list[str]:
+    """The text of each span, with so many whole words on either side."""
+    assert on.document is not None
+    return [_with_words(on.document.text, value, around) for value in values if isinstance(value, Span)]
+
+
+def _with_words(text: str, span: Span, around: int) -> str:
+    before = list(re.finditer(r"\S+", text[: span.start]))[-around:] if around else []
+    after = list(re.finditer(r"\S+", text[span.end :]))[:around] if around else []
+    start = before[0].start() if before else span.start
+    end = span.end + after[-1].end() if after else span.end
+    return text[start:end]

@@ -1,0 +1,88 @@
+"""Which models of a recipe need the regions of which: in what order they answer, and what is wrong with what `needs` names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lsml.controls import CONTROLS
+from lsml.controls.regions import RegionControl
+from lsml.recipe.draft import Draft
+from lsml.recipe.selector import Selector
+from lsml.recipe.structs import Model
+from lsml.wording import near
+
+
+def needed_models(model: Model, models: Sequence[Model]) -> list[Model]:
+    """The models whose regions one needs, in the order of the recipe."""
+    return [other for other in models if any(_gives(other, selector, models) for selector in model.needs)]
+
+
+def _gives(model: Model, wanted: Selector, models: Sequence[Model]) -> bool:
+    """True if a model answers tags that a selector names. A key that names a tag beats one that names all of its kind."""
+    if wanted.name is not None and any(wanted in other.selectors for other in models):
+        return wanted in model.selectors
+    return any(one.tag == wanted.tag and (wanted.name is None or one.name is None) for one in model.selectors)
+
+
+def turns(models: Sequence[Model]) -> list[list[Model]]:
+    """The models in the turns in which they answer: those of one key together, after those that they need. Those of a circle
+    come last, together."""
+    found: list[list[Model]] = []
+    left = {id(model): model for model in models}
+    while left:
+        waiting = {
+            one.selectors for one in left.values() if any(id(other) in left for other in needed_models(one, models))
+        }
+        turn = [one for one in left.values() if one.selectors not in waiting]
+        found.append(turn or list(left.values()))
+        left = {key: one for key, one in left.items() if all(one is not other for other in found[-1])}
+    return found
+
+
+def check_needs(draft: Draft, models: Sequence[Model]) -> None:
+    """Note what is wrong with `needs`: no model for it, tags that mark no regions, circles."""
+    for model in models:
+        for selector in model.needs:
+            _check(draft, model, selector, models)
+    told: set[int] = set()
+    for model in models:
+        circle = _circle(model, models)
+        if circle and id(model) not in told:
+            told.update(map(id, circle))
+            first, *others = (f"`{', '.join(map(str, one.selectors))}` on line {one.line}" for one in circle)
+            way = f"needs {', which needs '.join([*others, 'itself' if not others else first])}"
+            draft.add((*model.path, "needs"), f"{first} {way}; remove one of them")
+
+
+def _check(draft: Draft, model: Model, selector: Selector, models: Sequence[Model]) -> None:
+    path = (*model.path, "needs")
+    marking = [tag for tag, control in CONTROLS.items() if issubclass(control, RegionControl)]
+    control = CONTROLS.get(selector.tag)
+    if control is None:
+        close = near(selector.tag, marking)
+        advice = f"did you mean `{close[0]}`?" if close else f"regions are marked with {', '.join(sorted(marking))}"
+        draft.add(path, f"`{selector.tag}` is not a control tag that lsml has; {advice}")
+    elif not issubclass(control, RegionControl):
+        draft.add(path, f"`{selector}` marks no regions; expected one of {', '.join(sorted(marking))}")
+    elif not any(_gives(other, selector, models) for other in models):
+        keys = list(dict.fromkeys(str(one) for other in models for one in other.selectors if other is not model))
+        close = near(str(selector), keys)
+        advice = (
+            f"did you mean `{close[0]}`?" if close else f"add it to `tags`, which has {', '.join(keys) or 'no other'}"
+        )
+        draft.add(path, f"no model answers `{selector}`; {advice}")
+
+
+def _circle(model: Model, models: Sequence[Model]) -> list[Model]:
+    """The shortest way from a model over those that it needs back to itself; empty where there is none."""
+    ways = [[model]]
+    seen: set[int] = set()
+    while ways:
+        way = ways.pop(0)
+        for other in needed_models(way[-1], models):
+            if other is model:
+                return way
+            if id(other) not in seen:
+                seen.add(id(other))
+                ways.append([*way, other])
+    return []

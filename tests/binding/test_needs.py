@@ -1,0 +1,166 @@
+"""Models that need the regions of others: what binds, in what order they answer, what they read, and what people's regions teach."""
+
+import pytest
+
+from lsml.binding import bind
+from lsml.errors import RecipeError
+from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
+from lsml.labeling.needed import REGIONS
+from lsml.labeling.remarks import Reason
+from lsml.recipe import load_recipe
+from lsml.values import Choice
+from tests.conftest import write_recipe
+from tests.support.fetching import no_fetch
+
+CONFIG = """<View><Text name="text" value="$text"/><Text name="other" value="$other"/>
+<Labels name="part" toName="text"><Label value="Food"/><Label value="Staff"/></Labels>
+<Labels name="rest" toName="other"><Label value="X"/></Labels>
+<Choices name="tone" toName="text" perRegion="true"{when}><Choice value="Good"/><Choice value="Bad"/></Choices>
+<Choices name="whole" toName="text"><Choice value="A"/><Choice value="B"/></Choices></View>"""
+NER = "'Labels': ner-crf"
+
+
+def bound(tmp_path, tags, when=""):
+    recipe = load_recipe(write_recipe(tmp_path, f"tags: {{{tags}}}\n", config=None))
+    return bind(recipe, parse_labeling_config(CONFIG.replace("{when}", when)))
+
+
+def choice_needs(needs, more="", tag="Choices#tone", adapter="text-classifier"):
+    return f"'{tag}': {{adapter: {adapter}, needs: '{needs}'{more}}}"
+
+
+def test_models_answer_after_those_that_they_need_and_keep_their_rank(tmp_path):
+    binding = bound(tmp_path, f"{choice_needs('Labels#part')}, 'Choices#whole': text-classifier, {NER}")
+    assert [[(rank, model.key) for rank, model in turn] for turn in binding.turns] == [
+        [(1, "whole:text-classifier"), (2, "part:ner-crf"), (3, "rest:ner-crf")],
+        [(0, "tone:text-classifier")],
+    ]
+    asking = binding.models[0]
+    assert asking.shown == "the regions of Labels#part on Text#text ($text)"
+    assert [tool.control_tag.name for tool in asking.needs] == ["part"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        (choice_needs("Labels#part", tag="Choices#whole") + f", {NER}",
+         'Choices#whole answers for the whole task, and `needs` gives regions; write perRegion="true" in it, or remove `needs`'),
+        (choice_needs("Labels#prt") + ", 'Labels#prt': ner-crf",
+         "Choices#tone: it needs the regions of `Labels#prt`, which the labeling config lacks; did you mean `Labels#part`?"),
+        (choice_needs("Labels") + ", 'Labels': {adapter: ner-crf, needs: RectangleLabels}, RectangleLabels: yolo",
+         "Choices#tone: it needs the regions of `Labels`, which no model answers here"),
+        (choice_needs("Labels#rest") + f", {NER}",
+         "Choices#tone and Labels#rest do not answer for one object tag"),
+        (choice_needs("Labels#part", adapter="image-classifier") + f", {NER}",
+         "Choices#tone: image-classifier cannot read the regions of Labels#part on Text#text; it reads Image"),
+    ],
+)  # fmt: skip
+def test_a_model_that_gets_no_regions_is_left_unbound_and_says_why(tmp_path, tags, reason):
+    binding = bound(tmp_path, tags)
+    assert reason in [unbound.reason for unbound in binding.unbound]
+
+
+@pytest.mark.parametrize(
+    ("tags", "problems"),
+    [
+        (choice_needs("Labels#prt") + ", 'Labels#part': ner-crf",
+         ["no model answers `Labels#prt`; did you mean `Labels#part`?"]),
+        (choice_needs("Labels"), ["no model answers `Labels`; add it to `tags`, which has no other"]),
+        (choice_needs("Choices#whole") + ", 'Choices#whole': text-classifier",
+         ["`Choices#whole` marks no regions; expected one of Bitmask, BitmaskLabels, Brush"]),
+        (choice_needs("Lables") + f", {NER}", ["`Lables` is not a control tag that lsml has; did you mean `Labels`?"]),
+        (choice_needs("Labels part"), ["not a selector; expected `Tag` or `Tag#name`, several with commas between them"]),
+        ("Choices: {adapter: text-classifier, around: 3}",
+         ["only regions have something around them; say whose under `needs`, or remove the key"]),
+        (choice_needs("Labels", ", inputs: [text]") + f", {NER}",
+         ["with `needs` a model reads regions, and nothing else; remove one of the two"]),
+        ("Labels: {adapter: ner-crf, needs: Labels}",
+         ["`Labels` on line 3 needs itself; remove one of them"]),
+        ("Labels: {adapter: ner-crf, needs: HyperTextLabels},\n  HyperTextLabels: {adapter: ner-crf, needs: Labels}",
+         ["`Labels` on line 3 needs `HyperTextLabels` on line 4, which needs `Labels` on line 3; remove one of them"]),
+    ],
+)  # fmt: skip
+def test_needs_that_can_never_work_are_refused_with_the_recipe(tmp_path, tags, problems):
+    with pytest.raises(RecipeError) as caught:
+        bound(tmp_path, tags)
+    found = [problem.message for problem in caught.value.problems]
+    assert len(found) == len(problems)
+    assert all(one.startswith(start) for one, start in zip(found, problems, strict=True)), found
+
+
+TEXT = "good soup , bad waiter"
+SOUP = {"start": 5, "end": 9, "text": "soup"}
+WAITER = {"start": 16, "end": 22, "text": "waiter"}
+
+
+def part(id, place, label):
+    return {"id": id, "from_name": "part", "to_name": "text", "type": "labels", "value": {**place, "labels": [label]}}
+
+
+def tone(id, place, answer):
+    return {
+        "id": id,
+        "from_name": "tone",
+        "to_name": "text",
+        "type": "choices",
+        "value": {**place, "choices": [answer]},
+    }
+
+
+def task(*results):
+    annotations = tuple(Annotation(str(at), list(result), f"2026-01-0{at + 1}") for at, result in enumerate(results))
+    return AnnotatedTask("1", {"text": TEXT, REGIONS: "a stranger's"}, annotations)
+
+
+FIRST = [part("a", SOUP, "Food"), tone("a", SOUP, "Good"), part("b", WAITER, "Staff"), tone("b", WAITER, "Bad")]
+
+
+@pytest.mark.parametrize(("around", "texts"), [(0, ["soup", "waiter"]), (1, ["good soup ,", "bad waiter"])])
+def test_a_person_s_regions_are_read_and_each_teaches_its_answer(tmp_path, around, texts):
+    binding = bound(tmp_path, f"{choice_needs('Labels#part', f', around: {around}')}, {NER}")
+    taught = binding.learn(task(FIRST), no_fetch)
+    assert taught.answers["tone@a"] == [(Choice("Good"),)]
+    assert taught.answers["tone@b"] == [(Choice("Bad"),)]
+    readings = binding.models[0].read({"id": 1, "data": taught.data}, no_fetch)
+    assert [(reading.controls[0].control_tag.name, reading.view.data) for reading in readings] == [
+        ("tone@a", texts[0]), ("tone@b", texts[1])
+    ]  # fmt: skip
+    assert taught.regions["Choices#tone"] == 2
+
+
+def test_of_several_annotations_the_latest_has_the_regions_unless_all_teach(tmp_path):
+    second = [part("c", SOUP, "Food"), tone("c", SOUP, "Bad")]
+    tags = f"{choice_needs('Labels#part', 'MORE')}, {NER}"
+    latest = bound(tmp_path, tags.replace("MORE", "")).learn(task(FIRST, second), no_fetch)
+    assert {name for name in latest.answers if name.startswith("tone")} == {"tone@c"}
+    more = ", training: {learn_from: {several: all}}"
+    every = bound(tmp_path, tags.replace("MORE", more)).learn(task(FIRST, second), no_fetch)
+    assert {name for name in every.answers if name.startswith("tone")} == {"tone@a", "tone@b", "tone@c"}
+
+
+def test_answers_about_regions_that_nobody_needs_are_counted(tmp_path):
+    binding = bound(tmp_path, f"{choice_needs('Labels#part')}, {NER}")
+    taught = binding.learn(task([part("a", SOUP, "Food"), tone("a", SOUP, "Good"), tone("z", WAITER, "Bad")]), no_fetch)
+    assert [remark.reason for control, remark in taught.remarks if control.config_name == "tone"] == [
+        Reason.OTHER_REGION
+    ]
+    assert taught.regions["Choices#tone"] == 2
+
+
+def test_a_control_is_asked_about_the_regions_beside_which_people_see_it(tmp_path):
+    binding = bound(tmp_path, f"{choice_needs('Labels#part')}, {NER}", ' whenTagName="part" whenLabelValue="Staff"')
+    assert set(binding.learn(task(FIRST), no_fetch).answers) == {"part", "tone@b"}
+
+
+def test_without_regions_in_a_task_there_is_nothing_to_read(tmp_path):
+    binding = bound(tmp_path, f"{choice_needs('Labels#part')}, {NER}")
+    for held in ({"text": TEXT}, {"text": TEXT, REGIONS: {"part": [1, {"id": 3}, {"id": "a"}]}}):
+        assert binding.models[0].read({"id": 1, "data": held}, no_fetch) == []
+
+
+def test_other_needs_are_another_version(tmp_path):
+    one, other, same = (
+        bound(tmp_path, f"{choice_needs('Labels#part', more)}, {NER}").models[0] for more in ("", ", around: 2", "")
+    )
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert one.facts(None) == same.facts(None) != other.facts(None)

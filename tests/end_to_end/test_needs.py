@@ -1,0 +1,110 @@
+"""A model that needs the regions of another: predicted ones when it predicts, a person's when it learns."""
+
+import random
+
+import pytest
+
+from tests.conftest import REPOSITORY, Backend
+from tests.support.judge import verdicts
+
+PROJECT = {"id": 3, "created_at": "2026-11-23T09:03:34.474647Z", "title": "regions"}
+KEY = "3.1795424614"
+SAID = {"Positive": ["lovely", "great", "superb"], "Negative": ["awful", "poor", "terrible"]}
+PARTS = {"soup": "Food", "bread": "Food", "wine": "Food", "waiter": "Service", "staff": "Service"}
+
+
+class Project:
+    """A backend of a recipe of the gallery, and a project that connected."""
+
+    def __init__(self, name, data):
+        self.backend = Backend(REPOSITORY / "recipes" / f"{name}.yaml", data)
+        self.project = {**PROJECT, "label_config": self.backend.recipe.labeling_config}
+        self._id = 0
+
+    def annotate(self, data, result):
+        self._id += 1
+        stamp = f"2026-11-23T10:{self._id // 60:02d}:{self._id % 60:02d}.000000Z"
+        answer = self.backend.post("/webhook", {
+            "action": "ANNOTATION_CREATED", "project": self.project,
+            "task": {"id": self._id, "data": data, "updated_at": stamp},
+            "annotation": {"id": self._id, "task": self._id, "updated_at": stamp, "result": result},
+        })  # fmt: skip
+        assert answer.status_code == 200, answer.text
+
+    def train(self):
+        done = self.backend.train(self.project)
+        assert done["job_status"] == "finished", done
+        found = self.backend.client.get(f"/api/projects/{KEY}").json["versions"]
+        return max(found, key=lambda version: version["version"])
+
+    def predict(self, *data):
+        asked = {"tasks": [{"id": id, "data": one} for id, one in enumerate(data)], "project": KEY,
+                 "label_config": self.project["label_config"]}  # fmt: skip
+        return self.backend.post("/predict", asked).json["results"]
+
+
+def review(draw):
+    """A sentence about two parts of a meal, and what a person marks in it."""
+    text, result = "", []
+    for part in draw.sample(sorted(PARTS), 2):
+        opinion = draw.choice(sorted(SAID))
+        text += f"the {draw.choice(SAID[opinion])} "
+        place = {"start": len(text), "end": len(text) + len(part), "text": part}
+        about = {"id": f"r{draw.random()}", "to_name": "text"}
+        result.append({**about, "from_name": "aspect", "type": "labels", "value": {**place, "labels": [PARTS[part]]}})
+        result.append({**about, "from_name": "opinion", "type": "choices", "value": {**place, "choices": [opinion]}})
+        text += f"{part} came to us with nothing more to say of it . "
+    return {"text": text}, result
+
+
+def answers(prediction, name):
+    """(the text of a region, its answer) of one control."""
+    return sorted(
+        (region["value"]["text"], region["value"]["choices"])
+        for region in prediction["result"]
+        if region["from_name"] == name
+    )
+
+
+@pytest.fixture(scope="module")
+def aspects(tmp_path_factory):
+    """(a project that learnt aspects and opinions, what it said of TEXT before, its version)"""
+    project = Project("aspects", tmp_path_factory.mktemp("aspects") / "data")
+    draw = random.Random(3)
+    for _ in range(20):
+        project.annotate(*review(draw))
+    [before] = project.predict({"text": TEXT})
+    yield project, before, project.train()
+    project.backend.store.close()
+
+
+TEXT = "the superb soup came to us with nothing and the poor waiter came to us later ."
+
+
+def test_spans_that_one_model_finds_are_answered_each_by_another(aspects):
+    project, before, version = aspects
+    assert {region["type"] for region in before["result"]} == {"labels"}  # it had learnt nothing yet
+    assert version["models"]["opinion:text-classifier"]["examples"] > 24  # regions, not tasks
+    assert version["metrics"]["opinion"]["value"] == 1.0
+    [prediction] = project.predict({"text": TEXT})
+    assert answers(prediction, "opinion") == [("soup", ["Positive"]), ("waiter", ["Negative"])]
+    parts = {region["id"]: region for region in prediction["result"] if region["from_name"] == "aspect"}
+    for region in prediction["result"]:
+        if region["from_name"] == "opinion":
+            place = {key: held for key, held in parts[region["id"]]["value"].items() if key != "labels"}
+            assert region["value"] == {**place, "choices": region["value"]["choices"]}
+            assert (region["type"], region["to_name"]) == ("choices", "text")
+            assert 0 < region["score"] <= 1
+    assert 0 < prediction["score"] <= 1
+
+
+@pytest.mark.studio
+def test_label_studios_own_validator_accepts_answers_about_regions(aspects):
+    project, _, _ = aspects
+    [prediction] = project.predict({"text": TEXT})
+    assert verdicts([(project.project["label_config"], prediction)]) == [[]]
+
+
+def test_where_nothing_is_found_nothing_is_answered(aspects):
+    predictions = aspects[0].predict({"text": "we went home ."}, {"text": "and slept"})
+    assert [one["result"] for one in predictions] == [[], []]
