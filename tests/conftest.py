@@ -163,7 +163,7 @@ class Backend:
         from lsml.worker.child import do_run
 
         job = self.post("/webhook", {"action": "START_TRAINING", "project": project}).json["job"]
-        run = self.store.runs.claim(job)
+        run = self.store.claims.claim(job)
         assert run is not None
         do_run(self.recipe, self.store, run.id, run.attempt)
         return self.post("/job_status", {"job": job}).json

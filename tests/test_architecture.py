@@ -18,8 +18,6 @@ OVERDUE = {
     "lsml/server/serve.py:serve",
     "lsml/adapters/image/yolo/adapter.py:Yolo",
     "lsml/controls/shapes.py:ShapeControl",
-    "lsml/store/annotations.py:Annotations",
-    "lsml/store/runs.py:Runs",
     "lsml/cli/train.py:command",
 }
 

@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lsml.errors import NoRoom
-from lsml.store.annotations import Annotations, AnnotationSeen
+from lsml.store.annotations import Annotations
 from lsml.store.artifacts import LocalArtifacts
 from lsml.store.beginnings import Beginnings
+from lsml.store.changes import AnnotationSeen
+from lsml.store.claims import Claims, Superseded
 from lsml.store.copying import copy_database
 from lsml.store.database import durable, open_database
 from lsml.store.people import People
 from lsml.store.projects import LOCAL, ProjectRow, Projects
-from lsml.store.runs import RunRow, Runs, Superseded
+from lsml.store.runs import RunRow, Runs
 from lsml.store.submissions import Submission, Submissions
 from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
 from lsml.store.workers import Workers
@@ -37,6 +39,7 @@ class Store:
         self.projects = Projects(self._database)
         self.annotations = Annotations(self._database)
         self.runs = Runs(self._database)
+        self.claims = Claims(self._database)
         self.versions = VersionRows(self._database)
         self.workers = Workers(self._database)
         self.submissions = Submissions(self._database)
@@ -65,7 +68,7 @@ class Store:
         if run is not None:
             if number in {version.number for version in forgotten}:
                 message = f"{message}; {NOT_KEPT}"
-            self.runs.finish(run.id, run.attempt, "done", f"v{number}: {message}", number)
+            self.claims.finish(run.id, run.attempt, "done", f"v{number}: {message}", number)
         return number, forgotten
 
     @contextmanager

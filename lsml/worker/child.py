@@ -42,19 +42,19 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
             _train_and_publish(recipe, store, run)
         else:
             said = publish_promoted(recipe, store, run, Reporter(store, run))
-            store.runs.finish(id, attempt, "done", said)
+            store.claims.finish(id, attempt, "done", said)
             _log.info("run %s: project %s: %s", id, run.project, said)
     except Superseded as error:
         _log.warning("%s; its result is dropped", error)
         return SUPERSEDED
     except Cancelled as error:
-        store.runs.finish(id, attempt, "cancelled", str(error) or "cancelled")
+        store.claims.finish(id, attempt, "cancelled", str(error) or "cancelled")
     except LsmlError as error:
         _log.warning("run %s failed: %s", id, error)
-        store.runs.finish(id, attempt, "failed", str(error))
+        store.claims.finish(id, attempt, "failed", str(error))
     except Exception as error:
         _log.exception("run %s failed", id)
-        store.runs.finish(id, attempt, "failed", f"{type(error).__name__}: {error}; see the log of `lsml work`")
+        store.claims.finish(id, attempt, "failed", f"{type(error).__name__}: {error}; see the log of `lsml work`")
     return DONE
 
 
@@ -66,7 +66,7 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     report = Reporter(store, run)
     report(0.0, "reading annotations")
     read_annotations(store, recipe, project)
-    store.runs.cover(run.id, run.attempt)
+    store.claims.cover(run.id, run.attempt)
     project = store.projects.get(run.project)
     binding = binding_of(recipe, project)
     with fetcher(recipe, project).hold() as fetch:

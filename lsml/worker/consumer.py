@@ -23,8 +23,9 @@ from lsml.learning.due import learners, request_if_due
 from lsml.logs import recipe_name, run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
+from lsml.store.claims import HEARTBEAT_S
 from lsml.store.queue import Queue
-from lsml.store.runs import HEARTBEAT_S, KINDS, Kind
+from lsml.store.runs import KINDS, Kind
 from lsml.studio.connection import read_annotations
 from lsml.versions import sweep_attempt, sweep_folders
 from lsml.worker.notify import notify
@@ -110,7 +111,7 @@ class Worker:
             self._store.runs.unwake(id)
             return
         try:
-            run = self._store.runs.claim(id)
+            run = self._store.claims.claim(id)
             if run is not None:
                 self._do(run)
         finally:
@@ -147,13 +148,13 @@ class Worker:
             while child.poll() is None:
                 if self._stopping.wait(_POLL_S):
                     end(child)
-                    self._store.runs.hand_back(run.id, run.attempt)
+                    self._store.claims.hand_back(run.id, run.attempt)
                     _log.info("run %s: handed back to the ledger", run.id)
                     return
                 now = time.monotonic()
                 if now - began > timeout_s:
                     end(child)
-                    self._store.runs.finish(
+                    self._store.claims.finish(
                         run.id, run.attempt, "failed", f"took longer than {timeout_s:g} s (timeout)"
                     )
                     return
@@ -164,17 +165,17 @@ class Worker:
                     return
                 if row.cancel:
                     end(child)
-                    self._store.runs.finish(run.id, run.attempt, "cancelled", "cancelled")
+                    self._store.claims.finish(run.id, run.attempt, "cancelled", "cancelled")
                     _log.info("run %s: cancelled", run.id)
                     return
                 if now - beaten >= HEARTBEAT_S:
                     beaten = now
-                    self._store.runs.beat(run.id, run.attempt)
+                    self._store.claims.beat(run.id, run.attempt)
         finally:
             end(child)
             sweep_attempt(self._store, run)
         if child.returncode not in (DONE, SUPERSEDED):
-            self._store.runs.lose(run.id, run.attempt, death(child.returncode))
+            self._store.claims.lose(run.id, run.attempt, death(child.returncode))
             _log.error("run %s: %s", run.id, death(child.returncode))
 
     def wake_due(self) -> None:
@@ -201,7 +202,7 @@ class Worker:
 
     def _sweep(self) -> None:
         self._store.workers.beat()
-        for id in self._store.runs.sweep():
+        for id in self._store.claims.sweep():
             _log.warning("run %s lost its worker", id)
         for project in self._store.projects.all():
             want_publishing(self._recipe, self._store, project)

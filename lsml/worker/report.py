@@ -26,4 +26,4 @@ class Reporter:
     def say(self, message: str, now: float | None = None) -> None:
         """Show a message at once, at the last share."""
         self._reported = time.monotonic() if now is None else now
-        self._store.runs.report(self._run.id, self._run.attempt, self._share, message)
+        self._store.claims.report(self._run.id, self._run.attempt, self._share, message)

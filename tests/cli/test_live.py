@@ -57,17 +57,17 @@ def test_what_a_training_came_to_stays_beside_what_the_next_awaits(line):
 
 def test_what_is_at_work_comes_first(line):
     server, told = line
-    runs = server.store.runs
+    runs, claims = server.store.runs, server.store.claims
     for kind, message, shown in (
         ("training", "fitting 3 labels", "training: fitting 3 labels"),
         ("publishing", "publishing 1,200 of 5,000", "publishing 1,200 of 5,000"),
     ):
-        run = runs.claim(runs.request(PROJECT_KEY, "test", kind=kind).id)
+        run = claims.claim(runs.request(PROJECT_KEY, "test", kind=kind).id)
         runs.request(PROJECT_KEY, "test", kind=kind)  # the next waits already
         assert told() == f"triage: {kind}"
-        runs.report(run.id, run.attempt, 0.24, message)
+        claims.report(run.id, run.attempt, 0.24, message)
         assert told() == f"triage: {shown}"
-        runs.finish(run.id, run.attempt, "failed", "not enough data: 1 label")
+        claims.finish(run.id, run.attempt, "failed", "not enough data: 1 label")
     assert told() == ("triage: training failed: not enough data: 1 label; 0 of 10 annotations until the first training")
 
 

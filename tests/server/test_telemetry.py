@@ -43,12 +43,12 @@ def test_what_was_published_and_how_the_last_publishing_fares_is_shown(backend):
     server = backend()
     server.annotate(tickets(1))
     run = server.store.runs.request(PROJECT_KEY, "publishing", kind="publishing")
-    run = server.store.runs.claim(run.id)
+    run = server.store.claims.claim(run.id)
     waiting = server.store.runs.request(PROJECT_KEY, "publishing", kind="publishing")
     server.store.runs.cancel(waiting.id)  # younger, and not what a person looks for
     server.store.projects.add_published(PROJECT_KEY, "triage-v1-00000000", 1500)
     server.store.projects.add_published(PROJECT_KEY, "triage-v2-00000000", 500)
-    server.store.runs.report(run.id, run.attempt, 0.25, "publishing 500 of 2,000")
+    server.store.claims.report(run.id, run.attempt, 0.25, "publishing 500 of 2,000")
 
     found = numbers(server)
     assert found[f'lsml_published_total{{project="{PROJECT_KEY}"}}'] == 2000

@@ -3,7 +3,8 @@
 import pytest
 
 from lsml.store import Store, Superseded
-from lsml.store import runs as ledger
+from lsml.store import claims as ledger
+from lsml.store.runs import WAKE_AGAIN_S
 
 PROJECT = "1.1795424614"
 
@@ -55,58 +56,58 @@ def test_a_run_waits_for_its_time_of_day_and_is_not_put_off_to_the_next(store, n
 
 def test_start_training_does_not_wait_for_quiet(store):
     waiting = store.runs.request(PROJECT, "annotations", quiet_s=20)
-    assert store.runs.claim(waiting.id) is None
+    assert store.claims.claim(waiting.id) is None
     started = store.runs.request(PROJECT, "start training")
     assert started.id == waiting.id
-    assert store.runs.claim(started.id).cause == "start training"
+    assert store.claims.claim(started.id).cause == "start training"
 
 
 def test_a_run_is_claimed_once(store):
     run = store.runs.request(PROJECT, "annotations")
-    assert store.runs.claim(run.id).attempt == 1
-    assert store.runs.claim(run.id) is None
+    assert store.claims.claim(run.id).attempt == 1
+    assert store.claims.claim(run.id) is None
 
 
 def test_one_run_of_a_project_runs_and_one_waits(store):
     first = store.runs.request(PROJECT, "annotations")
-    store.runs.claim(first.id)
+    store.claims.claim(first.id)
     second = store.runs.request(PROJECT, "annotations")
     assert second.id != first.id
     assert store.runs.request(PROJECT, "annotations").id == second.id
-    assert store.runs.claim(second.id) is None
+    assert store.claims.claim(second.id) is None
     assert store.runs.due("training") == []
-    store.runs.finish(first.id, 1, "done", "v1", 1)
+    store.claims.finish(first.id, 1, "done", "v1", 1)
     assert store.runs.due("training") == [second.id]
 
 
 def test_a_run_whose_worker_died_waits_for_its_next_attempt(store, now):
     run = store.runs.request(PROJECT, "annotations")
-    store.runs.claim(run.id)
+    store.claims.claim(run.id)
     now["now"] += ledger.LEASE_S + 1
-    assert store.runs.sweep() == [run.id]
-    assert store.runs.claim(run.id).attempt == 2
+    assert store.claims.sweep() == [run.id]
+    assert store.claims.claim(run.id).attempt == 2
 
 
 def test_a_run_that_loses_three_workers_fails_and_says_so(store, now):
     run = store.runs.request(PROJECT, "annotations")
     for _ in range(ledger.ATTEMPTS):
-        assert store.runs.claim(run.id) is not None
+        assert store.claims.claim(run.id) is not None
         now["now"] += ledger.LEASE_S + 1
-        store.runs.sweep()
+        store.claims.sweep()
     failed = store.runs.get(run.id)
     assert (failed.state, failed.message) == ("failed", "worker lost, 3 times; see the log of `lsml work`")
 
 
 def test_a_worker_back_from_the_dead_changes_nothing(store, now):
     run = store.runs.request(PROJECT, "annotations")
-    store.runs.claim(run.id)
+    store.claims.claim(run.id)
     now["now"] += ledger.LEASE_S + 1
-    store.runs.sweep()
-    store.runs.claim(run.id)
+    store.claims.sweep()
+    store.claims.claim(run.id)
     with pytest.raises(Superseded):
-        store.runs.beat(run.id, 1)
+        store.claims.beat(run.id, 1)
     with pytest.raises(Superseded):
-        store.runs.finish(run.id, 1, "done", "zombie", 7)
+        store.claims.finish(run.id, 1, "done", "zombie", 7)
     with pytest.raises(Superseded):
         store.add_version(
             PROJECT, "x", {}, promote=True, keep=5, run=ledger.RunRow(**{**vars(run), "attempt": 1}), message=""
@@ -117,18 +118,18 @@ def test_a_worker_back_from_the_dead_changes_nothing(store, now):
 
 def test_a_heartbeat_keeps_the_lease(store, now):
     run = store.runs.request(PROJECT, "annotations")
-    store.runs.claim(run.id)
+    store.claims.claim(run.id)
     for _ in range(5):
         now["now"] += ledger.HEARTBEAT_S
-        store.runs.beat(run.id, 1)
-    assert store.runs.sweep() == []
+        store.claims.beat(run.id, 1)
+    assert store.claims.sweep() == []
 
 
 def test_a_lost_wake_up_is_sent_again(store, now):
     run = store.runs.request(PROJECT, "annotations")
     assert store.runs.due("training") == [run.id]
     assert store.runs.due("training") == []
-    now["now"] += ledger.WAKE_AGAIN_S + 1
+    now["now"] += WAKE_AGAIN_S + 1
     assert store.runs.due("training") == [run.id]
 
 
@@ -144,25 +145,25 @@ def test_a_waiting_run_is_cancelled_at_once_and_a_running_one_is_asked(store):
     waiting = store.runs.request(PROJECT, "annotations")
     assert store.runs.cancel(waiting.id).state == "cancelled"
     running = store.runs.request(PROJECT, "annotations")
-    store.runs.claim(running.id)
+    store.claims.claim(running.id)
     assert store.runs.cancel(running.id).state == "running"
     assert store.runs.get(running.id).cancel
 
 
 def test_a_run_that_is_handed_back_costs_no_attempt_and_covers_the_one_that_waits(store):
     first = store.runs.request(PROJECT, "annotations")
-    store.runs.claim(first.id)
+    store.claims.claim(first.id)
     second = store.runs.request(PROJECT, "annotations")
-    store.runs.hand_back(first.id, 1)
+    store.claims.hand_back(first.id, 1)
     assert store.runs.get(first.id).state == "waiting"
     assert (store.runs.get(second.id).state, store.runs.get(second.id).message) == (
         "cancelled",
         f"covered by run {first.id}",
     )
-    assert store.runs.claim(first.id).attempt == 2
+    assert store.claims.claim(first.id).attempt == 2
     for _ in range(ledger.ATTEMPTS - 1):  # a hand-back is no loss
-        store.runs.lose(first.id, store.runs.get(first.id).attempt, "killed")
-        assert store.runs.claim(first.id) is not None
+        store.claims.lose(first.id, store.runs.get(first.id).attempt, "killed")
+        assert store.claims.claim(first.id) is not None
 
 
 def test_changes_after_a_claim_ask_for_the_next_run(store):
@@ -170,7 +171,7 @@ def test_changes_after_a_claim_ask_for_the_next_run(store):
 
     store.annotations.apply(PROJECT, [seen(id=str(number)) for number in range(3)])
     run = store.runs.request(PROJECT, "annotations")
-    store.runs.claim(run.id)
+    store.claims.claim(run.id)
     assert store.annotations.counts(PROJECT) == (3, 0)
     store.annotations.apply(PROJECT, [seen(id="9")])
     assert store.annotations.counts(PROJECT) == (4, 1)
@@ -201,9 +202,9 @@ def test_a_version_number_is_never_used_twice(store):
 
 def test_a_publishing_that_gets_on_survives_any_number_of_deaths_and_others_three(store):
     def die(kind: str, progress: float) -> str:
-        run = store.runs.claim(store.runs.of_project(PROJECT, 1, kind=kind)[0].id)
-        store.runs.report(run.id, run.attempt, progress, "getting on")
-        store.runs.lose(run.id, run.attempt, "killed")
+        run = store.claims.claim(store.runs.of_project(PROJECT, 1, kind=kind)[0].id)
+        store.claims.report(run.id, run.attempt, progress, "getting on")
+        store.claims.lose(run.id, run.attempt, "killed")
         return store.runs.get(run.id).state
 
     store.runs.request(PROJECT, "start training")

@@ -30,7 +30,7 @@ def learnt(tmp_path_factory) -> Path:
     assert backend.post("/setup", setup).status_code == 200
     backend.annotate(tickets(40))
     assert backend.train()["version"] == 1
-    backend.store.runs.claim(backend.store.runs.request(PROJECT_KEY, "start training").id)
+    backend.store.claims.claim(backend.store.runs.request(PROJECT_KEY, "start training").id)
     backend.store.close()
     told = said(lsml("export", "triage.yaml", "-o", "out.zip", "--data-dir", "data", cwd=folder))
     assert told.startswith("wrote out.zip: 1 project, ")

@@ -129,7 +129,7 @@ def test_a_card_that_is_written_now_is_believed_whatever_its_sentence_says():
 def test_a_version_whose_sentence_holds_braces_is_published_with_it(backend):
     here = backend()
     making = new_folder(here.store)
-    run = here.store.runs.claim(here.store.runs.request("local", "button").id)
+    run = here.store.claims.claim(here.store.runs.request("local", "button").id)
     card = Card(recipe="triage", models={}, verdict="promoted: {topic} is {0} better")
     number = save_version(here.store, "local", making, card, promote=True, keep=5, run=run)
     assert here.store.runs.get(run.id).message == f"v{number}: promoted: {{topic}} is {{0}} better"

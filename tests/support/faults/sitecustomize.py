@@ -23,12 +23,12 @@ STEPS = {
     "annotation-stored": ("lsml.store.annotations", "Annotations.apply"),
     "annotations-deleted": ("lsml.store.annotations", "Annotations.delete"),
     "webhook-stored": ("lsml.server.protocol", "_Protocol.webhook"),
-    "run-requested": ("lsml.store.runs", "Runs.request"),
+    "run-requested": ("lsml.store.claims", "Runs.request"),
     "wake-up-sent": ("lsml.store.queue", "Queue.wake"),
-    "run-claimed": ("lsml.store.runs", "Runs.claim"),
-    "heartbeat": ("lsml.store.runs", "Runs.beat"),
-    "run-lost": ("lsml.store.runs", "Runs.lose"),
-    "run-handed-back": ("lsml.store.runs", "Runs.hand_back"),
+    "run-claimed": ("lsml.store.claims", "Runs.claim"),
+    "heartbeat": ("lsml.store.claims", "Runs.beat"),
+    "run-lost": ("lsml.store.claims", "Runs.lose"),
+    "run-handed-back": ("lsml.store.claims", "Runs.hand_back"),
     "snapshot-taken": ("lsml.learning.snapshot", "take_snapshot"),
     "trained": ("lsml.learning.train", "train"),
     "model-saved": ("lsml.adapters.text.classifier", "TextClassifier.save"),
@@ -37,7 +37,7 @@ STEPS = {
     "published": ("lsml.store", "Store.add_version"),
     "version-added": ("lsml.store.version_rows", "VersionRows.add"),
     "pointer-moved": ("lsml.store.version_rows", "VersionRows.promote"),
-    "run-ended": ("lsml.store.runs", "Runs.finish"),
+    "run-ended": ("lsml.store.claims", "Runs.finish"),
     "version-forgotten": ("lsml.store.version_rows", "VersionRows.prune"),
 }
 _FOLDER = os.environ.get("LSML_TEST_FAULTS")
@@ -87,7 +87,7 @@ def _patch(module) -> None:
             *path, last = attribute.split(".")
             owner = functools.reduce(getattr, path, module)
             setattr(owner, last, _faulty(step, getattr(owner, last)))
-    if module.__name__ == "lsml.store.runs" and "LSML_TEST_LEASE_S" in os.environ:
+    if module.__name__ == "lsml.store.claims" and "LSML_TEST_LEASE_S" in os.environ:
         module.LEASE_S = float(os.environ["LSML_TEST_LEASE_S"])
         module.HEARTBEAT_S = module.LEASE_S / 4
 

@@ -1,0 +1,153 @@
+"""One annotation that is new, changed or deleted, and what of a project is counted with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from lsml.labeling.tasks import ReadAnnotation, Shown, time_key
+from lsml.store.beginnings import Beginnings
+from lsml.store.database import Database, Table
+from lsml.store.submissions import SUBMITTED, Submissions
+
+# How an annotation was deleted. By an event of Label Studio: a tombstone that nothing revives. By its absence in a reading,
+# which a token that sees only part of a project causes, too: it is revived when it is seen again.
+TOLD, INFERRED = 1, 2
+
+
+@dataclass(frozen=True)
+class AnnotationSeen:
+    """One annotation from an event or the API. `task_data` is None where the event has no task."""
+
+    id: str
+    task_id: str
+    result: list[object]
+    updated_at: str
+    cancelled: bool = False
+    ground_truth: bool = False
+    accepted: bool = False
+    untouched: bool = False
+    unique_id: str | None = None
+    annotator: str = ""
+    lead_time_s: float | None = None
+    shown: Shown | None = None
+    task_data: Mapping[str, object] | None = None
+    task_updated_at: str = ""
+
+    @classmethod
+    def of(cls, read: ReadAnnotation, task_id: str, data: Mapping[str, object] | None, task_updated_at: str) -> Self:
+        """Return an annotation that has an id, with its task."""
+        assert read.id is not None
+        return cls(
+            id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
+            ground_truth=read.ground_truth, accepted=read.accepted, untouched=read.untouched,
+            unique_id=read.unique_id, annotator=read.annotator, lead_time_s=read.lead_time_s, shown=read.shown,
+            task_data=data, task_updated_at=task_updated_at,
+        )  # fmt: skip
+
+
+class Changes(Table):
+    """The changes of single annotations. Whoever calls it holds the transaction."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._submissions = Submissions(database)
+        self._beginnings = Beginnings(database)
+
+    def store_task(self, project: str, annotation: AnnotationSeen) -> None:
+        """Store the task of an annotation, where it came with one that is newer than the known one."""
+        if annotation.task_data is None:
+            return
+        data = json.dumps(annotation.task_data, ensure_ascii=True, separators=(",", ":"))
+        stamp = time_key(annotation.task_updated_at)
+        self._run(
+            "INSERT INTO task (project, id, data, updated_at) VALUES (?, ?, ?, ?) ON CONFLICT (project, id) DO UPDATE"
+            " SET data = excluded.data, updated_at = excluded.updated_at WHERE NOT task.deleted"
+            " AND (task.data IS NULL OR excluded.updated_at > task.updated_at"
+            " OR (excluded.updated_at = task.updated_at AND excluded.data > task.data))",
+            project, annotation.task_id, data, stamp,
+        )  # fmt: skip
+
+    def store(self, project: str, annotation: AnnotationSeen) -> int:
+        """Store an annotation that is newer than the known one. Return 1 where that changed something, else 0."""
+        result = json.dumps(annotation.result, ensure_ascii=True, separators=(",", ":"))
+        stamp = time_key(annotation.updated_at)
+        accepted = int(annotation.accepted)
+        if annotation.untouched and self._submissions.is_submitted(
+            project, annotation.task_id, annotation.id, annotation.unique_id
+        ):
+            accepted = SUBMITTED
+        state = (result, int(annotation.cancelled), int(annotation.ground_truth), accepted)
+        known = self._row(
+            "SELECT result, cancelled, ground_truth, accepted, updated_at, deleted FROM annotation"
+            " WHERE project = ? AND id = ?",
+            project, annotation.id,
+        )  # fmt: skip
+        if known is not None:
+            *before, known_stamp, deleted_before = known
+            if deleted_before == TOLD or stamp < known_stamp:
+                return 0
+            if tuple(before) == state and not deleted_before:
+                self._run(
+                    "UPDATE annotation SET updated_at = ?, annotator = ifnull(nullif(?, ''), annotator)"
+                    " WHERE project = ? AND id = ?",
+                    stamp, annotation.annotator, project, annotation.id,
+                )  # fmt: skip
+                return 0
+            if stamp == known_stamp and not deleted_before and _rank(*state) < _rank(*before):
+                return 0
+        task = self._row("SELECT deleted FROM task WHERE project = ? AND id = ?", project, annotation.task_id)
+        deleted = bool(task and task[0])
+        self._run(
+            "INSERT OR REPLACE INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, accepted,"
+            " deleted, change, annotator) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            project, annotation.id, annotation.task_id, result, stamp, *state[1:], int(deleted),
+            self._next_change(project), annotation.annotator,
+        )  # fmt: skip
+        was_usable = known is not None and not known[1] and not known[5]
+        usable = not annotation.cancelled and not deleted
+        was_accepted = known is not None and was_usable and bool(known[3])
+        self._count_usable(project, int(usable) - int(was_usable), int(usable and accepted > 0) - int(was_accepted))
+        return 0 if deleted else 1
+
+    def bury(self, project: str, id: str, how: int = TOLD) -> int:
+        """Leave a tombstone for an annotation, known or not. Return 1 where that changed something, else 0."""
+        known = self._row(
+            "SELECT cancelled, deleted, accepted FROM annotation WHERE project = ? AND id = ?", project, id
+        )
+        if known is not None and known[1]:
+            self._run("UPDATE annotation SET deleted = min(deleted, ?) WHERE project = ? AND id = ?", how, project, id)
+            return 0
+        self._beginnings.forget(project, id)
+        change = self._next_change(project) if known is not None else 0
+        self._run(
+            "INSERT INTO annotation (project, id, deleted, change) VALUES (?, ?, ?, ?) ON CONFLICT (project, id)"
+            " DO UPDATE SET deleted = excluded.deleted, result = '[]', change = excluded.change",
+            project, id, how, change,
+        )  # fmt: skip
+        if known is None:
+            return 0
+        self._count_usable(project, -int(not known[0]), -int(not known[0] and known[2] > 0))
+        return 1
+
+    def _next_change(self, project: str) -> int:
+        self._run("UPDATE project SET change = change + 1 WHERE key = ?", project)
+        row = self._row("SELECT change FROM project WHERE key = ?", project)
+        assert row is not None, "a project is touched before its annotations are stored"
+        return int(row[0])
+
+    def _count_usable(self, project: str, by: int, accepted_by: int) -> None:
+        if by or accepted_by:
+            self._run(
+                "UPDATE project SET usable = usable + ?, accepted = accepted + ? WHERE key = ?",
+                by,
+                accepted_by,
+                project,
+            )
+
+
+def _rank(*state: object) -> str:
+    return hashlib.sha256("|".join(map(str, state)).encode()).hexdigest()
