@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ def view_of(data: Data, control: Control) -> View:
         return View(
             data, document=Dialogue([data]) if control.objects == frozenset({"Paragraphs"}) else PlainText(data)
         )
+    if (mimetypes.guess_type(data)[0] or "").startswith("audio/"):
+        return View(data)
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import random
 import subprocess
@@ -22,6 +23,7 @@ from lsml.controls.brush import decode_brush, encode_brush
 from lsml.errors import NotFound
 from lsml.labeling import ObjectTag, parse_labeling_config
 from lsml.labeling.objects import read_object
+from lsml.labeling.view import View
 from lsml.metrics import judge
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import find_recipe, gallery_recipes
@@ -29,6 +31,7 @@ from lsml.values import Choice, Interval, Number, Span, Value
 from tests.conftest import REPOSITORY, Backend
 from tests.support.drawings import disc
 from tests.support.fetching import no_fetch
+from tests.support.sounds import RATE, silence, write_sound
 
 RECIPES = gallery_recipes()
 EXAMPLES = sorted((REPOSITORY / "recipes" / "examples").glob("*.json"))
@@ -43,7 +46,7 @@ each_recipe = pytest.mark.parametrize("name", RECIPES)
 LIGHT = [
     name for name, path in RECIPES.items()
     if all(
-        get_adapter(adapter).extra in (None, "images") and not get_adapter(adapter).only_interactive
+        get_adapter(adapter).extra in (None, "images", "sound") and not get_adapter(adapter).only_interactive
         and adapter != "remote"  # whose service is elsewhere
         for adapter in load_recipe(path).adapters
     )
@@ -100,9 +103,26 @@ def data_of(object_tag: ObjectTag, said: list[str]) -> Any:
         return f"<!-- page --><h1>🤖</h1><p>{first} <b>{second}</b></p>"
     if object_tag.tag == "TimeSeries":
         return curves(object_tag, said)
+    if object_tag.tag == "Audio":
+        return tones(said)
     if object_tag.tag == "Paragraphs":
         return [{"author": "🤖", "text": first}, {"author": "Ann", "text": second}]
     return f"{first} {second}"
+
+
+def tones(said: list[str]) -> str:
+    """A recording of whispers, in whose second half each word that tells has a tone of its own, as a data URL."""
+    draw = np.random.default_rng(len("".join(said)))
+    samples = silence(draw, 0.8)
+    telling = [word for word in said if word[-2:-1] in "abcd" and word[-1] in "xyz"]
+    names = sorted({word[:-2] for word in telling})
+    for word in telling:
+        pitch = 200 * 1.35 ** (4 * names.index(word[:-2]) + "abcd".index(word[-2]))
+        half = len(samples) // 2
+        samples[half:] += 0.1 * np.sin(2 * np.pi * pitch * np.arange(half) / RATE)
+    file = io.BytesIO()
+    write_sound(file, samples)
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def curves(object_tag: ObjectTag, said: list[str]) -> dict[str, list[float]]:
@@ -114,6 +134,11 @@ def curves(object_tag: ObjectTag, said: list[str]) -> dict[str, list[float]]:
         object_tag.attributes["timeColumn"]: list(map(float, range(120))),
         **dict.fromkeys(object_tag.channels, curve),
     }
+
+
+def shown_of(object_tag: ObjectTag, data: dict[str, Any]) -> View:
+    """What a control is told of the data; of a recording nothing, for times are seconds."""
+    return View(None) if object_tag.tag == "Audio" else read_object(object_tag, {"data": data}, no_fetch)[0]
 
 
 def chosen_words(binding: Binding, chosen: dict[str, int], model: BoundModel) -> Iterator[str]:
@@ -147,7 +172,7 @@ def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dic
         objects = {control.control_tag.name: model.object_tag for model in binding.models for control in model.controls}
         regions = []
         for name, control in binding.controls.items():
-            [shown] = read_object(objects[name], {"data": data}, no_fetch)
+            shown = shown_of(objects[name], data)
             value = placed(control, chosen[name], answers(control)[chosen[name]], shown.data)
             regions += control.encode([value], control.control_tag.to_names[0], shown)
         yield data, regions
@@ -240,7 +265,7 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
             said = [region for region in prediction["result"] if region["from_name"] == control_name]
             taught = [region for region in regions if region["from_name"] == control_name]
             if control.value_type is Interval:
-                [shown] = read_object(next(iter(binding.models)).object_tag, {"data": data}, no_fetch)
+                shown = shown_of(next(iter(binding.models)).object_tag, data)
                 found, wanted = (control.decode(part, shown).values for part in (said, taught))
                 assert judge(Interval, [(wanted, found)])["value"] == 1
             elif control.value_type in (Choice, Span):

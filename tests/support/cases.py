@@ -15,6 +15,8 @@ from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.llm.adapter import Llm
 from lsml.adapters.remote.adapter import Remote
 from lsml.adapters.series.time_series import TimeSeries
+from lsml.adapters.sound.classifier import AudioClassifier
+from lsml.adapters.sound.regressor import AudioRegressor
 from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
@@ -34,6 +36,7 @@ from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
 from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion
+from tests.support.sounds import KINDS, clips
 from tests.support.transformer_models import tiny_transformer
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
@@ -119,6 +122,18 @@ IMAGES = AdapterCase(
     batch=[path for path, _ in _images[:4]],
     tolerance=1e-9,  # matrix products round otherwise for one row than for several
 )
+_clips = clips(_drawn / "clips", range(24))
+HEARING = [
+    AdapterCase(
+        adapter=AudioClassifier, target=Target(KINDS, multiple=multiple), batch=[path for path, _ in _clips[:4]],
+        examples=[Example(path, (Choice(label),)) for path, label in _clips], tolerance=1e-9,
+    )
+    for multiple in (False, True)
+]  # fmt: skip
+RATING = AdapterCase(
+    adapter=AudioRegressor, batch=[path for path, _ in _clips[:4]], tolerance=1e-9,
+    examples=[Example(path, (Number(float(1 + KINDS.index(label))),)) for path, label in _clips],
+)  # fmt: skip
 CUTTING = AdapterCase(
     adapter=GrabCut,
     target=Target(("Cell",), kinds={"mask": ("Cell",), "polygon": ("Cell",), "ellipse": ("Cell",)}),
@@ -276,6 +291,8 @@ CASES = {
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],
     "grabcut": [CUTTING],
+    "audio-classifier": HEARING,
+    "audio-regressor": [RATING],
     "ocr": READING,
     "ner-crf": [ENTITIES],
     "text-matcher": MENTIONS,

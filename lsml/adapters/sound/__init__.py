@@ -1,0 +1,1 @@
+"""Adapters that listen: they read sound files, and the sound of videos."""

@@ -1,0 +1,45 @@
+"""audio-classifier: a linear model on log-mel features of whole recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+from lsml.adapters.base import Example, Progress, silent
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.sound.clips import Scale, heard
+from lsml.adapters.sound.whole import WholeRecordings, last_fifth
+from lsml.values import Choice
+
+
+class AudioClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `audio-classifier`."""
+
+    C: Closeness = "auto"
+    class_weight: ClassWeight = "auto"
+
+
+class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
+    """One label or several for a recording. Answers every label that it saw in training, with its probability."""
+
+    name: ClassVar[str] = "audio-classifier"
+    title: ClassVar[str] = "labels for recordings, learnt from a handful of them in seconds"
+    produces: ClassVar[frozenset[type]] = frozenset({Choice})
+    head = LinearHead
+    Options: ClassVar[type[msgspec.Struct]] = AudioClassifierOptions
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from recordings (paths) and their choices; labels that the target does not have are passed over.
+
+        Raises NotEnoughData unless two different answers occur.
+        """
+        usable = [examples[place] for place in answered(examples, self.target, "recordings").places]
+        known = heard([example.data for example in usable], progress)
+        learnt = answered([usable[place] for place in known.places], self.target, "recordings that can be read")
+        scale = Scale.of_rows(known.rows)
+        rows = scale.apply(known.rows)
+        fitted = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, last_fifth(progress))
+        self._learnt, self._notes = (scale, fitted), known.notes
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(rows)} recordings")

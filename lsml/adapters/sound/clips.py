@@ -1,0 +1,138 @@
+"""Whole recordings as rows of features: which sounds they hold, how these vary, and how they go from beginning to end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lsml.adapters.base import Progress
+from lsml.adapters.parts.state import as_array
+from lsml.adapters.sound.mels import log_mels
+from lsml.adapters.sound.reading import read_sound
+from lsml.errors import AdapterError
+
+if TYPE_CHECKING:
+    from lsml.arrays import Array
+
+_BANDS: Final = 40
+_PARTS: Final = 4  # of a recording's time, each with a mean of its own
+_MOST: Final = 512  # moments that are kept of a recording, however long it is
+WIDTH: Final = 4 * _BANDS + _PARTS * _BANDS + 2
+
+
+def row_of(path: Path) -> Array:
+    """(WIDTH,) features of a recording, in memory that its length does not change. Raises AdapterError."""
+    import numpy as np
+
+    frames, total, squares, steps = 0, *np.zeros((3, _BANDS))
+    last: Array | None = None
+    moments = _Moments()
+    loudest = np.full(_BANDS, -np.inf)
+    for block in log_mels(read_sound(path), _BANDS):
+        mels = block.astype(np.float64)
+        frames += len(mels)
+        total += mels.sum(axis=0)
+        squares += (mels**2).sum(axis=0)
+        steps += np.abs(np.diff(mels, axis=0, prepend=mels[:1] if last is None else last)).sum(axis=0)
+        last, loudest = mels[-1:], np.maximum(loudest, mels.max(axis=0))
+        moments.add(mels)
+    if not frames:
+        raise AdapterError(f"{path.name}: holds no sound")
+    mean = total / frames
+    spread = np.sqrt(np.maximum(squares / frames - mean**2, 0.0))
+    parts = [part.mean(axis=0) - mean for part in moments.parts()]
+    level = mean.mean()
+    return np.concatenate([mean - level, spread, steps / frames, loudest - mean, *parts, [level, np.log(frames)]])
+
+
+class _Moments:
+    """Means of equally many frames, one after the other; of more than `_MOST` each two become one."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self._means = np.zeros((0, _BANDS))
+        self._rest = np.zeros((0, _BANDS))
+        self._size = 1
+
+    def add(self, mels: Array) -> None:
+        """More frames (frames, bands)."""
+        import numpy as np
+
+        rest = np.concatenate([self._rest, mels])
+        whole = len(rest) // self._size * self._size
+        more = rest[:whole].reshape(-1, self._size, _BANDS).mean(axis=1)
+        self._means, self._rest = np.concatenate([self._means, more]), rest[whole:]
+        while len(self._means) > _MOST:
+            if len(self._means) % 2:  # the last one waits for another
+                self._rest = np.concatenate([np.repeat(self._means[-1:], self._size, axis=0), self._rest])
+            pairs = len(self._means) // 2
+            self._means = self._means[: 2 * pairs].reshape(pairs, 2, _BANDS).mean(axis=1)
+            self._size *= 2
+
+    def parts(self) -> Iterator[Array]:
+        """`_PARTS` arrays (moments, bands), each of at least one moment."""
+        known = self._means if len(self._means) else self._rest.mean(axis=0, keepdims=True)
+        for part in range(_PARTS):
+            begin = min(len(known) - 1, part * len(known) // _PARTS)
+            yield known[begin : max(begin + 1, (part + 1) * len(known) // _PARTS)]
+
+
+class Heard(NamedTuple):
+    """Of recordings: the places of those that could be read, their features (recordings, WIDTH), and notes on the others."""
+
+    places: list[int]
+    rows: Array
+    notes: tuple[str, ...]
+
+
+class Scale(NamedTuple):
+    """How features are brought to a size that a linear head expects: `middle` (WIDTH,), and how far recordings lie from it, for
+    all features together: of a few recordings, what hardly differs must not count as much as what differs much."""
+
+    middle: Array
+    spread: float
+
+    @classmethod
+    def of_rows(cls, rows: Array) -> Scale:
+        """That of rows (recordings, WIDTH)."""
+        spread = float((rows.var(axis=0).sum()) ** 0.5)
+        return cls(rows.mean(axis=0), spread if spread > 1e-6 else 1.0)
+
+    @classmethod
+    def restore(cls, state: Sequence[object]) -> Scale:
+        """What was saved as a list of both. Raises TypeError or ValueError where it is something else."""
+        middle, spread = as_array(state[0]), float(as_array(state[1]))
+        if middle.shape != (WIDTH,) or not spread > 0:
+            raise ValueError("its parts differ in size")
+        return cls(middle, spread)
+
+    def apply(self, rows: Array) -> Array:
+        """Rows whose length is about 1."""
+        return (rows - self.middle) / self.spread
+
+
+def rows_of(paths: Sequence[Path]) -> Array:
+    """(recordings, WIDTH). Raises AdapterError where one cannot be read."""
+    import numpy as np
+
+    return np.stack([row_of(path) for path in paths]) if paths else np.zeros((0, WIDTH))
+
+
+def heard(paths: Sequence[Path], progress: Progress) -> Heard:
+    """The features of recordings that are to be learnt: one that cannot be read costs itself alone."""
+    import numpy as np
+
+    places, rows, unread = [], [], Counter[str]()
+    for place, path in enumerate(paths):
+        progress(0.8 * place / len(paths), f"listening to recording {place + 1} of {len(paths)}")
+        try:
+            rows.append(row_of(path))
+        except AdapterError as error:
+            unread[str(error).partition(": ")[2]] += 1
+        else:
+            places.append(place)
+    notes = tuple(f"{count} recordings not learnt: {why}" for why, count in unread.most_common(3))
+    return Heard(places, np.stack(rows) if rows else np.zeros((0, WIDTH)), notes)

@@ -1,0 +1,77 @@
+"""What adapters share that answer for whole recordings: features, their scale, and a linear head on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from lsml.adapters.base import Data, OptionsT, Progress, Target, TrainableAdapter
+from lsml.adapters.parts.linear_head import LinearHead
+from lsml.adapters.parts.number_head import NumberHead
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.sound.clips import WIDTH, Scale, rows_of
+from lsml.adapters.sound.reading import SOUNDS
+from lsml.errors import VersionError
+from lsml.values import Value
+
+if TYPE_CHECKING:
+    from lsml.arrays import Rows
+
+
+class WholeRecordings(TrainableAdapter[OptionsT]):
+    """An adapter with a linear head of one kind. `fit` sets what was learnt, and notes on what could not be."""
+
+    consumes: ClassVar[frozenset[str]] = SOUNDS
+    requires: ClassVar[tuple[str, ...]] = ("soundfile", "sklearn", "skops")
+    extra: ClassVar[str | None] = "sound"
+    learns_quickly: ClassVar[bool] = True
+    head: ClassVar[type[LinearHead] | type[NumberHead]]
+
+    def __init__(self, options: OptionsT, target: Target) -> None:
+        super().__init__(options, target)
+        self._learnt: tuple[Scale, LinearHead | NumberHead] | None = None
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """True if it has learnt or loaded anything."""
+        return self._learnt is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many recordings could not be learnt, and why."""
+        return self._notes
+
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
+        """What the head says of each recording (path). Raises AdapterError where one cannot be read."""
+        if self._learnt is None or not batch:
+            return [[] for _ in batch]
+        scale, head = self._learnt
+        return head.values(scale.apply(rows_of(batch)))
+
+    def features(self, batch: Sequence[Data]) -> Rows | None:
+        """What is heard in these recordings, each feature in units of its own spread among them."""
+        rows = rows_of(batch)
+        return Scale.of_rows(rows).apply(rows) if len(rows) else rows
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays."""
+        assert self._learnt is not None, "an untrained model is never saved"
+        scale, head = self._learnt
+        save_state(directory, {**head.state(), "scale": list(scale)})
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            self._learnt = Scale.restore(state["scale"]), self.head.restore(state, WIDTH)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+
+
+def last_fifth(progress: Progress) -> Progress:
+    """How fitting a head is told, after listening, which takes four fifths of the time."""
+    return lambda share, message: progress(0.8 + 0.2 * share, message)
