@@ -1,5 +1,6 @@
 """Publishing. In: a served version and a project of Label Studio; out: a prediction on every unannotated task."""
 
+from lsml.publishing.beginning import begin
 from lsml.publishing.patience import Patience
 from lsml.publishing.prepare import prepared, submitting
 from lsml.publishing.publish import Inputs, Published, publish
@@ -11,6 +12,7 @@ __all__ = [
     "Published",
     "Submitted",
     "Submitting",
+    "begin",
     "prepared",
     "publish",
     "submit",

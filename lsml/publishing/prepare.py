@@ -19,29 +19,38 @@ from lsml.versions import binding_of, card_of, learnt_marks, load_promoted, mode
 
 @contextmanager
 def prepared(
-    recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, patience: Patience, progress: Progress = silent
+    recipe: Recipe,
+    store: Store,
+    studio: Studio,
+    project: ProjectRow,
+    patience: Patience,
+    progress: Progress = silent,
+    *,
+    untrained: bool = False,
 ) -> Iterator[Inputs]:
     """Yield the inputs of a publishing of the version that a project serves, by default that of `local`.
 
-    The files of its tasks stay here meanwhile. Raises NotEnoughData where no model can answer, StudioError where the
+    The files of its tasks stay here meanwhile. `untrained`: also if no model can answer yet, where the recipe wants tasks
+    in order from the beginning. Else raises NotEnoughData then; StudioError where the
     project was replaced by another, and VersionError where the version cannot be loaded.
     """
     assert project.studio_id is not None
     same_project(studio, project)
     binding = binding_of(recipe, project)
     loaded = load_promoted(store, _learnt_by(project), binding)
-    if not any(adapter.ready and not adapter.only_interactive for adapter in loaded.adapters.values()):
-        raise NotEnoughData("; ".join(loaded.warnings) or "nothing was learnt yet")
     settings = recipe.publish or Publish()
     version = model_version(binding, loaded.number, loaded.card, loaded.project)
     with fetcher(recipe, project).hold() as fetch:
-        yield Inputs(
+        inputs = Inputs(
             predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,
             model_version=version, fetch=fetch, patience=patience,
             ours=names_of(recipe.name), batch=settings.batch, order=settings.order, keep=settings.keep,
             score_field=settings.field, backend_login=backend_login(recipe), progress=progress, skip=binding.hides,
             count=lambda stored: store.projects.add_published(project.key, version, stored),
         )  # fmt: skip
+        if not inputs.ready and not (untrained and settings.orders_beginning):
+            raise NotEnoughData("; ".join(loaded.warnings) or "nothing was learnt yet")
+        yield inputs
 
 
 def submitting(

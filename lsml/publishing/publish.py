@@ -67,6 +67,11 @@ class Inputs:
     workers: int = 1
     partial: bool = False
 
+    @property
+    def ready(self) -> bool:
+        """True if a model can predict."""
+        return any(adapter.ready and not adapter.only_interactive for adapter in self.adapters.values())
+
     def predict(self, tasks: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
         """Return the outcome of each task, in order; `workers` threads share them."""
 

@@ -17,7 +17,9 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="The order of tasks. uncertain: of each ten batches, those that the version is least sure of first; "
             "diverse: those that are unsure and unlike each other by the adapter's features first, with their rank as the "
-            "score, by which Label Studio sorts; id: the oldest first."
+            "score, by which Label Studio sorts; id: the oldest first. "
+            "Before anything was learnt, `diverse` writes the rank into `field`, if there is one: the most typical task of "
+            "each cluster first."
         ),
     ] = "uncertain"
     keep: Annotated[
@@ -37,6 +39,11 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra_json_schema={"errorMessage": "expected a name of letters, digits and `_`, such as lsml_score"},
         ),
     ] = None
+
+    @property
+    def orders_beginning(self) -> bool:
+        """True if tasks get their rank before anything was learnt."""
+        return self.order == "diverse" and self.field is not None
 
 
 class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsml.adapters import get_adapter
 from lsml.errors import Cancelled, NotEnoughData
-from lsml.publishing import Patience, prepared, publish, submit, submitting
+from lsml.publishing import Patience, begin, prepared, publish, submit, submitting
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, ProjectRow, RunRow, Store
 from lsml.studio.connection import studio_of
@@ -23,10 +23,13 @@ def want_publishing(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
 
 
 def _can_answer(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
-    """Return True if something was learnt, or an adapter predicts without learning; else a process would start for nothing."""
+    """Return True if something was learnt, an adapter predicts without learning, or tasks get their rank before that; else a
+    process would start for nothing.
+    """
     if project.promoted is not None or store.versions.promoted(LOCAL) is not None:
         return True
-    return any(get_adapter(name).starts_ready for name in recipe.adapters)
+    orders = recipe.publish is not None and recipe.publish.orders_beginning
+    return orders or any(get_adapter(name).starts_ready for name in recipe.adapters)
 
 
 def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:
@@ -49,7 +52,10 @@ def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter
             raise Cancelled("cancelled: the labeling config changed meanwhile")
 
     try:
-        with prepared(recipe, store, studio, project, Patience(tell=report.say, check=check), report) as inputs:
+        patience = Patience(tell=report.say, check=check)
+        with prepared(recipe, store, studio, project, patience, report, untrained=True) as inputs:
+            if not inputs.ready:
+                return begin(inputs)
             done = str(publish(inputs))
             if recipe.submit is not None:
                 done += f"; {submit(submitting(recipe, store, studio, project, inputs, recipe.submit))}"

@@ -29,6 +29,7 @@ def wanted(backend, recipe: str, *, learnt: bool) -> bool:
     [
         (KNOWN, True, True),
         (KNOWN, False, False),  # a process would start to find nothing to do
+        (KNOWN + "publish: {order: diverse, field: lsml_score}\n", False, True),  # tasks are put in order
         ("", True, False),  # nobody says where Label Studio is
         (KNOWN + "publish: false\n", True, False),
     ],
@@ -52,4 +53,4 @@ def test_a_token_that_can_never_work_asks_for_none_and_is_said_once_though_a_wor
     made.store.versions.add("1.33", "folder", {}, promote=True, run=None)
     for _ in range(3):
         assert not want_publishing(made.recipe, made.store, made.store.projects.get("1.33"))
-    assert caplog.text.count("project 1.33: label_studio.api_key: has blanks") == 1
+    assert caplog.text.count("project 1.33: label_studio.api_key: has spaces") == 1

@@ -19,7 +19,7 @@ from lsml.values import Choice, Number, Scored, Value
 
 if TYPE_CHECKING:
     from lsml.adapters.parts.state import State
-    from lsml.arrays import Array
+    from lsml.arrays import Array, Rows
 
 
 class TabularOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +168,17 @@ class Tabular(TrainableAdapter[TabularOptions]):
         if not others:
             return first
         return [[*one, *two] for one, two in zip(first, others[0], strict=True)]
+
+    def features(self, batch: Sequence[Data]) -> Rows | None:
+        """Return the columns of these tasks alone, on one scale, 0 for a gap; None if no column tells them apart."""
+        import numpy as np
+
+        try:
+            rows = Columns.of(batch, self.options.kinds)[0].features(batch)
+        except NotEnoughData:
+            return None
+        spread = np.nanstd(rows, axis=0)
+        return np.nan_to_num((rows - np.nanmean(rows, axis=0)) / np.where(spread > 0, spread, 1.0))
 
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays and lists."""

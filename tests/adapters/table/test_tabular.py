@@ -148,3 +148,12 @@ def test_a_file_whose_parts_do_not_fit_is_refused(tmp_path, part):
     save_state(tmp_path, state)
     with pytest.raises(VersionError, match="tabular cannot read it"):
         Tabular(Tabular.Options(), Target()).load(tmp_path)
+
+
+def test_tasks_whose_columns_are_alike_are_near_each_other_before_anything_was_learnt():
+    rows = [{"age": age, "tier": tier} for age, tier in [(20, "a"), (21, "a"), (80, "b"), (None, "b"), ("n/a", "a")]]
+    features = Tabular(Tabular.Options(), Target(("x",))).features(rows)
+    assert np.isfinite(features).all()
+    apart = np.linalg.norm(features[:, None] - features[None], axis=2)
+    assert apart[0, 1] < apart[0, 4] < apart[0, 2]
+    assert Tabular(Tabular.Options(), Target(("x",))).features([{"age": 1}, {"age": 1}]) is None
