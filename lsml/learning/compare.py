@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from lsml.binding import Binding
 from lsml.metrics import FIGURES, Figures, Pair, figures_of, judge
 from lsml.recipe import Promote
-from lsml.values import Choice
+from lsml.values import Choice, Number
 from lsml.versions import By, Comparison, LabelComparison
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _changed(
     controls: Mapping[str, type], both: Mapping[str, Sequence[tuple[Sequence[Pair], Sequence[Pair]]]]
 ) -> float | None:
     """Return the share of answers that differ between the versions: of choices those with other labels; of others what the
-    metric lacks, with one version's answers in the place of people's."""
+    metric lacks, with one version's answers in the place of people's. Numbers always differ a little, and do not count."""
     shares = []
     for name, kind in controls.items():
         answers = [(promoted, new) for n, p in both[name] for (_, new), (_, promoted) in zip(n, p, strict=True)]
@@ -80,7 +80,7 @@ def _changed(
                 [{value.label for value in side if isinstance(value, Choice)} for side in pair] for pair in answers
             ]
             shares.append(sum(promoted != new for promoted, new in labels) / len(labels))
-        elif (alike := judge(kind, answers)["value"]) is not None:
+        elif kind is not Number and (alike := judge(kind, answers)["value"]) is not None:
             shares.append(1 - max(0.0, float(alike)))
     return round(sum(shares) / len(shares), 4) if shares else None
 

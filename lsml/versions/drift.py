@@ -22,8 +22,8 @@ class Drift(msgspec.Struct, frozen=True):
     """How the labels that were annotated since differ from those that the served version `against` learnt.
 
     `index`: the population stability index, and `limit`, above which it is a drift. `learnt` and `recent`: so many labels.
-    `labels`: (share learnt, share recent) of each, those first that moved most. `changed`: the share of judged tasks that the
-    new version answers otherwise than the served one, None where nothing was judged.
+    `labels`: (share learnt, share recent) of each, those first that moved most. `changed`: the share of the new
+    version's answers to judged tasks that differ from the served one's, None where nothing was judged.
     """
 
     against: str
@@ -49,7 +49,7 @@ class Drift(msgspec.Struct, frozen=True):
         changed = (
             ""
             if self.changed is None
-            else f"; the new version answers {self.changed:.0%} of the judged tasks otherwise"
+            else f"; {self.changed:.0%} of the new version's answers differ from the served one's"
         )
         return (
             f"the labels of what was annotated since {self.against} learnt are distributed otherwise (population stability "

@@ -8,10 +8,15 @@ from collections import Counter
 
 import pytest
 
+from lsml.binding import bind
+from lsml.labeling import parse_labeling_config
+from lsml.learning.compare import compare
 from lsml.learning.drift import drift, with_alerts
+from lsml.recipe import Promote, load_recipe
+from lsml.values import Choice, Number, Span
 from lsml.versions import Card, Drift
 from lsml.versions.outlook import Outlook, Prospect
-from tests.conftest import PROJECT_KEY, TOPICS, event, tickets
+from tests.conftest import PROJECT_KEY, TOPICS, event, tickets, write_recipe
 
 QUICK = "options: {C: 10, class_weight: balanced, characters: null}"  # nothing to choose by cross-validation
 FLAT = Outlook(Prospect.FLAT, 5, 0.001, (0.0, 0.002), 0.8, 0.004)
@@ -60,7 +65,7 @@ def test_a_label_that_is_new_is_a_shift():
     found = drift({"a": 100, "b": 100}, {"a": 120, "b": 120, "c": 40}, "v1", changed=0.125)
     assert found.drifted and next(iter(found.labels.items())) == ("c", (0.0, 0.5))
     assert found.sentence.endswith(
-        "b 50% before and 25% now; the new version answers 12% of the judged tasks otherwise"
+        "b 50% before and 25% now; 12% of the new version's answers differ from the served one's"
     )
 
 
@@ -90,6 +95,29 @@ def test_what_begins_is_told_once(before, now, events):
     now.alerts.clear()
     with_alerts(now, before)
     assert [alert.event for alert in now.alerts] == events
+
+
+SPANS = '<View><Text name="text" value="$text"/><Labels name="who" toName="text"><Label value="A"/></Labels></View>'
+RATING = '<View><Text name="text" value="$text"/><Rating name="stars" toName="text"/></View>'
+
+
+@pytest.mark.parametrize(
+    ("config", "old", "new", "changed"),
+    [
+        (TOPICS, [(Choice("Bug", 0.9),), (Choice("Bug"),)], [(Choice("Bug", 0.4),), (Choice("Billing"),)], 0.5),
+        (SPANS, [(Span(0, 3, "A", 0.9),), ()], [(Span(0, 3, "A", 0.2),), ()], 0.0),
+        (SPANS, [(Span(0, 3, "A"),), ()], [(Span(0, 3, "A"),), (Span(5, 9, "A"),)], 1 / 3),
+        (RATING, [(Number(3.0),), (Number(3.0),)], [(Number(3.1),), (Number(2.0),)], None),
+    ],
+)
+def test_how_many_answers_differ_is_told_whatever_their_scores(tmp_path, config, old, new, changed):
+    tags = "tags: {Choices: text-classifier, Labels: ner-crf, Rating: text-regressor}\n"
+    binding = bind(load_recipe(write_recipe(tmp_path, tags, config=config)), parse_labeling_config(config))
+    (name,) = binding.controls
+    truth = old[0]
+    pairs = [{name: [[(truth, guess)] for guess in answers]} for answers in (new, old)]
+    compared = compare(binding, [name], *pairs, Promote(), against="v1", by="held-out tasks", seed=0)
+    assert compared.changed == (changed if changed is None else pytest.approx(changed, abs=1e-3))
 
 
 def test_a_drift_of_real_annotations_is_in_the_card_the_api_and_the_notes(backend):
