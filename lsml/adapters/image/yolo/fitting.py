@@ -42,7 +42,7 @@ class Learnt:
 
 
 def fit_model(
-    start: Module,
+    start: Module | None,
     architecture: str | dict[str, object],
     dataset: Dataset,
     wanted: Wanted,

@@ -1,0 +1,125 @@
+"""What a YOLO model is, as far as its weights and options tell: quickly, and without the library."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lsml.adapters.base import Target
+from lsml.adapters.image.yolo.options import YoloOptions
+from lsml.adapters.image.yolo.weights import HEADS, facts_of, is_architecture, missing
+from lsml.errors import AdapterError
+from lsml.labeling import ControlTag, ObjectTag
+
+# What the results of each task can be shown as.
+GIVES: Final = {
+    "detect": ("box", "track"),
+    "obb": ("box",),
+    "segment": ("polygon", "mask", "box", "track"),
+    "pose": ("keypoint", "box", "track"),
+    "classify": ("choice",),
+}
+# The task that gives each kind, the most telling kind first: a pose has a box, too.
+_NATURAL: Final = {
+    "choice": "classify",
+    "keypoint": "pose",
+    "mask": "segment",
+    "polygon": "segment",
+    "track": "detect",
+    "box": "detect",
+}
+_KINDS: Final = {
+    "Choices": "choice", "Taxonomy": "choice", "RectangleLabels": "box", "Rectangle": "box", "PolygonLabels": "polygon",
+    "Polygon": "polygon", "BrushLabels": "mask", "Brush": "mask", "BitmaskLabels": "mask", "Bitmask": "mask",
+    "KeyPointLabels": "keypoint", "KeyPoint": "keypoint", "VideoRectangle": "track",
+}  # fmt: skip
+_TITLES: Final = {"box": "boxes", "polygon": "polygons", "mask": "masks", "keypoint": "points", "choice": "labels",
+                  "track": "tracks of boxes"}  # fmt: skip
+
+
+def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
+    """Where the task of the weights does not give what the tag takes: which weights would; or what is wrong with them."""
+    kind = _KINDS.get(control_tag.tag)
+    if kind is None:
+        return None
+    if (kind == "track") != (object_tag.tag == "Video"):
+        reads = "videos" if kind == "track" else "images"
+        return f"{control_tag.selector}: yolo finds {_TITLES[kind]} in {reads}, and this one is for {object_tag.tag}"
+    weights = options.weights or _default_weights(kind)
+    try:
+        facts = facts_of(weights)
+    except AdapterError as error:
+        return f"{control_tag.selector}: {error}"
+    task = facts.task if options.task == "auto" else options.task
+    if kind not in GIVES[task]:
+        source = (
+            f"weights {Path(weights).name} are for {task}" if options.task == "auto" else f"`task: {task}` is chosen"
+        )
+        fitting = " or ".join(f"yolo11n{HEADS[task]}.pt" for task, kinds in GIVES.items() if kind in kinds)
+        return (
+            f"{control_tag.selector} takes {_TITLES[kind]}, and {source}, which gives {_listed(GIVES[task])}; use weights "
+            f"such as {fitting}"
+        )
+    for name in options.classes or ():
+        if facts.names and name not in facts.names:
+            close = difflib.get_close_matches(name, facts.names, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"they have {_listed(facts.names, 8)}"
+            return f"{control_tag.selector}: options.classes has `{name}`, which is no class of {weights}; {hint}"
+    return None
+
+
+def lacks(options: YoloOptions, target: Target) -> str | None:
+    """What to do where the weights are not on this machine, or cannot answer before anything was learnt."""
+    weights = weights_of(options, target)
+    try:
+        absent = missing(weights, options.download)
+        task = facts_of(weights).task
+    except AdapterError as error:
+        return str(error)
+    if absent is not None:
+        return absent
+    if is_architecture(weights):
+        return f"weights {weights} are an architecture, whose weights are random: it answers once it has learnt"
+    if options.task not in ("auto", task):
+        named = Path(weights).name
+        return f"weights {named} are for {task}, a start to learn {options.task}: it answers once it has learnt"
+    return None
+
+
+def class_names(options: YoloOptions, target: Target) -> dict[str, tuple[str, ...]]:
+    """The names of the weights' classes, where they can be read: of points, `person::0` and so on."""
+    if lacks(options, target) is not None:
+        return {}
+    facts = facts_of(weights_of(options, target))
+    names = tuple(name for name in facts.names if options.classes is None or name in options.classes)
+    points = tuple(f"{name}::{place}" for name in names for place in range(facts.keypoints))
+    found = {kind: points if kind == "keypoint" else names for kind in target.kinds}
+    return {kind: known for kind, known in found.items() if known}
+
+
+def limits(target: Target, label_tags: Sequence[ControlTag]) -> str | None:
+    """That its classes exclude each other, where several may hold."""
+    if "choice" in target.kinds:
+        answers = "learns and answers one label of an image, for its classes exclude each other"
+        return f"{answers}; images with several teach nothing" if target.multiple else None
+    if not any(tag.attributes.get("choice", "").lower() == "multiple" for tag in label_tags):
+        return None
+    return "learns every label of a region, and as a rule answers the likeliest alone"
+
+
+def weights_of(options: YoloOptions, target: Target) -> str:
+    """What the recipe names, else the smallest published weights for what is wanted."""
+    if options.weights is not None:
+        return options.weights
+    return _default_weights(next((kind for kind in _NATURAL if kind in target.kinds), "box"))
+
+
+def _default_weights(kind: str) -> str:
+    return f"yolo11n{HEADS[_NATURAL[kind]]}.pt"
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    shown = [_TITLES.get(name, name) for name in names[:most]]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,99 @@
+"""What a YOLO model starts to learn from: the weights, what it shall tell apart, and how large images are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from lsml.adapters.base import Example, Target
+from lsml.adapters.image.yolo.dataset import Wanted
+from lsml.adapters.image.yolo.library import download, ultralytics
+from lsml.adapters.image.yolo.options import YoloOptions
+from lsml.adapters.image.yolo.weights import (
+    architecture_for,
+    facts_of,
+    find_weights,
+    is_architecture,
+    is_exported,
+    missing,
+)
+from lsml.errors import AdapterError, NotEnoughData
+from lsml.files.digests import content_digest
+from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value, label_of
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+_log = logging.getLogger(__name__)
+
+
+def path_of(weights: str, options: YoloOptions) -> Path:
+    """The file of the weights; fetched where the recipe asks for it. Raises AdapterError."""
+    absent = missing(weights, options.download)
+    if absent is not None:
+        raise AdapterError(absent)
+    path = find_weights(weights) or download(weights)
+    expected = options.sha256
+    if expected is not None and content_digest(path) != expected.lower():
+        raise AdapterError(
+            f"{path}: has SHA-256 {content_digest(path)}, and options.sha256 expects {expected.lower()}; it is not loaded"
+        )
+    return path
+
+
+def module_of(path: Path) -> Module:
+    """Return the module of a file of weights."""
+    return ultralytics().YOLO(str(path)).model
+
+
+def task_of(weights: str, options: YoloOptions) -> str:
+    """Return the task that is learnt: the one that the recipe chooses, else that of the weights."""
+    if options.task != "auto":
+        return cast(str, options.task)
+    return facts_of(weights).task
+
+
+def wanted_of(task: str, target: Target, examples: Sequence[Example]) -> Wanted:
+    """The task, and the labels in the order of the labeling config; those of the examples where it has none."""
+    kinds = target.kinds
+    values = [value for example in examples for value in example.values]
+    points = kinds.get("keypoint", ()) if task == "pose" else ()
+    if task == "pose":
+        # Without boxes of their own, all poses are of one kind.
+        labels = kinds.get("box", ()) or ("object",)
+        points = points or _seen(values, (KeyPoint,))
+        if not points:
+            raise NotEnoughData(f"none of {len(examples)} examples has a point; annotate at least 2 that do")
+        return Wanted(task, labels, points)
+    own = {"segment": ("polygon", "mask"), "classify": ("choice",)}.get(task, ("box",))
+    types = {"segment": (Polygon, Mask), "classify": (Choice,)}.get(task, (Box,))
+    labels = tuple(dict.fromkeys(label for kind in own for label in kinds.get(kind, ()))) or target.labels
+    return Wanted(task, labels or _seen(values, types) or ("",))
+
+
+def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | None, str | dict[str, object], int]:
+    """(the module to start from, or None for random weights; the architecture; the length of images)."""
+    facts = facts_of(weights)
+    usual = 224 if task == "classify" else 640
+    imgsz = options.imgsz or (facts.imgsz if facts.task == task else None) or usual
+    if is_architecture(weights):
+        _log.warning(
+            "yolo starts from random weights (%s): pretrained ones need far fewer examples and epochs",
+            weights,
+        )
+        path = find_weights(weights)
+        same = facts.task == task
+        return None, (str(path or weights) if same else architecture_for(task, facts)), imgsz
+    path = path_of(weights, options)
+    if is_exported(str(path)):
+        raise AdapterError(
+            f"{path}: was exported to be served, and cannot learn; name the .pt file that it was made of"
+        )
+    module = module_of(path)
+    return module, (module.yaml if facts.task == task else architecture_for(task, facts)), imgsz
+
+
+def _seen(values: Sequence[Value], types: tuple[type, ...]) -> tuple[str, ...]:
+    return tuple(sorted({label_of(value) or "" for value in values if isinstance(value, types)}))
