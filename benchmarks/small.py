@@ -4,6 +4,8 @@ lsml and the incumbent, each one process, with the same word n-grams (1 to 2) an
 from one client, one text from eight, 250 texts from one. No text is asked twice in a row of requests. The client is one
 thread on raw sockets, in a process of its own, which sends what was made before: it costs a tenth of a request. `lsml,
 default` adds the character n-grams that the incumbent has not. FOLDER is as for text.py. Two minutes.
+
+On a machine that others use too, compare the processor time of a request: who waits for a core does not count.
 """
 
 from __future__ import annotations
@@ -43,12 +45,13 @@ from text import (
 CLIENTS, MANY = 8, 250
 SHAPES = {"1 text, 1 client": (1, 1), f"1 text, {CLIENTS} clients": (1, CLIENTS), f"{MANY} texts, 1 client": (MANY, 1)}
 FEATURES = 100_000
+Measured = dict[str, dict[str, list[tuple[float, float, float]]]]  # shape -> server -> (requests/s, median ms, CPU ms)
 GOALS = {"1.5 times the requests of one client, with 8": 1.5, "6 times the incumbent, 1 text, 8 clients": 6.0,
          "4 times the incumbent, 250 texts": 4.0}  # fmt: skip
 
 
-def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> tuple[float, float]:
-    """Requests/s and the median in ms of `clients` connections, each of which sends its next request once it is answered."""
+def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> tuple[float, float, int]:
+    """Requests/s, the median in ms, and the number of requests of `clients` connections, each of which sends its next request once it is answered."""
     selector, sent, times = selectors.DefaultSelector(), 0, []
 
     def send(connection: socket.socket) -> None:
@@ -74,7 +77,7 @@ def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> 
                 send(connection)
     for connection in connections:
         connection.close()
-    return len(times) / (now - began), statistics.median(times) * 1e3
+    return len(times) / (now - began), statistics.median(times) * 1e3, len(times)
 
 
 def whole(received: bytearray) -> bool:
@@ -89,7 +92,7 @@ def whole(received: bytearray) -> bool:
 
 
 def client(texts_path: Path, config: str, port: int, shape: str, seconds: float) -> None:
-    """In a process of its own: print requests/s and the median."""
+    """In a process of its own: print what `load` returns."""
     size, clients = SHAPES[shape]
     texts = json.loads(texts_path.read_text(encoding="utf-8"))
     requests = [predict_request(texts[i : i + size], config) for i in range(0, len(texts) - size + 1, size)]
@@ -120,7 +123,7 @@ def main() -> None:
     texts = list(dict.fromkeys(text for text, _ in (asked if len(asked) >= 2 * MANY else learnt + asked)))
     config = labeling_config(learnt)
     python = arguments.python or install_incumbent(arguments.incumbent, arguments.cache)
-    measured: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    measured: Measured = {}
     with workplace() as directory, ExitStack() as running:
         (directory / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
         recipes = {
@@ -148,13 +151,16 @@ def main() -> None:
                         shape,
                         arguments.seconds,
                     ]
-                    told = json.loads(subprocess.check_output([str(part) for part in line], timeout=120))
+                    before_s = server.cpu_s()
+                    answer = subprocess.check_output([str(part) for part in line], timeout=120)
+                    rate, median_ms, count = json.loads(answer)
                     if number:  # the first warms up
-                        measured.setdefault(shape, {}).setdefault(name, []).append(told)
+                        cpu_ms = (server.cpu_s() - before_s) / count * 1e3
+                        measured.setdefault(shape, {}).setdefault(name, []).append((rate, median_ms, cpu_ms))
         report(measured, arguments.rounds, len(texts))
 
 
-def report(measured: dict[str, dict[str, list[tuple[float, float]]]], rounds: int, texts: int) -> None:
+def report(measured: Measured, rounds: int, texts: int) -> None:
     names = ["lsml", "lsml, default", "incumbent"]
     rate = {
         shape: {name: statistics.median(one[0] for one in of[name]) for name in names} for shape, of in measured.items()
@@ -170,6 +176,12 @@ def report(measured: dict[str, dict[str, list[tuple[float, float]]]], rounds: in
         cells = [f"{rate[shape][name]:,.0f} ({statistics.median(one[1] for one in of[name]):.2f})" for name in names]
         ratios = [f"{rate[shape][name] / rate[shape]['incumbent']:.2f}x" for name in names[:2]]
         print(f"| {shape} |", " | ".join([*cells, *ratios]), "|")
+    print("\n| ms of processor time for a request |", " | ".join(names), "| incumbent / lsml | incumbent / default |")
+    print("|---" + "|--:" * 5 + "|")
+    for shape, of in measured.items():
+        cpu = {name: statistics.median(one[2] for one in of[name]) for name in names}
+        ratios = [f"{cpu['incumbent'] / cpu[name]:.2f}x" for name in names[:2]]
+        print(f"| {shape} |", " | ".join([*(f"{cpu[name]:.2f}" for name in names), *ratios]), "|")
     alone, together, many = (rate[shape] for shape in SHAPES)
     found = (
         together["lsml"] / alone["lsml"],

@@ -286,6 +286,10 @@ class Server:
         """MiB resident, of all its processes."""
         return sum(one.memory_info().rss for one in self._all()) / 2**20
 
+    def cpu_s(self) -> float:
+        """Seconds of processor time so far, of all its processes."""
+        return sum(sum(one.cpu_times()[:2]) for one in self._all())
+
     def _all(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
 

@@ -62,15 +62,16 @@ def write_predictions(
     for column, of_column in chosen:
         _write(column, of_column, tasks, outcomes, results)
     for place, result in results.items():
-        before = outcomes[place].prediction or {"result": []}
-        known = {region["id"] for region in before["result"]}
-        prediction = outcomes[place].prediction = {
-            "result": [*before["result"], *with_ids(result, drawn, known)],
-            "model_version": model_version,
-        }
-        scores = [*([least[place]] if place in least else ()), *([before["score"]] if "score" in before else ())]
-        if scores:
-            prediction["score"] = min(1.0, max(0.0, min(scores)))
+        before = outcomes[place].prediction
+        if before is None:
+            result = with_ids(result, drawn)
+        else:
+            result = [*before["result"], *with_ids(result, drawn, {region["id"] for region in before["result"]})]
+            if "score" in before:
+                least[place] = min(before["score"], least.get(place, 1.0))
+        prediction = outcomes[place].prediction = {"result": result, "model_version": model_version}
+        if place in least:
+            prediction["score"] = min(1.0, max(0.0, least[place]))
 
 
 def _write(

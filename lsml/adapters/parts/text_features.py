@@ -95,14 +95,14 @@ class _Words:
         joined = "\n".join(["", *texts, ""])
         words, begins = cut(joined)
         numbers = np.fromiter(map(self._numbers.get, words, repeat(0)), dtype=np.int64, count=len(words))
-        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        of_text = np.cumsum(lengths + 1).searchsorted(begins, "right")
+        ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1)
+        sizes = np.diff(begins.searchsorted(ends), prepend=0)  # words of each text
+        every = np.arange(len(texts))
         # Each text is followed by a unit that no run goes across.
         units = np.zeros(len(words) + len(texts), dtype=np.int64)
-        units[np.arange(len(words)) + of_text] = numbers
-        last = np.cumsum(np.bincount(of_text, minlength=len(texts)) + 1)
+        units[np.arange(len(words)) + every.repeat(sizes)] = numbers
         starts, columns = self._vocabulary.runs(units)
-        return Found(last.searchsorted(starts, "right"), columns)
+        return Found(every.repeat(sizes + 1)[starts], columns)
 
 
 class _Characters:
@@ -208,7 +208,8 @@ class TextFeatures:
         read = [text.lower() for text in texts] if self._lowercase else texts
         parts = [ngrams.columns(read) for _, ngrams, _ in self._fitted]
         # Text and column in one number: sorted, the same ones stand beside each other, and rows are in order.
-        cells = np.concatenate([part.texts * self.width + part.columns for part in parts])
+        bits = self.width.bit_length()
+        cells = np.concatenate([part.texts << bits | part.columns for part in parts])
         cells.sort()
         last = np.empty(len(cells), dtype=bool)  # of those that are the same
         last[-1:] = True
@@ -218,15 +219,16 @@ class TextFeatures:
         counts[1:] -= ends[:-1]
         counts[:1] += 1
         cells = cells[ends]
-        rows = cells // self.width
-        columns = cells - rows * self.width
-        weights = (1.0 + np.log(counts)) * self._idf[columns]
+        columns = cells & ((1 << bits) - 1)
+        logarithms = 1.0 + np.log(np.arange(1, counts.max(initial=0) + 1))  # counts are few, and most are 1
+        weights = logarithms[counts - 1] * self._idf[columns]
         # A stretch is one block of one text: what is normalised together.
-        stretch = rows * len(parts) + self._starts.searchsorted(columns, "right") - 1
-        squares = np.bincount(stretch, weights=weights * weights, minlength=len(texts) * len(parts))
+        begins = cells.searchsorted((np.arange(len(texts))[:, None] << bits | self._starts).ravel())
+        stretch = np.arange(len(begins)).repeat(np.diff(begins, append=len(cells)))
+        squares = np.bincount(stretch, weights=weights * weights, minlength=len(begins))
         weights /= np.sqrt(squares)[stretch]
-        borders = rows.searchsorted(np.arange(len(texts) + 1))
-        indices, borders = columns.astype(np.int32), borders.astype(np.int32)  # what scipy would look through them for
+        borders = np.append(begins[:: len(parts)], len(cells)).astype(np.int32)
+        indices = columns.astype(np.int32)  # what scipy would look through them for
         return csr_matrix((weights, indices, borders), shape=(len(texts), self.width))
 
     def state(self) -> State:
