@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsml.adapters.base import Adapter, Data
@@ -14,10 +15,10 @@ from lsml.controls.base import Control, Region, about
 from lsml.controls.regions import RegionControl
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.needed import parts_by_id, regions_in
-from lsml.labeling.objects import Fetch, read_object
+from lsml.labeling.objects import Corners, Fetch, Picture, read_object
 from lsml.labeling.view import View, whole_number
 from lsml.recipe import Model
-from lsml.values import Span, Value
+from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape, Span, Track, Value
 from lsml.wording import near
 
 if TYPE_CHECKING:
@@ -155,6 +156,12 @@ def reader_of(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control
     """How an adapter reads the regions of a control on an object; None where it cannot."""
     if tool.value_type is Span and object_tag.tag in adapter_class.consumes:
         return _texts
+    if (
+        issubclass(tool.value_type, Shape)
+        and tool.value_type not in (KeyPoint, Track)
+        and "Image" in adapter_class.consumes
+    ):
+        return _crops if object_tag.tag == "Image" else None
     return None
 
 
@@ -192,6 +199,34 @@ def _texts(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> lis
     """The text of each span, with so many whole words on either side."""
     assert on.document is not None
     return [_with_words(on.document.text, value, around) for value in values if isinstance(value, Span)]
+
+
+def _crops(values: Sequence[Value], on: View, around: int, fetch: Fetch) -> list[Path]:
+    """The picture in each shape, upright as the shape is, with so many percent of its sides around it."""
+    assert on.size is not None and isinstance(on.data, Path)
+    shapes = [value for value in values if isinstance(value, Shape)]
+    return fetch.crops(Picture(on.data, on.size), [_corners(shape, on, around / 100) for shape in shapes])
+
+
+def _corners(shape: Shape, on: View, margin: float) -> Corners:
+    """The corners of a box, or of the upright box around another shape, in pixels, which do not leave the image."""
+    from lsml.values.coverage import bounds
+    from lsml.values.geometry import box_corners
+
+    assert on.size is not None
+    if isinstance(shape, Box):
+        box = (shape.x, shape.y, shape.width, shape.height, shape.rotation)
+    else:
+        assert isinstance(shape, Polygon | Ellipse | Mask)
+        left, top, right, bottom = bounds(shape)
+        box = (left, top, right - left, bottom - top, 0.0)
+    corners = box_corners([box], on.aspect)[0]
+    wide, high = corners[1] - corners[0], corners[3] - corners[0]
+    grown = corners.copy()
+    for place, (along, down) in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
+        grown[place] += margin * (along * wide + down * high)
+    pixels = grown.clip(0.0, 1.0) if box[4] == 0.0 else grown
+    return tuple((float(x) * on.size[0], float(y) * on.size[1]) for x, y in pixels)
 
 
 def _with_words(text: str, span: Span, around: int) -> str:

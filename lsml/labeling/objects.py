@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,6 +24,10 @@ class Picture(NamedTuple):
 
     path: Path
     size: tuple[int, int]
+
+
+# Of a part of an image: top left, top right, bottom right and bottom left as it stands upright, in pixels.
+Corners = tuple[tuple[float, float], ...]
 
 
 class Clip(NamedTuple):
@@ -50,6 +54,9 @@ class Fetch(Protocol):
 
     def image(self, url: str, task: Mapping[str, object]) -> Picture:
         """Return the image behind a URL, complete and upright."""
+
+    def crops(self, picture: Picture, outlines: Sequence[Corners]) -> list[Path]:
+        """Return the parts of an image that has been fetched, each as an upright image file."""
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from lsml.errors import FetchError, LsmlError
-from lsml.labeling.objects import Clip, Fetch, Picture
+from lsml.labeling.objects import Clip, Corners, Fetch, Picture
 from lsml.media.cache import MediaCache
 from lsml.media.content import content_of
 from lsml.media.entries import Entry
 from lsml.media.held import Held
 from lsml.media.inline import as_text, decoded_data_url
-from lsml.media.pictures import examine_image, examine_video
+from lsml.media.pictures import cut_out, examine_image, examine_video
 from lsml.media.sources import Source, Sources
 from lsml.media.transfer import Received, Validators, Wanted, shown_url, too_large
 from lsml.recipe import Media
@@ -81,6 +82,26 @@ class Fetcher:
         path, entry = self._have(self._sources.of(url, task), self._limits.file_bytes, self._as_image)
         assert entry is not None and entry.size is not None
         return Picture(path, entry.size)
+
+    def crops(self, picture: Picture, outlines: Sequence[Corners]) -> list[Path]:
+        """Return parts of an image, each an upright file in the cache, made once. Raises FetchError and Unreadable."""
+        try:
+            facts = picture.path.stat()
+            key = hashlib.sha256(f"{picture.path} {facts.st_mtime_ns} {facts.st_size}".encode()).hexdigest()
+            found: dict[Corners, Path] = {}
+            missing: list[Corners] = []
+            for outline in dict.fromkeys(outlines):
+                try:
+                    found[outline] = self._cache.use(key, f"{key}-{_digest(outline)}.png")
+                except FileNotFoundError:
+                    missing.append(outline)
+            for outline, cut in zip(missing, cut_out(picture.path, missing, self._cache.scratch), strict=True):
+                found[outline] = self._cache.use(key, self._cache.add(key, cut, _digest(outline), ".png"))
+            return [found[outline] for outline in outlines]
+        except OSError as error:
+            raise FetchError(
+                f"{picture.path.name}: its parts cannot be cut out here ({error.strerror or error})"
+            ) from error
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL. Raises FetchError, and Unreadable where it is no video."""
@@ -199,6 +220,10 @@ class Fetcher:
             return None
         footage = examine_video(path, shown_url(source.url))
         return msgspec.structs.replace(entry, size=footage.size, duration_s=footage.duration_s)
+
+
+def _digest(outline: Corners) -> str:
+    return hashlib.sha256(repr(outline).encode()).hexdigest()[:16]
 
 
 def _as_it_is(_source: Source, entry: Entry, _path: Path | None) -> Entry | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lsml.errors import FetchError
-from lsml.labeling.objects import Clip, Fetch, Picture, Unreadable
+from lsml.labeling.objects import Clip, Corners, Fetch, Picture, Unreadable
 from lsml.media.transfer import shown_url
 
 T = TypeVar("T")
@@ -40,6 +40,10 @@ class Held:
     def image(self, url: str, task: Mapping[str, object]) -> Picture:
         """Return the image as Fetcher.image does."""
         return self._once("image", url, lambda: self._fetcher.image(url, task))
+
+    def crops(self, picture: Picture, outlines: Sequence[Corners]) -> list[Path]:
+        """Return what Fetcher.crops does; the image was asked for before."""
+        return self._fetcher.crops(picture, outlines)
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video as Fetcher.video does."""

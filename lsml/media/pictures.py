@@ -6,13 +6,14 @@ An image that every library reads so is used unchanged; any other is copied once
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lsml.files.cache import new_file
-from lsml.labeling.objects import Unreadable
+from lsml.labeling.objects import Corners, Unreadable
 from lsml.media.content import Content, content_of
 
 if TYPE_CHECKING:
@@ -166,6 +167,38 @@ def _eight_bit(image: Image) -> Image:
         ground.alpha_composite(clear)
         return ground.convert("RGB")
     return image.convert("L") if image.mode in ("L", "1") else image.convert("RGB")
+
+
+def cut_out(path: Path, outlines: Sequence[Corners], scratch: Callable[[], Path]) -> Iterator[Path]:
+    """Yield parts of an upright image, each as a PNG that stands upright, at least a pixel wide and high.
+
+    What a part has beside the image is white. Raises Unreadable, and OSError where one cannot be written."""
+    if not outlines:
+        return
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(path) as opened:
+            image = _eight_bit(opened)
+    except Exception as error:  # a decoder that meets nonsense may raise anything
+        raise Unreadable(
+            "bad image", f"{path.name}: cannot be decoded ({type(error).__name__}); save it anew"
+        ) from error
+    for top_left, top_right, bottom_right, bottom_left in outlines:
+        size = max(1, round(math.dist(top_left, top_right))), max(1, round(math.dist(top_left, bottom_left)))
+        corners = (*top_left, *bottom_left, *bottom_right, *top_right)
+        part = image.transform(
+            size, PIL.Image.Transform.QUAD, corners, PIL.Image.Resampling.BILINEAR,
+            fillcolor="white" if image.mode == "RGB" else 255,
+        )  # fmt: skip
+        cut = scratch()
+        try:
+            with new_file(cut) as file:
+                part.save(file, format="PNG", compress_level=1)
+        except BaseException:
+            cut.unlink(missing_ok=True)
+            raise
+        yield cut
 
 
 def examine_video(path: Path, shown: str) -> Footage:

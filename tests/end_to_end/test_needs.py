@@ -1,10 +1,16 @@
 """A model that needs the regions of another: predicted ones when it predicts, a person's when it learns."""
 
+import base64
+import io
 import random
 
 import pytest
+from PIL import Image, ImageDraw
 
-from tests.conftest import REPOSITORY, Backend
+from lsml.adapters.image.yolo import Yolo
+from lsml.values import Box
+from lsml.values.geometry import box_corners
+from tests.conftest import REPOSITORY, Backend, write_recipe
 from tests.support.judge import verdicts
 
 PROJECT = {"id": 3, "created_at": "2026-11-23T09:03:34.474647Z", "title": "regions"}
@@ -14,10 +20,10 @@ PARTS = {"soup": "Food", "bread": "Food", "wine": "Food", "waiter": "Service", "
 
 
 class Project:
-    """A backend of a recipe of the gallery, and a project that connected."""
+    """A backend of a recipe, and a project that connected."""
 
-    def __init__(self, name, data):
-        self.backend = Backend(REPOSITORY / "recipes" / f"{name}.yaml", data)
+    def __init__(self, recipe, data):
+        self.backend = Backend(recipe, data)
         self.project = {**PROJECT, "label_config": self.backend.recipe.labeling_config}
         self._id = 0
 
@@ -69,7 +75,7 @@ def answers(prediction, name):
 @pytest.fixture(scope="module")
 def aspects(tmp_path_factory):
     """(a project that learnt aspects and opinions, what it said of TEXT before, its version)"""
-    project = Project("aspects", tmp_path_factory.mktemp("aspects") / "data")
+    project = Project(REPOSITORY / "recipes" / "aspects.yaml", tmp_path_factory.mktemp("aspects") / "data")
     draw = random.Random(3)
     for _ in range(20):
         project.annotate(*review(draw))
@@ -108,3 +114,84 @@ def test_label_studios_own_validator_accepts_answers_about_regions(aspects):
 def test_where_nothing_is_found_nothing_is_answered(aspects):
     predictions = aspects[0].predict({"text": "we went home ."}, {"text": "and slept"})
     assert [one["result"] for one in predictions] == [[], []]
+
+
+# ------------------------------------------------------------------------------------------------ boxes
+
+CONFIG = """<View><Image name="image" value="$image"/>
+<RectangleLabels name="box" toName="image"><Label value="Thing"/></RectangleLabels>
+<Choices name="colour" toName="image" perRegion="true"><Choice value="Red"/><Choice value="Blue"/></Choices></View>"""
+TAGS = """tags:
+  RectangleLabels: {adapter: yolo, training: false}
+  Choices: {adapter: image-classifier, needs: RectangleLabels, around: 5}
+"""
+SIZE = (120, 80)
+RGB = {"Red": (220, 60, 60), "Blue": (60, 90, 220)}
+
+
+def picture(draw):
+    """(a picture of two squares, one of them turned, as a data URL; their (colour, Box))"""
+    image = Image.new("RGB", SIZE, (180, 180, 180))
+    things = []
+    for left, turn in ((8, 0.0), (75, draw.choice([20.0, 40.0]))):
+        colour = draw.choice(sorted(RGB))
+        side, top = draw.randint(18, 24), draw.randint(6, 20)
+        box = Box(label="Thing", score=0.9, x=left / SIZE[0], y=top / SIZE[1], width=side / SIZE[0], height=side / SIZE[1],
+                  rotation=turn, aspect=SIZE[0] / SIZE[1])  # fmt: skip
+        corners = box_corners([(box.x, box.y, box.width, box.height, box.rotation)], box.aspect)[0] * SIZE
+        ImageDraw.Draw(image).polygon([tuple(corner) for corner in corners.tolist()], fill=RGB[colour])
+        things.append((colour, box))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode(), things
+
+
+def drawn(things):
+    """What a person draws around the things of a picture, and says of each."""
+    result = []
+    for number, (colour, box) in enumerate(things):
+        place = {
+            "x": box.x * 100,
+            "y": box.y * 100,
+            "width": box.width * 100,
+            "height": box.height * 100,
+            "rotation": box.rotation,
+        }
+        about = {"id": f"d{number}", "to_name": "image", "original_width": SIZE[0], "original_height": SIZE[1]}
+        result.append(
+            {**about, "from_name": "box", "type": "rectanglelabels", "value": {**place, "rectanglelabels": ["Thing"]}}
+        )
+        result.append({**about, "from_name": "colour", "type": "choices", "value": {**place, "choices": [colour]}})
+    return result
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory):
+    """(a project that learnt the colours of things in boxes, its version)"""
+    folder = tmp_path_factory.mktemp("things")
+    project = Project(write_recipe(folder, TAGS, config=CONFIG), folder / "data")
+    draw = random.Random(4)
+    for _ in range(16):
+        url, found = picture(draw)
+        project.annotate({"image": url}, drawn(found))
+    yield project, project.train()
+    project.backend.store.close()
+
+
+def test_boxes_that_a_detector_draws_are_answered_each_by_a_classifier_of_crops(things, monkeypatch):
+    project, version = things
+    assert version["models"]["colour:image-classifier"]["examples"] > 20
+    url, found = picture(random.Random(99))
+    # No weights are here; what is drawn is what a detector would draw.
+    monkeypatch.setattr(Yolo, "ready", property(lambda _self: True))
+    monkeypatch.setattr(Yolo, "predict_above", lambda _self, batch, _floor: [[box for _, box in found] for _ in batch])
+    [prediction] = project.predict({"image": url})
+    boxes = [region for region in prediction["result"] if region["from_name"] == "box"]
+    colours = {region["id"]: region for region in prediction["result"] if region["from_name"] == "colour"}
+    assert [region["type"] for region in prediction["result"]] == ["rectanglelabels"] * 2 + ["choices"] * 2
+    for (colour, _), box in zip(found, boxes, strict=True):
+        answer = colours[box["id"]]
+        assert answer["value"].pop("choices") == [colour]
+        box["value"].pop("rectanglelabels")
+        assert answer["value"] == box["value"]
+        assert (answer["original_width"], answer["original_height"]) == SIZE

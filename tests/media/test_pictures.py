@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageCms
+import PIL.ImageDraw
 import pytest
 
 from lsml.labeling import ObjectTag
@@ -252,3 +253,26 @@ def test_audio_is_the_file_as_it_is(tmp_path: Path, fetcher: Fetcher) -> None:
     path.write_bytes(b"RIFF\0\0\0\0WAVEfmt ")
     [shown] = read(ObjectTag("Audio", "audio", "$audio"), {"audio": str(path)}, fetcher)
     assert shown.data == path
+
+
+def test_parts_of_an_image_stand_upright_and_are_cut_out_once(tmp_path: Path, fetcher: Fetcher) -> None:
+    image = PIL.Image.new("RGB", (40, 30), "blue")
+    PIL.ImageDraw.Draw(image).polygon([(20, 0), (30, 10), (20, 20), (10, 10)], fill="red")  # a square on its corner
+    PIL.ImageDraw.Draw(image).line([(20, 0), (30, 10)], fill="lime", width=3)
+    image.save(tmp_path / "a.png")
+    outlines = [
+        ((20.0, 0.0), (30.0, 10.0), (20.0, 20.0), (10.0, 10.0)),
+        ((0.0, 20.0), (8.0, 20.0), (8.0, 30.0), (0.0, 30.0)),
+        ((38.0, 28.0), (44.0, 28.0), (44.0, 34.0), (38.0, 34.0)),
+    ]
+    with fetcher.hold() as held:
+        picture = held.image(str(tmp_path / "a.png"), {})
+        turned, upright, beyond = held.crops(picture, [*outlines, outlines[0]])[:3]
+        assert [PIL.Image.open(path).size for path in (turned, upright, beyond)] == [(14, 14), (8, 10), (6, 6)]
+        assert PIL.Image.open(turned).getpixel((7, 10)) == (255, 0, 0)
+        assert PIL.Image.open(turned).getpixel((7, 0)) == (0, 255, 0)  # its first side is on top
+        assert PIL.Image.open(upright).getpixel((4, 5)) == (0, 0, 255)
+        assert PIL.Image.open(beyond).getpixel((5, 5)) == (255, 255, 255)
+        made = turned.stat().st_ino
+        assert held.crops(picture, outlines[:1]) == [turned] and turned.stat().st_ino == made
+        assert held.crops(picture, []) == []

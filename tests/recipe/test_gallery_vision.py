@@ -25,7 +25,11 @@ from tests.recipe.test_gallery import RECIPES, binding_of
 from tests.support import worlds
 from tests.support.cases import FIBRILS, YOLO
 
-SEEING = [name for name, path in RECIPES.items() if any(m.adapter == "yolo" for m in load_recipe(path).models)]
+SEEING = [
+    name for name, path in RECIPES.items()
+    if any(m.adapter == "yolo" for m in load_recipe(path).models)
+    and not any(m.needs for m in load_recipe(path).models)  # tests/end_to_end/test_needs.py
+]  # fmt: skip
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(300)]
 RECIPES = gallery_recipes()

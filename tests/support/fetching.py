@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lsml.labeling.objects import Clip, Fetch, Picture
+from lsml.labeling.objects import Clip, Corners, Fetch, Picture
+from lsml.media.pictures import cut_out
 
 
 def _nothing(url: str, _task: Any) -> Any:
@@ -28,6 +29,13 @@ class Fetching:
         self.file = file
         self.image = image
         self.video = video
+
+    def crops(self, picture: Picture, outlines: Sequence[Corners]) -> list[Path]:
+        """Parts of an image, as files beside it."""
+        names = iter(range(len(outlines)))
+        return list(
+            cut_out(picture.path, outlines, lambda: picture.path.with_name(f"{picture.path.stem}-{next(names)}.png"))
+        )
 
     @contextmanager
     def hold(self) -> Iterator[Fetch]:
