@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_argument
-from lsml.cli.projects import project_option, studio_project
+from lsml.cli.projects import note_action, project_option, studio_project
 
 
 @click.command("clear", short_help="Delete published predictions.")
@@ -48,4 +48,5 @@ def command(
     if not yes:
         click.confirm(f"Delete them from {where}?", abort=True)
     deleted = sum(predictions.delete_version(name) for name in held)
+    note_action(store, "clear", row.key, f"{', '.join(held)}: {deleted:,} predictions")
     click.echo(f"deleted {deleted:,} predictions")

@@ -43,6 +43,17 @@ def shown_project(row: ProjectRow) -> str:
     return f"{row.key} ({row.title})" if row.title else row.key
 
 
+def note_action(store: Store, what: str, project: str, detail: str = "") -> None:
+    """Write into the audit log what the person at this command line did."""
+    import getpass
+
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in containers
+        who = ""
+    store.actions.note(who, "command line", what, project, detail)
+
+
 def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, ProjectRow]:
     """Return (the Label Studio, the project that a person names). A project unknown to lsml can be named by its number.
 

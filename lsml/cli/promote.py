@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_argument
-from lsml.cli.projects import find_project, project_option, shown_project
+from lsml.cli.projects import find_project, note_action, project_option, shown_project
 
 
 @click.command("promote", short_help="Serve another version.")
@@ -50,4 +50,5 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     if stored is not None:
         check_files(store.artifacts.open(stored.folder), card_of(stored))
     store.versions.promote(row.key, number)
+    note_action(store, "promote", row.key, f"v{number}")
     click.echo(f"project {row.key} serves v{number}")

@@ -62,7 +62,7 @@ def command(
     """
     from lsml.errors import RequestError
     from lsml.labeling.annotated import AnnotatedTasks
-    from lsml.learning.review import review
+    from lsml.learning.review import in_json, review
     from lsml.studio.connection import fetcher, project_address
 
     if output is not None:
@@ -83,7 +83,7 @@ def command(
     with progress_bar("review") as progress, files.hold() as fetch:
         found = review(binding, tasks, fetch, progress)
     address = project_address(recipe, row) if row is not None else None
-    listed = [_listed(one, address) for one in found.suspects]
+    listed = [in_json(one, address) for one in found.suspects]
     if output is not None:
         write_file(
             output, json.dumps([_task(one, told) for one, told in zip(found.suspects, listed, strict=True)], indent=1)
@@ -129,17 +129,6 @@ def _annotated_project(store: Store, named: str | None) -> ProjectRow:
     if rows:
         raise RequestError(f"name the project with --project: {', '.join(shown_project(row) for row in rows)}")
     raise RequestError("no project has annotations yet; name a file of annotated tasks: `lsml review RECIPE EXPORT`")
-
-
-def _listed(one: Suspect, address: str | None) -> dict[str, object]:
-    """Return a suspect as JSON, with its address in Label Studio."""
-    from lsml.prediction.wording import holds
-
-    return {
-        "task": one.task, "control": one.control, "given": one.given, "suggested": one.suggested,
-        "quality": round(one.quality, 4), "confidence": None if one.confidence is None else round(one.confidence, 4),
-        "holds": holds(one.data), "url": f"{address}/data?task={one.task}" if address else None,
-    }  # fmt: skip
 
 
 def _task(one: Suspect, told: dict[str, object]) -> dict[str, object]:

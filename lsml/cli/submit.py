@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_argument
-from lsml.cli.projects import by_hand, project_option, studio_project
+from lsml.cli.projects import by_hand, note_action, project_option, studio_project
 
 
 @click.command("submit", short_help="Turn sure predictions into annotations.")
@@ -53,6 +53,7 @@ def command(
         if not yes:
             click.confirm(f"Delete {count:,} annotations that lsml made from {row.title or row.key}?", abort=True)
         deleted = undo(store, row.key, studio.annotator(), lambda sentence: click.echo(sentence, err=True))
+        note_action(store, "submit --undo", row.key, f"{deleted:,} annotations")
         click.echo(f"deleted {deleted:,} annotations")
         return
     from lsml.publishing import submit, submitting
@@ -61,5 +62,7 @@ def command(
     settings = Submit(known.above if above is None else above, known.audit if audit is None else audit)
     with by_hand(recipe, store, studio, row, "submit") as inputs:
         done = submit(submitting(recipe, store, studio, row, inputs, settings, dry=dry_run))
+    if not dry_run:
+        note_action(store, "submit", row.key, str(done))
     click.echo(str(done))
     sys.exit(1 if done.stopped else 0)

@@ -26,7 +26,7 @@ from lsml.learning.judge import evaluate
 from lsml.learning.refit import fitted_without
 from lsml.learning.snapshot import AnnotatedExample, Snapshot, take_snapshot
 from lsml.metrics import judge
-from lsml.prediction.wording import said
+from lsml.prediction.wording import holds, said
 from lsml.values import Choice
 from lsml.versions import mark, start
 
@@ -54,6 +54,16 @@ class Review(msgspec.Struct, frozen=True):
     suspects: list[Suspect]
     tasks: int
     notes: list[str]
+
+
+def in_json(suspect: Suspect, address: str | None) -> dict[str, object]:
+    """Return a suspect for programs: with what its task holds, and its `url` below a project's address in Label Studio."""
+    return {
+        "task": suspect.task, "control": suspect.control, "given": suspect.given, "suggested": suspect.suggested,
+        "quality": round(suspect.quality, 4),
+        "confidence": None if suspect.confidence is None else round(suspect.confidence, 4),
+        "holds": holds(suspect.data), "url": f"{address}/data?task={suspect.task}" if address else None,
+    }  # fmt: skip
 
 
 def review(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch, progress: Progress = silent) -> Review:

@@ -24,6 +24,7 @@ from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.schema import recipe_schema
 from lsml.recipe.score import Score
 from lsml.recipe.selector import Selector
+from lsml.recipe.server import Server
 from lsml.recipe.structs import (
     AUTO,
     LabelStudio,
@@ -32,7 +33,6 @@ from lsml.recipe.structs import (
     News,
     Notify,
     Recipe,
-    Server,
     Storage,
     Training,
     Use,

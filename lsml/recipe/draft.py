@@ -79,7 +79,7 @@ class Draft:
         place = self.data.places.get(path)
         if place is not None and place.from_environment:
             return True
-        if path in _SECRETS:
+        if path in _SECRETS or (path[:2] == ("server", "users") and path[3:] == ("password",)):
             return True
         if "options" in path:
             at = path.index("options")

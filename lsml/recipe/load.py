@@ -17,6 +17,7 @@ from lsml.recipe.nodes import MAX_BYTES, Flaw, read_nodes
 from lsml.recipe.override import override
 from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.scalars import read_data
+from lsml.recipe.server import Server
 from lsml.recipe.settings import (
     check_folders,
     check_server,
@@ -26,7 +27,7 @@ from lsml.recipe.settings import (
     read_score,
     training_of,
 )
-from lsml.recipe.structs import Media, Notify, Recipe, Server, Storage
+from lsml.recipe.structs import Media, Notify, Recipe, Storage
 
 FORMAT: Final = 1
 

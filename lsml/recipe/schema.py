@@ -16,7 +16,8 @@ from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.promotion import Promote
 from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.score import Score, ScoreKind
-from lsml.recipe.structs import AUTO, LabelStudio, Media, Notify, Server, Storage, Training
+from lsml.recipe.server import Server
+from lsml.recipe.structs import AUTO, LabelStudio, Media, Notify, Storage, Training
 
 _REF: Final = "#/$defs/{name}"
 _DURATIONS: Final = (

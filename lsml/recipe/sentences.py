@@ -71,6 +71,8 @@ def _needing(path: tuple[str | int, ...]) -> str:
     """Return the name of the object that lacks a required key."""
     if not path:
         return "recipe"
+    if path[:2] == ("server", "users"):
+        return "user"
     return "model" if path[0] == "tags" else str(path[-1])
 
 

@@ -140,6 +140,18 @@ def check_server(draft: Draft) -> None:
     for one, other in (("username", "password"), ("password", "username")):
         if server.get(one) and not server.get(other):
             draft.add(("server", one), f"needs `{other}` beside it; add it, or remove `{one}`")
+    users = server.get("users") or {}
+    if users and not server.get("username"):
+        draft.add(("server", "users"), "needs `username` and `password` beside it, which Label Studio uses; add them")
+    if server.get("username") in users:
+        draft.add(
+            ("server", "users", server["username"]), "is `server.username`, which is an owner already; name another"
+        )
+    for name, user in users.items():
+        if isinstance(user, dict) and not draft.data.places[("server", "users", name, "password")].from_environment:
+            draft.warn_of_secret(
+                ("server", "users", name, "password"), "LSML_PASSWORD_OF_" + re.sub(r"\W", "_", name.upper())
+            )
     for key in ("password", "secret_path"):
         if server.get(key) and not draft.data.places[("server", key)].from_environment:
             draft.warn_of_secret(("server", key), f"LSML_{key.upper()}")

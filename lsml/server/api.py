@@ -16,14 +16,32 @@ from lsml.learning.outlook import curve_of, outlook_of
 from lsml.learning.side_by_side import ComparedVersions, compare
 from lsml.logs import mask
 from lsml.recipe import Recipe
+from lsml.server import audit
 from lsml.server.bodies import answer, read_object
-from lsml.server.messages import Asked, Findings, PeopleShown, Project, Projects, PromoteBody, Run, TwoVersions
+from lsml.server.messages import (
+    Asked,
+    Findings,
+    PeopleShown,
+    Project,
+    Projects,
+    PromoteBody,
+    Run,
+    TwoVersions,
+)
 from lsml.server.protocol import status_of
 from lsml.server.quality import Quality
 from lsml.server.routes import Route
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, Store, VersionRow
 from lsml.studio.connection import project_address, studio_of
+
+
+def found_project(store: Store, named: str) -> ProjectRow:
+    """Return the project that is meant by its key, number or title. Raises NotFound."""
+    row = store.projects.find(named)
+    if row is None:
+        raise NotFound("project: not known here")
+    return row
 
 
 class Api:
@@ -65,6 +83,7 @@ class Api:
         if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 2**31:
             raise RequestError('version: expected a number, such as {"version": 3}')
         self._store.versions.promote(row.key, number)
+        audit.note(self._store, "promote", row.key, f"v{number}")
         return answer(self._project(self._found(row.key)))
 
     def run(self, run: str) -> Response:
@@ -79,6 +98,7 @@ class Api:
         found = self._store.runs.cancel(run)
         if found is None:
             raise NotFound("no training run has that id")
+        audit.note(self._store, "cancel", found.project, f"{found.kind} {found.id}")
         return answer(status_of(found))
 
     def publish(self, project: str) -> Response:
@@ -90,6 +110,7 @@ class Api:
                 "`lsml doctor` says more"
             )
         self._store.projects.want_publishing(row.key)
+        audit.note(self._store, "publish", row.key)
         return answer(Asked("ok"))
 
     def compare(self, project: str) -> Response:
@@ -153,10 +174,7 @@ class Api:
         return [msgspec.structs.replace(one, found=mask(one.found), fix=mask(one.fix)) for one in found]
 
     def _found(self, project: str) -> ProjectRow:
-        row = self._store.projects.find(project)
-        if row is None:
-            raise NotFound("project: not known here")
-        return row
+        return found_project(self._store, project)
 
     def _project(self, row: ProjectRow) -> dict[str, Any]:
         # Runs first: where one is shown as finished, what it made is shown, too.
@@ -182,6 +200,7 @@ class Api:
             "publishing": status_of(last) if last is not None else None,
             "published": {"predictions": row.published, "model_version": row.published_version},
             "publishings": publishings,
+            "reviews": [status_of(run) for run in self._store.runs.of_project(row.key, 1, kind="review")],
         }
 
     def _outlook(self, project: str) -> dict[str, Any]:

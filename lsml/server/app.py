@@ -18,6 +18,7 @@ from lsml.server.api import Api
 from lsml.server.bodies import answer
 from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
+from lsml.server.looking import Looking
 from lsml.server.messages import Readiness
 from lsml.server.openapi import document
 from lsml.server.pages import TEMPLATES, Pages, Section
@@ -55,8 +56,11 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     telemetry = Telemetry(store, serving, quality)
     telemetry.watch(app)
     api = Api(recipe, store, serving, quality, host or recipe.server.host)
-    pages = Pages(recipe, api, prefix)
-    routes = protocol.routes(recipe, store, queue, serving, telemetry) + api.routes() + pages.routes()
+    looking = Looking(recipe, store, queue)
+    pages = Pages(recipe, api, looking, prefix)
+    routes = (
+        protocol.routes(recipe, store, queue, serving, telemetry) + api.routes() + looking.routes() + pages.routes()
+    )
     routes.append(Route("GET", "/metrics", telemetry.page, Media("text/plain")))
     routes.append(Route("GET", "/ready", Ready(store, serving).view, Readiness, statuses=(503,)))
     routes.append(Route("GET", "/openapi.json", partial(document, recipe, routes), dict[str, Any]))

@@ -10,12 +10,13 @@ import logging
 import socket
 from urllib.parse import urlsplit
 
-from flask import request
+from flask import g, request
 
 from lsml.errors import Forbidden, NotFound, Unauthorized
 from lsml.recipe import Recipe, Server
 
 _log = logging.getLogger(__name__)
+_LOOKING = ("GET", "HEAD", "OPTIONS")
 _PORTS = {"http": 80, "https": 443}
 # What containers call the machine that they run on; no public name server can answer for these.
 _CONTAINER_NAMES = ("host.docker.internal", "gateway.docker.internal", "host.containers.internal")
@@ -32,12 +33,14 @@ class Guard:
       A page so rebound knows no secret path, and the browser keeps passwords by name, so there any Host will do.
     - Basic auth guards the rest; where there is a secret path, /webhook under it needs none, because Label Studio sends
       annotation webhooks without credentials and they must not be lost.
+    - A reader of `server.users` may look at everything and ask for predictions, which changes nothing; only an owner,
+      and whoever has `server.username`, may do more.
     """
 
     def __init__(self, recipe: Recipe, prefix: str, host: str) -> None:
         server = recipe.server
         self._prefix = prefix
-        self._expected = f"{server.username}:{server.password}".encode() if has_password(server) else None
+        self._users = _users(server)
         self._named = frozenset(_bare(name) for name in server.hosts)
         self._known = self._named | {_bare(host), _bare(socket.gethostname()), *_CONTAINER_NAMES}
 
@@ -55,10 +58,15 @@ class Guard:
             if path == "/health":
                 return
         self._check_site()
-        if not self._prefix and self._expected is None:
+        if not self._prefix and not self._users:
             self._check_host()
-        if self._expected is not None and not (self._prefix and path == "/webhook"):
-            self._check_password(self._expected, path)
+        if self._users and not (self._prefix and path == "/webhook"):
+            g.user, owner = self._user(path)
+            if not owner and request.method not in _LOOKING and path != "/predict":
+                raise Forbidden(
+                    f"{g.user} is a reader, who may look and try; ask an owner to do this, or make {g.user} one "
+                    "(server.users of the recipe)"
+                )
 
     def _check_site(self) -> None:
         """Raise Forbidden where a page that is not lsml's own made the browser ask."""
@@ -100,7 +108,8 @@ class Guard:
                 "(server: {hosts: [NAME]}), or set server.secret_path or a password"
             )
 
-    def _check_password(self, expected: bytes, path: str) -> None:
+    def _user(self, path: str) -> tuple[str, bool]:
+        """Return who asks, and True if that is an owner. Raises Unauthorized without a right user name and password."""
         kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
         given = b""
         if kind.lower() == "basic":
@@ -108,16 +117,26 @@ class Guard:
                 given = base64.b64decode(encoded.strip(), validate=True)
             except (binascii.Error, ValueError):
                 given = b""
-        if not hmac.compare_digest(given, expected):
-            if path == "/webhook":
-                _log.warning(
-                    "a webhook came without the right username and password, so its annotations are lost to lsml; "
-                    "`lsml connect` has it bring them, or put them into the backend's URL in Label Studio, "
-                    "http://user:password@host:port"
-                )
-            raise Unauthorized(
-                "username and password: missing or wrong; set them where Label Studio knows this backend"
+        # Each is compared, so that the time taken does not tell which.
+        right = [user for login, user in self._users if hmac.compare_digest(given, login)]
+        if right:
+            return right[0]
+        if path == "/webhook":
+            _log.warning(
+                "a webhook came without the right username and password, so its annotations are lost to lsml; "
+                "`lsml connect` has it bring them, or put them into the backend's URL in Label Studio, "
+                "http://user:password@host:port"
             )
+        raise Unauthorized("username and password: missing or wrong; set them where Label Studio knows this backend")
+
+
+def _users(server: Server) -> list[tuple[bytes, tuple[str, bool]]]:
+    """Return (what basic auth sends, (name, True if an owner)) of everybody who has a password."""
+    if not has_password(server):
+        return []
+    known = [(server.username, server.password, True)]
+    known += [(name, user.password, user.role == "owner") for name, user in server.users.items()]
+    return [(f"{name}:{password}".encode(), (str(name), owner)) for name, password, owner in known]
 
 
 def has_password(server: Server) -> bool:

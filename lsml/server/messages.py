@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from lsml.doctor import Finding
 from lsml.learning.agreement import Annotator, ControlAgreement
 from lsml.learning.corrections import Corrections
+from lsml.store import Action as Done
 
 ProjectKey = Annotated[
     Annotated[str, Meta(min_length=1, max_length=200)] | int,
@@ -151,7 +152,7 @@ class Run(msgspec.Struct):
     """A run, with the states that Label Studio names."""
 
     job: str
-    kind: Literal["training", "publishing"]
+    kind: Literal["training", "publishing", "review"]
     job_status: Literal["queued", "started", "finished", "failed", "canceled"]
     project: str
     cause: str
@@ -259,6 +260,7 @@ class Project(msgspec.Struct):
     publishing: Run | None
     published: Published
     publishings: list[Run]
+    reviews: list[Run]
 
 
 class Projects(msgspec.Struct):
@@ -306,3 +308,44 @@ class Findings(msgspec.Struct):
     """What `lsml doctor` finds."""
 
     findings: list[Finding]
+
+
+class Actions(msgspec.Struct):
+    """What people did to a project, newest first."""
+
+    actions: list[Done]
+
+
+class LeastSure(msgspec.Struct):
+    """A task that waits for people, with the score that Label Studio shows."""
+
+    task: str
+    score: float
+    holds: str
+    url: str | None
+
+
+class SuspectShown(msgspec.Struct):
+    """An annotation that is probably wrong."""
+
+    task: str
+    control: str
+    given: str
+    suggested: str
+    quality: float
+    confidence: float | None
+    holds: str
+    url: str | None
+
+
+class ToLookAt(msgspec.Struct):
+    """The least sure tasks, of so many that wait, and the last review."""
+
+    least_sure: list[LeastSure]
+    waiting: int
+    unknown: Annotated[str | None, Meta(description="Why the least sure tasks are not known.")]
+    tasks: int
+    suspects: list[SuspectShown]
+    notes: list[str]
+    reviewed_at: float | None
+    review: Run | None

@@ -17,6 +17,7 @@ from lsml.learning.decide import LEAST_JUDGED
 from lsml.metrics import Metrics
 from lsml.recipe import Recipe
 from lsml.server.api import Api
+from lsml.server.looking import Looking
 from lsml.server.messages import SomeVersions
 from lsml.server.routes import PAGE, Media, Route
 
@@ -62,9 +63,10 @@ def overview(sections: Sequence[Section], base: str = _HERE) -> Response:
 class Pages:
     """Views of one recipe's pages. `prefix`: its secret path, where it has one."""
 
-    def __init__(self, recipe: Recipe, api: Api, prefix: str) -> None:
+    def __init__(self, recipe: Recipe, api: Api, looking: Looking, prefix: str) -> None:
         self._recipe = recipe
         self._api = api
+        self._looking = looking
         self._prefix = prefix
 
     def routes(self) -> list[Route]:
@@ -74,6 +76,7 @@ class Pages:
             Route("GET", "/projects/<project>", self.project, PAGE),
             Route("GET", "/projects/<project>/try", self.try_it, PAGE),
             Route("GET", "/projects/<project>/compare", self.compare, PAGE, SomeVersions),
+            Route("GET", "/projects/<project>/queue", self.queue, PAGE),
             Route("GET", "/projects/<project>/people", self.people, PAGE),
             Route("GET", "/projects/<project>/doctor", self.doctor, PAGE),
             *asset_routes(),
@@ -99,7 +102,8 @@ class Pages:
         found = self._api.found(project)
         metrics = {name: _tables(judged) for name, judged in ((_served(found) or {}).get("metrics") or {}).items()}
         curve = {name: points for name, points in _learnt(found).items() if len(points) > 1}
-        return self._of_project("project.html", found, metrics=metrics, curve=curve)
+        actions = self._looking.latest_actions(project)
+        return self._of_project("project.html", found, metrics=metrics, curve=curve, actions=actions)
 
     def try_it(self, project: str) -> Response:
         """Paste a text or choose a picture, and see what is predicted."""
@@ -117,6 +121,10 @@ class Pages:
         if new is not None and old is not None and new != old:
             compared = self._api.compared(project, new, old)
         return self._of_project("compare.html", found, new=new, old=old, compared=compared)
+
+    def queue(self, project: str) -> Response:
+        """The tasks to look at."""
+        return self._of_project("queue.html", self._api.found(project), queue=self._looking.to_look_at(project))
 
     def people(self, project: str) -> Response:
         """Who annotates, how far they agree, and what they do with predictions."""
@@ -136,7 +144,7 @@ class Pages:
 
 def _page(template: str, base: str, projects: Sequence[Mapping[str, Any]], **more: Any) -> Response:
     """A page; where something runs it looks again soon."""
-    runs = [run for project in projects for run in (*project["runs"], *project["publishings"])]
+    runs = [run for project in projects for run in (*project["runs"], *project["publishings"], *project["reviews"])]
     html = render_template(
         template,
         base=base,

@@ -15,6 +15,7 @@ from lsml.errors import LabelingConfigError, NoRoom, NotFound, RequestError
 from lsml.learning.due import learners, request_if_due
 from lsml.media.transfer import origin, shown_url
 from lsml.recipe import Recipe
+from lsml.server import audit
 from lsml.server.bodies import answer, optional_text, read_object
 from lsml.server.events import START_TRAINING, Event, known_key, known_project, project_key, read_event
 from lsml.server.messages import (
@@ -201,6 +202,7 @@ class _Protocol:
         project, studio_id = known_project(self._store, payload.get("project", LOCAL))
         self._check_known(project)
         self._serving.remember(project, studio_id=studio_id)
+        audit.note(self._store, "train", project)
         return self._start(project)
 
     def _check_known(self, project: str) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lsml.errors import NoRoom
+from lsml.store.actions import Action, Actions
 from lsml.store.annotations import Annotations
 from lsml.store.artifacts import LocalArtifacts
 from lsml.store.beginnings import Beginnings
@@ -21,6 +22,7 @@ from lsml.store.copying import copy_database
 from lsml.store.database import durable, open_database
 from lsml.store.people import People
 from lsml.store.projects import LOCAL, ProjectRow, Projects
+from lsml.store.reviews import Reviews
 from lsml.store.runs import RunRow, Runs
 from lsml.store.submissions import Submission, Submissions
 from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
@@ -45,6 +47,8 @@ class Store:
         self.submissions = Submissions(self._database)
         self.beginnings = Beginnings(self._database)
         self.people = People(self._database)
+        self.actions = Actions(self._database)
+        self.reviews = Reviews(self._database)
         self.artifacts = LocalArtifacts(directory / "versions")
 
     @durable
@@ -98,6 +102,7 @@ class Store:
 __all__ = [
     "LOCAL",
     "NOT_KEPT",
+    "Action",
     "AnnotationSeen",
     "ProjectRow",
     "RunRow",

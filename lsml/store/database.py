@@ -17,7 +17,7 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder
 
-FORMAT = 5
+FORMAT = 6
 FILE = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters, such as annotated texts and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
@@ -35,6 +35,10 @@ _BEGINNING = """CREATE TABLE beginning (
         version TEXT, result TEXT, PRIMARY KEY (project, annotation))"""
 _PERSON = """CREATE TABLE person (
         project TEXT NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, PRIMARY KEY (project, id))"""
+_ACTION = """CREATE TABLE action (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, who TEXT NOT NULL, source TEXT NOT NULL, what TEXT NOT NULL,
+        project TEXT NOT NULL, detail TEXT NOT NULL)"""
+_REVIEW = """CREATE TABLE review (project TEXT PRIMARY KEY, created_at REAL NOT NULL, found TEXT NOT NULL)"""
 # `change` counts the annotations stored in a project, so that "changed since the last run" is a comparison of integers,
 # independent of clocks. A tombstone is a row with `deleted`: nothing older revives it.
 _TABLES = (
@@ -72,6 +76,8 @@ _TABLES = (
     _SUBMISSION,
     _BEGINNING,
     _PERSON,
+    _ACTION,
+    _REVIEW,
 )
 # Statements from each format to the next. An older lsml refuses a newer format; a newer lsml migrates an older one.
 _MIGRATIONS = {
@@ -89,6 +95,7 @@ _MIGRATIONS = {
     2: (_SUBMISSION,),
     3: ("ALTER TABLE annotation ADD COLUMN annotator TEXT NOT NULL DEFAULT ''",),
     4: (_BEGINNING, _PERSON),
+    5: (_ACTION, _REVIEW),
 }
 
 P = ParamSpec("P")

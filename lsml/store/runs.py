@@ -18,8 +18,8 @@ from typing import Final, Literal
 from lsml.store.database import Table, durable
 
 WAKE_AGAIN_S = 5.0  # a due run whose wake-up had no effect for this long is woken again
-Kind = Literal["training", "publishing"]
-KINDS: Final[tuple[Kind, ...]] = ("training", "publishing")
+Kind = Literal["training", "publishing", "review"]
+KINDS: Final[tuple[Kind, ...]] = ("training", "publishing", "review")
 STATES = ("waiting", "running", "done", "failed", "cancelled")
 
 

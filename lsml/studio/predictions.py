@@ -25,6 +25,12 @@ class OpenTask(msgspec.Struct, frozen=True):
     data: dict[str, object]
 
 
+class ScoredTask(OpenTask, frozen=True):
+    """A task that waits for people, and the score that Label Studio shows of it."""
+
+    predictions_score: float = 0.0
+
+
 class Held(msgspec.Struct, frozen=True):
     """A prediction that Label Studio holds."""
 
@@ -64,6 +70,17 @@ class ProjectPredictions:
         if version is not None:
             conditions.append(condition("predictions_model_versions", "not_contains", "List", [version]))
         page = self._page(Page[OpenTask], conditions, after, most=most, fields="task_only")
+        return page.tasks, page.total
+
+    def least_sure(self, most: int) -> tuple[list[ScoredTask], int]:
+        """Return (at most so many of the tasks that wait for people and show a score, the lowest first; how many there are)."""
+        conditions = [
+            condition("completed_at", "empty", "Datetime", True),
+            condition("predictions_score", "empty", "Number", False),
+        ]
+        page = read_page(
+            self._api, self._project, Page[ScoredTask], conditions, most=most, order="predictions_score", tries=_TRIES
+        )
         return page.tasks, page.total
 
     def where(self, named: str) -> list[Self]:

@@ -58,11 +58,16 @@ def read_page(
     *,
     most: int = _PAGE,
     fields: str = "all",
+    order: str = "id",
     tries: int = TRIES,
 ) -> Page[T]:
-    """Return a project's tasks that meet all `conditions`: at most `most`, by id, above `after`. Raises StudioError."""
+    """Return a project's tasks that meet all `conditions`: at most `most`, by id, above `after`. Raises StudioError.
+
+    `form`: the struct that each task is read into, such as `Page[StudioTask]`; its data is raw. `order`: the column of the
+    Data Manager that they are sorted by. `fields`: "all", or "task_only" without annotations and predictions.
+    """
     items = [*conditions, condition("id", "greater", "Number", after)]
-    query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
+    query = {"filters": {"conjunction": "and", "items": items}, "ordering": [f"tasks:{order}"]}
     parameters = {
         "project": project_id, "fields": fields, "resolve_uri": "false", "page_size": most, "query": json.dumps(query),
     }  # fmt: skip

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from lsml.errors import Cancelled, LsmlError, NotEnoughData
+from lsml.labeling.annotated import many
 from lsml.learning.due import learners
+from lsml.learning.review import in_json, review
 from lsml.learning.run import Inputs
 from lsml.learning.run import run as train_and_publish
 from lsml.logs import run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
-from lsml.studio.connection import fetcher, read_annotations
+from lsml.studio.connection import fetcher, project_address, read_annotations
 from lsml.versions import binding_of
 from lsml.worker.processes import DONE, SUPERSEDED
 from lsml.worker.publishing import publish_promoted
 from lsml.worker.report import Reporter
 
 _log = logging.getLogger(__name__)
+_MOST_SUSPECTS: Final = 500  # that are kept of a review
 
 
 def do_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
@@ -41,7 +45,8 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
         if run.kind == "training":
             _train_and_publish(recipe, store, run)
         else:
-            said = publish_promoted(recipe, store, run, Reporter(store, run))
+            do = publish_promoted if run.kind == "publishing" else _review
+            said = do(recipe, store, run, Reporter(store, run))
             store.claims.finish(id, attempt, "done", said)
             _log.info("run %s: project %s: %s", id, run.project, said)
     except Superseded as error:
@@ -56,6 +61,21 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
         _log.exception("run %s failed", id)
         store.claims.finish(id, attempt, "failed", f"{type(error).__name__}: {error}; see the log of `lsml work`")
     return DONE
+
+
+def _review(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:
+    """Look for annotations that are probably wrong, keep what was found, and return how many there are.
+
+    Raises NotEnoughData.
+    """
+    project = store.projects.get(run.project)
+    binding = binding_of(recipe, project)
+    with fetcher(recipe, project).hold() as fetch:
+        found = review(binding, store.annotations.tasks(run.project), fetch, report)
+    address = project_address(recipe, project) if project is not None else None
+    suspects = [in_json(one, address) for one in found.suspects[:_MOST_SUSPECTS]]
+    store.reviews.keep(run.project, {"tasks": found.tasks, "suspects": suspects, "notes": found.notes})
+    return f"{many(len(found.suspects), 'suspect answer')} in {many(found.tasks, 'annotated task')}"
 
 
 def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:

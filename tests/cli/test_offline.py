@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from lsml.store import Store
 from tests.conftest import choice
 from tests.support.commands import export, lsml, refused, said, tickets, write_recipe
 
@@ -379,6 +381,11 @@ def test_a_version_is_promoted_by_its_number_or_its_whole_name_and_back(world):
         assert said(lsml("promote", "triage.yaml", name, cwd=world.folder)) == f"project local serves v{number}\n"
         rows = json.loads(said(lsml("versions", "triage.yaml", "--json", cwd=world.folder)))
         assert [row["version"] for row in rows if row["promoted"]] == [number]
+    with closing(Store(world.folder / ".lsml" / "triage")) as store:
+        done = store.actions.latest("local")
+    assert [(one.source, one.what, one.detail) for one in done[:2]] == [
+        ("command line", "promote", "v1"), ("command line", "promote", "v2"),
+    ]  # fmt: skip
 
 
 def test_a_version_that_is_not_there_is_refused_in_one_sentence(world):

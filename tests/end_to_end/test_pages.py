@@ -16,7 +16,7 @@ from tests.support.browser import open_browser, require_browser
 pytestmark = pytest.mark.slow
 LEARNING = "training: {every: 1000, quiet: 0s, promote: always}\n"
 PAGES = {"overview": "/", "project": f"/projects/{PROJECT_KEY}", "try": f"/projects/{PROJECT_KEY}/try",
-         "compare": f"/projects/{PROJECT_KEY}/compare", "people": f"/projects/{PROJECT_KEY}/people",
+         "compare": f"/projects/{PROJECT_KEY}/compare", "people": f"/projects/{PROJECT_KEY}/people", "queue": f"/projects/{PROJECT_KEY}/queue",
           "doctor": f"/projects/{PROJECT_KEY}/doctor"}  # fmt: skip
 
 

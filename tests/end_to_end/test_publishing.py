@@ -102,6 +102,10 @@ def test_each_promotion_reaches_the_annotators_by_itself(studio: RealLabelStudio
         until("the imported task is predicted", lambda: held(studio, project)[new] == [v2])
         scores = shown_scores(studio, project, v2, tmp_path / "data-manager.png")
         assert scores == sorted(scores)
+        queue = lsml.get(f"/api/projects/{lsml.project(project)['project']}/queue")
+        assert (queue["unknown"], queue["waiting"]) == (None, len(scores))
+        assert [one["score"] for one in queue["least_sure"]] == pytest.approx(scores[:20], abs=0.005)
+        assert queue["least_sure"][0]["url"].startswith(f"{studio.url}/projects/{project}/data?task=")
         assert " ERROR " not in lsml.output
 
 

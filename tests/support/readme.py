@@ -82,6 +82,7 @@ def recipe_reference() -> str:
     parts.append(_section("`training.holdout`", "training.holdout", schema["$defs"]["Holdout"], schema))
     parts.append(_section("`training.promote`", "training.promote", schema["$defs"]["Promote"], schema))
     parts.append(_section("`training.learn_from`", "training.learn_from", schema["$defs"]["LearnFrom"], schema))
+    parts.append(_section("Each user under `server.users`", "server.users.NAME", schema["$defs"]["User"], schema))
     parts.append(_section("`server.limits`", "server.limits", schema["$defs"]["Limits"], schema))
     for name, adapter in adapters.items():
         entry = next(
