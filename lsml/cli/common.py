@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lsml.binding import Binding
     from lsml.labeling import ControlTag, LabelingConfig
     from lsml.labeling.annotated import AnnotatedTasks
+    from lsml.labeling.rows import Named
     from lsml.recipe import Recipe
     from lsml.store import ProjectRow, Store
 
@@ -336,11 +337,12 @@ def caution(judged: Metrics) -> str:
     return ", too few to rely on" if few else ""
 
 
-def read_tasks(path: Path, binding: Binding, *, answers: bool) -> list[dict[str, object]]:
+def read_tasks(path: Path, binding: Binding, *, answers: bool, columns: Named | None = None) -> list[dict[str, object]]:
     """Return the tasks of a file, see `read_export`; notes on the reading go to standard error. Raises RequestError."""
     from lsml.labeling.exports import read_export
+    from lsml.labeling.rows import AS_THEY_ARE
 
-    export = read_export(path, binding.config, answers=answers)
+    export = read_export(path, binding.config, answers=answers, columns=columns or AS_THEY_ARE)
     for note in export.notes:
         click.echo(note, err=True)
     return export.tasks

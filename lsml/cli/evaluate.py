@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lsml.cli.columns import columns_option
 from lsml.cli.common import (
     answering_tags,
     bind_project,
@@ -31,6 +32,7 @@ from lsml.cli.projects import check_learnt, learnt_project, project_option
 from lsml.metrics import Metrics
 
 if TYPE_CHECKING:
+    from lsml.labeling.rows import Named
     from lsml.learning.judge import Judged
 
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @click.argument("export", type=click.Path(path_type=Path))
 @data_dir_option
 @labeling_config_option
+@columns_option(answers=True)
 @project_option("Judge what this project serves [default: `local`, or the only one that learnt].")
 @from_predictions_option
 @json_option("{model_version, tasks, tags: {name: {metric, ...}}, left_out: [...]}")
@@ -48,6 +51,7 @@ def command(
     export: Path,
     data_dir: Path | None,
     labeling_config_path: Path | None,
+    columns: Named,
     project: str | None,
     from_predictions: bool,
     as_json: bool,
@@ -75,7 +79,9 @@ def command(
     key = learnt_project(store, project)
     binding = bind_project(recipe, labeling_config_path, store.projects.get(key))
     loaded = load_promoted(store, key, binding)
-    annotated = AnnotatedTasks(read_tasks(export, binding, answers=True), from_predictions=from_predictions)
+    annotated = AnnotatedTasks(
+        read_tasks(export, binding, answers=True, columns=columns), from_predictions=from_predictions
+    )
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
         lessons, left_out = read_examples(binding, annotated, fetch)
         if not lessons:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lsml.cli.columns import columns_option
 from lsml.cli.common import (
     bind_config,
     check_writable,
@@ -29,6 +29,7 @@ from lsml.cli.projects import by_hand, check_learnt, learnt_project, project_opt
 if TYPE_CHECKING:
     from lsml.binding import Binding
     from lsml.labeling.objects import Fetch
+    from lsml.labeling.rows import Named
     from lsml.publishing import Inputs, Published
     from lsml.recipe import Recipe
     from lsml.store import Store
@@ -40,9 +41,12 @@ _BATCH = 256  # tasks predicted at a time
 @click.command("predict", short_help="Predict a file, or a project's tasks.")
 @recipe_argument
 @click.argument("tasks_path", metavar="[TASKS]", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="With TASKS: where to write PREDICTIONS.json.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="With TASKS: the file to write, .json, .jsonl or .csv."
+)
 @data_dir_option
 @labeling_config_option
+@columns_option(answers=False)
 @project_option(
     "With TASKS, the project whose version predicts [default: `local`, or the only one that learnt]; else the one to post to."
 )
@@ -56,6 +60,7 @@ def command(
     output: Path | None,
     data_dir: Path | None,
     labeling_config_path: Path | None,
+    columns: Named,
     project: str | None,
     view: str | None,
     workers: int,
@@ -65,9 +70,10 @@ def command(
 ) -> None:
     """Predict TASKS into a file that Label Studio imports or, without TASKS, a project's unannotated tasks.
 
-    TASKS is a file of tasks, in any format that `lsml train` reads; annotations are left out. PREDICTIONS.json is a list of
-    {id, data, predictions: [...]} in the order of the tasks, with an empty list for a task without a prediction, and no id
-    for a task that had none. Tasks that lack a field of the labeling config are left out, as Label Studio would refuse the
+    TASKS is a file of tasks, in any format that `lsml train` reads; annotations are left out; or a TXT file, each line a task.
+    PREDICTIONS.json is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list for a task
+    without a prediction, and no id for a task that had none; a name that ends in .jsonl makes a line of each, one that ends
+    in .csv a table. Tasks that lack a field of the labeling config are left out, as Label Studio would refuse the
     whole file for one of them. Tasks may name files on this machine; relative paths start at the folder of TASKS, then at
     the current one.
 
@@ -78,7 +84,7 @@ def command(
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     if tasks_path is not None and output is not None and not (view or dry_run):
-        _into_file(recipe, open_store(recipe, data_dir), tasks_path, output, labeling_config_path, project)
+        _into_file(recipe, open_store(recipe, data_dir), tasks_path, output, labeling_config_path, project, columns)
     elif tasks_path is None and output is None and project is not None and labeling_config_path is None:
         _into_project(recipe, open_store(recipe, data_dir), project, view, workers, dry_run=dry_run)
     else:
@@ -123,11 +129,18 @@ def _published(inputs: Inputs) -> Published:
 
 
 def _into_file(
-    recipe: Recipe, store: Store, tasks_path: Path, output: Path, labeling_config_path: Path | None, project: str | None
+    recipe: Recipe,
+    store: Store,
+    tasks_path: Path,
+    output: Path,
+    labeling_config_path: Path | None,
+    project: str | None,
+    columns: Named,
 ) -> None:
     """Predict the tasks of a file into another file."""
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many
+    from lsml.labeling.written import predictions_text
     from lsml.studio.connection import fetcher
     from lsml.versions import load_promoted, model_version
 
@@ -136,13 +149,13 @@ def _into_file(
     check_writable(output)
     key = learnt_project(store, project)
     binding = bind_config(recipe, labeling_config_path, store.projects.get(key))
-    tasks = read_tasks(tasks_path, binding, answers=False)
+    tasks = read_tasks(tasks_path, binding, answers=False, columns=columns)
     loaded = load_promoted(store, key, binding)
     check_learnt(recipe, key, loaded)
     name = model_version(binding, loaded.number, loaded.card, loaded.project)
     fetch = fetcher(recipe, None, by_person=True, beside=tasks_path.parent)
     written, refused, dropped, why = _predicted(binding, loaded, tasks, fetch, name)
-    write_file(output, json.dumps(written, indent=1))
+    write_file(output, predictions_text(written, output))
     predicted = sum(bool(task["predictions"]) for task in written)
     click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {name}")
     for reason, count in dropped.items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from lsml.cli.columns import columns_option
 from lsml.cli.common import (
     answering_tags,
     bind_project,
@@ -25,12 +27,16 @@ from lsml.cli.common import (
 )
 from lsml.cli.figures import confusion_lines, curve_line
 
+if TYPE_CHECKING:
+    from lsml.labeling.rows import Named
+
 
 @click.command("train", short_help="Train on an export.")
 @recipe_argument
 @click.argument("export", type=click.Path(path_type=Path))
 @data_dir_option
 @labeling_config_option
+@columns_option(answers=True)
 @from_predictions_option
 @log_options
 def command(
@@ -38,6 +44,7 @@ def command(
     export: Path,
     data_dir: Path | None,
     labeling_config_path: Path | None,
+    columns: Named,
     from_predictions: bool,
     log_level: str,
     debug: bool,
@@ -63,7 +70,7 @@ def command(
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     store = open_store(recipe, data_dir)
     binding = bind_project(recipe, labeling_config_path, store.projects.get(LOCAL))
-    tasks = read_tasks(export, binding, answers=True)
+    tasks = read_tasks(export, binding, answers=True, columns=columns)
     annotated = AnnotatedTasks(tasks, from_predictions=from_predictions)
     models = [model for model in binding.models if model.learns]
     if not models:

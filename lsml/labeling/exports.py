@@ -16,7 +16,8 @@ from typing import Any
 from lsml.errors import RequestError
 from lsml.labeling import LabelingConfig
 from lsml.labeling.annotated import REPLACED, task_id
-from lsml.labeling.rows import tasks_of_rows
+from lsml.labeling.importing import only_field
+from lsml.labeling.rows import AS_THEY_ARE, Named, tasks_of_rows
 
 _AS_JSON = "export the project as JSON in Label Studio"
 _DELIMITERS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
@@ -32,21 +33,27 @@ class Export:
     notes: tuple[str, ...] = ()
 
 
-def read_export(path: Path, config: LabelingConfig | None, *, answers: bool = True) -> Export:
+def read_export(
+    path: Path, config: LabelingConfig | None, *, answers: bool = True, columns: Named = AS_THEY_ARE
+) -> Export:
     """Return the tasks of a file. Its content, not its name, decides the format.
 
     Formats: a Label Studio export or import as JSON or JSON lines, also with the old `completions`; JSON-MIN; a folder
     or file of a target storage, which holds annotations with their tasks; and a CSV or TSV file with a column that is
-    shown and one with answers. `answers`: annotations are wanted, so a task that stands there twice counts once, and
-    the later copy wins. Raises RequestError with what to do.
+    shown and one with answers; without answers also a TXT file, each line a task. `answers`: annotations are wanted, so
+    a task that stands there twice counts once, and the later copy wins. `columns`: those that the file's owner names.
+    Raises RequestError with what to do.
     """
     where = str(path)
+    if not answers and config is not None and (lines := _lines(path)) is not None:
+        field = only_field(where, config)
+        return Export([{"data": {field: line}} for line in lines])
     entries = _of_folder(path) if path.is_dir() else _entries(path)
     if isinstance(entries, _Table):
-        tasks, notes = tasks_of_rows(entries.rows, config, where, table=True, answers=answers)
+        tasks, notes = tasks_of_rows(entries.rows, config, where, table=True, answers=answers, named=columns)
         notes = [note.replace(f"{where}: ", f"{where}: read as {entries.name}: ", 1) for note in notes[:1]] + notes[1:]
     else:
-        tasks, notes = _tasks(entries, config, where, answers)
+        tasks, notes = _tasks(entries, config, where, answers, columns)
     if answers:
         tasks, repeated = _once(tasks, where)
         notes += repeated
@@ -71,6 +78,16 @@ def _text_of(path: Path) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError:
         raise RequestError(f"{path}: is not text in UTF-8; {_AS_JSON}, or save a table as UTF-8") from None
+
+
+def _lines(path: Path) -> list[str] | None:
+    """Return the lines of a TXT file that are not blank; None where it holds JSON or a table of tabs, or has another name."""
+    if path.suffix.lower() != ".txt" or path.is_dir():
+        return None
+    text = _text_of(path)
+    if "\t" in text or text.lstrip()[:1] in ("[", "{"):
+        return None
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _entries(path: Path) -> list[object] | _Table:
@@ -171,7 +188,7 @@ def _is_stored(entry: object) -> bool:
 
 
 def _tasks(
-    entries: Sequence[Any], config: LabelingConfig | None, where: str, answers: bool
+    entries: Sequence[Any], config: LabelingConfig | None, where: str, answers: bool, columns: Named
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return (tasks, sentences) of JSON entries."""
     for index, entry in enumerate(entries, 1):
@@ -180,7 +197,9 @@ def _tasks(
     if entries and all("data" not in entry and not _is_stored(entry) for entry in entries):
         held = next((key for key in ("annotations", "completions", "predictions") if key in entries[0]), None)
         if held is None:
-            return tasks_of_rows(entries, config, where, table=False, answers=answers)
+            return tasks_of_rows(entries, config, where, table=False, answers=answers, named=columns)
+    if columns != AS_THEY_ARE:
+        raise RequestError(f"{where}: holds whole tasks; --text-column and --label-column name columns of a table")
     tasks: list[dict[str, Any]] = []
     stored: dict[str, dict[str, Any]] = {}
     for index, entry in enumerate(entries, 1):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from lsml.errors import RequestError
 from lsml.labeling.objects import UNDEFINED, kind_of_json
 from lsml.labeling.tags import ControlTag, LabelingConfig, ObjectTag
 
@@ -54,3 +55,15 @@ def shown_fields(config: LabelingConfig) -> dict[str, tuple[str, str]]:
         if found and fields.get(found[1], ("",))[0] != "Video":
             fields[found[1]] = (tag.tag, tag.name)
     return fields
+
+
+def only_field(where: str, config: LabelingConfig) -> str:
+    """Return the one field that the config shows. Raises RequestError where it shows several, or none."""
+    fields = list(shown_fields(config))
+    if len(fields) != 1:
+        shown = f"several fields of a task ({', '.join(fields)})" if fields else "no field of a task"
+        raise RequestError(
+            f"{where}: the labeling config shows {shown}, so the field of its values is unknown; write a table or JSON with "
+            "a column or key for each"
+        )
+    return fields[0]

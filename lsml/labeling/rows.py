@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from lsml.errors import RequestError
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag, split_path
@@ -18,6 +18,19 @@ _ADDED = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_a
 _ANSWERING = frozenset({"label", "labels", "category", "class", "target", "answer"})
 _SHOWING = frozenset({"text", "content", "body", "sentence", "message", "document"})
 _IN_REGION = ("original_width", "original_height", "image_rotation")  # of a region, not of its value
+
+
+@dataclass(frozen=True)
+class Named:
+    """The columns that the file's owner names, where they are not called as fields and controls. `text`: what is shown;
+    `label`: the answer.
+    """
+
+    text: str | None = None
+    label: str | None = None
+
+
+AS_THEY_ARE: Final = Named()
 
 
 @dataclass
@@ -31,7 +44,13 @@ class _Columns:
 
 
 def tasks_of_rows(
-    rows: Sequence[Row], config: LabelingConfig | None, where: str, *, table: bool, answers: bool
+    rows: Sequence[Row],
+    config: LabelingConfig | None,
+    where: str,
+    *,
+    table: bool,
+    answers: bool,
+    named: Named = AS_THEY_ARE,
 ) -> tuple[list[dict[str, object]], list[str]]:
     """Return (tasks, notes on the meaning of columns) for rows, each a mapping from column to cell.
 
@@ -43,7 +62,7 @@ def tasks_of_rows(
     names = list(dict.fromkeys(name for row in rows for name in row))
     if config is None or not rows:
         return [{"data": dict(row)} for row in rows], []
-    columns = _understand(rows, names, config, exported or table)
+    columns = _understand(rows, names, config, exported or table, named, where)
     wanted = answers or exported
     if not wanted:
         columns.answers = {}
@@ -51,7 +70,8 @@ def tasks_of_rows(
         controls = [control for control in config.controls if control.repeater is None]
         raise RequestError(
             f"{where}: no column answers {', '.join(control.selector for control in controls)}; it has "
-            f"{', '.join(names)}; name one as the control is named, or export the project as JSON in Label Studio"
+            f"{', '.join(names)}; name one as the control is named, or with --label-column of train and evaluate, "
+            "or export the project as JSON in Label Studio"
         )
     labels = {label.name.casefold() for control in config.controls for label in control.labels}
     if table and columns.guessed and any(name.casefold() in labels for name in names):
@@ -97,19 +117,22 @@ def _fields(config: LabelingConfig) -> dict[str, ObjectTag]:
     return found
 
 
-def _understand(rows: Sequence[Row], names: Sequence[str], config: LabelingConfig, closed: bool) -> _Columns:
+def _understand(
+    rows: Sequence[Row], names: Sequence[str], config: LabelingConfig, closed: bool, named: Named, where: str
+) -> _Columns:
     """Return the meaning of columns under a labeling config. `closed`: `id` and similar columns are Label Studio's, and no
-    data.
+    data. Raises RequestError where a named column is not there, or could mean several things.
     """
-    columns = _Columns()
     fields = _fields(config)
     controls = [control for control in config.controls if control.repeater is None and not control.per_region]
-    free = [name for name in names if name not in fields and not (closed and name in _ADDED)]
+    columns = _as_named(named, names, fields, controls, where)
+    taken = {*columns.shown.values(), *columns.answers.values()}
+    free = [name for name in names if name not in {*fields, *taken} and not (closed and name in _ADDED)]
     for control in controls:
-        named = _same(control.name, free)
-        if named is not None:
-            columns.answers[control.name] = named
-            columns.said.append(f"column `{named}` answers {control.selector}")
+        same = _same(control.name, free)
+        if same is not None and control.name not in columns.answers:
+            columns.answers[control.name] = same
+            columns.said.append(f"column `{same}` answers {control.selector}")
     free = [name for name in free if name not in columns.answers.values()]
     if not columns.answers:
         guess = _guess_answer(rows, free, controls)
@@ -120,6 +143,8 @@ def _understand(rows: Sequence[Row], names: Sequence[str], config: LabelingConfi
             columns.said.append(f"column `{name}` answers {control.selector}, guessed {why}")
             free.remove(name)
     for name, tag in fields.items():
+        if name in columns.shown:
+            continue
         found = name if name in names else _same(name, free)
         why = ""
         if found is None and len(fields) == 1:
@@ -130,6 +155,39 @@ def _understand(rows: Sequence[Row], names: Sequence[str], config: LabelingConfi
         if found is not None:
             columns.shown[name] = found
             columns.said.insert(0, f"column `{found}` is what {tag.tag}#{tag.name} shows{why}")
+    return columns
+
+
+def _as_named(
+    named: Named,
+    names: Sequence[str],
+    fields: Mapping[str, ObjectTag],
+    controls: Sequence[ControlTag],
+    where: str,
+) -> _Columns:
+    """Return the columns that the file's owner names. Raises RequestError."""
+    columns = _Columns()
+    for option, column, meant in (
+        ("--text-column", named.text, list(fields)),
+        ("--label-column", named.label, [control.name for control in controls]),
+    ):
+        if column is None:
+            continue
+        if column not in names:
+            raise RequestError(f"{where}: has no column `{column}`, which {option} names; it has {', '.join(names)}")
+        open_ = [name for name in meant if name not in names] or meant
+        if len(open_) != 1:
+            raise RequestError(
+                f"{where}: {option} could mean {' or '.join(open_) or 'nothing'} of the labeling config; "
+                "rename the columns to these"
+            )
+        (columns.shown if option == "--text-column" else columns.answers)[open_[0]] = column
+    columns.said = [
+        f"column `{column}` is what {fields[name].tag}#{fields[name].name} shows"
+        for name, column in columns.shown.items()
+    ]
+    tags = {control.name: control for control in controls}
+    columns.said += [f"column `{column}` answers {tags[name].selector}" for name, column in columns.answers.items()]
     return columns
 
 

@@ -14,7 +14,7 @@ from lsml.errors import RequestError, StudioAway
 from lsml.labeling import LabelingConfig
 from lsml.labeling.annotated import many
 from lsml.labeling.exports import read_export
-from lsml.labeling.importing import import_refusal, shown_fields
+from lsml.labeling.importing import import_refusal, only_field
 from lsml.studio.changes import Changes
 from lsml.studio.project import StudioSettings
 
@@ -47,15 +47,10 @@ def read_tasks(path: Path, config: LabelingConfig) -> TasksToImport:
     """
     images = _images(path)
     if images:
-        _only_field(path, config)
+        only_field(str(path), config)
         return TasksToImport(str(path), images=images)
-    notes: tuple[str, ...] = ()
-    if path.suffix.lower() == ".txt":
-        field = _only_field(path, config)
-        data: list[dict[str, Any]] = [{field: line.strip()} for line in _lines(path) if line.strip()]
-    else:
-        export = read_export(path, config, answers=False)
-        data, notes = [task["data"] for task in export.tasks], export.notes
+    export = read_export(path, config, answers=False)
+    data, notes = [task["data"] for task in export.tasks], export.notes
     kept = [(one, import_refusal(one, config)) for one in data]
     refusals = [refusal for _, refusal in kept if refusal is not None]
     if refusals:
@@ -140,30 +135,11 @@ def _images(path: Path) -> tuple[Path, ...]:
     )
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return _content(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise RequestError(f"{path}: is not text in UTF-8") from None
-
-
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _only_field(path: Path, config: LabelingConfig) -> str:
-    """Return the one field that the config shows. Raises RequestError where it shows several, or none."""
-    fields = list(shown_fields(config))
-    if len(fields) != 1:
-        shown = f"several fields of a task ({', '.join(fields)})" if fields else "no field of a task"
-        raise RequestError(
-            f"{path}: the labeling config shows {shown}, so the field of its values is unknown; write a table or JSON with "
-            "a column or key for each"
-        )
-    return fields[0]
 
 
 def _key(data: dict[str, object]) -> str:

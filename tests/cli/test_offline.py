@@ -421,3 +421,23 @@ def test_a_data_directory_that_is_a_file_is_refused_in_one_sentence(world, tmp_p
     (tmp_path / "file").write_text("")
     text = refused(lsml("versions", "triage.yaml", "--data-dir", tmp_path / "file", cwd=world.folder), 1)
     assert text == f"{tmp_path / 'file'}: cannot make the data directory: File exists; name another with --data-dir"
+
+
+# columns that people name, and tables that they get
+
+
+def test_a_table_with_names_of_its_own_is_learnt_judged_and_predicted_into_a_table(world, tmp_path):
+    rows = "\n".join(f"{text},{label}" for text, label in tickets(60))
+    (tmp_path / "own.csv").write_text(f"complaint,verdict\n{rows}\n")
+    (tmp_path / "new.txt").write_text("refund my invoice\n")
+    write_recipe(tmp_path)
+    named = ("--text-column", "complaint", "--label-column", "verdict")
+    done = lsml("train", "triage.yaml", "own.csv", *named, cwd=tmp_path)
+    assert "column `complaint` is what Text#text shows; column `verdict` answers Choices#topic" in done.stderr
+    assert re.search(
+        r"topic: macro_f1 1\.0000, accuracy", said(lsml("evaluate", "triage.yaml", "own.csv", *named, cwd=tmp_path))
+    )
+    said(lsml("predict", "triage.yaml", "new.txt", "-o", "out.csv", cwd=tmp_path))
+    heading, row = (tmp_path / "out.csv").read_text().splitlines()
+    assert heading == "text,topic,score,model_version"
+    assert row.startswith("refund my invoice,Billing,")

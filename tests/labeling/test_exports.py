@@ -14,6 +14,7 @@ from lsml.errors import RequestError
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.annotated import AnnotatedTasks
 from lsml.labeling.exports import read_export
+from lsml.labeling.rows import Named
 from lsml.recipe import load_recipe
 from tests.conftest import TOPICS, choice, write_recipe
 from tests.support.fetching import no_fetch
@@ -254,3 +255,65 @@ def test_a_table_saved_as_unicode_text_and_a_long_cell_are_read(tmp_path):
     path.write_bytes(table([("text", "topic"), ("x" * 200_000, "Bug")], "\t").encode("utf-16"))
     [(data, _)] = learnt(path)
     assert len(data["text"]) == 200_000
+
+
+NAMED = table([["complaint", "note", "verdict"], *[[text, "x", label] for text, label in PAIRS]])
+
+
+def test_columns_that_are_named_are_taken_and_said(tmp_path):
+    export = read_export(written(tmp_path, NAMED, "t.csv"), CONFIG, columns=Named("complaint", "verdict"))
+    assert [task["data"]["text"] for task in export.tasks] == [text for text, _ in PAIRS]
+    assert [task["annotations"][0]["result"] for task in export.tasks] == [choice(label) for _, label in PAIRS]
+    assert "column `complaint` is what Text#text shows; column `verdict` answers Choices#topic" in export.notes[0]
+
+
+def test_a_named_column_goes_before_what_would_be_guessed(tmp_path):
+    content = table([["text", "label", "mine"], ["a", "Bug", "Billing"], ["b", "Bug", "Question"]])
+    export = read_export(written(tmp_path, content, "t.csv"), CONFIG, columns=Named(label="mine"))
+    assert [task["annotations"][0]["result"] for task in export.tasks] == [choice("Billing"), choice("Question")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        (Named(text="body"), "has no column `body`, which --text-column names; it has complaint, note, verdict"),
+        (Named(label="answer"), "has no column `answer`, which --label-column names; it has complaint, note, verdict"),
+    ],
+)
+def test_a_named_column_that_is_not_there_is_refused_with_those_that_are(tmp_path, columns, sentence):
+    path = written(tmp_path, NAMED, "t.csv")
+    with pytest.raises(RequestError) as refusal:
+        read_export(path, CONFIG, columns=columns)
+    assert str(refusal.value) == f"{path}: {sentence}"
+
+
+def test_a_named_column_that_could_mean_several_controls_is_refused(tmp_path):
+    path = written(tmp_path, table([["image", "verdict"], ["a.png", "day"]]), "t.csv")
+    with pytest.raises(
+        RequestError, match=r"--label-column could mean box or light or .+; rename the columns to these"
+    ):
+        read_export(path, MANY, columns=Named(label="verdict"))
+
+
+def test_columns_of_whole_tasks_are_not_named(tmp_path):
+    path = written(tmp_path, [{"data": {"text": "a"}}])
+    with pytest.raises(
+        RequestError, match="holds whole tasks; --text-column and --label-column name columns of a table"
+    ):
+        read_export(path, CONFIG, columns=Named(text="text"))
+
+
+def test_a_text_file_has_a_task_in_each_line_where_no_answers_are_wanted(tmp_path):
+    path = written(tmp_path, 'refund, now\n\n  how "so"?  \n', "t.txt")
+    assert [task["data"] for task in read_export(path, CONFIG, answers=False).tasks] == [
+        {"text": "refund, now"},
+        {"text": 'how "so"?'},
+    ]
+    with pytest.raises(RequestError, match="no column answers"):
+        read_export(path, CONFIG)
+
+
+@pytest.mark.parametrize("content", ['[{"data": {"text": "a"}}]', "text\tnumber\na\t1\n"])
+def test_a_text_file_that_holds_json_or_a_table_of_tabs_is_read_as_that(tmp_path, content):
+    [task] = read_export(written(tmp_path, content, "t.txt"), CONFIG, answers=False).tasks
+    assert task["data"]["text"] == "a"
