@@ -222,7 +222,9 @@ def _cross_validated(
     from sklearn.base import clone
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    folds = (KFold if numbers else StratifiedKFold)(FOLDS, shuffle=True, random_state=seed)
+    # Classes that are all rarer than there are folds cannot be in each of them.
+    stratified = not numbers and np.unique(answers, return_counts=True)[1].max() >= FOLDS
+    folds = (StratifiedKFold if stratified else KFold)(FOLDS, shuffle=True, random_state=seed)
     losses = np.zeros(fixed or _MOST)
     members = []
     with warnings.catch_warnings():

@@ -178,7 +178,9 @@ class Tabular(TrainableAdapter[TabularOptions]):
         except NotEnoughData:
             return None
         spread = np.nanstd(rows, axis=0)
-        return np.nan_to_num((rows - np.nanmean(rows, axis=0)) / np.where(spread > 0, spread, 1.0))
+        scaled = np.nan_to_num((rows - np.nanmean(rows, axis=0)) / np.where(spread > 0, spread, 1.0))
+        # Brought to length 1, rows near the middle would point anywhere; beside a constant they point the same way.
+        return np.hstack([scaled, np.full((len(rows), 1), np.sqrt(rows.shape[1]))])
 
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays and lists."""

@@ -154,6 +154,13 @@ def test_tasks_whose_columns_are_alike_are_near_each_other_before_anything_was_l
     rows = [{"age": age, "tier": tier} for age, tier in [(20, "a"), (21, "a"), (80, "b"), (None, "b"), ("n/a", "a")]]
     features = Tabular(Tabular.Options(), Target(("x",))).features(rows)
     assert np.isfinite(features).all()
-    apart = np.linalg.norm(features[:, None] - features[None], axis=2)
+    rows = features / np.linalg.norm(features, axis=1, keepdims=True)
+    apart = np.linalg.norm(rows[:, None] - rows[None], axis=2)
     assert apart[0, 1] < apart[0, 4] < apart[0, 2]
     assert Tabular(Tabular.Options(), Target(("x",))).features([{"age": 1}, {"age": 1}]) is None
+
+
+def test_ten_tasks_of_labels_that_are_all_rare_are_learnt():
+    rows = [{"age": 10 * number + number % 3} for number in range(10)]
+    adapter = learnt(rows, lambda row: f"label {row['age'] // 35}")
+    assert {value.label for value in adapter.predict(rows[:1])[0]} == {"label 0", "label 1", "label 2"}
