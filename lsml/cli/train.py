@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,10 @@ from lsml.cli.common import (
 from lsml.cli.figures import confusion_lines, curve_line
 
 if TYPE_CHECKING:
+    from lsml.binding import Binding
     from lsml.labeling.rows import Named
+    from lsml.learning.run import Made
+    from lsml.versions.outlook import VersionPoint
 
 
 @click.command("train", short_help="Train on an export.")
@@ -59,13 +63,12 @@ def command(
     """
     from lsml.binding import sentences
     from lsml.errors import NotEnoughData, RequestError
-    from lsml.labeling.annotated import AnnotatedTasks, many
+    from lsml.labeling.annotated import AnnotatedTasks
     from lsml.learning.outlook import curve_of
     from lsml.learning.run import Inputs, run
     from lsml.learning.snapshot import Snapshot
     from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
-    from lsml.versions import model_version
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     store = open_store(recipe, data_dir)
@@ -95,6 +98,16 @@ def command(
                 progress=progress, check=check,
             )
         )  # fmt: skip
+    _print(made, binding, curve_of(store, LOCAL))
+
+
+def _print(made: Made, binding: Binding, points: Sequence[VersionPoint]) -> None:
+    """Print what a training made: its verdict, notes, metrics and learning curve."""
+    from lsml.binding import sentences
+    from lsml.labeling.annotated import many
+    from lsml.store import LOCAL
+    from lsml.versions import model_version
+
     out = console()
     out.print(f"{model_version(binding, made.number, made.card, LOCAL)}: {made.card.verdict}", markup=False)
     for note in (*made.card.notes, *sentences(made.card.left_out)):
@@ -104,6 +117,5 @@ def command(
         out.print(f"  {name}: {metric_text(judged)}{where}{caution(judged)}", markup=False)
         for line in confusion_lines(judged.get("confusion") or {}):
             out.print(f"    {line}", markup=False)
-    points = curve_of(store, LOCAL)
     if len({point.annotations for point in points}) > 1:
         out.print(f"  {curve_line(points)}", markup=False)

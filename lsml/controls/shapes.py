@@ -5,7 +5,7 @@ places.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
@@ -62,8 +62,6 @@ class ShapeControl(RegionControl):
         place = {id(value): number for number, value in enumerate(values)}
         return sorted(passed, key=lambda value: place[id(value)])
 
-    # -------------------------------------------------------------------------------------------- encode
-
     @property
     def types(self) -> frozenset[str]:
         """The type of the tool with labels of its own, and that of the bare one, as they draw the same shapes."""
@@ -85,12 +83,7 @@ class ShapeControl(RegionControl):
             place = self._place(cast(Any, value), on)
             if place is not None:
                 written = self._written(cast(Shape, value), labels, place, to_name, on, number)
-                id = written[0].get("id")
-                if id in ids:  # two shapes with one id would be one, so only the first stands for their object
-                    written = [{**region, "id": f"{id}/{number}"} for region in written]
-                elif id is not None:
-                    ids.add(id)
-                regions += written
+                regions += _apart(written, ids, number)
         return regions
 
     @abstractmethod
@@ -131,8 +124,6 @@ class ShapeControl(RegionControl):
         """Return the object that a person's region belongs to; None here."""
         return None
 
-    # -------------------------------------------------------------------------------------------- decode
-
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """Return the values of a person's regions. No regions at all are an example: there is nothing to find.
 
@@ -147,7 +138,7 @@ class ShapeControl(RegionControl):
 
     def _decode_named(self, regions: Sequence[Region], on: View | None) -> Decoded:
         """Return the decoded values of regions whose labels are in those of a companion."""
-        named = self._named(regions)
+        named = _named(regions, self.label_key, self._labels_of)
         remarks: list[Remark] = []
         drawn: list[Region] = []
         for region in regions:
@@ -168,24 +159,6 @@ class ShapeControl(RegionControl):
             return []
         return super().named(region, remarks)
 
-    def _named(self, regions: Sequence[Region]) -> dict[str, tuple[list[str] | None, list[Remark]]]:
-        """Return the companion's labels by region id, with remarks on them.
-
-        The labels are empty where all are missing in the config, and None where the companion has none.
-        """
-        named: dict[str, tuple[list[str] | None, list[Remark]]] = {}
-        for region in regions:
-            if isinstance(region, Mapping) and region.get("type") == self.label_key and _id(region) not in named:
-                value = region.get("value")
-                remarks: list[Remark] = []
-                try:
-                    labels = self._labels_of(value, remarks) if isinstance(value, dict) else [""]
-                except Misread as error:
-                    labels = []
-                    remarks.append(error.remark)
-                named[_id(region)] = (None if labels == [""] else labels, remarks)
-        return named
-
     def _labels_of(self, value: Mapping[str, object], remarks: list[Remark]) -> list[str]:
         """Return labels as for all regions; [""] where a person drew without a label."""
         if any(key.endswith("labels") and value[key] for key in value):
@@ -202,13 +175,8 @@ class ShapeControl(RegionControl):
 
     def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
         """Return the values of one region with a known label. Raises Misread where it is no shape."""
-        size = original_size(region)
-        aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0
-        item = whole_number(region.get("item_index")) or 0
-        facts: dict[str, Any] = {
-            "label": label, "score": region_score(region), "item": item, "aspect": aspect, "group": self._group(region),
-            "text": None if self.text_tag is None else text_of(value),
-        }  # fmt: skip
+        text = None if self.text_tag is None else text_of(value)
+        facts = _facts(region, on) | {"label": label, "group": self._group(region), "text": text}
         try:
             return list(self._found(region, value, facts))
         except Misread:
@@ -219,8 +187,6 @@ class ShapeControl(RegionControl):
     @abstractmethod
     def _found(self, region: Region, value: Place, facts: dict[str, object]) -> Iterator[Value]:
         """Yield the values at one region's place. `facts`: the fields of every shape. Raises Misread or ValueError for none."""
-
-    # -------------------------------------------------------------------------------------------- check
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """Return the error in a region, in a sentence, or None. Label Studio itself accepts places left of or above an
@@ -240,48 +206,88 @@ class ShapeControl(RegionControl):
                 return self._form_problem(region)
             value = found
             problem = None if self.bare else self._label_problem(value)
-        wrong = problem or self._frame_problem(region)
+        wrong = problem or frame_problem(self.control_tag.selector, region)
         if wrong is not None:
             return wrong
         wrong = self._place_problem(region, value)
         return None if wrong is None else f"{self.control_tag.selector}: {wrong}"
 
-    def _frame_problem(self, region: Region) -> str | None:
-        """Return the error in a region's facts about its image."""
-        selector = self.control_tag.selector
-        for key in ("original_width", "original_height"):
-            if key in region and not _is_count(region[key], 1):
-                return f"{selector}: {key} is {JSON.shown(region[key])}; expected pixels, a whole number above 0"
-        if "item_index" in region and not _is_count(region["item_index"], 0):
-            return f"{selector}: item_index is {JSON.shown(region['item_index'])}; expected a page, counted from 0"
-        return None
-
     @abstractmethod
     def _place_problem(self, region: Region, value: Place) -> str | None:
         """Return the error in a region's place, without the name of the tag, or None."""
 
-    # -------------------------------------------------------------------------------------------- places
-
     def same_place(self, one: Value, other: Value) -> bool:
         """Return True if two values of different models answer for the same place, so that only one is shown."""
-        return bool(self._near([cast(Shape, one)], [cast(Shape, other)])[0, 0])
+        return bool(_near([cast(Shape, one)], [cast(Shape, other)])[0, 0])
 
     def elsewhere(self, values: Sequence[Value], taken: Sequence[Value]) -> list[Value]:
         """Return those of `values` that are not at the place of one in `taken`."""
         if not values or not taken:
             return list(values)
-        near = cast(Any, self._near(cast(Any, values), cast(Any, taken)).any(axis=1)).tolist()
+        near = cast(Any, _near(cast(Any, values), cast(Any, taken)).any(axis=1)).tolist()
         return [value for value, hit in zip(values, near, strict=True) if not hit]
 
-    def _near(self, ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
-        """Return True for each of our values at the place of each of theirs: booleans (n, m)."""
-        import numpy as np
 
-        from lsml.values.coverage import overlaps
+def _apart(written: list[Region], ids: set[str], number: int) -> list[Region]:
+    """Return the regions of one value, with an id that none before them has.
 
-        pages = [np.array([value.item for value in some]) for some in (ours, theirs)]
-        near: Array = (overlaps(ours, theirs) > SAME_PLACE) & (pages[0][:, None] == pages[1][None])
-        return near
+    Two shapes with one id would be one, so only the first stands for their object.
+    """
+    id = written[0].get("id")
+    if id in ids:
+        return [{**region, "id": f"{id}/{number}"} for region in written]
+    if id is not None:
+        ids.add(id)
+    return written
+
+
+def _facts(region: Region, on: View | None) -> dict[str, Any]:
+    """Return what every shape has, as far as its region says it."""
+    size = original_size(region)
+    aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0
+    return {"score": region_score(region), "item": whole_number(region.get("item_index")) or 0, "aspect": aspect}
+
+
+def _near(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
+    """Return True for each of our values at the place of each of theirs: booleans (n, m)."""
+    import numpy as np
+
+    from lsml.values.coverage import overlaps
+
+    pages = [np.array([value.item for value in some]) for some in (ours, theirs)]
+    near: Array = (overlaps(ours, theirs) > SAME_PLACE) & (pages[0][:, None] == pages[1][None])
+    return near
+
+
+def _named(
+    regions: Sequence[Region], label_key: str, labels_of: Callable[[Mapping[str, object], list[Remark]], list[str]]
+) -> dict[str, tuple[list[str] | None, list[Remark]]]:
+    """Return the companion's labels by region id, with remarks on them.
+
+    The labels are empty where all are missing in the config, and None where the companion has none.
+    """
+    named: dict[str, tuple[list[str] | None, list[Remark]]] = {}
+    for region in regions:
+        if isinstance(region, Mapping) and region.get("type") == label_key and _id(region) not in named:
+            value = region.get("value")
+            remarks: list[Remark] = []
+            try:
+                labels = labels_of(value, remarks) if isinstance(value, dict) else [""]
+            except Misread as error:
+                labels = []
+                remarks.append(error.remark)
+            named[_id(region)] = (None if labels == [""] else labels, remarks)
+    return named
+
+
+def frame_problem(selector: str, region: Region) -> str | None:
+    """Return the error in a region's facts about its image."""
+    for key in ("original_width", "original_height"):
+        if key in region and not _is_count(region[key], 1):
+            return f"{selector}: {key} is {JSON.shown(region[key])}; expected pixels, a whole number above 0"
+    if "item_index" in region and not _is_count(region["item_index"], 0):
+        return f"{selector}: item_index is {JSON.shown(region['item_index'])}; expected a page, counted from 0"
+    return None
 
 
 def original_size(region: Mapping[str, object]) -> tuple[int, int] | None:

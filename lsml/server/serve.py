@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from waitress.channel import HTTPChannel
     from waitress.server import BaseWSGIServer
 
+    from lsml.server.channels import Dispatcher
+    from lsml.server.loop import Loop
+
 
 THREADS = 16  # all but one wait for the disk, for a file or for a model
 READ_BYTES = 65536  # at a time: a request of 250 tasks comes in one piece
@@ -105,6 +108,16 @@ def serve(
         _accept_all(listener, channels)
         listener.del_channel()
         listener.socket.close()
+    _answer_last(loop, dispatcher, channels, deadline)
+    dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
+
+
+def _answer_last(
+    loop: Loop, dispatcher: Dispatcher, channels: dict[int, HTTPChannel | BaseWSGIServer], deadline: float
+) -> None:
+    """Answer what the open connections ask, until they close, fall silent, or the deadline passes."""
+    from lsml.server.channels import Channel
+
     last_busy = time.monotonic()
     while (now := time.monotonic()) < deadline:
         open_now = [channel for channel in list(channels.values()) if isinstance(channel, Channel)]
@@ -114,7 +127,6 @@ def serve(
             break
         loop.look(0.05)
         dispatcher.answer()
-    dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
 
 
 def _accept_all(listener: BaseWSGIServer, channels: dict[int, HTTPChannel | BaseWSGIServer]) -> None:
