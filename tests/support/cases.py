@@ -17,6 +17,7 @@ from lsml.adapters.remote.adapter import Remote
 from lsml.adapters.series.time_series import TimeSeries
 from lsml.adapters.sound.classifier import AudioClassifier
 from lsml.adapters.sound.regressor import AudioRegressor
+from lsml.adapters.sound.speech import SpeechAdapter
 from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
@@ -37,6 +38,7 @@ from tests.support.sentences import sentences
 from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion
 from tests.support.sounds import KINDS, clips
+from tests.support.speaking import SENTENCES, SPEAKS, spoken
 from tests.support.transformer_models import tiny_transformer
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
@@ -134,6 +136,11 @@ RATING = AdapterCase(
     adapter=AudioRegressor, batch=[path for path, _ in _clips[:4]], tolerance=1e-9,
     examples=[Example(path, (Number(float(1 + KINDS.index(label))),)) for path, label in _clips],
 )  # fmt: skip
+# Nobody speaks in the others, so that the model need not be asked for them.
+_spoken = [spoken(_drawn / "spoken.wav", SENTENCES[3])] if SPEAKS else []
+WRITING_DOWN = AdapterCase(
+    adapter=SpeechAdapter, batch=[*(path for path, _ in _clips[:3]), *_spoken], options={"beam": 1, "language": "en"}, tolerance=1e-4,
+)  # fmt: skip
 CUTTING = AdapterCase(
     adapter=GrabCut,
     target=Target(("Cell",), kinds={"mask": ("Cell",), "polygon": ("Cell",), "ellipse": ("Cell",)}),
@@ -189,7 +196,7 @@ READING = [
 ]  # fmt: skip
 
 # Those that need what the extras install, and weights of tests/models.txt.
-HEAVY = {"ocr", "yolo", "ner", "text-embedding-classifier", "spacy", "transformers-classifier"}
+HEAVY = {"ocr", "speech", "yolo", "ner", "text-embedding-classifier", "spacy", "transformers-classifier"}
 
 _TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
 _LEARNT_TEXTS = ["Anna lives in Paris .", "", "nothing here", "we met Bob near Oslo again ."]
@@ -291,6 +298,7 @@ CASES = {
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],
     "grabcut": [CUTTING],
+    "speech": [WRITING_DOWN],
     "audio-classifier": HEARING,
     "audio-regressor": [RATING],
     "ocr": READING,

@@ -61,7 +61,7 @@ def remedy(weights: str) -> str:
 
 def config_of(weights: str) -> dict[str, Any]:
     """What `config.json` of a folder, or of what was fetched before, says; nothing where there is none. Imports nothing."""
-    for folder in (Path(weights).expanduser(), *_snapshots(weights)):
+    for folder in (Path(weights).expanduser(), *snapshots(weights)):
         try:
             config = json.loads((folder / "config.json").read_bytes())
         except (OSError, ValueError):
@@ -70,7 +70,7 @@ def config_of(weights: str) -> dict[str, Any]:
     return {}
 
 
-def _snapshots(weights: str) -> list[Path]:
+def snapshots(weights: str) -> list[Path]:
     """Where the hub's own library keeps what it fetched, newest first."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))

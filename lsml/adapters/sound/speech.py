@@ -1,0 +1,138 @@
+"""speech: writes down what is said in recordings and videos, by Whisper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
+from lsml.adapters.sound.reading import SOUNDS
+from lsml.adapters.sound.voice import Speech, speeches
+from lsml.adapters.sound.whisper import LONGEST_S, RATE, Words, lacking, load_whisper, words_of
+from lsml.errors import AdapterError
+from lsml.values import Text, Value
+
+
+class SpeechOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `speech`."""
+
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="A Whisper model: the folder of one that CTranslate2 reads, from the recipe's folder; or a name (tiny, "
+            "base, small, medium, large-v3) of one that was fetched before, or lies in an installed package.",
+            extra={**PREDICTIONS, "file": True},
+        ),
+    ] = "base"
+    language: Annotated[
+        Annotated[str, Meta(pattern="^[a-z]{2,3}$")] | None,
+        Meta(
+            description="What is spoken, as a code such as en or de; null: told from the first words of each recording.",
+            extra=PREDICTIONS,
+        ),
+    ] = None
+    translate: Annotated[
+        bool, Meta(description="Whether it is written down in English, whatever is spoken.", extra=PREDICTIONS)
+    ] = False
+    timestamps: Annotated[
+        bool,
+        Meta(
+            description="Whether each stretch of speech has a line of its own in a TextArea for the whole recording, with the "
+            "time at which it begins.",
+            extra=PREDICTIONS,
+        ),
+    ] = False
+    pause: Annotated[
+        float,
+        Meta(ge=0.1, le=10, description="Seconds of silence that part two stretches of speech.", extra=PREDICTIONS),
+    ] = 0.5
+    beam: Annotated[
+        int, Meta(ge=1, le=20, description="How many readings are followed at a time.", extra=PREDICTIONS)
+    ] = 5
+    device: Annotated[str, Meta(description="Where the model runs: auto, cpu, cuda.", extra=MACHINE)] = "auto"
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | None,
+        Meta(description="How many cores it uses; left out, as many as the library finds best.", extra=MACHINE),
+    ] = None
+
+
+class SpeechAdapter(Adapter[SpeechOptions]):
+    """What is said, by a pretrained model. It does not learn."""
+
+    name: ClassVar[str] = "speech"
+    title: ClassVar[str] = "writes down what is said in recordings and videos"
+    consumes: ClassVar[frozenset[str]] = SOUNDS | {"Video"}
+    produces: ClassVar[frozenset[type]] = frozenset({Text})
+    requires: ClassVar[tuple[str, ...]] = ("faster_whisper", "soundfile", "av")
+    extra: ClassVar[str | None] = "speech"
+    licence: ClassVar[str | None] = (
+        "MIT (faster-whisper, CTranslate2, Whisper's weights, Silero's detector), LGPL-2.1 (libsndfile, FFmpeg)"
+    )
+    Options: ClassVar[type[msgspec.Struct]] = SpeechOptions
+
+    @classmethod
+    def lacks(cls, options: SpeechOptions, target: Target) -> str | None:
+        """What to do where the model is not on this machine."""
+        return lacking(options.model)
+
+    @property
+    def ready(self) -> bool:
+        """True if its model is on this machine."""
+        return self.lacks(self.options, self.target) is None
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """One text for each recording (path) in which somebody speaks. Raises AdapterError where one cannot be read."""
+        if not self.ready:
+            return [[] for _ in batch]
+        return [self._values(path) for path in batch]
+
+    def _values(self, path: Path) -> list[Value]:
+        said = [(speech, words) for speech, words in self._said(path) if words.text]
+        if not said:
+            return []
+        lasting = sum(speech.end - speech.start for speech, _ in said)
+        score = sum(words.score * (speech.end - speech.start) for speech, words in said) / lasting
+        if self.options.timestamps:
+            text = "\n".join(f"{_clock(speech.start)} {words.text}" for speech, words in said)
+        else:
+            text = " ".join(words.text for _, words in said)
+        return [Text(text, min(1.0, score))]
+
+    def _said(self, path: Path) -> Iterator[tuple[Speech, Words]]:
+        """What is said, stretch by stretch; without time stamps, as many together as the model hears at once."""
+        options = self.options
+        model = load_whisper(options.model, options.device, options.threads)
+        language = options.language
+        found = speeches(path, options.pause)
+        try:
+            for speech in found if options.timestamps else _packed(found):
+                words = words_of(model, speech.samples, language, options.translate, options.beam)
+                language = words.language
+                yield speech, words
+        except ValueError as error:  # a language that the model does not know
+            raise AdapterError(f"{self.name}: {error}") from error
+
+
+def _packed(found: Iterator[Speech]) -> Iterator[Speech]:
+    """Stretches of speech, as many after each other as are LONGEST_S long together, without the pauses between."""
+    import numpy as np
+
+    together: list[Speech] = []
+    for speech in found:
+        if together and sum(len(one.samples) for one in together) + len(speech.samples) > LONGEST_S * RATE:
+            yield Speech(together[0].start, together[-1].end, np.concatenate([one.samples for one in together]))
+            together = []
+        together.append(speech)
+    if together:
+        yield Speech(together[0].start, together[-1].end, np.concatenate([one.samples for one in together]))
+
+
+def _clock(seconds: float) -> str:
+    """0:01:02.5"""
+    tenths = round(seconds * 10)
+    return f"{tenths // 36_000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"
