@@ -57,3 +57,14 @@ def test_any_says_what_nothing_checks_and_grows_no_more():
     said = [line for line in lines if re.search(r"\bAny\b", line) and not re.match(r"\s*(from|import|#|\"\"\")", line)]
     assert len(said) <= MOST_LINES_WITH_ANY, "type it, or use `object` where whatever comes is checked"
     assert len(said) > MOST_LINES_WITH_ANY - 20, "lower MOST_LINES_WITH_ANY: it only falls"
+
+
+def test_every_mark_that_silences_a_checker_says_why():
+    bare = re.compile(r"# (noqa|type: ignore)(?!(: [A-Z0-9, ]+|\[[a-z, -]+\]) *[(#-])")
+    marks = [
+        f"{path.name}: {line.strip()}"
+        for path in MODULES
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if bare.search(line)
+    ]
+    assert marks == []

@@ -28,7 +28,7 @@ _FOLDS: Final = 5
 _REPEATS: Final = 2  # where an example judges so often, its luck with one fold counts less
 _ONCE_FROM: Final = 100  # examples, of which one round tells enough
 _LEAST: Final = 10  # examples; fewer tell nothing
-_MOST: Final = 2000  # examples; more would take long and tell little more
+_MAX_EXAMPLES: Final = 2000  # examples; more would take long and tell little more
 _FACTS: Final = "chosen.json"
 _MODEL: Final = "model"
 _TRYING: Final = 0.8  # of a fit
@@ -161,7 +161,7 @@ class Auto(TrainableAdapter[NoOptions]):
             error = _failure(candidate.name, adapter, examples, seed, fitting)
             if error is None:
                 self._adapter = adapter
-                self.selection = Selection(candidate.name, figures, metric, min(len(examples), _MOST), refusals)
+                self.selection = Selection(candidate.name, figures, metric, min(len(examples), _MAX_EXAMPLES), refusals)
                 return
             refusals[candidate.name] = str(error)
             figures[candidate.name] = None
@@ -179,8 +179,8 @@ class Auto(TrainableAdapter[NoOptions]):
         figures: dict[str, float | None] = {one.name: None for one in self.candidates}
         if len(examples) < _LEAST:
             return figures, "", {}
-        if len(examples) > _MOST:
-            drawn = np.random.default_rng(seed).choice(len(examples), _MOST, replace=False)
+        if len(examples) > _MAX_EXAMPLES:
+            drawn = np.random.default_rng(seed).choice(len(examples), _MAX_EXAMPLES, replace=False)
             examples = [examples[place] for place in sorted(drawn)]
         repeats = 1 if len(examples) >= _ONCE_FROM else _REPEATS
         splits = list(RepeatedKFold(n_splits=_FOLDS, n_repeats=repeats, random_state=seed).split(examples))

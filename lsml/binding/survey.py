@@ -45,7 +45,7 @@ def survey(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Survey:
     known = [control_tag.name for control_tag in binding.config.controls] if binding.config else []
     others: Counter[str] = Counter()
     surveyed = 0
-    for surveyed, task in enumerate(tasks, 1):  # noqa: B007
+    for surveyed, task in enumerate(tasks, 1):  # noqa: B007 - used after the loop
         seen: set[str] = set()
         for names in strange_controls(task.annotations, known).values():
             others.update(names)

@@ -84,7 +84,7 @@ def _decode_once(content: bytes) -> Any:
         found = dict(pairs)
         if len(found) < len(pairs):
             seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # adds, and is false
             raise ValueError(
                 f"the key {_printable(twice)!r} stands twice in one object; which one holds cannot be told"
             )

@@ -24,7 +24,7 @@ from lsml.versions import mark
 _FOLDS: Final = 5
 _REPEATS: Final = 2  # where a task judges so often, its luck with one fold counts less
 _ONCE_FROM: Final = 100  # tasks to judge by, of which one round tells enough
-_MOST: Final = 500  # tasks to judge by: more would take long and tell little more
+_MAX_TASKS: Final = 500  # tasks to judge by: more would take long and tell little more
 
 Evaluated = tuple[Pairs, Pairs]  # of the new and of the served version
 
@@ -36,7 +36,7 @@ def unlearnt_tasks(model: BoundModel, snapshot: Snapshot, learnt: set[bytes]) ->
         own = mark(lesson.data)
         if own not in learnt and any(name in lesson.answers for name in control_names(model, lesson)):
             found.setdefault(own, lesson)
-    return sorted(found.values(), key=lambda lesson: lesson.share)[:_MOST]
+    return sorted(found.values(), key=lambda lesson: lesson.share)[:_MAX_TASKS]
 
 
 def cross_validate(

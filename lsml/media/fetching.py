@@ -20,7 +20,7 @@ from lsml.media.held import Held
 from lsml.media.inline import as_text, decoded_data_url
 from lsml.media.pictures import cut_out, examine_image, examine_video
 from lsml.media.sources import Source, Sources
-from lsml.media.transfer import Received, Validators, Wanted, shown_url, too_large
+from lsml.media.transfer import Download, Received, Validators, shown_url, too_large
 from lsml.recipe import Media
 
 _log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Fetcher:
                 known = None
         scratch = self._cache.scratch()
         deadline = time.monotonic() + self._limits.timeout_s
-        wanted = Wanted(scratch, max_bytes, deadline, known.validators if known else Validators())
+        wanted = Download(scratch, max_bytes, deadline, known.validators if known else Validators())
         try:
             received = _asked_twice(source.bring, wanted)
         except FetchError as error:
@@ -230,7 +230,7 @@ def _as_it_is(_source: Source, entry: Entry, _path: Path | None) -> Entry | None
     return entry
 
 
-def _asked_twice(bring: Callable[[Wanted], Received | None], wanted: Wanted) -> Received | None:
+def _asked_twice(bring: Callable[[Download], Received | None], wanted: Download) -> Received | None:
     """Return what `bring` fetches, asking again after a temporary failure if there is time."""
     try:
         return bring(wanted)

@@ -10,10 +10,10 @@ from urllib.parse import unquote_to_bytes
 
 from lsml.errors import FetchError
 from lsml.files.cache import new_file
-from lsml.media.transfer import Received, Wanted, shown_url, too_large
+from lsml.media.transfer import Download, Received, shown_url, too_large
 
 
-def write_data_url(url: str, wanted: Wanted) -> Received:
+def write_data_url(url: str, wanted: Download) -> Received:
     """Write the content of a `data:` URL to its destination. Raises FetchError."""
     content, content_type = decoded_data_url(url, wanted.max_bytes)
     with new_file(wanted.destination) as file:

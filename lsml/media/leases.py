@@ -18,7 +18,7 @@ from lsml.media.entries import make_folder
 try:
     import fcntl
 except ImportError:  # Windows, where an open file cannot be deleted anyway
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # Windows has none
 
 _TICK_NS = 20_000_000  # a new file's time may lag behind the clock by some milliseconds
 _COARSE_NS = 2_000_000_000  # some file systems keep times to two seconds only

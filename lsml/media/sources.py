@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from lsml.errors import FetchError
 from lsml.media.inline import write_data_url
-from lsml.media.transfer import Received, Wanted, origin, place, shown_url
+from lsml.media.transfer import Download, Received, origin, place, shown_url
 from lsml.media.web import fetch_public
 from lsml.recipe import Media
 
@@ -36,7 +36,7 @@ class StudioFiles(Protocol):
     def url(self) -> str:
         """Label Studio's address, without a slash at the end."""
 
-    def fetch(self, url: str, wanted: Wanted) -> Received | None:
+    def fetch(self, url: str, wanted: Download) -> Received | None:
         """Fetch a file that Label Studio keeps; None where the known one is still current."""
 
 
@@ -49,7 +49,7 @@ class Source:
     url: str
     location: str
     path: Path | None = None
-    bring: Callable[[Wanted], Received | None] | None = None
+    bring: Callable[[Download], Received | None] | None = None
     lasting: bool = False
 
     @property
@@ -156,7 +156,7 @@ class Sources:
             except ValueError:
                 location = packed or location
 
-        def bring(wanted: Wanted) -> Received | None:
+        def bring(wanted: Download) -> Received | None:
             try:
                 return studio.fetch(asked, wanted)
             except FetchError as error:

@@ -46,7 +46,7 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Download:
     """A request for a file: destination, most bytes, deadline by the monotonic clock, and the validators of the known file."""
 
     destination: Path
@@ -59,7 +59,7 @@ class Wanted:
         return max(0.1, self.deadline - time.monotonic())
 
 
-def receive(answer: httpx.Response, wanted: Wanted, url: str) -> Received:
+def receive(answer: httpx.Response, wanted: Download, url: str) -> Received:
     """Stream the body of a 200 to its destination. Raises FetchError, also where less came than announced; then no file is
     left.
     """

@@ -15,8 +15,8 @@ from lsml.media.transfer import (
     IDLE_S,
     PASSING,
     REDIRECTS,
+    Download,
     Received,
-    Wanted,
     place,
     receive,
     shown_url,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MayBePrivate = Callable[[str], bool]  # host -> True if it may be at a private address
 
 
-def fetch_public(url: str, wanted: Wanted, may_be_private: MayBePrivate) -> Received | None:
+def fetch_public(url: str, wanted: Download, may_be_private: MayBePrivate) -> Received | None:
     """Fetch an http(s) file; None where the known one is still current.
 
     No token is sent, no proxy is used, and at most five redirects are followed. Every host is resolved once and the
@@ -75,7 +75,7 @@ def _tls(_certificates: str) -> ssl.SSLContext:
 
 @contextmanager
 def _pinned(
-    client: httpx.Client, target: str, url: str, wanted: Wanted, may_be_private: MayBePrivate
+    client: httpx.Client, target: str, url: str, wanted: Download, may_be_private: MayBePrivate
 ) -> Iterator[httpx.Response]:
     """Yield the response of `target`, from an address that was checked; errors name `url`, which led there."""
     import httpx

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 _PAGE: Final = 500  # tasks read at a time
-_MOST: Final = 5000  # tasks that are ordered: more than people answer before the first version
+_MAX_TASKS: Final = 5000  # tasks that are ordered: more than people answer before the first version
 _TYPICAL: Final = 50  # clusters whose most typical task comes first
 
 
@@ -44,13 +44,13 @@ def begin(inputs: Inputs) -> str:
 def _open_tasks(inputs: Inputs) -> list[OpenTask]:
     tasks: list[OpenTask] = []
     after = 0
-    while len(tasks) < _MOST:
+    while len(tasks) < _MAX_TASKS:
         some, _ = inputs.patience.ask(partial(inputs.predictions.lacking, inputs.model_version, after, _PAGE))
         if not some:
             break
         tasks += [task for task in some if not inputs.skip(str(task.id))]
         after = some[-1].id
-    return tasks[:_MOST]
+    return tasks[:_MAX_TASKS]
 
 
 def _beginning(features: Array, ranked: Sequence[bool]) -> list[int]:

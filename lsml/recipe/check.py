@@ -66,7 +66,7 @@ def check_schema(draft: Draft) -> None:
 
     # JSON Schema counts 1e308 as a whole number; the struct that it is read into does not.
     whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    validator = extend(Draft202012Validator, type_checker=whole)(  # type: ignore[no-untyped-call]
+    validator = extend(Draft202012Validator, type_checker=whole)(  # type: ignore[no-untyped-call]  # of jsonschema
         schema_for(draft.adapters, adapter_names())
     )
     errors = list(validator.iter_errors(draft.data.value))

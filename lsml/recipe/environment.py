@@ -8,7 +8,7 @@ from typing import Final
 
 from lsml.errors import RequestError
 
-_MOST: Final = 1 << 16  # the most bytes of a file with a secret
+_MAX_BYTES: Final = 1 << 16  # the most bytes of a file with a secret
 
 
 class UnreadableVariable(RequestError):
@@ -28,14 +28,14 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
         return value
     try:
         with Path(file).open("rb") as opened:
-            raw = opened.read(_MOST + 1)
+            raw = opened.read(_MAX_BYTES + 1)
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         why = "it is not text in UTF-8"
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not a path"
     else:
-        if len(raw) <= _MOST:
+        if len(raw) <= _MAX_BYTES:
             return text.rstrip("\r\n")
         why = "it is larger than 64 KiB"
     raise UnreadableVariable(f"the file that {name}_FILE of the environment names cannot be read: {why}")

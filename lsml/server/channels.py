@@ -55,7 +55,7 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
             channel.write_soon(b"")
 
 
-class _Refusal(ErrorTask):  # type: ignore[misc]
+class _Refusal(ErrorTask):  # type: ignore[misc]  # waitress has no types
     """The answer to what waitress does not pass on: the sentence that lsml's own refusals have, as JSON."""
 
     def execute(self) -> None:
@@ -76,7 +76,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         self.channel.refused = True
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """One connection. `since` is when that began on which it is now, in monotonic seconds: to wait, or to send a request."""
 
     task_class = _Task
@@ -159,7 +159,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().handle_write()
 
 
-class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no types
     """Who answers a request: the loop itself, between two looks at its connections, or a thread.
 
     The loop answers `/health`, and predictions of few tasks as long as those are quick: to hand each to a thread, and to be

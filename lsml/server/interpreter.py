@@ -15,7 +15,7 @@ COMPUTING: Final = (
 _SWITCH_S: Final = 0.001  # Python's own is 0.005; each step of an answer waits so long for each thread that computes
 _COLLECT_AFTER: Final = 10_000  # new objects; Python's own is 700, and an answer of 250 tasks makes thousands
 
-_settled = 0  # how many modules were there when it was last tidied
+_frozen = 0  # how many modules were there when it was last tidied
 _tidying = threading.Lock()
 
 
@@ -25,24 +25,24 @@ def share() -> None:
     gc.set_threshold(_COLLECT_AFTER)
 
 
-def settle() -> None:
+def freeze_imported() -> None:
     """Take what was imported out of the sight of the garbage collector.
 
     Libraries stay for good and hold a million objects: to look through those of scikit-learn stopped every thread for 0.16 s,
     again and again under load. Costs nothing where no module came since the last call.
     """
-    global _settled
-    if len(sys.modules) == _settled or not _tidying.acquire(blocking=False):
+    global _frozen
+    if len(sys.modules) == _frozen or not _tidying.acquire(blocking=False):
         return
     try:
-        _settled = len(sys.modules)
+        _frozen = len(sys.modules)
         gc.collect()
         gc.freeze()
     finally:
         _tidying.release()
 
 
-class Turns:
+class FairSemaphore:
     """At most `most` threads at a time are inside of it; the others get in by the order in which they came."""
 
     def __init__(self, most: int = COMPUTING) -> None:

@@ -19,7 +19,7 @@ from lsml.store import Action, ProjectRow, Store
 from lsml.store.queue import Queue
 from lsml.studio.connection import project_address, studio_of
 
-_MOST: Final = 20  # tasks of a list
+_MAX_TASKS: Final = 20  # tasks of a list
 
 
 class Looking:
@@ -74,7 +74,7 @@ def _least_sure(recipe: Recipe, project: ProjectRow) -> dict[str, object]:
         why = "no Label Studio is known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, and connect the project"
         return {"least_sure": [], "waiting": 0, "unknown": why}
     try:
-        tasks, waiting = studio.predictions(project.studio_id).least_sure(_MOST)
+        tasks, waiting = studio.predictions(project.studio_id).least_sure(_MAX_TASKS)
     except StudioError as error:
         return {"least_sure": [], "waiting": 0, "unknown": str(error)}
     address = project_address(recipe, project)

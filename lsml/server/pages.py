@@ -85,7 +85,7 @@ class Pages:
     def overview(self) -> Response:
         """The overview. Its links are relative, so that no page holds the secret path: its own URL must end in a slash."""
         if not request.path.endswith("/"):
-            return redirect(f"{request.script_root}{request.path}/", Response=Response)  # type: ignore[return-value]
+            return redirect(f"{request.script_root}{request.path}/", Response=Response)  # type: ignore[return-value]  # werkzeug tells its own Response
         return overview([self.section(_HERE)])
 
     @property

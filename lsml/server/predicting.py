@@ -21,7 +21,7 @@ from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 from lsml.server.bodies import answer, as_object, optional_text, read_object
 from lsml.server.events import known_project, project_key
-from lsml.server.interpreter import Turns, settle
+from lsml.server.interpreter import FairSemaphore, freeze_imported
 from lsml.server.messages import Predictions
 from lsml.server.recent import Recent
 from lsml.server.serving import Served, Serving
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 # How long a request waits for a version that was just promoted. The one before could answer at once, but not with the
 # `model_version` that /setup has told; Label Studio waits 100 s.
 _WAIT_S = 30.0
-_FEW = 8  # tasks; a request of so few is over before it keeps others waiting
+_SMALL_REQUEST_TASKS = 8  # tasks; a request of so few is over before it keeps others waiting
 # Lists whose entries are read each on its own: one with half of a character costs none of the others.
 SPARED = ("tasks", "task", "annotations", "annotation")
 
@@ -93,7 +93,7 @@ class Predicting:
         self._serving = serving
         self._telemetry = telemetry
         self._told: Recent[str] = Recent()  # the labeling config that a project's last request had
-        self._turns = Turns()
+        self._turns = FairSemaphore()
 
     def forget(self, project: str) -> None:
         """Another labeling config of a project was told: what the next request has is remembered again."""
@@ -109,7 +109,7 @@ class Predicting:
             ready = self._predict(asked, arrivals, own)
         outcomes = iter(ready.outcomes)
         in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
-        settle()
+        freeze_imported()
         self._telemetry.count(in_order, _report(ready.project, in_order))
         results = [_result(outcome, ready.served, asked.interactive) for outcome in in_order]
         content = Predictions(results)
@@ -132,7 +132,7 @@ class Predicting:
             predict_in_time(
                 binding, served.loaded.adapters, usable, self._serving.bindings.fetch(project), served.model_version,
                 seconds=self._recipe.server.limits.time_s, hiding=project != LOCAL, drawn=asked.drawn,
-                computing=self._turns if len(usable) > _FEW else nullcontext(),
+                computing=self._turns if len(usable) > _SMALL_REQUEST_TASKS else nullcontext(),
             )
         )  # fmt: skip
         ready = _Ready(project, served, list(islice(outcomes, len(asked.usable))))
@@ -182,7 +182,7 @@ class Predicting:
         """Requests that arrived with this one and ask the same of other tasks, few enough that nobody waits for long."""
         if asked.interactive or isinstance(asked.named, (dict, list)):
             return  # true and 1 are equal in those
-        room = _FEW - len(asked.usable)
+        room = _SMALL_REQUEST_TASKS - len(asked.usable)
         for other, body in arrivals.alike(own):
             try:
                 its = _asked(as_object(body, spare=SPARED), self._recipe.server.limits.tasks)

@@ -154,7 +154,7 @@ class _Protocol:
                 config = None
         for note in event.notes:
             _log.warning("project %s: %s", event.project, note)
-        with self._store.together():
+        with self._store.transaction():
             self._serving.remember(
                 event.project,
                 studio_id=event.studio_id,

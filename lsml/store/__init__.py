@@ -76,9 +76,9 @@ class Store:
         return number, forgotten
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Store everything within as one transaction, which waits for the disk once. Raises StoreError."""
-        with self._database.whole():
+        with self._database.write_transaction():
             yield
 
     def copy_database(self, target: Path) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from lsml.store.database import Table, durable
 
-_MOST: Final = 10_000  # actions that are kept; older ones go
+_MAX_ACTIONS: Final = 10_000  # actions that are kept; older ones go
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Actions(Table):
             "INSERT INTO action (at, who, source, what, project, detail) VALUES (?, ?, ?, ?, ?, ?)",
             time.time(), who, source, what, project, detail[:500],
         )  # fmt: skip
-        self._run("DELETE FROM action WHERE id <= (SELECT max(id) FROM action) - ?", _MOST)
+        self._run("DELETE FROM action WHERE id <= (SELECT max(id) FROM action) - ?", _MAX_ACTIONS)
 
     def latest(self, project: str, limit: int = 100) -> list[Action]:
         """Return a project's actions, newest first."""

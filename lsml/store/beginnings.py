@@ -46,7 +46,7 @@ class Beginnings(Table):
         Skipped annotations are left out, and so are a model's that nobody touched.
         """
         rows = self._rows(
-            f"SELECT t.id, t.data, a.id, a.result, a.updated_at, {ANNOTATOR}, b.lead_time, b.prediction, b.version,"  # noqa: S608
+            f"SELECT t.id, t.data, a.id, a.result, a.updated_at, {ANNOTATOR}, b.lead_time, b.prediction, b.version,"  # noqa: S608 - columns are ours
             f" b.result FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task {PERSON}"
             " JOIN beginning b ON b.project = a.project AND b.annotation = a.id"
             " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT a.accepted AND NOT t.deleted"

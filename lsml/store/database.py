@@ -110,7 +110,7 @@ class Database(SqliteDatabase):
         self._writing = threading.Lock()
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
+    def write_transaction(self) -> Iterator[None]:
         """Hold one transaction that has the write lock from its start; within another it joins that one.
 
         Raises StoreError, with a sentence, where the disk refuses.
@@ -153,11 +153,11 @@ class Table:
 def durable(
     method: Callable[Concatenate[HasDatabase, P], R],
 ) -> Callable[Concatenate[HasDatabase, P], R]:
-    """Return a method that runs as one transaction of `Database.whole`."""
+    """Return a method that runs as one transaction of `Database.write_transaction`."""
 
     @wraps(method)
     def whole(self: HasDatabase, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._database.whole():
+        with self._database.write_transaction():
             return method(self, *args, **kwargs)
 
     return whole

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
-from lsml.media.transfer import Received, Wanted
+from lsml.media.transfer import Download, Received
 from lsml.studio.annotations import Annotator
 from lsml.studio.api import Api
 from lsml.studio.files import fetch_file
@@ -135,6 +135,6 @@ class Studio:
         """Create a project and return it."""
         return create_project(self._api, title, labeling_config)
 
-    def fetch(self, url: str, wanted: Wanted) -> Received | None:
+    def fetch(self, url: str, wanted: Download) -> Received | None:
         """Fetch a file that Label Studio keeps, as `lsml.studio.files.fetch_file` does; None where the known one is current."""
         return fetch_file(self._api, url, wanted)

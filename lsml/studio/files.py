@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from lsml.errors import FetchError, StudioError
-from lsml.media.transfer import IDLE_S, PASSING, REDIRECTS, Received, Wanted, origin, receive, shown_url, too_late
+from lsml.media.transfer import IDLE_S, PASSING, REDIRECTS, Download, Received, origin, receive, shown_url, too_late
 from lsml.studio.api import Api
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class _Refused(FetchError):
         super().__init__(message, passing=passing)
 
 
-def fetch_file(api: Api, url: str, wanted: Wanted) -> Received | None:
+def fetch_file(api: Api, url: str, wanted: Download) -> Received | None:
     """Fetch a file that Label Studio keeps; None where the known one is current.
 
     `url`: `/data/upload/...`, `upload/...`, `/data/local-files/?d=...`, `/tasks/7/resolve/?fileuri=...`, or one of them
@@ -52,7 +52,7 @@ def fetch_file(api: Api, url: str, wanted: Wanted) -> Received | None:
             raise refused from None
 
 
-def _fetch(api: Api, absolute: str, url: str, wanted: Wanted) -> Received | None:
+def _fetch(api: Api, absolute: str, url: str, wanted: Download) -> Received | None:
     with _open_file(api, absolute, url, wanted) as answer:
         return None if answer.status_code == 304 else receive(answer, wanted, url)
 
@@ -75,7 +75,7 @@ def _file_url(api: Api, url: str) -> str:
 
 
 @contextmanager
-def _open_file(api: Api, absolute: str, url: str, wanted: Wanted) -> Iterator[httpx.Response]:
+def _open_file(api: Api, absolute: str, url: str, wanted: Download) -> Iterator[httpx.Response]:
     import httpx
 
     def get(target: str, headers: dict[str, str]) -> httpx.Response:

@@ -28,7 +28,7 @@ from lsml.files.cache import cache_directory
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.objects import Unreadable
 from lsml.media import Fetcher, MediaCache, Sources
-from lsml.media.transfer import Received, Wanted
+from lsml.media.transfer import Download, Received
 from lsml.media.web import fetch_public
 from lsml.prediction import predict_tasks
 from lsml.recipe import Media, load_recipe
@@ -233,7 +233,7 @@ def test_five_redirects_are_followed_and_no_more() -> None:
 @pytest.mark.parametrize("declared", [True, False])
 def test_what_is_too_large_is_given_up_and_leaves_nothing(declared: bool, tmp_path: Path) -> None:
     headers = {} if declared else {"Content-Length": ""}
-    wanted = Wanted(tmp_path / "file", 1000, time.monotonic() + 9)
+    wanted = Download(tmp_path / "file", 1000, time.monotonic() + 9)
     with Web(lambda _: Answer(200, b"x" * 1001, headers)) as web, pytest.raises(FetchError) as raised:
         fetch_public(f"{web.url}/x", wanted, lambda _: True)
     assert str(raised.value) == f"{web.url}/x: is larger than 1000 bytes, the most that is fetched"
@@ -325,7 +325,7 @@ class Keeps:
         self.content, self.content_type = content, content_type
         self.asked: list[tuple[str, int]] = []
 
-    def fetch(self, url: str, wanted: Wanted) -> Received | None:
+    def fetch(self, url: str, wanted: Download) -> Received | None:
         self.asked.append((url, wanted.max_bytes))
         wanted.destination.write_bytes(self.content)
         return Received(len(self.content), hashlib.sha256(self.content).hexdigest(), self.content_type)

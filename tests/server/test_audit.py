@@ -69,7 +69,7 @@ def test_who_did_what_is_written_down(learnt):
 
 def test_of_very_many_actions_the_newest_are_kept(backend):
     actions = backend().store.actions
-    with actions._database.whole():
+    with actions._database.write_transaction():
         for number in range(10_050):
             actions.note("ana", "::1", "promote", "p", f"v{number}")
     kept = actions.latest("p", limit=20_000)

@@ -7,12 +7,12 @@ import sys
 import threading
 import types
 
-from lsml.server.interpreter import Turns, settle
+from lsml.server.interpreter import FairSemaphore, freeze_imported
 from tests.support.backend import until
 
 
 def test_so_many_get_in_at_a_time_and_by_the_order_in_which_they_came():
-    turns, entered, leave = Turns(2), [], [threading.Event() for _ in range(12)]
+    turns, entered, leave = FairSemaphore(2), [], [threading.Event() for _ in range(12)]
 
     def work(number):
         with turns:
@@ -39,7 +39,7 @@ def test_so_many_get_in_at_a_time_and_by_the_order_in_which_they_came():
 
 
 def test_an_error_inside_of_a_turn_ends_it():
-    turns = Turns(1)
+    turns = FairSemaphore(1)
     for _ in range(3):
         try:
             with turns:
@@ -52,14 +52,14 @@ def test_an_error_inside_of_a_turn_ends_it():
 
 def test_what_was_imported_is_looked_through_once_and_garbage_goes_on_being_collected(monkeypatch):
     try:
-        settle()
+        freeze_imported()
         monkeypatch.setitem(sys.modules, "a_library", types.ModuleType("a_library"))
         kept = [[number] for number in range(1000)]
         before = gc.get_freeze_count()
-        settle()
+        freeze_imported()
         frozen = gc.get_freeze_count()
         assert frozen >= before + len(kept)
-        settle()  # nothing came since
+        freeze_imported()  # nothing came since
         assert gc.get_freeze_count() <= frozen
         gone = threading.Event()
         cycle = type("Cycle", (), {"__del__": lambda self: gone.set()})()

@@ -20,7 +20,7 @@ import lsml.studio.project
 import lsml.studio.tasks
 import lsml.studio.tokens
 from lsml.errors import FetchError, StudioAway, StudioError
-from lsml.media.transfer import Wanted
+from lsml.media.transfer import Download
 from lsml.recipe import load_recipe
 from lsml.studio.client import Studio
 from lsml.studio.connection import studio_of
@@ -132,8 +132,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lsml.studio.api.time, "sleep", lambda _: None)
 
 
-def wanted(directory: Path, name: str = "file") -> Wanted:
-    return Wanted(directory / name, 100, time.monotonic() + 30)
+def wanted(directory: Path, name: str = "file") -> Download:
+    return Download(directory / name, 100, time.monotonic() + 30)
 
 
 def refusal(studio: Studio) -> str:

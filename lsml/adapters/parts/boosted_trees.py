@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 FOLDS: Final = 5
-_MOST: Final = 200  # iterations that `auto` chooses from
+_MAX_ITERATIONS: Final = 200  # iterations that `auto` chooses from
 _UNADVISED: Final = 60  # iterations where cross-validation would take too long
 _MOST_TREES: Final = 20_000  # that cross-validation grows
 _MOST_NUMBERS: Final = 5_000_000  # in the features that it reads
@@ -190,10 +190,10 @@ def forest_of(rows: Array, answers: Array, options: TreeOptions, seed: int) -> F
 
 def _grown(rows: Array, answers: Array, options: TreeOptions, seed: int, numbers: bool) -> Grown:
     outputs = 1 if numbers else len(set(answers.tolist()))
-    trees = (1 if outputs == 2 else outputs) * FOLDS * _MOST
+    trees = (1 if outputs == 2 else outputs) * FOLDS * _MAX_ITERATIONS
     fixed = None if options.iterations == "auto" else options.iterations
     members: list[BaseEstimator] = []
-    model = _model(options, fixed or _MOST, len(rows), seed, numbers)
+    model = _model(options, fixed or _MAX_ITERATIONS, len(rows), seed, numbers)
     # Of classes nobody asks for members, so that a fixed number of iterations needs no cross-validation.
     if (fixed and not numbers) or len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
         iterations = fixed or _UNADVISED
@@ -225,7 +225,7 @@ def _cross_validated(
     # Classes that are all rarer than there are folds cannot be in each of them.
     stratified = not numbers and np.unique(answers, return_counts=True)[1].max() >= FOLDS
     folds = (StratifiedKFold if stratified else KFold)(FOLDS, shuffle=True, random_state=seed)
-    losses = np.zeros(fixed or _MOST)
+    losses = np.zeros(fixed or _MAX_ITERATIONS)
     members = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")

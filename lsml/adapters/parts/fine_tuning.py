@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LEAST_STEPS: Final = 300  # that a head without any knowledge needs
 _FEWEST: Final = 3  # epochs
-_MOST: Final = 40
+_MAX_EPOCHS: Final = 40
 _SMALL: Final = 512  # numbers in a hidden state; models with fewer bear larger steps
 _LEAST_JUDGED: Final = 20  # examples, with fewer of which none is kept for judging
 _PROGRESS: Final = 1e-3  # of the loss; less is none
@@ -32,7 +32,7 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         Annotated[int, Meta(ge=1, le=1000)] | Literal["auto"],
         Meta(
             description=f"How often all examples are read. auto: often enough for {_LEAST_STEPS} steps, between {_FEWEST} and "
-            f"{_MOST} times.",
+            f"{_MAX_EPOCHS} times.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a whole number from 1 to 1000, or auto"},
         ),
@@ -96,7 +96,7 @@ def fine_tune(
         lessons = [lessons[place] for place in order[tenth:]]
     size = options.train_batch
     in_epoch = -(-len(lessons) // size)
-    enough = min(_MOST, max(_FEWEST, -(-_LEAST_STEPS // in_epoch)))
+    enough = min(_MAX_EPOCHS, max(_FEWEST, -(-_LEAST_STEPS // in_epoch)))
     epochs = enough if options.epochs == "auto" else options.epochs
     steps = epochs * in_epoch
     optimizer = torch.optim.AdamW(_groups(model, options.weight_decay), lr=_learning_rate(model, options))

@@ -39,7 +39,7 @@ class Kept:
                     some = wanted[begin : begin + 500]
                     marks = ",".join("?" * len(some))
                     # The marks are question marks alone.
-                    found.update(database.execute(f"SELECT key, entry FROM entries WHERE key IN ({marks})", some))  # noqa: S608
+                    found.update(database.execute(f"SELECT key, entry FROM entries WHERE key IN ({marks})", some))  # noqa: S608 - marks are ours
         except (sqlite3.Error, OSError) as error:
             self._forget(error)
         return found

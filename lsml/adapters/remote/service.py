@@ -51,7 +51,7 @@ class Service:
                     time.sleep(wait_s)
                     continue
             # Further and further apart, and not all at the same moment.
-            time.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311
+            time.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
         raise AssertionError("the last attempt answers or raises")
 
     def _sent(self, body: bytes, content_type: str) -> tuple[int, float | None, bytes]:

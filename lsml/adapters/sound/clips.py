@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BANDS: Final = 40
 _PARTS: Final = 4  # of a recording's time, each with a mean of its own
-_MOST: Final = 512  # moments that are kept of a recording, however long it is
+_MAX_MOMENTS: Final = 512  # moments that are kept of a recording, however long it is
 WIDTH: Final = 4 * _BANDS + _PARTS * _BANDS + 2
 
 
@@ -48,7 +48,7 @@ def row_of(path: Path) -> Array:
 
 
 class _Moments:
-    """Means of equally many frames, one after the other; of more than `_MOST` each two become one."""
+    """Means of equally many frames, one after the other; of more than `_MAX_MOMENTS` each two become one."""
 
     def __init__(self) -> None:
         import numpy as np
@@ -65,7 +65,7 @@ class _Moments:
         whole = len(rest) // self._size * self._size
         more = rest[:whole].reshape(-1, self._size, _BANDS).mean(axis=1)
         self._means, self._rest = np.concatenate([self._means, more]), rest[whole:]
-        while len(self._means) > _MOST:
+        while len(self._means) > _MAX_MOMENTS:
             if len(self._means) % 2:  # the last one waits for another
                 self._rest = np.concatenate([np.repeat(self._means[-1:], self._size, axis=0), self._rest])
             pairs = len(self._means) // 2

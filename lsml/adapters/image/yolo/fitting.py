@@ -114,7 +114,7 @@ def _trainer(task: str, dataset: Dataset, arguments: dict[str, object]) -> BaseT
                 "classify": yolo.classify.ClassificationTrainer}  # fmt: skip
     base: Any = trainers[task]
 
-    class Trainer(base):  # type: ignore[misc]
+    class Trainer(base):  # type: ignore[misc]  # ultralytics has no types
         def get_dataset(self) -> dict[str, object]:
             return dataset.data
 

@@ -170,7 +170,7 @@ class _StandIn(dict[object, object]):
     def add(self, _: object) -> None:
         """A set's."""
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none
         return id(self)
 
 
