@@ -386,7 +386,10 @@ def test_every_key_of_the_schema_is_described_and_has_a_default():
         assert struct["additionalProperties"] is False, name
         for key, rule in struct["properties"].items():
             assert rule.get("description"), (name, key)
-            assert "default" in rule or key in ("lsml", "name", "tags", "adapter", "models", "url", "password"), (name, key)
+            assert "default" in rule or key in ("lsml", "name", "tags", "adapter", "models", "url", "password"), (
+                name,
+                key,
+            )
 
 
 @pytest.mark.parametrize(
