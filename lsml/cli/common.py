@@ -338,11 +338,17 @@ def caution(judged: Metrics) -> str:
 
 
 def read_tasks(path: Path, binding: Binding, *, answers: bool, columns: Named | None = None) -> list[dict[str, object]]:
-    """Return the tasks of a file, see `read_export`; notes on the reading go to standard error. Raises RequestError."""
+    """Return the tasks of a file or folder, see `read_drawn` and `read_export`; notes on the reading go to standard error.
+
+    Raises RequestError.
+    """
+    from lsml.binding.drawn import read_drawn
     from lsml.labeling.exports import read_export
     from lsml.labeling.rows import AS_THEY_ARE
 
-    export = read_export(path, binding.config, answers=answers, columns=columns or AS_THEY_ARE)
+    export = read_drawn(path, binding, answers=answers)
+    if export is None:
+        export = read_export(path, binding.config, answers=answers, columns=columns or AS_THEY_ARE)
     for note in export.notes:
         click.echo(note, err=True)
     return export.tasks

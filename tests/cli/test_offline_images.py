@@ -79,3 +79,13 @@ def test_a_server_reads_no_path_that_its_recipe_does_not_allow(folder: Path, tmp
                     f"{path}: is not in a folder that lsml may read; name its folder in `media.folders` of the recipe"
                 )
         assert len(found) == count
+
+
+def test_a_folder_of_images_is_predicted(folder: Path, tmp_path: Path) -> None:
+    said(lsml("train", folder / "triage.yaml", folder / "export.json", "--data-dir", "data", cwd=tmp_path))
+    arguments = ("-o", "kinds.csv", "--data-dir", "data")
+    done = lsml("predict", folder / "triage.yaml", folder / "images", *arguments, cwd=tmp_path)
+    assert "25 of 26 tasks predicted" in said(done)
+    rows = (tmp_path / "kinds.csv").read_text().splitlines()
+    assert rows[0] == "image,kind,score,model_version"
+    assert sum(row.split(",")[1] in COLOURS for row in rows[1:]) == 25
