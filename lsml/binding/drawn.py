@@ -91,7 +91,7 @@ def _notes(path: Path, found: ImageSet, used: Counter[str], strange: Counter[str
     notes = [f"{path}: read as {found.kind}: {many(drawn, 'annotated image')}, {read}"]
     if drawn < len(found.images):
         notes.append(
-            f"{path}: {many(len(found.images) - drawn, 'image')} without a file of labels count as not annotated"
+            f"{path}: not annotated, as there is no file of labels: {many(len(found.images) - drawn, 'image')}"
         )
     if strange:
         told = listed(f"{name} ({count})" for name, count in strange.most_common())

@@ -70,12 +70,12 @@ def command(
 ) -> None:
     """Predict TASKS into a file that Label Studio imports or, without TASKS, a project's unannotated tasks.
 
-    TASKS is a file of tasks, in any format that `lsml train` reads; annotations are left out; or a TXT file, each line a task.
-    PREDICTIONS.json is a list of {id, data, predictions: [...]} in the order of the tasks, with an empty list for a task
-    without a prediction, and no id for a task that had none; a name that ends in .jsonl makes a line of each, one that ends
-    in .csv a table. Tasks that lack a field of the labeling config are left out, as Label Studio would refuse the
-    whole file for one of them. Tasks may name files on this machine; relative paths start at the folder of TASKS, then at
-    the current one.
+    TASKS is a file of tasks, in any format that `lsml train` reads, or a TXT file, each line a task, or a folder of images;
+    annotations are left out. PREDICTIONS.json is a list of {id, data, predictions: [...]} in the order of the tasks, with an
+    empty list for a task without a prediction, and no id for a task that had none; a name that ends in .jsonl makes a line
+    of each, one that ends in .csv a table. Tasks that lack a field of the labeling config are left out, as Label Studio
+    would refuse the whole file for one of them. Tasks may name files on this machine; relative paths start at the folder of
+    TASKS, then at the current one.
 
     `lsml predict RECIPE --project ID` posts a prediction of the served version for each unannotated task of that project that
     has none yet, as `publish` in the recipe does automatically. It can be stopped and started again at any time.

@@ -56,7 +56,7 @@ def command(
     """Train RECIPE's models on EXPORT, a file of annotated tasks, into the project `local`.
 
     EXPORT is a Label Studio export as JSON, JSON-MIN, CSV or TSV, a table with a column for the data and one for the answer,
-    JSON lines, or the folder of a target storage.
+    JSON lines, the folder of a target storage; or, of images, a COCO file or a YOLO folder.
 
     New Label Studio projects with the same labeling config start from this version. Tasks may name files on this machine;
     relative paths start at the folder of EXPORT, then at the current one.
