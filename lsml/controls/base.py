@@ -102,6 +102,9 @@ class Control(ABC):
         self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
     ) -> None:
         self.control_tag = control_tag
+        self.config_name = (
+            control_tag.name
+        )  # in the labeling config, and as `from_name`; a copy that asks about a region keeps it
         self.companion = companion
         self.text_tag = text_tag
         labels = (companion or control_tag).labels
@@ -111,11 +114,6 @@ class Control(ABC):
     def names(self) -> tuple[str, ...]:
         """The names of the tags whose regions `decode` gets."""
         return tuple(tag.name for tag in (self.control_tag, self.companion, self.text_tag) if tag is not None)
-
-    @property
-    def config_name(self) -> str:
-        """What its tag is called in the labeling config, and `from_name` in its regions."""
-        return self.anchor.name if self.anchor else self.control_tag.name
 
     def name_of(self, label: Label) -> str:
         """Return the name of a label of the config in this control's values."""

@@ -89,8 +89,9 @@ def _write(
         if name not in outcome.values:
             continue
         reading = readings[place]
-        # A region of another task may have the same id, and another place.
-        control = next(one for one in reading.controls if one.control_tag.name == name)
+        control = column.control
+        if control not in reading.controls:  # a region of another task may have the same id, and another place
+            control = next(one for one in reading.controls if one.control_tag.name == name)
         for region, problem in control.write(values, reading.object_tag.name, reading.view, tasks[place]["data"]):
             if problem is None:
                 results[place].append(region)
