@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lsml import errors
 from tests.support.architecture import DOCUMENT, ROOT, written
 
 MODULES = sorted((ROOT / "lsml").rglob("*.py"))
@@ -68,3 +69,36 @@ def test_every_mark_that_silences_a_checker_says_why():
         if bare.search(line)
     ]
     assert marks == []
+
+
+OWN_ERRORS = {
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.LsmlError)
+}
+
+
+def unsaid_raises(node: ast.AST, where: str) -> list[str]:
+    """The public functions below a node that raise an error of lsml themselves, and do not say so."""
+    found = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
+            found += unsaid_raises(child, where)
+        if not isinstance(child, ast.FunctionDef) or child.name.startswith("_") or child.name == "command":
+            continue
+        inner = {
+            id(one)
+            for part in ast.walk(child)
+            if isinstance(part, ast.FunctionDef) and part is not child
+            for one in ast.walk(part)
+        }
+        raised = [one.exc for one in ast.walk(child) if isinstance(one, ast.Raise) and one.exc and id(one) not in inner]
+        names = {getattr(one.func if isinstance(one, ast.Call) else one, "id", "") for one in raised}
+        if names & OWN_ERRORS and not re.search(r"\b[Rr]aises?\b|[Rr]efuse", ast.get_docstring(child) or ""):
+            found.append(f"{where}: {child.name}")
+    return found
+
+
+def test_a_public_function_that_raises_says_so():
+    in_library = [path for path in MODULES if not {"testing", "cli"} & set(path.relative_to(ROOT).parts)]
+    assert [
+        one for path in in_library for one in unsaid_raises(ast.parse(path.read_text(encoding="utf-8")), path.name)
+    ] == []

@@ -77,7 +77,10 @@ class Api:
         return answer(self.found(project))
 
     def promote(self, project: str) -> Response:
-        """Serve another version: `{"version": 3}`. Rolling back is promoting an older one."""
+        """Serve another version: `{"version": 3}`. Rolling back is promoting an older one.
+
+        Raises RequestError where no number is given, NotFound where the project has no such version.
+        """
         row = self._found(project)
         number = read_object().get("version")
         if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 2**31:
@@ -87,14 +90,14 @@ class Api:
         return answer(self._project(self._found(row.key)))
 
     def run(self, run: str) -> Response:
-        """The state of a run."""
+        """Return the state of a run. Raises NotFound."""
         found = self._store.runs.get(run)
         if found is None:
             raise NotFound("no training run has that id")
         return answer(status_of(found))
 
     def cancel(self, run: str) -> Response:
-        """Cancel a training run: at once where it waits, within seconds where it runs."""
+        """Cancel a training run: at once where it waits, within seconds where it runs. Raises NotFound."""
         found = self._store.runs.cancel(run)
         if found is None:
             raise NotFound("no training run has that id")
@@ -102,7 +105,7 @@ class Api:
         return answer(status_of(found))
 
     def publish(self, project: str) -> Response:
-        """Ask for a publishing of what is served."""
+        """Ask for a publishing of what is served. Raises RequestError where nothing is published."""
         row = self._found(project)
         if self._recipe.publish is None or studio_of(self._recipe, row) is None:
             raise RequestError(
@@ -114,7 +117,7 @@ class Api:
         return answer(Asked("ok"))
 
     def compare(self, project: str) -> Response:
-        """Two versions, `?new=3&old=2`, on held-out tasks."""
+        """Return how two versions, `?new=3&old=2`, do on held-out tasks. Raises RequestError where they are not named so."""
         numbers = [request.args.get(name, "").removeprefix("v") for name in ("new", "old")]
         if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
             raise RequestError("new and old: expected the numbers of two versions, such as ?new=3&old=2")

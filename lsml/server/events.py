@@ -78,6 +78,7 @@ def project_key(project: object) -> tuple[str, int | None]:
     """(Label Studio's own key `"<id>.<unix time of creation>"`, the number before the dot) of whatever names a project.
 
     A string is the key itself, as /setup and /predict send it; webhooks send an object with `id` and `created_at`.
+    Raises RequestError where it is none of these.
     """
     if isinstance(project, Mapping):
         number = project.get("id")

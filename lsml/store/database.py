@@ -165,7 +165,7 @@ def durable(
 
 @contextmanager
 def sentences(path: str) -> Iterator[None]:
-    """Turn database errors into StoreError with a sentence."""
+    """Raise what the database does not do as StoreError, with a sentence."""
     try:
         yield
     except (DatabaseError, sqlite3.Error) as error:

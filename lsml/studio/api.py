@@ -113,6 +113,8 @@ class Api:
     ) -> httpx.Response:
         """Return the response to one authorised request. It is tried again where Label Studio is not reachable, and once
         with a new access token.
+
+        Raises StudioError where it is not reachable even so.
         """
         answer = self._tried(ask, self._headers(), tries)
         if answer.status_code == 401 and self.access is not None:

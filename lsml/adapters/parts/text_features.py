@@ -174,7 +174,10 @@ class TextFeatures:
         return cls(blocks, options.lowercase, options.max_features)
 
     def fit_transform(self, texts: Callable[[], Iterable[str]]) -> csr_matrix:
-        """Learn the vocabulary, and transform. `texts` is called once for each block, so that no copy is held here."""
+        """Learn the vocabulary, and transform. `texts` is called once for each block, so that no copy is held here.
+
+        Raises NotEnoughData where the texts have no feature.
+        """
         from scipy.sparse import hstack
 
         parts = []

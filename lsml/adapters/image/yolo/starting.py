@@ -56,7 +56,10 @@ def task_of(weights: str, options: YoloOptions) -> str:
 
 
 def wanted_of(task: str, target: Target, examples: Sequence[Example]) -> Wanted:
-    """The task, and the labels in the order of the labeling config; those of the examples where it has none."""
+    """Return the task, and the labels in the order of the labeling config; those of the examples where it has none.
+
+    Raises NotEnoughData where poses shall be learnt and no example has a point.
+    """
     kinds = target.kinds
     values = [value for example in examples for value in example.values]
     points = kinds.get("keypoint", ()) if task == "pose" else ()
@@ -74,7 +77,10 @@ def wanted_of(task: str, target: Target, examples: Sequence[Example]) -> Wanted:
 
 
 def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | None, str | dict[str, object], int]:
-    """(the module to start from, or None for random weights; the architecture; the length of images)."""
+    """Return (the module to start from, or None for random weights; the architecture; the length of images).
+
+    Raises AdapterError where the weights are not there, or cannot learn.
+    """
     facts = facts_of(weights)
     usual = 224 if task == "classify" else 640
     imgsz = options.imgsz or (facts.imgsz if facts.task == task else None) or usual

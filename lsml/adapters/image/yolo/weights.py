@@ -99,7 +99,10 @@ def facts_of(weights: str) -> Facts:
 
 
 def architecture_for(task: str, facts: Facts) -> str:
-    """The file of the architecture that does `task` and otherwise is that of the weights: yolov8n-obb.yaml -> yolov8n.yaml"""
+    """The file of the architecture that does `task` and otherwise is that of the weights: yolov8n-obb.yaml -> yolov8n.yaml.
+
+    Raises AdapterError where the weights do not say which they are of.
+    """
     match = _ARCHITECTURE.match(facts.architecture)
     if match is None:
         raise AdapterError(
