@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lsml.learning.simulate import Point, Simulated
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 720, 420, 60, 40, 20, 60
-_COLOURS: Final = ("#5a6579", "#1f6feb", "#c2410c", "#15803d")
+_COLOURS: Final = ("#5a6579", "#1f6feb", "#c2410c", "#15803d", "#7c3aed", "#0891b2")
 
 
 def curves_svg(simulated: Simulated, title: str) -> str:
