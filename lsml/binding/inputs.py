@@ -66,7 +66,7 @@ def parts_need_fetch(parts: Sequence[Part]) -> bool:
     return any(part.object_tag is not None and needs_fetch(part.object_tag) for part in parts)
 
 
-def read_parts(parts: Sequence[Part], columns: bool, task: Mapping[str, object], fetch: Fetch) -> View:
+def read_parts(parts: Sequence[Part], *, columns: bool, task: Mapping[str, object], fetch: Fetch) -> View:
     """What a task has of the parts: a dict of `columns`, or the texts with a blank line between them.
 
     A part that is missing or empty is left out; of columns it is None. Raises Unreadable where all are, and FetchError.

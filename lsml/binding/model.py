@@ -164,7 +164,7 @@ class BoundModel:
     def read(self, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
         """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
         if self.inputs:
-            view = read_parts(self.inputs, reads_columns(self.adapter_class), task, fetch)
+            view = read_parts(self.inputs, columns=reads_columns(self.adapter_class), task=task, fetch=fetch)
             return [Reading(self.controls, self.object_tag, view)]
         if self.needs:
             seen = read_regions(

@@ -26,7 +26,7 @@ class PlainText(Document):
     dropped, as the browser does: it is not shown, and offsets do not count it.
     """
 
-    def __init__(self, text: str, saves_text: bool = True) -> None:
+    def __init__(self, text: str, *, saves_text: bool = True) -> None:
         self.text = text.replace("\0", "")
         self._saves_text = saves_text
 
@@ -47,14 +47,14 @@ class PlainText(Document):
             if units:
                 yield _points_or_beyond(self.text, start), _points_or_beyond(self.text, end)
             if "\r\n" in self.text:
-                yield _folded_breaks(self.text, start, units), _folded_breaks(self.text, end, units)
+                yield _folded_breaks(self.text, start, units=units), _folded_breaks(self.text, end, units=units)
         yield from self._nearby(own, start)
 
 
 class Dialogue(Document):
     """The text of a `<Paragraphs>`: its utterances, joined by line breaks."""
 
-    def __init__(self, utterances: Sequence[str], saves_text: bool = True) -> None:
+    def __init__(self, utterances: Sequence[str], *, saves_text: bool = True) -> None:
         self._utterances = [utterance.replace("\0", "") for utterance in utterances]
         self.text = "\n".join(self._utterances)
         self._saves_text = saves_text
@@ -176,7 +176,7 @@ class Page(Document):
     no head.
     """
 
-    def __init__(self, html: str, saves_text: bool = True, inline: bool = False) -> None:
+    def __init__(self, html: str, *, saves_text: bool = True, inline: bool = False) -> None:
         self._saves_text = saves_text
         self._nodes: list[_TextNode] = []
         self._elements: dict[str, int] = {}  # path -> the code points of the page before it
@@ -187,20 +187,20 @@ class Page(Document):
         self._lengths = array("q")
         self._parts: list[str] = []
         self._length = 0
-        self._read(html, inline)
+        self._read(html, inline=inline)
         self.text = "".join(self._parts)
         self._by_path = {node.path: node for node in self._nodes}
         self._begins = [node.begin for node in self._nodes]
 
     # Reading
 
-    def _read(self, html: str, inline: bool) -> None:
+    def _read(self, html: str, *, inline: bool) -> None:
         position = 0
         pending = ""  # the white space that comes before the next word
         pending_at = 0
         verbatim: list[bool] = [False]
         silent = 0
-        for kind, name, path in _walk(html, inline):
+        for kind, name, path in _walk(html, inline=inline):
             if kind == "open":
                 self._elements[path] = position
                 silent += name in _SILENT
@@ -333,7 +333,7 @@ def _full(path: str) -> str:
     return "".join(f"/{name.lower()}[{number or 1}]" for name, number in steps)
 
 
-def _walk(html: str, inline: bool) -> Iterator[tuple[str, str, str]]:
+def _walk(html: str, *, inline: bool) -> Iterator[tuple[str, str, str]]:
     """Yield a page in document order: ("open" | "close", name, path) for elements, ("text", data, path) for texts.
 
     It is the page that the browser gets from the editor.
@@ -413,7 +413,7 @@ def _points_or_beyond(text: str, units: int) -> int:
     return len(text) + 1 if points is None else points
 
 
-def _folded_breaks(text: str, offset: int, units: bool) -> int:
+def _folded_breaks(text: str, offset: int, *, units: bool) -> int:
     """Return the code points before an offset that counts each CRLF as one. If `units`, the offset counts UTF-16 units."""
     folded = text.replace("\r\n", "\n")
     points = _points_or_beyond(folded, offset) if units else offset

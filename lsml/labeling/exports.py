@@ -53,7 +53,7 @@ def read_export(
         tasks, notes = tasks_of_rows(entries.rows, config, where, table=True, answers=answers, named=columns)
         notes = [note.replace(f"{where}: ", f"{where}: read as {entries.name}: ", 1) for note in notes[:1]] + notes[1:]
     else:
-        tasks, notes = _tasks(entries, config, where, answers, columns)
+        tasks, notes = _tasks(entries, config, where, answers=answers, columns=columns)
     if answers:
         tasks, repeated = _once(tasks, where)
         notes += repeated
@@ -188,7 +188,7 @@ def _is_stored(entry: object) -> bool:
 
 
 def _tasks(
-    entries: Sequence[Any], config: LabelingConfig | None, where: str, answers: bool, columns: Named
+    entries: Sequence[Any], config: LabelingConfig | None, where: str, *, answers: bool, columns: Named
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return (tasks, sentences) of JSON entries."""
     for index, entry in enumerate(entries, 1):

@@ -93,18 +93,20 @@ def _as_text(tag: ObjectTag, value: object) -> str:
 
 
 def _plain(tag: ObjectTag, value: object) -> Document:
-    return PlainText(_as_text(tag, value), tag.saves_text)
+    return PlainText(_as_text(tag, value), saves_text=tag.saves_text)
 
 
 def _page(tag: ObjectTag, value: object) -> Document:
-    return Page(_as_text(tag, value), tag.saves_text, tag.attributes.get("inline", "").lower() == "true")
+    return Page(
+        _as_text(tag, value), saves_text=tag.saves_text, inline=tag.attributes.get("inline", "").lower() == "true"
+    )
 
 
 def _dialogue(tag: ObjectTag, value: object) -> Document:
     """Return the utterances of a dialogue, without the speakers' names, which are not part of the utterances."""
     key = tag.attributes.get("textKey", "text")
     if isinstance(value, str):
-        return PlainText(value, tag.saves_text)
+        return PlainText(value, saves_text=tag.saves_text)
     if not isinstance(value, list):
         raise Unreadable(
             "wrong type",
@@ -112,7 +114,7 @@ def _dialogue(tag: ObjectTag, value: object) -> Document:
             "expected a list of utterances",
         )
     said = [item.get(key) if isinstance(item, Mapping) else None for item in value]
-    return Dialogue(["" if text is None else str(text) for text in said], tag.saves_text)
+    return Dialogue(["" if text is None else str(text) for text in said], saves_text=tag.saves_text)
 
 
 def kind_of_json(value: object) -> str:

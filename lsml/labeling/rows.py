@@ -62,7 +62,7 @@ def tasks_of_rows(
     names = list(dict.fromkeys(name for row in rows for name in row))
     if config is None or not rows:
         return [{"data": dict(row)} for row in rows], []
-    columns = _understand(rows, names, config, exported or table, named, where)
+    columns = _understand(rows, names, config, closed=exported or table, named=named, where=where)
     wanted = answers or exported
     if not wanted:
         columns.answers = {}
@@ -84,7 +84,13 @@ def tasks_of_rows(
             f"{where}: no column is `{missing[0]}`, which the labeling config shows; it has {', '.join(names)}; "
             f"rename the one that is meant to {missing[0]}"
         )
-    reader = _Reader(columns, config, exported, table, _id_column(rows, names, exported, table))
+    reader = _Reader(
+        columns,
+        config,
+        exported=exported,
+        table=table,
+        id_column=_id_column(rows, names, exported=exported, table=table),
+    )
     tasks = reader.tasks(rows)
     if reader.unread and not reader.read and answers:
         raise RequestError(f"{where}: {reader.first}; export the project as JSON in Label Studio")
@@ -98,7 +104,7 @@ def tasks_of_rows(
     return tasks, notes
 
 
-def _id_column(rows: Sequence[Row], names: Sequence[str], exported: bool, table: bool) -> str | None:
+def _id_column(rows: Sequence[Row], names: Sequence[str], *, exported: bool, table: bool) -> str | None:
     """Return the column that holds task ids. In a table that Label Studio did not write, its cells must be unique."""
     if "id" not in names or not (exported or table):
         return None
@@ -118,7 +124,7 @@ def _fields(config: LabelingConfig) -> dict[str, ObjectTag]:
 
 
 def _understand(
-    rows: Sequence[Row], names: Sequence[str], config: LabelingConfig, closed: bool, named: Named, where: str
+    rows: Sequence[Row], names: Sequence[str], config: LabelingConfig, *, closed: bool, named: Named, where: str
 ) -> _Columns:
     """Return the meaning of columns under a labeling config. `closed`: `id` and similar columns are Label Studio's, and no
     data. Raises RequestError where a named column is not there, or could mean several things.
@@ -219,7 +225,7 @@ class _Reader:
     """The reader that makes tasks of rows, and counts the cells that it cannot read."""
 
     def __init__(
-        self, columns: _Columns, config: LabelingConfig, exported: bool, table: bool, id_column: str | None
+        self, columns: _Columns, config: LabelingConfig, *, exported: bool, table: bool, id_column: str | None
     ) -> None:
         self._columns = columns
         self._controls = [control for control in config.controls if control.name in columns.answers]

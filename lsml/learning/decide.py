@@ -69,14 +69,14 @@ def decide(candidates: Candidates, one: Fitted, progress: Progress) -> Decision:
     rule = rule_of(one.model)
     if candidates.promoted is None or not candidates.served[one.model.key].ready:
         if candidates.unloadable is not None:
-            return Decision(True, Why.UNLOADABLE, against=f"v{candidates.unloadable}")
-        return Decision(True, Why.FIRST)
+            return Decision(taken=True, why=Why.UNLOADABLE, against=f"v{candidates.unloadable}")
+        return Decision(taken=True, why=Why.FIRST)
     if rule.when != "better":
         return Decision(rule.when == "always", Why.ALWAYS if rule.when == "always" else Why.NEVER)
     served, folder = candidates.promoted
     saved = candidates.saved(one.model.key)
     if saved is not None and (saved.snapshot, saved.options) == (one.card.snapshot, one.card.options):
-        return Decision(False, Why.SAME, against=f"v{served.number}")
+        return Decision(taken=False, why=Why.SAME, against=f"v{served.number}")
     return _judge(candidates, one, rule, learnt_marks(folder, saved) if saved else set(), f"v{served.number}", progress)
 
 
@@ -104,22 +104,22 @@ def _judge(
             evaluated, by = _cross_validated(candidates, refitted, unlearnt, progress), "cross-validation"
     if evaluated is None:
         if len(fair) < LEAST_JUDGED:
-            return Decision(True, Why.COIN_TOSS, tasks=len(fair), against=against)
+            return Decision(taken=True, why=Why.COIN_TOSS, tasks=len(fair), against=against)
         new = evaluate(binding, {**candidates.served, model.key: one.adapter}, fair, candidates.fetch)
         served = evaluate(binding, candidates.served, fair, candidates.fetch)
         evaluated, by = (new.pairs, served.pairs), "held-out tasks"
     compared = compare(binding, names, *evaluated, rule, against=against, by=by, seed=SEED)
     if compared.gain is None or compared.interval is None:
-        return Decision(True, Why.NOTHING, compared)
+        return Decision(taken=True, why=Why.NOTHING, compared=compared)
     if compared.tasks < LEAST_JUDGED:
-        return Decision(True, Why.COIN_TOSS, tasks=compared.tasks, against=against)
+        return Decision(taken=True, why=Why.COIN_TOSS, tasks=compared.tasks, against=against)
     better = compared.gain > rule.min_gain
     if compared.tasks < ENOUGH and by == "held-out tasks":
         return Decision(better, Why.COIN_TOSS, compared)
     if compared.dropped is not None:
-        return Decision(False, Why.LABEL_DROPPED, compared)
+        return Decision(taken=False, why=Why.LABEL_DROPPED, compared=compared)
     if not better:
-        return Decision(False, Why.NOT_BETTER, compared)
+        return Decision(taken=False, why=Why.NOT_BETTER, compared=compared)
     sure = compared.interval[0] > rule.min_gain
     return Decision(sure, Why.BETTER if sure else Why.UNSURE, compared)
 

@@ -49,7 +49,7 @@ class Held:
         """Return the video as Fetcher.video does."""
         return self._once("video", url, lambda: self._fetcher.video(url, task))
 
-    def _once(self, kind: str, url: str, ask: Callable[[], T], keep: bool = True) -> T:
+    def _once(self, kind: str, url: str, ask: Callable[[], T], *, keep: bool = True) -> T:
         with self._lock:
             if self._begin is not None:
                 try:

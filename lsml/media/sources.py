@@ -118,7 +118,9 @@ class Sources:
         if _SIGNED.search(location):
             # The signature decides who may read it, so the content stays within the project.
             parts = urlsplit(location)
-            kept = [pair for pair in parse_qsl(parts.query, True) if not _SIGNATURE.fullmatch(pair[0])]
+            kept = [
+                pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _SIGNATURE.fullmatch(pair[0])
+            ]
             location = f"{self._scope} {parts._replace(query=urlencode(kept)).geturl()}"
         # A file that a person's command fetched from a private address is not for tasks that may name no such address.
         reach = "any" if self._private or self._anywhere else "public"

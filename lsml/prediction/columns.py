@@ -98,7 +98,7 @@ class Columns:
                 name = control.control_tag.name
                 found = places.get((name, page))
                 if found is None:
-                    found = places[name, page] = self._place(model, control, page, judging)
+                    found = places[name, page] = self._place(model, control, page, judging=judging)
                 column, answers, threshold = found
                 column.readings.setdefault(place, reading)
                 # A classifier answers thousands of values of one kind, which need no look.
@@ -106,7 +106,7 @@ class Columns:
                 answers.setdefault(place, Answer(own, threshold))
 
     def _place(
-        self, model: BoundModel, control: Control, page: int | None, judging: bool
+        self, model: BoundModel, control: Control, page: int | None, *, judging: bool
     ) -> tuple[Column, Answers, Threshold]:
         """Return a control's column on a page, where a model's answers go in it, and the least score that counts there."""
         pages = self._columns.setdefault(control.control_tag.name, {})

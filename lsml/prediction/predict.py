@@ -54,7 +54,9 @@ def predict_tasks(
             outcome.dropped.append(("unbound", binding.state()))
         return outcomes
     with fetch.hold() as held:
-        _predict_held(binding, adapters, tasks, held, model_version, outcomes, drawn, judging, computing)
+        _predict_held(
+            binding, adapters, tasks, held, model_version, outcomes, drawn, judging=judging, computing=computing
+        )
     return outcomes
 
 
@@ -66,6 +68,7 @@ def _predict_held(
     model_version: str,
     outcomes: Sequence[Outcome],
     drawn: Sequence[object],
+    *,
     judging: bool,
     computing: AbstractContextManager[None],
 ) -> None:
@@ -80,7 +83,7 @@ def _predict_held(
             tasks = [_with_regions(binding, *pair, judging=judging) for pair in zip(tasks, outcomes, strict=True)]
         for rank, model in turn:
             adapter = adapters[model.key]
-            reason = _silence(model, adapter, responding)
+            reason = _silence(model, adapter, responding=responding)
             if reason is not None:
                 for outcome in outcomes:
                     outcome.dropped.append(reason)
@@ -162,7 +165,7 @@ def predict_in_time(
     return outcomes + [Outcome(dropped=[late]) for _ in tasks[len(outcomes) :]]
 
 
-def _silence(model: BoundModel, adapter: Adapter, responding: bool) -> tuple[str, str] | None:
+def _silence(model: BoundModel, adapter: Adapter, *, responding: bool) -> tuple[str, str] | None:
     """Why a model is not asked, as a countable name and a sentence; None where it is."""
     if not adapter.ready:
         lacks = lacking(model.adapter_class, model.spec.options, model.target)

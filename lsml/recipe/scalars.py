@@ -56,7 +56,7 @@ def read_data(root: Mapping, environ: Environment[str, str]) -> Data:
     """
     reader = _Reader(environ)
     value = reader.mapping((), root)
-    reader.places[()] = Place(root.line, root.column, root, False, None)
+    reader.places[()] = Place(root.line, root.column, root, from_environment=False, text=None)
     return Data(value, reader.places, reader.flaws)
 
 
@@ -84,7 +84,7 @@ class _Reader:
     def _value(self, path: Path, node: Node, place: tuple[int, int]) -> Any:
         if isinstance(node, Scalar):
             return self._scalar(path, node, place)
-        self.places[path] = Place(*place, node, False, None)
+        self.places[path] = Place(*place, node, from_environment=False, text=None)
         if isinstance(node, Mapping):
             return self.mapping(path, node)
         assert isinstance(node, Sequence)

@@ -64,7 +64,7 @@ def sentences(error: ValidationError, hidden: Hidden) -> Iterator[tuple[Path, st
         key = next(name for name in expected if f"'{name}' is" in error.message)
         yield (*path, key), _MISSING.get(key) or f"missing; every {_needing(path)} needs it"
     else:
-        yield path, _plain(error, hidden(path))
+        yield path, _plain(error, hide=hidden(path))
 
 
 def _needing(path: tuple[str | int, ...]) -> str:
@@ -109,7 +109,7 @@ def _other_kind(error: ValidationError) -> bool:
     return error.validator == "type" or (error.validator == "enum" and isinstance(error.instance, dict))
 
 
-def _plain(error: ValidationError, hide: bool) -> str:
+def _plain(error: ValidationError, *, hide: bool) -> str:
     value: Any = error.instance
     limit: Any = error.validator_value
     schema: Any = error.schema

@@ -111,7 +111,7 @@ class Predicting:
         in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
         freeze_imported()
         self._telemetry.count(in_order, _report(ready.project, in_order))
-        results = [_result(outcome, ready.served, asked.interactive) for outcome in in_order]
+        results = [_result(outcome, ready.served, interactive=asked.interactive) for outcome in in_order]
         content = Predictions(results)
         silent = [outcome for outcome in in_order if outcome.prediction is None]
         if silent:
@@ -205,7 +205,7 @@ def _unreadable(task: object) -> Outcome:
     return Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
 
 
-def _result(outcome: Outcome, served: Served, interactive: bool) -> Any:
+def _result(outcome: Outcome, served: Served, *, interactive: bool) -> Any:
     """A prediction; `[]` where there is none. An interactive call must get an object."""
     if outcome.prediction is not None:
         return outcome.prediction

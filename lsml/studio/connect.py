@@ -172,7 +172,7 @@ class _Connecting:
         mine = [one for one in backends if self._is_mine(one)]
         before = next((one for one in mine if same_url(one.url, self._url)), next(iter(mine), None))
         others = [one for one in backends if one is not before]
-        after = self._put_model(before, interactive)
+        after = self._put_model(before, interactive=interactive)
         former = before.url if before is not None and not same_url(before.url, self._url) else None
         header = basic_authorization(self._recipe) if self._login and not self._recipe.server.secret_path else None
         hooks = Hooks(
@@ -205,7 +205,7 @@ class _Connecting:
         """Return True for a model that is this lsml, also at a former address."""
         return same_url(backend.url, self._url) or backend.is_of(self._ours)
 
-    def _put_model(self, before: Backend | None, interactive: bool) -> Backend | None:
+    def _put_model(self, before: Backend | None, *, interactive: bool) -> Backend | None:
         """Add or correct the model, and return it."""
         fields: dict[str, object] = {"url": self._url, **self._login}
         if interactive:
@@ -220,11 +220,11 @@ class _Connecting:
             fields["title"] = self._recipe.name
             asking = " with interactive preannotations" if interactive else ""
             self._changes.make("add", f"the model at {shown_url(self._url)}{asking}", put)
-        elif lacks := self._lacks(before, interactive):
+        elif lacks := self._lacks(before, interactive=interactive):
             self._changes.make("change", f"model {before.id}: {', '.join(lacks)}", put)
         return after
 
-    def _lacks(self, backend: Backend, interactive: bool) -> list[str]:
+    def _lacks(self, backend: Backend, *, interactive: bool) -> list[str]:
         """Return the settings of a model that must be corrected."""
         lacks = []
         if not same_url(backend.url, self._url):

@@ -25,7 +25,7 @@ _FILES = re.compile(r"/(data/upload|data/local-files|storage-data/uploaded|(task
 class _Refused(FetchError):
     """An error for a status of Label Studio, or of the storage behind it, that brings no file."""
 
-    def __init__(self, message: str, status: int, passing: bool) -> None:
+    def __init__(self, message: str, status: int, *, passing: bool) -> None:
         self.answered = status
         super().__init__(message, passing=passing)
 
@@ -108,7 +108,7 @@ def _open_file(api: Api, absolute: str, url: str, wanted: Download) -> Iterator[
             # The API has already retried Label Studio itself.
             passing = status in PASSING and origin(str(answer.url)) != origin(api.url)
             sentence = f"{shown_url(url)}: {api.url} answered {status}; {_remedy(answer, url)}"
-            raise _Refused(sentence, status, passing)
+            raise _Refused(sentence, status, passing=passing)
         yield answer
     except (httpx.TransportError, httpx.InvalidURL) as error:
         if time.monotonic() > wanted.deadline:

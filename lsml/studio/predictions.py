@@ -66,7 +66,7 @@ class ProjectPredictions:
 
         With `version` None, the tasks' predictions do not matter.
         """
-        conditions = [condition("completed_at", "empty", "Datetime", True), *self._filters]
+        conditions = [condition("completed_at", "empty", "Datetime", value=True), *self._filters]
         if version is not None:
             conditions.append(condition("predictions_model_versions", "not_contains", "List", [version]))
         page = self._page(Page[OpenTask], conditions, after, most=most, fields="task_only")
@@ -75,8 +75,8 @@ class ProjectPredictions:
     def least_sure(self, most: int) -> tuple[list[ScoredTask], int]:
         """Return (at most so many of the tasks that wait for people and show a score, the lowest first; how many there are)."""
         conditions = [
-            condition("completed_at", "empty", "Datetime", True),
-            condition("predictions_score", "empty", "Number", False),
+            condition("completed_at", "empty", "Datetime", value=True),
+            condition("predictions_score", "empty", "Number", value=False),
         ]
         page = read_page(
             self._api, self._project, Page[ScoredTask], conditions, most=most, order="predictions_score", tries=_TRIES

@@ -103,7 +103,7 @@ def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iter
     deleting an annotation, toggling its ground truth and storing a prediction update the task. A task that lost its
     last annotation is not among them: compare a reading without `since`, or listen to webhooks.
     """
-    conditions = [condition("annotations_ids", "empty", "String", False)]
+    conditions = [condition("annotations_ids", "empty", "String", value=False)]
     if since is not None:
         conditions.append(condition("updated_at", "greater_or_equal", "Datetime", _since(since)))
     tasks = read_pages(lambda after: read_page(api, project_id, Page[StudioTask], conditions, after))

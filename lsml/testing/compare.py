@@ -22,7 +22,7 @@ def places(values: Sequence[Value]) -> list[tuple[int, int]]:
 _BESIDE = frozenset({"score", "group", "aspect"})  # fields that may differ between equal answers
 
 
-def alike(one: Any, other: Any, tolerance: float = 1e-6, exactly: bool = False) -> bool:
+def alike(one: Any, other: Any, tolerance: float = 1e-6, *, exactly: bool = False) -> bool:
     """Return True if two values are equal. Numbers may differ by `tolerance`; `exactly` compares scores and groups, too."""
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= tolerance
@@ -30,10 +30,10 @@ def alike(one: Any, other: Any, tolerance: float = 1e-6, exactly: bool = False) 
         return False
     if isinstance(one, msgspec.Struct):
         names = [name for name in one.__struct_fields__ if exactly or name not in _BESIDE]
-        return all(alike(getattr(one, name), getattr(other, name), tolerance, exactly) for name in names)
+        return all(alike(getattr(one, name), getattr(other, name), tolerance, exactly=exactly) for name in names)
     if isinstance(one, tuple):
         return len(one) == len(other) and all(
-            alike(ours, theirs, tolerance, exactly) for ours, theirs in zip(one, other, strict=True)
+            alike(ours, theirs, tolerance, exactly=exactly) for ours, theirs in zip(one, other, strict=True)
         )
     return bool(one == other)
 
@@ -43,7 +43,7 @@ def labels_of(values: Sequence[Value]) -> tuple[str, ...]:
     return tuple(sorted(value.label for value in values if isinstance(value, Choice)))
 
 
-def best_of(values: Sequence[Value], multiple: bool) -> tuple[str, ...]:
+def best_of(values: Sequence[Value], *, multiple: bool) -> tuple[str, ...]:
     """Return the label of the choice with the highest score; if `multiple`, every label with a score of at least 0.5."""
     choices = [value for value in values if isinstance(value, Choice)]
     if multiple:

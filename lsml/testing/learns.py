@@ -66,7 +66,7 @@ class Learns(Suite):
             assert error < sum((truth - mean) ** 2 for truth, _ in pairs), "it is no better than predicting the mean"
             return
         truths = [labels_of(example.values) for example in self.case.examples]
-        said = [best_of(values, self.case.target.multiple) for values in answered]
+        said = [best_of(values, multiple=self.case.target.multiple) for values in answered]
         right = sum(truth == guess for truth, guess in zip(truths, said, strict=True))
         commonest = Counter(truths).most_common(1)[0][1]
         assert right > commonest, f"{right} of {len(truths)} right; always the commonest answer gets {commonest}"

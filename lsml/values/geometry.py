@@ -280,7 +280,8 @@ def outlines_of_pixels(pixels: Array, share: float = 0.0) -> list[tuple[tuple[fl
     sized = sorted(((cv2.contourArea(contour), contour) for contour in contours), key=lambda pair: -pair[0])
     found = []
     for part, contour in sized:
-        simple = cv2.approxPolyDP(contour, max(_TOLERANCE * scale, share * cv2.arcLength(contour, True)), True)[:, 0, :]
+        length = cv2.arcLength(contour, closed=True)
+        simple = cv2.approxPolyDP(contour, max(_TOLERANCE * scale, share * length), closed=True)[:, 0, :]
         if part >= _LEAST_PART * sized[0][0] and len(simple) >= 3:
             found.append(tuple(((x + 0.5) / (columns * scale), (y + 0.5) / (rows * scale)) for x, y in simple.tolist()))
     return found

@@ -106,7 +106,9 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
             progress(0.8 + 0.2 * share, message)
 
         rows = np.concatenate(parts)
-        self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
+        self._head = LinearHead.fit(
+            rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
+        )
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(paths)} images")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:

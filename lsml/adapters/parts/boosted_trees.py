@@ -176,7 +176,7 @@ def grow(rows: Array, answers: Array, options: TreeOptions, seed: int, *, number
 
     # Of few rows, threads take longer to meet than to count; and what one thread adds up is the same on every machine.
     with threadpool_limits(1 if len(rows) < _MANY else None, user_api="openmp"):
-        return _grown(rows, answers, options, seed, numbers)
+        return _grown(rows, answers, options, seed, numbers=numbers)
 
 
 def forest_of(rows: Array, answers: Array, options: TreeOptions, seed: int) -> Forest:
@@ -188,22 +188,22 @@ def forest_of(rows: Array, answers: Array, options: TreeOptions, seed: int) -> F
     return grow(rows, answers, options, seed, numbers=False).forest
 
 
-def _grown(rows: Array, answers: Array, options: TreeOptions, seed: int, numbers: bool) -> Grown:
+def _grown(rows: Array, answers: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
     outputs = 1 if numbers else len(set(answers.tolist()))
     trees = (1 if outputs == 2 else outputs) * FOLDS * _MAX_ITERATIONS
     fixed = None if options.iterations == "auto" else options.iterations
     members: list[BaseEstimator] = []
-    model = _model(options, fixed or _MAX_ITERATIONS, len(rows), seed, numbers)
+    model = _model(options, fixed or _MAX_ITERATIONS, len(rows), seed, numbers=numbers)
     # Of classes nobody asks for members, so that a fixed number of iterations needs no cross-validation.
     if (fixed and not numbers) or len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
         iterations = fixed or _UNADVISED
     else:
-        iterations, members = _cross_validated(model, rows, answers, fixed, seed, numbers)
+        iterations, members = _cross_validated(model, rows, answers, fixed, seed, numbers=numbers)
     whole = model.set_params(max_iter=iterations).fit(rows, answers)
     return Grown(Forest.of_model(whole, iterations), [Forest.of_model(one, iterations) for one in members])
 
 
-def _model(options: TreeOptions, iterations: int, examples: int, seed: int, numbers: bool) -> BaseEstimator:
+def _model(options: TreeOptions, iterations: int, examples: int, seed: int, *, numbers: bool) -> BaseEstimator:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     made = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
@@ -215,7 +215,7 @@ def _model(options: TreeOptions, iterations: int, examples: int, seed: int, numb
 
 
 def _cross_validated(
-    model: BaseEstimator, rows: Array, answers: Array, fixed: int | None, seed: int, numbers: bool
+    model: BaseEstimator, rows: Array, answers: Array, fixed: int | None, seed: int, *, numbers: bool
 ) -> tuple[int, list[BaseEstimator]]:
     """(how many iterations answer best what was not learnt, the models that each missed a share)."""
     import numpy as np
@@ -236,11 +236,11 @@ def _cross_validated(
         member = clone(model).fit(rows[learnt], answers[learnt])
         members.append(member)
         if fixed is None:
-            losses += _losses(member, rows[left], answers[left], numbers)
+            losses += _losses(member, rows[left], answers[left], numbers=numbers)
     return fixed or int(np.argmin(losses)) + 1, members
 
 
-def _losses(model: BaseEstimator, rows: Array, answers: Array, numbers: bool) -> Array:
+def _losses(model: BaseEstimator, rows: Array, answers: Array, *, numbers: bool) -> Array:
     """What the answers cost after each iteration: squared errors, or negative log likelihoods; summed over rows."""
     import numpy as np
 
@@ -253,7 +253,7 @@ def _losses(model: BaseEstimator, rows: Array, answers: Array, numbers: bool) ->
     return np.array([-np.log(np.maximum(told[picked], _LEAST)).sum() for told in model.staged_predict_proba(rows)])
 
 
-def probabilities(answers: Sequence[Array], multiple: bool) -> Array:
+def probabilities(answers: Sequence[Array], *, multiple: bool) -> Array:
     """(rows, labels) of what one forest answers for all labels; or, where several may hold at once, one forest for each."""
     import numpy as np
 

@@ -69,6 +69,7 @@ class LinearHead:
     def __init__(
         self,
         labels: Sequence[str],
+        *,
         multiple: bool,
         weights: Array,
         biases: Array,
@@ -83,7 +84,7 @@ class LinearHead:
 
     @classmethod
     def fit(
-        cls, rows: Rows, learnt: Answered, multiple: bool, options: LogisticOptions, seed: int, progress: Progress
+        cls, rows: Rows, learnt: Answered, *, multiple: bool, options: LogisticOptions, seed: int, progress: Progress
     ) -> LinearHead:
         """A head for rows (examples, features), dense or sparse, and their answers. `options` has C and class_weight."""
         fitter = Fitter(options, rows, len(learnt.labels), seed)
@@ -92,7 +93,7 @@ class LinearHead:
         else:
             progress(0.0, f"fitting {len(learnt.labels)} labels")
             weights, biases, left_out = _fit_one(fitter, learnt)
-        return cls(learnt.labels, multiple, weights, biases, temperature(left_out))
+        return cls(learnt.labels, multiple=multiple, weights=weights, biases=biases, temperature=temperature(left_out))
 
     def values(self, rows: Rows) -> list[Scored]:
         """Every label with its probability, for each row; labels in alphabetical order."""
@@ -120,10 +121,10 @@ class LinearHead:
         something else."""
         head = cls(
             [str(label) for label in state["labels"]],
-            bool(state["multiple"]),
-            state["weights"],
-            state["biases"],
-            float(state.get("temperature", 1.0)),  # versions of before have none
+            multiple=bool(state["multiple"]),
+            weights=state["weights"],
+            biases=state["biases"],
+            temperature=float(state.get("temperature", 1.0)),  # versions of before have none
         )
         if not head._temperature > 0:
             raise ValueError("its temperature is not above 0")

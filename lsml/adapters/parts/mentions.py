@@ -84,7 +84,7 @@ def fold(text: str) -> Folded:
 class Vocabulary:
     """Many mentions, found in one walk through a text."""
 
-    def __init__(self, mentions: Iterable[Mention], whole: bool, case: str) -> None:
+    def __init__(self, mentions: Iterable[Mention], *, whole: bool, case: str) -> None:
         self.mentions = list(dict.fromkeys(mentions))
         self._whole = whole
         self._case = case

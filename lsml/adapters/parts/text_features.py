@@ -155,7 +155,7 @@ class _Characters:
 class TextFeatures:
     """Texts -> rows of a sparse matrix, (texts, features), each block of n-grams normalised to length 1."""
 
-    def __init__(self, blocks: Sequence[Block], lowercase: bool, max_features: int) -> None:
+    def __init__(self, blocks: Sequence[Block], *, lowercase: bool, max_features: int) -> None:
         self._blocks = list(blocks)
         self._lowercase = lowercase
         self._max_features = max_features
@@ -171,7 +171,7 @@ class TextFeatures:
         blocks = [Block("word", *options.ngrams)]
         if options.characters is not None:
             blocks.append(Block("char_wb", *options.characters))
-        return cls(blocks, options.lowercase, options.max_features)
+        return cls(blocks, lowercase=options.lowercase, max_features=options.max_features)
 
     def fit_transform(self, texts: Callable[[], Iterable[str]]) -> csr_matrix:
         """Learn the vocabulary, and transform. `texts` is called once for each block, so that no copy is held here.
@@ -257,7 +257,7 @@ class TextFeatures:
     def restore(cls, state: State) -> TextFeatures:
         """The features that `state` described. Raises KeyError or ValueError where it is something else."""
         blocks = [Block(str(b["analyzer"]), int(b["low"]), int(b["high"])) for b in state["blocks"]]
-        features = cls(blocks, bool(state["lowercase"]), 1)
+        features = cls(blocks, lowercase=bool(state["lowercase"]), max_features=1)
         for block, saved in zip(blocks, state["blocks"], strict=True):
             terms = saved["terms"].tobytes().decode("utf-8", "surrogatepass").split("\n")
             if saved["idf"].shape != (len(terms),):

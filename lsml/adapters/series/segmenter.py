@@ -42,27 +42,27 @@ class Segmenter(NamedTuple):
     channels: int
     overlap: bool
 
-    def values(self, signal: Signal, snap: bool) -> list[Interval]:
+    def values(self, signal: Signal, *, snap: bool) -> list[Interval]:
         """The stretches of a series, in order."""
         import numpy as np
 
         places = _spread(len(signal), _MOST_PLACES)
         features = signal.features(places, self.windows)
-        told = probabilities([forest.answers(features) for forest in self.forests], self.overlap)
+        told = probabilities([forest.answers(features) for forest in self.forests], multiple=self.overlap)
         lengths = np.gradient(signal.times[places]) / self.short if len(places) > 1 else np.ones(1)
         if not self.overlap:
-            return self._stretches(signal, places, runs(told, lengths), self.labels, snap)
+            return self._stretches(signal, places, runs(told, lengths), self.labels, snap=snap)
         found = [
             value
             for column, label in zip(told.T, self.labels, strict=True)
             for value in self._stretches(
-                signal, places, runs(np.stack([column, 1 - column], axis=1), lengths), [label], snap
+                signal, places, runs(np.stack([column, 1 - column], axis=1), lengths), [label], snap=snap
             )
         ]
         return sorted(found, key=lambda value: (value.start, value.end, value.label))
 
     def _stretches(
-        self, signal: Signal, places: Array, found: Sequence[Run], labels: Sequence[str], snap: bool
+        self, signal: Signal, places: Array, found: Sequence[Run], labels: Sequence[str], *, snap: bool
     ) -> list[Interval]:
         """Runs as intervals from their first to their last point; those of a class beyond `labels` are none."""
         borders = [int(places[run.begin]) for run in found[1:]]
@@ -97,7 +97,7 @@ class Segmenter(NamedTuple):
 
 
 def learnt_segmenter(
-    lessons: Sequence[Lesson], gaps: bool, windows: Sequence[float] | None, options: TreeOptions, seed: int
+    lessons: Sequence[Lesson], *, gaps: bool, windows: Sequence[float] | None, options: TreeOptions, seed: int
 ) -> Segmenter:
     """What series with marked stretches teach, one of them in memory at a time; `gaps`: that what is not marked has no label.
 
@@ -115,7 +115,7 @@ def learnt_segmenter(
         )
     short = float(np.quantile([one.end - one.start for lesson in lessons for one in lesson.stretches], _SHORT))
     lengths = [share * short for share in _AROUND] if windows is None else list(windows)
-    seen = list(_windows(lessons, labels, lengths, gaps))
+    seen = list(_windows(lessons, labels, lengths, gaps=gaps))
     if not seen:
         raise NotEnoughData("nothing that was marked lies in its series; are their times those that were annotated?")
     rows, held = (np.concatenate(part) for part in zip(*seen, strict=True))
@@ -133,7 +133,7 @@ def learnt_segmenter(
 
 
 def _windows(
-    lessons: Sequence[Lesson], labels: Sequence[str], lengths: Sequence[float], gaps: bool
+    lessons: Sequence[Lesson], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool
 ) -> Iterator[tuple[Array, Array]]:
     """Of each series that can be read: (features of windows all along it, which labels hold there), as many of each as of any
     other."""

@@ -78,7 +78,7 @@ class _Chooser(NamedTuple):
     def values(self, signal: Signal) -> list[Choice]:
         """Every label with its probability, in alphabetical order."""
         row = signal.whole()[None]
-        [scores] = probabilities([forest.answers(row) for forest in self.forests], self.multiple)
+        [scores] = probabilities([forest.answers(row) for forest in self.forests], multiple=self.multiple)
         return [Choice(label, score) for label, score in zip(self.labels, scores.tolist(), strict=True)]
 
     def state(self) -> State:
@@ -144,7 +144,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         unread: dict[int, str] = {}
         segmenter = self._stretches(examples, seed, progress, unread) if stretches else None
         progress(0.5, f"learnt the stretches of {len(examples)} series" if stretches else "")
-        chooser = self._choices(examples, seed, unread, stretches) if chosen or not stretches else None
+        chooser = self._choices(examples, seed, unread, stretches=stretches) if chosen or not stretches else None
         self._segmenter, self._chooser = segmenter, chooser
         lengths = ", ".join(f"{length:g}" for length in segmenter.windows) if segmenter else ""
         self._notes = (
@@ -169,9 +169,9 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         options = self.options
         if options.iterations == "auto":
             options = msgspec.structs.replace(options, iterations=_ITERATIONS)
-        return learnt_segmenter(lessons, gaps, options.windows, options, seed)
+        return learnt_segmenter(lessons, gaps=gaps, windows=options.windows, options=options, seed=seed)
 
-    def _choices(self, examples: Sequence[Example], seed: int, unread: dict[int, str], stretches: bool) -> _Chooser:
+    def _choices(self, examples: Sequence[Example], seed: int, unread: dict[int, str], *, stretches: bool) -> _Chooser:
         import numpy as np
 
         # Where stretches were asked for, too, a series without a choice was not looked at for one.
@@ -200,7 +200,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         for part in (self._segmenter, self._chooser):
             if part is not None and part.channels != signal.channels:
                 raise AdapterError(f"the series has {signal.channels} channels, and {part.channels} were learnt")
-        intervals = self._segmenter.values(signal, self.options.snap) if self._segmenter else []
+        intervals = self._segmenter.values(signal, snap=self.options.snap) if self._segmenter else []
         return [*intervals, *(self._chooser.values(signal) if self._chooser else [])]
 
     def save(self, directory: Path) -> None:

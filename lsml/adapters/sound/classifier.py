@@ -40,6 +40,8 @@ class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
         learnt = answered([usable[place] for place in known.places], self.target, "recordings that can be read")
         scale = Scale.of_rows(known.rows)
         rows = scale.apply(known.rows)
-        fitted = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, last_fifth(progress))
+        fitted = LinearHead.fit(
+            rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=last_fifth(progress)
+        )
         self._learnt, self._notes = (scale, fitted), known.notes
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(rows)} recordings")

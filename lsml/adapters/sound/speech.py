@@ -111,7 +111,7 @@ class SpeechAdapter(Adapter[SpeechOptions]):
         found = speeches(path, options.pause)
         try:
             for speech in found if options.timestamps else _packed(found):
-                words = words_of(model, speech.samples, language, options.translate, options.beam)
+                words = words_of(model, speech.samples, language, translate=options.translate, beam=options.beam)
                 language = words.language
                 yield speech, words
         except ValueError as error:  # a language that the model does not know

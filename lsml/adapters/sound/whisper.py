@@ -65,7 +65,7 @@ def load_whisper(model: str, device: str, threads: int | None) -> WhisperModel:
     return _load(str(_folder(model) or _joined(model)), device, threads)
 
 
-def words_of(model: WhisperModel, samples: Array, language: str | None, translate: bool, beam: int) -> Words:
+def words_of(model: WhisperModel, samples: Array, language: str | None, *, translate: bool, beam: int) -> Words:
     """What is said in some seconds of sound (samples,), at most LONGEST_S of them."""
     import math
 

@@ -53,7 +53,7 @@ class _Learnt(NamedTuple):
         rows = self.columns.features(batch)
         answers = [forest.answers(rows) for forest in self.forests]
         if self.labels is not None:
-            return Scored.of_rows(self.labels, frozenset(self.labels), probabilities(answers, self.multiple))
+            return Scored.of_rows(self.labels, frozenset(self.labels), probabilities(answers, multiple=self.multiple))
         return self._numbers([answer[:, 0] for answer in answers])
 
     def _numbers(self, answers: Sequence[Array]) -> list[list[Value]]:
@@ -139,7 +139,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
         learnt = answered(examples, self.target, "tasks")
         columns, rows = self._read([examples[place] for place in learnt.places])
         forests = []
-        questions = _questions(learnt, self.target.multiple)
+        questions = _questions(learnt, multiple=self.target.multiple)
         for number, answers in enumerate(questions):
             progress(number / len(questions), f"growing trees for {len(learnt.labels)} labels")
             forests.append(forest_of(rows, answers, self.options, seed))
@@ -201,7 +201,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
         self._learnt = learnt
 
 
-def _questions(learnt: Answered, multiple: bool) -> list[Array]:
+def _questions(learnt: Answered, *, multiple: bool) -> list[Array]:
     """What each forest is to answer, for each example: which label holds; or of each label whether it holds."""
     import numpy as np
 

@@ -60,7 +60,9 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
         def fitting(share: float, message: str) -> None:
             progress(0.3 + 0.7 * share, message)
 
-        self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
+        self._head = LinearHead.fit(
+            rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
+        )
         self._features = features
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
 

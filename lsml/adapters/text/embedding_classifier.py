@@ -116,7 +116,9 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
 
         self._read_by = None
         rows = self._rows([examples[place].data for place in learnt.places], reading)
-        self._head = LinearHead.fit(rows, learnt, self.target.multiple, self.options, seed, fitting)
+        self._head = LinearHead.fit(
+            rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
+        )
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:

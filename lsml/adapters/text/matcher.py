@@ -124,8 +124,8 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             ]
         except ValueError as error:
             raise AdapterError(f"{self.name}: {error}") from error
-        self._listed = Vocabulary(listed, options.whole_words, options.case)
-        self._learnt = Vocabulary((), options.whole_words, options.case)
+        self._listed = Vocabulary(listed, whole=options.whole_words, case=options.case)
+        self._learnt = Vocabulary((), whole=options.whole_words, case=options.case)
         self._patterns = [
             _Pattern(pattern, label)
             for label, patterns in options.patterns.items()
@@ -159,7 +159,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             for written, labels in sorted(counts.items())
             if written and len(written) <= _LONGEST and not self._listed.names(written)
         ]
-        vocabulary = Vocabulary(mentions, self.options.whole_words, self.options.case)
+        vocabulary = Vocabulary(mentions, whole=self.options.whole_words, case=self.options.case)
         right: Counter[Mention] = Counter()
         found: Counter[Mention] = Counter()
         for number, (text, spans) in enumerate(texts):
@@ -177,7 +177,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         ]
         if not kept:
             raise NotEnoughData(f"none of {len(mentions)} marked words is marked in most places; annotate more texts")
-        self._learnt = Vocabulary(kept, self.options.whole_words, self.options.case)
+        self._learnt = Vocabulary(kept, whole=self.options.whole_words, case=self.options.case)
         progress(1.0, f"remembers {len(kept)} mentions from {len(texts)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
@@ -204,7 +204,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             hit
             for whole, some in mentions.items()
             if some
-            for hit in Vocabulary(some, whole, self.options.case).find(folded)
+            for hit in Vocabulary(some, whole=whole, case=self.options.case).find(folded)
         ]
         return as_spans(longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
 
@@ -229,8 +229,8 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
                 for mention in mentions
                 if self._wanted(mention.label) and not self._listed.names(mention.written)
             ],
-            self.options.whole_words,
-            self.options.case,
+            whole=self.options.whole_words,
+            case=self.options.case,
         )
 
     def _wanted(self, label: str) -> bool:

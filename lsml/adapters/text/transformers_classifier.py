@@ -148,7 +148,7 @@ class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
         """
         learnt = answered(examples, self.target, "texts")
         folder = find(self.name, self.options.weights, "a model")
-        model = TextLabels.fresh(folder, learnt.labels, self.target.multiple, self.options, seed)
+        model = TextLabels.fresh(folder, learnt.labels, multiple=self.target.multiple, options=self.options, seed=seed)
         lessons = model.lessons([examples[place].data for place in learnt.places], learnt.answers)
         fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
         self._model, self._learnt = model, True
@@ -198,7 +198,7 @@ class TextLabels:
 
     @classmethod
     def fresh(
-        cls, folder: Path, labels: Sequence[str], multiple: bool, options: TransformersClassifierOptions, seed: int
+        cls, folder: Path, labels: Sequence[str], *, multiple: bool, options: TransformersClassifierOptions, seed: int
     ) -> TextLabels:
         """The model of a folder with a head for `labels`, which knows already what the folder's head knew of them."""
         kind = _EACH if multiple else "single_label_classification"

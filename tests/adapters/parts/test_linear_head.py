@@ -34,7 +34,7 @@ def fit(count, multiple, **options):
     rows, examples = world(count, multiple)
     learnt = answered(examples, Target(("A", "B", "C"), multiple=multiple), "points")
     chosen = TextClassifier.Options(**options)
-    return LinearHead.fit(rows, learnt, multiple, chosen, 0, silent)
+    return LinearHead.fit(rows, learnt, multiple=multiple, options=chosen, seed=0, progress=silent)
 
 
 def errors(head, multiple):

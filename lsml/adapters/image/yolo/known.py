@@ -74,7 +74,7 @@ def lacks(options: YoloOptions, target: Target) -> str | None:
     """What to do where the weights are not on this machine, or cannot answer before anything was learnt."""
     weights = weights_of(options, target)
     try:
-        absent = missing(weights, options.download)
+        absent = missing(weights, download=options.download)
         task = facts_of(weights).task
     except AdapterError as error:
         return str(error)

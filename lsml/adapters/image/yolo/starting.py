@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 def path_of(weights: str, options: YoloOptions) -> Path:
     """The file of the weights; fetched where the recipe asks for it. Raises AdapterError."""
-    absent = missing(weights, options.download)
+    absent = missing(weights, download=options.download)
     if absent is not None:
         raise AdapterError(absent)
     path = find_weights(weights) or download(weights)

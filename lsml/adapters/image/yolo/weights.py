@@ -71,7 +71,7 @@ def find_weights(weights: str) -> Path | None:
     return next((folder / weights for folder in folders if (folder / weights).exists()), None)
 
 
-def missing(weights: str, download: bool) -> str | None:
+def missing(weights: str, *, download: bool) -> str | None:
     """One sentence that says what to do where weights are not on this machine; None where they are, or come by themselves."""
     if is_architecture(weights) or find_weights(weights) is not None or (download and is_published(weights)):
         return None
