@@ -80,7 +80,7 @@ def test_every_command_of_lsml_has_the_options_that_a_page_names(page, line):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["texts", "entities", "images"])
 def test_the_commands_of_a_tutorial_run_one_after_the_other(name, tmp_path):
-    shutil.copytree(REPOSITORY / "recipes" / "examples", tmp_path / "examples")
+    shutil.copytree(REPOSITORY / "recipes" / "examples", tmp_path / "recipes" / "examples")
     program = tmp_path / "bin" / "lsml"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lsml "$@"\n', encoding="utf-8")
