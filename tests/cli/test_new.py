@@ -62,11 +62,11 @@ def test_a_dash_prints_the_recipe_alone_and_writes_nothing(config, tmp_path):
 
 def test_where_nothing_can_be_served_it_says_why_and_writes_nothing(config):
     config.write_text(
-        '<View><Audio name="a" value="$a"/><TextArea name="words" toName="a"/><Rating name="noise" toName="a"/></View>'
+        '<View><Image name="a" value="$a"/><Number name="count" toName="a"/><Rating name="noise" toName="a"/></View>'
     )
     assert refused(of(config), code=1).splitlines() == [
-        "unbound: TextArea#words: remote asks a service about Audio with `send: file`; write it under `options`",
-        "unbound: Rating#noise: remote asks a service about Audio with `send: file`; write it under `options`",
+        "unbound: Number#count: remote asks a service about Image with `send: file`; write it under `options`",
+        "unbound: Rating#noise: remote asks a service about Image with `send: file`; write it under `options`",
         "the labeling config Ticket Topics.xml: no adapter can answer any of its controls, so there is no recipe to make",
     ]
     config.write_text("<View/>")

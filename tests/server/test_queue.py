@@ -16,7 +16,7 @@ def test_a_review_is_asked_for_by_a_button_done_by_a_worker_and_shown(backend):
     server.annotate([(text, wrong.get(place, label)) for place, (text, label) in enumerate(pairs, 1)])
     page = f"/projects/{PROJECT_KEY}/queue"
     before = server.client.get(page).text
-    assert "Nobody looked yet" in before and "no Label Studio is known" in before
+    assert "Nobody looked yet" in before and "No Label Studio is known" in before
 
     started = server.post(f"/api/projects/{PROJECT_KEY}/review", {}).json
     assert (started["kind"], started["job_status"]) == ("review", "queued")
