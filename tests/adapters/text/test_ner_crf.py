@@ -179,3 +179,31 @@ def test_many_threads_share_one_model(adapter):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def capitalised(count, seed):
+    """Sentences of new words, of which those in capitals are names after `in`, and persons after `met`."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        text, spans = "", []
+        for _ in range(draw.randint(2, 5)):
+            word = "".join(draw.choice("bdgkmnrst") + draw.choice("aeiou") for _ in range(3))
+            cue, label = draw.choice([("in", "LOC"), ("met", "PER"), ("so", None)])
+            text += f"{cue} "
+            if label:
+                spans.append(Span(len(text), len(text) + 6, label))
+            text += f"{word.title() if label else word} "
+        yield Example(text.strip(), tuple(spans))
+
+
+def test_where_few_signs_tell_each_name_cross_validation_advises_to_look_at_few():
+    train, test = list(capitalised(15, 1)), list(capitalised(40, 2))
+
+    def right(**options):
+        values = learnt(train, **options).predict([example.data for example in test])
+        told = [{(v.start, v.end, v.label) for v in of} for of in values]
+        wanted = [{(v.start, v.end, v.label) for v in example.values} for example in test]
+        return sum(map(len, (one & two for one, two in zip(told, wanted, strict=True)))) / sum(map(len, wanted))
+
+    advised = right()
+    assert advised == right(c1=0.05, c2=0.01) > right(c1=0.0, c2=0.1)
