@@ -16,7 +16,7 @@ import msgspec
 
 from lsml.errors import NotEnoughData
 from lsml.labeling import ControlTag, ObjectTag
-from lsml.values import Value
+from lsml.values import Box, Value
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -49,6 +49,13 @@ MACHINE: dict[str, object] = {"decides": "machine"}
 
 def silent(_share: float, _message: str) -> None:
     """Progress for those who do not watch."""
+
+
+class PageRegion(msgspec.Struct, frozen=True):
+    """One region of a page among all that were found there: `boxes[place]`. Each box has the text that is written in it."""
+
+    boxes: tuple[Box, ...]
+    place: int
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -137,6 +144,7 @@ class Adapter(ABC, Generic[OptionsT]):
     starts_ready: ClassVar[bool] = True  # whether a new instance can answer: it is pretrained, or needs no training
     # Its shapes say what is written in them, which a TextArea for each region (perRegion) takes.
     transcribes: ClassVar[bool] = False
+    reads_regions: ClassVar[bool] = False  # its data are PageRegion: what it reads of an image are regions, by `needs`
     only_interactive: ClassVar[bool] = False  # it answers what a person drew or selected, and never a whole batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
@@ -269,6 +277,7 @@ __all__ = [
     "InteractiveAdapter",
     "NoOptions",
     "NotEnoughData",
+    "PageRegion",
     "Progress",
     "Question",
     "Target",

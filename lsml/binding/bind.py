@@ -283,6 +283,8 @@ def object_for(
         return (None, refusal) if refusal else (object_tag, "")
     if control_tag.per_region:
         return None, why_alone(control_tag, adapter_class, config)
+    if adapter_class.reads_regions:
+        return None, f"{name}: {adapter_class.name} reads regions; say whose under `needs`, such as `needs: Rectangle`"
     objects = [config.objects[to_name] for to_name in control_tag.to_names if to_name in config.objects]
     if not objects:
         offered = ", ".join(f"{tag.tag}#{tag.name}" for tag in config.objects.values()) or "no object tag"

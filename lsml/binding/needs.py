@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsml.adapters.base import Adapter, Data
+from lsml.adapters.base import Adapter, Data, PageRegion
 from lsml.binding.prompts import control_of
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region, about
@@ -156,6 +156,8 @@ def reader_of(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control
     """How an adapter reads the regions of a control on an object; None where it cannot."""
     if tool.value_type is Span and object_tag.tag in adapter_class.consumes:
         return _texts
+    if adapter_class.reads_regions:
+        return _page_regions if object_tag.tag == "Image" and tool.value_type in (Box, Polygon) else None
     if (
         issubclass(tool.value_type, Shape)
         and tool.value_type not in (KeyPoint, Track)
@@ -199,6 +201,24 @@ def _texts(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> lis
     """The text of each span, with so many whole words on either side."""
     assert on.document is not None
     return [_with_words(on.document.text, value, around) for value in values if isinstance(value, Span)]
+
+
+def _page_regions(values: Sequence[Value], _on: View, _around: int, _fetch: Fetch) -> list[PageRegion]:
+    """Each region among the others of its page, as a box with its text."""
+    boxes = tuple(_as_box(value) for value in values if isinstance(value, Shape))
+    return [PageRegion(boxes, place) for place in range(len(boxes))]
+
+
+def _as_box(shape: Shape) -> Box:
+    from lsml.values.coverage import bounds
+
+    if isinstance(shape, Box):
+        return shape
+    assert isinstance(shape, Polygon)
+    left, top, right, bottom = bounds(shape)
+    return Box(
+        label=shape.label, x=left, y=top, width=right - left, height=bottom - top, aspect=shape.aspect, text=shape.text
+    )
 
 
 def _crops(values: Sequence[Value], on: View, around: int, fetch: Fetch) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from lsml.adapters.base import TrainableAdapter
+from lsml.adapters.base import PageRegion, TrainableAdapter
 from lsml.errors import NotEnoughData
 from lsml.labeling.series import Series
 from lsml.metrics import judge
@@ -17,6 +17,8 @@ from lsml.testing.case import SEED
 from lsml.testing.compare import best_of, labels_of, no_pickles
 from lsml.testing.suite import Suite
 from lsml.values import Choice, Number, Value
+
+_KINDS = {Series: "series", Path: "paths", PageRegion: "regions"}  # of data that JSON does not hold as they are
 
 
 class Learns(Suite):
@@ -96,7 +98,10 @@ class Learns(Suite):
                 "adapter = Adapter(msgspec.convert(given['options'], Adapter.Options), target)\n"
                 "adapter.load(pathlib.Path(given['folder']))\n"
                 "from lsml.labeling.series import Series\n"
-                "made = {'paths': pathlib.Path, 'series': lambda data: msgspec.convert(data, Series)}.get(given['kind'])\n"
+                "from lsml.adapters.base import PageRegion\n"
+                "kinds = {'paths': pathlib.Path, 'series': lambda data: msgspec.convert(data, Series),\n"
+                "         'regions': lambda data: msgspec.convert(data, PageRegion)}\n"
+                "made = kinds.get(given['kind'])\n"
                 "batch = list(map(made, given['batch'])) if made else given['batch']\n"
                 "assert adapter.ready, 'it is not ready after load'\n"
                 "print(msgspec.json.encode([list(values) for values in adapter.predict(batch)]).decode())\n"
@@ -106,7 +111,7 @@ class Learns(Suite):
                 "target": msgspec.to_builtins(self.case.target),
                 "folder": str(moved),
                 "batch": [str(data) if isinstance(data, Path) else msgspec.to_builtins(data) for data in batch],
-                "kind": "series" if isinstance(batch[0], Series) else "paths" if isinstance(batch[0], Path) else "",
+                "kind": next((name for kind, name in _KINDS.items() if isinstance(batch[0], kind)), ""),
             }
             printed = self.fresh(code, json.dumps(given))
         loaded = msgspec.json.decode(printed.splitlines()[-1], type=list[list[Value]])

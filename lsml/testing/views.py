@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsml.adapters.base import Adapter, Data, Target
+from lsml.adapters.base import Adapter, Data, PageRegion, Target
 from lsml.controls import CONTROLS
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.documents import Dialogue, PlainText
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def view_of(data: Data, control: Control) -> View:
     """Return the view of a case's data for a control. A text is a dialogue of one utterance where the control needs one."""
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping | PageRegion):
         return View(data)
     if isinstance(data, Series):
         return View(data, clock=data.clock)

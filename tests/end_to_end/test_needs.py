@@ -4,13 +4,16 @@ import base64
 import io
 import random
 
+import msgspec
 import pytest
 from PIL import Image, ImageDraw
 
+from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.yolo import Yolo
 from lsml.values import Box
 from lsml.values.geometry import box_corners
 from tests.conftest import REPOSITORY, Backend, write_recipe
+from tests.support import invoices
 from tests.support.judge import verdicts
 
 PROJECT = {"id": 3, "created_at": "2026-11-23T09:03:34.474647Z", "title": "regions"}
@@ -195,3 +198,55 @@ def test_boxes_that_a_detector_draws_are_answered_each_by_a_classifier_of_crops(
         box["value"].pop("rectanglelabels")
         assert answer["value"] == box["value"]
         assert (answer["original_width"], answer["original_height"]) == SIZE
+
+
+# ------------------------------------------------------------------------------------------------ fields
+
+
+def page_answers(lines):
+    """The lines of an invoice as a person leaves them: a rectangle, its text, and which field it is."""
+    result = []
+    for number, (line, box) in enumerate(zip(lines, invoices.boxes(lines), strict=True)):
+        place = {
+            "x": box.x * 100,
+            "y": box.y * 100,
+            "width": box.width * 100,
+            "height": box.height * 100,
+            "rotation": 0,
+        }
+        about = {"id": f"l{number}", "to_name": "page"}
+        result.append({**about, "from_name": "line", "type": "rectangle", "value": place})
+        result.append({**about, "from_name": "text", "type": "textarea", "value": {**place, "text": [line.text]}})
+        result.append({**about, "from_name": "field", "type": "choices", "value": {**place, "choices": [line.field]}})
+    return result
+
+
+def page_url(lines):
+    out = io.BytesIO()
+    invoices.drawn(lines).convert("L").save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def test_the_fields_of_an_invoice_are_learnt_from_what_people_say_of_its_lines(tmp_path, monkeypatch):
+    project = Project(REPOSITORY / "recipes" / "invoice-fields.yaml", tmp_path / "data")
+    try:
+        for seed in range(10):
+            lines = invoices.invoice(seed % 2, seed)
+            project.annotate({"page": page_url(lines)}, page_answers(lines))
+        project.train()
+        lines = invoices.invoice(1, 200)
+        # What a perfect reader would read; `benchmarks/fields.py` measures it with the real one.
+        monkeypatch.setattr(Ocr, "ready", property(lambda _self: True))
+        read = [msgspec.structs.replace(box, score=0.9) for box in invoices.boxes(lines)]
+        monkeypatch.setattr(Ocr, "predict_above", lambda _self, batch, _floor: [read for _ in batch])
+        [prediction] = project.predict({"page": page_url(lines)})
+    finally:
+        project.backend.store.close()
+    fields = {
+        region["id"]: region["value"]["choices"] for region in prediction["result"] if region["type"] == "choices"
+    }
+    texts = {
+        region["id"]: region["value"]["text"][0] for region in prediction["result"] if region["type"] == "textarea"
+    }
+    told = {(texts[id], *answer) for id, answer in fields.items() if answer != ["Other"]}
+    assert told == {(line.text, line.field) for line in lines if line.field != "Other"}

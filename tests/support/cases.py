@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
-from lsml.adapters.base import Example, Question, Target
+from lsml.adapters.base import Example, PageRegion, Question, Target
 from lsml.adapters.image.classifier import ImageClassifier
+from lsml.adapters.image.field_classifier import FieldClassifier
 from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.yolo import Yolo
@@ -32,6 +33,7 @@ from lsml.values import Box, Choice, KeyPoint, Number, Span
 from tests.conftest import tickets
 from tests.support import worlds
 from tests.support.drawings import COLOURS, disc, discs
+from tests.support.invoices import FIELDS, boxes, invoice
 from tests.support.language_model import KEY, MODEL, language_model
 from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
@@ -112,6 +114,17 @@ SIGNALS = [
     ),
 ]  # fmt: skip
 
+_PAGES = [(lines, boxes(lines)) for lines in (invoice(1, seed) for seed in range(6))]
+LINES = [
+    AdapterCase(
+        adapter=FieldClassifier, target=Target(FIELDS, multiple=multiple),
+        examples=[
+            Example(PageRegion(found, place), (Choice(line.field),)) for lines, found in _PAGES for place, line in enumerate(lines)
+        ],
+        batch=[PageRegion(_PAGES[0][1], place) for place in range(4)] + [PageRegion((Box("", x=0.5, y=0.5, width=0.1, height=0.1),), 0)],
+    )
+    for multiple in (False, True)
+]  # fmt: skip
 _drawn = Path(tempfile.mkdtemp(prefix="lsml-drawn-"))
 atexit.register(shutil.rmtree, _drawn, ignore_errors=True)
 _images = discs(_drawn, 9)
@@ -297,6 +310,7 @@ CASES = {
     "tabular": TABLES,
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],
+    "field-classifier": LINES,
     "grabcut": [CUTTING],
     "speech": [WRITING_DOWN],
     "audio-classifier": HEARING,

@@ -22,6 +22,7 @@ LICENCES = {
     "audio-classifier": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "audio-regressor": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "grabcut": "Apache-2.0 (OpenCV)",
+    "field-classifier": "BSD-3-Clause (scikit-learn)",
     "image-classifier": "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own",
     "ner": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
     "ner-crf": "MIT (python-crfsuite)",

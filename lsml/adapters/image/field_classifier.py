@@ -1,0 +1,166 @@
+"""field-classifier: what each line of text on a page is, from what it says, where it stands, and what stands beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+
+from lsml.adapters.base import Data, Example, PageRegion, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.errors import VersionError
+from lsml.values import Box, Choice, Value
+
+if TYPE_CHECKING:
+    from lsml.arrays import Rows
+
+_WIDTH: Final = 1 << 12  # features that the names of all are hashed to
+_COLUMNS: Final = 6  # of a page, in which a line may stand
+_ROWS: Final = 10
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
+_FAR: Final = 99.0
+
+
+class FieldClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `field-classifier`."""
+
+    C: Closeness = 10.0
+    class_weight: ClassWeight = "none"
+
+
+class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
+    """One label or several for a line of a page. Answers every label that it saw in training, with its probability."""
+
+    name: ClassVar[str] = "field-classifier"
+    title: ClassVar[str] = "fields of pages, such as the total of an invoice, learnt from a handful of pages in seconds"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice})
+    reads_regions: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
+    learns_quickly: ClassVar[bool] = True
+    Options: ClassVar[type[msgspec.Struct]] = FieldClassifierOptions
+
+    def __init__(self, options: FieldClassifierOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._head: LinearHead | None = None
+
+    @property
+    def ready(self) -> bool:
+        """True if it has learnt or loaded anything."""
+        return self._head is not None
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from lines of pages and their choices. Raises NotEnoughData unless two different answers occur."""
+        learnt = answered(examples, self.target, "regions")
+        progress(0.0, f"looking at {len(learnt.places)} regions")
+        rows = _rows([examples[place].data for place in learnt.places])
+
+        def fitting(share: float, message: str) -> None:
+            progress(0.2 + 0.8 * share, message)
+
+        self._head = LinearHead.fit(
+            rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
+        )
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} regions")
+
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
+        """Every known label with its probability, for each line; labels in alphabetical order."""
+        if self._head is None or not batch:
+            return [[] for _ in batch]
+        return self._head.values(_rows(batch))
+
+    def features(self, batch: Sequence[Data]) -> Rows | None:
+        """What a classifier of these lines would learn from."""
+        return _rows(batch)
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays."""
+        assert self._head is not None, "an untrained model is never saved"
+        save_state(directory, self._head.state())
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            self._head = LinearHead.restore(state, _WIDTH)
+        except (KeyError, TypeError, ValueError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+
+
+def _rows(batch: Sequence[PageRegion]) -> Rows:
+    """(lines, features) of length 1."""
+    from sklearn.feature_extraction import FeatureHasher
+    from sklearn.preprocessing import normalize
+
+    hasher = FeatureHasher(_WIDTH, input_type="string")
+    return normalize(hasher.transform([list(_features(one)) for one in batch]))
+
+
+def _features(region: PageRegion) -> Iterator[str]:
+    """The names of what holds of a line."""
+    own, others = region.boxes[region.place], region.boxes
+    text = (own.text or "").casefold()
+    yield "always"
+    yield f"text {text}"
+    yield f"shape {_shape(text)}"
+    yield f"long {_shape(text, runs=False)}"
+    for word in _WORD.findall(text):
+        yield f"word {_shape(word) if word.isdigit() else word}"
+    padded = f"^{re.sub('[0-9]', '0', text)}$"
+    yield from {f"part {padded[start : start + 3]}" for start in range(len(padded) - 2)}
+    x, y, width, height = _middle(own)
+    column, row = int(_COLUMNS * x), int(_ROWS * y)
+    yield from (f"column {column}", f"row {row}", f"cell {column} {row}", f"wide {int(8 * width)}")
+    usual = sorted(box.height for box in others)[len(others) // 2]
+    yield f"high {round(2 * height / usual)}"
+    order = sorted(range(len(others)), key=lambda at: (_middle(others[at])[1], _middle(others[at])[0])).index(
+        region.place
+    )
+    yield from (f"from the top {min(order, 8)}", f"from the bottom {min(len(others) - 1 - order, 8)}")
+    for side, beside in _beside(own, others).items():
+        said = re.sub("[0-9]+", "0", (beside.text or "").casefold()) if beside else "nothing"
+        yield f"{side} {said}"
+        yield f"{side} {said} of {_shape(text)}"
+        for word in _WORD.findall(said):
+            yield f"{side} word {word}"
+            yield f"{side} word {word} of {_shape(text)}"
+
+
+def _beside(own: Box, others: Sequence[Box]) -> dict[str, Box | None]:
+    """The nearest line to the left, to the right, above and below; of the first two in the same row, of the others in the same
+    column."""
+    x, y, width, height = _middle(own)
+    nearest: dict[str, tuple[float, Box | None]] = dict.fromkeys(("left", "right", "above", "below"), (_FAR, None))
+    for other in others:
+        if other is own:
+            continue
+        their_x, their_y, their_width, their_height = _middle(other)
+        across, down = their_x - x, their_y - y
+        if abs(down) < (height + their_height) / 3:
+            side = "left" if across < 0 else "right"
+            gap = abs(across) - (width + their_width) / 2
+        elif abs(across) < (width + their_width) / 2:
+            side = "above" if down < 0 else "below"
+            gap = abs(down)
+        else:
+            continue
+        if gap < nearest[side][0]:
+            nearest[side] = gap, other
+    return {side: box for side, (_, box) in nearest.items()}
+
+
+def _middle(box: Box) -> tuple[float, float, float, float]:
+    """(x, y, width, height) of the middle of a box, as if it stood upright."""
+    return box.x + box.width / 2, box.y + box.height / 2, box.width, box.height
+
+
+def _shape(text: str, *, runs: bool = True) -> str:
+    """A text with `0` for its digits and `a` for its letters; `runs`: those beside each other as one."""
+    shape = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", text))
+    return re.sub(r"(.)\1+", r"\1", shape) if runs else shape
