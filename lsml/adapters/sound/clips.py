@@ -104,7 +104,7 @@ class Scale(NamedTuple):
     @classmethod
     def restore(cls, state: Sequence[object]) -> Scale:
         """What was saved as a list of both. Raises TypeError or ValueError where it is something else."""
-        middle, spread = as_array(state[0]), float(as_array(state[1]))
+        middle, spread = as_array(state[0]), as_array(state[1]).item()
         if middle.shape != (WIDTH,) or not spread > 0:
             raise ValueError("its parts differ in size")
         return cls(middle, spread)
