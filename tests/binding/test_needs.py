@@ -8,7 +8,7 @@ from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.labeling.needed import REGIONS
 from lsml.labeling.remarks import Reason
 from lsml.recipe import load_recipe
-from lsml.values import Choice
+from lsml.values import Choice, Number, Text
 from tests.conftest import write_recipe
 from tests.support.fetching import no_fetch
 
@@ -164,3 +164,26 @@ def test_other_needs_are_another_version(tmp_path):
     )
     assert one.fingerprint == same.fingerprint != other.fingerprint
     assert one.facts(None) == same.facts(None) != other.facts(None)
+
+
+@pytest.mark.parametrize(
+    ("tag", "adapter", "key", "given", "value"),
+    [
+        ("Rating", "text-regressor", "rating", 4, Number(4.0)),
+        ("Number", "text-regressor", "number", 2.5, Number(2.5)),
+        ("TextArea", "remote", "text", ["so"], Text("so")),
+    ],
+)
+def test_other_answers_about_regions_need_no_more_than_choices(tmp_path, tag, adapter, key, given, value):
+    config = CONFIG.replace("</View>", f'<{tag} name="more" toName="text" perRegion="true"/></View>').replace(
+        "{when}", ""
+    )
+    options = ", options: {url: 'http://localhost:1/', text: $.a}" if adapter == "remote" else ""
+    tags = f"tags: {{{choice_needs('Labels#part', options, f'{tag}#more', adapter)}, {NER}}}\n"
+    binding = bind(load_recipe(write_recipe(tmp_path, tags, config=None)), parse_labeling_config(config))
+    answer = {"id": "a", "from_name": "more", "to_name": "text", "type": tag.lower(), "value": {**SOUP, key: given}}
+    taught = binding.learn(task([part("a", SOUP, "Food"), answer]), no_fetch)
+    assert taught.answers["more@a"] == [(value,)]
+    [reading] = binding.models[0].read({"id": 1, "data": taught.data}, no_fetch)
+    [(written, problem)] = reading.controls[0].write([value], "text", reading.view, {})
+    assert (written, problem) == (answer, None)
