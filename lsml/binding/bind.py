@@ -17,7 +17,7 @@ from lsml.binding.model import BoundModel
 from lsml.binding.needs import needed_controls, region_object, why_alone, why_not_needed
 from lsml.binding.prompts import asking_controls, control_of
 from lsml.binding.reliability import reliability
-from lsml.controls import CONTROLS
+from lsml.controls import CONTROLS, control_class
 from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import Fetch
@@ -268,14 +268,14 @@ def object_for(
 
     `joined`: it reads `inputs` of the recipe, whatever the control answers for. `needed`: it reads regions of these."""
     name = control_tag.selector
-    control_class = CONTROLS.get(control_tag.tag)
-    if control_class is None:
+    kind = control_class(control_tag, config.objects)
+    if kind is None:
         return None, f"{name}: lsml has no control for {control_tag.tag} yet; it has {', '.join(sorted(CONTROLS))}"
-    refusal = control_class.refusal(control_tag)
+    refusal = kind.refusal(control_tag)
     if refusal is not None:
         return None, refusal
-    if control_class.value_type not in adapter_class.produces:
-        title = getattr(control_class.value_type, "title", control_class.value_type.__name__)
+    if kind.value_type not in adapter_class.produces:
+        title = getattr(kind.value_type, "title", kind.value_type.__name__)
         return None, f"{name} takes {title}, which {adapter_class.name} does not give"
     if needed:
         object_tag, why = region_object(control_tag, adapter_class, config, needed)
@@ -290,7 +290,7 @@ def object_for(
         offered = ", ".join(f"{tag.tag}#{tag.name}" for tag in config.objects.values()) or "no object tag"
         return None, f"{name}: toName names {', '.join(control_tag.to_names)}, and the labeling config shows {offered}"
     for object_tag in objects:
-        allowed = control_class.objects is None or object_tag.tag in control_class.objects
+        allowed = kind.objects is None or object_tag.tag in kind.objects
         if allowed and (joined or object_tag.tag in adapter_class.consumes):
             if joined and control_tag.repeater is not None:
                 return None, f"{name} stands in a Repeater, whose copies `inputs` cannot tell apart; remove `inputs`"

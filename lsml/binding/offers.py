@@ -9,7 +9,7 @@ from lsml.adapters import all_adapters, builtin_adapters, is_installed
 from lsml.adapters.base import Adapter, InteractiveAdapter, TrainableAdapter
 from lsml.binding.bind import object_for
 from lsml.binding.prompts import control_of
-from lsml.controls import CONTROLS, Control
+from lsml.controls import Control, control_class
 from lsml.controls.regions import RegionControl
 from lsml.errors import AdapterError
 from lsml.labeling import ControlTag, LabelingConfig
@@ -71,11 +71,11 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
     """The adapters that can answer a control of a config with the options that they start with, best first; where there is
     none, one sentence why."""
     usable = [adapter for adapter in all_adapters().values() if not isinstance(adapter, AdapterError)]
-    control_class = CONTROLS.get(control_tag.tag)
-    giving = [adapter for adapter in usable if control_class and control_class.value_type in adapter.produces]
-    if control_class is None or not giving:
+    kind = control_class(control_tag, config.objects)
+    giving = [adapter for adapter in usable if kind and kind.value_type in adapter.produces]
+    if kind is None or not giving:
         return [], f"{control_tag.selector}: no adapter answers {control_tag.tag} yet, so people answer it alone"
-    refusal = control_class.refusal(control_tag)
+    refusal = kind.refusal(control_tag)
     if refusal is not None:
         return [], refusal
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]

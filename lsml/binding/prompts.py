@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lsml.adapters.base import InteractiveAdapter
-from lsml.controls import CONTROLS
+from lsml.controls import control_class
 from lsml.controls.base import Control, Region
 from lsml.labeling import ControlTag, LabelingConfig
 
@@ -45,15 +45,16 @@ def _silence(tag: ControlTag) -> str:
 def control_of(control_tag: ControlTag, config: LabelingConfig) -> Control:
     """The control of a tag that lsml has one for, with the tag that names its labels where it is a bare tool, and the first one
     that takes what is written in each of its regions."""
-    control_class = CONTROLS[control_tag.tag]
+    kind = control_class(control_tag, config.objects)
+    assert kind is not None, f"{control_tag.selector} has no control"
     companions = (
         other
         for other in config.controls
-        if other.tag == control_class.companion_tag and set(other.to_names) & set(control_tag.to_names)
+        if other.tag == kind.companion_tag and set(other.to_names) & set(control_tag.to_names)
     )
     companion = next(companions, None)
-    texts = (tag for tag in config.controls if control_class.carries_text and _takes_texts(tag, control_tag, companion))
-    return control_class(control_tag, companion, next(texts, None))
+    texts = (tag for tag in config.controls if kind.carries_text and _takes_texts(tag, control_tag, companion))
+    return kind(control_tag, companion, next(texts, None))
 
 
 def _takes_texts(tag: ControlTag, drawing: ControlTag, companion: ControlTag | None) -> bool:

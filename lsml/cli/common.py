@@ -262,9 +262,10 @@ def asking_sentence(binding: Binding) -> str | None:
 
 def answered_tags(adapter: type[Adapter]) -> list[str]:
     """Return the control tags that an adapter can answer, sorted."""
-    from lsml.controls import CONTROLS
+    from lsml.controls import CONTROLS, controls_of, suits
 
-    return [tag for tag, control in sorted(CONTROLS.items()) if control.value_type in adapter.produces]
+    gives, reads = adapter.produces, adapter.consumes
+    return [tag for tag in sorted(CONTROLS) if any(suits(control, gives, reads) for control in controls_of(tag))]
 
 
 def _lacks(binding: Binding) -> list[str]:

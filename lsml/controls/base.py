@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from lsml.labeling import ControlTag, Label
+from lsml.labeling import ControlTag, Label, ObjectTag
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View
 from lsml.values import Value
@@ -67,6 +67,40 @@ _SAID = ("choices", "taxonomy", "rating", "number")  # in a region's value besid
 
 # Every control by its tag. A class that names its tag is registered when its module is imported.
 CONTROLS: dict[str, type[Control]] = {}
+_OTHERS: dict[str, list[type[Control]]] = {}  # further ones of the same tag, for other objects
+
+
+def controls_of(tag: str) -> tuple[type[Control], ...]:
+    """Return the controls of a tag: one, or several for different objects. Raises KeyError where there is none."""
+    return CONTROLS[tag], *_OTHERS.get(tag, ())
+
+
+def _register(control: type[Control]) -> None:
+    known = controls_of(control.tag) if control.tag in CONTROLS else ()
+    for other in known:
+        if other.objects is None or control.objects is None or other.objects & control.objects:
+            raise TypeError(f"two controls name the tag {control.tag}: {other.__name__} and {control.__name__}")
+    if known:
+        _OTHERS.setdefault(control.tag, []).append(control)
+    else:
+        CONTROLS[control.tag] = control
+
+
+def suits(control: type[Control], gives: frozenset[type], reads: frozenset[str]) -> bool:
+    """Return True if a control can show something of a model that gives these value types and reads these object tags."""
+    return control.value_type in gives and (control.objects is None or not control.objects.isdisjoint(reads))
+
+
+def control_class(control_tag: ControlTag, objects: Mapping[str, ObjectTag]) -> type[Control] | None:
+    """Return the control of a tag for the first object that it answers for, by name; the first control if none fits.
+
+    None where lsml has no control for the tag.
+    """
+    if control_tag.tag not in CONTROLS:
+        return None
+    first, *others = controls_of(control_tag.tag)
+    shown = [objects[name].tag for name in control_tag.to_names if name in objects]
+    return next((one for tag in shown for one in (first, *others) if one.objects and tag in one.objects), first)
 
 
 class Control(ABC):
@@ -90,13 +124,9 @@ class Control(ABC):
     def __init_subclass__(cls) -> None:
         """Register the control under the tag that it names. Raises TypeError where another one has the tag."""
         super().__init_subclass__()
-        tag = cls.__dict__.get("tag")
-        if tag is None:  # a base of several controls
-            return
-        if tag in CONTROLS:
-            raise TypeError(f"two controls name the tag {tag}: {CONTROLS[tag].__name__} and {cls.__name__}")
-        CONTROLS[tag] = cls
-        cls.region_type = tag.lower()
+        if "tag" in cls.__dict__:  # else it is a base of several controls
+            _register(cls)
+            cls.region_type = cls.tag.lower()
 
     def __init__(
         self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None

@@ -11,7 +11,7 @@ import msgspec
 
 from lsml.adapters import adapter_names, get_adapter
 from lsml.adapters.base import Adapter, NoOptions, TrainableAdapter, option_facts
-from lsml.controls import CONTROLS
+from lsml.controls import CONTROLS, controls_of
 from lsml.controls.regions import RegionControl
 from lsml.errors import AdapterError
 from lsml.labeling import KNOWN_CONTROL_TAGS
@@ -131,8 +131,9 @@ def _selectors(draft: Draft, key: str, claims: dict[str, tuple[int, int]]) -> tu
 
 def _check_fit(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tuple[Selector, ...]) -> None:
     for selector in selectors:
-        wanted = CONTROLS[selector.tag].value_type
-        if wanted not in adapter.produces:
+        taken = [control.value_type for control in controls_of(selector.tag)]
+        if not adapter.produces.intersection(taken):
+            wanted = taken[0]
             gives = ", ".join(sorted(_title(value_type) for value_type in adapter.produces))
             fitting = " or ".join(_adapters_that_give(wanted))
             advice = f"use {fitting}" if fitting else "no installed adapter gives that"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lsml.controls import CONTROLS
+from lsml.controls import CONTROLS, controls_of
 from lsml.errors import LabelingConfigError
 from lsml.labeling import parse_labeling_config
 from lsml.metrics import FIGURES
@@ -186,7 +186,8 @@ def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
     if isinstance(learn_from, dict) and learn_from.get("annotators") and learn_from.get("except_annotators"):
         draft.add((*path, "learn_from", "except_annotators"), "excludes `annotators`; keep one of the two")
     metric = promote.get("metric") if isinstance(promote, dict) else None
-    names = dict.fromkeys(name for tag in tags if tag in CONTROLS for name in FIGURES[CONTROLS[tag].value_type])
+    taken = [control.value_type for tag in tags if tag in CONTROLS for control in controls_of(tag)]
+    names = dict.fromkeys(name for value_type in taken for name in FIGURES[value_type])
     if metric is not None and names and metric not in names:
         draft.add(
             (*path, "promote", "metric"), f"no tag here is judged by {metric}; expected one of {', '.join(names)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsml.adapters.base import Adapter, Data, PageRegion, Target
-from lsml.controls import CONTROLS
+from lsml.controls import CONTROLS, controls_of, suits
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.documents import Dialogue, PlainText
 from lsml.labeling.series import Series
@@ -60,8 +60,9 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
     labels = tuple(Label(value=name, path=(name,)) for name in dict.fromkeys(names))
     attributes = {"Choices": {"choice": "multiple" if target.multiple else "single"}}
     made = []
-    for tag, control in CONTROLS.items():
-        if control.value_type not in adapter.produces or tag == "Taxonomy":
+    for control in (control for known in CONTROLS for control in controls_of(known)):
+        tag = control.tag
+        if not suits(control, adapter.produces, adapter.consumes) or tag == "Taxonomy":
             continue
         if target.kinds and kind_of(control.value_type) not in target.kinds:
             continue

@@ -19,7 +19,7 @@ MIXED = """<View>
   <Choices name="topic" toName="t"><Choice value="A"/><Choice value="B"/></Choices>
   <Choices name="sound" toName="a"><Choice value="A"/></Choices>
   <Labels name="who" toName="t" smart="true"><Label value="P"/></Labels>
-  <Rating name="stars: 1 # 2" toName="t"/><Rating name="more" toName="a"/>
+  <Rating name="stars: 1 # 2" toName="t"/><Rating name="more" toName="i"/>
   <RectangleLabels name="box" toName="i"><Label value="car"/></RectangleLabels>
 </View>"""
 
@@ -50,13 +50,14 @@ def test_controls_that_differ_have_keys_of_their_own_whatever_their_names_are(tm
     recipe = loaded(tmp_path, text)
     assert keys(recipe) == [
         ("Choices#topic", "text-classifier"),
+        ("Choices#sound", "audio-classifier"),
         ("Labels", "text-matcher"),
         ("Labels", "ner-crf"),
         ("Rating#stars: 1 # 2", "text-regressor"),
         ("RectangleLabels", "yolo"),
     ]
     binding = bind(recipe, parse_labeling_config(recipe.labeling_config))
-    assert [one.control_tag.selector for one in binding.unbound] == ["Choices#sound", "Rating#more"]
+    assert [one.control_tag.selector for one in binding.unbound] == ["Rating#more"]
 
 
 def test_comments_say_what_else_could_answer_what_it_needs_and_what_has_no_adapter():
@@ -68,7 +69,7 @@ def test_comments_say_what_else_could_answer_what_it_needs_and_what_has_no_adapt
     assert any(line.startswith('#     pip install "lsml[transformers]"') for line in lines)
     assert any(line.startswith("#     lacks: the encoder ") for line in lines)
     assert any(line.startswith("#     licence: AGPL-3.0") for line in lines)
-    assert any(line.startswith("#   Choices#sound: remote asks a service about Audio") for line in lines)
+    assert any(line.startswith("#   Rating#more: remote asks a service about ") for line in lines)
 
 
 def test_the_settings_in_comments_are_the_defaults(tmp_path):

@@ -105,8 +105,8 @@ def test_the_labels_of_bare_tools_need_no_model():
     [
         ('<Ranker name="c" toName="t"/>', "Ranker#c: no adapter answers Ranker yet, so people answer it alone"),
         (
-            '<Choices name="c" toName="a"><Choice value="A"/></Choices>',
-            "Choices#c: remote asks a service about Audio with `send: file`; write it under `options`",
+            '<Rating name="c" toName="i"/>',
+            "Rating#c: remote asks a service about Image with `send: file`; write it under `options`",
         ),
         (
             '<Choices name="c" toName="t" perRegion="true"><Choice value="A"/></Choices>',

@@ -9,8 +9,10 @@ from typing import ClassVar
 import pytest
 
 import lsml
-from lsml.controls import CONTROLS
+from lsml.controls import CONTROLS, control_class, controls_of
 from lsml.controls.choices import Choices
+from lsml.labeling import ControlTag, ObjectTag
+from lsml.values import Interval, Span
 from tests.support.architecture import ROOT
 
 RANKER = '''
@@ -43,6 +45,25 @@ def test_a_control_is_added_by_one_file(tmp_path):
 def test_every_control_is_entered_under_the_tag_that_it_names():
     assert len(CONTROLS) == 22
     assert all(control.tag == tag for tag, control in CONTROLS.items())
+
+
+def test_controls_of_one_tag_answer_for_different_objects():
+    several = {tag: controls_of(tag) for tag in CONTROLS if len(controls_of(tag)) > 1}
+    assert list(several) == ["Labels"]
+    text, sound = several["Labels"]
+    assert (text.value_type, sound.value_type) == (Span, Interval)
+    objects = {
+        "a": ObjectTag("Audio", "a", "$a"),
+        "t": ObjectTag("Text", "t", "$t"),
+        "i": ObjectTag("Image", "i", "$i"),
+    }
+    for names, chosen in ((("a",), sound), (("t",), text), (("i",), text), (("i", "a"), sound), ((), text)):
+        assert control_class(ControlTag("Labels", "l", names), objects) is chosen
+    assert control_class(ControlTag("Unknown", "u", ("a",)), objects) is None
+    with pytest.raises(TypeError, match="two controls name the tag Labels: SoundLabels and Third"):
+
+        class Third(sound):
+            tag: ClassVar[str] = "Labels"
 
 
 def test_two_controls_cannot_have_one_tag():

@@ -85,6 +85,8 @@ def words(control: Control, answer: int) -> list[str]:
 
 def placed(control: Control, answer: int, value: Value, text: Any) -> Value:
     """An answer for a text: a span stands where its word does; for a series, the second half."""
+    if isinstance(value, Interval) and text is None:  # of a recording, see `tones`
+        return Interval(0.4, 0.8, value.label)
     if isinstance(value, Interval):
         times = text.points().times
         return Interval(float(times[len(times) // 2]), float(times[-1]), value.label)

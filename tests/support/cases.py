@@ -17,6 +17,7 @@ from lsml.adapters.llm.adapter import Llm
 from lsml.adapters.remote.adapter import Remote
 from lsml.adapters.series.time_series import TimeSeries
 from lsml.adapters.sound.classifier import AudioClassifier
+from lsml.adapters.sound.events import SoundEvents
 from lsml.adapters.sound.regressor import AudioRegressor
 from lsml.adapters.sound.speech import SpeechAdapter
 from lsml.adapters.table.tabular import Tabular
@@ -39,7 +40,7 @@ from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
 from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion
-from tests.support.sounds import KINDS, clips
+from tests.support.sounds import KINDS, clips, scenes
 from tests.support.speaking import SENTENCES, SPEAKS, spoken
 from tests.support.transformer_models import tiny_transformer
 
@@ -148,6 +149,11 @@ HEARING = [
 RATING = AdapterCase(
     adapter=AudioRegressor, batch=[path for path, _ in _clips[:4]], tolerance=1e-9,
     examples=[Example(path, (Number(float(1 + KINDS.index(label))),)) for path, label in _clips],
+)  # fmt: skip
+_scenes = scenes(_drawn / "scenes", range(7))
+EVENTS = AdapterCase(
+    adapter=SoundEvents, target=Target(KINDS, multiple=True, kinds={"interval": KINDS}), options={"iterations": 10},
+    examples=_scenes[:4], batch=[example.data for example in _scenes[4:]], tolerance=1e-9,
 )  # fmt: skip
 # Nobody speaks in the others, so that the model need not be asked for them.
 _spoken = [spoken(_drawn / "spoken.wav", SENTENCES[3])] if SPEAKS else []
@@ -312,6 +318,7 @@ CASES = {
     "image-classifier": [IMAGES],
     "field-classifier": LINES,
     "grabcut": [CUTTING],
+    "sound-events": [EVENTS],
     "speech": [WRITING_DOWN],
     "audio-classifier": HEARING,
     "audio-regressor": [RATING],

@@ -7,7 +7,7 @@ from pathlib import Path
 from lsml.adapters import builtin_adapters, get_adapter
 from lsml.adapters.base import Adapter, TrainableAdapter
 from lsml.binding import bind
-from lsml.controls import CONTROLS
+from lsml.cli.common import answered_tags
 from lsml.labeling import parse_labeling_config
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import gallery_recipes
@@ -21,6 +21,7 @@ END = "<!-- end of the adapters -->"
 LICENCES = {
     "audio-classifier": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "audio-regressor": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
+    "sound-events": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "grabcut": "Apache-2.0 (OpenCV)",
     "field-classifier": "BSD-3-Clause (scikit-learn)",
     "image-classifier": "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own",
@@ -44,9 +45,7 @@ def adapters_reference() -> str:
     for name, adapter in builtin_adapters().items():
         cells = [
             f"[`{name}`](recipe.md#options-of-{name})",
-            ", ".join(
-                f"`{tag}`" for tag, control in sorted(CONTROLS.items()) if control.value_type in adapter.produces
-            ),
+            ", ".join(f"`{tag}`" for tag in answered_tags(adapter)),
             ", ".join(f"`{tag}`" for tag in sorted(adapter.consumes)),
             "yes" if issubclass(adapter, TrainableAdapter) else "no",
             _install(adapter),

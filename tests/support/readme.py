@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lsml.adapters import builtin_adapters
-from lsml.controls import CONTROLS
+from lsml.cli.common import answered_tags
 from lsml.recipe import recipe_schema
 from tests.support import catalogue
 
@@ -89,8 +89,7 @@ def recipe_reference() -> str:
             one for one in schema["$defs"]["Candidate"]["allOf"] if one["if"]["properties"]["adapter"]["const"] == name
         )
         struct = _resolve(entry["then"]["properties"]["options"], schema)
-        answers = ", ".join(f"`{tag}`" for tag, control in sorted(CONTROLS.items())
-                            if control.value_type in adapter.produces)  # fmt: skip
+        answers = ", ".join(f"`{tag}`" for tag in answered_tags(adapter))
         reads = ", ".join(f"`{tag}`" for tag in sorted(adapter.consumes))
         title = f"{adapter.title[0].upper()}{adapter.title[1:].rstrip('.')}"
         lead = f"{title}. Answers {answers}; reads {reads}."

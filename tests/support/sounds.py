@@ -8,6 +8,9 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
+from lsml.adapters.base import Example
+from lsml.values import Interval
+
 KINDS = ("Hum", "Noise", "Whistle")
 RATE = 16_000
 
@@ -42,6 +45,29 @@ def write_sound(path: File, samples: Samples, rate: int = RATE) -> File:
         file.setframerate(rate)
         file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
     return path
+
+
+def scene(seed: int, kinds: tuple[str, ...] = KINDS, events: int = 5) -> tuple[Samples, list[Interval]]:
+    """(samples, where the sounds of some kinds are): sounds of every kind, with silence before, between and after them."""
+    draw = np.random.default_rng(seed)
+    parts, marked, at = [silence(draw, draw.uniform(0.3, 1.0))], [], 0.0
+    for _ in range(events):
+        at = sum(map(len, parts)) / RATE
+        kind = str(draw.choice(KINDS))
+        parts.append(drawn_sound(kind, draw, draw.uniform(0.4, 1.2)))
+        marked.append(Interval(round(at, 3), round(sum(map(len, parts)) / RATE, 3), kind))
+        parts.append(silence(draw, draw.uniform(0.3, 1.0)))
+    return np.concatenate(parts), [value for value in marked if value.label in kinds]
+
+
+def scenes(folder: Path, seeds: range, kinds: tuple[str, ...] = KINDS) -> list[Example]:
+    """Drawn recordings with the sounds of some kinds marked."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for seed in seeds:
+        samples, marked = scene(seed, kinds)
+        made.append(Example(write_sound(folder / f"scene-{seed}.wav", samples), tuple(marked)))
+    return made
 
 
 def clips(folder: Path, seeds: range, seconds: float = 0.6) -> list[tuple[Path, str]]:

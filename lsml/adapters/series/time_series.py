@@ -14,9 +14,9 @@ from msgspec import Meta
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
 from lsml.adapters.parts.linear_head import answered
+from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
-from lsml.adapters.series.segmenter import Lesson, Segmenter, learnt_segmenter
-from lsml.adapters.series.windows import OF_CHANNEL, Signal
+from lsml.adapters.parts.windows import OF_CHANNEL, Signal
 from lsml.errors import AdapterError, VersionError
 from lsml.labeling import ControlTag
 from lsml.labeling.series import UnreadableSeries

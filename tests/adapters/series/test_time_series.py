@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, NotEnoughData, Target
+from lsml.adapters.parts.segments import runs, snapped
 from lsml.adapters.parts.state import load_state, save_state
-from lsml.adapters.series.segments import runs, snapped
+from lsml.adapters.parts.windows import OF_WINDOW, Signal
 from lsml.adapters.series.time_series import TimeSeries
-from lsml.adapters.series.windows import OF_WINDOW, Signal
 from lsml.errors import AdapterError, VersionError
 from lsml.labeling.series import Points, Series
 from lsml.metrics import judge

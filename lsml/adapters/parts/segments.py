@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from lsml.adapters.series.windows import Signal
+    from lsml.adapters.parts.windows import Signal
     from lsml.arrays import Array
 
 

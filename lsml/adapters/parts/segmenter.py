@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
-from lsml.adapters.series.segments import Run, runs, snapped
-from lsml.adapters.series.windows import OF_WINDOW, Signal
+from lsml.adapters.parts.segments import Run, runs, snapped
+from lsml.adapters.parts.windows import OF_WINDOW, Signal
 from lsml.errors import NotEnoughData
 from lsml.values import Interval
 
@@ -97,7 +97,13 @@ class Segmenter(NamedTuple):
 
 
 def learnt_segmenter(
-    lessons: Sequence[Lesson], *, gaps: bool, windows: Sequence[float] | None, options: TreeOptions, seed: int
+    lessons: Sequence[Lesson],
+    *,
+    gaps: bool,
+    windows: Sequence[float] | None,
+    options: TreeOptions,
+    seed: int,
+    what: str = "series",
 ) -> Segmenter:
     """What series with marked stretches teach, one of them in memory at a time; `gaps`: that what is not marked has no label.
 
@@ -107,7 +113,7 @@ def learnt_segmenter(
     marked = sum(bool(lesson.stretches) for lesson in lessons)
     labels = sorted({one.label for lesson in lessons for one in lesson.stretches})
     if len(lessons) < 2 or not labels:
-        raise NotEnoughData(f"{marked} of {len(lessons)} series have a marked stretch; annotate at least two series")
+        raise NotEnoughData(f"{marked} of {len(lessons)} {what} have a marked stretch; annotate at least two {what}")
     if len(labels) < 2 and not gaps:
         raise NotEnoughData(
             f"all marked stretches are {labels[0]!r}; mark stretches of other labels, too, "

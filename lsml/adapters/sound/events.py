@@ -1,0 +1,157 @@
+"""sound-events: stretches of recordings, by log-mel features of windows and gradient boosted trees, as for series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.boosted_trees import TreeOptions
+from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.windows import Signal
+from lsml.adapters.sound.mels import HOP_S, log_mels
+from lsml.adapters.sound.reading import SOUNDS, read_sound
+from lsml.errors import AdapterError, VersionError
+from lsml.labeling.series import Points
+from lsml.values import Interval, Value
+
+if TYPE_CHECKING:
+    from lsml.arrays import Array
+
+_BANDS: Final = 12
+_FRAMES: Final = 2  # of log-mels that make one point of the series
+_MOST_POINTS: Final = 200_000  # of one recording: an hour; of longer ones, more frames make one
+
+
+class SoundEventsOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
+    """Settings of `sound-events`."""
+
+    iterations: Annotated[
+        int, Meta(ge=1, le=10_000, description="Trees for each label, one after the other.", extra=TRAINING)
+    ] = 40
+    gaps: Annotated[
+        Literal["unknown", "nothing"],
+        Meta(
+            description="What it means that a part of an annotated recording is not marked. nothing: none of the labels holds "
+            "there; unknown: it teaches nothing, and every part of a recording gets the likeliest label.",
+            extra=TRAINING,
+        ),
+    ] = "nothing"
+    snap: Annotated[
+        bool,
+        Meta(
+            description="Whether the ends of a stretch move to where the sound changes most, nearby.", extra=PREDICTIONS
+        ),
+    ] = True
+
+
+class SoundEvents(TrainableAdapter[SoundEventsOptions]):
+    """Stretches of a recording, each with a label: what is heard, or who speaks."""
+
+    name: ClassVar[str] = "sound-events"
+    title: ClassVar[str] = "stretches of recordings, learnt from a few of them"
+    consumes: ClassVar[frozenset[str]] = SOUNDS
+    produces: ClassVar[frozenset[type]] = frozenset({Interval})
+    requires: ClassVar[tuple[str, ...]] = ("soundfile", "sklearn", "skops")
+    extra: ClassVar[str | None] = "sound"
+    Options: ClassVar[type[msgspec.Struct]] = SoundEventsOptions
+
+    def __init__(self, options: SoundEventsOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._segmenter: Segmenter | None = None
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """True if it has learnt or loaded anything."""
+        return self._segmenter is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many recordings could not be learnt, and why."""
+        return self._notes
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Learn from recordings (paths) and the intervals in them. Raises NotEnoughData."""
+        allowed = None if self.target.open else set(self.target.labels)
+        gaps = self.options.gaps == "nothing"
+        unread = Counter[str]()
+        lessons = []
+        for example in examples:
+            own = [
+                value
+                for value in example.values
+                if isinstance(value, Interval)
+                and value.start < value.end
+                and (allowed is None or value.label in allowed)
+            ]
+            if own or gaps:
+                lessons.append(Lesson(partial(_readable, example.data, unread), own))
+        progress(0.1, f"listening to {len(lessons)} recordings")
+        self._segmenter = learnt_segmenter(
+            lessons, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
+        )
+        self._notes = tuple(f"{count} recordings not learnt: {why}" for why, count in unread.most_common(3))
+        progress(1.0, f"learnt from {len(lessons) - unread.total()} recordings")
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """The stretches of each recording (path), in order. Raises AdapterError where one cannot be read."""
+        if self._segmenter is None:
+            return [[] for _ in batch]
+        return [list(self._segmenter.values(_heard(path), snap=self.options.snap)) for path in batch]
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays and lists."""
+        assert self._segmenter is not None, "an untrained model is never saved"
+        save_state(directory, self._segmenter.state())
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            segmenter = Segmenter.restore(state)
+            if segmenter.channels != _BANDS:
+                raise ValueError("its parts differ in size")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+            ) from error
+        self._segmenter = segmenter
+
+
+def _readable(path: Path, unread: Counter[str]) -> Signal | None:
+    """A recording as a series; None where it cannot be read, and why is counted."""
+    try:
+        return _heard(path)
+    except AdapterError as error:
+        unread[str(error).partition(": ")[2]] += 1
+        return None
+
+
+def _heard(path: Path) -> Signal:
+    """How loud a recording is in each band of frequencies, as a series. Raises AdapterError."""
+    import numpy as np
+
+    size, rest, points = _FRAMES, np.zeros((0, _BANDS)), np.zeros((0, _BANDS))
+    parts: list[Array] = []
+    for mels in log_mels(read_sound(path), _BANDS):
+        rest = np.concatenate([rest, mels])
+        whole = len(rest) // size * size
+        parts.append(rest[:whole].reshape(-1, size, _BANDS).mean(axis=1))
+        rest = rest[whole:]
+        if sum(map(len, parts)) > _MOST_POINTS:
+            points = np.concatenate(parts)
+            parts, size = [points[: len(points) // 2 * 2].reshape(-1, 2, _BANDS).mean(axis=1)], 2 * size
+    points = np.concatenate(parts) if parts else points
+    if not len(points):
+        points = rest
+    if not len(points):
+        raise AdapterError(f"{path.name}: holds no sound")
+    return Signal(Points((np.arange(len(points)) + 0.5) * size * HOP_S, points))
