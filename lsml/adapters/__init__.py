@@ -1,4 +1,4 @@
-"""The registry: adapters by name, found through the entry points of every installed distribution, loaded when asked for.
+"""The registry of adapters, found by the entry points of all installed distributions and imported when needed.
 
 Built-in adapters register like any plug-in does, in the group `lsml.adapters` of a package's `pyproject.toml`.
 """
@@ -21,7 +21,7 @@ _OWN: Final = "lsml"  # the distribution of the built-in adapters
 
 @cache
 def _registrations() -> dict[str, tuple[EntryPoint, ...]]:
-    """Entry points by adapter name, sorted; more than one where distributions disagree. Scanned once per process."""
+    """Return entry points by adapter name, sorted; more than one where distributions disagree. Scanned once per process."""
     found: dict[str, list[EntryPoint]] = {}
     for entry_point in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _distribution(entry))):
         found.setdefault(entry_point.name, []).append(entry_point)
@@ -33,15 +33,15 @@ def _distribution(entry_point: EntryPoint) -> str:
 
 
 def adapter_names() -> list[str]:
-    """The names of all registered adapters, sorted. Imports none of them."""
+    """Return the names of all registered adapters, sorted. Imports none of them."""
     return list(_registrations())
 
 
 @cache
 def get_adapter(name: str) -> type[Adapter]:
-    """The adapter of that name; imports its module, not its library.
+    """Return the adapter of that name. Imports its module, not its library.
 
-    Raises UnknownAdapter where nobody registers the name, and AdapterError where it cannot be used.
+    Raises UnknownAdapter where the name is not registered, and AdapterError where it cannot be used.
     """
     registered = _registrations().get(name)
     if registered is None:
@@ -73,24 +73,24 @@ def _unknown(name: str) -> str:
 
 
 def _problem(name: str, adapter: object) -> str | None:
-    """Why an entry point's object cannot be used, or None."""
+    """Return the reason why an entry point's object cannot be used, or None."""
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
         return f"is not an adapter; expected a subclass of {Adapter.__module__}.{Adapter.__name__}"
     if adapter.api != API:
         return f"was written for contract {adapter.api!r}, and this lsml has {API}; install versions that go together"
     if inspect.isabstract(adapter):
         missing = ", ".join(sorted(adapter.__abstractmethods__))
-        return f"is not a whole adapter; it lacks {missing}"
+        return f"is not a complete adapter; it lacks {missing}"
     missing = ", ".join(fact for fact in ("name", "title", "consumes", "produces") if not hasattr(adapter, fact))
     if missing:
-        return f"does not say its {missing}; set them on the class"
+        return f"does not declare {missing}; set them on the class"
     if adapter.name != name:
         return f'calls itself "{adapter.name}"; give the class and the entry point one name'
     return None
 
 
 def all_adapters() -> dict[str, type[Adapter] | AdapterError]:
-    """Every registered adapter by name, sorted; in place of one that cannot be used, the error that says why."""
+    """Return every registered adapter by name, sorted; for one that cannot be used, the error with the reason."""
     found: dict[str, type[Adapter] | AdapterError] = {}
     for name in adapter_names():
         try:
@@ -101,7 +101,7 @@ def all_adapters() -> dict[str, type[Adapter] | AdapterError]:
 
 
 def builtin_adapters() -> dict[str, type[Adapter]]:
-    """The adapters that come with lsml, by name, sorted; whatever else is installed. Raises AdapterError."""
+    """Return the adapters of lsml itself, by name, sorted. Raises AdapterError."""
     return {
         name: get_adapter(name)
         for name, registered in _registrations().items()
@@ -110,20 +110,22 @@ def builtin_adapters() -> dict[str, type[Adapter]]:
 
 
 def is_installed(adapter: type[Adapter]) -> bool:
-    """True if the adapter's library can be imported, without importing it."""
-    # A dotted name would import its parent, so the package stands for its modules.
+    """Return True if the adapter's library can be imported, without importing it."""
+    # Looking for a dotted name would import its parent, so only the package is looked for.
     return all(importlib.util.find_spec(module.partition(".")[0]) is not None for module in adapter.requires)
 
 
 def lacking(adapter: type[Adapter], options: object, target: Target) -> str | None:
-    """Why a new instance cannot answer, in a sentence that says what to do: its library, or what `Adapter.lacks` says."""
+    """Return the reason why a new instance cannot predict, and what to do: its library is missing, or what `Adapter.lacks`
+    says.
+    """
     if not is_installed(adapter):
         return f"its library is not installed: {install_hint(adapter)}"
     return adapter.lacks(options, target)
 
 
 def install_hint(adapter: type[Adapter]) -> str:
-    """The command that installs the adapter's library: `pip install "lsml[yolo]"`."""
+    """Return the command that installs the adapter's library: `pip install "lsml[yolo]"`."""
     registered = _registrations().get(adapter.name, ())
     distribution = _distribution(registered[0]) if registered else _OWN
     return f'pip install "{distribution}[{adapter.extra}]"' if adapter.extra else f'pip install "{distribution}"'

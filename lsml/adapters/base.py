@@ -1,7 +1,7 @@
 """The contract between lsml and one model library.
 
-An adapter turns task data into values. It knows its library and nothing else: no HTTP, no queue, no Label Studio JSON,
-no thresholds, no label maps, no files but the folder it is given. Import heavy libraries inside methods.
+An adapter turns task data into values. It knows only its library: no HTTP, no queue, no Label Studio JSON, no thresholds, no
+label maps, and no files except in the folder that it gets. Import heavy libraries inside methods.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ else:
 
     OptionsT = TypeVar("OptionsT")
 
-API = 1  # the major version of this contract; a plug-in says which one it was written for
+API = 1  # the major version of this contract; a plug-in declares the one that it was written for
 
-# What an adapter sees of a task: a text (str) for Text, HyperText and Paragraphs; for Table its columns, a dict of names and
+# A task's data for an adapter: a text (str) for Text, HyperText and Paragraphs; for Table its columns, a dict of names and
 # JSON values, None where one is missing; for TimeSeries a `lsml.labeling.series.Series`, whose `points` it reads; the Path of
-# a file for Image (upright, whatever its EXIF says), Video and Audio. A file is good until the call returns, unless `fit` is
-# what was called with it.
+# a file for Image (EXIF orientation is applied), Video and Audio. A file exists until the call returns; one given to `fit`
+# stays.
 Data = Any
 Progress = Callable[
     [float, str], None
@@ -48,7 +48,7 @@ MACHINE: dict[str, object] = {"decides": "machine"}
 
 
 def silent(_share: float, _message: str) -> None:
-    """Progress for those who do not watch."""
+    """Ignore progress."""
 
 
 class PageRegion(msgspec.Struct, frozen=True):
@@ -59,10 +59,10 @@ class PageRegion(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One control of a target, for adapters that tell a model in words what is asked.
+    """One control of a target, for adapters that describe the question to a model in words.
 
-    `name` is the control's own, `kind` that of its values, `labels` are as they are stored, `multiple` as in `Target`.
-    `descriptions`: what the recipe says of labels, where it says anything. A number lies from `least` to `most`, and is a
+    `name` is the control's own, `kind` that of its values, `labels` are the stored names, `multiple` as in `Target`.
+    `descriptions`: the recipe's descriptions of labels, where it has any. A number is from `least` to `most`, and a
     whole one where `whole`.
     """
 
@@ -77,13 +77,13 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What an adapter is asked for: the labels that it may answer with, and how many of them.
+    """The task of an adapter: the labels that it may predict, and how many of them.
 
-    `labels` are in the order of the labeling config. `multiple`: several may hold at once, so each has a probability
-    of its own; otherwise exactly one holds and the probabilities sum to 1. `open`: the labels are not known beforehand
-    (options that come with each task, a taxonomy behind a URL), so learn those that the examples use. `kinds`: the kinds
-    of value that are wanted (`lsml.values.kind_of`: box, mask ...), each with its own labels. `questions`: the same, control
-    by control.
+    `labels` are in the order of the labeling config. `multiple`: several may hold at once, so each has its own
+    probability; otherwise exactly one holds and the probabilities sum to 1. `open`: the labels are not known beforehand
+    (options that come with each task, a taxonomy behind a URL), so learn those in the examples. `kinds`: the wanted
+    kinds of value (`lsml.values.kind_of`: box, mask ...), each with its own labels. `questions`: the same, control by
+    control.
     """
 
     labels: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """Data with the values that people gave it.
+    """Data with people's values for it.
 
     For `Choice`, no value means that none of the labels holds; for spans and shapes, that there is nothing to find.
     """
@@ -104,11 +104,11 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For an adapter without settings."""
+    """The options of an adapter without settings."""
 
 
 def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, object]]:
-    """What the `extra` of each option's `msgspec.Meta` says, by the option's name in a recipe."""
+    """Return the `extra` of each option's `msgspec.Meta`, by the option's name in a recipe."""
     import msgspec.inspect
 
     info = msgspec.inspect.type_info(options)
@@ -121,31 +121,31 @@ def option_facts(options: type[msgspec.Struct]) -> dict[str, dict[str, object]]:
 
 
 class Adapter(ABC, Generic[OptionsT]):
-    """One model: turns task data into values.
+    """One model, which turns task data into values.
 
-    A new instance is the starting point, pretrained or untrained; `load` turns it into a saved version.
-    `Options` is a frozen msgspec struct that forbids unknown fields; every field has a default and is
-    `Annotated[type, msgspec.Meta(description=..., extra={"decides": "predictions" | "training" | "machine" | "secret"})]`.
-    A change of what decides *predictions* gives the served model another version; what decides *training* makes
-    the next training run start over; *machine* (device, threads) and *secret* change neither. `"file": True` beside it
-    says that the option is the path of a file or folder, from the recipe's folder: the adapter is given one that it can
-    open, where there is one, and what the file holds counts, not where it is. `"labels": True` says that it is a map from
-    labels of the config, so that other keys are told to the author of the recipe.
+    A new instance is the starting point, pretrained or untrained; `load` turns it into a saved version. `Options` is a
+    frozen msgspec struct that forbids unknown fields; every field has a default and is `Annotated[type,
+    msgspec.Meta(description=..., extra={"decides": "predictions" | "training" | "machine" | "secret"})]`. If an option
+    that decides *predictions* changes, the served model gets another version; for one that decides *training*, the next
+    training run starts over; *machine* (device, threads) and *secret* change neither. `"file": True` beside it marks
+    the path of a file or folder, relative to the recipe's folder: the adapter gets a path that it can open, and the
+    file's content counts, not its path. `"labels": True` marks a map from labels of the config, so that unknown labels
+    in it are reported.
     """
 
     api: ClassVar[int] = API
-    name: ClassVar[str]  # as in a recipe and in the entry point: text-classifier
+    name: ClassVar[str]  # its name in recipes and in the entry point: text-classifier
     title: ClassVar[str]  # one line for `lsml adapters`
     consumes: ClassVar[frozenset[str]]  # object tags: Text
     produces: ClassVar[frozenset[type]]  # value types: Choice
-    requires: ClassVar[tuple[str, ...]] = ()  # modules of its library, looked for without importing them
+    requires: ClassVar[tuple[str, ...]] = ()  # modules of its library, which are searched without importing them
     extra: ClassVar[str | None] = None  # the extra that installs them: pip install "lsml[extra]"
-    licence: ClassVar[str | None] = None  # of its library, where it binds the user
-    starts_ready: ClassVar[bool] = True  # whether a new instance can answer: it is pretrained, or needs no training
-    # Its shapes say what is written in them, which a TextArea for each region (perRegion) takes.
+    licence: ClassVar[str | None] = None  # its library's licence, where it binds the user
+    starts_ready: ClassVar[bool] = True  # a new instance can predict: it is pretrained, or needs no training
+    # Its shapes hold the text written in them, which a TextArea for each region (perRegion) takes.
     transcribes: ClassVar[bool] = False
-    reads_regions: ClassVar[bool] = False  # its data are PageRegion: what it reads of an image are regions, by `needs`
-    only_interactive: ClassVar[bool] = False  # it answers what a person drew or selected, and never a whole batch
+    reads_regions: ClassVar[bool] = False  # its data are PageRegion: it reads regions of an image, by `needs`
+    only_interactive: ClassVar[bool] = False  # it only answers regions of a person, and never predicts a batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
     def __init__(self, options: OptionsT, target: Target) -> None:
@@ -154,96 +154,110 @@ class Adapter(ABC, Generic[OptionsT]):
 
     @classmethod
     def import_library(cls) -> None:
-        """Import what it needs, before anybody asks: a server that starts does so. Raises ImportError or AdapterError."""
+        """Import its library before the first request; a server does so at its start. Raises ImportError or AdapterError."""
         for module in cls.requires:
             importlib.import_module(module)
 
     @classmethod
     def refusal(cls, options: OptionsT, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
-        """One sentence why, with these options, it cannot serve a control tag that takes what it produces; or None.
+        """Return the reason, in a sentence, why it cannot serve a control tag with these options; or None.
 
-        Asked when a recipe is bound: it must be quick and must not import the library.
+        It is called when a recipe is bound, so it must be quick and must not import the library.
         """
         return None
 
     @classmethod
     def lacks(cls, options: OptionsT, target: Target) -> str | None:
-        """What is not on this machine, or not learnt yet, so that a new instance cannot answer, in a sentence that says what
-        to do; or None. Quick, and without the library."""
+        """Return what is missing before a new instance can predict, in a sentence with what to do; or None.
+
+        Something may be missing on this machine, or not be learnt yet. Quick, and without the library.
+        """
         return None
 
     @classmethod
     def limits(cls, options: OptionsT, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
-        """What of its controls it cannot learn or answer, though it serves them, in a sentence that follows the adapter's name;
-        or None. `label_tags`: the tags that name the labels. `lsml explain` says it. Quick, and without the library."""
+        """Return what it cannot learn or predict for its controls, in a sentence that follows the adapter's name; or None.
+
+        `label_tags`: the tags that name the labels. `lsml explain` shows it. Quick, and without the library.
+        """
         return None
 
     @classmethod
     def class_names(cls, options: OptionsT, target: Target) -> dict[str, tuple[str, ...]]:
-        """The names of its own that a new instance answers with, by kind of value, where they can be told quickly and without
-        the library: people see them beside the labels of the config."""
+        """Return the class names of a new instance, by kind of value, where they are known quickly and without the
+        library.
+
+        People see them beside the labels of the config.
+        """
         return {}
 
     @classmethod
     def facts(cls, options: OptionsT, target: Target) -> Any:
-        """What of the target, beside its labels, decides predictions, as plain data that enters `model_version`; None where
-        nothing does. Quick, and without the library."""
+        """Return the facts of the target, besides its labels, that decide predictions, as plain data for `model_version`;
+        or None.
+
+        Quick, and without the library.
+        """
         return None
 
     @property
     def own_names(self) -> bool:
-        """True if it answers with class names of its own, which the recipe's `labels` translate; else with the target's.
+        """True if it predicts class names of its own, which the recipe's `labels` translate; False if it predicts the
+        target's labels.
 
-        Here: unless it can learn. One that is pretrained and can learn has its own until it learnt.
+        Here: unless it can learn. A pretrained adapter that can learn has its own names until it has learnt.
         """
         return not isinstance(self, TrainableAdapter)
 
     @property
     def ready(self) -> bool:
-        """True if `predict` can answer. An untrained model is not ready: it abstains, and its tasks get no prediction."""
+        """True if `predict` can predict. An untrained model is not ready: it abstains, and its tasks get no prediction."""
         return True
 
     @abstractmethod
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """One list of values for each element, in order; an element's values do not depend on its neighbours.
+        """Return one list of values for each element, in order. An element's values do not depend on its neighbours.
 
-        Called by several threads at once. A classifier answers every label it knows with its probability; the framework
-        selects. An adapter that is not ready answers an empty list for each element.
+        Several threads call it at once. A classifier returns every label it knows with its probability; the framework
+        selects. An adapter that is not ready returns an empty list for each element.
         """
 
     def predict_above(self, batch: Sequence[Data], floor: float) -> Sequence[Sequence[Value]]:
-        """As `predict`; values that score below `floor` will not be used, so need not be worked out."""
+        """Return values as `predict` does. Values with a score below `floor` are not used, so they need not be computed."""
         return self.predict(batch)
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
-        """(elements, features), dense or sparse, by which elements that are alike are near each other; None where the adapter
-        has none. It need not be ready."""
+        """Return (elements, features), dense or sparse, in which similar elements are near each other; None without
+        features.
+
+        It need not be ready.
+        """
         return None
 
     def load(self, directory: Path) -> None:
-        """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
+        """Load the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
         raise NotImplementedError(f"{self.name} has nothing to load")
 
 
 class TrainableAdapter(Adapter[OptionsT]):
-    """An adapter that learns from examples. One that is pretrained says `starts_ready = True`."""
+    """An adapter that learns from examples. A pretrained one has `starts_ready = True`."""
 
     starts_ready: ClassVar[bool] = False
-    # Whether a few hundred examples are learnt in a second or two, so that versions can be compared by cross-validation.
+    # True if it learns a few hundred examples in a second or two, so that versions can be compared by cross-validation.
     learns_quickly: ClassVar[bool] = False
-    # What of people's annotations it never learns, in a sentence that follows its name; `lsml explain` says it.
+    # The annotations that it never learns, in a sentence that follows its name; `lsml explain` shows it.
     passes_over: ClassVar[str | None] = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the card of a version should say of how this one learnt, in sentences."""
+        """Sentences about the training for the card of the version."""
         return ()
 
     @abstractmethod
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from examples alone: the same examples and seed give the same model.
 
-        Raises NotEnoughData, with a sentence, where they are too few or all alike. `progress` may raise Cancelled.
+        Raises NotEnoughData, with a sentence, where there are too few or all are alike. `progress` may raise Cancelled.
         """
 
     @abstractmethod
@@ -252,19 +266,19 @@ class TrainableAdapter(Adapter[OptionsT]):
 
     @abstractmethod
     def load(self, directory: Path) -> None:
-        """Become the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
+        """Load the version that `save` wrote into `directory`. Raises VersionError where the files do not fit."""
 
 
 class InteractiveAdapter(Adapter[OptionsT]):
-    """An adapter that answers what a person drew or selected."""
+    """An adapter that answers regions which a person drew or selected."""
 
     @abstractmethod
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
-        """Values for one element, from the regions that a person made in it, in the order in which they were made.
+        """Return values for one element, given the regions that a person made in it, in the order in which they were made.
 
-        Answer what they ask alone, best first, and nothing that they mark already. Labels of the prompts are those of
-        their own control tags; answer with those that `predict` answers with. A value that is a prompt of which more is said
-        keeps its `group`, and takes the place of what was drawn.
+        Return only answers to them, best first, and nothing that they already mark. Labels of the prompts are those of
+        their own control tags; answer with the labels that `predict` uses. A value that adds to a prompt keeps its
+        `group`, and replaces the drawn region.
         """
 
 

@@ -119,13 +119,13 @@ def test_an_adapter_for_another_contract_is_refused(plug_in):
 
 def test_an_adapter_that_cannot_predict_is_refused(plug_in):
     plug_in(MODULE.replace("def predict", "def foretell"))
-    assert refusal() == "adapter loud: lsml_loud:Loud of lsml-loud is not a whole adapter; it lacks predict"
+    assert refusal() == "adapter loud: lsml_loud:Loud of lsml-loud is not a complete adapter; it lacks predict"
 
 
 def test_an_adapter_that_does_not_declare_itself_is_refused(plug_in):
     plug_in(MODULE.replace("    title", "    heading").replace("    produces", "    makes"))
     assert refusal() == (
-        "adapter loud: lsml_loud:Loud of lsml-loud does not say its title, produces; set them on the class"
+        "adapter loud: lsml_loud:Loud of lsml-loud does not declare title, produces; set them on the class"
     )
 
 

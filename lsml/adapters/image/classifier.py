@@ -1,4 +1,4 @@
-"""image-classifier: a linear model on frozen features of images, those of a vision model or of colours and edges."""
+"""image-classifier: a linear model on frozen features of images, from a vision model or from colours and edges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lsml.arrays import Array, Rows
 
-_SIDE: Final = 128  # pixels that an image is brought to, for colours and edges
+_SIDE: Final = 128  # pixels of a side to which an image is scaled, for colours and edges
 _CELL: Final = 16
 _GRID: Final = 4
 
@@ -43,30 +43,28 @@ class ImageClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
     encoder: Annotated[
         str | None,
         Meta(
-            description="A vision model of transformers whose features are used: its folder, from the recipe's folder, or its "
+            description="A vision model of transformers whose features are used: its folder, relative to the recipe's, or its "
             "name if it was fetched before (needs the extra transformers). null: colours and edges, which need no weights.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = None
     C: Closeness = "auto"
     class_weight: ClassWeight = "auto"
-    device: Annotated[str, Meta(description="Where the encoder runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = (
+    device: Annotated[str, Meta(description="The encoder's device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = (
         "auto"
     )
-    batch: Annotated[int, Meta(ge=1, le=1024, description="Images that the encoder sees at a time.", extra=MACHINE)] = (
-        16
-    )
+    batch: Annotated[int, Meta(ge=1, le=1024, description="Images in one batch of the encoder.", extra=MACHINE)] = 16
 
 
 class _Features(Protocol):
     """Images -> rows of floats."""
 
     def rows(self, paths: Sequence[Path]) -> Array:
-        """(images, features)"""
+        """Return features: (images, features)."""
 
 
 class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
-    """One label or several for an image. Answers every label that it saw in training, with its probability."""
+    """One label or several for an image. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "image-classifier"
     title: ClassVar[str] = "labels for images, learnt from a handful of examples in seconds"
@@ -89,7 +87,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         return self._head is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from images (paths) and their choices; labels that the target does not have are passed over.
+        """Learn from images (paths) and their choices; labels that the target does not have are ignored.
 
         Raises NotEnoughData unless two different answers occur.
         """
@@ -112,7 +110,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(paths)} images")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Every known label with its probability, for each image; labels in alphabetical order."""
+        """Return every known label with its probability, for each image; labels in alphabetical order."""
         if self._head is None or not batch:
             return [[] for _ in batch]
         values: list[Sequence[Value]] = []
@@ -121,7 +119,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         return values
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
-        """What a classifier of these images would learn from."""
+        """Return the features from which a classifier of these images would learn."""
         import numpy as np
 
         size = self.options.batch
@@ -133,7 +131,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         save_state(directory, {**self._head.state(), "encoder": self._identity()})
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError, also where it was learnt with another encoder."""
+        """Load a saved version. Raises VersionError, also where it was learnt with another encoder."""
         state = load_state(directory, self.name)
         try:
             known = str(state["encoder"])
@@ -147,7 +145,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         self._head = head
 
     def _identity(self) -> str:
-        """What the encoder holds, wherever it is; "" for none."""
+        """Return a hash of the encoder's content; "" for none."""
         encoder = self.options.encoder
         return "" if encoder is None else content_digest(find(self.name, encoder, "a vision model"))
 
@@ -160,10 +158,10 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
 
 
 class _ColoursAndEdges:
-    """Where in an image which colours are, and which way its edges run."""
+    """Features of an image: the places of colours, and the directions of edges."""
 
     def rows(self, paths: Sequence[Path]) -> Array:
-        """(images, features)"""
+        """Return features: (images, features)."""
         import numpy as np
 
         return np.stack([self._row(path) for path in paths])
@@ -177,7 +175,7 @@ class _ColoursAndEdges:
         edges = hog(rgb2gray(pixels), orientations=9, pixels_per_cell=(_CELL, _CELL), cells_per_block=(2, 2))
         hsv = rgb2hsv(pixels).reshape(-1, 3)
         histogram, _ = np.histogramdd(hsv, bins=(12, 4, 4), range=((0, 1), (0, 1), (0, 1)))
-        # Grey pixels have no hue worth telling apart, so a square root keeps large areas from drowning small ones.
+        # Grey pixels have no useful hue; a square root keeps large areas from dominating small ones.
         colours = np.sqrt(histogram.ravel() / len(hsv))
         cells = pixels.reshape(_GRID, _SIDE // _GRID, _GRID, _SIDE // _GRID, 3)
         layout = np.concatenate([cells.mean(axis=(1, 3)).ravel(), cells.std(axis=(1, 3)).ravel()])
@@ -185,7 +183,7 @@ class _ColoursAndEdges:
 
 
 class _Encoder:
-    """What a vision model of transformers makes of an image, as a vector of length 1. Raises AdapterError."""
+    """A vision model of transformers that turns an image into a vector of length 1. Raises AdapterError."""
 
     def __init__(self, name: str, device: str) -> None:
         try:
@@ -198,15 +196,17 @@ class _Encoder:
         try:
             self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise AdapterError(f"{folder}: its image processor cannot be read: {error}; give a whole model") from error
+            raise AdapterError(
+                f"{folder}: its image processor cannot be read: {error}; give a complete model"
+            ) from error
         self._model = load_model("AutoModel", folder)
-        self._model = getattr(self._model, "vision_model", self._model)  # of CLIP and SigLIP the half that sees
+        self._model = getattr(self._model, "vision_model", self._model)  # the vision half of CLIP and SigLIP
         self._device = device_of(device)
         self._model.to(self._device)
         self._lock = threading.Lock()
 
     def rows(self, paths: Sequence[Path]) -> Array:
-        """(images, features)"""
+        """Return features: (images, features)."""
         import numpy as np
         import torch
 
@@ -224,7 +224,7 @@ class _Encoder:
 
 
 def _open(path: Path) -> Picture:
-    """An image as RGB; what is transparent becomes white."""
+    """Return an image as RGB; transparent pixels become white."""
     from PIL import Image
 
     with Image.open(path) as image:

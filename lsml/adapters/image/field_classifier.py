@@ -74,7 +74,7 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
         return self._head.values(_rows(batch))
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
-        """What a classifier of these lines would learn from."""
+        """Return the features from which a classifier of these lines learns."""
         return _rows(batch)
 
     def save(self, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""grabcut: cuts out what a person pointed at, by OpenCV's GrabCut. No weights, no training.
+"""grabcut: segments the object that a person pointed at, by OpenCV's GrabCut. No weights, no training.
 
 C. Rother, V. Kolmogorov, A. Blake: "GrabCut": Interactive Foreground Extraction using Iterated Graph Cuts, 2004.
 """
@@ -20,9 +20,11 @@ from lsml.values.coverage import bounds
 Area = Box | Polygon | Ellipse | Mask
 Pixels = Any  # an array (rows, columns) of booleans, or (rows, columns, 3) of an image
 
-_DOT: Final = 0.012  # radius of what a point settles, as a share of the longer side
-_REACH: Final = 0.25  # how far around points alone the object is looked for, as a share of the longer side
-_LEAST: Final = 4  # pixels, of a box that GrabCut can work on
+_DOT: Final = 0.012  # radius of the disc that a point marks as certain, as a share of the longer side
+_REACH: Final = (
+    0.25  # radius in which the object is searched around points without a box, as a share of the longer side
+)
+_LEAST: Final = 4  # the least pixels of a side of a box for GrabCut
 
 
 class GrabCutOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +38,7 @@ class GrabCutOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=64,
             le=4096,
-            description="The longer side, in pixels, at which a larger image is cut; smaller is faster and coarser.",
+            description="The longer side, in pixels, to which a larger image is scaled; smaller is faster and coarser.",
             extra=PREDICTIONS,
         ),
     ] = 640
@@ -45,17 +47,17 @@ class GrabCutOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=0.1,
-            description="How far a polygon may be off, as a share of its outline's length (a pixel always).",
+            description="The largest error of a polygon, as a share of its outline's length (a pixel always).",
             extra=PREDICTIONS,
         ),
     ] = 0.004
 
 
 class GrabCut(InteractiveAdapter[GrabCutOptions]):
-    """From boxes, or from points on an object and beside it, the object's mask, outline or ellipse."""
+    """The mask, outline or ellipse of an object, from boxes or from positive and negative points."""
 
     name: ClassVar[str] = "grabcut"
-    title: ClassVar[str] = "cuts out what a person marks with a box or points; no weights, no training"
+    title: ClassVar[str] = "segments objects that a person marks with a box or points; no weights, no training"
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Mask, Polygon, Ellipse})
     requires: ClassVar[tuple[str, ...]] = ("cv2",)
@@ -65,18 +67,18 @@ class GrabCut(InteractiveAdapter[GrabCutOptions]):
 
     @property
     def own_names(self) -> bool:
-        """Its labels are those of the prompts."""
+        """False: its labels are those of the prompts."""
         return False
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Nothing: without a person's mark there is nothing to cut out."""
+        """Return nothing: without a person's region there is no object to segment."""
         return [[] for _ in batch]
 
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
-        """One object for each box; of points alone, one for each label. Points refine the boxes that they lie in, points
-        beside an object (`positive=False`) all of them.
+        """Return one object for each box; without boxes, one for each label of the points.
 
-        Raises AdapterError where the image cannot be read.
+        Positive points refine the boxes that they are in, negative points (`positive=False`) refine all of them. Raises
+        AdapterError where the image cannot be read.
         """
         image = _read(data)
         rows, columns = image.shape[:2]
@@ -93,7 +95,7 @@ class GrabCut(InteractiveAdapter[GrabCutOptions]):
         return found
 
     def _label(self, label: str) -> dict[str, str] | None:
-        """Of each kind that is wanted, the label to answer with: the prompt's, or the only one that there is."""
+        """Return the label of each wanted kind: the prompt's, or the only one that the kind has; None where there is none."""
         labels: dict[str, str] = {}
         for kind, names in self.target.kinds.items():
             if label in names or not names:
@@ -111,7 +113,7 @@ class GrabCut(InteractiveAdapter[GrabCutOptions]):
         if "mask" in labels:
             values.append(Mask.from_pixels(pixels, labels["mask"]))
         if "polygon" in labels:
-            # Points may lie on several parts; a polygon has one outline, that of the largest.
+            # Points may be on several parts; a polygon has one outline, that of the largest.
             outlines = outlines_of_pixels(pixels, self.options.simplify)[:1]
             values += [Polygon(label=labels["polygon"], points=outline, aspect=aspect) for outline in outlines]
         if "ellipse" in labels:
@@ -120,7 +122,7 @@ class GrabCut(InteractiveAdapter[GrabCutOptions]):
 
 
 def _read(path: Path) -> Pixels:
-    """An image as (rows, columns, 3), blue first. It is upright already, whatever its file says."""
+    """Return an image as (rows, columns, 3), in the order BGR. EXIF orientation was applied before."""
     import cv2
     import numpy as np
 
@@ -142,7 +144,7 @@ def _resized(image: Pixels, scale: float) -> Pixels:
 
 
 def _restored(cut: Pixels, rows: int, columns: int) -> Pixels:
-    """A cut in the size of the image, with a smooth edge."""
+    """Return a cut in the size of the image, with a smooth edge."""
     import cv2
 
     if cut.shape == (rows, columns):
@@ -151,7 +153,7 @@ def _restored(cut: Pixels, rows: int, columns: int) -> Pixels:
 
 
 def _objects(prompts: Sequence[Value]) -> list[tuple[str, Area | None, list[KeyPoint]]]:
-    """(label, what surrounds it or None, points on it and beside it) of each object that is asked for."""
+    """Return (label, box or None, points on it and beside it) of each object that is asked for."""
     points = [value for value in prompts if isinstance(value, KeyPoint)]
     around = [value for value in prompts if isinstance(value, Area)]
     beside = [point for point in points if not point.positive]
@@ -171,7 +173,7 @@ def _objects(prompts: Sequence[Value]) -> list[tuple[str, Area | None, list[KeyP
 
 
 def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterations: int) -> Pixels | None:
-    """The pixels of an object, (rows, columns) of booleans; None where nothing is left of it."""
+    """Return the pixels of an object, (rows, columns) of booleans; None where none are left."""
     import cv2
     import numpy as np
 
@@ -197,24 +199,24 @@ def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterati
     for x, y, positive in places:
         cv2.circle(marks, (x, y), dot, int(cv2.GC_FGD if positive else cv2.GC_BGD), -1)
     if not np.isin(marks, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
-        # The box is the whole image: its rim is taken for background, since GrabCut must have some.
+        # The box is the whole image, so its rim counts as background, which GrabCut needs.
         marks[[0, -1], :] = cv2.GC_BGD
         marks[:, [0, -1]] = cv2.GC_BGD
     before = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    cv2.setRNGSeed(1)  # of this thread: the same marks give the same cut
+    cv2.setRNGSeed(1)  # this thread's seed, so that the same marks give the same cut
     try:
         cv2.grabCut(image, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
-    except cv2.error:  # too few pixels, or too few colours, to tell two sides apart
+    except cv2.error:  # too few pixels or colours to separate two sides
         return before
     cut = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
     if not cut.any():
-        # One colour throughout: what the person drew is the best there is.
+        # There is only one colour, so the drawn region itself is the best answer.
         return before
     return _whole(cut, [(x, y) for x, y, positive in places if positive])
 
 
 def _spread(image: Pixels, marks: Pixels, seeds: Sequence[tuple[int, int]]) -> None:
-    """Mark what looks like the pixels at `seeds` and hangs together with them as probably part of the object."""
+    """Mark pixels that look like those at `seeds` and are connected to them as probable foreground."""
     import cv2
     import numpy as np
 
@@ -228,7 +230,7 @@ def _spread(image: Pixels, marks: Pixels, seeds: Sequence[tuple[int, int]]) -> N
 
 
 def _whole(cut: Pixels, seeds: Sequence[tuple[int, int]]) -> Pixels:
-    """The parts that hold a seed, else the largest one; without holes."""
+    """Return the parts that hold a seed, else the largest one; without holes."""
     import cv2
     import numpy as np
 
@@ -243,7 +245,7 @@ def _whole(cut: Pixels, seeds: Sequence[tuple[int, int]]) -> Pixels:
 
 
 def _ellipse(pixels: Pixels, label: str) -> list[Value]:
-    """The ellipse with the same centre and second moments as the pixels; none where they are a line or less."""
+    """Return the ellipse with the same centre and second moments as the pixels; none where they are a line or less."""
     import numpy as np
 
     rows, columns = pixels.shape

@@ -1,7 +1,7 @@
 """llm: choices, spans, texts, ratings and numbers for texts, by a language model behind any OpenAI-compatible endpoint.
 
-What it is told follows from the labels and the recipe; what it answers is held to a JSON Schema, checked, repaired once, and
-its spans are looked for in the text. A text is data between two marks and can change none of it.
+The prompt follows from the labels and the recipe. The answer must fit a JSON Schema; it is checked, and asked for once more
+if it is wrong. Spans are searched in the text. The text is data between two marks, and cannot change the instructions.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from lsml.labeling import ControlTag
 from lsml.values import Choice, Number, Span, Text, Value
 
 _log = logging.getLogger(__name__)
-_FORMAT: Final = 1  # of what is kept; another way to read an answer is another one
+_FORMAT: Final = 1  # the format of cached answers; it changes when answers are read differently
 _KEPT: Final = 200_000  # answers in the cache
 
 
 class Llm(Adapter[LlmOptions]):
-    """What a language model says of a text. A blank text is not asked about, and has no values."""
+    """A language model's answers for a text. A blank text is not sent, and has no values."""
 
     name: ClassVar[str] = "llm"
     title: ClassVar[str] = "labels, spans, texts and numbers for texts, by any OpenAI-compatible language model"
@@ -54,49 +54,50 @@ class Llm(Adapter[LlmOptions]):
 
     @classmethod
     def lacks(cls, options: LlmOptions, target: Target) -> str | None:
-        """A model's name, and a key where OpenAI itself is asked."""
+        """Return that the model's name is missing, or a key for OpenAI itself."""
         if not options.model:
             return f"{cls.name}: no model is named; write `model` under `options`"
         if urlsplit(options.base_url).hostname == "api.openai.com" and not options.api_key:
-            return f"{cls.name}: api.openai.com wants a key; write `api_key: ${{OPENAI_API_KEY}}` under `options`"
+            return f"{cls.name}: api.openai.com needs a key; write `api_key: ${{OPENAI_API_KEY}}` under `options`"
         if target.open:
             return (
-                f"{cls.name}: its labels come with each task, and it must know them before; write them into the config"
+                f"{cls.name}: its labels come with each task, but it must know them before; write them into the config"
             )
         return None
 
     @classmethod
     def limits(cls, options: LlmOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
-        """Controls whose answers cannot be told apart in one request."""
+        """Return the controls whose answers cannot be separated in one request."""
         left = [question.name for question in target.questions if question not in prompting.asked(target.questions)]
         if not left:
             return None
         return (
-            f"does not answer {', '.join(left)}: another control of the same key takes the same kind of value; "
+            f"does not answer {', '.join(left)}: another control under the same key takes the same kind of value; "
             "give it a key of its own"
         )
 
     @classmethod
     def facts(cls, options: LlmOptions, target: Target) -> Any:
-        """A hash of all that the model is told, descriptions of labels included."""
+        """Return a hash of the whole prompt, with the labels' descriptions."""
         told = prompting.instructions(options.prompt, prompting.asked(target.questions))
         return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def own_names(self) -> bool:
-        """False: it answers with the labels that it was told."""
+        """False: it predicts the labels in its prompt."""
         return False
 
     @property
     def ready(self) -> bool:
-        """True if it knows whom to ask, and for what."""
+        """True if it has an endpoint and a model."""
         return self.lacks(self.options, self.target) is None and bool(self._questions)
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """What the model says of each text (str), several at once; known answers are not asked for again.
+        """Return the model's values for each text (str), from several requests at once; cached answers are not asked for
+        again.
 
-        Raises AdapterError where a text has no answer. Those that have one are kept, so that asking for each alone costs
-        nothing more, and tells of each text what became of it.
+        Raises AdapterError where a text has no answer. The other answers are cached, so that asking for each text alone
+        afterwards costs nothing more, and gives each text's own error.
         """
         if not self.ready:
             return [[] for _ in batch]
@@ -114,14 +115,14 @@ class Llm(Adapter[LlmOptions]):
         return [known.get(key, []) for key in keys]
 
     def _count(self, found: Sequence[Read]) -> None:
-        """Log how many spans were dropped."""
+        """Log the number of dropped spans."""
         dropped = sum(one.ungrounded for one in found)
         if dropped:
             spans = dropped + sum(isinstance(value, Span) for one in found for value in one.values)
             _log.warning("%s: %d of %d spans were dropped: their words are not in the text", self.name, dropped, spans)
 
     def _answer(self, text: str) -> Read:
-        """What the model says of one text. Raises Dropped or Away."""
+        """Return the model's answer for one text. Raises Dropped or Away."""
         sent = prompting.messages(self._system, text)
         reply = self._endpoint.ask(sent, self._schema)
         try:
@@ -129,7 +130,7 @@ class Llm(Adapter[LlmOptions]):
         except Dropped as error:
             if not reply.whole:
                 raise Dropped(error.reason, f"{self.name}: the model's answer was dropped: {error}") from error
-            # Once more, with what was wrong.
+            # Ask once more, with the error.
             reply = self._endpoint.ask(prompting.corrected(sent, reply.text, str(error)), self._schema)
             try:
                 answer = read(reply, self._schema)
@@ -139,6 +140,6 @@ class Llm(Adapter[LlmOptions]):
 
 
 def _asking(options: LlmOptions) -> dict[str, object]:
-    """The options that decide an answer."""
+    """Return the options that decide an answer."""
     names = ("model", "base_url", "format", "temperature", "max_tokens", "logprobs", "grounding")
     return {name: getattr(options, name) for name in names}

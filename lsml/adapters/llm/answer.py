@@ -1,4 +1,4 @@
-"""What a language model answered -> values: read as JSON, checked against the schema, scored by its tokens."""
+"""A language model's answer -> values: read as JSON, checked against the schema, scored by its tokens."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from lsml.adapters.parts.asking import Dropped
 from lsml.values import Choice, Number, Span, Text, Value
 
 _DECODER = json.JSONDecoder()
-_SHOWN = 200  # characters of what is wrong
+_SHOWN = 200  # the most characters of an error
 
 
 class Reply(NamedTuple):
-    """What the endpoint sent: the model's text; the tokens that it is made of, as UTF-8, with their log-probabilities, where
-    it gave them; `whole` is False where it was cut off."""
+    """The endpoint's response: the model's text; its tokens as UTF-8, with their log-probabilities, if the endpoint sends
+    them; `whole` is False for a truncated text.
+    """
 
     text: str
     tokens: Sequence[tuple[bytes, float]] = ()
@@ -26,16 +27,16 @@ class Reply(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Values of one text, and how many spans were not found in it."""
+    """The values of one text, and the number of spans that were not found in it."""
 
     values: list[Value]
     ungrounded: int = 0
 
 
 def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
-    """The answer as JSON that the schema allows. Raises Dropped."""
+    """Return the answer as JSON that fits the schema. Raises Dropped."""
     if not reply.whole:
-        raise Dropped("half an answer", "it was cut off; raise `max_tokens`")
+        raise Dropped("half an answer", "it was truncated; raise `max_tokens`")
     begin, end = _object(reply.text)
     if begin < 0:
         raise Dropped("no answer" if not reply.text.strip() else "not JSON", "it holds no JSON object")
@@ -54,7 +55,7 @@ def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
 
 
 def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Question], text: str, least: float) -> Read:
-    """What an answer that was read says of a text. `least`: how exactly a span's words must stand there."""
+    """Return the values in an answer. `least`: the least share of a span's characters that must match the text."""
     places = _places(reply.text) if reply.tokens else {}
     sure = _Sureness(reply)
     values: list[Value] = []
@@ -83,12 +84,12 @@ def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Quest
 
 
 class _Place(NamedTuple):
-    span: tuple[int, int]  # of a value in the model's text, in characters
-    items: tuple[tuple[int, int], ...] = ()  # of its elements, where it is a list
+    span: tuple[int, int]  # a value's place in the model's text, in characters
+    items: tuple[tuple[int, int], ...] = ()  # the places of its elements, where it is a list
 
 
 class _Sureness:
-    """The probability of parts of a model's text, from those of its tokens; None where the endpoint gave none."""
+    """The probability of parts of a model's text, from those of its tokens; None where the endpoint sent none."""
 
     def __init__(self, reply: Reply) -> None:
         joined = b"".join(token for token, _ in reply.tokens)
@@ -96,12 +97,14 @@ class _Sureness:
         self._text = reply.text
 
     def of(self, span: tuple[int, int] | None, trim: int = 0) -> float | None:
-        """That all of it holds. `trim`: characters at both ends that do not count, quotation marks."""
+        """Return the probability of a whole part. `trim`: characters at both ends that do not count, such as quotation
+        marks.
+        """
         found = self._logs(span, trim)
         return None if not found else _share(math.exp(sum(found)))
 
     def mean(self, span: tuple[int, int] | None) -> float | None:
-        """The geometric mean of its tokens', which does not fall with its length."""
+        """Return the geometric mean of its tokens' probabilities, which does not fall with the length."""
         found = self._logs(span, 0)
         return None if not found else _share(math.exp(sum(found) / len(found)))
 
@@ -122,7 +125,7 @@ def _share(probability: float) -> float | None:
 
 
 def _places(text: str) -> dict[str, _Place]:
-    """Where the values of the JSON object in a text stand, by key. The text was read before, so that it is one."""
+    """Return the places of the values of the JSON object in a text, by key. The text must hold a valid object."""
     found = {}
     for _, key, span in _members(text, _object(text)[0], "{"):
         items = tuple(item for _, _, item in _members(text, span[0], "[")) if text[span[0]] == "[" else ()
@@ -131,7 +134,7 @@ def _places(text: str) -> dict[str, _Place]:
 
 
 def _members(text: str, at: int, opening: str) -> Iterator[tuple[int, str, tuple[int, int]]]:
-    """(number, key, span) of each member of the object or list that opens at a place; a list has no keys."""
+    """Yield (number, key, span) of each member of the object or list that opens at a place; a list has no keys."""
     at, number = _past(text, at + 1), 0
     while text[at] not in "}]":
         key = ""
@@ -159,7 +162,7 @@ def _each(place: _Place | None, length: int) -> list[tuple[int, int] | None]:
 
 
 def _object(text: str) -> tuple[int, int]:
-    """Where the JSON object begins and ends, which models put into fences and sentences; -1 where there is none."""
+    """Return start and end of the JSON object, which models put into fences and sentences; -1 where there is none."""
     return text.find("{"), text.rfind("}") + 1
 
 

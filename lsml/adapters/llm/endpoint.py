@@ -1,4 +1,6 @@
-"""An OpenAI-compatible endpoint, through the openai client: retries, time-outs, pace, budget. In: messages; out: a reply."""
+"""An OpenAI-compatible endpoint, through the openai client: retries, time-outs, rate limit, budget. In: messages; out: a
+reply.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _OPENAI: Final = "api.openai.com"
-_SHOWN: Final = 300  # characters of what an endpoint says is wrong
+_SHOWN: Final = 300  # the most characters of an endpoint's error
 
 
 class Endpoint:
@@ -42,7 +44,7 @@ class Endpoint:
         self._lock = threading.Lock()
 
     def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> Reply:
-        """What the model says. Raises Away, or Dropped where this one text is what it refuses."""
+        """Return the model's reply. Raises Away, or Dropped where only this text is refused."""
         import openai
 
         self._check_budget()
@@ -51,12 +53,10 @@ class Endpoint:
             try:
                 answer = self._created(messages, schema)
             except openai.BadRequestError as error:
-                # Not every model tells them, and a missing score is no reason for no answer.
+                # Not every model sends them, and an answer without a score is better than none.
                 if not (self._tells_logprobs and "logprob" in str(error).lower()):
                     raise
-                _log.warning(
-                    "%s: %s tells no log-probabilities, so that values have no scores", self._adapter, self.host
-                )
+                _log.warning("%s: %s sends no log-probabilities, so values have no scores", self._adapter, self.host)
                 self._tells_logprobs = False
                 answer = self._created(messages, schema)
         except openai.APITimeoutError as error:
@@ -74,7 +74,7 @@ class Endpoint:
 
     def _created(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> ChatCompletion:
         options = self._options
-        # OpenAI's own models want the new name, and others know the old one alone.
+        # OpenAI's own models need the new name, and others only know the old one.
         limit = "max_completion_tokens" if self.host == _OPENAI else "max_tokens"
         more: dict[str, object] = {limit: options.max_tokens}
         if options.temperature is not None:
@@ -94,7 +94,7 @@ class Endpoint:
         with self._lock:
             if self._client is None:
                 self._client = openai.OpenAI(
-                    # Servers of one's own want none, and the client insists on one.
+                    # Your own servers need none, but the client requires one.
                     api_key=self._options.api_key or "none",
                     base_url=self._options.base_url,
                     timeout=self._options.timeout,
@@ -114,7 +114,7 @@ class Endpoint:
             ) from error
         used = getattr(getattr(answer, "usage", None), "total_tokens", None)
         if not isinstance(used, int) or used < 0:
-            # Three bytes or so are a token: more are counted than there are.
+            # About three bytes are a token, so this counts slightly too many.
             used = sum(len(part.encode("utf-8", "replace")) for part in (text, *(m["content"] for m in messages))) // 3
         self._spend(used)
         if refusal and not text:
@@ -131,11 +131,11 @@ class Endpoint:
         if status == 404:
             return Away(f"{self._name}: has no such model or address ({said}); check `model` and `base_url`")
         if status == 429:
-            return Away(f"{self._name}: asked too often, or its quota is used up ({said}); try again later")
+            return Away(f"{self._name}: too many requests, or its quota is used up ({said}); try again later")
         return Away(f"{self._name}: answered {status} after {self._options.retries + 1} attempts; try again later")
 
     def _shown(self, error: APIError) -> str:
-        """What an error says, in one line and without the key."""
+        """Return an error's message, in one line and without the key."""
         text = " ".join(mask(str(error)).split()) or type(error).__name__
         if self._options.api_key:
             text = text.replace(self._options.api_key, MASK)
@@ -150,18 +150,18 @@ class Endpoint:
         if budget is not None and (spent := self._spend(0)) >= budget:
             raise Away(
                 f"{self._name}: {spent} tokens were used today, and the recipe allows {budget} (options.tokens_per_day); "
-                "it is asked again from 00:00 UTC on"
+                "requests start again at 00:00 UTC"
             )
 
     def _spend(self, tokens: int) -> int:
-        """Count tokens of today; all of today's."""
+        """Count tokens of today. Return today's sum."""
         if self._options.tokens_per_day is None:
             return 0
         return self._spent.add(f"{datetime.now(UTC):%Y-%m-%d} {self._options.base_url} {self._options.model}", tokens)
 
 
 class Pace:
-    """Lets threads go on one after the other, so many in a minute; all at once where there is no limit."""
+    """A rate limit for threads: so many requests in a minute, evenly spaced; without a limit, all at once."""
 
     def __init__(self, per_minute: int | None) -> None:
         self._gap_s = 60.0 / per_minute if per_minute else 0.0
@@ -169,7 +169,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def wait(self) -> None:
-        """Sleep until it is this thread's turn."""
+        """Wait until it is this thread's turn."""
         if not self._gap_s:
             return
         with self._lock:
@@ -180,7 +180,7 @@ class Pace:
 
 
 def _tokens(choice: Completed) -> list[tuple[bytes, float]]:
-    """The tokens of an answer with their log-probabilities; none where the endpoint does not tell them as it should."""
+    """Return the tokens of an answer with their log-probabilities; empty where the endpoint does not send valid ones."""
     found = []
     try:
         for token in choice.logprobs.content or ():

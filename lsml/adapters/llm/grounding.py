@@ -1,4 +1,4 @@
-"""Where the words that a model quotes stand in a text: exactly, else but for capitals and spaces, else nearly."""
+"""The places of a model's quotes in a text: exact, else ignoring capitals and spaces, else approximate."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_LONGEST: Final = 300  # characters of a quote that is looked for nearly
+_LONGEST: Final = 300  # the most characters of a quote for an approximate search
 _SECONDS: Final = 1.0
 
 
 def ground(text: str, quotes: Sequence[tuple[str, str]], least: float) -> list[tuple[int, int] | None]:
-    """Where each quote, with its label, stands: code points (start, end), or None where it does not stand there.
+    """Return the place of each quote with its label: code points (start, end), or None where the text does not hold it.
 
-    Quotes are looked for from the end of the one before on, for a model gives them in order, then from the beginning; no
-    place is given twice to one label. `least`: the share of a quote's characters that must be right.
+    A quote is searched from the end of the one before, as a model gives them in order, then from the beginning. No
+    place is returned twice for one label. `least`: the least share of a quote's characters that must match.
     """
     places: list[tuple[int, int] | None] = []
     taken: set[tuple[int, int, str]] = set()
@@ -54,13 +54,13 @@ def _loose(text: str, quote: str, begin: int, least: float) -> list[tuple[int, i
 
 
 def _near(text: str, quote: str, begin: int, least: float) -> list[tuple[int, int]]:
-    """The best of the nearest places; none where it takes too long."""
+    """Return the best approximate places; empty where the search takes too long."""
     errors = int(len(quote) * (1 - least))
     if not errors or len(quote) > _LONGEST:
         return []
     import regex
 
-    # A quote's first and last character are right, so that what is found neither begins nor ends beside it.
+    # A quote's first and last character must match, so that the place neither begins nor ends beside it.
     inner = regex.escape(quote[1:-1], special_only=True)
     first, last = (regex.escape(character, special_only=True) for character in (quote[0], quote[-1]))
     pattern = regex.compile(f"{first}(?:{inner}){{e<={errors}}}{last}", regex.ENHANCEMATCH | regex.IGNORECASE)

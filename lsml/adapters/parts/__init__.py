@@ -1,1 +1,1 @@
-"""What several adapters share: features, heads, fine-tuning, and how models are saved."""
+"""Parts that several adapters share: features, heads, fine-tuning, and the saving of models."""

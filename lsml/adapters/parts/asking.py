@@ -1,4 +1,4 @@
-"""What adapters share that ask a service: several at once, none in vain, and each failure told of its own data."""
+"""The common part of adapters that ask a service: several requests at once, none repeated, and an error for each element."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from lsml.adapters.base import MACHINE
 from lsml.errors import AdapterError
 
 _log = logging.getLogger(__name__)
-_TOLD: Final = 4096  # failures that wait to be told
+_TOLD: Final = 4096  # the most failures that wait to be reported
 
 Retries = Annotated[
     int,
-    Meta(
-        ge=0, le=10, description="More attempts after 429, 5xx and silence, further and further apart.", extra=MACHINE
-    ),
-]  # an option of an adapter that asks a service
+    Meta(ge=0, le=10, description="Retries after 429, 5xx and time-outs, at growing intervals.", extra=MACHINE),
+]  # the option `retries` of an adapter that asks a service
 
 _Data = TypeVar("_Data")
 _Answer = TypeVar("_Answer")
 
 
 class Away(AdapterError):
-    """The service answers nobody now, so that asking it for the next one is in vain."""
+    """The error that the service answers no request now, so further requests are pointless."""
 
 
 class Dropped(AdapterError):
-    """An answer cannot be used. `reason` is a short, countable name."""
+    """The error that an answer cannot be used. `reason` is a short name to count it by."""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
@@ -41,8 +39,9 @@ class Dropped(AdapterError):
 
 
 class Rounds:
-    """Asks for many. Where some of many failed, all are asked for again one by one, so that the failures of a round are told
-    then, once each, and nothing is asked twice in vain."""
+    """Requests for many elements. If some of them fail, lsml asks for each element alone afterwards; then each failure is
+    reported for its element once, and no request is repeated.
+    """
 
     def __init__(self, adapter: str, concurrency: int) -> None:
         self._adapter = adapter
@@ -53,8 +52,11 @@ class Rounds:
     def run(
         self, items: Mapping[bytes, _Data], answer: Callable[[_Data], _Answer], *, alone: bool
     ) -> tuple[dict[bytes, _Answer], dict[bytes, AdapterError]]:
-        """What `answer` says of each, by key, and what went wrong, by key. It raises Dropped for one and Away for all that
-        are left. `alone`: it is the caller's only one, so that a failure is told at once."""
+        """Return the answers, by key, and the errors, by key. `answer` raises Dropped for one element, and Away for all
+        that are left.
+
+        `alone`: it is the caller's only element, so that its failure is reported at once.
+        """
         with self._lock:
             failed = {key: error for key in items if (error := self._untold.pop(key, None))}
         asked = {key: data for key, data in items.items() if key not in failed}
@@ -72,7 +74,7 @@ class Rounds:
     def _ask(
         self, asked: Mapping[bytes, _Data], answer: Callable[[_Data], _Answer], found: dict[bytes, _Answer]
     ) -> dict[bytes, AdapterError]:
-        """Fill in what is found; what went wrong. Logs it, counted by reason."""
+        """Add answers to `found`, and return the errors. They are logged, counted by reason."""
         away: list[Away] = []
         failed: dict[bytes, AdapterError] = {}
 

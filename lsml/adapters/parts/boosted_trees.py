@@ -1,4 +1,4 @@
-"""Gradient boosted trees: grown by scikit-learn, kept and asked as plain arrays, which are no pickle."""
+"""Gradient boosted trees: trained by scikit-learn, saved and evaluated as plain arrays, without pickles."""
 
 from __future__ import annotations
 
@@ -19,46 +19,44 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 FOLDS: Final = 5
-_MAX_ITERATIONS: Final = 200  # iterations that `auto` chooses from
-_UNADVISED: Final = 60  # iterations where cross-validation would take too long
-_MOST_TREES: Final = 20_000  # that cross-validation grows
-_MOST_NUMBERS: Final = 5_000_000  # in the features that it reads
-_AT_A_TIME: Final = 2_000_000  # (row, tree) pairs that are walked together
-_MANY: Final = 20_000  # rows for which threads are worth it
-_LEAST: Final = 1e-6  # a probability that log loss can bear
+_MAX_ITERATIONS: Final = 200  # the most iterations that `auto` chooses
+_UNADVISED: Final = 60  # iterations without cross-validation, which would take too long
+_MOST_TREES: Final = 20_000  # in cross-validation
+_MOST_NUMBERS: Final = 5_000_000  # in the features of cross-validation
+_AT_A_TIME: Final = 2_000_000  # (row, tree) pairs that are evaluated together
+_MANY: Final = 20_000  # rows from which threads are faster
+_LEAST: Final = 1e-6  # the least probability for log loss
 
 
 class TreeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How trees grow."""
+    """The options of trees."""
 
     iterations: Annotated[
         Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
         Meta(
-            description="Trees for each label, one after the other. auto: as many as cross-validation of the examples "
-            "advises, up to 200, or 60 where that would take too long.",
+            description="The number of trees for each label. auto: chosen by cross-validation, up to 200, or 60 where that "
+            "would take too long.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
         ),
     ] = "auto"
     learning_rate: Annotated[
-        float, Meta(gt=0, le=1, description="How much of a mistake each tree corrects.", extra=TRAINING)
+        float, Meta(gt=0, le=1, description="The share of the error that each tree corrects.", extra=TRAINING)
     ] = 0.1
-    max_leaves: Annotated[int, Meta(ge=2, le=1024, description="Leaves of a tree.", extra=TRAINING)] = 15
+    max_leaves: Annotated[int, Meta(ge=2, le=1024, description="The most leaves of a tree.", extra=TRAINING)] = 15
     min_examples: Annotated[
         Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
         Meta(
-            description="Examples in a leaf. auto: one in twenty of them, from 2 up to 20.",
+            description="The least examples in a leaf. auto: a twentieth of them, from 2 to 20.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
         ),
     ] = "auto"
-    l2: Annotated[
-        float, Meta(ge=0, le=1e6, description="How strongly leaves are drawn to nothing.", extra=TRAINING)
-    ] = 1.0
+    l2: Annotated[float, Meta(ge=0, le=1e6, description="The L2 regularisation of leaves.", extra=TRAINING)] = 1.0
 
 
 class Grown(NamedTuple):
-    """A forest that learnt from all examples, and those that each missed a share of them."""
+    """A forest trained on all examples, and forests each trained without a share of them."""
 
     forest: Forest
     members: list[Forest]
@@ -66,7 +64,8 @@ class Grown(NamedTuple):
 
 class Forest:
     """Trees as arrays of their nodes. `roots` (iterations * outputs,) are nodes, output by output within an iteration;
-    `baseline` (outputs,) is what is answered before the first tree."""
+    `baseline` (outputs,) is the answer before the first tree.
+    """
 
     _NODES: Final = ("feature", "threshold", "missing_left", "left", "right", "value", "leaf")
 
@@ -77,7 +76,7 @@ class Forest:
 
     @classmethod
     def constant(cls, answer: float) -> Forest:
-        """One that always answers the same."""
+        """Return a forest that always gives the same answer."""
         import numpy as np
 
         empty = {name: np.zeros(0) for name in cls._NODES}
@@ -85,7 +84,9 @@ class Forest:
 
     @classmethod
     def of_model(cls, model: BaseEstimator, iterations: int) -> Forest:
-        """The first iterations of a fitted model of scikit-learn. Raises AdapterError where it keeps them otherwise."""
+        """Return the first iterations of a fitted model of scikit-learn. Raises AdapterError where its trees are stored
+        differently.
+        """
         import numpy as np
 
         try:
@@ -108,11 +109,11 @@ class Forest:
                 np.asarray(model._baseline_prediction, dtype=np.float64).ravel(),
             )
         except (AttributeError, ValueError, IndexError) as error:
-            what = "this release of scikit-learn keeps its trees in another way; install another one, or upgrade lsml"
+            what = "this release of scikit-learn stores its trees differently; install another one, or upgrade lsml"
             raise AdapterError(what) from error
 
     def answers(self, rows: Array) -> Array:
-        """What the trees add up to, (rows, outputs), before any link function."""
+        """Return the sums of the trees, (rows, outputs), before any link function."""
         import numpy as np
 
         outputs = len(self._baseline)
@@ -127,7 +128,7 @@ class Forest:
         return added
 
     def _leaves(self, rows: Array) -> Array:
-        """The leaf of each tree that a row falls into, (rows, trees)."""
+        """Return the leaf of each tree for each row, (rows, trees)."""
         import numpy as np
 
         nodes = self._nodes
@@ -141,12 +142,12 @@ class Forest:
         return at
 
     def state(self) -> State:
-        """Arrays from which `restore` makes the same forest."""
+        """Return arrays from which `restore` makes the same forest."""
         return {**self._nodes, "roots": self._roots, "baseline": self._baseline}
 
     @classmethod
     def restore(cls, state: State, width: int) -> Forest:
-        """The forest that `state` described, for rows with so many features. Raises KeyError, TypeError or ValueError."""
+        """Return the forest of a `state`, for rows with `width` features. Raises KeyError, TypeError or ValueError."""
         import numpy as np
 
         whole = {"feature", "missing_left", "left", "right", "leaf"}
@@ -158,7 +159,7 @@ class Forest:
         if not fits or (count and (places.min() < 0 or places.max() >= count)):
             raise ValueError("its parts differ in size")
         branches = nodes["leaf"] == 0
-        # A child stands behind its parent, so that every walk ends.
+        # A child comes after its parent, so every walk ends.
         here = np.arange(count)[branches]
         if (nodes["left"][branches] <= here).any() or (nodes["right"][branches] <= here).any():
             raise ValueError("its trees go round in a circle")
@@ -168,19 +169,19 @@ class Forest:
 
 
 def grow(rows: Array, answers: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
-    """Forests for rows (examples, features) and their answers: `numbers`, or else classes, which occur sorted.
+    """Return forests for rows (examples, features) and their answers: `numbers`, or else classes, which are sorted.
 
-    Members are there where cross-validation was asked; there are none of very many examples.
+    Forests that miss a share of the examples come from cross-validation; there are none for very many examples.
     """
     from threadpoolctl import threadpool_limits
 
-    # Of few rows, threads take longer to meet than to count; and what one thread adds up is the same on every machine.
+    # For few rows, threads cost more than they save, and a sum by one thread is the same on every machine.
     with threadpool_limits(1 if len(rows) < _MANY else None, user_api="openmp"):
         return _grown(rows, answers, options, seed, numbers=numbers)
 
 
 def forest_of(rows: Array, answers: Array, options: TreeOptions, seed: int) -> Forest:
-    """A forest for rows and their classes; of one class alone, as sure as Laplace's rule of succession says."""
+    """Return a forest for rows and their classes; for a single class, a constant by Laplace's rule of succession."""
     import numpy as np
 
     if len(set(answers.tolist())) < 2:
@@ -194,7 +195,7 @@ def _grown(rows: Array, answers: Array, options: TreeOptions, seed: int, *, numb
     fixed = None if options.iterations == "auto" else options.iterations
     members: list[BaseEstimator] = []
     model = _model(options, fixed or _MAX_ITERATIONS, len(rows), seed, numbers=numbers)
-    # Of classes nobody asks for members, so that a fixed number of iterations needs no cross-validation.
+    # Classes need no further forests, so a fixed number of iterations needs no cross-validation.
     if (fixed and not numbers) or len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
         iterations = fixed or _UNADVISED
     else:
@@ -217,7 +218,7 @@ def _model(options: TreeOptions, iterations: int, examples: int, seed: int, *, n
 def _cross_validated(
     model: BaseEstimator, rows: Array, answers: Array, fixed: int | None, seed: int, *, numbers: bool
 ) -> tuple[int, list[BaseEstimator]]:
-    """(how many iterations answer best what was not learnt, the models that each missed a share)."""
+    """Return (best number of iterations on held-out examples, the models that each missed a share)."""
     import numpy as np
     from sklearn.base import clone
     from sklearn.model_selection import KFold, StratifiedKFold
@@ -241,20 +242,20 @@ def _cross_validated(
 
 
 def _losses(model: BaseEstimator, rows: Array, answers: Array, *, numbers: bool) -> Array:
-    """What the answers cost after each iteration: squared errors, or negative log likelihoods; summed over rows."""
+    """Return the loss after each iteration, summed over rows: squared errors, or negative log likelihoods."""
     import numpy as np
 
     if numbers:
         return np.array([np.sum((told - answers) ** 2) for told in model.staged_predict(rows)])
     column = {name: place for place, name in enumerate(model.classes_.tolist())}
     places = np.array([column.get(answer, -1) for answer in answers.tolist()])
-    known = places >= 0  # a class of one example is missed by the model that missed it
+    known = places >= 0  # a model that missed the only example of a class does not know it
     picked = np.flatnonzero(known), places[known]
     return np.array([-np.log(np.maximum(told[picked], _LEAST)).sum() for told in model.staged_predict_proba(rows)])
 
 
 def probabilities(answers: Sequence[Array], *, multiple: bool) -> Array:
-    """(rows, labels) of what one forest answers for all labels; or, where several may hold at once, one forest for each."""
+    """Return (rows, labels) from one forest for all labels; or, if several may hold at once, from one forest for each."""
     import numpy as np
 
     if multiple:

@@ -1,4 +1,4 @@
-"""Columns of a table as numbers: what a tree can split."""
+"""Columns of a table as numbers for trees."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ if TYPE_CHECKING:
 Kind = Literal["number", "category", "date"]
 Row = Mapping[str, object]
 
-_MOST_CATEGORIES: Final = 64  # of one column, the commonest
-_MOSTLY: Final = 0.95  # of a column's cells are numbers or dates: then it is one of those, and the others say nothing
-_NOTHING: Final = frozenset(
-    {"", "-", "?", "na", "n/a", "nan", "none", "null"}
-)  # what tables hold where nothing is known
-# A number as it is counted with: 007 is a code.
+_MOST_CATEGORIES: Final = 64  # the most frequent ones of a column
+_MOSTLY: Final = 0.95  # the share of numbers or dates from which a column is one of those, and other cells are missing
+_NOTHING: Final = frozenset({"", "-", "?", "na", "n/a", "nan", "none", "null"})  # texts that stand for a missing value
+# A number as it is calculated with: 007 is a code.
 _NUMBER: Final = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _DAY_S: Final = 86_400.0
 
 
 class Column(NamedTuple):
-    """One column: how it is read, and of a category the texts that are told apart, the commonest first."""
+    """One column: its kind, and for a category its texts, most frequent first."""
 
     name: str
     kind: Kind
@@ -37,12 +35,12 @@ class Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """How many numbers it becomes."""
+        """The number of its features."""
         return {"number": 1, "date": 4, "category": len(self.categories)}[self.kind]
 
 
 class Columns:
-    """The columns that examples have: rows -> an array (rows, features). NaN where nothing is known."""
+    """The columns of the examples: rows -> an array (rows, features). NaN for a missing value."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
@@ -50,9 +48,10 @@ class Columns:
 
     @classmethod
     def of(cls, rows: Sequence[Row], kinds: Mapping[str, Kind]) -> tuple[Columns, list[str]]:
-        """(columns, the names of those that tell nothing and are left out). `kinds` wins over what the cells look like.
+        """Return (columns, names of columns without information, which are left out). `kinds` overrides the guess from the
+        cells.
 
-        Raises NotEnoughData where no column tells anything.
+        Raises NotEnoughData where no column has any information.
         """
         found, left_out = [], []
         for name in sorted({name for row in rows for name in row}):
@@ -63,7 +62,7 @@ class Columns:
                 counts = Counter(map(_text, cells))
                 ranked = sorted(counts, key=lambda text: (-counts[text], text))
                 categories = tuple(text for text in ranked[:_MOST_CATEGORIES] if counts[text] > 1)
-                # One text in every row, or another one in each, tells nothing.
+                # One text in every row, or a different one in each, has no information.
                 useful = bool(categories) and (len(counts) > 1 or len(cells) < len(rows))
             else:
                 read = {_READ[kind](cell) for cell in cells} - {None}
@@ -74,16 +73,16 @@ class Columns:
                 left_out.append(name)
         if not found:
             names = ", ".join(left_out) or "none"
-            raise NotEnoughData(f"no column tells tasks apart; there are {names}; name others under `inputs`")
+            raise NotEnoughData(f"no column distinguishes tasks; there are {names}; name others under `inputs`")
         return cls(found), left_out
 
     @property
     def width(self) -> int:
-        """How many features a row has."""
+        """The number of features of a row."""
         return sum(column.width for column in self.columns)
 
     def features(self, rows: Sequence[Row]) -> Array:
-        """An array (rows, features) of floats."""
+        """Return an array (rows, features) of floats."""
         import numpy as np
 
         made = np.full((len(rows), self.width), np.nan)
@@ -99,17 +98,17 @@ class Columns:
 
     @property
     def told(self) -> str:
-        """How each column is read, for people."""
+        """The kind of each column, for people."""
         kinds = {column.kind: [one.name for one in self.columns if one.kind == column.kind] for column in self.columns}
         return "; ".join(f"read as {kind}: {', '.join(names)}" for kind, names in kinds.items())
 
     def state(self) -> list[list[str | list[str]]]:
-        """Lists from which `restore` makes the same columns."""
+        """Return lists from which `restore` makes the same columns."""
         return [[column.name, column.kind, list(column.categories)] for column in self.columns]
 
     @classmethod
     def restore(cls, state: Sequence[tuple[str, Kind, list[str]]]) -> Columns:
-        """The columns that `state` described. Raises TypeError or ValueError where it is something else."""
+        """Return the columns of a `state`. Raises TypeError or ValueError for anything else."""
         columns = [Column(str(name), kind, tuple(map(str, categories))) for name, kind, categories in state]
         if any(column.kind not in ("number", "category", "date") for column in columns):
             raise ValueError("its columns are of no known kind")
@@ -117,7 +116,7 @@ class Columns:
 
 
 def _cell(given: object) -> object:
-    """What a cell holds; None where nothing is known."""
+    """Return a cell's content; None for a missing value."""
     if isinstance(given, str):
         given = given.strip()
         return None if given.casefold() in _NOTHING else given
@@ -127,7 +126,7 @@ def _cell(given: object) -> object:
 
 
 def _kind(cells: Sequence[object]) -> Kind:
-    """What most cells are."""
+    """Return the kind of most cells."""
     for kind in ("number", "date"):
         if cells and sum(_READ[kind](cell) is not None for cell in cells) >= _MOSTLY * len(cells):
             return kind
@@ -147,7 +146,7 @@ def _number(cell: object) -> float | None:
 
 
 def _date(cell: object) -> datetime | None:
-    """A date as ISO 8601 writes it; without a zone, in UTC."""
+    """Return a date in ISO 8601; without a time zone, in UTC."""
     if not isinstance(cell, str) or not cell[:4].isdigit():
         return None
     try:
@@ -165,7 +164,7 @@ _READ: Final[dict[str, Callable[[object], float | datetime | None]]] = {"number"
 
 
 def _fill(row: Array, kind: Kind, places: Mapping[str, int], cell: object) -> None:
-    """Write one cell into its features; one that is not of its column's kind leaves them unknown."""
+    """Write one cell into its features; a cell of another kind leaves them missing."""
     if kind == "category":
         row[:] = 0.0
         place = places.get(_text(cell))

@@ -1,4 +1,4 @@
-"""Fine-tuning all weights of a transformer on a handful of examples: what the adapters that learn so share."""
+"""Fine-tuning all weights of a transformer on few examples, for several adapters."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-_LEAST_STEPS: Final = 300  # that a head without any knowledge needs
+_LEAST_STEPS: Final = 300  # for a new head
 _FEWEST: Final = 3  # epochs
 _MAX_EPOCHS: Final = 40
-_SMALL: Final = 512  # numbers in a hidden state; models with fewer bear larger steps
-_LEAST_JUDGED: Final = 20  # examples, with fewer of which none is kept for judging
-_PROGRESS: Final = 1e-3  # of the loss; less is none
+_SMALL: Final = 512  # the size of a hidden state; smaller models allow larger steps
+_LEAST_JUDGED: Final = 20  # examples; with fewer there is no validation set
+_PROGRESS: Final = 1e-3  # the least fall of the loss that counts as progress
 
 _Lesson = TypeVar("_Lesson")
 
 
 class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a transformer learns, and where it runs; each adapter adds its own."""
+    """The options of fine-tuning and of the device; each adapter adds its own."""
 
     epochs: Annotated[
         Annotated[int, Meta(ge=1, le=1000)] | Literal["auto"],
         Meta(
-            description=f"How often all examples are read. auto: often enough for {_LEAST_STEPS} steps, between {_FEWEST} and "
-            f"{_MAX_EPOCHS} times.",
+            description=f"The number of epochs. auto: enough for {_LEAST_STEPS} steps, between {_FEWEST} and {_MAX_EPOCHS}.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a whole number from 1 to 1000, or auto"},
         ),
@@ -40,37 +39,35 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     learning_rate: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | Literal["auto"],
         Meta(
-            description="The largest step. auto: 5e-5, or 2e-4 for a small model, whose hidden states have fewer than "
+            description="The learning rate. auto: 5e-5, or 2e-4 for a small model, whose hidden states have fewer than "
             f"{_SMALL} numbers.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a number above 0 up to 1, or auto"},
         ),
     ] = "auto"
-    weight_decay: Annotated[
-        float, Meta(ge=0, le=1, description="How strongly weights are held small.", extra=TRAINING)
-    ] = 0.01
+    weight_decay: Annotated[float, Meta(ge=0, le=1, description="The weight decay.", extra=TRAINING)] = 0.01
     warmup: Annotated[
         float,
         Meta(
             ge=0,
             le=1,
-            description="Share of the steps in which the learning rate rises; then it falls.",
+            description="The share of steps in which the learning rate rises; then it falls.",
             extra=TRAINING,
         ),
     ] = 0.1
-    train_batch: Annotated[int, Meta(ge=1, le=1024, description="Examples of one step.", extra=TRAINING)] = 8
+    train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=TRAINING)] = 8
     patience: Annotated[
         int,
         Meta(
             ge=0,
             le=1000,
-            description="Stop after so many epochs without progress on a tenth of the examples, which is then not learnt; "
-            "those of the warm-up do not count; 0 never stops.",
+            description="Stop after this many epochs without progress on a tenth of the examples, which is then a validation "
+            "set; epochs of the warm-up do not count; 0 never stops.",
             extra=TRAINING,
         ),
     ] = 0
-    device: Annotated[str, Meta(description="Where it runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
-    batch: Annotated[int, Meta(ge=1, le=4096, description="Windows that it sees at a time.", extra=MACHINE)] = 16
+    device: Annotated[str, Meta(description="The device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
+    batch: Annotated[int, Meta(ge=1, le=4096, description="Windows in one batch.", extra=MACHINE)] = 16
 
 
 def fine_tune(
@@ -81,9 +78,9 @@ def fine_tune(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Change a model's weights so that `loss_of` some lessons becomes small; the same lessons and seed give the same weights.
+    """Train a model so that `loss_of` its lessons becomes small; the same lessons and seed give the same weights.
 
-    Raises what `progress` raises, which is asked before every step.
+    Raises what `progress` raises, which is called before every step.
     """
     import torch
 
@@ -125,7 +122,7 @@ def fine_tune(
             if wrong < best - _PROGRESS:
                 best, waited = wrong, 0
                 kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            elif done > rising:  # the steps before are too small to judge by
+            elif done > rising:  # steps of the warm-up are too small to judge by
                 waited += 1
                 if waited >= options.patience:
                     break
@@ -135,7 +132,7 @@ def fine_tune(
 
 
 def _groups(model: PreTrainedModel, decay: float) -> list[dict[str, object]]:
-    """The weights, and beside them what must not shrink: biases and the scales of normalisation."""
+    """Return the weights, and separately those without weight decay: biases and the scales of normalisation."""
     learnt = [tensor for tensor in model.parameters() if tensor.requires_grad]
     return [
         {"params": [tensor for tensor in learnt if tensor.dim() > 1], "weight_decay": decay},

@@ -1,4 +1,4 @@
-"""What an adapter remembers on this machine between requests and processes, in SQLite files of the cache folder."""
+"""Caches of adapters on this machine, which requests and processes share, in SQLite files of the cache folder."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 class Kept:
-    """Bytes by key, in a file that processes share. What cannot be read or written is made again: a cache must never be why
-    something fails. `folder` and `name` say which file; of more than `most` entries the oldest are forgotten."""
+    """Bytes by key, in a file that processes share. Unreadable entries are made again: a cache must never cause a failure.
+
+    `folder` and `name` give the file; beyond `most` entries the oldest are deleted.
+    """
 
     def __init__(self, folder: str, name: str, most: int) -> None:
         self._folder = folder
@@ -26,11 +28,11 @@ class Kept:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The path of the file."""
         return cache_directory(self._folder) / f"{self._name}.db"
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """What is known of them."""
+        """Return the entries of the keys that have one."""
         found: dict[bytes, bytes] = {}
         wanted = list(dict.fromkeys(keys))
         try:
@@ -38,14 +40,14 @@ class Kept:
                 for begin in range(0, len(wanted), 500):
                     some = wanted[begin : begin + 500]
                     marks = ",".join("?" * len(some))
-                    # The marks are question marks alone.
+                    # `marks` holds only question marks.
                     found.update(database.execute(f"SELECT key, entry FROM entries WHERE key IN ({marks})", some))  # noqa: S608 - marks are ours
         except (sqlite3.Error, OSError) as error:
             self._forget(error)
         return found
 
     def put(self, entries: Mapping[bytes, bytes]) -> None:
-        """Remember them, and forget the oldest where there are too many."""
+        """Store entries, and delete the oldest where there are too many."""
         try:
             with closing(self._open()) as database, database:
                 database.executemany("INSERT OR REPLACE INTO entries (key, entry) VALUES (?, ?)", entries.items())
@@ -65,8 +67,9 @@ class Kept:
 
 
 class Tally:
-    """Whole numbers that add up by name, in a file that processes share. Where the file cannot be used, this process counts
-    for itself."""
+    """Whole numbers that add up by name, in a file that processes share. Where the file cannot be used, each process
+    counts alone.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -74,7 +77,7 @@ class Tally:
         self._lock = threading.Lock()
 
     def add(self, name: str, amount: int) -> int:
-        """Add to what is there; the sum."""
+        """Add to the stored number. Return the sum."""
         with self._lock:
             self._own[name] += amount
             try:

@@ -1,4 +1,4 @@
-"""A linear model on top of features: which labels hold, each with its probability. What several classifiers share."""
+"""A linear model on features that gives each label a probability, for several classifiers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from lsml.arrays import Array, Rows
 
 
-# Options of adapters with a linear head; both are "auto" by default.
+# The options of adapters with a linear head; both are "auto" by default.
 Closeness = Annotated[
     Annotated[float, Meta(gt=0, le=1e6)] | Literal["auto"],
     Meta(
-        description="How closely to follow the examples; lower holds noisy labels at bay. auto: as cross-validation "
-        "of the examples advises, or 10 where they are too few or too many for that.",
+        description="The inverse regularisation strength; lower resists noisy labels. auto: chosen by cross-validation, "
+        "or 10 where there are too few or too many examples for that.",
         extra=TRAINING,
         extra_json_schema={"errorMessage": "expected a number above 0 up to 1000000, or auto"},
     ),
@@ -31,15 +31,15 @@ Closeness = Annotated[
 ClassWeight = Annotated[
     Literal["auto", "balanced", "none"],
     Meta(
-        description="balanced: rare labels count as much as common ones; none: as often as they occur. auto: what "
-        "cross-validation advises of these two and the middle between them, or balanced.",
+        description="balanced: rare labels count as much as frequent ones; none: as often as they occur. auto: chosen by "
+        "cross-validation from these two and the middle between them, else balanced.",
         extra=TRAINING,
     ),
 ]
 
 
 class Answered(NamedTuple):
-    """Of examples, those that can be learnt: their places, their labels (sorted), and all labels (sorted)."""
+    """The examples that can be learnt: their indices, their labels (sorted), and all labels (sorted)."""
 
     places: list[int]
     answers: list[tuple[str, ...]]
@@ -47,24 +47,27 @@ class Answered(NamedTuple):
 
 
 def answered(examples: Sequence[Example], target: Target, what: str) -> Answered:
-    """The examples that say something of the target's labels; others are passed over, where the target is open none.
+    """Return the examples with labels of the target; others are left out, unless the target is open.
 
-    Raises NotEnoughData unless two different answers occur; `what` names the examples: texts.
+    Raises NotEnoughData unless two different answers occur; `what` names the examples, such as texts.
     """
     allowed = None if target.open else set(target.labels)
     answers = [_answer(example, allowed) for example in examples]
     kept = [index for index, answer in enumerate(answers) if answer or target.multiple]
     labels = sorted({label for index in kept for label in answers[index]})
     if len({answers[index] for index in kept}) < 2:
-        found = f"all {len(kept)} examples say {labels[0]!r}" if labels else f"{len(kept)} examples have a label"
+        found = (
+            f"all {len(kept)} examples have the label {labels[0]!r}" if labels else f"{len(kept)} examples have a label"
+        )
         raise NotEnoughData(f"{found}; annotate at least two {what} with different answers")
     return Answered(kept, [answers[index] for index in kept], labels)
 
 
 class LinearHead:
-    """Weights (features, labels) and biases (labels,): logistic regression for labels of which one holds, or several.
+    """Weights (features, labels) and biases (labels,): logistic regression for one label or several.
 
-    Its logits are divided by the `temperature`, so that probabilities are as often right as they say."""
+    Its logits are divided by the `temperature`, so that its probabilities are calibrated.
+    """
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class LinearHead:
     def fit(
         cls, rows: Rows, learnt: Answered, *, multiple: bool, options: LogisticOptions, seed: int, progress: Progress
     ) -> LinearHead:
-        """A head for rows (examples, features), dense or sparse, and their answers. `options` has C and class_weight."""
+        """Return a head for rows (examples, features), dense or sparse, and their answers. `options` has C and class_weight."""
         fitter = Fitter(options, rows, len(learnt.labels), seed)
         if multiple:
             weights, biases, left_out = _fit_each(fitter, learnt, progress)
@@ -96,7 +99,7 @@ class LinearHead:
         return cls(learnt.labels, multiple=multiple, weights=weights, biases=biases, temperature=temperature(left_out))
 
     def values(self, rows: Rows) -> list[Scored]:
-        """Every label with its probability, for each row; labels in alphabetical order."""
+        """Return every label with its probability, for each row; labels in alphabetical order."""
         import numpy as np
 
         scores = (rows @ self._weights + self._biases) / self._temperature  # (rows, labels)
@@ -109,7 +112,7 @@ class LinearHead:
         return Scored.of_rows(self.labels, self._names, probabilities)
 
     def state(self) -> State:
-        """Lists and arrays from which `restore` makes the same head."""
+        """Return lists and arrays from which `restore` makes the same head."""
         return {
             "labels": self.labels, "multiple": self.multiple, "weights": self._weights, "biases": self._biases,
             "temperature": self._temperature,
@@ -117,14 +120,13 @@ class LinearHead:
 
     @classmethod
     def restore(cls, state: State, width: int) -> LinearHead:
-        """The head that `state` described, for so many features. Raises KeyError, TypeError or ValueError where it is
-        something else."""
+        """Return the head of a `state`, for `width` features. Raises KeyError, TypeError or ValueError for anything else."""
         head = cls(
             [str(label) for label in state["labels"]],
             multiple=bool(state["multiple"]),
             weights=state["weights"],
             biases=state["biases"],
-            temperature=float(state.get("temperature", 1.0)),  # versions of before have none
+            temperature=float(state.get("temperature", 1.0)),  # older versions have none
         )
         if not head._temperature > 0:
             raise ValueError("its temperature is not above 0")
@@ -134,21 +136,21 @@ class LinearHead:
 
 
 def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Array, Array, list[LeftOut]]:
-    """Weights and biases for labels of which exactly one holds, and what is known of how sure they may be."""
+    """Return weights and biases for labels of which exactly one holds, and the held-out logits for calibration."""
     import numpy as np
 
     model, left_out = fitter.fit(np.array([answer[0] for answer in learnt.answers]))
     assert list(model.classes_) == learnt.labels
     known = [left_out] if left_out is not None else []
     if len(learnt.labels) == 2:
-        # scikit-learn keeps one row for two classes; a zero row for the first gives the same probabilities.
+        # scikit-learn has one row for two classes; a zero row for the first gives the same probabilities.
         zero = np.zeros_like(model.coef_)
         return np.vstack([zero, model.coef_]).T, np.append(0.0, model.intercept_), known
     return model.coef_.T, model.intercept_, known
 
 
 def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Array, Array, list[LeftOut]]:
-    """Weights and biases for labels that each hold or do not, and what is known of how sure they may be."""
+    """Return weights and biases for labels that each hold or not, and the held-out logits for calibration."""
     import numpy as np
 
     weights = np.zeros((fitter.rows.shape[1], len(learnt.labels)))
@@ -158,7 +160,7 @@ def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Arr
         progress(column / len(learnt.labels), f"fitting label {column + 1} of {len(learnt.labels)}")
         holds = np.array([label in answer for answer in learnt.answers])
         if holds.all():
-            # Seen on every example: as probable as Laplace's rule of succession says.
+            # A label of every example has the probability of Laplace's rule of succession.
             biases[column] = np.log(len(holds) + 1)
             continue
         model, left_out = fitter.fit(holds)
@@ -169,6 +171,6 @@ def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Arr
 
 
 def _answer(example: Example, allowed: set[str] | None) -> tuple[str, ...]:
-    """The labels of an example, sorted, of those that are allowed."""
+    """Return the allowed labels of an example, sorted."""
     labels = {value.label for value in example.values if isinstance(value, Choice)}
     return tuple(sorted(labels if allowed is None else labels & allowed))

@@ -1,4 +1,4 @@
-"""The logits of a transformer, by torch or, once it has shown that it answers alike, by something faster."""
+"""The logits of a transformer, by torch or by a faster runtime whose results agree."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 Accelerate = Annotated[
     Literal["onnx", "bfloat16"] | None,
     Meta(
-        description='onnx: export once, and answer through ONNX Runtime, pip install "lsml[onnx]"; bfloat16: compute with '
-        "numbers of two bytes, some three times as fast where the processor can (AVX512-BF16, AMX, GPUs). Either is first "
-        "checked against torch in full precision, which is what null is.",
+        description='onnx: export once, and serve through ONNX Runtime, pip install "lsml[onnx]"; bfloat16: compute in two '
+        "bytes, about three times as fast if the processor supports it (AVX512-BF16, AMX, GPUs). Both are first "
+        "checked against torch in full precision, which null uses.",
         extra=MACHINE,
     ),
 ]
 _log = logging.getLogger(__name__)
-_APART: Final = {"onnx": 1e-3, "bfloat16": 0.05}  # how far two probabilities may be for one answer
+_APART: Final = {"onnx": 1e-3, "bfloat16": 0.05}  # the largest difference of probabilities that agree
 _OPSET: Final = 17
 
 
 class Logits:
-    """A model that answers one batch at a time, whoever asks."""
+    """A model that computes one batch at a time for all threads."""
 
     def __init__(self, adapter: str, model: PreTrainedModel, device: str, accelerate: str | None) -> None:
         self.model = model.to(device_of(device))
-        self.tokens = tokens_at_once(next(self.model.parameters()).device)  # that a batch is best made of
+        self.tokens = tokens_at_once(next(self.model.parameters()).device)  # the best size of a batch
         self._adapter = adapter
         self._accelerate = accelerate
         self._lock = threading.Lock()
         self._answer: Callable[[dict[str, Tensor]], Tensor] | None = None if accelerate else self._by_torch
 
     def of(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Logits of a batch, floats on the CPU: (windows, labels), or (windows, tokens, labels)."""
+        """Return the logits of a batch, floats on the CPU: (windows, labels), or (windows, tokens, labels)."""
         with self._lock:
             if self._answer is None:
                 self._answer = self._accelerated(inputs)
@@ -63,11 +63,13 @@ class Logits:
             return self.learning(inputs).float().cpu()
 
     def learning(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Logits where the model is, with what a training needs to know of them."""
+        """Return the logits on the model's device, with gradients for training."""
         return _logits(self.model, inputs)
 
     def _accelerated(self, inputs: dict[str, Tensor]) -> Callable[[dict[str, Tensor]], Tensor]:
-        """What answers the first batch as torch does; torch itself, with a warning, where nothing else does."""
+        """Return a faster function that agrees with torch on the first batch; torch itself, with a warning, where there is
+        none.
+        """
         assert self._accelerate is not None
         padded = _padded(inputs)
         make = _by_onnx if self._accelerate == "onnx" else _by_half
@@ -79,11 +81,11 @@ class Logits:
                     apart = apart[batch["attention_mask"].bool()]
                 far = float(apart.max())
                 if not far <= _APART[self._accelerate]:
-                    raise RuntimeError(f"it answers otherwise than torch (by {far:.3g})")
-        except Exception as error:  # exporters raise whatever they do; torch still answers
+                    raise RuntimeError(f"its results differ from torch's (by {far:.3g})")
+        except Exception as error:  # exporters may raise anything; torch still works
             first = (str(error).splitlines() or [""])[0][:300]
             _log.warning(
-                "%s: accelerate: %s is not possible, so torch answers: %s: %s",
+                "%s: accelerate: %s is not possible, so torch serves: %s: %s",
                 self._adapter, self._accelerate, type(error).__name__, first,
             )  # fmt: skip
             return self._by_torch
@@ -100,7 +102,7 @@ def _probabilities(logits: Tensor) -> Tensor:
 
 
 def _by_half(model: PreTrainedModel, _padded: dict[str, Tensor]) -> Callable[[dict[str, Tensor]], Tensor]:
-    """A copy of a model whose numbers have two bytes."""
+    """Return a function of a model's copy in two bytes."""
     import torch
 
     half = deepcopy(model).to(torch.bfloat16)
@@ -113,7 +115,7 @@ def _by_half(model: PreTrainedModel, _padded: dict[str, Tensor]) -> Callable[[di
 
 
 def _by_onnx(model: PreTrainedModel, padded: dict[str, Tensor]) -> Callable[[dict[str, Tensor]], Tensor]:
-    """A session of ONNX Runtime. Raises anything where it is not possible."""
+    """Return a function of a session of ONNX Runtime. Raises any error where it is not possible."""
     import onnxruntime
     import torch
 
@@ -130,7 +132,7 @@ def _by_onnx(model: PreTrainedModel, padded: dict[str, Tensor]) -> Callable[[dic
 
 
 def _export(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Path:
-    """The file of a model's export, which is kept by what the model holds."""
+    """Return the file of a model's export, which is cached by the hash of the model."""
     import torch
 
     digest = hashlib.sha256(model.config.to_json_string().encode())
@@ -148,7 +150,7 @@ def _export(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Path:
     axes["logits"] = {0: "windows", 1: "tokens"} if width == 3 else {0: "windows"}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it deprecates and traces; what is exported is checked
+            warnings.simplefilter("ignore")  # deprecations and traces; the export itself is checked
             torch.onnx.export(
                 _plain(model).eval(), tuple(inputs[name] for name in names), str(making), input_names=names,
                 output_names=["logits"], dynamic_axes=axes, dynamo=False, opset_version=_OPSET,
@@ -160,7 +162,7 @@ def _export(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Path:
 
 
 def _padded(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The first window, whole and with half of it hidden: an exporter that saw no padding might leave it out."""
+    """Return the first window twice, once half hidden: an exporter that saw no padding might leave it out."""
     import torch
 
     rows = {name: torch.cat([tensor[:1], tensor[:1]]) for name, tensor in inputs.items()}
@@ -169,7 +171,7 @@ def _padded(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _plain(model: PreTrainedModel) -> Module:
-    """A module whose answer is the logits alone, as an exporter wants it."""
+    """Return a module whose only output is the logits, as an exporter needs it."""
     import torch
 
     class Plain(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into

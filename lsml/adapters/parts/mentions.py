@@ -1,4 +1,4 @@
-"""Mentions of words and phrases: many at once found in a text, however its capitals and spaces are written."""
+"""Mentions of words and phrases: many are searched in a text at once, in any capitals and spaces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CERTAIN: Final = 1.0
 
 
 class Mention(NamedTuple):
-    """What to look for: `written`, with single spaces, means `label`; `score`: how sure that is."""
+    """A phrase to search: `written`, with single spaces, stands for `label`; `score` is the probability of that."""
 
     written: str
     label: str
@@ -25,7 +25,7 @@ class Mention(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """Where a mention is in a text."""
+    """The place of a mention in a text."""
 
     start: int
     end: int
@@ -33,9 +33,9 @@ class Hit(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A text with its capitals, line breaks and runs of spaces evened out, and how to find places of it in the original.
+    """A text with capitals, line breaks and runs of spaces folded, and a map of places to the original.
 
-    `steps`: where the distance to the original changes; `places`: those places in the original.
+    `steps`: the places where the distance to the original changes; `places`: those places in the original.
     """
 
     text: str
@@ -44,7 +44,7 @@ class Folded(NamedTuple):
     places: list[int]
 
     def place(self, at: int) -> int | None:
-        """Where `at` is in the original; None within what was one character there."""
+        """Return the place of `at` in the original; None inside a character that folds to several."""
         step = bisect_right(self.steps, at) - 1
         found = self.places[step] + at - self.steps[step]
         if step + 1 < len(self.places) and found >= self.places[step + 1]:
@@ -54,13 +54,15 @@ class Folded(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _uneven() -> re.Pattern[str]:
-    """White space that is no single space, and the characters that fold to several: a sharp s, ligatures."""
+    """Return a pattern for white space that is no single space, and for characters that fold to several: a sharp s,
+    ligatures.
+    """
     longer = "".join(chr(point) for point in range(0x10000) if len(chr(point).casefold()) > 1)
     return re.compile(rf"\s\s+|[^\S ]|[{longer}]")
 
 
 def fold(text: str) -> Folded:
-    """A text in which two ways to write the same words look alike."""
+    """Return a text in which two spellings of the same words are equal."""
     parts: list[str] = []
     steps, places = [0], [0]
     done = length = 0
@@ -82,7 +84,7 @@ def fold(text: str) -> Folded:
 
 
 class Vocabulary:
-    """Many mentions, found in one walk through a text."""
+    """Many mentions, which are found in one pass through a text."""
 
     def __init__(self, mentions: Iterable[Mention], *, whole: bool, case: str) -> None:
         self.mentions = list(dict.fromkeys(mentions))
@@ -94,7 +96,7 @@ class Vocabulary:
             form = fold(mention.written).text
             self._by_form[form].append(mention)
             lengths[form[:2]].add(len(form))
-        # From the first two characters to the lengths that are worth trying, longest first.
+        # The first two characters -> the possible lengths, longest first.
         self._lengths = {head: sorted(some, reverse=True) for head, some in lengths.items()}
         self._single = any(len(head) == 1 for head in lengths)
 
@@ -102,11 +104,11 @@ class Vocabulary:
         return bool(self.mentions)
 
     def names(self, written: str) -> bool:
-        """True if one of its mentions would be found in these words alone."""
+        """Return True if one of its mentions would be found in these words alone."""
         return any(self._fits(mention, written) for mention in self._by_form.get(fold(written).text, ()))
 
     def find(self, folded: Folded) -> list[Hit]:
-        """Every place of every mention; those that overlap, too."""
+        """Return every place of every mention, also where they overlap."""
         if not self.mentions:
             return []
         text = folded.text
@@ -135,7 +137,7 @@ class Vocabulary:
         return [Hit(begin, finish, mention) for mention in mentions if self._fits(mention, written)]
 
     def _fits(self, mention: Mention, written: str) -> bool:
-        """True if the capitals of what is `written` are those of a mention, as far as they count."""
+        """Return True if the capitals of the `written` words fit a mention, as far as they count."""
         if self._case == "ignore" or mention.written == written:
             return True
         if self._case == "match":
@@ -146,22 +148,22 @@ class Vocabulary:
 
 
 def longest(text: str, hits: Iterable[Hit], held: Iterable[tuple[int, int]] = ()) -> list[Hit]:
-    """Of hits that overlap the longest, of equal ones the first, in order; none that overlaps what is held."""
+    """Return the longest of overlapping hits, of equal ones the first, in order; none that overlaps a place in `held`."""
     order = sorted(hits, key=lambda hit: (hit.start - hit.end, hit.start))
     return sorted(apart(order, lambda hit: (hit.start, hit.end), len(text), held), key=lambda hit: hit.start)
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """A place without the white space at its ends, which a quick hand selects, too."""
+    """Return a place without the white space at its ends, which people easily select, too."""
     part = text[start:end]
     return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
 def as_spans(hits: Sequence[Hit]) -> list[Value]:
-    """Hits as values, each as sure as its mention is."""
+    """Return hits as values with their mentions' scores."""
     return [Span(hit.start, hit.end, hit.mention.label, hit.mention.score) for hit in hits]
 
 
 def plain(text: str) -> str:
-    """Words with single spaces between them."""
+    """Return words with single spaces between them."""
     return _SPACE.sub(" ", text).strip()

@@ -1,4 +1,4 @@
-"""Ridge regressions on top of features: a number, and how sure it is. What several regressors share."""
+"""A head of ridge regressions on top of features: a number and its score. Several regressors share it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from lsml.values import Number, Value
 if TYPE_CHECKING:
     from lsml.arrays import Array, Rows
 
-_MEMBERS: Final = 5  # models that each miss another share of the examples; where they disagree, the answer is uncertain
+_MEMBERS: Final = 5  # models that each miss another share of the examples; their disagreement gives the score
 
 Alpha = Annotated[
     float,
     Meta(
         gt=0,
         le=1e6,
-        description="How strongly to shrink towards the mean; higher holds noise at bay.",
+        description="The regularisation strength, towards the mean; higher resists noise.",
         extra=TRAINING,
     ),
 ]
 
 
 def numbered(examples: Sequence[Example], what: str) -> tuple[list[int], list[float]]:
-    """(places of the examples that have a number, their numbers). Raises NotEnoughData with fewer than two; `what` names the
-    examples: texts."""
+    """Return (indices of the examples that have a number, their numbers). Raises NotEnoughData with fewer than two.
+
+    `what` names the examples in the error, in the plural: texts.
+    """
     numbers = [next((value.value for value in e.values if isinstance(value, Number)), None) for e in examples]
     places = [place for place, number in enumerate(numbers) if number is not None]
     if len(places) < 2:
@@ -39,11 +41,11 @@ def numbered(examples: Sequence[Example], what: str) -> tuple[list[int], list[fl
 
 
 class NumberHead:
-    """What was learnt: `weights` (features, 1 + members) and `biases` (1 + members,), of the answer and of its members;
-    `spread` is the standard deviation of the annotated numbers.
+    """Ridge regressions of a number, and of its members: `weights` (features, 1 + members) and `biases` (1 + members,).
 
-    A score is exp(-error / spread): the error that the jackknife expects, from how far up to five more regressions disagree
-    that each miss another share of the examples. What nothing is known of gets the score of a guess, exp(-1).
+    Column 0 is the answer; each of up to five members misses another share of the examples. `spread` is the standard
+    deviation of the annotated numbers. A score is exp(-error / spread), with the error that the jackknife expects from
+    the members' disagreement. An input about which nothing is known gets the score of a guess, exp(-1).
     """
 
     def __init__(self, weights: object, biases: object, spread: float) -> None:
@@ -55,7 +57,9 @@ class NumberHead:
     def fit(
         cls, rows: Rows, numbers: Sequence[float], alpha: float, solver: str, seed: int, progress: Progress
     ) -> NumberHead:
-        """A head for rows (examples, features), dense or sparse, and their numbers. `solver`: of scikit-learn's Ridge."""
+        """Return a head trained on rows (examples, features), dense or sparse, and their numbers. `solver`: one of
+        scikit-learn's Ridge.
+        """
         import numpy as np
         from sklearn.linear_model import Ridge
 
@@ -66,21 +70,21 @@ class NumberHead:
         biases = np.zeros(1 + members)
         for column in range(1 + members):
             progress(column / (1 + members), f"fitting model {column + 1} of {1 + members}")
-            # Column 0 sees everything; column k misses the k-th share.
+            # Column 0 learns all examples; column k misses the k-th share.
             learnt = np.sort(order[np.arange(len(target)) % members != column - 1])
             model = Ridge(alpha=alpha, solver=solver, random_state=seed).fit(rows[learnt], target[learnt])
             weights[:, column] = model.coef_
             biases[column] = model.intercept_
-        # Not the deviation alone: that of equal floats can be a rounding error above 0.
+        # The deviation alone is not enough: that of equal floats can be a rounding error above 0.
         return cls(weights, biases, float(target.std()) if target.min() < target.max() else 1.0)
 
     def values(self, rows: Rows, unknown: Array | None = None) -> list[list[Value]]:
-        """One number with its certainty for each row; `unknown` (rows,): of which nothing is known."""
+        """Return one number with its score for each row. `unknown` (rows,): True for rows about which nothing is known."""
         import numpy as np
 
         answers = rows @ self._weights + self._biases  # (rows, 1 + members)
         members = answers[:, 1:]
-        # Members share most of their examples, so their deviation is scaled up as the jackknife does.
+        # Members share most of their examples, so their deviation is scaled up as in the jackknife.
         errors = members.std(axis=1) * np.sqrt(members.shape[1] - 1)
         if unknown is not None:
             errors[unknown] = self._spread
@@ -90,13 +94,14 @@ class NumberHead:
         ]
 
     def state(self) -> State:
-        """Arrays and a number from which `restore` makes the same head."""
+        """Return arrays and a number from which `restore` makes the same head."""
         return {"weights": self._weights, "biases": self._biases, "spread": self._spread}
 
     @classmethod
     def restore(cls, state: State, width: int) -> NumberHead:
-        """The head that `state` described, for so many features. Raises KeyError, TypeError or ValueError where it is
-        something else."""
+        """Return the head of a saved state, for `width` features. Raises KeyError, TypeError or ValueError for another
+        state.
+        """
         head = cls(state["weights"], state["biases"], float(state["spread"]))
         if head._weights.shape != (width, len(head._biases)):
             raise ValueError("its parts differ in size")

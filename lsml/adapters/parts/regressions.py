@@ -1,4 +1,4 @@
-"""Logistic regressions of features, whose setting cross-validation chooses, and how sure they may say that they are."""
+"""Logistic regressions with settings from cross-validation, and the calibration of their probabilities."""
 
 from __future__ import annotations
 
@@ -13,53 +13,54 @@ if TYPE_CHECKING:
 
 
 class LogisticOptions(Protocol):
-    """What an adapter's options say of its regressions."""
+    """The options of an adapter with regressions."""
 
     @property
     def C(self) -> float | Literal["auto"]:  # noqa: N802 - scikit-learn's name
-        """How closely they follow the examples."""
+        """The inverse regularisation strength."""
 
     @property
     def class_weight(self) -> Literal["auto", "balanced", "none"]:
-        """Whether a rare label counts as much as a common one."""
+        """The weight of rare labels."""
 
 
 class Setting(NamedTuple):
-    """How a regression learns: `evenness` 1 lets every class count alike, 0 every example."""
+    """The setting of a regression: with `evenness` 1 every class counts alike, with 0 every example."""
 
     C: float
     evenness: float
 
 
-# What `auto` chooses from; of those that are as good, the one that stands first. Wrong labels make many examples of a
-# rare class wrong ones: then it must not count as much as the others.
+# The settings for `auto`; of equally good ones the first is taken. Where labels are noisy, many examples of a rare class
+# are wrong, so it must not count as much as the others.
 _SETTINGS: Final = (
     Setting(10, 1), Setting(3, 1), Setting(1, 1), Setting(10, 0.5), Setting(3, 0.5), Setting(10, 0), Setting(30, 0),
 )  # fmt: skip
 _FOLDS: Final = 5
-_LEAST_OF_A_CLASS: Final = 5  # examples, of at least two classes; fewer advise nothing
-_MOST_WORK: Final = 600_000  # numbers in the features, times labels: some seconds on one core
-_LEARNT_SHARE: Final = 0.8  # of more than that, what one regression learns so that the others tell how sure it may be
+_LEAST_OF_A_CLASS: Final = 5  # examples in at least two classes; fewer are not enough for cross-validation
+_MOST_WORK: Final = 600_000  # numbers in the features times labels: some seconds on one core
+_LEARNT_SHARE: Final = 0.8  # beyond that work, the share that one regression learns; the rest calibrates it
 _MOST_TEMPERATURE: Final = 20.0
 
 
 class LeftOut(NamedTuple):
-    """What regressions said of examples that they did not learn: logits (examples, classes), and the places of the classes
-    that hold (examples,)."""
+    """The results of regressions on held-out examples: logits (examples, classes), and the indices of the true classes
+    (examples,).
+    """
 
     logits: Array
     truth: Array
 
 
 class Fitted(NamedTuple):
-    """A regression, and what is known of how sure it may be; None where too few examples tell."""
+    """A regression, and its held-out results; None where there are too few examples."""
 
     model: Classifier
     left_out: LeftOut | None
 
 
 class Fitter:
-    """Fits regressions of rows (examples, features) under the recipe's setting, or the one that cross-validation advises."""
+    """A fitter of regressions of rows (examples, features), with the recipe's setting or that of cross-validation."""
 
     def __init__(self, options: LogisticOptions, rows: Rows, labels: int, seed: int) -> None:
         self.rows = rows
@@ -69,7 +70,7 @@ class Fitter:
         self._small = numbers * labels <= _MOST_WORK
 
     def fit(self, answers: Array) -> Fitted:
-        """A fitted regression of answers (examples,)."""
+        """Return a fitted regression of answers (examples,)."""
         import numpy as np
 
         _, counts = np.unique(answers, return_counts=True)
@@ -82,7 +83,9 @@ class Fitter:
         return Fitted(_fitted(chosen, self.rows, answers, self._seed), left_out)
 
     def _of_a_part(self, answers: Array) -> LeftOut:
-        """What a regression of most examples says of the others: with many that takes less than a fit, and tells enough."""
+        """Return the results on some examples of a regression trained on the others: faster than cross-validation, and
+        enough here.
+        """
         import numpy as np
 
         order = np.random.default_rng(self._seed).permutation(len(answers))
@@ -97,7 +100,7 @@ class Fitter:
 
 
 def candidates(options: LogisticOptions) -> tuple[Setting, ...]:
-    """The settings that the options leave open; the first is the one to take without advice."""
+    """Return the settings that the options leave open; the first is the default."""
     closeness, weight = options.C, options.class_weight
     settings = [
         Setting(setting.C if closeness == "auto" else closeness, setting.evenness)
@@ -108,11 +111,11 @@ def candidates(options: LogisticOptions) -> tuple[Setting, ...]:
 
 
 def temperature(left_out: Sequence[LeftOut]) -> float:
-    """What to divide logits by, so that their probabilities are as often right as they say (Guo et al., "On Calibration of
-    Modern Neural Networks", 2017); 1 where nothing is known.
+    """Return the temperature that calibrates logits (Guo et al., "On Calibration of Modern Neural Networks", 2017); 1
+    without held-out results.
 
-    It leaves the order of the classes alone. Each example counts a little as every class, as Platt's targets have it, so that
-    no probability becomes 1 where all examples were right.
+    It does not change the order of the classes. Each example counts a little as every class, as in Platt's targets, so
+    that no probability becomes 1 where all examples were right.
     """
     import numpy as np
     from scipy.optimize import minimize_scalar
@@ -138,14 +141,14 @@ def temperature(left_out: Sequence[LeftOut]) -> float:
 
 
 def _told(part: LeftOut) -> Array:
-    """The places of the examples whose class the regressions knew."""
+    """Return the indices of the examples whose class the regressions knew."""
     import numpy as np
 
     return np.flatnonzero(np.isfinite(part.logits[np.arange(len(part.truth)), part.truth]))
 
 
 def _fitted(setting: Setting, rows: Rows, answers: Array, seed: int) -> Classifier:
-    """A logistic regression of rows (texts, features) and answers (texts,)."""
+    """Return a logistic regression of rows (texts, features) and answers (texts,)."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
@@ -155,24 +158,23 @@ def _fitted(setting: Setting, rows: Rows, answers: Array, seed: int) -> Classifi
         C=setting.C, class_weight=dict(zip(classes, weights, strict=True)), max_iter=300, random_state=seed
     )
     with warnings.catch_warnings():
-        # A config may have more labels than there are texts yet.
+        # There may be more labels than texts.
         warnings.filterwarnings("ignore", message="The number of unique classes")
         return model.fit(rows, answers)
 
 
 def _say(model: Classifier, rows: Rows, classes: Array, logits: Array, places: Array) -> None:
-    """Write what a regression says of rows into `logits` (examples, classes), at their places; it may not know each class."""
+    """Write a regression's results on rows into `logits` (examples, classes) at their places; it may not know each class."""
     import numpy as np
 
     said = model.decision_function(rows)
-    if said.ndim == 1:  # of two classes, scikit-learn says how far the second is ahead
+    if said.ndim == 1:  # for two classes, scikit-learn returns the logit of the second
         said = np.stack([np.zeros_like(said), said], axis=1)
     logits[np.ix_(places, np.searchsorted(classes, model.classes_))] = said
 
 
 def _advised(candidates: Sequence[Setting], rows: Rows, answers: Array, seed: int) -> tuple[Setting, LeftOut]:
-    """The setting whose answers to texts that it did not learn from have the best macro F1 and accuracy, taken together; and
-    what it said of them."""
+    """Return the setting with the best sum of macro F1 and accuracy on held-out texts, and its held-out results."""
     import numpy as np
     from sklearn.metrics import f1_score
     from sklearn.model_selection import StratifiedKFold

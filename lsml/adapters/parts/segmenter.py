@@ -1,4 +1,4 @@
-"""What is learnt of the stretches of series: windows -> how probable each label is -> intervals."""
+"""Learning stretches of series: windows -> a probability for each label -> intervals."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-MOST_ROWS: Final = 16_000  # windows that are learnt, of all series together
-_MOST_PLACES: Final = 20_000  # of one series that are looked at
-_SHORT: Final = 0.1  # the share of the annotated stretches that is shorter than a short one
-_AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in units of a short stretch
-_OVERLAP: Final = 0.02  # of the labelled windows have several labels: then each label is learnt by itself
+MOST_ROWS: Final = 16_000  # the most windows to learn, of all series together
+_MOST_PLACES: Final = 20_000  # the most places of a series in a prediction
+_SHORT: Final = 0.1  # the quantile of the annotated stretches' lengths that counts as short
+_AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in lengths of a short stretch
+_OVERLAP: Final = 0.02  # the share of windows with several labels from which each label has its own forest
 
 
 class Lesson(NamedTuple):
-    """A series with the stretches that people marked in it, those of labels that are learnt. `read` gives its points, or None
-    where it cannot be read."""
+    """A series with its annotated stretches of learnt labels. `read` returns its points, or None where it cannot be read."""
 
     read: Callable[[], Signal | None]
     stretches: Sequence[Interval]
 
 
 class Segmenter(NamedTuple):
-    """What was learnt. `labels` in the order of their forests: with `overlap` each has a forest of its own; else there is one,
-    whose last class beyond `labels` is that none of them holds. `short`: how long a short stretch is."""
+    """The learnt model. `labels` are in the order of their forests: with `overlap` each has its own; else there is one,
+    whose last class beyond `labels` means none of them. `short`: the length of a short stretch.
+    """
 
     labels: list[str]
     forests: list[Forest]
@@ -43,7 +43,7 @@ class Segmenter(NamedTuple):
     overlap: bool
 
     def values(self, signal: Signal, *, snap: bool) -> list[Interval]:
-        """The stretches of a series, in order."""
+        """Return the stretches of a series, in order."""
         import numpy as np
 
         places = _spread(len(signal), _MOST_PLACES)
@@ -64,7 +64,7 @@ class Segmenter(NamedTuple):
     def _stretches(
         self, signal: Signal, places: Array, found: Sequence[Run], labels: Sequence[str], *, snap: bool
     ) -> list[Interval]:
-        """Runs as intervals from their first to their last point; those of a class beyond `labels` are none."""
+        """Return runs as intervals from their first to their last point; a class beyond `labels` gives none."""
         borders = [int(places[run.begin]) for run in found[1:]]
         if snap:
             borders = snapped(signal, borders, self.short / 2)
@@ -72,18 +72,18 @@ class Segmenter(NamedTuple):
         for run, begin, end in zip(found, [0, *borders], [*borders, len(signal)], strict=True):
             start, stop = signal.times[[begin, end - 1]].tolist()
             if start == stop and end < len(signal):
-                stop = float(signal.times[end])  # of a lone point up to the next one: an instant is something else
+                stop = float(signal.times[end])  # a single point goes up to the next one, as an instant is another kind
             if run.of < len(labels) and start < stop:
                 values.append(Interval(start, stop, labels[run.of], min(1.0, run.score)))
         return values
 
     def state(self) -> State:
-        """Lists and arrays from which `restore` makes the same."""
+        """Return lists and arrays from which `restore` makes the same model."""
         return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
 
     @classmethod
     def restore(cls, state: State) -> Segmenter:
-        """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
+        """Return the model of a `state`. Raises KeyError, TypeError or ValueError for anything else."""
         windows, channels = [float(length) for length in state["windows"]], int(state["channels"])
         forests = [Forest.restore(forest, channels * len(windows) * OF_WINDOW) for forest in state["forests"]]
         labels, short, overlap = (
@@ -105,44 +105,48 @@ def learnt_segmenter(
     seed: int,
     what: str = "series",
 ) -> Segmenter:
-    """What series with marked stretches teach, one of them in memory at a time; `gaps`: that what is not marked has no label.
+    """Return a model of series with annotated stretches, with one series in memory at a time.
 
-    Raises NotEnoughData."""
+    `gaps`: parts that are not annotated have no label. Raises NotEnoughData.
+    """
     import numpy as np
 
     marked = sum(bool(lesson.stretches) for lesson in lessons)
     labels = sorted({one.label for lesson in lessons for one in lesson.stretches})
     if len(lessons) < 2 or not labels:
-        raise NotEnoughData(f"{marked} of {len(lessons)} {what} have a marked stretch; annotate at least two {what}")
+        raise NotEnoughData(
+            f"{marked} of {len(lessons)} {what} have an annotated stretch; annotate at least two {what}"
+        )
     if len(labels) < 2 and not gaps:
         raise NotEnoughData(
-            f"all marked stretches are {labels[0]!r}; mark stretches of other labels, too, "
-            "or write `gaps: nothing` under `options`, so that what is not marked counts as none"
+            f"all annotated stretches have the label {labels[0]!r}; annotate other labels, too, "
+            "or write `gaps: nothing` under `options`, so that other parts have no label"
         )
     short = float(np.quantile([one.end - one.start for lesson in lessons for one in lesson.stretches], _SHORT))
     lengths = [share * short for share in _AROUND] if windows is None else list(windows)
     seen = list(_windows(lessons, labels, lengths, gaps=gaps))
     if not seen:
-        raise NotEnoughData("nothing that was marked lies in its series; are their times those that were annotated?")
+        raise NotEnoughData("no annotated stretch is within its series; were their times changed?")
     rows, held = (np.concatenate(part) for part in zip(*seen, strict=True))
     channels = rows.shape[1] // len(lengths) // OF_WINDOW
     if (held.sum(axis=1) > 1).sum() > _OVERLAP * held.any(axis=1).sum():
         forests = [forest_of(rows, column, options, seed) for column in held.T]
         return Segmenter(labels, forests, lengths, short, channels, overlap=True)
-    # Of the few places with several labels the first in the alphabet counts. The class behind all labels is none of them.
+    # In the few places with several labels the first in the alphabet counts. The last class means none of them.
     classes = np.where(held.any(axis=1), held.argmax(axis=1), len(labels))
     present, classes = np.unique(classes, return_inverse=True)
     labels = [labels[number] for number in present.tolist() if number < len(labels)]
     if len(present) < 2:
-        raise NotEnoughData(f"everything that was marked is {(labels or ['nothing'])[0]!r}; mark something else, too")
+        raise NotEnoughData(f"everything has the label {(labels or ['nothing'])[0]!r}; annotate other labels, too")
     return Segmenter(labels, [forest_of(rows, classes, options, seed)], lengths, short, channels, overlap=False)
 
 
 def _windows(
     lessons: Sequence[Lesson], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool
 ) -> Iterator[tuple[Array, Array]]:
-    """Of each series that can be read: (features of windows all along it, which labels hold there), as many of each as of any
-    other."""
+    """Yield (features of windows along the whole series, labels that hold there) for each readable series, equally many
+    for each.
+    """
     import numpy as np
 
     most = max(200, MOST_ROWS // len(lessons))
@@ -164,7 +168,7 @@ def _windows(
 
 
 def _spread(count: int, most: int) -> Array:
-    """At most so many of the numbers below `count`, evenly."""
+    """Return at most `most` of the numbers below `count`, evenly spaced."""
     import numpy as np
 
     if count <= most:

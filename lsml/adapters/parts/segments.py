@@ -1,4 +1,4 @@
-"""From how probable each label is along a series to the stretches that it is made of, with ends where the series changes."""
+"""Probabilities of labels along a series -> stretches, whose ends are moved to changes of the series."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-_CHANGE: Final = (
-    0.5  # what it costs to go over to another label, in log probability times the length of a short stretch
-)
+_CHANGE: Final = 0.5  # the cost of a change of label, in log probability times the length of a short stretch
 _LEAST: Final = 1e-6
 _MOST_POINTS: Final = 20_000  # on either side of a change
 
 
 class Run(NamedTuple):
-    """Places from `begin` up to, and without, `end` that have the class `of`, as sure as `score`."""
+    """The places from `begin` up to, and without, `end` that have the class `of`, with its score."""
 
     begin: int
     end: int
@@ -27,10 +25,10 @@ class Run(NamedTuple):
 
 
 def runs(probabilities: Array, lengths: Array) -> list[Run]:
-    """The likeliest runs of classes (Viterbi), in order, none left out. `probabilities` (places, classes); `lengths` (places,):
-    how much of the series each place stands for, in units of a short stretch.
+    """Return the likeliest runs of classes (Viterbi), in order and without gaps.
 
-    A change costs the same wherever it is, so that a stretch much shorter than a short one has to be very sure.
+    `probabilities` (places, classes). `lengths` (places,): the part of the series for each place, in lengths of a short
+    stretch. A change costs the same everywhere, so a stretch much shorter than a short one must be very certain.
     """
     import numpy as np
 
@@ -59,15 +57,17 @@ def runs(probabilities: Array, lengths: Array) -> list[Run]:
 
 
 def snapped(signal: Signal, borders: Sequence[int], reach: float) -> list[int]:
-    """Borders between runs, numbers of points in order, each moved to where the series changes most nearby: where level,
-    spread and roughness of all channels on its two sides are told best by two normal distributions. None moves further than
-    `reach`, in units of time, nor as far as half of the way to another."""
+    """Return borders between runs, indices of points in order, each moved to the largest change of the series nearby.
+
+    At the largest change, two normal distributions best describe level, spread and roughness of all channels on the two
+    sides. A border moves at most by `reach`, in units of time, and less than half of the way to another.
+    """
     import numpy as np
 
     spans = _spans(signal, borders, reach)
     costs = [np.zeros(span.high + 1 - span.low) for span in spans]
     for channel in range(signal.channels if spans else 0):
-        sums = signal.sums(channel)  # of one channel at a time: they are as long as the series
+        sums = signal.sums(channel)  # one channel at a time, as they are as long as the series
         for cost, (left, low, high, right) in zip(costs, spans, strict=True):
             between = sums[low : high + 1]
             cost += _cost(between - sums[left]) + _cost(sums[right] - between)
@@ -75,7 +75,7 @@ def snapped(signal: Signal, borders: Sequence[int], reach: float) -> list[int]:
 
 
 class _Span(NamedTuple):
-    """Where a border may move, from `low` to `high`, and the points around it that tell, from `left` up to `right`."""
+    """The range in which a border may move, from `low` to `high`, and the points that decide, from `left` up to `right`."""
 
     left: int
     low: int
@@ -84,7 +84,7 @@ class _Span(NamedTuple):
 
 
 def _spans(signal: Signal, borders: Sequence[int], reach: float) -> list[_Span]:
-    """One for each border; with the border alone where there is too little around it."""
+    """Return one range for each border; it only holds the border itself where there are too few points around it."""
     import numpy as np
 
     times, last = signal.times, len(signal)
@@ -101,7 +101,7 @@ def _spans(signal: Signal, borders: Sequence[int], reach: float) -> list[_Span]:
 
 
 def _cost(sums: Array) -> Array:
-    """(splits,) of what it takes to tell so many points of a channel by a normal distribution, and their steps by another."""
+    """Return (splits,) costs of describing the points of a channel by one normal distribution, and their steps by another."""
     import numpy as np
 
     count, steps = np.maximum(sums[:, 0], 1.0), np.maximum(sums[:, 3], 1.0)

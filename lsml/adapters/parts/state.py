@@ -1,4 +1,4 @@
-"""How adapters on scikit-learn and numpy save what they learnt: one skops file of plain arrays, lists and numbers."""
+"""Saved models of adapters on scikit-learn and numpy: one skops file of plain arrays, lists and numbers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ State = dict[str, Any]
 
 FILE: Final = "model.skops"
 _FORMAT: Final = 1
-# What scikit-learn has for arrays of other libraries; each imports its library.
+# scikit-learn's support for arrays of other libraries, each of which imports its library.
 _FOREIGN: Final = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("torch", "cupy", "dask"))
 
 
 def save_state(directory: Path, state: State) -> None:
-    """Write plain arrays, lists and numbers with skops: nothing in the file can run."""
+    """Write plain arrays, lists and numbers with skops: nothing in the file is code."""
     _skops().dump({"format": _FORMAT, **state}, directory / FILE)
 
 
 def load_state(directory: Path, adapter: str) -> State:
-    """What `save_state` wrote. Raises VersionError where the file is missing, damaged, or holds more than data."""
+    """Return a saved state. Raises VersionError where the file is missing, damaged, or holds more than data."""
     skops = _skops()
     path = directory / FILE
     try:
-        # Nothing is trusted beyond what skops itself holds harmless.
+        # Only types that skops itself considers harmless are loaded.
         state = skops.load(path, trusted=[])
     except Exception as error:
-        # skops raises whatever zipfile, json and numpy do; any of it means that this is not what was saved.
+        # skops raises any error of zipfile, json and numpy; each means that the file was changed.
         raise VersionError(
             f"{path}: {adapter} cannot read it: {type(error).__name__}; restore it, or train anew"
         ) from error
@@ -43,11 +43,10 @@ def load_state(directory: Path, adapter: str) -> State:
 
 
 def _skops() -> Any:
-    """skops.io, without torch.
+    """Return skops.io, imported without torch.
 
-    When it is imported it imports every package of scikit-learn to list the estimators, with one of them torch where that is
-    installed: 400 MB and seconds for models that never touch it. A None in sys.modules makes that one import fail, which
-    the listing passes over.
+    skops imports every package of scikit-learn to list the estimators, and so torch where that is installed: 400 MB and
+    seconds for models that never use it. A None in sys.modules makes that one import fail, which the listing ignores.
     """
     if "skops.io" not in sys.modules:
         modules: dict[str, Any] = sys.modules
@@ -65,7 +64,7 @@ def _skops() -> Any:
 
 
 def as_array(values: object) -> Array:
-    """A contiguous array of floats."""
+    """Return a contiguous array of floats."""
     import numpy as np
 
     return np.ascontiguousarray(values, dtype=np.float64)

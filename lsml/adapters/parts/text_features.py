@@ -1,7 +1,7 @@
-"""TF-IDF of word and character n-grams: what both text adapters see of a text.
+"""TF-IDF of word and character n-grams: the features of several text adapters.
 
-Fitted by scikit-learn's TfidfVectorizer. Transforming is done here, to the same numbers: for one text, the library's
-checks cost several times its arithmetic.
+Fitted by scikit-learn's TfidfVectorizer. They are transformed here, to the same numbers, as for one text the library's
+checks take several times as long as its arithmetic.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
     from lsml.adapters.parts.state import State
     from lsml.arrays import Array
 
-_REMEMBERED = 1 << 14  # words, a kilobyte each at worst
-_LONGEST = 64  # characters of a word worth remembering; Chinese has no spaces between words
-_TOGETHER = 1 << 20  # characters of texts whose n-grams are counted together: some 100 MiB at most
+_REMEMBERED = 1 << 14  # cached words, at most a kilobyte each
+_LONGEST = 64  # the most characters of a cached word; Chinese has no spaces between words
+_TOGETHER = 1 << 20  # characters of texts whose n-grams are counted together: at most about 100 MiB
 
 
 class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How texts are read; each text adapter adds how it learns."""
+    """The options of text features; each text adapter adds its own."""
 
     ngrams: Annotated[
         tuple[Annotated[int, Meta(ge=1, le=3)], Annotated[int, Meta(ge=1, le=3)]],
-        Meta(description="Shortest and longest run of words that is looked at: [low, high].", extra=TRAINING),
+        Meta(description="The lengths of word n-grams: [low, high].", extra=TRAINING),
     ] = (1, 2)
     characters: Annotated[
         tuple[Annotated[int, Meta(ge=1, le=6)], Annotated[int, Meta(ge=1, le=6)]] | None,
         Meta(
-            description="The same for characters within a word, which forgives typing errors and endings; null for none.",
+            description="The lengths of character n-grams in words, which tolerate typing errors and endings; null for none.",
             extra=TRAINING,
         ),
     ] = (1, 4)
-    lowercase: Annotated[bool, Meta(description="Whether capitals count as small letters.", extra=TRAINING)] = True
+    lowercase: Annotated[bool, Meta(description="`true` ignores capitals.", extra=TRAINING)] = True
     max_features: Annotated[
         int,
         Meta(
             ge=100,
             le=5_000_000,
-            description="Most word and most character n-grams kept, commonest first.",
+            description="The most word n-grams and the most character n-grams; the most frequent are kept.",
             extra=TRAINING,
         ),
     ] = 100_000
@@ -71,34 +71,34 @@ class Block:
 
 
 class Found(NamedTuple):
-    """What was found in texts: of each n-gram, the place of its text, and its column. Any order, the same ones repeated."""
+    """The n-grams found in texts: for each the index of its text, and its column, in any order and with repetitions."""
 
     texts: Array
     columns: Array
 
 
 class _Words:
-    """The runs of words of a block: texts -> their columns, as TfidfVectorizer cuts them."""
+    """The word n-grams of a block: texts -> their columns, tokenised as TfidfVectorizer does."""
 
     def __init__(self, terms: Sequence[str], first: int) -> None:
-        """`first`: the column of the first of `terms`; the others follow."""
+        """Make the table. `first`: the column of the first of `terms`; the others follow."""
         import numpy as np
 
         self._numbers, units = word_terms(terms)
         self._vocabulary = Vocabulary(units, np.arange(first, first + len(terms)), len(self._numbers))
 
     def columns(self, texts: Sequence[str]) -> Found:
-        """The columns of every run that is known, by text."""
+        """Return the columns of every known n-gram, by text."""
         import numpy as np
 
-        # No word goes across a line break, and each text stands between two.
+        # No word contains a line break, and each text is between two.
         joined = "\n".join(["", *texts, ""])
         words, begins = cut(joined)
         numbers = np.fromiter(map(self._numbers.get, words, repeat(0)), dtype=np.int64, count=len(words))
         ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1)
         sizes = np.diff(begins.searchsorted(ends), prepend=0)  # words of each text
         every = np.arange(len(texts))
-        # Each text is followed by a unit that no run goes across.
+        # Each text is followed by a unit that is in no n-gram.
         units = np.zeros(len(words) + len(texts), dtype=np.int64)
         units[np.arange(len(words)) + every.repeat(sizes)] = numbers
         starts, columns = self._vocabulary.runs(units)
@@ -106,13 +106,13 @@ class _Words:
 
 
 class _Characters:
-    """The runs of characters within words of a block, as TfidfVectorizer's char_wb cuts them.
+    """The character n-grams of a block, tokenised as TfidfVectorizer's char_wb does.
 
-    A text is mostly words that were seen before, so the columns of a word are remembered.
+    Most words of a text were seen before, so the columns of words are cached.
     """
 
     def __init__(self, terms: Sequence[str], first: int) -> None:
-        """`first`: the column of the first of `terms`; the others follow."""
+        """Make the table. `first`: the column of the first of `terms`; the others follow."""
         import numpy as np
 
         self._alphabet = Alphabet(terms)
@@ -122,7 +122,7 @@ class _Characters:
         self._remembered: dict[str, bytes] = {}  # word -> its columns, int32
 
     def columns(self, texts: Sequence[str]) -> Found:
-        """The columns of every run that is known, by text."""
+        """Return the columns of every known n-gram, by text."""
         import numpy as np
 
         words = [text.split() for text in texts]
@@ -138,10 +138,10 @@ class _Characters:
         return Found(np.repeat(np.arange(len(texts)), lengths), columns)
 
     def _of_words(self, words: Sequence[str]) -> dict[str, bytes]:
-        """The columns of each word."""
+        """Return the columns of each word."""
         import numpy as np
 
-        # Between two words are two spaces, and no run of a vocabulary goes across them: spaces are at its ends.
+        # Between two words are two spaces, which no n-gram contains: spaces are only at its ends.
         joined = f" {'  '.join(words)} "
         starts, columns = self._vocabulary.runs(np.append(self._alphabet.units(joined), 0))
         ends = np.cumsum(np.fromiter(map(len, words), dtype=np.int64, count=len(words)) + 2)
@@ -159,7 +159,7 @@ class TextFeatures:
         self._blocks = list(blocks)
         self._lowercase = lowercase
         self._max_features = max_features
-        # Of each block: its terms in column order, how they are found, idf. Columns count through all blocks.
+        # For each block: its terms in column order, their table, idf. Columns are numbered through all blocks.
         self._fitted: list[tuple[list[str], _Words | _Characters, Array]] = []
         self._starts: Array  # (blocks,), the first column of each
         self._idf: Array  # (width,)
@@ -167,16 +167,16 @@ class TextFeatures:
 
     @classmethod
     def of_options(cls, options: TextOptions) -> TextFeatures:
-        """Features that are yet to be fitted, as a recipe asks for them."""
+        """Return features with a recipe's options, not fitted yet."""
         blocks = [Block("word", *options.ngrams)]
         if options.characters is not None:
             blocks.append(Block("char_wb", *options.characters))
         return cls(blocks, lowercase=options.lowercase, max_features=options.max_features)
 
     def fit_transform(self, texts: Callable[[], Iterable[str]]) -> csr_matrix:
-        """Learn the vocabulary, and transform. `texts` is called once for each block, so that no copy is held here.
+        """Learn the vocabulary, and return the transformed texts. `texts` is called once for each block; no copy is held.
 
-        Raises NotEnoughData where the texts have no feature.
+        Raises NotEnoughData if the texts have no feature.
         """
         from scipy.sparse import hstack
 
@@ -197,24 +197,24 @@ class TextFeatures:
         return hstack(parts, format="csr")
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
-        """Rows for texts; a text without a known n-gram has an empty row."""
+        """Return rows for texts; a text without a known n-gram has an empty row."""
         from scipy.sparse import vstack
 
         parts = [self._rows(texts[start:end]) for start, end in _stretches(texts)]
         return parts[0] if len(parts) == 1 else vstack(parts, format="csr")
 
     def _rows(self, texts: Sequence[str]) -> csr_matrix:
-        """The same, for texts that are counted together."""
+        """Return rows for texts that are counted together."""
         import numpy as np
         from scipy.sparse import csr_matrix
 
         read = [text.lower() for text in texts] if self._lowercase else texts
         parts = [ngrams.columns(read) for _, ngrams, _ in self._fitted]
-        # Text and column in one number: sorted, the same ones stand beside each other, and rows are in order.
+        # Text and column in one number: sorting puts equal ones together, and rows in order.
         bits = self.width.bit_length()
         cells = np.concatenate([part.texts << bits | part.columns for part in parts])
         cells.sort()
-        last = np.empty(len(cells), dtype=bool)  # of those that are the same
+        last = np.empty(len(cells), dtype=bool)  # True for the last of equal ones
         last[-1:] = True
         np.not_equal(cells[1:], cells[:-1], out=last[:-1])
         ends = np.flatnonzero(last)
@@ -225,7 +225,7 @@ class TextFeatures:
         columns = cells & ((1 << bits) - 1)
         logarithms = 1.0 + np.log(np.arange(1, counts.max(initial=0) + 1))  # counts are few, and most are 1
         weights = logarithms[counts - 1] * self._idf[columns]
-        # A stretch is one block of one text: what is normalised together.
+        # A stretch is one block of one text, which is normalised together.
         begins = cells.searchsorted((np.arange(len(texts))[:, None] << bits | self._starts).ravel())
         stretch = np.arange(len(begins)).repeat(np.diff(begins, append=len(cells)))
         squares = np.bincount(stretch, weights=weights * weights, minlength=len(begins))
@@ -235,12 +235,12 @@ class TextFeatures:
         return csr_matrix((weights, indices, borders), shape=(len(texts), self.width))
 
     def state(self) -> State:
-        """Arrays and numbers from which `restore` makes the same features."""
+        """Return arrays and numbers from which `restore` makes the same features."""
         import numpy as np
 
         blocks = []
         for block, (terms, _, idf) in zip(self._blocks, self._fitted, strict=True):
-            # One array of bytes: a dict of a hundred thousand terms takes skops seconds to read.
+            # One array of bytes, as skops takes seconds to read a dict of a hundred thousand terms.
             joined = "\n".join(terms).encode("utf-8", "surrogatepass")
             blocks.append(
                 {
@@ -255,7 +255,7 @@ class TextFeatures:
 
     @classmethod
     def restore(cls, state: State) -> TextFeatures:
-        """The features that `state` described. Raises KeyError or ValueError where it is something else."""
+        """Return the features of a `state`. Raises KeyError or ValueError for anything else."""
         blocks = [Block(str(b["analyzer"]), int(b["low"]), int(b["high"])) for b in state["blocks"]]
         features = cls(blocks, lowercase=bool(state["lowercase"]), max_features=1)
         for block, saved in zip(blocks, state["blocks"], strict=True):
@@ -266,7 +266,7 @@ class TextFeatures:
         return features
 
     def _add(self, block: Block, terms: list[str], idf: Array) -> None:
-        """Take in a block that was fitted."""
+        """Add a fitted block."""
         import numpy as np
 
         ngrams = _Words if block.analyzer == "word" else _Characters
@@ -288,7 +288,7 @@ class TextFeatures:
 
 
 def text_rows(options: TextOptions, texts: Sequence[str]) -> csr_matrix | None:
-    """(texts, features) of texts alone, whatever was learnt; None where they hold no words."""
+    """Return features (texts, features) of texts alone, without any learnt model; None where they hold no words."""
     try:
         return TextFeatures.of_options(options).fit_transform(lambda: texts)
     except NotEnoughData:
@@ -296,7 +296,7 @@ def text_rows(options: TextOptions, texts: Sequence[str]) -> csr_matrix | None:
 
 
 def _stretches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Start and end of texts that are counted together; at least one stretch."""
+    """Yield start and end of texts that are counted together; at least one stretch."""
     start = size = 0
     for place, text in enumerate(texts):
         if size and size + len(text) > _TOGETHER:

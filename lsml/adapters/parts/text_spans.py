@@ -1,4 +1,4 @@
-"""What adapters that find spans share: where tokens and words begin and end in any script, and which spans fit together."""
+"""The common part of adapters that find spans: tokens and words in any script, and overlapping spans."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Final, NamedTuple, TypeVar
 
 from lsml.values import Span, Value
 
-# Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: their characters stand alone.
+# Thai, Lao, Burmese, Khmer, kana and Han are written without spaces, so each character is a token.
 _ALONE: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 
-_TOGETHER: Final = "\x1f"  # between labels of one place; no XML, and so no labeling config, can hold it
+_TOGETHER: Final = "\x1f"  # separates labels of one place; XML, and so a labeling config, cannot hold it
 
 _Place = TypeVar("_Place")
 
 
 class Token(NamedTuple):
-    """A word, a number or a sign of a text: code points from `start` up to `end`."""
+    """A word, a number or a symbol of a text: code points from `start` up to `end`."""
 
     text: str
     start: int
@@ -30,7 +30,7 @@ class Token(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _marks() -> str:
-    """What belongs to the character before it, as `re` has no class for it."""
+    """Return the combining characters, as `re` has no class for them."""
     marks = "".join(chr(point) for point in range(0x300, 0x10000) if unicodedata.category(chr(point)) in ("Mn", "Mc"))
     return f"{marks}\u200c\u200d"
 
@@ -47,7 +47,7 @@ def _word() -> re.Pattern[str]:
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> list[Token]:
-    """The tokens of text[start:end], in order; white space is between them. Letters and digits are apart."""
+    """Return the tokens of text[start:end], in order, without white space. Letters and digits are separate."""
     found = _token().finditer(text, start, len(text) if end is None else end)
     return [Token(match.group(), match.start(), match.end()) for match in found]
 
@@ -58,17 +58,17 @@ def _single() -> re.Pattern[str]:
 
 
 def stands_alone(character: str) -> bool:
-    """True if a character is of a script that has no spaces between words."""
+    """Return True if a character is of a script without spaces between words."""
     return _single().match(character) is not None
 
 
 def is_mark(character: str) -> bool:
-    """True if a character belongs to the one before it: accents, vowel signs, joiners."""
+    """Return True if a character belongs to the one before it: accents, vowel signs, joiners."""
     return unicodedata.category(character) in ("Mn", "Mc", "Me") or character in "\u200c\u200d"
 
 
 def word_bounds(text: str) -> tuple[list[int], list[int]]:
-    """Where words begin, and where they end: runs of letters, digits and underscores, and single signs."""
+    """Return the starts and the ends of words: runs of letters, digits and underscores, and single symbols."""
     spans = [match.span() for match in _word().finditer(text)]
     return [start for start, _ in spans], [end for _, end in spans]
 
@@ -79,8 +79,10 @@ def apart(
     length: int,
     held: Iterable[tuple[int, int]] = (),
 ) -> list[_Place]:
-    """Of places in a text of `length`, those that share no character with one before them in order, nor with what is held;
-    `span`: (start, end)."""
+    """Return places in a text of `length` that share no character with an earlier one, nor with a place in `held`.
+
+    `span`: returns the (start, end) of a place.
+    """
     taken = bytearray(length)
     for start, end in held:
         taken[start:end] = b"\1" * (end - start)
@@ -93,15 +95,15 @@ def apart(
     return kept
 
 
-# What `outermost` means for annotators, in words that follow an adapter's name.
-PASSED_OVER: Final = (
-    "learns of spans that overlap or lie in each other the longest alone, and finds none inside another"
-)
+# The effect of `outermost` for annotators, in words that follow an adapter's name.
+PASSED_OVER: Final = "learns only the longest of overlapping or nested spans, and finds none inside another"
 
 
 def outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
-    """Spans with allowed labels that do not overlap, in order: of those that do, the longest. Spans at one place are one, with
-    one label made of all of theirs, which `parted` takes apart again."""
+    """Return spans with allowed labels that do not overlap, in order: of overlapping ones the longest.
+
+    Spans at one place become one, with a label made of all of theirs, which `parted` separates again.
+    """
     places: dict[tuple[int, int], set[str]] = {}
     for value in values:
         if isinstance(value, Span) and (allowed is None or value.label in allowed):
@@ -113,12 +115,12 @@ def outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
 
 
 def parted(span: Span) -> list[Span]:
-    """A span with a label that was made of several, as one for each of them, all with its score."""
+    """Return a span with a combined label as one span for each of its labels, all with its score."""
     return [Span(span.start, span.end, label, span.score) for label in span.label.split(_TOGETHER)]
 
 
 def inner(values: Sequence[Value], kept: Sequence[Span], allowed: set[str] | None) -> int:
-    """How many spans with allowed labels are not in what `outermost` kept of them."""
+    """Return the number of spans with allowed labels that `outermost` left out."""
     learnt = {(one.start, one.end, one.label) for span in kept for one in parted(span)}
     return len(
         {
@@ -131,7 +133,7 @@ def inner(values: Sequence[Value], kept: Sequence[Span], allowed: set[str] | Non
 
 
 def notes_of(inner_spans: int) -> tuple[str, ...]:
-    """What the card of a version says of spans that were not learnt."""
+    """Return the note for a version's card about spans that were not learnt."""
     if not inner_spans:
         return ()
     return (f"{inner_spans} spans overlap longer ones and were not learnt: it finds none inside another",)

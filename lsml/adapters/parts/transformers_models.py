@@ -1,4 +1,4 @@
-"""Models of transformers from this machine: what its adapters share. Nothing is fetched, and no code of a model runs."""
+"""Models of transformers on this machine, for several adapters. Nothing is downloaded, and no code of a model runs."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 Knew = Callable[[str, Mapping[str, int]], int | None]  # (name, rows of an old head by name in small letters) -> its row
 ENCODER: Final = "AutoModel"
-_CACHED: Final = 512  # tokens; more, and each costs more
+_CACHED: Final = 512  # tokens; with more, each takes longer
 _ON_A_HUB: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which tokenizers do not take
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which tokenizers do not accept
 
 
 class Piece(NamedTuple):
-    """A window of a text's tokens: their ids between the special ones, and the first one's place in the text."""
+    """A window of a text's tokens: their ids without special ones, and the index of the first one in the text."""
 
-    text: int  # place of the text in the batch
+    text: int  # index of the text in the batch
     start: int
     ids: list[int]
 
 
 def find(adapter: str, weights: str, what: str) -> Path:
-    """The folder of a model: `weights` itself, or where a model of that name was fetched to before. Raises AdapterError."""
+    """Return the folder of a model: `weights` itself, or that of a downloaded model with that name. Raises AdapterError."""
     folder = Path(weights).expanduser()
     if (folder / "config.json").is_file():
         return folder
@@ -53,14 +53,14 @@ def find(adapter: str, weights: str, what: str) -> Path:
 
 
 def remedy(weights: str) -> str:
-    """What to do about weights that are not on this machine: a hub may have them, if that could be a name on it."""
+    """Return what to do about weights that are missing on this machine: download them, if the name could be one of a hub."""
     if _ON_A_HUB.fullmatch(weights):
         return f"give the path of their folder, or fetch them once: hf download {weights}"
-    return "correct the path of their folder, which counts from the recipe's folder"
+    return "correct the path of their folder, which starts at the recipe's folder"
 
 
 def config_of(weights: str) -> dict[str, Any]:
-    """What `config.json` of a folder, or of what was fetched before, says; nothing where there is none. Imports nothing."""
+    """Return the `config.json` of a folder or of a downloaded model; empty if there is none. Imports nothing."""
     for folder in (Path(weights).expanduser(), *snapshots(weights)):
         try:
             config = json.loads((folder / "config.json").read_bytes())
@@ -71,7 +71,7 @@ def config_of(weights: str) -> dict[str, Any]:
 
 
 def snapshots(weights: str) -> list[Path]:
-    """Where the hub's own library keeps what it fetched, newest first."""
+    """Return the folders of downloaded models of that name, as the hub's own library keeps them, newest first."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     folder = hub / f"models--{weights.replace('/', '--')}" / "snapshots"
@@ -82,19 +82,21 @@ def snapshots(weights: str) -> list[Path]:
 
 
 def tokens_at_once(device: device) -> int | None:
-    """How many tokens a batch is best made of: as many as a processor's cache holds; None for a GPU, which takes them all."""
+    """Return the best number of tokens in a batch: as many as a processor's cache holds; None for a GPU, which has no such
+    limit.
+    """
     return _CACHED if device.type == "cpu" else None
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """A model's fast tokenizer, without padding or truncation, so that threads may share it. Raises AdapterError."""
+    """Return a model's fast tokenizer, without padding or truncation, so that threads may share it. Raises AdapterError."""
     _quiet()
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
     except (OSError, ValueError, KeyError) as error:
-        raise AdapterError(f"{folder}: its tokenizer cannot be read: {error}; give a whole model") from error
+        raise AdapterError(f"{folder}: its tokenizer cannot be read: {error}; give a complete model") from error
     if not getattr(tokenizer, "is_fast", False):
         raise AdapterError(
             f"{folder}: has no fast tokenizer (tokenizer.json), which offsets need; give a model that has one"
@@ -105,7 +107,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def load_model(kind: str, folder: Path, **facts: object) -> PreTrainedModel:
-    """A model of a folder in full precision, ready to predict; `kind`: AutoModel and its kin. Raises AdapterError."""
+    """Return a folder's model in full precision, ready to predict; `kind`: AutoModel and similar. Raises AdapterError."""
     _quiet()
     import transformers
 
@@ -124,19 +126,20 @@ def load_model(kind: str, folder: Path, **facts: object) -> PreTrainedModel:
             **facts,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise AdapterError(f"{folder}: cannot be read as {kind}: {error}; give a whole model") from error
+        raise AdapterError(f"{folder}: cannot be read as {kind}: {error}; give a complete model") from error
     if kind != ENCODER and not facts and loading["missing_keys"]:
-        # transformers makes up what is missing, and the model would answer at random.
-        raise AdapterError(f"{folder}: lacks {', '.join(sorted(loading['missing_keys'])[:3])}; give a whole model")
+        # transformers would initialise missing weights at random.
+        raise AdapterError(f"{folder}: lacks {', '.join(sorted(loading['missing_keys'])[:3])}; give a complete model")
     return model.float().eval()
 
 
 def load_fresh(
     kind: str, folder: Path, names: Sequence[str], seed: int, knew: Knew, **facts: object
 ) -> PreTrainedModel:
-    """The model of a folder with a head for `names`, which starts with what the folder's own head knew of them.
+    """Return the model of a folder with a head for `names`, which starts with the rows that the folder's own head has for
+    them.
 
-    `knew`: the row of the old head, if any, for a name. Raises AdapterError.
+    `knew`: returns the row of the old head for a name, or None. Raises AdapterError.
     """
     import torch
 
@@ -152,7 +155,7 @@ def load_fresh(
             return model
         known = {name.casefold(): row for row, name in enumerate(before)}
         with torch.no_grad():
-            # A head of the same size was taken over whole, although its rows stand for other labels.
+            # A head of the same size was kept completely, although its rows stand for other labels.
             new.weight.normal_(std=getattr(model.config, "initializer_range", None) or 0.02)
             if new.bias is not None:
                 new.bias.zero_()
@@ -166,7 +169,7 @@ def load_fresh(
 
 
 def _head(model: PreTrainedModel) -> Module:
-    """The last layer, with a row for each label; None where a model has another kind of head."""
+    """Return the last layer, with a row for each label; None where a model has another kind of head."""
     import torch
 
     fitting = [
@@ -178,8 +181,10 @@ def _head(model: PreTrainedModel) -> Module:
 
 
 def trained_names(config: Mapping[str, Any], kind: str) -> tuple[str, ...]:
-    """The labels of a head that was trained, by number; none where a model has no such head: it would answer at random.
-    `kind`: AutoModelFor... of the head."""
+    """Return the labels of a trained head, by number; empty for a model without one, whose predictions would be random.
+
+    `kind`: AutoModelFor... of the head.
+    """
     names = config.get("id2label")
     heads = config.get("architectures") or []
     if not isinstance(names, dict) or not any(str(head).endswith(kind.removeprefix(ENCODER)) for head in heads):
@@ -188,7 +193,7 @@ def trained_names(config: Mapping[str, Any], kind: str) -> tuple[str, ...]:
 
 
 def longest_window(config: Mapping[str, Any], wanted: int) -> int:
-    """How many tokens a model can see at once, at most `wanted`; `config`: what its `config.json` says."""
+    """Return the most tokens of a model's input, at most `wanted`; `config`: the content of its `config.json`."""
     longest = config.get("max_position_embeddings") or wanted
     # RoBERTa counts its positions from 2.
     return min(wanted, longest - 2 if longest > 32 else longest)
@@ -202,7 +207,7 @@ def _quiet() -> None:
 
 
 def device_of(wanted: str) -> device:
-    """The device that an option names; `auto`: a GPU where there is one."""
+    """Return the device of an option; `auto`: a GPU if there is one."""
     import torch
 
     if wanted != "auto":
@@ -213,7 +218,7 @@ def device_of(wanted: str) -> device:
 
 
 class Windows:
-    """Cuts texts into windows of tokens that a model can see, and makes batches of them, the longest together."""
+    """A cutter of texts into windows of tokens that fit a model, and of batches of windows with similar lengths."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, length: int, overlap: int = 0) -> None:
         self._backend = tokenizer.backend_tokenizer
@@ -226,12 +231,12 @@ class Windows:
         self._overlap = min(overlap, self._length // 2)
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
-        """The tokens of each text (`ids`, `offsets` in code points, `word_ids`), without special ones."""
+        """Return the tokens of each text (`ids`, `offsets` in code points, `word_ids`), without special ones."""
         whole = [_SURROGATE.sub("\ufffd", text) for text in texts]
         return list(self._backend.encode_batch(whole, add_special_tokens=False))
 
     def pieces(self, encodings: Sequence[Encoding], most: int | None = None) -> list[Piece]:
-        """Windows over all tokens, of each text at most `most`; at least one for each text."""
+        """Return windows over all tokens, at most `most` for each text; at least one for each text."""
         made = []
         for place, encoding in enumerate(encodings):
             start, count = 0, 0
@@ -247,8 +252,10 @@ class Windows:
     def batches(
         self, pieces: Sequence[Piece], size: int, tokens: int | None = None
     ) -> list[tuple[list[int], dict[str, Tensor]]]:
-        """(places of the pieces, inputs of a model) of batches of about equally long pieces: at most `size`, and together at
-        most `tokens` long, padding included, unless one alone is longer."""
+        """Return batches of windows with similar lengths, as (indices of the windows, inputs of a model).
+
+        A batch has at most `size` windows, and at most `tokens` tokens with padding, unless one window alone is longer.
+        """
         import torch
 
         special = len(self._before) + len(self._after)
@@ -270,5 +277,5 @@ class Windows:
 
     @property
     def first(self) -> int:
-        """How many special tokens stand before the first token of a piece."""
+        """The number of special tokens before the first token of a window."""
         return len(self._before)

@@ -1,4 +1,4 @@
-"""Runs of units (words, characters) -> their columns, by array operations: a trie whose levels are hash tables."""
+"""N-grams of units (words, characters) -> their columns, by array operations: a trie whose levels are hash tables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from lsml.arrays import Array
 
-_SPREAD: Final = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: its product's upper bits differ for neighbours
-_ROOM: Final = 4  # buckets for each key; fewer would hold several keys more often
+_SPREAD: Final = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, a usual multiplier for hashing
+_ROOM: Final = 4  # buckets for each key; with fewer, more keys would collide
 
 
 class _Table:
-    """Different numbers -> their places among them, for many at a time. Exact: what is found is compared."""
+    """Different numbers -> their indices, for many at a time. The result is exact, as keys are compared."""
 
     def __init__(self, keys: Array) -> None:
         import numpy as np
@@ -29,12 +29,12 @@ class _Table:
         self._longest = int(sizes.max(initial=0))
         self._crowded = sizes > 1
         self._starts = np.cumsum(sizes) - sizes
-        # A bucket is read up to the size of the largest one: the keys behind the last one are nobody's.
+        # A bucket is read up to the size of the largest one, so there are unused keys after the last one.
         self._keys = np.append(keys[order], np.full(self._longest + 1, -1))
         self._places = np.append(order, np.full(self._longest + 1, -1))
 
     def find(self, keys: Array) -> Array:
-        """The place of each of `keys` (n,) among the table's, -1 where it is none of them."""
+        """Return the index of each of `keys` (n,) in the table, -1 where it is not there."""
         import numpy as np
 
         buckets = self._buckets(keys)
@@ -58,20 +58,21 @@ class _Table:
 
 
 class Vocabulary:
-    """Which runs of units have a column.
+    """The n-grams that have a column.
 
-    Units are numbered from 1; 0 stands for a unit that is in no run, and no run goes across it.
+    Units are numbered from 1; 0 stands for a unit that is in no n-gram.
     """
 
     def __init__(self, terms: Array, columns: Array, units: int) -> None:
-        """`terms` (terms, longest): the units of each, 0 behind its end. `columns` (terms,): its column. `units`: how many
-        there are."""
+        """Make the table. `terms` (terms, longest): the units of each, padded with 0. `columns` (terms,): its column.
+        `units`: their number.
+        """
         import numpy as np
 
         self._units = units + 1
         lengths = np.count_nonzero(terms, axis=1)
         of_one = lengths == 1
-        # By level, which is a length: the column of each node, -1 where a run goes on and none ends.
+        # By level, which is a length: the column of each node, -1 for a node that is only a prefix.
         self._columns = [np.full(self._units, -1)]
         self._columns[0][terms[of_one, 0]] = columns[of_one]
         self._tables: list[_Table] = []
@@ -86,7 +87,8 @@ class Vocabulary:
             self._columns[-1][nodes[ends]] = columns[ends]
 
     def runs(self, units: Array) -> tuple[Array, Array]:
-        """Where each run with a column begins in `units` (n,), and its column; shorter runs first, each length in order.
+        """Return the start of each n-gram with a column in `units` (n,), and its column; shorter ones first, each length
+        in order.
 
         The last unit must be 0.
         """
@@ -110,7 +112,7 @@ class Vocabulary:
 
 
 def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], Array]:
-    """Of runs of words, with one space between them: the number of each word from 1, and the units of each run."""
+    """Return the number of each word from 1, and the units of each n-gram of words, which are separated by one space."""
     import numpy as np
 
     words = " ".join(terms).split(" ")
@@ -121,7 +123,7 @@ def word_terms(terms: Sequence[str]) -> tuple[dict[str, int], Array]:
 
 
 def cut(text: str) -> tuple[list[str], Array]:
-    r"""The words of a text, and where each begins, (words,), as TfidfVectorizer cuts them: `(?u)\b\w\w+\b`.
+    r"""Return the words of a text, and the start of each, (words,), as TfidfVectorizer finds them: `(?u)\b\w\w+\b`.
 
     The text must neither begin nor end with a word.
     """
@@ -139,7 +141,7 @@ def cut(text: str) -> tuple[list[str], Array]:
 
 @cache
 def _in_words(bits: int) -> Array:
-    """Whether each code point below 2**bits stands in words."""
+    """Return whether each code point below 2**bits belongs to words."""
     import numpy as np
 
     found = np.zeros(1 << bits, dtype=bool)
@@ -161,15 +163,15 @@ class Alphabet:
         self._numbers[known] = np.arange(1, len(known) + 1)
 
     def units(self, text: str) -> Array:
-        """The number of each character, 0 for one that is not in the vocabulary."""
+        """Return the number of each character, 0 for one that is not in the vocabulary."""
         import numpy as np
 
-        # What lies above the highest character that is known shares the last place, which is nobody's.
+        # Characters above the highest known one share the last entry, which is 0.
         units: Array = self._numbers[np.minimum(code_points(text), len(self._numbers) - 1)]
         return units
 
     def terms(self, terms: Sequence[str]) -> Array:
-        """The units of each term, (terms, longest), 0 behind its end."""
+        """Return the units of each term, (terms, longest), padded with 0."""
         import numpy as np
 
         lengths = np.fromiter(map(len, terms), dtype=np.int64, count=len(terms))
@@ -177,7 +179,7 @@ class Alphabet:
 
 
 def _in_rows(units: Array, lengths: Array) -> Array:
-    """The units of terms that follow each other, (units,), as rows, (terms, longest), with 0 behind the end of each."""
+    """Return the units of consecutive terms, (units,), as rows, (terms, longest), padded with 0."""
     import numpy as np
 
     rows = np.zeros((len(lengths), int(lengths.max(initial=1))), dtype=np.int64)
@@ -186,7 +188,7 @@ def _in_rows(units: Array, lengths: Array) -> Array:
 
 
 def code_points(text: str) -> Array:
-    """The code points of a text, (characters,); lone surrogates are read as they are."""
+    """Return the code points of a text, (characters,), lone surrogates included."""
     import numpy as np
 
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)

@@ -1,4 +1,4 @@
-"""What windows of a time series look like: features of several lengths around places in it, by sums that run along it."""
+"""Features of windows of a time series, of several lengths around its places, computed by running sums."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 OF_WINDOW: Final = 8  # features of one window of one channel
-_PLACES: Final = 400  # of a whole series where its windows are looked at
-_SHARES: Final = (0.01, 0.05, 0.2)  # of a whole series that its windows are long
+_PLACES: Final = 400  # the places of windows in a whole series
+_SHARES: Final = (0.01, 0.05, 0.2)  # lengths of windows, as shares of a whole series
 OF_CHANNEL: Final = OF_WINDOW * len(_SHARES) * 3 + 2  # features of one channel of a whole series
 _LEAST: Final = 1e-12
 
 
 class Signal:
-    """The points of a series, with each channel in units of its own spread about its own middle."""
+    """The points of a series, with each channel centred and scaled by its own spread."""
 
     def __init__(self, points: Points) -> None:
         import numpy as np
@@ -28,7 +28,7 @@ class Signal:
         filled = np.where(known, self.values, 0.0)
         counts = np.maximum(known.sum(axis=0), 1)
         self.middle = filled.sum(axis=0) / counts
-        # Of numbers beyond all measure the spread is infinite, and nothing is left of them.
+        # For huge numbers the spread is infinite, and the channel becomes 0.
         with np.errstate(over="ignore"):
             spread = np.sqrt((np.where(known, self.values - self.middle, 0.0) ** 2).sum(axis=0) / counts)
         self.spread = np.where(spread > _LEAST * np.maximum(1.0, np.abs(self.middle)), spread, 1.0)
@@ -38,12 +38,13 @@ class Signal:
 
     @property
     def channels(self) -> int:
-        """How many channels it has."""
+        """The number of its channels."""
         return int(self.values.shape[1])
 
     def sums(self, channel: int) -> Array:
-        """(points + 1, 7): along one channel the running sums of: is it known, z, z^2, is its step known, its steps' squares,
-        their sizes, and the squares of the steps of steps. What is not known counts nothing."""
+        """Return (points + 1, 7): a channel's running sums of: known, z, z^2, step known, squares of steps, sizes of
+        steps, and squares of second differences. A missing value counts 0.
+        """
         import numpy as np
 
         z = (self.values[:, channel] - self.middle[channel]) / self.spread[channel]
@@ -56,7 +57,9 @@ class Signal:
         return np.cumsum(rows, axis=0)
 
     def features(self, places: Array, windows: Sequence[float]) -> Array:
-        """(places, channels * windows * OF_WINDOW) of windows that lie around the points at `places`, in units of time."""
+        """Return (places, channels * windows * OF_WINDOW) for windows around the points at `places`; lengths in units of
+        time.
+        """
         import numpy as np
 
         at = self.times[places]
@@ -74,7 +77,9 @@ class Signal:
         return np.concatenate(parts, axis=1).astype(np.float32) if parts else np.zeros((len(places), 0), np.float32)
 
     def _window(self, sums: Array, channel: int, low: Array, middle: Array, high: Array) -> Array:
-        """(places, OF_WINDOW) of one channel, from point `low` up to and without `high`; NaN where nothing is known."""
+        """Return (places, OF_WINDOW) for one channel, from point `low` up to and without `high`; NaN where all values are
+        missing.
+        """
         import numpy as np
 
         whole = sums[high] - sums[low]
@@ -90,17 +95,18 @@ class Signal:
                     mean * self.spread[channel] + self.middle[channel],
                     np.log(variance + _LEAST),
                     rough,
-                    np.log(whole[:, 5] / whole[:, 3] + _LEAST) - rough / 2,  # few large steps, or many small ones
-                    np.log(whole[:, 6] / whole[:, 3] + _LEAST) - rough,  # how quickly it turns
-                    after[:, 1] / after[:, 0] - before[:, 1] / before[:, 0],  # whether it rises
+                    np.log(whole[:, 5] / whole[:, 3] + _LEAST) - rough / 2,  # few large steps or many small ones
+                    np.log(whole[:, 6] / whole[:, 3] + _LEAST) - rough,  # the speed of turns
+                    after[:, 1] / after[:, 0] - before[:, 1] / before[:, 0],  # the rise
                     np.log(after[:, 4] / after[:, 3] + _LEAST) - np.log(before[:, 4] / before[:, 3] + _LEAST),
                 ],
                 axis=1,
             )
 
     def whole(self) -> Array:
-        """(channels * OF_CHANNEL,) of the series as a whole: how the features of its windows are spread, and the
-        channel's middle and spread."""
+        """Return (channels * OF_CHANNEL,) for the whole series: the distribution of its windows' features, and each
+        channel's median and spread.
+        """
         import warnings
 
         import numpy as np
@@ -109,6 +115,6 @@ class Signal:
         places = np.unique(np.linspace(0, len(self) - 1, _PLACES).astype(int))
         features = self.features(places, [share * duration for share in _SHARES])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a feature that is nowhere known stays NaN
+            warnings.simplefilter("ignore", RuntimeWarning)  # a feature without any value stays NaN
             spread = np.nanquantile(features, [0.5, 0.05, 0.95], axis=0)
         return np.concatenate([*spread, self.middle, np.log(self.spread)])

@@ -1,5 +1,5 @@
-"""remote: choices, spans, texts and numbers from any HTTP service that answers in JSON. The recipe says what to send and where
-in the answer the values stand."""
+"""remote: choices, spans, texts and numbers from any HTTP service that answers in JSON. The recipe declares the request, and
+the paths of the values in the response."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NEEDS = {"choice": ("label",), "span": ("start", "end", "label"), "text": ("tex
 
 
 class Remote(Adapter[RemoteOptions]):
-    """What a service says. A blank text is not sent, and has no values."""
+    """A service's answers. A blank text is not sent, and has no values."""
 
     name: ClassVar[str] = "remote"
     title: ClassVar[str] = "labels, spans, texts and numbers from any HTTP service that answers in JSON"
@@ -43,7 +43,9 @@ class Remote(Adapter[RemoteOptions]):
 
     @classmethod
     def refusal(cls, options: RemoteOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
-        """Texts are sent as JSON, and files as they are."""
+        """Return the setting of `send` that the object tag needs, where it is another: texts are sent as JSON, files
+        unchanged.
+        """
         wanted = "json" if object_tag.tag in _TEXTS else "file"
         if options.send == wanted:
             return None
@@ -52,16 +54,16 @@ class Remote(Adapter[RemoteOptions]):
 
     @classmethod
     def lacks(cls, options: RemoteOptions, target: Target) -> str | None:
-        """Where to ask."""
+        """Return that the URL is missing; or None."""
         return None if options.url else f"{cls.name}: no service is named; write `url` under `options`"
 
     @property
     def ready(self) -> bool:
-        """True if it knows whom to ask."""
+        """True if it has a URL."""
         return bool(self.options.url)
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """What the service says of each text (str) or file (Path). Raises AdapterError where one has no answer."""
+        """Return the service's values for each text (str) or file (Path). Raises AdapterError where one has no answer."""
         keys = [hashlib.sha256(str(data).encode("utf-8", "surrogatepass")).digest() for data in batch]
         asked = {key: data for key, data in zip(keys, batch, strict=True) if isinstance(data, Path) or data.strip()}
         if not asked or not self.ready:
@@ -85,7 +87,7 @@ class Remote(Adapter[RemoteOptions]):
         return [value for one in found for kind in self._kinds if (value := self._value(kind, one, length))]
 
     def _value(self, kind: str, one: object, length: int | None) -> Value | None:
-        """A value of that kind where the service gives all that it needs; None where it gives none of it. Raises Dropped."""
+        """Return a value of that kind; None where the answer holds none of its parts. Raises Dropped where a part is wrong."""
         given = {name: first_at(getattr(self.options, name), one) for name in (*_NEEDS[kind], "score")}
         if all(given[name] is None for name in _NEEDS[kind]):
             return None
@@ -102,7 +104,7 @@ class Remote(Adapter[RemoteOptions]):
                 or not all(type(given[name]) is int for name in ("start", "end"))
                 or given["end"] > length
             ):
-                raise ValueError("a span must lie in the text")
+                raise ValueError("a span must be inside the text")
             return Span(given["start"], given["end"], str(given["label"] or ""), score)
         except (TypeError, ValueError) as error:
             raise Dropped(

@@ -1,4 +1,4 @@
-"""What a recipe can say about `remote`."""
+"""The options of `remote`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Annotated[
         str,
         Meta(
-            pattern=r"^(https?://[^/\s@]+(/\S*)?|.*\$\{.*)?$",  # or what the environment says
-            description="Where the service is asked, by POST. Nothing of a task becomes part of it.",
+            pattern=r"^(https?://[^/\s@]+(/\S*)?|.*\$\{.*)?$",  # or a variable of the environment
+            description="The service's URL, for POST. No part of a task is added to it.",
             extra=PREDICTIONS,
         ),
     ] = ""
@@ -38,14 +38,14 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "json"
     request: Annotated[
         dict[str, Any],
-        Meta(description="The JSON that is sent; `{text}` in its strings is the task's text.", extra=PREDICTIONS),
+        Meta(description="The JSON to send; `{text}` in its strings is the task's text.", extra=PREDICTIONS),
     ] = msgspec.field(default_factory=lambda: {"text": "{text}"})
     content_type: Annotated[
-        str, Meta(description="What a file is said to be.", extra=PREDICTIONS, pattern=r"^[\w.+-]+/[\w.+-]+$")
+        str, Meta(description="The content type of a file.", extra=PREDICTIONS, pattern=r"^[\w.+-]+/[\w.+-]+$")
     ] = "application/octet-stream"
     headers: Annotated[
         dict[str, Annotated[str, Meta(pattern=r"^[^\r\n]*$")]],
-        Meta(description="More headers; none that is secret.", extra=PREDICTIONS),
+        Meta(description="Further headers, without secrets.", extra=PREDICTIONS),
     ] = {}
     authorization: Annotated[
         Annotated[str, Meta(pattern=r"^[^\r\n]*$")] | None,
@@ -54,19 +54,19 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     each: Annotated[
         _Path,
         Meta(
-            description="Path to what holds a value each, such as `results[*]`; $: all of the answer.",
+            description="The path of the values, such as `results[*]`; $: the whole answer.",
             extra=PREDICTIONS,
         ),
     ] = "$"
-    label: Annotated[_Path, _where("a label or a class name, which `labels` translates")] = "label"
-    score: Annotated[_Path, _where("a score from 0 to 1, where there is one")] = "score"
-    start: Annotated[_Path, _where("a span's first character, counted from 0")] = "start"
+    label: Annotated[_Path, _where("its label, or a class name that `labels` translates")] = "label"
+    score: Annotated[_Path, _where("its score from 0 to 1, if there is one")] = "score"
+    start: Annotated[_Path, _where("a span's first character, from 0")] = "start"
     end: Annotated[_Path, _where("the character after a span")] = "end"
     text: Annotated[_Path, _where("a text")] = "text"
     number: Annotated[_Path, _where("a number")] = "number"
     private: Annotated[
-        bool, Meta(description="Whether the service may be at an address that is not public.", extra=MACHINE)
+        bool, Meta(description="`true` allows a service at an address that is not public.", extra=MACHINE)
     ] = False
-    timeout: Annotated[float, Meta(gt=0, le=600, description="Seconds that an attempt may wait.", extra=MACHINE)] = 30.0
+    timeout: Annotated[float, Meta(gt=0, le=600, description="The most seconds of an attempt.", extra=MACHINE)] = 30.0
     retries: Retries = 2
     concurrency: Annotated[int, Meta(ge=1, le=64, description="Requests at once.", extra=MACHINE)] = 4

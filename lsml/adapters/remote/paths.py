@@ -1,4 +1,4 @@
-"""Paths into JSON, the part of JSONPath that says where: `results.items[*].label`, `channels[0].text`, `$`."""
+"""Paths into JSON, a subset of JSONPath: `results.items[*].label`, `channels[0].text`, `$`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STEP: Final = re.compile(r"\[(\d+|\*)\]|([^.\[\]$\s]+)")
 
 
 def found_at(path: str, answer: object) -> list[object]:
-    """Everything that stands at a path; `[*]` is every element of a list, and what is not there is nothing."""
+    """Return everything at a path; `[*]` is every element of a list, and a missing key is no error."""
     places = [answer]
     for index, name in _STEP.findall(path):
         if name:
@@ -23,5 +23,5 @@ def found_at(path: str, answer: object) -> list[object]:
 
 
 def first_at(path: str, answer: object) -> Any:
-    """The first of them, or None."""
+    """Return the first value at a path, or None."""
     return next(iter(found_at(path, answer)), None)

@@ -1,4 +1,4 @@
-"""A request to the service that a recipe names: at an address that was checked, bounded, tried again where that may help."""
+"""A request to the service of a recipe: to a checked address, bounded, and repeated where that may help."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lsml.adapters.remote.options import RemoteOptions
 from lsml.addresses import addresses_of, is_public
 
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LARGEST: Final = 32 * 2**20  # bytes of an answer
+_LARGEST: Final = 32 * 2**20  # the most bytes of an answer
 _LONGEST_WAIT_S: Final = 30.0
 
 
 class Service:
-    """One URL. Threads may ask at once. Nothing of a task is part of the URL, no redirect is followed, no proxy asked."""
+    """One URL. Threads may ask at once. No part of a task is in the URL, no redirect is followed, and no proxy is used."""
 
     def __init__(self, adapter: str, options: RemoteOptions) -> None:
         self._options = options
@@ -28,7 +28,7 @@ class Service:
         self._name = f"{adapter}: {self._url.host}"
 
     def ask(self, body: bytes, content_type: str) -> Any:
-        """Its answer as JSON. Raises Away, or Dropped where it refuses this request alone."""
+        """Return its answer as JSON. Raises Away, or Dropped where it only refuses this request."""
         attempts = self._options.retries + 1
         for attempt in range(attempts):
             last = attempt + 1 == attempts
@@ -50,12 +50,12 @@ class Service:
                 if wait_s is not None:
                     time.sleep(wait_s)
                     continue
-            # Further and further apart, and not all at the same moment.
+            # At growing intervals, with some randomness.
             time.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
         raise AssertionError("the last attempt answers or raises")
 
     def _sent(self, body: bytes, content_type: str) -> tuple[int, float | None, bytes]:
-        """(status, how long it asks to wait, content)"""
+        """Return (status, seconds that it asks to wait, content)."""
         headers = {"User-Agent": "lsml", "Accept": "application/json", "Content-Type": content_type}
         headers |= self._options.headers | {"Host": self._url.netloc.decode("ascii")}
         if self._options.authorization:
@@ -63,7 +63,7 @@ class Service:
         with httpx.Client(follow_redirects=False, trust_env=False, timeout=self._options.timeout) as client:
             request = client.build_request(
                 "POST",
-                # The certificate has to be the host's, although the connection goes to an address.
+                # The certificate must be the host's, although the connection goes to an address.
                 self._url.copy_with(host=self._address()),
                 content=body,
                 headers=headers,
@@ -82,7 +82,7 @@ class Service:
         return answer.status_code, min(float(asked), _LONGEST_WAIT_S) if asked.isdecimal() else None, bytes(content)
 
     def _address(self) -> str:
-        """An address of the host that may be asked. Raises Away."""
+        """Return an allowed address of the host. Raises Away."""
         host = self._url.host
         try:
             addresses = addresses_of(host, self._url.port or (443 if self._url.scheme == "https" else 80))
@@ -114,7 +114,7 @@ class Service:
 
 
 def filled(template: object, given: Mapping[str, str]) -> Any:
-    """A template with `{text}` replaced in its strings, wherever they stand; a text can change nothing else of it."""
+    """Return a template with `{text}` replaced in all its strings; a text can change nothing else of it."""
     if isinstance(template, str):
         for name, text in given.items():
             template = template.replace(f"{{{name}}}", text)

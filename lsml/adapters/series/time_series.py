@@ -1,4 +1,4 @@
-"""time-series: stretches of time series, and labels of whole ones, by features of windows and gradient boosted trees."""
+"""time-series: stretches of time series, and labels of whole series, by features of windows and gradient boosted trees."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lsml.adapters.parts.state import State
 
 
-_ITERATIONS: Final = 60  # windows beside each other look alike, so that cross-validation would advise too many
+_ITERATIONS: Final = 60  # neighbouring windows are similar, so cross-validation would choose too many
 
 
 class TimeSeriesOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
@@ -35,8 +35,8 @@ class TimeSeriesOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
     iterations: Annotated[
         Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
         Meta(
-            description="Trees for each label, one after the other. auto: 60 for stretches; for whole series as many as "
-            "cross-validation of the examples advises.",
+            description="The number of trees for each label. auto: 60 for stretches; for whole series chosen by "
+            "cross-validation.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
         ),
@@ -44,31 +44,31 @@ class TimeSeriesOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
     gaps: Annotated[
         Literal["auto", "unknown", "nothing"],
         Meta(
-            description="What it means that a part of an annotated series is not marked. unknown: it teaches nothing, and "
-            "every part of a series gets the likeliest label; nothing: none of the labels holds there. auto: nothing where the "
-            "tag has one label, which could be told from nothing else; else unknown.",
+            description="The meaning of unlabelled parts of an annotated series. unknown: they are not learnt, and every part "
+            "of a series gets the likeliest label; nothing: none of the labels holds there. auto: nothing if the tag has one "
+            "label, as there is no other to distinguish it from; else unknown.",
             extra=TRAINING,
         ),
     ] = "auto"
     windows: Annotated[
         Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=1, max_length=8)] | None,
         Meta(
-            description="How long the windows are that are looked at around each point: in seconds, or in what the time column "
-            "counts. null: an eighth, a half and one and a half of a short one of the annotated stretches.",
+            description="The lengths of the windows around each point, in seconds or the unit of the time column. null: an "
+            "eighth, a half and one and a half of the length of a short annotated stretch.",
             extra=TRAINING,
         ),
     ] = None
     snap: Annotated[
         bool,
         Meta(
-            description="Whether the ends of a stretch move to where the series changes most, nearby.",
+            description="`true` moves the ends of a stretch to the largest change of the series nearby.",
             extra=PREDICTIONS,
         ),
     ] = True
 
 
 class _Chooser(NamedTuple):
-    """What was learnt of whole series: one forest for all labels, or of several that may hold at once, one each."""
+    """The learnt model of whole series: one forest for all labels, or if several may hold at once, one for each."""
 
     labels: list[str]
     forests: list[Forest]
@@ -76,18 +76,18 @@ class _Chooser(NamedTuple):
     multiple: bool
 
     def values(self, signal: Signal) -> list[Choice]:
-        """Every label with its probability, in alphabetical order."""
+        """Return every label with its probability, in alphabetical order."""
         row = signal.whole()[None]
         [scores] = probabilities([forest.answers(row) for forest in self.forests], multiple=self.multiple)
         return [Choice(label, score) for label, score in zip(self.labels, scores.tolist(), strict=True)]
 
     def state(self) -> State:
-        """Lists and arrays from which `restore` makes the same."""
+        """Return lists and arrays from which `restore` makes the same model."""
         return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
 
     @classmethod
     def restore(cls, state: State) -> _Chooser:
-        """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
+        """Return the model of a `state`. Raises KeyError, TypeError or ValueError for anything else."""
         labels, channels, multiple = (
             [str(one) for one in state["labels"]],
             int(state["channels"]),
@@ -100,14 +100,14 @@ class _Chooser(NamedTuple):
 
 
 class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
-    """Stretches of a series, each with a label, and labels of a series as a whole: whichever people gave."""
+    """Stretches of a series, each with a label, and labels of a whole series: whichever were annotated."""
 
     name: ClassVar[str] = "time-series"
-    title: ClassVar[str] = "stretches of time series, and labels of whole ones, learnt from a few series"
+    title: ClassVar[str] = "stretches of time series, and labels of whole series, learnt from a few series"
     consumes: ClassVar[frozenset[str]] = frozenset({"TimeSeries"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Interval})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
-    passes_over: ClassVar[str | None] = "learns stretches that have a length, and no instants"
+    passes_over: ClassVar[str | None] = "learns stretches that have a length, but no instants"
     Options: ClassVar[type[msgspec.Struct]] = TimeSeriesOptions
 
     def __init__(self, options: TimeSeriesOptions, target: Target) -> None:
@@ -118,12 +118,10 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
 
     @classmethod
     def limits(cls, options: TimeSeriesOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
-        """That it marks all of a series where what is not marked teaches nothing."""
+        """Return that it labels all of a series, where unlabelled parts are not learnt."""
         if "interval" not in target.kinds or _counts_gaps(options, target):
             return None
-        return (
-            "gives every part of a series a label; `options: {gaps: nothing}` learns that what is not marked has none"
-        )
+        return "gives every part of a series a label; `options: {gaps: nothing}` learns that unlabelled parts have none"
 
     @property
     def ready(self) -> bool:
@@ -132,11 +130,11 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which series could not be learnt, and how long the windows are."""
+        """Sentences about series that could not be learnt, and the lengths of the windows."""
         return self._notes
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from series and the intervals or choices that they have. Raises NotEnoughData."""
+        """Learn from series and their intervals or choices. Raises NotEnoughData."""
         marked = any(isinstance(value, Interval) for example in examples for value in example.values)
         chosen = any(isinstance(value, Choice) for example in examples for value in example.values)
         kinds = self.target.kinds or {"interval" if marked else "choice": ()}
@@ -174,7 +172,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     def _choices(self, examples: Sequence[Example], seed: int, unread: dict[int, str], *, stretches: bool) -> _Chooser:
         import numpy as np
 
-        # Where stretches were asked for, too, a series without a choice was not looked at for one.
+        # Where stretches are wanted, too, a series without a choice was annotated only for stretches.
         asked = [n for n, e in enumerate(examples) if not stretches or any(isinstance(v, Choice) for v in e.values)]
         reader = _Reader(examples, unread)
         seen = [(number, signal.whole()) for number in asked if (signal := reader.signal(number)) is not None]
@@ -189,8 +187,10 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         return _Chooser(learnt.labels, forests, rows.shape[1] // OF_CHANNEL, multiple)
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """The stretches of each series in order, and every label of the whole with its probability. Raises AdapterError for a
-        series that cannot be read, or has other channels than those that were learnt."""
+        """Return the stretches of each series in order, and every label of the whole series with its probability.
+
+        Raises AdapterError for a series that cannot be read, or has other channels than the learnt ones.
+        """
         if not self.ready:
             return [[] for _ in batch]
         return [self._values(data) for data in batch]
@@ -210,7 +210,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         save_state(directory, {name: part.state() if part else None for name, part in parts.items()})
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
             segmenter = None if state["segmenter"] is None else Segmenter.restore(state["segmenter"])
@@ -225,7 +225,9 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
 
 
 class _Reader:
-    """The points of examples, one at a time; what cannot be read, or has other channels than the first, is put down."""
+    """A reader of the points of examples, one at a time. It notes series that cannot be read or have other channels than
+    the first.
+    """
 
     def __init__(self, examples: Sequence[Example], unread: dict[int, str]) -> None:
         self._examples = examples
@@ -233,7 +235,7 @@ class _Reader:
         self._channels: int | None = None
 
     def signal(self, number: int) -> Signal | None:
-        """The points of one example; None where they cannot be had."""
+        """Return the points of one example; None where they cannot be read."""
         try:
             signal = Signal(self._examples[number].data.points())
         except UnreadableSeries as error:
@@ -248,6 +250,6 @@ class _Reader:
 
 
 def _counts_gaps(options: TimeSeriesOptions, target: Target) -> bool:
-    """True if what is not marked has none of the labels."""
+    """Return True if unlabelled parts have none of the labels."""
     labels = target.kinds.get("interval", target.labels)
     return bool(options.gaps == "nothing" or (options.gaps == "auto" and len(labels) == 1))

@@ -1,1 +1,1 @@
-"""Adapters that listen: they read sound files, and the sound of videos."""
+"""Adapters for sound: they read sound files, and the sound of videos."""

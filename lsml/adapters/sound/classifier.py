@@ -22,7 +22,7 @@ class AudioClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
 
 
 class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
-    """One label or several for a recording. Answers every label that it saw in training, with its probability."""
+    """One label or several for a recording. It returns every label that it learnt, with its probability."""
 
     name: ClassVar[str] = "audio-classifier"
     title: ClassVar[str] = "labels for recordings, learnt from a handful of them in seconds"
@@ -31,7 +31,7 @@ class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
     Options: ClassVar[type[msgspec.Struct]] = AudioClassifierOptions
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from recordings (paths) and their choices; labels that the target does not have are passed over.
+        """Learn from recordings (paths) and their choices; labels that the target does not have are skipped.
 
         Raises NotEnoughData unless two different answers occur.
         """

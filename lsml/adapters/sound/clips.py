@@ -1,4 +1,4 @@
-"""Whole recordings as rows of features: which sounds they hold, how these vary, and how they go from beginning to end."""
+"""Whole recordings as rows of features: their sounds, the variation of these, and their course from beginning to end."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 _BANDS: Final = 40
-_PARTS: Final = 4  # of a recording's time, each with a mean of its own
-_MAX_MOMENTS: Final = 512  # moments that are kept of a recording, however long it is
+_PARTS: Final = 4  # parts of a recording's time, each with its own mean
+_MAX_MOMENTS: Final = 512  # the largest number of moments kept of a recording
 WIDTH: Final = 4 * _BANDS + _PARTS * _BANDS + 2
 
 
 def row_of(path: Path) -> Array:
-    """(WIDTH,) features of a recording, in memory that its length does not change. Raises AdapterError."""
+    """Return the features (WIDTH,) of a recording. The memory does not grow with its length. Raises AdapterError."""
     import numpy as np
 
     frames, total, squares, steps = 0, *np.zeros((3, _BANDS))
@@ -48,7 +48,7 @@ def row_of(path: Path) -> Array:
 
 
 class _Moments:
-    """Means of equally many frames, one after the other; of more than `_MAX_MOMENTS` each two become one."""
+    """The means of groups of frames, all groups of one size. Above `_MAX_MOMENTS` means, each two become one."""
 
     def __init__(self) -> None:
         import numpy as np
@@ -58,7 +58,7 @@ class _Moments:
         self._size = 1
 
     def add(self, mels: Array) -> None:
-        """More frames (frames, bands)."""
+        """Add frames (frames, bands)."""
         import numpy as np
 
         rest = np.concatenate([self._rest, mels])
@@ -73,7 +73,7 @@ class _Moments:
             self._size *= 2
 
     def parts(self) -> Iterator[Array]:
-        """`_PARTS` arrays (moments, bands), each of at least one moment."""
+        """Yield `_PARTS` arrays (moments, bands), each of at least one moment."""
         known = self._means if len(self._means) else self._rest.mean(axis=0, keepdims=True)
         for part in range(_PARTS):
             begin = min(len(known) - 1, part * len(known) // _PARTS)
@@ -81,7 +81,7 @@ class _Moments:
 
 
 class Heard(NamedTuple):
-    """Of recordings: the places of those that could be read, their features (recordings, WIDTH), and notes on the others."""
+    """The readable ones of several recordings: their indices, their features (recordings, WIDTH), and notes on the others."""
 
     places: list[int]
     rows: Array
@@ -89,40 +89,43 @@ class Heard(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """How features are brought to a size that a linear head expects: `middle` (WIDTH,), and how far recordings lie from it, for
-    all features together: of a few recordings, what hardly differs must not count as much as what differs much."""
+    """The scaling of features for a linear head: their `middle` (WIDTH,), and the mean distance of recordings from it.
+
+    One distance serves all features: with few recordings, a feature that hardly varies must not count as much as one
+    that varies a lot.
+    """
 
     middle: Array
     spread: float
 
     @classmethod
     def of_rows(cls, rows: Array) -> Scale:
-        """That of rows (recordings, WIDTH)."""
+        """Return the scaling of rows (recordings, WIDTH)."""
         spread = float((rows.var(axis=0).sum()) ** 0.5)
         return cls(rows.mean(axis=0), spread if spread > 1e-6 else 1.0)
 
     @classmethod
     def restore(cls, state: Sequence[object]) -> Scale:
-        """What was saved as a list of both. Raises TypeError or ValueError where it is something else."""
+        """Return the scaling that was saved as a list of both. Raises TypeError or ValueError for anything else."""
         middle, spread = as_array(state[0]), as_array(state[1]).item()
         if middle.shape != (WIDTH,) or not spread > 0:
             raise ValueError("its parts differ in size")
         return cls(middle, spread)
 
     def apply(self, rows: Array) -> Array:
-        """Rows whose length is about 1."""
+        """Return scaled rows, of a length of about 1."""
         return (rows - self.middle) / self.spread
 
 
 def rows_of(paths: Sequence[Path]) -> Array:
-    """(recordings, WIDTH). Raises AdapterError where one cannot be read."""
+    """Return the features (recordings, WIDTH). Raises AdapterError if a recording cannot be read."""
     import numpy as np
 
     return np.stack([row_of(path) for path in paths]) if paths else np.zeros((0, WIDTH))
 
 
 def heard(paths: Sequence[Path], progress: Progress) -> Heard:
-    """The features of recordings that are to be learnt: one that cannot be read costs itself alone."""
+    """Return the features of training recordings. An unreadable one is left out, with a note."""
     import numpy as np
 
     places, rows, unread = [], [], Counter[str]()

@@ -75,7 +75,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many recordings could not be learnt, and why."""
+        """The number of recordings that were not learnt, with the reasons."""
         return self._notes
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
@@ -102,7 +102,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
         progress(1.0, f"learnt from {len(lessons) - unread.total()} recordings")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """The stretches of each recording (path), in order. Raises AdapterError where one cannot be read."""
+        """Return the stretches of each recording (path), in order. Raises AdapterError if one cannot be read."""
         if self._segmenter is None:
             return [[] for _ in batch]
         return [list(self._segmenter.values(_heard(path), snap=self.options.snap)) for path in batch]
@@ -127,7 +127,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
 
 
 def _readable(path: Path, unread: Counter[str]) -> Signal | None:
-    """A recording as a series; None where it cannot be read, and why is counted."""
+    """Return a recording as a series; None if it cannot be read, and count the reason."""
     try:
         return _heard(path)
     except AdapterError as error:
@@ -136,7 +136,7 @@ def _readable(path: Path, unread: Counter[str]) -> Signal | None:
 
 
 def _heard(path: Path) -> Signal:
-    """How loud a recording is in each band of frequencies, as a series. Raises AdapterError."""
+    """Return the loudness of a recording in each band of frequencies, as a series. Raises AdapterError."""
     import numpy as np
 
     size, rest, points = _FRAMES, np.zeros((0, _BANDS)), np.zeros((0, _BANDS))

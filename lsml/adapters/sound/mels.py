@@ -1,4 +1,4 @@
-"""What sound is made of, moment by moment: how loud it is in bands of frequencies as ears tell them apart (log-mel)."""
+"""Log-mel spectra of sound: for each moment, the loudness in bands of frequencies spaced as ears tell them apart."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from lsml.adapters.sound.reading import Recording
     from lsml.arrays import Array
 
-HOP_S: Final = 0.01  # seconds from one frame to the next
+HOP_S: Final = 0.01  # seconds between the starts of frames
 _WINDOW_S: Final = 0.025  # seconds of a frame
 _LOWEST_HZ: Final = 50.0
 _HIGHEST_HZ: Final = 8000.0
-_QUIET: Final = 1e-10  # power; below what 16 bits can tell, so that all silence is alike
+_QUIET: Final = 1e-10  # power; below the resolution of 16 bits, so that all silence is alike
 
 
 def log_mels(recording: Recording, bands: int) -> Iterator[Array]:
-    """(frames, bands) of a recording, block by block, one frame each `HOP_S`, however many samples a second has; but where
-    these are few, the high bands are empty."""
+    """Yield the log-mels (frames, bands) of a recording, block by block, one frame each `HOP_S` at any sample rate. At a
+    low rate the high bands are empty.
+    """
     import numpy as np
 
     rate = recording.rate
@@ -52,7 +53,7 @@ def _log_power(samples: Array, count: int, hop: int, shape: Array, filters: Arra
 
 @lru_cache(maxsize=16)
 def _filters(rate: int, window: int, bands: int) -> Array:
-    """(frequencies, bands): triangles, evenly spread over mels; those above what a recording holds are 0."""
+    """Return filters (frequencies, bands): triangles, evenly spaced in mels. Those above the recording's frequencies are 0."""
     import numpy as np
 
     size = 1 << (window - 1).bit_length()
@@ -62,7 +63,7 @@ def _filters(rate: int, window: int, bands: int) -> Array:
     rising = (frequencies[:, None] - low) / (middle - low)
     falling = (high - frequencies[:, None]) / (high - middle)
     filters = np.maximum(0.0, np.minimum(rising, falling))
-    # A band between two frequencies has what the nearer one says.
+    # A band between two frequencies takes the value of the nearer one.
     for band in np.flatnonzero(filters.sum(axis=0) == 0):
         if middle[band] <= rate / 2:
             filters[np.abs(frequencies - middle[band]).argmin(), band] = 1.0

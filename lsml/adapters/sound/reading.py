@@ -1,4 +1,4 @@
-"""Sound files as blocks of samples, a part at a time: by libsndfile, and what that does not know by PyAV, where it is there."""
+"""Sound files as blocks of samples, read by libsndfile. PyAV, if installed, reads the formats that it does not know."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SOUNDS: Final = frozenset({"Audio", "AudioPlus"})  # object tags
 _SAMPLES: Final = 1 << 18  # of all channels together in one block
-# Containers that hold their own sound. A playlist would have the library open other files.
+# Containers that hold their own sound. A playlist would make the library open other files.
 _CONTAINERS: Final = (
     "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,avi,caf,flac,flv,matroska,mov,mp3,mpeg,mpegts,mp4,ogg,wav,webm"
 )
@@ -32,7 +32,7 @@ class Recording(NamedTuple):
 
 
 def read_sound(path: Path) -> Recording:
-    """The sound of a file, read as its blocks are asked for. Raises AdapterError, as the blocks do, where it cannot be read."""
+    """Return the sound of a file, whose blocks are read lazily. Raises AdapterError if it cannot be read; so do the blocks."""
     import soundfile
 
     try:

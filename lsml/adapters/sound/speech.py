@@ -1,4 +1,4 @@
-"""speech: writes down what is said in recordings and videos, by Whisper."""
+"""speech: transcribes recordings and videos with Whisper."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SpeechOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpeechAdapter(Adapter[SpeechOptions]):
-    """What is said, by a pretrained model. It does not learn."""
+    """A transcript of a recording, by a pretrained model. It does not learn."""
 
     name: ClassVar[str] = "speech"
     title: ClassVar[str] = "writes down what is said in recordings and videos"
@@ -77,7 +77,7 @@ class SpeechAdapter(Adapter[SpeechOptions]):
 
     @classmethod
     def lacks(cls, options: SpeechOptions, target: Target) -> str | None:
-        """What to do where the model is not on this machine."""
+        """Return what to do if the model is missing on this machine."""
         return lacking(options.model)
 
     @property
@@ -86,7 +86,7 @@ class SpeechAdapter(Adapter[SpeechOptions]):
         return self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """One text for each recording (path) in which somebody speaks. Raises AdapterError where one cannot be read."""
+        """Return one text for each recording (path) with speech. Raises AdapterError if a recording cannot be read."""
         if not self.ready:
             return [[] for _ in batch]
         return [self._values(path) for path in batch]
@@ -104,7 +104,7 @@ class SpeechAdapter(Adapter[SpeechOptions]):
         return [Text(text, min(1.0, score))]
 
     def _said(self, path: Path) -> Iterator[tuple[Speech, Words]]:
-        """What is said, stretch by stretch; without time stamps, as many together as the model hears at once."""
+        """Return the transcript of each stretch; without time stamps, stretches are joined up to the model's longest input."""
         options = self.options
         model = load_whisper(options.model, options.device, options.threads)
         language = options.language
@@ -119,7 +119,7 @@ class SpeechAdapter(Adapter[SpeechOptions]):
 
 
 def _packed(found: Iterator[Speech]) -> Iterator[Speech]:
-    """Stretches of speech, as many after each other as are LONGEST_S long together, without the pauses between."""
+    """Yield stretches of speech, joined up to LONGEST_S without the pauses between them."""
     import numpy as np
 
     together: list[Speech] = []
@@ -133,6 +133,6 @@ def _packed(found: Iterator[Speech]) -> Iterator[Speech]:
 
 
 def _clock(seconds: float) -> str:
-    """0:01:02.5"""
+    """Return a time such as 0:01:02.5."""
     tenths = round(seconds * 10)
     return f"{tenths // 36_000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"

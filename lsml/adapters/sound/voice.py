@@ -1,4 +1,4 @@
-"""Where somebody speaks: stretches of a recording with a voice in them, found a part at a time."""
+"""Voice detection: the stretches of a recording with a voice in them, found a part at a time."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ class Speech(NamedTuple):
 
 
 def speeches(path: Path, pause_s: float) -> Iterator[Speech]:
-    """The stretches of a recording in which somebody speaks, in order, each at most LONGEST_S long; a pause of `pause_s`
-    seconds parts two of them. The recording's length changes nothing about the memory. Raises AdapterError."""
+    """Yield the stretches of a recording with speech, in order, each at most LONGEST_S long.
+
+    A pause of `pause_s` seconds separates two stretches. The memory does not grow with the recording. Raises
+    AdapterError.
+    """
     import numpy as np
 
     waiting = np.zeros(0, dtype=np.float32)
@@ -52,7 +55,7 @@ def _speech(samples: Array, begin: int, start: int, end: int) -> Speech:
 
 
 def _voices(samples: Array, pause_s: float) -> list[tuple[int, int]]:
-    """(start, end) in samples, by the detector in faster-whisper's package (Silero)."""
+    """Return (start, end) in samples, by the detector in faster-whisper's package (Silero)."""
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
     if not len(samples):
@@ -64,7 +67,7 @@ def _voices(samples: Array, pause_s: float) -> list[tuple[int, int]]:
 
 
 def _heard(path: Path) -> Iterator[Array]:
-    """The recording in blocks of samples, RATE of them in a second."""
+    """Yield the recording in blocks of samples, RATE of them in a second."""
     import av
     import numpy as np
 

@@ -36,7 +36,7 @@ _PACKAGES: Final = {
 
 
 class Words(NamedTuple):
-    """What was understood: a text, how sure that is, in [0, 1], and in which language."""
+    """A transcript: the text, its score in [0, 1], and its language."""
 
     text: str
     score: float
@@ -44,7 +44,7 @@ class Words(NamedTuple):
 
 
 def lacking(model: str) -> str | None:
-    """What to do where a model is not on this machine, in a sentence; None where it is."""
+    """Return what to do, in a sentence, if a model is missing on this machine; None if it is there."""
     if _folder(model) is not None or _parts(model):
         return None
     if "/" in model or "\\" in model:
@@ -58,7 +58,7 @@ def lacking(model: str) -> str | None:
 
 
 def load_whisper(model: str, device: str, threads: int | None) -> WhisperModel:
-    """A model that equal models of recipes share. Raises AdapterError where it is not on this machine, or cannot be read."""
+    """Return a model that equal models of recipes share. Raises AdapterError if it is missing here, or cannot be read."""
     why = lacking(model)
     if why is not None:
         raise AdapterError(why)
@@ -66,7 +66,7 @@ def load_whisper(model: str, device: str, threads: int | None) -> WhisperModel:
 
 
 def words_of(model: WhisperModel, samples: Array, language: str | None, *, translate: bool, beam: int) -> Words:
-    """What is said in some seconds of sound (samples,), at most LONGEST_S of them."""
+    """Return the transcript of some seconds of sound (samples,), at most LONGEST_S of them."""
     import math
 
     pieces, told = model.transcribe(
@@ -104,20 +104,20 @@ def _on_a_hub(model: str) -> str:
 
 
 def _folder(model: str) -> Path | None:
-    """Where a model lies whole."""
+    """Return the folder with the complete model; None without one."""
     places = (Path(model).expanduser(), *snapshots(_on_a_hub(model)))
     return next((place for place in places if all((place / file).is_file() for file in _FILES)), None)
 
 
 def _parts(model: str) -> list[Path]:
-    """The folders of packages that hold the parts of a model, in order; none unless all are there."""
+    """Return the folders of packages that hold the parts of a model, in order; none unless all are there."""
     names = _PACKAGES.get(model, ((), ""))[0]
     specs = [find_spec(name) for name in names]
     return [Path(spec.origin).parent / "data" for spec in specs if spec and spec.origin] if all(specs) else []
 
 
 def _joined(model: str) -> Path:
-    """A folder in the cache with a model whose parts lie in packages. Raises AdapterError where these hold another one."""
+    """Return a folder in the cache with a model whose parts are in packages. Raises AdapterError if these hold another one."""
     names, expected = _PACKAGES[model]
     parts = _parts(model)
     folder = cache_directory("whisper") / f"{model}-{expected[:12]}"

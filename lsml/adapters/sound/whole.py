@@ -1,4 +1,4 @@
-"""What adapters share that answer for whole recordings: features, their scale, and a linear head on top."""
+"""The base of adapters for whole recordings: features, their scaling, and a linear head on top."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WholeRecordings(TrainableAdapter[OptionsT]):
-    """An adapter with a linear head of one kind. `fit` sets what was learnt, and notes on what could not be."""
+    """An adapter with a linear head of one kind. `fit` sets the head and the notes on unreadable recordings."""
 
     consumes: ClassVar[frozenset[str]] = SOUNDS
     requires: ClassVar[tuple[str, ...]] = ("soundfile", "sklearn", "skops")
@@ -35,23 +35,23 @@ class WholeRecordings(TrainableAdapter[OptionsT]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._learnt is not None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many recordings could not be learnt, and why."""
+        """The number of recordings that were not learnt, with the reasons."""
         return self._notes
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """What the head says of each recording (path). Raises AdapterError where one cannot be read."""
+        """Return the head's values for each recording (path). Raises AdapterError if one cannot be read."""
         if self._learnt is None or not batch:
             return [[] for _ in batch]
         scale, head = self._learnt
         return head.values(scale.apply(rows_of(batch)))
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
-        """What is heard in these recordings, each feature in units of its own spread among them."""
+        """Return the features of these recordings, each in units of its own spread among them."""
         rows = rows_of(batch)
         return Scale.of_rows(rows).apply(rows) if len(rows) else rows
 
@@ -62,7 +62,7 @@ class WholeRecordings(TrainableAdapter[OptionsT]):
         save_state(directory, {**head.state(), "scale": list(scale)})
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
             self._learnt = Scale.restore(state["scale"]), self.head.restore(state, WIDTH)
@@ -73,5 +73,5 @@ class WholeRecordings(TrainableAdapter[OptionsT]):
 
 
 def last_fifth(progress: Progress) -> Progress:
-    """How fitting a head is told, after listening, which takes four fifths of the time."""
+    """Return the progress callback of the head: reading the recordings takes the first four fifths of the time."""
     return lambda share, message: progress(0.8 + 0.2 * share, message)

@@ -28,7 +28,7 @@ class TabularOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
     kinds: Annotated[
         dict[str, Kind],
         Meta(
-            description="From a column to how it is read, where its cells look like something else: number, category or date. "
+            description="A map from a column to its kind, where its cells look like another one: number, category or date. "
             "A postal code that looks like a number is a category.",
             extra=TRAINING,
         ),
@@ -36,9 +36,9 @@ class TabularOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
 
 
 class _Learnt(NamedTuple):
-    """What was learnt for one kind of answer: `labels` in the order of their forests, or None where it is a number.
+    """The learnt model for one kind of answer: `labels` in the order of their forests, or None for a number.
 
-    `forests`: one for all labels; of several labels that may hold at once, one each; of a number one, then its members.
+    `forests`: one for all labels; if several labels may hold at once, one for each; for a number one, then its members.
     `spread`: the standard deviation of the annotated numbers.
     """
 
@@ -49,7 +49,7 @@ class _Learnt(NamedTuple):
     spread: float = 1.0
 
     def values(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Every label with its probability, in alphabetical order; or one number with its certainty."""
+        """Return every label with its probability, in alphabetical order; or one number with its score."""
         rows = self.columns.features(batch)
         answers = [forest.answers(rows) for forest in self.forests]
         if self.labels is not None:
@@ -60,21 +60,21 @@ class _Learnt(NamedTuple):
         import numpy as np
 
         told, *members = answers
-        errors = np.full(len(told), self.spread)  # of a guess, where nothing tells better
+        errors = np.full(len(told), self.spread)  # the error of a guess, as there is no better estimate
         if len(members) > 1:
-            # Members share most of their examples, so their deviation is scaled up as the jackknife does.
+            # Members share most of their examples, so their deviation is scaled up as in the jackknife.
             errors = np.std(members, axis=0) * np.sqrt(len(members) - 1)
         scores = np.exp(-errors / self.spread)
         return [[Number(number, score)] for number, score in zip(told.tolist(), scores.tolist(), strict=True)]
 
     def state(self) -> State:
-        """Lists and arrays from which `restore` makes the same."""
+        """Return lists and arrays from which `restore` makes the same model."""
         forests = [forest.state() for forest in self.forests]
         return {**self._asdict(), "columns": self.columns.state(), "forests": forests}
 
     @classmethod
     def restore(cls, state: State) -> _Learnt:
-        """What `state` described. Raises KeyError, TypeError or ValueError where it is something else."""
+        """Return the model of a `state`. Raises KeyError, TypeError or ValueError for anything else."""
         columns = Columns.restore(state["columns"])
         forests = [Forest.restore(forest, columns.width) for forest in state["forests"]]
         labels = None if state["labels"] is None else [str(label) for label in state["labels"]]
@@ -87,12 +87,12 @@ class _Learnt(NamedTuple):
 class Tabular(TrainableAdapter[TabularOptions]):
     """Labels or a number for the columns of a task, by gradient boosted trees.
 
-    A number's score is exp(-error / spread), as `text-regressor` has it: the error that the jackknife expects from how far
-    forests disagree that each missed a fifth of the examples, in units of the annotated numbers' spread.
+    A number's score is exp(-error / spread), as for `text-regressor`: the error that the jackknife expects from the
+    disagreement of forests that each missed a fifth of the examples, in units of the annotated numbers' spread.
     """
 
     name: ClassVar[str] = "tabular"
-    title: ClassVar[str] = "labels, numbers and ratings from columns: numbers, categories, dates, with gaps"
+    title: ClassVar[str] = "labels, numbers and ratings from columns: numbers, categories, dates, missing values"
     consumes: ClassVar[frozenset[str]] = frozenset({"Table"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Number})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
@@ -111,7 +111,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the columns are read, and which of them tell nothing."""
+        """Sentences about the kinds of the columns, and those without information."""
         return self._notes
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
@@ -131,7 +131,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
         columns, left_out = Columns.of(rows, self.options.kinds)
         self._notes = (
             columns.told,
-            *([f"left out, for they tell no tasks apart: {', '.join(left_out)}"] if left_out else []),
+            *([f"left out, for they distinguish no tasks: {', '.join(left_out)}"] if left_out else []),
         )
         return columns, columns.features(rows)
 
@@ -156,12 +156,12 @@ class Tabular(TrainableAdapter[TabularOptions]):
         answers = np.array([number for _, number in kept], dtype=np.float64)
         progress(0.5, f"growing trees for {len(kept)} numbers")
         grown = grow(rows, answers, self.options, seed, numbers=True)
-        # Not the deviation alone: that of equal floats can be a rounding error above 0.
+        # The deviation alone is not enough: that of equal floats can be a rounding error above 0.
         spread = float(answers.std()) if answers.min() < answers.max() else 1.0
         return _Learnt(columns, None, [grown.forest, *grown.members], spread=spread)
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Every known label with its probability, labels in alphabetical order; or one number with its certainty; or both."""
+        """Return every known label with its probability, in alphabetical order; or one number with its score; or both."""
         if not self._learnt or not batch:
             return [[] for _ in batch]
         first, *others = [learnt.values(batch) for learnt in self._learnt]
@@ -188,7 +188,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
         save_state(directory, {"learnt": [learnt.state() for learnt in self._learnt]})
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
             learnt = [_Learnt.restore(one) for one in state["learnt"]]
@@ -202,7 +202,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
 
 
 def _questions(learnt: Answered, *, multiple: bool) -> list[Array]:
-    """What each forest is to answer, for each example: which label holds; or of each label whether it holds."""
+    """Return the answers for each forest, by example: the label that holds; or for each label whether it holds."""
     import numpy as np
 
     if not multiple:

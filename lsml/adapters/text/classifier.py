@@ -27,7 +27,7 @@ class TextClassifierOptions(TextOptions, frozen=True, forbid_unknown_fields=True
 
 
 class TextClassifier(TrainableAdapter[TextClassifierOptions]):
-    """One label or several for a text. Answers every label that it saw in training, with its probability."""
+    """One label or several for a text. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "text-classifier"
     title: ClassVar[str] = "labels for texts, learnt from a few dozen examples in a second"
@@ -48,7 +48,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
         return self._features is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their choices; labels that the target does not have are passed over.
+        """Learn from texts (str) and their choices; labels that the target does not have are ignored.
 
         Raises NotEnoughData unless two different answers occur.
         """
@@ -67,13 +67,13 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Every known label with its probability, for each text; labels in alphabetical order."""
+        """Return every known label with its probability, for each text; labels in alphabetical order."""
         if self._features is None or not batch:
             return [[] for _ in batch]
         return self._head.values(self._features.transform(batch))
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
-        """TF-IDF of the n-grams of these texts."""
+        """Return TF-IDF of the n-grams of these texts."""
         return text_rows(self.options, batch)
 
     def save(self, directory: Path) -> None:
@@ -82,7 +82,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
         save_state(directory, {**self._head.state(), "features": self._features.state()})
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
             features = TextFeatures.restore(state["features"])

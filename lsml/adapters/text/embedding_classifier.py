@@ -1,4 +1,4 @@
-"""text-embedding-classifier: a linear model on what a sentence encoder makes of a text. Learns from very few labels."""
+"""text-embedding-classifier: a linear model on the embeddings of a sentence encoder. It learns from very few labels."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from lsml.arrays import Array
 
-_KEPT: Final = 500_000  # vectors in the cache, some kilobytes each
+_KEPT: Final = 500_000  # embeddings in the cache, some kilobytes each
 
 
 class TextEmbeddingClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,29 +49,29 @@ class TextEmbeddingClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown
     encoder: Annotated[
         str,
         Meta(
-            description="The sentence encoder: a folder that sentence-transformers or transformers wrote, from the recipe's "
-            "folder, or the name of one that was fetched before. Nothing is fetched.",
+            description="The sentence encoder: a folder of sentence-transformers or transformers, relative to the recipe's, "
+            "or the name of one that was downloaded before. Nothing is downloaded.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = "sentence-transformers/all-MiniLM-L6-v2"
     max_length: Annotated[
         Annotated[int, Meta(ge=8, le=100_000)] | None,
         Meta(
-            description="Most tokens of a text that are read at a time; a longer text is the mean of its parts. "
-            "null: as many as the encoder was made for.",
+            description="The most tokens in one window; a longer text is the mean of its windows. null: the encoder's own "
+            "limit.",
             extra=PREDICTIONS,
         ),
     ] = None
     C: Closeness = "auto"
     class_weight: ClassWeight = "auto"
-    device: Annotated[str, Meta(description="Where the encoder runs: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = (
+    device: Annotated[str, Meta(description="The encoder's device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = (
         "auto"
     )
-    batch: Annotated[int, Meta(ge=1, le=4096, description="Texts that the encoder sees at a time.", extra=MACHINE)] = 32
+    batch: Annotated[int, Meta(ge=1, le=4096, description="Texts in one batch of the encoder.", extra=MACHINE)] = 32
 
 
 class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
-    """One label or several for a text. Answers every label that it saw in training, with its probability."""
+    """One label or several for a text. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "text-embedding-classifier"
     title: ClassVar[str] = "labels for texts from very few examples, by a sentence encoder"
@@ -86,12 +86,12 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
         super().__init__(options, target)
         self._head: LinearHead | None = None
         self._encoder: Encoder | None = None
-        self._read_by: str | None = None  # what the encoder held that a loaded version learnt with
+        self._read_by: str | None = None  # the hash of the encoder with which a loaded version was trained
         self._lock = threading.Lock()
 
     @classmethod
     def lacks(cls, options: TextEmbeddingClassifierOptions, target: Target) -> str | None:
-        """The encoder, where it is not on this machine."""
+        """Return what to do where the encoder is missing on this machine; or None."""
         if config_of(options.encoder):
             return None
         return f"{cls.name}: the encoder {options.encoder} is not on this machine; {remedy(options.encoder)}"
@@ -102,9 +102,9 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
         return self._head is not None and self.lacks(self.options, self.target) is None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their choices; labels that the target does not have are passed over.
+        """Learn from texts (str) and their choices; labels that the target does not have are ignored.
 
-        Raises NotEnoughData unless two different answers occur; AdapterError where the encoder is not here.
+        Raises NotEnoughData unless two different answers occur; AdapterError where the encoder is missing.
         """
         learnt = answered(examples, self.target, "texts")
 
@@ -122,13 +122,13 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Every known label with its probability, for each text; labels in alphabetical order."""
+        """Return every known label with its probability, for each text; labels in alphabetical order."""
         if self._head is None or not batch or not self.ready:
             return [[] for _ in batch]
         return self._head.values(self._rows(batch, silent))
 
     def features(self, batch: Sequence[Data]) -> Array | None:
-        """What the encoder makes of these texts; None where it is not here."""
+        """Return the encoder's embeddings of these texts; None where it is missing."""
         return self._rows(batch, silent) if self.lacks(self.options, self.target) is None else None
 
     def save(self, directory: Path) -> None:
@@ -137,7 +137,7 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
         save_state(directory, {**self._head.state(), "encoder": self._identity()})
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError, also where it was learnt with another encoder."""
+        """Load a saved version. Raises VersionError, also where it was learnt with another encoder."""
         state = load_state(directory, self.name)
         try:
             known = str(state["encoder"])
@@ -146,13 +146,13 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
             ) from error
-        # Without its encoder it abstains, and says why when it is asked: that must not cost the other models of a version.
+        # Without its encoder it only abstains, so that the other models of a version still load.
         if self.lacks(self.options, self.target) is None and known != self._identity():
             raise VersionError(f"{directory}: was learnt with another encoder than {self.options.encoder}; train anew")
         self._head, self._read_by = head, known
 
     def _identity(self) -> str:
-        """What the encoder holds, wherever it is."""
+        """Return a hash of the encoder's content."""
         return content_digest(find(self.name, self.options.encoder, "an encoder"))
 
     def _rows(self, texts: Sequence[str], progress: Progress) -> Array:
@@ -168,7 +168,7 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
 
 
 class Encoder:
-    """Texts -> vectors of length 1, remembered on disk by the hash of the text. Raises AdapterError."""
+    """Texts -> embeddings of length 1, cached on disk by the hash of the text. Raises AdapterError."""
 
     def __init__(self, adapter: str, options: TextEmbeddingClassifierOptions) -> None:
         folder = find(adapter, options.encoder, "an encoder")
@@ -183,7 +183,7 @@ class Encoder:
         self._cache = Kept("embeddings", read_by, _KEPT)
 
     def rows(self, texts: Sequence[str], progress: Progress = silent) -> Array:
-        """(texts, features)"""
+        """Return embeddings: (texts, features)."""
         import numpy as np
 
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] for text in texts]
@@ -199,7 +199,7 @@ class Encoder:
         return np.stack([known[key] for key in keys]).astype(np.float64)
 
     def _encoded(self, texts: Sequence[str]) -> Array:
-        """(texts, features), floats of four bytes."""
+        """Return embeddings: (texts, features), floats of four bytes."""
         import numpy as np
         import torch
 
@@ -215,7 +215,7 @@ class Encoder:
                     answer = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
                 vectors = self._pooled(answer, inputs["attention_mask"].to(device))
                 for place, vector in zip(places, vectors.float().cpu().numpy(), strict=True):
-                    # A part counts by its length; one that has no token counts a little, so that no text is nothing.
+                    # A window counts by its length; one without tokens counts a little, so that every text has an embedding.
                     sums[pieces[place].text] = sums[pieces[place].text] + vector * max(1, len(pieces[place].ids))
         rows = np.stack(sums)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -234,8 +234,7 @@ class Encoder:
 
 
 def _pooling(folder: Path) -> str:
-    """How sentence-transformers says that tokens become one vector: cls, max, last or mean, which is also where it says
-    nothing."""
+    """Return the pooling of tokens in the files of sentence-transformers: cls, max, last or mean, the default."""
     place = "1_Pooling"
     with suppress(OSError, ValueError):
         modules = json.loads((folder / "modules.json").read_bytes())
@@ -249,7 +248,7 @@ def _pooling(folder: Path) -> str:
 
 
 def _length(folder: Path) -> int:
-    """The most tokens that an encoder was made for."""
+    """Return the most tokens of an encoder."""
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
         try:
             length = json.loads((folder / name).read_bytes()).get(key)

@@ -1,7 +1,7 @@
-"""text-matcher: keywords, patterns and what was marked before, found in texts. A person marks one mention and gets the others.
+"""text-matcher: keywords, patterns and earlier annotations, found in texts. A person marks one mention and gets the others.
 
-Patterns run on the `regex` package, which can stop one that takes too long: `re` cannot, and RE2, which never takes long,
-knows only the letters and digits of ASCII in `\\w`, `\\d` and `\\b`, and neither looks ahead nor back.
+Patterns run on the `regex` package, which can stop one that takes too long. `re` cannot. RE2 never takes long, but its
+`\\w`, `\\d` and `\\b` only know ASCII, and it has neither lookahead nor lookbehind.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from lsml.values import Span, Value
 _log = logging.getLogger(__name__)
 _FILE: Final = "mentions.json"
 _FORMAT: Final = 1
-_PATIENCE: Final = 3  # texts in which a pattern may run out of time before it is left out
-_LONGEST: Final = 200  # characters of a mention that is worth remembering
+_PATIENCE: Final = 3  # time-outs of a pattern before it is no longer used
+_LONGEST: Final = 200  # the most characters of a mention to learn
 _BY_LABEL: Final = {**PREDICTIONS, "labels": True}
 
 
@@ -47,37 +47,39 @@ class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     keywords: Annotated[
         dict[str, list[Annotated[str, Meta(min_length=1)]]],
-        Meta(description="From a label to words and phrases that mean it, taken as they are written.", extra=_BY_LABEL),
+        Meta(description="A map from a label to words and phrases for it, which are no patterns.", extra=_BY_LABEL),
     ] = {}
     patterns: Annotated[
         dict[str, list[Annotated[str, Meta(min_length=1)]]],
-        Meta(description="From a label to regular expressions, in the syntax of Python's `regex`.", extra=_BY_LABEL),
+        Meta(
+            description="A map from a label to regular expressions, in the syntax of Python's `regex`.", extra=_BY_LABEL
+        ),
     ] = {}
     file: Annotated[
         str | None,
         Meta(
-            description="A text file of more keywords, from the recipe's folder: on each line a keyword, a tab, its label.",
+            description="A text file of more keywords, relative to the recipe's folder: a keyword, a tab, its label a line.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = None
     case: Annotated[
         Literal["auto", "match", "ignore"],
         Meta(
-            description="Whether a keyword's capitals count. auto: one with capitals is found as it is written or all in "
-            "capitals, so that US is not us; one in small letters is found however it is written.",
+            description="The use of a keyword's capitals. auto: one with capitals is found as written or all in capitals, so "
+            "that US is not us; one in small letters is found in any capitals.",
             extra=PREDICTIONS,
         ),
     ] = "auto"
-    whole_words: Annotated[
-        bool, Meta(description="Whether keywords are found as whole words only.", extra=PREDICTIONS)
-    ] = True
+    whole_words: Annotated[bool, Meta(description="`true` finds keywords only as whole words.", extra=PREDICTIONS)] = (
+        True
+    )
     timeout: Annotated[
         float,
         Meta(
             gt=0,
             le=60,
-            description="Seconds that a pattern may take in one text; one that takes longer finds nothing there, and after "
-            f"{_PATIENCE} such texts nothing more.",
+            description="The most seconds for a pattern in one text; if it takes longer it finds nothing there, and after "
+            f"{_PATIENCE} such texts it is no longer used.",
             extra=PREDICTIONS,
         ),
     ] = 1.0
@@ -97,17 +99,17 @@ class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
                 raise ValueError(f"`{keyword}` is a keyword of {other} and of {label}; keep it under one of them")
 
     def all_keywords(self) -> list[tuple[str, str]]:
-        """(keyword, label) of the recipe and of its file. Raises ValueError where the file cannot be read."""
+        """Return (keyword, label) of the recipe and of its file. Raises ValueError where the file cannot be read."""
         listed = [(keyword, label) for label, keywords in self.keywords.items() for keyword in keywords]
         return listed + (_listed(Path(self.file)) if self.file else [])
 
 
 class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextMatcherOptions]):
-    """Spans that a list, a pattern or an annotator named. Of those that overlap the longest is answered."""
+    """Spans that a list, a pattern or an annotator named. Of overlapping ones the longest is returned."""
 
     name: ClassVar[str] = "text-matcher"
     title: ClassVar[str] = (
-        "finds keywords, patterns and what was marked before; marks the rest of what a person marks once"
+        "finds keywords, patterns and earlier annotations; a person marks one mention and gets the others"
     )
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})
@@ -135,13 +137,13 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
 
     @property
     def ready(self) -> bool:
-        """True if there is anything to look for. A person's selection is answered without."""
+        """True if there is anything to search. A person's selection is answered even without."""
         return bool(self._listed or self._learnt or self._patterns)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Remember what was marked, with its label, unless it is more often marked otherwise or not at all.
+        """Learn annotated phrases, each with its label, unless it more often has another label or none.
 
-        Raises NotEnoughData without two texts, of which one has a span, and where nothing is left to remember.
+        Raises NotEnoughData without two texts, of which one has a span, and where no phrase is left to learn.
         """
         texts = [(example.data, self._marked(example)) for example in examples]
         marked = sum(bool(spans) for _, spans in texts)
@@ -153,7 +155,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         for text, spans in texts:
             for start, end, label in spans:
                 counts[plain(text[start:end])][label] += 1
-        # What the recipe names it decides.
+        # The recipe decides on its own keywords.
         mentions = [
             Mention(written, max(sorted(labels), key=labels.__getitem__))
             for written, labels in sorted(counts.items())
@@ -170,26 +172,29 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
                 found[hit.mention] += 1
                 right[hit.mention] += (hit.start, hit.end, hit.mention.label) in spans
         kept = [
-            # As sure as Laplace's rule of succession is of the next one.
+            # The score is the probability of the next one by Laplace's rule of succession.
             mention._replace(score=(right[mention] + 1) / (found[mention] + 2))
             for mention in mentions
             if 2 * right[mention] > found[mention]
         ]
         if not kept:
-            raise NotEnoughData(f"none of {len(mentions)} marked words is marked in most places; annotate more texts")
+            raise NotEnoughData(f"none of {len(mentions)} phrases is annotated in most places; annotate more texts")
         self._learnt = Vocabulary(kept, whole=self.options.whole_words, case=self.options.case)
-        progress(1.0, f"remembers {len(kept)} mentions from {len(texts)} texts")
+        progress(1.0, f"learnt {len(kept)} mentions from {len(texts)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Spans in the order of the text: 1 for what the recipe names, and for what was learnt how often it was right."""
+        """Return spans in the order of the text, with score 1 for the recipe's keywords, and for learnt ones the share of
+        right places.
+        """
         if not self.ready:
             return [[] for _ in batch]
         return [self._spans(text) for text in batch]
 
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
-        """The other mentions in a text (str) of what a person marked there: whole words where whole words were marked.
+        """Return the other mentions in a text (str) of the phrases that a person marked there; whole words if whole words
+        were marked.
 
-        What is marked already stays with the annotator, so it is not answered again.
+        Marked places are not returned again.
         """
         text: str = data
         marked = [prompt for prompt in prompts if isinstance(prompt, Span) and prompt.end <= len(text)]
@@ -209,12 +214,12 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         return as_spans(longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
 
     def save(self, directory: Path) -> None:
-        """Write what was learnt, as JSON."""
+        """Write the learnt phrases, as JSON."""
         facts = {"format": _FORMAT, "mentions": sorted(self._learnt.mentions)}
         (directory / _FILE).write_text(json.dumps(facts), encoding="utf-8")
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         path = directory / _FILE
         try:
             facts = json.loads(path.read_bytes())
@@ -252,7 +257,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
 
 
 class _Pattern:
-    """A regular expression of a recipe, and how often it ran out of time."""
+    """A regular expression of a recipe, with its number of time-outs."""
 
     def __init__(self, pattern: str, label: str) -> None:
         import regex
@@ -262,13 +267,13 @@ class _Pattern:
         self._late = 0
 
     def find(self, text: str, seconds: float) -> list[Hit]:
-        """Where it matches; nowhere where that takes longer than so many seconds."""
+        """Return its matches; empty where that takes longer than `seconds`."""
         if self._late >= _PATIENCE:
             return []
         until = time.monotonic() + seconds
         hits = []
         try:
-            # concurrent: other threads run meanwhile.
+            # concurrent: lets other threads run.
             for match in self._regex.finditer(text, timeout=seconds, concurrent=True):
                 if time.monotonic() > until:
                     raise TimeoutError
@@ -297,7 +302,7 @@ def _pattern_problem(pattern: str) -> str | None:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _changed_ns: int) -> list[tuple[str, str]]:
-    """(keyword, label) of each line that is not blank."""
+    """Return (keyword, label) of each line that is not blank."""
     listed = []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip():
@@ -310,9 +315,9 @@ def _read(path: Path, _changed_ns: int) -> list[tuple[str, str]]:
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:
-    """What a file of keywords holds. Raises ValueError, with a sentence."""
+    """Return the content of a file of keywords. Raises ValueError, with a sentence."""
     if not path.is_absolute():
-        raise ValueError(f"file: there is no {path} beside the recipe; name a file that is there")
+        raise ValueError(f"file: there is no {path} beside the recipe; name an existing file")
     try:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""ner: spans of text by a transformer that labels tokens. Pretrained, or fine-tuned from annotations."""
+"""ner: spans of text by a transformer that labels tokens. Pretrained, or fine-tuned on annotations."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _KIND: Final = "AutoModelForTokenClassification"
 _KINDS: Final = frozenset("BIELSU")
 _BEGINS: Final = frozenset("BSU")
 _ENDS: Final = frozenset("ELSU")
-_IGNORED: Final = -100  # what torch's cross entropy passes over
+_IGNORED: Final = -100  # the label that torch's cross entropy ignores
 
 
 class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,14 +59,14 @@ class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_
     weights: Annotated[
         str,
         Meta(
-            description="A model for token classification, or a plain encoder to learn from: a folder that transformers wrote, "
-            "from the recipe's folder, or the name of one that was fetched before. Nothing is fetched.",
+            description="A model for token classification, or a plain encoder to fine-tune: a folder of transformers, relative "
+            "to the recipe's, or the name of one that was downloaded before. Nothing is downloaded.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = "dslim/bert-base-NER"
     max_length: Annotated[
         int,
-        Meta(ge=16, le=8192, description="Tokens of a window; a longer text is read in several.", extra=PREDICTIONS),
+        Meta(ge=16, le=8192, description="Tokens of a window; a longer text has several.", extra=PREDICTIONS),
     ] = 256
     overlap: Annotated[
         int,
@@ -78,8 +78,9 @@ class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class Tag(NamedTuple):
-    """What a model says of a token: the kind (B begins an entity, I is inside; E, L end one; S, U are one alone; "" does not
-    say), and the entity; None outside of all."""
+    """The meaning of a token's label: the kind (B begins an entity, I is inside; E, L end one; S, U are one alone; "" is
+    unknown), and the entity; None outside of all.
+    """
 
     kind: str
     label: str | None
@@ -114,50 +115,50 @@ class Ner(TrainableAdapter[NerOptions]):
         super().__init__(options, target)
         self._model: TokenLabels | None = None
         self._learnt = False
-        self._inner = 0  # spans that were not learnt, for they overlap longer ones
+        self._inner = 0  # spans that were not learnt, as they overlap longer ones
         self._lock = threading.Lock()
 
     @classmethod
     def class_names(cls, options: NerOptions, target: Target) -> dict[str, tuple[str, ...]]:
-        """The entities that a pretrained model knows."""
+        """Return the entities of a pretrained model."""
         return {"span": _entities(trained_names(config_of(options.weights), _KIND))}
 
     @classmethod
     def lacks(cls, options: NerOptions, target: Target) -> str | None:
-        """The weights, or what they have not learnt."""
+        """Return what to do where the weights are missing, or know no entities yet; or None."""
         config = config_of(options.weights)
         if not config:
             return f"{cls.name}: the weights {options.weights} are not on this machine; {remedy(options.weights)}"
         if not _entities(trained_names(config, _KIND)):
-            return f"{cls.name}: {options.weights} is an encoder without entities of its own; it answers once it learnt"
+            return f"{cls.name}: {options.weights} is an encoder without entities of its own; it predicts once it is trained"
         return None
 
     @property
     def own_names(self) -> bool:
-        """Until it learnt, its entities are those of the weights."""
+        """True until it has learnt: then its entities are those of the weights."""
         return not self._learnt
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many spans it did not learn."""
+        """A sentence about spans that were not learnt, if there are any."""
         return notes_of(self._inner)
 
     @property
     def ready(self) -> bool:
-        """True if it learnt, or its weights know entities. A head that was never trained would only guess."""
+        """True if it has learnt, or its weights know entities. An untrained head would only guess."""
         return self._learnt or self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Spans in the order of the text, each with the probability of its least sure word."""
+        """Return spans in the order of the text, each with the probability of its least sure word."""
         if not self.ready or not batch:
             return [[] for _ in batch]
         return self._loaded().spans(batch)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their spans; labels that the target does not have are passed over. Of spans that
-        overlap the longest is learnt, with all labels of its place; what a span cuts off a word belongs to it.
+        """Learn from texts (str) and their spans; labels that the target does not have are ignored.
 
-        Raises NotEnoughData without two texts, of which one has a span; AdapterError where the weights are not here.
+        Of overlapping spans the longest is learnt, with all labels of its place; it is extended to whole words. Raises
+        NotEnoughData without two texts, of which one has a span; AdapterError where the weights are missing.
         """
         allowed = None if self.target.open else set(self.target.labels)
         texts = [example.data for example in examples]
@@ -168,7 +169,7 @@ class Ner(TrainableAdapter[NerOptions]):
             raise NotEnoughData(
                 f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
             )
-        # Labels that stand together at a place are a label of their own, beside those of the config.
+        # Several labels at one place are one combined label, beside those of the config.
         labels = tuple(dict.fromkeys((*self.target.labels, *sorted({span.label for some in spans for span in some}))))
         folder = find(self.name, self.options.weights, "a model")
         model = TokenLabels.fresh(folder, labels, self.options, seed)
@@ -183,12 +184,12 @@ class Ner(TrainableAdapter[NerOptions]):
         self._model.save(directory)
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         if not (directory / "model.safetensors").is_file():
             raise VersionError(f"{directory}: holds no model.safetensors; restore it, or train anew")
         try:
             model = TokenLabels.of(directory, self.options)
-        except Exception as error:  # transformers raises whatever its readers do
+        except Exception as error:  # transformers' readers may raise anything
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
             ) from error
@@ -202,7 +203,7 @@ class Ner(TrainableAdapter[NerOptions]):
 
 
 class TokenLabels:
-    """A model that labels tokens, and how its labels become spans."""
+    """A model that labels tokens, and the conversion of its labels to spans."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, options: NerOptions) -> None:
         self._tokenizer = tokenizer
@@ -210,25 +211,27 @@ class TokenLabels:
         self._batch = options.batch
         names = model.config.id2label
         self._tags = [_tag(str(names[number])) for number in range(model.config.num_labels)]
-        self._places: dict[str | None, list[int]] = {}  # of the tags of each entity
+        self._places: dict[str | None, list[int]] = {}  # entity -> the columns of its tags
         for place, tag in enumerate(self._tags):
             self._places.setdefault(tag.label, []).append(place)
         self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length), options.overlap)
 
     @classmethod
     def of(cls, folder: Path, options: NerOptions) -> TokenLabels:
-        """The model of a folder as it is. Raises AdapterError."""
+        """Return the model of a folder unchanged. Raises AdapterError."""
         return cls(load_tokenizer(folder), load_model(_KIND, folder), options)
 
     @classmethod
     def fresh(cls, folder: Path, labels: Sequence[str], options: NerOptions, seed: int) -> TokenLabels:
-        """The model of a folder with a head for `labels`, which knows already what the folder's head knew of them."""
+        """Return the model of a folder with a head for `labels`, which starts with the rows that the folder's head has for
+        them.
+        """
         names = [_OUTSIDE, *(f"{kind}-{label}" for label in labels for kind in "BI")]
         return cls(load_tokenizer(folder), load_fresh(_KIND, folder, names, seed, _knew), options)
 
     @property
     def model(self) -> PreTrainedModel:
-        """What learns."""
+        """The module that is trained."""
         return self._logits.model
 
     def save(self, directory: Path) -> None:
@@ -239,12 +242,12 @@ class TokenLabels:
     # Predicting
 
     def spans(self, texts: Sequence[str]) -> list[list[Value]]:
-        """The spans of each text."""
+        """Return the spans of each text."""
         import numpy as np
 
         encodings = self._windows.encode(texts)
         pieces = self._windows.pieces(encodings)
-        # For each token what the window says in which it stands farthest from an edge.
+        # For each token the result of the window in which it is farthest from an edge.
         rows = [np.zeros((len(encoding.ids), len(self._tags)), dtype=np.float32) for encoding in encodings]
         inner = [np.full(len(encoding.ids), -1) for encoding in encodings]
         for places, inputs in self._windows.batches(pieces, self._batch, self._logits.tokens):
@@ -270,7 +273,9 @@ class TokenLabels:
         ]
 
     def _of_text(self, text: str, encoding: Encoding, rows: Array) -> Iterator[Span]:
-        """Spans of whole words: a word is what most of its tokens together say, and begins as its first one does."""
+        """Yield spans of whole words. A word has the mean of its tokens' probabilities, and begins an entity if its first
+        token does.
+        """
         import numpy as np
 
         found = words(encoding, text)
@@ -282,7 +287,7 @@ class TokenLabels:
         likeliest = means.argmax(axis=1)
         scores = means[np.arange(len(found)), likeliest].clip(0.0, 1.0).tolist()
         begun: Span | None = None
-        before = _NOTHING  # of the last word of `begun`
+        before = _NOTHING  # the tag of the last word of `begun`
         for word, best, score in zip(found, likeliest.tolist(), scores, strict=True):
             label = self._tags[best].label
             if label is None:
@@ -293,7 +298,7 @@ class TokenLabels:
             own = self._places[label]
             tag = self._tags[own[int(rows[word.first][own].argmax())]]
             if begun is not None and label == begun.label:
-                # A tokenizer parts signs from letters; what no space parts is one thing, wherever the model begins anew.
+                # Tokenizers separate symbols from letters; without a space between them they are one entity.
                 glued = begun.end == word.start and not stands_alone(text[word.start])
                 if glued or (tag.kind not in _BEGINS and before.kind not in _ENDS):
                     begun, before = Span(begun.start, word.end, label, min(score, begun.score or 0.0)), tag
@@ -305,13 +310,13 @@ class TokenLabels:
             yield begun
 
     def _probabilities(self, inputs: dict[str, Tensor]) -> Tensor:
-        """(windows, tokens, labels)"""
+        """Return probabilities (windows, tokens, labels)."""
         return self._logits.of(inputs).softmax(dim=-1).numpy()
 
     # Learning
 
     def lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Piece, list[int]]]:
-        """(window, the label of each of its tokens)"""
+        """Return (window, label of each of its tokens)."""
         numbers = {tag: number for number, tag in enumerate(self._tags)}
         encodings = self._windows.encode(texts)
         of_text = []
@@ -332,7 +337,7 @@ class TokenLabels:
         ]
 
     def loss(self, lessons: Sequence[tuple[Piece, list[int]]]) -> Tensor:
-        """How far the model is from lessons."""
+        """Return the loss of lessons."""
         import torch
 
         [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
@@ -345,10 +350,10 @@ class TokenLabels:
 
 
 def words(encoding: Encoding, text: str) -> list[Word]:
-    """The words of a text, of whole tokens each, without white space at their ends.
+    """Return the words of a text, of whole tokens each, without white space at their ends.
 
-    Tokenizers part words at spaces and signs, some at spaces alone, so that a sign, or a whole sentence of a script without
-    spaces, would be one word with what stands before it.
+    Some tokenizers separate words at spaces and symbols, others only at spaces. Then a symbol, or a whole sentence of a
+    script without spaces, would be one word with the text before it, so words are separated here.
     """
     found: list[Word] = []
     numbers, offsets = encoding.word_ids, encoding.offsets
@@ -373,7 +378,7 @@ def words(encoding: Encoding, text: str) -> list[Word]:
 
 
 def _parted(text: str, place: int) -> bool:
-    """True if a word may end before a place in a text: there is no letter or digit of one word on both sides."""
+    """Return True if a word may end before a place in a text: it is not between letters or digits of one word."""
     if not 0 < place < len(text):
         return False
     before, after = text[place - 1], text[place]
@@ -385,7 +390,7 @@ def _parted(text: str, place: int) -> bool:
 
 
 def _tag(name: str) -> Tag:
-    """What a name of a model's label says, in any of the schemes in use: IO, IOB, BIOES, BILOU, or no kinds at all."""
+    """Return the tag of a model's label, in any usual scheme: IO, IOB, BIOES, BILOU, or without kinds."""
     if name in (_OUTSIDE, _OUTSIDE.lower()):
         return _NOTHING
     kind, dash, label = name.partition("-")
@@ -393,14 +398,14 @@ def _tag(name: str) -> Tag:
 
 
 def _entities(names: Sequence[str]) -> tuple[str, ...]:
-    """What a model's labels name; nothing where they are placeholders alone."""
+    """Return the entities of a model's labels; empty for placeholders."""
     if all(name.startswith("LABEL_") for name in names):
         return ()
     return tuple(dict.fromkeys(label for name in names if (label := _tag(name).label) is not None))
 
 
 def _knew(name: str, rows: Mapping[str, int]) -> int | None:
-    """The row of an old head that knew of a tag; one without beginnings has one row for both."""
+    """Return the row of an old head for a tag; a head without beginnings has one row for both."""
     label = _tag(name).label or name
     candidates = (name, f"I-{label}", label)
     return next((rows[one.casefold()] for one in candidates if one.casefold() in rows), None)

@@ -36,17 +36,17 @@ _MODEL: Final = "model.crfsuite"
 _FACTS: Final = "facts.json"
 _FORMAT: Final = 2
 _MAGIC: Final = b"lCRF"
-_LONGEST: Final = 400  # tokens of a stretch that is tagged at once; longer lines are cut at the ends of sentences
+_LONGEST: Final = 400  # the most tokens that are tagged at once; longer lines are cut at the ends of sentences
 _OUTSIDE: Final = "O"
 _SMALL: Final = "small"
 _CAPITAL: Final = "capital"
-_NEW: Final = 3  # of so many texts with spans one at least has names that are new to the others
+_NEW: Final = 3  # in this many texts with spans, at least one is treated as having new names
 _ENDS: Final = frozenset(".!?…。！？।")
-# (c1, c2) that `auto` chooses from: many weak signs, or few strong ones, as where a capital alone tells a name.
+# (c1, c2) that `auto` chooses from: many weak features, or few strong ones, as where a capital alone marks a name.
 _SETTINGS: Final = ((0.0, 0.1), (0.05, 0.01))
 _FOLDS: Final = 3
-_MOST_TRIED: Final = 200  # texts; of more, each sign is seen often enough
-_REMEMBERED: Final = 1 << 15  # words whose features are kept
+_MOST_TRIED: Final = 200  # texts; with more, each feature occurs often enough
+_REMEMBERED: Final = 1 << 15  # words whose features are cached
 
 
 class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,14 +64,15 @@ class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     c2: Annotated[
         Annotated[float, Meta(ge=0, le=100)] | Literal["auto"],
         Meta(
-            description="L2 regularisation: more holds noisy annotations at bay. auto: 0.1, or 0.01 where cross-validation of "
+            description="L2 regularisation: more resists noisy annotations. auto: 0.1, or 0.01 where cross-validation of "
             "up to 200 texts advises it.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a number from 0 to 100, or auto"},
         ),
     ] = "auto"
     iterations: Annotated[
-        int, Meta(ge=1, le=10_000, description="Most steps of the optimiser; more fits more closely.", extra=TRAINING)
+        int,
+        Meta(ge=1, le=10_000, description="The most steps of the optimiser; more fits more closely.", extra=TRAINING),
     ] = 150
 
 
@@ -91,13 +92,13 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         super().__init__(options, target)
         self._model = b""
         self._lexicon: Lexicon
-        self._inner = 0  # spans that were not learnt, for they overlap longer ones
+        self._inner = 0  # spans that were not learnt, as they overlap longer ones
         self._lock = threading.Lock()
         self._tagger: Any = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many spans it did not learn."""
+        """A sentence about spans that were not learnt, if there are any."""
         return notes_of(self._inner)
 
     @property
@@ -106,10 +107,10 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         return bool(self._model)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their spans; labels that the target does not have are passed over. Of spans that
-        overlap the longest is learnt, with all labels of its place; what a span cuts off a word belongs to it.
+        """Learn from texts (str) and their spans; labels that the target does not have are ignored.
 
-        Raises NotEnoughData without two texts, of which one has a span.
+        Of overlapping spans the longest is learnt, with all labels of its place; it is extended to whole words. Raises
+        NotEnoughData without two texts, of which one has a span.
         """
         import pycrfsuite
 
@@ -176,29 +177,29 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         return 2 * right / (said + true) if said + true else 0.0
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Spans in the order of the text, each with the probability of its least sure word."""
+        """Return spans in the order of the text, each with the probability of its least sure word."""
         return [self._spans(text) for text in batch] if self._model else [[] for _ in batch]
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
-        """TF-IDF of the n-grams of these texts."""
+        """Return TF-IDF of the n-grams of these texts."""
         return text_rows(TextOptions(), batch)
 
     def save(self, directory: Path) -> None:
-        """Write CRFsuite's file, which holds numbers and names alone, and what words were marked."""
+        """Write CRFsuite's file, which holds only numbers and names, and the lexicon of annotated words."""
         assert self._model, "an untrained model is never saved"
         (directory / _MODEL).write_bytes(self._model)
         facts = {"format": _FORMAT, "lexicon": self._lexicon.counts}
         (directory / _FACTS).write_text(json.dumps(facts, sort_keys=True), encoding="utf-8")
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         try:
             model = (directory / _MODEL).read_bytes()
             facts = json.loads((directory / _FACTS).read_bytes())
             if facts["format"] != _FORMAT:
                 raise ValueError("it has another format")
             lexicon = Lexicon(msgspec.convert(facts["lexicon"], dict[str, dict[str, int]]))
-            # CRFsuite trusts its file: a cut one could crash the process.
+            # CRFsuite trusts its file, so a truncated one could crash the process.
             if model[:4] != _MAGIC or int.from_bytes(model[4:8], sys.byteorder) != len(model):
                 raise ValueError(f"{_MODEL} is not whole")
         except (OSError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
@@ -219,7 +220,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         found: list[Value] = []
         for stretch in stretches(text):
             rows = features(stretch, self._lexicon)
-            with self._lock:  # a tagger holds the sequence at hand
+            with self._lock:  # a tagger keeps the current sequence
                 tags = self._tagger.tag(rows)
                 for first, last, label in _runs(tags):
                     sure = min(self._tagger.marginal(tags[place], place) for place in range(first, last + 1))
@@ -229,8 +230,9 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
 
 
 class Lexicon:
-    """What training texts say of a word in small letters: how often it was marked as what, was not marked, and stood there
-    with a capital where no sentence begins, or in small letters."""
+    """Counts of training texts for each word in lower case: its labels, its places without a label, and its places with a
+    capital inside a sentence, or in lower case.
+    """
 
     def __init__(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         self.counts = counts
@@ -238,7 +240,7 @@ class Lexicon:
 
     @classmethod
     def of(cls, texts: Iterable[tuple[str, Sequence[Span]]]) -> Lexicon:
-        """What all texts say together."""
+        """Return the counts of all texts."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for text, spans in texts:
             for word, fact in _facts(text, spans):
@@ -246,7 +248,7 @@ class Lexicon:
         return cls({word: dict(facts) for word, facts in counts.items()})
 
     def without(self, text: str, spans: Sequence[Span]) -> Lexicon:
-        """What all other texts say: a text must not learn to trust what it told itself."""
+        """Return the counts of all other texts, as a text must not learn from its own counts."""
         own: dict[str, Counter[str]] = defaultdict(Counter)
         for word, fact in _facts(text, spans):
             own[word][fact] += 1
@@ -258,7 +260,7 @@ class Lexicon:
         )
 
     def knows(self, text: str, spans: Sequence[Span]) -> bool:
-        """True if every word in the spans of a text was marked in others."""
+        """Return True if every word in the spans of a text is annotated in other texts."""
         return all(
             any(fact[0] == "-" and count for fact, count in self.counts.get(word, {}).items())
             for word, fact in _facts(text, spans)
@@ -266,12 +268,12 @@ class Lexicon:
         )
 
     def less(self, text: str, spans: Sequence[Span]) -> Lexicon:
-        """Without the words in the spans of a text."""
+        """Return the counts without the words in the spans of a text."""
         marked = {word for word, fact in _facts(text, spans) if fact[0] == "-"}
         return Lexicon({word: facts for word, facts in self.counts.items() if word not in marked})
 
     def says(self, word: str) -> _Said:
-        """Features: the share of each label, and whether the word is written with a capital. Of a new word nothing."""
+        """Return features of a word: the share of each label, and its capitals. A new word has none."""
         facts = self.counts.get(word)
         if not facts:
             return _NOTHING
@@ -292,10 +294,10 @@ class Lexicon:
 def _told_by_others(
     texts: Iterable[tuple[str, Sequence[Span]]], lexicon: Lexicon
 ) -> Iterator[tuple[str, Sequence[Span], Lexicon]]:
-    """Each text with its spans and what the others say of its words.
+    """Yield each text with its spans and the other texts' counts of its words.
 
-    Where the same names come again and again, nothing would teach what to make of a new one: there, some texts are read as if
-    their names were new.
+    If the same names occur again and again, nothing would teach the model about new ones. Then some texts are read as
+    if their names were new.
     """
     marked = new = 0
     for text, spans in texts:
@@ -310,7 +312,7 @@ def _told_by_others(
 
 
 class _Said(NamedTuple):
-    """What a lexicon says of a word, as features of the word itself, of the one after it, and of the one before it."""
+    """A lexicon's features of a word: for the word itself, for the one after it, and for the one before it."""
 
     own: tuple[str, ...]
     before: tuple[str, ...]
@@ -322,11 +324,11 @@ _NOTHING: Final = _Said((), (), (), "")
 
 
 def _facts(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
-    """(word in small letters, its tag without its place, or how it is written) of every word of a text."""
+    """Yield (word in lower case, its tag without position, or its capitals) for every word of a text."""
     for stretch in stretches(text):
         for place, (token, tag) in enumerate(zip(stretch, _tags(stretch, spans), strict=True)):
             word = token.text.lower()
-            yield word, tag[1:] or _OUTSIDE  # a label is told from the other facts by its "-"
+            yield word, tag[1:] or _OUTSIDE  # only labels have a "-"
             if token.text[0].islower():
                 yield word, _SMALL
             elif place and token.text[0].isupper():
@@ -334,7 +336,7 @@ def _facts(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
 
 
 def stretches(text: str) -> Iterator[list[Token]]:
-    """What is tagged at once: the tokens of a line; of a long line those of some sentences."""
+    """Yield the tokens that are tagged at once: those of a line; of a long line those of some sentences."""
     for line in re.finditer(r"[^\r\n\u2028\u2029]+", text):
         found = tokens(text, line.start(), line.end())
         begin = 0
@@ -348,7 +350,7 @@ def stretches(text: str) -> Iterator[list[Token]]:
 
 
 class _Word(NamedTuple):
-    """What is seen of a word wherever it stands: small letters, its shape, its features, and those of one beside it."""
+    """The features of a word that do not depend on its place: lower case, shape, features, and those for a neighbour."""
 
     lower: str
     shape: str
@@ -384,7 +386,7 @@ _END: Final = _Word("", "]", (), (), ("last",))
 
 
 def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
-    """What the field sees of each token: the word, its form, its neighbours, and what the lexicon says of the three."""
+    """Return the features of each token: the word, its form, its neighbours, and the lexicon's features of the three."""
     words = [_BEGIN, _BEGIN, *(_of_word(token.text) for token in stretch), _END, _END]
     facts = [_NOTHING, *(lexicon.says(word.lower) for word in words[2:-2]), _NOTHING]
     lowers = [word.lower for word in words]
@@ -406,7 +408,7 @@ def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
 
 
 def _tags(stretch: Sequence[Token], spans: Sequence[Span]) -> list[str]:
-    """The tag of each token: it begins a span, is inside one, or outside of all."""
+    """Return the tag of each token: it begins a span, is inside one, or outside of all."""
     tags = []
     place = bisect_left(spans, stretch[0].start, key=lambda span: span.end)
     begun = -1
@@ -422,7 +424,7 @@ def _tags(stretch: Sequence[Token], spans: Sequence[Span]) -> list[str]:
 
 
 def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """(first, last, label) of each span; what is inside of nothing begins one."""
+    """Yield (first, last, label) of each span; an inside tag after none begins one."""
     begin: int | None = None
     for place, (tag, following) in enumerate(pairwise([*tags, _OUTSIDE])):
         if tag == _OUTSIDE:

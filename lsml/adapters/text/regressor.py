@@ -23,8 +23,7 @@ class TextRegressorOptions(TextOptions, frozen=True, forbid_unknown_fields=True)
 
 
 class TextRegressor(TrainableAdapter[TextRegressorOptions]):
-    """A number for a text, by ridge regression. A text without a single known word or run of characters gets the score of a
-    guess."""
+    """A number for a text, by ridge regression. A text without a known n-gram gets the score of a guess, exp(-1)."""
 
     name: ClassVar[str] = "text-regressor"
     title: ClassVar[str] = "numbers and ratings for texts"
@@ -59,7 +58,7 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
         progress(1.0, f"learnt from {len(places)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """One number with its certainty for each text."""
+        """Return one number with its score for each text."""
         if self._features is None or not batch:
             return [[] for _ in batch]
         import numpy as np
@@ -73,7 +72,7 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
         save_state(directory, {**self._head.state(), "features": self._features.state()})
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
             features = TextFeatures.restore(state["features"])

@@ -1,4 +1,4 @@
-"""spacy: entities and text categories by any pipeline of spaCy that is installed."""
+"""spacy: entities and text categories by any installed pipeline of spaCy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 
-# Components, by what they give. Those that read grammar cost most of the time, and the others here do not look at it.
+# Components by their results. Those for grammar take most of the time, and the others do not need it.
 _GRAMMAR: Final = frozenset(
     {"tagger", "morphologizer", "parser", "senter", "sentencizer", "attribute_ruler", "lemmatizer", "trainable_lemmatizer"}
 )  # fmt: skip
 _ENTITIES: Final = frozenset({"ner", "spancat", "spancat_singlelabel"})
-_RULES: Final = frozenset({"entity_ruler", "span_ruler"})  # may look at grammar
+_RULES: Final = frozenset({"entity_ruler", "span_ruler"})  # may need grammar
 _CATEGORIES: Final = frozenset({"textcat", "textcat_multilabel"})
 _SHARED: Final = frozenset({"tok2vec", "transformer", "curated_transformer"})
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which spaCy cannot store
@@ -43,23 +43,23 @@ class SpacyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="The pipeline: the name of an installed package, or a folder, from the recipe's folder. Nothing is "
-            "fetched.",
+            description="The pipeline: the name of an installed package, or a folder, relative to the recipe's. Nothing is "
+            "downloaded.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = "en_core_web_sm"
     spans: Annotated[
         str | None,
         Meta(
-            description="Spans of this key (`doc.spans`), as a span categorizer writes them, in place of the entities.",
+            description="The key of spans (`doc.spans`), as a span categorizer writes them, instead of the entities.",
             extra=PREDICTIONS,
         ),
     ] = None
-    batch: Annotated[int, Meta(ge=1, le=10_000, description="Texts that are read at a time.", extra=MACHINE)] = 64
+    batch: Annotated[int, Meta(ge=1, le=10_000, description="Texts in one batch.", extra=MACHINE)] = 64
 
 
 class Spacy(Adapter[SpacyOptions]):
-    """What a pipeline marks in a text, and how it sorts it. Its named entities have no score, its categories do."""
+    """A pipeline's named entities, without scores, and its text categories, with scores."""
 
     name: ClassVar[str] = "spacy"
     title: ClassVar[str] = "entities and categories of texts by an installed spaCy pipeline"
@@ -78,10 +78,10 @@ class Spacy(Adapter[SpacyOptions]):
 
     @classmethod
     def refusal(cls, options: SpacyOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
-        """Where the pipeline has nothing that could answer a tag: what it has."""
+        """Return the pipeline's components, where none of them can answer a tag; or None."""
         components = _facts(options.pipeline).get("components", [])
         if not components or set(components) - (_GRAMMAR | _ENTITIES | _RULES | _CATEGORIES | _SHARED):
-            return None  # not here, or a component that nobody knows
+            return None  # not installed, or with an unknown component
         sorts = control_tag.tag in ("Choices", "Taxonomy")
         wanted, title = (_CATEGORIES, "text categories") if sorts else (_ENTITIES | _RULES, "entities")
         if wanted & set(components):
@@ -93,7 +93,7 @@ class Spacy(Adapter[SpacyOptions]):
 
     @classmethod
     def lacks(cls, options: SpacyOptions, target: Target) -> str | None:
-        """The pipeline, where it is not on this machine."""
+        """Return what to do where the pipeline is missing on this machine; or None."""
         if _facts(options.pipeline):
             return None
         name = options.pipeline
@@ -106,7 +106,7 @@ class Spacy(Adapter[SpacyOptions]):
 
     @classmethod
     def class_names(cls, options: SpacyOptions, target: Target) -> dict[str, tuple[str, ...]]:
-        """What the pipeline says of its labels."""
+        """Return the labels of the pipeline."""
         labels = _facts(options.pipeline).get("labels", {})
         found: dict[str, dict[str, None]] = {"span": {}, "choice": {}}
         for component, names in labels.items():
@@ -117,18 +117,18 @@ class Spacy(Adapter[SpacyOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if the library and the pipeline are here."""
+        """True if the library and the pipeline are installed."""
         return find_spec("spacy") is not None and self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Entities in the order of the text, and every category with its probability. Raises AdapterError."""
+        """Return entities in the order of the text, and every category with its probability. Raises AdapterError."""
         if not batch or not self.ready:
             return [[] for _ in batch]
         texts = [_SURROGATE.sub("\ufffd", text) for text in batch]
         with self._lock:  # a pipeline's vocabulary grows with every text
             pipeline = self._loaded()
             pipeline.max_length = max(pipeline.max_length, max(map(len, texts)) + 1)
-            # Within a zone, the words of these texts are forgotten afterwards; older versions keep them for ever.
+            # A memory zone frees the words of these texts afterwards; older versions keep them for ever.
             zone = pipeline.memory_zone() if hasattr(pipeline, "memory_zone") else contextlib.nullcontext()
             with zone:
                 return [self._values(read) for read in pipeline.pipe(texts, batch_size=self.options.batch)]
@@ -159,7 +159,7 @@ class Spacy(Adapter[SpacyOptions]):
 
             name = self.options.pipeline
             components = set(_facts(name).get("components", []))
-            # A component that is not known may look at grammar.
+            # An unknown component may need grammar.
             spared = _GRAMMAR if components <= _GRAMMAR | _ENTITIES | _CATEGORIES | _SHARED else frozenset()
             try:
                 self._pipeline = spacy.load(name, exclude=sorted(components & spared))
@@ -170,7 +170,7 @@ class Spacy(Adapter[SpacyOptions]):
 
 
 def _facts(pipeline: str) -> dict[str, Any]:
-    """What the `meta.json` of a pipeline says; nothing where there is no such pipeline. Imports nothing."""
+    """Return the `meta.json` of a pipeline; empty where there is no such pipeline. Imports nothing."""
     try:
         spec = find_spec(pipeline) if pipeline.isidentifier() else None
     except (ImportError, ValueError):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 _KIND: Final = "AutoModelForSequenceClassification"
-_EACH: Final = "multi_label_classification"  # what transformers calls labels of which several may hold
+_EACH: Final = "multi_label_classification"  # transformers' name for labels of which several may hold
 
 
 class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,8 +46,8 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
         str,
         Meta(
             min_length=1,
-            description="A model for sequence classification, or a plain encoder to learn from: a folder that transformers "
-            "wrote, from the recipe's folder, or the name of one that was fetched before. Nothing is fetched.",
+            description="A model for sequence classification, or a plain encoder to fine-tune: a folder of transformers, "
+            "relative to the recipe's, or the name of one that was downloaded before. Nothing is downloaded.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
@@ -56,7 +56,7 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
         Meta(
             ge=16,
             le=8192,
-            description="Tokens of a window, at most what the model can see; a longer text is read in several.",
+            description="Tokens of a window, at most the model's own limit; a longer text has several.",
             extra=PREDICTIONS,
         ),
     ] = 512
@@ -65,8 +65,8 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
         Meta(
             ge=1,
             le=1000,
-            description="The most windows of a text that are read, from its beginning: their probabilities are averaged, by "
-            "length, and what comes after them is not seen.",
+            description="The most windows of a text, from its beginning. Their probabilities are averaged by length; the rest "
+            "of the text is ignored.",
             extra=PREDICTIONS,
         ),
     ] = 4
@@ -74,7 +74,7 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
 
 
 class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
-    """One label or several for a text. Answers every label that its head knows, with its probability."""
+    """One label or several for a text. It predicts every label of its head with its probability."""
 
     name: ClassVar[str] = "transformers-classifier"
     title: ClassVar[str] = "labels for texts by a transformer, pretrained or fine-tuned"
@@ -93,58 +93,58 @@ class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
 
     @classmethod
     def class_names(cls, options: TransformersClassifierOptions, target: Target) -> dict[str, tuple[str, ...]]:
-        """The labels that a pretrained model knows."""
+        """Return the labels of a pretrained model."""
         names = _names(config_of(options.weights))
         return {"choice": names} if names else {}
 
     @classmethod
     def lacks(cls, options: TransformersClassifierOptions, target: Target) -> str | None:
-        """The weights, or what they have not learnt."""
+        """Return what to do where the weights are missing, or have no trained head; or None."""
         config = config_of(options.weights)
         if not config:
             return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
         if not _names(config):
-            return (
-                f"{options.weights} has no labels of its own, for its head was never trained; it answers once it learnt"
-            )
+            return f"{options.weights} has no labels of its own, for its head was never trained; it predicts once it is trained"
         return None
 
     @classmethod
     def limits(
         cls, options: TransformersClassifierOptions, target: Target, label_tags: Sequence[ControlTag]
     ) -> str | None:
-        """That the labels of the weights exclude each other, where several may hold."""
+        """Return that the labels of the weights exclude each other, where several may hold; or None."""
         config = config_of(options.weights)
         if not target.multiple or not config or not _names(config) or config.get("problem_type") == _EACH:
             return None
-        return f"answers one label of a text until it learnt, for those of {options.weights} exclude each other"
+        return f"predicts one label of a text until it is trained, for those of {options.weights} exclude each other"
 
     @property
     def own_names(self) -> bool:
-        """Until it learnt, its labels are those of the weights."""
+        """True until it has learnt: then its labels are those of the weights."""
         return not self._learnt
 
     @property
     def ready(self) -> bool:
-        """True if it learnt, or its weights know labels. A head that was never trained would only guess."""
+        """True if it has learnt, or its weights know labels. An untrained head would only guess."""
         return self._learnt or self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Every label with its probability, for each text, in the order of the head; where several may hold, and those of the
-        head exclude each other, the likeliest alone."""
+        """Return every label with its probability, for each text, in the order of the head.
+
+        If several labels may hold, but those of the head exclude each other, only the likeliest is returned.
+        """
         if not self.ready or not batch:
             return [[] for _ in batch]
         model = self._loaded()
         answers = model.choices(batch)
         if not self.target.multiple or model.each:
             return answers
-        # Of labels that exclude each other, the probabilities sum to one: they do not say of each whether it holds.
+        # The probabilities of labels that exclude each other sum to one, so they do not tell for each whether it holds.
         return [[max(values, key=_score)] for values in answers]
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their choices; labels that the target does not have are passed over.
+        """Learn from texts (str) and their choices; labels that the target does not have are ignored.
 
-        Raises NotEnoughData unless two different answers occur; AdapterError where the weights are not here.
+        Raises NotEnoughData unless two different answers occur; AdapterError where the weights are missing.
         """
         learnt = answered(examples, self.target, "texts")
         folder = find(self.name, self.options.weights, "a model")
@@ -160,10 +160,10 @@ class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
         self._model.save(directory)
 
     def load(self, directory: Path) -> None:
-        """Become the version that was saved. Raises VersionError."""
+        """Load a saved version. Raises VersionError."""
         try:
             model = TextLabels.of(directory, self.options)
-        except Exception as error:  # transformers raises whatever its readers do
+        except Exception as error:  # transformers' readers may raise anything
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
             ) from error
@@ -189,18 +189,20 @@ class TextLabels:
         self._names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
         self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length))
         if model.config.pad_token_id is None:
-            model.config.pad_token_id = tokenizer.pad_token_id or 0  # a decoder finds a text's end by it
+            model.config.pad_token_id = tokenizer.pad_token_id or 0  # a decoder needs it to find a text's end
 
     @classmethod
     def of(cls, folder: Path, options: TransformersClassifierOptions) -> TextLabels:
-        """The model of a folder as it is. Raises AdapterError."""
+        """Return the model of a folder unchanged. Raises AdapterError."""
         return cls(load_tokenizer(folder), load_model(_KIND, folder), options)
 
     @classmethod
     def fresh(
         cls, folder: Path, labels: Sequence[str], *, multiple: bool, options: TransformersClassifierOptions, seed: int
     ) -> TextLabels:
-        """The model of a folder with a head for `labels`, which knows already what the folder's head knew of them."""
+        """Return the model of a folder with a head for `labels`, which starts with the rows that the folder's head has for
+        them.
+        """
         kind = _EACH if multiple else "single_label_classification"
         return cls(
             load_tokenizer(folder), load_fresh(_KIND, folder, labels, seed, _knew, problem_type=kind), options
@@ -208,7 +210,7 @@ class TextLabels:
 
     @property
     def model(self) -> PreTrainedModel:
-        """What learns."""
+        """The module that is trained."""
         return self._logits.model
 
     def save(self, directory: Path) -> None:
@@ -217,7 +219,7 @@ class TextLabels:
         self._tokenizer.save_pretrained(directory)
 
     def choices(self, texts: Sequence[str]) -> list[list[Value]]:
-        """Every label of each text."""
+        """Return every label of each text."""
         import numpy as np
 
         pieces = self._pieces(texts)
@@ -227,7 +229,7 @@ class TextLabels:
             logits = self._logits.of(inputs).double()
             found = (logits.sigmoid() if self.each else logits.softmax(dim=-1)).numpy()
             for place, row in zip(places, found, strict=True):
-                length = max(1, len(pieces[place].ids))  # a text without a token has its answer, too
+                length = max(1, len(pieces[place].ids))  # a text without tokens has a prediction, too
                 sums[pieces[place].text] += row * length
                 lengths[pieces[place].text] += length
         return [
@@ -239,12 +241,12 @@ class TextLabels:
         return self._windows.pieces(self._windows.encode(texts), self._options.windows)
 
     def lessons(self, texts: Sequence[str], answers: Sequence[tuple[str, ...]]) -> list[tuple[Piece, list[float]]]:
-        """(window, how probable each label is) of every window that will be read."""
+        """Return (window, probability of each label) for every window that is used."""
         known = [[float(name in answer) for name in self._names] for answer in answers]
         return [(piece, known[piece.text]) for piece in self._pieces(texts)]
 
     def loss(self, lessons: Sequence[tuple[Piece, list[float]]]) -> Tensor:
-        """How far the model is from lessons."""
+        """Return the loss of lessons."""
         import torch
 
         [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
@@ -260,7 +262,7 @@ def _score(value: Value) -> float:
 
 
 def _names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The labels of a trained head; none where it answers with a number, which is no label."""
+    """Return the labels of a trained head; empty for a head that gives a number."""
     names = trained_names(config, _KIND)
     return names if len(names) > 1 else ()
 

@@ -52,7 +52,7 @@ def test_every_kind_of_picture_is_looked_at(tmp_path, mode):
 
 
 def test_images_that_all_say_the_same_are_not_enough(tmp_path):
-    with pytest.raises(NotEnoughData, match="all 3 examples say 'Red'; annotate at least two images"):
+    with pytest.raises(NotEnoughData, match="all 3 examples have the label 'Red'; annotate at least two images"):
         learnt([(path, "Red") for path, _ in discs(tmp_path, 3)])
 
 

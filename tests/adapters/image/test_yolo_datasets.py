@@ -161,7 +161,11 @@ def test_a_tenth_is_kept_for_judging_where_there_are_enough(tmp_path):
     [
         ("detect", [], "0 of 3 examples have a box; annotate at least 2 that do"),
         ("segment", [BOX], "0 of 3 examples have an outline; annotate at least 2 that do"),
-        ("classify", [Choice("cat")], "all 3 examples say 'cat'; annotate at least two images with different labels"),
+        (
+            "classify",
+            [Choice("cat")],
+            "all 3 examples have the label 'cat'; annotate at least two images with different labels",
+        ),
     ],
 )
 def test_too_little_to_learn_from_is_said(tmp_path, task, values, sentence):

@@ -125,7 +125,7 @@ def test_weights_are_found_by_their_path_or_in_the_folder_that_the_environment_n
 def test_an_architecture_of_another_task_keeps_family_and_size():
     assert architecture_for("detect", Facts("obb", architecture="yolov8n-obb.yaml")) == "yolov8n.yaml"
     assert architecture_for("segment", Facts("detect", architecture="yolo11m.yaml")) == "yolo11m-seg.yaml"
-    with pytest.raises(AdapterError, match="do not say which architecture"):
+    with pytest.raises(AdapterError, match="do not name their architecture"):
         architecture_for("segment", Facts("detect"))
 
 
@@ -189,8 +189,7 @@ def test_weights_that_are_not_there_make_it_abstain_with_what_to_do(monkeypatch,
     assert not adapter.ready
     assert adapter.predict([tmp_path / "photo.jpg"]) == [[]]
     assert Yolo.lacks(YoloOptions(), target) == (
-        "weights yolo11n.pt are not on this machine, and nothing is fetched unasked; write `download: true` under "
-        "its `options`"
+        "weights yolo11n.pt are not on this machine; to download them, write `download: true` under its `options`"
     )
     assert Yolo.lacks(YoloOptions(weights="mine/best.pt"), target) == (
         "weights mine/best.pt are not there; expected a .pt or .onnx file or an OpenVINO folder, beside the recipe"
@@ -201,11 +200,11 @@ def test_weights_that_are_not_there_make_it_abstain_with_what_to_do(monkeypatch,
 def test_an_architecture_and_a_start_for_another_task_answer_once_they_have_learnt(tmp_path):
     target = Target(("Car",), kinds={"box": ("Car",)})
     assert Yolo.lacks(YoloOptions(weights="yolo11n.yaml"), target) == (
-        "weights yolo11n.yaml are an architecture, whose weights are random: it answers once it has learnt"
+        "weights yolo11n.yaml are an architecture with random weights: it predicts once it is trained"
     )
     path = write_onnx(tmp_path / "model.onnx", task="obb", names=NAMES)
     assert Yolo.lacks(YoloOptions(weights=str(path), task="detect"), target) == (
-        "weights model.onnx are for obb, a start to learn detect: it answers once it has learnt"
+        "weights model.onnx are for obb, a start to learn detect: it predicts once it is trained"
     )
 
 
@@ -241,7 +240,7 @@ def test_labels_of_which_no_class_is_known_are_a_warning_and_nothing_is_predicte
     (outcome,) = predict_tasks(binding, {"what:yolo": adapter}, [{"data": {"photo": "a.jpg"}}], no_fetch, "v0")
     assert outcome.prediction is None
     assert outcome.dropped == [
-        ("untrained", "what:yolo: none of its classes means a label; `lsml explain` shows them side by side")
+        ("untrained", "what:yolo: none of its classes stands for a label; `lsml explain` shows them side by side")
     ]
 
 

@@ -138,7 +138,7 @@ def test_fences_and_sentences_around_an_answer_are_left_out():
 
 # (what the endpoint answers, its sentence)
 AWAY = {
-    "429": (failure(429, "slow down"), "asked too often, or its quota is used up"),
+    "429": (failure(429, "slow down"), "too many requests, or its quota is used up"),
     "500": (failure(500, "oops"), "answered 500 after 1 attempts"),
     "401": (failure(401, f"wrong key {KEY}"), "refused the key (401); check `api_key`"),
     "404": (failure(404, "no such model"), "has no such model or address"),
@@ -296,7 +296,7 @@ def test_a_blank_text_is_no_answer_to_a_text_area():
     ("options", "lacks"),
     [
         ({}, "llm: no model is named; write `model` under `options`"),
-        ({"model": "m"}, "llm: api.openai.com wants a key; write `api_key: ${OPENAI_API_KEY}` under `options`"),
+        ({"model": "m"}, "llm: api.openai.com needs a key; write `api_key: ${OPENAI_API_KEY}` under `options`"),
         ({"model": "m", "base_url": "http://localhost:11434/v1"}, None),
     ],
 )
@@ -340,6 +340,6 @@ def test_the_key_is_one_of_the_recipe_s_secrets(tmp_path, monkeypatch):
 
 def test_two_controls_that_cannot_be_told_apart_are_said(tmp_path, monkeypatch):
     assert binding(tmp_path, monkeypatch).warnings == (
-        "Choices#topic, TextArea#a, TextArea#b: llm does not answer b: another control of the same key takes the same kind of "
+        "Choices#topic, TextArea#a, TextArea#b: llm does not answer b: another control under the same key takes the same kind of "
         "value; give it a key of its own",
     )

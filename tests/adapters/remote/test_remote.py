@@ -113,7 +113,7 @@ def test_trouble_is_told_of_each_text_and_nothing_is_asked_in_vain(case, caplog)
 
 
 def test_a_span_beyond_the_text_is_refused():
-    late = pytest.raises(AdapterError, match="a span must lie in the text")
+    late = pytest.raises(AdapterError, match="a span must be inside the text")
     with Web(lambda asked: said({"label": "A", "start": 0, "end": 50})) as web, late:
         remote(web, "span").predict(["short"])
 

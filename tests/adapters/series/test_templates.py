@@ -15,7 +15,7 @@ EACH = KIND.format(' perRegion="true"')
 ASKED = "is asked for each region (perRegion), and its adapters answer for the whole task"
 ALL = "warning: TimeSeriesLabels#label: time-series gives every part of a series a label; `options: {gaps: nothing}` learns that "
 TEMPLATES = {
-    "activity recognition": (TWO, "TimeSeriesLabels#label -> time-series", [f"{ALL}what is not marked has none"]),
+    "activity recognition": (TWO, "TimeSeriesLabels#label -> time-series", [f"{ALL}unlabelled parts have none"]),
     "change points": (ONE, "TimeSeriesLabels#label -> time-series", []),
     "outliers and anomalies": (
         ONE + EACH, "TimeSeriesLabels#label -> time-series", [f"unbound: Choices#kind {ASKED}"],

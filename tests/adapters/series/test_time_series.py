@@ -73,7 +73,7 @@ def test_explain_says_that_all_of_a_series_gets_a_label():
     said = TimeSeries.limits(TimeSeries.Options(), target, ())
     assert (
         said
-        == "gives every part of a series a label; `options: {gaps: nothing}` learns that what is not marked has none"
+        == "gives every part of a series a label; `options: {gaps: nothing}` learns that unlabelled parts have none"
     )
     assert TimeSeries.limits(TimeSeries.Options(gaps="nothing"), target, ()) is None
     assert TimeSeries.limits(TimeSeries.Options(), Target(("A",), kinds={"interval": ("A",)}), ()) is None
@@ -148,13 +148,13 @@ def test_one_model_answers_stretches_and_a_label_of_the_whole(tmp_path):
 @pytest.mark.parametrize(
     ("examples", "why"),
     [
-        ([], "0 of 0 series have a marked stretch; annotate at least two series"),
-        (activities(range(1)), "1 of 1 series have a marked stretch; annotate at least two series"),
-        (activities(range(3), marked=()), "0 of 0 series have a marked stretch; annotate at least two series"),
-        (activities(range(3), marked=("Run",)), "all marked stretches are 'Run'; mark stretches of other labels, too, or write "
-         "`gaps: nothing` under `options`, so that what is not marked counts as none"),
+        ([], "0 of 0 series have an annotated stretch; annotate at least two series"),
+        (activities(range(1)), "1 of 1 series have an annotated stretch; annotate at least two series"),
+        (activities(range(3), marked=()), "0 of 0 series have an annotated stretch; annotate at least two series"),
+        (activities(range(3), marked=("Run",)), "all annotated stretches have the label 'Run'; annotate other labels, too, or write "
+         "`gaps: nothing` under `options`, so that other parts have no label"),
         ([Example(e.data, (Interval(-9, -8, "Run"), Interval(-8, -7, "Walk"))) for e in activities(range(2))],
-         "nothing that was marked lies in its series; are their times those that were annotated?"),
+         "no annotated stretch is within its series; were their times changed?"),
     ],
 )  # fmt: skip
 def test_too_little_to_learn_from_is_said(examples, why):

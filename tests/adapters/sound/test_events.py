@@ -47,6 +47,6 @@ def test_what_is_no_sound_costs_itself_alone_when_it_is_learnt_and_is_named_when
 
 def test_too_little_to_learn_from_is_said(tmp_path):
     with pytest.raises(
-        NotEnoughData, match="^1 of 1 recordings have a marked stretch; annotate at least two recordings$"
+        NotEnoughData, match="^1 of 1 recordings have an annotated stretch; annotate at least two recordings$"
     ):
         learnt(scenes(tmp_path, range(1)))

@@ -47,7 +47,7 @@ def learnt(encoder):
 def test_a_plain_encoder_abstains_until_it_learnt(encoder, learnt):
     adapter = new(encoder)
     assert not adapter.ready and adapter.predict(["Anna lives in Paris ."]) == [[]]
-    assert "is an encoder without entities of its own; it answers once it learnt" in Ner.lacks(
+    assert "is an encoder without entities of its own; it predicts once it is trained" in Ner.lacks(
         adapter.options, adapter.target
     )
     assert said(learnt, "yesterday Anna lives in Paris .") == [("Anna", "PER"), ("Paris", "LOC")]
@@ -243,7 +243,7 @@ def test_a_head_that_is_only_claimed_is_refused(encoder, tmp_path):
         "label2id": {"O": 0, "PER": 1},
     }
     (folder / "config.json").write_text(json.dumps(facts))
-    with pytest.raises(AdapterError, match=r"lacks classifier\.bias, classifier\.weight; give a whole model"):
+    with pytest.raises(AdapterError, match=r"lacks classifier\.bias, classifier\.weight; give a complete model"):
         new(folder).predict(["Anna"])
 
 

@@ -177,7 +177,7 @@ def test_a_label_that_is_on_every_text_is_all_but_certain():
         ([], "0 examples have a label; annotate at least two texts with different answers"),
         (
             [Example("a", (Choice("Bug"),))] * 3,
-            "all 3 examples say 'Bug'; annotate at least two texts with different answers",
+            "all 3 examples have the label 'Bug'; annotate at least two texts with different answers",
         ),
         ([Example("", (Choice("Bug"),)), Example(" ", (Choice("Billing"),))], "the texts hold no words to learn from"),
     ],

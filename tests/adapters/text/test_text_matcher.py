@@ -252,7 +252,7 @@ def test_nothing_to_look_for_is_not_ready_and_yet_answers_a_person():
     ("examples", "sentence"),
     [
         (marked("a", "b"), "0 of 2 texts have a marked span; annotate at least two texts, and a span in one"),
-        (marked("[May](PER) May", "May"), "none of 1 marked words is marked in most places; annotate more texts"),
+        (marked("[May](PER) May", "May"), "none of 1 phrases is annotated in most places; annotate more texts"),
     ],
 )
 def test_too_little_to_learn_is_a_sentence(examples, sentence):
@@ -284,7 +284,7 @@ def test_a_file_of_keywords_is_read_beside_the_recipe(tmp_path):
         ("{patterns: {DATE: ['(a']}}", "patterns.DATE: `(a` is no regular expression: missing ) at position 2"),
         ("{keywords: {A: [x], B: ['x ']}}", "`x ` is a keyword of A and of B; keep it under one of them"),
         ("{keywords: {A: [' ']}}", "keywords.A: a keyword is blank; remove it"),
-        ("{file: gone.tsv}", "file: there is no gone.tsv beside the recipe; name a file that is there"),
+        ("{file: gone.tsv}", "file: there is no gone.tsv beside the recipe; name an existing file"),
         ("{file: bad.tsv}", "file: line 2 of bad.tsv is not a keyword, a tab and a label; write it so"),
         ("{file: latin.tsv}", "file: latin.tsv is not UTF-8; save it as UTF-8"),
     ],

@@ -46,7 +46,7 @@ def test_a_head_that_nobody_trained_abstains(encoder):
     adapter = new(encoder)
     assert not adapter.ready and adapter.predict(["refund the invoice"]) == [[]]
     assert TransformersClassifier.lacks(adapter.options, adapter.target) == (
-        f"{encoder} has no labels of its own, for its head was never trained; it answers once it learnt"
+        f"{encoder} has no labels of its own, for its head was never trained; it predicts once it is trained"
     )
 
 
@@ -102,7 +102,7 @@ def test_labels_that_exclude_each_other_answer_a_tag_of_several_with_the_likelie
     assert value == max(new(weights).predict(["good"])[0], key=lambda one: one.score)
     adapter = new(weights, multiple=True)
     assert adapter.limits(adapter.options, adapter.target, ()) == (
-        f"answers one label of a text until it learnt, for those of {weights} exclude each other"
+        f"predicts one label of a text until it is trained, for those of {weights} exclude each other"
     )
     assert adapter.limits(adapter.options, Target(LABELS), ()) is None
     facts = {"problem_type": "multi_label_classification"}
@@ -143,7 +143,7 @@ def test_what_a_head_of_the_same_size_knew_of_other_labels_is_forgotten(learnt, 
 @pytest.mark.parametrize("weights", ["./my-model", "/models/bert", "~/bert", "models/of/ours"])
 def test_a_path_is_not_looked_for_on_a_hub(weights):
     lacks = TransformersClassifier.lacks(TransformersClassifier.Options(weights=weights), Target())
-    assert lacks.endswith("; correct the path of their folder, which counts from the recipe's folder")
+    assert lacks.endswith("; correct the path of their folder, which starts at the recipe's folder")
 
 
 def test_parts_of_a_long_text_count_together_as_far_as_it_is_read(learnt, encoder, tmp_path):
@@ -186,7 +186,7 @@ def test_an_export_that_fails_is_a_warning_and_torch_answers(learnt, encoder, tm
     assert best(fast.predict(["the app freezes again"])[0]) == "Bug"
     [record] = caplog.records
     assert record.getMessage().startswith(
-        "transformers-classifier: accelerate: onnx is not possible, so torch answers: "
+        "transformers-classifier: accelerate: onnx is not possible, so torch serves: "
     )
 
 
@@ -210,7 +210,7 @@ def test_patience_does_not_run_out_before_the_learning_rate_has_risen(encoder):
 
 
 def test_what_is_missing_is_one_sentence(encoder, tmp_path):
-    with pytest.raises(NotEnoughData, match="all 2 examples say 'Bug'; annotate at least two texts"):
+    with pytest.raises(NotEnoughData, match="all 2 examples have the label 'Bug'; annotate at least two texts"):
         new(encoder).fit([Example("a", (Choice("Bug"),)), Example("b", (Choice("Bug"),))], 7)
     assert TransformersClassifier.lacks(TransformersClassifier.Options(weights="no/where"), Target()) == (
         "the weights no/where are not on this machine; give the path of their folder, or fetch them once: "

@@ -1,4 +1,4 @@
-"""ocr: reads what is written in images, by rapidocr's packaged models or by tesseract."""
+"""ocr: text recognition in images, by rapidocr's packaged models or by tesseract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ocr: the lines of text in images, each with its text, and the text of a region that a person drew."""
+"""ocr: the lines of text in images, and the text of a region that a person drew."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lsml.labeling import ControlTag
 from lsml.values import Box, Polygon, Value
 from lsml.wording import listed
 
-_TEXT: Final = "text"  # the label that a line has where nobody says which, whatever its capitals
+_TEXT: Final = "text"  # the default label of a line, in any capitals
 
 
 class Ocr(InteractiveAdapter[OcrOptions]):
     """Lines of text by a pretrained engine. It does not learn."""
 
     name: ClassVar[str] = "ocr"
-    title: ClassVar[str] = "reads the lines of text in images, and what stands in a rectangle that a person draws"
+    title: ClassVar[str] = "reads the lines of text in images, and the text in a rectangle that a person draws"
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Box, Polygon})
     requires: ClassVar[tuple[str, ...]] = ("rapidocr", "onnxruntime", "pytesseract", "cv2")
@@ -36,17 +36,17 @@ class Ocr(InteractiveAdapter[OcrOptions]):
 
     @classmethod
     def lacks(cls, options: OcrOptions, target: Target) -> str | None:
-        """What to do where the engine is a program that is not on this machine."""
+        """Return what to do where the engine is a program that is missing on this machine."""
         return absent() if options.engine == "tesseract" else None
 
     @classmethod
     def limits(cls, options: OcrOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
-        """That it reads what people draw alone, where none of the labels is known to be that of a line."""
+        """Return that it only reads regions of people, where the label of lines is unknown."""
         return _unlabelled(options, target)
 
     @property
     def own_names(self) -> bool:
-        """Its labels are those of the config."""
+        """False: its labels are those of the config."""
         return False
 
     @property
@@ -55,9 +55,10 @@ class Ocr(InteractiveAdapter[OcrOptions]):
         return self.lacks(self.options, self.target) is None
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Every line of text in images (paths), from top to bottom, as a box where boxes are wanted, else as a polygon.
+        """Return every line of text in images (paths), from top to bottom, as a box where boxes are wanted, else as a
+        polygon.
 
-        Raises AdapterError where an image cannot be read, or no label is known to be that of a line.
+        Raises AdapterError where an image cannot be read, or the label of lines is unknown.
         """
         if not batch or not self.ready:
             return [[] for _ in batch]
@@ -67,7 +68,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
         return [self._values(_read(path)) for path in batch]
 
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
-        """The region that a person drew last, with the text that stands in it; nothing where it has a text, or shows none.
+        """Return the region that a person drew last, with its text; nothing where it already has a text, or shows none.
 
         Raises AdapterError where the image cannot be read.
         """
@@ -99,7 +100,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
 
     @property
     def _kinds(self) -> dict[str, tuple[str, ...]]:
-        """The labels of each kind that is wanted."""
+        """The labels of each wanted kind."""
         return self.target.kinds or {"box": self.target.labels}
 
     def _value(self, line: Line, width: int, height: int) -> Box | Polygon | None:
@@ -109,7 +110,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
         return polygon_of(line, _label(self.options, kinds["polygon"]) or "", width, height)
 
     def _wanted(self, region: Area) -> Box | Polygon | None:
-        """The same region of a kind that is wanted; None where its label is none of that kind."""
+        """Return the same region in a wanted kind; None where that kind does not have its label."""
         kinds = self._kinds
         kind = "polygon" if "box" not in kinds or (isinstance(region, Polygon) and "polygon" in kinds) else "box"
         if kinds[kind] and region.label not in kinds[kind]:
@@ -118,7 +119,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
 
 
 def _label(options: OcrOptions, labels: Sequence[str]) -> str | None:
-    """Which of the labels a line has; "" where there are none to have, None where it is none of them."""
+    """Return the label of lines; "" where there are no labels, None where it is unknown."""
     if not labels:
         return ""
     named = _TEXT if options.label is None else options.label
@@ -130,19 +131,22 @@ def _label(options: OcrOptions, labels: Sequence[str]) -> str | None:
 
 
 def _unlabelled(options: OcrOptions, target: Target) -> str | None:
-    """That no label is known to be that of a line, in a sentence that follows the adapter's name; or None."""
+    """Return that the label of lines is unknown, in a sentence that follows the adapter's name; or None."""
     wanted = [labels for kind, labels in target.kinds.items() if kind == "box"] or list(target.kinds.values())
     if all(_label(options, labels) is not None for labels in wanted):
         return None
-    named = "of no label here" if options.label is None else f"of no label `{options.label}`"
+    named = "none of the labels is known to be" if options.label is None else f"there is no label `{options.label}`, as"
     return (
-        f"reads only what people draw, for it knows {named} that a line of text has it; name one under "
+        f"reads only what people draw, for {named} that of a line of text; name one under "
         f"options.label: {listed(target.labels, 8)}"
     )
 
 
 def _read(path: Path) -> Pixels:
-    """An image as (rows, columns, 3), blue first. It is upright already, whatever its file says; on white where it is clear."""
+    """Return an image as (rows, columns, 3), in the order BGR, on white where it is transparent.
+
+    EXIF orientation was applied before.
+    """
     import cv2
     import numpy as np
     from PIL import Image, UnidentifiedImageError

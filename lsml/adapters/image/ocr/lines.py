@@ -1,4 +1,4 @@
-"""Lines of text in an image's pixels: where they are, in which order they are read, and a region cut out upright."""
+"""Lines of text in an image's pixels: their places, their reading order, and regions cut out upright."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 from lsml.values import Box, Ellipse, Mask, Polygon
 
 Area = Box | Polygon | Ellipse | Mask
-Pixels = Any  # an array (rows, columns, 3) of an image, blue first
-Corners = Any  # an array (4, 2) of pixels: top left, top right, bottom right, bottom left, as the line is read
+Pixels = Any  # an array (rows, columns, 3) of an image, in the order BGR
+Corners = Any  # an array (4, 2) of pixels: top left, top right, bottom right, bottom left, in reading direction
 
-_UPRIGHT: Final = 0.1  # of a line's height, that its corners may be off and it is still upright
-_MARGIN: Final = 0.25  # of the shorter side of a region, for the detector sees no letters at the very edge
+_UPRIGHT: Final = 0.1  # of a line's height, by which corners may be off in an upright line
+_MARGIN: Final = 0.25  # of a region's shorter side, as the detector misses letters at the very edge
 
 
 class Line(NamedTuple):
@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 def box_of(line: Line, label: str, width: int, height: int) -> Box | None:
-    """A line as a box on an image of that size, upright where it nearly is; None where it has no area."""
+    """Return a line as a box on an image of that size, upright where it nearly is; None where it has no area."""
     import numpy as np
 
     from lsml.values.geometry import box_of_corners
@@ -45,13 +45,13 @@ def box_of(line: Line, label: str, width: int, height: int) -> Box | None:
 
 
 def polygon_of(line: Line, label: str, width: int, height: int) -> Polygon:
-    """A line as the outline of its four corners, as fractions of an image of that size."""
+    """Return a line as the outline of its four corners, as fractions of an image of that size."""
     points = tuple((float(x) / width, float(y) / height) for x, y in line.corners)
     return Polygon(label=label, score=line.score, aspect=width / height, text=line.text, points=points)
 
 
 def as_box(region: Area) -> Box:
-    """A region as a box: what it spans, where it is none."""
+    """Return a region as a box; for other shapes their bounding box."""
     from lsml.values.coverage import bounds
 
     if isinstance(region, Box):
@@ -63,7 +63,7 @@ def as_box(region: Area) -> Box:
 
 
 def as_polygon(region: Area) -> Polygon:
-    """A region as a polygon: its corners, where it is a box, else what it spans."""
+    """Return a region as a polygon; for a box its corners, else those of the bounding box."""
     from lsml.values.geometry import box_corners
 
     if isinstance(region, Polygon):
@@ -75,11 +75,10 @@ def as_polygon(region: Area) -> Polygon:
 
 
 def joined(lines: Sequence[Line]) -> tuple[str, float] | None:
-    """(the text of several lines, the least of their scores): what stands in one row with spaces between, rows below each
-    other; None where there is none."""
+    """Return (text, least score) of several lines: one row is joined by spaces, rows by line breaks; None without lines."""
     rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: _middle(line)[1]):
-        # A row goes on while a middle lies in the height of the line before it.
+        # A line belongs to the row if its middle is within the height of the line before it.
         if rows and abs(_middle(line)[1] - _middle(rows[-1][-1])[1]) < _height(rows[-1][-1]) / 2:
             rows[-1].append(line)
         else:
@@ -99,7 +98,7 @@ def _height(line: Line) -> float:
 
 
 def cut_out(image: Pixels, region: Area) -> Pixels | None:
-    """What a region shows, upright, as an image of its own; None where it shows less than a pixel."""
+    """Return the content of a region, upright, as an image of its own; None where it has less than a pixel."""
     import cv2
     import numpy as np
 
@@ -124,8 +123,11 @@ def cut_out(image: Pixels, region: Area) -> Pixels | None:
 
 
 def with_margin(image: Pixels, least: int = 0) -> Pixels:
-    """An image with its edge repeated around it, and in the middle of a plain one of the colour of that edge, that is no less
-    high than it is wide, and neither less than `least`."""
+    """Return an image with its edge repeated around it.
+
+    With `least`, it is put into the middle of a plain image in the colour of that edge, which is at least as high as it
+    is wide, and neither less than `least`.
+    """
     import cv2
     import numpy as np
 

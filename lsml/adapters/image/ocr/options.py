@@ -16,8 +16,8 @@ class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Annotated[
         Literal["rapidocr", "tesseract"],
         Meta(
-            description="What reads: `rapidocr`, whose package holds its models (PP-OCRv6: Chinese, Japanese, English and most "
-            "languages in Latin letters, without a choice), or `tesseract`, a program that has to be on this machine.",
+            description="The engine: `rapidocr`, whose package holds its models (PP-OCRv6: Chinese, Japanese, English and most "
+            "languages in Latin letters, without a setting), or `tesseract`, a program that must be on this machine.",
             extra=PREDICTIONS,
         ),
     ] = "rapidocr"
@@ -25,7 +25,7 @@ class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Annotated[str, Meta(pattern="^[A-Za-z0-9_/]+$")], ...],
         Meta(
             min_length=1,
-            description="Of tesseract alone: the languages that it expects, as `tesseract --list-langs` names them, such as "
+            description="For tesseract only: the languages to expect, as `tesseract --list-langs` names them, such as "
             "[eng, deu].",
             extra=PREDICTIONS,
         ),
@@ -33,7 +33,7 @@ class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: Annotated[
         str | None,
         Meta(
-            description="The label that a line of text has; left out, the label `Text`, or the only one that there is.",
+            description="The label for lines of text; left out, the label `Text`, or the only label.",
             extra=PREDICTIONS,
         ),
     ] = None
@@ -42,7 +42,7 @@ class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=320,
             le=8000,
-            description="Pixels of the longer side to which rapidocr shrinks a larger image; less is faster, and reads less.",
+            description="The longer side, in pixels, to which rapidocr shrinks a larger image; less is faster, and reads less.",
             extra=PREDICTIONS,
         ),
     ] = 2000

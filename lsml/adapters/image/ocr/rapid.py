@@ -1,4 +1,4 @@
-"""rapidocr, with the models that lie in its package: PP-OCRv6 finds lines of text, turns them upright and reads them."""
+"""rapidocr with its packaged models: PP-OCRv6 finds lines of text, turns them upright and reads them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rapidocr import RapidOCR
 
 
-_LEAST: Final = 320  # pixels: the detector magnifies what is lower or narrower many times, which takes long
+_LEAST: Final = 320  # pixels; the detector enlarges smaller images many times, which takes long
 
 
 class Rapid:
@@ -23,7 +23,7 @@ class Rapid:
         self._library = _library(size, threads)
 
     def lines(self, image: Pixels) -> list[Line]:
-        """The lines of an image, from top to bottom."""
+        """Return the lines of an image, from top to bottom."""
         found = self._library(image)
         if found.boxes is None or found.txts is None:
             return []
@@ -34,7 +34,7 @@ class Rapid:
         ]
 
     def text(self, image: Pixels) -> tuple[str, float] | None:
-        """(what is written in a small image, how sure that is), or None: its lines, and where none are found, all as one."""
+        """Return (text, score) of a small image, or None: its lines, and where none are found, the whole image as one line."""
         found = joined(self.lines(with_margin(image, _LEAST)))
         if found is not None:
             return found
@@ -46,7 +46,7 @@ class Rapid:
 
 @lru_cache(maxsize=4)
 def _library(size: int, threads: int | None) -> RapidOCR:
-    """A RapidOCR that equal models of recipes share. Raises AdapterError where its package lacks a model: none is fetched."""
+    """Return a RapidOCR that equal models share. Raises AdapterError where its package lacks a model; none is downloaded."""
     import rapidocr
 
     folder = Path(rapidocr.__file__).parent / "models"
@@ -65,7 +65,7 @@ def _library(size: int, threads: int | None) -> RapidOCR:
             )
         params[f"{part.capitalize()}.model_path"] = str(found[0])
     library = rapidocr.RapidOCR(params=params)
-    # Now, and not by the first two threads that ask.
+    # Loaded now, and not by the first two threads at once.
     library._load_det_model()
     library._load_cls_model()
     library._load_rec_model()

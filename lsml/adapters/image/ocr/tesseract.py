@@ -14,7 +14,7 @@ _INSTALL = (
 
 
 def absent() -> str | None:
-    """What to do where the program is not on this machine, in a sentence; None where it is."""
+    """Return what to do where the program is missing on this machine, in a sentence; None where it is there."""
     return None if shutil.which("tesseract") else f"the program tesseract is not on this machine; {_INSTALL}"
 
 
@@ -25,15 +25,17 @@ class Tesseract:
         self._languages = languages
 
     def lines(self, image: Pixels) -> list[Line]:
-        """The lines of an image, in tesseract's order of reading; of a rotated one, what tesseract makes of it."""
+        """Return the lines of an image, in tesseract's reading order."""
         return self._read(image, "--psm 3")
 
     def text(self, image: Pixels) -> tuple[str, float] | None:
-        """(what is written in a small image, how sure that is), or None. It is taken as one block of text."""
+        """Return (text, score) of a small image, read as one block of text; or None."""
         return joined(self._read(with_margin(image), "--psm 6"))
 
     def _read(self, image: Pixels, config: str) -> list[Line]:
-        """Raises AdapterError where the program or a language is missing, or the program fails."""
+        """Return the lines of an image. Raises AdapterError where the program or a language is missing, or the program
+        fails.
+        """
         import numpy as np
         import pytesseract
 
@@ -62,7 +64,7 @@ class Tesseract:
 
 
 def _line(found: dict[str, list[int]], numbers: list[int]) -> Line:
-    """The words of a line as one; its score is the mean of theirs, by their length."""
+    """Return the words of a line as one; its score is the mean of theirs, weighted by length."""
     import numpy as np
 
     texts = [str(found["text"][number]).strip() for number in numbers]
@@ -75,7 +77,7 @@ def _line(found: dict[str, list[int]], numbers: list[int]) -> Line:
 
 @cache
 def known_languages() -> tuple[str, ...]:
-    """The languages whose data tesseract has on this machine."""
+    """Return the languages whose data tesseract has on this machine."""
     import pytesseract
 
     return tuple(pytesseract.get_languages(config=""))

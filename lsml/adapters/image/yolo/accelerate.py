@@ -1,4 +1,4 @@
-"""A model served by another runtime, once it has shown that it answers as torch does."""
+"""A model served by another runtime, once its results agree with torch's."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
-_SURE: Final = 0.25  # results below this may come and go
+_SURE: Final = 0.25  # results with a lower score may differ
 _OVERLAP: Final = 0.9
 _SCORES: Final = 0.05
-_AGREEING: Final = 0.95  # share of results that must be found by both
+_AGREEING: Final = 0.95  # the share of results that both must find
 _EXTRAS: Final = {"onnx": "onnx", "openvino": "openvino"}
 
 
 class Accelerated:
-    """An engine that exports its model when it is first asked, checks it on the first images, and serves it from then on.
+    """An engine that exports its model at the first request, checks it on the first images, and serves the export from
+    then on.
 
-    `content` names the model: what was exported from it is kept in the cache. What fails, or answers otherwise, is left
-    with a warning, and torch serves on.
+    `content` names the model; its export is kept in the cache. If the export fails or disagrees, torch serves on, and a
+    warning is logged.
     """
 
     def __init__(self, engine: Engine, module: Callable[[], Module], content: str, options: YoloOptions) -> None:
@@ -48,11 +49,11 @@ class Accelerated:
         self._settling = threading.Lock()
 
     def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Results]:
-        """As Engine.results."""
+        """Yield results as Engine.results does."""
         yield from self._chosen(paths[:batch], asked).results(paths, asked, batch)
 
     def results_of_images(self, images: Sequence[Array], asked: Asked) -> list[Results]:
-        """As Engine.results_of_images; frames of a video are not what to check on."""
+        """Return results as Engine.results_of_images does; frames of a video are not used for the check."""
         return (self._settled or self._torch).results_of_images(images, asked)
 
     def _chosen(self, paths: Sequence[Path], asked: Asked) -> Engine:
@@ -69,7 +70,7 @@ class Accelerated:
             half, device = self._options.half, self._options.device
             fast = Engine(str(exported), self.task, device=device, half=half, imgsz=self._torch.imgsz)
             ours = list(fast.results(paths, asked, self._options.batch))
-        except Exception as error:  # whatever a runtime that is not there, or does not know the model, raises
+        except Exception as error:  # a missing runtime, or one that cannot run the model, may raise anything
             first = (str(error).splitlines() or [""])[0][:200]
             _log.warning(
                 'yolo: %s cannot serve it (%s: %s), so torch does; is lsml[%s] installed?',
@@ -84,7 +85,7 @@ class Accelerated:
         return fast
 
     def _exported(self, runtime: str) -> Path:
-        """The exported model, made once; another process may be making it, too."""
+        """Return the exported model, made once; another process may be making it, too."""
         version = ultralytics().__version__
         kept = cache_directory("exports") / f"{self._content[:32]}-{version}"
         name = "model.onnx" if runtime == "onnx" else "model_openvino_model"
@@ -103,7 +104,7 @@ class Accelerated:
 
 
 def _export(module: Module, runtime: str, imgsz: int, folder: Path) -> None:
-    """Write `model.onnx` or `model_openvino_model` into a folder: for any number of images of any height and width."""
+    """Write `model.onnx` or `model_openvino_model` into a folder, for any number of images of any size."""
     from ultralytics.engine.exporter import Exporter
 
     module = deepcopy(module).float()
@@ -115,7 +116,7 @@ def _export(module: Module, runtime: str, imgsz: int, folder: Path) -> None:
 
 
 def agreement(ours: Sequence[Results], theirs: Sequence[Results]) -> float:
-    """The share of sure results that both have, in [0, 1]; 1 where there are none."""
+    """Return the share of confident results that both have, in [0, 1]; 1 without results."""
     found = total = 0
     for one, other in zip(ours, theirs, strict=True):
         if one.probs is not None:
@@ -130,7 +131,7 @@ def agreement(ours: Sequence[Results], theirs: Sequence[Results]) -> float:
 
 
 def _rows(result: Results) -> list[list[float]]:
-    """x1, y1, x2, y2, score, class of each result; of rotated boxes, those that hold them."""
+    """Return x1, y1, x2, y2, score, class of each result; for rotated boxes, those of their bounding boxes."""
     boxes = result.boxes if result.obb is None else result.obb
     if boxes is None:
         return []

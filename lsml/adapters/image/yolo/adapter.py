@@ -64,31 +64,31 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         self._engine: Engine | Accelerated | None = None
         self._loading = threading.Lock()
 
-    # What it is, known without the library
+    # Facts known without the library
 
     @classmethod
     def import_library(cls) -> None:
-        """ultralytics, kept quiet. Raises AdapterError."""
+        """Import ultralytics, and silence it. Raises AdapterError."""
         ultralytics()
 
     @classmethod
     def refusal(cls, options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
-        """Where the task of the weights does not give what the tag takes: which weights would; or what is wrong with them."""
+        """Return which weights would fit, if the task of these does not fit the tag; or what is wrong with them."""
         return known.refusal(options, control_tag, object_tag)
 
     @classmethod
     def lacks(cls, options: YoloOptions, target: Target) -> str | None:
-        """What to do where the weights are not on this machine, or cannot answer before anything was learnt."""
+        """Return what to do if the weights are missing on this machine, or cannot predict before training."""
         return known.lacks(options, target)
 
     @classmethod
     def class_names(cls, options: YoloOptions, target: Target) -> dict[str, tuple[str, ...]]:
-        """The names of the weights' classes, where they can be read: of points, `person::0` and so on."""
+        """Return the names of the weights' classes, if they can be read; for points `person::0` and so on."""
         return known.class_names(options, target)
 
     @classmethod
     def limits(cls, options: YoloOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
-        """That its classes exclude each other, where several may hold."""
+        """Return a sentence: its classes exclude each other, and several may hold."""
         return known.limits(target, label_tags)
 
     @property
@@ -105,7 +105,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That it learnt from nothing, where it did; and how many images with several labels it passed over."""
+        """Sentences about training from random weights, and about images with several labels, which were left out."""
         notes = []
         if self._learnt is not None and is_architecture(self._weights):
             notes.append(f"learnt from random weights ({self._weights}): pretrained ones need far fewer examples")
@@ -122,11 +122,11 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     # Predicting
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Everything that the model finds in images or videos (paths)."""
+        """Return everything that the model finds in images or videos (paths)."""
         return self.predict_above(batch, 0.0)
 
     def predict_above(self, batch: Sequence[Data], floor: float) -> list[list[Value]]:
-        """The same from a score on; a classifier answers every class."""
+        """Return the same, with scores of at least `floor`; a classifier returns every class."""
         if not batch or not self.ready:
             return [[] for _ in batch]
         engine = self._loaded()
@@ -136,10 +136,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         return [self._values(engine, asked, result) for result in engine.results(batch, asked, self.options.batch)]
 
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
-        """What is in the regions that a person drew on an image (path); a classifier, what the last of them shows.
-
-        Tracks through videos are not asked for so.
-        """
+        """Return the objects in the drawn regions of an image (path); a classifier, the label of the last one; no tracks."""
         if not prompts or not self.ready or "track" in self.target.kinds:
             return []
         engine = self._loaded()
@@ -157,7 +154,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         return engine.names if self._learnt is None else self._learnt.wanted.labels
 
     def _values(self, engine: Engine | Accelerated, asked: Asked, result: Results) -> list[Value]:
-        """What one of ultralytics' Results says, of the kinds that are wanted."""
+        """Return the values of one of ultralytics' Results, of the wanted kinds."""
         labels, kinds = self._labels(engine), frozenset(self.target.kinds or known.GIVES[engine.task])
 
         def name(number: int) -> str | None:
@@ -183,7 +180,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             return self._engine
 
     def _load_weights(self) -> Engine | Accelerated:
-        """The engine of the recipe's weights, which equal models share."""
+        """Return the engine of the recipe's weights, which equal models share."""
         path, facts, options = path_of(self._weights, self.options), facts_of(self._weights), self.options
         content = content_digest(path)
 
@@ -249,7 +246,7 @@ def _numbers(classes: Sequence[str] | None, names: Sequence[str]) -> tuple[int, 
 
 
 def _joined(values: Sequence[Value]) -> int:
-    """How many regions have several labels: values of one place that differ by their label alone."""
+    """Return the number of regions with several labels: values of one place that differ in their label alone."""
     shapes = [value for value in values if isinstance(value, Shape)]
     places = Counter(msgspec.structs.replace(value, label="", score=None) for value in shapes)
     return sum(count > 1 for count in places.values())

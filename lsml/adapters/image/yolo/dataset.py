@@ -1,4 +1,4 @@
-"""Examples as a folder that ultralytics learns from: images, and beside them a text file of numbers for each."""
+"""Examples as a folder that ultralytics trains on: images, and beside each a text file of numbers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lsml.errors import NotEnoughData
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value, label_of
 
 _TENTH: Final = 10
-_LEAST_TO_JUDGE: Final = 40  # examples; with fewer, a tenth of them says nothing
-_LEAST: Final = 2  # examples that show something
+_LEAST_TO_JUDGE: Final = 40  # examples; with fewer, a tenth of them is too few to judge by
+_LEAST: Final = 2  # examples with at least one object
 _MARGIN: Final = 0.1  # around the points of a pose that has no box, as a share of its size
 _FORMATS: Final = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tiff"}
 
@@ -26,7 +26,7 @@ Line = tuple[float, ...]  # a class's number, then fractions of the image
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is learnt: the task, the labels in the order of their numbers, and those of a pose's points."""
+    """The goal of training: the task, the labels in the order of their numbers, and those of a pose's points."""
 
     task: str
     labels: tuple[str, ...]
@@ -35,7 +35,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset on disk, as ultralytics' trainers want it (`data`); `judged`: whether a part is kept to judge epochs by."""
+    """A dataset on disk, as ultralytics' trainers read it (`data`); `judged`: a part is kept to judge epochs by."""
 
     data: dict[str, object]
     images: int
@@ -45,7 +45,7 @@ class Dataset:
 def write_dataset(examples: Sequence[Example], wanted: Wanted, directory: Path, *, judge: bool) -> Dataset:
     """Write examples into a folder. `judge`: keep a tenth of them for judging, where there are enough.
 
-    An example without values is a picture of nothing, which is worth learning too. Raises NotEnoughData.
+    An example without values is a negative example, which is learnt, too. Raises NotEnoughData.
     """
     lines = [_lines(example.values, wanted) for example in examples]
     kept = [index for index, found in enumerate(lines) if found is not None]
@@ -66,7 +66,7 @@ def write_dataset(examples: Sequence[Example], wanted: Wanted, directory: Path, 
     parts = {"train": "train", "val": "val" if judged else "train"}
     if wanted.task == "classify":
         for part in set(parts.values()):
-            for number in range(len(wanted.labels)):  # a folder for each, so that their numbers stay what they are
+            for number in range(len(wanted.labels)):  # a folder for each, so that their numbers do not change
                 (directory / part / _folder(number)).mkdir(parents=True, exist_ok=True)
     root = directory if wanted.task == "classify" else directory / "images"
     data: dict[str, object] = {name: str(root / part) for name, part in parts.items()}
@@ -95,12 +95,12 @@ def _check(wanted: Wanted, lines: Sequence[Sequence[Line]]) -> None:
     if wanted.task == "classify" and len({found[0][0] for found in shown}) < 2:
         label = wanted.labels[int(shown[0][0][0])]
         raise NotEnoughData(
-            f"all {len(shown)} examples say {label!r}; annotate at least two images with different labels"
+            f"all {len(shown)} examples have the label {label!r}; annotate at least two images with different labels"
         )
 
 
 def _lines(values: Sequence[Value], wanted: Wanted) -> list[Line] | None:
-    """The lines of one image; none at all where it shows nothing; None where it is no example."""
+    """Return the lines of one image; empty for a negative example; None where it is no example."""
     numbers = {label: number for number, label in enumerate(wanted.labels)}
     if wanted.task == "classify":
         labels = {value.label for value in values if isinstance(value, Choice) and value.label in numbers}
@@ -125,7 +125,9 @@ def _corners(box: Box) -> list[tuple[float, float]]:
 
 
 def _hull(points: Iterable[tuple[float, float]], margin: float = 0.0) -> Line:
-    """(centre x, centre y, width, height) of what holds all points, within the image; nothing where that is empty."""
+    """Return (centre x, centre y, width, height) of the bounding box of all points, within the image; empty where it is
+    empty.
+    """
     xs, ys = zip(*points, strict=True)
     wide, high = (max(xs) - min(xs)) * margin, (max(ys) - min(ys)) * margin
     left, right = max(0.0, min(xs) - wide), min(1.0, max(xs) + wide)
@@ -145,7 +147,7 @@ def _corner_line(value: Value) -> Line:
     corners = _corners(value)
     if not any(0 <= x <= 1 and 0 <= y <= 1 for x, y in corners):
         return ()
-    # ultralytics takes no number outside of the image.
+    # ultralytics accepts no place outside of the image.
     return tuple(min(1.0, max(0.0, number)) for corner in corners for number in corner)
 
 
@@ -163,7 +165,7 @@ def _outline_line(value: Value) -> Line:
 
 
 def _joined(parts: Sequence[tuple[tuple[float, float], ...]]) -> list[tuple[float, float]]:
-    """One outline through all parts: to each part from the nearest point of what is joined already, around it, and back."""
+    """Return one outline through all parts: to each part from the nearest joined point, around the part, and back."""
     if not parts:
         return []
     joined = list(parts[0])
@@ -178,14 +180,14 @@ def _joined(parts: Sequence[tuple[tuple[float, float], ...]]) -> list[tuple[floa
 
 
 def _poses(values: Sequence[Value], wanted: Wanted, numbers: dict[str, int]) -> Iterator[Line]:
-    """A line for each object: its class, its box, and x, y, seen (2) or not (0) of every point."""
+    """Yield a line for each object: its class, its box, and x, y, visible (2) or not (0) of every point."""
     places = {label: place for place, label in enumerate(wanted.points)}
     boxes = [value for value in values if isinstance(value, Box) and value.label in numbers]
     points = [value for value in values if isinstance(value, KeyPoint) and value.label in places]
     objects: dict[object, tuple[Box | None, list[KeyPoint]]] = {index: (box, []) for index, box in enumerate(boxes)}
     for point in points:
         owner = _owner(point, boxes)
-        # Points that lie in no box are of one object for each group: of one, where nobody groups them.
+        # Points outside of all boxes make one object for each group, or one for all ungrouped points.
         objects.setdefault(("group", point.group) if owner is None else owner, (None, []))[1].append(point)
     for box, own in objects.values():
         around = _box_line(box) if box is not None else _hull([(p.x, p.y) for p in own], _MARGIN)
@@ -200,7 +202,7 @@ def _poses(values: Sequence[Value], wanted: Wanted, numbers: dict[str, int]) -> 
 
 
 def _owner(point: KeyPoint, boxes: Sequence[Box]) -> int | None:
-    """The box of its group, else the smallest one that it lies in."""
+    """Return the box of the point's group, else the smallest one around it."""
     if point.group is not None:
         for index, box in enumerate(boxes):
             if box.group == point.group:
@@ -214,7 +216,7 @@ def _owner(point: KeyPoint, boxes: Sequence[Box]) -> int | None:
 
 
 def _mirrored(points: Sequence[str]) -> list[int]:
-    """For each point, the number of the one that it is in a mirror: left and right change places where labels name them."""
+    """Return for each point the number of its mirror image: labels with left and right change places."""
     places = {label.casefold(): place for place, label in enumerate(points)}
     mirrored = []
     for place, label in enumerate(points):
@@ -225,7 +227,7 @@ def _mirrored(points: Sequence[str]) -> list[int]:
 
 
 def _add_image(source: Path, target: Path) -> None:
-    """A copy of an image file, under a name whose ending says what it is; linked where that is safe."""
+    """Copy an image file to a name whose suffix fits its content; it is linked where that is safe."""
     target.parent.mkdir(parents=True, exist_ok=True)
     from PIL import Image, UnidentifiedImageError
 
@@ -242,7 +244,7 @@ def _add_image(source: Path, target: Path) -> None:
         return
     final = target.with_suffix(suffix or "")
     try:
-        # ultralytics mends JPEG files without an end in place; the file of others stays as it is.
+        # ultralytics repairs truncated JPEG files in place, so it gets a copy of them.
         if suffix == ".jpg" and not _whole(source):
             raise OSError
         os.link(source.resolve(), final)

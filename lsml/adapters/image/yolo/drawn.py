@@ -1,4 +1,4 @@
-"""What of an image a person drew on, and what was found there."""
+"""The part of an image that a person drew on, and the objects found there."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 _AREAS: Final = (Box, Polygon, Ellipse, Mask)
-_WITHIN: Final = 0.5  # the share of an object's bounds that lies in what was drawn around it
-_SAME: Final = 0.9  # intersection over union of a drawn region and an object that it leaves nothing to add to
+_WITHIN: Final = 0.5  # the least share of an object's bounds in the region drawn around it
+_SAME: Final = 0.9  # intersection over union from which a drawn region already marks an object
 
 
 def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
-    """Of the shapes that were found on an image those of objects in the regions or under the points that a person drew,
-    best first; none that was drawn so already. Points beside what is meant (`positive=False`) keep objects out."""
+    """Return the found shapes of objects in the regions or under the points that a person drew, best first.
+
+    Shapes that were already drawn are left out. Negative points (`positive=False`) exclude objects.
+    """
     areas = [bounds(prompt) for prompt in prompts if isinstance(prompt, _AREAS)]
     points = [prompt for prompt in prompts if isinstance(prompt, KeyPoint)]
     chosen: list[ImageShape] = []
@@ -34,7 +36,7 @@ def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
 
 
 def drawn_part(image: Array, prompts: Sequence[Value]) -> Array | None:
-    """The part of an image (rows, columns, 3) around the last region that a person drew; None where none has an area."""
+    """Return the part of an image (rows, columns, 3) around the last region that a person drew; None where none has an area."""
     rows, columns = image.shape[:2]
     for prompt in reversed(prompts):
         if isinstance(prompt, _AREAS):
@@ -47,7 +49,7 @@ def drawn_part(image: Array, prompts: Sequence[Value]) -> Array | None:
 
 
 def _objects(values: Sequence[Value]) -> list[list[ImageShape]]:
-    """The shapes of each object: those of a group, such as a pose and its box, are one."""
+    """Return the shapes of each object; a group, such as a pose and its box, is one object."""
     objects: dict[int | str, list[ImageShape]] = {}
     for number, value in enumerate(values):
         if isinstance(value, ImageShape):
@@ -61,7 +63,7 @@ def _around(several: Iterable[Bounds]) -> Bounds:
 
 
 def _share(inner: Bounds, outer: Bounds) -> float:
-    """How much of some bounds lies in others; of bounds that are a point or a line, as much as of their length."""
+    """Return the share of some bounds that is in others; for a point or a line, the share of its length."""
     share = 1.0
     for low, high in ((0, 2), (1, 3)):
         begin, end = max(inner[low], outer[low]), min(inner[high], outer[high])
@@ -71,7 +73,7 @@ def _share(inner: Bounds, outer: Bounds) -> float:
 
 
 def _new(shapes: Sequence[ImageShape], prompts: Sequence[Value]) -> list[ImageShape]:
-    """Those that no region of the same type marks already, whatever it is called there: what it is, a person has said."""
+    """Return the shapes that no region of the same type marks already, whatever its label."""
     new = list(shapes)
     for kind in _AREAS:
         own, drawn = ([one for one in some if isinstance(one, kind)] for some in (new, prompts))

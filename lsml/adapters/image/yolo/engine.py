@@ -1,4 +1,4 @@
-"""A loaded model: images in, ultralytics' results out. One lock for each, for its predictors keep state."""
+"""A loaded model: images in, ultralytics' results out. Each has a lock, as its predictors keep state."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _THREADS: Final = 4  # images decoded or scaled at a time
-_IMGSZ: Final = {"classify": 224}  # of models that do not say; else 640
+_IMGSZ: Final = {"classify": 224}  # the default where a model has none; else 640
 
 
 class Asked(NamedTuple):
-    """How a model is asked: see the options of the same names. `classes` are numbers of the model's own."""
+    """The settings of a prediction: see the options of the same names. `classes` are the model's own numbers."""
 
     confidence: float
     iou: float
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
 
 
 class Engine:
-    """A model on a device. `model`: a torch module, which is left as it is, or the path of an exported one."""
+    """A model on a device. `model`: a torch module, which is not changed, or the path of an exported one."""
 
     def __init__(self, model: Module, task: str, *, device: str, half: bool, imgsz: int | None) -> None:
         ultralytics()
@@ -54,7 +54,7 @@ class Engine:
         given = {
             "task": task, "mode": "predict", "save": False, "verbose": False, "rect": True, "conf": 0.001,
             "imgsz": self.imgsz, "device": None if device == "auto" else device,
-            # Nothing is written there, but ultralytics would make up a folder of its own.
+            # Nothing is written there, but without it ultralytics would choose a folder of its own.
             "save_dir": str(cache_directory("ultralytics") / "predict"),
         }  # fmt: skip
         if half:
@@ -65,12 +65,12 @@ class Engine:
             self._predictor.setup_model(model if isinstance(model, str) else _copy(model), verbose=False)
         backend = self._predictor.model
         self.names: tuple[str, ...] = tuple(backend.names[index] for index in sorted(backend.names))
-        # A model of torch, and one that was exported so, takes any height and width; others their own.
+        # A model of torch, or one exported so, takes any height and width; others only their own.
         self._flexible = _is_torch(backend) or bool(getattr(backend, "dynamic", False))
         self._asked: Asked | None = None
 
     def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Results]:
-        """One of ultralytics' Results for each image file, in order; `batch` images are in memory at a time.
+        """Yield one of ultralytics' Results for each image file, in order; `batch` images are in memory at a time.
 
         Raises AdapterError where a file is no image.
         """
@@ -79,10 +79,10 @@ class Engine:
             yield from self.results_of_images(_in_parallel(read_image, some), asked)
 
     def results_of_images(self, images: Sequence[Array], asked: Asked) -> list[Results]:
-        """The same for arrays (rows, columns, 3), blue first.
+        """Return results for arrays (rows, columns, 3), in the order BGR.
 
-        Each image is padded as if it were alone, and goes with others of the same size: what is found in one does not
-        depend on its neighbours.
+        Each image is padded as if it were alone, and batched with others of the same size, so results do not depend on
+        neighbours.
         """
         import torch
 
@@ -107,7 +107,7 @@ class Engine:
         args.conf, args.iou, args.max_det = asked.confidence, asked.iou, asked.max_det
         args.classes = None if asked.classes is None else list(asked.classes)
         args.imgsz = asked.imgsz or self.imgsz
-        predictor.setup_source([image])  # the size that counts, and a classifier's transforms
+        predictor.setup_source([image])  # sets the image size, and a classifier's transforms
         from ultralytics.data.augment import LetterBox
 
         if self.task != "classify":
@@ -135,7 +135,7 @@ class Engine:
 
 
 def _in_parallel(function: Callable[[T], Array], arguments: Sequence[T]) -> list[Array]:
-    """What OpenCV does to each of them, which it does without Python's lock."""
+    """Return the results of a function that uses OpenCV, which runs without Python's lock."""
     if len(arguments) == 1:
         return [function(arguments[0])]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="images") as pool:
@@ -157,7 +157,7 @@ _sharing = threading.Lock()
 
 
 def shared(key: tuple[object, ...], make: Callable[[], Engine]) -> Engine:
-    """The engine of a key, made once for everybody who uses it at a time, and gone when nobody does."""
+    """Return the engine of a key. It is made once for all its current users, and freed after the last of them."""
     with _sharing:
         engine = _shared.get(key)
         if engine is None:

@@ -1,4 +1,4 @@
-"""Learning with ultralytics' trainers, and models as files that hold no code."""
+"""Training with ultralytics' trainers, and saved models without code."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 TENSORS: Final = "model.safetensors"
 PLAN: Final = "model.json"
 _FORMAT: Final = 1
-_ABANDONED_S: Final = 2 * 24 * 3600  # a folder of a training that is this old was left by a process that was killed
+_ABANDONED_S: Final = 2 * 24 * 3600  # a training's folder of this age was left by a killed process
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """A model that learnt: the module, what it does with which labels, and the length of images."""
+    """A trained model: the module, its task and labels, and the side of images in pixels."""
 
     module: Module
     wanted: Wanted
@@ -52,9 +52,10 @@ def fit_model(
     directory: Path,
     progress: Progress,
 ) -> Learnt:
-    """Learn a dataset. `start`: the module whose tensors are taken as far as they fit, or None for random ones.
+    """Train on a dataset and return the model. `start`: the module whose tensors are used as far as they fit, or None for
+    random ones.
 
-    Where a part of the dataset judges epochs, the best one counts, else the last. Raises what `progress` raises.
+    If a part of the dataset judges epochs, the best one is kept, else the last. Raises what `progress` raises.
     """
     steps = 0
     best: dict[str, Module] = {}
@@ -88,14 +89,14 @@ def _arguments(
 ) -> dict[str, object]:
     batch = min(options.train_batch, dataset.images)
     while batch > 2 and dataset.images % batch == 1:
-        batch -= 1  # a last step of one image is too little for batch normalisation
+        batch -= 1  # a last batch of one image is too small for batch normalisation
     given: dict[str, object] = {
         "task": task, "mode": "train", "model": "", "data": "", "epochs": options.epochs, "imgsz": imgsz, "batch": batch,
-        # A step for each batch: by default ultralytics collects 64 images for one, too many where examples are few.
+        # One step for each batch: ultralytics' default of 64 images for a step is too many for few examples.
         "nbs": batch,
         "patience": options.patience if dataset.judged else 0, "freeze": options.freeze or None, "seed": seed,
         "device": None if options.device == "auto" else options.device, "deterministic": True, "workers": 0,
-        # Mixed precision is tested by ultralytics with weights that it would download.
+        # ultralytics tests mixed precision with weights that it would download.
         "amp": False, "plots": False, "verbose": False, "val": dataset.judged, "save": False,
         "save_dir": str(directory / "run"),
     }  # fmt: skip
@@ -105,7 +106,9 @@ def _arguments(
 
 
 def _trainer(task: str, dataset: Dataset, arguments: dict[str, object]) -> BaseTrainer:
-    """One of ultralytics' trainers that takes the dataset as it is, keeps its files to itself, and judges only where asked."""
+    """Return one of ultralytics' trainers that uses the dataset unchanged, writes only into its folder, and judges only if
+    asked.
+    """
     ultralytics()
     from ultralytics.models import yolo
 
@@ -135,7 +138,7 @@ def _trainer(task: str, dataset: Dataset, arguments: dict[str, object]) -> BaseT
 
 @contextmanager
 def training_folder() -> Iterator[Path]:
-    """A folder for one training, on the disk of the media cache; what killed processes left there is removed."""
+    """Yield a folder for one training, on the disk of the media cache; leftovers of killed processes there are removed."""
     root = cache_directory("yolo")
     for path in root.iterdir():
         if time.time() - path.stat().st_mtime > _ABANDONED_S:
@@ -145,7 +148,7 @@ def training_folder() -> Iterator[Path]:
 
 
 def save_model(learnt: Learnt, directory: Path) -> None:
-    """Write the tensors, and as JSON the plan to build the module anew."""
+    """Write the tensors, and as JSON the plan to build the module again."""
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in learnt.module.state_dict().items()}
@@ -163,7 +166,7 @@ def save_model(learnt: Learnt, directory: Path) -> None:
 
 
 def load_model(directory: Path) -> Learnt:
-    """The model that was saved. Raises VersionError."""
+    """Return a saved model. Raises VersionError."""
     try:
         plan = json.loads((directory / PLAN).read_text(encoding="utf-8"))
         if plan["format"] != _FORMAT:
@@ -183,7 +186,7 @@ def load_model(directory: Path) -> Learnt:
 
 
 def _named(module: Module, wanted: Wanted, imgsz: int) -> Learnt:
-    """A module with what ultralytics wants to know of it; it does not take a label that is empty."""
+    """Return a module with the facts that ultralytics needs; it does not accept an empty label."""
     module.names = {number: label or "object" for number, label in enumerate(wanted.labels)}
     module.task = wanted.task
     return Learnt(module, wanted, imgsz)

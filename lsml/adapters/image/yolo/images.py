@@ -1,4 +1,4 @@
-"""Files to arrays: an image as ultralytics wants it, and the frames of a video with their times."""
+"""Files as arrays: an image as ultralytics needs it, and the frames of a video with their times."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-_USUAL_RATE: Final = 25.0  # frames per second, where a file does not say
+_USUAL_RATE: Final = 25.0  # frames per second of a file without a frame rate
 
 
 def read_image(path: Path) -> Array:
-    """An upright image (rows, columns, 3), blue first. Raises AdapterError where it is none."""
+    """Return an upright image (rows, columns, 3), in the order BGR. Raises AdapterError where it is none."""
     import cv2
     import numpy as np
 
@@ -35,9 +35,10 @@ def read_image(path: Path) -> Array:
 
 
 def read_frames(path: Path, step: int) -> Iterator[tuple[float, Array]]:
-    """(time in seconds, frame as `read_image` gives it) of every `step`-th frame. Raises AdapterError where it is no video.
+    """Yield (time in seconds, frame as in `read_image`) of every `step`-th frame. Raises AdapterError where it is no
+    video.
 
-    Times are the file's own, which need not be regular; where it has none, by its frame rate.
+    Times are the file's own, which need not be regular; where it has none, they follow from its frame rate.
     """
     import cv2
 

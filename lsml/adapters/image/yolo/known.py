@@ -1,4 +1,4 @@
-"""What a YOLO model is, as far as its weights and options tell: quickly, and without the library."""
+"""A YOLO model's answers to the recipe from its weights and options alone: quickly, and without the library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lsml.adapters.image.yolo.weights import HEADS, facts_of, is_architecture, m
 from lsml.errors import AdapterError
 from lsml.labeling import ControlTag, ObjectTag
 
-# What the results of each task can be shown as.
+# The kinds of value that the results of each task can become.
 GIVES: Final = {
     "detect": ("box", "track"),
     "obb": ("box",),
@@ -21,7 +21,7 @@ GIVES: Final = {
     "pose": ("keypoint", "box", "track"),
     "classify": ("choice",),
 }
-# The task that gives each kind, the most telling kind first: a pose has a box, too.
+# The task for each kind, the most specific kind first, as a pose has a box, too.
 _NATURAL: Final = {
     "choice": "classify",
     "keypoint": "pose",
@@ -40,7 +40,7 @@ _TITLES: Final = {"box": "boxes", "polygon": "polygons", "mask": "masks", "keypo
 
 
 def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
-    """Where the task of the weights does not give what the tag takes: which weights would; or what is wrong with them."""
+    """Return which weights would fit, if the task of these does not fit the tag; or what is wrong with them."""
     kind = _KINDS.get(control_tag.tag)
     if kind is None:
         return None
@@ -71,7 +71,7 @@ def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag
 
 
 def lacks(options: YoloOptions, target: Target) -> str | None:
-    """What to do where the weights are not on this machine, or cannot answer before anything was learnt."""
+    """Return what to do if the weights are missing on this machine, or cannot predict before training."""
     weights = weights_of(options, target)
     try:
         absent = missing(weights, download=options.download)
@@ -81,15 +81,15 @@ def lacks(options: YoloOptions, target: Target) -> str | None:
     if absent is not None:
         return absent
     if is_architecture(weights):
-        return f"weights {weights} are an architecture, whose weights are random: it answers once it has learnt"
+        return f"weights {weights} are an architecture with random weights: it predicts once it is trained"
     if options.task not in ("auto", task):
         named = Path(weights).name
-        return f"weights {named} are for {task}, a start to learn {options.task}: it answers once it has learnt"
+        return f"weights {named} are for {task}, a start to learn {options.task}: it predicts once it is trained"
     return None
 
 
 def class_names(options: YoloOptions, target: Target) -> dict[str, tuple[str, ...]]:
-    """The names of the weights' classes, where they can be read: of points, `person::0` and so on."""
+    """Return the names of the weights' classes, if they can be read; for points `person::0` and so on."""
     if lacks(options, target) is not None:
         return {}
     facts = facts_of(weights_of(options, target))
@@ -100,7 +100,7 @@ def class_names(options: YoloOptions, target: Target) -> dict[str, tuple[str, ..
 
 
 def limits(target: Target, label_tags: Sequence[ControlTag]) -> str | None:
-    """That its classes exclude each other, where several may hold."""
+    """Return a sentence: its classes exclude each other, and several may hold."""
     if "choice" in target.kinds:
         answers = "learns and answers one label of an image, for its classes exclude each other"
         return f"{answers}; images with several teach nothing" if target.multiple else None
@@ -110,7 +110,7 @@ def limits(target: Target, label_tags: Sequence[ControlTag]) -> str | None:
 
 
 def weights_of(options: YoloOptions, target: Target) -> str:
-    """What the recipe names, else the smallest published weights for what is wanted."""
+    """Return the weights that the recipe names, else the smallest published ones for the wanted kinds."""
     if options.weights is not None:
         return options.weights
     return _default_weights(next((kind for kind in _NATURAL if kind in target.kinds), "box"))

@@ -1,4 +1,4 @@
-"""ultralytics, imported once and kept quiet: no network, no settings of the user's changed, no threads taken away."""
+"""ultralytics, imported once, without network access, output, and changes to the user's settings or threads."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any, Final
 from lsml.errors import AdapterError
 from lsml.files.cache import cache_directory
 
-# Read by ultralytics when it is imported: installs nothing, looks nothing up, reports nothing, prints nothing.
+# ultralytics reads these when it is imported: it then installs, downloads, reports and prints nothing.
 _QUIET: Final = {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "False", "YOLO_VERBOSE": "False"}
-_FONTS: Final = ("Arial.ttf", "Arial.Unicode.ttf")  # which it would download
+_FONTS: Final = ("Arial.ttf", "Arial.Unicode.ttf")  # fonts that it would download
 _REPORTERS: Final = (
     "sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "trackio", "vscode_msg",
     "openvino_msg",
@@ -26,18 +26,18 @@ _lock = threading.Lock()
 
 
 def ultralytics() -> Any:
-    """The library. Raises AdapterError, with what to install, where it is not there."""
+    """Return the library. Raises AdapterError, with what to install, where it is missing."""
     with _lock:
         if "ultralytics" not in sys.modules:
             _import()
-        # Where somebody else is importing it in another thread, this waits.
+        # Waits if another thread is importing it.
         return importlib.import_module("ultralytics")
 
 
 def _import() -> None:
     before = dict(os.environ)
     try:
-        # torch first: ultralytics sets OMP_NUM_THREADS to 1, which torch would take for the whole process.
+        # torch first, as ultralytics sets OMP_NUM_THREADS to 1, which torch would use for the whole process.
         importlib.import_module("torch")
         cv2: Any = importlib.import_module("cv2")
         pillow: Any = importlib.import_module("PIL.Image")
@@ -45,7 +45,7 @@ def _import() -> None:
         os.environ.update(_QUIET)
         os.environ["YOLO_CONFIG_DIR"] = str(_config_directory())
         importlib.import_module("ultralytics")
-        # What it changes for everybody: OpenCV's threads, and a Pillow that installs plugins for files that are no image.
+        # It changes OpenCV's threads, and makes Pillow install plugins for files that are no image, so both are restored.
         cv2.setNumThreads(threads)
         pillow.open = open_image
     except ImportError as error:
@@ -53,17 +53,17 @@ def _import() -> None:
             f'yolo needs ultralytics, which cannot be imported ({error}); pip install "lsml[yolo]"'
         ) from error
     finally:
-        # The children of this process, and whoever else reads them, find what was there before.
+        # The environment is restored for other readers and for child processes.
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
     settings = importlib.import_module("ultralytics.utils").SETTINGS
-    # In memory alone: other processes share the file.
+    # Only in memory, as other processes share the file.
     dict.update(settings, dict.fromkeys(set(_REPORTERS) & set(settings), False))
 
 
 def _config_directory() -> Path:
-    """A folder of lsml's own, with the fonts that ultralytics would download."""
+    """Return a folder of lsml's own, with the fonts that ultralytics would download."""
     directory = cache_directory("ultralytics")
     fonts = directory / "Ultralytics"
     fonts.mkdir(exist_ok=True)
@@ -76,7 +76,7 @@ def _config_directory() -> Path:
 
 @contextlib.contextmanager
 def all_threads() -> Iterator[None]:
-    """Within it torch keeps its number of threads: ultralytics leaves a core unused, which is half of a small machine."""
+    """Keep torch's number of threads within: ultralytics leaves a core unused, which is half of a small machine."""
     import torch
 
     threads = torch.get_num_threads()
@@ -87,7 +87,7 @@ def all_threads() -> Iterator[None]:
 
 
 def download(name: str) -> Path:
-    """Published weights, fetched into lsml's cache because the recipe asks for it. Raises AdapterError."""
+    """Download published weights into lsml's cache, which the recipe must allow, and return their path. Raises AdapterError."""
     ultralytics()
     from ultralytics.utils import downloads
 

@@ -1,4 +1,4 @@
-"""What a recipe can say about a YOLO model."""
+"""The options of a YOLO model in a recipe."""
 
 from __future__ import annotations
 
@@ -25,27 +25,25 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     weights: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
         Meta(
-            description="A .pt or .onnx file or an OpenVINO folder, from the recipe's folder; a name that ultralytics "
+            description="A .pt or .onnx file or an OpenVINO folder, relative to the recipe's; a name that ultralytics "
             "publishes, such as yolo11s.pt; or an architecture, such as yolo11n.yaml, to learn from scratch. null: "
-            "yolo11n for what the tag takes.",
+            "yolo11n for the tag's kind.",
             extra={**_PREDICTIONS, "file": True},
         ),
     ] = None
     sha256: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$(?!\n)")] | None,
         Meta(
-            description="The SHA-256 that the file of the weights must have; others are not loaded.",
+            description="The SHA-256 of the weights' file; another file is not loaded.",
             extra=_MACHINE,
             extra_json_schema={"errorMessage": "expected 64 hexadecimal digits"},
         ),
     ] = None
-    download: Annotated[
-        bool, Meta(description="Whether published weights that are not here may be fetched.", extra=_MACHINE)
-    ] = False
+    download: Annotated[bool, Meta(description="`true` allows to download published weights.", extra=_MACHINE)] = False
     task: Annotated[
         Literal["auto", "detect", "obb", "segment", "pose", "classify"],
         Meta(
-            description="What the model is to do. auto: what the weights do. Another one: learn it from annotations, "
+            description="The model's task. auto: that of the weights. Another one is learnt from annotations, "
             "starting from these weights as far as they fit.",
             extra=_PREDICTIONS,
         ),
@@ -54,7 +52,7 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         float,
         Meta(
             ge=0.0001, le=1,
-            description="The least score that the model itself looks at; which results are shown is the recipe's `threshold`.",
+            description="The least score of a result of the model itself; the recipe's `threshold` decides what is shown.",
             extra=_PREDICTIONS,
         ),
     ] = 0.001  # fmt: skip
@@ -63,14 +61,14 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         Meta(
             ge=0,
             le=1,
-            description="Of two results that overlap more than this, the surer one stays.",
+            description="Of two results that overlap more than this, only the one with the higher score is kept.",
             extra=_PREDICTIONS,
         ),
     ] = 0.7
     imgsz: Annotated[
         Annotated[int, Meta(ge=32, le=8192)] | None,
         Meta(
-            description="The longer side, in pixels, to which images are scaled, for learning too. null: that of the "
+            description="The longer side, in pixels, to which images are scaled, also for training. null: that of the "
             "weights, else 640, or 224 for classification.",
             extra=_PREDICTIONS,
         ),
@@ -85,51 +83,49 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     device: Annotated[
         str, Meta(min_length=1, description="auto, cpu, mps, or the number of a GPU: 0.", extra=_MACHINE)
     ] = "auto"
-    half: Annotated[bool, Meta(description="Whether to compute with half precision, on a GPU.", extra=_MACHINE)] = False
-    batch: Annotated[int, Meta(ge=1, le=1024, description="Images that are looked at together.", extra=_MACHINE)] = 16
+    half: Annotated[bool, Meta(description="`true` computes with half precision, on a GPU.", extra=_MACHINE)] = False
+    batch: Annotated[int, Meta(ge=1, le=1024, description="Images in one batch.", extra=_MACHINE)] = 16
     accelerate: Annotated[
         Literal["onnx", "openvino"] | None,
         Meta(
-            description="Export the model once and serve that, if it answers as torch does: "
+            description="Export the model once and serve the export, if its results agree with torch's: "
             'pip install "lsml[onnx]" or "lsml[openvino]". null for torch.',
             extra=_MACHINE,
         ),
     ] = None
     tracker: Annotated[
         Literal["botsort", "bytetrack"],
-        Meta(
-            description="How boxes are followed through a video; botsort also follows the camera.", extra=_PREDICTIONS
-        ),
+        Meta(description="The tracker for videos; botsort also compensates camera motion.", extra=_PREDICTIONS),
     ] = "botsort"
     track_high_thresh: Annotated[_Share | None, _tracker("Boxes at or above it are matched first.")] = None
     track_low_thresh: Annotated[_Share | None, _tracker("Boxes below it are left out.")] = None
-    new_track_thresh: Annotated[_Share | None, _tracker("A new track needs a box that scores so much.")] = None
-    match_thresh: Annotated[_Share | None, _tracker("How far a box may be from where its track is expected.")] = None
+    new_track_thresh: Annotated[_Share | None, _tracker("The least score of a box that starts a track.")] = None
+    match_thresh: Annotated[_Share | None, _tracker("The largest distance of a box from its track's prediction.")] = (
+        None
+    )
     track_buffer: Annotated[
         Annotated[int, Meta(ge=1, le=10_000)] | None,
-        Meta(description="How many frames an object may be unseen; null for the tracker's own.", extra=_PREDICTIONS),
+        Meta(description="The most frames that an object may be lost; null for the tracker's own.", extra=_PREDICTIONS),
     ] = None
     track_error: Annotated[
         float,
         Meta(
             ge=0, le=0.2,
-            description="Keyframes are left out as long as no edge of a box moves by more than this share of the frame.",
+            description="The largest error of a box's edge from left-out keyframes, as a share of the frame.",
             extra=_PREDICTIONS,
         ),
     ] = 0.005  # fmt: skip
     frame_step: Annotated[
-        int, Meta(ge=1, le=1000, description="Look at every n-th frame of a video only.", extra=_PREDICTIONS)
+        int, Meta(ge=1, le=1000, description="Use only every n-th frame of a video.", extra=_PREDICTIONS)
     ] = 1
-    epochs: Annotated[int, Meta(ge=1, le=10_000, description="Most passes over the examples.", extra=_TRAINING)] = 50
-    train_batch: Annotated[int, Meta(ge=1, le=1024, description="Images of one step of learning.", extra=_TRAINING)] = (
-        16
-    )
+    epochs: Annotated[int, Meta(ge=1, le=10_000, description="The most epochs.", extra=_TRAINING)] = 50
+    train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=_TRAINING)] = 16
     patience: Annotated[
         int,
         Meta(
             ge=0, le=10_000,
-            description="Stop after so many epochs without getting better on a tenth of the examples, which is kept from "
-            "learning where there are at least 40; 0 always runs all epochs, on all examples.",
+            description="Stop after this many epochs without improvement on a tenth of the examples, which is a validation set "
+            "if there are at least 40; 0 always runs all epochs, on all examples.",
             extra=_TRAINING,
         ),
     ] = 20  # fmt: skip
@@ -138,14 +134,14 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         Meta(
             ge=0,
             le=100,
-            description="How many of the first layers stay as they are; 10 is the backbone.",
+            description="The number of first layers that are frozen; 10 is the backbone.",
             extra=_TRAINING,
         ),
     ] = 0
     learning_rate: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | Literal["auto"],
         Meta(
-            description="How far one step goes; auto: ultralytics' choice of optimizer and rate.",
+            description="The learning rate; auto: ultralytics' choice of optimizer and rate.",
             extra=_TRAINING,
             extra_json_schema={"errorMessage": "expected a number above 0 up to 1, or auto"},
         ),

@@ -1,4 +1,4 @@
-"""ultralytics' Results to values: pixels of the image to fractions of it."""
+"""ultralytics' Results as values: pixels become fractions of the image."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-Name = Callable[[int], str | None]  # a class's number -> its label; None for one that nobody wants
+Name = Callable[[int], str | None]  # a class's number -> its label; None for an unwanted class
 
 
 def values_of(
     result: Results, kinds: frozenset[str], name: Name, point_name: Callable[[int, int], str | None]
 ) -> list[Value]:
-    """Every value of the kinds that are wanted. `point_name`: (class, number of the point) -> label."""
+    """Return every value of the wanted kinds. `point_name`: (class, number of the point) -> label."""
     if result.probs is not None:
         probabilities = result.probs.data.float().cpu().numpy()
-        # Rounded arithmetic may end a little above 1.
+        # Rounding may give slightly more than 1.
         return [
             Choice(label, min(1.0, max(0.0, float(p))))
             for index, p in enumerate(probabilities)
@@ -51,7 +51,7 @@ def values_of(
 
 
 def corners(row: Sequence[float] | Array, shape: Sequence[int]) -> tuple[float, float, float, float] | None:
-    """(left, top, right, bottom) in pixels as fractions of an image (rows, columns), cut at its edges; None: nothing left."""
+    """Return (left, top, right, bottom) in pixels as fractions of an image (rows, columns), clipped; None without an area."""
     height, width = shape[:2]
     left, right = (min(max(float(row[i]) / width, 0.0), 1.0) for i in (0, 2))
     top, bottom = (min(max(float(row[i]) / height, 0.0), 1.0) for i in (1, 3))
@@ -66,7 +66,7 @@ def _box(row: Array, shape: Sequence[int], label: str, score: float, group: str 
 
 
 def _rotated(result: Results, name: Name) -> Iterator[Value]:
-    """Centre, size and angle to the corner about which Label Studio rotates."""
+    """Yield rotated boxes: centre, size and angle are converted to the corner about which Label Studio rotates."""
     from lsml.values.geometry import wrap
 
     height, width = result.orig_shape[:2]
@@ -95,7 +95,7 @@ def _masks(result: Results, index: int, kinds: frozenset[str], label: str, score
         return
     aspect = width / height
     if "mask" in kinds:
-        # Smoothly, else the edge is made of the model's coarse pixels.
+        # Interpolated, else the edge would have the model's coarse pixels.
         pixels = cv2.resize(inner * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127
         if pixels.any():
             yield Mask.from_pixels(pixels, label, score=score, aspect=aspect)
@@ -105,7 +105,7 @@ def _masks(result: Results, index: int, kinds: frozenset[str], label: str, score
 
 
 def _without_padding(mask: Array, height: int, width: int) -> Array:
-    """The part of a mask (rows, columns of the model's input) that the image fills: what LetterBox added goes."""
+    """Return the part of a mask (rows, columns of the model's input) without the padding of LetterBox."""
     rows, columns = mask.shape
     gain = min(rows / height, columns / width)
     inner_width, inner_height = round(width * gain), round(height * gain)
@@ -116,13 +116,13 @@ def _without_padding(mask: Array, height: int, width: int) -> Array:
 def _points(
     result: Results, index: int, number: int, score: float, point_name: Callable[[int, int], str | None]
 ) -> Iterator[Value]:
-    """The points of a pose that are seen. A point is as sure as the less sure of its object and of itself."""
+    """Yield the visible points of a pose. A point's score is the lower one of its object's and its own."""
     height, width = result.orig_shape[:2]
     for place, point in enumerate(result.keypoints.data[index].float().cpu().numpy().tolist()):  # (points, 2 or 3)
         label = point_name(number, place)
         x, y = point[0] / width, point[1] / height
         seen = point[2] if len(point) > 2 else 1.0
-        # Not seen: ultralytics puts such a point into the corner.
+        # A point that is not visible: ultralytics puts it into the corner.
         if label is None or (x == 0 and y == 0) or not (0 <= x <= 1 and 0 <= y <= 1):
             continue
         yield KeyPoint(label, min(score, max(0.0, seen)), 0, str(index), width / height, x=x, y=y)

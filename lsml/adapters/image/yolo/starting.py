@@ -1,4 +1,4 @@
-"""What a YOLO model starts to learn from: the weights, what it shall tell apart, and how large images are."""
+"""The starting point of a YOLO model: its weights, its task and labels, and the size of images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def path_of(weights: str, options: YoloOptions) -> Path:
-    """The file of the weights; fetched where the recipe asks for it. Raises AdapterError."""
+    """Return the file of the weights, downloaded if the recipe allows it. Raises AdapterError."""
     absent = missing(weights, download=options.download)
     if absent is not None:
         raise AdapterError(absent)
@@ -56,15 +56,15 @@ def task_of(weights: str, options: YoloOptions) -> str:
 
 
 def wanted_of(task: str, target: Target, examples: Sequence[Example]) -> Wanted:
-    """Return the task, and the labels in the order of the labeling config; those of the examples where it has none.
+    """Return the task, and the labels in the order of the labeling config, or those of the examples if it has none.
 
-    Raises NotEnoughData where poses shall be learnt and no example has a point.
+    Raises NotEnoughData if poses are to be learnt and no example has a point.
     """
     kinds = target.kinds
     values = [value for example in examples for value in example.values]
     points = kinds.get("keypoint", ()) if task == "pose" else ()
     if task == "pose":
-        # Without boxes of their own, all poses are of one kind.
+        # Without boxes, all poses have one class.
         labels = kinds.get("box", ()) or ("object",)
         points = points or _seen(values, (KeyPoint,))
         if not points:
@@ -77,9 +77,9 @@ def wanted_of(task: str, target: Target, examples: Sequence[Example]) -> Wanted:
 
 
 def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | None, str | dict[str, object], int]:
-    """Return (the module to start from, or None for random weights; the architecture; the length of images).
+    """Return (module to start from, or None for random weights; architecture; side of images in pixels).
 
-    Raises AdapterError where the weights are not there, or cannot learn.
+    Raises AdapterError if the weights are missing, or cannot learn.
     """
     facts = facts_of(weights)
     usual = 224 if task == "classify" else 640

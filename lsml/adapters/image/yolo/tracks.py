@@ -1,4 +1,4 @@
-"""Boxes of frames to tracks: followed, named by vote, and reduced to the keyframes that matter."""
+"""Boxes of frames as tracks: followed, labelled by vote, and reduced to the needed keyframes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SETTINGS: Final = ("track_high_thresh", "track_low_thresh", "new_track_thresh",
 
 
 class Seen(NamedTuple):
-    """Where an object is at a time: fractions of the frame. `frame` counts the frames that were looked at."""
+    """An object's box at a time, in fractions of the frame. `frame` counts the frames used."""
 
     frame: int
     time_s: float
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
 
 @dataclass
 class Followed:
-    """What became of one object."""
+    """One tracked object."""
 
     seen: list[Seen] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -52,9 +52,9 @@ class Followed:
 def follow(
     engine: Engine | Accelerated, path: Path, asked: Asked, options: YoloOptions, labels: Sequence[str]
 ) -> list[Value]:
-    """The tracks of a video's objects, with a tracker of its own. Raises AdapterError where it is no video.
+    """Return the tracks of a video's objects, by a tracker of its own. Raises AdapterError where it is no video.
 
-    A track is called as most of its boxes are, and as sure as they are on average.
+    A track has the most frequent label of its boxes, and their mean score.
     """
     tracker, settings = _tracker(options)
     asked = asked._replace(confidence=max(options.confidence, settings.track_low_thresh))
@@ -85,9 +85,9 @@ def follow(
 
 
 def _tracker(options: YoloOptions) -> tuple[BOTSORT | BYTETracker, IterableSimpleNamespace]:
-    """A new tracker, and its settings: the library's, with those that the recipe changes."""
+    """Return a new tracker, and its settings: the library's, with the recipe's changes."""
     if importlib.util.find_spec("lap") is None:
-        # Without it, ultralytics would install it.
+        # ultralytics would install it.
         raise AdapterError(
             'yolo follows objects with the package lap, which is not installed; pip install "lsml[yolo]"'
         )
@@ -103,10 +103,10 @@ def _tracker(options: YoloOptions) -> tuple[BOTSORT | BYTETracker, IterableSimpl
 
 
 def keyframes_of(seen: Sequence[Seen], error: float) -> tuple[Keyframe, ...]:
-    """As few keyframes as keep every edge within `error`, a share of the frame, of where it was seen.
+    """Return as few keyframes as keep every edge within `error`, a share of the frame, of its seen place.
 
-    Between two of them a box goes straight. Where the object was not seen for a while, and at the end, the keyframe
-    before says so (`enabled`).
+    Between two of them a box is interpolated linearly. Where the object was lost for a while, and at the end, `enabled`
+    of the keyframe before is False.
     """
     frames: list[Keyframe] = []
     for stretch in _stretches(seen):
@@ -122,14 +122,15 @@ def keyframes_of(seen: Sequence[Seen], error: float) -> tuple[Keyframe, ...]:
 
 
 def _stretches(seen: Sequence[Seen]) -> list[Sequence[Seen]]:
-    """The parts of a track in which no frame is missing."""
+    """Return the parts of a track in which no frame is missing."""
     breaks = [index for index, (one, other) in enumerate(pairwise(seen), 1) if other.frame != one.frame + 1]
     return [seen[begin:end] for begin, end in pairwise([0, *breaks, len(seen)])]
 
 
 def _kept(stretch: Sequence[Seen], error: float) -> list[int]:
-    """Places of the keyframes: Ramer, Douglas and Peucker's way, with the largest error of an edge at the same time for a
-    distance. Source: https://doi.org/10.3138/FM57-6770-U75U-7727"""
+    """Return the indices of the keyframes, by the algorithm of Ramer, Douglas and Peucker. The distance is the largest
+    error of an edge at the same time. Source: https://doi.org/10.3138/FM57-6770-U75U-7727
+    """
     kept = {0, len(stretch) - 1}
     todo = [(0, len(stretch) - 1)]
     while todo:

@@ -1,7 +1,7 @@
-"""Which weights a recipe means, where they are, and what they can do: read without importing torch, running nothing.
+"""The weights that a recipe means, their place and their facts, read without importing torch or running any code.
 
 A `.pt` file is a zip with a pickle in it. The pickle is read with stand-ins for every class that it names, so that none of
-its code runs. `.onnx` files carry their facts as metadata of the protobuf, OpenVINO folders in `metadata.yaml`.
+its code runs. `.onnx` files have their facts in the metadata of the protobuf, OpenVINO folders in `metadata.yaml`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from lsml.files.cache import cache_directory
 from lsml.files.digests import content_digest
 
 VARIABLE: Final = "LSML_WEIGHTS_DIR"  # a folder with weights, for several recipes or inside an image
-_MOST_PICKLE: Final = 64 << 20  # bytes; what describes a model takes some hundred kilobytes
+_MOST_PICKLE: Final = 64 << 20  # bytes; the description of a model takes some hundred kilobytes
 _SUFFIXES: Final = {"-cls": "classify", "-seg": "segment", "-pose": "pose", "-obb": "obb"}
 HEADS: Final = {"classify": "-cls", "segment": "-seg", "pose": "-pose", "obb": "-obb", "detect": ""}
-# What ultralytics publishes: yolov8n.pt, yolo11x-seg.pt, yolo26n-pose.pt
+# Names that ultralytics publishes: yolov8n.pt, yolo11x-seg.pt, yolo26n-pose.pt
 _PUBLISHED: Final = re.compile(r"yolo(v?\d{1,2})[a-z]u?(-cls|-seg|-pose|-obb)?\.pt\Z")
 _ARCHITECTURE: Final = re.compile(r"(.*?)(-cls|-seg|-pose|-obb)?\.ya?ml\Z")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What weights can do: their task (detect, obb, segment, pose, classify), their class names in order, how many points a
-    pose has, the length of the images that they learnt from, the file of their architecture (yolov8n-obb.yaml)."""
+    """The facts of weights: task (detect, obb, segment, pose, classify), class names in order, number of a pose's points,
+    side of the training images in pixels, and file of the architecture (yolov8n-obb.yaml).
+    """
 
     task: str
     names: tuple[str, ...] = ()
@@ -46,22 +47,22 @@ class Facts:
 
 
 def is_architecture(weights: str) -> bool:
-    """True if it names a model's plan, of which a model with random weights is made, and no weights."""
+    """Return True if the name is that of an architecture, from which a model with random weights is made."""
     return weights.endswith((".yaml", ".yml"))
 
 
 def is_exported(weights: str) -> bool:
-    """True if they are for serving only: ONNX or OpenVINO."""
+    """Return True if the weights are only for serving: ONNX or OpenVINO."""
     return weights.endswith(".onnx") or Path(weights).is_dir()
 
 
 def is_published(weights: str) -> bool:
-    """True if ultralytics publishes weights of that name."""
+    """Return True if ultralytics publishes weights of that name."""
     return _PUBLISHED.match(weights) is not None
 
 
 def find_weights(weights: str) -> Path | None:
-    """Where they are: as the path says, in the folder that LSML_WEIGHTS_DIR names, or among those downloaded before."""
+    """Return the path of weights: the given path, or in the folder of LSML_WEIGHTS_DIR, or among downloaded ones; else None."""
     given = Path(weights).expanduser()
     if given.exists():
         return given
@@ -72,19 +73,16 @@ def find_weights(weights: str) -> Path | None:
 
 
 def missing(weights: str, *, download: bool) -> str | None:
-    """One sentence that says what to do where weights are not on this machine; None where they are, or come by themselves."""
+    """Return what to do, in a sentence, if weights are missing on this machine; None if they are there or downloadable."""
     if is_architecture(weights) or find_weights(weights) is not None or (download and is_published(weights)):
         return None
     if not is_published(weights):
         return f"weights {weights} are not there; expected a .pt or .onnx file or an OpenVINO folder, beside the recipe"
-    return (
-        f"weights {weights} are not on this machine, and nothing is fetched unasked; write `download: true` under "
-        "its `options`"
-    )
+    return f"weights {weights} are not on this machine; to download them, write `download: true` under its `options`"
 
 
 def facts_of(weights: str) -> Facts:
-    """What the weights say of themselves; where they are not there, what their name says. Raises AdapterError."""
+    """Return the facts of weights; where they are missing, those that follow from their name. Raises AdapterError."""
     path = find_weights(weights)
     if path is None or (is_architecture(weights) and path.is_file()):
         return Facts(_task_of_name(weights), architecture=Path(weights).name if is_architecture(weights) else "")
@@ -99,15 +97,13 @@ def facts_of(weights: str) -> Facts:
 
 
 def architecture_for(task: str, facts: Facts) -> str:
-    """The file of the architecture that does `task` and otherwise is that of the weights: yolov8n-obb.yaml -> yolov8n.yaml.
+    """Return the architecture's file with the head for `task`: yolov8n-obb.yaml -> yolov8n.yaml.
 
-    Raises AdapterError where the weights do not say which they are of.
+    Raises AdapterError if the weights do not name their architecture.
     """
     match = _ARCHITECTURE.match(facts.architecture)
     if match is None:
-        raise AdapterError(
-            f"the weights do not say which architecture they are of, so that they are no start for {task}"
-        )
+        raise AdapterError(f"the weights do not name their architecture, so {task} cannot be learnt from them")
     return f"{match[1]}{HEADS[task]}.yaml"
 
 
@@ -152,7 +148,7 @@ def _literal(text: str) -> Any:
 
 
 class _StandIn(dict[object, object]):
-    """What stands for any class, function or object of a pickle: it takes everything and does nothing."""
+    """A stand-in for any class, function or object of a pickle. It accepts everything and does nothing."""
 
     def __init__(self, *_: object, **__: object) -> None:
         super().__init__()
@@ -165,20 +161,20 @@ class _StandIn(dict[object, object]):
         return _StandIn()
 
     def append(self, _: object) -> None:
-        """A list's."""
+        """Ignore an item, as a list's stand-in."""
 
     def extend(self, _: object) -> None:
-        """A list's."""
+        """Ignore items, as a list's stand-in."""
 
     def add(self, _: object) -> None:
-        """A set's."""
+        """Ignore an item, as a set's stand-in."""
 
     def __hash__(self) -> int:  # type: ignore[override]  # a dict has none
         return id(self)
 
 
 class _Reader(pickle.Unpickler):
-    """Reads a pickle's data and runs none of its code: every name that it looks up is a stand-in."""
+    """A reader of a pickle's data that runs none of its code: every name that it looks up is a stand-in."""
 
     def find_class(self, module: str, name: str) -> Any:
         return type(name, (_StandIn,), {"of": f"{module}.{name}"})
@@ -214,7 +210,8 @@ def _of_checkpoint(path: Path) -> Facts:
 
 
 def _onnx_metadata(file: BinaryIO) -> Iterator[tuple[str, str]]:
-    """The metadata of an ONNX file: field 14 of its ModelProto, each with a key (1) and a value (2); the rest is skipped.
+    """Yield the metadata of an ONNX file: field 14 of its ModelProto, each with a key (1) and a value (2). The rest is
+    skipped.
 
     Source: https://protobuf.dev/programming-guides/encoding and onnx.proto.
     """
