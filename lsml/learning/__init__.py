@@ -1,1 +1,1 @@
-"""Learning: annotations -> snapshot -> fitted and judged models -> a version. It knows no queue and no server."""
+"""Learning: annotations -> snapshot -> trained and judged models -> a version. It needs no queue and no server."""

@@ -1,4 +1,4 @@
-"""How far annotators agree: what a metric is read against, for no model can agree with people more than they do."""
+"""The agreement of annotators, with which a metric is compared: no model can agree with people more than they do themselves."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Measure = Literal["Krippendorff's alpha", "mean of pairs"]
 
 
 class PairAgreement(msgspec.Struct, frozen=True):
-    """How far two annotators agree on the tasks that both annotated: Cohen's kappa for choices, else the metric of the control
-    with one as the truth. None where kappa is not defined: both always gave the same one label."""
+    """The agreement of two annotators on the tasks that both annotated: Cohen's kappa for choices, else the control's
+    metric with one of them as the truth. None where kappa is undefined, as both always gave the same single label.
+    """
 
     annotators: tuple[str, str]
     value: float | None
@@ -28,8 +29,9 @@ class PairAgreement(msgspec.Struct, frozen=True):
 
 
 class ControlAgreement(msgspec.Struct, frozen=True):
-    """How far all annotators agree on one control, on the tasks that several annotated. 1 is perfect, 0 is chance (of alpha) or
-    nothing in common; None where no task has answers of two."""
+    """The agreement of all annotators on one control, on the tasks that several annotated. 1 is perfect; 0 is chance for
+    alpha, and nothing in common for other metrics; None where no task has answers of two.
+    """
 
     control: str
     measure: Measure
@@ -39,7 +41,7 @@ class ControlAgreement(msgspec.Struct, frozen=True):
 
 
 class Annotator(msgspec.Struct, frozen=True):
-    """One annotator: so many annotations, and the mean agreement with the others over controls and tasks."""
+    """One annotator: the number of annotations, and the mean agreement with the others over controls and tasks."""
 
     annotator: str
     annotations: int
@@ -47,15 +49,18 @@ class Annotator(msgspec.Struct, frozen=True):
 
 
 class People(msgspec.Struct, frozen=True):
-    """Everybody, those with the most annotations first."""
+    """All annotators, those with the most annotations first."""
 
     annotators: list[Annotator]
     controls: list[ControlAgreement]
 
 
 def agreement(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch) -> People:
-    """How far the annotators of a project agree. Of several annotations of a task by one person the last one counts; what a
-    model made and nobody touched does not."""
+    """Return the agreement of a project's annotators.
+
+    Of several annotations of a task by one person the last one counts; a model's annotation that nobody touched does
+    not.
+    """
     counts: Counter[str] = Counter()
     given: dict[str, list[dict[str, tuple[Value, ...]]]] = defaultdict(list)
     for task in tasks:
@@ -89,7 +94,7 @@ def _of_control(name: str, value_type: type, given: Sequence[dict[str, tuple[Val
 
 
 def _label(values: Sequence[Value]) -> str:
-    """An answer of choices as one category: several labels are another one than each of them."""
+    """Return an answer of choices as one category: several labels are another one than each of them."""
     return "\0".join(sorted(value.label for value in values if isinstance(value, Choice)))
 
 
@@ -103,7 +108,7 @@ def _kappa(both: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> float | N
 
 
 def _alpha(given: Sequence[dict[str, tuple[Value, ...]]]) -> float | None:
-    """Of nominal data; 1 where everybody always gave the one label that there is."""
+    """Return Krippendorff's alpha for nominal data; 1 where everybody always gave the same single label."""
     import krippendorff
     import numpy as np
 
@@ -116,7 +121,7 @@ def _alpha(given: Sequence[dict[str, tuple[Value, ...]]]) -> float | None:
 
 
 def _mean_of(who: str, controls: Iterable[ControlAgreement]) -> float | None:
-    """The mean agreement of one annotator with the others, a task counting once for each pair and control."""
+    """Return the mean agreement of one annotator with the others; a task counts once for each pair and control."""
     own = [
         (pair.value, pair.tasks)
         for control in controls

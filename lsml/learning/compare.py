@@ -1,4 +1,4 @@
-"""Whether a new version is better than the one that is served: both judged on the same tasks, by a bootstrap over them."""
+"""The comparison of a new version with the promoted one: both are judged on the same tasks, by a bootstrap over them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-LEAST_OF_A_LABEL: Final = 5  # tasks that hold a label; of fewer, each may well have been answered by chance
+LEAST_OF_A_LABEL: Final = 5  # tasks that hold a label; with fewer, its figures are mostly chance
 _RESAMPLES: Final = 2000
-_NUMBERS: Final = 4_000_000  # of weights that are in memory at a time
+_NUMBERS: Final = 4_000_000  # weights in memory at a time
 _LABELS: Final = (
-    200  # labels whose interval is worked out, those that fell most; of 5000 a bootstrap would take a minute
+    200  # labels whose interval is computed, those that fell most; for 5000 a bootstrap would take a minute
 )
 
-Pairs = Mapping[str, Sequence[Sequence[Pair]]]  # by control, of each task
+Pairs = Mapping[str, Sequence[Sequence[Pair]]]  # by control, for each task
 
 
 def compare(
@@ -37,9 +37,9 @@ def compare(
     by: By,
     seed: int,
 ) -> Comparison:
-    """How the new answers to some controls compare with the promoted version's to the same tasks.
+    """Return the comparison of the new answers to some controls with the promoted version's to the same tasks.
 
-    A task counts where both have an answer of it. The metric of several controls is the mean of theirs.
+    A task counts if both have an answer for it. The metric of several controls is the mean of theirs.
     """
     controls = {name: binding.controls[name].value_type for name in sorted(names)}
     both = {
@@ -91,7 +91,7 @@ def _figure(value_type: type, rule: Promote) -> str:
 
 
 class _Compared:
-    """Two versions' figures of the same tasks."""
+    """Two versions' figures for the same tasks."""
 
     def __init__(
         self, new: Mapping[str, Figures], promoted: Mapping[str, Figures], names: Mapping[str, str], tasks: int
@@ -100,7 +100,7 @@ class _Compared:
 
         self._new, self._promoted, self._tasks = new, promoted, tasks
         self.once = np.ones((1, tasks))
-        # The controls that both versions have a metric of, with its name.
+        # The controls for which both versions have a metric, with its name.
         self.names = {
             name: figure
             for name, figure in names.items()
@@ -108,7 +108,7 @@ class _Compared:
         }
 
     def metrics(self, weights: Array) -> tuple[Array, Array]:
-        """(resamples,) of each version's metric; NaN where tasks that were drawn say nothing of it."""
+        """Return each version's metric, (resamples,); NaN where the drawn tasks have nothing to judge."""
         import numpy as np
 
         new = [self._new[name].figure(figure, weights) for name, figure in self.names.items()]
@@ -116,7 +116,7 @@ class _Compared:
         return np.mean(new, axis=0), np.mean(promoted, axis=0)
 
     def bootstrap(self, rule: Promote, seed: int) -> tuple[tuple[float, float], dict[str, LabelComparison], str | None]:
-        """(where new less promoted lies, each label's comparison, the label that surely fell too much, if any)."""
+        """Return (interval of new less promoted, each label's comparison, the label that surely fell too much or None)."""
         import numpy as np
         from scipy.stats import DegenerateDataWarning, bootstrap
 
@@ -124,7 +124,7 @@ class _Compared:
         fallen = sorted(rows, key=lambda row: rows[row][1][0] - rows[row][0][0], reverse=True)[:_LABELS]
 
         def differences(indices: Array, axis: int) -> Array:  # noqa: ARG001 (scipy names it)
-            """(1 + labels, resamples): the metric's, then each label's."""
+            """Return (1 + labels, resamples) differences: the metric's, then each label's."""
             weights = _weights(np.atleast_2d(indices), self._tasks)
             new, promoted = self.metrics(weights)
             of_labels = self._labels(weights)
@@ -132,14 +132,14 @@ class _Compared:
             return np.squeeze(np.array(made)) if indices.ndim == 1 else np.array(made)
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DegenerateDataWarning)  # versions may well answer every task alike
+            warnings.simplefilter("ignore", DegenerateDataWarning)  # versions may answer every task alike
             drawn = bootstrap(
             (np.arange(self._tasks),), differences, n_resamples=_RESAMPLES, vectorized=True, method="percentile",
             batch=max(1, _NUMBERS // (self._tasks + 1)), rng=np.random.default_rng(seed),
         ).bootstrap_distribution  # fmt: skip
         drawn = np.reshape(drawn, (1 + len(fallen), -1))
         interval = _interval(drawn[0], 1 - rule.confidence)
-        # With many labels one seems to fall by chance: each must be so much surer (Bonferroni).
+        # With many labels one may fall by chance, so each needs a higher confidence (Bonferroni).
         share = (1 - rule.confidence) / max(1, len(fallen))
         intervals = {row: _interval(values, share) for row, values in zip(fallen, drawn[1:], strict=True)}
         labels = {
@@ -158,7 +158,9 @@ class _Compared:
         return interval, labels, worst
 
     def _labels(self, weights: Array) -> dict[tuple[str, str], tuple[Array, Array]]:
-        """By (control, label), (resamples,) of both versions; a label that only one version names has 0 of the other."""
+        """Return both versions' figures, (resamples,), by (control, label); a label that one version does not have counts
+        0 for it.
+        """
         import numpy as np
 
         found = {}
@@ -176,7 +178,7 @@ class _Compared:
 
 
 def _weights(indices: Array, tasks: int) -> Array:
-    """(resamples, tasks): how often each task was drawn."""
+    """Return (resamples, tasks): how often each task was drawn."""
     import numpy as np
 
     places = indices + tasks * np.arange(len(indices))[:, None]
@@ -184,7 +186,7 @@ def _weights(indices: Array, tasks: int) -> Array:
 
 
 def _interval(values: Array, share: float) -> tuple[float, float] | None:
-    """What leaves half of a share of the values on either side; None where none is known."""
+    """Return the interval without half of `share` of the values on either side; None where none is known."""
     import numpy as np
 
     known = values[~np.isnan(values)]

@@ -1,7 +1,7 @@
-"""What annotators do with predictions: which regions they accept, edit, delete and add, and how long they take.
+"""The corrections of predictions by annotators: regions accepted, edited, deleted and added, and the time they take.
 
-It is the quality of what is served as people see it, on the tasks that they work on now. Annotations that a model made
-and nobody touched say nothing of it.
+They measure the quality of the served version as people see it, on the tasks that they work on now. A model's annotations
+that nobody touched do not count.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from lsml.controls.regions import RegionControl
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.versions import names_of
 
-MOST: Final = 5000  # annotations that are looked at, the latest: quality is that of now, and a page answers at once
-_NEAR: Final = 1e-3  # of coordinates, which an editor stores anew
+MOST: Final = 5000  # the latest annotations that count: the figures are current, and a page loads at once
+_NEAR: Final = 1e-3  # the largest difference of unchanged coordinates, which an editor rounds
 Fate = Literal["untouched", "edited", "deleted", "added"]
 FATES: Final[tuple[Fate, ...]] = get_args(Fate)
 _Fate = tuple[str, str, Fate]  # (control, label, fate)
@@ -29,8 +29,9 @@ _Region = dict[str, Any]
 
 
 class Regions(msgspec.Struct, frozen=True):
-    """What became of predicted regions, and how many people added. `accepted`: the untouched share of what was predicted, None
-    where nothing was."""
+    """The fates of predicted regions, and the number that people added. `accepted`: the untouched share of predicted
+    regions, None without any.
+    """
 
     untouched: int
     edited: int
@@ -48,7 +49,7 @@ class OfLabel(msgspec.Struct, frozen=True):
 
 
 class OfVersion(msgspec.Struct, frozen=True):
-    """The annotations that began from a version's predictions; `unchanged`: those that say just what it predicted."""
+    """The annotations that began with a version's predictions; `unchanged`: those equal to the prediction."""
 
     version: str
     annotations: int
@@ -64,7 +65,7 @@ class LeadTime(msgspec.Struct, frozen=True):
 
 
 class OfAnnotator(msgspec.Struct, frozen=True):
-    """What one annotator did with predictions."""
+    """One annotator's corrections of predictions."""
 
     annotator: str
     annotations: int
@@ -74,10 +75,10 @@ class OfAnnotator(msgspec.Struct, frozen=True):
 
 
 class Corrections(msgspec.Struct, frozen=True):
-    """What annotators did with predictions, in all and by label, version and annotator.
+    """Annotators' corrections of predictions, in all and by label, version and annotator.
 
-    `annotations` began from a prediction of this recipe, of which so many are `unchanged`; `unknown` began from one that lsml
-    was not told.
+    `annotations` began with a prediction of this recipe, and `unchanged` of them are equal to it; `unknown` began with
+    a prediction that lsml does not have.
     """
 
     annotations: int
@@ -91,7 +92,7 @@ class Corrections(msgspec.Struct, frozen=True):
 
 
 class _Compared(NamedTuple):
-    """One annotation that began from a prediction."""
+    """One annotation that began with a prediction."""
 
     version: str
     annotator: str
@@ -99,15 +100,15 @@ class _Compared(NamedTuple):
 
     @property
     def unchanged(self) -> bool:
-        """True if it says just what was predicted."""
+        """True if it is equal to the prediction."""
         return all(fate == "untouched" for _, _, fate in self.fates)
 
 
 def corrections(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Corrections:
-    """Return what annotators did with the predictions that they began from."""
+    """Return annotators' corrections of the predictions with which they began."""
     ours = names_of(binding.recipe.name)
     compared: list[_Compared] = []
-    lead_times: list[tuple[str, bool, float]] = []  # (annotator, whether from a prediction, seconds)
+    lead_times: list[tuple[str, bool, float]] = []  # (annotator, True if from a prediction, seconds)
     unknown = 0
     for task in tasks:
         names: dict[str, Control] | None = None
@@ -129,7 +130,7 @@ def corrections(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Corrections
 
 
 def _answered(binding: Binding, data: Mapping[str, Any]) -> dict[str, Control]:
-    """Return the controls that models answer where annotators see it, by each `from_name` of their regions in one task."""
+    """Return the controls with visible predictions, by each `from_name` of their regions in one task."""
     return {
         name: template
         for model in binding.models
@@ -140,15 +141,16 @@ def _answered(binding: Binding, data: Mapping[str, Any]) -> dict[str, Control]:
 
 
 class _Result(NamedTuple):
-    """A result, sorted: the answer of each control for the whole task by its name, and drawn regions by their id with all
-    that is said of each."""
+    """A sorted result: the answer of each control for the whole task by its name, and drawn regions by their id with all
+    their parts.
+    """
 
     whole: dict[str, _Region]
     drawn: dict[str, list[_Region]]
 
 
 def _fates(predicted: Sequence[Any], annotation: Annotation, names: Mapping[str, Control]) -> Counter[_Fate]:
-    """Return how often each fate was met."""
+    """Return the number of regions for each fate."""
     before, after = _sorted(predicted, names), _sorted(annotation.result, names)
     fates: Counter[_Fate] = Counter()
     for name in {**before.whole, **after.whole}:
@@ -163,7 +165,7 @@ def _fates(predicted: Sequence[Any], annotation: Annotation, names: Mapping[str,
         else:
             missing.append(regions)
     for regions in missing:
-        # Programs write the same regions under ids of their own.
+        # Programs may write the same regions with other ids.
         again = next((id for id, new in added.items() if _same(regions, new)), None)
         if again is not None:
             del added[again]
@@ -173,7 +175,7 @@ def _fates(predicted: Sequence[Any], annotation: Annotation, names: Mapping[str,
 
 
 def _sorted(result: Sequence[Any], names: Mapping[str, Control]) -> _Result:
-    """Return the regions of controls that models answer; what is no region is left out."""
+    """Return the regions of controls that models answer; invalid regions are left out."""
     found = _Result({}, defaultdict(list))
     for number, region in enumerate(result):
         name = region.get("from_name") if isinstance(region, dict) else None
@@ -187,7 +189,7 @@ def _sorted(result: Sequence[Any], names: Mapping[str, Control]) -> _Result:
 
 
 def _fates_of_answer(old: _Region | None, new: _Region | None) -> Iterator[tuple[str, Fate]]:
-    """Yield (label, fate) of what was answered for a whole task: one for each label, or one for a number or a text."""
+    """Yield (label, fate) of an answer for a whole task: one for each label, or one for a number or a text."""
     before, after = (None if region is None else _labels(region) for region in (old, new))
     if before is None or after is None:
         yield from ((label, "deleted") for label in before or ())
@@ -206,7 +208,7 @@ def _fates_of_answer(old: _Region | None, new: _Region | None) -> Iterator[tuple
 
 
 def _labels(region: _Region) -> list[str]:
-    """Return the labels of a region, those of a taxonomy as paths; [""] where it is a number or a text."""
+    """Return the labels of a region, those of a taxonomy as paths; [""] for a number or a text."""
     kind = region.get("type")
     given = region["value"].get(kind) if isinstance(kind, str) and kind != "textarea" else None
     if not isinstance(given, list):
@@ -215,13 +217,13 @@ def _labels(region: _Region) -> list[str]:
 
 
 def _named(regions: Sequence[_Region], names: Mapping[str, Control]) -> tuple[str, str]:
-    """Return (control, label) of what was drawn once."""
+    """Return (control, label) of a drawn region."""
     labels = dict.fromkeys(label for region in regions for label in _labels(region) if label)
     return names[regions[0]["from_name"]].control_tag.name, ", ".join(labels)
 
 
 def _same(old: Sequence[_Region], new: Sequence[_Region]) -> bool:
-    """True if all that is said of a drawn region is as predicted."""
+    """Return True if all parts of a drawn region are as predicted."""
     before, after = (
         {(region["from_name"], region.get("type")): region for region in regions} for regions in (old, new)
     )
@@ -230,7 +232,7 @@ def _same(old: Sequence[_Region], new: Sequence[_Region]) -> bool:
 
 def _as_predicted(old: _Region, new: _Region) -> bool:
     if "rle" in old["value"] and new.get("origin") == "prediction":
-        return True  # the editor encodes a mask anew, and says that nobody touched it
+        return True  # the editor encodes a mask anew, but marks it as untouched
     # The text that a span lies over follows from its place.
     passed_over = () if old.get("type") == "textarea" else ("text",)
     before, after = (
@@ -240,7 +242,7 @@ def _as_predicted(old: _Region, new: _Region) -> bool:
 
 
 def _alike(old: Any, new: Any) -> bool:
-    """True if two JSON values are the same, but for the rounding of numbers."""
+    """Return True if two JSON values are the same, except for the rounding of numbers."""
     if isinstance(old, dict) and isinstance(new, dict):
         return old.keys() == new.keys() and all(_alike(old[key], new[key]) for key in old)
     if isinstance(old, list) and isinstance(new, list):

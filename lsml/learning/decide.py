@@ -1,4 +1,4 @@
-"""Whether a model that learnt is better than the one that is served."""
+"""The decision whether a new model is better than the one that is served."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lsml.learning.snapshot import AnnotatedExample, Snapshot
 from lsml.recipe import Promote
 from lsml.versions import ENOUGH, By, Decision, Loaded, ModelCard, Why, learnt_marks, mark
 
-LEAST_JUDGED = 10  # with fewer tasks a comparison says nothing at all
+LEAST_JUDGED = 10  # tasks; with fewer a comparison has no meaning
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model that learnt: its adapter, the card of what was saved in the version's folder, and notes for people."""
+    """A trained model: its adapter, its card in the version's folder, and notes for people."""
 
     model: BoundModel
     adapter: Adapter
@@ -33,9 +33,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a version is chosen from: the models that learnt of `snapshot`, by key, saved in `directory`, and the version that
-    is served with its folder, or None. `judged_tasks` none of them learnt; `moved` are held-out tasks that they did learn.
-    `unloadable`: the number of a version that is served and cannot be loaded."""
+    """The candidates for a version: the models trained on `snapshot`, by key, saved in `directory`, and the promoted
+    version with its folder, or None. None of them learnt `judged_tasks`; `moved` are held-out tasks that they did
+    learn. `unloadable`: the number of a promoted version that cannot be loaded.
+    """
 
     binding: Binding
     directory: Path
@@ -49,23 +50,23 @@ class Candidates:
 
     @cached_property
     def served(self) -> dict[str, Adapter]:
-        """An adapter for each model of the binding, as it is served now; the starting point of what is not."""
+        """The served adapter of each model of the binding; the starting point where none is served."""
         served = self.promoted[0].adapters if self.promoted else {}
         return {model.key: served.get(model.key) or model.new_adapter() for model in self.binding.models}
 
     def saved(self, key: str) -> ModelCard | None:
-        """What the served version knows of a model."""
+        """Return the served version's card of a model, or None."""
         card = self.promoted[0].card if self.promoted else None
         return card.models.get(key) if card else None
 
 
 def rule_of(model: BoundModel) -> Promote:
-    """When a model that learnt is taken."""
+    """Return the rule for promoting a model."""
     return model.spec.training.promotion if model.spec.training else Promote()
 
 
 def decide(candidates: Candidates, one: Fitted, progress: Progress) -> Decision:
-    """Whether a model that learnt is taken into the version, and why."""
+    """Return the decision whether a new model is taken into the version, with the reason."""
     rule = rule_of(one.model)
     if candidates.promoted is None or not candidates.served[one.model.key].ready:
         if candidates.unloadable is not None:
@@ -83,9 +84,11 @@ def decide(candidates: Candidates, one: Fitted, progress: Progress) -> Decision:
 def _judge(
     candidates: Candidates, one: Fitted, rule: Promote, learnt: set[bytes], against: str, progress: Progress
 ) -> Decision:
-    """By the held-out tasks where they are enough, else by cross-validation where the model learns quickly enough for it.
+    """Return the decision on held-out tasks if there are enough, else by cross-validation if the model learns quickly
+    enough.
 
-    `learnt`: the marks of what the served version learnt."""
+    `learnt`: the marks of the data that the served version learnt.
+    """
     binding, model = candidates.binding, one.model
     names = {control.control_tag.name for control in model.controls}
     either = learnt | learnt_marks(candidates.directory, one.card)

@@ -1,4 +1,7 @@
-"""Whether the labels that people give now are those that the served version learnt, by the population stability index."""
+"""The shift between the labels that people give now and those that the served version learnt.
+
+It is measured by the population stability index.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,18 @@ from lsml.versions import Alert, Card, Drift, ModelCard
 from lsml.versions.drift import LEAST_INDEX, LEAST_LABELS
 from lsml.versions.outlook import Prospect
 
-_CHANCE: Final = 0.01  # how often labels that are drawn as before exceed the limit
+_CHANCE: Final = 0.01  # the share of labels drawn as before that exceed the limit
 
 
 def drift(
     learnt: Mapping[str, int], now: Mapping[str, int], against: str, changed: float | None = None
 ) -> Drift | None:
-    """Return how the labels that came since differ from those `learnt`; None where either are too few.
+    """Return the shift from the labels `learnt` to those that came since; None if either are too few.
 
-    `learnt` and `now`: how often each label occurs in what the served and the new version learnt. Where labels are drawn as
-    before, the index is about (1/n + 1/m) times a chi-squared variable with a degree of freedom less than there are labels
-    (Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020): the limit is not below that.
+    `learnt` and `now`: the count of each label in the training data of the served and of the new version. If labels are
+    drawn as before, the index is about (1/n + 1/m) times a chi-squared variable with one degree of freedom less than there
+    are labels (Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020). The limit is not
+    below the 99th percentile of that.
     """
     recent = Counter(now) - Counter(learnt)
     before, since = sum(learnt.values()), recent.total()
@@ -31,7 +35,7 @@ def drift(
         return None
     from scipy.stats import chi2
 
-    # Half an occurrence more of each, so that a label that is new is a large shift and no infinite one.
+    # Half an occurrence more of each, so that a new label is a large shift and not an infinite one.
     shares = {
         label: tuple(
             (of.get(label, 0) + 0.5) / (whole + 0.5 * len(labels)) for of, whole in ((learnt, before), (recent, since))
@@ -53,7 +57,7 @@ def drift(
 def drift_of(
     model: BoundModel, served: ModelCard | None, new: ModelCard, against: str, changed: float | None
 ) -> Drift | None:
-    """Return the drift of one model that learnt anew; None where none is served. Labels that were renamed are the same."""
+    """Return the drift of one newly trained model; None if none is served. A renamed label counts as the same label."""
     if served is None:
         return None
     renamed = {
@@ -69,10 +73,10 @@ def drift_of(
 
 
 def with_alerts(card: Card, before: Card | None) -> None:
-    """Give a card that is not yet saved what begins with it. `before`: the card of the newest version."""
+    """Add to an unsaved card the alerts that begin with it. `before`: the card of the newest version."""
     known = before.drift if before is not None else {}
     for key, one in card.drift.items():
-        # While nothing better is served, each version finds the same drift again.
+        # Until a better version is served, each version finds the same drift again.
         told = key in known and known[key].drifted and known[key].against == one.against
         if one.drifted and not told:
             card.alerts.append(Alert("drift", f"{key.partition(':')[0]}: {one.sentence}"))

@@ -1,4 +1,4 @@
-"""When a training run is due."""
+"""The time at which a training run is due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lsml.store import RunRow, Store
 
 
 def learners(recipe: Recipe) -> list[Training]:
-    """How the recipe's models learn, of those that do."""
+    """Return the training settings of the recipe's models that learn."""
     return [
         model.training
         for model in recipe.models
@@ -19,8 +19,10 @@ def learners(recipe: Recipe) -> list[Training]:
 
 
 def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
-    """Ask for a training run if enough changed since the last; it waits until annotators are quiet, and for a time of
-    day where the recipe names one."""
+    """Request a training run if enough annotations changed since the last one, and return it; else None.
+
+    It starts when annotators are quiet, and at the recipe's time of day, if there is one.
+    """
     due: list[Training] = []
     for training in learners(recipe):
         usable, changes = store.annotations.counts(project, training.learn_from)
@@ -28,7 +30,7 @@ def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
             due.append(training)
     if not due:
         return None
-    # One run trains every model, so that the first that may begin counts.
+    # One run trains every model, so the earliest start counts.
     quiet_s = min(training.quiet_s for training in due)
     return store.runs.request(
         project, "annotations", quiet_s=quiet_s, earliest=lambda made: min(training.earliest(made) for training in due)
@@ -36,13 +38,13 @@ def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
 
 
 def counts(store: Store, recipe: Recipe, project: str) -> tuple[int, int]:
-    """(usable annotations, how many changed since the last run) of a project, as the recipe's models would learn them."""
+    """Return (usable annotations, annotations changed since the last run) of a project, as the recipe's models learn them."""
     each = [store.annotations.counts(project, training.learn_from) for training in learners(recipe)]
     return max(each, default=None) or store.annotations.counts(project)
 
 
 def changes_needed(recipe: Recipe, usable: int, changes: int) -> int | None:
-    """How many annotations must have changed for the next training run to be due; None where nothing learns by itself."""
+    """Return how many annotations must have changed for the next training run; None where nothing learns automatically."""
     needed = [
         max(training.changes_due(usable), changes + training.min_annotations - usable) for training in learners(recipe)
     ]

@@ -1,4 +1,4 @@
-"""What one model learns from a snapshot, and which tasks are kept to judge it."""
+"""The examples that a model learns from a snapshot, and the tasks that are kept to judge it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lsml.versions import mark
 
 
 def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
-    """Held-out tasks that training needs, so that it covers two classes; taken in hash order, as few as do."""
+    """Return the held-out tasks that training needs, so that it covers two classes: as few as possible, in hash order."""
     moved: set[str] = set()
     for model in models:
         if Choice not in model.adapter_class.produces:
@@ -41,23 +41,24 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
 
 
 def held_out(model: BoundModel, lesson: AnnotatedExample, moved: set[str]) -> bool:
-    """True if a task is kept to judge a model: its `holdout` says so, and it is not among the `moved`."""
+    """Return True if a task is kept to judge a model: its `holdout` keeps it, and it is not `moved`."""
     kept = model.spec.training.held_out if model.spec.training else Holdout()
     return lesson.task not in moved and kept.holds(lesson.task, ground_truth=lesson.ground_truth)
 
 
 def held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[AnnotatedExample]:
-    """The tasks that none of the models learns."""
+    """Return the tasks that none of the models learns."""
     return [lesson for lesson in snapshot if all(held_out(model, lesson, moved) for model in models)]
 
 
 def examples_of(
     model: BoundModel, snapshot: Iterable[AnnotatedExample], moved: set[str], fetch: Fetch
 ) -> tuple[list[Example], Counter[str], list[tuple[str, str]], set[bytes]]:
-    """Of the tasks that are not held out: (examples, how often each label occurs in them, why tasks could not be read, the
-    marks of what is learnt).
+    """Return (examples, count of each label, reasons why tasks could not be read, marks of the data) of tasks that are not
+    held out.
 
-    Why is (reason, sentence), once for each task."""
+    A reason is (reason, sentence), once for each task.
+    """
     learnt: set[bytes] = set()
     examples: list[Example] = []
     classes: Counter[str] = Counter()
@@ -95,7 +96,7 @@ def examples_of(
 
 
 def control_names(model: BoundModel, lesson: AnnotatedExample) -> list[str]:
-    """The names of a model's controls in one task, with the copies that a Repeater makes."""
+    """Return the names of a model's controls in one task, with the copies that a Repeater makes."""
     return [control.control_tag.name for control in model.instances(lesson.data)]
 
 

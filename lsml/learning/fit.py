@@ -1,4 +1,4 @@
-"""One model fitted to examples; whatever its library raises costs that model alone."""
+"""The training of one model; an error of its library affects only that model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ SEED: Final = 20_261_123
 
 
 def fit(model: BoundModel, examples: Sequence[Example], progress: Progress = silent) -> TrainableAdapter:
-    """A new adapter of a model that learnt the examples. Raises NotEnoughData, AdapterError, OSError, MemoryError, and
-    Cancelled through `progress`."""
+    """Return a new adapter that learnt the examples. Raises NotEnoughData, AdapterError, OSError, MemoryError, and
+    Cancelled through `progress`.
+    """
     adapter = model.new_adapter()
     assert isinstance(adapter, TrainableAdapter)
     try:
@@ -24,7 +25,7 @@ def fit(model: BoundModel, examples: Sequence[Example], progress: Progress = sil
     except (LsmlError, OSError, MemoryError):
         raise
     except Exception as error:
-        # A library may raise anything; the other models can still learn.
+        # A library may raise anything, and the other models can still learn.
         _log.exception("%s failed to learn", model.key)
-        raise AdapterError(f"it failed to learn: {type(error).__name__}; the log says where") from error
+        raise AdapterError(f"it failed to learn: {type(error).__name__}; the log has the details") from error
     return adapter

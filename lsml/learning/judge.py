@@ -1,4 +1,4 @@
-"""How well what would be shown meets the annotations of held-out tasks."""
+"""The agreement of visible predictions with the annotations of held-out tasks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lsml.metrics import Metrics, Pair, judge
 from lsml.prediction import Outcome, predict_tasks
 from lsml.values import Box, KeyPoint, Value
 
-_BATCH = 256  # tasks judged at a time
+_BATCH = 256  # tasks that are judged at a time
 
 
 @dataclass(frozen=True)
 class Judged:
-    """`metrics` by control: `{metric, value, examples, per_label, ...}`, of so many `tasks`.
+    """`metrics` by control: `{metric, value, examples, per_label, ...}`, on `tasks` tasks.
 
-    `pairs` by control: what each of the lessons was annotated with and what is shown of it, nothing for some.
-    `unread`: (reason, sentence) of each task of which something is left out, because no model could read it.
+    `pairs` by control: for each example the annotated and the visible values; empty for some. `unread`: (reason,
+    sentence) of each task that no model of a control could read.
     """
 
     metrics: dict[str, Metrics]
@@ -38,9 +38,10 @@ def evaluate(
     fetch: Fetch,
     progress: Progress = silent,
 ) -> Judged:
-    """How well what would be shown meets the annotations.
+    """Return the agreement of visible predictions with the annotations.
 
-    A task that cannot be read is no wrong answer: it is left out. A model that fails on what it read is.
+    A task that cannot be read is left out, as it is no wrong answer. A model's failure on a task that it read counts as
+    one.
     """
     pairs: dict[str, list[list[Pair]]] = {name: [] for name in binding.controls}
     unread: list[tuple[str, str]] = []
@@ -68,14 +69,14 @@ def evaluate(
 
 
 def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict[str, list[Pair]]:
-    """What one task was annotated with and what is shown of it, by the name of the control in the config."""
+    """Return the annotated and the visible values of one task, by the control's name in the config."""
     pairs: dict[str, list[Pair]] = {}
     judged: set[str] = set()
     for model in binding.models:
         for template, control in model.copies(lesson.data):
             name = control.control_tag.name
             if name in judged or name not in lesson.answers:
-                continue  # several models may answer it, and their combination is what is judged
+                continue  # several models may answer it, and their combination is judged
             judged.add(name)
             guess = outcome.values.get(name, ())
             around = _parents(lesson) if control.value_type is KeyPoint else ()
@@ -86,7 +87,7 @@ def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict
 
 
 def _unread(binding: Binding, adapters: Mapping[str, Adapter], outcome: Outcome, name: str) -> tuple[str, str] | None:
-    """Why no model that is asked about a control could read the task; None where one could, or none is asked."""
+    """Return the reason why no model of a control could read the task; None where one could, or where there is no model."""
     asked = [
         model.key
         for model in binding.models
@@ -97,19 +98,19 @@ def _unread(binding: Binding, adapters: Mapping[str, Adapter], outcome: Outcome,
 
 
 def unread_sentence(unread: Sequence[tuple[str, str]]) -> str:
-    """How many tasks could not be read, why, and which the first of them is."""
+    """Return how many tasks could not be read, the reasons, and the first task."""
     reasons = ", ".join(sorted({reason for reason, _ in unread}))
     tasks = "1 task" if len(unread) == 1 else f"{len(unread)} tasks"
     return f"{tasks} could not be read ({reasons}), the first of them: {unread[0][1]}"
 
 
 def mean_metric(metrics: Mapping[str, Metrics], names: set[str]) -> float | None:
-    """The mean of the metrics of some controls; None where none of them could be judged."""
+    """Return the mean of the metrics of some controls; None where none of them could be judged."""
     values = [metrics[name]["value"] for name in sorted(names) if metrics[name]["value"] is not None]
     return sum(values) / len(values) if values else None
 
 
 def _parents(lesson: AnnotatedExample) -> list[Value]:
-    """The boxes that points of a task may name as their parents."""
+    """Return the boxes that points of a task may have as their parents."""
     answers = (answer for annotated in lesson.answers.values() for answer in annotated)
     return [value for answer in answers for value in answer if isinstance(value, Box) and value.group]

@@ -1,4 +1,4 @@
-"""What more annotations are expected to bring, from the learning curve of real versions."""
+"""The expected gain of more annotations, from the learning curve of real versions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _CONFIDENCE: Final = 0.8
 _RESAMPLES: Final = 300
-_MOST_POINTS: Final = 200  # versions that a card remembers
+_MOST_POINTS: Final = 200  # versions in a card's history
 
 
 def point_of(number: int, card: Card) -> VersionPoint | None:
-    """Where a version stands on the curve; None where nothing judged it."""
+    """Return a version's point on the curve; None where it was not judged."""
     judged = {name: one for name, one in card.metrics.items() if one.get("value") is not None}
     value = mean_metric(judged, set(judged))
     answers = min((one.get("examples", 0) for one in judged.values()), default=0)
@@ -30,7 +30,7 @@ def point_of(number: int, card: Card) -> VersionPoint | None:
 
 
 def curve_of(store: Store, project: str) -> list[VersionPoint]:
-    """The project's versions on their learning curve, oldest first; those that are no longer kept, too."""
+    """Return the points of a project's versions, oldest first, also of deleted ones."""
     points: dict[int, VersionPoint] = {}
     for row in reversed(store.versions.of_project(project)):
         try:
@@ -54,7 +54,7 @@ def newest_card(store: Store, project: str) -> Card | None:
 
 
 def outlook_of(store: Store, project: str) -> Outlook:
-    """What more annotations of a project bring, as it was worked out when its newest version was made."""
+    """Return the expected gain of more annotations of a project, as estimated with its newest version."""
     for row in store.versions.of_project(project):
         try:
             card = card_of(row)
@@ -66,18 +66,18 @@ def outlook_of(store: Store, project: str) -> Outlook:
 
 
 def with_outlook(card: Card, points: Sequence[VersionPoint]) -> None:
-    """Give a card that is not yet saved the curve of the versions before it, and an estimate by that and itself."""
+    """Add the curve of the earlier versions, and an estimate from all of them, to a card that is not saved yet."""
     own = point_of(points[-1].version + 1 if points else 1, card)
     card.history = list(points)
     card.outlook = estimate([*points, *([own] if own else [])])
 
 
 def estimate(points: Sequence[VersionPoint]) -> Outlook:
-    """What the annotations after the last of some points bring, by an inverse power law through them.
+    """Return the expected gain of annotations after the last point, by an inverse power law through the points.
 
     The metric after n annotations is c - a n^-b (Figueroa et al., "Predicting sample size required for classification
-    performance", 2012). The interval is that of a parametric bootstrap: each point is drawn anew from how exactly so many
-    answers can judge a version.
+    performance", 2012). The interval is that of a parametric bootstrap: each point is drawn again with the precision
+    that its number of answers gives.
     """
     latest = {point.annotations: point for point in points}
     known = [point for point in latest.values() if point.judged >= LEAST_JUDGED]
@@ -107,12 +107,12 @@ def estimate(points: Sequence[VersionPoint]) -> Outlook:
 
 
 def _at(share: Any, limit: float, fall: float, speed: float) -> Any:
-    """The metric at a share of the annotations that there are now."""
+    """Return the metric at a share of the current annotations."""
     return limit - fall * share**-speed
 
 
 def _fitted(shares: Array, values: Array, errors: Array) -> Array:
-    """(limit, fall, speed) of the curve that fits best; none falls with more annotations."""
+    """Return (limit, fall, speed) of the best curve; the metric never falls with more annotations."""
     import numpy as np
     from scipy.optimize import least_squares
 

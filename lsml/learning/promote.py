@@ -1,4 +1,4 @@
-"""Which of the models that learnt become the version, whether it is promoted, and what is carried over."""
+"""The choice of the models for a version, its promotion, and the models that are carried over."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from lsml.versions import Decision, ModelCard, learnt_marks, mark
 
 @dataclass(frozen=True)
 class Chosen:
-    """The version: its models by key, as the folder now holds them, metrics of `held_out` tasks, and notes for people.
+    """The version: its models by key, as the folder holds them, metrics of `held_out` tasks, and notes for people.
 
-    `promoted`: whether it is to be served, and `verdict`: why. `decisions` by model key, as a card holds them.
+    `promoted`: True if it is served, and `verdict`: the reason. `decisions` by model key, as in a card.
     """
 
     models: dict[str, ModelCard]
@@ -34,11 +34,11 @@ class Chosen:
 
 
 def choose(candidates: Candidates, progress: Progress) -> Chosen:
-    """Decide model by model, judge the combined result on what none of its models learnt, and tidy the folder."""
+    """Decide for each model, judge the combined result on tasks that none of its models learnt, and clean up the folder."""
     fitted = candidates.fitted
     decisions = {key: decide(candidates, one, progress) for key, one in fitted.items()}
     taken = [key for key, decision in decisions.items() if decision.taken]
-    # Where nothing is taken, the version holds what was learnt, unpromoted, so that a person may still choose it.
+    # Where no model is taken, the version holds the new models, unpromoted, so that a person may still promote it.
     kept = {key: fitted[key] for key in (taken or fitted)}
     carried = _carry_over(candidates, kept)
     notes = [f"{key}: {decisions[key].sentence}" for key in carried if key in fitted]
@@ -60,7 +60,7 @@ def choose(candidates: Candidates, progress: Progress) -> Chosen:
 
 
 def _verdict(decisions: Mapping[str, Decision]) -> str:
-    """Why the version is promoted or not, for people; of what was taken first."""
+    """Return the reason for the promotion or against it, for people; models that were taken come first."""
     reasons = {key: one.sentence for key, one in sorted(decisions.items(), key=lambda pair: not pair[1].taken)}
     verdict = next(iter(reasons.values()))
     if len(set(reasons.values())) > 1:
@@ -69,7 +69,7 @@ def _verdict(decisions: Mapping[str, Decision]) -> str:
 
 
 def _carry_over(candidates: Candidates, kept: Mapping[str, Fitted]) -> dict[str, ModelCard]:
-    """Copy every model that is not kept from the served version's folder; the cards of the copies, by key."""
+    """Copy every model that is not kept from the served version's folder. Return the cards of the copies, by key."""
     carried: dict[str, ModelCard] = {}
     if candidates.promoted is None:
         return carried
@@ -94,6 +94,6 @@ def _carry_over(candidates: Candidates, kept: Mapping[str, Fitted]) -> dict[str,
 
 
 def _remove(directory: Path, model: ModelCard) -> None:
-    """Take what a model saved out of the version's folder."""
+    """Remove a model's files from the version's folder."""
     shutil.rmtree(directory / model.folder)
     (directory / model.learnt).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Cross-validation of a new version against the served one, where few tasks are held out.
+"""Cross-validation of a new version against the served one, if few tasks are held out.
 
-Every task that the served version never learnt can judge it. A model that learns quickly is fitted again without a fifth of
-them at a time, so that they judge the new one, too.
+Every task that the served version never learnt can judge it. A model that learns quickly is trained again without a fifth
+of them at a time, so that they judge the new one, too.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from lsml.metrics import Pair
 from lsml.versions import mark
 
 _FOLDS: Final = 5
-_REPEATS: Final = 2  # where a task judges so often, its luck with one fold counts less
-_ONCE_FROM: Final = 100  # tasks to judge by, of which one round tells enough
-_MAX_TASKS: Final = 500  # tasks to judge by: more would take long and tell little more
+_REPEATS: Final = 2  # rounds, so that the luck of one fold counts less
+_ONCE_FROM: Final = 100  # tasks from which one round is enough
+_MAX_TASKS: Final = 500  # tasks; more would take long and improve little
 
-Evaluated = tuple[Pairs, Pairs]  # of the new and of the served version
+Evaluated = tuple[Pairs, Pairs]  # of the new and the served version
 
 
 def unlearnt_tasks(model: BoundModel, snapshot: Snapshot, learnt: set[bytes]) -> list[AnnotatedExample]:
-    """The tasks that a model could be judged by, and that a version which learnt so did not learn, one of those alike."""
+    """Return the tasks that can judge a model and that the served version did not learn; one of tasks with equal data."""
     found: dict[bytes, AnnotatedExample] = {}
     for lesson in snapshot:
         own = mark(lesson.data)
@@ -49,9 +49,11 @@ def cross_validate(
     fetch: Fetch,
     progress: Progress,
 ) -> Evaluated | None:
-    """What `model`, fitted anew without them, and what is `served` answer to the tasks of `judged`, each several times.
+    """Return the answers of `model`, trained without them, and of the `served` adapters to the tasks of `judged`, several
+    times each.
 
-    None where it cannot learn without some of them."""
+    None where it cannot learn without some of them.
+    """
     from sklearn.model_selection import RepeatedKFold
 
     repeats = 1 if len(judged) >= _ONCE_FROM else _REPEATS
@@ -73,11 +75,13 @@ def cross_validate(
 
 
 def fitted_without(marks: set[bytes], model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch) -> Adapter:
-    """The model, fitted to what is neither held out nor among the marks. Raises NotEnoughData or AdapterError."""
+    """Return the model, trained on tasks that are neither held out nor among the marks. Raises NotEnoughData or
+    AdapterError.
+    """
     from threadpoolctl import threadpool_limits
 
     lessons = (lesson for lesson in snapshot if mark(lesson.data) not in marks)
     examples, _, _, _ = examples_of(model, lessons, moved, fetch)
-    # Threads of linear algebra wait by spinning; many small fits in a row are quicker with one.
+    # Threads of linear algebra wait by spinning, so many small fits are faster with one thread.
     with threadpool_limits(1):
         return fit(model, examples)

@@ -1,8 +1,8 @@
-"""Annotations that are probably wrong: those that a model contradicts which learnt from all the others.
+"""Annotations that are probably wrong: those that contradict a model trained on all the others.
 
-For labels of a closed list this is confident learning (Northcutt, Jiang, Chuang 2021, JAIR 70): a label is suspect where
-another one is as likely as it is, on the average, for the tasks that have that one. For spans, shapes and texts a task is
-suspect where what is predicted meets hardly anything of what people made.
+For labels of a closed list this is confident learning (Northcutt, Jiang, Chuang 2021, JAIR 70): a label is suspect if another
+one is at least as likely here as it is on average for the tasks that have it. For spans, shapes and texts a task is suspect
+if the prediction hardly agrees with the annotation.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ from lsml.values import Choice
 from lsml.versions import mark, start
 
 _FOLDS: Final = 5
-_LEAST_TASKS: Final = 20  # with fewer a model that learnt from the others knows too little to contradict anybody
-_HARDLY: Final = 0.3  # of spans, shapes and texts: F1 or its like, below which next to nothing is met
+_LEAST_TASKS: Final = 20  # with fewer, a model knows too little to contradict people
+_HARDLY: Final = 0.3  # the F1 (or similar) of spans, shapes and texts below which a task is suspect
 
 
 class Suspect(msgspec.Struct, frozen=True):
-    """One answer to look at again. `given`: what people said, `suggested`: what the others' answers suggest, `confidence`: how
-    sure that is, from 0 to 1; `quality`: how likely what was given is, by which suspects are sorted."""
+    """One answer to check. `given`: people's answer, `suggested`: the answer of a model trained on the others,
+    `confidence`: the certainty of that, from 0 to 1; `quality`: the probability of the given answer, by which suspects
+    are sorted.
+    """
 
     task: str
     control: str
@@ -49,7 +51,7 @@ class Suspect(msgspec.Struct, frozen=True):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """The suspects, the least likely first, of so many tasks that were looked at; `notes`: what was not, and why."""
+    """The suspects, the least likely first, and the number of checked tasks; `notes`: what was not checked, and why."""
 
     suspects: list[Suspect]
     tasks: int
@@ -67,9 +69,9 @@ def in_json(suspect: Suspect, address: str | None) -> dict[str, object]:
 
 
 def review(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch, progress: Progress = silent) -> Review:
-    """Look at every annotated task with models that did not learn it. Raises NotEnoughData where there are too few.
+    """Check every annotated task with models that did not learn it. Raises NotEnoughData where there are too few.
 
-    What somebody marked as ground truth is believed.
+    Annotations marked as ground truth are trusted.
     """
     with TemporaryDirectory() as folder:
         snapshot = take_snapshot(tasks, binding, Path(folder) / "tasks.jsonl", fetch)
@@ -102,16 +104,15 @@ def _of_model(
     fetch: Fetch,
     progress: Progress,
 ) -> list[Suspect]:
-    """What one model's controls make suspect, from folds that each learn without a fifth of the tasks; alike tasks stay
-    together."""
+    """Return one model's suspects, from folds that each learn without a fifth of the tasks; equal tasks are in one fold."""
     from sklearn.model_selection import GroupKFold
 
     own = [lesson for lesson in lessons if any(name in lesson.answers for name in control_names(model, lesson))]
     groups = [mark(lesson.data).hex() for lesson in own]
     folds = min(_FOLDS, len(set(groups)))
     if folds < 2:
-        raise NotEnoughData(f"{len(own)} different tasks answer it")
-    everything = {lesson.task for lesson in lessons}  # so that held-out tasks teach, too
+        raise NotEnoughData(f"{len(own)} different tasks have an answer for it")
+    everything = {lesson.task for lesson in lessons}  # so that held-out tasks are learnt, too
     chosen = Choice in model.adapter_class.produces and not model.copied
     likely: dict[str, dict[str, float]] = {}
     suspects: list[Suspect] = []
@@ -132,7 +133,7 @@ def _of_model(
 def _likely(
     model: BoundModel, adapter: Adapter, fold: Sequence[AnnotatedExample], fetch: Fetch
 ) -> dict[str, dict[str, float]]:
-    """By task, the probability of each label that the model knows; nothing for what cannot be read."""
+    """Return the probability of each label that the model knows, by task; empty for a task that cannot be read."""
     found: dict[str, dict[str, float]] = {}
     for lesson in fold:
         try:
@@ -147,7 +148,7 @@ def _likely(
 def _unlikely(
     control: Control, lessons: Sequence[AnnotatedExample], likely: Mapping[str, Mapping[str, float]]
 ) -> list[Suspect]:
-    """Confident learning, for each label by itself where a task may have several: there or not there."""
+    """Return suspects by confident learning; where a task may have several labels, for each label by itself."""
     name = control.control_tag.name
     given = [
         (lesson, {value.label for value in lesson.answers[name][-1] if isinstance(value, Choice)})
@@ -188,7 +189,7 @@ def _unlikely(
 def _unmet(
     binding: Binding, model: BoundModel, adapter: Adapter, fold: Sequence[AnnotatedExample], fetch: Fetch
 ) -> list[Suspect]:
-    """The tasks of which next to nothing is predicted as people answered."""
+    """Return the tasks whose prediction hardly agrees with the annotation."""
     adapters = {**start(binding).adapters, model.key: adapter}
     pairs = evaluate(binding, adapters, fold, fetch).pairs
     found = []
@@ -204,7 +205,7 @@ def _unmet(
 
 
 def _mean(values: Sequence[float]) -> float:
-    """The mean; more than any probability where there is nothing."""
+    """Return the mean; more than any probability where there are no values."""
     return sum(values) / len(values) if values else 2.0
 
 

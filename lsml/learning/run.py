@@ -24,16 +24,16 @@ _log = logging.getLogger(__name__)
 
 
 def _everything(_snapshot: Snapshot) -> None:
-    """Take any snapshot."""
+    """Accept any snapshot."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one training run works with.
+    """The inputs of one training run.
 
-    `models` of the `binding` learn from `tasks`, which are read once; `fetch` brings the files that they name. The version
-    belongs to `project`, which keeps the newest `keep` of them. `claim`: the run of the ledger that this is, None where a
-    person trains offline. `check` sees the snapshot before anything is learnt, and may refuse it with an LsmlError.
+    `models` of the `binding` learn from `tasks`, which are read once; `fetch` fetches the files that they name. The
+    version belongs to `project`, which keeps the newest `keep` of them. `claim`: the run's row in the ledger, None for
+    offline training. `check` gets the snapshot before training, and may refuse it with an LsmlError.
     """
 
     store: Store
@@ -50,14 +50,14 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Made:
-    """The version that a run made: its number within the project, and its card."""
+    """The version that a run made: its number in the project, and its card."""
 
     number: int
     card: Card
 
 
 def run(inputs: Inputs) -> Made:
-    """Take a snapshot, train and judge on it, and save what came of it; nothing is left on disk where that fails.
+    """Take a snapshot, train and judge on it, and save the version; after an error nothing is left on disk.
 
     Raises NotEnoughData, AdapterError or StoreError, Superseded where the claim is gone, and Cancelled.
     """
@@ -82,7 +82,7 @@ def run(inputs: Inputs) -> Made:
 
 
 def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tuple[Loaded, Path] | None, int | None]:
-    """The version that a project serves with its folder, or None; and the number of one that cannot be loaded."""
+    """Return the version that a project serves with its folder, or None; and the number of one that cannot be loaded."""
     row = store.versions.served(project)
     if row is None:
         return None, None

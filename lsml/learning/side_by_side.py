@@ -1,4 +1,4 @@
-"""Two versions on the tasks that neither of them learnt: which answers each has right, task by task."""
+"""Two versions on the tasks that neither of them learnt: the answers that each has right, task by task."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lsml.prediction.wording import holds, said
 from lsml.versions import Loaded
 
 Outcome = Literal["won", "lost", "wrong", "right"]
-_MOST_TASKS = 200  # that are asked about: people look at some, and wait meanwhile
+_MOST_TASKS = 200  # predicted tasks, as people look at some of them and wait meanwhile
 
 
 class ComparedTask(msgspec.Struct, frozen=True):
-    """One task: what it holds in short, what people answered, and what each version says. `outcome`: of the new one."""
+    """One task: its data in short, people's answer, and each version's. `outcome`: of the new one."""
 
     task: str
     holds: str
@@ -36,7 +36,7 @@ class ComparedTask(msgspec.Struct, frozen=True):
 
 
 class ComparedVersions(msgspec.Struct, frozen=True):
-    """`tasks` were asked about, of `held_out`; `rows` are those on which a version is wrong."""
+    """`tasks` of the `held_out` tasks were predicted; `rows` are those on which a version is wrong."""
 
     tasks: int
     held_out: int
@@ -47,9 +47,9 @@ class ComparedVersions(msgspec.Struct, frozen=True):
 def compare(
     binding: Binding, new: Loaded, old: Loaded, tasks: Iterable[AnnotatedTask], fetch: Fetch
 ) -> ComparedVersions:
-    """What two versions say of the held-out tasks.
+    """Return two versions' answers for the held-out tasks.
 
-    On a task the version has won whose answers meet people's better, by the metric of each control.
+    A version wins a task if its answers agree better with people's, by the metric of each control.
     """
     moved = {task for one in (new, old) if one.card for model in one.card.models.values() for task in model.moved}
     with TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def compare(
 
 
 def _value(binding: Binding, pairs: dict[str, list[list[Pair]]], at: int) -> float:
-    """How well one task is answered, from 0 to 1: the mean over its controls."""
+    """Return the agreement on one task, from 0 to 1: the mean over its controls."""
     values = [
         judge(control.value_type, pairs[name][at])["value"]
         for name, control in binding.controls.items()

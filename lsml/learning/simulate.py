@@ -1,4 +1,4 @@
-"""What an order of annotating would have brought: learning curves on a project that is finished."""
+"""Learning curves of orders of annotating, simulated on a finished project."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from lsml.prediction import diverse_order, predict_tasks, task_features, typical
 
 Order = Literal["random", "uncertain", "diverse"]
 ORDERS: Final[tuple[Order, ...]] = ("random", "uncertain", "diverse")
-_TEST: Final = 0.25  # of the tasks, by which curves are judged ...
-_MOST_TEST: Final = 1000  # ... at most
+_TEST: Final = 0.25  # the share of tasks that judges curves ...
+_MOST_TEST: Final = 1000  # ... and the most of them
 _FIRST: Final = 10  # annotations before the first training
-_GROWTH: Final = 2  # from one training to the next
-_LEAST: Final = 40  # tasks, of which fewer make no curve
-_TARGET: Final = 0.95  # of what all annotations reach, where none is named
+_GROWTH: Final = 2  # the factor from one training to the next
+_LEAST: Final = 40  # tasks; fewer make no curve
+_TARGET: Final = 0.95  # the default target, as a share of the metric with all annotations
 _CONFIDENCE: Final = 0.95
 
 
 @dataclass(frozen=True)
 class Point:
-    """The metric after so many annotations: its mean over the seeds and where that mean lies, at 95 % confidence."""
+    """The metric after a number of annotations: its mean over the seeds, and the 95 % confidence interval of that mean."""
 
     annotations: int
     mean: float
@@ -39,7 +39,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Curves by order. `needs`: how many annotations each order needs for the `target`, None where it never gets there."""
+    """Curves by order. `needs`: the annotations that each order needs for the `target`, None where it never reaches it."""
 
     metric: str
     tasks: int
@@ -51,7 +51,7 @@ class Simulated:
 
     @property
     def sentence(self) -> str:
-        """What the orders need for the target, the one that needs least first: `0.90 after 480 of 2,000; random needs 910`."""
+        """The annotations that each order needs for the target, fewest first: `0.90 after 480 of 2,000; random needs 910`."""
         reached = sorted((need, order) for order, need in self.needs.items() if need is not None)
         never = [order for order, need in self.needs.items() if need is None]
         if not reached:
@@ -108,7 +108,7 @@ def simulate(
 
 
 class _Run:
-    """One division of the tasks into those that are annotated and those that judge."""
+    """One split of the tasks into those that are annotated and those that judge."""
 
     def __init__(
         self,
@@ -128,11 +128,11 @@ class _Run:
         self._features = task_features(binding, untrained, self._tasks, fetch)
 
     def metric_of(self, name: str) -> str:
-        """What a control is judged by."""
+        """Return the metric of a control."""
         return str(evaluate(self._binding, self._untrained, [], self._fetch).metrics[name]["metric"])
 
     def curve(self, order: Order, sizes: Sequence[int], progress: Progress) -> list[float]:
-        """The metric after each number of annotations; 0 where nothing could be learnt of so few."""
+        """Return the metric after each number of annotations; 0 where there were too few to learn."""
         chosen, adapters = self._first(order, sizes[0]), self._untrained
         values = []
         for number, size in enumerate(sizes):
@@ -161,7 +161,7 @@ class _Run:
             return self._drawn(left, many)
         asked = [self._tasks[place] for place in left]
         outcomes = predict_tasks(self._binding, adapters, asked, self._fetch, "")
-        # What cannot be predicted is as unsure as can be: nothing of the kind was learnt.
+        # A task that cannot be predicted counts as least sure, as nothing similar was learnt.
         doubts = [1.0 - outcome.prediction.get("score", 1.0) if outcome.prediction else 1.0 for outcome in outcomes]
         if order == "uncertain" or self._features is None:
             return [left[place] for place in diverse_order(doubts, None, many)]
@@ -169,7 +169,7 @@ class _Run:
         return [left[place] for place in diverse_order(doubts, self._features[left], many, known)]
 
     def _adapters(self, lessons: Sequence[AnnotatedExample]) -> dict[str, Adapter]:
-        """What the models learn of some tasks; one that cannot learn of so few stays untrained."""
+        """Return the models trained on some tasks; a model that cannot learn from so few stays untrained."""
         adapters = dict(self._untrained)
         for model in self._models:
             examples, _, _, _ = examples_of(model, lessons, {lesson.task for lesson in lessons}, self._fetch)
@@ -182,7 +182,7 @@ class _Run:
 
 
 def _sizes(pool: int) -> list[int]:
-    """After how many annotations is trained: 10, 20, 40 ... and all."""
+    """Return the numbers of annotations after which models are trained: 10, 20, 40 ... and all."""
     sizes = [_FIRST]
     while sizes[-1] * _GROWTH < pool:
         sizes.append(sizes[-1] * _GROWTH)
@@ -204,7 +204,7 @@ def _points(sizes: Sequence[int], of_seeds: Sequence[Sequence[float]]) -> list[P
 
 
 def _need(curve: Sequence[Point], target: float) -> int | None:
-    """Where a curve first reaches the target, on the line between two points."""
+    """Return the number of annotations at which a curve first reaches the target, interpolated linearly between two points."""
     before: Point | None = None
     for point in curve:
         if point.mean >= target:

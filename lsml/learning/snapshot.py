@@ -1,4 +1,4 @@
-"""Annotations of one moment as a file: one JSON line for each annotated task, and a hash of the content."""
+"""Annotations of one moment in a file: one JSON line for each annotated task, and a hash of the content."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from lsml.values import Value
 
 
 class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A task's data, with the regions that models need, and what its annotations say, by control name: one answer, or several
+    """A task's data with the regions that models need, and its annotated values by control name: one answer, or several
     under `several: all`.
 
-    `ground_truth`: whether somebody marked one of the annotations as that."""
+    `ground_truth`: True if one of the annotations is marked as ground truth.
+    """
 
     task: str
     data: dict[str, object]
@@ -31,14 +32,14 @@ class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def share(self) -> float:
-        """Where the task stands in [0, 1), by a hash of its id: tasks below `holdout` are kept for judging."""
+        """The task's place in [0, 1), by a hash of its id: tasks below `holdout` are kept for judging."""
         return share_of(self.task)
 
 
 def read_examples(
     binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch
 ) -> tuple[list[AnnotatedExample], tuple[LeftOut, ...]]:
-    """(what annotated tasks teach, what of them could not be understood), in memory."""
+    """Return (examples of annotated tasks, counts of what was left out), in memory."""
     tally = Tally()
     examples: list[AnnotatedExample] = []
     weights: Mapping[str, float] = {}
@@ -54,8 +55,8 @@ def read_examples(
 
 
 def _example(binding: Binding, task: AnnotatedTask, taught: Taught) -> AnnotatedExample:
-    """What a task teaches, whatever brought its annotations."""
-    # A score that lsml published is no part of what a task shows: the task is the same without it.
+    """Return the example of a task, whatever the source of its annotations."""
+    # A score that lsml published is not part of the task's data.
     score_field = binding.recipe.publish.field if binding.recipe.publish is not None else None
     data = {name: held for name, held in taught.data.items() if name != score_field}
     return AnnotatedExample(
@@ -65,8 +66,9 @@ def _example(binding: Binding, task: AnnotatedTask, taught: Taught) -> Annotated
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Lessons on disk, in the order they came. `digest` is the SHA-256 of the file; `left_out`: what of the
-    annotations could not be understood."""
+    """Examples on disk, in their original order. `digest` is the SHA-256 of the file; `left_out`: counts of annotations
+    that could not be used.
+    """
 
     path: Path
     digest: str
@@ -74,7 +76,7 @@ class Snapshot:
     left_out: tuple[LeftOut, ...] = ()
 
     def __iter__(self) -> Iterator[AnnotatedExample]:
-        """The lessons, read anew each time: only the caller decides what stays in memory."""
+        """Yield the examples, read again each time, so that only the caller keeps any in memory."""
         decoder = msgspec.json.Decoder(AnnotatedExample)
         with self.path.open("rb") as lines:
             for line in lines:
@@ -82,7 +84,7 @@ class Snapshot:
 
 
 class _Kept:
-    """Annotated tasks in a file, to be read more than once."""
+    """Annotated tasks in a file, which can be read more than once."""
 
     def __init__(self, tasks: Iterable[AnnotatedTask], path: Path) -> None:
         self.path = path
@@ -108,9 +110,9 @@ def take_snapshot(
     fetch: Fetch,
     watch: Callable[[int], None] = lambda _count: None,
 ) -> Snapshot:
-    """Write what the tasks teach to `path`, few tasks in memory at a time. `watch` is told how many were read.
+    """Write the examples of tasks to `path`, with few tasks in memory at a time. `watch` gets the number of tasks read.
 
-    What cannot be understood teaches nothing, and is counted.
+    Annotations that cannot be used are left out and counted.
     """
     digest = hashlib.sha256()
     encoder = msgspec.json.Encoder()
@@ -118,7 +120,7 @@ def take_snapshot(
     tally = Tally()
     weights: Mapping[str, float] = {}
     if binding.weighs:
-        # They are read once, and looked at twice.
+        # The tasks can be read only once, but are needed twice.
         tasks = _Kept(tasks, path.with_name(f"{path.name}.tasks"))
         weights = binding.weigh(tasks, fetch)
     with path.open("wb") as file:
@@ -134,7 +136,7 @@ def take_snapshot(
                 try:
                     line = encoder.encode(_example(binding, task, taught)) + b"\n"
                 except UnicodeEncodeError:
-                    # Half of a surrogate pair, as a file or an older lsml may hold: any mending would be another text.
+                    # Half of a surrogate pair, as a file or an older lsml may hold: any correction would change the text.
                     broken = [
                         (binding.controls[name], Remark(Reason.NOT_UNICODE))
                         for name in taught.answers

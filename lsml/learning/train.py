@@ -1,4 +1,4 @@
-"""One training run: split, fit every model that can learn, judge on held-out tasks, keep what got better."""
+"""One training run: split, train every model that can learn, judge on held-out tasks, and keep the better models."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def train(
     unloadable: int | None = None,
     progress: Progress = silent,
 ) -> Card:
-    """Train `models` on a snapshot, into `directory`; the card of what the folder then holds.
+    """Train `models` on a snapshot, into `directory`. Return the card of that folder.
 
-    `promoted`: the version that is served now, and its folder. A model that is not better than it on the same held-out
-    tasks is carried over from it. `unloadable`: the number of one that cannot be loaded. A model that cannot learn costs only
+    `promoted`: the version that is served now, and its folder. A model that is not better on the same held-out tasks is
+    carried over from it. `unloadable`: the number of one that cannot be loaded. A model that cannot learn affects only
     itself. Raises NotEnoughData or AdapterError where none can; Cancelled through `progress`.
     """
     if not models:
@@ -67,7 +67,7 @@ def train(
 def _drifts(
     fitted: Mapping[str, Fitted], candidates: Candidates, decisions: Mapping[str, Decision]
 ) -> dict[str, Drift]:
-    """How the labels of each model that learnt differ from those that the served version learnt, by model key."""
+    """Return the drift of each trained model from the served version, by model key."""
     found: dict[str, Drift] = {}
     if candidates.promoted is None:
         return found
@@ -83,7 +83,7 @@ def _drifts(
 
 @dataclass(frozen=True)
 class Place:
-    """Where models are saved, and how the files of tasks come here."""
+    """The folder for models, and the fetcher of the tasks' files."""
 
     directory: Path
     fetch: Fetch
@@ -92,7 +92,7 @@ class Place:
 def _fit_all(
     models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str], place: Place, progress: Progress
 ) -> tuple[dict[str, Fitted], list[str]]:
-    """(what learnt, by key; a sentence for each that could not). Raises where nothing could."""
+    """Return (trained models by key, a sentence for each that could not be trained). Raises where none could."""
     fitted: dict[str, Fitted] = {}
     refusals: list[str] = []
     broken = False
@@ -116,7 +116,7 @@ def _fit_all(
 def _fit(
     model: BoundModel, folder: str, snapshot: Snapshot, moved: set[str], place: Place, progress: Progress
 ) -> Fitted:
-    """A model that learnt the tasks which are not held out, saved into `folder` of the version's."""
+    """Return a model trained on the tasks that are not held out, and saved into `folder` of the version's."""
     examples, classes, unread, learnt = examples_of(model, snapshot, moved, place.fetch)
     notes = [unread_sentence(unread)] if unread else []
     for note in notes:
