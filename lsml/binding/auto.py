@@ -128,17 +128,17 @@ class Auto(TrainableAdapter[NoOptions]):
 
     @property
     def own_names(self) -> bool:
-        """That of the adapter that answers."""
+        """The `own_names` of the chosen adapter."""
         return self._adapter.own_names
 
     @property
     def ready(self) -> bool:
-        """That of the adapter that answers."""
+        """True if the chosen adapter is ready."""
         return self._adapter.ready
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The choice with its figures, refusals, and the notes of the adapter itself."""
+        """The choice with its figures, the refusals, and the notes of the adapter itself."""
         told = [] if self.selection is None else [self.selection.sentence]
         refused = [] if self.selection is None else [f"{name}: {why}" for name, why in self.selection.refusals.items()]
         return (*told, *refused, *self._adapter.notes)
@@ -154,7 +154,7 @@ class Auto(TrainableAdapter[NoOptions]):
 
         figures, metric, refusals = self._tried(examples, seed, trying)
         judged = {name: value for name, value in figures.items() if value is not None}
-        # Of those that are as good the first, and of those that nothing is known of, too.
+        # Among equals, and among those without a figure, the first wins.
         ranked = sorted(self.candidates, key=lambda one: judged.get(one.name, -math.inf), reverse=True)
         for candidate in ranked:
             adapter = candidate.new(self.target)
@@ -265,7 +265,7 @@ def _failure(
         raise
     except Exception as error:
         _log.exception("%s failed to learn", name)
-        return AdapterError(f"it failed to learn: {type(error).__name__}; the log says where")
+        return AdapterError(f"it failed to learn: {type(error).__name__}; the log has the details")
     return None
 
 

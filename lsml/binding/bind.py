@@ -1,4 +1,4 @@
-"""A recipe fitted to one labeling config: which adapter answers which control, from which object, with which labels."""
+"""A recipe fitted to one labeling config: the adapter that answers each control, with its object and labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lsml.wording import listed
 
 @dataclass(frozen=True)
 class Unbound:
-    """A control that no model answers, and one sentence why."""
+    """A control that no model answers, and the reason in a sentence."""
 
     control_tag: ControlTag
     reason: str
@@ -35,7 +35,7 @@ class Unbound:
 
 @dataclass(frozen=True)
 class Binding:
-    """A recipe fitted to a labeling config. Models are in recipe order; of those on one control, the first wins."""
+    """A recipe fitted to a labeling config. Models are in recipe order; of several on one control, the first wins."""
 
     recipe: Recipe
     config: LabelingConfig | None
@@ -45,16 +45,16 @@ class Binding:
 
     @cached_property
     def controls(self) -> dict[str, Control]:
-        """Every bound control by the name that its tag has in the config, in recipe order."""
+        """Every bound control by its tag's name in the config, in recipe order."""
         return {control.control_tag.name: control for model in self.models for control in model.controls}
 
     @property
     def asking(self) -> tuple[ControlTag, ...]:
-        """The smart controls whose regions an interactive adapter answers, whether a model answers them, too, or not."""
+        """The smart controls whose regions an interactive adapter answers, even where no model answers the control itself."""
         return tuple(asking_controls(self.models, self.config)[0]) if self.config else ()
 
     def prompting(self, object_tag: ObjectTag) -> list[Control]:
-        """The controls whose regions on an object an interactive adapter is told, whether a model answers them or not."""
+        """Return the controls whose regions on an object go to an interactive adapter, even where no model answers them."""
         if self.config is None:
             return []
         return [
@@ -82,11 +82,11 @@ class Binding:
         return [one for one in kept if one.blind]
 
     def hides(self, task: object) -> bool:
-        """True if people are to answer a task, by its id, without seeing what a model says: one judges by it, blind."""
+        """Return True if predictions for a task are hidden from people, by its id, as it judges models blind."""
         return task is not None and any(kept.holds(str(task)) for kept in self._blind)
 
     def state(self) -> str:
-        """One sentence for people: what is bound, or why nothing is."""
+        """Return a sentence about what is bound, or why nothing is."""
         if self.models:
             pairs = dict.fromkeys(
                 f"{c.control_tag.selector} -> {m.spec.adapter}" for m in self.models for c in m.controls
@@ -100,25 +100,28 @@ class Binding:
     def learn(
         self, task: AnnotatedTask, fetch: Fetch, weights: Mapping[str, float] | None = None, *, anyone: bool = False
     ) -> Taught:
-        """What a task's annotations teach, and what of them could not be understood. `fetch` is asked only where a control
-        needs what is shown in order to understand regions. `weights`: see `weigh`. `anyone`: whoever gave them."""
+        """Return the answers in a task's annotations, and what of them was left out.
+
+        `fetch` is only used where a control needs the view to decode regions. `weights`: see `weigh`. `anyone`: do not
+        filter by annotator.
+        """
         return learn(self.models, self._known, task, fetch, weights or {}, anyone=anyone)
 
     @property
     def weighs(self) -> bool:
-        """True if to one of its models the word of some annotators counts more than that of others."""
+        """True if one of its models weights annotators."""
         return any(
             model.training is not None and model.training.learn_from.several == "weighted" for model in self.models
         )
 
     def weigh(self, tasks: Iterable[AnnotatedTask], fetch: Fetch) -> dict[str, float]:
-        """How much the word of each annotator counts, from all annotated tasks; nothing is read where it does not matter."""
+        """Return the weight of each annotator, from all annotated tasks; empty, without reading them, if no model needs it."""
         if not self.weighs:
             return {}
         return reliability(vote for task in tasks for vote in votes(self.models, self._known, task, fetch))
 
     def answers_by_people(self, task: AnnotatedTask, fetch: Fetch) -> Iterator[tuple[Control, list[Given]]]:
-        """(a control, what each person said of it, oldest first) for each control of a task that a model answers."""
+        """Yield (control, each person's answer, oldest first) for each control of a task that a model answers."""
         return answers_by_people(self.models, self._known, task, fetch, LearnFrom())
 
     @property
@@ -126,15 +129,17 @@ class Binding:
         return [control_tag.name for control_tag in self.config.controls] if self.config else []
 
     def facts(self, known: Mapping[str, Sequence[str]]) -> list[object]:
-        """What decides predictions beside what was learnt. `known`: labels by model key, of the served version."""
+        """Return everything that decides predictions besides the learnt models. `known`: the served version's labels by
+        model key.
+        """
         return [self.recipe.score, [model.facts(known.get(model.key)) for model in self.models]]
 
 
 def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
     """Fit a recipe to a labeling config.
 
-    What does not fit is never an error here: it stays in `unbound` and `warnings`, each a sentence that says what the
-    config offers instead. Raises UnknownAdapter or AdapterError where a recipe's adapter cannot be had.
+    A part that does not fit is never an error here: it becomes a sentence in `unbound` or `warnings`, with what the
+    config offers instead. Raises UnknownAdapter or AdapterError where a recipe's adapter cannot be used.
     """
     if config is None:
         return Binding(recipe, None, ())
@@ -172,7 +177,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
 
 
 def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[object, ...] | None:
-    """The `tags` entry that claims a control: one that names it beats one that names only its tag."""
+    """Return the `tags` entry that claims a control: an entry with its name beats one with only its tag."""
     bare = None
     for model in recipe.models:
         for selector in model.selectors:
@@ -186,7 +191,9 @@ def _entry_for(recipe: Recipe, control_tag: ControlTag) -> tuple[object, ...] | 
 def _nothing_matches(
     recipe: Recipe, config: LabelingConfig, claimed: Mapping[tuple[object, ...], Sequence[ControlTag]]
 ) -> list[str]:
-    """A warning for each selector of which other keys leave nothing, and one for all that the config has no tag for."""
+    """Return a warning for each selector whose controls all belong to other keys, and one for those without a tag in the
+    config.
+    """
     absent, warnings = [], []
     for entry in dict.fromkeys(model.selectors for model in recipe.models):
         for selector in entry:
@@ -207,8 +214,9 @@ def _nothing_matches(
 def _bind_model(
     spec: Model, control_tags: Sequence[ControlTag], config: LabelingConfig, there: Sequence[BoundModel]
 ) -> tuple[list[BoundModel], list[Unbound]]:
-    """One model for each control; or, where the key names several selectors, one for each object that they share. `there`: the
-    models that it may need."""
+    """Return one model for each control or, if the key names several selectors, one for each object that they share.
+    `there`: the models that it may need.
+    """
     adapter_class = class_of(spec)
     fitting: list[tuple[Control, ObjectTag]] = []
     parts, why_none = parts_of(spec.inputs, config)
@@ -241,7 +249,7 @@ def _bind_model(
 
 
 def _with_former_names(control: Control, spec: Model) -> Control:
-    """A control whose labels know what the recipe says that they were called before."""
+    """Return a control whose labels have the former names in the recipe."""
     if not spec.was:
         return control
     tag = control.companion or control.control_tag
@@ -264,13 +272,14 @@ def object_for(
     joined: bool = False,
     needed: Sequence[Control] = (),
 ) -> tuple[ObjectTag | None, str]:
-    """The first object of a control that the adapter can read, or one sentence why there is none.
+    """Return the first object of a control that the adapter can read, or the reason why there is none, in a sentence.
 
-    `joined`: it reads `inputs` of the recipe, whatever the control answers for. `needed`: it reads regions of these."""
+    `joined`: it reads the recipe's `inputs` instead. `needed`: it reads the regions of these controls.
+    """
     name = control_tag.selector
     kind = control_class(control_tag, config.objects)
     if kind is None:
-        return None, f"{name}: lsml has no control for {control_tag.tag} yet; it has {', '.join(sorted(CONTROLS))}"
+        return None, f"{name}: lsml cannot answer {control_tag.tag} yet; it can answer {', '.join(sorted(CONTROLS))}"
     refusal = kind.refusal(control_tag)
     if refusal is not None:
         return None, refusal
@@ -305,7 +314,7 @@ def object_for(
 
 
 def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
-    """Warnings for names under `labels`, `threshold` and options by label that are no label of any control of the model."""
+    """Return warnings for names under `labels`, `threshold` and options by label that are no label of the model's controls."""
     if not bound or any(model.target.open for model in bound):
         return []
     controls = [control for model in bound for control in model.controls]
@@ -320,7 +329,7 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
         ("threshold", thresholds.keys() - {"default", *said}, known),
     ]
     for option, meta in option_facts(type(spec.options)).items():
-        if meta.get("labels"):  # an adapter is told the labels as they are stored, and no other name of them
+        if meta.get("labels"):  # an adapter only gets the labels' stored names
             places.append((f"options.{option}", getattr(spec.options, option), answered))
     warnings = [
         f"`{where}.{name}` is no label of {named}, which has {', '.join(sorted(possible)) or 'none'}"
@@ -329,7 +338,7 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
         if name not in possible
     ]
     return warnings + [
-        f"`labels.{label}.was` names `{name}`, which is a label of {named} still, and stays that"
+        f"`labels.{label}.was` names `{name}`, which is still a label of {named} and is not renamed"
         for label, names in spec.was.items()
         for name in names
         if name in known
@@ -337,7 +346,7 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
 
 
 def _limits(model: BoundModel) -> str | None:
-    """What of its controls a model cannot learn or answer, in a sentence."""
+    """Return what a model cannot learn or predict for its controls, in a sentence; or None."""
     label_tags = [control.companion or control.control_tag for control in model.controls]
     limits = model.adapter_class.limits(model.spec.options, model.target, label_tags)
     controls = ", ".join(control.control_tag.selector for control in model.controls)
@@ -345,28 +354,28 @@ def _limits(model: BoundModel) -> str | None:
 
 
 def _answered(model: BoundModel) -> set[str]:
-    """The names of the tags that a model's regions are of: its controls, what names their labels and what takes their texts."""
+    """Return the names of the tags of a model's regions: its controls, and those for their labels and texts."""
     names = {name for control in model.controls for name in control.names}
     texts = {control.text_tag.name for control in model.controls if control.text_tag}
     return names if model.adapter_class.transcribes else names - texts
 
 
 def _nowhere_for_texts(model: BoundModel) -> str | None:
-    """That nothing takes what a model reads in its regions, in a sentence; None where something does."""
+    """Return that no tag takes the texts that a model reads in its regions, in a sentence; None where one does."""
     if not model.adapter_class.transcribes or any(control.text_tag for control in model.controls):
         return None
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     return (
-        f"{controls}: {model.spec.adapter} reads what is written in its regions, and nothing of the labeling config takes it; "
+        f"{controls}: {model.spec.adapter} reads the text in its regions, and no tag of the labeling config takes it; "
         f'add <TextArea name="text" toName="{model.object_tag.name}" perRegion="true" editable="true"/>'
     )
 
 
 def _nothing_known(model: BoundModel) -> str:
-    """That no class of a pretrained model means a label, and what to do."""
+    """Return that no class of a pretrained model stands for a label, and what to do."""
     names = list(dict.fromkeys(name for known in model.classes.known.values() for name in known))
     controls = ", ".join(control.control_tag.selector for control in model.controls)
-    learns = "; it answers once it has learnt them" if model.trainable else ""
+    learns = "; it predicts once it is trained" if model.trainable else ""
     return (
         f"no class that {model.spec.adapter} knows is a label of {controls}: it knows {listed(names, 8)}, and they "
         f"have {listed(model.target.labels, 8)}; map them under `labels`{learns}"

@@ -1,4 +1,4 @@
-"""What the class names of a pretrained model mean in a labeling config."""
+"""The class names of a pretrained model, translated to the labels of a labeling config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lsml.values import Choice, Value, kind_of, label_of
 
 @dataclass(frozen=True)
 class ClassNames:
-    """The names of its own that an adapter answers with, and the labels of its controls that they mean."""
+    """An adapter's own class names, and the labels of its controls that they stand for."""
 
     spec: Model
     adapter_class: type[Adapter]
@@ -25,7 +25,7 @@ class ClassNames:
 
     @cached_property
     def translation(self) -> dict[str, dict[str, str]]:
-        """Of each kind of value: a pretrained model's class names, casefolded, to labels of the config."""
+        """By kind of value: a pretrained model's class names, casefolded -> labels of the config."""
         kinds: dict[str, dict[str, str]] = {}
         for control in self.controls:
             names = kinds.setdefault(kind_of(control.value_type), {})
@@ -40,11 +40,11 @@ class ClassNames:
 
     @cached_property
     def known(self) -> dict[str, tuple[str, ...]]:
-        """The names of its own that the adapter starts with, by kind of value, where they can be told."""
+        """The adapter's own class names at the start, by kind of value, where they are known."""
         return self.adapter_class.class_names(self.spec.options, self.target)
 
     def meanings(self, control: Control) -> dict[str, tuple[str, ...]]:
-        """For each label of a control, the classes that mean it, of those that the adapter starts with."""
+        """Return for each label of a control the adapter's initial classes that stand for it."""
         kind = kind_of(control.value_type)
         translation = self.translation.get(kind, {})
         found: dict[str, list[str]] = {label: [] for label in control.labels}
@@ -56,7 +56,7 @@ class ClassNames:
 
     @cached_property
     def meaningless(self) -> bool:
-        """True if the adapter starts with classes none of which means a label of any of its controls."""
+        """True if none of the adapter's initial classes stands for a label of its controls."""
         named = [control for control in self.controls if self.known.get(kind_of(control.value_type))]
         if not named or self.target.open or any(not control.labels for control in self.controls):
             return False
@@ -64,7 +64,7 @@ class ClassNames:
 
     @cached_property
     def former(self) -> dict[str, str]:
-        """The labels that had other names before, by these; what is a label now stays itself."""
+        """Former names -> labels; a name that is a label today stays that label."""
         tags = {control: control.companion or control.control_tag for control in self.controls}
         had = {
             old: control.name_of(label) for control, tag in tags.items() for label in tag.labels for old in label.was
@@ -74,7 +74,9 @@ class ClassNames:
         }
 
     def _renamed(self, values: Sequence[Value]) -> Sequence[Value]:
-        """Values of a version that learnt former names; of one that learnt both names of a label, their sum."""
+        """Return the values of a version that learnt former names, with today's; where it learnt both names of a label,
+        their sum.
+        """
         if not any(label_of(value) in self.former for value in values):
             return values
         choices: dict[str, float | None] = {}
@@ -92,9 +94,10 @@ class ClassNames:
         return [Choice(label, score) for label, score in choices.items()] + others
 
     def translate(self, values: Sequence[Value], adapter: Adapter) -> Sequence[Value]:
-        """Values with labels of the config, where `adapter` has names of its own; classes that no label names are dropped.
+        """Return values with labels of the config, where `adapter` has its own names; classes without a label are dropped.
 
-        Where several classes mean one choice, their probabilities add up if one label holds, else the highest counts.
+        Where several classes stand for one choice, their probabilities add up if one label holds, else the highest
+        counts.
         """
         if not adapter.own_names:
             return self._renamed(values) if self.former else values
@@ -106,10 +109,10 @@ class ClassNames:
                 others.append(value)
                 continue
             names = self.translation.get(kind_of(type(value)), {})
-            # Options that come with a task are not known here; the control picks those of the task.
+            # Options that come with a task are not known here; the control selects those of the task.
             label = names.get(given.casefold(), given if self.target.open else None)
             if label is None:
-                # A tag without labels takes what a model finds, whatever it calls it.
+                # A tag without labels takes all values of a model, whatever their class.
                 if not names:
                     others.append(msgspec.structs.replace(value, label=""))
                 continue

@@ -1,4 +1,4 @@
-"""Which labeling config counts, wherever one is asked for: by the server, the worker and the offline commands alike."""
+"""The labeling config that counts, for the server, the worker and the offline commands alike."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from lsml.recipe import Recipe
 
 
 def known_config(recipe: Recipe, *, told: str | None = None, stored: str | None = None, of_project: bool) -> str | None:
-    """The XML that counts, or None where there is none yet.
+    """Return the XML that counts, or None where there is none yet.
 
-    What is `told` now, by a request or a person, comes first. Then, for a project of Label Studio (`of_project`), the
-    config that is `stored` of it, which is the project's own, and after that the recipe's. Offline commands and requests
-    that name no project have no config of their own: what is stored is the one that they used last, and the recipe's, which
-    a person may have edited since, comes before it.
+    The config that is `told` now, by a request or a person, comes first. For a project of Label Studio (`of_project`),
+    its `stored` config comes next, and then the recipe's. Offline commands and requests without a project have no
+    config of their own: `stored` is then only the one that they used last, so the recipe's, which a person may have
+    edited since, comes first.
     """
     if told is not None:
         return told

@@ -1,4 +1,4 @@
-"""What of options and tags decides a prediction or a training, as digests that are the same on every machine."""
+"""Digests of the options and tags that decide predictions or training; they are the same on every machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lsml.recipe import Model
 
 
 def prediction_options(options: msgspec.Struct) -> dict[str, object]:
-    """The options that decide predictions; others must not change a model's version."""
+    """Return the options that decide predictions; others must not change a model's version."""
     facts = option_facts(type(options))
     return {name: value for name, value in portable(options).items() if facts[name].get("decides") == "predictions"}
 
 
 def portable(options: msgspec.Struct) -> dict[str, Any]:
-    """Options as plain data that is the same on another machine: of a file, what it holds, and not where it is."""
+    """Return options as plain data that is the same on another machine: a file counts by its content, not by its path."""
     plain: dict[str, Any] = msgspec.to_builtins(options)
     for name, meta in option_facts(type(options)).items():
         if meta.get("file") and plain.get(name) and Path(plain[name]).exists():
@@ -37,5 +37,5 @@ def options_of(spec: Model, read: Callable[[msgspec.Struct], object]) -> object:
 
 
 def digest(facts: object) -> str:
-    """The SHA-256 of plain data, whatever the order of its keys."""
+    """Return the SHA-256 of plain data, whatever the order of its keys."""
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

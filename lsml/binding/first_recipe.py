@@ -14,21 +14,21 @@ from lsml.binding.model import target_of
 from lsml.binding.offers import Offer
 from lsml.controls import Control
 
-_PLAIN: Final = re.compile(r"[A-Za-z]+(#[\w.-]+)?\Z")  # a selector that YAML reads as it is
-# What YAML takes for no character, or for the end of a line; XML has another way to write it.
+_PLAIN: Final = re.compile(r"[A-Za-z]+(#[\w.-]+)?\Z")  # a selector that needs no quotes in YAML
+# Characters that YAML does not allow, or reads as a line break; XML can write them as references.
 _NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_WIDTH: Final = 30  # of a setting before its comment
+_WIDTH: Final = 30  # the width of a setting before its comment
 
 _SCORE: Final = (
-    "# score: confidence            # what Label Studio sorts tasks by, low is uncertain; or margin, or entropy\n"
+    "# score: confidence            # Label Studio sorts tasks by it, low is uncertain; or margin, or entropy\n"
 )
 _TRAINING: Final = """\
-# training:                    # how it learns: these are the defaults; `training: false` never does
-#   every: 10%                 # new or changed annotations that make the next training due; a number, or a share
-#   quiet: 20s                 # it waits until nobody annotated for so long
+# training:                    # these are the defaults; `training: false` never learns
+#   every: 10%                 # new or changed annotations until the next training; a number, or a share
+#   quiet: 20s                 # it waits until nobody has annotated for this long
 #   min_annotations: 10        # before the first training
-#   holdout: 0.2               # share of the tasks that is never learnt, to judge by
-#   promote: better            # which version is served then: better, always or never
+#   holdout: 0.2               # share of the tasks in the validation set, which is never learnt
+#   promote: better            # when a new version is served: better, always or never
 """
 _STUDIO: Final = """\
 label_studio:                  # the token is read from the environment, and never written here
@@ -38,15 +38,15 @@ label_studio:                  # the token is read from the environment, and nev
 
 
 def recipe_name(title: str, otherwise: str) -> str:
-    """A recipe's name made from a title, of small letters, digits and `-`; `otherwise` where nothing of it is left."""
+    """Return a recipe's name from a title, in lower-case letters, digits and `-`; `otherwise` where none are left."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].rstrip("-") or otherwise
 
 
 def first_recipe(name: str, source: str, xml: str, offered: Sequence[Offer], studio_url: str | None = None) -> str:
-    """A recipe in YAML that binds every chosen adapter of the offers, for at least one of them.
+    """Return a recipe in YAML that binds every chosen adapter of the offers, of which there must be at least one.
 
-    `source`: what the labeling config was read from, for people; `studio_url`: the Label Studio that it belongs to.
+    `source`: the source of the labeling config, for people; `studio_url`: its Label Studio.
     """
     parts = [
         f"# A first recipe for {_one_line(source)}. Change what does not fit, then: lsml validate FILE, lsml run FILE\n"
@@ -65,7 +65,9 @@ def first_recipe(name: str, source: str, xml: str, offered: Sequence[Offer], stu
 
 
 def _tags(offered: Sequence[Offer]) -> Iterator[str]:
-    """The entries under `tags`, one for all controls of a tag where they have the same models; then what has none."""
+    """Yield the entries under `tags`, one for all controls of a tag that have the same models; then the controls without
+    any.
+    """
     blocks = []
     sharing = {offer.shares for offer in offered if offer.shares}
     for tag in dict.fromkeys(offer.control_tag.tag for offer in offered):
@@ -86,7 +88,7 @@ def _tags(offered: Sequence[Offer]) -> Iterator[str]:
 
 
 def _entry(selector: str, offered: Sequence[Offer]) -> str:
-    """One entry under `tags`, with what its adapters need, and the adapters that could stand there."""
+    """Return one entry under `tags`, with the needs of its adapters, and the other possible adapters."""
     chosen, others = offered[0].chosen, offered[0].others
     controls = [offer.control for offer in offered if offer.control is not None]
     key = selector if _PLAIN.match(selector) else json.dumps(selector, ensure_ascii=False)
@@ -112,7 +114,7 @@ def _entry(selector: str, offered: Sequence[Offer]) -> str:
 
 
 def _comment(begin: str, adapter: type[Adapter], controls: Sequence[Control]) -> list[str]:
-    """What an adapter does, and what it needs that lsml alone has not: an extra, a look at a licence, weights."""
+    """Return the adapter's purpose, and its needs beyond lsml: an extra, a licence to check, weights."""
     learns = "learns" if issubclass(adapter, TrainableAdapter) else "does not learn"
     lines = [f"# {begin}: {adapter.title}; {learns}"]
     if adapter.extra is not None:
@@ -124,7 +126,7 @@ def _comment(begin: str, adapter: type[Adapter], controls: Sequence[Control]) ->
 
 
 def _has_weights(adapter: type[Adapter], controls: Sequence[Control]) -> bool:
-    """True if it starts with classes of its own, or would, were its weights on this machine."""
+    """Return True if it starts with classes of its own, or would if its weights were on this machine."""
     start = adapter.Options(), target_of(controls)
     return adapter.lacks(*start) is not None or bool(adapter.class_names(*start))
 
@@ -139,16 +141,16 @@ def _said(setting: str, comment: str, indent: int = 0) -> str:
 
 
 def _plain(text: str) -> str:
-    """A name as YAML reads it as a text: in quotation marks where it would be a number or the like."""
+    """Return a name that YAML reads as text: in quotation marks where it would be a number or similar."""
     return text if re.match(r"[a-z]", text) and text not in ("true", "false", "null") else json.dumps(text)
 
 
 def _one_line(text: str) -> str:
-    """A stranger's text where it may not end the comment that it stands in."""
+    """Return a text of unknown origin in a form that cannot end a comment."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _block(xml: str) -> str:
-    """XML as a literal block of YAML."""
+    """Return XML as a literal block of YAML."""
     text = _NOT_IN_YAML.sub(lambda match: f"&#{ord(match[0])};", xml.strip().replace("\r\n", "\n").replace("\r", "\n"))
     return "".join(f"  {line}".rstrip(" ") + "\n" for line in text.split("\n"))

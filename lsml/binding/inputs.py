@@ -1,4 +1,4 @@
-"""Several object tags and fields of a task as the one thing that an adapter reads: a text, or the columns of a table."""
+"""Several object tags and fields of a task, joined as one input: a text, or the columns of a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Part(NamedTuple):
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """What decides what it holds."""
+        """The settings that decide its content."""
         tag = self.object_tag
         if tag is None:
             return (self.name,)
@@ -29,18 +29,20 @@ class Part(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """What people call it: Text#title ($title), $customer_tier."""
+        """Its name for people: Text#title ($title), $customer_tier."""
         tag = self.object_tag
         return self.name if tag is None else f"{tag.tag}#{tag.name} ({tag.value})"
 
 
 def reads_columns(adapter_class: type[Adapter]) -> bool:
-    """True if an adapter is given columns, by name; else what is joined for it is one text."""
+    """Return True if an adapter reads columns, by name; else its inputs are joined as one text."""
     return "Table" in adapter_class.consumes
 
 
 def parts_of(names: Sequence[str], config: LabelingConfig) -> tuple[tuple[Part, ...], str]:
-    """(the parts that `inputs` names, why there are none), the latter a part of a sentence, empty where there are."""
+    """Return (parts that `inputs` names, reason why there are none); the reason is a part of a sentence, empty for valid
+    parts.
+    """
     parts = []
     for name in names:
         if name.startswith("$"):
@@ -51,25 +53,26 @@ def parts_of(names: Sequence[str], config: LabelingConfig) -> tuple[tuple[Part, 
             shown = ", ".join(config.objects) or "no object tag"
             return (
                 (),
-                f"`inputs` names {name}, and the labeling config shows {shown}; write `${name}` for a field of the task",
+                f"`inputs` names {name}, but the labeling config shows {shown}; write `${name}` for a field of the task",
             )
         if tag.tag not in JOINABLE:
-            return (), f"`inputs` names {tag.tag}#{name}, and what can be joined is {', '.join(sorted(JOINABLE))}"
+            return (), f"`inputs` names {tag.tag}#{name}, but only {', '.join(sorted(JOINABLE))} can be joined"
         if tag.repeater is not None:
-            return (), f"`inputs` names {tag.tag}#{name}, which stands in a Repeater; name fields of the task instead"
+            return (), f"`inputs` names {tag.tag}#{name}, which is in a Repeater; name fields of the task instead"
         parts.append(Part(name, tag))
     return tuple(parts), ""
 
 
 def parts_need_fetch(parts: Sequence[Part]) -> bool:
-    """True if reading them takes a file from elsewhere."""
+    """Return True if reading them takes a file from elsewhere."""
     return any(part.object_tag is not None and needs_fetch(part.object_tag) for part in parts)
 
 
 def read_parts(parts: Sequence[Part], *, columns: bool, task: Mapping[str, object], fetch: Fetch) -> View:
-    """What a task has of the parts: a dict of `columns`, or the texts with a blank line between them.
+    """Return a task's data for the parts: a dict of `columns`, or the texts joined by blank lines.
 
-    A part that is missing or empty is left out; of columns it is None. Raises Unreadable where all are, and FetchError.
+    A part that is missing or empty is left out; a missing column is None. Raises Unreadable where all are missing, and
+    FetchError.
     """
     data = task.get("data")
     if not isinstance(data, Mapping):
@@ -85,7 +88,7 @@ def read_parts(parts: Sequence[Part], *, columns: bool, task: Mapping[str, objec
 
 
 def _read(part: Part, task: Mapping[str, object], data: Mapping[str, object], fetch: Fetch) -> Any:
-    """What one part holds; None where that is nothing."""
+    """Return the content of one part; None where it is missing or empty."""
     try:
         held = read_object(part.object_tag, task, fetch)[0].data if part.object_tag else resolve_value(part.name, data)
     except KeyError:
@@ -98,7 +101,7 @@ def _read(part: Part, task: Mapping[str, object], data: Mapping[str, object], fe
 
 
 def _columns(name: str, value: object) -> list[tuple[str, object]]:
-    """One column, or one for each field of an object; named without the `$`."""
+    """Return one column, or one for each field of an object; names are without the `$`."""
     name = name.removeprefix("$")
     return (
         [(f"{name}.{field}", cell) for field, cell in value.items()] if isinstance(value, Mapping) else [(name, value)]

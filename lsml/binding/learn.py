@@ -1,4 +1,4 @@
-"""What annotations teach, and a count of everything in them that could not be understood."""
+"""The answers in annotations, and counts of everything in them that could not be used."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from lsml.labeling.view import View
 from lsml.recipe import LearnFrom
 from lsml.values import Value, label_of
 
-_SUBJECTS = 20  # different labels, or other subjects, of one control and reason that are told apart
-_TOLD = 8  # sentences of a report
+_SUBJECTS = 20  # the most different subjects, such as labels, of one control and reason
+_TOLD = 8  # the most sentences of a report
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """What was left out of annotations, or read otherwise than it was written: one reason, of one control.
+    """A part of annotations that was left out or read differently: one reason, of one control.
 
-    `count` of `total` regions, which people call `regions` ("boxes"); `subject`: what exactly, of a label its name; `near`:
-    labels of the config that are written alike; `task`: the id of the first task.
+    `count` of `total` regions, whose name in messages is `regions` ("boxes"); `subject`: the exact part, such as a
+    label; `near`: similar labels of the config; `task`: the id of the first task.
     """
 
     reason: str
@@ -54,7 +54,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """What was left out and why, the first task, and what to do, on one line."""
+        """A line with what was left out, the reason, the first task, and what to do."""
         subject = f"`{self.subject}`" if self.reason in (Reason.UNKNOWN_LABEL, Reason.OTHER_CONTROL) else self.subject
         what, fix = matter(self.reason, subject)
         if self.near:
@@ -67,9 +67,11 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Taught:
-    """What one task's annotations teach: answers by control name, usually one, under `several: all` each; controls that
-    nobody answered are left out. `data`: the task's, with the regions that models need; `remarks`: on what of which control;
-    `regions`: how many regions each control had, by selector."""
+    """The answers in one task's annotations, by control name: usually one, under `several: all` each of them.
+
+    Controls without an answer are left out. `data`: the task's data, with the regions that models need; `remarks`: remarks
+    on regions, with their control; `regions`: the number of regions of each control, by selector.
+    """
 
     answers: dict[str, list[tuple[Value, ...]]]
     data: dict[str, Any]
@@ -93,8 +95,11 @@ def learn(
     *,
     anyone: bool = False,
 ) -> Taught:
-    """What a task's annotations teach the models. `known`: the names of all controls of the labeling config. `weights`: how
-    much an annotator's word counts, where that matters. `anyone`: whoever gave them."""
+    """Return the answers in a task's annotations for the models, and what was left out.
+
+    `known`: the names of all controls of the labeling config. `weights`: each annotator's weight, where it matters.
+    `anyone`: do not filter by annotator.
+    """
     answers: dict[str, list[tuple[Value, ...]]] = {}
     remarks: list[tuple[Control, Remark]] = []
     regions: Counter[str] = Counter()
@@ -142,8 +147,11 @@ def _learn_from(model: BoundModel) -> LearnFrom:
 
 
 def _with_needed(models: Sequence[BoundModel], task: AnnotatedTask, *, anyone: bool = False) -> AnnotatedTask:
-    """The task with the regions in its data that models need, as the annotations drew them that teach these models. Of one id
-    the latest counts; where the latest annotation alone teaches, its regions alone."""
+    """Return the task with the regions in its data that models need, as drawn in the annotations that these models learn
+    from.
+
+    Of several regions with one id the latest counts. If only the latest annotation is learnt, only its regions are.
+    """
     found: dict[str, dict[str, list[Region]]] = {}
     for model in models:
         learn_from = _learn_from(model)
@@ -160,20 +168,20 @@ def _with_needed(models: Sequence[BoundModel], task: AnnotatedTask, *, anyone: b
 
 
 def _heard(annotations: Sequence[Annotation], learn_from: LearnFrom) -> Sequence[Annotation]:
-    """Of annotations that teach, those whose regions do."""
+    """Return those annotations to learn whose regions are used."""
     truths = [one for one in annotations if one.ground_truth] if learn_from.ground_truth != "any" else []
     return truths[-1:] or (annotations[-1:] if learn_from.several == "latest" else annotations)
 
 
 def _astray(control: Control, copies: Sequence[tuple[Control, Control]], annotations: Sequence[Annotation]) -> int:
-    """How many answers to a control are about no region that it is asked about."""
+    """Return the number of answers to a control about regions that it is not asked about."""
     about = {copy.anchor.region["id"] for template, copy in copies if template is control and copy.anchor}
     given = (region for annotation in annotations for region in regions_of(control, annotation.result))
     return sum(region.get("id") not in about for region in given)
 
 
 def votes(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch) -> Iterator[Votes]:
-    """What several people answered to each control of a task, of the models to which some count more than others."""
+    """Yield several people's answers to each control of a task, for models that weight annotators."""
     for model in models:
         learn_from = _learn_from(model)
         if learn_from.several != "weighted":
@@ -188,9 +196,10 @@ def votes(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTas
 def answers_by_people(
     models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch, learn_from: LearnFrom
 ) -> Iterator[tuple[Control, list[Given]]]:
-    """(a control as the config has it, what each annotation that teaches says of it) for each control of a task, once.
+    """Yield (control in the config, the answer of each annotation to learn) for each control of a task, once.
 
-    What cannot be read says nothing: `learn` says so."""
+    Regions that cannot be decoded are left out without a remark; `learn` returns those.
+    """
     strange = strange_controls(task.annotations, known)
     annotations, _ = _teaching(learn_from, task.annotations)
     task = _with_needed(models, task)
@@ -210,7 +219,7 @@ def answers_by_people(
 def _teaching(
     learn_from: LearnFrom, annotations: Sequence[Annotation]
 ) -> tuple[list[Annotation], list[tuple[Annotation, Remark]]]:
-    """(annotations that teach, the others and why they do not)."""
+    """Return (annotations to learn, the others with reasons)."""
     kept: list[Annotation] = []
     others: list[tuple[Annotation, Remark]] = []
     for one in annotations:
@@ -219,7 +228,7 @@ def _teaching(
         elif one.accepted and not learn_from.accepted:
             others.append((one, Remark(Reason.ACCEPTED)))
         elif not learn_from.hears(one.annotator):
-            others.append((one, Remark(Reason.OTHER_ANNOTATOR, one.annotator or "nobody that is told")))
+            others.append((one, Remark(Reason.OTHER_ANNOTATOR, one.annotator or "an unknown annotator")))
         elif learn_from.ground_truth == "only" and not one.ground_truth:
             others.append((one, Remark(Reason.NO_TRUTH)))
         else:
@@ -228,7 +237,7 @@ def _teaching(
 
 
 class Tally:
-    """Counts what is left out of many tasks."""
+    """Counts of what is left out of many tasks."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str, str]] = Counter()
@@ -237,11 +246,11 @@ class Tally:
         self._subjects: Counter[tuple[str, str]] = Counter()
 
     def add(self, task: str, taught: Taught) -> None:
-        """Count one task's."""
+        """Count the remarks of one task."""
         self._totals.update(taught.regions)
         for control, (reason, subject) in taught.remarks:
             selector = control.control_tag.selector
-            if reason not in tuple(Reason):  # the subject names the task: of one file each, the first stands for all
+            if reason not in tuple(Reason):  # the subject names the task, so only the first one is kept
                 key = next((key for key in self._first if key[:2] == (selector, reason)), (selector, reason, subject))
             else:
                 key = (selector, reason, subject)
@@ -253,7 +262,7 @@ class Tally:
             self._counts[key] += 1
 
     def report(self) -> tuple[LeftOut, ...]:
-        """What was left out, the commonest first."""
+        """Return what was left out, the most frequent first."""
         found = []
         for key, count in self._counts.most_common():
             selector, reason, subject = key
@@ -265,20 +274,20 @@ class Tally:
 
 
 def sentences(left_out: Iterable[LeftOut]) -> list[str]:
-    """The report for people, the commonest first, what is lost before what was understood; of very many, how many more."""
+    """Return the report for people, the most frequent first, and lost parts before understood ones; long reports are cut."""
     ordered = sorted(left_out, key=lambda one: not one.lost)
     more = [f"and {len(ordered) - _TOLD} more reasons"] if len(ordered) > _TOLD else []
     return [one.sentence for one in ordered[:_TOLD]] + more
 
 
 def near_labels(name: str, labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels that are written like a name, the likest first."""
+    """Return labels with a similar spelling, the most similar first."""
     folded = {label.casefold(): label for label in labels}
     return tuple(folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6))
 
 
 def strange_controls(annotations: Sequence[Annotation], known: Sequence[str]) -> dict[str, list[str]]:
-    """By annotation, the names of controls that the config lacks, of each region that names one."""
+    """Return the names of controls that the config does not have, by annotation, for each region with such a name."""
     found: dict[str, list[str]] = {}
     seen: dict[str, bool] = {}
     for annotation in annotations:
@@ -295,17 +304,17 @@ def strange_controls(annotations: Sequence[Annotation], known: Sequence[str]) ->
 
 @lru_cache(maxsize=64)
 def _of_a_repeater(names: tuple[str, ...]) -> re.Pattern[str]:
-    """The names of the copies that a Repeater makes of controls: {{idx}} stands for a number."""
+    """Return a pattern for the names of a Repeater's copies of controls: {{idx}} stands for a number."""
     return re.compile("|".join(re.sub(r"\\{\\{.*?\\}\\}", r"\\d+", re.escape(name)) for name in names))
 
 
 def _answers(
     control: Control, annotations: Sequence[Annotation], view: View | None, strange: Mapping[str, Sequence[str]]
 ) -> tuple[list[Given], list[Remark]]:
-    """Every answer to a control, oldest first; and what was left out.
+    """Return every answer to a control, oldest first; and remarks on what was left out.
 
-    An annotation that answers controls which the config lacks, and not this one, says nothing of it: it may have been
-    renamed.
+    An annotation without an answer to this control, but with answers to unknown controls, is no answer: the control may
+    have been renamed.
     """
     answers: list[Given] = []
     remarks: list[Remark] = []
@@ -322,7 +331,7 @@ def _answers(
 
 
 def _named(control: Control, decoded: Decoded) -> Decoded:
-    """Without what was drawn and not named: it teaches no name, where there are names to give."""
+    """Return the values without those that were drawn without a label, if the control has labels."""
     if decoded.values is None or not control.labels:
         return decoded
     kept = tuple(value for value in decoded.values if label_of(value) != "")
@@ -331,7 +340,7 @@ def _named(control: Control, decoded: Decoded) -> Decoded:
 
 
 def _agree(given: Sequence[Given], learn_from: LearnFrom, weights: Mapping[str, float]) -> list[tuple[Value, ...]]:
-    """What several answers teach; of answers that are said as often, or count as much, the latest."""
+    """Return the combined answer of several annotations; of equally frequent or heavy answers, the latest."""
     truths = [one for one in given if one.annotation.ground_truth] if learn_from.ground_truth != "any" else []
     answers = [one.values for one in truths[-1:] or given]
     if learn_from.several == "all" or not answers:

@@ -1,4 +1,4 @@
-"""One adapter with the controls that it answers and the object that it reads."""
+"""One adapter with its controls and its object."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from lsml.values import kind_of
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one model sees of one task: usually one for each task; several where a Repeater makes copies, where a list of
-    images has pages, or where it is asked about regions."""
+    """One model's view of a task: usually one for each task; several for the copies of a Repeater, the pages of a list of
+    images, or regions.
+    """
 
     controls: tuple[Control, ...]
     object_tag: ObjectTag
@@ -35,11 +36,10 @@ class Reading(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class BoundModel:
-    """One adapter with the controls that it answers and the object that it reads, or the `inputs` in place of that. With
-    `needs` it is asked about the regions of those controls, and reads them in place of the whole object.
+    """One adapter with its controls and its object, or the `inputs` or needed regions that replace it.
 
-    `key` names the model in version folders and cards. `fingerprint` changes when what it learnt no longer fits:
-    a control was renamed, its object shows something else, another adapter.
+    `key` names the model in version folders and cards. `fingerprint` changes when a learnt model no longer fits: a
+    control was renamed, its object shows other data, or the adapter changed.
     """
 
     key: str
@@ -62,22 +62,22 @@ class BoundModel:
 
     @property
     def training(self) -> Training | None:
-        """How it learns, or None where it never does."""
+        """The training settings, or None where it never learns."""
         return self.spec.training if issubclass(self.adapter_class, TrainableAdapter) else None
 
     @property
     def learns(self) -> bool:
-        """True if the adapter can learn at all; `lsml train` trains it even where the recipe says `training: false`."""
+        """True if the adapter can learn at all; `lsml train` trains it even with `training: false`."""
         return issubclass(self.adapter_class, TrainableAdapter)
 
     @cached_property
     def target(self) -> Target:
-        """What its adapter is asked for."""
+        """The target of its adapter."""
         return target_of(self.controls, self.spec.descriptions)
 
     @cached_property
     def fingerprint(self) -> str:
-        """See the class."""
+        """The hash of the controls, the object and the adapter; see the class."""
         controls = [control.control_tag.selector for control in self.controls]
         return digest([self.spec.adapter, controls, self._object_facts, self.target.multiple, *self._needed_facts])
 
@@ -88,7 +88,7 @@ class BoundModel:
 
     @property
     def _object_facts(self) -> tuple[str, ...]:
-        """What it is shown; a version that learnt from something else does not fit."""
+        """The facts of its object; a version that learnt from other data does not fit."""
         if self.inputs:
             return tuple(fact for part in self.inputs for fact in part.facts)
         attributes = self.object_tag.attributes
@@ -103,14 +103,14 @@ class BoundModel:
 
     @cached_property
     def options_digest(self) -> str:
-        """Changes with any option, and with what of the recipe decides which tasks are learnt."""
+        """The hash of all options, and of the settings that decide which tasks are learnt."""
         training = self.training
         learning: list[object] | None = None
         if training is not None:
             held_out = training.held_out
             kept = held_out.share if held_out.origin == "share" else held_out.origin
             learning = [kept, training.learn_from.several, *training.learn_from.facts()]
-        # What an adapter is told in words decides predictions alone.
+        # Descriptions of labels only decide predictions.
         wanted = {name: getattr(self.target, name) for name in ("labels", "multiple", "open", "kinds")}
         return digest([options_of(self.spec, portable), learning, wanted, *([self.spec.was] if self.spec.was else [])])[
             :16
@@ -118,14 +118,14 @@ class BoundModel:
 
     @property
     def shown(self) -> str:
-        """What it reads, for people: Text#title ($title), $customer_tier."""
+        """Its inputs for people: Text#title ($title), $customer_tier."""
         shown = ", ".join(part.shown for part in self.inputs or (Part(self.object_tag.name, self.object_tag),))
         tools = ", ".join(tool.control_tag.selector for tool in self.needs)
         return f"the regions of {tools} on {shown}" if tools else shown
 
     @property
     def reads(self) -> tuple[ObjectTag, ...]:
-        """The object tags that it reads; a field of the task that no tag shows is as if a text showed it."""
+        """The object tags that it reads; a field of the task without a tag counts as one of a Text."""
         if not self.inputs:
             return (self.object_tag,)
         return tuple(part.object_tag or ObjectTag("Text", part.name, part.name) for part in self.inputs)
@@ -141,28 +141,28 @@ class BoundModel:
         return parts_need_fetch(self.inputs) if self.inputs else needs_fetch(self.object_tag)
 
     def new_adapter(self) -> Adapter:
-        """The starting point: pretrained or untrained."""
+        """Return the starting point: a pretrained or untrained adapter."""
         adapter = self.adapter_class(self.spec.options, self.target)
         if isinstance(adapter, Auto):
             adapter.judge_by([Answering(control, self.threshold(control)) for control in self.controls])
         return adapter
 
     def threshold(self, control: Control) -> Threshold:
-        """The least score that counts, by label of `control`."""
+        """Return the least score that counts, by label of `control`."""
         return _threshold(self.spec, control)
 
     @cached_property
     def floor(self) -> float:
-        """The least score that counts for any label of any of its controls."""
+        """The least score that counts for any label of its controls."""
         return min(self.threshold(control)(label) for control in self.controls for label in (*control.labels, ""))
 
     @cached_property
     def classes(self) -> ClassNames:
-        """What the adapter's own class names mean."""
+        """The translation of the adapter's own class names."""
         return ClassNames(self.spec, self.adapter_class, self.controls, self.target)
 
     def read(self, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
-        """What the adapter sees of a task. Raises Unreadable or FetchError, with a sentence."""
+        """Return the adapter's views of a task. Raises Unreadable or FetchError, with a sentence."""
         if self.inputs:
             view = read_parts(self.inputs, columns=reads_columns(self.adapter_class), task=task, fetch=fetch)
             return [Reading(self.controls, self.object_tag, view)]
@@ -187,8 +187,9 @@ class BoundModel:
         return readings
 
     def copies(self, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
-        """(the control as the config has it, its copy in this task's data), for each copy that a Repeater makes, and for each
-        region that the data has of those that it needs; where the data says nothing of regions, the controls themselves."""
+        """Return (control, its copy in this task) for each copy of a Repeater or needed region; without these, each
+        control twice.
+        """
         regions = needed_regions(self.needs, data) if self.needs else None
         if regions is not None:
             return copies_about(self.controls, regions)
@@ -198,24 +199,24 @@ class BoundModel:
 
     @property
     def reads_view(self) -> bool:
-        """True if one of its controls understands regions only with what is shown."""
+        """True if one of its controls needs the view to decode regions."""
         return any(control.reads_view for control in self.controls)
 
     def views_by_control(self, task: AnnotatedTask, fetch: Fetch) -> dict[str, View]:
-        """What each control that reads it is shown in an annotated task, by the control's name."""
+        """Return the view of each control that needs it in an annotated task, by the control's name."""
         if not self.reads_view:
             return {}
         readings = self.read({"id": task.id, "data": task.data}, fetch)
         return {control.control_tag.name: reading.view for reading in readings for control in reading.controls}
 
     def instances(self, data: Mapping[str, object]) -> list[Control]:
-        """Its controls; where a Repeater makes copies, those of this task's data."""
+        """Return its controls; for a Repeater, the copies in this task's data."""
         return [copy for _, copy in self.copies(data)]
 
     def facts(self, known: Sequence[str] | None) -> list[Any]:
-        """What decides this model's predictions beside what it learnt, for `model_version`.
+        """Return everything that decides this model's predictions besides its training, for `model_version`.
 
-        `known`: the labels that the served version can answer with; None where nothing was learnt.
+        `known`: the labels that the served version can predict; None where nothing was learnt.
         """
         controls = []
         answered = None if known is None else {self.classes.former.get(label, label) for label in known}
@@ -253,7 +254,7 @@ def _threshold(spec: Model, control: Control) -> Threshold:
 def _pages(
     controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
 ) -> list[Reading]:
-    """A reading for each page; controls that answer for the whole task are asked with the first one."""
+    """Return a reading for each page; controls that answer for the whole task only have the first one."""
     views = read_object(object_tag, task, fetch)
     readings = [Reading(controls, object_tag, views[0])]
     if len(views) > 1 and (asked := tuple(control for control in controls if control.per_item)):
@@ -262,7 +263,7 @@ def _pages(
 
 
 def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, object]) -> list[tuple[Control, ObjectTag]]:
-    """A control and its object as a Repeater copies them for a task's data; none where the data has no such list."""
+    """Return a control and its object as a Repeater copies them for a task's data; empty where the data has no such list."""
     try:
         pairs = instances(control.control_tag, object_tag, data)
         texts = instances(control.text_tag, object_tag, data) if control.text_tag else [(None, None)] * len(pairs)
@@ -275,7 +276,7 @@ def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, object])
 
 
 def target_of(controls: Sequence[Control], descriptions: Mapping[str, str] | None = None) -> Target:
-    """What an adapter that answers these controls is asked for. `descriptions`: what the recipe says of labels."""
+    """Return the target of an adapter that answers these controls. `descriptions`: the recipe's descriptions of labels."""
     labels = dict.fromkeys(label for control in controls for label in control.labels)
     kinds: dict[str, dict[str, None]] = {}
     for control in controls:

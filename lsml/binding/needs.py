@@ -1,5 +1,4 @@
-"""The regions of other control tags that a model needs: which tags they are of, which of them a task has, and what of them
-an adapter reads."""
+"""The regions of other control tags that a model needs: their tags, the ones in a task, and the parts that an adapter reads."""
 
 from __future__ import annotations
 
@@ -24,11 +23,11 @@ from lsml.wording import near
 if TYPE_CHECKING:
     from lsml.binding.model import BoundModel
 
-Parts = list[Region]  # of one region, the one that says where it is first
+Parts = list[Region]  # of one region; the first one has its place
 
 
 def needed_controls(spec: Model, models: Iterable[BoundModel]) -> tuple[Control, ...]:
-    """The controls of other bound models whose regions a model needs."""
+    """Return the controls of other bound models whose regions a model needs."""
     found = {
         control.control_tag.name: control
         for model in models
@@ -39,7 +38,7 @@ def needed_controls(spec: Model, models: Iterable[BoundModel]) -> tuple[Control,
 
 
 def why_not_needed(spec: Model, config: LabelingConfig) -> str:
-    """Why a model gets no regions, in a part of a sentence."""
+    """Return why a model gets no regions, as a part of a sentence."""
     wanted = ", ".join(f"`{selector}`" for selector in spec.needs)
     if any(one.claims(tag.tag, tag.name) for tag in config.controls for one in spec.needs):
         return f"it needs the regions of {wanted}, which no model answers here"
@@ -50,13 +49,15 @@ def why_not_needed(spec: Model, config: LabelingConfig) -> str:
 
 
 def marks_regions(tag: ControlTag) -> bool:
-    """True if a person marks regions with a tag."""
+    """Return True if people mark regions with a tag."""
     control_class = CONTROLS.get(tag.tag)
     return control_class is not None and issubclass(control_class, RegionControl)
 
 
 def why_alone(control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig) -> str:
-    """That a tag is asked about regions, and its model needs none, with what to write where there are some that it reads."""
+    """Return a sentence: a tag is asked about regions, and its model needs none. It names the tag to write under `needs`,
+    if any.
+    """
     asked = f"{control_tag.selector} is asked for each region (perRegion)"
     for tag in config.controls:
         shared = [
@@ -70,7 +71,7 @@ def why_alone(control_tag: ControlTag, adapter_class: type[Adapter], config: Lab
 def region_object(
     control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig, needed: Sequence[Control]
 ) -> tuple[ObjectTag | None, str]:
-    """The object on which the needed regions of a control stand, where the adapter can read them; or one sentence why not."""
+    """Return (the object of a control's needed regions, ""); or (None, why the adapter cannot read them)."""
     name = control_tag.selector
     if not control_tag.per_region:
         return (
@@ -95,7 +96,7 @@ def region_object(
 
 
 def groups(tool: Control, result: Sequence[object]) -> dict[str, Parts]:
-    """Each region of a control in a result, by its id: that of the control itself first, then its labels and texts."""
+    """Return the parts of each region of a control in a result, by id: first the control's own, then its labels and texts."""
     own = [region for region in result if isinstance(region, dict) and region.get("from_name") in tool.names]
     found = parts_by_id(own)
     ordered = {
@@ -109,8 +110,9 @@ def _is_place(tool: Control, region: Region) -> bool:
 
 
 def needed_regions(needed: Sequence[Control], data: Mapping[str, object]) -> list[tuple[Control, Parts]] | None:
-    """(the control, its region) for each region in a task's data that is needed, in order; None where the data says nothing
-    of regions."""
+    """Return (control, its region) for each needed region in a task's data, in order; None if the data has no list of
+    regions.
+    """
     found: list[tuple[Control, Parts]] = []
     for tool in needed:
         regions = regions_in(data, tool.config_name)
@@ -123,7 +125,7 @@ def needed_regions(needed: Sequence[Control], data: Mapping[str, object]) -> lis
 def copies_about(
     controls: Sequence[Control], regions: Sequence[tuple[Control, Parts]]
 ) -> list[tuple[Control, Control]]:
-    """(a control, its copy that asks about a region) for each region that it is asked about."""
+    """Return (control, its copy that asks about a region) for each region that it is asked about."""
     return [
         (control, about(control, parts[0]))
         for control in controls
@@ -133,7 +135,9 @@ def copies_about(
 
 
 def _is_asked(control: Control, tool: Control, parts: Parts) -> bool:
-    """True if annotators see a control while a region is selected: `whenTagName` and `whenLabelValue` may name some."""
+    """Return True if annotators see a control while a region is selected; `whenTagName` and `whenLabelValue` can restrict
+    that.
+    """
     labels = {
         label
         for part in parts
@@ -148,12 +152,12 @@ def _is_asked(control: Control, tool: Control, parts: Parts) -> bool:
     )
 
 
-# (the regions of one page, what it shows, how much around each, how files come here) -> what an adapter sees of each region
+# (the regions of one page, its view, the margin around each, the fetcher of files) -> an adapter's input for each region
 Reader = Callable[[Sequence[Value], View, int, Fetch], Sequence[Data]]
 
 
 def reader_of(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control) -> Reader | None:
-    """How an adapter reads the regions of a control on an object; None where it cannot."""
+    """Return the function by which an adapter reads the regions of a control on an object; None if it cannot."""
     if tool.value_type is Span and object_tag.tag in adapter_class.consumes:
         return _texts
     if adapter_class.reads_regions:
@@ -176,8 +180,10 @@ def read_regions(
     task: Mapping[str, object],
     fetch: Fetch,
 ) -> Iterator[tuple[tuple[Control, ...], View]]:
-    """(the copies of controls that ask about it, what an adapter sees of it) for each region in a task's data that can be
-    understood. Raises Unreadable or FetchError."""
+    """Yield (the copies of controls that ask about it, an adapter's view of it) for each valid region in a task's data.
+
+    Raises Unreadable or FetchError.
+    """
     data = task.get("data")
     regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
     if not regions:
@@ -198,7 +204,7 @@ def read_regions(
 
 
 def _texts(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> list[str]:
-    """The text of each span, with so many whole words on either side."""
+    """Return the text of each span, with up to `around` whole words on either side."""
     assert on.document is not None
     return [_with_words(on.document.text, value, around) for value in values if isinstance(value, Span)]
 
@@ -222,14 +228,14 @@ def _as_box(shape: Shape) -> Box:
 
 
 def _crops(values: Sequence[Value], on: View, around: int, fetch: Fetch) -> list[Path]:
-    """The picture in each shape, upright as the shape is, with so many percent of its sides around it."""
+    """Return the picture in each shape, turned upright, with a margin of `around` percent of its sides."""
     assert on.size is not None and isinstance(on.data, Path)
     shapes = [value for value in values if isinstance(value, Shape)]
     return fetch.crops(Picture(on.data, on.size), [_corners(shape, on, around / 100) for shape in shapes])
 
 
 def _corners(shape: Shape, on: View, margin: float) -> Corners:
-    """The corners of a box, or of the upright box around another shape, in pixels, which do not leave the image."""
+    """Return the corners, in pixels and inside the image, of a box or of the upright box around another shape."""
     from lsml.values.coverage import bounds
     from lsml.values.geometry import box_corners
 

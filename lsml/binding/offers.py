@@ -1,4 +1,4 @@
-"""Which adapters could answer the controls of a labeling config, whatever a recipe says, and why none could."""
+"""The adapters that could answer the controls of a labeling config, without a recipe, and the reasons where none could."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lsml.labeling import ControlTag, LabelingConfig
 
 @dataclass(frozen=True)
 class Offer:
-    """What could answer one control. Without a `chosen` adapter, `reason` says why no model answers it.
+    """The adapters that could answer one control. Without a `chosen` adapter, `reason` says why no model answers it.
 
-    `chosen`: the adapters that a first recipe names, in the order of its list; `others`: what else could answer, best first.
+    `chosen`: the adapters of a first recipe, in the order of its list; `others`: other possible adapters, best first.
     `control`: the control, with the tag that names its labels where it is a bare tool.
     """
 
@@ -28,19 +28,19 @@ class Offer:
     others: tuple[type[Adapter], ...] = ()
     control: Control | None = None
     reason: str = ""
-    # The selector of the control whose key in a recipe it shares: one model answers both, so that nothing is shown twice.
+    # The selector of the control whose key in a recipe it shares, as one model answers both.
     shares: str = ""
-    # It needs no model of its own: it names the labels of a bare tool, or a person asks another control's model with it.
+    # It needs no model of its own: it names the labels of a bare tool, or its regions ask another control's model.
     helps: bool = False
 
 
 def offers(config: LabelingConfig) -> list[Offer]:
-    """An offer for each control of a config, in its order. Imports the modules of all adapters, and no library."""
+    """Return an offer for each control of a config, in its order. Imports the modules of all adapters, but no library."""
     fitting = {tag.name: could_answer(tag, config) for tag in config.controls}
     asking = _asking(config, {name: adapters for name, (adapters, _) in fitting.items()})
     tools = {tag.name: control_of(tag, config) for tag in config.controls if fitting[tag.name][0]}
     named_by: dict[str, list[str]] = {}
-    read_in: dict[str, str] = {}  # the first tool in whose regions a model reads what a tag takes
+    read_in: dict[str, str] = {}  # text tag -> the first tool in whose regions a model reads its texts
     for tool in tools.values():
         if tool.companion:
             named_by.setdefault(tool.companion.name, []).append(tool.control_tag.selector)
@@ -50,10 +50,10 @@ def offers(config: LabelingConfig) -> list[Offer]:
     for tag in config.controls:
         adapters, reason = fitting[tag.name]
         if tag.name in asking:
-            why = f"{tag.selector} asks: what is drawn with it, another control's model answers"
+            why = f"{tag.selector} asks: another control's model answers its regions"
             found.append(Offer(tag, reason=why, helps=True))
         elif tag.name in read_in:
-            why = f"{tag.selector} takes what is read in the regions of {read_in[tag.name]}"
+            why = f"{tag.selector} takes the texts that are read in the regions of {read_in[tag.name]}"
             found.append(Offer(tag, reason=why, helps=True))
         elif (first := _read_elsewhere(tools.get(tag.name), read_in)) is not None:
             found.append(Offer(tag, tuple(adapters[:1]), tuple(adapters[1:]), tools[tag.name], shares=first))
@@ -68,8 +68,9 @@ def offers(config: LabelingConfig) -> list[Offer]:
 
 
 def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[type[Adapter]], str]:
-    """The adapters that can answer a control of a config with the options that they start with, best first; where there is
-    none, one sentence why."""
+    """Return the adapters that can answer a control with their default options, best first; where there is none, the
+    reason in a sentence.
+    """
     usable = [adapter for adapter in all_adapters().values() if not isinstance(adapter, AdapterError)]
     kind = control_class(control_tag, config.objects)
     giving = [adapter for adapter in usable if kind and kind.value_type in adapter.produces]
@@ -80,7 +81,7 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
         return [], refusal
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
     fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
-    # What reads texts is wanted where a tag takes them, and there first of all.
+    # An adapter that reads texts comes first where a tag takes them, and nowhere else.
     texts = bool(fitting) and control_of(control_tag, config).text_tag is not None
     fitting = [adapter for adapter in fitting if texts or not adapter.transcribes]
     if control_tag.per_region:
@@ -101,18 +102,20 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
 
 
 def why_unbound(control_tag: ControlTag, reason: str, config: LabelingConfig) -> str:
-    """Why nothing answers a control: `reason`, unless no key under `tags` would change that."""
+    """Return the reason why no model answers a control: `reason`, unless no key under `tags` would change that."""
     return could_answer(control_tag, config)[1] or reason
 
 
 def _read_elsewhere(tool: Control | None, read_in: dict[str, str]) -> str | None:
-    """The other tool in whose regions a model reads the texts that this one would show, or None."""
+    """Return the other tool in whose regions a model reads the texts of this one, or None."""
     first = read_in.get(tool.text_tag.name) if tool and tool.text_tag else None
     return None if tool is None or first == tool.control_tag.selector else first
 
 
 def _rank(adapter: type[Adapter]) -> tuple[bool, bool, bool, bool, bool, str]:
-    """What needs nothing but lsml comes first; then what is installed, what learns, what binds nobody by its licence."""
+    """Return a sort key: adapters without extras first, then installed ones, then those that learn, then those without a
+    licence.
+    """
     return (
         adapter.extra is not None,
         not is_installed(adapter),
@@ -124,7 +127,7 @@ def _rank(adapter: type[Adapter]) -> tuple[bool, bool, bool, bool, bool, str]:
 
 
 def _asking(config: LabelingConfig, fitting: dict[str, list[type[Adapter]]]) -> set[str]:
-    """The names of the smart controls with which a person would ask a model that answers in another control."""
+    """Return the names of the smart controls with which a person would ask another control's model."""
     answering = [tag for tag in config.controls if any(adapter.only_interactive for adapter in fitting[tag.name])]
     return {
         tag.name
@@ -134,10 +137,12 @@ def _asking(config: LabelingConfig, fitting: dict[str, list[type[Adapter]]]) -> 
 
 
 def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingConfig, control: Control) -> Offer:
-    """Where a person can ask, what answers that comes first; beside it what answers whole batches, if it needs no extra."""
+    """Return an offer. Where a person can ask, an interactive adapter comes first; beside it one for batches, if it needs
+    no extra.
+    """
     smart = any(other.asks and set(other.to_names) & set(tag.to_names) for other in config.controls)
     interactive = [adapter for adapter in adapters if issubclass(adapter, InteractiveAdapter)]
-    # Regions are what is asked for as one draws; what does nothing else does it best.
+    # People ask by drawing regions, and an adapter that is only interactive answers best.
     asks = smart and isinstance(control, RegionControl)
     asked = sorted(interactive, key=lambda adapter: not adapter.only_interactive)[:1] if asks else []
     batch = [adapter for adapter in adapters if not adapter.only_interactive and adapter not in asked][:1]
@@ -145,6 +150,6 @@ def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingC
     others = [adapter for adapter in adapters if adapter not in chosen and (smart or not adapter.only_interactive)]
     if not chosen:
         answers = f"{tag.selector}: {adapters[0].name} answers what a person draws"
-        why = f'{answers}, and no control asks it; write smart="true" in a RectangleLabels or KeyPointLabels'
+        why = f'{answers}, but no control asks it; write smart="true" in a RectangleLabels or KeyPointLabels'
         return Offer(tag, reason=why)
     return Offer(tag, tuple(chosen), tuple(others), control)

@@ -1,4 +1,4 @@
-"""Which controls a person draws with to ask a model, and which controls understand what was drawn."""
+"""The controls with which a person asks a model by drawing, and the controls that decode the drawn regions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 
 def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tuple[list[ControlTag], list[str]]:
-    """The smart controls whose regions an interactive adapter answers; a warning for each adapter that nothing would ask,
-    and for each smart control about which Label Studio asks nobody."""
+    """Return the smart controls whose regions an interactive adapter answers, and warnings.
+
+    There is a warning for each interactive adapter without such a control, and for each smart control whose regions
+    Label Studio sends to no model.
+    """
     prompts: list[ControlTag] = []
     warnings = []
     for model in models:
@@ -29,7 +32,7 @@ def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tup
         warnings += [_silence(tag) for tag in smart if not tag.asks]
         if model.adapter_class.only_interactive and not asking:
             warnings.append(
-                f"{model.spec.adapter} answers what a person draws, and no control of {model.object_tag.tag}#{here} asks it; "
+                f"{model.spec.adapter} answers what a person draws, but no control of {model.object_tag.tag}#{here} asks it; "
                 'write smart="true" in a RectangleLabels or KeyPointLabels of it'
             )
     return list({tag.name: tag for tag in prompts}.values()), warnings
@@ -37,14 +40,15 @@ def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tup
 
 def _silence(tag: ControlTag) -> str:
     return (
-        f"{tag.selector} is smart and asks nobody, for Label Studio sends no model what is drawn with {tag.tag}; "
+        f"{tag.selector} is smart, but Label Studio sends no model the regions of {tag.tag}; "
         'write smart="false", and smart="true" in a RectangleLabels or KeyPointLabels'
     )
 
 
 def control_of(control_tag: ControlTag, config: LabelingConfig) -> Control:
-    """The control of a tag that lsml has one for, with the tag that names its labels where it is a bare tool, and the first one
-    that takes what is written in each of its regions."""
+    """Return the control of a tag, with the tag that names its labels if it is a bare tool, and the first tag for the
+    texts of its regions.
+    """
     kind = control_class(control_tag, config.objects)
     assert kind is not None, f"{control_tag.selector} has no control"
     companions = (
@@ -58,7 +62,7 @@ def control_of(control_tag: ControlTag, config: LabelingConfig) -> Control:
 
 
 def _takes_texts(tag: ControlTag, drawing: ControlTag, companion: ControlTag | None) -> bool:
-    """True if a tag asks people what is written in each region that they draw with another one."""
+    """Return True if a tag asks people for the text in each region that they draw with another one."""
     if tag.tag != "TextArea" or not tag.per_region or tag.repeater != drawing.repeater:
         return False
     asked = {condition.tag_name for condition in tag.conditions if condition.when == "region-selected"}
@@ -67,7 +71,7 @@ def _takes_texts(tag: ControlTag, drawing: ControlTag, companion: ControlTag | N
 
 
 def regions_of(control: Control, result: Sequence[object]) -> list[Region]:
-    """The regions of a result that a control decodes; of one that asks about a region, those that are about it."""
+    """Return the regions of a result that a control decodes; if it asks about a region, only those about that one."""
     anchor = control.anchor
     if anchor is not None:
         return [

@@ -1,4 +1,4 @@
-"""How much the word of each annotator counts, from how often the others and ground truths confirm it."""
+"""The weight of each annotator, by how often others and ground truths confirm the answers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 _ROUNDS: Final = 10
-_LEAST: Final = 0.05  # the weight of one who is hardly ever confirmed: a vote among equals that nobody else breaks
+_LEAST: Final = 0.05  # the weight of an annotator who is hardly ever confirmed, which still breaks a tie
 
 
 class Votes(NamedTuple):
-    """What several people answered to one control of one task: (who, what), and the ground truth where there is one."""
+    """Several people's answers to one control of one task: (annotator, answer), and the ground truth if there is one."""
 
     given: tuple[tuple[str, Hashable], ...]
     truth: Hashable | None = None
 
 
 def reliability(votes: Iterable[Votes]) -> dict[str, float]:
-    """The weight of each annotator: the log odds that an answer is the one that the weighted votes agree on.
+    """Return the weight of each annotator: the log odds that an answer is the one with the most weighted votes.
 
     The one-coin model of Dawid and Skene (1979), with one right and one wrong answer added for each annotator.
     """
@@ -30,7 +30,7 @@ def reliability(votes: Iterable[Votes]) -> dict[str, float]:
         answered: Counter[str] = Counter()
         for vote in kept:
             for who, what in vote.given:
-                # One's own vote confirms nothing: what do the others say?
+                # An annotator's own vote does not count, only the others' votes.
                 others = [one for one in vote.given if one[0] != who]
                 truth = vote.truth if vote.truth is not None else _winner(others, weights)
                 if truth is not None:
@@ -49,7 +49,7 @@ def _log_odds(right: int, answered: int) -> float:
 
 
 def _winner(given: Iterable[tuple[str, Hashable]], weights: Mapping[str, float]) -> Hashable | None:
-    """The answer with the most weight; None where two have as much, or there is none."""
+    """Return the answer with the most weight; None for a tie, or without answers."""
     totals: dict[Hashable, float] = {}
     for who, what in given:
         totals[what] = totals.get(what, 0.0) + weights[who]

@@ -1,4 +1,4 @@
-"""What a labeling config, and a recipe's `was`, make of the labels of annotations, counted before anything learns them."""
+"""The effect of a labeling config, and of a recipe's `was`, on the labels of annotations, counted before training."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lsml.labeling.remarks import Misread, Reason, Remark
 
 
 class LabelCounts(msgspec.Struct):
-    """How often annotations name the labels of one control.
+    """Counts of the labels of one control in annotations.
 
-    `labels`: each label of the config, under whatever name; `renamed`: of these, what was written otherwise, in a sentence;
-    `dropped`: names that no label has; `near`: labels that are written like these.
+    `labels`: each label of the config, under any of its names; `renamed`: those with another name, in a sentence;
+    `dropped`: names without a label; `near`: labels similar to these.
     """
 
     control: str
@@ -31,7 +31,9 @@ class LabelCounts(msgspec.Struct):
 
 
 class Survey(msgspec.Struct):
-    """The labels of so many annotated tasks. `others`: regions of controls that the labeling config lacks, by their name."""
+    """The labels of a number of annotated tasks. `others`: regions of controls that the labeling config does not have, by
+    name.
+    """
 
     tasks: int
     controls: list[LabelCounts]
@@ -39,7 +41,7 @@ class Survey(msgspec.Struct):
 
 
 def survey(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Survey:
-    """What a binding makes of the labels in tasks' annotations, control by control. Nothing that tasks show is read."""
+    """Return counts of the labels in tasks' annotations, for each control of a binding. The tasks' data is not read."""
     counts = {name: LabelCounts(control.control_tag.selector, dict.fromkeys(control.labels, 0), {}, {})
               for name, control in binding.controls.items() if control.labels or control.open}  # fmt: skip
     known = [control_tag.name for control_tag in binding.config.controls] if binding.config else []
@@ -62,13 +64,13 @@ def survey(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Survey:
 
 
 def _count(found: LabelCounts, control: Control, result: list[object]) -> None:
-    """Add what one annotation says."""
+    """Add the labels of one annotation."""
     for region in regions_of(control, result):
         remarks: list[Remark] = []
         try:
             labels = control.named(region, remarks)
         except Misread:
-            continue  # it names no label, so that none is lost
+            continue  # it has no label, so none is lost
         for label in labels:
             found.labels[label] = found.labels.get(label, 0) + 1
         for reason, subject in remarks:

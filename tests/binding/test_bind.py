@@ -195,7 +195,7 @@ def test_an_adapter_that_only_answers_what_is_drawn_wants_something_to_draw_with
     <RectangleLabels name="box" toName="image" {smart}><Label value="A"/></RectangleLabels></View>"""
     silent = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart=""))
     assert silent.warnings == (
-        'grabcut answers what a person draws, and no control of Image#image asks it; write smart="true" in a '
+        'grabcut answers what a person draws, but no control of Image#image asks it; write smart="true" in a '
         "RectangleLabels or KeyPointLabels of it",
     )
     asked = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart='smart="true"'))
@@ -211,9 +211,9 @@ def test_a_smart_tool_that_label_studio_asks_nobody_about_is_a_warning(tmp_path,
     silent = bound(tmp_path, f"{{{tag}: grabcut}}", config.format(""))
     assert silent.asking == ()
     assert silent.warnings == (
-        f"{tag}#c is smart and asks nobody, for Label Studio sends no model what is drawn with {tag}; "
+        f"{tag}#c is smart, but Label Studio sends no model the regions of {tag}; "
         'write smart="false", and smart="true" in a RectangleLabels or KeyPointLabels',
-        'grabcut answers what a person draws, and no control of Image#image asks it; write smart="true" in a '
+        'grabcut answers what a person draws, but no control of Image#image asks it; write smart="true" in a '
         "RectangleLabels or KeyPointLabels of it",
     )
     point = '<KeyPointLabels name="point" toName="image" smart="true"><Label value="A"/></KeyPointLabels>'

@@ -73,8 +73,8 @@ def test_a_task_with_none_of_them_is_unreadable(tmp_path):
     [
         ("[tier]", "`inputs` names tier, and the labeling config shows title, body, photo, order, part_{{idx}}; "
                    "write `$tier` for a field of the task"),
-        ("[title, photo]", "`inputs` names Image#photo, and what can be joined is HyperText, Paragraphs, Table, Text"),
-        ("['part_{{idx}}']", "`inputs` names Text#part_{{idx}}, which stands in a Repeater; name fields of the task instead"),
+        ("[title, photo]", "`inputs` names Image#photo, but only HyperText, Paragraphs, Table, Text can be joined"),
+        ("['part_{{idx}}']", "`inputs` names Text#part_{{idx}}, which is in a Repeater; name fields of the task instead"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_joined_leaves_the_control_unbound_and_says_why(tmp_path, inputs, reason):

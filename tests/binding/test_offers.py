@@ -87,7 +87,7 @@ def test_what_answers_drawings_alone_is_not_offered_where_nothing_asks():
     (ellipse,) = offered('<EllipseLabels name="e" toName="i"><Label value="A"/></EllipseLabels>')
     assert ellipse.chosen == ()
     assert ellipse.reason == (
-        'EllipseLabels#e: grabcut answers what a person draws, and no control asks it; write smart="true" in a '
+        'EllipseLabels#e: grabcut answers what a person draws, but no control asks it; write smart="true" in a '
         "RectangleLabels or KeyPointLabels"
     )
 

@@ -81,7 +81,7 @@ def test_what_is_said_of_labels_that_are_none_or_that_are_labels_still_is_a_warn
     labels = "{Bgu: {was: [x], threshold: 0.2}, Bug: {was: Question, description: A fault.}}"
     assert bound(tmp_path, CHOICES, labels).warnings == (
         "`labels.Bgu` is no label of Choices#c, which has Bug, Question, q",
-        "`labels.Bug.was` names `Question`, which is a label of Choices#c still, and stays that",
+        "`labels.Bug.was` names `Question`, which is still a label of Choices#c and is not renamed",
     )
 
 
