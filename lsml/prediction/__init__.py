@@ -1,4 +1,4 @@
-"""Tasks in, predictions out: asks the bound models, and writes what annotators would see."""
+"""Prediction. In: tasks and bound models; out: predictions with the regions that annotators would see."""
 
 from __future__ import annotations
 

@@ -8,8 +8,11 @@ from lsml.controls.base import Region
 
 
 def with_ids(regions: list[Region], drawn: Sequence[object], known: Collection[str] = ()) -> list[Region]:
-    """The regions with ids of this result: those of one group share one, that of a region which a person drew if the group is
-    its own, and a `parentID` is the id of its parent. An id that is `known`, of a region that is there already, stays."""
+    """Return the regions with ids of this result.
+
+    Regions of one group share an id; it is that of a person's region, if the group is that region's. A `parentID` is
+    the id of its parent. A `known` id, of a region in the result already, stays.
+    """
     ids: dict[str, str] = {id: id for id in known}
     theirs = [region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)]
     if theirs:
@@ -17,7 +20,7 @@ def with_ids(regions: list[Region], drawn: Sequence[object], known: Collection[s
             own = group.split(".", 2)[-1]  # without the rank of its model and its page
             if own in theirs and group not in ids:
                 ids[group] = own
-    # An answer to other marks stands beside those before it; one to the same marks and more takes the place of the last.
+    # An answer to other marks is added to earlier answers; one to the same marks and more replaces the last one.
     marks = f"-{theirs[0]}" if theirs else ""
     children = []
     for number, region in enumerate(regions):

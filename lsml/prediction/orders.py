@@ -1,4 +1,4 @@
-"""In which order people best answer tasks: the least sure first, or those that are unsure and unlike what came before."""
+"""Orders in which people best annotate tasks: the least sure first, or those that are unsure and unlike earlier ones."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-_DIMENSIONS: Final = 64  # that features are brought to where they have more: enough to tell what is alike
+_DIMENSIONS: Final = 64  # to which features are reduced; enough to compare tasks
 _SEED: Final = 20_261_123
 _LEAST_DOUBT: Final = (
-    1e-3  # of a task that a model is sure of: such tasks still come in the order of how unlike they are
+    1e-3  # the doubt about a task that a model is sure of, so that such tasks are still sorted by distance
 )
 
 
 def task_features(
     binding: Binding, adapters: Mapping[str, Adapter], tasks: Sequence[Mapping[str, Any]], fetch: Fetch
 ) -> Array | None:
-    """(tasks, features) of length 1, near where tasks are alike, by the first model whose adapter has features; else None.
+    """Return (tasks, features) of length 1, by the first model whose adapter has features; None without one.
 
-    A task that cannot be read is like no other: its row is 0."""
+    Similar tasks are near each other. A task that cannot be read has a row of 0.
+    """
     import numpy as np
 
     for model in binding.models:
@@ -52,11 +53,13 @@ def task_features(
 def diverse_order(
     doubts: Sequence[float] | Array, features: Array | None, many: int, known: Array | None = None
 ) -> list[int]:
-    """The places of the `many` tasks to answer next: each time the one whose doubt times its distance from what was chosen
-    before, and from the `known` rows, is largest; without features the largest doubts.
+    """Return the indices of the `many` tasks to annotate next.
 
-    Greedy k-centers, as Sener and Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach", 2018,
-    weighted by doubt, as Zhdanov, "Diverse mini-batch Active Learning", 2019."""
+    Each time it is the task whose doubt times its distance from the chosen ones, and from the `known` rows, is largest;
+    without features, the one with the largest doubt. Greedy k-centers, as Sener and Savarese, "Active Learning for
+    Convolutional Neural Networks: A Core-Set Approach", 2018, weighted by doubt, as Zhdanov, "Diverse mini-batch Active
+    Learning", 2019.
+    """
     import numpy as np
 
     weights = np.maximum(np.asarray(doubts, dtype=float), _LEAST_DOUBT)
@@ -76,10 +79,11 @@ def diverse_order(
 
 
 def typical_order(features: Array | None, many: int, seed: int = _SEED) -> list[int]:
-    """The places of the `many` tasks to answer before anything was learnt: of as many clusters the most typical one, the
-    largest cluster first; without features at random.
+    """Return the indices of the `many` tasks to annotate before anything was learnt.
 
-    As Hacohen, Dekel and Weinshall, "Active Learning on a Budget", 2022."""
+    They are the most typical tasks of as many clusters, the largest cluster first; without features, random ones. As
+    Hacohen, Dekel and Weinshall, "Active Learning on a Budget", 2022.
+    """
     import numpy as np
     from sklearn.cluster import KMeans
 
@@ -98,7 +102,7 @@ def typical_order(features: Array | None, many: int, seed: int = _SEED) -> list[
 
 
 def _reduced(rows: Any) -> Array:
-    """Rows of length 1 with fewer numbers, dense."""
+    """Return rows of length 1 with fewer dimensions, dense."""
     import numpy as np
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize

@@ -17,9 +17,12 @@ from lsml.values import Number, Value, label_of
 
 
 class Outcome(msgspec.Struct):
-    """What became of one task. `prediction` is None where nothing could predict it; `values` are what it shows, by control;
-    `dropped` says why there is none, and counts what was left out: (reason, sentence). `unread`: the same of each model, by
-    key, that could not read the task."""
+    """The outcome of one task. `prediction` is None where no model could predict it; `values` are the visible ones, by
+    control.
+
+    `dropped` holds the reasons for no prediction, and for what was left out: (reason, sentence). `unread`: the same for
+    each model, by key, that could not read the task.
+    """
 
     prediction: dict[str, Any] | None = None
     values: dict[str, list[Value]] = {}
@@ -39,7 +42,8 @@ def write_predictions(
 ) -> None:
     """Set the prediction of each task that has an answer: the regions that annotators would see, and the lowest certainty.
 
-    Those of the turns before stay. `drawn`: the regions that a person made, which the prediction answers."""
+    The regions of earlier turns stay. `drawn`: the regions that a person made, which the prediction answers.
+    """
     scoring = binding.recipe.scoring
     chosen: list[tuple[Column, dict[int, list[Value]]]] = []
     least: dict[int, float] = {}
@@ -90,7 +94,7 @@ def _write(
             continue
         reading = readings[place]
         control = column.control
-        if control not in reading.controls:  # a region of another task may have the same id, and another place
+        if control not in reading.controls:  # a region of another task can have the same id in another place
             control = next(one for one in reading.controls if one.control_tag.name == name)
         for region, problem in control.write(values, reading.object_tag.name, reading.view, tasks[place]["data"]):
             if problem is None:
@@ -118,7 +122,9 @@ def _holds(
     if condition.when not in ("choice-selected", "choice-unselected"):
         return True
     names = [condition.tag_name] if condition.tag_name else list(chosen)
-    if condition.tag_name and asking.anchor:  # of two that ask about one region, the other's answer about the same one
+    if (
+        condition.tag_name and asking.anchor
+    ):  # of two controls that ask about one region, the other's answer about the same region
         names.append(f"{condition.tag_name}@{asking.anchor.region['id']}")
     shown = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
     # A condition names a choice by its value or by its alias.

@@ -1,4 +1,4 @@
-"""Tasks in, predictions out: every bound model runs, each control takes what it can write, bad tasks cost only themselves."""
+"""Tasks in, predictions out. Each control takes the values that it can write, and a bad task affects only itself."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lsml.values import Shape, Value
 
 _log = logging.getLogger(__name__)
 _FREELY: Final = nullcontext()
-_FIRST_TURN = 64  # tasks that tell how long the others will take
-_TURN_S = 10.0  # after about so long it is looked at the clock
+_FIRST_TURN = 64  # tasks whose time gives an estimate for the others
+_TURN_S = 10.0  # about the time between two checks of the clock
 
 
-# Why there is none, where people are to answer without the model.
+# The reason for no prediction where people annotate without the model.
 HELD_OUT: Final = (
     "held out",
-    "tasks that a model is judged by are answered without it (training.holdout of the recipe: blind)",
+    "people annotate the validation set without predictions (training.holdout of the recipe: blind)",
 )
 
 
@@ -42,7 +42,7 @@ def predict_tasks(
     judging: bool = False,
     computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
-    """One outcome for each task, in order. `adapters` holds one for each of the binding's models, by key.
+    """Return one outcome for each task, in order. `adapters` holds one for each of the binding's models, by key.
 
     `drawn`: the regions that a person made, in an interactive call; then the interactive adapters answer them, where there
     are any. `judging`: leave in what a threshold would hide, where a metric ranks by score. `computing` is entered for all
@@ -72,7 +72,7 @@ def _predict_held(
     judging: bool,
     computing: AbstractContextManager[None],
 ) -> None:
-    """Fill in the outcomes, while the files that they need stay here."""
+    """Fill in the outcomes while the needed files stay in the cache."""
     columns = Columns()
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
     if not judging:  # models say which regions there are, and nobody else does
@@ -111,8 +111,9 @@ def _without_regions(task: Mapping[str, object]) -> Mapping[str, object]:
 def _with_regions(
     binding: Binding, task: Mapping[str, object], outcome: Outcome, *, judging: bool
 ) -> Mapping[str, object]:
-    """A task with the regions that were predicted so far, for the models that need them; where models are judged, with a
-    person's, which it has."""
+    """Return a task with the regions predicted so far, for the models that need them; when models are judged, with the
+    person's regions instead.
+    """
     data = task.get("data")
     if not isinstance(data, Mapping) or (judging and REGIONS in data):
         return task
@@ -134,10 +135,11 @@ def predict_in_time(
     drawn: Sequence[object] = (),
     computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
-    """As `predict_tasks`, in about so many seconds: the tasks at the end that did not get their turn have no prediction,
-    so that Label Studio, which gives up on a whole request, keeps those of the others and asks again for these.
+    """Return outcomes as `predict_tasks` does, in about `seconds`. Tasks that are not reached have no prediction.
 
-    `hiding`: nor have those that the binding hides from people."""
+    So Label Studio, which gives up on a whole request, keeps the other predictions and asks again for these. `hiding`:
+    leave out predictions that the binding hides from people, too.
+    """
     if hiding and any(hidden := [binding.hides(task.get("id")) for task in tasks]):
         shown = [task for task, hide in zip(tasks, hidden, strict=True) if not hide]
         answered = iter(
@@ -156,7 +158,7 @@ def predict_in_time(
             took = time.monotonic() - began
             if took >= seconds:
                 break
-            # Few turns, for a library is at its best with many at once; and short ones, for what was slow may get slower.
+            # Few turns, as libraries are fastest with many tasks at once; but short ones, as later tasks may be slower.
             size = max(1, int(len(outcomes) / took * min(seconds - took, _TURN_S)) if took else len(tasks))
     late = (
         "out of time",
@@ -166,16 +168,19 @@ def predict_in_time(
 
 
 def _silence(model: BoundModel, adapter: Adapter, *, responding: bool) -> tuple[str, str] | None:
-    """Why a model is not asked, as a countable name and a sentence; None where it is."""
+    """Return the reason why a model is not asked, as a short name and a sentence; None if it is asked."""
     if not adapter.ready:
         lacks = lacking(model.adapter_class, model.spec.options, model.target)
         if lacks:
             return "untrained", f"{model.key}: {lacks}"
-        # What answers a person may need nothing that `predict` needs.
+        # An adapter that answers a person may not need what `predict` needs.
         if not (responding and isinstance(adapter, InteractiveAdapter)):
             return "untrained", f"{model.key} has learnt nothing yet"
     if adapter.own_names and model.classes.meaningless:
-        return "untrained", f"{model.key}: none of its classes means a label; `lsml explain` shows them side by side"
+        return (
+            "untrained",
+            f"{model.key}: none of its classes stands for a label; `lsml explain` shows them side by side",
+        )
     if responding and not isinstance(adapter, InteractiveAdapter):
         return "not interactive", f"{model.key} does not answer what a person drew"
     if not responding and adapter.only_interactive:
@@ -214,20 +219,20 @@ def _predict_all(
     outcomes: Sequence[Outcome],
     floor: float,
 ) -> list[Sequence[Value] | None]:
-    """The adapter's values for each reading; None where it failed on one. A batch that fails is tried one by one."""
+    """Return the adapter's values for each reading; None where it failed on one. A batch that fails is repeated one by one."""
     if not where:
         return []
 
     def predict(readings: Sequence[Reading]) -> Sequence[Sequence[Value]]:
         predicted = adapter.predict_above([reading.view.data for reading in readings], floor)
         if len(predicted) != len(readings):
-            raise LsmlError(f"{model.key} answered {len(predicted)} lists of values for {len(readings)} tasks")
+            raise LsmlError(f"{model.key} returned {len(predicted)} lists of values for {len(readings)} tasks")
         return predicted
 
     try:
         return list(predict([reading for _, reading in where]))
     except Exception as error:
-        unforeseen = not isinstance(error, LsmlError)  # else the sentence of each task says it
+        unforeseen = not isinstance(error, LsmlError)  # other errors have a sentence for each task
         _log.warning(
             "%s failed on a batch of %d; trying its tasks one by one", model.key, len(where), exc_info=unforeseen
         )
@@ -240,7 +245,7 @@ def _one_by_one(
     outcomes: Sequence[Outcome],
     answer: Callable[[Reading], Sequence[Value]],
 ) -> list[Sequence[Value] | None]:
-    """What `answer` says of each reading; None where it failed on one."""
+    """Return the result of `answer` for each reading; None where it failed on one."""
     answered: list[Sequence[Value] | None] = []
     for index, reading in where:
         try:
@@ -258,7 +263,9 @@ def _one_by_one(
 def _responder(
     binding: Binding, model: BoundModel, adapter: InteractiveAdapter, drawn: Sequence[object]
 ) -> Callable[[Reading], list[Value]]:
-    """How an interactive adapter answers one reading: from the regions that a person made on the same object and page."""
+    """Return a function that answers one reading with an interactive adapter, from a person's regions on the same object
+    and page.
+    """
 
     def respond(reading: Reading) -> list[Value]:
         prompts: list[Value] = []

@@ -1,4 +1,4 @@
-"""Answers in words, for tables that people read."""
+"""Answers as short texts, for tables that people read."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Final
 
 from lsml.values import Choice, Number, Span, Text, Value, label_of
 
-_SHOWN: Final = 140  # characters of a task
+_SHOWN: Final = 140  # the most characters of a task
 
 
 def said(answers: Iterable[Sequence[Value]]) -> str:
-    """Answers in short, `2 x Cat, Dog`; `nothing` where there are none."""
+    """Return answers in short, `2 x Cat, Dog`; `nothing` without any."""
     told = Counter(_told(value) for answer in answers for value in answer)
     return ", ".join(what if count == 1 else f"{count} x {what}" for what, count in sorted(told.items())) or "nothing"
 
 
 def holds(data: Mapping[str, object]) -> str:
-    """A task's texts, as much of them as one line takes."""
+    """Return a task's texts, cut to one line."""
     texts = " | ".join(value for value in data.values() if isinstance(value, str))
     line = " ".join(texts.split())
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
