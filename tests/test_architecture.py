@@ -77,7 +77,7 @@ OWN_ERRORS = {
 
 
 def unsaid_raises(node: ast.AST, where: str) -> list[str]:
-    """The public functions below a node that raise an error of lsml themselves, and do not say so."""
+    """Return the public functions below a node that raise an error of lsml without a word about it in their docstring."""
     found = []
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
@@ -102,3 +102,17 @@ def test_a_public_function_that_raises_says_so():
     assert [
         one for path in in_library for one in unsaid_raises(ast.parse(path.read_text(encoding="utf-8")), path.name)
     ] == []
+
+
+def test_no_docstring_opens_with_a_question_word():
+    """CONTRIBUTING.md: it says what is returned or done ("Return True if ..."), or names what a class holds."""
+    opens = re.compile(r"(That|What|Who|Whether|Where|Which|How)\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}: {docstring.splitlines()[0]}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (docstring := ast.get_docstring(node))
+        and opens.match(docstring)
+    ]
+    assert found == []

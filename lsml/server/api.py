@@ -1,4 +1,4 @@
-"""For programs, and for the pages: JSON under `/api`."""
+"""The API for programs and for the pages: JSON under `/api`."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def found_project(store: Store, named: str) -> ProjectRow:
     """Return the project that is meant by its key, number or title. Raises NotFound."""
     row = store.projects.find(named)
     if row is None:
-        raise NotFound("project: not known here")
+        raise NotFound("project: lsml does not know it")
     return row
 
 
 class Api:
-    """Views of what is served, learnt and published. `host`: the address that the server listens at."""
+    """The views of what is served, learnt and published. `host`: the address that the server listens on."""
 
     def __init__(self, recipe: Recipe, store: Store, serving: Serving, quality: Quality, host: str) -> None:
         self._recipe = recipe
@@ -55,7 +55,7 @@ class Api:
         self._host = host
 
     def routes(self) -> list[Route]:
-        """Return the endpoints."""
+        """Return (path, methods, view) of each route."""
         return [
             Route("GET", "/api/projects", self.projects, Projects),
             Route("GET", "/api/projects/<project>", self.project, Project),
@@ -69,11 +69,11 @@ class Api:
         ]
 
     def projects(self) -> Response:
-        """Every project: what is bound and served, its annotations, runs and versions."""
+        """Return every project: its binding and served version, annotations, runs and versions."""
         return answer({"recipe": self._recipe.name, "projects": self.all_projects()})
 
     def project(self, project: str) -> Response:
-        """One project, as `projects` has it."""
+        """Return one project, as in `projects`."""
         return answer(self.found(project))
 
     def promote(self, project: str) -> Response:
@@ -97,7 +97,7 @@ class Api:
         return answer(status_of(found))
 
     def cancel(self, run: str) -> Response:
-        """Cancel a training run: at once where it waits, within seconds where it runs. Raises NotFound."""
+        """Cancel a training run: at once if it waits, within seconds if it runs. Raises NotFound."""
         found = self._store.runs.cancel(run)
         if found is None:
             raise NotFound("no training run has that id")
@@ -105,43 +105,43 @@ class Api:
         return answer(status_of(found))
 
     def publish(self, project: str) -> Response:
-        """Ask for a publishing of what is served. Raises RequestError where nothing is published."""
+        """Request a publishing of the served version. Raises RequestError if the recipe publishes nothing."""
         row = self._found(project)
         if self._recipe.publish is None or studio_of(self._recipe, row) is None:
             raise RequestError(
-                "nothing is published: the recipe says `publish: false`, or no URL and token of Label Studio are known; "
-                "`lsml doctor` says more"
+                "publishing is not possible: the recipe says `publish: false`, or no URL and token of Label Studio are known; "
+                "`lsml doctor` has the details"
             )
         self._store.projects.want_publishing(row.key)
         audit.note(self._store, "publish", row.key)
         return answer(Asked("ok"))
 
     def compare(self, project: str) -> Response:
-        """Return how two versions, `?new=3&old=2`, do on held-out tasks. Raises RequestError where they are not named so."""
+        """Return the comparison of two versions, `?new=3&old=2`, on held-out tasks. Raises RequestError for other queries."""
         numbers = [request.args.get(name, "").removeprefix("v") for name in ("new", "old")]
         if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
             raise RequestError("new and old: expected the numbers of two versions, such as ?new=3&old=2")
         return answer(self.compared(project, int(numbers[0]), int(numbers[1])))
 
     def people(self, project: str) -> Response:
-        """Who annotates, and how far they agree."""
+        """Return the annotators, their agreement, and their corrections of predictions."""
         people = self.agreement(project)
         return answer(PeopleShown(people.annotators, people.controls, self.corrections(project)))
 
     def doctor(self, project: str) -> Response:
-        """What `lsml doctor` finds now."""
+        """Return the current findings of `lsml doctor`."""
         return answer(Findings(self.findings(project)))
 
     def all_projects(self) -> list[dict[str, Any]]:
-        """Every project, as `projects` answers it."""
+        """Return every project, as the view `projects` does."""
         return [self._project(row) for row in self._store.projects.all()]
 
     def found(self, project: str) -> dict[str, Any]:
-        """One project. Raises NotFound."""
+        """Return one project. Raises NotFound."""
         return self._project(self._found(project))
 
     def fields(self, project: str) -> list[dict[str, Any]]:
-        """The fields of a task that the project's models read, and whether each is a picture."""
+        """Return the fields of a task that the project's models read, and whether each is an image."""
         binding = self._serving.bindings.of(self._found(project).key, None)
         tags = {tag.name: tag for model in binding.models for tag in model.reads}
         return [
@@ -151,7 +151,7 @@ class Api:
         ]
 
     def compared(self, project: str, new: int, old: int) -> ComparedVersions:
-        """Two versions on tasks that neither learnt. Raises NotFound, VersionError."""
+        """Return the comparison of two versions on tasks that neither learnt. Raises NotFound, VersionError."""
         row = self._found(project)
         binding = self._serving.bindings.of(row.key, None)
         first, second = (self._serving.version(row.key, binding, number) for number in (new, old))
@@ -160,17 +160,17 @@ class Api:
         )
 
     def agreement(self, project: str) -> People:
-        """The annotators of a project, and how far they agree."""
+        """Return the annotators of a project, and their agreement."""
         row = self._found(project)
         binding = self._serving.bindings.of(row.key, None)
         return agreement(binding, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key))
 
     def corrections(self, project: str) -> Corrections:
-        """What the annotators of a project do with predictions."""
+        """Return the corrections of predictions by the annotators of a project."""
         return self._quality.of(self._found(project))
 
     def findings(self, project: str) -> list[Finding]:
-        """What the doctor finds about a project."""
+        """Return the doctor's findings about a project."""
         row = self._found(project)
         port = int(request.environ.get("SERVER_PORT") or 0)
         found = examine(Subject(self._recipe, self._store.directory, self._host, port, row.key))
@@ -180,7 +180,7 @@ class Api:
         return found_project(self._store, project)
 
     def _project(self, row: ProjectRow) -> dict[str, Any]:
-        # Runs first: where one is shown as finished, what it made is shown, too.
+        # Runs are read first, so that a run shown as finished comes with its version.
         runs = [status_of(run) for run in self._store.runs.of_project(row.key)]
         publishings = [status_of(run) for run in self._store.runs.of_project(row.key, kind="publishing")]
         last = self._store.runs.last(row.key, "publishing")

@@ -1,4 +1,4 @@
-"""create_app(): Flask with auth, errors as JSON sentences, and every route."""
+"""create_app(): a Flask application with authorisation, errors as JSON sentences, and every route."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parts:
-    """What an application has that others need who hold it: `app.extensions["lsml"]`."""
+    """The parts of an application that its holders need: `app.extensions["lsml"]`."""
 
     serving: Serving
     guard: Guard
@@ -43,9 +43,9 @@ class Parts:
 
 
 def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = None) -> Flask:
-    """The WSGI application for one recipe and one data directory. It learns nothing itself: `queue` wakes a worker.
+    """Return the WSGI application for one recipe and one data directory. It does not train; `queue` wakes a worker.
 
-    `host`: the address that it is served at, where that is not the recipe's `server.host`.
+    `host`: the address that it is served on, if it is not the recipe's `server.host`.
     """
     app = Flask("lsml", static_folder=None, template_folder=TEMPLATES)
     app.config["MAX_CONTENT_LENGTH"] = recipe.server.limits.body_bytes
@@ -66,9 +66,9 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     routes.append(Route("GET", "/openapi.json", partial(document, recipe, routes), dict[str, Any]))
     for route in routes:
         path = route.path
-        # Under the secret path only, so that a request without it finds nothing; /health tells nothing and is open.
+        # Only under the secret path, so that a request without it finds nothing; /health holds no information and is open.
         for place in {prefix + path, path} if route.is_open else {prefix + path}:
-            # The endpoint is what logs show: it never holds the secret path.
+            # Logs show the endpoint, which never holds the secret path.
             app.add_url_rule(place, f"{route.method} {path}", route.view, methods=[route.method], strict_slashes=False)
     guard = Guard(recipe, prefix, host or recipe.server.host)
     app.before_request(guard.check)
@@ -78,7 +78,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
 
 
 def answer_errors(app: Flask) -> None:
-    """Have every error answered as a JSON sentence."""
+    """Answer every error with a JSON sentence."""
     app.register_error_handler(LsmlError, _lsml_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _bug)
@@ -105,7 +105,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def too_large(largest: int) -> str:
-    """What a request is told that is larger than `largest` bytes."""
+    """Return the sentence for a request that is larger than `largest` bytes."""
     return (
         f"the request is larger than {largest:,} bytes (server.limits.body of the recipe); select fewer tasks at a time"
     )
@@ -113,4 +113,4 @@ def too_large(largest: int) -> str:
 
 def _bug(error: Exception) -> Response:
     _log.exception("%s failed", asked_for())
-    return answer({"error": f"lsml failed ({type(error).__name__}); its log says more"}, 500)
+    return answer({"error": f"lsml failed ({type(error).__name__}); its log has the details"}, 500)

@@ -1,4 +1,4 @@
-"""Requests that arrived together: the first that is answered can have what the others ask for worked out with its own."""
+"""Requests that arrived together: the first one can compute the results of the others with its own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from waitress.parser import HTTPRequestParser
 
 
-ARRIVALS: Final = "lsml.arrivals"  # where a request's environment holds its Arrivals
-REQUEST: Final = "lsml.request"  # and which of them it is
-_OF_ITS_OWN: Final = frozenset({"CONTENT_LENGTH", "X_REQUEST_ID"})  # headers that decide nothing
+ARRIVALS: Final = "lsml.arrivals"  # the key of Arrivals in a request's environment
+REQUEST: Final = "lsml.request"  # and the key of the request itself
+_OF_ITS_OWN: Final = frozenset({"CONTENT_LENGTH", "X_REQUEST_ID"})  # headers that do not affect access
 
 
 class Arrivals:
-    """Small requests that one look at the connections brought, in the order in which they are answered.
+    """Small requests that arrived in one turn of the loop, in the order in which they are answered.
 
-    What was worked out ahead is handed out only to the request it is for, when its own turn comes: after whoever guards the
-    application let it pass. Bodies are read at the start, for later another thread may be answering some of them.
+    A result that was computed ahead is given only to its own request, when its turn comes and the guard has let it
+    pass. Bodies are read at the start, as another thread may answer some of them later.
     """
 
     def __init__(self, requests: Sequence[HTTPRequestParser]) -> None:
@@ -26,20 +26,19 @@ class Arrivals:
         self._ahead: dict[int, object] = {}
 
     def turn(self, request: HTTPRequestParser) -> Any:
-        """Begin a request: what was worked out for it, or None."""
+        """Begin a request. Return the result that was computed for it, or None."""
         self._waiting = [one for one in self._waiting if one[0] is not request]
         return self._ahead.pop(id(request), None)
 
     def alike(self, request: HTTPRequestParser) -> Iterator[tuple[HTTPRequestParser, bytes]]:
-        """Those that wait, with their bodies, and that ask at the same address with the same headers, so that what may be
-        said to the one may be said to the other."""
+        """Yield waiting requests, with their bodies, that have the same address and headers, and so the same access."""
         own = _address(request)
         for one, body in self._waiting:
             if one is not request and _address(one) == own:
                 yield one, body
 
     def keep(self, request: HTTPRequestParser, worked_out: object) -> None:
-        """Have `worked_out` handed out when the request's turn comes."""
+        """Keep a result for when the request's turn comes."""
         self._ahead[id(request)] = worked_out
 
 

@@ -1,4 +1,4 @@
-"""Who asked for what: the audit log of the page and the API."""
+"""The audit log of the page and the API: every action, with the person who asked for it."""
 
 from __future__ import annotations
 

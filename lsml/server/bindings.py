@@ -1,4 +1,4 @@
-"""The recipe bound to the labeling config of each project, and how the files of its tasks are fetched."""
+"""The recipe bound to the labeling config of each project, and the fetcher of its files."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Bindings:
         self._fetchers: Recent[Fetch] = Recent()
 
     def of(self, project: str, labeling_config: str | None) -> Binding:
-        """The recipe bound to the config of the request at hand, else to the one that `known_config` says.
+        """Return the recipe bound to the request's config, else to the one of `known_config`.
 
-        Raises LabelingConfigError where that one cannot be read.
+        Raises LabelingConfigError if that config cannot be read.
         """
         xml = labeling_config
         if xml is None:
@@ -46,7 +46,7 @@ class Bindings:
         return found
 
     def _parse(self, xml: str) -> LabelingConfig:
-        """A labeling config. Raises LabelingConfigError where it cannot be read or has too many labels."""
+        """Parse a labeling config. Raises LabelingConfigError if it cannot be read or has too many labels."""
         config = parse_labeling_config(xml)
         labels = sum(len(control.labels) for control in config.controls)
         limit = self._recipe.server.limits.labels
@@ -58,7 +58,7 @@ class Bindings:
         return config
 
     def fetch(self, project: str) -> Fetch:
-        """How the texts behind the project's URLs are read."""
+        """Return the function that reads the files behind the project's URLs."""
         row = self._store.projects.get(project)
         key = (project, row.hostname, row.token) if row else (project,)
         return self._fetchers.get(key) or self._fetchers.put(key, fetcher(self._recipe, row))

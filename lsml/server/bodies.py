@@ -1,4 +1,4 @@
-"""A request's body as JSON that means one thing, or a sentence that says why not; and answers as JSON."""
+"""A request's body as unambiguous JSON, or a sentence with the error; and responses as JSON."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lsml.files.strict_json import decode_json
 
 
 def read_object(spare: Collection[str] = ()) -> dict[str, object]:
-    """The request's body as a JSON object; `spare` as in `decode_json`. Raises RequestError with a sentence.
+    """Return the request's body as a JSON object; `spare` as in `decode_json`. Raises RequestError with a sentence.
 
-    Its Content-Type must say JSON: a browser lets a page of another site send forms and plain text to anybody unasked.
+    Its Content-Type must be JSON: browsers let pages of other sites send forms and plain text anywhere.
     """
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
-        raise RequestError(f"Content-Encoding {encoding[:20]!r} is not read; send the body as it is")
+        raise RequestError(f"Content-Encoding {encoding[:20]!r} is not supported; send the body uncompressed")
     body = g.body = request.get_data()
     if not request.is_json:
         raise WrongType(
@@ -29,21 +29,21 @@ def read_object(spare: Collection[str] = ()) -> dict[str, object]:
 
 
 def as_object(body: bytes, spare: Collection[str] = ()) -> dict[str, object]:
-    """A body as a JSON object; `spare` as in `decode_json`. Raises RequestError with a sentence."""
+    """Return a body as a JSON object; `spare` as in `decode_json`. Raises RequestError with a sentence."""
     body = body.removeprefix(codecs.BOM_UTF8)
     if not body:
         raise RequestError("the body is empty; expected JSON")
     try:
         payload = decode_json(body, spare=spare)
     except ValueError as error:
-        raise RequestError(f"the body is not JSON that can be read: {error}") from None
+        raise RequestError(f"the body is not valid JSON: {error}") from None
     if not isinstance(payload, dict):
         raise RequestError("expected a JSON object")
     return payload
 
 
 def optional_text(payload: Mapping[str, object], name: str) -> str | None:
-    """A member that may be missing, null or empty: then None. Raises RequestError where it is no text."""
+    """Return a member that may be missing, null or empty: then None. Raises RequestError where it is no text."""
     value = payload.get(name)
     if value is not None and not isinstance(value, str):
         raise RequestError(f"{name}: expected a text")
@@ -51,5 +51,5 @@ def optional_text(payload: Mapping[str, object], name: str) -> str | None:
 
 
 def answer(content: object, status: int = 200) -> Response:
-    """JSON from anything that msgspec encodes."""
+    """Return a JSON response from anything that msgspec encodes."""
     return Response(msgspec.json.encode(content), status=status, mimetype="application/json")

@@ -1,7 +1,7 @@
-"""waitress' connections as lsml needs them: whose time nobody can set, whose patience ends, and whose refusals are JSON.
+"""waitress' connections with a monotonic clock, time limits, and refusals as JSON.
 
-waitress measures idleness by the wall clock: a clock that jumps ahead closed every connection, with the requests that were
-just arriving on them, and one that is set back closed none until it had caught up.
+waitress measures idleness by the wall clock: if the clock jumped ahead, it closed every connection, even with arriving
+requests, and if the clock was set back, it closed none until the clock had caught up.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from lsml.server.app import too_large
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 
 _log = logging.getLogger(__name__)
-IDLE_S = 120.0  # a connection on which nothing moves for so long is closed
-ARRIVE_S = 300.0  # a request that is not here after so long is given up
-QUICK_S = 0.003  # a prediction for one text takes a tenth of it
+IDLE_S = 120.0  # a connection without data for this long is closed
+ARRIVE_S = 300.0  # the most time for a request to arrive
+QUICK_S = 0.003  # a prediction for one text takes a tenth of this
 SMALL_BYTES = 16384  # a few tasks and their labeling config
-LINGER_S = 10.0  # how long a sender may go on after it was refused, so that it gets to read why
+LINGER_S = 10.0  # the time that a sender may continue after a refusal, so that it can read the reason
 
 
 class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
-    """One request; while the server drains, its answer is the connection's last."""
+    """One request; while the server stops, its response is the connection's last."""
 
     def build_response_header(self) -> bytes:
         if self.channel.draining.is_set():
@@ -40,14 +40,14 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
         return header
 
     def get_environment(self) -> dict[str, object]:
-        """What the application is told of the request."""
+        """Return the WSGI environment of the request."""
         environment: dict[str, object] = super().get_environment()
         if self.channel.arrivals is not None:
             environment[ARRIVALS], environment[REQUEST] = self.channel.arrivals, self.request
         return environment
 
     def write(self, data: bytes) -> None:
-        """Send a part of the body; the headers go with the first one, for each piece wakes the client."""
+        """Send a part of the body; the headers go with the first part, as each packet wakes the client."""
         channel = self.channel
         channel.holds = not self.wrote_header and bool(data)
         super().write(data)
@@ -56,7 +56,7 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]  # waitress has no types
-    """The answer to what waitress does not pass on: the sentence that lsml's own refusals have, as JSON."""
+    """The response to a request that waitress refuses: a JSON sentence, like lsml's own refusals."""
 
     def execute(self) -> None:
         error, adj = self.request.error, self.channel.adj
@@ -64,8 +64,8 @@ class _Refusal(ErrorTask):  # type: ignore[misc]  # waitress has no types
         sentence = {
             413: too_large(adj.max_request_body_size - 1),
             431: f"the headers are larger than {adj.max_request_header_size:,} bytes; send fewer or shorter ones",
-            500: "lsml failed; its log says more",
-            501: "only `Transfer-Encoding: chunked` is read; send the body so, or with its Content-Length",
+            500: "lsml failed; its log has the details",
+            501: "only `Transfer-Encoding: chunked` is supported; send the body so, or with its Content-Length",
         }.get(error.code, f"the request is no valid HTTP: {said}; expected HTTP/1.1")
         body = msgspec.json.encode({"error": sentence})
         self.status = f"{error.code} {error.reason}"
@@ -77,7 +77,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]  # waitress has no types
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """One connection. `since` is when that began on which it is now, in monotonic seconds: to wait, or to send a request."""
+    """One connection. `since`: the start of its current state (waiting, or sending a request), in monotonic seconds."""
 
     task_class = _Task
     error_task_class = _Refusal
@@ -88,14 +88,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.since = time.monotonic()
         self.refused = False
         self._lingers = False
-        self.arrivals: Arrivals | None = None  # what its first request came with
-        self.holds = False  # whether what is written next waits for what comes after it
+        self.arrivals: Arrivals | None = None  # the requests that arrived with its first one
+        self.holds = False  # True if the next data is sent together with the data after it
         self.held = b""
         super().__init__(*args, **kwargs)
 
     @property
     def last_activity(self) -> float:
-        """When something last moved, in monotonic seconds."""
+        """The time of the last transfer, in monotonic seconds."""
         return self._moved
 
     @last_activity.setter
@@ -104,11 +104,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     @property
     def busy(self) -> bool:
-        """True if a request is at hand or on its way in, or an answer on its way out."""
+        """True if a request is being answered or received, or a response being sent."""
         return bool(self.requests) or self.request is not None or self.total_outbufs_len > 0
 
     def stale(self, now: float) -> bool:
-        """True if it was waited for long enough."""
+        """Return True if it has exceeded a time limit."""
         if self._lingers:
             return now - self.since > LINGER_S
         if self.requests and not self.total_outbufs_len:
@@ -116,7 +116,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         return now - self.last_activity > IDLE_S or (self.request is not None and now - self.since > ARRIVE_S)
 
     def received(self, data: bytes) -> bool:
-        """Take in what was read; whether it was of use."""
+        """Process received data. Return True if it was of use."""
         if self._lingers:
             return False
         if self.request is None:
@@ -124,13 +124,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         return bool(super().received(data))
 
     def service(self) -> None:
-        """Answer the first request at hand."""
+        """Answer the first request."""
         super().service()
         self.arrivals = None
         self.since = time.monotonic()
 
     def write_soon(self, data: Any) -> int:
-        """Send data, behind what is held."""
+        """Send data, after data that is held back."""
         if self.holds:
             self.holds, self.held = False, data
             return len(data)
@@ -139,16 +139,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         return int(super().write_soon(data))
 
     def readable(self) -> bool:
-        """True if to read more."""
+        """Return True if more data should be read."""
         return self._lingers or bool(super().readable())
 
     def writable(self) -> bool:
-        """True if there is something to send, or to close."""
+        """Return True if there is something to send, or to close."""
         return self.will_close if self._lingers else bool(super().writable())
 
     def handle_write(self) -> None:
-        """Send what there is. Who was refused may still be sending: to close now would reset the connection, and the
-        sentence would be lost; so what comes is read and dropped for a while."""
+        """Send pending data.
+
+        A client that was refused may still be sending. Closing now would reset the connection and lose the sentence, so
+        its data is read and dropped for a while.
+        """
         if self.refused and self.close_when_flushed and not self._lingers:
             self._flush_exception(self._flush_some)
             if not self.total_outbufs_len and not self.will_close:
@@ -160,27 +163,27 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
 
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no types
-    """Who answers a request: the loop itself, between two looks at its connections, or a thread.
+    """The assignment of a request to the loop itself, between two looks at its connections, or to a thread.
 
-    The loop answers `/health`, and predictions of few tasks as long as those are quick: to hand each to a thread, and to be
-    woken by it, costs as much as the prediction. One thread answers other quick requests one after another, for two would
-    keep taking the interpreter from each other. A request that takes longer than QUICK_S, for it waits for the disk, for a
-    model or for a file, no longer counts, and others are answered beside it.
+    The loop answers `/health`, and predictions of few tasks as long as they are quick, as a thread's wake-ups cost as
+    much as the prediction. One thread answers other quick requests one after another, as two would compete for the
+    interpreter. A request that takes longer than QUICK_S, as it waits for the disk, for a model or for a file, no
+    longer counts, and others are answered beside it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.claim = threading.Lock()  # held to begin a request as the loop, and to become the loop
-        self.began: float | None = None  # when the loop began the request that it answers
-        self.direct = True  # whether the loop may answer more than /health
+        self.claim = threading.Lock()  # held for beginning a request as the loop, and for becoming the loop
+        self.began: float | None = None  # the start of the loop's current request
+        self.direct = True  # True if the loop may answer more than /health
         self._at_once: deque[Channel] = deque()
-        self._began: dict[int, float] = {}  # by thread, when its request did
-        self._watched = False  # whether a thread waits for a request to have taken too long
-        self._quick = True  # whether the last small prediction was
+        self._began: dict[int, float] = {}  # thread -> the start of its request
+        self._watched = False  # True if a thread waits until a request has taken too long
+        self._quick = True  # True if the last small prediction was quick
 
     def add_task(self, channel: Channel) -> None:
-        """Have the first request of a channel answered."""
-        # What would have to wait for its connection must not be answered by the loop, which is what writes.
+        """Assign the first request of a channel."""
+        # The loop must not answer a request that waits for its connection, as the loop itself writes to it.
         if len(channel.requests) == 1 and not channel.total_outbufs_len:
             path = getattr(channel.requests[0], "path", "").rstrip("/")
             if path.endswith("/health") or (self.direct and self._quick and _is_small(channel, path)):
@@ -193,12 +196,13 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
 
     @property
     def waiting(self) -> bool:
-        """True if the loop has something to answer."""
+        """True if the loop has a request to answer."""
         return bool(self._at_once)
 
     def answer(self, going_on: Callable[[], bool] = lambda: True) -> None:
-        """Answer what the loop answers itself, as long as the caller is the loop: another thread may take over from one
-        whose request takes long."""
+        """Answer the loop's own requests, while the caller is the loop: another thread may become the loop if a request
+        takes long.
+        """
         grouped = False
         while True:
             with self.claim:
@@ -217,12 +221,12 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
                     self.began = None
 
     def handler_thread(self, number: int) -> None:
-        """What each thread does until it is told to stop."""
+        """Answer requests in a thread until it is stopped."""
         while (channel := self._next(number)) is not None:
             self._service(channel)
 
     def _service(self, channel: Channel) -> None:
-        """Answer a channel's first request, and learn from a small prediction whether they are quick."""
+        """Answer a channel's first request, and note for a small prediction whether it was quick."""
         small = _is_small(channel, getattr(channel.requests[0], "path", "").rstrip("/"))
         began = time.monotonic()
         try:
@@ -233,7 +237,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             self._quick = time.monotonic() - began < QUICK_S
 
     def _next(self, number: int) -> Channel | None:
-        """The next request that a thread may answer, once there is one; None where it is to stop."""
+        """Wait for the next request that a thread may answer, and return it; None when the thread must stop."""
         with self.lock:
             self._began.pop(number, None)
             while not self.stop_count and (wait_s := self._wait_s()) != 0:
@@ -256,7 +260,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             return channel
 
     def _wait_s(self) -> float | None:
-        """How long a thread that has nothing to do waits: None until there is a request, 0 where it may begin one."""
+        """Return the seconds that an idle thread waits: None until there is a request, 0 if it may begin one."""
         if not self.queue:
             return None
         newest = max(self._began.values(), default=0.0)
@@ -264,24 +268,24 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
 
 
 def _is_small(channel: Channel, path: str) -> bool:
-    """True if the first request of a channel asks for a prediction of a few tasks."""
+    """Return True if the first request of a channel is a prediction of a few tasks."""
     return path.endswith("/predict") and channel.requests[0].content_length <= SMALL_BYTES
 
 
 def close_stale(connections: Mapping[int, object], now: float) -> None:
-    """Close those that were waited for long enough."""
+    """Close connections that exceeded a time limit."""
     for channel in list(connections.values()):
         if isinstance(channel, Channel) and channel.stale(now):
             channel.will_close = True
 
 
 def make_room(connections: Mapping[int, object], most: int) -> None:
-    """Where there are more than `most`, close those whose client has been waited for longest, so that new ones find room."""
+    """Close the longest waiting connections beyond `most`, so that there is room for new ones."""
     channels = [channel for channel in connections.values() if isinstance(channel, Channel)]
     excess = len(channels) - most
     if excess <= 0:
         return
     waiting = sorted((channel for channel in channels if not channel.requests), key=lambda channel: channel.since)
-    _log.warning("%d connections are open: closing those whose client has been waited for longest", len(channels))
+    _log.warning("%d connections are open: closing those that have been idle longest", len(channels))
     for channel in waiting[:excess]:
         channel.will_close = True

@@ -1,4 +1,4 @@
-"""What a webhook's JSON says, as one typed event; and which project a request names."""
+"""A webhook's JSON as a typed event, and the project that a request names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Event:
     studio_id: int | None
     title: str | None = None
     labeling_config: str | None = None
-    config_at: float | None = None  # seconds: when Label Studio last changed the project
+    config_at: float | None = None  # the project's last change in Label Studio, in seconds
     saved: tuple[AnnotationSeen, ...] = ()
     deleted: tuple[str, ...] = ()
     deleted_tasks: tuple[str, ...] = ()
@@ -41,13 +41,16 @@ class Event:
 
     @property
     def brings_tasks(self) -> bool:
-        """True if the project has tasks that it did not have."""
+        """True if the project has new tasks."""
         return self.action in _TASKS_CREATED
 
 
 def read_event(payload: object) -> Event:
-    """The event of a webhook's JSON. Raises RequestError, with a sentence, where it has not the form that Label Studio
-    sends; single annotations that make no sense are left out, with a note."""
+    """Return the event of a webhook's JSON. Raises RequestError, with a sentence, where it does not have Label Studio's
+    form.
+
+    Single invalid annotations are left out, with a note.
+    """
     if not isinstance(payload, Mapping):
         raise RequestError('expected a JSON object such as {"action": "ANNOTATION_CREATED", "project": {"id": 1}, ...}')
     action = payload.get("action")
@@ -75,10 +78,10 @@ def read_event(payload: object) -> Event:
 
 
 def project_key(project: object) -> tuple[str, int | None]:
-    """(Label Studio's own key `"<id>.<unix time of creation>"`, the number before the dot) of whatever names a project.
+    """Return (Label Studio's own key `"<id>.<unix time of creation>"`, the number before the dot) of a project.
 
-    A string is the key itself, as /setup and /predict send it; webhooks send an object with `id` and `created_at`.
-    Raises RequestError where it is none of these.
+    A string is the key itself, as in /setup and /predict; webhooks send an object with `id` and `created_at`.
+    Raises RequestError for anything else.
     """
     if isinstance(project, Mapping):
         number = project.get("id")
@@ -89,7 +92,7 @@ def project_key(project: object) -> tuple[str, int | None]:
     elif isinstance(project, (int, str)) and not isinstance(project, bool) and str(project).strip():
         key = str(project)
     else:
-        raise RequestError('project: missing; expected Label Studio\'s key of it, such as "1.1795424614"')
+        raise RequestError('project: missing; expected its key in Label Studio, such as "1.1795424614"')
     if len(key) > 200 or not key.isprintable():
         raise RequestError("project: expected at most 200 printable characters")
     head = key.split(".")[0]
@@ -97,13 +100,13 @@ def project_key(project: object) -> tuple[str, int | None]:
 
 
 def known_project(store: Store, project: object) -> tuple[str, int | None]:
-    """As `project_key`, with the key under which the project is known. Raises RequestError."""
+    """Return `project_key`'s result, with the key under which the project is stored. Raises RequestError."""
     key, studio_id = project_key(project)
     return known_key(store, key), studio_id
 
 
 def known_key(store: Store, key: str) -> str:
-    """The key under which a project is known: some programs name it by its number alone."""
+    """Return the key under which a project is stored, as some programs send only its number."""
     found = None if "." in key else store.projects.find(key)
     return found.key if found else key
 
@@ -138,7 +141,7 @@ def _saved(payload: Mapping[str, object]) -> tuple[tuple[AnnotationSeen, ...], t
             notes.append(str(error))
             continue
         if not is_id(task_id):
-            notes.append(f"annotation {annotation['id']} names no task, so nothing can be learnt from it")
+            notes.append(f"annotation {annotation['id']} has no task, so it cannot be learnt")
             continue
         task = tasks.get(str(task_id), {})
         data = task.get("data")
@@ -151,7 +154,7 @@ def _saved(payload: Mapping[str, object]) -> tuple[tuple[AnnotationSeen, ...], t
 
 
 def _ids(payload: Mapping[str, object], *names: str) -> tuple[str, ...]:
-    """The ids under `names`, whether objects with an id or bare ids."""
+    """Return the ids under `names`, from objects with an id or from bare ids."""
     ids = [entry.get("id") if isinstance(entry, Mapping) else entry for entry in _listed(payload, *names)]
     if not ids:
         raise RequestError(f'{names[0]}: missing; expected a list of {{"id": ...}}')
@@ -161,7 +164,7 @@ def _ids(payload: Mapping[str, object], *names: str) -> tuple[str, ...]:
 
 
 def _listed(payload: Mapping[str, object], *names: str) -> list[object]:
-    """What stands under the first of `names` that is there, as a list: Label Studio sends one or many."""
+    """Return the value under the first of `names` that is there, as a list: Label Studio sends one or many."""
     for name in names:
         found = payload.get(name)
         if isinstance(found, list):
@@ -176,7 +179,7 @@ def _text(value: object) -> str | None:
 
 
 def _seconds(value: object) -> float | None:
-    """An ISO time as seconds since the epoch."""
+    """Return an ISO time as seconds since the epoch."""
     if not isinstance(value, str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Each request and its answer: a short id that log lines show, and for `--debug` a line that says what was exchanged."""
+"""Requests and responses in the log: a short id in log lines, and for `--debug` a line for each exchange."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lsml.logs import MASK, request_id
 
 _log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SHOWN = 300  # characters of a body
-_READ = 4 * _SHOWN  # bytes of it that are looked at
-# Members whose texts are secrets, cut off or not; and what follows a URL's path, where signatures and tokens stand.
+_SHOWN = 300  # the most characters of a body
+_READ = 4 * _SHOWN  # the bytes of it that are decoded
+# Members whose texts are secrets, truncated or not; and queries of URLs, which may hold signatures and tokens.
 _SECRET = re.compile(
     r'("[^"]*(?:token|key|password|secret|authorization)[^"]*"\s*:\s*")(?:[^"\\]|\\.)*("|$)', re.IGNORECASE
 )
@@ -24,7 +24,7 @@ _LOGIN = re.compile(r'://[^\s"/@]*@')
 
 
 def watch(app: Flask) -> None:
-    """Give every request a short id, its own where that is sane: log lines show it, the answer's X-Request-Id tells it.
+    """Give every request a short id, its own if that is valid: log lines show it, and the response has it in X-Request-Id.
 
     Where debug lines are logged, each exchange is one.
     """
@@ -49,16 +49,16 @@ def watch(app: Flask) -> None:
 
 
 def asked_for() -> str:
-    """Method and path of the request at hand, and who asked where that path is none of ours.
+    """Return method and path of the current request; for an unknown path, also the client.
 
-    Such a path is a stranger's, and may be a secret one with a typing error: only its last part is shown.
+    An unknown path may be a misspelt secret path, so only its last part is shown.
     """
     last = request.path.rpartition("/")[2][:40]
     return request.endpoint or f"{request.method} .../{last!r} from {request.remote_addr}"
 
 
 def _bodies(response: Response) -> str:
-    """What a request held that was read, and what it is answered, in short."""
+    """Return the bodies of a request and its response, in short."""
     shown = ""
     if body := g.get("body"):
         shown += f"; asked {in_short(body)}"
@@ -68,8 +68,7 @@ def _bodies(response: Response) -> str:
 
 
 def in_short(body: bytes) -> str:
-    """The beginning of a body, and its size where that is not all of it, without what members named like a secret, URLs with
-    a login and queries of URLs hold."""
+    """Return the beginning of a body, and its size if it is longer. Secrets, logins and queries of URLs are masked."""
     text = body[:_READ].decode("utf-8", "replace")
     text = _SECRET.sub(rf"\1{MASK}\2", text)
     text = _LOGIN.sub(f"://{MASK}@", _QUERY.sub(rf"\1?{MASK}", text))

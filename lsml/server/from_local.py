@@ -1,4 +1,4 @@
-"""A project that is new here starts from what the project `local` serves: what was learnt offline."""
+"""The start of new projects from the served version of the project `local`, which was trained offline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class FromLocal:
-    """Where new projects start."""
+    """The starting point of new projects."""
 
     def __init__(self, store: Store, bindings: Bindings, promoted: Promoted) -> None:
         self._store = store
@@ -23,7 +23,7 @@ class FromLocal:
         self._promoted = promoted
 
     def start(self, project: str, labeling_config: str | None) -> None:
-        """Give a new project what `local` serves, where that fits; say why where it does not."""
+        """Give a new project the version that `local` serves, if it fits; else log the reason."""
         row = self._store.versions.served(LOCAL)
         try:
             binding = self._bindings.of(project, labeling_config)
@@ -39,7 +39,8 @@ class FromLocal:
             _log.info("project %s: %s", project, why)
 
     def unlike(self, binding: Binding) -> str | None:
-        """Why a project of this binding does not start from what project `local` serves; None where it does, or nothing is."""
+        """Return why a project of this binding does not start from the version that `local` serves; None if it does, or if
+        `local` serves none."""
         row = self._store.versions.served(LOCAL)
         card = self._promoted.card(row) if row else None
         why = unlike(binding, self._bindings.of(LOCAL, None), row.number, card) if row and card else None

@@ -1,4 +1,4 @@
-"""Which requests may pass: not those of pages of other sites, of names that are not lsml's, or without the password."""
+"""Access control: requests of other sites' pages, to unknown host names, or without the password are refused."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from lsml.recipe import Recipe, Server
 _log = logging.getLogger(__name__)
 _LOOKING = ("GET", "HEAD", "OPTIONS")
 _PORTS = {"http": 80, "https": 443}
-# What containers call the machine that they run on; no public name server can answer for these.
+# Names in containers for the machine that they run on; no public name server knows them.
 _CONTAINER_NAMES = ("host.docker.internal", "gateway.docker.internal", "host.containers.internal")
 
 
 class Guard:
-    """The checks before every request. `host` is the address that lsml listens at.
+    """The checks before every request. `host` is the address that lsml listens on.
 
-    - `/health` is open: it tells nothing.
-    - A page in a browser may ask only where it came from lsml itself: no cookie or password makes a request of another
-      page lsml's own, and its form could forge annotations. Links to lsml may be followed from anywhere.
-    - Where neither a password nor a secret path guards lsml, the Host must be a name that it is known by: a page whose
-      own name was pointed at lsml's address (DNS rebinding) is lsml's own page for the browser, and could read answers.
-      A page so rebound knows no secret path, and the browser keeps passwords by name, so there any Host will do.
-    - Basic auth guards the rest; where there is a secret path, /webhook under it needs none, because Label Studio sends
-      annotation webhooks without credentials and they must not be lost.
+    - `/health` is open, as it holds no information.
+    - Of pages in a browser, only lsml's own may send requests, even with a cookie or password: another page's form could
+      forge annotations. Links to lsml may be followed from anywhere.
+    - Without a password and a secret path, the Host must be a known name: a page whose own name was pointed at lsml's
+      address (DNS rebinding) is lsml's own page for the browser, and could read responses. Such a page does not know a
+      secret path, and browsers store passwords by name, so with either of them any Host is accepted.
+    - Basic auth protects the rest. With a secret path, /webhook under it needs none, because Label Studio sends annotation
+      webhooks without credentials and they must not be lost.
     - A reader of `server.users` may look at everything and ask for predictions, which changes nothing; only an owner,
       and whoever has `server.username`, may do more.
     """
@@ -45,12 +45,12 @@ class Guard:
         self._known = self._named | {_bare(host), _bare(socket.gethostname()), *_CONTAINER_NAMES}
 
     def check(self) -> None:
-        """Raise NotFound, Forbidden or Unauthorized unless the request may pass."""
+        """Raise NotFound, Forbidden or Unauthorized unless the request is allowed."""
         path = request.path.rstrip("/")
         if path == "/health":
             return
         if self._prefix:
-            # Compared in constant time here, before the router tells by its speed how much of it was right.
+            # Compared in constant time here, before the router's speed could reveal how much of it was right.
             head = path[: len(self._prefix)].encode("utf-8", "surrogatepass")
             if not hmac.compare_digest(head, self._prefix.encode()):
                 raise NotFound("nothing is here")
@@ -69,19 +69,19 @@ class Guard:
                 )
 
     def _check_site(self) -> None:
-        """Raise Forbidden where a page that is not lsml's own made the browser ask."""
+        """Raise Forbidden where a page of another site made the browser send the request."""
         headers = request.headers
         if headers.get("Sec-Fetch-Site", "").strip().lower() == "cross-site" and not _follows_a_link():
-            raise Forbidden("a page of another site asked for this in a browser; lsml answers its own pages alone")
+            raise Forbidden("a page of another site sent this request in a browser; lsml only answers its own pages")
         origin = headers.get("Origin")
         if origin is not None and not self._is_own(origin):
             raise Forbidden(
-                f"Origin {_shown(origin)}: a page of another site asked for this in a browser; if it is lsml's own "
+                f"Origin {_shown(origin)}: a page of another site sent this request in a browser; if it is lsml's own "
                 "behind a proxy, let the proxy pass on the Host, or add the name to server.hosts of the recipe"
             )
 
     def _is_own(self, origin: str) -> bool:
-        """True if an Origin is the host and port that the request was addressed to, or a name of server.hosts.
+        """Return True if an Origin is the request's own host and port, or a name of server.hosts.
 
         Schemes are not compared: behind a proxy that ends TLS lsml sees http where the browser sees https. Another port
         of the same machine is another site: browsers call it "same-site".
@@ -97,14 +97,14 @@ class Guard:
         return name in self._named and port == _PORTS[scheme]
 
     def _check_host(self) -> None:
-        """Raise Forbidden where the request is addressed to a name that lsml is not known by."""
+        """Raise Forbidden where the request's host name is unknown."""
         host = request.headers.get("Host")
         if host is None:
             return  # HTTP/1.0; no browser leaves it out
         name, _ = _host_and_port(host)
         if not name or not (name in self._known or _is_local(name)):
             raise Forbidden(
-                f"Host {_shown(host)}: lsml does not know itself by this name; if it is right, add it to the recipe "
+                f"Host {_shown(host)}: lsml does not accept this name; if it is right, add it to the recipe "
                 "(server: {hosts: [NAME]}), or set server.secret_path or a password"
             )
 
@@ -123,11 +123,11 @@ class Guard:
             return right[0]
         if path == "/webhook":
             _log.warning(
-                "a webhook came without the right username and password, so its annotations are lost to lsml; "
-                "`lsml connect` has it bring them, or put them into the backend's URL in Label Studio, "
+                "a webhook came without the right username and password, so its annotations are lost; "
+                "`lsml connect` adds them to the webhook, or put them into the backend's URL in Label Studio, "
                 "http://user:password@host:port"
             )
-        raise Unauthorized("username and password: missing or wrong; set them where Label Studio knows this backend")
+        raise Unauthorized("username and password: missing or wrong; set them in Label Studio's settings of this model")
 
 
 def _users(server: Server) -> list[tuple[bytes, tuple[str, bool]]]:
@@ -140,22 +140,22 @@ def _users(server: Server) -> list[tuple[bytes, tuple[str, bool]]]:
 
 
 def has_password(server: Server) -> bool:
-    """True if requests must bring a username and a password."""
+    """Return True if requests must send a username and a password."""
     return bool(server.username and server.password)
 
 
 def open_to_others(server: Server, host: str) -> str | None:
-    """A warning where others can reach lsml at `host` and need neither a password nor a secret path; else None."""
+    """Return a warning if others can reach lsml at `host` and need neither a password nor a secret path; else None."""
     if server.secret_path or has_password(server) or _is_loopback(_bare(host)):
         return None
     return (
-        f"lsml: warning: whoever reaches {host} can read predictions and send annotations that are learnt: set "
-        "server.secret_path, or server.username and server.password, in the recipe, or let none but trusted machines there"
+        f"lsml: warning: everybody who reaches {host} can read predictions and send annotations that are learnt: set "
+        "server.secret_path, or server.username and server.password, in the recipe, or allow only trusted machines there"
     )
 
 
 def _follows_a_link() -> bool:
-    """True if a browser opens a page in a tab of its own: it shows what is read to the person, not to the other site."""
+    """Return True if a browser opens a page in a tab: the person sees it, and not the other site."""
     headers = request.headers
     return (
         request.method in ("GET", "HEAD")
@@ -165,7 +165,7 @@ def _follows_a_link() -> bool:
 
 
 def _host_and_port(netloc: str) -> tuple[str, int | None]:
-    """(name, port) of `name:port` as a Host header or an origin has it; "" where it is neither a name nor an address."""
+    """Return (name, port) of `name:port` in a Host header or an origin; "" where it is neither a name nor an address."""
     if any(character in netloc for character in "/?#@\\ \t"):
         return "", None
     try:
@@ -176,13 +176,14 @@ def _host_and_port(netloc: str) -> tuple[str, int | None]:
 
 
 def _bare(name: str) -> str:
-    """A name as names are compared: in lower case, without the dot of the root."""
+    """Return a name for comparison: in lower case, without the dot of the root."""
     return name.strip("[]").lower().removesuffix(".")
 
 
 def _is_local(name: str) -> bool:
-    """True if no stranger can make a name stand for lsml's address: an IP address itself, a name without dots, as those of
-    services in containers, or one below `localhost`."""
+    """Return True if nobody else can point a name at lsml's address: an IP address, a name without dots, such as those of
+    services in containers, or one below `localhost`.
+    """
     return "." not in name or name.endswith(".localhost") or _is_address(name)
 
 
@@ -201,5 +202,5 @@ def _is_loopback(name: str) -> bool:
 
 
 def _shown(text: str) -> str:
-    """A stranger's text for a sentence."""
+    """Return a text of unknown origin for a sentence."""
     return repr("".join(character if character.isprintable() else " " for character in text[:100]))

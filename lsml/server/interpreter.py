@@ -1,4 +1,4 @@
-"""The one interpreter that all threads of the server share: how long one may keep the others from it."""
+"""The interpreter that all threads of the server share, and how long one thread may block the others."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from types import TracebackType
 from typing import Final
 
 COMPUTING: Final = (
-    2  # requests of many tasks that compute at a time: one in Python, one in a library that lets go of it
+    2  # requests of many tasks that compute at a time: one in Python, one in a library that releases its lock
 )
-_SWITCH_S: Final = 0.001  # Python's own is 0.005; each step of an answer waits so long for each thread that computes
-_COLLECT_AFTER: Final = 10_000  # new objects; Python's own is 700, and an answer of 250 tasks makes thousands
+_SWITCH_S: Final = 0.001  # Python's default is 0.005; each step of a response waits this long for each computing thread
+_COLLECT_AFTER: Final = 10_000  # new objects; Python's default is 700, and a response of 250 tasks makes thousands
 
-_frozen = 0  # how many modules were there when it was last tidied
+_frozen = 0  # the number of modules at the last call of `freeze_imported`
 _tidying = threading.Lock()
 
 
 def share() -> None:
-    """Have threads take turns often, and the garbage collector, which stops all of them, look seldom."""
+    """Make threads switch often, and the garbage collector, which stops all of them, run rarely."""
     sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(_COLLECT_AFTER)
 
 
 def freeze_imported() -> None:
-    """Take what was imported out of the sight of the garbage collector.
+    """Exclude imported modules from garbage collection.
 
-    Libraries stay for good and hold a million objects: to look through those of scikit-learn stopped every thread for 0.16 s,
-    again and again under load. Costs nothing where no module came since the last call.
+    Libraries stay for good and hold a million objects: collecting those of scikit-learn stopped every thread for 0.16
+    s, again and again under load. It costs nothing if no module was imported since the last call.
     """
     global _frozen
     if len(sys.modules) == _frozen or not _tidying.acquire(blocking=False):
@@ -43,7 +43,7 @@ def freeze_imported() -> None:
 
 
 class FairSemaphore:
-    """At most `most` threads at a time are inside of it; the others get in by the order in which they came."""
+    """A lock that at most `most` threads hold at a time; the others wait in order of arrival."""
 
     def __init__(self, most: int = COMPUTING) -> None:
         self._lock = threading.Lock()
@@ -65,6 +65,6 @@ class FairSemaphore:
     ) -> None:
         with self._lock:
             if self._waiting:
-                self._waiting.popleft().release()  # handed on: nobody can step in between
+                self._waiting.popleft().release()  # handed over, so that no other thread gets in between
             else:
                 self._free += 1

@@ -39,11 +39,11 @@ class Looking:
         ]
 
     def actions(self, project: str) -> Response:
-        """What people did to a project, newest first."""
+        """Return people's actions on a project, newest first."""
         return answer(Actions(self.latest_actions(project)))
 
     def queue(self, project: str) -> Response:
-        """The least sure tasks, and annotations that are probably wrong."""
+        """Return the least sure tasks, and the annotations that are probably wrong."""
         return answer(self.to_look_at(project))
 
     def review(self, project: str) -> Response:

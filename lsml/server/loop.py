@@ -1,4 +1,4 @@
-"""The loop that reads and writes every connection, and the thread that it is in: whoever answers slowly hands it on."""
+"""The loop that reads and writes every connection, and its thread; a slow request hands it to another thread."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from waitress import wasyncore
 
 from lsml.server.channels import QUICK_S, Dispatcher, close_stale, make_room
 
-CONNECTIONS: Final = 400  # idle and half-sent ones count; beyond it those are closed that were waited for longest
+CONNECTIONS: Final = 400  # idle and half-sent ones count; beyond it the longest waiting ones are closed
 _POLL = hasattr(select, "poll")  # select() fails with descriptors above 1023; Windows has no poll()
-_AT_REST_S: Final = 0.2  # between looks at a server that has nothing to do; a signal waits no longer on Windows
-_STALE_S: Final = 1.0  # between looks for connections that were waited for long enough
-_RESTED: Final = 100  # looks at which nothing was answered, before the watch looks seldom
+_AT_REST_S: Final = 0.2  # between turns of an idle server; on Windows a signal waits this long
+_STALE_S: Final = 1.0  # between checks for connections that exceeded a time limit
+_RESTED: Final = 100  # turns without a request before the watch checks rarely
 
 
 class Loop:
-    """One thread at a time reads the connections, and answers small predictions itself, which is quickest.
+    """The loop: one thread at a time reads the connections, and answers small predictions itself, which is fastest.
 
-    A request may turn out slow: a version is loaded, a file is fetched. The main thread watches, and has another thread
-    take the loop over from one that is in the same request for QUICK_S. Signals reach the main thread whatever the others do.
+    A request may be slow, as a version is loaded or a file fetched. The main thread watches, and makes another thread
+    the loop if a request takes longer than QUICK_S. Signals always reach the main thread.
     """
 
     def __init__(self, channels: dict[int, object], dispatcher: Dispatcher) -> None:
         self._channels = channels
         self._dispatcher = dispatcher
-        self._role = threading.Lock()  # held by who reads the connections
-        self._owner = 0  # the identity of the thread whose the loop is
+        self._role = threading.Lock()  # held while connections are read
+        self._owner = 0  # the identity of the loop's thread
         self._busy = threading.Event()  # ends the rest of the watch
         self._resting = False
         self._fault: BaseException | None = None
         self._checked = time.monotonic()
 
     def watch(self, going_on: Callable[[], bool]) -> None:
-        """Run the loop in threads until `going_on` is false. Raises what ended the loop, which only a fault of lsml does."""
+        """Run the loop in threads until `going_on` is false. Raises the error that ended the loop, which only a fault of
+        lsml causes.
+        """
         self._begin()
         quiet = 0
         while going_on():
@@ -57,25 +59,25 @@ class Loop:
             quiet = _RESTED if not self._busy.is_set() else 0
 
     def take(self) -> None:
-        """Make the loop the caller's, who then looks and answers; the loop answers no more than /health."""
+        """Make the caller the loop; it answers no more than /health."""
         self._dispatcher.direct = False
         with self._dispatcher.claim:
             self._owner = threading.get_ident()
             self._dispatcher.began = None
         with self._role:
-            return  # who reads the connections has finished its look
+            return  # the other thread has finished its turn
 
     def look(self, timeout_s: float) -> None:
-        """Read and write what can be, for which it waits so long."""
+        """Read and write connections; wait at most `timeout_s` for data."""
         wasyncore.loop(timeout=timeout_s, use_poll=_POLL, map=self._channels, count=1)
 
     def wake(self, pull: Callable[[], None]) -> None:
-        """Have the loop look anew, unless it is the loop that asks."""
+        """Wake the loop, unless the caller is the loop."""
         if threading.get_ident() != self._owner:
             pull()
 
     def _begin(self) -> None:
-        """Run the loop in another thread from here on."""
+        """Start a thread that becomes the loop."""
         begun = threading.Event()
         threading.Thread(target=self._run, args=(begun,), name="loop", daemon=True).start()
         begun.wait()
@@ -99,7 +101,7 @@ class Loop:
             self._fault = fault
 
     def _step(self, mine: Callable[[], bool]) -> bool:
-        """Answer what waits, and look once; False where the loop is another thread's by now."""
+        """Answer waiting requests, and do one turn; return False if another thread is the loop by now."""
         self._dispatcher.answer(mine)
         with self._role:
             if not mine():

@@ -1,6 +1,6 @@
-"""What requests hold and what they are answered, as `/openapi.json` tells it; a view's `Route` names its own.
+"""The bodies of requests and answers, as `/openapi.json` shows them; a view's `Route` names its own.
 
-Bodies are read leniently, as Label Studio sends them, and refused with sentences of lsml's own; answers are these structs.
+Requests are read leniently, as Label Studio sends them, and refused with lsml's own messages. Answers are these structs.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Action = Annotated[
 
 
 class Error(msgspec.Struct):
-    """Why not."""
+    """The error of a refused request."""
 
-    error: Annotated[str, Meta(description="What is wrong and what to do.")]
+    error: Annotated[str, Meta(description="The error, and what to do.")]
 
 
 class Health(msgspec.Struct):
-    """That the server answers."""
+    """The sign that the server answers."""
 
     status: Literal["UP"]
     model_class: str
@@ -46,14 +46,14 @@ class Health(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    """Whether everything can be done now."""
+    """The readiness of the server, with reasons if it is not ready."""
 
     ready: bool
     why_not: list[str]
 
 
 class SetupBody(msgspec.Struct):
-    """What Label Studio tells of a project."""
+    """A project as Label Studio describes it."""
 
     project: ProjectKey | UnsetType = UNSET
     schema: Config = None
@@ -81,14 +81,12 @@ class PredictBody(msgspec.Struct):
     tasks: list[Task]
     project: ProjectKey | None = None
     label_config: Config = None
-    model_version: Annotated[
-        str | None, Meta(description="One of `/versions`; without it the promoted one answers.")
-    ] = None
+    model_version: Annotated[str | None, Meta(description="One of `/versions`; by default the promoted one.")] = None
     params: dict[str, Any] | None = None
 
 
 class Predictions(msgspec.Struct):
-    """A prediction for each task; an empty list for a task that nothing could predict."""
+    """A prediction for each task; an empty list for a task without a prediction."""
 
     results: list[dict[str, Any] | Annotated[list[Any], Meta(max_length=0)]]
     why_not: Annotated[
@@ -121,7 +119,7 @@ class WebhookBody(msgspec.Struct):
 
 
 class Heard(msgspec.Struct):
-    """What an event changed."""
+    """The effect of an event."""
 
     status: str
     changed: int | UnsetType = UNSET
@@ -130,7 +128,7 @@ class Heard(msgspec.Struct):
 
 
 class TrainBody(msgspec.Struct):
-    """What to train."""
+    """The project to train."""
 
     project: ProjectKey | UnsetType = UNSET
 
@@ -143,7 +141,7 @@ class Started(msgspec.Struct):
 
 
 class JobBody(msgspec.Struct):
-    """Which run is meant."""
+    """The id of a training run."""
 
     job: str
 
@@ -167,7 +165,7 @@ class Run(msgspec.Struct):
 
 
 class OfProject(msgspec.Struct):
-    """Which project is meant; without it all are."""
+    """The key of a project; by default all projects."""
 
     project: str | UnsetType = UNSET
 
@@ -182,7 +180,7 @@ class ProjectVersions(msgspec.Struct):
 
 
 class Versions(msgspec.Struct):
-    """The model versions, and whose they are."""
+    """The model versions, of all projects and of each."""
 
     versions: list[str]
     projects: list[ProjectVersions]
@@ -195,7 +193,7 @@ class ValidateBody(msgspec.Struct):
 
 
 class Validation(msgspec.Struct):
-    """Whether the recipe fits a labeling config."""
+    """The result of binding the recipe to a labeling config."""
 
     valid: bool
     status: str
@@ -205,26 +203,26 @@ class Validation(msgspec.Struct):
 
 
 class DeleteBody(msgspec.Struct):
-    """Which project is let go."""
+    """The project that Label Studio disconnects."""
 
     project: ProjectKey
 
 
 class Deleted(msgspec.Struct):
-    """What was kept."""
+    """The data that lsml keeps of a disconnected project."""
 
     status: str
     kept: str
 
 
 class VersionShown(msgspec.Struct):
-    """One version, and what its card says."""
+    """One version, with the content of its card."""
 
     version: int
 
 
 class OutlookShown(msgspec.Struct):
-    """What more annotations will bring."""
+    """The expected gain from more annotations."""
 
     prospect: str
     sentence: str
@@ -232,7 +230,7 @@ class OutlookShown(msgspec.Struct):
 
 
 class Published(msgspec.Struct):
-    """How many predictions were published, and of which version."""
+    """The number of published predictions, and their version."""
 
     predictions: int
     model_version: str | None
@@ -243,7 +241,7 @@ class Project(msgspec.Struct):
 
     project: str
     title: str
-    address: Annotated[str | None, Meta(description="Of the project in Label Studio.")]
+    address: Annotated[str | None, Meta(description="The project's address in Label Studio.")]
     model_version: str
     state: str
     unbound: list[str]
@@ -271,13 +269,13 @@ class Projects(msgspec.Struct):
 
 
 class PromoteBody(msgspec.Struct):
-    """Which version to serve."""
+    """The version to serve."""
 
     version: int
 
 
 class Asked(msgspec.Struct):
-    """That it will be done."""
+    """The acceptance of a request that is carried out later."""
 
     status: str
 
@@ -290,14 +288,14 @@ class TwoVersions(msgspec.Struct):
 
 
 class SomeVersions(msgspec.Struct):
-    """The numbers of two versions, where they are not the usual ones."""
+    """The numbers of two versions, each with a default."""
 
     new: str | UnsetType = UNSET
     old: str | UnsetType = UNSET
 
 
 class PeopleShown(msgspec.Struct):
-    """Who annotates, how far they agree, and what they do with predictions."""
+    """The annotators, their agreement, and their corrections of predictions."""
 
     annotators: list[Annotator]
     controls: list[ControlAgreement]
@@ -305,13 +303,13 @@ class PeopleShown(msgspec.Struct):
 
 
 class Findings(msgspec.Struct):
-    """What `lsml doctor` finds."""
+    """The findings of `lsml doctor`."""
 
     findings: list[Finding]
 
 
 class Actions(msgspec.Struct):
-    """What people did to a project, newest first."""
+    """People's actions on a project, newest first."""
 
     actions: list[Done]
 

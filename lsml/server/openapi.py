@@ -22,14 +22,13 @@ Schema = dict[str, Any]
 
 
 def document(recipe: Recipe, routes: Sequence[Route]) -> Response:
-    """This document."""
+    """Return this document."""
     return answer(openapi(recipe, routes))
 
 
 def openapi(recipe: Recipe, routes: Sequence[Route]) -> Schema:
-    """Return the document of a server of this recipe.
-
-    Its paths start where it was found, so that it tells no secret path.
+    """Return the document for a server of this recipe. Its paths are relative to the document's, so they hold no secret
+    path.
     """
     server = recipe.server
     guarded = server.username and server.password
@@ -45,7 +44,7 @@ def openapi(recipe: Recipe, routes: Sequence[Route]) -> Schema:
         "info": {
             "title": f"lsml: {recipe.name}",
             "version": __version__,
-            "description": "Label Studio's ML backend protocol, and what is served and learnt, for people and programs.",
+            "description": "Label Studio's ML backend protocol, and an API and pages for people and programs.",
         },
         "servers": [{"url": "."}],
         "paths": paths,
@@ -59,7 +58,7 @@ def _is_media(gives: Any) -> bool:
 
 
 def _operation(route: Route, schema_of: dict[int, Schema], components: dict[str, Schema]) -> Schema:
-    """Return one operation: each may answer an Error, and the other statuses answer as its 200 does."""
+    """Return one operation. Every one may return an Error; those in `statuses` have the form of its 200."""
     content = {route.gives: {}} if _is_media(route.gives) else _json(schema_of[id(route.gives)])
     good = {"description": route.summary, "content": content}
     parameters: list[Schema] = [
@@ -79,7 +78,7 @@ def _operation(route: Route, schema_of: dict[int, Schema], components: dict[str,
         operation["parameters"] = parameters
     if route.is_open:
         operation["security"] = []
-    bad = {"description": "Why not, in a sentence.", "content": _json(schema_of[id(Error)])}
+    bad = {"description": "The reasons, each in a sentence.", "content": _json(schema_of[id(Error)])}
     operation["responses"] = {**{str(status): good for status in (200, *route.statuses)}, "default": bad}
     return operation
 

@@ -1,4 +1,4 @@
-"""The pages for people: an overview, and for each project its versions, a place to try it, a comparison and the doctor."""
+"""The pages for people: an overview, and for each project its versions, a page to try it, a comparison and the doctor."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ TEMPLATES = str(_FOLDER / "templates")
 _ASSETS = {"lsml.css": "text/css", "lsml.js": "text/javascript"}
 _OPEN_RUNS = ("queued", "started")
 _HERE = "."
-_MOST_LABELS = 30  # of a confusion matrix
-# Nothing from elsewhere, no script in the page itself, and nobody may frame it.
+_MOST_LABELS = 30  # the most labels of a confusion matrix
+# No content from elsewhere, no inline script, and no frames around it.
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -36,7 +36,7 @@ _POLICY = (
 
 @dataclass(frozen=True)
 class Section:
-    """One recipe on the overview. `projects`: as `/api/projects` has them; `path`: what its links begin with."""
+    """One recipe on the overview. `projects`: as in `/api/projects`; `path`: the beginning of its links."""
 
     recipe: Recipe
     projects: list[dict[str, object]]
@@ -44,24 +44,24 @@ class Section:
 
 
 def asset(name: str) -> Response:
-    """A style sheet or script of the pages."""
+    """Return a style sheet or script of the pages."""
     return Response((_FOLDER / "assets" / name).read_bytes(), mimetype=_ASSETS[name])
 
 
 def asset_routes() -> list[Route]:
-    """Return the endpoints of the assets."""
+    """Return (path, methods, view) of each asset."""
     return [Route("GET", f"/assets/{name}", partial(asset, name), Media(media)) for name, media in _ASSETS.items()]
 
 
 def overview(sections: Sequence[Section], base: str = _HERE) -> Response:
-    """The page of one recipe or of several. `base`: the way from it to the assets."""
+    """Return the overview page of one recipe or of several. `base`: the relative path to the assets."""
     projects = [project for section in sections for project in section.projects]
     curves = {project["project"]: _values(project) for project in projects}
     return _page("overview.html", base, projects, sections=sections, curves=curves)
 
 
 class Pages:
-    """Views of one recipe's pages. `prefix`: its secret path, where it has one."""
+    """The views of one recipe's pages. `prefix`: its secret path, if it has one."""
 
     def __init__(self, recipe: Recipe, api: Api, looking: Looking, prefix: str) -> None:
         self._recipe = recipe
@@ -70,7 +70,7 @@ class Pages:
         self._prefix = prefix
 
     def routes(self) -> list[Route]:
-        """Return the endpoints."""
+        """Return (path, methods, view) of each page."""
         return [
             Route("GET", "/", self.overview, PAGE),
             Route("GET", "/projects/<project>", self.project, PAGE),
@@ -83,22 +83,24 @@ class Pages:
         ]
 
     def overview(self) -> Response:
-        """The overview. Its links are relative, so that no page holds the secret path: its own URL must end in a slash."""
+        """Return the overview. Its links are relative, so that no page holds the secret path; its own URL must end with a
+        slash.
+        """
         if not request.path.endswith("/"):
             return redirect(f"{request.script_root}{request.path}/", Response=Response)  # type: ignore[return-value]  # werkzeug tells its own Response
         return overview([self.section(_HERE)])
 
     @property
     def _base(self) -> str:
-        """From a page below the overview, the way up to that."""
+        """The relative path from a page below the overview to the overview."""
         return "/".join([".."] * (request.path.removeprefix(self._prefix).count("/") - 1))
 
     def section(self, path: str) -> Section:
-        """What the overview shows of this recipe, which is served below `path`."""
+        """Return this recipe's section of the overview; it is served below `path`."""
         return Section(self._recipe, self._api.all_projects(), path)
 
     def project(self, project: str) -> Response:
-        """One project: versions, labels, runs, and what can be done."""
+        """Return the page of one project: versions, labels, runs, and actions."""
         found = self._api.found(project)
         metrics = {name: _tables(judged) for name, judged in ((_served(found) or {}).get("metrics") or {}).items()}
         curve = {name: points for name, points in _learnt(found).items() if len(points) > 1}
@@ -106,11 +108,11 @@ class Pages:
         return self._of_project("project.html", found, metrics=metrics, curve=curve, actions=actions)
 
     def try_it(self, project: str) -> Response:
-        """Paste a text or choose a picture, and see what is predicted."""
+        """Return the page to try predictions for a pasted text or a chosen image."""
         return self._of_project("try.html", self._api.found(project), fields=self._api.fields(project))
 
     def compare(self, project: str) -> Response:
-        """Two versions on held-out tasks: the promoted one beside the newest other, unless asked otherwise."""
+        """Return the comparison of two versions on held-out tasks; by default the promoted one and the newest other."""
         found = self._api.found(project)
         numbers = [one["version"] for one in found["versions"]]
         others = [number for number in numbers if number != found["promoted"]]
@@ -123,18 +125,18 @@ class Pages:
         return self._of_project("compare.html", found, new=new, old=old, compared=compared)
 
     def queue(self, project: str) -> Response:
-        """The tasks to look at."""
+        """Return the page of the tasks to look at."""
         return self._of_project("queue.html", self._api.found(project), queue=self._looking.to_look_at(project))
 
     def people(self, project: str) -> Response:
-        """Who annotates, how far they agree, and what they do with predictions."""
+        """Return the page of annotators, their agreement and their corrections of predictions."""
         found = self._api.found(project)
         metrics = (_served(found) or {}).get("metrics") or {}
         people, corrections = self._api.agreement(project), self._api.corrections(project)
         return self._of_project("people.html", found, people=people, corrections=corrections, metrics=metrics)
 
     def doctor(self, project: str) -> Response:
-        """What `lsml doctor` finds now."""
+        """Return the page of the current findings of `lsml doctor`."""
         return self._of_project("doctor.html", self._api.found(project), findings=self._api.findings(project))
 
     def _of_project(self, template: str, project: dict[str, Any], **more: Any) -> Response:
@@ -143,7 +145,7 @@ class Pages:
 
 
 def _page(template: str, base: str, projects: Sequence[Mapping[str, Any]], **more: Any) -> Response:
-    """A page; where something runs it looks again soon."""
+    """Return a page; it reloads itself soon while a run is active."""
     runs = [run for project in projects for run in (*project["runs"], *project["publishings"], *project["reviews"])]
     html = render_template(
         template,
@@ -162,18 +164,18 @@ def _when(at: float) -> str:
 
 
 def _served(project: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The version of a project that is served."""
+    """Return the served version of a project; or None."""
     return next((one for one in project["versions"] if one["version"] == project["promoted"]), None)
 
 
 def _asked(name: str) -> int | None:
-    """A version's number of the query, such as `new=v3`; None where there is none."""
+    """Return a version's number from the query, such as `new=v3`; None without one."""
     text = request.args.get(name, "").removeprefix("v")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _values(project: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
-    """By control, (version, metric) of every judged version, the oldest first."""
+    """Return (version, metric) of every judged version, by control, the oldest first."""
     points: dict[str, list[tuple[str, float]]] = {}
     for version in sorted(project["versions"], key=lambda one: one["version"]):
         for name, judged in (version["metrics"] or {}).items():
@@ -183,7 +185,7 @@ def _values(project: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
 
 
 def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]]]:
-    """By control, (examples learnt, metric, sentence) of every judged version, the fewest examples first."""
+    """Return (examples learnt, metric, sentence) of every judged version, by control, the fewest examples first."""
     points: dict[str, list[tuple[int, float, str]]] = {}
     for version in sorted(project["versions"], key=lambda one: one["version"]):
         examples = sum(model["examples"] for model in (version["models"] or {}).values())
@@ -195,7 +197,7 @@ def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]
 
 
 def _tables(judged: Metrics) -> dict[str, object]:
-    """A control's metrics as tables: which columns each label has, and the confusion of the most frequent labels."""
+    """Return a control's metrics as tables: the figures of each label, and the confusion of the most frequent labels."""
     per_label = judged.get("per_label") or {}
     columns = list(dict.fromkeys(column for row in per_label.values() for column in row))
     confusion = judged.get("confusion") or {}

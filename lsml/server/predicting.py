@@ -1,4 +1,4 @@
-"""`/predict`: what is asked, what it is answered with, and why a task has no prediction."""
+"""`/predict`: its requests, its responses, and the reasons why a task has no prediction."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from lsml.store import LOCAL, Store
 from lsml.wording import listed
 
 _log = logging.getLogger(__name__)
-# How long a request waits for a version that was just promoted. The one before could answer at once, but not with the
-# `model_version` that /setup has told; Label Studio waits 100 s.
+# The time that a request waits for a version that was just promoted. The one before could answer at once, but not with the
+# `model_version` that /setup returned; Label Studio waits 100 s.
 _WAIT_S = 30.0
-_SMALL_REQUEST_TASKS = 8  # tasks; a request of so few is over before it keeps others waiting
-# Lists whose entries are read each on its own: one with half of a character costs none of the others.
+_SMALL_REQUEST_TASKS = 8  # tasks; a request of so few does not delay others
+# Lists whose entries are decoded separately, so that one with half of a character does not affect the others.
 SPARED = ("tasks", "task", "annotations", "annotation")
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a request to `/predict` asks. `usable`: the tasks that are objects; `drawn`: the regions that a person made."""
+    """A request to `/predict`. `usable`: the tasks that are objects; `drawn`: the regions that a person made."""
 
     tasks: list[object]
     usable: list[dict[str, object]]
@@ -53,8 +53,9 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Ready:
-    """What is answered to it: an outcome for each usable task. `project`: whose models answer, which is `local` where nobody
-    told of the one that is named."""
+    """The response to a request: an outcome for each usable task. `project`: the project whose models answer, which is
+    `local` for an unknown project.
+    """
 
     project: str
     served: Served
@@ -62,7 +63,7 @@ class _Ready:
 
 
 def _asked(payload: Mapping[str, object], most: int) -> _Asked:
-    """What a request asks. Raises RequestError, TooLarge with more than `most` tasks."""
+    """Return a request. Raises RequestError; TooLarge with more than `most` tasks."""
     tasks = payload.get("tasks")
     if not isinstance(tasks, list):
         raise RequestError('tasks: expected a list such as [{"data": {"text": "some text"}}]')
@@ -85,22 +86,24 @@ def _asked(payload: Mapping[str, object], most: int) -> _Asked:
 
 
 class Predicting:
-    """The view of `/predict`. It adds no project: those are told by /setup and by webhooks."""
+    """The view of `/predict`. It adds no project, as /setup and webhooks do."""
 
     def __init__(self, recipe: Recipe, store: Store, serving: Serving, telemetry: Telemetry) -> None:
         self._recipe = recipe
         self._store = store
         self._serving = serving
         self._telemetry = telemetry
-        self._told: Recent[str] = Recent()  # the labeling config that a project's last request had
+        self._told: Recent[str] = Recent()  # project -> the labeling config in its last request
         self._turns = FairSemaphore()
 
     def forget(self, project: str) -> None:
-        """Another labeling config of a project was told: what the next request has is remembered again."""
+        """Forget a project's last config, as it has another one now; the next request's is stored again."""
         self._told.drop(project)
 
     def view(self) -> Response:
-        """One result for each task, in order; `[]` for a task that nothing could predict, and then `why_not` beside."""
+        """Return one result for each task, in order; `[]` for a task without a prediction, and then the reasons in
+        `why_not`.
+        """
         asked = _asked(read_object(spare=SPARED), self._recipe.server.limits.tasks)
         arrivals: Arrivals | None = request.environ.get(ARRIVALS)
         own = request.environ.get(REQUEST)
@@ -119,7 +122,7 @@ class Predicting:
         return answer(content)
 
     def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: object) -> _Ready:
-        """What was asked, and with it what others ask of the same project that arrived with it."""
+        """Return the response to a request, computed together with requests of the same project that arrived with it."""
         project = self._answering(asked)
         binding = self._serving.bindings.of(project, asked.labeling_config)
         if asked.model_version is None:
@@ -142,9 +145,9 @@ class Predicting:
         return ready
 
     def _answering(self, asked: _Asked) -> str:
-        """The project whose models answer: the one that is named, if somebody told of it, else `local`.
+        """Return the project whose models answer: the named one if it is known, else `local`.
 
-        What a request tells of a project's labeling config is remembered, for webhooks may have been missed.
+        The labeling config in a request is stored, as webhooks may have been missed.
         """
         if asked.named is None:
             return LOCAL
@@ -161,7 +164,7 @@ class Predicting:
         return project
 
     def _elsewhere(self, asked: _Asked, ready: _Ready) -> list[str]:
-        """Which projects there are, where a request that was answered by `local`'s models may have meant one of them."""
+        """Return sentences about the known projects, if a request that `local`'s models answered may have meant one of them."""
         if ready.project != LOCAL:
             return []
         others = [row for row in self._store.projects.all() if row.key != LOCAL]
@@ -175,19 +178,19 @@ class Predicting:
                 )
         if others:
             names = listed(f'"{row.key}"' + (f" ({row.title})" if row.title else "") for row in others)
-            sentences.append(f"`project` of the request chooses whose models answer: {names}")
+            sentences.append(f"`project` of the request chooses the project whose models answer: {names}")
         return sentences
 
     def _others(self, asked: _Asked, arrivals: Arrivals, own: object) -> Iterator[tuple[object, _Asked]]:
-        """Requests that arrived with this one and ask the same of other tasks, few enough that nobody waits for long."""
+        """Yield requests that arrived with this one and need the same models, few enough that none waits long."""
         if asked.interactive or isinstance(asked.named, (dict, list)):
-            return  # true and 1 are equal in those
+            return  # true and 1 are equal there
         room = _SMALL_REQUEST_TASKS - len(asked.usable)
         for other, body in arrivals.alike(own):
             try:
                 its = _asked(as_object(body, spare=SPARED), self._recipe.server.limits.tasks)
             except LsmlError:
-                continue  # it is told so in its turn
+                continue  # it gets the error in its turn
             same = type(its.named) is type(asked.named) and its.named == asked.named
             same = same and (its.labeling_config, its.model_version) == (asked.labeling_config, asked.model_version)
             if its.interactive or not same:
@@ -199,21 +202,21 @@ class Predicting:
 
 
 def _unreadable(task: object) -> Outcome:
-    """What becomes of a task that is no object."""
+    """Return the outcome of a task that is no object."""
     if isinstance(task, NotUnicode):
         return Outcome(dropped=[("not Unicode", str(task))])
     return Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
 
 
 def _result(outcome: Outcome, served: Served, *, interactive: bool) -> Any:
-    """A prediction; `[]` where there is none. An interactive call must get an object."""
+    """Return a prediction; `[]` without one. An interactive call must get an object."""
     if outcome.prediction is not None:
         return outcome.prediction
     return {"result": [], "model_version": served.model_version} if interactive else []
 
 
 def _report(project: str, outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Log what was left out, counted by reason, with one example of each; the counts."""
+    """Log what was left out, counted by reason, with one example of each. Return the counts."""
     counts, examples = _counted(outcomes)
     for reason, count in counts.items():
         level = logging.INFO if reason == "untrained" else logging.WARNING
@@ -222,13 +225,13 @@ def _report(project: str, outcomes: Sequence[Outcome]) -> Counter[str]:
 
 
 def _reasons(silent: Sequence[Outcome], tasks: int) -> list[str]:
-    """A sentence for each reason why tasks have no prediction, without a secret."""
+    """Return a sentence for each reason why tasks have no prediction, with secrets masked."""
     counts, examples = _counted(silent)
     return [mask(_sentence(reason, count, tasks, examples[reason])) for reason, count in counts.items()]
 
 
 def _counted(outcomes: Sequence[Outcome]) -> tuple[Counter[str], dict[str, str]]:
-    """How often each reason to leave something out was found, and one example of it."""
+    """Return the number of times that each reason to leave something out occurred, and one example of it."""
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for outcome in outcomes:

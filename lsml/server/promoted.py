@@ -1,4 +1,4 @@
-"""Which version each project serves: the promoted one, or where its files are broken the newest that is not."""
+"""The version that each project serves: the promoted one or, if its files are broken, the newest sound one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lsml.store import Store, VersionRow
 from lsml.versions import Card, card_of, model_version
 
 _log = logging.getLogger(__name__)
-_LOOK_AGAIN_S = 30.0  # a version that could not be loaded is tried again after so long
+_LOOK_AGAIN_S = 30.0  # the time before a version that could not be loaded is tried again
 
 
 class Promoted:
-    """The versions of every project as they stand in the store: which is promoted, their cards, names, and what is broken."""
+    """The versions of every project in the store: the promoted one, the cards, the names, and the broken ones."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -25,14 +25,14 @@ class Promoted:
         self._broken: Recent[tuple[str, float]] = Recent()
 
     def name(self, project: str, binding: Binding, number: int, card: Card | None) -> str:
-        """The `model_version` of a version under a binding, worked out once: with many labels it takes milliseconds."""
+        """Return the `model_version` of a version under a binding, cached: with many labels it takes milliseconds."""
         key = (project, number, binding.config.digest if binding.config else None)
         return self._names.get(key) or self._names.put(key, model_version(binding, number, card, project))
 
     def of(self, project: str) -> tuple[int, Card | None]:
-        """The number and card of the promoted version; where its files are broken, of the newest one that is not.
+        """Return (number, card) of the promoted version or, if its files are broken, of the newest sound one.
 
-        0 and None: the starting point.
+        (0, None) stands for the starting point.
         """
         number = self._store.versions.promoted(project)
         if number is None:
@@ -46,13 +46,13 @@ class Promoted:
         for row in rows:
             if self.why_broken(project, row.number) is not None or (card := self.card(row)) is None:
                 continue
-            # In its place only a version that was good enough to be served once.
+            # Only a version that was served before may replace it.
             if row.number == number or card.promoted:
                 return row.number, card
         return 0, None
 
     def names(self, project: str, binding: Binding) -> dict[str, int]:
-        """The `model_version` of every version of a project that can be read, the one that is served first; its number."""
+        """Return the number of every readable version of a project by `model_version`, the served one first."""
         number, card = self.of(project)
         names = {self.name(project, binding, number, card): number}
         for row in self._store.versions.of_project(project):
@@ -61,7 +61,7 @@ class Promoted:
         return names
 
     def card(self, row: VersionRow) -> Card | None:
-        """A version's card, or None where it cannot be read; that is logged once."""
+        """Return a version's card; None, logged once, if it cannot be read."""
         card = self._cards.get((row.project, row.number))
         if card is None and self.why_broken(row.project, row.number) is None:
             try:
@@ -76,6 +76,6 @@ class Promoted:
         self._broken.replace((project, number), (str(error), time.monotonic()))
 
     def why_broken(self, project: str, number: int) -> str | None:
-        """Why a version cannot be served; None where it can, or where it is time to look again: files get restored."""
+        """Return why a version cannot be served; None if it can, or if it is time to try again: files get restored."""
         found = self._broken.get((project, number))
         return found[0] if found is not None and time.monotonic() - found[1] < _LOOK_AGAIN_S else None

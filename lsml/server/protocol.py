@@ -1,4 +1,4 @@
-"""Label Studio's ML backend protocol, as 1.23.2 really speaks it."""
+"""Label Studio's ML backend protocol, as Label Studio 1.23.2 really uses it."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ class _Protocol:
         self._disbelieved: Recent[str] = Recent()
 
     def health(self) -> Response:
-        """Up as soon as it can answer; loads nothing, asks nothing."""
+        """Return UP as soon as the server can answer; it loads nothing and asks nothing."""
         return answer(Health("UP", "lsml", self._recipe.name))
 
     def setup(self) -> Response:
-        """The `model_version` of the predictions to come. Remembers the project; never waits for a model."""
+        """Return the `model_version` of the next predictions. It stores the project, and never waits for a model."""
         payload = read_object()
         project, studio_id = known_project(self._store, payload.get("project", LOCAL))
         config = optional_text(payload, "schema") or optional_text(payload, "label_config")
@@ -101,7 +101,7 @@ class _Protocol:
         if named.url and hostname:
             self._compare_hosts(project, hostname, named.url)
         if config is not None:
-            self._serving.bindings.of(project, config)  # a malformed one is refused before it is remembered
+            self._serving.bindings.of(project, config)  # an invalid one is refused before it is stored
         self._serving.remember(
             project, studio_id=studio_id, labeling_config=config,
             hostname=hostname if told else None, token=token if told else None,
@@ -111,20 +111,22 @@ class _Protocol:
         return answer(ModelVersion(self._serving.version_at_setup(project, binding)))
 
     def _compare_hosts(self, project: str, told: str, named: str) -> None:
-        """Warn, once for each project, where /setup tells another Label Studio than the recipe names.
+        """Warn, once for each project, if /setup names another Label Studio than the recipe.
 
-        It is not believed: a stranger could make lsml read annotations from a place of his own. It is no error, either: a
-        Label Studio in a container calls itself localhost.
+        It is ignored, as anybody could make lsml read annotations from a server of theirs. It is no error, as a Label
+        Studio in a container calls itself localhost.
         """
         if origin(told) != origin(named) and self._disbelieved.get(project) != told:
             self._disbelieved.replace(project, told)
             _log.warning(
-                "project %s: /setup says that its Label Studio is %s; not believed, for label_studio.url of the recipe is %s",
+                "project %s: /setup names the Label Studio %s; ignored, for label_studio.url of the recipe is %s",
                 project, shown_url(told), shown_url(named),
             )  # fmt: skip
 
     def _want_first_reading(self, project: str) -> None:
-        """Where annotations were never read, ask for it, once a minute: Label Studio calls /setup all the time."""
+        """Ask for a reading of annotations if there was none yet, at most once a minute: Label Studio calls /setup all the
+        time.
+        """
         row = self._store.projects.get(project)
         now = time.monotonic()
         if (
@@ -136,7 +138,7 @@ class _Protocol:
             self._store.projects.want_sync(project)
 
     def webhook(self) -> Response:
-        """Durable before it is answered; what is learnt from it happens later."""
+        """Store an event, durable before the response; training happens later."""
         event = read_event(read_object(spare=SPARED))
         event = replace(event, project=known_key(self._store, event.project))
         if not event.known:
@@ -165,7 +167,7 @@ class _Protocol:
             changed = self._apply(event)
             if event.brings_tasks:
                 self._store.projects.want_publishing(event.project)
-                self._store.projects.want_sync(event.project)  # no event tells of annotations that come with tasks
+                self._store.projects.want_sync(event.project)  # annotations that come with tasks have no event
             if event.saved and self._recipe.names_emails and self._store.people.has_strangers(event.project):
                 self._store.projects.want_sync(event.project)
             run = request_if_due(self._store, self._recipe, event.project) if changed else None
@@ -176,7 +178,7 @@ class _Protocol:
         return answer(Heard("ok", changed, run.id if run else UNSET))
 
     def _apply(self, event: Event) -> int:
-        """Store what an event tells of annotations; how many changed."""
+        """Store an event's annotations. Return the number of those that changed."""
         annotations = self._store.annotations
         changed = annotations.apply(event.project, event.saved) if event.saved else 0
         changed += annotations.delete(event.project, event.deleted) if event.deleted else 0
@@ -185,7 +187,7 @@ class _Protocol:
     def _check_room(self, event: Event) -> None:
         """Raise NoRoom where an event's annotations are too many, or the disk has no room for them.
 
-        Deletions pass: they are small, and Label Studio tells of them once.
+        Deletions pass, as they are small, and Label Studio sends them once.
         """
         limits = self._recipe.server.limits
         self._store.check_room(limits.free_disk_bytes)
@@ -197,7 +199,7 @@ class _Protocol:
             )
 
     def train(self) -> Response:
-        """Start Training, as older and newer Label Studios ask for it."""
+        """Start a training, as older and newer Label Studios request it."""
         payload = read_object()
         project, studio_id = known_project(self._store, payload.get("project", LOCAL))
         self._check_known(project)
@@ -206,15 +208,15 @@ class _Protocol:
         return self._start(project)
 
     def _check_known(self, project: str) -> None:
-        """Raise NotFound where nobody told of a project: a run for it could learn nothing."""
+        """Raise NotFound for an unknown project, whose run could learn nothing."""
         if self._store.projects.get(project) is None:
             raise NotFound(
-                f"project {project}: not known here, so there is nothing to learn; connect lsml in its Settings > Model, "
+                f"project {project}: unknown to lsml, so there is nothing to learn; connect lsml in its Settings > Model, "
                 "annotate, and press Start Training again"
             )
 
     def job_status(self) -> Response:
-        """How far a training run is."""
+        """Return the progress of a training run."""
         job = read_object().get("job")
         run = self._store.runs.get(job) if isinstance(job, str) else None
         if run is None:
@@ -222,13 +224,13 @@ class _Protocol:
         return answer(status_of(run))
 
     def versions(self) -> Response:
-        """The model versions of the project that is named, else of all, which Label Studio asks for; and whose they are."""
+        """Return the model versions of the named project, or of all, as Label Studio asks for them, with their projects."""
         named = request.args.get("project")
         rows = self._store.projects.all()
         if named is not None:
             found = self._store.projects.find(named)
             if found is None:
-                raise NotFound("project: not known here")
+                raise NotFound("project: lsml does not know it")
             rows = [found]
         projects = []
         for row in rows:
@@ -238,7 +240,7 @@ class _Protocol:
         return answer(Versions(list(every), projects))
 
     def validate(self) -> Response:
-        """Whether the recipe fits a labeling config: 200 with what is bound, 400 where the config is malformed."""
+        """Check the recipe against a labeling config: 200 with the binding, 400 for an invalid config."""
         payload = read_object()
         config = next((payload[name] for name in ("config", "label_config", "schema") if name in payload), None)
         if not isinstance(config, str):
@@ -255,12 +257,12 @@ class _Protocol:
         )
 
     def delete(self) -> Response:
-        """Label Studio lets go of a project: what waits or runs for it is cancelled; nothing that was learnt is lost."""
+        """Cancel the runs of a project from which Label Studio removes the model; annotations and versions are kept."""
         project, _ = project_key(read_object().get("project"))
         found = self._store.projects.find(project)
         if found is not None:
             self._store.runs.cancel_project(found.key)
-            _log.info("project %s: let go by Label Studio; its annotations and versions are kept", found.key)
+            _log.info("project %s: removed by Label Studio; its annotations and versions are kept", found.key)
         return answer(Deleted("ok", "annotations and versions stay in the data directory"))
 
     def _start(self, project: str) -> Response:
@@ -275,7 +277,7 @@ class _Protocol:
 
 
 def status_of(run: RunRow) -> Run:
-    """A training run as JSON, with the states that Label Studio names."""
+    """Return a training run as JSON, with Label Studio's names of the states."""
     return Run(
         job=run.id,
         kind=run.kind,
@@ -294,13 +296,14 @@ def status_of(run: RunRow) -> Run:
 
 
 def _extra_params(value: object) -> Any:
-    """What the user saved beside the backend's URL: JSON, or JSON in a string as the user interface sends it.
+    """Return the settings that the user saved beside the backend's URL: JSON, or JSON in a string as the user interface
+    sends it.
 
-    lsml has no use for it, the recipe says everything; it must only not fail on any of it.
+    lsml does not use them, as the recipe has all settings; it must only not fail on any of them.
     """
     if isinstance(value, str) and value.strip():
         try:
             return json.loads(value)
         except ValueError:
-            _log.warning("extra_params is not JSON, and lsml ignores it: the recipe says everything")
+            _log.warning("extra_params is not JSON, and lsml ignores it: all settings are in the recipe")
     return value

@@ -1,4 +1,4 @@
-"""The live quality of each project: what annotators do with predictions, worked out anew only where something changed."""
+"""The live quality of each project: the corrections of predictions by annotators, computed again only after a change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lsml.store import ProjectRow, Store
 
 
 class Quality:
-    """What annotators do with the predictions of every project."""
+    """The corrections of predictions of every project."""
 
     def __init__(self, store: Store, serving: Serving) -> None:
         self._store = store
@@ -16,7 +16,7 @@ class Quality:
         self._known: dict[str, tuple[object, Corrections]] = {}
 
     def of(self, project: ProjectRow) -> Corrections:
-        """Return what became of the predictions that the latest annotations began from.
+        """Return the corrections of predictions in the latest annotations of a project.
 
         Raises LabelingConfigError where the project's labeling config cannot be read.
         """

@@ -1,4 +1,4 @@
-"""`/ready`: whether everything that lsml promises can be kept now; `/health` beside it only says that it answers."""
+"""`/ready`: True if lsml can do all of its work now; `/health` only says that the server answers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from lsml.store import Store
 
 
 class Ready:
-    """What keeps lsml from its work, as sentences."""
+    """The reasons why lsml cannot do its work, as sentences."""
 
     def __init__(self, store: Store, serving: Serving) -> None:
         self._store = store
         self._serving = serving
 
     def view(self) -> Response:
-        """200 where a worker lives, the store takes writes and every promoted version was loaded; else 503 with why."""
+        """Return 200 if a worker is alive, the store can be written and every promoted version is loaded; else 503 with
+        the reasons.
+        """
         why = self._why_not()
         return answer(Readiness(not why, why), 503 if why else 200)
 
@@ -29,7 +31,7 @@ class Ready:
             self._store.workers.check_writable()
             if not self._store.workers.alive():
                 why.append(
-                    "no worker lives, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
+                    "no worker is alive, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
                 )
             why += self._serving.unready()
         except StoreError as error:

@@ -1,4 +1,4 @@
-"""What a server keeps in memory because it was used lately."""
+"""A cache of recently used values in the server's memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KEPT = 256  # bindings and loaded versions in memory
 
 
 class Recent(Generic[V]):
-    """The most recently used values by key, the same object for everybody; thread-safe."""
+    """The most recently used values by key; all threads share them."""
 
     def __init__(self, size: int = _KEPT) -> None:
         self._size = size
@@ -20,14 +20,14 @@ class Recent(Generic[V]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> V | None:
-        """The value, or None."""
+        """Return the value, or None."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
             return self._values.get(key)
 
     def put(self, key: Hashable, value: V) -> V:
-        """Keep `value`, unless another thread came first; what is kept."""
+        """Keep `value`, unless another thread came first. Return the kept value."""
         with self._lock:
             kept = self._values.setdefault(key, value)
             self._values.move_to_end(key)
@@ -36,7 +36,7 @@ class Recent(Generic[V]):
             return kept
 
     def replace(self, key: Hashable, value: V) -> None:
-        """Keep `value`, whatever was there."""
+        """Keep `value`, replacing any other."""
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
@@ -44,6 +44,6 @@ class Recent(Generic[V]):
                 self._values.popitem(last=False)
 
     def drop(self, key: Hashable) -> None:
-        """Forget a key, known or not."""
+        """Remove a key, known or not."""
         with self._lock:
             self._values.pop(key, None)

@@ -1,4 +1,4 @@
-"""An endpoint: its path, its view, and what that takes and gives, from which `/openapi.json` is made."""
+"""An endpoint: its path, its view, and the types of its input and answer, from which `/openapi.json` is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal, NewType
 import msgspec
 from flask import Response
 
-Media = NewType("Media", str)  # what is no JSON: its media type
+Media = NewType("Media", str)  # the media type of an answer that is not JSON
 PAGE = Media("text/html")
 
 
@@ -20,8 +20,8 @@ PAGE = Media("text/html")
 class Route:
     """One endpoint. `path` is as Flask has it: `/projects/<project>`.
 
-    `gives`: the type of the answer, which msgspec encodes, or its media type. `takes`: that of a POST's body; of a GET the
-    members of the query. `statuses`: those besides 200 with which the answer is of this type. `is_open`: it needs no password.
+    `gives`: the type of the answer, which msgspec encodes, or its media type. `takes`: the type of a POST's body, or of a
+    GET's query. `statuses`: the codes besides 200 with an answer of this type. `is_open`: it needs no password.
     """
 
     method: Literal["GET", "POST"]
@@ -34,7 +34,7 @@ class Route:
 
     @property
     def summary(self) -> str:
-        """Return the first sentence of what the view says of itself."""
+        """The first sentence of the view's docstring."""
         view = self.view.func if isinstance(self.view, partial) else self.view
         said = " ".join((inspect.getdoc(view) or "").split())
         return re.split(r"(?<=[.;:]) ", said, maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""Runs the application under waitress until told to stop; see docs/adr for why waitress."""
+"""Serving the application with waitress until it is stopped; docs/adr gives the reasons for waitress."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from lsml.server.loop import Loop
 
 
-THREADS = 16  # all but one wait for the disk, for a file or for a model
-READ_BYTES = 65536  # at a time: a request of 250 tasks comes in one piece
-# For requests at hand when told to stop: a person who pressed Ctrl-C waits five seconds, Docker ten.
+THREADS = 16  # all except one wait for the disk, for a file or for a model
+READ_BYTES = 65536  # at a time, so that a request of 250 tasks comes in one piece
+# The time for current requests after a signal: a person who pressed Ctrl-C waits five seconds, Docker ten.
 DRAIN_S = {signal.SIGINT: 4.0, signal.SIGTERM: 8.0}
-_LAST_WORDS_S = 0.5  # in which a request that was on its way when we were told to stop still arrives
+_LAST_WORDS_S = 0.5  # the time after a signal in which requests on their way still arrive
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise PortInUse, with a sentence, if nothing can listen there; LsmlError where the host is not this machine's."""
+    """Raise PortInUse, with a sentence, if the port is taken; LsmlError where the host is not this machine's."""
     if port == 0:
         return
     try:
@@ -54,9 +54,9 @@ def check_port(host: str, port: int) -> None:
 def serve(
     app: Flask | Swapping | Several, host: str, port: int, listening: Callable[[int], None] = lambda _port: None
 ) -> None:
-    """Answer requests until SIGINT or SIGTERM, then finish those at hand. Must run in the main thread.
+    """Answer requests until SIGINT or SIGTERM, then finish the current ones. It must run in the main thread.
 
-    `listening` is told the port once connections are accepted. Raises PortInUse.
+    `listening` gets the port once connections are accepted. Raises PortInUse.
     """
     from waitress.server import create_server
 
@@ -73,8 +73,8 @@ def serve(
             host=host,
             port=port,
             ident=None,
-            connection_limit=CONNECTIONS + 100,  # reached only where all have a request at hand
-            # waitress refuses what is as large as this, Flask what is larger.
+            connection_limit=CONNECTIONS + 100,  # reached only if all of them have a current request
+            # waitress refuses a body of this size, Flask only a larger one.
             max_request_body_size=app.config["MAX_CONTENT_LENGTH"] + 1,
             recv_bytes=READ_BYTES,
             clear_untrusted_proxy_headers=True,
@@ -95,7 +95,7 @@ def serve(
     loop = Loop(channels, dispatcher)
     for listener in listeners:
         listener.channel_class = partial(Channel, draining)
-        listener.next_channel_cleanup = float("inf")  # waitress' own goes by the wall clock
+        listener.next_channel_cleanup = float("inf")  # waitress' own cleanup uses the wall clock
         listener.pull_trigger = partial(loop.wake, listener.pull_trigger)
     listening(listeners[0].socket.getsockname()[1])
     loop.watch(lambda: told is None)
@@ -130,7 +130,7 @@ def _answer_last(
 
 
 def _accept_all(listener: BaseWSGIServer, channels: dict[int, HTTPChannel | BaseWSGIServer]) -> None:
-    """Take the connections that the system made for us already: closing the listener would reset them."""
+    """Accept the connections that the system has already made, as closing the listener would reset them."""
     before = -1
     while len(channels) > before:
         before = len(channels)

@@ -1,4 +1,4 @@
-"""What is served to each project now: its binding, and the version in memory, swapped when the pointer moves."""
+"""The served binding and version of each project, swapped when the pointer moves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Served:
 
 
 class Serving:
-    """Bindings and versions of every project that this process answers for."""
+    """The bindings and versions of every project that this process serves."""
 
     def __init__(self, recipe: Recipe, store: Store) -> None:
         self.recipe = recipe
@@ -46,7 +46,7 @@ class Serving:
         self._loads: Recent[Future[Served]] = Recent()
         self._current: Recent[Served] = Recent()
         self._shared = Shared()
-        self._loaded: dict[str, int] = {}  # the promoted version of each project that was last loaded
+        self._loaded: dict[str, int] = {}  # project -> the promoted version that was last loaded
 
     def remember(
         self,
@@ -59,7 +59,7 @@ class Serving:
         title: str | None = None,
         config_at: float | None = None,
     ) -> None:
-        """Store what a request told of a project; a new one starts from `local`'s promoted version where that fits."""
+        """Store a request's facts about a project; a new project starts from `local`'s promoted version if that fits."""
         if token:
             keep_told_secret(token)
         new = self._store.projects.touch(
@@ -74,8 +74,11 @@ class Serving:
                 _log.warning("project %s: starts untrained: %s", project, error)
 
     def served(self, project: str, binding: Binding, wait_s: float) -> Served:
-        """What `/predict` answers with. Where the pointer moved, the new version is loaded beside the old one, which
-        serves on if that takes longer than `wait_s` seconds."""
+        """Return the version that `/predict` uses.
+
+        If the pointer moved, the new version is loaded beside the old one, which serves on if that takes longer than
+        `wait_s` seconds.
+        """
         number, card = self.promoted.of(project)
         name = self.promoted.name(project, binding, number, card)
         load = self._start_load(project, binding, number, name)
@@ -99,9 +102,10 @@ class Serving:
         return served
 
     def served_as(self, project: str, binding: Binding, name: str) -> Served:
-        """The version of a project whose `model_version` is `name`. Raises NotFound, and LsmlError where it cannot be loaded.
+        """Return the version of a project whose `model_version` is `name`. Raises NotFound, and LsmlError where it cannot
+        be loaded.
 
-        One that is not promoted is loaded for this request alone: memory holds what is served.
+        A version that is not promoted is loaded for this request only, so that memory holds only served versions.
         """
         names = self.promoted.names(project, binding)
         if name not in names:
@@ -116,21 +120,21 @@ class Serving:
                 self._loads.drop((project, name))
 
     def version(self, project: str, binding: Binding, number: int) -> Loaded:
-        """A version of a project by its number, loaded for this once. Raises NotFound, VersionError."""
+        """Return a version of a project by its number, loaded only for this call. Raises NotFound, VersionError."""
         stored = self._store.versions.get(project, number)
         if stored is None:
             raise NotFound(f"project {project} has no version {number}")
         return load_version(binding, stored, self._store.artifacts, self._shared)
 
     def version_at_setup(self, project: str, binding: Binding) -> str:
-        """The `model_version` that the next `/predict` carries, without waiting for a model: it is loaded meanwhile."""
+        """Return the `model_version` of the next `/predict`, without waiting for a model: it is loaded meanwhile."""
         number, card = self.promoted.of(project)
         name = self.promoted.name(project, binding, number, card)
         self._start_load(project, binding, number, name)
         return name
 
     def state(self, project: str) -> dict[str, object]:
-        """What is served and bound, for people: names, sentences and warnings, without loading anything."""
+        """Return the served version and the binding, for people: names, sentences and warnings, without loading anything."""
         binding = self.bindings.of(project, None)
         number, card = self.promoted.of(project)
         broken = [f"v{version.number}: {why}" for version in self._store.versions.of_project(project)
@@ -144,7 +148,7 @@ class Serving:
         }
 
     def unready(self) -> list[str]:
-        """A sentence for each project whose promoted version this process has not loaded; its load is begun."""
+        """Return a sentence for each project whose promoted version this process has not loaded; the loading is started."""
         sentences = []
         for project in self._store.projects.all():
             if project.promoted is None or self._loaded.get(project.key) == project.promoted:
@@ -152,7 +156,7 @@ class Serving:
             where = f"project {project.key}: v{project.promoted}"
             number, card = self.promoted.of(project.key)
             if number != project.promoted:
-                sentences.append(f"{where} cannot be served; the log says why, and `lsml promote` serves another")
+                sentences.append(f"{where} cannot be served; the log has the reason, and `lsml promote` serves another")
                 continue
             try:
                 binding = self.bindings.of(project.key, None)
@@ -164,11 +168,11 @@ class Serving:
         return sentences
 
     def warm_up(self) -> None:
-        """Load what is promoted, so that the first request after a restart need not wait."""
+        """Load promoted versions, so that the first request after a restart need not wait."""
 
         def load_all() -> None:
             for adapter in map(get_adapter, self.recipe.adapters):
-                with suppress(ImportError, LsmlError):  # the first load says what to install
+                with suppress(ImportError, LsmlError):  # the first loading reports what to install
                     adapter.import_library()
             for row in self._store.projects.all():
                 if row.promoted is not None:
@@ -180,13 +184,13 @@ class Serving:
         threading.Thread(target=load_all, name="warm-up", daemon=True).start()
 
     def _start_load(self, project: str, binding: Binding, number: int, name: str) -> Future[Served]:
-        """The load of a version, begun once whoever asks."""
+        """Return the loading of a version, which is started once for all requests."""
         load = self._loads.get((project, name))
         if load is None:
             fresh: Future[Served] = Future()
             load = self._loads.put((project, name), fresh)
             if load is fresh:
-                # A daemon: a model that takes minutes to load must not keep a stopping server alive.
+                # A daemon, as a model that takes minutes to load must not delay a stopping server.
                 arguments = (project, binding, number, name, fresh)
                 threading.Thread(
                     target=copy_context().run, args=(self._load, *arguments), name="load", daemon=True

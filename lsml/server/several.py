@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Several:
-    """A WSGI application of several. Each guards its own paths, its part of the page, too."""
+    """A WSGI application of several recipes. Each one guards its own paths and its part of the page."""
 
     def __init__(self, apps: Mapping[str, Swapping]) -> None:
         self._apps = dict(apps)
@@ -39,7 +39,7 @@ class Several:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The settings that the server needs: the largest body that any takes."""
+        """The settings that the server needs: the largest body of all recipes."""
         return {"MAX_CONTENT_LENGTH": max(app.config["MAX_CONTENT_LENGTH"] for app in self._apps.values())}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -51,7 +51,7 @@ class Several:
         return answer({"status": "UP", "model_class": "lsml", "recipes": sorted(self._apps)})
 
     def _page(self) -> Response:
-        """The recipes that whoever asks may see. A secret path is given to nobody, so what is under one is not shown."""
+        """Return the recipes that the client may see. A recipe under a secret path is not listed."""
         shown = []
         refused: Forbidden | Unauthorized | None = None
         for name, app in self._apps.items():
@@ -73,7 +73,7 @@ def _nothing_here(_error: Exception) -> Response:
 
 
 class _Named:
-    """A recipe's application; what is logged meanwhile says its name."""
+    """A recipe's application; its log lines have its name."""
 
     def __init__(self, name: str, app: Swapping) -> None:
         self._name = name

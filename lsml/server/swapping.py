@@ -1,4 +1,4 @@
-"""An application that another takes the place of while requests are answered: a changed recipe needs no restart."""
+"""An application that can be replaced while requests are answered, so that a changed recipe needs no restart."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
-_LOADS_S = 120.0  # a model that takes longer to load is loaded by the first request
+_LOADS_S = 120.0  # a model that takes longer to load is loaded at the first request
 
 
 class Swapping:
-    """A WSGI application. Each request is answered whole by the one that stood here when it came."""
+    """A WSGI application. Each request is answered completely by the application that was in place when it came."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -30,13 +30,13 @@ class Swapping:
 
     @property
     def parts(self) -> Parts:
-        """What the application that stands here is made of."""
+        """The parts of the current application."""
         parts: Parts = self._app.extensions["lsml"]
         return parts
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The settings of the application that stands here."""
+        """The settings of the current application."""
         return self._app.config
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -44,13 +44,14 @@ class Swapping:
         return self._app(environ, start_response)
 
     def swap(self, make: Callable[[], Flask]) -> None:
-        """Make another application and load what it serves, beside this one; then it stands here. One that cannot be made
-        is logged, and this one stays."""
+        """Make another application and load its version, beside this one; then replace this one. An application that
+        cannot be made is logged, and this one stays.
+        """
         with self._one_at_a_time:
             try:
                 app = make()
             except LsmlError as error:
-                _log.error("the changed recipe cannot be served, and the one before goes on: %s", error)
+                _log.error("the changed recipe cannot be served, and the one before stays in use: %s", error)
                 return
             serving = app.extensions["lsml"].serving
             serving.warm_up()

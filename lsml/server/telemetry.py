@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests and what became of tasks, counted in this process; runs and versions, from the store."""
+"""Metrics for Prometheus: requests and outcomes of tasks, counted in this process; runs and versions, from the store."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lsml.store import Store
 from lsml.store.runs import STATES
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_PROJECTS = 200  # with more, one project's numbers are found under /api instead
+_PROJECTS = 200  # with more projects, their numbers are only under /api
 
 
 class Telemetry:
-    """The counters of one application. Nothing in it holds a text, a label or a secret."""
+    """The counters of one application. They hold no text, label or secret."""
 
     def __init__(self, store: Store, serving: Serving, quality: Quality) -> None:
         self._registry = CollectorRegistry()
@@ -35,7 +35,7 @@ class Telemetry:
         )
         self._tasks = Counter(
             "lsml_tasks",
-            "Tasks of /predict, by whether something predicted them.",
+            "Tasks of /predict, with and without a prediction.",
             ("outcome",),
             registry=self._registry,
         )
@@ -58,7 +58,7 @@ class Telemetry:
             return response
 
     def count(self, outcomes: Sequence[Outcome], dropped: Count[str]) -> None:
-        """Count what became of the tasks of one request."""
+        """Count the outcomes of one request's tasks."""
         predicted = [len(outcome.prediction["result"]) for outcome in outcomes if outcome.prediction is not None]
         left = len(outcomes) - len(predicted)
         if predicted:
@@ -70,12 +70,12 @@ class Telemetry:
             self._dropped.labels(reason).inc(number)
 
     def page(self) -> Response:
-        """The metrics as Prometheus reads them."""
+        """Return the metrics in Prometheus' format."""
         return Response(generate_latest(self._registry), mimetype="text/plain; version=0.0.4")
 
 
 class _Stored:
-    """What the store knows, read when it is asked for: the worker is another process."""
+    """Metrics from the store, read at each request, as the worker is another process."""
 
     def __init__(self, store: Store, serving: Serving, quality: Quality) -> None:
         self._store = store
@@ -83,7 +83,7 @@ class _Stored:
         self._quality = quality
 
     def describe(self) -> list[Metric]:
-        """Nothing beforehand, so that registering does not read the store."""
+        """Return nothing, so that registering does not read the store."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -114,7 +114,7 @@ class _Stored:
         )
         unreadable = GaugeMetricFamily(
             "lsml_unreadable_cards",
-            "Promoted versions whose card cannot be read, by project; the log says why.",
+            "Promoted versions whose card cannot be read, by project; the log has the reason.",
             labels=("project",),
         )
         for project in self._store.projects.all()[:_PROJECTS]:
@@ -142,19 +142,19 @@ class _Stored:
     def _corrections(self) -> Iterator[Metric]:
         regions = GaugeMetricFamily(
             "lsml_corrections",
-            "Regions of the latest annotations that began from a prediction: untouched, edited, deleted or added.",
+            "Regions of the latest annotations that began with a prediction: untouched, edited, deleted or added.",
             labels=("project", "model_version", "fate"),
         )
         seconds = GaugeMetricFamily(
             "lsml_lead_time_seconds",
-            "Median time of the latest annotations, by whether they began from a prediction.",
+            "Median time of the latest annotations, with and without a prediction.",
             labels=("project", "began"),
         )
         for project in self._store.projects.all()[:_PROJECTS]:
             try:
                 found = self._quality.of(project)
             except LabelingConfigError:
-                continue  # which is told wherever the project is asked for
+                continue  # it is reported wherever the project is shown
             for version in found.versions:
                 for fate in FATES:
                     regions.add_metric((project.key, version.version, fate), getattr(version.regions, fate))

@@ -38,7 +38,7 @@ def test_what_a_page_of_another_site_sends_is_refused_and_nothing_is_stored(back
     server = backend()
     answer = server.client.post(path, json=CHANGING[path], headers=headers)
     assert answer.status_code == 403
-    assert "a page of another site asked for this" in answer.json["error"]
+    assert "a page of another site sent this request" in answer.json["error"]
     assert server.store.projects.all() == []
 
 
@@ -201,7 +201,7 @@ def test_an_address_that_others_reach_without_a_secret_gets_a_line_of_warning(ho
     assert (line is not None) == warned
     if line is not None:
         assert re.fullmatch(
-            rf"lsml: warning: whoever reaches {re.escape(host)} can .+ set server\.secret_path, .+", line
+            rf"lsml: warning: everybody who reaches {re.escape(host)} can .+ set server\.secret_path, .+", line
         )
 
 
@@ -209,12 +209,12 @@ def test_a_setup_that_names_another_label_studio_is_not_believed_and_said_once(b
     server = backend("label_studio: {url: 'http://studio.example:80', api_key: '" + "1" * 40 + "'}\n")
     told = {"project": PROJECT_KEY, "schema": TOPICS, "access_token": "0" * 40}
     server.post("/setup", {**told, "hostname": "http://studio.example"})
-    assert "not believed" not in caplog.text
+    assert "; ignored, for" not in caplog.text
     for _ in range(3):
         server.post("/setup", {**told, "hostname": "http://ann:pass@elsewhere.example/"})
-    said = [message for message in caplog.messages if "not believed" in message]
+    said = [message for message in caplog.messages if "; ignored, for" in message]
     assert said == [
-        f"project {PROJECT_KEY}: /setup says that its Label Studio is http://elsewhere.example/; not believed, for "
+        f"project {PROJECT_KEY}: /setup names the Label Studio http://elsewhere.example/; ignored, for "
         "label_studio.url of the recipe is http://studio.example:80"
     ]
     assert server.store.projects.get(PROJECT_KEY).hostname is None

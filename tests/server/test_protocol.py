@@ -38,7 +38,7 @@ def test_a_prediction_adds_no_project_and_says_whose_models_may_have_been_meant(
         untrained, *more, choose = answer["why_not"]
         assert untrained.startswith("untrained, ")
         assert [sentence.partition("connect it")[0] for sentence in more] == told
-        assert choose == f'`project` of the request chooses whose models answer: "{PROJECT_KEY}" (triage)'
+        assert choose == f'`project` of the request chooses the project whose models answer: "{PROJECT_KEY}" (triage)'
     assert [row.key for row in server.store.projects.all()] == [PROJECT_KEY]
     assert "why_not" not in server.post("/predict", {**FOUR_LINES, "project": PROJECT_KEY}).json
 
@@ -186,7 +186,7 @@ def test_an_interactive_call_gets_an_object_even_untrained(backend, context):
     ("body", "sentence"),
     [
         (b"", "the body is empty; expected JSON"),
-        (b"{", "the body is not JSON that can be read: Input data was truncated"),
+        (b"{", "the body is not valid JSON: Input data was truncated"),
         (b"[]", "expected a JSON object"),
         (b"{}", 'tasks: expected a list such as [{"data": {"text": "some text"}}]'),
         (b'{"tasks": 3}', 'tasks: expected a list such as [{"data": {"text": "some text"}}]'),
@@ -276,7 +276,7 @@ def test_a_skipped_annotation_is_no_example_and_a_ground_truth_wins(backend):
     [
         ([], "expected a JSON object"),
         ({"project": PROJECT}, "action: missing; expected the name of a Label Studio webhook, such as ANNOTATION_CREATED"),
-        ({"action": "ANNOTATION_CREATED"}, "project: missing; expected Label Studio's key of it, such as \"1.1795424614\""),
+        ({"action": "ANNOTATION_CREATED"}, 'project: missing; expected its key in Label Studio, such as "1.1795424614"'),
         ({"action": "ANNOTATION_CREATED", "project": PROJECT}, "annotation: missing; expected an annotation, or a list of them"),
         ({"action": "ANNOTATION_CREATED", "project": PROJECT, "annotation": {"id": 1}}, "annotation 1: result: expected a list of regions"),
         ({"action": "TASKS_DELETED", "project": PROJECT}, 'tasks: missing; expected a list of {"id": ...}'),
@@ -518,7 +518,10 @@ def test_no_error_shows_a_traceback(backend, monkeypatch):
     server = backend()
     monkeypatch.setattr(server.app.extensions["lsml"].serving, "binding", lambda *_: 1 / 0)
     answer = server.post("/predict", FOUR_LINES)
-    assert (answer.status_code, answer.json) == (500, {"error": "lsml failed (ZeroDivisionError); its log says more"})
+    assert (answer.status_code, answer.json) == (
+        500,
+        {"error": "lsml failed (ZeroDivisionError); its log has the details"},
+    )
 
 
 def test_models_load_once_for_any_number_of_requests_and_threads(backend, monkeypatch):
@@ -613,7 +616,7 @@ def test_a_body_with_a_byte_order_mark_is_read_and_a_packed_one_gets_a_sentence(
     packed = server.client.post("/predict", data=b"x", headers={"Content-Encoding": "gzip"})
     assert (packed.status_code, packed.json) == (
         400,
-        {"error": "Content-Encoding 'gzip' is not read; send the body as it is"},
+        {"error": "Content-Encoding 'gzip' is not supported; send the body uncompressed"},
     )
 
 

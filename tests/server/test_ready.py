@@ -7,7 +7,7 @@ from lsml.store.workers import ALIVE_S
 from tests.conftest import PROJECT_KEY, tickets
 from tests.support.backend import until
 
-NO_WORKER = "no worker lives, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
+NO_WORKER = "no worker is alive, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
 
 
 def ready(server):
@@ -67,7 +67,7 @@ def test_a_broken_version_is_not_ready(backend):
     server.store.workers.beat()
     for path in server.store.artifacts.root.rglob("*.skops"):
         path.write_bytes(b"broken")
-    sentence = f"project {PROJECT_KEY}: v1 cannot be served; the log says why, and `lsml promote` serves another"
+    sentence = f"project {PROJECT_KEY}: v1 cannot be served; the log has the reason, and `lsml promote` serves another"
     until("noticed", lambda: ready(server) == (503, {"ready": False, "why_not": [sentence]}))
 
 

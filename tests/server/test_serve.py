@@ -69,7 +69,7 @@ def test_what_is_no_http_is_refused_with_a_sentence_as_json(backend):
         (b"GET / HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400, "the request is no valid HTTP: Content-Length"),
         (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400, "the request is no valid HTTP: "),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 300_000 + b"\r\n\r\n", 431, "the headers are larger than 262,144 bytes; "),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: zip\r\n\r\n", 501, "only `Transfer-Encoding: chunked` is read; "),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: zip\r\n\r\n", 501, "only `Transfer-Encoding: chunked` is supported; "),
         (b"POST /predict HTTP/1.1\r\nContent-Length: 100001\r\n\r\n", 413, "the request is larger than 100,000 bytes "),
     ):
         with connect(backend) as connection:
@@ -96,7 +96,7 @@ def test_half_sent_requests_and_idle_connections_take_the_server_from_nobody(bac
         with httpx.Client(base_url=backend.address, timeout=10, trust_env=False) as client:
             assert client.get("/health").json()["status"] == "UP"
             assert client.post("/predict", json={"tasks": [{"data": {"text": "a"}}]}).json()["results"] == [[]]
-        assert "connections are open: closing those whose client has been waited for longest" in backend.output
+        assert "connections are open: closing those that have been idle longest" in backend.output
 
 
 def test_a_client_that_sends_byte_by_byte_is_answered_and_delays_nobody(backend):
