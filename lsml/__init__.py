@@ -2,12 +2,12 @@
 
 The rooms in the order in which data flows; docs/architecture.md has the drawing:
 
-    recipe/      YAML -> Recipe, every problem at once     labeling/    XML and tasks -> tags, and what they show
+    recipe/      YAML -> Recipe, every problem at once     labeling/    XML and tasks -> tags, and views of data
     adapters/    one model library each                    controls/    values <-> Label Studio regions
-    values/      what both exchange                        media/       what a task's URL names -> a local file
+    values/      the values that both exchange             media/       a task's URL -> a local file
     binding/     recipe x labeling config -> Binding       prediction/  tasks -> predictions
-    store/       what is durable                           learning/    annotations -> snapshot -> version
-    versions/    models on disk, checked and loaded        metrics/     how good, by value type
+    store/       durable state                             learning/    annotations -> snapshot -> version
+    versions/    models on disk, checked and loaded        metrics/     metrics by value type
     studio/      Label Studio's own API                    worker/      Huey wakes it, the run ledger decides
     server/      the ML backend protocol                   cli/         one file for each command
 """

@@ -1,4 +1,4 @@
-"""Where a host is, and whether that is the public internet: a connection goes to an address that was checked."""
+"""The addresses of hosts, and whether they are public: a connection goes to an address that was checked."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 def addresses_of(host: str, port: int) -> list[str]:
-    """The addresses of a host, in the system's order, each once. Raises OSError or UnicodeError where it has none."""
+    """Return the addresses of a host, in the system's order, each once. Raises OSError or UnicodeError where it has none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def is_public(address: str) -> bool:
-    """True if an IP address belongs to the public internet; what is wrapped in an IPv6 address counts as itself."""
+    """Return True if an IP address is public; an IPv4 address inside an IPv6 address is checked itself."""
     ip = ipaddress.ip_address(address.split("%", 1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
         wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

@@ -1,4 +1,4 @@
-"""numpy's arrays as annotations name them: numpy itself is imported inside methods, for `lsml validate` starts without it."""
+"""Names for numpy's arrays in annotations. numpy itself is imported inside methods, as `lsml validate` starts without it."""
 
 from __future__ import annotations
 

@@ -1,19 +1,19 @@
-"""Every error that lsml raises on purpose, with the exit code of a command and the HTTP status of an answer.
+"""Every error that lsml raises on purpose, with the exit code of a command and the HTTP status of a response.
 
-    LsmlError                  1 / 500   something lsml names and explains
+    LsmlError                  1 / 500   an error with a sentence for people
     ├── RecipeError            2 / 422   the recipe is wrong; carries every Problem at once
     ├── LabelingConfigError    2 / 400   the labeling config cannot be read
     ├── RequestError           2 / 400   a request or an input file is malformed
     │   ├── Unauthorized       2 / 401
-    │   ├── Forbidden          2 / 403   a page of another site, or a name that is not lsml's
+    │   ├── Forbidden          2 / 403   a page of another site, or an unknown host name
     │   ├── NotFound           2 / 404
     │   ├── TooLarge           2 / 413
-    │   └── WrongType          2 / 415   a body that is not said to be JSON
-    ├── AdapterError           1 / 500   an adapter cannot be had or broke its contract
+    │   └── WrongType          2 / 415   a body without a JSON content type
+    ├── AdapterError           1 / 500   an adapter cannot be used or broke its contract
     │   └── UnknownAdapter     2 / 422
     ├── NotEnoughData          1 / 409   too few examples to learn from; nothing is broken
     ├── Cancelled              1 / 409   a person cancelled the training run
-    ├── FetchError             1 / 502   a task's URL could not be brought here
+    ├── FetchError             1 / 502   a task's URL could not be fetched
     ├── StudioError            1 / 502   Label Studio's own API refused or did not answer
     ├── StoreError             1 / 503   the data directory cannot be used
     │   ├── VersionError       1 / 503   a saved version is missing, changed or of another format
@@ -29,12 +29,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-_SHOWN: Final = 50  # problems; more than anybody corrects at once
-_LONGEST: Final = 1000  # characters of a problem; a key or a value may have any number
+_SHOWN: Final = 50  # problems; nobody corrects more at once
+_LONGEST: Final = 1000  # characters of a problem, as a key or a value may be of any length
 
 
 class LsmlError(Exception):
-    """Something went wrong that lsml can name; its text says what to do."""
+    """An error that lsml can explain; its text says what to do."""
 
     exit_code: ClassVar[int] = 1
     status: ClassVar[int] = 500
@@ -42,7 +42,7 @@ class LsmlError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in a file: `file:line:column: key: what is wrong; what to do`. Lines and columns count from 1."""
+    """One error in a file: `file:line:column: key: the error; what to do`. Lines and columns count from 1."""
 
     line: int
     column: int
@@ -55,12 +55,12 @@ class Problem:
         text = f"{self.key}: {self.message}" if self.key else self.message
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
-        # One problem is one physical line, whatever the recipe had in it.
+        # One problem is one physical line, even if the recipe's value has line breaks.
         return where + "".join(c if c.isprintable() else " " for c in text)
 
 
 class RecipeError(LsmlError):
-    """A recipe is wrong. `problems` holds all of them in line order; the text is one line for each of the first fifty."""
+    """An invalid recipe. `problems` holds all errors in line order; the text is one line for each of the first fifty."""
 
     exit_code = 2
     status = 422
@@ -71,7 +71,7 @@ class RecipeError(LsmlError):
 
     @property
     def shown(self) -> tuple[Problem, ...]:
-        """The problems that the text tells: the first fifty, and where there are more, one that says how many."""
+        """The problems in the text: the first fifty, and if there are more, one with the number of the others."""
         if len(self.problems) <= _SHOWN:
             return self.problems
         more = f"and {len(self.problems) - _SHOWN:,} problems from here on; correct those above first"
@@ -79,10 +79,10 @@ class RecipeError(LsmlError):
 
 
 class LabelingConfigError(LsmlError):
-    """A labeling config cannot be read: not XML, too large, too deep.
+    """A labeling config that cannot be read: not XML, too large, too deep.
 
-    `what`: the sentence alone. `position`: line and column, from 1; None where it is about the whole. `source`: what people
-    call the config, "labeling config" or its file.
+    `what`: the sentence alone. `position`: line and column, from 1; None where it is about the whole config. `source`:
+    the config's name for people, "labeling config" or its file.
     """
 
     exit_code = 2
@@ -96,53 +96,53 @@ class LabelingConfigError(LsmlError):
         super().__init__(f"{source}{place}: {what}")
 
     def of(self, source: str) -> LabelingConfigError:
-        """Return the same, said of a file."""
+        """Return the same error for a file."""
         return LabelingConfigError(self.what, self.position, source=source)
 
 
 class RequestError(LsmlError):
-    """A request or an input file does not have the form it must have."""
+    """A request or an input file with an invalid form."""
 
     exit_code = 2
     status = 400
 
 
 class Unauthorized(RequestError):
-    """The request's username and password are missing or wrong."""
+    """A request whose username and password are missing or wrong."""
 
     status = 401
 
 
 class Forbidden(RequestError):
-    """A browser asked for a page of another site, or a request is addressed to a name that is not lsml's."""
+    """A request of a browser for a page of another site, or to a host name that lsml does not accept."""
 
     status = 403
 
 
 class NotFound(RequestError):
-    """What was asked for does not exist."""
+    """A request for something that does not exist."""
 
     status = 404
 
 
 class TooLarge(RequestError):
-    """The request is larger than the recipe allows."""
+    """A request that is larger than the recipe allows."""
 
     status = 413
 
 
 class WrongType(RequestError):
-    """The request's body is not said to be JSON."""
+    """A request whose body has no JSON content type."""
 
     status = 415
 
 
 class AdapterError(LsmlError):
-    """An adapter cannot be had, or answered against its contract."""
+    """An adapter that cannot be used, or broke its contract."""
 
 
 class UnknownAdapter(AdapterError):
-    """No installed package registers an adapter of that name."""
+    """The name of an adapter that no installed package registers."""
 
     exit_code = 2
     status = 422
@@ -155,16 +155,16 @@ class NotEnoughData(LsmlError):
 
 
 class Cancelled(LsmlError):
-    """Somebody cancelled this training run."""
+    """A training run that somebody cancelled."""
 
     status = 409
 
 
 class FetchError(LsmlError):
-    """What a task's URL names could not be brought here. `passing`: it may be there in a moment."""
+    """A task's URL that could not be fetched. `passing`: the failure is temporary."""
 
     status = 502
-    reason: ClassVar[str] = "not fetched"  # a short, countable name
+    reason: ClassVar[str] = "not fetched"  # a short name to count it by
 
     def __init__(self, message: str, *, passing: bool = False) -> None:
         self.passing = passing
@@ -172,15 +172,15 @@ class FetchError(LsmlError):
 
 
 class StudioError(LsmlError):
-    """Label Studio's own API refused, or did not answer."""
+    """A refusal of Label Studio's own API, or no response."""
 
     status = 502
 
 
 class StudioAway(StudioError):
-    """Nobody answers at Label Studio's address, or it is too busy; it may later, after `wait_s` seconds where it said so.
+    """No response from Label Studio, or it is too busy. It may respond after `wait_s` seconds, if it said so.
 
-    Whether what was asked happened is not known.
+    It is unknown whether the request had an effect.
     """
 
     def __init__(self, message: str, wait_s: float | None = None) -> None:
@@ -189,32 +189,32 @@ class StudioAway(StudioError):
 
 
 class StudioMissing(StudioError):
-    """Label Studio has nothing at what was asked for (status 404)."""
+    """A request for something that Label Studio does not have (status 404)."""
 
 
 class StudioExists(StudioError):
-    """Label Studio has what was to be made already (status 409)."""
+    """A request to make something that Label Studio already has (status 409)."""
 
 
 class StudioRefused(StudioError):
-    """Label Studio refused what was sent, for what it says itself (status 400 or 422)."""
+    """A request that Label Studio refused for its content (status 400 or 422)."""
 
 
 class StoreError(LsmlError):
-    """The data directory, or what it holds, cannot be used."""
+    """A data directory, or its content, that cannot be used."""
 
     status = 503
 
 
 class VersionError(StoreError):
-    """A saved version is missing, was changed, or has another format."""
+    """A saved version that is missing, was changed, or has another format."""
 
 
 class NoRoom(StoreError):
-    """The disk has less free than the recipe wants, or a project has as many annotations as it allows."""
+    """A disk with less free space than the recipe wants, or a project with as many annotations as it allows."""
 
     status = 507
 
 
 class PortInUse(LsmlError):
-    """Another program listens on the port."""
+    """A port on which another program listens."""

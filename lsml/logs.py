@@ -1,4 +1,4 @@
-"""Logging for people and for machines, with every known secret masked and no line that a stranger's text could forge."""
+"""Logging for people and for machines. Every known secret is masked, and untrusted text cannot forge a line."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from urllib.parse import quote
 MASK = "[secret]"
 FORMATS = ("auto", "text", "json")
 FORMAT_VARIABLE = "LSML_LOG_FORMAT"  # an environment variable, so that child processes log alike
-_LEAST = 4  # a shorter secret would mask ordinary text
-_MOST_TOLD = 256  # strangers can tell as many tokens as they like
+_LEAST = 4  # characters; a shorter secret would mask ordinary text
+_MOST_TOLD = 256  # secrets from requests, which may send any number
 _secrets: set[str] = set()
-_told: OrderedDict[str, None] = OrderedDict()  # the last one told comes last
+_told: OrderedDict[str, None] = OrderedDict()  # the latest is last
 _telling = threading.Lock()
 
-# What is at hand in this thread: every line says so.
-recipe_name: ContextVar[str | None] = ContextVar("recipe_name", default=None)  # where a process has several
+# The context of this thread, which every line shows.
+recipe_name: ContextVar[str | None] = ContextVar("recipe_name", default=None)  # set if a process has several
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 run_id: ContextVar[str | None] = ContextVar("run_id", default=None)
 
@@ -31,7 +31,7 @@ run_id: ContextVar[str | None] = ContextVar("run_id", default=None)
 class _Text(logging.Formatter):
     """One line for each record: `10:05:01 WARNING lsml.server.app [request 5f0c]: message`.
 
-    A traceback follows indented, so that a line that begins with a time is lsml's own.
+    A traceback follows indented, so that only lsml's own lines begin with a time.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -69,7 +69,7 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _plain(text: str) -> str:
-    """Masked, and without anything that ends a line or steers a terminal."""
+    """Return the text with secrets masked, and without line breaks and terminal control characters."""
     text = mask(text)
     if text.isprintable():
         return text
@@ -77,7 +77,7 @@ def _plain(text: str) -> str:
 
 
 def mask(text: str) -> str:
-    """`text` without any secret that `keep_secret` or `keep_told_secret` was told of."""
+    """Return `text` with the secrets of `keep_secret` and `keep_told_secret` masked."""
     with _telling:
         secrets = _secrets | _told.keys()
     for secret in sorted(secrets, key=len, reverse=True):
@@ -86,14 +86,14 @@ def mask(text: str) -> str:
 
 
 def keep_secret(secrets: Iterable[str]) -> None:
-    """From now on no log line shows these, plain or as a URL has them."""
+    """Mask these in every log line from now on, plain and as in a URL."""
     for secret in secrets:
         if len(secret) >= _LEAST:
             _secrets.update(_forms(secret))
 
 
 def keep_told_secret(secret: str) -> None:
-    """As `keep_secret`, for what a request told: only the last few hundred are remembered."""
+    """Mask a secret from a request, as `keep_secret` does. Only the last few hundred are remembered."""
     if len(secret) < _LEAST:
         return
     with _telling:
@@ -105,7 +105,7 @@ def keep_told_secret(secret: str) -> None:
 
 
 def _forms(secret: str) -> tuple[str, str]:
-    """A secret as it is, and as a URL has it."""
+    """Return a secret unchanged, and as in a URL."""
     return secret, quote(secret, safe="", errors="replace")
 
 
@@ -113,7 +113,7 @@ def set_up_logging(level: str) -> None:
     """Log to standard error. `level`: debug, info, warning or error. JSON where LSML_LOG_FORMAT asks for it, else text."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if os.environ.get(FORMAT_VARIABLE) == "json" else _Text())
-    # Libraries tell of their own doings each second, and some of headers and SQL parameters, tokens among them.
+    # Libraries log every second, and some log headers and SQL parameters, which hold tokens.
     logging.basicConfig(
         level=max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]), handlers=[handler], force=True
     )

@@ -1,4 +1,4 @@
-"""A stranger's value in words, for the sentences that people read, and which names come near one that is wrong."""
+"""Values of unknown origin in messages for people, and names similar to a wrong one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class Wording(NamedTuple):
-    """How values are told: the marks around a text, how much of it, and what keys with values are called."""
+    """The form of values in messages: the marks around a text, its most characters, and the name of objects."""
 
     marks: str = '"'
     longest: int = 60
     mapping: str = "an object"
 
     def shown(self, value: object) -> str:
-        """A value: itself where it is a text, a number or yes or no, else its kind; short and on one line."""
+        """Return a text, a number or a boolean itself, shortened and on one line; for other values their kind."""
         if isinstance(value, str):
             line = "".join(character if character.isprintable() else " " for character in value)
             short = line if len(line) <= self.longest else f"{line[: self.longest - 3]}..."
@@ -27,7 +27,7 @@ class Wording(NamedTuple):
         return self.kind(value)
 
     def kind(self, value: object) -> str:
-        """The kind of a value alone, which tells nothing of what a text or a number says."""
+        """Return the kind of a value, without its content."""
         if value is None:
             return "nothing"
         if isinstance(value, bool):
@@ -44,8 +44,9 @@ YAML = Wording(marks="`", longest=40, mapping="settings (keys and values)")
 
 
 def near(name: str, others: Iterable[str]) -> list[str]:
-    """At most three of the others that a name may mean, whatever its capitals: those written alike, the likest first, then
-    those that hold it, or that it holds."""
+    """Return at most three of the others that are similar to a name, ignoring capitals: the most similar spellings first,
+    then those that contain it or that it contains.
+    """
     folded = {other.casefold(): other for other in others}
     sought = name.casefold()
     close = difflib.get_close_matches(sought, folded, n=3, cutoff=0.5)
@@ -54,6 +55,6 @@ def near(name: str, others: Iterable[str]) -> list[str]:
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:
-    """The first names, and how many more there are: `a, b and 3 more`."""
+    """Return the first names, and the number of the others: `a, b and 3 more`."""
     them = list(names)
     return ", ".join(them[:most]) + (f" and {len(them) - most} more" if len(them) > most else "")

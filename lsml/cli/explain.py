@@ -125,7 +125,7 @@ def _said_of_labels(model: BoundModel) -> list[str]:
 
 
 def _order(binding: Binding) -> list[str]:
-    """In which order the models answer, where some need what others found."""
+    """Return the order in which the models answer, if some need the regions of others."""
     turns = [
         ", ".join(dict.fromkeys(control.control_tag.selector for _, model in turn for control in model.controls))
         for turn in binding.turns

@@ -50,11 +50,11 @@ class Anchor(NamedTuple):
     region: Region
 
     def holds(self, region: Mapping[str, Any]) -> bool:
-        """True if a region is an answer about this one: they share an id."""
+        """Return True if a region is an answer about this one: they share an id."""
         return bool(region.get("id") == self.region["id"])
 
     def answer(self, region: Region) -> Region:
-        """A region of the asking control, with the place and the id of the one that it is about."""
+        """Return a region of the asking control, with the place and the id of the region that it is about."""
         place = {
             key: held for key, held in self.region["value"].items() if key not in _SAID and not key.endswith("labels")
         }
@@ -63,7 +63,7 @@ class Anchor(NamedTuple):
 
 
 _FRAME = ("id", "original_width", "original_height", "image_rotation", "item_index", "parentID")
-_SAID = ("choices", "taxonomy", "rating", "number")  # in a region's value beside its place; a text may be a span's own
+_SAID = ("choices", "taxonomy", "rating", "number")  # in a region's value beside its place; a text can be a span's own
 
 # Every control by its tag. A class that names its tag is registered when its module is imported.
 CONTROLS: dict[str, type[Control]] = {}
@@ -119,7 +119,7 @@ class Control(ABC):
     reads_view: ClassVar[bool] = False  # `decode` needs the view
     per_item: ClassVar[bool] = False  # in a list of images, it answers for each page and not just for the first
     judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold applies before
-    anchor: Anchor | None = None  # of the copy that asks about one region (perRegion)
+    anchor: Anchor | None = None  # set on a copy that asks about one region (perRegion)
 
     def __init_subclass__(cls) -> None:
         """Register the control under the tag that it names. Raises TypeError where another one has the tag."""
@@ -303,8 +303,9 @@ ControlT = TypeVar("ControlT", bound=Control)
 
 
 def about(control: ControlT, region: Region) -> ControlT:
-    """A copy of a control that asks about one region of another, under a name of its own. That the region is selected is true
-    of it."""
+    """Return a copy of a control that asks about one region of another control, under its own name. The region counts as
+    selected.
+    """
     made = copy(control)
     name = control.control_tag.name
     conditions = tuple(one for one in control.control_tag.conditions if one.when != "region-selected")

@@ -87,7 +87,7 @@ def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
         yield passed("worker", "alive")
     elif serving:
         yield failed(
-            "worker", "a server answers, but no worker lives, so nothing is learnt or published",
+            "worker", "a server answers, but no worker is alive, so nothing is learnt or published",
             "start `lsml work` on the same data directory, or use `lsml run`, which keeps both alive",
         )  # fmt: skip
     else:

@@ -215,7 +215,7 @@ def _use(draft: Draft, named: _Named) -> Use | None:
 
 
 def _needed(draft: Draft, path: KeyPath, given: str | None) -> tuple[Selector, ...] | None:
-    """The selectors of `needs`; None, and a problem, where it holds something else."""
+    """Return the selectors of `needs`; None, and note a problem, for any other value."""
     found = []
     for part in [] if given is None else given.split(","):
         match = _SELECTOR.match(part.strip())
@@ -227,7 +227,7 @@ def _needed(draft: Draft, path: KeyPath, given: str | None) -> tuple[Selector, .
 
 
 def _reads_one_thing(draft: Draft, path: KeyPath, model: Mapping[str, object]) -> bool:
-    """True if `inputs`, `needs` and `around` go together, and a problem where they do not."""
+    """Return True if `inputs`, `needs` and `around` go together; else note a problem."""
     if model.get("needs") and model.get("inputs"):
         draft.add((*path, "inputs"), "with `needs` a model reads regions, and nothing else; remove one of the two")
         return False

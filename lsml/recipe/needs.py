@@ -1,4 +1,4 @@
-"""Which models of a recipe need the regions of which: in what order they answer, and what is wrong with what `needs` names."""
+"""The models of a recipe that need regions of other models: the order of their answers, and the check of `needs`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from lsml.wording import near
 
 
 def needed_models(model: Model, models: Sequence[Model]) -> list[Model]:
-    """The models whose regions one needs, in the order of the recipe."""
+    """Return the models whose regions one model needs, in the order of the recipe."""
     return [other for other in models if any(_gives(other, selector, models) for selector in model.needs)]
 
 
 def _gives(model: Model, wanted: Selector, models: Sequence[Model]) -> bool:
-    """True if a model answers tags that a selector names. A key that names a tag beats one that names all of its kind."""
+    """Return True if a model answers tags that a selector names. A key that names one tag beats one for all tags of its
+    kind.
+    """
     if wanted.name is not None and any(wanted in other.selectors for other in models):
         return wanted in model.selectors
     return any(one.tag == wanted.tag and (wanted.name is None or one.name is None) for one in model.selectors)
 
 
 def turns(models: Sequence[Model]) -> list[list[Model]]:
-    """The models in the turns in which they answer: those of one key together, after those that they need. Those of a circle
-    come last, together."""
+    """Return the models in the turns in which they answer: those of one key together, after those that they need. Models
+    in a circle come last, together.
+    """
     found: list[list[Model]] = []
     left = {id(model): model for model in models}
     while left:
@@ -40,7 +43,7 @@ def turns(models: Sequence[Model]) -> list[list[Model]]:
 
 
 def check_needs(draft: Draft, models: Sequence[Model]) -> None:
-    """Note what is wrong with `needs`: no model for it, tags that mark no regions, circles."""
+    """Note problems of `needs`: no model for it, tags that mark no regions, circles."""
     for model in models:
         for selector in model.needs:
             _check(draft, model, selector, models)
@@ -74,7 +77,7 @@ def _check(draft: Draft, model: Model, selector: Selector, models: Sequence[Mode
 
 
 def _circle(model: Model, models: Sequence[Model]) -> list[Model]:
-    """The shortest way from a model over those that it needs back to itself; empty where there is none."""
+    """Return the shortest path over `needs` from a model back to itself; empty if there is none."""
     ways = [[model]]
     seen: set[int] = set()
     while ways:

@@ -98,9 +98,9 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     needs: Annotated[
         str | None,
         Meta(
-            description="Whose regions it is asked about: a selector, or several with commas, of tags that another model "
-            "answers. It reads each region in place of the whole task: a span's text, the picture in a box. Its own tag is "
-            'asked for each region (`perRegion="true"`).',
+            description="The tags whose regions it reads: a selector, or several with commas, that another model answers. It "
+            "reads each region instead of the whole task: a span's text, the picture in a box. Its own tag asks about each "
+            'region (`perRegion="true"`).',
         ),
     ] = None
     around: Annotated[
@@ -108,8 +108,8 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=200,
-            description="With `needs`: how much around a region it reads, too. In a text so many words on either side; in an "
-            "image so many percent of the region's sides.",
+            description="With `needs`: the margin around a region that it reads, too. In a text, words on either side; in an "
+            "image, percent of the region's sides.",
         ),
     ] = 0
     threshold: Annotated[

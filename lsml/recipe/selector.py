@@ -1,4 +1,4 @@
-"""How a recipe names control tags: every one of a kind, or exactly one."""
+"""The selectors by which a recipe names control tags: all of a kind, or exactly one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Selector(msgspec.Struct, frozen=True):
     name: str | None = None
 
     def claims(self, tag: str, name: str) -> bool:
-        """True if it names a control of this tag and name."""
+        """Return True if it names a control of this tag and name."""
         return self.tag == tag and self.name in (None, name)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""One annotation that is new, changed or deleted, and what of a project is counted with it."""
+"""The change of one annotation (new, changed or deleted), and the counters of its project."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lsml.store.database import Database, Table
 from lsml.store.submissions import SUBMITTED, Submissions
 
 # How an annotation was deleted. By an event of Label Studio: a tombstone that nothing revives. By its absence in a reading,
-# which a token that sees only part of a project causes, too: it is revived when it is seen again.
+# which a token that sees only part of a project causes, too: it is revived when it is read again.
 TOLD, INFERRED = 1, 2
 
 
@@ -50,7 +50,7 @@ class AnnotationSeen:
 
 
 class Changes(Table):
-    """The changes of single annotations. Whoever calls it holds the transaction."""
+    """The changes of single annotations. The caller holds the transaction."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)

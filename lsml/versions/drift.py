@@ -1,4 +1,4 @@
-"""Whether people annotate otherwise than what is served has learnt, and what a version has to report beside its promotion."""
+"""The shift of labels since the served version was trained, and the alerts of a version."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Final, Literal
 import msgspec
 
 LEAST_INDEX: Final = 0.25  # of the population stability index: a major shift (Siddiqi, "Credit Risk Scorecards", 2006)
-LEAST_LABELS: Final = 30  # on either side, with fewer of which nothing is said
+LEAST_LABELS: Final = 30  # on either side; with fewer, no drift is reported
 _NAMED: Final = 3
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """Something that began with a version, and a sentence of it for people."""
+    """An event that began with a version, and a sentence about it for people."""
 
     event: Literal["drift", "stop"]
     text: str
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """How the labels that were annotated since differ from those that the served version `against` learnt.
+    """The difference between the labels annotated since the version `against` and those that it learnt.
 
-    `index`: the population stability index, and `limit`, above which it is a drift. `learnt` and `recent`: so many labels.
-    `labels`: (share learnt, share recent) of each, those first that moved most. `changed`: the share of the new
-    version's answers to judged tasks that differ from the served one's, None where nothing was judged.
+    `index`: the population stability index. Above `limit` it is a drift. `learnt` and `recent`: the numbers of labels.
+    `labels`: (share learnt, share recent) of each label, the largest change first. `changed`: the share of the new
+    version's answers to judged tasks that differ from the served one's, None if none was judged.
     """
 
     against: str
@@ -36,7 +36,7 @@ class Drift(msgspec.Struct, frozen=True):
 
     @property
     def drifted(self) -> bool:
-        """True if the labels shifted, and more than by chance."""
+        """True if the labels shifted by more than chance."""
         return self.index > self.limit
 
     @property

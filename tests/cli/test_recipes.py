@@ -128,7 +128,7 @@ def test_explain_says_that_spans_inside_others_are_not_learnt(adapter, tmp_path)
     config = '<View><Text name="t" value="$t"/><Labels name="who" toName="t"><Label value="A"/></Labels></View>'
     path = write_recipe(tmp_path, f"tags:\n  Labels: {adapter}\n", config=config)
     assert (
-        f"Labels#who: {adapter} learns of spans that overlap or lie in each other the longest alone, and finds none inside another"
+        f"Labels#who: {adapter} learns only the longest of overlapping or nested spans, and finds none inside another"
         in said(lsml("explain", path.name, cwd=tmp_path)).splitlines()
     )
 

@@ -74,10 +74,10 @@ def test_with_a_smart_tool_it_names_the_switch_that_label_studio_needs(tmp_path)
 
 def test_where_others_reach_it_unguarded_it_warns_in_one_line(recipe, tmp_path):
     with RunningBackend(recipe, tmp_path / "data", arguments=["--host", "0.0.0.0"]) as backend:
-        until("it warns", lambda: "warning: whoever reaches 0.0.0.0 can" in backend.output)
+        until("it warns", lambda: "warning: everybody who reaches 0.0.0.0 can" in backend.output)
         elsewhere = f"http://{own_address()}:{backend.port}"
         assert httpx.get(f"{elsewhere}/health", trust_env=False).json()["status"] == "UP"
-    assert backend.output.count("warning: whoever reaches") == 1
+    assert backend.output.count("warning: everybody who reaches") == 1
     assert f"    or, where Label Studio runs elsewhere or in a container, {elsewhere}\n" in backend.output
 
 

@@ -288,7 +288,7 @@ def test_a_task_that_is_to_stay_without_a_prediction_gets_none(tmp_path):
         published = run()
     assert [len(studio.held(task)) for task in studio.tasks] == [1, 0, 1, 1, 0, 1]
     assert str(published) == (
-        f"published {V2}: 4 tasks; 2 not predicted (held out: tasks that a model is judged by are answered without it "
+        f"published {V2}: 4 tasks; 2 not predicted (held out: people annotate the validation set without predictions "
         "(training.holdout of the recipe: blind))"
     )
 
