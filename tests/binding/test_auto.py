@@ -90,7 +90,7 @@ def test_where_none_can_learn_each_says_why(tmp_path):
     model = bound(tmp_path, NO_ENCODER, NO_ENCODER)
     with pytest.raises(AdapterError, match="text-embedding-classifier: .*; text-embedding-classifier:2: "):
         fit(model, examples(20))
-    with pytest.raises(NotEnoughData, match="text-classifier: all 1 examples say"):
+    with pytest.raises(NotEnoughData, match="text-classifier: all 1 examples have the label"):
         fit(bound(tmp_path, WORDS, BLIND), examples(1))
 
 

@@ -71,7 +71,7 @@ def test_a_task_with_none_of_them_is_unreadable(tmp_path):
 @pytest.mark.parametrize(
     ("inputs", "reason"),
     [
-        ("[tier]", "`inputs` names tier, and the labeling config shows title, body, photo, order, part_{{idx}}; "
+        ("[tier]", "`inputs` names tier, but the labeling config shows title, body, photo, order, part_{{idx}}; "
                    "write `$tier` for a field of the task"),
         ("[title, photo]", "`inputs` names Image#photo, but only HyperText, Paragraphs, Table, Text can be joined"),
         ("['part_{{idx}}']", "`inputs` names Text#part_{{idx}}, which is in a Repeater; name fields of the task instead"),
