@@ -28,7 +28,6 @@ MODULES = (
     "sklearn.linear_model",
     "sklearn.feature_extraction.text",
     "sklearn.model_selection",
-    "skops.io",
     "scipy.sparse",
 )
 
