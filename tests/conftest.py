@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from pathlib import Path
 
@@ -79,6 +80,11 @@ def no_label_studio_in_the_environment(monkeypatch):
         "LSML_LOG_FORMAT",
     ):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for processes of their own."""
+    return (os.cpu_count() or 1) + 1
 
 
 def tickets(count: int, seed: int = 0) -> list[tuple[str, str]]:

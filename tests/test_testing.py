@@ -9,7 +9,16 @@ import pytest
 from lsml.adapters.base import Example, Target
 from lsml.testing import AdapterCase, check, checks
 from lsml.values import Choice
-from tests.support.broken_adapters import BROKEN, Answering, Drawing, DrawingOnFiles, Good, Marking, Pretrained
+from tests.support.broken_adapters import (
+    BROKEN,
+    Answering,
+    Drawing,
+    DrawingOnFiles,
+    DrawingOutside,
+    Good,
+    Marking,
+    Pretrained,
+)
 
 REPOSITORY = str(Path(__file__).parent.parent)
 
@@ -52,3 +61,5 @@ def test_what_is_drawn_on_pictures_and_videos_is_held_to_their_sizes(tmp_path):
         batch = [tmp_path / f"{number}.{kind}" for number in range(3)]
         case = AdapterCase(DrawingOnFiles, batch=batch, target=Target(("Bug",)), path=[REPOSITORY])
         assert check(case) == {}
+    outside = AdapterCase(DrawingOutside, batch=[tmp_path / "0.png"], target=Target(("Bug",)), path=[REPOSITORY])
+    assert "test_values_survive_the_controls" in check(outside)

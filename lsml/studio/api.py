@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
 _BAD_ADDRESS = ("URL resolves to", "Can't resolve hostname")  # refusals of a URL in the request
+_PAUSE_S = 0.25  # before the second try; twice as long before each one after it
 TRIES = 3  # of a GET, where Label Studio is not reachable or fails
 
 
@@ -143,7 +144,7 @@ class Api:
                 if answer.status_code < 500 or attempt == tries:
                     return answer
                 answer.close()
-            time.sleep(0.25 * 2**attempt)
+            time.sleep(_PAUSE_S * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
     def http(self) -> httpx.Client:

@@ -197,6 +197,7 @@ def test_a_child_that_is_killed_comes_back(recipe, tmp_path, verb):
         until("it is healthy", lambda: healthy(backend))
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_again_and_again_comes_back_each_time(recipe, tmp_path):
     with RunningBackend(recipe, tmp_path / "data") as backend:
         for times in range(1, 6):
@@ -207,6 +208,7 @@ def test_a_server_that_is_killed_again_and_again_comes_back_each_time(recipe, tm
         until("it is healthy", lambda: healthy(backend))
 
 
+@pytest.mark.slow
 def test_it_gives_up_with_an_exit_code_and_the_reason_when_a_child_cannot_live(recipe, tmp_path):
     backend = RunningBackend(recipe, tmp_path / "data").start()
     try:

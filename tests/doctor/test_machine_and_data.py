@@ -72,6 +72,7 @@ def test_a_port_that_another_program_has(tmp_path):
     assert found["port"]["fix"].startswith("end it, or choose another port: --port, LSML_PORT or server.port")
 
 
+@pytest.mark.slow
 def test_a_server_without_a_worker(tmp_path):
     write_recipe(tmp_path)
     port = free_port()

@@ -201,6 +201,7 @@ def projects_learn(tmp_path, number: int, timeout_s: float) -> None:
     print(f"\n{number} projects learnt in {took_s:.0f} s")
 
 
+@pytest.mark.slow
 def test_six_projects_learn_side_by_side_and_each_predicts_what_it_learnt(tmp_path):
     projects_learn(tmp_path, 6, 200)
 

@@ -169,6 +169,7 @@ def _flat(before: dict, after: dict) -> dict | None:
     return after if flat else None
 
 
+@pytest.mark.slow
 def test_half_a_minute_of_mixed_load_leaves_memory_and_descriptors_flat(tmp_path):
     soak(tmp_path, warm_s=10, load_s=20)
 

@@ -186,12 +186,12 @@ def test_a_promotion_judges_what_all_models_of_a_tag_show_together(several, monk
     several.annotate(60, seed=9)
     fit = NerCrf.fit
 
-    def fit_wrongly(self, examples, seed, progress):
+    def fit_wrongly(self, examples, seed, *progress):
         fit(
             self,
             [Example(one.data, tuple(Span(0, 2, "DATE") for _ in one.values[:1])) for one in examples],
             seed,
-            progress,
+            *progress,
         )
 
     monkeypatch.setattr(NerCrf, "fit", fit_wrongly)

@@ -161,7 +161,10 @@ def test_tasks_that_have_the_version_are_left_and_a_second_publishing_does_nothi
 
 @pytest.mark.parametrize("stored", [False, True], ids=["nothing was stored", "everything was stored"])
 @pytest.mark.parametrize("failure", [Answer(500), Answer(502), Answer(503, headers={"Retry-After": "0"}), Answer(429)])
-def test_where_nobody_says_what_was_stored_nothing_is_missed_and_nothing_doubled(tmp_path, stored, failure):
+def test_where_nobody_says_what_was_stored_nothing_is_missed_and_nothing_doubled(
+    tmp_path, stored, failure, monkeypatch
+):
+    monkeypatch.setattr("lsml.studio.api._PAUSE_S", 0.01)
     failures = Counter()
 
     def before(asked: Asked) -> Answer | None:

@@ -516,7 +516,7 @@ def test_a_secret_path_alone_guards_everything(backend):
 
 def test_no_error_shows_a_traceback(backend, monkeypatch):
     server = backend()
-    monkeypatch.setattr(server.app.extensions["lsml"].serving, "binding", lambda *_: 1 / 0)
+    monkeypatch.setattr(server.app.extensions["lsml"].serving.bindings, "of", lambda *_: 1 / 0)
     answer = server.post("/predict", FOUR_LINES)
     assert (answer.status_code, answer.json) == (
         500,

@@ -241,7 +241,7 @@ def test_an_endpoint_without_log_probabilities_gives_no_scores(caplog):
         assert adapter.predict(["a bug"]) == [[Choice("Bug")]]
         adapter.predict(["billing"])
     assert ["logprobs" in json.loads(one.body) for one in web.asked] == [True, False, False]
-    assert "tells no log-probabilities" in caplog.text
+    assert "sends no log-probabilities" in caplog.text
 
 
 @pytest.mark.parametrize(
