@@ -392,7 +392,7 @@ def test_a_labeling_config_that_changes_is_a_clear_state(world: Callable[..., Wo
 
 
 def test_label_studio_serves_the_least_sure_tasks_first(world: Callable[..., World]) -> None:
-    here = world(ON_DEMAND, sampling="Uncertainty sampling")
+    here = world(ON_DEMAND + "publish: false\n", sampling="Uncertainty sampling")
     backend = here.connect(title="lsml")
     here.annotate(here.tasks[:15])
     here.studio.start_training(backend)
