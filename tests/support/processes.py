@@ -35,6 +35,13 @@ def fault_environment(folder: Path, lease_s: float | None = None) -> dict[str, s
     return found | ({"LSML_TEST_LEASE_S": str(lease_s)} if lease_s else {})
 
 
+def _is_ending(process: subprocess.Popen[bytes]) -> bool:
+    """True if a process was killed and some of its threads still live: it answers no more, and cannot be reaped yet."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    return False
+
+
 class Processes:
     """A server and a worker on one data directory, each started again when it died.
 
@@ -71,6 +78,8 @@ class Processes:
         """Start whatever does not live, and wait until the server answers."""
         for name, arguments in (("server", ["serve", "--port", str(self.port)]), ("worker", ["work"])):
             process = self._processes.get(name)
+            if process is not None and _is_ending(process):
+                process.wait(30)
             if process is not None and process.poll() is None:
                 continue
             if process is not None:
