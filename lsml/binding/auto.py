@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ import msgspec
 
 from lsml.adapters import get_adapter, install_hint, is_installed, lacking
 from lsml.adapters.base import Adapter, Data, Example, NoOptions, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.fitting import fit_adapter
 from lsml.controls.base import Control, Threshold
-from lsml.errors import AdapterError, LsmlError, NotEnoughData, VersionError
+from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.metrics import judge
 from lsml.recipe import AUTO, Model, Use
@@ -23,7 +23,6 @@ from lsml.values import Choice, Value, label_of
 if TYPE_CHECKING:
     from lsml.arrays import Rows
 
-_log = logging.getLogger(__name__)
 _FOLDS: Final = 5
 _REPEATS: Final = 2  # where an example judges so often, its luck with one fold counts less
 _ONCE_FROM: Final = 100  # examples, of which one round tells enough
@@ -258,14 +257,9 @@ def _failure(
     if not is_installed(type(adapter)):
         return AdapterError(f"its library is not installed: {install_hint(type(adapter))}")
     try:
-        adapter.fit(examples, seed, progress)
+        fit_adapter(name, adapter, examples, seed, progress)
     except (NotEnoughData, AdapterError) as error:
         return error
-    except (LsmlError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        _log.exception("%s failed to learn", name)
-        return AdapterError(f"it failed to learn: {type(error).__name__}; the log has the details")
     return None
 
 

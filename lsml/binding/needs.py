@@ -198,7 +198,7 @@ def read_regions(
                 here += [(tool, parts, value) for value in (values or ())[:1]]
         seen = read([value for _, _, value in here], page, around, fetch)
         for (tool, parts, _), what in zip(here, seen, strict=True):
-            asking = tuple(about(control, parts[0]) for control in controls if _is_asked(control, tool, parts))
+            asking = tuple(copy for _, copy in copies_about(controls, [(tool, parts)]))
             if asking:
                 yield asking, View(what, item=page.item)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
@@ -77,10 +77,11 @@ def _predict_held(
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
     if not judging:  # models say which regions there are, and nobody else does
         tasks = [_without_regions(task) for task in tasks]
+    needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
     for number, turn in enumerate(binding.turns):
         if number:
             columns.begin_turn()
-            tasks = [_with_regions(binding, *pair, judging=judging) for pair in zip(tasks, outcomes, strict=True)]
+            tasks = [_with_regions(needed, *pair, judging=judging) for pair in zip(tasks, outcomes, strict=True)]
         for rank, model in turn:
             adapter = adapters[model.key]
             reason = _silence(model, adapter, responding=responding)
@@ -109,16 +110,15 @@ def _without_regions(task: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _with_regions(
-    binding: Binding, task: Mapping[str, object], outcome: Outcome, *, judging: bool
+    needed: Mapping[str, Collection[str]], task: Mapping[str, object], outcome: Outcome, *, judging: bool
 ) -> Mapping[str, object]:
     """Return a task with the regions predicted so far, for the models that need them; when models are judged, with the
-    person's regions instead.
+    person's regions instead. `needed`: the names of their controls' tags, by the name of the control.
     """
     data = task.get("data")
     if not isinstance(data, Mapping) or (judging and REGIONS in data):
         return task
     result = outcome.prediction["result"] if outcome.prediction else []
-    needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
     regions = {name: [one for one in result if one["from_name"] in names] for name, names in needed.items()}
     return {**task, "data": with_regions(data, regions)}
 

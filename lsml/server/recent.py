@@ -30,20 +30,22 @@ class Recent(Generic[V]):
         """Keep `value`, unless another thread came first. Return the kept value."""
         with self._lock:
             kept = self._values.setdefault(key, value)
-            self._values.move_to_end(key)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
+            self._used(key)
             return kept
 
     def replace(self, key: Hashable, value: V) -> None:
         """Keep `value`, replacing any other."""
         with self._lock:
             self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
+            self._used(key)
 
     def drop(self, key: Hashable) -> None:
         """Remove a key, known or not."""
         with self._lock:
             self._values.pop(key, None)
+
+    def _used(self, key: Hashable) -> None:
+        """Note that a key was used last, and remove what was used longest ago beyond the size."""
+        self._values.move_to_end(key)
+        while len(self._values) > self._size:
+            self._values.popitem(last=False)

@@ -14,6 +14,7 @@ from msgspec import Meta
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
 from lsml.adapters.parts.linear_head import answered
+from lsml.adapters.parts.notes import unlearnt
 from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import OF_CHANNEL, Signal
@@ -147,7 +148,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         lengths = ", ".join(f"{length:g}" for length in segmenter.windows) if segmenter else ""
         self._notes = (
             *([f"looks at windows of {lengths}"] if lengths else []),
-            *(f"{count} series not learnt: {why}" for why, count in Counter(unread.values()).most_common(3)),
+            *unlearnt(Counter(unread.values()), "series"),
         )
         progress(1.0, f"learnt from {len(examples) - len(unread)} series")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.base import Progress
+from lsml.adapters.parts.notes import reason_of, unlearnt
 from lsml.adapters.parts.state import as_array
 from lsml.adapters.sound.mels import log_mels
 from lsml.adapters.sound.reading import read_sound
@@ -134,8 +135,7 @@ def heard(paths: Sequence[Path], progress: Progress) -> Heard:
         try:
             rows.append(row_of(path))
         except AdapterError as error:
-            unread[str(error).partition(": ")[2]] += 1
+            unread[reason_of(error)] += 1
         else:
             places.append(place)
-    notes = tuple(f"{count} recordings not learnt: {why}" for why, count in unread.most_common(3))
-    return Heard(places, np.stack(rows) if rows else np.zeros((0, WIDTH)), notes)
+    return Heard(places, np.stack(rows) if rows else np.zeros((0, WIDTH)), unlearnt(unread, "recordings"))

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import TreeOptions
+from lsml.adapters.parts.notes import reason_of, unlearnt
 from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import Signal
@@ -98,7 +99,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
         self._segmenter = learnt_segmenter(
             lessons, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
         )
-        self._notes = tuple(f"{count} recordings not learnt: {why}" for why, count in unread.most_common(3))
+        self._notes = unlearnt(unread, "recordings")
         progress(1.0, f"learnt from {len(lessons) - unread.total()} recordings")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
@@ -131,7 +132,7 @@ def _readable(path: Path, unread: Counter[str]) -> Signal | None:
     try:
         return _heard(path)
     except AdapterError as error:
-        unread[str(error).partition(": ")[2]] += 1
+        unread[reason_of(error)] += 1
         return None
 
 
