@@ -117,6 +117,20 @@ def _dialogue(tag: ObjectTag, value: object) -> Document:
     return Dialogue(["" if text is None else str(text) for text in said], saves_text=tag.saves_text)
 
 
+def _chat(tag: ObjectTag, value: object) -> Document:
+    """Return the messages of a chat, each after its role, as in `user: Hello`. A message without a text is left out."""
+    messages = _json(tag, value, "the text in this task") if isinstance(value, str) else value
+    if not isinstance(messages, list):
+        raise Unreadable(
+            "wrong type",
+            f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(messages)} in this task; "
+            "expected a list of messages",
+        )
+    said = [(one.get("role"), one.get("content")) for one in messages if isinstance(one, Mapping)]
+    lines = [f"{role}: {text}" if role else text for role, text in said if isinstance(text, str) and text.strip()]
+    return PlainText("\n".join(lines))
+
+
 def kind_of_json(value: object) -> str:
     """Return the name of a JSON value's type for people, such as `a list`."""
     names = {type(None): "null", bool: "a boolean", list: "a list", dict: "an object", str: "a text"}
@@ -134,7 +148,12 @@ def _read_text(tag: ObjectTag, value: object, task: Mapping[str, object], fetch:
     return [View(document.text, document=document)]
 
 
-_TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {"Text": _plain, "HyperText": _page, "Paragraphs": _dialogue}
+_TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {
+    "Text": _plain,
+    "HyperText": _page,
+    "Paragraphs": _dialogue,
+    "Chat": _chat,
+}
 JOINABLE = frozenset({*_TEXTS, "Table"})  # object tags of which several can be joined as one input
 
 

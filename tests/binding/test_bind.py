@@ -31,7 +31,7 @@ def test_a_bare_tag_makes_one_model_for_each_control_that_fits(tmp_path):
     assert keys(binding) == ["topic:text-classifier", "tone:text-classifier"]
     assert [unbound.reason for unbound in binding.unbound] == [
         "Labels#part: no key under `tags` names it",
-        "Choices#look answers for Image#photo, and text-classifier reads HyperText, Paragraphs, Text",
+        "Choices#look answers for Image#photo, and text-classifier reads Chat, HyperText, Paragraphs, Text",
         "Choices#detail is asked for each region (perRegion); say whose regions under `needs`, such as `needs: Labels#part`",
     ]
     assert binding.warnings == ()

@@ -1,5 +1,7 @@
 """What an adapter sees of each object tag."""
 
+import json
+
 import pytest
 
 from lsml.errors import FetchError
@@ -49,6 +51,32 @@ def test_paragraphs_give_their_utterances_without_the_speakers():
     assert read('<Paragraphs name="t" value="$d"/>', {"d": dialogue}) == "Hello\nHi, my card broke"
     named = [{"who": "Ann", "said": "Hello"}]
     assert read('<Paragraphs name="t" value="$d" nameKey="who" textKey="said"/>', {"d": named}) == "Hello"
+
+
+def test_a_chat_gives_its_messages_each_after_its_role():
+    messages = [
+        {"role": "user", "content": "My card broke"},
+        {"role": "assistant", "content": None, "tool_calls": []},
+        {"role": "assistant", "content": "We send a new one"},
+        {"content": "Thanks"},
+        "no message",
+    ]
+    lines = "user: My card broke\nassistant: We send a new one\nThanks"
+    assert read('<Chat name="t" value="$c"/>', {"c": messages}) == lines
+    assert read('<Chat name="t" value="$c"/>', {"c": json.dumps(messages)}) == lines
+
+
+@pytest.mark.parametrize(
+    ("chat", "why"),
+    [
+        ([], "which is empty in this task"),
+        ({"role": "user"}, "which is an object in this task; expected a list of messages"),
+        ("hello", "the text in this task is not JSON"),
+    ],
+)
+def test_a_chat_without_messages_cannot_be_read(chat, why):
+    with pytest.raises(Unreadable, match=why):
+        read('<Chat name="t" value="$c"/>', {"c": chat})
 
 
 def test_a_text_whose_value_is_a_url_is_fetched_and_one_that_looks_like_it_is_not():

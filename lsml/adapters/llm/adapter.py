@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lsml.adapters.base import Adapter, Data, Target
+from lsml.adapters.base import TEXTS, Adapter, Data, Target
 from lsml.adapters.llm import prompt as prompting
 from lsml.adapters.llm.answer import Read, read, values_of
 from lsml.adapters.llm.endpoint import Endpoint
@@ -34,7 +34,7 @@ class Llm(Adapter[LlmOptions]):
 
     name: ClassVar[str] = "llm"
     title: ClassVar[str] = "labels, spans, texts and numbers for texts, by any OpenAI-compatible language model"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Number, Span, Text})
     requires: ClassVar[tuple[str, ...]] = ("openai",)
     extra: ClassVar[str | None] = "llm"

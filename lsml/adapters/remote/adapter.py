@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from lsml.adapters.base import Adapter, Data, Target
+from lsml.adapters.base import TEXTS, Adapter, Data, Target
 from lsml.adapters.parts.asking import Dropped, Rounds
 from lsml.adapters.remote.options import RemoteOptions
 from lsml.adapters.remote.paths import first_at, found_at
@@ -21,7 +21,6 @@ from lsml.values import Choice, Number, Span, Text, Value
 if TYPE_CHECKING:
     from lsml.adapters.remote.service import Service
 
-_TEXTS = frozenset({"Text", "HyperText", "Paragraphs"})
 _NEEDS = {"choice": ("label",), "span": ("start", "end", "label"), "text": ("text",), "number": ("number",)}
 
 
@@ -30,7 +29,7 @@ class Remote(Adapter[RemoteOptions]):
 
     name: ClassVar[str] = "remote"
     title: ClassVar[str] = "labels, spans, texts and numbers from any HTTP service that answers in JSON"
-    consumes: ClassVar[frozenset[str]] = _TEXTS | {"Audio", "Image"}
+    consumes: ClassVar[frozenset[str]] = TEXTS | {"Audio", "Image"}
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Number, Span, Text})
     licence: ClassVar[str | None] = "none of its own; the service's terms bind you"
     Options: ClassVar[type[msgspec.Struct]] = RemoteOptions
@@ -46,7 +45,7 @@ class Remote(Adapter[RemoteOptions]):
         """Return the setting of `send` that the object tag needs, where it is another: texts are sent as JSON, files
         unchanged.
         """
-        wanted = "json" if object_tag.tag in _TEXTS else "file"
+        wanted = "json" if object_tag.tag in TEXTS else "file"
         if options.send == wanted:
             return None
         where = "write it under `options`"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions, text_rows
@@ -31,7 +31,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
 
     name: ClassVar[str] = "text-classifier"
     title: ClassVar[str] = "labels for texts, learnt from a few dozen examples in a second"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
     learns_quickly: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import MACHINE, PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import MACHINE, PREDICTIONS, TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.kept import Kept
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
 from lsml.adapters.parts.state import load_state, save_state
@@ -75,7 +75,7 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
 
     name: ClassVar[str] = "text-embedding-classifier"
     title: ClassVar[str] = "labels for texts from very few examples, by a sentence encoder"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "sklearn", "skops")
     extra: ClassVar[str | None] = "transformers"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.number_head import Alpha, NumberHead, numbered
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions
@@ -27,7 +27,7 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
 
     name: ClassVar[str] = "text-regressor"
     title: ClassVar[str] = "numbers and ratings for texts"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Number})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
     learns_quickly: ClassVar[bool] = True

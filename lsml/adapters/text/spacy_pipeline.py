@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
+from lsml.adapters.base import MACHINE, PREDICTIONS, TEXTS, Adapter, Data, Target
 from lsml.errors import AdapterError
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Choice, Span, Value
@@ -63,7 +63,7 @@ class Spacy(Adapter[SpacyOptions]):
 
     name: ClassVar[str] = "spacy"
     title: ClassVar[str] = "entities and categories of texts by an installed spaCy pipeline"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Span, Choice})
     requires: ClassVar[tuple[str, ...]] = ("spacy",)
     extra: ClassVar[str | None] = "spacy"

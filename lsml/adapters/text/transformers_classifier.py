@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import PREDICTIONS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
 from lsml.adapters.parts.linear_head import answered
 from lsml.adapters.parts.logits import Accelerate, Logits
@@ -78,7 +78,7 @@ class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
 
     name: ClassVar[str] = "transformers-classifier"
     title: ClassVar[str] = "labels for texts by a transformer, pretrained or fine-tuned"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
+    consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     extra: ClassVar[str | None] = "transformers"
