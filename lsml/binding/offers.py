@@ -13,6 +13,7 @@ from lsml.controls import Control, control_class
 from lsml.controls.regions import RegionControl
 from lsml.errors import AdapterError
 from lsml.labeling import ControlTag, LabelingConfig
+from lsml.values import Box
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
         return [], refusal
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
     fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
+    # A box around what a person boxed or clicked on is a refinement, which a recipe may name and none needs.
+    fitting = [adapter for adapter in fitting if not (adapter.only_interactive and kind.value_type is Box)]
     # An adapter that reads texts comes first where a tag takes them, and nowhere else.
     texts = bool(fitting) and control_of(control_tag, config).text_tag is not None
     fitting = [adapter for adapter in fitting if texts or not adapter.transcribes]

@@ -162,7 +162,7 @@ WRITING_DOWN = AdapterCase(
 )  # fmt: skip
 CUTTING = AdapterCase(
     adapter=GrabCut,
-    target=Target(("Cell",), kinds={"mask": ("Cell",), "polygon": ("Cell",), "ellipse": ("Cell",)}),
+    target=Target(("Cell",), kinds=dict.fromkeys(("mask", "polygon", "ellipse", "box"), ("Cell",))),
     batch=[path for path, _ in _images[:3]],
     prompts=[
         (_disc, [Box(label="Cell", x=0.2, y=0.15, width=0.44, height=0.58, aspect=4 / 3)]),

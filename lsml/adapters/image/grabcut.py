@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import PREDICTIONS, Data, InteractiveAdapter
-from lsml.errors import AdapterError
-from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Value, label_of
+from lsml.adapters.base import PREDICTIONS
+from lsml.adapters.parts.cut_out import Cut, CutOut, CutOutOptions, Pixels
+from lsml.adapters.parts.drawn import Area, Drawn
+from lsml.adapters.parts.pictures import read_image
+from lsml.values import KeyPoint
 from lsml.values.coverage import bounds
-
-Area = Box | Polygon | Ellipse | Mask
-Pixels = Any  # an array (rows, columns) of booleans, or (rows, columns, 3) of an image
 
 _DOT: Final = 0.012  # radius of the disc that a point marks as certain, as a share of the longer side
 _REACH: Final = (
@@ -27,7 +26,7 @@ _REACH: Final = (
 _LEAST: Final = 4  # the least pixels of a side of a box for GrabCut
 
 
-class GrabCutOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GrabCutOptions(CutOutOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of `grabcut`."""
 
     iterations: Annotated[
@@ -42,95 +41,24 @@ class GrabCutOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=PREDICTIONS,
         ),
     ] = 640
-    simplify: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=0.1,
-            description="The largest error of a polygon, as a share of its outline's length (a pixel always).",
-            extra=PREDICTIONS,
-        ),
-    ] = 0.004
 
 
-class GrabCut(InteractiveAdapter[GrabCutOptions]):
-    """The mask, outline or ellipse of an object, from boxes or from positive and negative points."""
+class GrabCut(CutOut[GrabCutOptions]):
+    """The mask, outline, ellipse or box of an object, from boxes or from positive and negative points."""
 
     name: ClassVar[str] = "grabcut"
     title: ClassVar[str] = "segments objects that a person marks with a box or points; no weights, no training"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
-    produces: ClassVar[frozenset[type]] = frozenset({Mask, Polygon, Ellipse})
-    requires: ClassVar[tuple[str, ...]] = ("cv2",)
+    requires: ClassVar[tuple[str, ...]] = ("cv2", "PIL")
     extra: ClassVar[str | None] = "images"
-    only_interactive: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = GrabCutOptions
 
-    @property
-    def own_names(self) -> bool:
-        """False: its labels are those of the prompts."""
-        return False
-
-    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Return nothing: without a person's region there is no object to segment."""
-        return [[] for _ in batch]
-
-    def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
-        """Return one object for each box; without boxes, one for each label of the points.
-
-        Positive points refine the boxes that they are in, negative points (`positive=False`) refine all of them. Raises
-        AdapterError where the image cannot be read.
-        """
-        image = _read(data)
+    def cut(self, path: Path, objects: Sequence[Drawn]) -> list[Cut | None]:
+        """Return the pixels of each object in an image; None where there is nothing. Raises AdapterError."""
+        image = read_image(path)
         rows, columns = image.shape[:2]
-        scale = min(1.0, self.options.size / max(rows, columns))
-        small = _resized(image, scale)
-        found: list[Value] = []
-        for label, box, points in _objects(prompts):
-            known = self._label(label)
-            if known is None:
-                continue
-            cut = _cut(small, box, points, self.options.iterations)
-            if cut is not None:
-                found += self._values(_restored(cut, rows, columns), known)
-        return found
-
-    def _label(self, label: str) -> dict[str, str] | None:
-        """Return the label of each wanted kind: the prompt's, or the only one that the kind has; None where there is none."""
-        labels: dict[str, str] = {}
-        for kind, names in self.target.kinds.items():
-            if label in names or not names:
-                labels[kind] = label if names else ""
-            elif len(names) == 1:
-                labels[kind] = names[0]
-        return labels or None
-
-    def _values(self, pixels: Pixels, labels: dict[str, str]) -> list[Value]:
-        from lsml.values.geometry import outlines_of_pixels
-
-        rows, columns = pixels.shape
-        aspect = columns / rows
-        values: list[Value] = []
-        if "mask" in labels:
-            values.append(Mask.from_pixels(pixels, labels["mask"]))
-        if "polygon" in labels:
-            # Points may be on several parts; a polygon has one outline, that of the largest.
-            outlines = outlines_of_pixels(pixels, self.options.simplify)[:1]
-            values += [Polygon(label=labels["polygon"], points=outline, aspect=aspect) for outline in outlines]
-        if "ellipse" in labels:
-            values += _ellipse(pixels, labels["ellipse"])
-        return values
-
-
-def _read(path: Path) -> Pixels:
-    """Return an image as (rows, columns, 3), in the order BGR. EXIF orientation was applied before."""
-    import cv2
-    import numpy as np
-
-    content = np.fromfile(path, dtype=np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if content.size else None
-    if image is None:
-        raise AdapterError(f"{Path(path).name}: is no image that OpenCV can read")
-    return image
+        small = _resized(image, min(1.0, self.options.size / max(rows, columns)))
+        cuts = [_cut(small, one.around, one.points, self.options.iterations) for one in objects]
+        return [None if cut is None else Cut(_restored(cut, rows, columns)) for cut in cuts]
 
 
 def _resized(image: Pixels, scale: float) -> Pixels:
@@ -150,26 +78,6 @@ def _restored(cut: Pixels, rows: int, columns: int) -> Pixels:
     if cut.shape == (rows, columns):
         return cut
     return cv2.resize(cut.astype("float32"), (columns, rows), interpolation=cv2.INTER_LINEAR) >= 0.5
-
-
-def _objects(prompts: Sequence[Value]) -> list[tuple[str, Area | None, list[KeyPoint]]]:
-    """Return (label, box or None, points on it and beside it) of each object that is asked for."""
-    points = [value for value in prompts if isinstance(value, KeyPoint)]
-    around = [value for value in prompts if isinstance(value, Area)]
-    beside = [point for point in points if not point.positive]
-    objects: list[tuple[str, Area | None, list[KeyPoint]]] = []
-    used: set[int] = set()
-    for value in around:
-        left, top, right, bottom = bounds(value)
-        inside = [point for point in points if point.positive and left <= point.x <= right and top <= point.y <= bottom]
-        used.update(id(point) for point in inside)
-        objects.append((label_of(value) or "", value, inside + beside))
-    alone: dict[str, list[KeyPoint]] = {}
-    for point in points:
-        if point.positive and id(point) not in used:
-            alone.setdefault(point.label, []).append(point)
-    objects += [(label, None, own + beside) for label, own in alone.items()]
-    return objects
 
 
 def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterations: int) -> Pixels | None:
@@ -242,27 +150,3 @@ def _whole(cut: Pixels, seeds: Sequence[tuple[int, int]]) -> Pixels:
     outlines, _ = cv2.findContours(chosen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(chosen, outlines, -1, 1, cv2.FILLED)
     return chosen.astype(bool)
-
-
-def _ellipse(pixels: Pixels, label: str) -> list[Value]:
-    """Return the ellipse with the same centre and second moments as the pixels; none where they are a line or less."""
-    import numpy as np
-
-    rows, columns = pixels.shape
-    ys, xs = np.nonzero(pixels)
-    if len(xs) < 3:
-        return []
-    centre = np.array([xs.mean() + 0.5, ys.mean() + 0.5])
-    spread = np.cov(np.stack([xs, ys]).astype(np.float64))
-    lengths, directions = np.linalg.eigh(spread)
-    if lengths[0] <= 0:
-        return []
-    # A filled ellipse has a variance of a quarter of its squared radius along each axis.
-    minor, major = 2.0 * np.sqrt(lengths)
-    angle = float(np.rad2deg(np.arctan2(directions[1, 1], directions[0, 1]))) % 180.0
-    return [
-        Ellipse(
-            label=label, x=float(centre[0] / columns), y=float(centre[1] / rows), radius_x=float(major / columns),
-            radius_y=float(minor / rows), rotation=angle, aspect=columns / rows,
-        )
-    ]  # fmt: skip

@@ -11,7 +11,7 @@ from lsml.errors import AdapterError
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon
 from tests.support.drawings import disc
 
-KINDS = {"mask": ("Cell", "Dirt"), "polygon": ("Cell", "Dirt"), "ellipse": ("Cell", "Dirt")}
+KINDS = dict.fromkeys(("mask", "polygon", "ellipse", "box"), ("Cell", "Dirt"))
 ASPECT = 120 / 90
 
 
@@ -37,10 +37,11 @@ def image(tmp_path):
 BOX = Box(label="Cell", x=24 / 120, y=14 / 90, width=52 / 120, height=52 / 90, aspect=ASPECT)
 
 
-def test_a_box_becomes_the_mask_the_outline_and_the_ellipse_of_what_is_in_it(image):
-    mask, polygon, ellipse = cutter().respond(image, [BOX])
-    assert isinstance(mask, Mask) and isinstance(polygon, Polygon) and isinstance(ellipse, Ellipse)
-    assert {mask.label, polygon.label, ellipse.label} == {"Cell"}
+def test_a_box_becomes_the_mask_the_outline_the_ellipse_and_the_bounds_of_what_is_in_it(image):
+    mask, polygon, ellipse, box = cutter().respond(image, [BOX])
+    assert [type(value) for value in (mask, polygon, ellipse, box)] == [Mask, Polygon, Ellipse, Box]
+    assert {mask.label, polygon.label, ellipse.label, box.label} == {"Cell"}
+    assert (box.x * 120, box.y * 90, box.width * 120, box.height * 90) == pytest.approx((30, 20, 40, 40), abs=2)
     assert overlap(mask.pixels(), truth()) > 0.95
     assert (ellipse.x * 120, ellipse.y * 90) == pytest.approx((50, 40), abs=1)
     assert (ellipse.radius_x * 120, ellipse.radius_y * 90) == pytest.approx((20, 20), abs=1)
@@ -73,6 +74,12 @@ def test_the_label_is_the_prompts_else_the_only_one_there_is(image):
     assert [v.label for v in cutter({"mask": ("Organ",)}).respond(image, [BOX])] == ["Organ"]
     assert [v.label for v in cutter({"mask": ()}).respond(image, [BOX])] == [""]
     assert cutter({"mask": ("Liver", "Heart")}).respond(image, [BOX]) == []
+
+
+def test_what_is_marked_already_is_not_answered_again(image):
+    tight = Box(label="Cell", x=30 / 120, y=20 / 90, width=40 / 120, height=40 / 90, aspect=ASPECT)
+    cut = cutter({"box": ("Cell",), "mask": ("Cell",)})
+    assert [type(value) for value in cut.respond(image, [tight])] == [Mask]
 
 
 @pytest.mark.parametrize(
@@ -110,5 +117,5 @@ def test_a_photograph_is_cut_at_a_bounded_size_and_the_mask_has_the_size_of_the_
 
 def test_a_file_that_is_no_image_is_a_sentence(tmp_path):
     (tmp_path / "page.png").write_text("<html>")
-    with pytest.raises(AdapterError, match=r"page\.png: is no image that OpenCV can read"):
+    with pytest.raises(AdapterError, match=r"page\.png cannot be read as an image"):
         cutter().respond(tmp_path / "page.png", [BOX])

@@ -14,8 +14,8 @@ from PIL import Image
 
 from lsml.adapters.base import Example
 from lsml.adapters.image.yolo.dataset import Wanted, write_dataset
-from lsml.adapters.image.yolo.images import read_frames, read_image
 from lsml.adapters.image.yolo.tracks import Seen, keyframes_of
+from lsml.adapters.parts.pictures import read_frames, read_image
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon
 from lsml.values.geometry import outlines_of_pixels

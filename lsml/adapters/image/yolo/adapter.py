@@ -19,7 +19,6 @@ from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
 from lsml.adapters.image.yolo.engine import Asked, Engine, shared
 from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, load_model, save_model, training_folder
-from lsml.adapters.image.yolo.images import read_image
 from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import values_of
@@ -30,6 +29,7 @@ from lsml.adapters.image.yolo.weights import (
     is_architecture,
     is_exported,
 )
+from lsml.adapters.parts.pictures import read_image
 from lsml.errors import NotEnoughData
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lsml.adapters.base import Example
-from lsml.adapters.image.yolo.images import read_image
+from lsml.adapters.parts.pictures import read_image
 from lsml.errors import NotEnoughData
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value, label_of
 

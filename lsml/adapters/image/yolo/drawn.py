@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Value
-from lsml.values.coverage import ImageShape, bounds, overlaps
+from lsml.adapters.parts.drawn import AREAS, unmarked
+from lsml.values import KeyPoint, Value
+from lsml.values.coverage import ImageShape, bounds
 
 if TYPE_CHECKING:
     from lsml.arrays import Array
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
-_AREAS: Final = (Box, Polygon, Ellipse, Mask)
 _WITHIN: Final = 0.5  # the least share of an object's bounds in the region drawn around it
-_SAME: Final = 0.9  # intersection over union from which a drawn region already marks an object
 
 
 def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
@@ -24,7 +23,7 @@ def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
 
     Shapes that were already drawn are left out. Negative points (`positive=False`) exclude objects.
     """
-    areas = [bounds(prompt) for prompt in prompts if isinstance(prompt, _AREAS)]
+    areas = [bounds(prompt) for prompt in prompts if isinstance(prompt, AREAS)]
     points = [prompt for prompt in prompts if isinstance(prompt, KeyPoint)]
     chosen: list[ImageShape] = []
     for parts in _objects(values):
@@ -32,14 +31,14 @@ def in_drawn(values: Sequence[Value], prompts: Sequence[Value]) -> list[Value]:
         under = [point.positive for point in points if _share((point.x, point.y, point.x, point.y), around) > 0]
         if False not in under and (True in under or any(_share(around, area) >= _WITHIN for area in areas)):
             chosen += parts
-    return sorted(_new(chosen, prompts), key=lambda value: -(1.0 if value.score is None else value.score))
+    return sorted(unmarked(chosen, prompts), key=lambda value: -(1.0 if value.score is None else value.score))
 
 
 def drawn_part(image: Array, prompts: Sequence[Value]) -> Array | None:
     """Return the part of an image (rows, columns, 3) around the last region that a person drew; None where none has an area."""
     rows, columns = image.shape[:2]
     for prompt in reversed(prompts):
-        if isinstance(prompt, _AREAS):
+        if isinstance(prompt, AREAS):
             left, top, right, bottom = bounds(prompt)
             across = slice(max(0, round(left * columns)), max(0, round(right * columns)))
             part = image[max(0, round(top * rows)) : max(0, round(bottom * rows)), across]
@@ -70,15 +69,3 @@ def _share(inner: Bounds, outer: Bounds) -> float:
         length = inner[high] - inner[low]
         share *= max(0.0, end - begin) / length if length > 0 else float(begin <= end)
     return share
-
-
-def _new(shapes: Sequence[ImageShape], prompts: Sequence[Value]) -> list[ImageShape]:
-    """Return the shapes that no region of the same type marks already, whatever its label."""
-    new = list(shapes)
-    for kind in _AREAS:
-        own, drawn = ([one for one in some if isinstance(one, kind)] for some in (new, prompts))
-        if own and drawn:
-            same = (overlaps(own, drawn) > _SAME).tolist()
-            marked = {id(one) for one, hits in zip(own, same, strict=True) if any(hits)}
-            new = [one for one in new if id(one) not in marked]
-    return new

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
-from lsml.adapters.image.yolo.images import read_image
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
+from lsml.adapters.parts.pictures import read_image
 from lsml.files.cache import cache_directory
 
 if TYPE_CHECKING:

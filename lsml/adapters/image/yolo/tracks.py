@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.image.yolo.engine import Asked
-from lsml.adapters.image.yolo.images import read_frames
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import corners
+from lsml.adapters.parts.pictures import read_frames
 from lsml.errors import AdapterError
 from lsml.values import Keyframe, Track, Value
 

@@ -1,4 +1,4 @@
-"""Files as arrays: an image as ultralytics needs it, and the frames of a video with their times."""
+"""Files as arrays: an upright image, and the frames of a video with their times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_image(path: Path) -> Array:
         with Image.open(path) as opened:
             colours = ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise AdapterError(f"{path.name} cannot be read as an image: {error}") from error
+        raise AdapterError(f"{path.name} cannot be read as an image; convert it to PNG or JPEG") from error
     return np.ascontiguousarray(np.asarray(colours)[:, :, ::-1])
 
 
