@@ -53,7 +53,7 @@ def columns() -> None:
             most, members = boosted_trees._cross_validated(model, some, told, None, 0, numbers=False)
             folds = StratifiedKFold(boosted_trees.FOLDS, shuffle=True, random_state=0).split(some, told)
             parts = [
-                regressions.LeftOut(_logits(member, most, some[left]), told[left])
+                regressions.HeldOut(_logits(member, most, some[left]), told[left])
                 for member, (_, left) in zip(members, folds, strict=True)
             ]
             heat = regressions.temperature(parts)

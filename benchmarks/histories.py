@@ -26,7 +26,7 @@ from lsml.binding import Binding, bind
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.learning.compare import compare
 from lsml.learning.judge import evaluate
-from lsml.learning.run import Inputs, promoted_version, run
+from lsml.learning.run import TrainingInputs, promoted_version, run
 from lsml.learning.snapshot import AnnotatedExample
 from lsml.recipe import Promote, load_recipe
 from lsml.store import LOCAL, Store
@@ -147,7 +147,7 @@ def history(train: Sequence[Row], test: Sequence[Row], trouble: str, seed: int) 
             binding = bound(Path(folder), [NEW_NAME if label == former else label for label in one.labels], former)
             fetch = fetcher(binding.recipe, None)
             before, _ = promoted_version(store, LOCAL, binding)
-            made = run(Inputs(
+            made = run(TrainingInputs(
                 store=store, project=LOCAL, binding=binding, models=binding.trainable, tasks=tasks[:size], fetch=fetch, keep=9
             ))  # fmt: skip
             if before is None:

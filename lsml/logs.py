@@ -42,7 +42,7 @@ class _Text(logging.Formatter):
         return "\n    ".join([line, *(_plain(text) for text in below.splitlines())])
 
 
-class _Json(logging.Formatter):
+class _JsonFormatter(logging.Formatter):
     """One JSON object in ASCII for each record; `time` is UTC."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -112,7 +112,7 @@ def _forms(secret: str) -> tuple[str, str]:
 def set_up_logging(level: str) -> None:
     """Log to standard error. `level`: debug, info, warning or error. JSON where LSML_LOG_FORMAT asks for it, else text."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if os.environ.get(FORMAT_VARIABLE) == "json" else _Text())
+    handler.setFormatter(_JsonFormatter() if os.environ.get(FORMAT_VARIABLE) == "json" else _Text())
     # Libraries log every second, and some log headers and SQL parameters, which hold tokens.
     logging.basicConfig(
         level=max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]), handlers=[handler], force=True

@@ -14,6 +14,12 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"^\| (?P<question>[^|]+\?) \| `(?P<file>[^`]+)` \| `(?P<name>[^`]+)` \|$", TEXT, re.MULTILINE)
 MOST_LINES, MOST_OF_A_CLASS, MOST_OF_A_FUNCTION = 450, 200, 60
 MOST_LINES_WITH_ANY = 237
+SHARED_NAMES = {  # a control tag and the value that it writes, which Label Studio calls the same
+    "Ellipse": {"lsml/controls/ellipse.py", "lsml/values/kinds.py"},
+    "KeyPoint": {"lsml/controls/keypoint.py", "lsml/values/kinds.py"},
+    "Number": {"lsml/controls/number.py", "lsml/values/kinds.py"},
+    "Polygon": {"lsml/controls/polygon.py", "lsml/values/kinds.py"},
+}
 
 
 def test_the_rooms_and_floors_are_those_of_the_code():
@@ -51,6 +57,15 @@ def test_no_module_class_or_function_is_longer_than_a_reader_can_hold(path: Path
             if (node.end_lineno or 0) - node.lineno >= most:
                 long.add(f"{name}:{node.name}")
     assert not long, "split it along its jobs"
+
+
+def test_the_name_of_a_class_means_one_thing():
+    modules: dict[str, set[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                modules.setdefault(node.name, set()).add(path.relative_to(ROOT).as_posix())
+    assert {name: where for name, where in modules.items() if len(where) > 1} == SHARED_NAMES
 
 
 def test_any_says_what_nothing_checks_and_grows_no_more():

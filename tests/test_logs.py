@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsml.logs import _Json, _Text, _told, keep_secret, keep_told_secret, request_id, run_id
+from lsml.logs import _JsonFormatter, _Text, _told, keep_secret, keep_told_secret, request_id, run_id
 from tests.conftest import event, write_recipe
 from tests.support.backend import RunningBackend
 
@@ -25,9 +25,9 @@ def test_whatever_a_stranger_sends_stays_on_its_line(text):
     line = lines(_Text(), "project %s", text)
     assert line.isprintable()
     line.encode()
-    assert json.loads(lines(_Json(), "project %s", text))["message"] == f"project {text}"
-    assert lines(_Json(), "project %s", text).isascii()
-    assert "\n" not in lines(_Json(), "project %s", text)
+    assert json.loads(lines(_JsonFormatter(), "project %s", text))["message"] == f"project {text}"
+    assert lines(_JsonFormatter(), "project %s", text).isascii()
+    assert "\n" not in lines(_JsonFormatter(), "project %s", text)
 
 
 def test_control_characters_are_shown_as_escapes():
@@ -42,7 +42,7 @@ def test_the_text_of_an_error_cannot_begin_a_line():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("formatter", [_Text(), _Json()])
+@pytest.mark.parametrize("formatter", [_Text(), _JsonFormatter()])
 def test_no_secret_is_shown_in_a_message_or_a_traceback(formatter):
     keep_secret(["hush-hush/1"])
     shown = lines(formatter, "%s", "http://a/hush-hush%2F1/hush-hush/1", error=ValueError("hush-hush/1"))
@@ -65,7 +65,7 @@ def test_lines_say_which_request_and_which_run_they_belong_to():
     asked, ran = request_id.set("5f0c"), run_id.set("r1")
     try:
         assert lines(_Text(), "m").endswith(" WARNING lsml.x [request 5f0c] [run r1]: m")
-        fields = json.loads(lines(_Json(), "m"))
+        fields = json.loads(lines(_JsonFormatter(), "m"))
     finally:
         request_id.reset(asked)
         run_id.reset(ran)

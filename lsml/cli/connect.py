@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lsml.cli.common import address_options, json_option, log_options, open_recipe, recipe_argument, studio_options
-from lsml.cli.connecting import Target
+from lsml.cli.connecting import ConnectOptions
 
 
 @click.command("connect", short_help="Connect a project of Label Studio.")
@@ -36,7 +36,7 @@ def command(
 
     With --create the project gets the recipe's labeling config. --host and --port are those of `lsml run`.
     """
-    target = Target(**studio, dry=dry_run)
+    target = ConnectOptions(**studio, dry=dry_run)
     target.check()
     target.tell_environment()
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)

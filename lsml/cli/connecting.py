@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lsml.studio.connect import Connected
 
 
-class Target(msgspec.Struct, frozen=True):
+class ConnectOptions(msgspec.Struct, frozen=True):
     """The options of a command: a Label Studio, a project in it, and what to do with that."""
 
     url: str | None
@@ -52,7 +52,7 @@ class Target(msgspec.Struct, frozen=True):
         """Connect the lsml that listens, or will listen, at `host` and `port`. Raises StudioError or RequestError."""
         from lsml.studio.addresses import backend_url, path_at, with_secret_path
         from lsml.studio.client import Studio
-        from lsml.studio.connect import Asked, connect
+        from lsml.studio.connect import ConnectRequest, connect
         from lsml.versions import names_of
 
         url, api_key = self.url or recipe.label_studio.url, self.api_key or recipe.label_studio.api_key
@@ -67,5 +67,5 @@ class Target(msgspec.Struct, frozen=True):
             given = self.backend_url
             path = "" if given else path_at(host, port, recipe.name)
             found = with_secret_path(recipe, given) if given else backend_url(recipe, host, port, studio.url, path)
-            asked = Asked(found, self.project, self.create, self.tasks, self.dry)
+            asked = ConnectRequest(found, self.project, self.create, self.tasks, self.dry)
             return connect(studio, recipe, names_of(recipe.name), asked, lambda said: tell(mask(said)))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lsml.binding import Binding
     from lsml.labeling.objects import Fetch
     from lsml.labeling.rows import Named
-    from lsml.publishing import Inputs, Published
+    from lsml.publishing import PublishInputs, PublishResult
     from lsml.recipe import Recipe
     from lsml.store import Store
     from lsml.versions import Loaded
@@ -109,7 +109,7 @@ def _into_project(recipe: Recipe, store: Store, named: str, view: str | None, wo
     click.echo(done)
 
 
-def _published(inputs: Inputs) -> Published:
+def _published(inputs: PublishInputs) -> PublishResult:
     """Return the result of a publishing. Its progress also shows tasks per second and the time left."""
     from lsml.publishing import publish
 

@@ -12,7 +12,7 @@ from lsml.cli.common import progress_bar
 
 if TYPE_CHECKING:
     from lsml.errors import LsmlError
-    from lsml.publishing import Inputs
+    from lsml.publishing import PublishInputs
     from lsml.recipe import Recipe
     from lsml.store import ProjectRow, Store
     from lsml.studio.client import Studio
@@ -80,7 +80,7 @@ def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, Pr
 
 
 @contextmanager
-def by_hand(recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, title: str) -> Iterator[Inputs]:
+def by_hand(recipe: Recipe, store: Store, studio: Studio, project: ProjectRow, title: str) -> Iterator[PublishInputs]:
     """Yield the inputs of a publishing or submitting that a person starts. A bar with that title shows the progress.
 
     Raises the errors of `prepared`; NotEnoughData comes with what to do.

@@ -22,7 +22,7 @@ from lsml.cli.common import (
     recipes_argument,
     studio_options,
 )
-from lsml.cli.connecting import Target
+from lsml.cli.connecting import ConnectOptions
 from lsml.cli.greeting import greet
 from lsml.cli.reloading import Reloading
 from lsml.cli.screen import Screen
@@ -69,7 +69,7 @@ def command(
     """
     from lsml.server.serve import check_port
 
-    target = Target(**studio)
+    target = ConnectOptions(**studio)
     target.check(connecting)
     if connecting and len(recipe_paths) > 1:
         raise RequestError("--connect is for one recipe; run several without it, then `lsml connect RECIPE` for each")
@@ -148,7 +148,9 @@ def _children(
     return child("server", "serve", "--host", host, "--port", str(port)), child("worker", "work")
 
 
-def _following(served: _Served, screen: Screen, server: Child, target: Target, host: str, port: int) -> Following:
+def _following(
+    served: _Served, screen: Screen, server: Child, target: ConnectOptions, host: str, port: int
+) -> Following:
     from lsml.cli.live import Following
 
     def connect(tell: Callable[[str], None]) -> str:

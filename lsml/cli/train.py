@@ -65,7 +65,7 @@ def command(
     from lsml.errors import NotEnoughData, RequestError
     from lsml.labeling.annotated import AnnotatedTasks
     from lsml.learning.outlook import curve_of
-    from lsml.learning.run import Inputs, run
+    from lsml.learning.run import TrainingInputs, run
     from lsml.learning.snapshot import Snapshot
     from lsml.store import LOCAL
     from lsml.studio.connection import fetcher
@@ -92,7 +92,7 @@ def command(
     files = fetcher(recipe, None, by_person=True, beside=export.parent)
     with progress_bar("train") as progress, files.hold() as fetch:
         made = run(
-            Inputs(
+            TrainingInputs(
                 store=store, project=LOCAL, binding=binding, models=tuple(models), tasks=annotated, fetch=fetch,
                 keep=max((model.training.keep for model in models if model.training), default=5),
                 progress=progress, check=check,

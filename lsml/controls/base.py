@@ -25,7 +25,7 @@ Threshold = Callable[[str], float]  # label -> the least score that counts; "" f
 ScoreKind = Literal["confidence", "margin", "entropy"]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ModelValues(msgspec.Struct, frozen=True):
     """One model's answer for a control: all its values, and the least score that counts."""
 
     values: Sequence[Value]
@@ -199,7 +199,7 @@ class Control(ABC):
         """Return those of the possible values that are shown, best first: at or above the threshold, within the tag's limit."""
 
     def combine(
-        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
+        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return (values to show, certainty) of several models' answers, given by rank.
 

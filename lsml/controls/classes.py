@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import ClassVar, Final
 
-from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold
+from lsml.controls.base import Control, Decoded, ModelValues, Region, ScoreKind, Threshold
 from lsml.controls.label_names import distinct
 from lsml.labeling import ControlTag, Label, resolve_value, split_path
 from lsml.labeling.remarks import Misread, Reason, Remark
@@ -83,7 +83,7 @@ class ClassControl(Control):
         return list(best.values())[: self.limit]
 
     def combine(
-        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
+        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return (values to show, certainty): the first model with a label wins; each of several labels is decided alone."""
         if self.multiple and len(answers) > 1:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import (
-    Place,
+    Geometry,
     ShapeControl,
     fractions,
     in_image,
@@ -33,10 +33,10 @@ class EllipseLabels(ShapeControl):
     tag: ClassVar[str] = "EllipseLabels"
     value_type: ClassVar[type] = EllipseValue
 
-    def _place(self, value: EllipseValue, on: View) -> Place | None:
+    def _place(self, value: EllipseValue, on: View) -> Geometry | None:
         from lsml.values.geometry import wrap
 
-        place: Place = {
+        place: Geometry = {
             "x": percent(value.x),
             "y": percent(value.y),
             "radiusX": min(_LARGEST, percent(value.radius_x)),
@@ -46,7 +46,7 @@ class EllipseLabels(ShapeControl):
         inside = 0.0 <= place["x"] <= 100.0 and 0.0 <= place["y"] <= 100.0
         return place if inside and place["radiusX"] and place["radiusY"] else None
 
-    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import wrap
 
         x, y = in_image(*fractions(value, "x", "y"))
@@ -57,7 +57,7 @@ class EllipseLabels(ShapeControl):
         rotation = wrap(rotation_of(value))
         yield EllipseValue(**facts, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=rotation)
 
-    def _place_problem(self, region: Region, value: Place) -> str | None:
+    def _place_problem(self, region: Region, value: Geometry) -> str | None:
         for key, most in (("x", 100.0), ("y", 100.0), ("radiusX", _LARGEST), ("radiusY", _LARGEST)):
             wrong = range_problem(value, key, most)
             if wrong is not None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsml.controls.base import Region
-from lsml.controls.shapes import Place, ShapeControl, original_size
+from lsml.controls.shapes import Geometry, ShapeControl, original_size
 from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Mask, Shape, Value
@@ -38,7 +38,7 @@ class MaskControl(ShapeControl):
         assert isinstance(value, Mask)
         return on.size or (value.width, value.height)
 
-    def _place(self, value: Mask, on: View) -> Place | None:
+    def _place(self, value: Mask, on: View) -> Geometry | None:
         from lsml.values.geometry import resized_pixels
 
         width, height = on.size or (value.width, value.height)
@@ -46,14 +46,14 @@ class MaskControl(ShapeControl):
         return self._written_pixels(pixels) if pixels.any() else None
 
     @abstractmethod
-    def _written_pixels(self, pixels: Array) -> Place:
+    def _written_pixels(self, pixels: Array) -> Geometry:
         """Return the keys of a value that hold pixels (rows, columns)."""
 
     @abstractmethod
-    def _read_pixels(self, region: Region, value: Place) -> Array:
+    def _read_pixels(self, region: Region, value: Geometry) -> Array:
         """Return the pixels of a value. Raises ValueError where it holds none."""
 
-    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
         try:
             pixels = self._read_pixels(region, value)
         except (ValueError, OverflowError) as error:
@@ -68,12 +68,12 @@ class BrushLabels(MaskControl):
 
     tag: ClassVar[str] = "BrushLabels"
 
-    def _written_pixels(self, pixels: Array) -> Place:
+    def _written_pixels(self, pixels: Array) -> Geometry:
         from lsml.controls.brush import encode_brush
 
         return {"format": "rle", "rle": encode_brush(pixels)}
 
-    def _read_pixels(self, region: Region, value: Place) -> Array:
+    def _read_pixels(self, region: Region, value: Geometry) -> Array:
         from lsml.controls.brush import decode_brush
 
         size, rle = original_size(region), value.get("rle")
@@ -83,7 +83,7 @@ class BrushLabels(MaskControl):
             raise ValueError("its size or its run lengths are invalid")
         return decode_brush(rle, *size)
 
-    def _place_problem(self, region: Region, value: Place) -> str | None:
+    def _place_problem(self, region: Region, value: Geometry) -> str | None:
         if value.get("format") != "rle":
             return f'value.format is {JSON.shown(value.get("format"))}; expected "rle"'
         rle = value.get("rle")
@@ -111,7 +111,7 @@ class BitmaskLabels(MaskControl):
 
     tag: ClassVar[str] = "BitmaskLabels"
 
-    def _written_pixels(self, pixels: Array) -> Place:
+    def _written_pixels(self, pixels: Array) -> Geometry:
         import numpy as np
         from PIL import Image
 
@@ -122,7 +122,7 @@ class BitmaskLabels(MaskControl):
         image.save(file, format="PNG", bits=1, transparency=0)
         return {"imageDataURL": _PNG + base64.b64encode(file.getvalue()).decode("ascii")}
 
-    def _read_pixels(self, region: Region, value: Place) -> Array:
+    def _read_pixels(self, region: Region, value: Geometry) -> Array:
         import numpy as np
         from PIL import Image, UnidentifiedImageError
 
@@ -141,7 +141,7 @@ class BitmaskLabels(MaskControl):
         except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError("it is no PNG") from error
 
-    def _place_problem(self, region: Region, value: Place) -> str | None:
+    def _place_problem(self, region: Region, value: Geometry) -> str | None:
         given = value.get("imageDataURL")
         if not isinstance(given, str) or not given.startswith(_PNG):
             return f"value.imageDataURL is {JSON.shown(given)}; expected {_PNG}..."

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from lsml.controls.base import Answer, Control
+from lsml.controls.base import Control, ModelValues
 from lsml.controls.regions import RegionControl
 from lsml.values import Choice, Number, Value, label_of
 
@@ -16,9 +16,9 @@ Merging = Literal["union", "vote"]
 _NEVER = 2.0  # a threshold that no score reaches
 
 
-def merged(control: Control, answers: Sequence[Answer], data: Mapping[str, object], how: Merging) -> Answer:
+def merged(control: Control, answers: Sequence[ModelValues], data: Mapping[str, object], how: Merging) -> ModelValues:
     """Return several models' answers for a control, in a task with such data, as one answer."""
-    possible = [Answer(control.possible(answer.values, data), answer.threshold) for answer in answers]
+    possible = [ModelValues(control.possible(answer.values, data), answer.threshold) for answer in answers]
     if isinstance(control, RegionControl):
         return _merged_regions(
             [control.select(answer.values, answer.threshold) for answer in possible], how, control.same_place
@@ -32,7 +32,7 @@ def _score(value: Any) -> float:
     return 1.0 if value.score is None else float(value.score)
 
 
-def _merged_classes(answers: Sequence[Answer], how: Merging) -> Answer:
+def _merged_classes(answers: Sequence[ModelValues], how: Merging) -> ModelValues:
     """Return labels with probabilities from several models.
 
     union: for each label the highest, shown where one model would show it. vote: the mean over the models that
@@ -43,7 +43,7 @@ def _merged_classes(answers: Sequence[Answer], how: Merging) -> Answer:
     labels = list(dict.fromkeys(label for found in scores for label in found))
     if how == "vote":
         means = [Choice(label, mean(found.get(label, 0.0) for found in scores)) for label in labels]
-        return Answer(means, lambda label: mean(answer.threshold(label) for answer in voters) if voters else 0.0)
+        return ModelValues(means, lambda label: mean(answer.threshold(label) for answer in voters) if voters else 0.0)
     best = {label: max(found[label] for found in scores if label in found) for label in labels}
     shown = {
         label
@@ -52,10 +52,12 @@ def _merged_classes(answers: Sequence[Answer], how: Merging) -> Answer:
         if score >= answer.threshold(label)
     }
     # A label that one model would show must not be hidden by a surer model with a higher threshold.
-    return Answer([Choice(label, best[label]) for label in labels], lambda label: 0.0 if label in shown else _NEVER)
+    return ModelValues(
+        [Choice(label, best[label]) for label in labels], lambda label: 0.0 if label in shown else _NEVER
+    )
 
 
-def _merged_numbers(answers: Sequence[Answer], how: Merging) -> Answer:
+def _merged_numbers(answers: Sequence[ModelValues], how: Merging) -> ModelValues:
     """Return one number from several models. union: the one with the highest score; vote: the median, with the mean score."""
     numbers = [
         value
@@ -64,16 +66,16 @@ def _merged_numbers(answers: Sequence[Answer], how: Merging) -> Answer:
         if isinstance(value, Number) and _score(value) >= answer.threshold("")
     ]
     if not numbers:
-        return Answer([], lambda _label: 0.0)
+        return ModelValues([], lambda _label: 0.0)
     if how == "union":
-        return Answer([max(numbers, key=_score)], lambda _label: 0.0)
+        return ModelValues([max(numbers, key=_score)], lambda _label: 0.0)
     told = Number(median(number.value for number in numbers), mean(map(_score, numbers)))
-    return Answer([told], lambda _label: 0.0)
+    return ModelValues([told], lambda _label: 0.0)
 
 
 def _merged_regions(
     found: Sequence[Sequence[Value]], how: Merging, same_place: Callable[[Value, Value], bool]
-) -> Answer:
+) -> ModelValues:
     """Return regions from several models.
 
     union: all of them, of those with one label at one place the one with the highest score. vote: those that more than
@@ -95,14 +97,14 @@ def _merged_regions(
         if how == "vote":
             surest = msgspec.structs.replace(surest, score=sum(map(_score, group.values())) / len(found))
         kept.append(surest)
-    return Answer(kept, lambda _label: 0.0)
+    return ModelValues(kept, lambda _label: 0.0)
 
 
 def _alike(group: dict[int, Value], value: Value, same_place: Callable[[Value, Value], bool]) -> bool:
     return any(label_of(other) == label_of(value) and same_place(value, other) for other in group.values())
 
 
-def _merged_others(answers: Sequence[Answer], how: Merging) -> Answer:
+def _merged_others(answers: Sequence[ModelValues], how: Merging) -> ModelValues:
     """Return one of several answers that cannot be combined. union: the highest score; vote: the most frequent, else that."""
     said = [value for answer in answers for value in answer.values[:1] if _score(value) >= answer.threshold("")]
     plain = [msgspec.structs.replace(value, score=None) for value in said]
@@ -110,4 +112,4 @@ def _merged_others(answers: Sequence[Answer], how: Merging) -> Answer:
         said,
         key=lambda value: (plain.count(msgspec.structs.replace(value, score=None)) * (how == "vote"), _score(value)),
     )
-    return Answer(ranked[-1:], lambda _label: 0.0)
+    return ModelValues(ranked[-1:], lambda _label: 0.0)

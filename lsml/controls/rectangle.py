@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lsml.controls.base import Region
 from lsml.controls.shapes import (
-    Place,
+    Geometry,
     ShapeControl,
     fractions,
     percent,
@@ -32,14 +32,14 @@ class RectangleLabels(ShapeControl):
     tag: ClassVar[str] = "RectangleLabels"
     value_type: ClassVar[type] = Box
 
-    def _place(self, value: Box, on: View) -> Place | None:
+    def _place(self, value: Box, on: View) -> Geometry | None:
         from lsml.values.geometry import fit_box
 
         # A person's rotated box keeps its image's aspect from the region where it is not known here.
         box = fit_box((value.x, value.y, value.width, value.height, value.rotation), _aspect(value, on))
         if box is None:
             return None
-        place: Place = {key: percent(side) for key, side in zip(_SIDES, box, strict=False)}
+        place: Geometry = {key: percent(side) for key, side in zip(_SIDES, box, strict=False)}
         place["rotation"] = 0 if box[4] == 0.0 else round(box[4], 6) % 360.0
         return place if place["width"] and place["height"] else None
 
@@ -51,7 +51,7 @@ class RectangleLabels(ShapeControl):
         id = region.get("id")
         return id if isinstance(id, str) and id else None
 
-    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import fit_box, forward_box
 
         x, y, width, height = fractions(value, *_SIDES)
@@ -62,7 +62,7 @@ class RectangleLabels(ShapeControl):
             raise Misread(Reason.OUTSIDE_IMAGE)
         yield Box(**facts, x=box[0], y=box[1], width=box[2], height=box[3], rotation=box[4])
 
-    def _place_problem(self, region: Region, value: Place) -> str | None:
+    def _place_problem(self, region: Region, value: Geometry) -> str | None:
         for key in _SIDES:
             wrong = range_problem(value, key)
             if wrong is not None:

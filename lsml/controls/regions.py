@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from lsml.controls.base import Answer, Control, Decoded, Region, ScoreKind, Threshold
+from lsml.controls.base import Control, Decoded, ModelValues, Region, ScoreKind, Threshold
 from lsml.controls.classes import certainty_of_one
 from lsml.controls.label_names import LabelNames, distinct
 from lsml.labeling import ControlTag
@@ -75,7 +75,7 @@ class RegionControl(Control):
         return sorted(passed, key=_score, reverse=True)
 
     def combine(
-        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
+        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return (values to show, certainty): the regions of each model where no model before it found one."""
         chosen: list[Value] = []

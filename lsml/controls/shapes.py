@@ -22,7 +22,7 @@ from lsml.wording import JSON
 if TYPE_CHECKING:
     from lsml.arrays import Array
 
-Place = dict[str, Any]  # the keys of a region's `value` that give its place
+Geometry = dict[str, Any]  # the keys of a region's `value` that give its place
 SAME_PLACE = 0.5  # intersection over union from which two shapes match, as in mAP@0.5
 _SLIGHTLY = 0.05  # the share of a side that a point may be outside and still count as on the edge
 _DIGITS = 6  # digits of a percentage: a thousandth of a pixel in the largest image
@@ -87,11 +87,11 @@ class ShapeControl(RegionControl):
         return regions
 
     @abstractmethod
-    def _place(self, value: Any, on: View) -> Place | None:
+    def _place(self, value: Any, on: View) -> Geometry | None:
         """Return the place of a value of this control's type; None where it cannot be drawn."""
 
     def _written(
-        self, value: Shape, labels: list[str], place: Place, to_name: str, on: View, number: int
+        self, value: Shape, labels: list[str], place: Geometry, to_name: str, on: View, number: int
     ) -> list[Region]:
         """Return the regions that draw one value, name its labels and hold its text."""
         facts: Region = {} if on.item is None else {"item_index": on.item}
@@ -173,7 +173,7 @@ class ShapeControl(RegionControl):
             found += self._shapes(region, value, label, on)
         return found
 
-    def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
+    def _shapes(self, region: Region, value: Geometry, label: str, on: View | None) -> list[Value]:
         """Return the values of one region with a known label. Raises Misread where it is no shape."""
         text = None if self.text_tag is None else text_of(value)
         facts = _facts(region, on) | {"label": label, "group": self._group(region), "text": text}
@@ -185,7 +185,7 @@ class ShapeControl(RegionControl):
             raise Misread(Reason.NO_AREA) from error
 
     @abstractmethod
-    def _found(self, region: Region, value: Place, facts: dict[str, object]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, facts: dict[str, object]) -> Iterator[Value]:
         """Yield the values at one region's place. `facts`: the fields of every shape. Raises Misread or ValueError for none."""
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
@@ -213,7 +213,7 @@ class ShapeControl(RegionControl):
         return None if wrong is None else f"{self.control_tag.selector}: {wrong}"
 
     @abstractmethod
-    def _place_problem(self, region: Region, value: Place) -> str | None:
+    def _place_problem(self, region: Region, value: Geometry) -> str | None:
         """Return the error in a region's place, without the name of the tag, or None."""
 
     def same_place(self, one: Value, other: Value) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 from lsml.controls.base import Decoded, Region
 from lsml.controls.regions import RegionControl
-from lsml.controls.shapes import Place, ShapeControl, fractions, number, numbers, percent, range_problem, rotation_of
+from lsml.controls.shapes import Geometry, ShapeControl, fractions, number, numbers, percent, range_problem, rotation_of
 from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import Film, View
 from lsml.values import Keyframe, Shape, Track, Value
@@ -36,10 +36,10 @@ class VideoRectangle(ShapeControl):
     objects: ClassVar[frozenset[str] | None] = frozenset({"Video"})
     per_item: ClassVar[bool] = False
 
-    def _place(self, value: Track, on: View) -> Place | None:
+    def _place(self, value: Track, on: View) -> Geometry | None:
         film = on.film or Film(_FRAME_RATE, value.keyframes[-1].time_s)
         aspect = on.aspect if on.size else value.aspect
-        sequence: dict[int, Place] = {}
+        sequence: dict[int, Geometry] = {}
         for keyframe in value.keyframes:
             kept = _clipped((keyframe.x, keyframe.y, keyframe.width, keyframe.height), keyframe.rotation, aspect)
             place = {key: percent(side) for key, side in zip(_SIDES, kept, strict=True)} if kept else {}
@@ -63,7 +63,7 @@ class VideoRectangle(ShapeControl):
         return {"framesCount": film.frames, "duration": round(film.duration_s, 6), "sequence": frames}
 
     def _written(
-        self, value: Shape, labels: list[str], place: Place, to_name: str, on: View, number: int
+        self, value: Shape, labels: list[str], place: Geometry, to_name: str, on: View, number: int
     ) -> list[Region]:
         return [self._region(place | {"labels": labels}, to_name, value.score)]
 
@@ -73,7 +73,7 @@ class VideoRectangle(ShapeControl):
         own = [region for region in regions if not isinstance(region, Mapping) or region.get("type") != self.label_key]
         return RegionControl.decode(self, own, on)
 
-    def _found(self, region: Region, value: Place, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import forward_box
 
         rate = _rate(value)
@@ -93,7 +93,7 @@ class VideoRectangle(ShapeControl):
             raise Misread(Reason.OUTSIDE_IMAGE)
         yield Track(**facts, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
 
-    def _shapes(self, region: Region, value: Place, label: str, on: View | None) -> list[Value]:
+    def _shapes(self, region: Region, value: Geometry, label: str, on: View | None) -> list[Value]:
         found = super()._shapes(region, value, label, on)
         if on is None or on.film is None:
             return found
@@ -117,7 +117,7 @@ class VideoRectangle(ShapeControl):
         wrong = self._place_problem(region, value)
         return problem or (None if wrong is None else f"{self.control_tag.selector}: {wrong}")
 
-    def _place_problem(self, region: Region, value: Place) -> str | None:
+    def _place_problem(self, region: Region, value: Geometry) -> str | None:
         for key in ("framesCount", "duration"):
             try:
                 if number(value.get(key)) < 0:
@@ -157,7 +157,7 @@ def _clipped(sides: _Sides, rotation: float, aspect: float) -> _Sides | None:
     return x, y, width, height
 
 
-def _rate(value: Place) -> float:
+def _rate(value: Geometry) -> float:
     """Return a region's frames per second."""
     try:
         frames, duration = numbers(value, "framesCount", "duration")

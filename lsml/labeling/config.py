@@ -110,7 +110,7 @@ class _Element(msgspec.Struct, frozen=True):
     series: str | None = None  # the name of the TimeSeries around it
 
 
-class _Reader:
+class _TagReader:
     """The target of the XML parser: it sees every element's start and end, and keeps the open elements and the tags found."""
 
     def __init__(self) -> None:
@@ -215,12 +215,12 @@ def _conditions(attributes: Mapping[str, str]) -> tuple[Condition, ...]:
     return (Condition(when, attributes.get("whenTagName") or None, parts),)
 
 
-def _read(xml: str) -> _Reader:
+def _read(xml: str) -> _TagReader:
     """Return the reader with the tags of the XML. Raises LabelingConfigError."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import XMLParser
 
-    reader = _Reader()
+    reader = _TagReader()
     parser = XMLParser(target=reader, forbid_dtd=True)
     reader.position = lambda: (parser.parser.CurrentLineNumber, parser.parser.CurrentColumnNumber + 1)
     try:

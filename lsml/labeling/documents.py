@@ -170,7 +170,7 @@ _WORD_OR_SPACE = re.compile(r"\s+|\S+")
 _STEP = re.compile(r"/([A-Za-z][^/\[\]]*|text\(\))(?:\[([0-9]{1,9})\])?")
 
 
-class Page(Document):
+class HtmlDocument(Document):
     """The text of a `<HyperText>`, as a browser shows it: block elements and line breaks end lines, white space is folded,
     and hidden elements are left out. `inline`: the page is an element of the editor, not a frame of its own, so it has
     no head.

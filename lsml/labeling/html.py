@@ -60,13 +60,13 @@ _PLAYERS = frozenset({"www.youtube.com", "youtube.com", "www.youtube-nocookie.co
 
 def as_edited(html: str) -> str:
     """Return the page that the editor gives to the browser. Attributes are left out, as they do not change any position."""
-    page = _Page()
+    page = _HtmlWriter()
     page.feed(html)
     page.close()
     return page.written()
 
 
-class _Page(HTMLParser):
+class _HtmlWriter(HTMLParser):
     """The parser that writes a page anew while it is read."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
 from lsml.labeling.clock import Clock
-from lsml.labeling.documents import Dialogue, Page, PlainText
+from lsml.labeling.documents import Dialogue, HtmlDocument, PlainText
 from lsml.labeling.series import Series, UnreadableSeries
 from lsml.labeling.view import Document, Film, View
 
@@ -97,7 +97,7 @@ def _plain(tag: ObjectTag, value: object) -> Document:
 
 
 def _page(tag: ObjectTag, value: object) -> Document:
-    return Page(
+    return HtmlDocument(
         _as_text(tag, value), saves_text=tag.saves_text, inline=tag.attributes.get("inline", "").lower() == "true"
     )
 

@@ -84,7 +84,7 @@ def tasks_of_rows(
             f"{where}: no column is `{missing[0]}`, which the labeling config shows; it has {', '.join(names)}; "
             f"rename the one that is meant to {missing[0]}"
         )
-    reader = _Reader(
+    reader = _RowReader(
         columns,
         config,
         exported=exported,
@@ -221,7 +221,7 @@ def _guess_answer(
     return found[0] if len(found) == 1 else None
 
 
-class _Reader:
+class _RowReader:
     """The reader that makes tasks of rows, and counts the cells that it cannot read."""
 
     def __init__(

@@ -48,14 +48,14 @@ class Annotator(msgspec.Struct, frozen=True):
     agreement: float | None
 
 
-class People(msgspec.Struct, frozen=True):
+class Annotators(msgspec.Struct, frozen=True):
     """All annotators, those with the most annotations first."""
 
     annotators: list[Annotator]
     controls: list[ControlAgreement]
 
 
-def agreement(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch) -> People:
+def agreement(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch) -> Annotators:
     """Return the agreement of a project's annotators.
 
     Of several annotations of a task by one person the last one counts; a model's annotation that nobody touched does
@@ -74,7 +74,7 @@ def agreement(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch) ->
     controls = [
         _of_control(name, control.value_type, given[name]) for name, control in binding.controls.items() if given[name]
     ]
-    return People([Annotator(who, count, _mean_of(who, controls)) for who, count in counts.most_common()], controls)
+    return Annotators([Annotator(who, count, _mean_of(who, controls)) for who, count in counts.most_common()], controls)
 
 
 def _of_control(name: str, value_type: type, given: Sequence[dict[str, tuple[Value, ...]]]) -> ControlAgreement:

@@ -91,7 +91,7 @@ class Corrections(msgspec.Struct, frozen=True):
     annotators: list[OfAnnotator]
 
 
-class _Compared(NamedTuple):
+class _Correction(NamedTuple):
     """One annotation that began with a prediction."""
 
     version: str
@@ -107,7 +107,7 @@ class _Compared(NamedTuple):
 def corrections(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Corrections:
     """Return annotators' corrections of the predictions with which they began."""
     ours = names_of(binding.recipe.name)
-    compared: list[_Compared] = []
+    compared: list[_Correction] = []
     lead_times: list[tuple[str, bool, float]] = []  # (annotator, True if from a prediction, seconds)
     unknown = 0
     for task in tasks:
@@ -125,7 +125,7 @@ def corrections(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Corrections
                 lead_times.append((one.annotator, shown is not None, one.lead_time_s))
             if shown is not None:
                 names = _answered(binding, task.data) if names is None else names
-                compared.append(_Compared(shown.version, one.annotator, _fates(shown.result or [], one, names)))
+                compared.append(_Correction(shown.version, one.annotator, _fates(shown.result or [], one, names)))
     return _summed(compared, lead_times, unknown)
 
 
@@ -253,10 +253,12 @@ def _alike(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def _summed(compared: Sequence[_Compared], lead_times: Sequence[tuple[str, bool, float]], unknown: int) -> Corrections:
+def _summed(
+    compared: Sequence[_Correction], lead_times: Sequence[tuple[str, bool, float]], unknown: int
+) -> Corrections:
     fates: Counter[_Fate] = Counter()
-    by_version: dict[str, list[_Compared]] = defaultdict(list)
-    by_annotator: dict[str, list[_Compared]] = defaultdict(list)
+    by_version: dict[str, list[_Correction]] = defaultdict(list)
+    by_annotator: dict[str, list[_Correction]] = defaultdict(list)
     for one in compared:
         fates.update(one.fates)
         by_version[one.version].append(one)
@@ -281,7 +283,7 @@ def _summed(compared: Sequence[_Compared], lead_times: Sequence[tuple[str, bool,
     )  # fmt: skip
 
 
-def _by_fate(compared: Iterable[_Compared]) -> Counter[Fate]:
+def _by_fate(compared: Iterable[_Correction]) -> Counter[Fate]:
     counts: Counter[Fate] = Counter()
     for one in compared:
         for (_, _, fate), count in one.fates.items():

@@ -28,7 +28,7 @@ def _everything(_snapshot: Snapshot) -> None:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainingInputs:
     """The inputs of one training run.
 
     `models` of the `binding` learn from `tasks`, which are read once; `fetch` fetches the files that they name. The
@@ -56,7 +56,7 @@ class Made:
     card: Card
 
 
-def run(inputs: Inputs) -> Made:
+def run(inputs: TrainingInputs) -> Made:
     """Take a snapshot, train and judge on it, and save the version; after an error nothing is left on disk.
 
     Raises NotEnoughData, AdapterError or StoreError, Superseded where the claim is gone, and Cancelled.

@@ -45,7 +45,7 @@ def train(
     for sentence in sentences(snapshot.left_out):
         _log.warning("%s", sentence)
     moved = move_over(models, snapshot)
-    fitted, refusals = _fit_all(models, snapshot, moved, Place(directory, fetch), progress)
+    fitted, refusals = _fit_all(models, snapshot, moved, TrainingFiles(directory, fetch), progress)
     progress(0.9, "judging")
     judged_tasks = held_out_tasks(models, snapshot, moved)
     candidates = Candidates(
@@ -82,7 +82,7 @@ def _drifts(
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainingFiles:
     """The folder for models, and the fetcher of the tasks' files."""
 
     directory: Path
@@ -90,7 +90,7 @@ class Place:
 
 
 def _fit_all(
-    models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str], place: Place, progress: Progress
+    models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str], place: TrainingFiles, progress: Progress
 ) -> tuple[dict[str, Fitted], list[str]]:
     """Return (trained models by key, a sentence for each that could not be trained). Raises where none could."""
     fitted: dict[str, Fitted] = {}
@@ -114,7 +114,7 @@ def _fit_all(
 
 
 def _fit(
-    model: BoundModel, folder: str, snapshot: Snapshot, moved: set[str], place: Place, progress: Progress
+    model: BoundModel, folder: str, snapshot: Snapshot, moved: set[str], place: TrainingFiles, progress: Progress
 ) -> Fitted:
     """Return a model trained on the tasks that are not held out, and saved into `folder` of the version's."""
     examples, classes, unread, learnt = examples_of(model, snapshot, moved, place.fetch)

@@ -22,7 +22,7 @@ _PAUSE_S = 5.0
 
 
 @dataclass
-class _Place:
+class _SourceFiles:
     """The files of one place, as an eviction finds them: (path, bytes, nanoseconds)."""
 
     files: list[tuple[Path, int, int]] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Eviction:
             _log.debug("media cache: from %d to %d of %d bytes", before, total, self._budget)
         self._taken = total
 
-    def _superseded(self, key: str, place: _Place) -> list[tuple[Path, int, int]]:
+    def _superseded(self, key: str, place: _SourceFiles) -> list[tuple[Path, int, int]]:
         """Return the files of a place's earlier content."""
         if len(place.files) <= 2:
             return []
@@ -112,8 +112,8 @@ class Eviction:
                     freed += size
         return freed
 
-    def _places(self) -> dict[str, _Place]:
-        places: dict[str, _Place] = {}
+    def _places(self) -> dict[str, _SourceFiles]:
+        places: dict[str, _SourceFiles] = {}
         for folder in self._files.iterdir():
             for found in os.scandir(folder):
                 try:
@@ -121,7 +121,9 @@ class Eviction:
                 except FileNotFoundError:
                     continue
                 key = found.name.partition(".")[0].partition("-")[0]
-                places.setdefault(key, _Place()).files.append((Path(found.path), facts.st_size, facts.st_mtime_ns))
+                places.setdefault(key, _SourceFiles()).files.append(
+                    (Path(found.path), facts.st_size, facts.st_mtime_ns)
+                )
         return places
 
     def _sweep_scratch(self) -> None:

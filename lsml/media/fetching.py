@@ -16,7 +16,7 @@ from lsml.labeling.objects import Clip, Corners, Fetch, Picture
 from lsml.media.cache import MediaCache
 from lsml.media.content import content_of
 from lsml.media.entries import Entry
-from lsml.media.held import Held
+from lsml.media.held import FetchOnce
 from lsml.media.inline import as_text, decoded_data_url
 from lsml.media.pictures import cut_out, examine_image, examine_video
 from lsml.media.sources import Source, Sources
@@ -54,7 +54,7 @@ class Fetcher:
         Most requests need no file, and then the cache is not touched.
         """
         with ExitStack() as stack:
-            yield Held(self, lambda: stack.enter_context(self._cache.hold()))
+            yield FetchOnce(self, lambda: stack.enter_context(self._cache.hold()))
 
     def text(self, url: str, task: Mapping[str, object]) -> str:
         """Return the text behind a URL: UTF-8, with or without a byte order mark, or the charset that its server declares.

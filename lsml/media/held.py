@@ -15,7 +15,7 @@ from lsml.media.transfer import shown_url
 T = TypeVar("T")
 
 
-class Held:
+class FetchOnce:
     """The Fetch of one request or one training run: each file is asked for once, and an error is remembered, too."""
 
     def __init__(self, fetcher: Fetch, begin: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ _ORIENTATION = 0x0112
 _DECODING = threading.Semaphore(2)  # at most two large images at a time, whatever the number of downloads
 
 
-class Decoded(NamedTuple):
+class DecodedImage(NamedTuple):
     """A decoded image. `size`: (width, height), upright. `copy`: the upright copy that was written and its suffix, or None."""
 
     size: tuple[int, int]
@@ -41,7 +41,7 @@ class Footage(NamedTuple):
     duration_s: float
 
 
-def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[], Path]) -> Decoded:
+def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[], Path]) -> DecodedImage:
     """Decode an image once. Raises Unreadable, with a sentence that begins with `shown`, where that fails.
 
     An upright copy, if one is needed, is written to the path from `scratch`. Raises OSError where that fails.
@@ -50,7 +50,7 @@ def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[]
     with _DECODING:
         size, upright, suffix = _decode(path, content, shown, most_pixels)
         if upright is None:
-            return Decoded(size, None)
+            return DecodedImage(size, None)
         how = {"format": "JPEG", "quality": 95, "subsampling": 0} if suffix == ".jpg" else {"compress_level": 1}
         copy = scratch()
         try:
@@ -59,7 +59,7 @@ def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[]
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
-        return Decoded(upright.size, (copy, suffix))
+        return DecodedImage(upright.size, (copy, suffix))
 
 
 def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple[tuple[int, int], Image | None, str]:

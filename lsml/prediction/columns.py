@@ -9,14 +9,14 @@ import msgspec
 
 from lsml.adapters.base import Adapter
 from lsml.binding import BoundModel, Reading
-from lsml.controls.base import Answer, Control, ScoreKind, Threshold
+from lsml.controls.base import Control, ModelValues, ScoreKind, Threshold
 from lsml.controls.merging import merged
 from lsml.values import Shape, Value
 
-Answers = dict[int, Answer]  # what one model answered for one control, by the place of the task
+Answers = dict[int, ModelValues]  # what one model answered for one control, by the place of the task
 
 
-class Column(msgspec.Struct):
+class ControlValues(msgspec.Struct):
     """The models' answers for one control on one page. `readings`: what was read, by the place of the task. `shown`: the
     answers that people may see, a dict for each model, first in rank first. `hidden`: the answers that they may not see."""
 
@@ -45,7 +45,7 @@ class Column(msgspec.Struct):
             yield place, values, certainty
 
     def _combined(
-        self, answers: Sequence[Answer], data: Mapping[str, object], kind: ScoreKind
+        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return what to show of several models' answers, combined as the recipe says, and how sure they are."""
         if self.together != "first" and len(answers) > 1:
@@ -53,19 +53,19 @@ class Column(msgspec.Struct):
         return self.control.combine(answers, data, kind)
 
 
-class Columns:
+class ValuesByControl:
     """The columns of all controls, by name and page, in the order in which they were first answered. `controls`: those of
     turns before, too."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, dict[int | None, Column]] = {}
+        self._columns: dict[str, dict[int | None, ControlValues]] = {}
         self.controls: dict[str, Control] = {}
 
     def begin_turn(self) -> None:
         """Forget the columns: what they hold was written."""
         self._columns = {}
 
-    def __iter__(self) -> Iterator[Column]:
+    def __iter__(self) -> Iterator[ControlValues]:
         return (column for pages in self._columns.values() for column in pages.values())
 
     def take(
@@ -83,7 +83,7 @@ class Columns:
         `judging`: values below the threshold count, too, where a metric ranks by score."""
         names = model.classes
         translating = adapter.own_names or bool(names.former)
-        places: dict[tuple[str, int | None], tuple[Column, Answers, Threshold]] = {}
+        places: dict[tuple[str, int | None], tuple[ControlValues, Answers, Threshold]] = {}
         of_shapes = any(issubclass(kind, Shape) for kind in model.adapter_class.produces)
         of_one_kind = len(model.adapter_class.produces) == 1
         for (place, reading), answered in zip(asked, predicted, strict=True):
@@ -103,16 +103,16 @@ class Columns:
                 column.readings.setdefault(place, reading)
                 # A classifier answers thousands of values of one kind, which need no look.
                 own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
-                answers.setdefault(place, Answer(own, threshold))
+                answers.setdefault(place, ModelValues(own, threshold))
 
     def _place(
         self, model: BoundModel, control: Control, page: int | None, *, judging: bool
-    ) -> tuple[Column, Answers, Threshold]:
+    ) -> tuple[ControlValues, Answers, Threshold]:
         """Return a control's column on a page, where a model's answers go in it, and the least score that counts there."""
         pages = self._columns.setdefault(control.control_tag.name, {})
         column = pages.get(page)
         if column is None:
-            column = pages[page] = Column(control, model.spec.combine)
+            column = pages[page] = ControlValues(control, model.spec.combine)
             self.controls[control.control_tag.name] = control
         answers: Answers = {}
         (column.shown if model.spec.show else column.hidden).append(answers)

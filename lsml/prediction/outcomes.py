@@ -11,7 +11,7 @@ import msgspec
 from lsml.binding import Binding
 from lsml.controls.base import Control, Region
 from lsml.labeling import Condition
-from lsml.prediction.columns import Column, Columns
+from lsml.prediction.columns import ControlValues, ValuesByControl
 from lsml.prediction.ids import with_ids
 from lsml.values import Number, Value, label_of
 
@@ -33,7 +33,7 @@ class Outcome(msgspec.Struct):
 def write_predictions(
     binding: Binding,
     tasks: Sequence[Mapping[str, Any]],
-    columns: Columns,
+    columns: ValuesByControl,
     outcomes: Sequence[Outcome],
     model_version: str,
     *,
@@ -45,7 +45,7 @@ def write_predictions(
     The regions of earlier turns stay. `drawn`: the regions that a person made, which the prediction answers.
     """
     scoring = binding.recipe.scoring
-    chosen: list[tuple[Column, dict[int, list[Value]]]] = []
+    chosen: list[tuple[ControlValues, dict[int, list[Value]]]] = []
     least: dict[int, float] = {}
     for column in columns:
         tag = column.control.control_tag
@@ -79,7 +79,7 @@ def write_predictions(
 
 
 def _write(
-    column: Column,
+    column: ControlValues,
     chosen: Mapping[int, list[Value]],
     tasks: Sequence[Mapping[str, Any]],
     outcomes: Sequence[Outcome],

@@ -14,7 +14,7 @@ from lsml.binding import Binding, BoundModel, Reading, regions_of
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling.needed import REGIONS, with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
-from lsml.prediction.columns import Columns
+from lsml.prediction.columns import ValuesByControl
 from lsml.prediction.outcomes import Outcome, write_predictions
 from lsml.values import Shape, Value
 
@@ -73,7 +73,7 @@ def _predict_held(
     computing: AbstractContextManager[None],
 ) -> None:
     """Fill in the outcomes while the needed files stay in the cache."""
-    columns = Columns()
+    columns = ValuesByControl()
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
     if not judging:  # models say which regions there are, and nobody else does
         tasks = [_without_regions(task) for task in tasks]

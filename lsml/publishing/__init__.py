@@ -3,13 +3,13 @@
 from lsml.publishing.beginning import begin
 from lsml.publishing.patience import Patience
 from lsml.publishing.prepare import prepared, submitting
-from lsml.publishing.publish import Inputs, Published, publish
+from lsml.publishing.publish import PublishInputs, PublishResult, publish
 from lsml.publishing.submit import Submitted, Submitting, submit, undo
 
 __all__ = [
-    "Inputs",
     "Patience",
-    "Published",
+    "PublishInputs",
+    "PublishResult",
     "Submitted",
     "Submitting",
     "begin",

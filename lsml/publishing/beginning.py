@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from lsml.prediction import diverse_order, task_features, typical_order
-from lsml.publishing.publish import Inputs
+from lsml.publishing.publish import PublishInputs
 from lsml.publishing.scores import write_scores
 from lsml.studio.predictions import OpenTask
 
@@ -20,7 +20,7 @@ _MAX_TASKS: Final = 5000  # tasks that are ordered: more than people answer befo
 _TYPICAL: Final = 50  # clusters whose most typical task comes first
 
 
-def begin(inputs: Inputs) -> str:
+def begin(inputs: PublishInputs) -> str:
     """Write the rank of each open task, in [0, 1), into the score field; return a sentence about the result.
 
     A task with a rank keeps it; those that came since follow by how unlike they are. Raises StudioError where Label
@@ -41,7 +41,7 @@ def begin(inputs: Inputs) -> str:
     return f"nothing was learnt yet: put {len(order):,} tasks in order, the most typical first, in {inputs.score_field}"
 
 
-def _open_tasks(inputs: Inputs) -> list[OpenTask]:
+def _open_tasks(inputs: PublishInputs) -> list[OpenTask]:
     tasks: list[OpenTask] = []
     after = 0
     while len(tasks) < _MAX_TASKS:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from lsml.adapters.base import Progress, silent
 from lsml.errors import NotEnoughData
 from lsml.publishing.patience import Patience
-from lsml.publishing.publish import Inputs
+from lsml.publishing.publish import PublishInputs
 from lsml.publishing.submit import Submitting
 from lsml.recipe import Publish, Recipe, Submit
 from lsml.store import LOCAL, ProjectRow, Store
@@ -27,7 +27,7 @@ def prepared(
     progress: Progress = silent,
     *,
     untrained: bool = False,
-) -> Iterator[Inputs]:
+) -> Iterator[PublishInputs]:
     """Yield the inputs of a publishing of the version that a project serves, by default that of `local`.
 
     The files of its tasks stay here meanwhile. `untrained`: also if no model can answer yet, where the recipe wants tasks
@@ -41,7 +41,7 @@ def prepared(
     settings = recipe.publish or Publish()
     version = model_version(binding, loaded.number, loaded.card, loaded.project)
     with fetcher(recipe, project).hold() as fetch:
-        inputs = Inputs(
+        inputs = PublishInputs(
             predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,
             model_version=version, fetch=fetch, patience=patience,
             ours=names_of(recipe.name), batch=settings.batch, order=settings.order, keep=settings.keep,
@@ -58,7 +58,7 @@ def submitting(
     store: Store,
     studio: Studio,
     project: ProjectRow,
-    inputs: Inputs,
+    inputs: PublishInputs,
     settings: Submit,
     *,
     dry: bool = False,

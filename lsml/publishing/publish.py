@@ -38,7 +38,7 @@ _PAGE = 500  # tasks read at a time
 
 
 @dataclass(frozen=True)
-class Inputs:
+class PublishInputs:
     """The inputs of one publishing.
 
     Predictions of `binding` with `adapters` carry `model_version`, and go to `predictions`, `batch` at a time, in an
@@ -88,7 +88,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishResult:
     """The result of a publishing: the number of predicted tasks, and the reasons for others, counted and with an example."""
 
     model_version: str
@@ -106,7 +106,7 @@ class Published:
         return said
 
 
-def publish(inputs: Inputs) -> Published:
+def publish(inputs: PublishInputs) -> PublishResult:
     """Post a prediction of the version on every unannotated task, and delete stale ones.
 
     Raises StudioError where Label Studio refuses, and the errors of `patience.check`.
@@ -117,7 +117,7 @@ def publish(inputs: Inputs) -> Published:
 class _Publishing:
     """One publishing at work."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: PublishInputs) -> None:
         self._stopped = threading.Event()
         self._in = replace(inputs, patience=replace(inputs.patience, check=self._check))
         self._asked_to_stop = inputs.patience.check
@@ -130,7 +130,7 @@ class _Publishing:
         self._examples: dict[str, str] = {}
         self._shown = False
 
-    def run(self) -> Published:
+    def run(self) -> PublishResult:
         with ThreadPoolExecutor(1, thread_name_prefix="post") as poster, ThreadPoolExecutor(1) as reader:
             try:
                 # New tasks come meanwhile, and annotated ones may lose their annotations, so it repeats until none is left.
@@ -148,7 +148,7 @@ class _Publishing:
             # When a version is deleted, Label Studio may forget which one it shows.
             if held.get(version):
                 self._show()
-        return Published(version, self._posted, deleted, dict(self._dropped), self._examples)
+        return PublishResult(version, self._posted, deleted, dict(self._dropped), self._examples)
 
     def _check(self) -> None:
         if self._stopped.is_set():

@@ -16,10 +16,10 @@ from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.objects import Fetch, Unreadable
 from lsml.metrics import judge
 from lsml.prediction import Outcome
-from lsml.publishing.publish import Inputs
+from lsml.publishing.publish import PublishInputs
 from lsml.recipe import Submit
 from lsml.store import Store, Submission
-from lsml.studio.annotations import Annotator
+from lsml.studio.annotations import AnnotationAuthor
 from lsml.studio.predictions import OpenTask
 from lsml.versions import mark
 
@@ -68,11 +68,11 @@ class Precision(NamedTuple):
 class Submitting:
     """The inputs of one submitting: a publishing's inputs, the store's project, the settings, and the annotator."""
 
-    inputs: Inputs
+    inputs: PublishInputs
     store: Store
     project: str
     settings: Submit
-    annotator: Annotator
+    annotator: AnnotationAuthor
     learnt: frozenset[bytes]  # marks of the data that the version learnt, which does not calibrate it
     refresh: Callable[[], object] = lambda: None  # reads new annotations
     dry: bool = False
@@ -138,7 +138,7 @@ def submit(given: Submitting) -> Submitted:
         inputs.progress(min(1.0, progress / max(1, total + progress)), f"submitted {done.submitted:,} tasks")
 
 
-def undo(store: Store, project: str, annotator: Annotator, told: Callable[[str], None]) -> int:
+def undo(store: Store, project: str, annotator: AnnotationAuthor, told: Callable[[str], None]) -> int:
     """Delete every submission that nobody has changed, and end the audit. Return the number of deleted annotations."""
     deleted = 0
     for submission in store.submissions.of_project(project, audit=False):
@@ -258,7 +258,7 @@ def confidence_of(binding: Binding, outcome: Outcome) -> float | None:
 
 
 def _sure(
-    inputs: Inputs, tasks: Sequence[OpenTask], calibration: Calibration
+    inputs: PublishInputs, tasks: Sequence[OpenTask], calibration: Calibration
 ) -> Iterator[tuple[OpenTask, float, list[Any]]]:
     """Yield each task with the calibrated confidence and the result of its annotation; 0 and an empty result without
     prediction.

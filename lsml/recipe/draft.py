@@ -9,7 +9,7 @@ from typing import Any, Final
 from lsml.adapters.base import Adapter, option_facts
 from lsml.errors import Problem, RecipeError
 from lsml.recipe.nodes import Flaw
-from lsml.recipe.scalars import Data, Place, dotted
+from lsml.recipe.scalars import Data, Location, dotted
 from lsml.recipe.scalars import Path as KeyPath
 
 _SECRETS: Final = frozenset(
@@ -37,7 +37,7 @@ class Draft:
         """Return line and column of a key; for a missing key, of the nearest one around it."""
         return self._place(path)[:2]
 
-    def _place(self, path: KeyPath) -> Place:
+    def _place(self, path: KeyPath) -> Location:
         while path not in self.data.places:
             path = path[:-1]
         return self.data.places[path]

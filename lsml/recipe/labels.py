@@ -37,7 +37,7 @@ class LongLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = []
 
 
-class Labels(NamedTuple):
+class LabelMap(NamedTuple):
     """The content of a model's `labels`: class names, former names and a description by label, where there are any.
 
     `threshold` is the model's, with those of single labels.
@@ -49,7 +49,7 @@ class Labels(NamedTuple):
     threshold: float | dict[str, float] | None
 
 
-def read_labels(draft: Draft, path: KeyPath, model: Mapping[str, Any]) -> Labels:
+def read_labels(draft: Draft, path: KeyPath, model: Mapping[str, Any]) -> LabelMap:
     """Return the content of a model's `labels` and `threshold`; note a problem where they contradict each other."""
     given = model.get("threshold")
     threshold = {name: float(share) for name, share in given.items()} if isinstance(given, dict) else given
@@ -71,7 +71,7 @@ def read_labels(draft: Draft, path: KeyPath, model: Mapping[str, Any]) -> Labels
     if shares:
         others = threshold if isinstance(threshold, dict) else {} if threshold is None else {"default": threshold}
         threshold = {**others, **shares}
-    return Labels(classes, was, descriptions, threshold)
+    return LabelMap(classes, was, descriptions, threshold)
 
 
 def _check(

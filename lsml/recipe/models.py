@@ -65,7 +65,7 @@ def read_models(draft: Draft) -> list[Model]:
     return models
 
 
-class _Named(NamedTuple):
+class _AdapterEntry(NamedTuple):
     """An entry that names an adapter: its path, the path of the name itself, the settings, and the adapter."""
 
     path: KeyPath
@@ -74,9 +74,9 @@ class _Named(NamedTuple):
     adapter: type[Adapter]
 
 
-def _named(draft: Draft, path: KeyPath, model: object) -> list[_Named | None]:
+def _named(draft: Draft, path: KeyPath, model: object) -> list[_AdapterEntry | None]:
     """Return the entries that name a model's adapters: itself, or each candidate of `auto`; None for an unknown adapter."""
-    found: list[_Named | None] = []
+    found: list[_AdapterEntry | None] = []
     for where, one in candidates_of(path, model) if is_auto(model) else [(path, model)]:
         whole: dict[str, object] = one if isinstance(one, dict) else {"adapter": one}
         name = whole.get("adapter")
@@ -84,13 +84,13 @@ def _named(draft: Draft, path: KeyPath, model: object) -> list[_Named | None]:
         at = (*where, "adapter") if isinstance(one, dict) else where
         options = whole.get("options", {})
         if adapter is not None and isinstance(options, dict):
-            found.append(_Named(where, at, options, adapter))
+            found.append(_AdapterEntry(where, at, options, adapter))
         else:
             found.append(None)
     return found
 
 
-def _check_choice(draft: Draft, named: Sequence[_Named]) -> None:
+def _check_choice(draft: Draft, named: Sequence[_AdapterEntry]) -> None:
     """Note candidates that cannot be compared: adapters that do not learn, and adapters that read something else."""
     first = named[0].adapter
     for one in named:
@@ -145,7 +145,7 @@ def _model(
     draft: Draft,
     path: KeyPath,
     model: dict[str, Any],
-    named: Sequence[_Named],
+    named: Sequence[_AdapterEntry],
     selectors: tuple[Selector, ...],
     rank: int,
 ) -> Model | None:
@@ -196,7 +196,7 @@ def _model(
     )
 
 
-def _use(draft: Draft, named: _Named) -> Use | None:
+def _use(draft: Draft, named: _AdapterEntry) -> Use | None:
     """Return an adapter with its settings; None if they have a problem."""
     adapter, path = named.adapter, (*named.path, "options")
     files = [(*path, name) for name, meta in option_facts(adapter.Options).items() if meta.get("file")]

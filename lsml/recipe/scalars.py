@@ -29,7 +29,7 @@ _ABSENT: Final = object()
 _GUARDS: Final = (("server", "username"), ("server", "password"), ("server", "secret_path"))
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """The place of a value: line and column of its key (or of itself, in a list), and its node. `from_environment`: never
     show it.
     """
@@ -46,7 +46,7 @@ class Data(NamedTuple):
     """Plain data, and the place of each of its values by path. A value with an error is replaced by a placeholder."""
 
     value: dict[str, Any]
-    places: dict[Path, Place]
+    places: dict[Path, Location]
     flaws: list[Flaw]
 
 
@@ -54,9 +54,9 @@ def read_data(root: Mapping, environ: Environment[str, str]) -> Data:
     """Return the recipe as dicts, lists and scalars, without its `x-` keys and without values that the environment leaves
     empty.
     """
-    reader = _Reader(environ)
+    reader = _ScalarReader(environ)
     value = reader.mapping((), root)
-    reader.places[()] = Place(root.line, root.column, root, from_environment=False, text=None)
+    reader.places[()] = Location(root.line, root.column, root, from_environment=False, text=None)
     return Data(value, reader.places, reader.flaws)
 
 
@@ -65,10 +65,10 @@ def dotted(path: Path) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-class _Reader:
+class _ScalarReader:
     def __init__(self, environ: Environment[str, str]) -> None:
         self._environ = environ
-        self.places: dict[Path, Place] = {}
+        self.places: dict[Path, Location] = {}
         self.flaws: list[Flaw] = []
 
     def mapping(self, path: Path, node: Mapping) -> dict[str, object]:
@@ -84,7 +84,7 @@ class _Reader:
     def _value(self, path: Path, node: Node, place: tuple[int, int]) -> Any:
         if isinstance(node, Scalar):
             return self._scalar(path, node, place)
-        self.places[path] = Place(*place, node, from_environment=False, text=None)
+        self.places[path] = Location(*place, node, from_environment=False, text=None)
         if isinstance(node, Mapping):
             return self.mapping(path, node)
         assert isinstance(node, Sequence)
@@ -107,7 +107,7 @@ class _Reader:
                     path, place, f"{node.text} is empty, so everybody would have access; set it, or leave the key out"
                 )
             return _ABSENT
-        self.places[path] = Place(*place, node, substituted, text)
+        self.places[path] = Location(*place, node, substituted, text)
         try:
             text.encode()
         except UnicodeEncodeError:

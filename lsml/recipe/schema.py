@@ -58,7 +58,7 @@ _Options = Annotated[
 ]
 
 
-class Candidate(msgspec.Struct, forbid_unknown_fields=True):
+class AutoCandidate(msgspec.Struct, forbid_unknown_fields=True):
     """One of the candidates of `auto`: an adapter and its settings."""
 
     adapter: Annotated[object, Meta(description="The adapter's name.", extra_json_schema={"$ref": "#/$defs/adapter"})]
@@ -77,13 +77,13 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     ]
     options: _Options = {}
     models: Annotated[
-        list[str | Candidate] | UnsetType,
+        list[str | AutoCandidate] | UnsetType,
         Meta(
             description="What `auto` chooses from: two adapters or more that can learn, each a name or a map of `adapter` and "
             "`options`. Of those that are as good, the first.",
             extra_json_schema={
                 "minItems": 2,
-                "items": {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/Candidate"}]},
+                "items": {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/AutoCandidate"}]},
             },
         ),
     ] = UNSET
@@ -264,7 +264,7 @@ def recipe_schema(adapters: Mapping[str, type[Adapter]] | None = None) -> dict[s
 
 def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> dict[str, Any]:
     """Return the schema as `recipe_schema` does. `names` may hold more than the adapters whose options matter."""
-    types: list[Any] = [File, Candidate, ModelEntry, ModelList, LongLabel, Training, Publish]
+    types: list[Any] = [File, AutoCandidate, ModelEntry, ModelList, LongLabel, Training, Publish]
     _, definitions = msgspec.json.schema_components(types, ref_template=_REF)
     file = definitions.pop("File")
     model = definitions["ModelEntry"]
@@ -299,7 +299,7 @@ def schema_for(adapters: Mapping[str, type[Adapter]], names: Iterable[str]) -> d
             "then": {"properties": {"options": options}},
         }
         model["allOf"].append(own)
-        definitions["Candidate"].setdefault("allOf", []).append(own)
+        definitions["AutoCandidate"].setdefault("allOf", []).append(own)
     file["properties"]["tags"] |= {
         "minProperties": 1,
         # Names that an editor offers; `Choices#topic` matches the last pattern.

@@ -9,7 +9,7 @@ from flask import Response, request
 
 from lsml.doctor import Finding, Subject, examine
 from lsml.errors import NotFound, RequestError
-from lsml.learning.agreement import People, agreement
+from lsml.learning.agreement import Annotators, agreement
 from lsml.learning.corrections import Corrections
 from lsml.learning.due import changes_needed, counts
 from lsml.learning.outlook import curve_of, outlook_of
@@ -19,11 +19,11 @@ from lsml.recipe import Recipe
 from lsml.server import audit
 from lsml.server.bodies import answer, read_object
 from lsml.server.messages import (
-    Asked,
+    Accepted,
     Findings,
     PeopleShown,
     Project,
-    Projects,
+    ProjectList,
     PromoteBody,
     Run,
     TwoVersions,
@@ -44,7 +44,7 @@ def found_project(store: Store, named: str) -> ProjectRow:
     return row
 
 
-class Api:
+class ApiViews:
     """The views of what is served, learnt and published. `host`: the address that the server listens on."""
 
     def __init__(self, recipe: Recipe, store: Store, serving: Serving, quality: Quality, host: str) -> None:
@@ -57,10 +57,10 @@ class Api:
     def routes(self) -> list[Route]:
         """Return (path, methods, view) of each route."""
         return [
-            Route("GET", "/api/projects", self.projects, Projects),
+            Route("GET", "/api/projects", self.projects, ProjectList),
             Route("GET", "/api/projects/<project>", self.project, Project),
             Route("POST", "/api/projects/<project>/promote", self.promote, Project, PromoteBody),
-            Route("POST", "/api/projects/<project>/publish", self.publish, Asked),
+            Route("POST", "/api/projects/<project>/publish", self.publish, Accepted),
             Route("GET", "/api/projects/<project>/compare", self.compare, ComparedVersions, TwoVersions),
             Route("GET", "/api/projects/<project>/people", self.people, PeopleShown),
             Route("GET", "/api/projects/<project>/doctor", self.doctor, Findings),
@@ -114,7 +114,7 @@ class Api:
             )
         self._store.projects.want_publishing(row.key)
         audit.note(self._store, "publish", row.key)
-        return answer(Asked("ok"))
+        return answer(Accepted("ok"))
 
     def compare(self, project: str) -> Response:
         """Return the comparison of two versions, `?new=3&old=2`, on held-out tasks. Raises RequestError for other queries."""
@@ -159,7 +159,7 @@ class Api:
             binding, first, second, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key)
         )
 
-    def agreement(self, project: str) -> People:
+    def agreement(self, project: str) -> Annotators:
         """Return the annotators of a project, and their agreement."""
         row = self._found(project)
         binding = self._serving.bindings.of(row.key, None)

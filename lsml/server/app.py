@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from lsml.errors import LsmlError
 from lsml.recipe import Recipe
 from lsml.server import protocol
-from lsml.server.api import Api
+from lsml.server.api import ApiViews
 from lsml.server.bodies import answer
 from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
@@ -55,7 +55,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     quality = Quality(store, serving)
     telemetry = Telemetry(store, serving, quality)
     telemetry.watch(app)
-    api = Api(recipe, store, serving, quality, host or recipe.server.host)
+    api = ApiViews(recipe, store, serving, quality, host or recipe.server.host)
     looking = Looking(recipe, store, queue)
     pages = Pages(recipe, api, looking, prefix)
     routes = (

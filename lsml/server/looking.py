@@ -12,7 +12,7 @@ from lsml.recipe import Recipe
 from lsml.server import audit
 from lsml.server.api import found_project
 from lsml.server.bodies import answer
-from lsml.server.messages import Actions, Run, ToLookAt
+from lsml.server.messages import ActionList, Run, ToLookAt
 from lsml.server.protocol import status_of
 from lsml.server.routes import Route
 from lsml.store import Action, ProjectRow, Store
@@ -33,14 +33,14 @@ class Looking:
     def routes(self) -> list[Route]:
         """Return the endpoints."""
         return [
-            Route("GET", "/api/projects/<project>/actions", self.actions, Actions),
+            Route("GET", "/api/projects/<project>/actions", self.actions, ActionList),
             Route("GET", "/api/projects/<project>/queue", self.queue, ToLookAt),
             Route("POST", "/api/projects/<project>/review", self.review, Run),
         ]
 
     def actions(self, project: str) -> Response:
         """Return people's actions on a project, newest first."""
-        return answer(Actions(self.latest_actions(project)))
+        return answer(ActionList(self.latest_actions(project)))
 
     def queue(self, project: str) -> Response:
         """Return the least sure tasks, and the annotations that are probably wrong."""

@@ -261,7 +261,7 @@ class Project(msgspec.Struct):
     reviews: list[Run]
 
 
-class Projects(msgspec.Struct):
+class ProjectList(msgspec.Struct):
     """Every project of a recipe."""
 
     recipe: str
@@ -274,7 +274,7 @@ class PromoteBody(msgspec.Struct):
     version: int
 
 
-class Asked(msgspec.Struct):
+class Accepted(msgspec.Struct):
     """The acceptance of a request that is carried out later."""
 
     status: str
@@ -308,7 +308,7 @@ class Findings(msgspec.Struct):
     findings: list[Finding]
 
 
-class Actions(msgspec.Struct):
+class ActionList(msgspec.Struct):
     """People's actions on a project, newest first."""
 
     actions: list[Done]

@@ -16,7 +16,7 @@ from lsml import __version__
 from lsml.learning.decide import LEAST_JUDGED
 from lsml.metrics import Metrics
 from lsml.recipe import Recipe
-from lsml.server.api import Api
+from lsml.server.api import ApiViews
 from lsml.server.looking import Looking
 from lsml.server.messages import SomeVersions
 from lsml.server.routes import PAGE, Media, Route
@@ -63,7 +63,7 @@ def overview(sections: Sequence[Section], base: str = _HERE) -> Response:
 class Pages:
     """The views of one recipe's pages. `prefix`: its secret path, if it has one."""
 
-    def __init__(self, recipe: Recipe, api: Api, looking: Looking, prefix: str) -> None:
+    def __init__(self, recipe: Recipe, api: ApiViews, looking: Looking, prefix: str) -> None:
         self._recipe = recipe
         self._api = api
         self._looking = looking

@@ -35,7 +35,9 @@ class Several:
         root.add_url_rule("/health", "GET /health", self._health)
         for route in asset_routes():
             root.add_url_rule(route.path, f"GET {route.path}", route.view)
-        self._all = DispatcherMiddleware(root, {path_of(name): _Named(name, app) for name, app in self._apps.items()})
+        self._all = DispatcherMiddleware(
+            root, {path_of(name): _MountedRecipe(name, app) for name, app in self._apps.items()}
+        )
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -72,7 +74,7 @@ def _nothing_here(_error: Exception) -> Response:
     return answer({"error": "several recipes are served here, each under /r/NAME; the page at / names them"}, 404)
 
 
-class _Named:
+class _MountedRecipe:
     """A recipe's application; its log lines have its name."""
 
     def __init__(self, name: str, app: Swapping) -> None:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 QUEUE_FILE = "queue.db"
 
 
-class _Json(Serializer):  # type: ignore[misc]  # huey has no types
+class _JsonSerializer(Serializer):  # type: ignore[misc]  # huey has no types
     """Messages as JSON: write access to the queue can only wake a worker."""
 
     def _serialize(self, data: object) -> bytes:
@@ -34,7 +34,7 @@ class _Json(Serializer):  # type: ignore[misc]  # huey has no types
 
 
 # The settings of every Huey. Results are not read, and stored ones would stay for ever.
-_SETTINGS: Final[dict[str, object]] = {"name": "lsml", "results": False, "serializer": _Json()}
+_SETTINGS: Final[dict[str, object]] = {"name": "lsml", "results": False, "serializer": _JsonSerializer()}
 
 
 class Queue:

@@ -8,7 +8,7 @@ import msgspec
 
 from lsml.errors import StudioExists, StudioMissing
 from lsml.labeling.tasks import read_annotation
-from lsml.studio.api import Api
+from lsml.studio.api import StudioApi
 
 
 class _Made(msgspec.Struct):
@@ -16,10 +16,10 @@ class _Made(msgspec.Struct):
     result: list[object] = []
 
 
-class Annotator:
+class AnnotationAuthor:
     """The token's user as the author of annotations. Every method raises StudioError."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: StudioApi) -> None:
         self._api = api
 
     def annotate(self, task: str, result: list[object], unique_id: str) -> str:

@@ -22,7 +22,7 @@ _PAUSE_S = 0.25  # before the second try; twice as long before each one after it
 TRIES = 3  # of a GET, where Label Studio is not reachable or fails
 
 
-class Api:
+class StudioApi:
     """The API of one Label Studio for one token. Threads may share it; every method raises StudioError."""
 
     def __init__(self, url: str, token: str, timeout_s: float, ca_file: str | None) -> None:

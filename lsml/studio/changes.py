@@ -9,7 +9,7 @@ _PAST = {"make": "made", "set": "set", "turn off": "turned off"}  # other verbs 
 
 
 @dataclass
-class Changes:
+class ChangeLog:
     """The changes so far, a sentence each, and `notes` for the person. With `dry` nothing is changed.
 
     `tell` gets each sentence at once.

@@ -18,8 +18,8 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from lsml.media.transfer import Download, Received
-from lsml.studio.annotations import Annotator
-from lsml.studio.api import Api
+from lsml.studio.annotations import AnnotationAuthor
+from lsml.studio.api import StudioApi
 from lsml.studio.files import fetch_file
 from lsml.studio.predictions import ProjectPredictions
 from lsml.studio.project import ProjectFields, StudioSettings, create_project, find_project
@@ -45,7 +45,7 @@ class Studio:
     """
 
     def __init__(self, url: str, token: str, timeout_s: float = 30.0, ca_file: str | None = None) -> None:
-        self._api = Api(url, token, timeout_s, ca_file)
+        self._api = StudioApi(url, token, timeout_s, ca_file)
         self._token = token
 
     @property
@@ -112,9 +112,9 @@ class Studio:
         """Return the predictions of a project."""
         return ProjectPredictions(self._api, project_id)
 
-    def annotator(self) -> Annotator:
+    def annotator(self) -> AnnotationAuthor:
         """Return the token's user as the author of annotations."""
-        return Annotator(self._api)
+        return AnnotationAuthor(self._api)
 
     def settings(self, project_id: int) -> StudioSettings:
         """Return a project's fields, models and webhooks."""

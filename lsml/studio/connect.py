@@ -21,7 +21,7 @@ from lsml.labeling import parse_labeling_config
 from lsml.media.transfer import shown_url
 from lsml.recipe import Recipe
 from lsml.studio.addresses import HOST_OF_CONTAINERS, is_loopback, refuses
-from lsml.studio.changes import Changes
+from lsml.studio.changes import ChangeLog
 from lsml.studio.client import Studio
 from lsml.studio.connection import backend_login
 from lsml.studio.hooks import Hooks, basic_authorization, mend_webhooks, same_url, webhook_url
@@ -34,7 +34,7 @@ _TO_BE_MADE: Final = 0  # the number of a project that does not exist yet
 
 
 @dataclass(frozen=True)
-class Asked:
+class ConnectRequest:
     """A request to connect. `url`: the address of lsml for Label Studio, with the secret path where there is one.
 
     Either `project`, a number, or `create`, a title, names the project. `tasks`: the tasks to import. `dry`: change
@@ -60,7 +60,7 @@ class Connected:
 
 
 def connect(
-    studio: Studio, recipe: Recipe, ours: re.Pattern[str], asked: Asked, tell: Callable[[str], None]
+    studio: Studio, recipe: Recipe, ours: re.Pattern[str], asked: ConnectRequest, tell: Callable[[str], None]
 ) -> Connected:
     """Connect a project to this lsml; `tell` gets a sentence for each change as it is made.
 
@@ -72,7 +72,7 @@ def connect(
             f"nothing listens at {shown_url(asked.url)}, and Label Studio takes no model that does not answer: start "
             "`lsml run` first, or do both at once with `lsml run --connect`"
         )
-    changes = Changes(tell, asked.dry)
+    changes = ChangeLog(tell, asked.dry)
     project = _project(studio, recipe, asked)
     binding = bind(recipe, parse_labeling_config(project.label_config))
     if not binding.models:
@@ -95,7 +95,7 @@ def connect(
     return Connected(project.id, project.title, address, tuple(changes.made), tuple(changes.notes))
 
 
-def _project(studio: Studio, recipe: Recipe, asked: Asked) -> ProjectFields:
+def _project(studio: Studio, recipe: Recipe, asked: ConnectRequest) -> ProjectFields:
     """Return the project that is asked for; a project to be created has the number _TO_BE_MADE."""
     if asked.project is not None:
         return studio.settings(asked.project).fields()
@@ -113,7 +113,7 @@ def _project(studio: Studio, recipe: Recipe, asked: Asked) -> ProjectFields:
     return ProjectFields(_TO_BE_MADE, title, recipe.labeling_config)
 
 
-def _made(studio: Studio, project: ProjectFields, changes: Changes) -> ProjectFields:
+def _made(studio: Studio, project: ProjectFields, changes: ChangeLog) -> ProjectFields:
     """Create a project and return it as Label Studio has it; in a dry run return it unchanged."""
     made = project
 
@@ -125,7 +125,7 @@ def _made(studio: Studio, project: ProjectFields, changes: Changes) -> ProjectFi
     return made
 
 
-def _tell_of_new(changes: Changes, url: str, tasks: TasksToImport | None) -> None:
+def _tell_of_new(changes: ChangeLog, url: str, tasks: TasksToImport | None) -> None:
     """Report the changes of a dry run for a project that would be created."""
     changes.make("set", f'task sampling to "{SAMPLING}"', lambda: None)
     changes.make("add", f"the model at {shown_url(url)}", lambda: None)
@@ -144,7 +144,7 @@ class _Connecting:
         recipe: Recipe,
         ours: re.Pattern[str],
         url: str,
-        changes: Changes,
+        changes: ChangeLog,
     ) -> None:
         self._settings = settings
         self._studio_url = studio_url

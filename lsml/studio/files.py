@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from lsml.errors import FetchError, StudioError
 from lsml.media.transfer import IDLE_S, PASSING, REDIRECTS, Download, Received, origin, receive, shown_url, too_late
-from lsml.studio.api import Api
+from lsml.studio.api import StudioApi
 
 if TYPE_CHECKING:
     import httpx
@@ -30,7 +30,7 @@ class _Refused(FetchError):
         super().__init__(message, passing=passing)
 
 
-def fetch_file(api: Api, url: str, wanted: Download) -> Received | None:
+def fetch_file(api: StudioApi, url: str, wanted: Download) -> Received | None:
     """Fetch a file that Label Studio keeps; None where the known one is current.
 
     `url`: `/data/upload/...`, `upload/...`, `/data/local-files/?d=...`, `/tasks/7/resolve/?fileuri=...`, or one of them
@@ -52,12 +52,12 @@ def fetch_file(api: Api, url: str, wanted: Download) -> Received | None:
             raise refused from None
 
 
-def _fetch(api: Api, absolute: str, url: str, wanted: Download) -> Received | None:
+def _fetch(api: StudioApi, absolute: str, url: str, wanted: Download) -> Received | None:
     with _open_file(api, absolute, url, wanted) as answer:
         return None if answer.status_code == 304 else receive(answer, wanted, url)
 
 
-def _file_url(api: Api, url: str) -> str:
+def _file_url(api: StudioApi, url: str) -> str:
     prefix = urlsplit(api.url).path
     absolute = f"/data/{url}" if url.startswith("upload/") else url
     if absolute.startswith("/") and not absolute.startswith("//"):
@@ -75,7 +75,7 @@ def _file_url(api: Api, url: str) -> str:
 
 
 @contextmanager
-def _open_file(api: Api, absolute: str, url: str, wanted: Download) -> Iterator[httpx.Response]:
+def _open_file(api: StudioApi, absolute: str, url: str, wanted: Download) -> Iterator[httpx.Response]:
     import httpx
 
     def get(target: str, headers: dict[str, str]) -> httpx.Response:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from lsml.media.transfer import shown_url
 from lsml.recipe import Recipe
 from lsml.studio.addresses import is_loopback, refuses
-from lsml.studio.changes import Changes
+from lsml.studio.changes import ChangeLog
 from lsml.studio.project import StudioSettings, Webhook
 
 _WEBHOOK: Final = "/webhook"
@@ -50,7 +50,7 @@ def same_url(one: str, other: str) -> bool:
     return one.rstrip("/") == other.rstrip("/")
 
 
-def mend_webhooks(changes: Changes, settings: StudioSettings, hooks: Hooks) -> None:
+def mend_webhooks(changes: ChangeLog, settings: StudioSettings, hooks: Hooks) -> None:
     """Leave one webhook that sends lsml every event. Leftovers of an old address are moved, deleted or switched off.
 
     Only a webhook that is surely lsml's own is deleted: that of the model's former address, or one with lsml's secrets
@@ -81,7 +81,7 @@ def mend_webhooks(changes: Changes, settings: StudioSettings, hooks: Hooks) -> N
             _switch_off(changes, settings, hook)
 
 
-def _mend(changes: Changes, settings: StudioSettings, hook: Webhook, wanted: dict[str, Any]) -> None:
+def _mend(changes: ChangeLog, settings: StudioSettings, hook: Webhook, wanted: dict[str, Any]) -> None:
     lacks = []
     if not (hook.is_active and hook.send_payload and hook.send_for_all_actions):
         lacks.append("it tells of everything that happens")
@@ -93,13 +93,13 @@ def _mend(changes: Changes, settings: StudioSettings, hook: Webhook, wanted: dic
                      lambda: settings.put_webhook(hook.id, wanted))  # fmt: skip
 
 
-def _delete(changes: Changes, settings: StudioSettings, hook: Webhook, why: str) -> None:
+def _delete(changes: ChangeLog, settings: StudioSettings, hook: Webhook, why: str) -> None:
     changes.make(
         "delete", f"webhook {hook.id} ({shown_url(hook.url)}), {why}", lambda: settings.delete_webhook(hook.id)
     )
 
 
-def _switch_off(changes: Changes, settings: StudioSettings, hook: Webhook) -> None:
+def _switch_off(changes: ChangeLog, settings: StudioSettings, hook: Webhook) -> None:
     why = "for nothing listens there and no model has that address"
     changes.make("turn off", f"webhook {hook.id} ({shown_url(hook.url)}), {why}",
                  lambda: settings.put_webhook(hook.id, {"is_active": False}))  # fmt: skip

@@ -15,7 +15,7 @@ from lsml.labeling import LabelingConfig
 from lsml.labeling.annotated import many
 from lsml.labeling.exports import read_export
 from lsml.labeling.importing import import_refusal, only_field
-from lsml.studio.changes import Changes
+from lsml.studio.changes import ChangeLog
 from lsml.studio.project import StudioSettings
 
 _AT_ONCE: Final = 500  # tasks in one request
@@ -64,7 +64,7 @@ def read_tasks(path: Path, config: LabelingConfig) -> TasksToImport:
     return TasksToImport(str(path), data=fine, notes=notes)
 
 
-def import_tasks(changes: Changes, settings: StudioSettings, tasks: TasksToImport) -> None:
+def import_tasks(changes: ChangeLog, settings: StudioSettings, tasks: TasksToImport) -> None:
     """Add the tasks that the project does not hold yet, compared by their data; images by their names. Raises StudioError."""
     for note in tasks.notes:
         changes.note(note)

@@ -10,9 +10,9 @@ from typing import Literal, Self
 import msgspec
 
 from lsml.errors import RequestError
-from lsml.studio.api import Api
+from lsml.studio.api import StudioApi
 from lsml.studio.project import StudioSettings
-from lsml.studio.tasks import Page, T, condition, read_page, read_pages
+from lsml.studio.tasks import T, TaskPage, condition, read_page, read_pages
 
 _TRIES = 1  # callers retry themselves
 _AT_ONCE = 100  # tasks in one request, whose URL holds their ids
@@ -31,7 +31,7 @@ class ScoredTask(OpenTask, frozen=True):
     predictions_score: float = 0.0
 
 
-class Held(msgspec.Struct, frozen=True):
+class StoredPrediction(msgspec.Struct, frozen=True):
     """A prediction that Label Studio holds."""
 
     id: int
@@ -40,7 +40,7 @@ class Held(msgspec.Struct, frozen=True):
 
 class _HoldingTask(msgspec.Struct):
     id: int
-    predictions: list[Held]
+    predictions: list[StoredPrediction]
 
 
 class _Filters(msgspec.Struct):
@@ -54,7 +54,7 @@ class ProjectPredictions:
     Every method raises StudioError, and StudioAway where another try may help.
     """
 
-    def __init__(self, api: Api, project_id: int, filters: Sequence[Mapping[str, object]] = ()) -> None:
+    def __init__(self, api: StudioApi, project_id: int, filters: Sequence[Mapping[str, object]] = ()) -> None:
         self._api = api
         self._filters = filters
         self._project = project_id
@@ -69,7 +69,7 @@ class ProjectPredictions:
         conditions = [condition("completed_at", "empty", "Datetime", value=True), *self._filters]
         if version is not None:
             conditions.append(condition("predictions_model_versions", "not_contains", "List", [version]))
-        page = self._page(Page[OpenTask], conditions, after, most=most, fields="task_only")
+        page = self._page(TaskPage[OpenTask], conditions, after, most=most, fields="task_only")
         return page.tasks, page.total
 
     def least_sure(self, most: int) -> tuple[list[ScoredTask], int]:
@@ -79,7 +79,13 @@ class ProjectPredictions:
             condition("predictions_score", "empty", "Number", value=False),
         ]
         page = read_page(
-            self._api, self._project, Page[ScoredTask], conditions, most=most, order="predictions_score", tries=_TRIES
+            self._api,
+            self._project,
+            TaskPage[ScoredTask],
+            conditions,
+            most=most,
+            order="predictions_score",
+            tries=_TRIES,
         )
         return page.tasks, page.total
 
@@ -156,7 +162,7 @@ class ProjectPredictions:
             condition("total_predictions", "greater", "Number", 1),
             condition("predictions_model_versions", "contains", "List", [version]),
         ]
-        for task in read_pages(partial(self._page, Page[_HoldingTask], conditions)):
+        for task in read_pages(partial(self._page, TaskPage[_HoldingTask], conditions)):
             mine = sorted(one.id for one in task.predictions if one.model_version == version)
             for id in mine[:-1]:
                 self._api.send("DELETE", f"/api/predictions/{id}/", f"delete prediction {id}")
@@ -172,20 +178,20 @@ class ProjectPredictions:
         backend = next((one for one in settings.backends() if one.is_of(ours)), None)
         settings.show(version, backend, backend_login)
 
-    def _held(self, tasks: Sequence[int]) -> Iterator[tuple[int, list[Held]]]:
+    def _held(self, tasks: Sequence[int]) -> Iterator[tuple[int, list[StoredPrediction]]]:
         for begin in range(0, len(tasks), _AT_ONCE):
             some = [int(id) for id in tasks[begin : begin + _AT_ONCE]]
             conditions = [condition("id", "in_list", "Number", some)]
-            for task in self._page(Page[_HoldingTask], conditions).tasks:
+            for task in self._page(TaskPage[_HoldingTask], conditions).tasks:
                 yield task.id, task.predictions
 
     def _page(
         self,
-        form: type[Page[T]],
+        form: type[TaskPage[T]],
         conditions: Sequence[Mapping[str, object]],
         after: int = 0,
         *,
         most: int = _AT_ONCE,
         fields: str = "all",
-    ) -> Page[T]:
+    ) -> TaskPage[T]:
         return read_page(self._api, self._project, form, conditions, after, most=most, fields=fields, tries=_TRIES)

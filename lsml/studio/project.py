@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lsml.studio.api import Api
-from lsml.studio.tasks import Page, read_page, read_pages
+from lsml.studio.api import StudioApi
+from lsml.studio.tasks import TaskPage, read_page, read_pages
 
 T = TypeVar("T")
 _REACHED = ("CO", "TR", "PR")  # states of a model: connected, training, predicting
@@ -70,7 +70,7 @@ class _ProjectPage(msgspec.Struct):
     results: list[ProjectFields]
 
 
-def find_project(api: Api, title: str) -> ProjectFields | None:
+def find_project(api: StudioApi, title: str) -> ProjectFields | None:
     """Return the oldest project with exactly that title that the token's user can see; None where there is none."""
     parameters = {"title": title, "page_size": 1000}
     page = _read(api, "/api/projects/", _ProjectPage, "the projects", parameters)
@@ -78,7 +78,7 @@ def find_project(api: Api, title: str) -> ProjectFields | None:
     return min(found, key=lambda project: project.id, default=None)
 
 
-def create_project(api: Api, title: str, label_config: str) -> ProjectFields:
+def create_project(api: StudioApi, title: str, label_config: str) -> ProjectFields:
     """Create a project and return it."""
     made = api.send("POST", "/api/projects/", "make a project", {"title": title, "label_config": label_config})
     return _as(api, made, ProjectFields, "a new project")
@@ -87,7 +87,7 @@ def create_project(api: Api, title: str, label_config: str) -> ProjectFields:
 class StudioSettings:
     """One project's fields, models and webhooks, read and changed. Every method raises StudioError."""
 
-    def __init__(self, api: Api, project_id: int) -> None:
+    def __init__(self, api: StudioApi, project_id: int) -> None:
         self._api = api
         self._project = project_id
         self._what = f"project {project_id}"
@@ -142,8 +142,8 @@ class StudioSettings:
     def data(self) -> Iterator[dict[str, object]]:
         """Yield the raw data of each of its tasks, by id, with one page in memory."""
 
-        def page_after(last: int) -> Page[_Data]:
-            return read_page(self._api, self._project, Page[_Data], after=last, most=_MANY, fields="task_only")
+        def page_after(last: int) -> TaskPage[_Data]:
+            return read_page(self._api, self._project, TaskPage[_Data], after=last, most=_MANY, fields="task_only")
 
         return (task.data for task in read_pages(page_after))
 
@@ -156,11 +156,11 @@ class StudioSettings:
         self._api.upload(f"/api/projects/{self._project}/import", f"upload files to {self._what}", files)
 
 
-def _read(api: Api, path: str, kind: type[T], what: str, parameters: Mapping[str, Any] | None = None) -> T:
+def _read(api: StudioApi, path: str, kind: type[T], what: str, parameters: Mapping[str, Any] | None = None) -> T:
     return _as(api, api.get(path, what, parameters), kind, what)
 
 
-def _as(api: Api, answer: object, kind: type[T], what: str) -> T:
+def _as(api: StudioApi, answer: object, kind: type[T], what: str) -> T:
     try:
         return msgspec.convert(answer, kind)
     except msgspec.ValidationError as error:

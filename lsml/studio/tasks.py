@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from lsml.errors import StudioError
-from lsml.studio.api import TRIES, Api
+from lsml.studio.api import TRIES, StudioApi
 
 _PAGE = 100  # tasks in one response
 OVERLAP = timedelta(minutes=1)  # a change becomes visible when its transaction ends, later than its time
@@ -27,7 +27,7 @@ class Numbered(Protocol):
 T = TypeVar("T", bound=Numbered)
 
 
-class Page(msgspec.Struct, Generic[T], frozen=True):
+class TaskPage(msgspec.Struct, Generic[T], frozen=True):
     """One page of the Data Manager. `total`: the number of tasks on this page and after it."""
 
     total: int
@@ -50,9 +50,9 @@ class StudioTask(msgspec.Struct, frozen=True):
 
 
 def read_page(
-    api: Api,
+    api: StudioApi,
     project_id: int,
-    form: type[Page[T]],
+    form: type[TaskPage[T]],
     conditions: Sequence[Mapping[str, object]] = (),
     after: int = 0,
     *,
@@ -60,7 +60,7 @@ def read_page(
     fields: str = "all",
     order: str = "id",
     tries: int = TRIES,
-) -> Page[T]:
+) -> TaskPage[T]:
     """Return a project's tasks that meet all `conditions`: at most `most`, by id, above `after`. Raises StudioError.
 
     `form`: the struct that each task is read into, such as `Page[StudioTask]`; its data is raw. `order`: the column of the
@@ -80,7 +80,7 @@ def read_page(
     return msgspec.structs.replace(page, tasks=[task for task in page.tasks if task.id > after])
 
 
-def read_pages(page_after: Callable[[int], Page[T]]) -> Iterator[T]:
+def read_pages(page_after: Callable[[int], TaskPage[T]]) -> Iterator[T]:
     """Yield the tasks of page after page, in the order of their ids, with one page in memory.
 
     Pages go by the last id seen, not by number: a task that changes meanwhile moves no other task.
@@ -95,7 +95,7 @@ def read_pages(page_after: Callable[[int], Page[T]]) -> Iterator[T]:
         last = page.tasks[-1].id
 
 
-def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
+def annotated_tasks(api: StudioApi, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
     """Yield tasks with annotations, skipped ones included, in the order of their ids, with one page in memory.
 
     `since`: an ISO 8601 time by Label Studio's clock, such as the latest `updated_at` of an earlier reading. Tasks
@@ -106,7 +106,7 @@ def annotated_tasks(api: Api, project_id: int, since: str | None = None) -> Iter
     conditions = [condition("annotations_ids", "empty", "String", value=False)]
     if since is not None:
         conditions.append(condition("updated_at", "greater_or_equal", "Datetime", _since(since)))
-    tasks = read_pages(lambda after: read_page(api, project_id, Page[StudioTask], conditions, after))
+    tasks = read_pages(lambda after: read_page(api, project_id, TaskPage[StudioTask], conditions, after))
     return map(_like_a_webhook, tasks)
 
 

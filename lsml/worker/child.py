@@ -9,7 +9,7 @@ from lsml.errors import Cancelled, LsmlError, NotEnoughData
 from lsml.labeling.annotated import many
 from lsml.learning.due import learners
 from lsml.learning.review import in_json, review
-from lsml.learning.run import Inputs
+from lsml.learning.run import TrainingInputs
 from lsml.learning.run import run as train_and_publish
 from lsml.logs import run_id
 from lsml.recipe import Recipe
@@ -91,7 +91,7 @@ def _train_and_publish(recipe: Recipe, store: Store, run: RunRow) -> None:
     binding = binding_of(recipe, project)
     with fetcher(recipe, project).hold() as fetch:
         made = train_and_publish(
-            Inputs(
+            TrainingInputs(
                 store=store, project=run.project, binding=binding, models=binding.trainable,
                 tasks=store.annotations.tasks(run.project), fetch=fetch,
                 keep=max(training.keep for training in learners(recipe)), claim=run, progress=report,

@@ -373,7 +373,7 @@ def test_points_and_tracks_are_alike_where_they_are_near():
 
 
 def test_of_two_models_the_first_keeps_its_places_and_the_second_fills_the_others():
-    from lsml.controls.base import Answer
+    from lsml.controls.base import ModelValues
 
     first = [Box(label="Cat", score=0.4, x=0.1, y=0.1, width=0.3, height=0.3)]
     second = [
@@ -381,7 +381,7 @@ def test_of_two_models_the_first_keeps_its_places_and_the_second_fills_the_other
         Box(label="Dog", score=0.8, x=0.6, y=0.6, width=0.3, height=0.3),
         Box(label="Dog", score=0.1, x=0.1, y=0.7, width=0.1, height=0.1),
     ]
-    answers = [Answer(some, lambda _label: 0.25) for some in (first, second)]
+    answers = [ModelValues(some, lambda _label: 0.25) for some in (first, second)]
     chosen, certainty = control("RectangleLabels").combine(answers, {}, "confidence")
     assert [(one.label, one.score) for one in chosen] == [("Cat", 0.4), ("Dog", 0.8)]
     assert certainty == pytest.approx(0.6)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lsml.controls import CONTROLS
 from lsml.labeling import ControlTag, Label
-from lsml.labeling.documents import Dialogue, Page, PlainText
+from lsml.labeling.documents import Dialogue, HtmlDocument, PlainText
 from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Span
@@ -84,7 +84,9 @@ nasty_dialogues = st.lists(nasty_texts | st.just(""), min_size=1, max_size=5)
 
 
 @given(
-    nasty_texts.map(PlainText) | st.builds(Page, nasty_pages, inline=st.booleans()) | nasty_dialogues.map(Dialogue),
+    nasty_texts.map(PlainText)
+    | st.builds(HtmlDocument, nasty_pages, inline=st.booleans())
+    | nasty_dialogues.map(Dialogue),
     st.data(),
 )
 def test_spans_of_a_document_survive_and_say_what_they_hold(document, data):
@@ -154,7 +156,7 @@ PAGE = "<!-- no --><h1>Ada 🤖 x</h1>\n<p>met <b>Bo</b>b<br>at</p><table><tr><t
 
 
 def test_a_page_is_pointed_at_by_xpaths_in_code_units_and_globally_in_code_points():
-    page = Page(PAGE)
+    page = HtmlDocument(PAGE)
     assert page.text == "Ada 🤖 x\nmet Bob\nat\né"
     assert page.place(6, 7) == {
         "start": "/h1[1]/text()[1]",
@@ -177,7 +179,7 @@ def test_a_page_is_pointed_at_by_xpaths_in_code_units_and_globally_in_code_point
 
 
 def test_what_breaks_lines_belongs_to_neither_side():
-    page = Page("<p>one</p><p>two</p>")
+    page = HtmlDocument("<p>one</p><p>two</p>")
     assert page.text == "one\ntwo"
     assert page.place(2, 4)["text"] == "e"
     assert page.place(3, 5)["text"] == "t"
@@ -211,7 +213,7 @@ def test_what_breaks_lines_belongs_to_neither_side():
     ],
 )
 def test_a_page_finds_what_a_region_points_at_as_the_editor_does(value, text):
-    page = Page(PAGE)
+    page = HtmlDocument(PAGE)
     if text is None:
         with pytest.raises(Misread):
             page.locate(value)
@@ -222,13 +224,13 @@ def test_a_page_finds_what_a_region_points_at_as_the_editor_does(value, text):
 
 def test_an_inline_page_has_no_head_and_a_page_of_frames_no_text():
     html = "<head><style>p{}</style></head><body><p>x"
-    assert Page(html).place(0, 1)["globalOffsets"] == {"start": 0, "end": 1}
-    assert Page(html, inline=True).place(0, 1)["globalOffsets"] == {"start": 3, "end": 4}
-    assert Page("<frameset><frame></frameset>").text == ""
+    assert HtmlDocument(html).place(0, 1)["globalOffsets"] == {"start": 0, "end": 1}
+    assert HtmlDocument(html, inline=True).place(0, 1)["globalOffsets"] == {"start": 3, "end": 4}
+    assert HtmlDocument("<frameset><frame></frameset>").text == ""
 
 
 def test_deeply_nested_pages_are_read():
-    page = Page("<b>" * 3000 + "x")
+    page = HtmlDocument("<b>" * 3000 + "x")
     assert page.text == "x"
     assert page.locate(page.place(0, 1)) == (0, 1, False)
 
@@ -321,7 +323,7 @@ def test_a_paragraph_is_counted_in_code_points_where_the_text_says_so():
 
 
 def test_a_page_takes_its_global_offsets_where_the_xpaths_point_at_another_text():
-    page = Page("<p>Ada met Bob</p>")
+    page = HtmlDocument("<p>Ada met Bob</p>")
     value = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 3, "text": "Bob"}
     assert page.locate({**value, "globalOffsets": {"start": 8, "end": 11}}) == (8, 11, True)
     assert page.locate(value) == (8, 11, True)

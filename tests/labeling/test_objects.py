@@ -6,7 +6,7 @@ import pytest
 
 from lsml.errors import FetchError
 from lsml.labeling import parse_labeling_config
-from lsml.labeling.documents import Page
+from lsml.labeling.documents import HtmlDocument
 from lsml.labeling.objects import Unreadable, read_object
 from tests.support.fetching import Fetching, no_fetch
 
@@ -39,7 +39,7 @@ def read(xml, data, fetch=no_fetch):
     ],
 )
 def test_markup_is_stripped_as_a_browser_shows_it(html, text):
-    assert Page(html).text == text
+    assert HtmlDocument(html).text == text
 
 
 def test_hypertext_gives_its_text():

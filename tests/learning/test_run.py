@@ -11,7 +11,7 @@ import pytest
 from lsml.binding import bind
 from lsml.errors import NotEnoughData
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
-from lsml.learning.run import Inputs, run
+from lsml.learning.run import TrainingInputs, run
 from lsml.recipe import load_recipe
 from lsml.store import LOCAL, Store
 from tests.conftest import TOPICS, choice, export, tickets, write_recipe
@@ -64,7 +64,7 @@ def test_a_run_that_fails_leaves_nothing_on_disk(tmp_path, refuse):
             raise NotEnoughData("too few")
 
     tasks = [AnnotatedTask("1", {"text": "refund"}, (Annotation("1", choice("Billing")),))]
-    inputs = Inputs(
+    inputs = TrainingInputs(
         store=store, project=LOCAL, binding=binding, models=binding.trainable, tasks=tasks, fetch=no_fetch, keep=5,
         check=check,
     )  # fmt: skip

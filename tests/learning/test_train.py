@@ -6,7 +6,7 @@ import pytest
 from lsml.binding import bind
 from lsml.errors import NotEnoughData
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
-from lsml.learning.run import Inputs, run
+from lsml.learning.run import TrainingInputs, run
 from lsml.recipe import load_recipe, share_of
 from lsml.store import LOCAL, Store
 from lsml.versions import Why, load_promoted, model_version
@@ -32,7 +32,7 @@ class Project:
         self.store.projects.touch(LOCAL, labeling_config=config)
 
     def train(self, tasks):
-        inputs = Inputs(
+        inputs = TrainingInputs(
             store=self.store, project=LOCAL, binding=self.binding, models=self.binding.trainable, tasks=tasks,
             fetch=no_fetch, keep=5,
         )  # fmt: skip

@@ -8,7 +8,7 @@ import lsml.binding.auto
 from lsml.adapters.base import Adapter, Target
 from lsml.binding import bind
 from lsml.controls import CONTROLS
-from lsml.controls.base import Answer
+from lsml.controls.base import ModelValues
 from lsml.controls.merging import merged
 from lsml.errors import AdapterError
 from lsml.labeling import parse_labeling_config
@@ -253,9 +253,9 @@ def test_regions_are_combined_as_the_recipe_says(how, expected):
     xml = '<View><Text name="t" value="$t"/><Labels name="l" toName="t"><Label value="PER"/><Label value="ORG"/><Label value="LOC"/></Labels></View>'
     control = CONTROLS["Labels"](parse_labeling_config(xml).controls[0])
     answers = [
-        Answer([Span(0, 5, "PER", 0.9), Span(9, 12, "LOC", 0.8)], lambda _label: 0.0),
-        Answer([Span(0, 5, "ORG", 0.5), Span(0, 4, "PER", 0.9 - 1e-9)], lambda _label: 0.0),
-        Answer([Span(20, 25, "PER", 0.2)], lambda _label: 0.3),
+        ModelValues([Span(0, 5, "PER", 0.9), Span(9, 12, "LOC", 0.8)], lambda _label: 0.0),
+        ModelValues([Span(0, 5, "ORG", 0.5), Span(0, 4, "PER", 0.9 - 1e-9)], lambda _label: 0.0),
+        ModelValues([Span(20, 25, "PER", 0.2)], lambda _label: 0.3),
     ]
     values, _ = control.combine([merged(control, answers, {}, how)], {}, "confidence")
     assert sorted((v.label, v.start, v.end, round(v.score, 6)) for v in values) == sorted(expected)

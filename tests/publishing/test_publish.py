@@ -16,7 +16,7 @@ from lsml.adapters.base import Adapter
 from lsml.binding import bind
 from lsml.errors import Cancelled, StudioError
 from lsml.labeling import parse_labeling_config
-from lsml.publishing import Inputs, Patience, Published, publish
+from lsml.publishing import Patience, PublishInputs, PublishResult, publish
 from lsml.recipe import load_recipe
 from lsml.studio.client import Studio
 from lsml.studio.connection import fetcher
@@ -45,13 +45,13 @@ def tasks(count: int) -> dict[int, dict]:
 
 
 @contextmanager
-def publishing(studio: SmallStudio, folder: Path, **settings) -> Iterator[Callable[[], Published]]:
+def publishing(studio: SmallStudio, folder: Path, **settings) -> Iterator[Callable[[], PublishResult]]:
     """A function that publishes version 2 into `studio`."""
     recipe = load_recipe(write_recipe(folder))
     binding = bind(recipe, parse_labeling_config(TOPICS))
     model = binding.models[0]
     with Web(studio) as web, Studio(web.url, TOKEN) as client:
-        inputs = Inputs(
+        inputs = PublishInputs(
             predictions=client.predictions(7), binding=binding,
             adapters={model.key: Sure(model.spec.options, model.target)}, model_version=V2, fetch=fetcher(recipe, None),
             patience=Patience(first_s=0.01, longest_s=0.02, check=settings.pop("check", lambda: None)),

@@ -12,7 +12,7 @@ import pytest
 from lsml.adapters.base import Adapter
 from lsml.binding import bind
 from lsml.labeling import parse_labeling_config
-from lsml.publishing import Inputs, Patience, Submitted, Submitting, submit, undo
+from lsml.publishing import Patience, PublishInputs, Submitted, Submitting, submit, undo
 from lsml.publishing.submit import Calibration, Precision, is_audited
 from lsml.recipe import LearnFrom, Submit, load_recipe
 from lsml.store import AnnotationSeen, Store
@@ -87,7 +87,7 @@ def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
         opened.append(web)
         web.__enter__()
         client = Studio(web.url, TOKEN)
-        inputs = Inputs(
+        inputs = PublishInputs(
             predictions=client.predictions(7), binding=binding,
             adapters={model.key: Sure(model.spec.options, model.target)}, model_version="triage-v1-00000000",
             fetch=fetcher(recipe, None), patience=Patience(first_s=0.01, longest_s=0.02), ours=names_of("triage"),

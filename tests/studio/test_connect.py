@@ -15,7 +15,7 @@ from lsml.errors import LsmlError, RequestError, StudioError, StudioRefused
 from lsml.recipe import load_recipe
 from lsml.studio.addresses import backend_url
 from lsml.studio.client import Studio
-from lsml.studio.connect import Asked, Connected, connect, explanation
+from lsml.studio.connect import Connected, ConnectRequest, connect, explanation
 from lsml.versions import names_of
 from tests.conftest import write_recipe
 from tests.support.label_studio import free_port
@@ -38,7 +38,11 @@ def connecting(studio: SmallStudio, folder: Path, recipe: str = "") -> Iterator[
         def run(url: str = "", **asked: Any) -> Connected:
             target = {"project": 7} if "create" not in asked else {}
             return connect(
-                client, written, names_of("triage"), Asked(url or web.url, **target, **asked), lambda _said: None
+                client,
+                written,
+                names_of("triage"),
+                ConnectRequest(url or web.url, **target, **asked),
+                lambda _said: None,
             )
 
         yield run
@@ -90,7 +94,7 @@ def test_create_makes_a_project_once_and_connects_the_one_that_is_there(tmp_path
 def test_create_without_a_labeling_config_says_what_to_add(tmp_path):
     path = write_recipe(tmp_path, config=None)
     with Web(SmallStudio(title=None)) as web, Studio(web.url, TOKEN) as client, pytest.raises(RequestError) as raised:
-        connect(client, load_recipe(path), names_of("triage"), Asked(web.url, create="Tickets"), print)
+        connect(client, load_recipe(path), names_of("triage"), ConnectRequest(web.url, create="Tickets"), print)
     assert str(raised.value).endswith(
         "has no labeling config to create a project with; add `labeling_config:` to it, or name an existing project "
         "with --project"
@@ -164,7 +168,7 @@ def test_with_a_password_the_model_and_its_webhook_bring_it(tmp_path):
 def test_a_username_in_the_address_is_the_login_and_no_other_is_told_with_the_title(tmp_path):
     studio = SmallStudio(serves=V0)
     with Web(studio) as web, Studio(web.url, TOKEN) as client:
-        asked = Asked(web.url.replace("://", "://ann:open-sesame@"), project=7)
+        asked = ConnectRequest(web.url.replace("://", "://ann:open-sesame@"), project=7)
         connect(client, load_recipe(write_recipe(tmp_path, LOGIN)), names_of("triage"), asked, print)
     assert studio.backends[0]["title"] == studio.model_version == V0
     assert "auth_method" not in studio.backends[0]

@@ -8,7 +8,7 @@ import pytest
 
 from lsml.errors import RequestError, StudioAway
 from lsml.labeling import parse_labeling_config
-from lsml.studio.changes import Changes
+from lsml.studio.changes import ChangeLog
 from lsml.studio.client import Studio
 from lsml.studio.importing import import_tasks, read_tasks
 from tests.conftest import TOPICS, export, tickets
@@ -27,8 +27,8 @@ KINDS = {
 }
 
 
-def imported(studio: SmallStudio, path, config: str = TOPICS) -> Changes:
-    changes = Changes(lambda _said: None)
+def imported(studio: SmallStudio, path, config: str = TOPICS) -> ChangeLog:
+    changes = ChangeLog(lambda _said: None)
     with Web(studio) as web, Studio(web.url, TOKEN) as client:
         import_tasks(changes, client.settings(7), read_tasks(path, parse_labeling_config(config)))
     return changes

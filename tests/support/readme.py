@@ -86,7 +86,9 @@ def recipe_reference() -> str:
     parts.append(_section("`server.limits`", "server.limits", schema["$defs"]["Limits"], schema))
     for name, adapter in adapters.items():
         entry = next(
-            one for one in schema["$defs"]["Candidate"]["allOf"] if one["if"]["properties"]["adapter"]["const"] == name
+            one
+            for one in schema["$defs"]["AutoCandidate"]["allOf"]
+            if one["if"]["properties"]["adapter"]["const"] == name
         )
         struct = _resolve(entry["then"]["properties"]["options"], schema)
         answers = ", ".join(f"`{tag}`" for tag in answered_tags(adapter))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lsml.controls import CONTROLS
-from lsml.controls.base import Answer
+from lsml.controls.base import ModelValues
 from lsml.labeling import parse_labeling_config
 from lsml.values import Choice, Scored
 
@@ -65,7 +65,7 @@ def test_a_control_makes_of_it_what_it_makes_of_the_list(config, multiple, score
     data = {"text": "a", "options": [{"value": "Bug"}, {"value": "Question"}]}
     for threshold in (0.0, 0.5):
         made = [
-            control.combine([Answer(values, lambda _label, least=threshold: least)], data, kind)
+            control.combine([ModelValues(values, lambda _label, least=threshold: least)], data, kind)
             for values in (scored(*scores), list(scored(*scores)))
         ]
         assert made[0] == made[1]

@@ -83,7 +83,7 @@ def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Quest
     return Read(values, ungrounded)
 
 
-class _Place(NamedTuple):
+class _ValueSpan(NamedTuple):
     span: tuple[int, int]  # a value's place in the model's text, in characters
     items: tuple[tuple[int, int], ...] = ()  # the places of its elements, where it is a list
 
@@ -124,12 +124,12 @@ def _share(probability: float) -> float | None:
     return min(1.0, max(0.0, probability)) if math.isfinite(probability) else None
 
 
-def _places(text: str) -> dict[str, _Place]:
+def _places(text: str) -> dict[str, _ValueSpan]:
     """Return the places of the values of the JSON object in a text, by key. The text must hold a valid object."""
     found = {}
     for _, key, span in _members(text, _object(text)[0], "{"):
         items = tuple(item for _, _, item in _members(text, span[0], "[")) if text[span[0]] == "[" else ()
-        found[key] = _Place(span, items)
+        found[key] = _ValueSpan(span, items)
     return found
 
 
@@ -155,7 +155,7 @@ def _past(text: str, at: int) -> int:
     return at
 
 
-def _each(place: _Place | None, length: int) -> list[tuple[int, int] | None]:
+def _each(place: _ValueSpan | None, length: int) -> list[tuple[int, int] | None]:
     if place is None or len(place.items) != length:
         return [None] * length
     return list(place.items)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from lsml.adapters.llm.answer import Reply
 from lsml.adapters.llm.options import LlmOptions
 from lsml.adapters.parts.asking import Away, Dropped
-from lsml.adapters.parts.kept import Tally
+from lsml.adapters.parts.kept import SharedCounts
 from lsml.errors import AdapterError
 from lsml.logs import MASK, mask
 
@@ -38,7 +38,7 @@ class Endpoint:
         self._options = options
         self.host = urlsplit(options.base_url).hostname or "the endpoint"
         self._pace = Pace(options.requests_per_minute)
-        self._spent = Tally(adapter)
+        self._spent = SharedCounts(adapter)
         self._tells_logprobs = options.logprobs
         self._client: OpenAI | None = None
         self._lock = threading.Lock()

@@ -66,7 +66,7 @@ class Kept:
             self.path.unlink(missing_ok=True)  # damaged: made anew
 
 
-class Tally:
+class SharedCounts:
     """Whole numbers that add up by name, in a file that processes share. Where the file cannot be used, each process
     counts alone.
     """

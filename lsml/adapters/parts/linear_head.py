@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Example, Progress, Target
-from lsml.adapters.parts.regressions import Fitter, LeftOut, LogisticOptions, temperature
+from lsml.adapters.parts.regressions import Fitter, HeldOut, LogisticOptions, temperature
 from lsml.adapters.parts.state import as_array
 from lsml.errors import NotEnoughData
 from lsml.values import Choice, Scored
@@ -135,7 +135,7 @@ class LinearHead:
         return head
 
 
-def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Array, Array, list[LeftOut]]:
+def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Array, Array, list[HeldOut]]:
     """Return weights and biases for labels of which exactly one holds, and the held-out logits for calibration."""
     import numpy as np
 
@@ -149,13 +149,13 @@ def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Array, Array, list[LeftO
     return model.coef_.T, model.intercept_, known
 
 
-def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Array, Array, list[LeftOut]]:
+def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Array, Array, list[HeldOut]]:
     """Return weights and biases for labels that each hold or not, and the held-out logits for calibration."""
     import numpy as np
 
     weights = np.zeros((fitter.rows.shape[1], len(learnt.labels)))
     biases = np.zeros(len(learnt.labels))
-    known: list[LeftOut] = []
+    known: list[HeldOut] = []
     for column, label in enumerate(learnt.labels):
         progress(column / len(learnt.labels), f"fitting label {column + 1} of {len(learnt.labels)}")
         holds = np.array([label in answer for answer in learnt.answers])

@@ -83,7 +83,7 @@ def fold(text: str) -> Folded:
     return Folded("".join(parts), text, steps, places)
 
 
-class Vocabulary:
+class MentionFinder:
     """Many mentions, which are found in one pass through a text."""
 
     def __init__(self, mentions: Iterable[Mention], *, whole: bool, case: str) -> None:

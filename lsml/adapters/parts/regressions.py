@@ -43,7 +43,7 @@ _LEARNT_SHARE: Final = 0.8  # beyond that work, the share that one regression le
 _MOST_TEMPERATURE: Final = 20.0
 
 
-class LeftOut(NamedTuple):
+class HeldOut(NamedTuple):
     """The results of regressions on held-out examples: logits (examples, classes), and the indices of the true classes
     (examples,).
     """
@@ -52,11 +52,11 @@ class LeftOut(NamedTuple):
     truth: Array
 
 
-class Fitted(NamedTuple):
+class FittedRegression(NamedTuple):
     """A regression, and its held-out results; None where there are too few examples."""
 
     model: Classifier
-    left_out: LeftOut | None
+    left_out: HeldOut | None
 
 
 class Fitter:
@@ -69,7 +69,7 @@ class Fitter:
         numbers = rows.nnz if hasattr(rows, "nnz") else rows.size
         self._small = numbers * labels <= _MOST_WORK
 
-    def fit(self, answers: Array) -> Fitted:
+    def fit(self, answers: Array) -> FittedRegression:
         """Return a fitted regression of answers (examples,)."""
         import numpy as np
 
@@ -80,9 +80,9 @@ class Fitter:
                 chosen, left_out = _advised(self._candidates, self.rows, answers, self._seed)
             else:
                 left_out = self._of_a_part(answers)
-        return Fitted(_fitted(chosen, self.rows, answers, self._seed), left_out)
+        return FittedRegression(_fitted(chosen, self.rows, answers, self._seed), left_out)
 
-    def _of_a_part(self, answers: Array) -> LeftOut:
+    def _of_a_part(self, answers: Array) -> HeldOut:
         """Return the results on some examples of a regression trained on the others: faster than cross-validation, and
         enough here.
         """
@@ -91,12 +91,12 @@ class Fitter:
         order = np.random.default_rng(self._seed).permutation(len(answers))
         learnt, left = np.split(order, [int(_LEARNT_SHARE * len(answers))])
         if len(np.unique(answers[learnt])) < 2:
-            return LeftOut(np.zeros((0, 2)), np.zeros(0, dtype=int))
+            return HeldOut(np.zeros((0, 2)), np.zeros(0, dtype=int))
         model = _fitted(self._candidates[0], self.rows[learnt], answers[learnt], self._seed)
         classes = np.unique(answers)
         logits = np.full((len(left), len(classes)), -np.inf)
         _say(model, self.rows[left], classes, logits, np.arange(len(left)))
-        return LeftOut(logits, np.searchsorted(classes, answers[left]))
+        return HeldOut(logits, np.searchsorted(classes, answers[left]))
 
 
 def candidates(options: LogisticOptions) -> tuple[Setting, ...]:
@@ -110,7 +110,7 @@ def candidates(options: LogisticOptions) -> tuple[Setting, ...]:
     return tuple(dict.fromkeys(settings))
 
 
-def temperature(left_out: Sequence[LeftOut]) -> float:
+def temperature(left_out: Sequence[HeldOut]) -> float:
     """Return the temperature that calibrates logits (Guo et al., "On Calibration of Modern Neural Networks", 2017); 1
     without held-out results.
 
@@ -140,7 +140,7 @@ def temperature(left_out: Sequence[LeftOut]) -> float:
     return float(np.exp(-minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
 
 
-def _told(part: LeftOut) -> Array:
+def _told(part: HeldOut) -> Array:
     """Return the indices of the examples whose class the regressions knew."""
     import numpy as np
 
@@ -173,7 +173,7 @@ def _say(model: Classifier, rows: Rows, classes: Array, logits: Array, places: A
     logits[np.ix_(places, np.searchsorted(classes, model.classes_))] = said
 
 
-def _advised(candidates: Sequence[Setting], rows: Rows, answers: Array, seed: int) -> tuple[Setting, LeftOut]:
+def _advised(candidates: Sequence[Setting], rows: Rows, answers: Array, seed: int) -> tuple[Setting, HeldOut]:
     """Return the setting with the best sum of macro F1 and accuracy on held-out texts, and its held-out results."""
     import numpy as np
     from sklearn.metrics import f1_score
@@ -191,4 +191,4 @@ def _advised(candidates: Sequence[Setting], rows: Rows, answers: Array, seed: in
     best = max(
         candidates, key=lambda one: f1_score(answers, told[one], average="macro") + np.mean(told[one] == answers)
     )
-    return best, LeftOut(said[best], np.searchsorted(classes, answers))
+    return best, HeldOut(said[best], np.searchsorted(classes, answers))

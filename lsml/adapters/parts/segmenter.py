@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
-from lsml.adapters.parts.segments import Run, runs, snapped
+from lsml.adapters.parts.segments import Segment, segments, snapped
 from lsml.adapters.parts.windows import OF_WINDOW, Signal
 from lsml.errors import NotEnoughData
 from lsml.values import Interval
@@ -51,18 +51,18 @@ class Segmenter(NamedTuple):
         told = probabilities([forest.answers(features) for forest in self.forests], multiple=self.overlap)
         lengths = np.gradient(signal.times[places]) / self.short if len(places) > 1 else np.ones(1)
         if not self.overlap:
-            return self._stretches(signal, places, runs(told, lengths), self.labels, snap=snap)
+            return self._stretches(signal, places, segments(told, lengths), self.labels, snap=snap)
         found = [
             value
             for column, label in zip(told.T, self.labels, strict=True)
             for value in self._stretches(
-                signal, places, runs(np.stack([column, 1 - column], axis=1), lengths), [label], snap=snap
+                signal, places, segments(np.stack([column, 1 - column], axis=1), lengths), [label], snap=snap
             )
         ]
         return sorted(found, key=lambda value: (value.start, value.end, value.label))
 
     def _stretches(
-        self, signal: Signal, places: Array, found: Sequence[Run], labels: Sequence[str], *, snap: bool
+        self, signal: Signal, places: Array, found: Sequence[Segment], labels: Sequence[str], *, snap: bool
     ) -> list[Interval]:
         """Return runs as intervals from their first to their last point; a class beyond `labels` gives none."""
         borders = [int(places[run.begin]) for run in found[1:]]

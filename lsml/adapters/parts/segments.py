@@ -15,7 +15,7 @@ _LEAST: Final = 1e-6
 _MOST_POINTS: Final = 20_000  # on either side of a change
 
 
-class Run(NamedTuple):
+class Segment(NamedTuple):
     """The places from `begin` up to, and without, `end` that have the class `of`, with its score."""
 
     begin: int
@@ -24,7 +24,7 @@ class Run(NamedTuple):
     score: float
 
 
-def runs(probabilities: Array, lengths: Array) -> list[Run]:
+def segments(probabilities: Array, lengths: Array) -> list[Segment]:
     """Return the likeliest runs of classes (Viterbi), in order and without gaps.
 
     `probabilities` (places, classes). `lengths` (places,): the part of the series for each place, in lengths of a short
@@ -51,7 +51,7 @@ def runs(probabilities: Array, lengths: Array) -> list[Run]:
     starts = np.flatnonzero(np.diff(path, prepend=-1))
     ends = [*starts[1:].tolist(), count]
     return [
-        Run(begin, end, int(path[begin]), float(probabilities[begin:end, path[begin]].mean()))
+        Segment(begin, end, int(path[begin]), float(probabilities[begin:end, path[begin]].mean()))
         for begin, end in zip(starts.tolist(), ends, strict=True)
     ]
 

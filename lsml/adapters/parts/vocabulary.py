@@ -15,7 +15,7 @@ _SPREAD: Final = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, a usual mult
 _ROOM: Final = 4  # buckets for each key; with fewer, more keys would collide
 
 
-class _Table:
+class _IndexTable:
     """Different numbers -> their indices, for many at a time. The result is exact, as keys are compared."""
 
     def __init__(self, keys: Array) -> None:
@@ -75,13 +75,13 @@ class Vocabulary:
         # By level, which is a length: the column of each node, -1 for a node that is only a prefix.
         self._columns = [np.full(self._units, -1)]
         self._columns[0][terms[of_one, 0]] = columns[of_one]
-        self._tables: list[_Table] = []
+        self._tables: list[_IndexTable] = []
         nodes = terms[:, 0].astype(np.int64)
         for level in range(1, terms.shape[1]):
             longer = lengths > level
             keys, place = np.unique(nodes[longer] * self._units + terms[longer, level], return_inverse=True)
             nodes[longer] = place
-            self._tables.append(_Table(keys))
+            self._tables.append(_IndexTable(keys))
             ends = lengths == level + 1
             self._columns.append(np.full(len(keys), -1))
             self._columns[-1][nodes[ends]] = columns[ends]

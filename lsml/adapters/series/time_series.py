@@ -157,7 +157,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     ) -> Segmenter:
         allowed = None if self.target.open else set(self.target.kinds.get("interval", self.target.labels))
         gaps = _counts_gaps(self.options, self.target)
-        reader = _Reader(examples, unread)
+        reader = _SeriesReader(examples, unread)
         lessons = []
         for number, example in enumerate(examples):
             intervals = [value for value in example.values if isinstance(value, Interval) and value.start < value.end]
@@ -175,7 +175,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
 
         # Where stretches are wanted, too, a series without a choice was annotated only for stretches.
         asked = [n for n, e in enumerate(examples) if not stretches or any(isinstance(v, Choice) for v in e.values)]
-        reader = _Reader(examples, unread)
+        reader = _SeriesReader(examples, unread)
         seen = [(number, signal.whole()) for number in asked if (signal := reader.signal(number)) is not None]
         learnt = answered([examples[number] for number, _ in seen], self.target, "series")
         rows = np.stack([seen[place][1] for place in learnt.places])
@@ -225,7 +225,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         self._segmenter, self._chooser = segmenter, chooser
 
 
-class _Reader:
+class _SeriesReader:
     """A reader of the points of examples, one at a time. It notes series that cannot be read or have other channels than
     the first.
     """

@@ -81,7 +81,7 @@ class _Moments:
             yield known[begin : max(begin + 1, (part + 1) * len(known) // _PARTS)]
 
 
-class Heard(NamedTuple):
+class ReadableClips(NamedTuple):
     """The readable ones of several recordings: their indices, their features (recordings, WIDTH), and notes on the others."""
 
     places: list[int]
@@ -125,7 +125,7 @@ def rows_of(paths: Sequence[Path]) -> Array:
     return np.stack([row_of(path) for path in paths]) if paths else np.zeros((0, WIDTH))
 
 
-def heard(paths: Sequence[Path], progress: Progress) -> Heard:
+def heard(paths: Sequence[Path], progress: Progress) -> ReadableClips:
     """Return the features of training recordings. An unreadable one is left out, with a note."""
     import numpy as np
 
@@ -138,4 +138,4 @@ def heard(paths: Sequence[Path], progress: Progress) -> Heard:
             unread[reason_of(error)] += 1
         else:
             places.append(place)
-    return Heard(places, np.stack(rows) if rows else np.zeros((0, WIDTH)), unlearnt(unread, "recordings"))
+    return ReadableClips(places, np.stack(rows) if rows else np.zeros((0, WIDTH)), unlearnt(unread, "recordings"))

@@ -29,7 +29,7 @@ from lsml.adapters.base import (
     TrainableAdapter,
     silent,
 )
-from lsml.adapters.parts.mentions import Hit, Mention, Vocabulary, as_spans, fold, longest, plain, trimmed
+from lsml.adapters.parts.mentions import Hit, Mention, MentionFinder, as_spans, fold, longest, plain, trimmed
 from lsml.adapters.parts.text_spans import word_bounds
 from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.values import Span, Value
@@ -126,8 +126,8 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             ]
         except ValueError as error:
             raise AdapterError(f"{self.name}: {error}") from error
-        self._listed = Vocabulary(listed, whole=options.whole_words, case=options.case)
-        self._learnt = Vocabulary((), whole=options.whole_words, case=options.case)
+        self._listed = MentionFinder(listed, whole=options.whole_words, case=options.case)
+        self._learnt = MentionFinder((), whole=options.whole_words, case=options.case)
         self._patterns = [
             _Pattern(pattern, label)
             for label, patterns in options.patterns.items()
@@ -161,7 +161,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             for written, labels in sorted(counts.items())
             if written and len(written) <= _LONGEST and not self._listed.names(written)
         ]
-        vocabulary = Vocabulary(mentions, whole=self.options.whole_words, case=self.options.case)
+        vocabulary = MentionFinder(mentions, whole=self.options.whole_words, case=self.options.case)
         right: Counter[Mention] = Counter()
         found: Counter[Mention] = Counter()
         for number, (text, spans) in enumerate(texts):
@@ -179,7 +179,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         ]
         if not kept:
             raise NotEnoughData(f"none of {len(mentions)} phrases is annotated in most places; annotate more texts")
-        self._learnt = Vocabulary(kept, whole=self.options.whole_words, case=self.options.case)
+        self._learnt = MentionFinder(kept, whole=self.options.whole_words, case=self.options.case)
         progress(1.0, f"learnt {len(kept)} mentions from {len(texts)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
@@ -209,7 +209,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             hit
             for whole, some in mentions.items()
             if some
-            for hit in Vocabulary(some, whole=whole, case=self.options.case).find(folded)
+            for hit in MentionFinder(some, whole=whole, case=self.options.case).find(folded)
         ]
         return as_spans(longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
 
@@ -228,7 +228,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             mentions = msgspec.convert(facts["mentions"], list[Mention])
         except (OSError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
             raise VersionError(f"{path}: {self.name} cannot read it: {error}; restore it, or train anew") from error
-        self._learnt = Vocabulary(
+        self._learnt = MentionFinder(
             [
                 mention
                 for mention in mentions

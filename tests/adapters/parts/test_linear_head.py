@@ -6,7 +6,7 @@ import pytest
 from lsml.adapters.base import Target, silent
 from lsml.adapters.parts import regressions
 from lsml.adapters.parts.linear_head import LinearHead, answered
-from lsml.adapters.parts.regressions import LeftOut, temperature
+from lsml.adapters.parts.regressions import HeldOut, temperature
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.metrics.choices import calibration_error
 from lsml.values import Choice
@@ -89,10 +89,10 @@ def test_a_temperature_that_is_none_is_refused(wrong):
 
 def test_with_too_few_examples_nothing_is_known():
     assert fit(8, multiple=False).state()["temperature"] == 1.0
-    assert temperature([]) == temperature([LeftOut(np.full((3, 2), -np.inf), np.zeros(3, dtype=int))]) == 1.0
+    assert temperature([]) == temperature([HeldOut(np.full((3, 2), -np.inf), np.zeros(3, dtype=int))]) == 1.0
 
 
 def test_where_all_were_right_it_is_not_certain():
     logits = np.tile([0.0, 1.0], (50, 1))
-    found = temperature([LeftOut(logits, np.ones(50, dtype=int))])
+    found = temperature([HeldOut(logits, np.ones(50, dtype=int))])
     assert 0.05 < found < 0.5

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, NotEnoughData, Target
-from lsml.adapters.parts.segments import runs, snapped
+from lsml.adapters.parts.segments import segments, snapped
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import OF_WINDOW, Signal
 from lsml.adapters.series.time_series import TimeSeries
@@ -103,7 +103,7 @@ def test_stretches_of_several_labels_may_overlap():
         for seed in seeds:
             columns, intervals = drawn(seed)
             moves = [Interval(i.start, i.end, "Moves") for i in intervals if i.label != "Rest"]
-            runs = [Interval(i.start, i.end, "Runs") for i in intervals if i.label == "Run"]
+            segments = [Interval(i.start, i.end, "Runs") for i in intervals if i.label == "Run"]
             # Walks and runs beside each other are one stretch of moving.
             joined = []
             for one in moves:
@@ -111,7 +111,7 @@ def test_stretches_of_several_labels_may_overlap():
                     joined[-1] = Interval(joined[-1].start, one.end, "Moves")
                 else:
                     joined.append(one)
-            made.append(Example(series_of(columns), tuple(joined + runs)))
+            made.append(Example(series_of(columns), tuple(joined + segments)))
         return made
 
     adapter = learnt(examples(range(10)), "Moves", "Runs", gaps="nothing")
@@ -241,7 +241,7 @@ def test_features_of_windows_are_those_that_numpy_counts():
 
 def test_short_doubts_do_not_break_a_run_and_long_ones_do():
     sure = np.array([[0.9, 0.1]] * 10 + [[0.3, 0.7]] + [[0.9, 0.1]] * 10 + [[0.1, 0.9]] * 10)
-    found = runs(sure, np.full(len(sure), 0.1))
+    found = segments(sure, np.full(len(sure), 0.1))
     assert [(run.begin, run.end, run.of) for run in found] == [(0, 21, 0), (21, 31, 1)]
     assert found[1].score == pytest.approx(0.9)
 

@@ -11,7 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lsml.adapters.image.yolo.engine import Asked, Engine
+from lsml.adapters.image.yolo.engine import Engine, PredictSettings
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.files.cache import cache_directory
@@ -48,21 +48,21 @@ class Accelerated:
         self._settled: Engine | None = None
         self._settling = threading.Lock()
 
-    def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Results]:
+    def results(self, paths: Sequence[Path], asked: PredictSettings, batch: int) -> Iterator[Results]:
         """Yield results as Engine.results does."""
         yield from self._chosen(paths[:batch], asked).results(paths, asked, batch)
 
-    def results_of_images(self, images: Sequence[Array], asked: Asked) -> list[Results]:
+    def results_of_images(self, images: Sequence[Array], asked: PredictSettings) -> list[Results]:
         """Return results as Engine.results_of_images does; frames of a video are not used for the check."""
         return (self._settled or self._torch).results_of_images(images, asked)
 
-    def _chosen(self, paths: Sequence[Path], asked: Asked) -> Engine:
+    def _chosen(self, paths: Sequence[Path], asked: PredictSettings) -> Engine:
         with self._settling:
             if self._settled is None:
                 self._settled = self._settle(paths, asked)
             return self._settled
 
-    def _settle(self, paths: Sequence[Path], asked: Asked) -> Engine:
+    def _settle(self, paths: Sequence[Path], asked: PredictSettings) -> Engine:
         runtime = self._options.accelerate
         assert runtime is not None
         try:

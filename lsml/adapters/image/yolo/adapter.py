@@ -17,7 +17,7 @@ from lsml.adapters.image.yolo import known
 from lsml.adapters.image.yolo.accelerate import Accelerated
 from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
-from lsml.adapters.image.yolo.engine import Asked, Engine, shared
+from lsml.adapters.image.yolo.engine import Engine, PredictSettings, shared
 from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, load_model, save_model, training_folder
 from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
@@ -145,15 +145,15 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         part, asked = drawn_part(read_image(data), prompts), self._asked(engine, 0.0)
         return [] if part is None else self._values(engine, asked, engine.results_of_images([part], asked)[0])
 
-    def _asked(self, engine: Engine | Accelerated, floor: float) -> Asked:
+    def _asked(self, engine: Engine | Accelerated, floor: float) -> PredictSettings:
         options = self.options
         numbers = _numbers(options.classes, engine.names) if self._learnt is None else None
-        return Asked(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
+        return PredictSettings(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
 
     def _labels(self, engine: Engine | Accelerated) -> tuple[str, ...]:
         return engine.names if self._learnt is None else self._learnt.wanted.labels
 
-    def _values(self, engine: Engine | Accelerated, asked: Asked, result: Results) -> list[Value]:
+    def _values(self, engine: Engine | Accelerated, asked: PredictSettings, result: Results) -> list[Value]:
         """Return the values of one of ultralytics' Results, of the wanted kinds."""
         labels, kinds = self._labels(engine), frozenset(self.target.kinds or known.GIVES[engine.task])
 

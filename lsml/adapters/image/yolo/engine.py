@@ -28,7 +28,7 @@ _THREADS: Final = 4  # images decoded or scaled at a time
 _IMGSZ: Final = {"classify": 224}  # the default where a model has none; else 640
 
 
-class Asked(NamedTuple):
+class PredictSettings(NamedTuple):
     """The settings of a prediction: see the options of the same names. `classes` are the model's own numbers."""
 
     confidence: float
@@ -67,9 +67,9 @@ class Engine:
         self.names: tuple[str, ...] = tuple(backend.names[index] for index in sorted(backend.names))
         # A model of torch, or one exported so, takes any height and width; others only their own.
         self._flexible = _is_torch(backend) or bool(getattr(backend, "dynamic", False))
-        self._asked: Asked | None = None
+        self._asked: PredictSettings | None = None
 
-    def results(self, paths: Sequence[Path], asked: Asked, batch: int) -> Iterator[Results]:
+    def results(self, paths: Sequence[Path], asked: PredictSettings, batch: int) -> Iterator[Results]:
         """Yield one of ultralytics' Results for each image file, in order; `batch` images are in memory at a time.
 
         Raises AdapterError where a file is no image.
@@ -78,7 +78,7 @@ class Engine:
             some = paths[begin : begin + batch]
             yield from self.results_of_images(_in_parallel(read_image, some), asked)
 
-    def results_of_images(self, images: Sequence[Array], asked: Asked) -> list[Results]:
+    def results_of_images(self, images: Sequence[Array], asked: PredictSettings) -> list[Results]:
         """Return results for arrays (rows, columns, 3), in the order BGR.
 
         Each image is padded as if it were alone, and batched with others of the same size, so results do not depend on
@@ -100,7 +100,7 @@ class Engine:
                 found.update(zip(indices, results, strict=True))
         return [found[index] for index in range(len(images))]
 
-    def _ask(self, asked: Asked, image: Array) -> None:
+    def _ask(self, asked: PredictSettings, image: Array) -> None:
         if asked == self._asked:
             return
         predictor, args = self._predictor, self._predictor.args

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lsml.adapters.image.yolo.engine import Asked
+from lsml.adapters.image.yolo.engine import PredictSettings
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import corners
 from lsml.adapters.parts.pictures import read_frames
@@ -50,7 +50,7 @@ class Followed:
 
 
 def follow(
-    engine: Engine | Accelerated, path: Path, asked: Asked, options: YoloOptions, labels: Sequence[str]
+    engine: Engine | Accelerated, path: Path, asked: PredictSettings, options: YoloOptions, labels: Sequence[str]
 ) -> list[Value]:
     """Return the tracks of a video's objects, by a tracker of its own. Raises AdapterError where it is no video.
 

@@ -173,7 +173,7 @@ class _StandIn(dict[object, object]):
         return id(self)
 
 
-class _Reader(pickle.Unpickler):
+class _PickleReader(pickle.Unpickler):
     """A reader of a pickle's data that runs none of its code: every name that it looks up is a stand-in."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -191,7 +191,7 @@ def _of_checkpoint(path: Path) -> Facts:
         name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
         if archive.getinfo(name).file_size > _MOST_PICKLE:
             raise ValueError("its pickle is too large")
-        checkpoint = _Reader(io.BytesIO(archive.read(name))).load()
+        checkpoint = _PickleReader(io.BytesIO(archive.read(name))).load()
     model = checkpoint.get("ema") or checkpoint.get("model")
     plan = model.get("yaml") or {}
     given = checkpoint.get("train_args") or {}
