@@ -76,7 +76,7 @@ def _tags(offered: Sequence[Offer]) -> Iterator[str]:
             alike.remove(first)
             together = [first, *(offer for offer in offered if offer.shares == first.control_tag.selector)]
             blocks.append(_entry(", ".join(offer.control_tag.selector for offer in together), together))
-        if alike and alike[0].chosen and len({offer.chosen for offer in alike}) == 1:
+        if alike and alike[0].chosen and len({(offer.chosen, offer.needs) for offer in alike}) == 1:
             blocks.append(_entry(tag, alike))
         else:
             blocks += [_entry(offer.control_tag.selector, [offer]) for offer in alike if offer.chosen]
@@ -91,13 +91,20 @@ def _entry(selector: str, offered: Sequence[Offer]) -> str:
     """Return one entry under `tags`, with the needs of its adapters, and the other possible adapters."""
     chosen, others = offered[0].chosen, offered[0].others
     controls = [offer.control for offer in offered if offer.control is not None]
-    key = selector if _PLAIN.match(selector) else json.dumps(selector, ensure_ascii=False)
+    key = _value(selector)
     lines = [f"# {', '.join(_called(control) for control in controls)}"]
     for adapter in chosen:
         lines += _comment(adapter.name, adapter, controls)
     if len(chosen) > 1:
         lines.append(_said(f"{key}:", "the first that finds something is shown, the next fills the gaps", 2))
         lines += [f"  - {adapter.name}" for adapter in chosen]
+    elif offered[0].needs:
+        needs = ", ".join(offered[0].needs)
+        lines += [
+            f"{key}:",
+            f"  adapter: {chosen[0].name}",
+            _said(f"  needs: {_value(needs)}", "it answers for each of their regions", 2),
+        ]
     elif _has_weights(chosen[0], controls):
         lines += [
             f"{key}:",
@@ -123,6 +130,11 @@ def _comment(begin: str, adapter: type[Adapter], controls: Sequence[Control]) ->
         lines.append(f"#     licence: {adapter.licence}")
     lacks = adapter.lacks(adapter.Options(), target_of(controls))
     return lines + ([f"#     lacks: {lacks.removeprefix(f'{adapter.name}: ')}"] if lacks else [])
+
+
+def _value(text: str) -> str:
+    """Return selectors as YAML reads them."""
+    return text if _PLAIN.match(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _has_weights(adapter: type[Adapter], controls: Sequence[Control]) -> bool:

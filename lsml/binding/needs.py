@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from lsml.adapters.base import Adapter, Data, PageRegion
 from lsml.binding.prompts import control_of
 from lsml.controls import CONTROLS
@@ -14,10 +16,11 @@ from lsml.controls.base import Control, Region, about
 from lsml.controls.regions import RegionControl
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.needed import parts_by_id, regions_in
-from lsml.labeling.objects import Corners, Fetch, Picture, read_object
+from lsml.labeling.objects import Corners, Fetch, Picture, Times, read_object
+from lsml.labeling.series import Series
 from lsml.labeling.view import View, whole_number
 from lsml.recipe import Model
-from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape, Span, Track, Value
+from lsml.values import Box, Ellipse, Interval, KeyPoint, Mask, Polygon, Shape, Span, Track, Value
 from lsml.wording import near
 
 if TYPE_CHECKING:
@@ -160,6 +163,8 @@ def reader_of(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control
     """Return the function by which an adapter reads the regions of a control on an object; None if it cannot."""
     if tool.value_type is Span and object_tag.tag in adapter_class.consumes:
         return _texts
+    if tool.value_type is Interval and object_tag.tag in adapter_class.consumes:
+        return _windows if object_tag.tag == "TimeSeries" else _stretches
     if adapter_class.reads_regions:
         return _page_regions if object_tag.tag == "Image" and tool.value_type in (Box, Polygon) else None
     if (
@@ -232,6 +237,24 @@ def _crops(values: Sequence[Value], on: View, around: int, fetch: Fetch) -> list
     assert on.size is not None and isinstance(on.data, Path)
     shapes = [value for value in values if isinstance(value, Shape)]
     return fetch.crops(Picture(on.data, on.size), [_corners(shape, on, around / 100) for shape in shapes])
+
+
+def _stretches(values: Sequence[Value], on: View, around: int, fetch: Fetch) -> list[Path]:
+    """Return the sound of each stretch of a recording, with a margin of `around` percent of its length."""
+    assert isinstance(on.data, Path)
+    return fetch.stretches(on.data, [_times(value, around / 100) for value in values if isinstance(value, Interval)])
+
+
+def _windows(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> list[Series]:
+    """Return the part of a series in each stretch, with a margin of `around` percent of its length."""
+    assert isinstance(on.data, Series)
+    ends = [_times(value, around / 100) for value in values if isinstance(value, Interval)]
+    return [msgspec.structs.replace(on.data, begin=begin, end=end) for begin, end in ends]
+
+
+def _times(stretch: Interval, margin: float) -> Times:
+    more = margin * (stretch.end - stretch.start)
+    return stretch.start - more, stretch.end + more
 
 
 def _corners(shape: Shape, on: View, margin: float) -> Corners:

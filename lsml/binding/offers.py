@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lsml.adapters import all_adapters, builtin_adapters, is_installed
 from lsml.adapters.base import Adapter, InteractiveAdapter, TrainableAdapter
 from lsml.binding.bind import object_for
+from lsml.binding.needs import marks_regions, why_alone
 from lsml.binding.prompts import control_of
 from lsml.controls import Control, control_class
 from lsml.controls.regions import RegionControl
@@ -29,6 +31,8 @@ class Offer:
     others: tuple[type[Adapter], ...] = ()
     control: Control | None = None
     reason: str = ""
+    # The selectors of the controls whose regions its chosen adapter answers, each by itself.
+    needs: tuple[str, ...] = ()
     # The selector of the control whose key in a recipe it shares, as one model answers both.
     shares: str = ""
     # It needs no model of its own: it names the labels of a bare tool, or its regions ask another control's model.
@@ -38,18 +42,18 @@ class Offer:
 def offers(config: LabelingConfig) -> list[Offer]:
     """Return an offer for each control of a config, in its order. Imports the modules of all adapters, but no library."""
     fitting = {tag.name: could_answer(tag, config) for tag in config.controls}
-    asking = _asking(config, {name: adapters for name, (adapters, _) in fitting.items()})
-    tools = {tag.name: control_of(tag, config) for tag in config.controls if fitting[tag.name][0]}
+    asking = _asking(config, {name: one.adapters for name, one in fitting.items()})
+    tools = {tag.name: control_of(tag, config) for tag in config.controls if fitting[tag.name].adapters}
     named_by: dict[str, list[str]] = {}
     read_in: dict[str, str] = {}  # text tag -> the first tool in whose regions a model reads its texts
     for tool in tools.values():
         if tool.companion:
             named_by.setdefault(tool.companion.name, []).append(tool.control_tag.selector)
-        if tool.text_tag and fitting[tool.control_tag.name][0][0].transcribes:
+        if tool.text_tag and fitting[tool.control_tag.name].adapters[0].transcribes:
             read_in.setdefault(tool.text_tag.name, tool.control_tag.selector)
     found = []
     for tag in config.controls:
-        adapters, reason = fitting[tag.name]
+        adapters, reason, needs = fitting[tag.name]
         if tag.name in asking:
             why = f"{tag.selector} asks: another control's model answers its regions"
             found.append(Offer(tag, reason=why, helps=True))
@@ -63,23 +67,37 @@ def offers(config: LabelingConfig) -> list[Offer]:
             found.append(Offer(tag, reason=why, helps=True))
         elif not adapters:
             found.append(Offer(tag, reason=reason))
+        elif needs:
+            found.append(Offer(tag, tuple(adapters[:1]), tuple(adapters[1:]), tools[tag.name], needs=needs))
         else:
             found.append(_offer(tag, adapters, config, tools[tag.name]))
     return found
 
 
-def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[type[Adapter]], str]:
-    """Return the adapters that can answer a control with their default options, best first; where there is none, the
-    reason in a sentence.
+class Fitting(NamedTuple):
+    """The adapters that can answer a control with their default options, best first; where there is none, the reason in a
+    sentence. `needs`: the selectors of the controls whose regions they read.
     """
+
+    adapters: list[type[Adapter]]
+    reason: str = ""
+    needs: tuple[str, ...] = ()
+
+
+def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
+    """Return the adapters that can answer a control."""
     usable = [adapter for adapter in all_adapters().values() if not isinstance(adapter, AdapterError)]
     kind = control_class(control_tag, config.objects)
     giving = [adapter for adapter in usable if kind and kind.value_type in adapter.produces]
     if kind is None or not giving:
-        return [], f"{control_tag.selector}: no adapter answers {control_tag.tag} yet, so people answer it alone"
+        return Fitting(
+            [], f"{control_tag.selector}: no adapter answers {control_tag.tag} yet, so people answer it alone"
+        )
     refusal = kind.refusal(control_tag)
     if refusal is not None:
-        return [], refusal
+        return Fitting([], refusal)
+    if control_tag.per_region:
+        return _about_regions(control_tag, giving, config)
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
     fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
     # A box around what a person boxed or clicked on is a refinement, which a recipe may name and none needs.
@@ -87,26 +105,55 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> tuple[list[
     # An adapter that reads texts comes first where a tag takes them, and nowhere else.
     texts = bool(fitting) and control_of(control_tag, config).text_tag is not None
     fitting = [adapter for adapter in fitting if texts or not adapter.transcribes]
-    if control_tag.per_region:
-        return [], answers[0][2]
     if fitting:
-        return sorted(fitting, key=lambda adapter: (not adapter.transcribes, _rank(adapter))), ""
+        return Fitting(sorted(fitting, key=lambda adapter: (not adapter.transcribes, _rank(adapter))))
     objects = [config.objects[name] for name in control_tag.to_names if name in config.objects]
     reading = [
         reason for adapter, _, reason in answers if not objects or any(tag.tag in adapter.consumes for tag in objects)
     ]
     if reading:
-        return [], reading[0]
+        return Fitting([], reading[0])
     shown = ", ".join(f"{tag.tag}#{tag.name}" for tag in objects)
-    return (
-        [],
-        f"{control_tag.selector}: no adapter answers {control_tag.tag} for {shown} yet, so people answer it alone",
+    return Fitting(
+        [], f"{control_tag.selector}: no adapter answers {control_tag.tag} for {shown} yet, so people answer it alone"
     )
+
+
+def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], config: LabelingConfig) -> Fitting:
+    """Return the adapters that can answer a control for each region of others, which models answer: the first way in which
+    regions are read for all of them, with the adapters that read so.
+    """
+    asked = {one.tag_name for one in control_tag.conditions if one.when == "region-selected"} - {None}
+    fitting = {tag.name: could_answer(tag, config).adapters for tag in config.controls if marks_regions(tag)}
+    tools = [control_of(tag, config) for tag in config.controls if _predicts(fitting.get(tag.name, ()))]
+    tools = [tool for tool in tools if asked <= set(tool.names)]
+    # Where the texts of regions are read, an adapter that looks at them is best; elsewhere it has little to look at.
+    read = any(tool.text_tag and fitting[tool.control_tag.name][0].transcribes for tool in tools)
+    shown = {config.objects[name].tag for name in control_tag.to_names if name in config.objects}
+    ways: dict[tuple[str, ...], list[type[Adapter]]] = {}
+    why = ""
+    for adapter in sorted(giving, key=lambda adapter: (adapter.reads_regions != read, _rank(adapter))):
+        options = adapter.Options()
+        told = [(tool, *object_for(control_tag, adapter, options, config, needed=[tool])) for tool in tools]
+        readable = [tool for tool, object_tag, _ in told if object_tag is not None]
+        alike = [tool.control_tag.selector for tool in readable if tool.value_type is readable[0].value_type]
+        if alike:
+            ways.setdefault(tuple(alike), []).append(adapter)
+        if adapter.consumes & shown:
+            why = why or next((reason for _, _, reason in told if reason), "")
+    for needs, adapters in ways.items():
+        return Fitting(adapters, needs=needs)
+    return Fitting([], why or why_alone(control_tag, giving[0], config))
+
+
+def _predicts(adapters: Sequence[type[Adapter]]) -> bool:
+    """Return True if one of the adapters finds regions by itself."""
+    return any(not adapter.only_interactive for adapter in adapters)
 
 
 def why_unbound(control_tag: ControlTag, reason: str, config: LabelingConfig) -> str:
     """Return the reason why no model answers a control: `reason`, unless no key under `tags` would change that."""
-    return could_answer(control_tag, config)[1] or reason
+    return could_answer(control_tag, config).reason or reason
 
 
 def _read_elsewhere(tool: Control | None, read_in: dict[str, str]) -> str | None:

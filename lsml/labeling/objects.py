@@ -28,6 +28,7 @@ class Picture(NamedTuple):
 
 # Of a part of an image: top left, top right, bottom right and bottom left as it stands upright, in pixels.
 Corners = tuple[tuple[float, float], ...]
+Times = tuple[float, float]  # of a part of a recording: its begin and end in seconds
 
 
 class Clip(NamedTuple):
@@ -57,6 +58,9 @@ class Fetch(Protocol):
 
     def crops(self, picture: Picture, outlines: Sequence[Corners]) -> list[Path]:
         """Return the parts of an image that has been fetched, each as an upright image file."""
+
+    def stretches(self, path: Path, times: Sequence[Times]) -> list[Path]:
+        """Return the parts of a recording that has been fetched, each as a WAV file."""
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL."""

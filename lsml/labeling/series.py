@@ -41,7 +41,8 @@ class Series(msgspec.Struct, frozen=True):
 
     `path`: a file of CSV or JSON; or `columns`, by name. `time`: the name of the time column, "" where rows are
     counted. `channels`: the names of the columns that are shown; none for all but the time. As in Label Studio, names
-    ignore case, or are the number of a column, from 0.
+    ignore case, or are the number of a column, from 0. `begin` and `end`: the times of the part that is read, both
+    included; None where it is not limited.
     """
 
     path: str | None = None
@@ -50,6 +51,8 @@ class Series(msgspec.Struct, frozen=True):
     channels: tuple[str, ...] = ()
     sep: str = ","
     clock: Clock = Clock()
+    begin: float | None = None
+    end: float | None = None
 
     def points(self) -> Points:
         """Return the points. Raises UnreadableSeries, with a sentence."""
@@ -77,7 +80,12 @@ class Series(msgspec.Struct, frozen=True):
             raise UnreadableSeries(
                 f"the times of a time series must be in order, and that of row {where} is before row {where - 1}"
             )
-        return Points(times, values)
+        if self.begin is None or self.end is None:
+            return Points(times, values)
+        within = (times >= self.begin) & (times <= self.end)
+        if not within.any():
+            raise UnreadableSeries(f"the time series has no row from {self.begin:g} to {self.end:g}")
+        return Points(times[within], values[within])
 
     def names(self) -> list[str]:
         """Return the names of the columns; of a CSV only the heading is read. Raises UnreadableSeries where a needed one

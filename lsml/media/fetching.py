@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from lsml.errors import FetchError, LsmlError
-from lsml.labeling.objects import Clip, Corners, Fetch, Picture
+from lsml.labeling.objects import Clip, Corners, Fetch, Picture, Times
 from lsml.media.cache import MediaCache
 from lsml.media.content import content_of
 from lsml.media.entries import Entry
 from lsml.media.held import FetchOnce
 from lsml.media.inline import as_text, decoded_data_url
 from lsml.media.pictures import cut_out, examine_image, examine_video
+from lsml.media.recordings import cut_stretches
 from lsml.media.sources import Source, Sources
 from lsml.media.transfer import Download, Received, Validators, shown_url, too_large
 from lsml.recipe import Media
@@ -29,6 +31,9 @@ AGAIN_S = 0.5  # pause before a server is asked again after a temporary failure
 
 # (source, entry, path) -> the complete entry; without a path, None where the file has to be examined
 _Examine = Callable[[Source, Entry, Path | None], Entry | None]
+_Place = TypeVar("_Place", Corners, Times)  # of a part of a file
+# (file, places, a path for a file in the making) -> the part at each place
+_Cut = Callable[[Path, Sequence[_Place], Callable[[], Path]], Iterable[Path]]
 
 
 class Fetcher:
@@ -85,23 +90,29 @@ class Fetcher:
 
     def crops(self, picture: Picture, outlines: Sequence[Corners]) -> list[Path]:
         """Return parts of an image, each an upright file in the cache, made once. Raises FetchError and Unreadable."""
+        return self._parts(picture.path, outlines, cut_out, ".png")
+
+    def stretches(self, path: Path, times: Sequence[Times]) -> list[Path]:
+        """Return parts of a recording, each a WAV file in the cache, made once. Raises FetchError and Unreadable."""
+        return self._parts(path, times, cut_stretches, ".wav")
+
+    def _parts(self, path: Path, places: Sequence[_Place], cut: _Cut[_Place], suffix: str) -> list[Path]:
+        """Return the part of a file at each place."""
         try:
-            facts = picture.path.stat()
-            key = hashlib.sha256(f"{picture.path} {facts.st_mtime_ns} {facts.st_size}".encode()).hexdigest()
-            found: dict[Corners, Path] = {}
-            missing: list[Corners] = []
-            for outline in dict.fromkeys(outlines):
+            facts = path.stat()
+            key = hashlib.sha256(f"{path} {facts.st_mtime_ns} {facts.st_size}".encode()).hexdigest()
+            found: dict[_Place, Path] = {}
+            missing: list[_Place] = []
+            for place in dict.fromkeys(places):
                 try:
-                    found[outline] = self._cache.use(key, f"{key}-{_digest(outline)}.png")
+                    found[place] = self._cache.use(key, f"{key}-{_digest(place)}{suffix}")
                 except FileNotFoundError:
-                    missing.append(outline)
-            for outline, cut in zip(missing, cut_out(picture.path, missing, self._cache.scratch), strict=True):
-                found[outline] = self._cache.use(key, self._cache.add(key, cut, _digest(outline), ".png"))
-            return [found[outline] for outline in outlines]
+                    missing.append(place)
+            for place, part in zip(missing, cut(path, missing, self._cache.scratch), strict=True):
+                found[place] = self._cache.use(key, self._cache.add(key, part, _digest(place), suffix))
+            return [found[place] for place in places]
         except OSError as error:
-            raise FetchError(
-                f"{picture.path.name}: its parts cannot be cut out here ({error.strerror or error})"
-            ) from error
+            raise FetchError(f"{path.name}: its parts cannot be cut out here ({error.strerror or error})") from error
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL. Raises FetchError, and Unreadable where it is no video."""
@@ -222,8 +233,8 @@ class Fetcher:
         return msgspec.structs.replace(entry, size=footage.size, duration_s=footage.duration_s)
 
 
-def _digest(outline: Corners) -> str:
-    return hashlib.sha256(repr(outline).encode()).hexdigest()[:16]
+def _digest(place: Corners | Times) -> str:
+    return hashlib.sha256(repr(place).encode()).hexdigest()[:16]
 
 
 def _as_it_is(_source: Source, entry: Entry, _path: Path | None) -> Entry | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lsml.errors import FetchError
-from lsml.labeling.objects import Clip, Corners, Fetch, Picture, Unreadable
+from lsml.labeling.objects import Clip, Corners, Fetch, Picture, Times, Unreadable
 from lsml.media.transfer import shown_url
 
 T = TypeVar("T")
@@ -44,6 +44,10 @@ class FetchOnce:
     def crops(self, picture: Picture, outlines: Sequence[Corners]) -> list[Path]:
         """Return what Fetcher.crops does; the image was asked for before."""
         return self._fetcher.crops(picture, outlines)
+
+    def stretches(self, path: Path, times: Sequence[Times]) -> list[Path]:
+        """Return what Fetcher.stretches does; the recording was asked for before."""
+        return self._fetcher.stretches(path, times)
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video as Fetcher.video does."""

@@ -99,8 +99,8 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
         str | None,
         Meta(
             description="The tags whose regions it reads: a selector, or several with commas, that another model answers. It "
-            "reads each region instead of the whole task: a span's text, the picture in a box. Its own tag asks about each "
-            'region (`perRegion="true"`).',
+            "reads each region instead of the whole task: a span's text, the picture in a box, the sound of a segment. Its own "
+            'tag asks about each region (`perRegion="true"`).',
         ),
     ] = None
     around: Annotated[
@@ -109,7 +109,7 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
             ge=0,
             le=200,
             description="With `needs`: the margin around a region that it reads, too. In a text, words on either side; in an "
-            "image, percent of the region's sides.",
+            "image, percent of the region's sides; for a segment, percent of its length.",
         ),
     ] = 0
     threshold: Annotated[

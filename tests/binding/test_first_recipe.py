@@ -85,6 +85,21 @@ def facts(recipe):
     return {name: getattr(recipe, name) for name in ("name", "score", "training", "labeling_config", "label_studio")}
 
 
+def test_what_is_asked_for_each_region_names_whose_and_binds(tmp_path):
+    xml = """<View><Text name="t" value="$t"/>
+      <Labels name="a part" toName="t"><Label value="P"/></Labels>
+      <Choices name="tone" toName="t" perRegion="true"><Choice value="A"/></Choices>
+      <Choices name="topic" toName="t"><Choice value="A"/></Choices></View>"""
+    text = written(xml)
+    assert '    needs: "Labels#a part"     # it answers for each of their regions\n' in text
+    recipe = loaded(tmp_path, text)
+    assert [(str(model.selectors[0]), list(map(str, model.needs))) for model in recipe.models] == [
+        ("Labels", []), ("Choices#tone", ["Labels#a part"]), ("Choices#topic", [])
+    ]  # fmt: skip
+    binding = bind(recipe, parse_labeling_config(xml))
+    assert (binding.unbound, binding.warnings) == ((), ())
+
+
 def test_a_recipe_in_which_nothing_learns_has_no_training(tmp_path):
     xml = MIXED.partition("<Choices")[0] + (
         '<BrushLabels name="m" toName="i"><Label value="A"/></BrushLabels>'

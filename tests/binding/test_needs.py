@@ -1,7 +1,10 @@
 """Models that need the regions of others: what binds, in what order they answer, what they read, and what people's regions teach."""
 
+import numpy as np
 import pytest
 
+from lsml.adapters.sound.clips import row_of
+from lsml.adapters.sound.reading import read_sound
 from lsml.binding import bind
 from lsml.errors import RecipeError
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
@@ -10,7 +13,8 @@ from lsml.labeling.remarks import Reason
 from lsml.recipe import load_recipe
 from lsml.values import Choice, Number, Text
 from tests.conftest import write_recipe
-from tests.support.fetching import no_fetch
+from tests.support.fetching import Fetching, no_fetch
+from tests.support.sounds import RATE, write_sound
 
 CONFIG = """<View><Text name="text" value="$text"/><Text name="other" value="$other"/>
 <Labels name="part" toName="text"><Label value="Food"/><Label value="Staff"/></Labels>
@@ -187,3 +191,48 @@ def test_other_answers_about_regions_need_no_more_than_choices(tmp_path, tag, ad
     [reading] = binding.models[0].read({"id": 1, "data": taught.data}, no_fetch)
     [(written, problem)] = reading.controls[0].write([value], "text", reading.view, {})
     assert (written, problem) == (answer, None)
+
+
+STRETCHES = """<View><Audio name="sound" value="$sound"/><TimeSeries name="series" value="$series" timeColumn="t"/>
+<Labels name="part" toName="sound"><Label value="X"/></Labels>
+<TimeSeriesLabels name="piece" toName="series"><Label value="X"/></TimeSeriesLabels>
+<Choices name="tone" toName="sound" perRegion="true"><Choice value="Good"/><Choice value="Bad"/></Choices>
+<Choices name="kind" toName="series" perRegion="true"><Choice value="Good"/><Choice value="Bad"/></Choices></View>"""
+
+
+@pytest.mark.parametrize(("around", "length", "times"), [(0, 0.5, [1, 2, 3]), (50, 1.0, [0, 1, 2, 3, 4])])
+def test_of_recordings_and_series_the_part_in_each_stretch_is_read(tmp_path, around, length, times):
+    tags = f"""tags:
+  Labels: sound-events
+  TimeSeriesLabels: time-series
+  Choices#tone: {{adapter: audio-classifier, needs: Labels, around: {around}}}
+  Choices#kind: {{adapter: time-series, needs: TimeSeriesLabels, around: {around}}}
+"""
+    binding = bind(load_recipe(write_recipe(tmp_path, tags, config=None)), parse_labeling_config(STRETCHES))
+    sound = {"start": 1.0, "end": 1.5, "channel": 0}
+    series = {"start": 1, "end": 3, "instant": False}
+    result = [
+        {"id": "a", "from_name": "part", "to_name": "sound", "type": "labels", "value": {**sound, "labels": ["X"]}},
+        {"id": "a", "from_name": "tone", "to_name": "sound", "type": "choices", "value": {**sound, "choices": ["Good"]}},
+        {"id": "b", "from_name": "piece", "to_name": "series", "type": "timeserieslabels",
+         "value": {**series, "timeserieslabels": ["X"]}},
+        {"id": "b", "from_name": "kind", "to_name": "series", "type": "choices", "value": {**series, "choices": ["Bad"]}},
+    ]  # fmt: skip
+    data = {"sound": "a.wav", "series": {"t": list(range(6)), "x": list(range(6))}}
+    recording = write_sound(tmp_path / "a.wav", np.zeros(4 * RATE), RATE)
+    fetch = Fetching(file=lambda _url, _task: recording)
+    taught = binding.learn(AnnotatedTask("1", data, (Annotation("1", result, "2026-01-01"),)), fetch)
+    assert taught.answers["tone@a"] == [(Choice("Good"),)] and taught.answers["kind@b"] == [(Choice("Bad"),)]
+    *_, tone, kind = binding.models
+    [heard] = tone.read({"id": 1, "data": taught.data}, fetch)
+    assert row_of(heard.view.data).shape and len(read_samples(heard.view.data)) == length * RATE
+    [seen] = kind.read({"id": 1, "data": taught.data}, fetch)
+    assert seen.view.data.points().times.tolist() == times
+    [(written, problem)] = heard.controls[0].write([Choice("Good")], "sound", heard.view, {})
+    assert (written, problem) == (result[1], None)
+    [(written, problem)] = seen.controls[0].write([Choice("Bad")], "series", seen.view, {})
+    assert (written, problem) == (result[3], None)
+
+
+def read_samples(path):
+    return np.concatenate(list(read_sound(path).blocks))

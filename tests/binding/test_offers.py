@@ -123,6 +123,51 @@ def test_where_none_can_answer_one_sentence_says_why(control, why):
     assert (offer.chosen, offer.others, offer.reason, offer.helps) == ((), (), why, False)
 
 
+SPANS = '<Labels name="l" toName="t"><Label value="X"/></Labels>'
+BOXES = '<RectangleLabels name="b" toName="i"><Label value="X"/></RectangleLabels>'
+SOUNDS = '<Labels name="l" toName="a"><Label value="X"/></Labels>'
+LINES = '<Rectangle name="r" toName="i"/><TextArea name="w" toName="i" perRegion="true"/>'
+CHOICES = '<Choices name="c" toName="{}" perRegion="true"{}><Choice value="A"/></Choices>'
+POLYGONS = '<Polygon name="p" toName="i"/>'
+
+
+@pytest.mark.parametrize(
+    ("tools", "control", "first", "needs"),
+    [
+        (SPANS, CHOICES.format("t", ""), "text-classifier", ["l"]),
+        (SPANS, '<Taxonomy name="c" toName="t" perRegion="true"><Choice value="A"/></Taxonomy>', "text-classifier", ["l"]),
+        (SPANS, '<Rating name="c" toName="t" perRegion="true"/>', "text-regressor", ["l"]),
+        (SPANS, '<TextArea name="c" toName="t" perRegion="true"/>', "remote", ["l"]),
+        (BOXES, CHOICES.format("i", ""), "image-classifier", ["b"]),
+        (BOXES + POLYGONS, CHOICES.format("i", ""), "image-classifier", ["b"]),
+        (BOXES + SPANS, CHOICES.format("i", ' whenTagName="b"'), "image-classifier", ["b"]),
+        (LINES, CHOICES.format("i", ""), "field-classifier", ["r"]),
+        (SOUNDS, CHOICES.format("a", ""), "audio-classifier", ["l"]),
+        (SOUNDS, '<Number name="c" toName="a" perRegion="true"/>', "audio-regressor", ["l"]),
+        (SOUNDS, '<TextArea name="c" toName="a" perRegion="true"/>', "speech", ["l"]),
+    ],
+)  # fmt: skip
+def test_what_is_asked_for_each_region_needs_the_regions_that_another_model_finds(tools, control, first, needs):
+    *_, offer = offered(tools + control)
+    assert names(offer.chosen) == [first] and not offer.helps
+    assert [selector.partition("#")[2] for selector in offer.needs] == needs
+
+
+@pytest.mark.parametrize(
+    ("controls", "why"),
+    [
+        (SPANS + CHOICES.format("t", ' whenTagName="other"'),
+         "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task"),
+        (SPANS + CHOICES.format("i", ""), "Choices#c and Labels#l do not answer for one object tag"),
+        ('<EllipseLabels name="e" toName="i"><Label value="X"/></EllipseLabels>' + CHOICES.format("i", ""),
+         "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task"),
+    ],
+)  # fmt: skip
+def test_where_no_model_finds_regions_none_answers_for_each(controls, why):
+    *_, offer = offered(controls)
+    assert (offer.chosen, offer.needs, offer.reason) == ((), (), why)
+
+
 def test_every_adapter_starts_with_options_that_nobody_wrote():
     for adapter in all_adapters().values():
         assert adapter.Options() is not None

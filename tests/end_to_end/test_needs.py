@@ -15,6 +15,7 @@ from lsml.values.geometry import box_corners
 from tests.conftest import REPOSITORY, Backend, write_recipe
 from tests.support import invoices
 from tests.support.judge import verdicts
+from tests.support.sounds import scene, write_sound
 
 PROJECT = {"id": 3, "created_at": "2026-11-23T09:03:34.474647Z", "title": "regions"}
 KEY = "3.1795424614"
@@ -250,3 +251,57 @@ def test_the_fields_of_an_invoice_are_learnt_from_what_people_say_of_its_lines(t
     }
     told = {(texts[id], *answer) for id, answer in fields.items() if answer != ["Other"]}
     assert told == {(line.text, line.field) for line in lines if line.field != "Other"}
+
+
+# ------------------------------------------------------------------------------------------------ stretches
+
+HEARD = """<View><Audio name="audio" value="$audio"/>
+<Labels name="part" toName="audio"><Label value="Sound"/></Labels>
+<Choices name="kind" toName="audio" perRegion="true"><Choice value="Hum"/><Choice value="Noise"/><Choice value="Whistle"/></Choices></View>"""
+HEARD_TAGS = """tags:
+  Labels: {adapter: sound-events, options: {iterations: 15}}
+  Choices: {adapter: audio-classifier, needs: Labels, options: {C: 3}}
+training: {holdout: 0}
+"""
+
+
+def recorded(seed):
+    """(a recording of some sounds as a data URL, where and what they are)"""
+    samples, marked = scene(seed, events=4)
+    out = io.BytesIO()
+    write_sound(out, samples)
+    return "data:audio/wav;base64," + base64.b64encode(out.getvalue()).decode(), marked
+
+
+def said_of(marked):
+    """What a person marks in a recording, and says of each stretch."""
+    result = []
+    for number, stretch in enumerate(marked):
+        place = {"start": stretch.start, "end": stretch.end, "channel": 0}
+        about = {"id": f"s{number}", "to_name": "audio"}
+        result.append({**about, "from_name": "part", "type": "labels", "value": {**place, "labels": ["Sound"]}})
+        result.append({**about, "from_name": "kind", "type": "choices", "value": {**place, "choices": [stretch.label]}})
+    return result
+
+
+@pytest.mark.slow
+def test_stretches_that_one_model_hears_are_answered_each_by_another(tmp_path):
+    project = Project(write_recipe(tmp_path, HEARD_TAGS, config=HEARD), tmp_path / "data")
+    try:
+        for seed in range(6):
+            url, marked = recorded(seed)
+            project.annotate({"audio": url}, said_of(marked))
+        project.train()
+        url, marked = recorded(100)
+        [prediction] = project.predict({"audio": url})
+    finally:
+        project.backend.store.close()
+    places = {one["id"]: one["value"] for one in prediction["result"] if one["from_name"] == "part"}
+    kinds = {one["id"]: one["value"] for one in prediction["result"] if one["from_name"] == "kind"}
+    assert places.keys() == kinds.keys() and len(places) >= len(marked)
+    for stretch in marked:
+        [id] = [id for id, place in places.items() if place["start"] < (stretch.start + stretch.end) / 2 < place["end"]]
+        assert kinds[id] == {
+            **{key: places[id][key] for key in ("start", "end", "channel")},
+            "choices": [stretch.label],
+        }

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lsml.labeling.objects import Clip, Corners, Fetch, Picture
+from lsml.labeling.objects import Clip, Corners, Fetch, Picture, Times
 from lsml.media.pictures import cut_out
+from lsml.media.recordings import cut_stretches
 
 
 def _nothing(url: str, _task: Any) -> Any:
@@ -36,6 +37,11 @@ class Fetching:
         return list(
             cut_out(picture.path, outlines, lambda: picture.path.with_name(f"{picture.path.stem}-{next(names)}.png"))
         )
+
+    def stretches(self, path: Path, times: Sequence[Times]) -> list[Path]:
+        """Parts of a recording, as files beside it."""
+        names = iter(range(len(times)))
+        return cut_stretches(path, times, lambda: path.with_name(f"{path.stem}-{next(names)}.wav"))
 
     @contextmanager
     def hold(self) -> Iterator[Fetch]:

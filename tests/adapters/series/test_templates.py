@@ -18,12 +18,12 @@ TEMPLATES = {
     "activity recognition": (TWO, "TimeSeriesLabels#label -> time-series", [f"{ALL}unlabelled parts have none"]),
     "change points": (ONE, "TimeSeriesLabels#label -> time-series", []),
     "outliers and anomalies": (
-        ONE + EACH, "TimeSeriesLabels#label -> time-series", [f"unbound: Choices#kind {ASKED}"],
+        ONE + EACH, "TimeSeriesLabels#label -> time-series, Choices#kind -> time-series", [],
     ),
     "signal quality": (
         f'<View visibleWhen="no-region-selected">{ONE}</View><View visibleWhen="region-selected">'
         f'<Rating name="rating" toName="ts" maxRating="10" perRegion="true"/>{EACH}</View>',
-        "TimeSeriesLabels#label -> time-series", [f"unbound: Rating#rating {ASKED}", f"unbound: Choices#kind {ASKED}"],
+        "TimeSeriesLabels#label -> time-series, Choices#kind -> time-series", [f"unbound: Rating#rating {ASKED}"],
     ),
     "forecasting": (
         ONE + KIND.format(""), "TimeSeriesLabels#label -> time-series, Choices#kind -> time-series", [],

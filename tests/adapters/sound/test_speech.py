@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from lsml.adapters.base import Target
+from lsml.adapters.sound.events import SoundEvents
 from lsml.adapters.sound.speech import SpeechAdapter, SpeechOptions
 from lsml.adapters.sound.whisper import lacking
 from lsml.errors import AdapterError
-from tests.conftest import REPOSITORY, Backend
+from lsml.values import Interval
+from tests.conftest import REPOSITORY, Backend, write_recipe
 from tests.support.sounds import drawn_sound, write_sound
 from tests.support.speaking import SENTENCES, SPEAKS, spoken
 
@@ -109,6 +111,41 @@ def test_the_gallerys_recipe_writes_down_what_is_said(recordings, tmp_path):
     [region] = prediction["result"]
     assert region["type"] == "textarea" and 0 < prediction["score"] <= 1
     assert word_error_rate(SENTENCES[3], region["value"]["text"][0]) <= 0.2
+
+
+STRETCHES = """<View><Audio name="audio" value="$audio"/>
+<Labels name="part" toName="audio"><Label value="Speech"/><Label value="Noise"/></Labels>
+<TextArea name="words" toName="audio" perRegion="true" whenTagName="part" whenLabelValue="Speech"/></View>"""
+
+
+@pytest.mark.models
+@speaks
+def test_what_is_said_in_each_stretch_is_written_down_where_it_is_asked(long, tmp_path, monkeypatch):
+    tags = """tags:
+  Labels: sound-events
+  TextArea: {adapter: speech, needs: Labels, around: 10, options: {language: en, beam: 1}}
+"""
+    backend = Backend(write_recipe(tmp_path, tags, config=STRETCHES), tmp_path / "data")
+    # What a trained model would hear; how well it does is tested beside it.
+    found = [
+        Interval(0.0, 3.0, "Speech", 0.9),
+        Interval(40.0, 50.0, "Noise", 0.9),
+        Interval(120.9, 125.0, "Speech", 0.9),
+    ]
+    monkeypatch.setattr(SoundEvents, "ready", property(lambda _self: True))
+    monkeypatch.setattr(SoundEvents, "predict", lambda _self, batch: [found for _ in batch])
+    url = f"data:audio/wav;base64,{base64.b64encode(long.read_bytes()).decode()}"
+    try:
+        asked = {"tasks": [{"id": 1, "data": {"audio": url}}], "label_config": STRETCHES}
+        [prediction] = backend.post("/predict", asked).json["results"]
+    finally:
+        backend.store.close()
+    places = {one["id"]: one["value"]["start"] for one in prediction["result"] if one["type"] == "labels"}
+    told = {places[one["id"]]: one["value"] for one in prediction["result"] if one["type"] == "textarea"}
+    assert sorted(told) == [0.0, 120.9]
+    for at, sentence in ((0.0, SENTENCES[3]), (120.9, SENTENCES[4])):
+        assert set(told[at]) == {"start", "end", "channel", "text"}
+        assert word_error_rate(sentence, told[at]["text"][0]) <= 0.2
 
 
 def test_a_model_that_is_not_there_is_named_with_what_to_do(monkeypatch, tmp_path):
