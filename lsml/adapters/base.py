@@ -219,11 +219,15 @@ class Adapter(ABC, Generic[OptionsT]):
         """Return one list of values for each element, in order. An element's values do not depend on its neighbours.
 
         Several threads call it at once. A classifier returns every label it knows with its probability; the framework
-        selects. An adapter that is not ready returns an empty list for each element.
+        selects. One that labels words returns them as `DecidedSpans`, so that a text without spans has a certainty, too. An
+        adapter that is not ready returns an empty list for each element.
         """
 
     def predict_above(self, batch: Sequence[Data], floor: float) -> Sequence[Sequence[Value]]:
-        """Return values as `predict` does. Values with a score below `floor` are not used, so they need not be computed."""
+        """Return values as `predict` does. Values with a score below `floor` are not used, so they need not be computed.
+
+        Of boxes and other shapes it is lower than what people see, as the certainty counts those that may be missed.
+        """
         return self.predict(batch)
 
     def features(self, batch: Sequence[Data]) -> Rows | None:

@@ -153,8 +153,8 @@ class BoundModel:
 
     @cached_property
     def floor(self) -> float:
-        """The least score that counts for any label of its controls."""
-        return min(self.threshold(control)(label) for control in self.controls for label in (*control.labels, ""))
+        """The least score that counts for any label of its controls, be it only in the certainty."""
+        return min(tool.suspected * min(map(self.threshold(tool), (*tool.labels, ""))) for tool in self.controls)
 
     @cached_property
     def classes(self) -> ClassNames:

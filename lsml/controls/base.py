@@ -26,10 +26,13 @@ ScoreKind = Literal["confidence", "margin", "entropy"]
 
 
 class ModelValues(msgspec.Struct, frozen=True):
-    """One model's answer for a control: all its values, and the least score that counts."""
+    """One model's answer for a control: all its values, and the least score that counts. `decisions`: the probabilities of
+    its decisions, where it returned `DecidedSpans`.
+    """
 
     values: Sequence[Value]
     threshold: Threshold
+    decisions: Sequence[float] | None = None
 
 
 class Decoded(NamedTuple):
@@ -119,6 +122,8 @@ class Control(ABC):
     reads_view: ClassVar[bool] = False  # `decode` needs the view
     per_item: ClassVar[bool] = False  # in a list of images, it answers for each page and not just for the first
     judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold applies before
+    # The share of the threshold from which values count in the certainty, as they may be missed.
+    suspected: ClassVar[float] = 1.0
     anchor: Anchor | None = None  # set on a copy that asks about one region (perRegion)
 
     def __init_subclass__(cls) -> None:

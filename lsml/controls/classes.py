@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import ClassVar, Final
 
 from lsml.controls.base import Control, Decoded, ModelValues, Region, ScoreKind, Threshold
+from lsml.controls.certainty import certainty_of_all, certainty_of_one
 from lsml.controls.label_names import distinct
 from lsml.labeling import ControlTag, Label, resolve_value, split_path
 from lsml.labeling.remarks import Misread, Reason, Remark
@@ -123,7 +122,7 @@ class ClassControl(Control):
             return None
         if self.multiple:
             return min(certainty_of_one(score, kind) for score in scores)
-        return _certainty_of_all(scores, kind)
+        return certainty_of_all(scores, kind)
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
         """Return one region with all labels; its score is that of the least sure one."""
@@ -312,36 +311,3 @@ def _one_of(labels: Collection[str], most: int = 5) -> str:
     names = ", ".join(JSON.shown(label) for label in list(labels)[:most])
     more = f" or {len(labels) - most} more" if len(labels) > most else ""
     return f"{names}{more}" if len(labels) == 1 else f"one of {names}{more}"
-
-
-def certainty_of_one(score: float, kind: ScoreKind) -> float:
-    """Return the certainty about a label that holds or not."""
-    if kind == "confidence":
-        return max(score, 1 - score)
-    if kind == "margin":
-        return abs(2 * score - 1)
-    return _clip(1 - _entropy([score, 1 - score]) / math.log(2))
-
-
-def _certainty_of_all(scores: Sequence[float], kind: ScoreKind) -> float:
-    """Return the certainty about labels of which exactly one holds."""
-    if kind == "confidence":
-        return max(scores)
-    if kind == "margin":
-        best, *others = heapq.nlargest(2, scores)
-        return best - sum(others)
-    if len(scores) == 1:
-        return 1.0
-    total = sum(scores)
-    if total == 0:  # every label was ruled out: the model cannot tell
-        return 0.0
-    return _clip(1 - _entropy([score / total for score in scores]) / math.log(len(scores)))
-
-
-def _entropy(probabilities: Sequence[float]) -> float:
-    return -sum(p * math.log(p) for p in probabilities if p > 0)
-
-
-def _clip(share: float) -> float:
-    """Return a share in [0, 1], which floating-point sums can leave slightly."""
-    return min(1.0, max(0.0, share))

@@ -20,9 +20,12 @@ def merged(control: Control, answers: Sequence[ModelValues], data: Mapping[str, 
     """Return several models' answers for a control, in a task with such data, as one answer."""
     possible = [ModelValues(control.possible(answer.values, data), answer.threshold) for answer in answers]
     if isinstance(control, RegionControl):
-        return _merged_regions(
+        together = _merged_regions(
             [control.select(answer.values, answer.threshold) for answer in possible], how, control.same_place
         )
+        decided = [answer.decisions for answer in answers if answer.decisions is not None]
+        decisions = [score for some in decided for score in some] if decided else None
+        return msgspec.structs.replace(together, decisions=decisions)
     if control.value_type is Choice:
         return _merged_classes(possible, how)
     return _merged_numbers(possible, how) if control.value_type is Number else _merged_others(possible, how)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from lsml.controls.base import Control, Decoded, ModelValues, Region, ScoreKind, Threshold
-from lsml.controls.classes import certainty_of_one
+from lsml.controls.certainty import certainty_of_many, certainty_of_one
 from lsml.controls.label_names import LabelNames, distinct
 from lsml.labeling import ControlTag
 from lsml.labeling.remarks import Misread, Reason, Remark, lost
@@ -77,12 +77,19 @@ class RegionControl(Control):
     def combine(
         self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
-        """Return (values to show, certainty): the regions of each model where no model before it found one."""
+        """Return (values to show, certainty): the regions of each model where no model before it found one, and how sure the
+        least sure model is of all that it found there, shown or not.
+        """
         chosen: list[Value] = []
+        certainties: list[float] = []
         for answer in answers:
-            more = self.select(self.possible(answer.values, data), answer.threshold)
-            chosen += self.elsewhere(more, chosen)
-        return chosen, self.certainty(chosen, kind)
+            own = self.elsewhere(self.possible(answer.values, data), chosen)
+            certainty = (
+                certainty_of_many(answer.decisions, kind) if answer.decisions is not None else self.certainty(own, kind)
+            )
+            certainties += [] if certainty is None else [certainty]
+            chosen += self.select(own, answer.threshold)
+        return chosen, min(certainties, default=None)
 
     @abstractmethod
     def same_place(self, one: Value, other: Value) -> bool:
@@ -93,7 +100,10 @@ class RegionControl(Control):
         return [value for value in values if not any(self.same_place(value, other) for other in taken)]
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
-        """Return the certainty about the least sure region; None where nothing was found, or nothing has a score."""
+        """Return the certainty about the least sure region; None where nothing was found, or nothing has a score.
+
+        An adapter that returns `DecidedSpans` says more than scores of regions do, and then this is not asked.
+        """
         scores = [value.score for value in values if value.score is not None]
         return min((certainty_of_one(score, kind) for score in scores), default=None)
 

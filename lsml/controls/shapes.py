@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
 
-from lsml.controls.base import Decoded, Region, Threshold
+from lsml.controls.base import Decoded, Region, ScoreKind, Threshold
+from lsml.controls.certainty import certainty_of_objects
 from lsml.controls.number import finite
 from lsml.controls.region_texts import takes, text_of, text_problem, text_region, with_texts
 from lsml.controls.regions import RegionControl, region_score
@@ -39,6 +40,7 @@ class ShapeControl(RegionControl):
     objects: ClassVar[frozenset[str] | None] = frozenset({"Image"})
     per_item: ClassVar[bool] = True
     judged_unfiltered: ClassVar[bool] = True
+    suspected: ClassVar[float] = 0.4
 
     @property
     def bare(self) -> bool:
@@ -62,6 +64,10 @@ class ShapeControl(RegionControl):
         place = {id(value): number for number, value in enumerate(values)}
         return sorted(passed, key=lambda value: place[id(value)])
 
+    def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
+        """Return the certainty that each shape is there, or is not, as those below the threshold may have been missed."""
+        return certainty_of_objects([value.score for value in values], kind)
+
     @property
     def types(self) -> frozenset[str]:
         """The type of the tool with labels of its own, and that of the bare one, as they draw the same shapes."""
@@ -69,11 +75,9 @@ class ShapeControl(RegionControl):
         return frozenset({tool, f"{tool}labels"})
 
     def encode(self, values: Sequence[Value], to_name: str, on: View | None = None) -> list[Region]:
-        """Return a region for each value; a further one where a companion has the labels, and one where a tag has the
-        texts.
+        """Return a region for each value; further ones for labels in a companion, and for texts in a tag of their own.
 
-        Shapes outside of the image are left out. Values at one place make one region with several labels, where the tag
-        allows it.
+        Shapes outside of the image are left out. Values at one place make one region, where the tag allows several labels.
         """
         on = on or View(None)
         regions: list[Region] = []
@@ -102,8 +106,7 @@ class ShapeControl(RegionControl):
         text = value.text if self.text_tag is not None and takes(self.text_tag, labels) else None
         if self.companion is not None or text:
             facts.setdefault("id", f"{self.control_tag.name}/{on.item}/{number}")
-        named = place if self.bare else place | {self.label_key: labels}
-        region = self._region(named, to_name, value.score) | facts
+        region = self._region(place if self.bare else place | {self.label_key: labels}, to_name, value.score) | facts
         regions = [region]
         if self.companion is not None and labels:
             naming = {"from_name": self.companion.name, "type": self.label_key}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from lsml.controls.base import Control, Decoded, Region, ScoreKind, Threshold
-from lsml.controls.classes import certainty_of_one
+from lsml.controls.certainty import certainty_of_one
 from lsml.controls.regions import region_score
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View

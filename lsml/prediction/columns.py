@@ -11,7 +11,7 @@ from lsml.adapters.base import Adapter
 from lsml.binding import BoundModel, Reading
 from lsml.controls.base import Control, ModelValues, ScoreKind, Threshold
 from lsml.controls.merging import merged
-from lsml.values import Shape, Value
+from lsml.values import DecidedSpans, Shape, Value
 
 Answers = dict[int, ModelValues]  # what one model answered for one control, by the place of the task
 
@@ -91,6 +91,7 @@ class ValuesByControl:
                 continue
             page = reading.view.item
             values = names.translate(answered, adapter) if translating else answered
+            decisions = answered.decisions if isinstance(answered, DecidedSpans) else None
             if of_shapes:
                 values = [_placed(value, rank, page or 0) for value in values]
             for control in reading.controls:
@@ -103,7 +104,7 @@ class ValuesByControl:
                 column.readings.setdefault(place, reading)
                 # A classifier answers thousands of values of one kind, which need no look.
                 own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
-                answers.setdefault(place, ModelValues(own, threshold))
+                answers.setdefault(place, ModelValues(own, threshold, decisions))
 
     def _place(
         self, model: BoundModel, control: Control, page: int | None, *, judging: bool

@@ -128,6 +128,20 @@ class Scored(Sequence[Choice]):
         return repr(list(self))
 
 
+class DecidedSpans(list["Value"]):
+    """The spans that a model found in one element, and the probability of each decision behind them, such as each word's
+    label: `decisions`. It has them also where there are no spans. It equals a list of the same values.
+    """
+
+    __slots__ = ("decisions",)
+
+    def __init__(self, values: Iterable[Value] = (), *, decisions: Sequence[float]) -> None:
+        super().__init__(values)
+        for score in decisions:
+            _check_score(score)
+        self.decisions = decisions
+
+
 class Number(msgspec.Struct, frozen=True, gc=False, tag="number"):
     """A finite number, in the unit that the annotators use."""
 

@@ -100,6 +100,20 @@ def test_a_threshold_may_name_a_choice_by_its_value_where_it_has_an_alias(tmp_pa
     assert (threshold("y"), threshold("No")) == (0.8, 0.1)
 
 
+def test_an_adapter_of_boxes_is_asked_for_those_below_the_threshold_too_which_may_be_missed(tmp_path):
+    asked = {}
+    for tag, body in {
+        "RectangleLabels": '<RectangleLabels name="a" toName="o"><Label value="A"/><Label value="B"/></RectangleLabels>',
+        "VideoRectangle": '<VideoRectangle name="a" toName="o"/><Labels name="n" toName="o"><Label value="A"/></Labels>',
+    }.items():
+        shown = '<Video name="o" value="$v"/>' if tag == "VideoRectangle" else '<Image name="o" value="$v"/>'
+        (model,) = bound(
+            tmp_path, f"{{{tag}: {{adapter: yolo, threshold: 0.5}}}}", f"<View>{shown}{body}</View>"
+        ).models
+        asked[tag] = model.floor
+    assert asked == {"RectangleLabels": 0.2, "VideoRectangle": 0.5}, "unsure boxes would change the tracks"
+
+
 def annotation(id, label, at="2026-11-23T09:00:00Z", **more):
     return Annotation(id, choice(label), at, **more)
 

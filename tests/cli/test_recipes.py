@@ -281,7 +281,10 @@ def test_adapters_is_one_line_an_adapter(tmp_path):
     *lines, empty, hint = said(lsml("adapters", cwd=tmp_path)).splitlines()
     assert [line.partition(":")[0] for line in lines] == adapter_names()
     assert (empty, hint) == ("", "`lsml adapters NAME` lists the options of one.")
-    assert "text-classifier: answers Choices, Taxonomy; reads Chat, HyperText, Paragraphs, Text; learns; installed" in lines
+    assert (
+        "text-classifier: answers Choices, Taxonomy; reads Chat, HyperText, Paragraphs, Text; learns; installed"
+        in lines
+    )
     yolo = next(line for line in lines if line.startswith("yolo: "))
     assert "; reads Image, Video; learns; " in yolo and "; licence: AGPL-3.0" in yolo
 

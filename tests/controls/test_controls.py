@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.controls import CONTROLS, Control
-from lsml.controls.base import about
+from lsml.controls.base import ModelValues, about
+from lsml.controls.merging import merged
 from lsml.labeling import ControlTag, Label, join_path, parse_labeling_config
-from lsml.values import Choice, Number
+from lsml.values import Choice, Number, Span
 from tests.support.judge import verdicts
 
 
@@ -228,6 +229,30 @@ def test_certainty_of_a_number_is_its_score():
     assert control(NUMBER).certainty([Number(3.0, 0.25)], "margin") == 0.25
     assert control(RATING).certainty([Number(3.0)], "confidence") is None
     assert control(RATING).certainty([], "confidence") is None
+
+
+def test_spans_count_by_the_least_sure_one_unless_the_model_tells_each_decision():
+    labels = control('<Labels name="l" toName="text"><Label value="A"/></Labels>')
+    spans = [Span(0, 1, "A", 0.9), Span(2, 3, "A", 0.3)]
+
+    def sure(values, told=None, kind="confidence"):
+        return labels.combine([ModelValues(values, lambda _label: 0.5, told)], {}, kind)[1]
+
+    assert sure(spans) == 0.7 and sure([]) is None
+    assert sure(spans, [0.9, 1.0, 0.75]) == sure([], [0.9, 1.0, 0.75]) == pytest.approx(math.exp(-0.35))
+    assert sure([], [0.9, 1.0, 0.75], "margin") == pytest.approx(math.exp(-0.7))
+    assert sure([], [0.4], "entropy") == pytest.approx(math.exp(-1)), (
+        "a decision for the lesser half is as unsure as can be"
+    )
+    assert sure([], []) == 1.0
+
+
+@pytest.mark.parametrize("how", ["union", "vote"])
+def test_of_merged_models_all_decisions_count(how):
+    labels = control('<Labels name="l" toName="text"><Label value="A"/></Labels>')
+    answers = [ModelValues([], lambda _label: 0.0, told) for told in ([0.9], [0.8, 0.7], None)]
+    assert merged(labels, answers, {}, how).decisions == [0.9, 0.8, 0.7]
+    assert merged(labels, answers[2:], {}, how).decisions is None
 
 
 # ------------------------------------------------------------------------------------------------ decode

@@ -384,7 +384,24 @@ def test_of_two_models_the_first_keeps_its_places_and_the_second_fills_the_other
     answers = [ModelValues(some, lambda _label: 0.25) for some in (first, second)]
     chosen, certainty = control("RectangleLabels").combine(answers, {}, "confidence")
     assert [(one.label, one.score) for one in chosen] == [("Cat", 0.4), ("Dog", 0.8)]
-    assert certainty == pytest.approx(0.6)
+    assert certainty == pytest.approx(
+        math.exp(-0.4)
+    )  # the first doubts its box by 0.4, the second its two by 0.2 and 0.1
+
+
+@pytest.mark.parametrize(("kind", "doubt"), [("confidence", 0.2), ("margin", 0.4), ("entropy", 0.721928)])
+def test_a_box_below_the_threshold_lowers_the_certainty_as_one_that_may_be_missed(kind, doubt):
+    from lsml.controls.base import ModelValues
+
+    def sure(*scores):
+        boxes = [Box(label="Cat", score=score, x=0.2 * n, y=0, width=0.1, height=0.1) for n, score in enumerate(scores)]
+        return control("RectangleLabels").combine([ModelValues(boxes, lambda _label: 0.25)], {}, kind)
+
+    assert sure() == ([], 1.0), "nothing was found, nor may be missed"
+    shown, missed = sure(0.2)
+    assert shown == [] and missed == pytest.approx(math.exp(-doubt))
+    assert sure(0.8)[1] == pytest.approx(missed) and sure(0.8, 0.2)[1] == pytest.approx(missed**2)
+    assert sure(None)[1] is None
 
 
 # ------------------------------------------------------------------------------------------------ drawn backwards

@@ -1,5 +1,6 @@
 """Values become checked regions; one that fails costs only itself."""
 
+import math
 from typing import ClassVar
 
 import pytest
@@ -14,7 +15,7 @@ from lsml.errors import AdapterError
 from lsml.labeling import parse_labeling_config
 from lsml.prediction import predict_tasks
 from lsml.recipe import Model, Recipe, Selector
-from lsml.values import Choice, Number, Span
+from lsml.values import Choice, DecidedSpans, Number, Span
 from tests.conftest import TOPICS
 from tests.support.fetching import no_fetch
 
@@ -120,6 +121,26 @@ def test_one_text_that_breaks_the_model_costs_only_itself(run):
     outcomes = run(TOPICS, "Bug=1", "fail", "Billing=1")
     assert [shown(outcome) if outcome.prediction else None for outcome in outcomes] == [["Bug"], None, ["Billing"]]
     assert outcomes[1].dropped == [("adapter failed", "topic:scripted failed: RuntimeError")]
+
+
+class Doubting(Scripted):
+    """Finds nothing in any text, and tells the probability of each word's decision."""
+
+    produces: ClassVar = frozenset({Span})
+
+    def predict(self, batch):
+        return [DecidedSpans(decisions=[float(word) for word in text.split()]) for text in batch]
+
+
+def test_a_text_without_spans_has_the_certainty_of_the_decisions_that_found_none(monkeypatch, tmp_path):
+    monkeypatch.setattr(lsml.binding.auto, "get_adapter", lambda name: Doubting)
+    recipe = Recipe(name="r", models=(model("Labels"),), path=tmp_path / "r.yaml")
+    config = '<View><Text name="t" value="$t"/><Labels name="l" toName="t"><Label value="A"/></Labels></View>'
+    binding = bind(recipe, parse_labeling_config(config))
+    tasks = [{"id": 1, "data": {"t": "1 1 1"}}, {"id": 2, "data": {"t": "0.9 0.6"}}]
+    loaded = {one.key: one.new_adapter() for one in binding.models}
+    outcomes = predict_tasks(binding, loaded, tasks, no_fetch, "v")
+    assert [one.prediction["score"] for one in outcomes] == pytest.approx([1.0, math.exp(-0.5)])
 
 
 @pytest.mark.parametrize("judging", [False, True])

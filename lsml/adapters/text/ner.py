@@ -34,7 +34,7 @@ from lsml.adapters.parts.transformers_models import (
     trained_names,
 )
 from lsml.errors import NotEnoughData, VersionError
-from lsml.values import Span, Value
+from lsml.values import DecidedSpans, Span, Value
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -148,8 +148,8 @@ class Ner(TrainableAdapter[NerOptions]):
         """True if it has learnt, or its weights know entities. An untrained head would only guess."""
         return self._learnt or self.lacks(self.options, self.target) is None
 
-    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Return spans in the order of the text, each with the probability of its least sure word."""
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
+        """Return spans in the order of the text, each with the probability of its least sure word, and those of all words."""
         if not self.ready or not batch:
             return [[] for _ in batch]
         return self._loaded().spans(batch)
@@ -241,7 +241,7 @@ class TokenLabels:
 
     # Predicting
 
-    def spans(self, texts: Sequence[str]) -> list[list[Value]]:
+    def spans(self, texts: Sequence[str]) -> list[DecidedSpans]:
         """Return the spans of each text."""
         import numpy as np
 
@@ -267,28 +267,35 @@ class TokenLabels:
                 kept = found[self._windows.first : self._windows.first + count]
                 rows[piece.text][window][better] = kept[better]
                 inner[piece.text][window][better] = within[better]
-        return [
-            [one for span in self._of_text(text, encoding, row) for one in parted(span)]
-            for text, encoding, row in zip(texts, encodings, rows, strict=True)
-        ]
+        return [self._of_text(text, encoding, row) for text, encoding, row in zip(texts, encodings, rows, strict=True)]
 
-    def _of_text(self, text: str, encoding: Encoding, rows: Array) -> Iterator[Span]:
-        """Yield spans of whole words. A word has the mean of its tokens' probabilities, and begins an entity if its first
-        token does.
+    def _of_text(self, text: str, encoding: Encoding, rows: Array) -> DecidedSpans:
+        """Return the spans of a text, and the probability of each word's label.
+
+        A word has the mean of its tokens' probabilities.
         """
         import numpy as np
 
         found = words(encoding, text)
         if not found:
-            return
+            return DecidedSpans(decisions=())
         firsts, lasts = np.array([(word.first, word.last) for word in found]).T
         sums = np.concatenate([np.zeros((1, rows.shape[1])), rows.cumsum(axis=0, dtype=np.float64)])
         means = (sums[lasts] - sums[firsts]) / (lasts - firsts)[:, None]  # (words, labels)
         likeliest = means.argmax(axis=1)
         scores = means[np.arange(len(found)), likeliest].clip(0.0, 1.0).tolist()
+        spans = self._joined(found, text, rows, likeliest.tolist(), scores)
+        return DecidedSpans([one for span in spans for one in parted(span)], decisions=scores)
+
+    def _joined(
+        self, found: Sequence[Word], text: str, rows: Array, likeliest: Sequence[int], scores: Sequence[float]
+    ) -> Iterator[Span]:
+        """Yield spans of whole words, of each word's likeliest label and its probability. A word begins an entity if its
+        first token does.
+        """
         begun: Span | None = None
         before = _NOTHING  # the tag of the last word of `begun`
-        for word, best, score in zip(found, likeliest.tolist(), scores, strict=True):
+        for word, best, score in zip(found, likeliest, scores, strict=True):
             label = self._tags[best].label
             if label is None:
                 if begun is not None:

@@ -26,7 +26,7 @@ from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, Traina
 from lsml.adapters.parts.text_features import TextOptions, text_rows
 from lsml.adapters.parts.text_spans import PASSED_OVER, Token, inner, notes_of, outermost, parted, tokens
 from lsml.errors import NotEnoughData, VersionError
-from lsml.values import Span, Value
+from lsml.values import DecidedSpans, Span, Value
 
 if TYPE_CHECKING:
     from lsml.arrays import Rows
@@ -176,8 +176,8 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
                 right, said, true = right + len(truth & guess), said + len(guess), true + len(truth)
         return 2 * right / (said + true) if said + true else 0.0
 
-    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Return spans in the order of the text, each with the probability of its least sure word."""
+    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
+        """Return spans in the order of the text, each with the probability of its least sure word, and those of all words."""
         return [self._spans(text) for text in batch] if self._model else [[] for _ in batch]
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
@@ -216,17 +216,19 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         with self._lock:
             self._model, self._lexicon, self._tagger = model, lexicon, tagger
 
-    def _spans(self, text: str) -> list[Value]:
+    def _spans(self, text: str) -> DecidedSpans:
         found: list[Value] = []
+        decisions: list[float] = []  # the probability of each word's tag
         for stretch in stretches(text):
             rows = features(stretch, self._lexicon)
             with self._lock:  # a tagger keeps the current sequence
                 tags = self._tagger.tag(rows)
-                for first, last, label in _runs(tags):
-                    sure = min(self._tagger.marginal(tags[place], place) for place in range(first, last + 1))
-                    score = min(1.0, max(0.0, sure))
-                    found += parted(Span(stretch[first].start, stretch[last].end, label, score))
-        return found
+                said = [min(1.0, max(0.0, self._tagger.marginal(tag, place))) for place, tag in enumerate(tags)]
+            for first, last, label in _runs(tags):
+                score = min(said[first : last + 1])
+                found += parted(Span(stretch[first].start, stretch[last].end, label, score))
+            decisions += said
+        return DecidedSpans(found, decisions=decisions)
 
 
 class Lexicon:

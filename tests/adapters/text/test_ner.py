@@ -54,6 +54,12 @@ def test_a_plain_encoder_abstains_until_it_learnt(encoder, learnt):
     assert not learnt.own_names
 
 
+def test_each_word_has_the_probability_of_its_label_also_where_nothing_was_found(learnt):
+    known, strange, empty = learnt.predict(["Anna lives in Paris .", "nobody came .", ""])
+    assert len(known.decisions) == 5 and [span.score for span in known] == [known.decisions[0], known.decisions[3]]
+    assert strange == [] and len(strange.decisions) == 3 and list(empty.decisions) == []
+
+
 def test_a_text_longer_than_a_window_is_read_to_its_end(learnt):
     text = "nobody came to the party . " * 60 + "Anna moved to Oslo with a dog ."
     assert said(learnt, text)[-2:] == [("Anna", "PER"), ("Oslo", "LOC")]

@@ -42,6 +42,12 @@ def test_twenty_sentences_teach_names_that_were_never_seen():
     assert right >= 40
 
 
+def test_each_word_has_the_probability_of_its_tag_also_where_nothing_was_found(adapter):
+    known, strange = adapter.predict(["Anna lives in Paris .", "nobody came ."])
+    assert len(known.decisions) == 5 and [span.score for span in known] == [known.decisions[0], known.decisions[3]]
+    assert strange == [] and len(strange.decisions) == 3 and all(0.5 < score <= 1 for score in strange.decisions)
+
+
 def test_two_names_beside_each_other_stay_two_and_words_stay_whole():
     examples = [Example(f"{a} {b} met", (Span(0, len(a), "PER"), Span(len(a) + 1, len(a) + 1 + len(b), "PER")))
                 for a in ("Anna", "Otto", "Hanna") for b in ("Bob", "Lena", "Ava")]  # fmt: skip
