@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
+from lsml.controls.base import Region
 from lsml.labeling.objects import Fetch
 from lsml.learning.snapshot import AnnotatedExample
 from lsml.metrics import Metrics, Pair, judge
@@ -31,6 +32,20 @@ class Judged:
     unread: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class JudgedTask:
+    """One task with people's answers and the visible predictions.
+
+    `pairs` by control: the annotated and the visible values; without the controls that no model could read. `regions`:
+    the visible ones in Label Studio's form. `unread`: (reason, sentence) if a control could not be read.
+    """
+
+    example: AnnotatedExample
+    pairs: dict[str, list[Pair]]
+    regions: list[Region]
+    unread: tuple[str, str] | None = None
+
+
 def evaluate(
     binding: Binding,
     adapters: Mapping[str, Adapter],
@@ -46,26 +61,35 @@ def evaluate(
     pairs: dict[str, list[list[Pair]]] = {name: [] for name in binding.controls}
     unread: list[tuple[str, str]] = []
     tasks = 0
-    for begin in range(0, len(lessons), _BATCH):
-        some = lessons[begin : begin + _BATCH]
-        asked = [{"id": lesson.task, "data": lesson.data} for lesson in some]
-        outcomes = predict_tasks(binding, adapters, asked, fetch, "", judging=True)
-        for lesson, outcome in zip(some, outcomes, strict=True):
-            left_out = None
-            met = _pairs(binding, lesson, outcome)
-            for name, of_tasks in pairs.items():
-                why = _unread(binding, adapters, outcome, name) if name in met else None
-                of_tasks.append(met.get(name, []) if why is None else [])
-                left_out = why or left_out
-            if left_out is not None:
-                unread.append(left_out)
-            tasks += left_out is None or any(_unread(binding, adapters, outcome, name) is None for name in met)
-        progress(min(1.0, (begin + _BATCH) / len(lessons)), f"judged {min(begin + _BATCH, len(lessons))} tasks")
+    for number, task in enumerate(judged_tasks(binding, adapters, lessons, fetch), 1):
+        for name, of_tasks in pairs.items():
+            of_tasks.append(task.pairs.get(name, []))
+        if task.unread is not None:
+            unread.append(task.unread)
+        tasks += task.unread is None or bool(task.pairs)
+        if number % _BATCH == 0 or number == len(lessons):
+            progress(number / len(lessons), f"judged {number} tasks")
     metrics = {
         name: judge(control.value_type, list(chain.from_iterable(pairs[name])))
         for name, control in binding.controls.items()
     }
     return Judged(metrics, pairs, tasks, tuple(unread))
+
+
+def judged_tasks(
+    binding: Binding, adapters: Mapping[str, Adapter], lessons: Sequence[AnnotatedExample], fetch: Fetch
+) -> Iterator[JudgedTask]:
+    """Yield each task with what models answer, in order. They are predicted some at a time."""
+    for begin in range(0, len(lessons), _BATCH):
+        some = lessons[begin : begin + _BATCH]
+        asked = [{"id": lesson.task, "data": lesson.data} for lesson in some]
+        outcomes = predict_tasks(binding, adapters, asked, fetch, "", judging=True)
+        for lesson, outcome in zip(some, outcomes, strict=True):
+            pairs = _pairs(binding, lesson, outcome)
+            unread = {name: why for name in pairs if (why := _unread(binding, adapters, outcome, name)) is not None}
+            read = {name: found for name, found in pairs.items() if name not in unread}
+            regions = outcome.prediction["result"] if outcome.prediction is not None else []
+            yield JudgedTask(lesson, read, regions, next(reversed(unread.values()), None))
 
 
 def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict[str, list[Pair]]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from lsml.media.cache import MediaCache, open_cache
 from lsml.media.fetching import MAX_TEXT_BYTES, Fetcher
+from lsml.media.pictures import thumbnail
 from lsml.media.sources import Sources
 
-__all__ = ["MAX_TEXT_BYTES", "Fetcher", "MediaCache", "Sources", "open_cache"]
+__all__ = ["MAX_TEXT_BYTES", "Fetcher", "MediaCache", "Sources", "open_cache", "thumbnail"]

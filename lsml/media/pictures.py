@@ -6,6 +6,7 @@ An image that every library reads so is used unchanged; any other is copied once
 
 from __future__ import annotations
 
+import io
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -167,6 +168,24 @@ def _eight_bit(image: Image) -> Image:
         ground.alpha_composite(clear)
         return ground.convert("RGB")
     return image.convert("L") if image.mode in ("L", "1") else image.convert("RGB")
+
+
+def thumbnail(path: Path, most: int) -> bytes:
+    """Return an upright image as a JPEG of at most `most` pixels a side. Raises Unreadable."""
+    import PIL.Image
+
+    made = io.BytesIO()
+    try:
+        with PIL.Image.open(path) as opened:
+            opened.draft("RGB", (most, most))
+            image = _eight_bit(opened)
+        image.thumbnail((most, most))
+        image.save(made, format="JPEG", quality=85)
+    except Exception as error:  # a decoder that meets nonsense may raise anything
+        raise Unreadable(
+            "bad image", f"{path.name}: cannot be decoded ({type(error).__name__}); save it anew"
+        ) from error
+    return made.getvalue()
 
 
 def cut_out(path: Path, outlines: Sequence[Corners], scratch: Callable[[], Path]) -> Iterator[Path]:

@@ -18,8 +18,12 @@ def said(answers: Iterable[Sequence[Value]]) -> str:
 
 
 def holds(data: Mapping[str, object]) -> str:
-    """Return a task's texts, cut to one line."""
-    texts = " | ".join(value for value in data.values() if isinstance(value, str))
+    """Return a task's texts, cut to one line; of a `data:` URL its media type."""
+    texts = " | ".join(
+        value.partition(",")[0].partition(";")[0] if value.startswith("data:") else value
+        for value in data.values()
+        if isinstance(value, str)
+    )
     line = " ".join(texts.split())
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
 

@@ -13,7 +13,6 @@ from lsml.learning.agreement import Annotators, agreement
 from lsml.learning.corrections import Corrections
 from lsml.learning.due import changes_needed, counts
 from lsml.learning.outlook import curve_of, outlook_of
-from lsml.learning.side_by_side import ComparedVersions, compare
 from lsml.logs import mask
 from lsml.recipe import Recipe
 from lsml.server import audit
@@ -26,7 +25,6 @@ from lsml.server.messages import (
     ProjectList,
     PromoteBody,
     Run,
-    TwoVersions,
 )
 from lsml.server.protocol import status_of
 from lsml.server.quality import Quality
@@ -61,7 +59,6 @@ class ApiViews:
             Route("GET", "/api/projects/<project>", self.project, Project),
             Route("POST", "/api/projects/<project>/promote", self.promote, Project, PromoteBody),
             Route("POST", "/api/projects/<project>/publish", self.publish, Accepted),
-            Route("GET", "/api/projects/<project>/compare", self.compare, ComparedVersions, TwoVersions),
             Route("GET", "/api/projects/<project>/people", self.people, PeopleShown),
             Route("GET", "/api/projects/<project>/doctor", self.doctor, Findings),
             Route("GET", "/api/runs/<run>", self.run, Run),
@@ -116,13 +113,6 @@ class ApiViews:
         audit.note(self._store, "publish", row.key)
         return answer(Accepted("ok"))
 
-    def compare(self, project: str) -> Response:
-        """Return the comparison of two versions, `?new=3&old=2`, on held-out tasks. Raises RequestError for other queries."""
-        numbers = [request.args.get(name, "").removeprefix("v") for name in ("new", "old")]
-        if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
-            raise RequestError("new and old: expected the numbers of two versions, such as ?new=3&old=2")
-        return answer(self.compared(project, int(numbers[0]), int(numbers[1])))
-
     def people(self, project: str) -> Response:
         """Return the annotators, their agreement, and their corrections of predictions."""
         people = self.agreement(project)
@@ -149,15 +139,6 @@ class ApiViews:
             for tag in tags.values()
             if tag.value.startswith("$")
         ]
-
-    def compared(self, project: str, new: int, old: int) -> ComparedVersions:
-        """Return the comparison of two versions on tasks that neither learnt. Raises NotFound, VersionError."""
-        row = self._found(project)
-        binding = self._serving.bindings.of(row.key, None)
-        first, second = (self._serving.version(row.key, binding, number) for number in (new, old))
-        return compare(
-            binding, first, second, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key)
-        )
 
     def agreement(self, project: str) -> Annotators:
         """Return the annotators of a project, and their agreement."""

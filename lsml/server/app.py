@@ -18,6 +18,7 @@ from lsml.server.api import ApiViews
 from lsml.server.bodies import answer
 from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
+from lsml.server.held_out import HeldOutViews
 from lsml.server.looking import Looking
 from lsml.server.messages import Readiness
 from lsml.server.openapi import document
@@ -57,10 +58,10 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     telemetry.watch(app)
     api = ApiViews(recipe, store, serving, quality, host or recipe.server.host)
     looking = Looking(recipe, store, queue)
-    pages = Pages(recipe, api, looking, prefix)
-    routes = (
-        protocol.routes(recipe, store, queue, serving, telemetry) + api.routes() + looking.routes() + pages.routes()
-    )
+    held_out = HeldOutViews(store, serving)
+    pages = Pages(recipe, api, looking, held_out, prefix)
+    routes = protocol.routes(recipe, store, queue, serving, telemetry)
+    routes += api.routes() + looking.routes() + held_out.routes() + pages.routes()
     routes.append(Route("GET", "/metrics", telemetry.page, Media("text/plain")))
     routes.append(Route("GET", "/ready", Ready(store, serving).view, Readiness, statuses=(503,)))
     routes.append(Route("GET", "/openapi.json", partial(document, recipe, routes), dict[str, Any]))

@@ -294,6 +294,14 @@ class SomeVersions(msgspec.Struct):
     old: str | UnsetType = UNSET
 
 
+class OnePicture(msgspec.Struct):
+    """The image of a task: the task's id, the name of the object tag, and the page of a list of images."""
+
+    task: str
+    object: str
+    page: Annotated[str, Meta(pattern="^[0-9]{1,5}$")] = "0"
+
+
 class PeopleShown(msgspec.Struct):
     """The annotators, their agreement, and their corrections of predictions."""
 

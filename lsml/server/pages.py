@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from flask import Response, redirect, render_template, request
 
 from lsml import __version__
 from lsml.learning.decide import LEAST_JUDGED
+from lsml.learning.side_by_side import Cell
 from lsml.metrics import Metrics
 from lsml.recipe import Recipe
 from lsml.server.api import ApiViews
+from lsml.server.held_out import HeldOutViews, asked_cell
 from lsml.server.looking import Looking
 from lsml.server.messages import SomeVersions
 from lsml.server.routes import PAGE, Media, Route
@@ -63,10 +66,11 @@ def overview(sections: Sequence[Section], base: str = _HERE) -> Response:
 class Pages:
     """The views of one recipe's pages. `prefix`: its secret path, if it has one."""
 
-    def __init__(self, recipe: Recipe, api: ApiViews, looking: Looking, prefix: str) -> None:
+    def __init__(self, recipe: Recipe, api: ApiViews, looking: Looking, held_out: HeldOutViews, prefix: str) -> None:
         self._recipe = recipe
         self._api = api
         self._looking = looking
+        self._held_out = held_out
         self._prefix = prefix
 
     def routes(self) -> list[Route]:
@@ -76,6 +80,7 @@ class Pages:
             Route("GET", "/projects/<project>", self.project, PAGE),
             Route("GET", "/projects/<project>/try", self.try_it, PAGE),
             Route("GET", "/projects/<project>/compare", self.compare, PAGE, SomeVersions),
+            Route("GET", "/projects/<project>/mistakes", self.mistakes, PAGE, Cell),
             Route("GET", "/projects/<project>/queue", self.queue, PAGE),
             Route("GET", "/projects/<project>/people", self.people, PAGE),
             Route("GET", "/projects/<project>/doctor", self.doctor, PAGE),
@@ -121,8 +126,14 @@ class Pages:
             new, old = sorted((max(others), found["promoted"]), reverse=True)
         compared = None
         if new is not None and old is not None and new != old:
-            compared = self._api.compared(project, new, old)
-        return self._of_project("compare.html", found, new=new, old=old, compared=compared)
+            compared = self._held_out.compared(project, new, old)
+        drawn = msgspec.to_builtins
+        return self._of_project("compare.html", found, new=new, old=old, compared=compared, drawn=drawn)
+
+    def mistakes(self, project: str) -> Response:
+        """Return the page of the held-out tasks in one cell of the confusion matrix."""
+        found, cell = self._api.found(project), asked_cell()
+        return self._of_project("mistakes.html", found, cell=cell, mistakes=self._held_out.mistaken(project, cell))
 
     def queue(self, project: str) -> Response:
         """Return the page of the tasks to look at."""

@@ -87,8 +87,9 @@ class Annotations(Table):
         )
         return sum(self._changes.bury(project, id, INFERRED) for id, task in rows if task not in seen_tasks)
 
-    def tasks(self, project: str) -> Iterator[AnnotatedTask]:
+    def tasks(self, project: str, task: str | None = None) -> Iterator[AnnotatedTask]:
         """Yield every annotated task with its annotations that count, in task order, with one task in memory at a time.
+        `task`: the id of the only one that is wanted.
 
         Skipped annotations and tasks without data are left out.
         """
@@ -97,8 +98,8 @@ class Annotations(Table):
             f"SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth, a.accepted, {ANNOTATOR}"  # noqa: S608 (ours)
             f" FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task {PERSON}"
             " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT t.deleted AND t.data IS NOT NULL"
-            " ORDER BY t.id, a.updated_at, length(a.id), a.id",
-            (project,),
+            " AND (? IS NULL OR t.id = ?) ORDER BY t.id, a.updated_at, length(a.id), a.id",
+            (project, task, task),
         )
         current: tuple[str, str] | None = None
         annotations: list[Annotation] = []

@@ -73,7 +73,7 @@ def test_every_link_and_button_leads_somewhere(learnt, path):
     html = learnt.client.get(path).text
     links = re.findall(r'(?:href|src)="([^"#]+)"', html)
     assert any("lsml.css" in link for link in links)
-    for link in links:
+    for link in [link for link in links if link != "data:,"]:
         assert learnt.client.get(urljoin(f"http://localhost{path}", link)).status_code == 200, link
     rules = {(rule.rule, method) for rule in learnt.app.url_map.iter_rules() for method in rule.methods}
     for link in re.findall(r'data-p(?:ost|redict)="([^"]+)"', html):
@@ -166,3 +166,37 @@ def test_before_anything_is_connected_the_page_says_how(backend):
     page = backend().client.get("/").text
     assert "No project is connected yet" in page
     assert "<article" not in page
+
+
+def test_a_number_of_the_confusion_leads_to_its_tasks(learnt):
+    html = learnt.client.get(AT).text
+    rows = learnt.client.get(f"/api{AT}").json["versions"][0]["metrics"]["topic"]["confusion"]
+    people, said = next((people, row) for people, row in rows.items() if any(label != people for label in row))
+    model, count = next((label, count) for label, count in said.items() if label != people)
+    query = {"control": "topic", "people": people, "model": model}
+    told = learnt.client.get(f"/api{AT}/mistakes", query_string=query).json
+    assert len(told["rows"]) == count
+    assert {(row["people"], row["model"]) for row in told["rows"]} == {(people, model)}
+    assert f"mistakes?control=topic&amp;people={people}&amp;model={model}" in html
+    page = learnt.client.get(f"{AT}/mistakes", query_string=query).text
+    assert all(row["holds"] in page and f">{row['task']}<" in page for row in told["rows"])
+
+
+@pytest.mark.parametrize("query", [{}, {"control": "no such"}])
+def test_mistakes_of_a_control_that_is_not_there_are_not_found(learnt, query):
+    answer = learnt.client.get(f"/api{AT}/mistakes", query_string=query)
+    assert answer.status_code == 404
+    assert "control: the recipe's models answer no control named" in answer.json["error"]
+
+
+def test_a_text_without_places_has_no_drawing_and_no_picture(learnt):
+    told = learnt.client.get(f"/api{AT}/compare", query_string={"new": 2, "old": 1}).json
+    assert told["rows"]
+    assert all(row["drawing"] is None for row in told["rows"])
+    for query in ({"task": "1", "object": "text"}, {"task": "1", "object": "nothing"}, {}):
+        answer = learnt.client.get(f"/api{AT}/picture", query_string=query)
+        assert (answer.status_code, answer.json["error"]) == (
+            404,
+            "the project has no such picture of an annotated task",
+        )
+    assert learnt.client.get(f"/api{AT}/picture", query_string={"page": "-1"}).status_code == 400

@@ -85,26 +85,66 @@ const marked = (text, spans) => {
   return drawn;
 };
 
-const pictured = (source, regions) => {
+// A rectangle's corners in percent: it is rotated about its upper left one, in pixels.
+const corners = ({ value, original_width: wide, original_height: high }) => {
+  const turn = (value.rotation || 0) * Math.PI / 180;
+  const aspect = wide && high ? wide / high : 1;
+  const at = (right, down) => [
+    value.x + right * Math.cos(turn) - down / aspect * Math.sin(turn),
+    value.y + right * aspect * Math.sin(turn) + down * Math.cos(turn),
+  ];
+  return [at(0, 0), at(value.width, 0), at(value.width, value.height), at(0, value.height)];
+};
+
+// `side` of a region: whose it is, where several are drawn over one picture.
+const pictured = (source, regions, alt = "The picture, with what is predicted drawn over it") => {
   const drawn = element("div", undefined, { class: "picture" });
-  drawn.append(element("img", undefined, { src: source, alt: "The picture, with what is predicted drawn over it" }));
+  drawn.append(element("img", undefined, { src: source, alt }));
   const over = shape("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" });
-  for (const { value, type } of regions) {
-    const middle = [value.x + (value.width || 0) / 2, value.y + (value.height || 0) / 2];
-    if (value.points) over.append(shape("polygon", { points: value.points.map((point) => point.join(",")).join(" ") }));
-    else if (type === "ellipselabels") over.append(shape("ellipse", { cx: value.x, cy: value.y, rx: value.radiusX, ry: value.radiusY }));
-    else if (value.width !== undefined && value.height !== undefined) {
-      over.append(shape("rect", { x: value.x, y: value.y, width: value.width, height: value.height,
-        transform: `rotate(${value.rotation || 0} ${middle[0]} ${middle[1]})` }));
-    } else continue;
+  for (const region of regions) {
+    const { value, side = "" } = region;
+    if (value.points) over.append(shape("polygon", { points: value.points.map((point) => point.join(",")).join(" "), class: side }));
+    else if (value.radiusX !== undefined) over.append(shape("ellipse", { cx: value.x, cy: value.y, rx: value.radiusX, ry: value.radiusY, class: side }));
+    else if (value.height !== undefined && region.type.startsWith("rectangle")) {
+      over.append(shape("polygon", { points: corners(region).map((point) => point.join(",")).join(" "), class: side }));
+    } else if (region.type.startsWith("keypoint")) over.append(shape("ellipse", { cx: value.x, cy: value.y, rx: 0.8, ry: 0.8, class: side }));
+    else continue;
     const [x, y] = value.points ? value.points[0] : [value.x, value.y];
-    const name = shape("text", { x, y: Math.max(4, y - 1) });
+    const name = shape("text", { x, y: Math.max(4, y - 1), class: side });
     name.textContent = labels(value).join(", ");
     over.append(name);
   }
   drawn.append(over);
   return drawn;
 };
+
+// What people and two versions marked in one task, under each other in a text, over each other in a picture.
+const side_by_side = (at) => {
+  const { texts, pictures, ...marks } = JSON.parse(at.dataset.drawing);
+  const sides = [["people", "People"], ["new", at.dataset.new], ["old", at.dataset.old]];
+  const of = (name) => sides.flatMap(([side]) => marks[side].filter((region) => region.to_name === name).map((region) => ({ ...region, side })));
+  for (const [name, text] of Object.entries(texts)) {
+    for (const [side, title] of sides) {
+      const spans = of(name).filter((region) => region.side === side && Number.isInteger(region.value.start))
+        .map(({ value }) => ({ start: value.start, end: value.end, labels: labels(value) }));
+      at.append(element("h3", title), marked(text, spans));
+    }
+  }
+  for (const [name, pages] of Object.entries(pictures)) {
+    const legend = element("p");
+    for (const [side, title] of sides) legend.append(element("span", title, { class: `key ${side}` }));
+    at.append(legend);
+    for (let page = 0; page < pages; page += 1) {
+      const regions = of(name).filter((region) => (region.item_index || 0) === page);
+      if (regions.length) at.append(pictured(`${at.dataset.picture}&object=${encodeURIComponent(name)}&page=${page}`, regions,
+        "The picture, with what people and both versions marked drawn over it"));
+    }
+  }
+};
+
+document.addEventListener("toggle", (event) => {
+  for (const at of event.target.querySelectorAll("[data-drawing]:empty")) side_by_side(at);
+}, true);
 
 const read = (file) => new Promise((resolve, reject) => {
   const reader = new FileReader();
