@@ -17,20 +17,20 @@ class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin: Annotated[
         Literal["share", "ground_truth"],
         Meta(
-            description="share: a share of all tasks. ground_truth: the tasks with an annotation that somebody marked as "
-            "ground truth; models are judged on them and do not learn from them."
+            description="share: a share of all tasks. ground_truth: the tasks with an annotation that somebody marked "
+            "as ground truth; models are evaluated on them and not trained on them."
         ),
     ] = msgspec.field(default="share", name="from")
 
     share: Annotated[
         Annotated[float, SHARE],
-        Meta(description="Share of tasks kept for judging, by a hash of the task's id; 0 judges nothing."),
+        Meta(description="The share of tasks in the validation set, by a hash of the task's id; 0 keeps none."),
     ] = 0.2
     blind: Annotated[
         bool,
         Meta(
-            description="Hides predictions for these tasks from people: none is published, and Label Studio gets no prediction "
-            "when it asks. Metrics are then not too good because people accepted the model's mistakes."
+            description="Hides predictions for these tasks from people: none is published, and Label Studio gets none "
+            "when it asks. So metrics are not too high because people accepted the model's mistakes."
         ),
     ] = False
 

@@ -31,8 +31,8 @@ class LongLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     was: Annotated[
         _Names,
         Meta(
-            description="Its former names: annotations under these names are learnt and judged as this label, and "
-            "versions that learnt them predict it. In a tree a name, or a path such as `Animals / Owl`."
+            description="Its former names: annotations with these names count as this label, and versions that were "
+            "trained on them predict it. In a tree a name, or a path such as `Animals / Owl`."
         ),
     ] = []
 

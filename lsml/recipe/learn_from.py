@@ -17,34 +17,34 @@ class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accepted: Annotated[
         bool,
         Meta(
-            description="Learn from annotations that were created from predictions, took nobody's time and were not changed "
-            "since. Annotations that a person submitted in the editor or corrected are always learnt."
+            description="Train on annotations that were created from predictions and that nobody opened or changed. "
+            "Annotations that a person submitted or corrected in the editor are always used."
         ),
     ] = False
     annotators: Annotated[
         list[Annotated[_Person, Meta(extra_json_schema=_PERSON)]],
         Meta(
-            description="Learn only from these users: numbers in Label Studio, or e-mail addresses, for which lsml needs a "
-            "token of Label Studio. Empty: everybody."
+            description="Train only on annotations of these users: ids in Label Studio, or e-mail addresses, which "
+            "need a token of Label Studio. Empty: everybody."
         ),
     ] = []
     except_annotators: Annotated[
         list[Annotated[_Person, Meta(extra_json_schema=_PERSON)]],
-        Meta(description="Learn from everybody but these users; instead of `annotators`."),
+        Meta(description="Train on annotations of everybody but these users; instead of `annotators`."),
     ] = []
     ground_truth: Annotated[
         Literal["any", "prefer", "only"],
         Meta(
-            description="The effect of a mark as ground truth. any: none; prefer: the latest such annotation of a task wins; "
-            "only: others are not learnt."
+            description="The effect of the ground truth mark. any: none; prefer: the latest such annotation of a task "
+            "wins; only: others are not used."
         ),
     ] = "prefer"
     several: Annotated[
         Literal["latest", "majority", "all", "weighted"],
         Meta(
-            description="How several annotations of a task are combined. latest: the last one; majority: the answer that most "
-            "gave; all: each is learnt; reliability: the majority, in which an annotator counts more the more often others "
-            "or a ground truth confirmed the answers."
+            description="How several annotations of a task are combined. latest: the last one; majority: the answer "
+            "that most gave; all: each is an example; weighted: the majority, weighted by how often "
+            "others or a ground truth agree with an annotator."
         ),
     ] = "latest"
 

@@ -16,7 +16,11 @@ class Promote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     when: Annotated[
         Rule,
-        Meta(description="better: a version that is better on the same tasks; always: each; never: only by hand."),
+        Meta(
+            description=(
+                "better: a version that is better on the same tasks; always: every version; never: only by hand."
+            )
+        ),
     ] = "better"
     min_gain: Annotated[float, Meta(ge=0, le=1, description="The metric must rise by more than this.")] = 0
     worst_label_drop: Annotated[
@@ -24,8 +28,8 @@ class Promote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=1,
-            description="A version is not promoted if the F1 of a label (for shapes the average precision) surely fell by more "
-            "than this; 1 allows any fall.",
+            description="A version is not promoted if the F1 of a label (for shapes the average precision) certainly "
+            "dropped by more than this; 1 allows any drop.",
         ),
     ] = 0.05
     confidence: Annotated[
@@ -33,8 +37,8 @@ class Promote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0.5,
             le=0.999,
-            description="The confidence of a comparison: the interval at this level, by a bootstrap over tasks, must lie "
-            "above `min_gain`. A lower value promotes new versions sooner, and worse ones more often.",
+            description="The confidence of a comparison: the interval at this level, by a bootstrap over tasks, must "
+            "be above `min_gain`. A lower value promotes new versions sooner, also worse ones.",
         ),
     ] = 0.8
     metric: Annotated[

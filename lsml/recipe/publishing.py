@@ -15,11 +15,11 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Annotated[
         Literal["uncertain", "diverse", "id"],
         Meta(
-            description="The order of tasks. uncertain: of each ten batches, those that the version is least sure of first; "
-            "diverse: those that are unsure and unlike each other by the adapter's features first, with their rank as the "
-            "score, by which Label Studio sorts; id: the oldest first. "
-            "Before anything was learnt, `diverse` writes the rank into `field`, if there is one: the most typical task of "
-            "each cluster first."
+            description="The order of tasks. uncertain: in each ten batches, the least certain first; diverse: first "
+            "those that are uncertain and unlike each other by the adapter's features, with their rank as "
+            "the score, by which Label Studio sorts; id: the oldest first. Before the first training, "
+            "`diverse` writes the rank into `field`, if there is one: the most typical task of each "
+            "cluster first."
         ),
     ] = "uncertain"
     keep: Annotated[
@@ -33,9 +33,10 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     field: Annotated[
         Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$(?!\n)")] | None,
         Meta(
-            description="An unused field of the tasks' data, such as `lsml_score`, that gets each prediction's "
-            "score, too. The Data Manager can sort by it, also in editions without uncertainty sampling. It takes one more "
-            "request for each task. Models do not read the field, and a value that is no number is kept.",
+            description="An unused field of the tasks' data, such as `lsml_score`, that gets each prediction's score, "
+            "too. The Data Manager can sort by it, also in editions without uncertainty sampling. It "
+            "takes one more request for each task. Models do not read the field. A value that is not a "
+            "number is kept.",
             extra_json_schema={"errorMessage": "expected a name of letters, digits and `_`, such as lsml_score"},
         ),
     ] = None
@@ -62,7 +63,7 @@ class Submit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=1,
-            description="The share of these tasks, by a hash of their id, that people annotate. It shows how often submitted "
-            "answers are right; when that share falls below `above`, submitting stops.",
+            description="The share of these tasks, by a hash of their id, that people annotate. It measures the "
+            "precision of submitted predictions; if that falls below `above`, submitting stops.",
         ),
     ] = 0.05

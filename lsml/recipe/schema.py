@@ -98,9 +98,9 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     needs: Annotated[
         str | None,
         Meta(
-            description="The tags whose regions it reads: a selector, or several with commas, that another model answers. It "
-            "reads each region instead of the whole task: a span's text, the picture in a box, the sound of a segment. Its own "
-            'tag asks about each region (`perRegion="true"`).',
+            description="The tags whose regions it reads: a selector, or several with commas, each with a model. It "
+            "reads each region instead of the whole task: a span's text, the image in a box, the sound of "
+            'a segment. Its own tag needs `perRegion="true"`.',
         ),
     ] = None
     around: Annotated[
@@ -108,8 +108,8 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=200,
-            description="With `needs`: the margin around a region that it reads, too. In a text, words on either side; in an "
-            "image, percent of the region's sides; for a segment, percent of its length.",
+            description="With `needs`: the margin around a region that it also reads. In a text, words on either "
+            "side; in an image, percent of the region's sides; for a segment, percent of its length.",
         ),
     ] = 0
     threshold: Annotated[
@@ -129,8 +129,8 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     show: Annotated[
         bool,
         Meta(
-            description="`false` hides its predictions from annotators. They still count for a prediction's score, and are "
-            "judged where no visible model answers the same control."
+            description="`false` hides its predictions from annotators. They still count for a prediction's score, "
+            "and are evaluated if no visible model serves the same control tag."
         ),
     ] = True
     training: Annotated[
@@ -214,37 +214,37 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
     score: Annotated[
         ScoreKind | Score,
         Meta(
-            description="The score by which Label Studio sorts tasks: low is uncertain, and the least sure tag counts; "
-            "`{by: margin, of: Choices#topic}` takes that of one tag."
+            description="The score by which Label Studio sorts tasks: low is uncertain. The least certain tag counts; "
+            "`{by: margin, of: Choices#topic}` takes one tag."
         ),
     ] = "confidence"
     training: Annotated[
         Any,
         Meta(
-            description="How models learn, if their adapters can; `false` for never.",
+            description="How models are trained, if their adapters can be; `false` for never.",
             extra_json_schema={**_TRAINING, "default": {}},
         ),
     ] = UNSET
     publish: Annotated[
         Any,
         Meta(
-            description="When a version is promoted and when tasks are imported, unannotated tasks are predicted "
-            "and the predictions posted, if lsml has Label Studio's address and a token; `false` for never.",
+            description="After a promotion and after an import of tasks, lsml posts predictions for unannotated "
+            "tasks. It needs Label Studio's address and a token; `false` for never.",
             extra_json_schema={**_PUBLISH, "default": {}},
         ),
     ] = UNSET
     submit: Annotated[
         Submit | None,
         Meta(
-            description="After each publishing, predictions that the version is sure of become annotations of the token's "
-            "user; left out: none do."
+            description="After each publishing, predictions with a high confidence become annotations of the token's "
+            "user. By default none do."
         ),
     ] = None
     notify: Annotated[
         Notify | None,
         Meta(
-            description="An address that gets a message when a version is promoted or not, a run fails, labels drift, or more "
-            "annotations will hardly help; left out: none."
+            description="An address that gets a message when a version is promoted or not, a run fails, labels drift, "
+            "or more annotations will hardly help. By default there is none."
         ),
     ] = None
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()

@@ -83,7 +83,11 @@ class User(Masked, frozen=True, forbid_unknown_fields=True):
     password: Annotated[str, Meta(min_length=1, description="The password of this user.", extra={"decides": "secret"})]
     role: Annotated[
         Literal["reader", "owner"],
-        Meta(description="A reader may look and try; an owner may also promote, train, publish, review and cancel."),
+        Meta(
+            description=(
+                "A reader may see pages and try the model; an owner may also promote, train, publish, review and cancel."
+            )
+        ),
     ] = "reader"
 
     def _hidden(self) -> frozenset[str]:

@@ -43,17 +43,17 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holdout: Annotated[
         Annotated[float, SHARE] | Holdout,
         Meta(
-            description="The share of tasks in the validation set, by a hash of the task's id; 0 keeps none. "
-            "`{share: 0.2, blind: true}` also hides predictions for them from people; `{from: ground_truth}` keeps "
-            "the tasks with a ground truth.",
+            description="The share of tasks in the validation set, by a hash of the task's id; 0 keeps none. `{share: "
+            "0.2, blind: true}` also hides their predictions from people; `{from: ground_truth}` uses the "
+            "tasks with a ground truth.",
             extra_json_schema={"errorMessage": "expected a share between 0 and 0.5"},
         ),
     ] = 0.2
     promote: Annotated[
         Rule | Promote,
         Meta(
-            description="The promotion of versions after the first. better: if it is better on the same tasks; always: each; "
-            "never: only by hand; or settings.",
+            description="The promotion of versions after the first. better: a version that is better on the same "
+            "tasks; always: every version; never: only by hand; or settings.",
         ),
     ] = "better"
     keep: Annotated[
@@ -64,9 +64,9 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "promoted is deleted.",
         ),
     ] = 5
-    learn_from: Annotated[
-        LearnFrom, Meta(description="The annotations to learn from, and how several are combined.")
-    ] = LearnFrom()
+    learn_from: Annotated[LearnFrom, Meta(description="The annotations to train on, and how several are combined.")] = (
+        LearnFrom()
+    )
     consensus: Annotated[
         Literal["latest", "majority", "all"] | None,
         Meta(description="The former name of `learn_from: {several: ...}`, which takes precedence."),
@@ -124,8 +124,9 @@ class Notify(Masked, frozen=True, forbid_unknown_fields=True):
     on: Annotated[
         tuple[News, ...],
         Meta(
-            description="The events: a version is promoted, a new version is not, a training or publishing failed; people give "
-            "labels in other shares than the served version learnt (`drift`), more annotations will hardly help (`stop`).",
+            description="The events: a version is promoted, a new version is not, a training or publishing failed; "
+            "the shares of labels differ from those in the served version's training set (`drift`), more "
+            "annotations will hardly help (`stop`).",
             min_length=1,
         ),
     ] = ("promoted", "not promoted", "failed", "drift", "stop")
@@ -151,7 +152,7 @@ class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
         str | None,
         Meta(
             description="A PEM file, relative to the recipe's folder, with the authority that signed Label Studio's "
-            "certificate. It is trusted beside the usual ones."
+            "certificate. It is trusted in addition to the usual ones."
         ),
     ] = None
 

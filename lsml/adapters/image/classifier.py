@@ -43,8 +43,9 @@ class ImageClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
     encoder: Annotated[
         str | None,
         Meta(
-            description="A vision model of transformers whose features are used: its folder, relative to the recipe's, or its "
-            "name if it was fetched before (needs the extra transformers). null: colours and edges, which need no weights.",
+            description="A vision model of transformers whose features are used: its folder, relative to the "
+            "recipe's, or its name if it was downloaded before (needs the extra transformers). null: "
+            "colours and edges, which need no weights.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = None
@@ -67,7 +68,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
     """One label or several for an image. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "image-classifier"
-    title: ClassVar[str] = "labels for images, learnt from a handful of examples in seconds"
+    title: ClassVar[str] = "labels for images, trained on a few examples in seconds"
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("skimage", "PIL", "sklearn", "skops")

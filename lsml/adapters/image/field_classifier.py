@@ -36,7 +36,7 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
     """One label or several for a line of a page. Answers every label that it saw in training, with its probability."""
 
     name: ClassVar[str] = "field-classifier"
-    title: ClassVar[str] = "fields of pages, such as the total of an invoice, learnt from a handful of pages in seconds"
+    title: ClassVar[str] = "fields of pages, such as the total of an invoice, trained on a few pages in seconds"
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     reads_regions: ClassVar[bool] = True

@@ -30,7 +30,7 @@ class GrabCutOptions(CutOutOptions, frozen=True, forbid_unknown_fields=True, kw_
     """Settings of `grabcut`."""
 
     iterations: Annotated[
-        int, Meta(ge=1, le=20, description="How often the cut is refined; more is slower.", extra=PREDICTIONS)
+        int, Meta(ge=1, le=20, description="The number of refinements of the mask; more is slower.", extra=PREDICTIONS)
     ] = 5
     size: Annotated[
         int,
@@ -47,7 +47,7 @@ class GrabCut(CutOut[GrabCutOptions]):
     """The mask, outline, ellipse or box of an object, from boxes or from positive and negative points."""
 
     name: ClassVar[str] = "grabcut"
-    title: ClassVar[str] = "segments objects that a person marks with a box or points; no weights, no training"
+    title: ClassVar[str] = "segments an object that a person marks with a box or points; no weights, no training"
     requires: ClassVar[tuple[str, ...]] = ("cv2", "PIL")
     extra: ClassVar[str | None] = "images"
     Options: ClassVar[type[msgspec.Struct]] = GrabCutOptions

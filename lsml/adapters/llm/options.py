@@ -32,8 +32,8 @@ class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt: Annotated[
         str | None,
         Meta(
-            description="The beginning of the prompt. lsml adds the questions, with the labels and their descriptions, and "
-            "that the text is data. null: a sentence that fits any labels.",
+            description="The beginning of the prompt. lsml adds the questions, the labels and their descriptions, and "
+            "marks the text as data. null: a sentence that fits any labels.",
             extra=PREDICTIONS,
         ),
     ] = None

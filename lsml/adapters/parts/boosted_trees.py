@@ -34,8 +34,8 @@ class TreeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     iterations: Annotated[
         Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
         Meta(
-            description="The number of trees for each label. auto: chosen by cross-validation, up to 200, or 60 where that "
-            "would take too long.",
+            description="The number of trees for each label. auto: chosen by cross-validation, up to 200, or 60 if "
+            "that would take too long.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
         ),

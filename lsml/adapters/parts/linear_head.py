@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Closeness = Annotated[
     Annotated[float, Meta(gt=0, le=1e6)] | Literal["auto"],
     Meta(
-        description="The inverse regularisation strength; lower resists noisy labels. auto: chosen by cross-validation, "
-        "or 10 where there are too few or too many examples for that.",
+        description="The inverse regularisation strength; lower resists noisy labels. auto: chosen by "
+        "cross-validation, or 10 if there are too few or too many examples for it.",
         extra=TRAINING,
         extra_json_schema={"errorMessage": "expected a number above 0 up to 1000000, or auto"},
     ),
@@ -31,8 +31,9 @@ Closeness = Annotated[
 ClassWeight = Annotated[
     Literal["auto", "balanced", "none"],
     Meta(
-        description="balanced: rare labels count as much as frequent ones; none: as often as they occur. auto: chosen by "
-        "cross-validation from these two and the middle between them, else balanced.",
+        description="balanced: rare labels count as much as frequent ones; none: as often as they occur. auto: chosen "
+        "by cross-validation from these two and their mean, or balanced if there are too few or too many "
+        "examples.",
         extra=TRAINING,
     ),
 ]

@@ -44,7 +44,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             extra=TRAINING,
         ),
     ] = (1, 4)
-    lowercase: Annotated[bool, Meta(description="`true` ignores capitals.", extra=TRAINING)] = True
+    lowercase: Annotated[bool, Meta(description="`true` ignores case.", extra=TRAINING)] = True
     max_features: Annotated[
         int,
         Meta(

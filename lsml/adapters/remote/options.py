@@ -45,7 +45,7 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "application/octet-stream"
     headers: Annotated[
         dict[str, Annotated[str, Meta(pattern=r"^[^\r\n]*$")]],
-        Meta(description="Further headers, without secrets.", extra=PREDICTIONS),
+        Meta(description="More headers, without secrets.", extra=PREDICTIONS),
     ] = {}
     authorization: Annotated[
         Annotated[str, Meta(pattern=r"^[^\r\n]*$")] | None,
@@ -58,7 +58,7 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=PREDICTIONS,
         ),
     ] = "$"
-    label: Annotated[_Path, _where("its label, or a class name that `labels` translates")] = "label"
+    label: Annotated[_Path, _where("its label, or to a class name that `labels` maps")] = "label"
     score: Annotated[_Path, _where("its score from 0 to 1, if there is one")] = "score"
     start: Annotated[_Path, _where("a span's first character, from 0")] = "start"
     end: Annotated[_Path, _where("the character after a span")] = "end"

@@ -36,7 +36,7 @@ class TimeSeriesOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
     iterations: Annotated[
         Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
         Meta(
-            description="The number of trees for each label. auto: 60 for stretches; for whole series chosen by "
+            description="The number of trees for each label. auto: 60 for segments; for whole series chosen by "
             "cross-validation.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a whole number from 1 to 10000, or auto"},
@@ -45,24 +45,25 @@ class TimeSeriesOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
     gaps: Annotated[
         Literal["auto", "unknown", "nothing"],
         Meta(
-            description="The meaning of unlabelled parts of an annotated series. unknown: they are not learnt, and every part "
-            "of a series gets the likeliest label; nothing: none of the labels holds there. auto: nothing if the tag has one "
-            "label, as there is no other to distinguish it from; else unknown.",
+            description="The meaning of unlabelled parts of an annotated series. unknown: they are not used, and "
+            "every part of a series gets the likeliest label; nothing: they have none of the labels. "
+            "auto: nothing if the tag has one label, because there is no other to distinguish it from; "
+            "otherwise unknown.",
             extra=TRAINING,
         ),
     ] = "auto"
     windows: Annotated[
         Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=1, max_length=8)] | None,
         Meta(
-            description="The lengths of the windows around each point, in seconds or the unit of the time column. null: an "
-            "eighth, a half and one and a half of the length of a short annotated stretch.",
+            description="The lengths of the windows around each point, in seconds or the unit of the time column. "
+            "null: an eighth, a half and one and a half times the length of a short annotated segment.",
             extra=TRAINING,
         ),
     ] = None
     snap: Annotated[
         bool,
         Meta(
-            description="`true` moves the ends of a stretch to the largest change of the series nearby.",
+            description="`true` moves the ends of a segment to the largest change of the series nearby.",
             extra=PREDICTIONS,
         ),
     ] = True
@@ -104,7 +105,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     """Stretches of a series, each with a label, and labels of a whole series: whichever were annotated."""
 
     name: ClassVar[str] = "time-series"
-    title: ClassVar[str] = "stretches of time series, and labels of whole series, learnt from a few series"
+    title: ClassVar[str] = "segments of time series, and labels of whole series, trained on a few series"
     consumes: ClassVar[frozenset[str]] = frozenset({"TimeSeries"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Interval})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")

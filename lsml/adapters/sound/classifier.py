@@ -25,7 +25,7 @@ class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
     """One label or several for a recording. It returns every label that it learnt, with its probability."""
 
     name: ClassVar[str] = "audio-classifier"
-    title: ClassVar[str] = "labels for recordings, learnt from a handful of them in seconds"
+    title: ClassVar[str] = "labels for recordings, trained on a few of them in seconds"
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     head = LinearHead
     Options: ClassVar[type[msgspec.Struct]] = AudioClassifierOptions

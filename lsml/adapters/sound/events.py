@@ -35,20 +35,21 @@ class SoundEventsOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
     """Settings of `sound-events`."""
 
     iterations: Annotated[
-        int, Meta(ge=1, le=10_000, description="Trees for each label, one after the other.", extra=TRAINING)
+        int, Meta(ge=1, le=10_000, description="The number of trees for each label.", extra=TRAINING)
     ] = 40
     gaps: Annotated[
         Literal["unknown", "nothing"],
         Meta(
-            description="What it means that a part of an annotated recording is not marked. nothing: none of the labels holds "
-            "there; unknown: it teaches nothing, and every part of a recording gets the likeliest label.",
+            description="The meaning of unmarked parts of an annotated recording. nothing: they have none of the "
+            "labels; unknown: they are not used, and every part of a recording gets the likeliest label.",
             extra=TRAINING,
         ),
     ] = "nothing"
     snap: Annotated[
         bool,
         Meta(
-            description="Whether the ends of a stretch move to where the sound changes most, nearby.", extra=PREDICTIONS
+            description="`true` moves the ends of a segment to the largest change of the sound nearby.",
+            extra=PREDICTIONS,
         ),
     ] = True
 
@@ -57,7 +58,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
     """Stretches of a recording, each with a label: what is heard, or who speaks."""
 
     name: ClassVar[str] = "sound-events"
-    title: ClassVar[str] = "stretches of recordings, learnt from a few of them"
+    title: ClassVar[str] = "segments of recordings, trained on a few of them"
     consumes: ClassVar[frozenset[str]] = SOUNDS
     produces: ClassVar[frozenset[type]] = frozenset({Interval})
     requires: ClassVar[tuple[str, ...]] = ("soundfile", "sklearn", "skops")

@@ -24,40 +24,46 @@ class SpeechOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="A Whisper model: the folder of one that CTranslate2 reads, from the recipe's folder; or a name (tiny, "
-            "base, small, medium, large-v3) of one that was fetched before, or lies in an installed package.",
+            description="A Whisper model: a folder that CTranslate2 reads, relative to the recipe's; or the name "
+            "(tiny, base, small, medium, large-v3) of one that was downloaded before, or is in an "
+            "installed package.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = "base"
     language: Annotated[
         Annotated[str, Meta(pattern="^[a-z]{2,3}$")] | None,
         Meta(
-            description="What is spoken, as a code such as en or de; null: told from the first words of each recording.",
+            description=(
+                "The spoken language, as a code such as en or de; null: detected from the first words of each "
+                "recording."
+            ),
             extra=PREDICTIONS,
         ),
     ] = None
-    translate: Annotated[
-        bool, Meta(description="Whether it is written down in English, whatever is spoken.", extra=PREDICTIONS)
-    ] = False
+    translate: Annotated[bool, Meta(description="`true` translates the transcript to English.", extra=PREDICTIONS)] = (
+        False
+    )
     timestamps: Annotated[
         bool,
         Meta(
-            description="Whether each stretch of speech has a line of its own in a TextArea for the whole recording, with the "
-            "time at which it begins.",
+            description="`true` writes one line for each segment of speech, with its start time, in a TextArea for "
+            "the whole recording.",
             extra=PREDICTIONS,
         ),
     ] = False
     pause: Annotated[
         float,
-        Meta(ge=0.1, le=10, description="Seconds of silence that part two stretches of speech.", extra=PREDICTIONS),
+        Meta(
+            ge=0.1, le=10, description="The seconds of silence that separate two segments of speech.", extra=PREDICTIONS
+        ),
     ] = 0.5
     beam: Annotated[
-        int, Meta(ge=1, le=20, description="How many readings are followed at a time.", extra=PREDICTIONS)
+        int, Meta(ge=1, le=20, description="The number of hypotheses in the beam search.", extra=PREDICTIONS)
     ] = 5
-    device: Annotated[str, Meta(description="Where the model runs: auto, cpu, cuda.", extra=MACHINE)] = "auto"
+    device: Annotated[str, Meta(description="The device: auto, cpu, cuda.", extra=MACHINE)] = "auto"
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=256)] | None,
-        Meta(description="How many cores it uses; left out, as many as the library finds best.", extra=MACHINE),
+        Meta(description="The number of cores; by default the library's choice.", extra=MACHINE),
     ] = None
 
 
@@ -65,7 +71,7 @@ class SpeechAdapter(Adapter[SpeechOptions]):
     """A transcript of a recording, by a pretrained model. It does not learn."""
 
     name: ClassVar[str] = "speech"
-    title: ClassVar[str] = "writes down what is said in recordings and videos"
+    title: ClassVar[str] = "transcribes speech in recordings and videos"
     consumes: ClassVar[frozenset[str]] = SOUNDS | {"Video"}
     produces: ClassVar[frozenset[type]] = frozenset({Text})
     requires: ClassVar[tuple[str, ...]] = ("faster_whisper", "soundfile", "av")

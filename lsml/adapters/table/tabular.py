@@ -28,7 +28,7 @@ class TabularOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
     kinds: Annotated[
         dict[str, Kind],
         Meta(
-            description="A map from a column to its kind, where its cells look like another one: number, category or date. "
+            description="A map from a column to its kind, if it is not detected correctly: number, category or date. "
             "A postal code that looks like a number is a category.",
             extra=TRAINING,
         ),

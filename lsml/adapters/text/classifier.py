@@ -30,7 +30,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
     """One label or several for a text. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "text-classifier"
-    title: ClassVar[str] = "labels for texts, learnt from a few dozen examples in a second"
+    title: ClassVar[str] = "labels for texts, trained on a few dozen examples in a second"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")

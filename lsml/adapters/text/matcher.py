@@ -47,7 +47,7 @@ class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     keywords: Annotated[
         dict[str, list[Annotated[str, Meta(min_length=1)]]],
-        Meta(description="A map from a label to words and phrases for it, which are no patterns.", extra=_BY_LABEL),
+        Meta(description="A map from a label to its words and phrases, which are matched literally.", extra=_BY_LABEL),
     ] = {}
     patterns: Annotated[
         dict[str, list[Annotated[str, Meta(min_length=1)]]],
@@ -58,15 +58,18 @@ class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     file: Annotated[
         str | None,
         Meta(
-            description="A text file of more keywords, relative to the recipe's folder: a keyword, a tab, its label a line.",
+            description=(
+                "A text file of more keywords, relative to the recipe's folder. Each line has a keyword, a tab and "
+                "its label."
+            ),
             extra={**PREDICTIONS, "file": True},
         ),
     ] = None
     case: Annotated[
         Literal["auto", "match", "ignore"],
         Meta(
-            description="The use of a keyword's capitals. auto: one with capitals is found as written or all in capitals, so "
-            "that US is not us; one in small letters is found in any capitals.",
+            description="The matching of upper and lower case. auto: a keyword with capitals matches as written or "
+            "all in capitals, so that US is not us; a keyword in lower case matches any case.",
             extra=PREDICTIONS,
         ),
     ] = "auto"
@@ -109,7 +112,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
 
     name: ClassVar[str] = "text-matcher"
     title: ClassVar[str] = (
-        "finds keywords, patterns and earlier annotations; a person marks one mention and gets the others"
+        "finds keywords, patterns, earlier annotations, and the other mentions of what a person marks"
     )
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})

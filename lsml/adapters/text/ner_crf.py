@@ -55,8 +55,8 @@ class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     c1: Annotated[
         Annotated[float, Meta(ge=0, le=100)] | Literal["auto"],
         Meta(
-            description="L1 regularisation: more leaves out more features. auto: 0, or 0.05 where cross-validation of up to "
-            "200 texts advises it.",
+            description="The L1 regularisation; more drops more features. auto: 0 or 0.05, chosen by cross-validation "
+            "of up to 200 texts.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a number from 0 to 100, or auto"},
         ),
@@ -64,15 +64,20 @@ class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     c2: Annotated[
         Annotated[float, Meta(ge=0, le=100)] | Literal["auto"],
         Meta(
-            description="L2 regularisation: more resists noisy annotations. auto: 0.1, or 0.01 where cross-validation of "
-            "up to 200 texts advises it.",
+            description="The L2 regularisation; more resists noisy annotations. auto: 0.1 or 0.01, chosen by "
+            "cross-validation of up to 200 texts.",
             extra=TRAINING,
             extra_json_schema={"errorMessage": "expected a number from 0 to 100, or auto"},
         ),
     ] = "auto"
     iterations: Annotated[
         int,
-        Meta(ge=1, le=10_000, description="The most steps of the optimiser; more fits more closely.", extra=TRAINING),
+        Meta(
+            ge=1,
+            le=10_000,
+            description="The most steps of the optimiser; with more, the fit is closer.",
+            extra=TRAINING,
+        ),
     ] = 150
 
 
@@ -80,7 +85,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
     """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner-crf"
-    title: ClassVar[str] = "entities in texts, learnt from a few dozen sentences in a second"
+    title: ClassVar[str] = "entities in texts, trained on a few dozen sentences in a second"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})
     passes_over: ClassVar[str | None] = PASSED_OVER

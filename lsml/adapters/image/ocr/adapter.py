@@ -25,7 +25,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
     """Lines of text by a pretrained engine. It does not learn."""
 
     name: ClassVar[str] = "ocr"
-    title: ClassVar[str] = "reads the lines of text in images, and the text in a rectangle that a person draws"
+    title: ClassVar[str] = "reads the lines of text in images, and the text in a smart rectangle"
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Box, Polygon})
     requires: ClassVar[tuple[str, ...]] = ("rapidocr", "onnxruntime", "pytesseract", "cv2")

@@ -33,7 +33,7 @@ class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: Annotated[
         str | None,
         Meta(
-            description="The label for lines of text; left out, the label `Text`, or the only label.",
+            description="The label for lines of text; by default `Text`, or the only label.",
             extra=PREDICTIONS,
         ),
     ] = None
@@ -42,11 +42,14 @@ class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=320,
             le=8000,
-            description="The longer side, in pixels, to which rapidocr shrinks a larger image; less is faster, and reads less.",
+            description=(
+                "The longer side, in pixels, to which rapidocr shrinks a larger image; a smaller value is faster and "
+                "reads less."
+            ),
             extra=PREDICTIONS,
         ),
     ] = 2000
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=256)] | None,
-        Meta(description="How many cores rapidocr uses for one image; left out, all.", extra=MACHINE),
+        Meta(description="The number of cores that rapidocr uses for one image; by default all.", extra=MACHINE),
     ] = None

@@ -46,7 +46,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     """One YOLO model: what its weights do, and what it learnt from annotations."""
 
     name: ClassVar[str] = "yolo"
-    title: ClassVar[str] = "finds, outlines, follows and classifies objects; pretrained, and learns from annotations"
+    title: ClassVar[str] = "detects, segments, tracks and classifies objects; pretrained and trainable"
     consumes: ClassVar[frozenset[str]] = frozenset({"Image", "Video"})
     produces: ClassVar[frozenset[type]] = frozenset({Box, Polygon, Mask, KeyPoint, Choice, Track})
     requires: ClassVar[tuple[str, ...]] = ("ultralytics", "safetensors", "cv2")

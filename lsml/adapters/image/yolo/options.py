@@ -26,8 +26,8 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         Annotated[str, Meta(min_length=1)] | None,
         Meta(
             description="A .pt or .onnx file or an OpenVINO folder, relative to the recipe's; a name that ultralytics "
-            "publishes, such as yolo11s.pt; or an architecture, such as yolo11n.yaml, to learn from scratch. null: "
-            "yolo11n for the tag's kind.",
+            "publishes, such as yolo11s.pt; or an architecture, such as yolo11n.yaml, to train from "
+            "scratch. null: yolo11n for the tag's kind.",
             extra={**_PREDICTIONS, "file": True},
         ),
     ] = None
@@ -39,11 +39,13 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             extra_json_schema={"errorMessage": "expected 64 hexadecimal digits"},
         ),
     ] = None
-    download: Annotated[bool, Meta(description="`true` allows to download published weights.", extra=_MACHINE)] = False
+    download: Annotated[bool, Meta(description="`true` allows lsml to download published weights.", extra=_MACHINE)] = (
+        False
+    )
     task: Annotated[
         Literal["auto", "detect", "obb", "segment", "pose", "classify"],
         Meta(
-            description="The model's task. auto: that of the weights. Another one is learnt from annotations, "
+            description="The model's task. auto: that of the weights. Another task is trained on annotations, "
             "starting from these weights as far as they fit.",
             extra=_PREDICTIONS,
         ),
@@ -88,8 +90,8 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     accelerate: Annotated[
         Literal["onnx", "openvino"] | None,
         Meta(
-            description="Export the model once and serve the export, if its results agree with torch's: "
-            'pip install "lsml[onnx]" or "lsml[openvino]". null for torch.',
+            description="Export the model once and serve the export, if its results agree with torch's. It needs pip "
+            'install "lsml[onnx]" or "lsml[openvino]". null for torch.',
             extra=_MACHINE,
         ),
     ] = None
