@@ -14,6 +14,7 @@ from lsml.adapters import get_adapter
 from lsml.binding import Binding
 from lsml.errors import LsmlError, NotFound
 from lsml.logs import keep_told_secret
+from lsml.prediction import Pace
 from lsml.recipe import Recipe
 from lsml.server.bindings import Bindings
 from lsml.server.from_local import FromLocal
@@ -28,10 +29,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Served:
-    """A version in memory and the `model_version` that its predictions carry."""
+    """A version in memory, the `model_version` that its predictions carry, and how fast it predicts."""
 
     loaded: Loaded
     model_version: str
+    pace: Pace
 
 
 class Serving:
@@ -211,7 +213,7 @@ class Serving:
                 if number == self._store.versions.promoted(project):
                     self._loaded[project] = number
             _log.info("project %s: serving %s", project, name)
-            result.set_result(Served(loaded, name))
+            result.set_result(Served(loaded, name, Pace(self.recipe.server.limits.time_s)))
         except LsmlError as error:
             if number:
                 self.promoted.note_broken(project, number, error)
