@@ -61,20 +61,13 @@ def _decode(content: bytes) -> Any:
 def _holds_as_many_texts(decoded: object, content: bytes) -> bool:
     """Return True if no text was lost in decoding. The decoder keeps only one value of a repeated key.
 
-    Every text, keys included, has two quotes that are not escaped, so encoding again and counting quotes finds a loss.
-    That takes about 2 ms for a megabyte, a third of the time of a Python decoder that sees each pair.
+    Every text, keys included, has two quotes around it, so encoding again and counting quotes finds a loss. A quote inside
+    a text is counted both times, unless it was written as its number; then False is returned, too.
     """
     try:
-        return _quotes(msgspec.json.encode(decoded)) == _quotes(content)
+        return rb"\u0022" not in content and msgspec.json.encode(decoded).count(b'"') == content.count(b'"')
     except (OverflowError, RecursionError):
         return False
-
-
-def _quotes(content: bytes) -> int:
-    if b"\\" not in content:
-        return content.count(b'"')
-    content = content.replace(rb"\\", b"")  # escaped backslashes; each one left over escapes the next character
-    return content.count(b'"') - content.count(rb"\"")
 
 
 def _decode_once(content: bytes) -> Any:
