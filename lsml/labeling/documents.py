@@ -27,7 +27,7 @@ class PlainText(Document):
     """
 
     def __init__(self, text: str, *, saves_text: bool = True) -> None:
-        self.text = text.replace("\0", "")
+        self.text = text.replace("\0", "") if "\0" in text else text
         self._saves_text = saves_text
 
     def place(self, start: int, end: int) -> dict[str, object]:

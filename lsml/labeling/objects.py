@@ -147,9 +147,10 @@ def _read_text(tag: ObjectTag, value: object, task: Mapping[str, object], fetch:
         if tag.tag == "Paragraphs":
             value = _json(tag, value, "the content of its URL")
     document = _TEXTS[tag.tag](tag, value)
-    if not document.text or document.text.isspace():
+    text = document.text
+    if not text or text.isspace():
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is empty in this task")
-    return [View(document.text, document=document)]
+    return [View(text, document=document)]
 
 
 _TEXTS: dict[str, Callable[[ObjectTag, Any], Document]] = {
@@ -292,25 +293,26 @@ def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch) -> lis
     data = task.get("data")
     if not isinstance(data, dict):
         raise Unreadable("no data", 'the task has no data; expected {"data": {...}}')
+    field = tag.field
+    value = data[field] if field in data else _shown(tag, data)
+    if value is None:
+        raise Unreadable("no data", f"{tag.tag}#{tag.name} shows {tag.value}, which is null in this task")
+    return READERS[tag.tag](tag, value, task, fetch)
+
+
+def _shown(tag: ObjectTag, data: Mapping[str, object]) -> Any:
+    """Return what a tag shows of data that have no field of the tag's name. Raises Unreadable."""
+    # A task that was imported as plain text before its project had fields: Label Studio shows it under the config's field.
+    if UNDEFINED in data and tag.field is not None:
+        return data[UNDEFINED]
     try:
-        imported = UNDEFINED in data and _imported_as_text(tag, data)
-        value = data[UNDEFINED] if imported else resolve_value(tag.value, data)
+        return resolve_value(tag.value, data)
     except KeyError as missing:
         present = ", ".join(sorted(map(str, data))[:10]) or "nothing"
         raise Unreadable(
             "no data",
             f"{tag.tag}#{tag.name} shows {tag.value}, and the task's data has no {missing.args[0]!r}; it has {present}",
         ) from None
-    if value is None:
-        raise Unreadable("no data", f"{tag.tag}#{tag.name} shows {tag.value}, which is null in this task")
-    return READERS[tag.tag](tag, value, task, fetch)
-
-
-def _imported_as_text(tag: ObjectTag, data: Mapping[str, object]) -> bool:
-    """Return True if a task with an undefined field was imported as plain text before its project had fields. Label Studio
-    then shows the text under the config's field.
-    """
-    return tag.value.startswith("$") and tag.value[1:] not in data
 
 
 def _json(tag: ObjectTag, text: str, what: str) -> Any:

@@ -86,6 +86,11 @@ class ObjectTag(msgspec.Struct, frozen=True, dict=True):
     channels: tuple[str, ...] = ()
 
     @cached_property
+    def field(self) -> str | None:
+        """The field of a task that the value names alone, without its `$`; None for any other value."""
+        return self.value[1:] if self.value.startswith("$") else None
+
+    @cached_property
     def behind_url(self) -> bool:
         """True if the task holds a URL, and annotators see the content behind it."""
         return self.attributes.get("valueType", "").lower() == "url"

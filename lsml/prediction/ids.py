@@ -13,20 +13,20 @@ def with_ids(regions: list[Region], drawn: Sequence[object], known: Collection[s
     Regions of one group share an id; it is that of a person's region, if the group is that region's. A `parentID` is
     the id of its parent. A `known` id, of a region in the result already, stays.
     """
-    ids: dict[str, str] = {id: id for id in known}
-    theirs = [region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)]
-    if theirs:
+    ids: dict[str, str] = dict(zip(known, known, strict=True))
+    marks = ""
+    if drawn:
+        theirs = [region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)]
         for group in (region["id"] for region in regions if "id" in region):
             own = group.split(".", 2)[-1]  # without the rank of its model and its page
             if own in theirs and group not in ids:
                 ids[group] = own
-    # An answer to other marks is added to earlier answers; one to the same marks and more replaces the last one.
-    marks = f"-{theirs[0]}" if theirs else ""
+        # An answer to other marks is added to earlier answers; one to the same marks and more replaces the last one.
+        marks = f"-{theirs[0]}" if theirs else ""
     children = []
     for number, region in enumerate(regions):
         id = f"{region['from_name']}-{number}{marks}"
-        group = region.get("id")
-        region["id"] = id if group is None else ids.setdefault(group, id)
+        region["id"] = ids.setdefault(region["id"], id) if "id" in region else id
         if "parentID" in region:
             children.append(region)
     for region in children:

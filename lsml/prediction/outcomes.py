@@ -75,7 +75,8 @@ def write_predictions(
                 least[place] = min(before["score"], least.get(place, 1.0))
         prediction = outcomes[place].prediction = {"result": result, "model_version": model_version}
         if place in least:
-            prediction["score"] = min(1.0, max(0.0, least[place]))
+            score = least[place]
+            prediction["score"] = score if 0.0 <= score <= 1.0 else min(1.0, max(0.0, score))
 
 
 def _write(

@@ -95,9 +95,9 @@ def _predict_held(
     """Fill in the outcomes while the needed files stay in the cache."""
     columns = ValuesByControl()
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
-    if not judging:  # models say which regions there are, and nobody else does
-        tasks = [_without_regions(task) for task in tasks]
     needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
+    if needed and not judging:  # models say which regions there are, and nobody else does
+        tasks = [_without_regions(task) for task in tasks]
     for number, turn in enumerate(binding.turns):
         if number:
             columns.begin_turn()
