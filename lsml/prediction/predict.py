@@ -21,7 +21,7 @@ from lsml.values import Shape, Value
 _log = logging.getLogger(__name__)
 _FREELY: Final = nullcontext()
 _FIRST_TURN = 64  # tasks whose time gives an estimate for the others
-_SHORT = 0.01  # the share of a request's time that is risked on the pace of the last request
+_SHORT = 0.01  # the share of a request's time that is risked on the speed of the last one
 _TURN_S = 10.0  # about the time between two checks of the clock
 
 
@@ -32,9 +32,9 @@ HELD_OUT: Final = (
 )
 
 
-class Pace:
-    """How fast a version may be taken to predict. `seconds`: what a request may take. `tasks_per_s`: its speed in its
-    last turn, 0 before the first one.
+class Speed:
+    """The speed of a version in its last turn, `tasks_per_s`, which is 0 before the first one, and the time that a request
+    may take, `seconds`.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -42,7 +42,7 @@ class Pace:
         self.tasks_per_s = 0.0
 
     def first_turn(self, binding: Binding) -> int:
-        """Return the number of tasks in the first turn of a request: few, unless the last turn shows that more are quick.
+        """Return the number of tasks in the first turn of a request: few, unless more took little time in the last turn.
 
         Where files are fetched, the last ones say nothing about the next.
         """
@@ -150,38 +150,40 @@ def predict_in_time(
     fetch: Fetch,
     model_version: str,
     *,
-    pace: Pace,
+    speed: Speed,
     hiding: bool = False,
     drawn: Sequence[object] = (),
     computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
-    """Return outcomes as `predict_tasks` does, in about the seconds of `pace`. Tasks that are not reached have no prediction.
+    """Return outcomes as `predict_tasks` does, in about the seconds of `speed`. Tasks that are not reached have no prediction.
 
     So Label Studio, which gives up on a whole request, keeps the other predictions and asks again for these. `hiding`:
-    leave out predictions that the binding hides from people, too. `pace`: that of the adapters; it is measured anew.
+    leave out predictions that the binding hides from people, too. `speed`: that of the adapters; it is measured anew.
     """
     if hiding and any(hidden := [binding.hides(task.get("id")) for task in tasks]):
         shown = [task for task, hide in zip(tasks, hidden, strict=True) if not hide]
         answered = iter(
-            predict_in_time(binding, adapters, shown, fetch, model_version, pace=pace, drawn=drawn, computing=computing)
+            predict_in_time(
+                binding, adapters, shown, fetch, model_version, speed=speed, drawn=drawn, computing=computing
+            )
         )
         return [Outcome(dropped=[HELD_OUT]) if hide else next(answered) for hide in hidden]
     began = last = time.monotonic()
     outcomes: list[Outcome] = []
-    size = pace.first_turn(binding)
+    size = speed.first_turn(binding)
     with fetch.hold() as held:
         while len(outcomes) < len(tasks):
             some = tasks[len(outcomes) : len(outcomes) + size]
             outcomes += predict_tasks(binding, adapters, some, held, model_version, drawn=drawn, computing=computing)
             now = time.monotonic()
-            pace.tasks_per_s, last, took = len(some) / max(now - last, 1e-6), now, now - began
-            if took >= pace.seconds:
+            speed.tasks_per_s, last, took = len(some) / max(now - last, 1e-6), now, now - began
+            if took >= speed.seconds:
                 break
             # Few turns, as libraries are fastest with many tasks at once; but short ones, as later tasks may be slower.
-            size = max(1, int(len(outcomes) / took * min(pace.seconds - took, _TURN_S)) if took else len(tasks))
+            size = max(1, int(len(outcomes) / took * min(speed.seconds - took, _TURN_S)) if took else len(tasks))
     late = (
         "out of time",
-        f"predicting took more than {pace.seconds:g} s (server.limits.time of the recipe); ask again for these",
+        f"predicting took more than {speed.seconds:g} s (server.limits.time of the recipe); ask again for these",
     )
     return outcomes + [Outcome(dropped=[late]) for _ in tasks[len(outcomes) :]]
 

@@ -134,7 +134,7 @@ class Predicting:
         outcomes = iter(
             predict_in_time(
                 binding, served.loaded.adapters, usable, self._serving.bindings.fetch(project), served.model_version,
-                pace=served.pace, hiding=project != LOCAL, drawn=asked.drawn,
+                speed=served.speed, hiding=project != LOCAL, drawn=asked.drawn,
                 computing=self._turns if len(usable) > _SMALL_REQUEST_TASKS else nullcontext(),
             )
         )  # fmt: skip

@@ -14,7 +14,7 @@ from lsml.adapters import get_adapter
 from lsml.binding import Binding
 from lsml.errors import LsmlError, NotFound
 from lsml.logs import keep_told_secret
-from lsml.prediction import Pace
+from lsml.prediction import Speed
 from lsml.recipe import Recipe
 from lsml.server.bindings import Bindings
 from lsml.server.from_local import FromLocal
@@ -33,7 +33,7 @@ class Served:
 
     loaded: Loaded
     model_version: str
-    pace: Pace
+    speed: Speed
 
 
 class Serving:
@@ -213,7 +213,7 @@ class Serving:
                 if number == self._store.versions.promoted(project):
                     self._loaded[project] = number
             _log.info("project %s: serving %s", project, name)
-            result.set_result(Served(loaded, name, Pace(self.recipe.server.limits.time_s)))
+            result.set_result(Served(loaded, name, Speed(self.recipe.server.limits.time_s)))
         except LsmlError as error:
             if number:
                 self.promoted.note_broken(project, number, error)
