@@ -303,11 +303,11 @@ def class_of(spec: Model) -> type[Adapter]:
         name = f"{use.adapter}:{again + 1}" if again else use.adapter
         candidates.append(Candidate(name, get_adapter(use.adapter), use))
     classes = [one.adapter_class for one in candidates]
-    facts = {
+    attributes = {
         "candidates": tuple(candidates),
         "consumes": frozenset.intersection(*(one.consumes for one in classes)),
         "produces": frozenset.intersection(*(one.produces for one in classes)),
         "starts_ready": classes[0].starts_ready,
         "learns_quickly": all(issubclass(one, TrainableAdapter) and one.learns_quickly for one in classes),
     }
-    return type(Auto.__name__, (Auto,), facts)
+    return type(Auto.__name__, (Auto,), attributes)

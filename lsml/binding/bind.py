@@ -21,7 +21,7 @@ from lsml.controls import CONTROLS, control_class
 from lsml.controls.base import Control
 from lsml.labeling import AnnotatedTask, ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import Fetch
-from lsml.recipe import Holdout, LearnFrom, Model, Recipe, turns
+from lsml.recipe import Holdout, LearnFrom, Model, Recipe, stages
 from lsml.wording import listed
 
 
@@ -64,12 +64,12 @@ class Binding:
         ]
 
     @cached_property
-    def turns(self) -> list[list[tuple[int, BoundModel]]]:
-        """The models in the turns in which they answer, each with its rank: its place among all."""
+    def stages(self) -> list[list[tuple[int, BoundModel]]]:
+        """The models in the stages in which they answer, each with its rank: its place among all."""
         ranked = list(enumerate(self.models))
-        of_turn = ({id(spec) for spec in turn} for turn in turns(self.recipe.models))
+        of_turn = ({id(spec) for spec in stage} for stage in stages(self.recipe.models))
         found = ([(rank, model) for rank, model in ranked if id(model.spec) in specs] for specs in of_turn)
-        return [turn for turn in found if turn]
+        return [stage for stage in found if stage]
 
     @property
     def trainable(self) -> tuple[BoundModel, ...]:
@@ -154,7 +154,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
             claimed.setdefault(entry, []).append(control_tag)
     warnings = _nothing_matches(recipe, config, claimed)
     by_spec: dict[int, list[BoundModel]] = {}
-    for spec in chain.from_iterable(turns(recipe.models)):
+    for spec in chain.from_iterable(stages(recipe.models)):
         there = [model for found in by_spec.values() for model in found]
         by_spec[id(spec)], refused = _bind_model(spec, claimed.get(spec.selectors, []), config, there)
         unbound.extend(refused)

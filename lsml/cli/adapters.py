@@ -66,23 +66,23 @@ def _line(name: str, adapter: type[Adapter] | AdapterError) -> str:
 
     if isinstance(adapter, AdapterError):
         return f"{name}: cannot be used: {adapter}"
-    return f"{name}: " + "; ".join(_facts(adapter))
+    return f"{name}: " + "; ".join(_details(adapter))
 
 
-def _facts(adapter: type[Adapter]) -> list[str]:
+def _details(adapter: type[Adapter]) -> list[str]:
     """Return the tags it answers and reads, whether it learns and is installed, and its library's licence if it binds the
     user.
     """
     from lsml.adapters import install_hint, is_installed
     from lsml.adapters.base import TrainableAdapter
 
-    facts = [
+    details = [
         f"answers {', '.join(answered_tags(adapter))}",
         f"reads {', '.join(sorted(adapter.consumes))}",
         "learns" if issubclass(adapter, TrainableAdapter) else "does not learn",
         "installed" if is_installed(adapter) else f"not installed: {install_hint(adapter)}",
     ]
-    return facts + ([f"licence: {adapter.licence}"] if adapter.licence else [])
+    return details + ([f"licence: {adapter.licence}"] if adapter.licence else [])
 
 
 def _show(adapter: type[Adapter]) -> None:
@@ -90,7 +90,7 @@ def _show(adapter: type[Adapter]) -> None:
 
     out = console()
     out.print(f"[bold]{escape(adapter.name)}[/]: {escape(adapter.title)}")
-    for fact in _facts(adapter):
+    for fact in _details(adapter):
         out.print(f"  {escape(fact)}")
     rows = option_rows(adapter.Options)
     out.print("  options:" if rows else "  no options")
@@ -106,5 +106,6 @@ def option_rows(options: object) -> list[tuple[str, str, str]]:
     name = schema.get("$ref", "").rpartition("/")[2]
     properties = schema.get("$defs", {}).get(name, schema).get("properties", {})
     return [
-        (option, json.dumps(facts.get("default")), facts.get("description", "")) for option, facts in properties.items()
+        (option, json.dumps(details.get("default")), details.get("description", ""))
+        for option, details in properties.items()
     ]

@@ -86,7 +86,7 @@ def _notes(binding: Binding) -> list[str]:
     return [
         *lines,
         *_order(binding),
-        *_together(binding),
+        *_combined(binding),
         *filter(None, [asking_sentence(binding)]),
         *shortfall(binding),
     ]
@@ -126,14 +126,14 @@ def _said_of_labels(model: BoundModel) -> list[str]:
 
 def _order(binding: Binding) -> list[str]:
     """Return the order in which the models answer, if some need the regions of others."""
-    turns = [
-        ", ".join(dict.fromkeys(control.control_tag.selector for _, model in turn for control in model.controls))
-        for turn in binding.turns
+    stages = [
+        ", ".join(dict.fromkeys(control.control_tag.selector for _, model in stage for control in model.controls))
+        for stage in binding.stages
     ]
-    return [f"order: {', then '.join(turns)}"] if len(turns) > 1 else []
+    return [f"order: {', then '.join(stages)}"] if len(stages) > 1 else []
 
 
-def _together(binding: Binding) -> list[str]:
+def _combined(binding: Binding) -> list[str]:
     """Return a line for each control with several models and a rule to combine them."""
     lines = []
     for name, control in binding.controls.items():

@@ -33,7 +33,7 @@ class EllipseLabels(ShapeControl):
     tag: ClassVar[str] = "EllipseLabels"
     value_type: ClassVar[type] = EllipseValue
 
-    def _place(self, value: EllipseValue, on: View) -> Geometry | None:
+    def _geometry(self, value: EllipseValue, on: View) -> Geometry | None:
         from lsml.values.geometry import wrap
 
         place: Geometry = {
@@ -46,7 +46,7 @@ class EllipseLabels(ShapeControl):
         inside = 0.0 <= place["x"] <= 100.0 and 0.0 <= place["y"] <= 100.0
         return place if inside and place["radiusX"] and place["radiusY"] else None
 
-    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, fields: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import wrap
 
         x, y = in_image(*fractions(value, "x", "y"))
@@ -55,9 +55,9 @@ class EllipseLabels(ShapeControl):
         if not radius_x or not radius_y:
             raise Misread(Reason.NO_AREA)
         rotation = wrap(rotation_of(value))
-        yield EllipseValue(**facts, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=rotation)
+        yield EllipseValue(**fields, x=x, y=y, radius_x=radius_x, radius_y=radius_y, rotation=rotation)
 
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         for key, most in (("x", 100.0), ("y", 100.0), ("radiusX", _LARGEST), ("radiusY", _LARGEST)):
             wrong = range_problem(value, key, most)
             if wrong is not None:

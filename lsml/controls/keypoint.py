@@ -23,7 +23,7 @@ class KeyPointLabels(ShapeControl):
     tag: ClassVar[str] = "KeyPointLabels"
     value_type: ClassVar[type] = KeyPointValue
 
-    def _place(self, value: KeyPointValue, on: View) -> Geometry | None:
+    def _geometry(self, value: KeyPointValue, on: View) -> Geometry | None:
         if not (0.0 <= value.x <= 1.0 and 0.0 <= value.y <= 1.0):
             return None
         return {"x": percent(value.x), "y": percent(value.y), "width": percent(min(1.0, max(0.0, value.size)))}
@@ -36,14 +36,14 @@ class KeyPointLabels(ShapeControl):
         parent = region.get("parentID")
         return parent if isinstance(parent, str) and parent else None
 
-    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, fields: dict[str, Any]) -> Iterator[Value]:
         x, y = in_image(*fractions(value, "x", "y"))
         size = abs(fractions(value, "width")[0]) if value.get("width") is not None else 0.005
         told = [found for found in (region.get("is_positive"), value.get("positive")) if found is not None]
         positive = not any(one in _BESIDE for one in told if isinstance(one, bool | int | str))
-        yield KeyPointValue(**facts, x=x, y=y, size=size, positive=positive)
+        yield KeyPointValue(**fields, x=x, y=y, size=size, positive=positive)
 
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         keys = ("x", "y", "width") if "width" in value else ("x", "y")
         return next((wrong for key in keys if (wrong := range_problem(value, key)) is not None), None)
 

@@ -38,7 +38,7 @@ class MaskControl(ShapeControl):
         assert isinstance(value, Mask)
         return on.size or (value.width, value.height)
 
-    def _place(self, value: Mask, on: View) -> Geometry | None:
+    def _geometry(self, value: Mask, on: View) -> Geometry | None:
         from lsml.values.geometry import resized_pixels
 
         width, height = on.size or (value.width, value.height)
@@ -53,14 +53,14 @@ class MaskControl(ShapeControl):
     def _read_pixels(self, region: Region, value: Geometry) -> Array:
         """Return the pixels of a value. Raises ValueError where it holds none."""
 
-    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, fields: dict[str, Any]) -> Iterator[Value]:
         try:
             pixels = self._read_pixels(region, value)
         except (ValueError, OverflowError) as error:
             raise Misread(Reason.UNREADABLE_PIXELS, f"their pixels cannot be read ({error})") from error
         if not pixels.any():
             raise Misread(Reason.NO_AREA)
-        yield Mask.from_pixels(pixels, **facts)
+        yield Mask.from_pixels(pixels, **fields)
 
 
 class BrushLabels(MaskControl):
@@ -83,7 +83,7 @@ class BrushLabels(MaskControl):
             raise ValueError("its size or its run lengths are invalid")
         return decode_brush(rle, *size)
 
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         if value.get("format") != "rle":
             return f'value.format is {JSON.shown(value.get("format"))}; expected "rle"'
         rle = value.get("rle")
@@ -141,7 +141,7 @@ class BitmaskLabels(MaskControl):
         except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError("it is no PNG") from error
 
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         given = value.get("imageDataURL")
         if not isinstance(given, str) or not given.startswith(_PNG):
             return f"value.imageDataURL is {JSON.shown(given)}; expected {_PNG}..."

@@ -23,7 +23,7 @@ class PolygonLabels(ShapeControl):
     tag: ClassVar[str] = "PolygonLabels"
     value_type: ClassVar[type] = PolygonValue
 
-    def _place(self, value: PolygonValue, on: View) -> Geometry | None:
+    def _geometry(self, value: PolygonValue, on: View) -> Geometry | None:
         from lsml.values.geometry import area, clip_outline
 
         points = clip_outline(value.points)
@@ -31,7 +31,7 @@ class PolygonLabels(ShapeControl):
             return None
         return {"points": [[percent(x), percent(y)] for x, y in points.tolist()], "closed": True}
 
-    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, fields: dict[str, Any]) -> Iterator[Value]:
         import numpy as np
 
         from lsml.values.geometry import area, clip_outline
@@ -43,9 +43,9 @@ class PolygonLabels(ShapeControl):
         kept = clip_outline(points)
         if area(kept) <= 0.0:
             raise Misread(Reason.OUTSIDE_IMAGE)
-        yield PolygonValue(**facts, points=tuple((x, y) for x, y in kept.tolist()))
+        yield PolygonValue(**fields, points=tuple((x, y) for x, y in kept.tolist()))
 
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         points = value.get("points")
         if not isinstance(points, list) or len(points) < 3:
             return f"value.points is {JSON.shown(points)}; expected a list of at least three corners"

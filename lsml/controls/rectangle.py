@@ -32,7 +32,7 @@ class RectangleLabels(ShapeControl):
     tag: ClassVar[str] = "RectangleLabels"
     value_type: ClassVar[type] = Box
 
-    def _place(self, value: Box, on: View) -> Geometry | None:
+    def _geometry(self, value: Box, on: View) -> Geometry | None:
         from lsml.values.geometry import fit_box
 
         # A person's rotated box keeps its image's aspect from the region where it is not known here.
@@ -51,18 +51,18 @@ class RectangleLabels(ShapeControl):
         id = region.get("id")
         return id if isinstance(id, str) and id else None
 
-    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, fields: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import fit_box, forward_box
 
         x, y, width, height = fractions(value, *_SIDES)
         if not width or not height:
             raise Misread(Reason.NO_AREA)
-        box = fit_box(forward_box((x, y, width, height, rotation_of(value)), facts["aspect"]), facts["aspect"])
+        box = fit_box(forward_box((x, y, width, height, rotation_of(value)), fields["aspect"]), fields["aspect"])
         if box is None:
             raise Misread(Reason.OUTSIDE_IMAGE)
-        yield Box(**facts, x=box[0], y=box[1], width=box[2], height=box[3], rotation=box[4])
+        yield Box(**fields, x=box[0], y=box[1], width=box[2], height=box[3], rotation=box[4])
 
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         for key in _SIDES:
             wrong = range_problem(value, key)
             if wrong is not None:

@@ -195,10 +195,10 @@ class StretchControl(RegionControl):
         if problem is not None:
             return problem
         value = region["value"]
-        return self._place_problem(value) or self._label_problem(value)
+        return self._geometry_problem(value) or self._label_problem(value)
 
     @abstractmethod
-    def _place_problem(self, value: Mapping[str, object]) -> str | None:
+    def _geometry_problem(self, value: Mapping[str, object]) -> str | None:
         """Return the error in the start and end of a region's value, in a sentence, or None."""
 
 

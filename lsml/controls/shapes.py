@@ -84,14 +84,14 @@ class ShapeControl(RegionControl):
         ids: set[str] = set()
         shapes = [value for value in values if isinstance(value, self.value_type)]
         for number, (value, labels) in enumerate(self._with_labels(shapes, _place_alone)):
-            place = self._place(cast(Any, value), on)
+            place = self._geometry(cast(Any, value), on)
             if place is not None:
                 written = self._written(cast(Shape, value), labels, place, to_name, on, number)
                 regions += _apart(written, ids, number)
         return regions
 
     @abstractmethod
-    def _place(self, value: Any, on: View) -> Geometry | None:
+    def _geometry(self, value: Any, on: View) -> Geometry | None:
         """Return the place of a value of this control's type; None where it cannot be drawn."""
 
     def _written(
@@ -179,7 +179,7 @@ class ShapeControl(RegionControl):
     def _shapes(self, region: Region, value: Geometry, label: str, on: View | None) -> list[Value]:
         """Return the values of one region with a known label. Raises Misread where it is no shape."""
         text = None if self.text_tag is None else text_of(value)
-        facts = _facts(region, on) | {"label": label, "group": self._group(region), "text": text}
+        facts = _fields(region, on) | {"label": label, "group": self._group(region), "text": text}
         try:
             return list(self._found(region, value, facts))
         except Misread:
@@ -212,11 +212,11 @@ class ShapeControl(RegionControl):
         wrong = problem or frame_problem(self.control_tag.selector, region)
         if wrong is not None:
             return wrong
-        wrong = self._place_problem(region, value)
+        wrong = self._geometry_problem(region, value)
         return None if wrong is None else f"{self.control_tag.selector}: {wrong}"
 
     @abstractmethod
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         """Return the error in a region's place, without the name of the tag, or None."""
 
     def same_place(self, one: Value, other: Value) -> bool:
@@ -244,7 +244,7 @@ def _apart(written: list[Region], ids: set[str], number: int) -> list[Region]:
     return written
 
 
-def _facts(region: Region, on: View | None) -> dict[str, Any]:
+def _fields(region: Region, on: View | None) -> dict[str, Any]:
     """Return what every shape has, as far as its region says it."""
     size = original_size(region)
     aspect = on.aspect if on is not None and on.size else size[0] / size[1] if size else 1.0

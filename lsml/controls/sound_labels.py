@@ -46,7 +46,7 @@ class SoundLabels(StretchControl):
             raise Misread(Reason.OUT_OF_ORDER)
         return [Interval(start, end, label, region_score(region)) for label in labels]
 
-    def _place_problem(self, value: Mapping[str, object]) -> str | None:
+    def _geometry_problem(self, value: Mapping[str, object]) -> str | None:
         start, end = value.get("start"), value.get("end")
         if _is_time(start) and _is_time(end) and start < end:
             return None

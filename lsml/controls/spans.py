@@ -42,8 +42,8 @@ class SpanControl(StretchControl):
         regions = []
         for value, labels in self._with_labels(values, _ends):
             assert isinstance(value, Span)
-            place = document.place(value.start, value.end) if value.end <= len(document.text) else {}
-            regions.append(self._region({**place, self.label_key: labels}, to_name, value.score))
+            region_value = document.region_value(value.start, value.end) if value.end <= len(document.text) else {}
+            regions.append(self._region({**region_value, self.label_key: labels}, to_name, value.score))
         return regions
 
     def _values(self, region: Region, on: View | None, remarks: list[Remark]) -> Sequence[Value]:
@@ -56,7 +56,7 @@ class SpanControl(StretchControl):
             remarks.append(Remark(Reason.OTHER_OFFSETS))
         return [Span(start, end, label, region_score(region)) for label in labels]
 
-    def _place_problem(self, value: Mapping[str, object]) -> str | None:
+    def _geometry_problem(self, value: Mapping[str, object]) -> str | None:
         selector = self.control_tag.selector
         if self.pieces and ("startOffset" in value or "endOffset" in value or not self.plain):
             return _pieces_problem(selector, value)

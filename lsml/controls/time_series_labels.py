@@ -56,7 +56,7 @@ class TimeSeriesLabels(StretchControl):
             raise Misread(Reason.OUT_OF_ORDER)
         return [Interval(start, end, label, region_score(region)) for label in labels]
 
-    def _place_problem(self, value: Mapping[str, object]) -> str | None:
+    def _geometry_problem(self, value: Mapping[str, object]) -> str | None:
         selector = self.control_tag.selector
         start, end = value.get("start"), value.get("end")
         texts = isinstance(start, str) and isinstance(end, str) and bool(start) and bool(end)

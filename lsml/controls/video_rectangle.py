@@ -37,7 +37,7 @@ class VideoRectangle(ShapeControl):
     per_item: ClassVar[bool] = False
     suspected: ClassVar[float] = 1.0  # unsure boxes would change the tracks
 
-    def _place(self, value: Track, on: View) -> Geometry | None:
+    def _geometry(self, value: Track, on: View) -> Geometry | None:
         film = on.film or Film(_FRAME_RATE, value.keyframes[-1].time_s)
         aspect = on.aspect if on.size else value.aspect
         sequence: dict[int, Geometry] = {}
@@ -74,7 +74,7 @@ class VideoRectangle(ShapeControl):
         own = [region for region in regions if not isinstance(region, Mapping) or region.get("type") != self.label_key]
         return RegionControl.decode(self, own, on)
 
-    def _found(self, region: Region, value: Geometry, facts: dict[str, Any]) -> Iterator[Value]:
+    def _found(self, region: Region, value: Geometry, fields: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import forward_box
 
         rate = _rate(value)
@@ -82,8 +82,8 @@ class VideoRectangle(ShapeControl):
         keyframes: dict[float, Keyframe] = {}
         for entry in given if isinstance(given, list) else []:
             x, y, width, height = fractions(entry, *_SIDES)
-            box = forward_box((x, y, width, height, rotation_of(entry) % 360.0), facts["aspect"])
-            kept, rotation = _clipped(box[:4], box[4], facts["aspect"]), box[4]
+            box = forward_box((x, y, width, height, rotation_of(entry) % 360.0), fields["aspect"])
+            kept, rotation = _clipped(box[:4], box[4], fields["aspect"]), box[4]
             frame = number(entry.get("frame"))
             if frame >= 1 and kept is not None:
                 time_s = (frame - 1) / rate
@@ -92,7 +92,7 @@ class VideoRectangle(ShapeControl):
             raise Misread(Reason.NO_AREA)
         if not keyframes:
             raise Misread(Reason.OUTSIDE_IMAGE)
-        yield Track(**facts, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
+        yield Track(**fields, keyframes=tuple(keyframes[time_s] for time_s in sorted(keyframes)))
 
     def _shapes(self, region: Region, value: Geometry, label: str, on: View | None) -> list[Value]:
         found = super()._shapes(region, value, label, on)
@@ -115,10 +115,10 @@ class VideoRectangle(ShapeControl):
         if value is None:
             return self._form_problem(region)
         problem = self._label_problem(value) if self.companion is not None else None
-        wrong = self._place_problem(region, value)
+        wrong = self._geometry_problem(region, value)
         return problem or (None if wrong is None else f"{self.control_tag.selector}: {wrong}")
 
-    def _place_problem(self, region: Region, value: Geometry) -> str | None:
+    def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
         for key in ("framesCount", "duration"):
             try:
                 if number(value.get(key)) < 0:

@@ -175,18 +175,18 @@ class ProjectExam:
 
         body = {"action": "LSML_DOCTOR", "project": {"id": self.number}}
         try:
-            answer = httpx.post(hook.url, json=body, headers=hook.headers, timeout=5.0, trust_env=False)
+            response = httpx.post(hook.url, json=body, headers=hook.headers, timeout=5.0, trust_env=False)
         except httpx.HTTPError as error:
             return failed(
                 "webhook", f"{shown_url(hook.url)} does not answer: {error or type(error).__name__}", self._mended()
             )
-        if answer.status_code == 401:
+        if response.status_code == 401:
             return failed(
                 "webhook", f"{shown_url(hook.url)} is refused (401): lsml needs a username and a password, which Label Studio "
                 "does not send with webhooks, so every annotation is lost", self._mended(),
             )  # fmt: skip
-        if not answer.is_success:
-            return failed("webhook", f"{shown_url(hook.url)} answers {answer.status_code}", self._mended())
+        if not response.is_success:
+            return failed("webhook", f"{shown_url(hook.url)} answers {response.status_code}", self._mended())
         return passed("webhook", f"{shown_url(hook.url)} reaches lsml")
 
     def _task(self, settings: StudioSettings, binding: Binding, backend: Backend | None) -> Iterator[Finding]:
@@ -203,14 +203,14 @@ class ProjectExam:
             yield skipped("prediction", "Label Studio does not reach lsml")
             return
         try:
-            answer = self.studio.try_prediction(backend.id)
+            response = self.studio.try_prediction(backend.id)
         except StudioError as error:
             yield warned(
                 "prediction", f"Label Studio got no prediction from lsml for a task: {error}",
                 "where nothing was learnt yet, that is right; else the log of `lsml run` says why",
             )  # fmt: skip
             return
-        if answer:
+        if response:
             yield passed("prediction", "Label Studio asked lsml for one task and accepts the answer")
         else:
             yield warned("prediction", "lsml has no answer for a task yet", "annotate, or press Start Training")

@@ -30,12 +30,12 @@ class PlainText(Document):
         self.text = text.replace("\0", "") if "\0" in text else text
         self._saves_text = saves_text
 
-    def place(self, start: int, end: int) -> dict[str, object]:
+    def region_value(self, start: int, end: int) -> dict[str, object]:
         """Return `start` and `end` unchanged."""
-        place: dict[str, object] = {"start": start, "end": end}
+        value: dict[str, object] = {"start": start, "end": end}
         if self._saves_text:
-            place["text"] = self.text[start:end]
-        return place
+            value["text"] = self.text[start:end]
+        return value
 
     def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:
         start, end = _in_order(value.get("start"), value.get("end"))
@@ -64,7 +64,7 @@ class Dialogue(Document):
             self._starts.append(position)
             position += len(utterance) + 1
 
-    def place(self, start: int, end: int) -> dict[str, object]:
+    def region_value(self, start: int, end: int) -> dict[str, object]:
         """Return the indices of the paragraphs, and offsets in them. A break between two belongs to neither."""
         first = bisect_right(self._starts, start) - 1
         while first < len(self._starts) - 1 and start >= self._starts[first] + len(self._utterances[first]):
@@ -77,15 +77,15 @@ class Dialogue(Document):
             end = self._starts[last] + len(self._utterances[last])
         if start >= end:
             return {}
-        place: dict[str, object] = {
+        value: dict[str, object] = {
             "start": str(first),
             "end": str(last),
             "startOffset": _units(self._utterances[first], start - self._starts[first]),
             "endOffset": _units(self._utterances[last], end - self._starts[last]),
         }
         if self._saves_text:
-            place["text"] = self.text[start:end]
-        return place
+            value["text"] = self.text[start:end]
+        return value
 
     def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:
         first, last, begin, stop = self._pieces(value)
@@ -241,7 +241,7 @@ class HtmlDocument(Document):
 
     # Writing
 
-    def place(self, start: int, end: int) -> dict[str, object]:
+    def region_value(self, start: int, end: int) -> dict[str, object]:
         """Return XPaths with offsets, and `globalOffsets`. A line break between block elements belongs to neither side."""
         first = bisect_right(self._in_text, start) - 1
         if first < 0 or start >= self._in_text[first] + self._lengths[first]:
@@ -257,7 +257,7 @@ class HtmlDocument(Document):
         stop = self._in_page[last] + end - self._in_text[last]
         head = self._nodes[bisect_right(self._begins, begin) - 1]
         tail = self._nodes[bisect_right(self._begins, stop - 1) - 1]
-        place: dict[str, object] = {
+        value: dict[str, object] = {
             "start": head.path,
             "end": tail.path,
             "startOffset": _units(head.data, begin - head.begin),
@@ -265,8 +265,8 @@ class HtmlDocument(Document):
             "globalOffsets": {"start": begin, "end": stop},
         }
         if self._saves_text:
-            place["text"] = self.text[start:end]
-        return place
+            value["text"] = self.text[start:end]
+        return value
 
     def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:
         """Return the span at its XPaths; like the editor, that at its `globalOffsets` where the XPaths match no node."""

@@ -33,7 +33,7 @@ class Document(ABC):
     text: str
 
     @abstractmethod
-    def place(self, start: int, end: int) -> dict[str, object]:
+    def region_value(self, start: int, end: int) -> dict[str, object]:
         """Return the keys of a region's `value` for a span: its place, and its text."""
 
     def locate(self, value: Mapping[str, object]) -> Located:
@@ -77,7 +77,7 @@ class Document(ABC):
         window = self.text[begin : start + _NEARBY + 2 * len(own)]
         found = re.finditer(r"(?=(" + r"\s+".join(words) + r"))", window)
         places = [(begin + match.start(1), begin + match.end(1)) for match in found]
-        near = [place for place in places if abs(place[0] - start) <= _NEARBY]
+        near = [region_value for region_value in places if abs(region_value[0] - start) <= _NEARBY]
         if len(near) == 1:
             yield near[0]
 

@@ -16,7 +16,7 @@ from lsml.learning.judge import evaluate
 from lsml.learning.refit import Evaluated, cross_validate, unlearnt_tasks
 from lsml.learning.snapshot import AnnotatedExample, Snapshot
 from lsml.recipe import Promote
-from lsml.versions import ENOUGH, By, Decision, Loaded, ModelCard, Why, learnt_marks, mark
+from lsml.versions import ENOUGH, By, Decision, Loaded, ModelCard, Why, data_hash, learnt_hashes
 
 LEAST_JUDGED = 10  # tasks; with fewer a comparison has no meaning
 
@@ -78,7 +78,9 @@ def decide(candidates: Candidates, one: Fitted, progress: Progress) -> Decision:
     saved = candidates.saved(one.model.key)
     if saved is not None and (saved.snapshot, saved.options) == (one.card.snapshot, one.card.options):
         return Decision(taken=False, why=Why.SAME, against=f"v{served.number}")
-    return _judge(candidates, one, rule, learnt_marks(folder, saved) if saved else set(), f"v{served.number}", progress)
+    return _judge(
+        candidates, one, rule, learnt_hashes(folder, saved) if saved else set(), f"v{served.number}", progress
+    )
 
 
 def _judge(
@@ -87,15 +89,15 @@ def _judge(
     """Return the decision on held-out tasks if there are enough, else by cross-validation if the model learns quickly
     enough.
 
-    `learnt`: the marks of the data that the served version learnt.
+    `learnt`: the hashes of the data that the served version learnt.
     """
     binding, model = candidates.binding, one.model
     names = {control.control_tag.name for control in model.controls}
-    either = learnt | learnt_marks(candidates.directory, one.card)
+    either = learnt | learnt_hashes(candidates.directory, one.card)
     fair = [
         lesson
         for lesson in candidates.judged_tasks
-        if mark(lesson.data) not in either and (names & set(lesson.answers) or model.copied)
+        if data_hash(lesson.data) not in either and (names & set(lesson.answers) or model.copied)
     ]
     evaluated: Evaluated | None = None
     by: By = "held-out tasks"

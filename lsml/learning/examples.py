@@ -12,7 +12,7 @@ from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.learning.snapshot import AnnotatedExample, Snapshot
 from lsml.recipe import Holdout
 from lsml.values import Choice, Shape, Value, label_of
-from lsml.versions import mark
+from lsml.versions import data_hash
 
 
 def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
@@ -54,7 +54,7 @@ def held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[
 def examples_of(
     model: BoundModel, snapshot: Iterable[AnnotatedExample], moved: set[str], fetch: Fetch
 ) -> tuple[list[Example], Counter[str], list[tuple[str, str]], set[bytes]]:
-    """Return (examples, count of each label, reasons why tasks could not be read, marks of the data) of tasks that are not
+    """Return (examples, count of each label, reasons why tasks could not be read, hashes of the data) of tasks that are not
     held out.
 
     A reason is (reason, sentence), once for each task.
@@ -79,7 +79,7 @@ def examples_of(
     for lesson, readings in read_ahead(read, lessons) if model.needs_fetch else map(read, lessons):
         if not readings:
             continue
-        learnt.add(mark(lesson.data))
+        learnt.add(data_hash(lesson.data))
         for reading in readings:
             answers = [lesson.answers.get(control.control_tag.name, []) for control in reading.controls]
             for turn in range(max(map(len, answers))):

@@ -14,7 +14,7 @@ from lsml.binding import fits
 from lsml.learning.decide import Candidates, Fitted, decide, rule_of
 from lsml.learning.judge import evaluate, unread_sentence
 from lsml.metrics import Metrics
-from lsml.versions import Decision, ModelCard, learnt_marks, mark
+from lsml.versions import Decision, ModelCard, data_hash, learnt_hashes
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def choose(candidates: Candidates, progress: Progress) -> Chosen:
     for key in fitted.keys() - kept.keys():
         _remove(candidates.directory, fitted[key].card)
     models = {key: one.card for key, one in kept.items()} | carried
-    learnt = set().union(*(learnt_marks(candidates.directory, model) for model in models.values()))
-    unlearnt = [lesson for lesson in candidates.judged_tasks if mark(lesson.data) not in learnt]
+    learnt = set().union(*(learnt_hashes(candidates.directory, model) for model in models.values()))
+    unlearnt = [lesson for lesson in candidates.judged_tasks if data_hash(lesson.data) not in learnt]
     adapters = {**candidates.served, **{key: one.adapter for key, one in kept.items()}}
     judged = evaluate(candidates.binding, adapters, unlearnt, candidates.fetch)
     if judged.unread:

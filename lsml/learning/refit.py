@@ -19,7 +19,7 @@ from lsml.learning.fit import SEED, fit
 from lsml.learning.judge import evaluate
 from lsml.learning.snapshot import AnnotatedExample, Snapshot
 from lsml.metrics import Pair
-from lsml.versions import mark
+from lsml.versions import data_hash
 
 _FOLDS: Final = 5
 _REPEATS: Final = 2  # rounds, so that the luck of one fold counts less
@@ -33,7 +33,7 @@ def unlearnt_tasks(model: BoundModel, snapshot: Snapshot, learnt: set[bytes]) ->
     """Return the tasks that can judge a model and that the served version did not learn; one of tasks with equal data."""
     found: dict[bytes, AnnotatedExample] = {}
     for lesson in snapshot:
-        own = mark(lesson.data)
+        own = data_hash(lesson.data)
         if own not in learnt and any(name in lesson.answers for name in control_names(model, lesson)):
             found.setdefault(own, lesson)
     return sorted(found.values(), key=lambda lesson: lesson.share)[:_MAX_TASKS]
@@ -64,7 +64,7 @@ def cross_validate(
         progress(number / (_FOLDS * repeats), f"cross-validating, fold {number + 1} of {_FOLDS * repeats}")
         fold = [judged[place] for place in left]
         try:
-            adapter = fitted_without({mark(lesson.data) for lesson in fold}, model, snapshot, moved, fetch)
+            adapter = fitted_without({data_hash(lesson.data) for lesson in fold}, model, snapshot, moved, fetch)
         except (NotEnoughData, AdapterError):
             return None
         answered = evaluate(binding, {**served, model.key: adapter}, fold, fetch).pairs
@@ -74,13 +74,13 @@ def cross_validate(
     return new, {name: [pairs * repeats for pairs in of_tasks] for name, of_tasks in old.items()}
 
 
-def fitted_without(marks: set[bytes], model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch) -> Adapter:
-    """Return the model, trained on tasks that are neither held out nor among the marks. Raises NotEnoughData or
+def fitted_without(hashes: set[bytes], model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch) -> Adapter:
+    """Return the model, trained on tasks that are neither held out nor among the hashes. Raises NotEnoughData or
     AdapterError.
     """
     from threadpoolctl import threadpool_limits
 
-    lessons = (lesson for lesson in snapshot if mark(lesson.data) not in marks)
+    lessons = (lesson for lesson in snapshot if data_hash(lesson.data) not in hashes)
     examples, _, _, _ = examples_of(model, lessons, moved, fetch)
     # Threads of linear algebra wait by spinning, so many small fits are faster with one thread.
     with threadpool_limits(1):

@@ -28,7 +28,7 @@ from lsml.learning.snapshot import AnnotatedExample, Snapshot, take_snapshot
 from lsml.metrics import judge
 from lsml.prediction.wording import holds, said
 from lsml.values import Choice
-from lsml.versions import mark, start
+from lsml.versions import data_hash, start
 
 _FOLDS: Final = 5
 _LEAST_TASKS: Final = 20  # with fewer, a model knows too little to contradict people
@@ -108,7 +108,7 @@ def _of_model(
     from sklearn.model_selection import GroupKFold
 
     own = [lesson for lesson in lessons if any(name in lesson.answers for name in control_names(model, lesson))]
-    groups = [mark(lesson.data).hex() for lesson in own]
+    groups = [data_hash(lesson.data).hex() for lesson in own]
     folds = min(_FOLDS, len(set(groups)))
     if folds < 2:
         raise NotEnoughData(f"{len(own)} different tasks have an answer for it")
@@ -119,7 +119,7 @@ def _of_model(
     for number, (_, left) in enumerate(GroupKFold(folds, shuffle=True, random_state=SEED).split(own, groups=groups)):
         progress(number / folds, f"{model.key}: reviewing, part {number + 1} of {folds}")
         fold = [own[place] for place in left]
-        adapter = fitted_without({mark(lesson.data) for lesson in fold}, model, snapshot, everything, fetch)
+        adapter = fitted_without({data_hash(lesson.data) for lesson in fold}, model, snapshot, everything, fetch)
         if chosen:
             likely |= _likely(model, adapter, fold, fetch)
         else:

@@ -132,11 +132,11 @@ def _fit(
         _log.info("%s: %s", model.key, selection.sentence)
     (place.directory / folder).mkdir(mode=0o700)
     adapter.save(place.directory / folder)
-    marks = place.directory / f"{folder}.learnt"
-    marks.write_bytes(b"".join(sorted(learnt)))
+    hashes = place.directory / f"{folder}.learnt"
+    hashes.write_bytes(b"".join(sorted(learnt)))
     card = ModelCard(
         adapter=model.spec.adapter, folder=folder, fingerprint=settled(model, adapter).fingerprint, labels=sorted(classes),
-        examples=len(examples), classes=dict(sorted(classes.items())), learnt=marks.name, moved=sorted(moved),
+        examples=len(examples), classes=dict(sorted(classes.items())), learnt=hashes.name, moved=sorted(moved),
         options=model.options_digest, snapshot=snapshot.digest, selection=selection,
     )  # fmt: skip
     return Fitted(model, adapter, card, tuple(f"{model.key}: {note}" for note in (*notes, *adapter.notes)))

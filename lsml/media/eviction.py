@@ -117,12 +117,12 @@ class Eviction:
         for folder in self._files.iterdir():
             for found in os.scandir(folder):
                 try:
-                    facts = found.stat()
+                    status = found.stat()
                 except FileNotFoundError:
                     continue
                 key = found.name.partition(".")[0].partition("-")[0]
                 places.setdefault(key, _SourceFiles()).files.append(
-                    (Path(found.path), facts.st_size, facts.st_mtime_ns)
+                    (Path(found.path), status.st_size, status.st_mtime_ns)
                 )
         return places
 

@@ -99,8 +99,8 @@ class Fetcher:
     def _parts(self, path: Path, places: Sequence[_Place], cut: _Cut[_Place], suffix: str) -> list[Path]:
         """Return the part of a file at each place."""
         try:
-            facts = path.stat()
-            key = hashlib.sha256(f"{path} {facts.st_mtime_ns} {facts.st_size}".encode()).hexdigest()
+            status = path.stat()
+            key = hashlib.sha256(f"{path} {status.st_mtime_ns} {status.st_size}".encode()).hexdigest()
             found: dict[_Place, Path] = {}
             missing: list[_Place] = []
             for place in dict.fromkeys(places):

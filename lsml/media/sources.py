@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from lsml.errors import FetchError
 from lsml.media.inline import write_data_url
-from lsml.media.transfer import Download, Received, origin, place, shown_url
+from lsml.media.transfer import Download, Received, origin, parts_of, shown_url
 from lsml.media.web import fetch_public
 from lsml.recipe import Media
 
@@ -91,7 +91,7 @@ class Sources:
         """Return the source that a task's URL leads to. Raises FetchError where there is none, or where it may not be read."""
         if url.startswith("data:"):
             return Source(url, f"data {url}", bring=lambda wanted: write_data_url(url, wanted), lasting=True)
-        scheme = place(url)[0]
+        scheme = parts_of(url)[0]
         local = self._local(url) if scheme in ("", "file") else None
         if local is not None:
             return local
@@ -108,7 +108,7 @@ class Sources:
     @staticmethod
     def _keeps(url: str, studio: StudioFiles) -> bool:
         """Return True if the URL is a file of Label Studio. Other paths at its address are fetched as from any other host."""
-        scheme, host, _ = place(url)
+        scheme, host, _ = parts_of(url)
         if (scheme or host) and origin(url) != origin(studio.url):
             return False
         return bool(_STUDIO_PATH.match(urlsplit(url).path.removeprefix(urlsplit(studio.url).path)))
@@ -175,12 +175,12 @@ class Sources:
         for path in self._candidates(url):
             try:
                 real = path.resolve()
-                facts = real.stat()
+                status = real.stat()
             except (OSError, ValueError):
                 continue
             allowed = self._anywhere or any(real.is_relative_to(folder) for folder in self._allowed())
             if allowed and real.is_file():
-                return Source(url, f"file {real} {facts.st_mtime_ns} {facts.st_size}", path=real)
+                return Source(url, f"file {real} {status.st_mtime_ns} {status.st_size}", path=real)
         return None
 
     def _candidates(self, url: str) -> list[Path]:

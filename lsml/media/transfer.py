@@ -59,11 +59,11 @@ class Download:
         return max(0.1, self.deadline - time.monotonic())
 
 
-def receive(answer: httpx.Response, wanted: Download, url: str) -> Received:
+def receive(response: httpx.Response, wanted: Download, url: str) -> Received:
     """Stream the body of a 200 to its destination. Raises FetchError, also where less came than announced; then no file is
     left.
     """
-    headers = answer.headers
+    headers = response.headers
     packed = headers.get("content-encoding", "identity")
     if packed != "identity":  # a few compressed bytes can unpack to gigabytes
         raise FetchError(
@@ -76,7 +76,7 @@ def receive(answer: httpx.Response, wanted: Download, url: str) -> Received:
     size = 0
     try:
         with new_file(wanted.destination) as file:
-            for chunk in answer.iter_raw():
+            for chunk in response.iter_raw():
                 size += len(chunk)
                 if size > wanted.max_bytes:
                     raise FetchError(too_large(url, wanted.max_bytes))
@@ -91,16 +91,18 @@ def receive(answer: httpx.Response, wanted: Download, url: str) -> Received:
     except BaseException:
         wanted.destination.unlink(missing_ok=True)
         raise
-    return Received(size, digest.hexdigest(), headers.get("content-type", ""), validators_of(answer), _fresh_s(answer))
+    return Received(
+        size, digest.hexdigest(), headers.get("content-type", ""), validators_of(response), _fresh_s(response)
+    )
 
 
-def validators_of(answer: httpx.Response) -> Validators:
+def validators_of(response: httpx.Response) -> Validators:
     """Return the validators in a response."""
-    return Validators(answer.headers.get("etag", ""), answer.headers.get("last-modified", ""))
+    return Validators(response.headers.get("etag", ""), response.headers.get("last-modified", ""))
 
 
-def _fresh_s(answer: httpx.Response) -> float | None:
-    said = answer.headers.get("cache-control", "").lower()
+def _fresh_s(response: httpx.Response) -> float | None:
+    said = response.headers.get("cache-control", "").lower()
     if re.search(r"\bno-(store|cache)\b", said):
         return 0.0
     age = re.search(r"\bmax-age=(\d{1,10})", said)
@@ -119,7 +121,7 @@ def too_late(url: str) -> FetchError:
     )
 
 
-def place(url: str) -> tuple[str, str, int | None]:
+def parts_of(url: str) -> tuple[str, str, int | None]:
     r"""Return scheme, host and port; no scheme for a path, also for `C:\texts`. Raises FetchError for an invalid URL."""
     try:
         parts = urlsplit(url)
@@ -132,7 +134,7 @@ def place(url: str) -> tuple[str, str, int | None]:
 def origin(url: str) -> tuple[str, str, int | None]:
     """Return scheme, host and port, with the default port filled in; an invalid URL's origin equals no other."""
     try:
-        scheme, host, port = place(url)
+        scheme, host, port = parts_of(url)
     except FetchError:
         return "", "", -1
     return scheme, host, port or {"http": 80, "https": 443}.get(scheme)

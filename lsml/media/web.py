@@ -17,7 +17,7 @@ from lsml.media.transfer import (
     REDIRECTS,
     Download,
     Received,
-    place,
+    parts_of,
     receive,
     shown_url,
     too_late,
@@ -48,18 +48,18 @@ def fetch_public(url: str, wanted: Download, may_be_private: MayBePrivate) -> Re
     tls = _tls(certifi.where())
     with httpx.Client(verify=tls, follow_redirects=False, trust_env=False, limits=limits) as client:
         for _ in range(REDIRECTS + 1):
-            with _pinned(client, target, url, wanted, may_be_private) as answer:
-                if answer.status_code == 304 and wanted.known.headers():
+            with _pinned(client, target, url, wanted, may_be_private) as response:
+                if response.status_code == 304 and wanted.known.headers():
                     return None
-                if answer.is_redirect:
-                    target = urljoin(target, answer.headers.get("location", ""))
+                if response.is_redirect:
+                    target = urljoin(target, response.headers.get("location", ""))
                     continue
-                if answer.status_code != 200:
+                if response.status_code != 200:
                     raise FetchError(
-                        f"{shown_url(url)}: answered {answer.status_code}; {_remedy(answer.status_code)}",
-                        passing=answer.status_code in PASSING,
+                        f"{shown_url(url)}: answered {response.status_code}; {_remedy(response.status_code)}",
+                        passing=response.status_code in PASSING,
                     )
-                return receive(answer, wanted, url)
+                return receive(response, wanted, url)
     raise FetchError(f"{shown_url(url)}: redirects more than {REDIRECTS} times; give the address where it ends")
 
 
@@ -80,7 +80,7 @@ def _pinned(
     """Yield the response of `target`, from an address that was checked; errors name `url`, which led there."""
     import httpx
 
-    scheme, host, port = place(target)
+    scheme, host, port = parts_of(target)
     if scheme not in ("http", "https") or not host:
         raise FetchError(f"{shown_url(url)}: leads to {shown_url(target)}; expected http or https and a host")
     addresses = _addresses(host, port or (443 if scheme == "https" else 80), url, may_be_private)
@@ -93,7 +93,7 @@ def _pinned(
             "Accept-Encoding": "identity",
             **wanted.known.headers(),
         }
-        answer: httpx.Response | None = None
+        response: httpx.Response | None = None
         for position, address in enumerate(addresses, start=1):
             if time.monotonic() > wanted.deadline:
                 raise too_late(url)
@@ -106,16 +106,16 @@ def _pinned(
                 timeout=min(IDLE_S, wanted.left_s()),
             )
             try:
-                answer = client.send(request, stream=True)
+                response = client.send(request, stream=True)
                 break
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if position == len(addresses):
                     raise
-        assert answer is not None  # _addresses gives at least one
+        assert response is not None  # _addresses gives at least one
         try:
-            yield answer
+            yield response
         finally:
-            answer.close()
+            response.close()
     except httpx.TimeoutException as error:
         if time.monotonic() > wanted.deadline:
             raise too_late(url) from error

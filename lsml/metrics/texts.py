@@ -27,17 +27,17 @@ def judge_texts(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Met
 
 def text_similarity(pair: tuple[Sequence[Value], Sequence[Value]]) -> float:
     """Return the similarity of the annotated and the predicted texts of one task, in [0, 1]."""
-    written, said = _together(pair[0]), _together(pair[1])
+    written, said = _joined(pair[0]), _joined(pair[1])
     longest = max(len(written), len(said))
     return 1 - edits(written, said) / longest if longest else 1.0
 
 
 def same_texts(pair: tuple[Sequence[Value], Sequence[Value]]) -> bool:
     """Return True if the predicted texts of one task are the annotated ones."""
-    return _together(pair[0]) == _together(pair[1])
+    return _joined(pair[0]) == _joined(pair[1])
 
 
-def _together(values: Sequence[Value]) -> str:
+def _joined(values: Sequence[Value]) -> str:
     return "\n".join(" ".join(value.text.split()) for value in values if isinstance(value, Text))
 
 

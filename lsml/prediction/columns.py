@@ -21,7 +21,7 @@ class ControlValues(msgspec.Struct):
     answers that people may see, a dict for each model, first in rank first. `hidden`: the answers that they may not see."""
 
     control: Control
-    together: Literal["first", "union", "vote"]
+    combine: Literal["first", "union", "vote"]
     readings: dict[int, Reading] = {}
     shown: list[Answers] = []
     hidden: list[Answers] = []
@@ -48,20 +48,20 @@ class ControlValues(msgspec.Struct):
         self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return what to show of several models' answers, combined as the recipe says, and how sure they are."""
-        if self.together != "first" and len(answers) > 1:
-            answers = [merged(self.control, answers, data, self.together)]
+        if self.combine != "first" and len(answers) > 1:
+            answers = [merged(self.control, answers, data, self.combine)]
         return self.control.combine(answers, data, kind)
 
 
 class ValuesByControl:
     """The columns of all controls, by name and page, in the order in which they were first answered. `controls`: those of
-    turns before, too."""
+    stages before, too."""
 
     def __init__(self) -> None:
         self._columns: dict[str, dict[int | None, ControlValues]] = {}
         self.controls: dict[str, Control] = {}
 
-    def begin_turn(self) -> None:
+    def begin_stage(self) -> None:
         """Forget the columns: what they hold was written."""
         self._columns = {}
 

@@ -42,7 +42,7 @@ def write_predictions(
 ) -> None:
     """Set the prediction of each task that has an answer: the regions that annotators would see, and the lowest certainty.
 
-    The regions of earlier turns stay. `drawn`: the regions that a person made, which the prediction answers.
+    The regions of earlier stages stay. `drawn`: the regions that a person made, which the prediction answers.
     """
     scoring = binding.recipe.scoring
     chosen: list[tuple[ControlValues, dict[int, list[Value]]]] = []

@@ -98,11 +98,11 @@ def _predict_held(
     needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
     if needed and not judging:  # models say which regions there are, and nobody else does
         tasks = [_without_regions(task) for task in tasks]
-    for number, turn in enumerate(binding.turns):
+    for number, stage in enumerate(binding.stages):
         if number:
-            columns.begin_turn()
+            columns.begin_stage()
             tasks = [_with_regions(needed, *pair, judging=judging) for pair in zip(tasks, outcomes, strict=True)]
-        for rank, model in turn:
+        for rank, model in stage:
             adapter = adapters[model.key]
             reason = _silence(model, adapter, responding=responding)
             if reason is not None:

@@ -14,7 +14,7 @@ from lsml.recipe import Publish, Recipe, Submit
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.studio.client import Studio
 from lsml.studio.connection import backend_login, fetcher, read_annotations, same_project
-from lsml.versions import binding_of, card_of, learnt_marks, load_promoted, model_version, names_of
+from lsml.versions import binding_of, card_of, learnt_hashes, load_promoted, model_version, names_of
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def submitting(
     learnt: set[bytes] = set()
     if served is not None:
         folder = store.artifacts.open(served.folder)
-        learnt = set().union(*(learnt_marks(folder, model) for model in card_of(served).models.values()))
+        learnt = set().union(*(learnt_hashes(folder, model) for model in card_of(served).models.values()))
     return Submitting(
         inputs=inputs, store=store, project=project.key, settings=settings, annotator=studio.annotator(),
         learnt=frozenset(learnt), refresh=lambda: read_annotations(store, recipe, project), dry=dry,

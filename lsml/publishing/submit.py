@@ -21,7 +21,7 @@ from lsml.recipe import Submit
 from lsml.store import Store, Submission
 from lsml.studio.annotations import AnnotationAuthor
 from lsml.studio.predictions import OpenTask
-from lsml.versions import mark
+from lsml.versions import data_hash
 
 _PAGE = 100  # tasks between two checks of people's annotations
 LEAST_AUDITED = 20  # annotations of people; with fewer the share of right ones says little
@@ -73,7 +73,7 @@ class Submitting:
     project: str
     settings: Submit
     annotator: AnnotationAuthor
-    learnt: frozenset[bytes]  # marks of the data that the version learnt, which does not calibrate it
+    learnt: frozenset[bytes]  # hashes of the data that the version learnt, which does not calibrate it
     refresh: Callable[[], object] = lambda: None  # reads new annotations
     dry: bool = False
 
@@ -225,7 +225,9 @@ class Calibration:
         """Return the calibration on annotated tasks that the version never learnt."""
         inputs = given.inputs
         pairs = []
-        tasks = [task for task in given.store.annotations.tasks(given.project) if mark(task.data) not in given.learnt]
+        tasks = [
+            task for task in given.store.annotations.tasks(given.project) if data_hash(task.data) not in given.learnt
+        ]
         for begin in range(0, len(tasks), _PAGE):
             some = tasks[begin : begin + _PAGE]
             for task, outcome in zip(some, inputs.predict(some), strict=True):

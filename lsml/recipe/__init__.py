@@ -18,7 +18,7 @@ from __future__ import annotations
 from lsml.recipe.holdout import Holdout, share_of
 from lsml.recipe.learn_from import LearnFrom
 from lsml.recipe.load import hold_recipe, load_recipe
-from lsml.recipe.needs import turns
+from lsml.recipe.needs import stages
 from lsml.recipe.promotion import Promote
 from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.schema import recipe_schema
@@ -61,5 +61,5 @@ __all__ = [
     "load_recipe",
     "recipe_schema",
     "share_of",
-    "turns",
+    "stages",
 ]

@@ -35,9 +35,9 @@ class Draft:
 
     def position(self, path: KeyPath) -> tuple[int, int]:
         """Return line and column of a key; for a missing key, of the nearest one around it."""
-        return self._place(path)[:2]
+        return self._location(path)[:2]
 
-    def _place(self, path: KeyPath) -> Location:
+    def _location(self, path: KeyPath) -> Location:
         while path not in self.data.places:
             path = path[:-1]
         return self.data.places[path]
@@ -50,7 +50,7 @@ class Draft:
             named = named[:-1]
         key = dotted(named)
         if not any(key == flawed or key.startswith((f"{flawed}.", f"{flawed}[")) for flawed in self.flawed):
-            place = self._place(path)
+            place = self._location(path)
             where = (place.line, place.column, key)
             found = self.problems.setdefault(where, [])
             if place.file is not None:
@@ -118,7 +118,7 @@ class Draft:
         message = (
             f"a secret in the file; write `${{{variable}}}` and set that in the environment, so that it can be shared"
         )
-        file = self._place(path).file or str(self.path)
+        file = self._location(path).file or str(self.path)
         self.warnings.append(Problem(*self.position(path), dotted(path), message, file))
 
 

@@ -26,8 +26,8 @@ def _gives(model: Model, wanted: Selector, models: Sequence[Model]) -> bool:
     return any(one.tag == wanted.tag and (wanted.name is None or one.name is None) for one in model.selectors)
 
 
-def turns(models: Sequence[Model]) -> list[list[Model]]:
-    """Return the models in the turns in which they answer: those of one key together, after those that they need. Models
+def stages(models: Sequence[Model]) -> list[list[Model]]:
+    """Return the models in the stages in which they answer: those of one key together, after those that they need. Models
     in a circle come last, together.
     """
     found: list[list[Model]] = []
@@ -36,8 +36,8 @@ def turns(models: Sequence[Model]) -> list[list[Model]]:
         waiting = {
             one.selectors for one in left.values() if any(id(other) in left for other in needed_models(one, models))
         }
-        turn = [one for one in left.values() if one.selectors not in waiting]
-        found.append(turn or list(left.values()))
+        stage = [one for one in left.values() if one.selectors not in waiting]
+        found.append(stage or list(left.values()))
         left = {key: one for key, one in left.items() if all(one is not other for other in found[-1])}
     return found
 

@@ -16,7 +16,7 @@ from lsml.learning.outlook import curve_of, outlook_of
 from lsml.logs import mask
 from lsml.recipe import Recipe
 from lsml.server import audit
-from lsml.server.bodies import answer, read_object
+from lsml.server.bodies import json_response, read_object
 from lsml.server.messages import (
     Accepted,
     Findings,
@@ -67,11 +67,11 @@ class ApiViews:
 
     def projects(self) -> Response:
         """Return every project: its binding and served version, annotations, runs and versions."""
-        return answer({"recipe": self._recipe.name, "projects": self.all_projects()})
+        return json_response({"recipe": self._recipe.name, "projects": self.all_projects()})
 
     def project(self, project: str) -> Response:
         """Return one project, as in `projects`."""
-        return answer(self.found(project))
+        return json_response(self.found(project))
 
     def promote(self, project: str) -> Response:
         """Serve another version: `{"version": 3}`. Rolling back is promoting an older one.
@@ -84,14 +84,14 @@ class ApiViews:
             raise RequestError('version: expected a number, such as {"version": 3}')
         self._store.versions.promote(row.key, number)
         audit.note(self._store, "promote", row.key, f"v{number}")
-        return answer(self._project(self._found(row.key)))
+        return json_response(self._project(self._found(row.key)))
 
     def run(self, run: str) -> Response:
         """Return the state of a run. Raises NotFound."""
         found = self._store.runs.get(run)
         if found is None:
             raise NotFound("no training run has that id")
-        return answer(status_of(found))
+        return json_response(status_of(found))
 
     def cancel(self, run: str) -> Response:
         """Cancel a training run: at once if it waits, within seconds if it runs. Raises NotFound."""
@@ -99,7 +99,7 @@ class ApiViews:
         if found is None:
             raise NotFound("no training run has that id")
         audit.note(self._store, "cancel", found.project, f"{found.kind} {found.id}")
-        return answer(status_of(found))
+        return json_response(status_of(found))
 
     def publish(self, project: str) -> Response:
         """Request a publishing of the served version. Raises RequestError if the recipe publishes nothing."""
@@ -111,16 +111,16 @@ class ApiViews:
             )
         self._store.projects.want_publishing(row.key)
         audit.note(self._store, "publish", row.key)
-        return answer(Accepted("ok"))
+        return json_response(Accepted("ok"))
 
     def people(self, project: str) -> Response:
         """Return the annotators, their agreement, and their corrections of predictions."""
         people = self.agreement(project)
-        return answer(PeopleShown(people.annotators, people.controls, self.corrections(project)))
+        return json_response(PeopleShown(people.annotators, people.controls, self.corrections(project)))
 
     def doctor(self, project: str) -> Response:
         """Return the current findings of `lsml doctor`."""
-        return answer(Findings(self.findings(project)))
+        return json_response(Findings(self.findings(project)))
 
     def all_projects(self) -> list[dict[str, Any]]:
         """Return every project, as the view `projects` does."""

@@ -15,7 +15,7 @@ from lsml.errors import LsmlError
 from lsml.recipe import Recipe
 from lsml.server import protocol
 from lsml.server.api import ApiViews
-from lsml.server.bodies import answer
+from lsml.server.bodies import json_response
 from lsml.server.exchanges import asked_for, watch
 from lsml.server.guard import Guard
 from lsml.server.held_out import HeldOutViews
@@ -88,7 +88,7 @@ def answer_errors(app: Flask) -> None:
 def _lsml_error(error: LsmlError) -> Response:
     level = logging.ERROR if error.status >= 500 else logging.WARNING
     _log.log(level, "%s: %s", asked_for(), error)
-    response = answer({"error": str(error)}, error.status)
+    response = json_response({"error": str(error)}, error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="lsml"'
     return response
@@ -102,7 +102,7 @@ def _http_error(error: HTTPException) -> Response:
         405: f"{request.method} is not possible here",
         413: too_large(largest),
     }.get(status, error.description or error.name)
-    return answer({"error": sentence}, status)
+    return json_response({"error": sentence}, status)
 
 
 def too_large(largest: int) -> str:
@@ -114,4 +114,4 @@ def too_large(largest: int) -> str:
 
 def _bug(error: Exception) -> Response:
     _log.exception("%s failed", asked_for())
-    return answer({"error": f"lsml failed ({type(error).__name__}); its log has the details"}, 500)
+    return json_response({"error": f"lsml failed ({type(error).__name__}); its log has the details"}, 500)

@@ -50,6 +50,6 @@ def optional_text(payload: Mapping[str, object], name: str) -> str | None:
     return value or None
 
 
-def answer(content: object, status: int = 200) -> Response:
+def json_response(content: object, status: int = 200) -> Response:
     """Return a JSON response from anything that msgspec encodes."""
     return Response(msgspec.json.encode(content), status=status, mimetype="application/json")

@@ -199,7 +199,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         """True if the loop has a request to answer."""
         return bool(self._at_once)
 
-    def answer(self, going_on: Callable[[], bool] = lambda: True) -> None:
+    def respond(self, going_on: Callable[[], bool] = lambda: True) -> None:
         """Answer the loop's own requests, while the caller is the loop: another thread may become the loop if a request
         takes long.
         """

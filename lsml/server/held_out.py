@@ -11,7 +11,7 @@ from lsml.labeling import resolve_value
 from lsml.learning.side_by_side import Cell, ComparedVersions, Mistakes, compare, mistakes
 from lsml.media import thumbnail
 from lsml.server.api import found_project
-from lsml.server.bodies import answer
+from lsml.server.bodies import json_response
 from lsml.server.messages import OnePicture, TwoVersions
 from lsml.server.routes import Media, Route
 from lsml.server.serving import Serving
@@ -40,14 +40,14 @@ class HeldOutViews:
         numbers = [request.args.get(name, "").removeprefix("v") for name in ("new", "old")]
         if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
             raise RequestError("new and old: expected the numbers of two versions, such as ?new=3&old=2")
-        return answer(self.compared(project, int(numbers[0]), int(numbers[1])))
+        return json_response(self.compared(project, int(numbers[0]), int(numbers[1])))
 
     def mistakes(self, project: str) -> Response:
         """Return the held-out tasks in one cell of the confusion matrix, `?control=topic&people=Bug&model=Billing`.
 
         Without `people` or `model` it is "nothing". Raises NotFound where there is no such control, or no version.
         """
-        return answer(self.mistaken(project, asked_cell()))
+        return json_response(self.mistaken(project, asked_cell()))
 
     def picture(self, project: str) -> Response:
         """Return the image of an annotated task, `?task=7&object=image&page=0`, upright and small enough for a page.

@@ -11,7 +11,7 @@ from lsml.prediction.wording import holds
 from lsml.recipe import Recipe
 from lsml.server import audit
 from lsml.server.api import found_project
-from lsml.server.bodies import answer
+from lsml.server.bodies import json_response
 from lsml.server.messages import ActionList, Run, ToLookAt
 from lsml.server.protocol import status_of
 from lsml.server.routes import Route
@@ -40,11 +40,11 @@ class Looking:
 
     def actions(self, project: str) -> Response:
         """Return people's actions on a project, newest first."""
-        return answer(ActionList(self.latest_actions(project)))
+        return json_response(ActionList(self.latest_actions(project)))
 
     def queue(self, project: str) -> Response:
         """Return the least sure tasks, and the annotations that are probably wrong."""
-        return answer(self.to_look_at(project))
+        return json_response(self.to_look_at(project))
 
     def review(self, project: str) -> Response:
         """Have a worker look for annotations that are probably wrong."""
@@ -52,7 +52,7 @@ class Looking:
         run = self._store.runs.request(row.key, "asked for", kind="review")
         self._queue.wake(run.id)
         audit.note(self._store, "review", row.key)
-        return answer(status_of(run))
+        return json_response(status_of(run))
 
     def latest_actions(self, project: str) -> list[Action]:
         """Return what people did to a project, newest first."""

@@ -14,7 +14,7 @@ from flask import Response
 
 from lsml import __version__
 from lsml.recipe import Recipe
-from lsml.server.bodies import answer
+from lsml.server.bodies import json_response
 from lsml.server.messages import Error
 from lsml.server.routes import Route
 
@@ -23,7 +23,7 @@ Schema = dict[str, Any]
 
 def document(recipe: Recipe, routes: Sequence[Route]) -> Response:
     """Return this document."""
-    return answer(openapi(recipe, routes))
+    return json_response(openapi(recipe, routes))
 
 
 def openapi(recipe: Recipe, routes: Sequence[Route]) -> Schema:

@@ -19,7 +19,7 @@ from lsml.logs import mask
 from lsml.prediction import Outcome, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
-from lsml.server.bodies import answer, as_object, optional_text, read_object
+from lsml.server.bodies import as_object, json_response, optional_text, read_object
 from lsml.server.events import known_project, project_key
 from lsml.server.interpreter import FairSemaphore, freeze_imported
 from lsml.server.messages import Predictions
@@ -119,7 +119,7 @@ class Predicting:
         silent = [outcome for outcome in in_order if outcome.prediction is None]
         if silent:
             content.why_not = [*_reasons(silent, len(in_order)), *self._elsewhere(asked, ready)]
-        return answer(content)
+        return json_response(content)
 
     def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: object) -> _Ready:
         """Return the response to a request, computed together with requests of the same project that arrived with it."""

@@ -16,7 +16,7 @@ from lsml.learning.due import learners, request_if_due
 from lsml.media.transfer import origin, shown_url
 from lsml.recipe import Recipe
 from lsml.server import audit
-from lsml.server.bodies import answer, optional_text, read_object
+from lsml.server.bodies import json_response, optional_text, read_object
 from lsml.server.events import START_TRAINING, Event, known_key, known_project, project_key, read_event
 from lsml.server.messages import (
     DeleteBody,
@@ -86,7 +86,7 @@ class _Protocol:
 
     def health(self) -> Response:
         """Return UP as soon as the server can answer; it loads nothing and asks nothing."""
-        return answer(Health("UP", "lsml", self._recipe.name))
+        return json_response(Health("UP", "lsml", self._recipe.name))
 
     def setup(self) -> Response:
         """Return the `model_version` of the next predictions. It stores the project, and never waits for a model."""
@@ -108,7 +108,7 @@ class _Protocol:
         )  # fmt: skip
         self._want_first_reading(project)
         binding = self._serving.bindings.of(project, config)
-        return answer(ModelVersion(self._serving.version_at_setup(project, binding)))
+        return json_response(ModelVersion(self._serving.version_at_setup(project, binding)))
 
     def _compare_hosts(self, project: str, told: str, named: str) -> None:
         """Warn, once for each project, if /setup names another Label Studio than the recipe.
@@ -142,7 +142,7 @@ class _Protocol:
         event = read_event(read_object(spare=SPARED))
         event = replace(event, project=known_key(self._store, event.project))
         if not event.known:
-            return answer(Heard("ignored", action=event.action))
+            return json_response(Heard("ignored", action=event.action))
         if event.saved:
             self._check_room(event)
         config = event.labeling_config
@@ -175,7 +175,7 @@ class _Protocol:
             self._predicting.forget(event.project)
         if event.action == START_TRAINING:
             return self._start(event.project)
-        return answer(Heard("ok", changed, run.id if run else UNSET))
+        return json_response(Heard("ok", changed, run.id if run else UNSET))
 
     def _apply(self, event: Event) -> int:
         """Store an event's annotations. Return the number of those that changed."""
@@ -221,7 +221,7 @@ class _Protocol:
         run = self._store.runs.get(job) if isinstance(job, str) else None
         if run is None:
             raise NotFound("job: no training run has that id")
-        return answer(status_of(run))
+        return json_response(status_of(run))
 
     def versions(self) -> Response:
         """Return the model versions of the named project, or of all, as Label Studio asks for them, with their projects."""
@@ -237,7 +237,7 @@ class _Protocol:
             names = list(self._serving.promoted.names(row.key, self._serving.bindings.of(row.key, None)))
             projects.append(ProjectVersions(row.key, row.title, names[0], names))
         every = dict.fromkeys(name for project in projects for name in project.versions)
-        return answer(Versions(list(every), projects))
+        return json_response(Versions(list(every), projects))
 
     def validate(self) -> Response:
         """Check the recipe against a labeling config: 200 with the binding, 400 for an invalid config."""
@@ -246,7 +246,7 @@ class _Protocol:
         if not isinstance(config, str):
             raise RequestError("config: expected a labeling config, as XML text")
         binding = self._serving.bindings.of(LOCAL, config)
-        return answer(
+        return json_response(
             Validation(
                 valid=bool(binding.models),
                 status=binding.state(),
@@ -263,17 +263,17 @@ class _Protocol:
         if found is not None:
             self._store.runs.cancel_project(found.key)
             _log.info("project %s: removed by Label Studio; its annotations and versions are kept", found.key)
-        return answer(Deleted("ok", "annotations and versions stay in the data directory"))
+        return json_response(Deleted("ok", "annotations and versions stay in the data directory"))
 
     def _start(self, project: str) -> Response:
         if not learners(self._recipe):
             why = "training is off: the recipe says `training: false`, or none of its adapters can learn"
             _log.warning("project %s: Start Training: %s", project, why)
-            return answer(Started(why))
+            return json_response(Started(why))
         run = self._store.runs.request(project, "start training")
         self._queue.wake(run.id)
         _log.info("project %s: Start Training: run %s", project, run.id)
-        return answer(Started("ok", run.id))
+        return json_response(Started("ok", run.id))
 
 
 def status_of(run: RunRow) -> Run:

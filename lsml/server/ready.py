@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from lsml.errors import StoreError
-from lsml.server.bodies import answer
+from lsml.server.bodies import json_response
 from lsml.server.messages import Readiness
 from lsml.server.serving import Serving
 from lsml.store import Store
@@ -23,7 +23,7 @@ class Ready:
         the reasons.
         """
         why = self._why_not()
-        return answer(Readiness(not why, why), 503 if why else 200)
+        return json_response(Readiness(not why, why), 503 if why else 200)
 
     def _why_not(self) -> list[str]:
         why = []

@@ -126,7 +126,7 @@ def _answer_last(
         elif not open_now or now - last_busy > _LAST_WORDS_S:
             break
         loop.look(0.05)
-        dispatcher.answer()
+        dispatcher.respond()
 
 
 def _accept_all(listener: BaseWSGIServer, channels: dict[int, HTTPChannel | BaseWSGIServer]) -> None:

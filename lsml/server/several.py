@@ -11,7 +11,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from lsml.errors import Forbidden, NotFound, Unauthorized
 from lsml.logs import recipe_name
 from lsml.server.app import answer_errors
-from lsml.server.bodies import answer
+from lsml.server.bodies import json_response
 from lsml.server.exchanges import watch
 from lsml.server.pages import TEMPLATES, asset_routes, overview
 from lsml.server.swapping import Swapping
@@ -50,7 +50,7 @@ class Several:
         return self._all(environ, start_response)
 
     def _health(self) -> Response:
-        return answer({"status": "UP", "model_class": "lsml", "recipes": sorted(self._apps)})
+        return json_response({"status": "UP", "model_class": "lsml", "recipes": sorted(self._apps)})
 
     def _page(self) -> Response:
         """Return the recipes that the client may see. A recipe under a secret path is not listed."""
@@ -71,7 +71,9 @@ class Several:
 
 
 def _nothing_here(_error: Exception) -> Response:
-    return answer({"error": "several recipes are served here, each under /r/NAME; the page at / names them"}, 404)
+    return json_response(
+        {"error": "several recipes are served here, each under /r/NAME; the page at / names them"}, 404
+    )
 
 
 class _MountedRecipe:

@@ -156,11 +156,11 @@ def durable(
     """Return a method that runs as one transaction of `Database.write_transaction`."""
 
     @wraps(method)
-    def whole(self: HasDatabase, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def transactional(self: HasDatabase, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._database.write_transaction():
             return method(self, *args, **kwargs)
 
-    return whole
+    return transactional
 
 
 @contextmanager

@@ -112,10 +112,10 @@ class Projects(Table):
         return new
 
     @durable
-    def want_sync(self, key: str, *, whole: bool = False) -> None:
-        """Ask the worker to read Label Studio's annotations: the changed ones, or all with `whole`."""
+    def want_sync(self, key: str, *, from_start: bool = False) -> None:
+        """Ask the worker to read Label Studio's annotations: the changed ones, or all with `from_start`."""
         self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
-        if whole:
+        if from_start:
             self._run("UPDATE project SET synced_to = NULL WHERE key = ?", key)
 
     @durable

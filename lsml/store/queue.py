@@ -55,7 +55,7 @@ class Queue:
         except Exception:
             _log.warning("could not wake a worker for run %s; the sweeper will", run, exc_info=True)
 
-    def answer(self, work: Callable[[str], None]) -> None:
+    def on_wake(self, work: Callable[[str], None]) -> None:
         """Set the function that a wake-up calls in this process."""
         self._work = work
 

@@ -26,7 +26,7 @@ class AnnotationAuthor:
         """Annotate a task, once for each `unique_id`. Return the annotation's id."""
         path, what = f"/api/tasks/{task}/annotations/", f"annotate task {task}"
         try:
-            answer = self._api.send("POST", path, what, {"result": result, "unique_id": unique_id})
+            response = self._api.send("POST", path, what, {"result": result, "unique_id": unique_id})
         except StudioExists:
             # Label Studio does not send the unique id back, so the annotation is found by its result.
             there = self._as(self._api.get(path, what=f"the annotations of task {task}"), list[_Made], what)
@@ -34,7 +34,7 @@ class AnnotationAuthor:
             if not made:
                 raise
             return str(made[-1].id)
-        return str(self._as(answer, _Made, what).id)
+        return str(self._as(response, _Made, what).id)
 
     def take_back(self, annotation: str, result: list[object]) -> bool:
         """Delete an annotation that nobody has changed; return False where a person has. A missing one is no error."""
@@ -48,11 +48,11 @@ class AnnotationAuthor:
         self._api.send("DELETE", f"/api/annotations/{annotation}/", f"delete annotation {annotation}")
         return True
 
-    def _as(self, answer: object, kind: type[Any], what: str) -> Any:
+    def _as(self, response: object, kind: type[Any], what: str) -> Any:
         try:
-            return msgspec.convert(answer, kind)
+            return msgspec.convert(response, kind)
         except msgspec.ValidationError as error:
-            raise self._api.foreign(f"what it was asked to do, {what}: {error}") from error
+            raise self._api.unexpected(f"what it was asked to do, {what}: {error}") from error
 
 
 def _values(result: list[object]) -> list[object]:

@@ -45,10 +45,10 @@ class StudioApi:
 
     def get(self, path: str, what: str, parameters: Mapping[str, Any] | None = None, tries: int = TRIES) -> Any:
         """Return the JSON at `path`; `what` names it in an error's sentence."""
-        answer = self.answer(
+        response = self.response(
             lambda client, headers: client.get(self.url + path, params=parameters, headers=headers), tries
         )
-        return self._read(answer, f"read {what}", what)
+        return self._read(response, f"read {what}", what)
 
     def send(self, method: str, path: str, what: str, body: object = None) -> Any:
         """Send one request that changes something. Return the JSON of the response, None where it is empty.
@@ -56,37 +56,37 @@ class StudioApi:
         `what` names the change in an error's sentence, as in "may not <what>". Raises StudioAway where it is unknown
         whether the change was made, StudioRefused where the request is wrong, else StudioError.
         """
-        answer = self.answer(
+        response = self.response(
             lambda client, headers: client.request(method, self.url + path, json=body, headers=headers), tries=1
         )
-        return self._read(answer, what, what) if answer.content else self._read_status(answer, what, what)
+        return self._read(response, what, what) if response.content else self._read_status(response, what, what)
 
     def upload(self, path: str, what: str, files: Mapping[str, bytes]) -> None:
         """Upload files by name, as a form does, once; errors are those of `send`."""
         form = [(f"file{number}", file) for number, file in enumerate(files.items())]
-        answer = self.answer(lambda client, headers: client.post(self.url + path, files=form, headers=headers), tries=1)
-        self._read_status(answer, what, what)
+        uploaded = self.response(lambda client, sent: client.post(self.url + path, files=form, headers=sent), tries=1)
+        self._read_status(uploaded, what, what)
 
-    def _read(self, answer: httpx.Response, deed: str, what: str) -> Any:
+    def _read(self, response: httpx.Response, deed: str, what: str) -> Any:
         """Return the JSON of a response."""
-        self._read_status(answer, deed, what)
+        self._read_status(response, deed, what)
         try:
-            return msgspec.json.decode(answer.content)
+            return msgspec.json.decode(response.content)
         except msgspec.DecodeError as error:
             raise StudioError(
-                f"{self.url}: answered {answer.headers.get('content-type', 'something')} instead of JSON for {what}; "
+                f"{self.url}: answered {response.headers.get('content-type', 'something')} instead of JSON for {what}; "
                 "label_studio.url names another program, or a sign-in page stands in front of Label Studio"
             ) from error
 
-    def _read_status(self, answer: httpx.Response, deed: str, what: str) -> None:
+    def _read_status(self, response: httpx.Response, deed: str, what: str) -> None:
         """Raise StudioError unless a response has a good status."""
-        status = answer.status_code
-        if answer.is_redirect:
+        status = response.status_code
+        if response.is_redirect:
             raise StudioError(
-                f"{self.url}: redirects the API to {shown_url(answer.headers.get('location', ''))}; the token is not sent "
+                f"{self.url}: redirects the API to {shown_url(response.headers.get('location', ''))}; the token is not sent "
                 "along, so set label_studio.url to Label Studio's real address"
             )
-        if status in (403, 500) and (said := _said(answer)).startswith(_BAD_ADDRESS):
+        if status in (403, 500) and (said := _said(response)).startswith(_BAD_ADDRESS):
             raise StudioRefused(f"{self.url}: refused to {deed} ({status}): {said}")
         if status == 403:
             raise StudioError(
@@ -94,7 +94,7 @@ class StudioApi:
                 "who may, or let an administrator allow it"
             )
         if status == 409:
-            raise StudioExists(f"{self.url}: refused to {deed}, for it exists already (409): {_said(answer)}")
+            raise StudioExists(f"{self.url}: refused to {deed}, for it exists already (409): {_said(response)}")
         if status == 404:
             raise StudioMissing(
                 f"{self.url}: {what} is not there (404); it was deleted, or it belongs to an organisation that the "
@@ -102,14 +102,14 @@ class StudioApi:
             )
         if status == 429 or status >= 500:
             raise StudioAway(
-                f"{self.url}: answered {status} for {what}; Label Studio's own log says why", _wait_s(answer)
+                f"{self.url}: answered {status} for {what}; Label Studio's own log says why", _wait_s(response)
             )
         if status in (400, 422):
-            raise StudioRefused(f"{self.url}: refused to {deed} ({status}): {_said(answer)}")
-        if not answer.is_success:
+            raise StudioRefused(f"{self.url}: refused to {deed} ({status}): {_said(response)}")
+        if not response.is_success:
             raise StudioError(f"{self.url}: answered {status} for {what}; Label Studio's own log says why")
 
-    def answer(
+    def response(
         self, ask: Callable[[httpx.Client, dict[str, str]], httpx.Response], tries: int = TRIES
     ) -> httpx.Response:
         """Return the response to one authorised request. It is tried again where Label Studio is not reachable, and once
@@ -117,14 +117,14 @@ class StudioApi:
 
         Raises StudioError where it is not reachable even so.
         """
-        answer = self._tried(ask, self._headers(), tries)
-        if answer.status_code == 401 and self.access is not None:
-            answer.close()
-            answer = self._tried(ask, self._headers(refused=answer.request.headers.get("authorization")), tries)
-        if answer.status_code == 401:
-            answer.read()
-            raise StudioError(refusal(self.url, self._token, _detail(answer)))
-        return answer
+        response = self._tried(ask, self._headers(), tries)
+        if response.status_code == 401 and self.access is not None:
+            response.close()
+            response = self._tried(ask, self._headers(refused=response.request.headers.get("authorization")), tries)
+        if response.status_code == 401:
+            response.read()
+            raise StudioError(refusal(self.url, self._token, _detail(response)))
+        return response
 
     def _tried(
         self,
@@ -136,14 +136,14 @@ class StudioApi:
 
         for attempt in range(1, tries + 1):
             try:
-                answer = ask(self.http(), headers)
+                response = ask(self.http(), headers)
             except httpx.TransportError as error:
                 if attempt == tries:
                     raise self.unreachable(error) from error
             else:
-                if answer.status_code < 500 or attempt == tries:
-                    return answer
-                answer.close()
+                if response.status_code < 500 or attempt == tries:
+                    return response
+                response.close()
             time.sleep(_PAUSE_S * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
@@ -177,20 +177,20 @@ class StudioApi:
 
     def _exchange(self) -> Access:
         """Return a new access token for the personal access token."""
-        answer = self._tried(
+        response = self._tried(
             lambda client, _: client.post(f"{self.url}/api/token/refresh/", json={"refresh": self._token}), {}
         )
-        if answer.status_code == 404:
+        if response.status_code == 404:
             raise StudioError(
                 f"{self.url}: cannot exchange a personal access token (404); label_studio.url is not a Label Studio, "
                 "or one from before such tokens: then use a legacy token"
             )
-        if answer.status_code in (400, 401, 403):
-            raise StudioError(refusal(self.url, self._token, _detail(answer), exchanged=False))
+        if response.status_code in (400, 401, 403):
+            raise StudioError(refusal(self.url, self._token, _detail(response), exchanged=False))
         try:
-            token = str(msgspec.json.decode(answer.content)["access"])
+            token = str(msgspec.json.decode(response.content)["access"])
         except (msgspec.DecodeError, KeyError, TypeError) as error:
-            raise self.foreign(f"the exchange of the personal access token ({answer.status_code})") from error
+            raise self.unexpected(f"the exchange of the personal access token ({response.status_code})") from error
         return access_of(token)
 
     def unreachable(self, error: Exception) -> StudioError:
@@ -215,7 +215,7 @@ class StudioApi:
         )
         return StudioAway(f"{self.url}: {found}; check that Label Studio runs and label_studio.url is right{inside}")
 
-    def foreign(self, what: str) -> StudioError:
+    def unexpected(self, what: str) -> StudioError:
         """Return the error for a response that is not Label Studio's; `what` names the requested data."""
         return StudioError(
             f"{self.url}: answered in an unknown form for {what}; label_studio.url names another "
@@ -237,16 +237,16 @@ def _checked_url(url: str) -> str:
     return url.strip().rstrip("/")
 
 
-def _wait_s(answer: httpx.Response) -> float | None:
+def _wait_s(response: httpx.Response) -> float | None:
     """Return the seconds that a response asks to wait (Retry-After); None where it has none."""
-    said = answer.headers.get("retry-after", "")
+    said = response.headers.get("retry-after", "")
     return float(said) if said.isascii() and said.isdigit() else None
 
 
-def _said(answer: httpx.Response) -> str:
+def _said(response: httpx.Response) -> str:
     """Return Label Studio's own words in a refusal, on one line and shortened."""
     try:
-        body = msgspec.json.decode(answer.content)
+        body = msgspec.json.decode(response.content)
     except msgspec.DecodeError:
         return "it does not say why"
     if isinstance(body, dict):
@@ -254,10 +254,10 @@ def _said(answer: httpx.Response) -> str:
     return " ".join(str(body).split())[:500]
 
 
-def _detail(answer: httpx.Response) -> str:
+def _detail(response: httpx.Response) -> str:
     """Return Label Studio's own message in an error."""
     try:
-        body = msgspec.json.decode(answer.content)
+        body = msgspec.json.decode(response.content)
     except msgspec.DecodeError:
         return ""
     return str(body.get("detail", "")) if isinstance(body, dict) else ""

@@ -83,7 +83,7 @@ class Studio:
         try:
             return f"{user['email']}, by {self.kind}, at {self.url} (Label Studio {server['release']})"
         except (TypeError, KeyError):
-            raise self._api.foreign("the user and the version") from None
+            raise self._api.unexpected("the user and the version") from None
 
     def emails(self) -> dict[str, str]:
         """Return the e-mail addresses of the users that the token may see, by number."""
@@ -92,7 +92,7 @@ class Studio:
         try:
             return {str(user["id"]): str(user["email"]) for user in users}
         except (TypeError, KeyError):
-            raise self._api.foreign("the users") from None
+            raise self._api.unexpected("the users") from None
 
     def project(self, project_id: int) -> StudioProject:
         """Return a project's title, labeling config, age and number of tasks."""
@@ -102,7 +102,7 @@ class Studio:
             created = int(datetime.fromisoformat(found["created_at"]).timestamp())
             return StudioProject(str(found["title"]), str(found["label_config"]), created, int(found["task_number"]))
         except (TypeError, KeyError, ValueError):
-            raise self._api.foreign(what) from None
+            raise self._api.unexpected(what) from None
 
     def annotated_tasks(self, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
         """Yield tasks with annotations in the order of their ids, as `lsml.studio.tasks.annotated_tasks` does."""
@@ -123,8 +123,8 @@ class Studio:
     def try_prediction(self, backend_id: int) -> bool:
         """Let Label Studio ask a model for a prediction of one task, without storing it. Return True if it got one."""
         path = f"/api/ml/{backend_id}/predict/test?random=true"
-        answer = self._api.send("POST", path, "try the model")
-        response = answer.get("response") if isinstance(answer, dict) else None
+        tried = self._api.send("POST", path, "try the model")
+        response = tried.get("response") if isinstance(tried, dict) else None
         return isinstance(response, list) and any(response)
 
     def find_project(self, title: str) -> ProjectFields | None:

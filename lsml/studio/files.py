@@ -53,8 +53,8 @@ def fetch_file(api: StudioApi, url: str, wanted: Download) -> Received | None:
 
 
 def _fetch(api: StudioApi, absolute: str, url: str, wanted: Download) -> Received | None:
-    with _open_file(api, absolute, url, wanted) as answer:
-        return None if answer.status_code == 304 else receive(answer, wanted, url)
+    with _open_file(api, absolute, url, wanted) as response:
+        return None if response.status_code == 304 else receive(response, wanted, url)
 
 
 def _file_url(api: StudioApi, url: str) -> str:
@@ -87,48 +87,48 @@ def _open_file(api: StudioApi, absolute: str, url: str, wanted: Download) -> Ite
         return client.send(client.build_request("GET", target, headers=headers, timeout=timeout), stream=True)
 
     try:
-        answer = api.answer(lambda _, headers: get(absolute, headers))
+        response = api.response(lambda _, headers: get(absolute, headers))
     except StudioError as error:
         raise FetchError(f"{shown_url(url)}: {error}") from error
     try:
         for _ in range(REDIRECTS):
-            if not answer.is_redirect:
+            if not response.is_redirect:
                 break
-            answer.close()
-            target = urljoin(str(answer.url), answer.headers.get("location", ""))
+            response.close()
+            target = urljoin(str(response.url), response.headers.get("location", ""))
             if urlsplit(target).scheme not in ("http", "https"):
                 raise FetchError(f"{shown_url(url)}: redirects to {shown_url(target)}; expected http or https")
             # A signed address needs no token, and the token is only for Label Studio. The storage may be at a private
             # address, as Label Studio's administrator chose it.
-            answer = get(target, {})
-        if answer.is_redirect:
+            response = get(target, {})
+        if response.is_redirect:
             raise FetchError(f"{shown_url(url)}: {api.url} redirects more than {REDIRECTS} times")
-        if answer.status_code != 200 and not (answer.status_code == 304 and wanted.known.headers()):
-            status = answer.status_code
+        if response.status_code != 200 and not (response.status_code == 304 and wanted.known.headers()):
+            status = response.status_code
             # The API has already retried Label Studio itself.
-            passing = status in PASSING and origin(str(answer.url)) != origin(api.url)
-            sentence = f"{shown_url(url)}: {api.url} answered {status}; {_remedy(answer, url)}"
+            passing = status in PASSING and origin(str(response.url)) != origin(api.url)
+            sentence = f"{shown_url(url)}: {api.url} answered {status}; {_remedy(response, url)}"
             raise _Refused(sentence, status, passing=passing)
-        yield answer
+        yield response
     except (httpx.TransportError, httpx.InvalidURL) as error:
         if time.monotonic() > wanted.deadline:
             raise too_late(url) from error
         passing = isinstance(error, httpx.TransportError)
         raise FetchError(f"{shown_url(url)}: {api.unreachable(error)}", passing=passing) from error
     finally:
-        answer.close()
+        response.close()
 
 
-def _remedy(answer: httpx.Response, url: str) -> str:
+def _remedy(response: httpx.Response, url: str) -> str:
     local = "/data/local-files/" in url
-    if answer.status_code == 403 and local:
+    if response.status_code == 403 and local:
         return "start Label Studio with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true"
-    if answer.status_code == 404 and local:
+    if response.status_code == 404 and local:
         return "add a Local Files storage to the project that covers its folder"
-    if answer.status_code in (401, 403):
+    if response.status_code in (401, 403):
         return "use a token of a member who may see the project"
-    if answer.status_code == 404:
+    if response.status_code == 404:
         return "check that the file is still there and that a storage of the project covers it"
-    if answer.status_code == 500 and "upload/" in url:
+    if response.status_code == 500 and "upload/" in url:
         return "most likely the uploaded file is gone from Label Studio's media folder; upload it again"
     return "Label Studio's own log says why"

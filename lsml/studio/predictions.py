@@ -140,19 +140,19 @@ class ProjectPredictions:
     def versions(self) -> dict[str, int]:
         """Return the number of predictions that the project holds, by model version."""
         path, what = f"/api/projects/{self._project}/model-versions/", f"the versions of {self._what}"
-        answer = self._api.get(path, what, tries=_TRIES)
+        response = self._api.get(path, what, tries=_TRIES)
         try:
-            return msgspec.convert(answer, dict[str, int])
+            return msgspec.convert(response, dict[str, int])
         except msgspec.ValidationError as error:
-            raise self._api.foreign(f"{what}: {error}") from error
+            raise self._api.unexpected(f"{what}: {error}") from error
 
     def delete_version(self, version: str) -> int:
         """Delete every prediction of a version, whoever made it. Return their number."""
-        answer = self._api.send(
+        response = self._api.send(
             "DELETE", f"/api/projects/{self._project}/model-versions/",
             f"delete predictions of {version} from {self._what}", {"model_version": version},
         )  # fmt: skip
-        found = answer.get("deleted_predictions") if isinstance(answer, dict) else None
+        found = response.get("deleted_predictions") if isinstance(response, dict) else None
         return found if isinstance(found, int) else 0
 
     def delete_doubles(self, version: str) -> int:

@@ -109,8 +109,8 @@ class StudioSettings:
     def put_backend(self, id: int | None, fields: Mapping[str, object]) -> Backend:
         """Change a model, or with None add one; Label Studio contacts it at once. `fields` must hold its url and login."""
         method, path = ("POST", "/api/ml/") if id is None else ("PATCH", f"/api/ml/{id}")
-        answer = self._api.send(method, path, "connect the model", {"project": self._project, **fields})
-        return _as(self._api, answer, Backend, "the model")
+        response = self._api.send(method, path, "connect the model", {"project": self._project, **fields})
+        return _as(self._api, response, Backend, "the model")
 
     def show(self, version: str, backend: Backend | None, login: Mapping[str, str]) -> None:
         """Let Label Studio show a version's predictions and sort by its scores.
@@ -160,8 +160,8 @@ def _read(api: StudioApi, path: str, kind: type[T], what: str, parameters: Mappi
     return _as(api, api.get(path, what, parameters), kind, what)
 
 
-def _as(api: StudioApi, answer: object, kind: type[T], what: str) -> T:
+def _as(api: StudioApi, response: object, kind: type[T], what: str) -> T:
     try:
-        return msgspec.convert(answer, kind)
+        return msgspec.convert(response, kind)
     except msgspec.ValidationError as error:
-        raise api.foreign(f"{what}: {error}") from error
+        raise api.unexpected(f"{what}: {error}") from error

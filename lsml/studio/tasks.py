@@ -72,11 +72,11 @@ def read_page(
         "project": project_id, "fields": fields, "resolve_uri": "false", "page_size": most, "query": json.dumps(query),
     }  # fmt: skip
     what = f"project {project_id}"
-    answer = api.get("/api/tasks/", what, parameters, tries)
+    response = api.get("/api/tasks/", what, parameters, tries)
     try:
-        page = msgspec.convert(answer, form)
+        page = msgspec.convert(response, form)
     except msgspec.ValidationError as error:
-        raise api.foreign(f"the tasks of {what}: {error}") from error
+        raise api.unexpected(f"the tasks of {what}: {error}") from error
     return msgspec.structs.replace(page, tasks=[task for task in page.tasks if task.id > after])
 
 

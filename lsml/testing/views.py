@@ -90,5 +90,5 @@ def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
     """Return a mask in the size of its image, as the controls write it."""
     from lsml.values.geometry import resized_pixels
 
-    facts = {name: getattr(mask, name) for name in ("score", "item", "group")}
-    return Mask.from_pixels(resized_pixels(mask.pixels(), *size), mask.label, **facts)
+    fields = {name: getattr(mask, name) for name in ("score", "item", "group")}
+    return Mask.from_pixels(resized_pixels(mask.pixels(), *size), mask.label, **fields)

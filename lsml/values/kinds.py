@@ -300,7 +300,7 @@ class Mask(Shape, frozen=True, tag="mask", kw_only=True):
             raise ValueError(f"the runs of a mask must fill {self.width} by {self.height} pixels")
 
     @classmethod
-    def from_pixels(cls, pixels: Array, label: str, **facts: Any) -> Mask:
+    def from_pixels(cls, pixels: Array, label: str, **fields: Any) -> Mask:
         """Return a mask of an array (rows, columns); pixels other than 0 are on."""
         import numpy as np
 
@@ -312,8 +312,8 @@ class Mask(Shape, frozen=True, tag="mask", kw_only=True):
         runs = np.diff(ends).tolist()
         if flat.size and flat[0]:
             runs.insert(0, 0)
-        facts.setdefault("aspect", columns / rows)
-        return cls(label=label, width=columns, height=rows, runs=tuple(runs), **facts)
+        fields.setdefault("aspect", columns / rows)
+        return cls(label=label, width=columns, height=rows, runs=tuple(runs), **fields)
 
     def pixels(self) -> Array:
         """Return the mask as a new array (rows, columns) of booleans."""

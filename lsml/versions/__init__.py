@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of, short_key
+from lsml.versions.data_hashes import data_hash, learnt_hashes
 from lsml.versions.decisions import ENOUGH, By, Comparison, Decision, LabelComparison, Why
 from lsml.versions.drift import Alert, Drift
 from lsml.versions.folders import adopt, new_folder, save_version, sweep_attempt, sweep_folders
@@ -17,7 +18,6 @@ from lsml.versions.loading import (
     start,
     unlike,
 )
-from lsml.versions.marks import learnt_marks, mark
 
 __all__ = [
     "ENOUGH",
@@ -36,10 +36,10 @@ __all__ = [
     "binding_of",
     "card_of",
     "check_files",
-    "learnt_marks",
+    "data_hash",
+    "learnt_hashes",
     "load_promoted",
     "load_version",
-    "mark",
     "misfits",
     "model_version",
     "names_of",

@@ -23,7 +23,7 @@ class ModelCard(msgspec.Struct):
     """A version's record of one model.
 
     `labels` are those it can predict, `examples` the number it learnt, `classes` their labels by count. `options` and
-    `snapshot` are hashes. `learnt`: the file of marks (see `mark`) of the data it learnt. `carried_from`: the number of
+    `snapshot` are hashes. `learnt`: the file of hashes (see `data_hash`) of the data it learnt. `carried_from`: the number of
     the version that learnt it, None where it is this one. `moved`: held-out tasks that training needed. `selection`: the
     adapter that `auto` chose, with the figures.
     """

@@ -75,7 +75,7 @@ class Worker:
         self._stopping = crew.stopping
         self._busy = crew.busy
         crew.workers.append(self)
-        queue.answer(self.work)
+        queue.on_wake(self.work)
 
     def use(self, recipe: Recipe) -> None:
         """Use a changed recipe from now on. A current training keeps the old one."""
@@ -211,7 +211,7 @@ class Worker:
     def _want_all(self) -> None:
         """Ask for a reading of every project, which finds annotations that changed while lsml was not running."""
         for project in self._store.projects.all():
-            self._store.projects.want_sync(project.key, whole=True)
+            self._store.projects.want_sync(project.key, from_start=True)
             self._store.projects.want_publishing(project.key)  # there may be new tasks
             # A server may have died between storing an annotation and requesting the run that it made due.
             request_if_due(self._store, self._recipe, project.key)

@@ -84,13 +84,13 @@ def _send(url: str, body: dict[str, object]) -> None:
     for pause_s in _TRIES_S:
         threading.Event().wait(pause_s)
         try:
-            answer = httpx.post(url, json=body, timeout=_TIMEOUT_S)
+            response = httpx.post(url, json=body, timeout=_TIMEOUT_S)
         except httpx.HTTPError as error:
             why = type(error).__name__
             continue
-        if answer.is_success:
+        if response.is_success:
             return
-        why = f"it answered {answer.status_code}"
-        if answer.status_code < 500 and answer.status_code != 429:
+        why = f"it answered {response.status_code}"
+        if response.status_code < 500 and response.status_code != 429:
             break
     _log.warning("notify: %s could not be told: %s", body.get("event", "it"), why)

@@ -35,7 +35,7 @@ def choice_needs(needs, more="", tag="Choices#tone", adapter="text-classifier"):
 
 def test_models_answer_after_those_that_they_need_and_keep_their_rank(tmp_path):
     binding = bound(tmp_path, f"{choice_needs('Labels#part')}, 'Choices#whole': text-classifier, {NER}")
-    assert [[(rank, model.key) for rank, model in turn] for turn in binding.turns] == [
+    assert [[(rank, model.key) for rank, model in turn] for turn in binding.stages] == [
         [(1, "whole:text-classifier"), (2, "part:ner-crf"), (3, "rest:ner-crf")],
         [(0, "tone:text-classifier")],
     ]

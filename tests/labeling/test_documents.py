@@ -107,7 +107,7 @@ def test_spans_of_a_document_survive_and_say_what_they_hold(document, data):
 
 def test_offsets_count_code_points_and_each_half_of_a_line_break():
     document = PlainText("🤖\r\ne\u0301x")
-    assert document.place(3, 5) == {"start": 3, "end": 5, "text": "e\u0301"}
+    assert document.region_value(3, 5) == {"start": 3, "end": 5, "text": "e\u0301"}
     assert document.locate({"start": 5, "end": 6}) == (5, 6, False)
 
 
@@ -158,7 +158,7 @@ PAGE = "<!-- no --><h1>Ada 🤖 x</h1>\n<p>met <b>Bo</b>b<br>at</p><table><tr><t
 def test_a_page_is_pointed_at_by_xpaths_in_code_units_and_globally_in_code_points():
     page = HtmlDocument(PAGE)
     assert page.text == "Ada 🤖 x\nmet Bob\nat\né"
-    assert page.place(6, 7) == {
+    assert page.region_value(6, 7) == {
         "start": "/h1[1]/text()[1]",
         "end": "/h1[1]/text()[1]",
         "startOffset": 7,
@@ -166,7 +166,7 @@ def test_a_page_is_pointed_at_by_xpaths_in_code_units_and_globally_in_code_point
         "globalOffsets": {"start": 6, "end": 7},
         "text": "x",
     }
-    assert page.place(12, 18) == {
+    assert page.region_value(12, 18) == {
         "start": "/p[1]/b[1]/text()[1]",
         "end": "/p[1]/text()[3]",
         "startOffset": 0,
@@ -175,15 +175,15 @@ def test_a_page_is_pointed_at_by_xpaths_in_code_units_and_globally_in_code_point
         "text": "Bob\nat",
     }
     # a browser adds the body of a table
-    assert page.place(19, 20)["start"] == "/table[1]/tbody[1]/tr[1]/td[1]/text()[1]"
+    assert page.region_value(19, 20)["start"] == "/table[1]/tbody[1]/tr[1]/td[1]/text()[1]"
 
 
 def test_what_breaks_lines_belongs_to_neither_side():
     page = HtmlDocument("<p>one</p><p>two</p>")
     assert page.text == "one\ntwo"
-    assert page.place(2, 4)["text"] == "e"
-    assert page.place(3, 5)["text"] == "t"
-    assert page.place(3, 4) == {}
+    assert page.region_value(2, 4)["text"] == "e"
+    assert page.region_value(3, 5)["text"] == "t"
+    assert page.region_value(3, 4) == {}
 
 
 @pytest.mark.parametrize(
@@ -224,15 +224,15 @@ def test_a_page_finds_what_a_region_points_at_as_the_editor_does(value, text):
 
 def test_an_inline_page_has_no_head_and_a_page_of_frames_no_text():
     html = "<head><style>p{}</style></head><body><p>x"
-    assert HtmlDocument(html).place(0, 1)["globalOffsets"] == {"start": 0, "end": 1}
-    assert HtmlDocument(html, inline=True).place(0, 1)["globalOffsets"] == {"start": 3, "end": 4}
+    assert HtmlDocument(html).region_value(0, 1)["globalOffsets"] == {"start": 0, "end": 1}
+    assert HtmlDocument(html, inline=True).region_value(0, 1)["globalOffsets"] == {"start": 3, "end": 4}
     assert HtmlDocument("<frameset><frame></frameset>").text == ""
 
 
 def test_deeply_nested_pages_are_read():
     page = HtmlDocument("<b>" * 3000 + "x")
     assert page.text == "x"
-    assert page.locate(page.place(0, 1)) == (0, 1, False)
+    assert page.locate(page.region_value(0, 1)) == (0, 1, False)
 
 
 # ------------------------------------------------------------------------------------------------ dialogues
@@ -241,10 +241,16 @@ def test_deeply_nested_pages_are_read():
 def test_a_dialogue_is_pointed_at_by_paragraphs_and_code_units():
     dialogue = Dialogue(["Hi 🤖 Ada", "", "my card"])
     assert dialogue.text == "Hi 🤖 Ada\n\nmy card"
-    assert dialogue.place(5, 12) == {"start": "0", "end": "2", "startOffset": 6, "endOffset": 2, "text": "Ada\n\nmy"}
-    assert dialogue.place(8, 12)["text"] == "my"
-    assert dialogue.place(5, 10)["text"] == "Ada"
-    assert dialogue.place(8, 9) == {}
+    assert dialogue.region_value(5, 12) == {
+        "start": "0",
+        "end": "2",
+        "startOffset": 6,
+        "endOffset": 2,
+        "text": "Ada\n\nmy",
+    }
+    assert dialogue.region_value(8, 12)["text"] == "my"
+    assert dialogue.region_value(5, 10)["text"] == "Ada"
+    assert dialogue.region_value(8, 9) == {}
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_text_whose_value_is_a_url_is_fetched_and_one_that_looks_like_it_is_no
 def test_regions_repeat_their_text_where_the_tag_says_so(attributes, saved):
     found = tag(f'<Text name="t" value="$u" {attributes}/>')
     [shown] = read_object(found, {"id": 7, "data": {"u": "Ada"}}, Fetching(lambda *_: "Ada"))
-    assert shown.document.place(0, 3) == {"start": 0, "end": 3, **({"text": "Ada"} if saved else {})}
+    assert shown.document.region_value(0, 3) == {"start": 0, "end": 3, **({"text": "Ada"} if saved else {})}
 
 
 def test_a_url_that_cannot_be_fetched_raises_for_its_task():

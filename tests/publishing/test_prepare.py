@@ -8,7 +8,7 @@ from lsml.publishing import Patience, prepared, submitting
 from lsml.recipe import Submit, load_recipe
 from lsml.store import Store
 from lsml.studio.client import Studio
-from lsml.versions import mark
+from lsml.versions import data_hash
 from tests.conftest import TOPICS
 from tests.support.commands import export, lsml, said, tickets, write_recipe
 from tests.support.small_studio import TOKEN, SmallStudio
@@ -34,5 +34,5 @@ def test_a_project_that_learnt_nothing_gets_what_was_trained_offline_and_is_not_
         assert inputs.model_version.startswith("triage-v1-")
         given = submitting(recipe, store, studio, project, inputs, Submit())
     assert len(given.learnt) > 40
-    assert given.learnt <= {mark({"text": text}) for text, _ in tickets(60)}
+    assert given.learnt <= {data_hash({"text": text}) for text, _ in tickets(60)}
     store.close()

@@ -77,7 +77,7 @@ def test_only_the_loop_answers_health(dispatcher):
         dispatcher.add_task(request)
     dispatcher.add_task(other := Request(done))
     until("the other one is answered", lambda: done == [other], 10)
-    dispatcher.answer()
+    dispatcher.respond()
     assert done == [other, *health]
 
 
@@ -87,10 +87,10 @@ def test_the_loop_answers_small_predictions_while_they_are_quick(dispatcher):
     dispatcher.add_task(small)
     dispatcher.add_task(large)
     until("a thread has answered the large one", lambda: done == [large], 10)
-    dispatcher.answer()
+    dispatcher.respond()
     assert done == [large, small]
     dispatcher.add_task(Request(done, lambda: time.sleep(2 * QUICK_S), "/predict"))
-    dispatcher.answer()
+    dispatcher.respond()
     dispatcher.add_task(Request(done, path="/a-secret/predict"))
     until("a thread has answered the next one", lambda: len(done) == 4, 10)
 
@@ -98,7 +98,7 @@ def test_the_loop_answers_small_predictions_while_they_are_quick(dispatcher):
 def test_predictions_that_are_quick_again_are_the_loop_s_again(dispatcher):
     done = []
     dispatcher.add_task(Request(done, lambda: time.sleep(2 * QUICK_S), "/predict"))
-    dispatcher.answer()
+    dispatcher.respond()
     dispatcher.add_task(Request(done, path="/predict"))
     until("a thread has answered it", lambda: len(done) == 2, 10)
 
@@ -114,9 +114,9 @@ def test_a_loop_that_was_taken_over_leaves_the_rest_to_its_successor(dispatcher)
     slow = Request(done, lambda: mine.clear(), "/predict")
     for request in (slow, last := Request(done, path="/predict")):
         dispatcher.add_task(request)
-    dispatcher.answer(lambda: bool(mine))
+    dispatcher.respond(lambda: bool(mine))
     assert done == [slow]
-    dispatcher.answer()
+    dispatcher.respond()
     assert done == [slow, last]
 
 

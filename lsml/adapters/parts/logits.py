@@ -47,14 +47,14 @@ class Logits:
         self._adapter = adapter
         self._accelerate = accelerate
         self._lock = threading.Lock()
-        self._answer: Callable[[dict[str, Tensor]], Tensor] | None = None if accelerate else self._by_torch
+        self._compute: Callable[[dict[str, Tensor]], Tensor] | None = None if accelerate else self._by_torch
 
     def of(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return the logits of a batch, floats on the CPU: (windows, labels), or (windows, tokens, labels)."""
         with self._lock:
-            if self._answer is None:
-                self._answer = self._accelerated(inputs)
-            return self._answer(inputs)
+            if self._compute is None:
+                self._compute = self._accelerated(inputs)
+            return self._compute(inputs)
 
     def _by_torch(self, inputs: dict[str, Tensor]) -> Tensor:
         import torch
@@ -107,11 +107,11 @@ def _by_half(model: PreTrainedModel, _padded: dict[str, Tensor]) -> Callable[[di
 
     half = deepcopy(model).to(torch.bfloat16)
 
-    def answer(inputs: dict[str, Tensor]) -> Tensor:
+    def compute(inputs: dict[str, Tensor]) -> Tensor:
         with torch.inference_mode():
             return _logits(half, inputs).float().cpu()
 
-    return answer
+    return compute
 
 
 def _by_onnx(model: PreTrainedModel, padded: dict[str, Tensor]) -> Callable[[dict[str, Tensor]], Tensor]:
@@ -124,11 +124,11 @@ def _by_onnx(model: PreTrainedModel, padded: dict[str, Tensor]) -> Callable[[dic
     path = _export(model, padded)
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def answer(inputs: dict[str, Tensor]) -> Tensor:
+    def compute(inputs: dict[str, Tensor]) -> Tensor:
         given = {name: tensor.numpy() for name, tensor in inputs.items()}
         return torch.from_numpy(session.run(None, given)[0]).float()
 
-    return answer
+    return compute
 
 
 def _export(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Path:

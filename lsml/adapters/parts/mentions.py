@@ -43,7 +43,7 @@ class Folded(NamedTuple):
     steps: list[int]
     places: list[int]
 
-    def place(self, at: int) -> int | None:
+    def unfolded(self, at: int) -> int | None:
         """Return the place of `at` in the original; None inside a character that folds to several."""
         step = bisect_right(self.steps, at) - 1
         found = self.places[step] + at - self.steps[step]
@@ -130,7 +130,7 @@ class MentionFinder:
         return hits
 
     def _hits(self, folded: Folded, start: int, end: int, mentions: Sequence[Mention]) -> list[Hit]:
-        begin, finish = folded.place(start), folded.place(end)
+        begin, finish = folded.unfolded(start), folded.unfolded(end)
         if begin is None or finish is None:
             return []
         written = plain(folded.original[begin:finish])

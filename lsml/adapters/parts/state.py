@@ -17,7 +17,7 @@ State = dict[str, Any]
 FILE: Final = "model.skops"
 _FORMAT: Final = 1
 # scikit-learn's support for arrays of other libraries, each of which imports its library.
-_FOREIGN: Final = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("torch", "cupy", "dask"))
+_ARRAY_LIBRARIES: Final = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("torch", "cupy", "dask"))
 
 
 def save_state(directory: Path, state: State) -> None:
@@ -50,12 +50,12 @@ def _skops() -> Any:
     """
     if "skops.io" not in sys.modules:
         modules: dict[str, Any] = sys.modules
-        for name in _FOREIGN:
+        for name in _ARRAY_LIBRARIES:
             modules.setdefault(name, None)
         try:
             import skops.io
         finally:
-            for name in _FOREIGN:
+            for name in _ARRAY_LIBRARIES:
                 if modules.get(name, modules) is None:
                     modules.pop(name, None)
     import skops.io

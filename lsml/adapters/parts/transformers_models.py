@@ -106,7 +106,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def load_model(kind: str, folder: Path, **facts: object) -> PreTrainedModel:
+def load_model(kind: str, folder: Path, **config: object) -> PreTrainedModel:
     """Return a folder's model in full precision, ready to predict; `kind`: AutoModel and similar. Raises AdapterError."""
     _quiet()
     import transformers
@@ -123,18 +123,18 @@ def load_model(kind: str, folder: Path, **facts: object) -> PreTrainedModel:
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
-            **facts,
+            **config,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise AdapterError(f"{folder}: cannot be read as {kind}: {error}; give a complete model") from error
-    if kind != ENCODER and not facts and loading["missing_keys"]:
+    if kind != ENCODER and not config and loading["missing_keys"]:
         # transformers would initialise missing weights at random.
         raise AdapterError(f"{folder}: lacks {', '.join(sorted(loading['missing_keys'])[:3])}; give a complete model")
     return model.float().eval()
 
 
 def load_fresh(
-    kind: str, folder: Path, names: Sequence[str], seed: int, knew: Knew, **facts: object
+    kind: str, folder: Path, names: Sequence[str], seed: int, knew: Knew, **config: object
 ) -> PreTrainedModel:
     """Return the model of a folder with a head for `names`, which starts with the rows that the folder's own head has for
     them.
@@ -146,7 +146,7 @@ def load_fresh(
     numbered = {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = load_model(kind, folder, num_labels=len(names), ignore_mismatched_sizes=True, **numbered, **facts)
+        model = load_model(kind, folder, num_labels=len(names), ignore_mismatched_sizes=True, **numbered, **config)
         before = trained_names(config_of(str(folder)), kind)
         if not before:
             return model

@@ -69,17 +69,17 @@ class Service:
                 headers=headers,
                 extensions={"sni_hostname": self._url.raw_host.decode()},
             )
-            answer = client.send(request, stream=True)
+            response = client.send(request, stream=True)
             try:
                 content = bytearray()
-                for piece in answer.iter_bytes():
+                for piece in response.iter_bytes():
                     content += piece
                     if len(content) > _LARGEST:
                         raise Dropped("too large", f"{self._name}: answered more than {_LARGEST // 2**20} MB")
             finally:
-                answer.close()
-        asked = answer.headers.get("retry-after", "")
-        return answer.status_code, min(float(asked), _LONGEST_WAIT_S) if asked.isdecimal() else None, bytes(content)
+                response.close()
+        asked = response.headers.get("retry-after", "")
+        return response.status_code, min(float(asked), _LONGEST_WAIT_S) if asked.isdecimal() else None, bytes(content)
 
     def _address(self) -> str:
         """Return an allowed address of the host. Raises Away."""

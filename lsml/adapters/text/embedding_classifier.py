@@ -239,11 +239,11 @@ def _pooling(folder: Path) -> str:
     with suppress(OSError, ValueError):
         modules = json.loads((folder / "modules.json").read_bytes())
         place = next((module["path"] for module in modules if str(module["type"]).endswith("Pooling")), place)
-    facts: dict[str, object] = {}
+    config: dict[str, object] = {}
     with suppress(OSError, ValueError):
-        facts = json.loads((folder / place / "config.json").read_bytes())
-    modes = [name.removeprefix("pooling_mode_") for name, holds in facts.items() if holds is True]
-    said = " ".join([str(facts.get("pooling_mode", "")), *modes])
+        config = json.loads((folder / place / "config.json").read_bytes())
+    modes = [name.removeprefix("pooling_mode_") for name, holds in config.items() if holds is True]
+    said = " ".join([str(config.get("pooling_mode", "")), *modes])
     return next((mode for mode in ("cls", "max", "last") if mode in said), "mean")
 
 

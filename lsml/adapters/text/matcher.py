@@ -218,17 +218,17 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
 
     def save(self, directory: Path) -> None:
         """Write the learnt phrases, as JSON."""
-        facts = {"format": _FORMAT, "mentions": sorted(self._learnt.mentions)}
-        (directory / _FILE).write_text(json.dumps(facts), encoding="utf-8")
+        content = {"format": _FORMAT, "mentions": sorted(self._learnt.mentions)}
+        (directory / _FILE).write_text(json.dumps(content), encoding="utf-8")
 
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         path = directory / _FILE
         try:
-            facts = json.loads(path.read_bytes())
-            if facts["format"] != _FORMAT:
+            content = json.loads(path.read_bytes())
+            if content["format"] != _FORMAT:
                 raise ValueError("it has another format")
-            mentions = msgspec.convert(facts["mentions"], list[Mention])
+            mentions = msgspec.convert(content["mentions"], list[Mention])
         except (OSError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
             raise VersionError(f"{path}: {self.name} cannot read it: {error}; restore it, or train anew") from error
         self._learnt = MentionFinder(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 _MODEL: Final = "model.crfsuite"
-_FACTS: Final = "facts.json"
+_LEXICON_FILE: Final = "facts.json"
 _FORMAT: Final = 2
 _MAGIC: Final = b"lCRF"
 _LONGEST: Final = 400  # the most tokens that are tagged at once; longer lines are cut at the ends of sentences
@@ -194,13 +194,13 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         assert self._model, "an untrained model is never saved"
         (directory / _MODEL).write_bytes(self._model)
         facts = {"format": _FORMAT, "lexicon": self._lexicon.counts}
-        (directory / _FACTS).write_text(json.dumps(facts, sort_keys=True), encoding="utf-8")
+        (directory / _LEXICON_FILE).write_text(json.dumps(facts, sort_keys=True), encoding="utf-8")
 
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         try:
             model = (directory / _MODEL).read_bytes()
-            facts = json.loads((directory / _FACTS).read_bytes())
+            facts = json.loads((directory / _LEXICON_FILE).read_bytes())
             if facts["format"] != _FORMAT:
                 raise ValueError("it has another format")
             lexicon = Lexicon(msgspec.convert(facts["lexicon"], dict[str, dict[str, int]]))
@@ -250,14 +250,14 @@ class Lexicon:
         """Return the counts of all texts."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for text, spans in texts:
-            for word, fact in _facts(text, spans):
+            for word, fact in _observed(text, spans):
                 counts[word][fact] += 1
         return cls({word: dict(facts) for word, facts in counts.items()})
 
     def without(self, text: str, spans: Sequence[Span]) -> Lexicon:
         """Return the counts of all other texts, as a text must not learn from its own counts."""
         own: dict[str, Counter[str]] = defaultdict(Counter)
-        for word, fact in _facts(text, spans):
+        for word, fact in _observed(text, spans):
             own[word][fact] += 1
         return Lexicon(
             {
@@ -270,13 +270,13 @@ class Lexicon:
         """Return True if every word in the spans of a text is annotated in other texts."""
         return all(
             any(fact[0] == "-" and count for fact, count in self.counts.get(word, {}).items())
-            for word, fact in _facts(text, spans)
+            for word, fact in _observed(text, spans)
             if fact[0] == "-"
         )
 
     def less(self, text: str, spans: Sequence[Span]) -> Lexicon:
         """Return the counts without the words in the spans of a text."""
-        marked = {word for word, fact in _facts(text, spans) if fact[0] == "-"}
+        marked = {word for word, fact in _observed(text, spans) if fact[0] == "-"}
         return Lexicon({word: facts for word, facts in self.counts.items() if word not in marked})
 
     def says(self, word: str) -> _Said:
@@ -330,7 +330,7 @@ class _Said(NamedTuple):
 _NOTHING: Final = _Said((), (), (), "")
 
 
-def _facts(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
+def _observed(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
     """Yield (word in lower case, its tag without position, or its capitals) for every word of a text."""
     for stretch in stretches(text):
         for place, (token, tag) in enumerate(zip(stretch, _tags(stretch, spans), strict=True)):

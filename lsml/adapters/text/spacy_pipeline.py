@@ -79,7 +79,7 @@ class Spacy(Adapter[SpacyOptions]):
     @classmethod
     def refusal(cls, options: SpacyOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
         """Return the pipeline's components, where none of them can answer a tag; or None."""
-        components = _facts(options.pipeline).get("components", [])
+        components = _meta(options.pipeline).get("components", [])
         if not components or set(components) - (_GRAMMAR | _ENTITIES | _RULES | _CATEGORIES | _SHARED):
             return None  # not installed, or with an unknown component
         sorts = control_tag.tag in ("Choices", "Taxonomy")
@@ -94,7 +94,7 @@ class Spacy(Adapter[SpacyOptions]):
     @classmethod
     def lacks(cls, options: SpacyOptions, target: Target) -> str | None:
         """Return what to do where the pipeline is missing on this machine; or None."""
-        if _facts(options.pipeline):
+        if _meta(options.pipeline):
             return None
         name = options.pipeline
         if re.search(r"[/\\.]", name):
@@ -107,7 +107,7 @@ class Spacy(Adapter[SpacyOptions]):
     @classmethod
     def class_names(cls, options: SpacyOptions, target: Target) -> dict[str, tuple[str, ...]]:
         """Return the labels of the pipeline."""
-        labels = _facts(options.pipeline).get("labels", {})
+        labels = _meta(options.pipeline).get("labels", {})
         found: dict[str, dict[str, None]] = {"span": {}, "choice": {}}
         for component, names in labels.items():
             kind = "choice" if component in _CATEGORIES else "span" if component in _ENTITIES | _RULES else None
@@ -158,7 +158,7 @@ class Spacy(Adapter[SpacyOptions]):
             import spacy
 
             name = self.options.pipeline
-            components = set(_facts(name).get("components", []))
+            components = set(_meta(name).get("components", []))
             # An unknown component may need grammar.
             spared = _GRAMMAR if components <= _GRAMMAR | _ENTITIES | _CATEGORIES | _SHARED else frozenset()
             try:
@@ -169,7 +169,7 @@ class Spacy(Adapter[SpacyOptions]):
         return self._pipeline
 
 
-def _facts(pipeline: str) -> dict[str, Any]:
+def _meta(pipeline: str) -> dict[str, Any]:
     """Return the `meta.json` of a pipeline; empty where there is no such pipeline. Imports nothing."""
     try:
         spec = find_spec(pipeline) if pipeline.isidentifier() else None
@@ -179,9 +179,9 @@ def _facts(pipeline: str) -> dict[str, Any]:
     for folder in (Path(pipeline).expanduser(), *map(Path, packaged)):
         with contextlib.suppress(OSError, ValueError):
             file = folder / "meta.json"
-            facts = _read(file, file.stat().st_mtime_ns)
-            if isinstance(facts, dict) and "lang" in facts:
-                return facts
+            meta = _read(file, file.stat().st_mtime_ns)
+            if isinstance(meta, dict) and "lang" in meta:
+                return meta
     return {}
 
 

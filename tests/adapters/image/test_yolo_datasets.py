@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lsml.adapters.base import Example
-from lsml.adapters.image.yolo.dataset import Wanted, write_dataset
+from lsml.adapters.image.yolo.dataset import TrainingGoal, write_dataset
 from lsml.adapters.image.yolo.tracks import Seen, keyframes_of
 from lsml.adapters.parts.pictures import read_frames, read_image
 from lsml.errors import AdapterError, NotEnoughData
@@ -34,7 +34,7 @@ def lines_of(tmp_path, task, *answers, points=()):
     """The lines of each image, as numbers, and the dataset."""
     path = picture(tmp_path)
     examples = [Example(path, tuple(values)) for values in answers]
-    dataset = write_dataset(examples, Wanted(task, LABELS, points), tmp_path / "data", judge=False)
+    dataset = write_dataset(examples, TrainingGoal(task, LABELS, points), tmp_path / "data", judge=False)
     files = sorted((tmp_path / "data" / "labels" / "train").iterdir())
     return [[[float(n) for n in line.split()] for line in file.read_text().splitlines()] for file in files], dataset
 
@@ -141,7 +141,7 @@ def test_labels_of_images_are_folders_in_the_order_of_the_config(tmp_path):
     path = picture(tmp_path)
     answers = [[Choice("dog")], [Choice("cat")], [], [Choice("cat"), Choice("dog")]]
     examples = [Example(path, tuple(values)) for values in answers]
-    dataset = write_dataset(examples, Wanted("classify", ("bird", *LABELS)), tmp_path / "data", judge=False)
+    dataset = write_dataset(examples, TrainingGoal("classify", ("bird", *LABELS)), tmp_path / "data", judge=False)
     folders = sorted((tmp_path / "data" / "train").iterdir())
     assert [len(list(folder.iterdir())) for folder in folders] == [0, 1, 1]
     assert dataset.images == 2  # without a label, or with two, it is no example
@@ -151,7 +151,7 @@ def test_a_tenth_is_kept_for_judging_where_there_are_enough(tmp_path):
     path = picture(tmp_path)
     for count, judged in ((39, 0), (40, 4)):
         folder = tmp_path / str(count)
-        dataset = write_dataset([Example(path, (BOX,))] * count, Wanted("detect", LABELS), folder, judge=True)
+        dataset = write_dataset([Example(path, (BOX,))] * count, TrainingGoal("detect", LABELS), folder, judge=True)
         assert (dataset.judged, Path(dataset.data["val"]).name) == (bool(judged), "val" if judged else "train")
         assert len(list((folder / "images" / "train").iterdir())) == count - judged
 
@@ -171,7 +171,7 @@ def test_a_tenth_is_kept_for_judging_where_there_are_enough(tmp_path):
 def test_too_little_to_learn_from_is_said(tmp_path, task, values, sentence):
     examples = [Example(picture(tmp_path), tuple(values))] * 3
     with pytest.raises(NotEnoughData) as caught:
-        write_dataset(examples, Wanted(task, LABELS), tmp_path / "data", judge=False)
+        write_dataset(examples, TrainingGoal(task, LABELS), tmp_path / "data", judge=False)
     assert str(caught.value) == sentence
 
 
@@ -183,7 +183,9 @@ def test_files_are_linked_where_that_is_safe_and_have_the_ending_of_what_they_ar
     bare.write_bytes(jpeg.read_bytes())
     clear = picture(tmp_path, "clear.png", "RGBA")
     paths = [jpeg, cut, bare, clear]
-    write_dataset([Example(path, (BOX,)) for path in paths], Wanted("detect", LABELS), tmp_path / "data", judge=False)
+    write_dataset(
+        [Example(path, (BOX,)) for path in paths], TrainingGoal("detect", LABELS), tmp_path / "data", judge=False
+    )
     written = sorted((tmp_path / "data" / "images" / "train").iterdir())
     assert [path.suffix for path in written] == [".jpg", ".jpg", ".jpg", ".png"]
     assert [path.samefile(copy) for path, copy in zip(paths, written, strict=True)] == [

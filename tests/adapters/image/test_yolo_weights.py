@@ -15,7 +15,7 @@ import yaml
 from lsml.adapters.base import Target
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.image.yolo.options import YoloOptions
-from lsml.adapters.image.yolo.weights import VARIABLE, Facts, architecture_for, facts_of, find_weights
+from lsml.adapters.image.yolo.weights import VARIABLE, WeightsInfo, architecture_for, find_weights, info_of
 from lsml.binding import bind
 from lsml.errors import AdapterError, RecipeError
 from lsml.labeling import ControlTag, ObjectTag, parse_labeling_config
@@ -74,18 +74,18 @@ def checkpoint(monkeypatch, kind, **model):
 
 def test_an_onnx_file_says_its_task_classes_and_size(tmp_path):
     path = write_onnx(tmp_path / "model.onnx", task="detect", names=NAMES, imgsz=[320, 640], stride=32)
-    assert facts_of(str(path)) == Facts("detect", ("person", "car", "hot dog"), 0, 640)
+    assert info_of(str(path)) == WeightsInfo("detect", ("person", "car", "hot dog"), 0, 640)
 
 
 def test_an_openvino_folder_says_its_task_classes_and_points(tmp_path):
     folder = write_openvino(tmp_path / "model_openvino_model", task="pose", names={0: "person"}, kpt_shape=[17, 3])
-    assert facts_of(str(folder)) == Facts("pose", ("person",), 17)
+    assert info_of(str(folder)) == WeightsInfo("pose", ("person",), 17)
 
 
 def test_a_checkpoint_says_its_task_classes_and_architecture(tmp_path, monkeypatch):
     content = checkpoint(monkeypatch, "OBBModel", names=NAMES, yaml={"yaml_file": "/somewhere/yolov8n-obb.yaml"})
     path = write_checkpoint(tmp_path / "best.pt", content)
-    assert facts_of(str(path)) == Facts("obb", ("person", "car", "hot dog"), 0, 320, "yolov8n-obb.yaml")
+    assert info_of(str(path)) == WeightsInfo("obb", ("person", "car", "hot dog"), 0, 320, "yolov8n-obb.yaml")
 
 
 def test_reading_a_checkpoint_runs_none_of_its_code(tmp_path):
@@ -97,7 +97,7 @@ def test_reading_a_checkpoint_runs_none_of_its_code(tmp_path):
 
     path = write_checkpoint(tmp_path / "evil.pt", pickle.dumps({"model": Evil()}))
     with pytest.raises(AdapterError):
-        facts_of(str(path))
+        info_of(str(path))
     assert not trace.exists()
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_weights_is_refused_with_a_sentence(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(AdapterError, match=r"cannot be read as YOLO weights: \w+; expected a \.pt or \.onnx file"):
-        facts_of(str(path))
+        info_of(str(path))
 
 
 def test_weights_are_found_by_their_path_or_in_the_folder_that_the_environment_names(tmp_path, monkeypatch):
@@ -123,10 +123,10 @@ def test_weights_are_found_by_their_path_or_in_the_folder_that_the_environment_n
 
 
 def test_an_architecture_of_another_task_keeps_family_and_size():
-    assert architecture_for("detect", Facts("obb", architecture="yolov8n-obb.yaml")) == "yolov8n.yaml"
-    assert architecture_for("segment", Facts("detect", architecture="yolo11m.yaml")) == "yolo11m-seg.yaml"
+    assert architecture_for("detect", WeightsInfo("obb", architecture="yolov8n-obb.yaml")) == "yolov8n.yaml"
+    assert architecture_for("segment", WeightsInfo("detect", architecture="yolo11m.yaml")) == "yolo11m-seg.yaml"
     with pytest.raises(AdapterError, match="do not name their architecture"):
-        architecture_for("segment", Facts("detect"))
+        architecture_for("segment", WeightsInfo("detect"))
 
 
 @pytest.mark.parametrize(
@@ -296,4 +296,4 @@ def test_a_pickle_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr("lsml.adapters.image.yolo.weights._MOST_PICKLE", 10)
     path = write_checkpoint(tmp_path / "large.pt", io.BytesIO(pickle.dumps({"model": list(range(100))})).getvalue())
     with pytest.raises(AdapterError, match="ValueError"):
-        facts_of(str(path))
+        info_of(str(path))

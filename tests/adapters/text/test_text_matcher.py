@@ -105,9 +105,9 @@ def test_half_of_a_character_is_no_match():
 @given(st.text(max_size=40))
 def test_every_place_of_a_folded_text_leads_back_to_the_original(text):
     folded = fold(text)
-    assert folded.place(0) == 0
-    assert folded.place(len(folded.text)) == len(text)
-    places = [place for at in range(len(folded.text) + 1) if (place := folded.place(at)) is not None]
+    assert folded.unfolded(0) == 0
+    assert folded.unfolded(len(folded.text)) == len(text)
+    places = [place for at in range(len(folded.text) + 1) if (place := folded.unfolded(at)) is not None]
     assert places == sorted(set(places))
     assert fold(folded.text).text == folded.text or "\u0345" in text  # folding is done once; one mark folds twice
 

@@ -59,10 +59,10 @@ class Accelerated:
     def _chosen(self, paths: Sequence[Path], asked: PredictSettings) -> Engine:
         with self._settling:
             if self._settled is None:
-                self._settled = self._settle(paths, asked)
+                self._settled = self._choose_engine(paths, asked)
             return self._settled
 
-    def _settle(self, paths: Sequence[Path], asked: PredictSettings) -> Engine:
+    def _choose_engine(self, paths: Sequence[Path], asked: PredictSettings) -> Engine:
         runtime = self._options.accelerate
         assert runtime is not None
         try:

@@ -22,10 +22,10 @@ from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, load_mo
 from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import values_of
-from lsml.adapters.image.yolo.starting import module_of, path_of, start_of, task_of, wanted_of
+from lsml.adapters.image.yolo.starting import goal_of, module_of, path_of, start_of, task_of
 from lsml.adapters.image.yolo.tracks import follow
 from lsml.adapters.image.yolo.weights import (
-    facts_of,
+    info_of,
     is_architecture,
     is_exported,
 )
@@ -151,7 +151,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         return PredictSettings(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
 
     def _labels(self, engine: Engine | Accelerated) -> tuple[str, ...]:
-        return engine.names if self._learnt is None else self._learnt.wanted.labels
+        return engine.names if self._learnt is None else self._learnt.goal.labels
 
     def _values(self, engine: Engine | Accelerated, asked: PredictSettings, result: Results) -> list[Value]:
         """Return the values of one of ultralytics' Results, of the wanted kinds."""
@@ -170,7 +170,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         if self._learnt is None:
             assert self._engine is not None
             return f"{self._engine.names[number]}::{place}"
-        points = self._learnt.wanted.points
+        points = self._learnt.goal.points
         return points[place] if place < len(points) else None
 
     def _loaded(self) -> Engine | Accelerated:
@@ -181,12 +181,12 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
 
     def _load_weights(self) -> Engine | Accelerated:
         """Return the engine of the recipe's weights, which equal models share."""
-        path, facts, options = path_of(self._weights, self.options), facts_of(self._weights), self.options
+        path, info, options = path_of(self._weights, self.options), info_of(self._weights), self.options
         content = content_digest(path)
 
         def make() -> Engine:
             given = str(path) if is_exported(str(path)) else module_of(path)
-            return Engine(given, facts.task, device=options.device, half=options.half, imgsz=facts.imgsz)
+            return Engine(given, info.task, device=options.device, half=options.half, imgsz=info.imgsz)
 
         engine = shared((content, options.device, options.half), make)
         if options.accelerate is None or is_exported(str(path)):
@@ -195,7 +195,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
 
     def _of_learnt(self, learnt: Learnt, content: str | None = None) -> Engine | Accelerated:
         options = self.options
-        task = learnt.wanted.task
+        task = learnt.goal.task
         engine = Engine(learnt.module, task, device=options.device, half=options.half, imgsz=learnt.imgsz)
         if options.accelerate is None or content is None:
             return engine
@@ -212,14 +212,14 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             raise NotEnoughData(
                 "yolo does not learn from tracks: learn boxes from images, and name what was learnt under `weights`"
             )
-        wanted = wanted_of(task_of(self._weights, self.options), self.target, examples)
-        start, architecture, imgsz = start_of(self._weights, self.options, wanted.task)
+        goal = goal_of(task_of(self._weights, self.options), self.target, examples)
+        start, architecture, imgsz = start_of(self._weights, self.options, goal.task)
         progress(0.0, f"writing {len(examples)} images")
         with training_folder() as directory:
-            dataset = write_dataset(examples, wanted, directory, judge=self.options.patience > 0)
+            dataset = write_dataset(examples, goal, directory, judge=self.options.patience > 0)
             progress(0.05, f"learning from {dataset.images} images")
-            learnt = fit_model(start, architecture, dataset, wanted, self.options, imgsz, seed, directory, progress)
-        if wanted.task == "classify":
+            learnt = fit_model(start, architecture, dataset, goal, self.options, imgsz, seed, directory, progress)
+        if goal.task == "classify":
             self._passed_over = sum(len({label_of(value) for value in example.values}) > 1 for example in examples)
         else:
             self._joined = sum(_joined(example.values) for example in examples)

@@ -25,7 +25,7 @@ Line = tuple[float, ...]  # a class's number, then fractions of the image
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TrainingGoal:
     """The goal of training: the task, the labels in the order of their numbers, and those of a pose's points."""
 
     task: str
@@ -42,19 +42,19 @@ class Dataset:
     judged: bool
 
 
-def write_dataset(examples: Sequence[Example], wanted: Wanted, directory: Path, *, judge: bool) -> Dataset:
+def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Path, *, judge: bool) -> Dataset:
     """Write examples into a folder. `judge`: keep a tenth of them for judging, where there are enough.
 
     An example without values is a negative example, which is learnt, too. Raises NotEnoughData.
     """
-    lines = [_lines(example.values, wanted) for example in examples]
+    lines = [_lines(example.values, goal) for example in examples]
     kept = [index for index, found in enumerate(lines) if found is not None]
-    _check(wanted, [lines[index] or [] for index in kept])
+    _check(goal, [lines[index] or [] for index in kept])
     judged = judge and len(kept) >= _LEAST_TO_JUDGE
     for place, index in enumerate(kept):
         part = "val" if judged and place % _TENTH == _TENTH - 1 else "train"
         found = lines[index] or []
-        if wanted.task == "classify":
+        if goal.task == "classify":
             folder = directory / part / _folder(int(found[0][0]))
             _add_image(examples[index].data, folder / f"{place:06d}")
         else:
@@ -64,20 +64,20 @@ def write_dataset(examples: Sequence[Example], wanted: Wanted, directory: Path, 
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
     parts = {"train": "train", "val": "val" if judged else "train"}
-    if wanted.task == "classify":
+    if goal.task == "classify":
         for part in set(parts.values()):
-            for number in range(len(wanted.labels)):  # a folder for each, so that their numbers do not change
+            for number in range(len(goal.labels)):  # a folder for each, so that their numbers do not change
                 (directory / part / _folder(number)).mkdir(parents=True, exist_ok=True)
-    root = directory if wanted.task == "classify" else directory / "images"
+    root = directory if goal.task == "classify" else directory / "images"
     data: dict[str, object] = {name: str(root / part) for name, part in parts.items()}
     data |= {
         "path": str(directory),
-        "nc": len(wanted.labels),
-        "names": {number: label or "object" for number, label in enumerate(wanted.labels)},
+        "nc": len(goal.labels),
+        "names": {number: label or "object" for number, label in enumerate(goal.labels)},
         "channels": 3,
     }
-    if wanted.task == "pose":
-        data |= {"kpt_shape": [len(wanted.points), 3], "flip_idx": _mirrored(wanted.points)}
+    if goal.task == "pose":
+        data |= {"kpt_shape": [len(goal.points), 3], "flip_idx": _mirrored(goal.points)}
     return Dataset(data, len(kept), judged)
 
 
@@ -85,34 +85,34 @@ def _folder(number: int) -> str:
     return f"class-{number:06d}"
 
 
-def _check(wanted: Wanted, lines: Sequence[Sequence[Line]]) -> None:
+def _check(goal: TrainingGoal, lines: Sequence[Sequence[Line]]) -> None:
     what = {"detect": "a box", "obb": "a box", "segment": "an outline", "pose": "a pose", "classify": "a label"}[
-        wanted.task
+        goal.task
     ]
     shown = [found for found in lines if found]
     if len(shown) < _LEAST:
         raise NotEnoughData(f"{len(shown)} of {len(lines)} examples have {what}; annotate at least {_LEAST} that do")
-    if wanted.task == "classify" and len({found[0][0] for found in shown}) < 2:
-        label = wanted.labels[int(shown[0][0][0])]
+    if goal.task == "classify" and len({found[0][0] for found in shown}) < 2:
+        label = goal.labels[int(shown[0][0][0])]
         raise NotEnoughData(
             f"all {len(shown)} examples have the label {label!r}; annotate at least two images with different labels"
         )
 
 
-def _lines(values: Sequence[Value], wanted: Wanted) -> list[Line] | None:
+def _lines(values: Sequence[Value], goal: TrainingGoal) -> list[Line] | None:
     """Return the lines of one image; empty for a negative example; None where it is no example."""
-    numbers = {label: number for number, label in enumerate(wanted.labels)}
-    if wanted.task == "classify":
+    numbers = {label: number for number, label in enumerate(goal.labels)}
+    if goal.task == "classify":
         labels = {value.label for value in values if isinstance(value, Choice) and value.label in numbers}
         return [(float(numbers[labels.pop()]),)] if len(labels) == 1 else None
-    if wanted.task == "pose":
-        return list(_poses(values, wanted, numbers))
+    if goal.task == "pose":
+        return list(_poses(values, goal, numbers))
     writers = {"detect": _box_line, "obb": _corner_line, "segment": _outline_line}
     lines = (
         (float(numbers[label]), *found)
         for value in values
         if (label := label_of(value)) in numbers and label is not None
-        if (found := writers[wanted.task](value))
+        if (found := writers[goal.task](value))
     )
     return list(dict.fromkeys(lines))
 
@@ -179,9 +179,9 @@ def _joined(parts: Sequence[tuple[tuple[float, float], ...]]) -> list[tuple[floa
     return joined
 
 
-def _poses(values: Sequence[Value], wanted: Wanted, numbers: dict[str, int]) -> Iterator[Line]:
+def _poses(values: Sequence[Value], goal: TrainingGoal, numbers: dict[str, int]) -> Iterator[Line]:
     """Yield a line for each object: its class, its box, and x, y, visible (2) or not (0) of every point."""
-    places = {label: place for place, label in enumerate(wanted.points)}
+    places = {label: place for place, label in enumerate(goal.points)}
     boxes = [value for value in values if isinstance(value, Box) and value.label in numbers]
     points = [value for value in values if isinstance(value, KeyPoint) and value.label in places]
     objects: dict[object, tuple[Box | None, list[KeyPoint]]] = {index: (box, []) for index, box in enumerate(boxes)}
@@ -193,7 +193,7 @@ def _poses(values: Sequence[Value], wanted: Wanted, numbers: dict[str, int]) -> 
         around = _box_line(box) if box is not None else _hull([(p.x, p.y) for p in own], _MARGIN)
         if not around:
             continue
-        seen: list[float] = [0.0] * (3 * len(wanted.points))
+        seen: list[float] = [0.0] * (3 * len(goal.points))
         for point in own:
             if 0 <= point.x <= 1 and 0 <= point.y <= 1:
                 at = 3 * places[point.label]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lsml.adapters.base import Progress
-from lsml.adapters.image.yolo.dataset import Dataset, Wanted
+from lsml.adapters.image.yolo.dataset import Dataset, TrainingGoal
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.errors import VersionError
@@ -37,7 +37,7 @@ class Learnt:
     """A trained model: the module, its task and labels, and the side of images in pixels."""
 
     module: Module
-    wanted: Wanted
+    goal: TrainingGoal
     imgsz: int
 
 
@@ -45,7 +45,7 @@ def fit_model(
     start: Module | None,
     architecture: str | dict[str, object],
     dataset: Dataset,
-    wanted: Wanted,
+    goal: TrainingGoal,
     options: YoloOptions,
     imgsz: int,
     seed: int,
@@ -71,7 +71,7 @@ def fit_model(
             best["module"] = deepcopy(trainer.ema.ema)
 
     with all_threads():
-        trainer = _trainer(wanted.task, dataset, _arguments(wanted.task, dataset, options, imgsz, seed, directory))
+        trainer = _trainer(goal.task, dataset, _arguments(goal.task, dataset, options, imgsz, seed, directory))
         callbacks = defaultdict(list, {"on_train_batch_end": [on_step], "on_fit_epoch_end": [on_epoch]})
         trainer.callbacks = callbacks
         trainer.model = trainer.get_model(cfg=deepcopy(architecture), weights=start, verbose=False)
@@ -81,7 +81,7 @@ def fit_model(
     for unneeded in ("criterion", "args"):
         if hasattr(module, unneeded):
             setattr(module, unneeded, None)
-    return _named(module, wanted, imgsz)
+    return _named(module, goal, imgsz)
 
 
 def _arguments(
@@ -155,9 +155,9 @@ def save_model(learnt: Learnt, directory: Path) -> None:
     save_file(tensors, str(directory / TENSORS))
     plan = {
         "format": _FORMAT,
-        "task": learnt.wanted.task,
-        "labels": learnt.wanted.labels,
-        "points": learnt.wanted.points,
+        "task": learnt.goal.task,
+        "labels": learnt.goal.labels,
+        "points": learnt.goal.points,
         "imgsz": learnt.imgsz,
         "architecture": learnt.module.yaml,
         "ultralytics": ultralytics().__version__,
@@ -171,8 +171,8 @@ def load_model(directory: Path) -> Learnt:
         plan = json.loads((directory / PLAN).read_text(encoding="utf-8"))
         if plan["format"] != _FORMAT:
             raise ValueError(f"format {plan['format']}")
-        wanted = Wanted(plan["task"], tuple(plan["labels"]), tuple(plan["points"]))
-        module = _build(plan, wanted)
+        goal = TrainingGoal(plan["task"], tuple(plan["labels"]), tuple(plan["points"]))
+        module = _build(plan, goal)
         from safetensors.torch import load_file
 
         module.load_state_dict(load_file(str(directory / TENSORS)))
@@ -182,22 +182,22 @@ def load_model(directory: Path) -> Learnt:
             f"{directory}: yolo cannot read it with ultralytics {ultralytics().__version__}: {first}; restore it, install the "
             "ultralytics that made it, or train anew"
         ) from error
-    return _named(module.float().eval(), wanted, plan["imgsz"])
+    return _named(module.float().eval(), goal, plan["imgsz"])
 
 
-def _named(module: Module, wanted: Wanted, imgsz: int) -> Learnt:
+def _named(module: Module, goal: TrainingGoal, imgsz: int) -> Learnt:
     """Return a module with the facts that ultralytics needs; it does not accept an empty label."""
-    module.names = {number: label or "object" for number, label in enumerate(wanted.labels)}
-    module.task = wanted.task
-    return Learnt(module, wanted, imgsz)
+    module.names = {number: label or "object" for number, label in enumerate(goal.labels)}
+    module.task = goal.task
+    return Learnt(module, goal, imgsz)
 
 
-def _build(plan: dict[str, Any], wanted: Wanted) -> Module:
+def _build(plan: dict[str, Any], goal: TrainingGoal) -> Module:
     ultralytics()
     from ultralytics.nn import tasks
 
     models = {"detect": tasks.DetectionModel, "obb": tasks.OBBModel, "segment": tasks.SegmentationModel,
               "pose": tasks.PoseModel, "classify": tasks.ClassificationModel}  # fmt: skip
     architecture = plan["architecture"]
-    more = {"data_kpt_shape": architecture["kpt_shape"]} if wanted.task == "pose" else {}
-    return models[wanted.task](deepcopy(architecture), nc=len(wanted.labels), verbose=False, **more)
+    more = {"data_kpt_shape": architecture["kpt_shape"]} if goal.task == "pose" else {}
+    return models[goal.task](deepcopy(architecture), nc=len(goal.labels), verbose=False, **more)

@@ -9,7 +9,7 @@ from typing import Final
 
 from lsml.adapters.base import Target
 from lsml.adapters.image.yolo.options import YoloOptions
-from lsml.adapters.image.yolo.weights import HEADS, facts_of, is_architecture, missing
+from lsml.adapters.image.yolo.weights import HEADS, info_of, is_architecture, missing
 from lsml.errors import AdapterError
 from lsml.labeling import ControlTag, ObjectTag
 
@@ -49,10 +49,10 @@ def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag
         return f"{control_tag.selector}: yolo finds {_TITLES[kind]} in {reads}, and this one is for {object_tag.tag}"
     weights = options.weights or _default_weights(kind)
     try:
-        facts = facts_of(weights)
+        info = info_of(weights)
     except AdapterError as error:
         return f"{control_tag.selector}: {error}"
-    task = facts.task if options.task == "auto" else options.task
+    task = info.task if options.task == "auto" else options.task
     if kind not in GIVES[task]:
         source = (
             f"weights {Path(weights).name} are for {task}" if options.task == "auto" else f"`task: {task}` is chosen"
@@ -63,9 +63,9 @@ def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag
             f"such as {fitting}"
         )
     for name in options.classes or ():
-        if facts.names and name not in facts.names:
-            close = difflib.get_close_matches(name, facts.names, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else f"they have {_listed(facts.names, 8)}"
+        if info.names and name not in info.names:
+            close = difflib.get_close_matches(name, info.names, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"they have {_listed(info.names, 8)}"
             return f"{control_tag.selector}: options.classes has `{name}`, which is no class of {weights}; {hint}"
     return None
 
@@ -75,7 +75,7 @@ def lacks(options: YoloOptions, target: Target) -> str | None:
     weights = weights_of(options, target)
     try:
         absent = missing(weights, download=options.download)
-        task = facts_of(weights).task
+        task = info_of(weights).task
     except AdapterError as error:
         return str(error)
     if absent is not None:
@@ -92,9 +92,9 @@ def class_names(options: YoloOptions, target: Target) -> dict[str, tuple[str, ..
     """Return the names of the weights' classes, if they can be read; for points `person::0` and so on."""
     if lacks(options, target) is not None:
         return {}
-    facts = facts_of(weights_of(options, target))
-    names = tuple(name for name in facts.names if options.classes is None or name in options.classes)
-    points = tuple(f"{name}::{place}" for name in names for place in range(facts.keypoints))
+    info = info_of(weights_of(options, target))
+    names = tuple(name for name in info.names if options.classes is None or name in options.classes)
+    points = tuple(f"{name}::{place}" for name in names for place in range(info.keypoints))
     found = {kind: points if kind == "keypoint" else names for kind in target.kinds}
     return {kind: known for kind, known in found.items() if known}
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from lsml.adapters.base import Example, Target
-from lsml.adapters.image.yolo.dataset import Wanted
+from lsml.adapters.image.yolo.dataset import TrainingGoal
 from lsml.adapters.image.yolo.library import download, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.weights import (
     architecture_for,
-    facts_of,
     find_weights,
+    info_of,
     is_architecture,
     is_exported,
     missing,
@@ -52,10 +52,10 @@ def task_of(weights: str, options: YoloOptions) -> str:
     """Return the task that is learnt: the one that the recipe chooses, else that of the weights."""
     if options.task != "auto":
         return cast(str, options.task)
-    return facts_of(weights).task
+    return info_of(weights).task
 
 
-def wanted_of(task: str, target: Target, examples: Sequence[Example]) -> Wanted:
+def goal_of(task: str, target: Target, examples: Sequence[Example]) -> TrainingGoal:
     """Return the task, and the labels in the order of the labeling config, or those of the examples if it has none.
 
     Raises NotEnoughData if poses are to be learnt and no example has a point.
@@ -69,11 +69,11 @@ def wanted_of(task: str, target: Target, examples: Sequence[Example]) -> Wanted:
         points = points or _seen(values, (KeyPoint,))
         if not points:
             raise NotEnoughData(f"none of {len(examples)} examples has a point; annotate at least 2 that do")
-        return Wanted(task, labels, points)
+        return TrainingGoal(task, labels, points)
     own = {"segment": ("polygon", "mask"), "classify": ("choice",)}.get(task, ("box",))
     types = {"segment": (Polygon, Mask), "classify": (Choice,)}.get(task, (Box,))
     labels = tuple(dict.fromkeys(label for kind in own for label in kinds.get(kind, ()))) or target.labels
-    return Wanted(task, labels or _seen(values, types) or ("",))
+    return TrainingGoal(task, labels or _seen(values, types) or ("",))
 
 
 def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | None, str | dict[str, object], int]:
@@ -81,24 +81,24 @@ def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | No
 
     Raises AdapterError if the weights are missing, or cannot learn.
     """
-    facts = facts_of(weights)
+    info = info_of(weights)
     usual = 224 if task == "classify" else 640
-    imgsz = options.imgsz or (facts.imgsz if facts.task == task else None) or usual
+    imgsz = options.imgsz or (info.imgsz if info.task == task else None) or usual
     if is_architecture(weights):
         _log.warning(
             "yolo starts from random weights (%s): pretrained ones need far fewer examples and epochs",
             weights,
         )
         path = find_weights(weights)
-        same = facts.task == task
-        return None, (str(path or weights) if same else architecture_for(task, facts)), imgsz
+        same = info.task == task
+        return None, (str(path or weights) if same else architecture_for(task, info)), imgsz
     path = path_of(weights, options)
     if is_exported(str(path)):
         raise AdapterError(
             f"{path}: was exported to be served, and cannot learn; name the .pt file that it was made of"
         )
     module = module_of(path)
-    return module, (module.yaml if facts.task == task else architecture_for(task, facts)), imgsz
+    return module, (module.yaml if info.task == task else architecture_for(task, info)), imgsz
 
 
 def _seen(values: Sequence[Value], types: tuple[type, ...]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""The weights that a recipe means, their place and their facts, read without importing torch or running any code.
+"""The weights that a recipe means, their place and their metadata, read without importing torch or running any code.
 
 A `.pt` file is a zip with a pickle in it. The pickle is read with stand-ins for every class that it names, so that none of
-its code runs. `.onnx` files have their facts in the metadata of the protobuf, OpenVINO folders in `metadata.yaml`.
+its code runs. `.onnx` files have theirs in the protobuf, OpenVINO folders in `metadata.yaml`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _ARCHITECTURE: Final = re.compile(r"(.*?)(-cls|-seg|-pose|-obb)?\.ya?ml\Z")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The facts of weights: task (detect, obb, segment, pose, classify), class names in order, number of a pose's points,
+class WeightsInfo:
+    """The metadata of weights: task (detect, obb, segment, pose, classify), class names in order, number of a pose's points,
     side of the training images in pixels, and file of the architecture (yolov8n-obb.yaml).
     """
 
@@ -81,11 +81,11 @@ def missing(weights: str, *, download: bool) -> str | None:
     return f"weights {weights} are not on this machine; to download them, write `download: true` under its `options`"
 
 
-def facts_of(weights: str) -> Facts:
-    """Return the facts of weights; where they are missing, those that follow from their name. Raises AdapterError."""
+def info_of(weights: str) -> WeightsInfo:
+    """Return the metadata of weights; where they are missing, those that follow from their name. Raises AdapterError."""
     path = find_weights(weights)
     if path is None or (is_architecture(weights) and path.is_file()):
-        return Facts(_task_of_name(weights), architecture=Path(weights).name if is_architecture(weights) else "")
+        return WeightsInfo(_task_of_name(weights), architecture=Path(weights).name if is_architecture(weights) else "")
     try:
         return _read(str(path), content_digest(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, yaml.YAMLError, pickle.PickleError,
@@ -96,12 +96,12 @@ def facts_of(weights: str) -> Facts:
         ) from error
 
 
-def architecture_for(task: str, facts: Facts) -> str:
+def architecture_for(task: str, info: WeightsInfo) -> str:
     """Return the architecture's file with the head for `task`: yolov8n-obb.yaml -> yolov8n.yaml.
 
     Raises AdapterError if the weights do not name their architecture.
     """
-    match = _ARCHITECTURE.match(facts.architecture)
+    match = _ARCHITECTURE.match(info.architecture)
     if match is None:
         raise AdapterError(f"the weights do not name their architecture, so {task} cannot be learnt from them")
     return f"{match[1]}{HEADS[task]}.yaml"
@@ -113,7 +113,7 @@ def _task_of_name(weights: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _read(path: str, _content: str) -> Facts:
+def _read(path: str, _content: str) -> WeightsInfo:
     file = Path(path)
     if file.is_dir():
         return _of_metadata(yaml.safe_load((file / "metadata.yaml").read_text(encoding="utf-8")))
@@ -124,11 +124,11 @@ def _read(path: str, _content: str) -> Facts:
     return _of_checkpoint(file)
 
 
-def _of_metadata(metadata: dict[str, Any]) -> Facts:
+def _of_metadata(metadata: dict[str, Any]) -> WeightsInfo:
     names = metadata["names"]
     shape = metadata.get("kpt_shape")
     size = metadata.get("imgsz")
-    return Facts(
+    return WeightsInfo(
         task=str(metadata["task"]),
         names=_in_order(names),
         keypoints=int(shape[0]) if shape else 0,
@@ -186,7 +186,7 @@ class _PickleReader(pickle.Unpickler):
         raise pickle.UnpicklingError(f"extension {code}")
 
 
-def _of_checkpoint(path: Path) -> Facts:
+def _of_checkpoint(path: Path) -> WeightsInfo:
     with zipfile.ZipFile(path) as archive:
         name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
         if archive.getinfo(name).file_size > _MOST_PICKLE:
@@ -200,7 +200,7 @@ def _of_checkpoint(path: Path) -> Facts:
              "ClassificationModel": "classify"}  # fmt: skip
     shape = model.get("kpt_shape") or plan.get("kpt_shape")
     size = given.get("imgsz")
-    return Facts(
+    return WeightsInfo(
         task=tasks[head],
         names=_in_order(model["names"]),
         keypoints=int(shape[0]) if isinstance(shape, list | tuple) else 0,
