@@ -145,6 +145,7 @@ class Adapter(ABC, Generic[OptionsT]):
     # Its shapes hold the text written in them, which a TextArea for each region (perRegion) takes.
     transcribes: ClassVar[bool] = False
     reads_regions: ClassVar[bool] = False  # its data are PageRegion: it reads regions of an image, by `needs`
+    compares: ClassVar[bool] = False  # its data are `lsml.labeling.items.Items`: it reads what people compare
     only_interactive: ClassVar[bool] = False  # it only answers regions of a person, and never predicts a batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 

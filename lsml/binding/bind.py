@@ -11,6 +11,7 @@ import msgspec
 
 from lsml.adapters.base import Adapter, option_facts
 from lsml.binding.auto import class_of
+from lsml.binding.comparing import compared, compared_object
 from lsml.binding.inputs import parts_of, reads_columns
 from lsml.binding.learn import Given, Taught, answers_by_people, learn, votes
 from lsml.binding.model import BoundModel
@@ -237,14 +238,16 @@ def _bind_model(
             fitting.append((_with_former_names(control_of(control_tag, config), spec), object_tag))
     groups: dict[str, list[tuple[Control, ObjectTag]]] = {}
     for control, object_tag in fitting:
-        together = object_tag.name if len(spec.selectors) > 1 else control.control_tag.name
+        alone = len(spec.selectors) == 1 or adapter_class.compares
+        together = control.control_tag.name if alone else object_tag.name
         groups.setdefault(together, []).append((control, object_tag))
     bound = []
     for pairs in groups.values():
         names = "+".join(control.control_tag.name for control, _ in pairs)
         key = f"{names}:{spec.adapter}" + (f":{spec.rank + 1}" if spec.rank else "")
         controls = tuple(control for control, _ in pairs)
-        bound.append(BoundModel(key, spec, adapter_class, controls, pairs[0][1], parts, needed))
+        inputs = compared(controls[0].control_tag, config) if adapter_class.compares else parts
+        bound.append(BoundModel(key, spec, adapter_class, controls, pairs[0][1], inputs, needed))
     return bound, refused
 
 
@@ -286,6 +289,8 @@ def object_for(
     if kind.value_type not in adapter_class.produces:
         title = getattr(kind.value_type, "title", kind.value_type.__name__)
         return None, f"{name} takes {title}, which {adapter_class.name} does not give"
+    if kind.compares or adapter_class.compares:
+        return compared_object(control_tag, adapter_class, options, config, joined=joined or bool(needed))
     if needed:
         object_tag, why = region_object(control_tag, adapter_class, config, needed)
         refusal = adapter_class.refusal(options, control_tag, object_tag) if object_tag else why

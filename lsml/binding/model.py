@@ -12,6 +12,7 @@ import msgspec
 from lsml.adapters.base import Adapter, Question, Target, TrainableAdapter
 from lsml.binding.auto import Answering, Auto
 from lsml.binding.class_names import ClassNames
+from lsml.binding.comparing import read_compared
 from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
 from lsml.binding.needs import copies_about, needed_regions, read_regions
@@ -163,6 +164,8 @@ class BoundModel:
 
     def read(self, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
         """Return the adapter's views of a task. Raises Unreadable or FetchError, with a sentence."""
+        if self.inputs and self.adapter_class.compares:
+            return [Reading(self.controls, self.object_tag, read_compared(self.inputs, task, fetch))]
         if self.inputs:
             view = read_parts(self.inputs, columns=reads_columns(self.adapter_class), task=task, fetch=fetch)
             return [Reading(self.controls, self.object_tag, view)]

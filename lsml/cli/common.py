@@ -265,7 +265,11 @@ def answered_tags(adapter: type[Adapter]) -> list[str]:
     from lsml.controls import CONTROLS, controls_of, suits
 
     gives, reads = adapter.produces, adapter.consumes
-    return [tag for tag in sorted(CONTROLS) if any(suits(control, gives, reads) for control in controls_of(tag))]
+    return [
+        tag
+        for tag in sorted(CONTROLS)
+        if any(suits(control, gives, reads, compares=adapter.compares) for control in controls_of(tag))
+    ]
 
 
 def _lacks(binding: Binding) -> list[str]:

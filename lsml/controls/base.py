@@ -89,9 +89,12 @@ def _register(control: type[Control]) -> None:
         CONTROLS[control.tag] = control
 
 
-def suits(control: type[Control], gives: frozenset[type], reads: frozenset[str]) -> bool:
-    """Return True if a control can show something of a model that gives these value types and reads these object tags."""
-    return control.value_type in gives and (control.objects is None or not control.objects.isdisjoint(reads))
+def suits(control: type[Control], gives: frozenset[type], reads: frozenset[str], *, compares: bool = False) -> bool:
+    """Return True if a control can show something of a model that gives these value types and reads these object tags.
+    `compares`: the model reads items to compare.
+    """
+    allowed = control.objects is None or not control.objects.isdisjoint(reads)
+    return control.value_type in gives and allowed and control.compares == compares
 
 
 def control_class(control_tag: ControlTag, objects: Mapping[str, ObjectTag]) -> type[Control] | None:
@@ -124,6 +127,7 @@ class Control(ABC):
     judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold applies before
     # The share of the threshold from which values count in the certainty, as they may be missed.
     suspected: ClassVar[float] = 1.0
+    compares: ClassVar[bool] = False  # its answer is about several items of a task, which an adapter reads together
     anchor: Anchor | None = None  # set on a copy that asks about one region (perRegion)
 
     def __init_subclass__(cls) -> None:

@@ -12,6 +12,7 @@ from lsml.adapters import lacking
 from lsml.adapters.base import Adapter, InteractiveAdapter
 from lsml.binding import Binding, BoundModel, Reading, regions_of
 from lsml.errors import FetchError, LsmlError
+from lsml.labeling.items import Items
 from lsml.labeling.needed import REGIONS, with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.prediction.columns import ValuesByControl
@@ -217,7 +218,7 @@ def _read_all(
         try:
             readings = model.read(task, fetch)
             for reading in readings:
-                if isinstance(reading.view.data, str) and len(reading.view.data) > longest:
+                if _length(reading.view.data) > longest:
                     raise Unreadable(
                         "too long", f"its text has more than {longest} characters (server.limits.text of the recipe)"
                     )
@@ -231,6 +232,13 @@ def _read_all(
     if model.needs_fetch and len(tasks) > 1:
         return list(read_ahead(read, pairs))
     return [read(pair) for pair in pairs]
+
+
+def _length(data: object) -> int:
+    """Return the characters of a text, or of the longest of several; 0 for other data."""
+    if isinstance(data, Items):
+        return max(map(len, data.texts), default=0)
+    return len(data) if isinstance(data, str) else 0
 
 
 def _predict_all(

@@ -11,6 +11,7 @@ import msgspec
 
 from lsml.adapters.base import PageRegion, TrainableAdapter
 from lsml.errors import NotEnoughData
+from lsml.labeling.items import Items
 from lsml.labeling.series import Series
 from lsml.metrics import judge
 from lsml.testing.case import SEED
@@ -18,7 +19,12 @@ from lsml.testing.compare import best_of, labels_of, no_pickles
 from lsml.testing.suite import Suite
 from lsml.values import Choice, Number, Value
 
-_KINDS = {Series: "series", Path: "paths", PageRegion: "regions"}  # of data that JSON does not hold as they are
+_KINDS = {
+    Series: "series",
+    Path: "paths",
+    PageRegion: "regions",
+    Items: "items",
+}  # of data that JSON does not hold as they are
 
 
 class Learns(Suite):
@@ -97,10 +103,12 @@ class Learns(Suite):
                 "target = msgspec.convert(given['target'], Target)\n"
                 "adapter = Adapter(msgspec.convert(given['options'], Adapter.Options), target)\n"
                 "adapter.load(pathlib.Path(given['folder']))\n"
+                "from lsml.labeling.items import Items\n"
                 "from lsml.labeling.series import Series\n"
                 "from lsml.adapters.base import PageRegion\n"
                 "kinds = {'paths': pathlib.Path, 'series': lambda data: msgspec.convert(data, Series),\n"
-                "         'regions': lambda data: msgspec.convert(data, PageRegion)}\n"
+                "         'regions': lambda data: msgspec.convert(data, PageRegion),\n"
+                "         'items': lambda data: msgspec.convert(data, Items)}\n"
                 "made = kinds.get(given['kind'])\n"
                 "batch = list(map(made, given['batch'])) if made else given['batch']\n"
                 "assert adapter.ready, 'it is not ready after load'\n"

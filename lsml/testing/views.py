@@ -11,6 +11,7 @@ from lsml.adapters.base import Adapter, Data, PageRegion, Target
 from lsml.controls import CONTROLS, controls_of, suits
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.documents import Dialogue, PlainText
+from lsml.labeling.items import Items
 from lsml.labeling.series import Series
 from lsml.labeling.view import Film, View
 from lsml.values import Mask, Number, Track, Value, kind_of, label_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def view_of(data: Data, control: Control) -> View:
     """Return the view of a case's data for a control. A text is a dialogue of one utterance where the control needs one."""
-    if isinstance(data, Mapping | PageRegion):
+    if isinstance(data, Mapping | PageRegion | Items):
         return View(data)
     if isinstance(data, Series):
         return View(data, clock=data.clock)
@@ -62,7 +63,7 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
     made = []
     for control in (control for known in CONTROLS for control in controls_of(known)):
         tag = control.tag
-        if not suits(control, adapter.produces, adapter.consumes) or tag == "Taxonomy":
+        if not suits(control, adapter.produces, adapter.consumes, compares=adapter.compares) or tag == "Taxonomy":
             continue
         if target.kinds and kind_of(control.value_type) not in target.kinds:
             continue

@@ -50,7 +50,7 @@ def shown_of(entry: dict[str, Any]) -> View:
         return View(None, tuple(entry["size"]), entry.get("item"), film=film)
     if "audio" in entry["data"]:
         return View(None)  # times are seconds, whatever is heard
-    (tag,) = parse_labeling_config(entry["config"]).objects.values()
+    tag, *_ = parse_labeling_config(entry["config"]).objects.values()
     [shown] = read_object(tag, {"data": entry["data"]}, no_fetch)
     return shown
 

@@ -149,6 +149,17 @@ def chosen_words(binding: Binding, chosen: dict[str, int], model: BoundModel) ->
         yield from words(control, chosen[control.control_tag.name])
 
 
+def compared(model: BoundModel, chosen: dict[str, int]) -> dict[str, str]:
+    """The texts of both sides, of which the words of one give it away."""
+    [control] = model.controls
+    better = chosen[control.control_tag.name]
+    tags = [part.object_tag for part in model.inputs if part.object_tag is not None]
+    return {
+        tag.value.removeprefix("$"): " ".join(["the", "and", *words(control, int(place == better))])
+        for place, tag in enumerate(tags)
+    }
+
+
 def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """(task data, regions): each control has an answer that its own words in the text give away."""
     draw = random.Random(7)
@@ -164,6 +175,9 @@ def annotated_tasks(binding: Binding) -> Iterator[tuple[dict[str, Any], list[dic
         draw.shuffle(said)
         data = {model.object_tag.value.removeprefix("$"): data_of(model.object_tag, said) for model in binding.models}
         for model in binding.models:
+            if model.adapter_class.compares:
+                data |= compared(model, chosen)
+                continue
             for part in model.inputs:
                 name = part.name.removeprefix("$")
                 # The first of the fields gives the answer away, as a category; nothing is known of the others.

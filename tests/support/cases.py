@@ -26,9 +26,11 @@ from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
 from lsml.adapters.text.matcher import TextMatcher
 from lsml.adapters.text.ner import Ner
 from lsml.adapters.text.ner_crf import NerCrf
+from lsml.adapters.text.pairwise import Pairwise
 from lsml.adapters.text.regressor import TextRegressor
 from lsml.adapters.text.spacy_pipeline import Spacy
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
+from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
 from lsml.values import Box, Choice, KeyPoint, Number, Span
 from tests.conftest import tickets
@@ -74,6 +76,18 @@ NUMBERS = AdapterCase(
     adapter=TextRegressor,
     examples=[Example(text, (Number(STARS[label]),)) for text, label in tickets(60)],
     batch=BATCH,
+)
+
+_SIDES = ("left", "right")
+PAIRS = AdapterCase(
+    adapter=Pairwise,
+    target=Target(_SIDES, kinds={"choice": _SIDES}),
+    examples=[
+        Example(Items(_SIDES, texts if place % 2 else texts[::-1]), (Choice(_SIDES[1 - place % 2]),))
+        for place in range(20)
+        for texts in [(f"thank you {place}", f"go away {place}")]
+    ],
+    batch=[Items(_SIDES, ("thank you", "go away")), Items(_SIDES, ("go", "thank")), Items(_SIDES, ("", "日本語 🤖"))],
 )
 
 TIERS = {"gold": "Billing", "silver": "Bug", "": "Question"}
@@ -313,6 +327,7 @@ CASES = {
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
+    "pairwise": [PAIRS],
     "tabular": TABLES,
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],

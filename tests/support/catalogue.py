@@ -27,6 +27,7 @@ LICENCES = {
     "image-classifier": "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own",
     "ner": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
     "ner-crf": "MIT (python-crfsuite)",
+    "pairwise": "BSD-3-Clause (scikit-learn)",
     "spacy": "MIT (spaCy); pipelines have terms of their own",
     "tabular": "BSD-3-Clause (scikit-learn)",
     "text-classifier": "BSD-3-Clause (scikit-learn)",

@@ -1,0 +1,82 @@
+"""What people prefer is learnt from their comparisons."""
+
+import random
+
+import numpy as np
+import pytest
+
+from lsml.adapters.base import Example, Target
+from lsml.adapters.text.pairwise import Pairwise, PairwiseOptions
+from lsml.errors import NotEnoughData
+from lsml.labeling.items import Items
+from lsml.values import Choice
+
+SIDES = ("left", "right")
+TARGET = Target(SIDES, kinds={"choice": SIDES})
+WORTH = {"thanks": 2.0, "please": 1.5, "sorry": 1.0, "well": 0.0, "hm": -0.5, "no": -1.5, "never": -2.0}
+
+
+def answers(count, seed=1, noise=0.0):
+    """Comparisons of answers: people prefer those with friendlier words, and err now and then."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        texts = [" ".join(draw.choices([*WORTH, "the", "card", "is", "blocked"], k=6)) for _ in SIDES]
+        worth = [sum(WORTH.get(word, 0.0) for word in text.split()) + noise * draw.gauss(0, 1) for text in texts]
+        found.append(Example(Items(SIDES, tuple(texts)), (Choice(SIDES[worth[1] > worth[0]]),)))
+    return found
+
+
+def learnt(examples):
+    adapter = Pairwise(PairwiseOptions(), TARGET)
+    adapter.fit(examples, 1)
+    return adapter
+
+
+@pytest.fixture(scope="module")
+def adapter():
+    return learnt(answers(150))
+
+
+def chosen(values):
+    return max(values, key=lambda value: value.score).label
+
+
+def test_comparisons_of_new_texts_are_right(adapter):
+    tests = answers(200, seed=2)
+    said = adapter.predict([example.data for example in tests])
+    right = [chosen(values) == example.values[0].label for example, values in zip(tests, said, strict=True)]
+    assert np.mean(right) > 0.85
+
+
+def test_the_answer_is_the_opposite_where_the_texts_change_sides(adapter):
+    one, other = adapter.predict([Items(SIDES, ("thanks", "never")), Items(SIDES, ("never", "thanks"))])
+    assert [value.score for value in one] == pytest.approx([value.score for value in other][::-1])
+    assert chosen(one) == "left" and chosen(other) == "right"
+    assert [value.score for value in adapter.predict([Items(SIDES, ("same", "same"))])[0]] == [0.5, 0.5]
+
+
+def test_people_who_always_choose_one_side_are_no_preference_for_it():
+    adapter = learnt([Example(Items(SIDES, ("same words", "same words")), (Choice("left"),)) for _ in range(20)])
+    assert [value.score for value in adapter.predict([Items(SIDES, ("new", "other"))])[0]] == pytest.approx([0.5, 0.5])
+
+
+def test_longer_answers_can_be_what_people_prefer():
+    draw = random.Random(3)
+    texts = [[" ".join(f"w{draw.randrange(10**6)}" for _ in range(count)) for count in (3, 12)] for _ in range(40)]
+    adapter = learnt([Example(Items(SIDES, tuple(pair)), (Choice("right"),)) for pair in texts])
+    assert chosen(adapter.predict([Items(SIDES, ("a b c d e f g h i j k l m n", "a b"))])[0]) == "left"
+
+
+def test_its_probabilities_say_how_often_it_is_right():
+    adapter = learnt(answers(300, noise=3.0))
+    tests = answers(400, seed=5, noise=3.0)
+    said = adapter.predict([example.data for example in tests])
+    right = np.array([chosen(values) == example.values[0].label for example, values in zip(tests, said, strict=True)])
+    sure = np.array([max(value.score for value in values) for values in said])
+    assert abs(right.mean() - sure.mean()) < 0.08
+
+
+def test_one_comparison_is_too_few():
+    with pytest.raises(NotEnoughData, match="^1 comparisons have an answer; annotate at least two$"):
+        learnt([*answers(1), Example(Items(SIDES, ("a", "b")), ())])
