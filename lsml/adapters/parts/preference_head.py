@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from lsml.adapters.parts.regressions import LeftOut, temperature
+from lsml.adapters.parts.regressions import HeldOut, temperature
 from lsml.adapters.parts.state import State, as_array
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _fitted(differences: Rows, answers: Array, closeness: float, seed: int) -> L
 
 def _advised(
     candidates: Sequence[float], differences: Rows, answers: Array, tasks: Array, seed: int
-) -> tuple[float, LeftOut | None]:
+) -> tuple[float, HeldOut | None]:
     """Return the setting whose probabilities of held-out tasks are best, and its held-out results."""
     import numpy as np
     from sklearn.model_selection import GroupKFold
@@ -117,4 +117,4 @@ def _advised(
     signs = np.where(answers[told], 1.0, -1.0)
     best = min(candidates, key=lambda one: float(np.logaddexp(0.0, -signs * said[one][told]).mean()))
     logits = said[best][told]
-    return best, LeftOut(np.stack([np.zeros_like(logits), logits], axis=1), answers[told].astype(int))
+    return best, HeldOut(np.stack([np.zeros_like(logits), logits], axis=1), answers[told].astype(int))
