@@ -1,11 +1,12 @@
 """How well lsml's defaults learn from few annotations, beside plain baselines that cross-validation tunes.
 
     python benchmarks/learning.py [--texts FILE.csv] [--entities FILE.jsonl] [--encoder FOLDER] [--seeds 5]
+                                  [--detection FOLDER] [--weights FILE.pt] [--epochs 12] [--imgsz 160]
                                   [--sizes 20,50,100,200,500,0] [--only NAME,NAME] [--kept RESULTS.jsonl] [-o PLOTS]
 
 FILE.csv has the columns text, label and split (train, test); FILE.jsonl has lines with text, entities (start, end, label) and
-split. A file that is not given is drawn. Size 0 is all of the training split. Each seed draws its own annotations, the same for
-every learner; all are judged by the test split, texts by macro F1 and entities by strict span F1. Results are kept in RESULTS, so
+split; what FOLDER has says boxes.py, and FILE.pt is a YOLO model to start from. A file that is not given is drawn. Size 0 is all of the training split. Each seed draws its own annotations, the same for
+every learner; all are judged by the test split, texts by macro F1, entities by strict span F1 and boxes by mAP at 0.5. Results are kept in RESULTS, so
 that a run can go on where it was stopped. Prints Markdown tables; PLOTS-texts.svg and PLOTS-entities.svg get the curves.
 """
 
@@ -32,7 +33,9 @@ from lsml.adapters.parts.text_spans import tokens
 from lsml.cli.chart import curves_svg
 from lsml.learning.simulate import Point, Simulated, _need
 from lsml.metrics import judge
-from lsml.values import Choice, Span, Value
+from lsml.values import Box, Choice, Span, Value
+
+METRICS = {Choice: "macro_f1", Span: "span_f1", Box: "map50"}
 
 Learner = Callable[[Sequence[Example], Sequence[Example], int], list[Sequence[Value]]]
 FOLDS = 5
@@ -203,6 +206,14 @@ def entities(path: Path | None) -> Study:
     return Study(parts["train"], parts["test"], {"ner-crf": adapter("ner-crf"), "CRF, standard features": crf}, Span)
 
 
+def detection(folder: Path | None, weights: Path, epochs: int, imgsz: int, drawn_in: Path) -> Study:
+    """Return the study of a folder of photos, or of pictures that are drawn into another one."""
+    import boxes
+
+    parts = boxes.drawn(drawn_in) if folder is None else boxes.photos(folder)
+    return Study(parts["train"], parts["val"], boxes.learners(weights, epochs, imgsz), Box)
+
+
 def _word(draw: random.Random) -> str:
     return "".join(draw.choice("bdfgklmnprst") + draw.choice("aeiou") for _ in range(draw.randint(2, 3)))
 
@@ -303,16 +314,19 @@ def plot(found: dict[tuple[str, int], list[float]], study: Study, title: str) ->
         curves.setdefault(learner, []).append(Point(size, mean, max(0.0, mean - around), min(1.0, mean + around)))
     target = round(0.95 * max(curve[-1].mean for curve in curves.values()), 2)
     needs = {name: _need(curve, target) for name, curve in curves.items() if name in adapter_names()}
-    metric = "macro_f1" if study.kind is Choice else "span_f1"
     seeds = max(map(len, found.values()))
-    return curves_svg(Simulated(metric, len(study.train), len(study.test), seeds, target, curves, needs), title)
+    return curves_svg(
+        Simulated(METRICS[study.kind], len(study.train), len(study.test), seeds, target, curves, needs), title
+    )
 
 
 def main() -> None:
     """Print the tables, and draw the plots."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("--texts", "--entities", "--encoder", "--kept"):
+    for name in ("--texts", "--entities", "--encoder", "--kept", "--detection", "--weights"):
         options.add_argument(name, type=Path)
+    options.add_argument("--epochs", type=int, default=12, help="of detection")
+    options.add_argument("--imgsz", type=int, default=160, help="the side of pictures in detection, in pixels")
     options.add_argument("-o", "--output", help="the beginning of the names of the SVG files")
     options.add_argument("--seeds", type=int, default=5)
     options.add_argument("--sizes", default="20,50,100,200,500,0")
@@ -320,8 +334,14 @@ def main() -> None:
     given = options.parse_args()
     warnings.simplefilter("ignore")  # of labels that are rare, and of fits that stop early
     sizes = [int(size) for size in given.sizes.split(",")]
+    folder = tempfile.TemporaryDirectory()
+    studies: dict[str, Callable[[], Study]] = {
+        "texts": lambda: texts(given.texts, given.encoder),
+        "entities": lambda: entities(given.entities),
+        "detection": lambda: detection(given.detection, given.weights, given.epochs, given.imgsz, Path(folder.name)),
+    }
     for name in given.only.split(","):
-        study = texts(given.texts, given.encoder) if name == "texts" else entities(given.entities)
+        study = studies[name]()
         found = figures(study, sizes, given.seeds, given.kept, name)
         print(f"\n{name}: {len(study.train):,} to annotate, {len(study.test):,} to judge by, {given.seeds} seeds\n")
         print(table(found), flush=True)
