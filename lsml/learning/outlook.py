@@ -32,20 +32,21 @@ def point_of(number: int, card: Card) -> VersionPoint | None:
 def curve_of(store: Store, project: str) -> list[VersionPoint]:
     """Return the points of a project's versions, oldest first, also of deleted ones."""
     points: dict[int, VersionPoint] = {}
-    for row in reversed(store.versions.of_project(project)):
+    for row in store.versions.newest(project):
         try:
             card = card_of(row)
         except VersionError:
             continue
         own = point_of(row.number, card)
-        for point in (*card.history, *([own] if own else [])):
-            points[point.version] = point
+        points = {point.version: point for point in (*card.history, *([own] if own else []))} | points
+        if card.history:
+            break  # it holds all earlier ones
     return sorted(points.values(), key=lambda point: point.version)[-_MOST_POINTS:]
 
 
 def newest_card(store: Store, project: str) -> Card | None:
     """Return the card of a project's newest version; None where there is none, or it cannot be read."""
-    for row in store.versions.of_project(project)[:1]:
+    for row in store.versions.newest(project):
         try:
             return card_of(row)
         except VersionError:
@@ -54,14 +55,15 @@ def newest_card(store: Store, project: str) -> Card | None:
 
 
 def outlook_of(store: Store, project: str) -> Outlook:
-    """Return the expected gain of more annotations of a project, as estimated with its newest version."""
-    for row in store.versions.of_project(project):
+    """Return the expected gain of more annotations of a project, as estimated with its newest readable version."""
+    for row in store.versions.newest(project):
         try:
             card = card_of(row)
         except VersionError:
             continue
         if card.outlook is not None:
             return card.outlook
+        break  # an older lsml made it, and those before
     return Outlook(Prospect.FEW_VERSIONS, len({point.annotations for point in curve_of(store, project)}))
 
 

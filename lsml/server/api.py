@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -126,9 +127,28 @@ class ApiViews:
         """Return every project, as the view `projects` does."""
         return [self._project(row) for row in self._store.projects.all()]
 
+    def all_in_short(self) -> list[dict[str, Any]]:
+        """Return every project, with its served version and its newest one alone."""
+        return [self._project(row, self._served_and_newest(row)) for row in self._store.projects.all()]
+
     def found(self, project: str) -> dict[str, Any]:
         """Return one project. Raises NotFound."""
         return self._project(self._found(project))
+
+    def found_in_short(self, project: str) -> dict[str, Any]:
+        """Return one project, with its served version and its newest one alone. Raises NotFound."""
+        row = self._found(project)
+        return self._project(row, self._served_and_newest(row))
+
+    def version_numbers(self, project: str) -> list[int]:
+        """Return the numbers of a project's versions, newest first. Raises NotFound."""
+        return self._store.versions.numbers(self._found(project).key)
+
+    def _served_and_newest(self, row: ProjectRow) -> list[VersionRow]:
+        versions = self._store.versions
+        numbers = {*versions.numbers(row.key)[:1], *([] if row.promoted is None else [row.promoted])}
+        rows = (versions.get(row.key, number) for number in sorted(numbers, reverse=True))
+        return [found for found in rows if found is not None]
 
     def fields(self, project: str) -> list[dict[str, Any]]:
         """Return the fields of a task that the project's models read, and whether each is an image."""
@@ -160,12 +180,15 @@ class ApiViews:
     def _found(self, project: str) -> ProjectRow:
         return found_project(self._store, project)
 
-    def _project(self, row: ProjectRow) -> dict[str, Any]:
+    def _project(self, row: ProjectRow, versions: Sequence[VersionRow] | None = None) -> dict[str, Any]:
+        """Return what is known of a project. `versions`: those to tell of; all by default."""
         # Runs are read first, so that a run shown as finished comes with its version.
         runs = [status_of(run) for run in self._store.runs.of_project(row.key)]
         publishings = [status_of(run) for run in self._store.runs.of_project(row.key, kind="publishing")]
         last = self._store.runs.last(row.key, "publishing")
         row = self._store.projects.get(row.key) or row
+        if versions is None:
+            versions = self._store.versions.of_project(row.key)
         usable, changes = counts(self._store, self._recipe, row.key)
         return {
             "project": row.key,
@@ -179,7 +202,7 @@ class ApiViews:
             "promoted": row.promoted,
             "reading_error": row.sync_error,
             "outlook": self._outlook(row.key),
-            "versions": [self._version(version) for version in self._store.versions.of_project(row.key)],
+            "versions": [self._version(version) for version in versions],
             "runs": runs,
             "publishing": status_of(last) if last is not None else None,
             "published": {"predictions": row.published, "model_version": row.published_version},
@@ -194,8 +217,8 @@ class ApiViews:
 
     def _version(self, version: VersionRow) -> dict[str, Any]:
         card = self._serving.promoted.card(version)
-        built = msgspec.to_builtins(card) if card is not None else {}
-        return {"version": version.number, **{name: built.get(name) for name in _SHOWN}}
+        shown = {name: getattr(card, name, None) for name in _SHOWN}
+        return {"version": version.number, **msgspec.to_builtins(shown)}
 
 
 _SHOWN = ("created_at", "verdict", "metrics", "decisions", "models", "tasks", "held_out", "notes", "drift")

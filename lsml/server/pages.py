@@ -29,12 +29,24 @@ TEMPLATES = str(_FOLDER / "templates")
 _ASSETS = {"lsml.css": "text/css", "lsml.js": "text/javascript"}
 _OPEN_RUNS = ("queued", "started")
 _HERE = "."
+_SPARKS = 40  # the most versions of a sparkline
 _MOST_LABELS = 30  # the most labels of a confusion matrix
 # No content from elsewhere, no inline script, and no frames around it.
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """A small line without axes. `points`: as SVG has them; `last`: the last of them; `width` and `height` in pixels."""
+
+    points: str
+    last: tuple[str, str]
+    label: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -59,8 +71,7 @@ def asset_routes() -> list[Route]:
 def overview(sections: Sequence[Section], base: str = _HERE) -> Response:
     """Return the overview page of one recipe or of several. `base`: the relative path to the assets."""
     projects = [project for section in sections for project in section.projects]
-    curves = {project["project"]: _values(project) for project in projects}
-    return _page("overview.html", base, projects, sections=sections, curves=curves)
+    return _page("overview.html", base, projects, sections=sections, sparkline=sparkline)
 
 
 class Pages:
@@ -102,7 +113,7 @@ class Pages:
 
     def section(self, path: str) -> Section:
         """Return this recipe's section of the overview; it is served below `path`."""
-        return Section(self._recipe, self._api.all_projects(), path)
+        return Section(self._recipe, self._api.all_in_short(), path)
 
     def project(self, project: str) -> Response:
         """Return the page of one project: versions, labels, runs, and actions."""
@@ -114,12 +125,11 @@ class Pages:
 
     def try_it(self, project: str) -> Response:
         """Return the page to try predictions for a pasted text or a chosen image."""
-        return self._of_project("try.html", self._api.found(project), fields=self._api.fields(project))
+        return self._of_project("try.html", self._api.found_in_short(project), fields=self._api.fields(project))
 
     def compare(self, project: str) -> Response:
         """Return the comparison of two versions on held-out tasks; by default the promoted one and the newest other."""
-        found = self._api.found(project)
-        numbers = [one["version"] for one in found["versions"]]
+        found, numbers = self._api.found_in_short(project), self._api.version_numbers(project)
         others = [number for number in numbers if number != found["promoted"]]
         new, old = _asked("new"), _asked("old")
         if new is None and old is None and others and found["promoted"] is not None:
@@ -128,27 +138,31 @@ class Pages:
         if new is not None and old is not None and new != old:
             compared = self._held_out.compared(project, new, old)
         drawn = msgspec.to_builtins
-        return self._of_project("compare.html", found, new=new, old=old, compared=compared, drawn=drawn)
+        return self._of_project(
+            "compare.html", found, numbers=numbers, new=new, old=old, compared=compared, drawn=drawn
+        )
 
     def mistakes(self, project: str) -> Response:
         """Return the page of the held-out tasks in one cell of the confusion matrix."""
-        found, cell = self._api.found(project), asked_cell()
+        found, cell = self._api.found_in_short(project), asked_cell()
         return self._of_project("mistakes.html", found, cell=cell, mistakes=self._held_out.mistaken(project, cell))
 
     def queue(self, project: str) -> Response:
         """Return the page of the tasks to look at."""
-        return self._of_project("queue.html", self._api.found(project), queue=self._looking.to_look_at(project))
+        return self._of_project(
+            "queue.html", self._api.found_in_short(project), queue=self._looking.to_look_at(project)
+        )
 
     def people(self, project: str) -> Response:
         """Return the page of annotators, their agreement and their corrections of predictions."""
-        found = self._api.found(project)
+        found = self._api.found_in_short(project)
         metrics = (_served(found) or {}).get("metrics") or {}
         people, corrections = self._api.agreement(project), self._api.corrections(project)
         return self._of_project("people.html", found, people=people, corrections=corrections, metrics=metrics)
 
     def doctor(self, project: str) -> Response:
         """Return the page of the current findings of `lsml doctor`."""
-        return self._of_project("doctor.html", self._api.found(project), findings=self._api.findings(project))
+        return self._of_project("doctor.html", self._api.found_in_short(project), findings=self._api.findings(project))
 
     def _of_project(self, template: str, project: dict[str, Any], **more: Any) -> Response:
         here = f"{self._base}/projects/{quote(project['project'])}"
@@ -185,14 +199,19 @@ def _asked(name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _values(project: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
-    """Return (version, metric) of every judged version, by control, the oldest first."""
-    points: dict[str, list[tuple[str, float]]] = {}
-    for version in sorted(project["versions"], key=lambda one: one["version"]):
-        for name, judged in (version["metrics"] or {}).items():
-            if judged.get("value") is not None:
-                points.setdefault(name, []).append((f"v{version['version']}", min(1.0, max(0.0, judged["value"]))))
-    return points
+def sparkline(curve: Sequence[Mapping[str, Any]]) -> Sparkline | None:
+    """Return the metric of the newest versions as a line; None for fewer than two."""
+    shown = curve[-_SPARKS:]
+    if len(shown) < 2:
+        return None
+    width, height, edge = 160, 36, 3
+    step = (width - 2 * edge) / (len(shown) - 1)
+    drawn = [
+        (f"{edge + at * step:.1f}", f"{edge + (1 - min(1.0, max(0.0, point['value']))) * (height - 2 * edge):.1f}")
+        for at, point in enumerate(shown)
+    ]
+    label = "Metric by version: " + ", ".join(f"v{point['version']} {point['value']:.3f}" for point in shown)
+    return Sparkline(" ".join(map(",".join, drawn)), drawn[-1], label, width, height)
 
 
 def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]]]:

@@ -41,10 +41,9 @@ class Promoted:
             card = self._cards.get((project, number))
             if card is not None:
                 return number, card
-        rows = self._store.versions.of_project(project)
-        rows.sort(key=lambda row: (row.number != number, -row.number))
-        for row in rows:
-            if self.why_broken(project, row.number) is not None or (card := self.card(row)) is None:
+        for known in sorted(self._store.versions.numbers(project), key=lambda one: (one != number, -one)):
+            row = None if self.why_broken(project, known) is not None else self._store.versions.get(project, known)
+            if row is None or (card := self.card(row)) is None:
                 continue
             # Only a version that was served before may replace it.
             if row.number == number or card.promoted:

@@ -139,8 +139,8 @@ class Serving:
         """Return the served version and the binding, for people: names, sentences and warnings, without loading anything."""
         binding = self.bindings.of(project, None)
         number, card = self.promoted.of(project)
-        broken = [f"v{version.number}: {why}" for version in self._store.versions.of_project(project)
-                  if (why := self.promoted.why_broken(project, version.number))]  # fmt: skip
+        broken = [f"v{one}: {why}" for one in self._store.versions.numbers(project)
+                  if (why := self.promoted.why_broken(project, one))]  # fmt: skip
         untrained = misfits(binding, number, card) if card else tuple(filter(None, [self._local.unlike(binding)]))
         return {
             "model_version": self.promoted.name(project, binding, number, card),

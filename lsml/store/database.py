@@ -17,7 +17,7 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder
 
-FORMAT = 6
+FORMAT = 7
 FILE = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters, such as annotated texts and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
@@ -25,6 +25,11 @@ logging.getLogger("peewee").setLevel(logging.WARNING)
 _RUN_INDEXES = (
     "CREATE UNIQUE INDEX run_one_waiting ON run (project, kind) WHERE state = 'waiting'",
     "CREATE UNIQUE INDEX run_one_running ON run (project, kind) WHERE state = 'running'",
+)
+# Projects keep thousands of finished runs, of which pages show the latest.
+_RUN_ORDERS = (
+    "CREATE INDEX run_made ON run (project, kind, created_at)",
+    "CREATE INDEX run_begun ON run (project, kind, started_at, created_at)",
 )
 _SUBMISSION = """CREATE TABLE submission (
         project TEXT NOT NULL, task TEXT NOT NULL, version TEXT NOT NULL, confidence REAL NOT NULL, result TEXT NOT NULL,
@@ -70,6 +75,7 @@ _TABLES = (
         message TEXT NOT NULL DEFAULT '', version INTEGER)""",
     *_RUN_INDEXES,
     "CREATE INDEX run_state ON run (state, due_at)",
+    *_RUN_ORDERS,
     """CREATE TABLE version (
         project TEXT NOT NULL, number INTEGER NOT NULL, folder TEXT NOT NULL, card TEXT NOT NULL,
         created_at REAL NOT NULL, run TEXT, PRIMARY KEY (project, number))""",
@@ -96,6 +102,7 @@ _MIGRATIONS = {
     3: ("ALTER TABLE annotation ADD COLUMN annotator TEXT NOT NULL DEFAULT ''",),
     4: (_BEGINNING, _PERSON),
     5: (_ACTION, _REVIEW),
+    6: _RUN_ORDERS,
 }
 
 P = ParamSpec("P")

@@ -73,12 +73,11 @@ class Runs(Table):
         """Return the most interesting run of a kind: the running one, else the last that began, else the waiting one; or
         None.
         """
-        row = self._row(
-            f"SELECT {COLUMNS} FROM run WHERE project = ? AND kind = ?"  # noqa: S608 (columns are ours)
-            " ORDER BY state = 'running' DESC, started_at DESC NULLS LAST, created_at DESC LIMIT 1",
-            project, kind,
-        )  # fmt: skip
-        return RunRow(*row) if row else None
+        for which in ("AND state = 'running'", "ORDER BY started_at DESC, created_at DESC LIMIT 1"):
+            row = self._row(f"SELECT {COLUMNS} FROM run WHERE project = ? AND kind = ? {which}", project, kind)  # noqa: S608 (ours)
+            if row is not None:
+                return RunRow(*row)
+        return None
 
     @durable
     def request(

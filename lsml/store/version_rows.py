@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from lsml.errors import NotFound
 from lsml.store.database import Table, durable
@@ -15,14 +19,25 @@ NOT_KEPT = "not kept: with `keep: 1` only the promoted version stays"
 
 @dataclass(frozen=True)
 class VersionRow:
-    """One version. `folder` is its name among the artifacts; `card` is JSON by `lsml.versions`."""
+    """One version. `folder` is its name among the artifacts; `written`: its card as JSON text."""
 
     project: str
     number: int
     folder: str
-    card: dict[str, object]
+    written: str
     created_at: float
     run: str | None
+
+    @cached_property
+    def card(self) -> dict[str, object]:
+        """The card, by `lsml.versions`. One that is no JSON object counts as empty, so that only its own version cannot be
+        read.
+        """
+        try:
+            card = msgspec.json.decode(self.written)
+        except ValueError:
+            return {}
+        return card if isinstance(card, dict) else {}
 
 
 class VersionRows(Table):
@@ -44,7 +59,20 @@ class VersionRows(Table):
             "SELECT project, number, folder, card, created_at, run FROM version WHERE project = ? AND number = ?",
             project, number,
         )  # fmt: skip
-        return _version(row) if row else None
+        return VersionRow(*row) if row else None
+
+    def numbers(self, project: str) -> list[int]:
+        """Return the numbers of a project's versions, newest first."""
+        return [
+            row[0] for row in self._rows("SELECT number FROM version WHERE project = ? ORDER BY number DESC", project)
+        ]
+
+    def newest(self, project: str) -> Iterator[VersionRow]:
+        """Yield a project's versions, newest first, each read when it is wanted."""
+        for number in self.numbers(project):
+            row = self.get(project, number)
+            if row is not None:
+                yield row
 
     def of_project(self, project: str) -> list[VersionRow]:
         """Return a project's versions, newest first."""
@@ -52,7 +80,7 @@ class VersionRows(Table):
             "SELECT project, number, folder, card, created_at, run FROM version WHERE project = ? ORDER BY number DESC",
             project,
         )
-        return [_version(row) for row in rows]
+        return [VersionRow(*row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """Return the number of versions of each project that has any."""
@@ -96,7 +124,7 @@ class VersionRows(Table):
         Raises NotFound where the project has no such version.
         """
         if self.get(project, number) is None:
-            have = ", ".join(f"v{version.number}" for version in self.of_project(project)) or "none yet"
+            have = ", ".join(f"v{known}" for known in self.numbers(project)) or "none yet"
             raise NotFound(f"project {project} has no version {number}; it has {have}")
         self._run("UPDATE project SET promoted = ?, publish_wanted = 1 WHERE key = ?", number, project)
 
@@ -109,12 +137,3 @@ class VersionRows(Table):
         for version in old:
             self._run("DELETE FROM version WHERE project = ? AND number = ?", project, version.number)
         return old
-
-
-def _version(row: tuple[Any, ...]) -> VersionRow:
-    try:
-        card = json.loads(row[3])
-    except ValueError:
-        card = None
-    # A card that is no JSON object counts as empty, so that only its own version cannot be read.
-    return VersionRow(row[0], row[1], row[2], card if isinstance(card, dict) else {}, row[4], row[5])

@@ -42,7 +42,7 @@ def test_the_overview_says_what_is_served_since_when_and_how_far_the_next_traini
     assert "127 annotations to learn from, 0 changed since the last run, 1,000 needed for the next." in page
     html = learnt.client.get("/").text
     assert '<progress max="1000" value="0"' in html
-    assert 'aria-label="topic by version: v1 ' in html
+    assert 'aria-label="Metric by version: v1 ' in html
 
 
 def test_a_project_s_page_shows_versions_labels_confusion_the_curve_and_runs(learnt):

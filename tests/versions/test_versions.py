@@ -1,5 +1,6 @@
 """A version's name says what decides its predictions, and a model that a version does not fit starts untrained."""
 
+import json
 import re
 
 import pytest
@@ -103,7 +104,7 @@ OLD = {
     ("verdict", "promoted"), [(OLD["verdict"], True), ("not promoted: the recipe says `promote: never`", False)]
 )
 def test_a_card_that_an_older_lsml_wrote_is_read(verdict, promoted):
-    card = card_of(VersionRow("local", 4, "local/x", {**OLD, "verdict": verdict}, 0.0, None))
+    card = card_of(VersionRow("local", 4, "local/x", json.dumps({**OLD, "verdict": verdict}), 0.0, None))
     assert (card.promoted, card.verdict) == (promoted, verdict)
     assert {key: model.carried_from for key, model in card.models.items()} == {
         "topic:text-classifier": None,
@@ -114,7 +115,7 @@ def test_a_card_that_an_older_lsml_wrote_is_read(verdict, promoted):
 def test_the_figures_of_an_older_card_are_decisions():
     figures = {"new": 0.9, "promoted": 0.8, "tasks": 12, "with": "v3"}
     old = {**OLD, "compared": {"a": figures, "b": {**figures, "new": 0.8}, "c": {**figures, "new": None}}}
-    decisions = card_of(VersionRow("local", 4, "local/x", old, 0.0, None)).decisions
+    decisions = card_of(VersionRow("local", 4, "local/x", json.dumps(old), 0.0, None)).decisions
     assert {key: (one.taken, one.why) for key, one in decisions.items()} == {
         "a": (True, Why.BETTER), "b": (False, Why.NOT_BETTER), "c": (True, Why.NOTHING),
     }  # fmt: skip
@@ -123,7 +124,7 @@ def test_the_figures_of_an_older_card_are_decisions():
 
 def test_a_card_that_is_written_now_is_believed_whatever_its_sentence_says():
     now = {**OLD, "promoted": False, "verdict": "promoted: so it says"}
-    assert card_of(VersionRow("local", 4, "local/x", now, 0.0, None)).promoted is False
+    assert card_of(VersionRow("local", 4, "local/x", json.dumps(now), 0.0, None)).promoted is False
 
 
 def test_a_version_whose_sentence_holds_braces_is_published_with_it(backend):
