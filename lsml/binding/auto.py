@@ -298,8 +298,8 @@ def class_of(spec: Model) -> type[Adapter]:
         return get_adapter(spec.adapter)
     names = [use.adapter for use in spec.candidates]
     candidates = []
-    for place, use in enumerate(spec.candidates):
-        again = names[:place].count(use.adapter)
+    for index, use in enumerate(spec.candidates):
+        again = names[:index].count(use.adapter)
         name = f"{use.adapter}:{again + 1}" if again else use.adapter
         candidates.append(Candidate(name, get_adapter(use.adapter), use))
     classes = [one.adapter_class for one in candidates]

@@ -217,7 +217,7 @@ def _texts(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> lis
 def _page_regions(values: Sequence[Value], _on: View, _around: int, _fetch: Fetch) -> list[PageRegion]:
     """Each region among the others of its page, as a box with its text."""
     boxes = tuple(_as_box(value) for value in values if isinstance(value, Shape))
-    return [PageRegion(boxes, place) for place in range(len(boxes))]
+    return [PageRegion(boxes, index) for index in range(len(boxes))]
 
 
 def _as_box(shape: Shape) -> Box:
@@ -272,8 +272,8 @@ def _corners(shape: Shape, on: View, margin: float) -> Corners:
     corners = box_corners([box], on.aspect)[0]
     wide, high = corners[1] - corners[0], corners[3] - corners[0]
     grown = corners.copy()
-    for place, (along, down) in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
-        grown[place] += margin * (along * wide + down * high)
+    for index, (along, down) in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
+        grown[index] += margin * (along * wide + down * high)
     pixels = grown.clip(0.0, 1.0) if box[4] == 0.0 else grown
     return tuple((float(x) * on.size[0], float(y) * on.size[1]) for x, y in pixels)
 

@@ -51,8 +51,8 @@ class SpanControl(StretchControl):
         if on is None or on.document is None:
             return ()
         labels = self._labels_of(value, remarks)
-        start, end, moved = on.document.locate(value)
-        if moved and labels:
+        start, end, by_text = on.document.locate(value)
+        if by_text and labels:
             remarks.append(Remark(Reason.OTHER_OFFSETS))
         return [Span(start, end, label, region_score(region)) for label in labels]
 

@@ -420,10 +420,10 @@ def _folded_breaks(text: str, offset: int, *, units: bool) -> int:
     if points > len(folded):
         return len(text) + 1
     seen = 0
-    for place, character in enumerate(text):
-        if seen == points and text[place - 1 : place + 1] != "\r\n":
-            return place
-        seen += not (character == "\r" and text[place + 1 : place + 2] == "\n")
+    for index, character in enumerate(text):
+        if seen == points and text[index - 1 : index + 1] != "\r\n":
+            return index
+        seen += not (character == "\r" and text[index + 1 : index + 2] == "\n")
     return len(text)
 
 

@@ -20,11 +20,11 @@ _BLANK = re.compile(r"(?:\s|\\[nrt]|[\0\u200b\ufeff])+")
 
 
 class Located(NamedTuple):
-    """A region's place in a text: code points, end exclusive. `moved`: its own text decided the place, not its offsets."""
+    """A region's place in a text: code points, end exclusive. `by_text`: its own text decided the place, not its offsets."""
 
     start: int
     end: int
-    moved: bool = False
+    by_text: bool = False
 
 
 class Document(ABC):
@@ -50,7 +50,7 @@ class Document(ABC):
         if own is not None:
             for start, end in self._otherwise(value, own):
                 if 0 <= start < end <= len(self.text) and _folded(self.text[start:end]) == _folded(own):
-                    return Located(start, end, moved=True)
+                    return Located(start, end, by_text=True)
         if told is None:
             raise Misread(Reason.BEYOND_TEXT)
         raise Misread(Reason.CONTRADICTS_TEXT, "another text than their own")

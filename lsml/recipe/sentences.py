@@ -136,7 +136,7 @@ def _plain(error: ValidationError, *, hide: bool) -> str:
         bound = "least" if rule == "minItems" else "most"
         return f"expected at {bound} {limit} in the list, got {len(value)}"
     if rule == "uniqueItems":
-        twice = next(one for place, one in enumerate(value) if one in value[:place])
+        twice = next(one for index, one in enumerate(value) if one in value[:index])
         return f"{YAML.shown(twice)} is in the list twice; keep one of the two"
     if rule == "minProperties":
         return "empty; name at least one tag and its adapter"

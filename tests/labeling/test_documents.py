@@ -218,8 +218,8 @@ def test_a_page_finds_what_a_region_points_at_as_the_editor_does(value, text):
         with pytest.raises(Misread):
             page.locate(value)
     else:
-        start, end, moved = page.locate(value)
-        assert (page.text[start:end], moved) == (text, False)
+        start, end, by_text = page.locate(value)
+        assert (page.text[start:end], by_text) == (text, False)
 
 
 def test_an_inline_page_has_no_head_and_a_page_of_frames_no_text():

@@ -20,7 +20,7 @@ from lsml.adapters.base import (
     TrainableAdapter,
     silent,
 )
-from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.transformers_models import device_of, find, load_model
 from lsml.errors import AdapterError, VersionError
@@ -94,8 +94,8 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         """
         import numpy as np
 
-        learnt = answered(examples, self.target, "images")
-        paths = [examples[place].data for place in learnt.places]
+        learnt = labelled(examples, self.target, "images")
+        paths = [examples[index].data for index in learnt.indices]
         parts = []
         for begin in range(0, len(paths), self.options.batch):
             progress(0.8 * begin / len(paths), f"looking at image {begin + 1} of {len(paths)}")
@@ -213,10 +213,10 @@ class _Encoder:
 
         inputs = self._processor(images=[_open(path) for path in paths], return_tensors="pt")
         with self._lock, torch.inference_mode():
-            answer = self._model(pixel_values=inputs["pixel_values"].to(self._device))
-        pooled = getattr(answer, "pooler_output", None)
+            output = self._model(pixel_values=inputs["pixel_values"].to(self._device))
+        pooled = getattr(output, "pooler_output", None)
         if pooled is None:
-            hidden = answer.last_hidden_state
+            hidden = output.last_hidden_state
             pooled = (
                 hidden.mean(dim=tuple(range(1, hidden.dim() - 1))) if hidden.dim() == 3 else hidden.mean(dim=(2, 3))
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import msgspec
 
 from lsml.adapters.base import Data, Example, PageRegion, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.errors import VersionError
 from lsml.values import Box, Choice, Value
@@ -55,9 +55,9 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from lines of pages and their choices. Raises NotEnoughData unless two different answers occur."""
-        learnt = answered(examples, self.target, "regions")
-        progress(0.0, f"looking at {len(learnt.places)} regions")
-        rows = _rows([examples[place].data for place in learnt.places])
+        learnt = labelled(examples, self.target, "regions")
+        progress(0.0, f"looking at {len(learnt.indices)} regions")
+        rows = _rows([examples[index].data for index in learnt.indices])
 
         def fitting(share: float, message: str) -> None:
             progress(0.2 + 0.8 * share, message)
@@ -65,7 +65,7 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
         self._head = LinearHead.fit(
             rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
         )
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} regions")
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} regions")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Every known label with its probability, for each line; labels in alphabetical order."""

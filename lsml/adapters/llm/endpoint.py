@@ -51,14 +51,14 @@ class Endpoint:
         self._pace.wait()
         try:
             try:
-                answer = self._created(messages, schema)
+                completion = self._created(messages, schema)
             except openai.BadRequestError as error:
                 # Not every model sends them, and an answer without a score is better than none.
                 if not (self._tells_logprobs and "logprob" in str(error).lower()):
                     raise
                 _log.warning("%s: %s sends no log-probabilities, so values have no scores", self._adapter, self.host)
                 self._tells_logprobs = False
-                answer = self._created(messages, schema)
+                completion = self._created(messages, schema)
         except openai.APITimeoutError as error:
             raise Away(f"{self._name}: no answer within {self._options.timeout:g} s (options.timeout)") from error
         except openai.APIConnectionError as error:
@@ -70,7 +70,7 @@ class Endpoint:
             raise Away(
                 f"{self._name}: does not answer as an OpenAI-compatible endpoint does; check `base_url`"
             ) from error
-        return self._reply(answer, messages)
+        return self._reply(completion, messages)
 
     def _created(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> ChatCompletion:
         options = self._options
@@ -102,9 +102,9 @@ class Endpoint:
                 )
             return self._client
 
-    def _reply(self, answer: ChatCompletion, messages: Sequence[Mapping[str, str]]) -> Reply:
+    def _reply(self, completion: ChatCompletion, messages: Sequence[Mapping[str, str]]) -> Reply:
         try:
-            choice = answer.choices[0]
+            choice = completion.choices[0]
             text = choice.message.content or ""
             cut = choice.finish_reason in ("length", "content_filter")
             refusal = getattr(choice.message, "refusal", None)
@@ -112,7 +112,7 @@ class Endpoint:
             raise Away(
                 f"{self._name}: does not answer as an OpenAI-compatible endpoint does; check `base_url`"
             ) from error
-        used = getattr(getattr(answer, "usage", None), "total_tokens", None)
+        used = getattr(getattr(completion, "usage", None), "total_tokens", None)
         if not isinstance(used, int) or used < 0:
             # About three bytes are a token, so this counts slightly too many.
             used = sum(len(part.encode("utf-8", "replace")) for part in (text, *(m["content"] for m in messages))) // 3

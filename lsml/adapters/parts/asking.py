@@ -23,7 +23,7 @@ Retries = Annotated[
 ]  # the option `retries` of an adapter that asks a service
 
 _Data = TypeVar("_Data")
-_Answer = TypeVar("_Answer")
+_Reply = TypeVar("_Reply")
 
 
 class Away(AdapterError):
@@ -50,9 +50,9 @@ class Rounds:
         self._lock = threading.Lock()
 
     def run(
-        self, items: Mapping[bytes, _Data], answer: Callable[[_Data], _Answer], *, alone: bool
-    ) -> tuple[dict[bytes, _Answer], dict[bytes, AdapterError]]:
-        """Return the answers, by key, and the errors, by key. `answer` raises Dropped for one element, and Away for all
+        self, items: Mapping[bytes, _Data], reply: Callable[[_Data], _Reply], *, alone: bool
+    ) -> tuple[dict[bytes, _Reply], dict[bytes, AdapterError]]:
+        """Return the answers, by key, and the errors, by key. `reply` raises Dropped for one element, and Away for all
         that are left.
 
         `alone`: it is the caller's only element, so that its failure is reported at once.
@@ -60,9 +60,9 @@ class Rounds:
         with self._lock:
             failed = {key: error for key in items if (error := self._untold.pop(key, None))}
         asked = {key: data for key, data in items.items() if key not in failed}
-        found: dict[bytes, _Answer] = {}
+        found: dict[bytes, _Reply] = {}
         if asked:
-            new = self._ask(asked, answer, found)
+            new = self._ask(asked, reply, found)
             failed.update(new)
         if failed and not alone:
             with self._lock:
@@ -72,7 +72,7 @@ class Rounds:
         return found, failed
 
     def _ask(
-        self, asked: Mapping[bytes, _Data], answer: Callable[[_Data], _Answer], found: dict[bytes, _Answer]
+        self, asked: Mapping[bytes, _Data], reply: Callable[[_Data], _Reply], found: dict[bytes, _Reply]
     ) -> dict[bytes, AdapterError]:
         """Add answers to `found`, and return the errors. They are logged, counted by reason."""
         away: list[Away] = []
@@ -83,7 +83,7 @@ class Rounds:
             try:
                 if away:
                     raise away[0]
-                found[key] = answer(data)
+                found[key] = reply(data)
             except Away as error:
                 away.append(error)
                 failed[key] = error

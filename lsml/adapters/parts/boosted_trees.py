@@ -64,7 +64,7 @@ class Grown(NamedTuple):
 
 class Forest:
     """Trees as arrays of their nodes. `roots` (iterations * outputs,) are nodes, output by output within an iteration;
-    `baseline` (outputs,) is the answer before the first tree.
+    `baseline` (outputs,) is the output before the first tree.
     """
 
     _NODES: Final = ("feature", "threshold", "missing_left", "left", "right", "value", "leaf")
@@ -75,12 +75,12 @@ class Forest:
         self._baseline = baseline
 
     @classmethod
-    def constant(cls, answer: float) -> Forest:
-        """Return a forest that always gives the same answer."""
+    def constant(cls, output: float) -> Forest:
+        """Return a forest that always gives the same output."""
         import numpy as np
 
         empty = {name: np.zeros(0) for name in cls._NODES}
-        return cls(empty, np.zeros(0, dtype=np.int64), np.array([answer]))
+        return cls(empty, np.zeros(0, dtype=np.int64), np.array([output]))
 
     @classmethod
     def of_model(cls, model: BaseEstimator, iterations: int) -> Forest:
@@ -112,11 +112,11 @@ class Forest:
             what = "this release of scikit-learn stores its trees differently; install another one, or upgrade lsml"
             raise AdapterError(what) from error
 
-    def answers(self, rows: Array) -> Array:
+    def outputs(self, rows: Array) -> Array:
         """Return the sums of the trees, (rows, outputs), before any link function."""
         import numpy as np
 
-        outputs = len(self._baseline)
+        width = len(self._baseline)
         added = np.tile(self._baseline, (len(rows), 1))
         if not len(self._roots):
             return added
@@ -124,7 +124,7 @@ class Forest:
         for begin in range(0, len(rows), step):
             some = rows[begin : begin + step]
             leaves = self._nodes["value"][self._leaves(some)]  # (rows, iterations * outputs)
-            added[begin : begin + step] += leaves.reshape(len(some), -1, outputs).sum(axis=1)
+            added[begin : begin + step] += leaves.reshape(len(some), -1, width).sum(axis=1)
         return added
 
     def _leaves(self, rows: Array) -> Array:
@@ -168,8 +168,8 @@ class Forest:
         return cls(nodes, roots, baseline)
 
 
-def grow(rows: Array, answers: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
-    """Return forests for rows (examples, features) and their answers: `numbers`, or else classes, which are sorted.
+def grow(rows: Array, truths: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
+    """Return forests for rows (examples, features) and what is true of each: `numbers`, or else classes, which are sorted.
 
     Forests that miss a share of the examples come from cross-validation; there are none for very many examples.
     """
@@ -177,20 +177,20 @@ def grow(rows: Array, answers: Array, options: TreeOptions, seed: int, *, number
 
     # For few rows, threads cost more than they save, and a sum by one thread is the same on every machine.
     with threadpool_limits(1 if len(rows) < _MANY else None, user_api="openmp"):
-        return _grown(rows, answers, options, seed, numbers=numbers)
+        return _grown(rows, truths, options, seed, numbers=numbers)
 
 
-def forest_of(rows: Array, answers: Array, options: TreeOptions, seed: int) -> Forest:
+def forest_of(rows: Array, truths: Array, options: TreeOptions, seed: int) -> Forest:
     """Return a forest for rows and their classes; for a single class, a constant by Laplace's rule of succession."""
     import numpy as np
 
-    if len(set(answers.tolist())) < 2:
-        return Forest.constant(float(np.log(len(answers) + 1)))
-    return grow(rows, answers, options, seed, numbers=False).forest
+    if len(set(truths.tolist())) < 2:
+        return Forest.constant(float(np.log(len(truths) + 1)))
+    return grow(rows, truths, options, seed, numbers=False).forest
 
 
-def _grown(rows: Array, answers: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
-    outputs = 1 if numbers else len(set(answers.tolist()))
+def _grown(rows: Array, truths: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
+    outputs = 1 if numbers else len(set(truths.tolist()))
     trees = (1 if outputs == 2 else outputs) * FOLDS * _MAX_ITERATIONS
     fixed = None if options.iterations == "auto" else options.iterations
     members: list[BaseEstimator] = []
@@ -199,8 +199,8 @@ def _grown(rows: Array, answers: Array, options: TreeOptions, seed: int, *, numb
     if (fixed and not numbers) or len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
         iterations = fixed or _UNADVISED
     else:
-        iterations, members = _cross_validated(model, rows, answers, fixed, seed, numbers=numbers)
-    whole = model.set_params(max_iter=iterations).fit(rows, answers)
+        iterations, members = _cross_validated(model, rows, truths, fixed, seed, numbers=numbers)
+    whole = model.set_params(max_iter=iterations).fit(rows, truths)
     return Grown(Forest.of_model(whole, iterations), [Forest.of_model(one, iterations) for one in members])
 
 
@@ -216,7 +216,7 @@ def _model(options: TreeOptions, iterations: int, examples: int, seed: int, *, n
 
 
 def _cross_validated(
-    model: BaseEstimator, rows: Array, answers: Array, fixed: int | None, seed: int, *, numbers: bool
+    model: BaseEstimator, rows: Array, truths: Array, fixed: int | None, seed: int, *, numbers: bool
 ) -> tuple[int, list[BaseEstimator]]:
     """Return (best number of iterations on held-out examples, the models that each missed a share)."""
     import numpy as np
@@ -224,43 +224,43 @@ def _cross_validated(
     from sklearn.model_selection import KFold, StratifiedKFold
 
     # Classes that are all rarer than there are folds cannot be in each of them.
-    stratified = not numbers and np.unique(answers, return_counts=True)[1].max() >= FOLDS
+    stratified = not numbers and np.unique(truths, return_counts=True)[1].max() >= FOLDS
     folds = (StratifiedKFold if stratified else KFold)(FOLDS, shuffle=True, random_state=seed)
     losses = np.zeros(fixed or _MAX_ITERATIONS)
     members = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        split = list(folds.split(rows, answers))
+        split = list(folds.split(rows, truths))
     for learnt, left in split:
-        if not numbers and len(set(answers[learnt].tolist())) < 2:
+        if not numbers and len(set(truths[learnt].tolist())) < 2:
             continue
-        member = clone(model).fit(rows[learnt], answers[learnt])
+        member = clone(model).fit(rows[learnt], truths[learnt])
         members.append(member)
         if fixed is None:
-            losses += _losses(member, rows[left], answers[left], numbers=numbers)
+            losses += _losses(member, rows[left], truths[left], numbers=numbers)
     return fixed or int(np.argmin(losses)) + 1, members
 
 
-def _losses(model: BaseEstimator, rows: Array, answers: Array, *, numbers: bool) -> Array:
+def _losses(model: BaseEstimator, rows: Array, truths: Array, *, numbers: bool) -> Array:
     """Return the loss after each iteration, summed over rows: squared errors, or negative log likelihoods."""
     import numpy as np
 
     if numbers:
-        return np.array([np.sum((told - answers) ** 2) for told in model.staged_predict(rows)])
-    column = {name: place for place, name in enumerate(model.classes_.tolist())}
-    places = np.array([column.get(answer, -1) for answer in answers.tolist()])
+        return np.array([np.sum((told - truths) ** 2) for told in model.staged_predict(rows)])
+    column = {name: index for index, name in enumerate(model.classes_.tolist())}
+    places = np.array([column.get(truth, -1) for truth in truths.tolist()])
     known = places >= 0  # a model that missed the only example of a class does not know it
     picked = np.flatnonzero(known), places[known]
     return np.array([-np.log(np.maximum(told[picked], _LEAST)).sum() for told in model.staged_predict_proba(rows)])
 
 
-def probabilities(answers: Sequence[Array], *, multiple: bool) -> Array:
+def probabilities(outputs: Sequence[Array], *, multiple: bool) -> Array:
     """Return (rows, labels) from one forest for all labels; or, if several may hold at once, from one forest for each."""
     import numpy as np
 
     if multiple:
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(np.hstack(list(answers)), -500.0, 500.0))))
-    [raw] = answers
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(np.hstack(list(outputs)), -500.0, 500.0))))
+    [raw] = outputs
     if raw.shape[1] == 1:
         second = 1.0 / (1.0 + np.exp(-np.clip(raw, -500.0, 500.0)))
         return np.hstack([1.0 - second, second])

@@ -44,7 +44,7 @@ class Columns:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
-        self._places = [{name: place for place, name in enumerate(column.categories)} for column in self.columns]
+        self._places = [{name: index for index, name in enumerate(column.categories)} for column in self.columns]
 
     @classmethod
     def of(cls, rows: Sequence[Row], kinds: Mapping[str, Kind]) -> tuple[Columns, list[str]]:

@@ -39,29 +39,29 @@ ClassWeight = Annotated[
 ]
 
 
-class Answered(NamedTuple):
+class LabelledExamples(NamedTuple):
     """The examples that can be learnt: their indices, their labels (sorted), and all labels (sorted)."""
 
-    places: list[int]
-    answers: list[tuple[str, ...]]
+    indices: list[int]
+    truths: list[tuple[str, ...]]
     labels: list[str]
 
 
-def answered(examples: Sequence[Example], target: Target, what: str) -> Answered:
+def labelled(examples: Sequence[Example], target: Target, what: str) -> LabelledExamples:
     """Return the examples with labels of the target; others are left out, unless the target is open.
 
-    Raises NotEnoughData unless two different answers occur; `what` names the examples, such as texts.
+    Raises NotEnoughData unless the examples differ in their labels; `what` names the examples, such as texts.
     """
     allowed = None if target.open else set(target.labels)
-    answers = [_answer(example, allowed) for example in examples]
-    kept = [index for index, answer in enumerate(answers) if answer or target.multiple]
-    labels = sorted({label for index in kept for label in answers[index]})
-    if len({answers[index] for index in kept}) < 2:
+    truths = [_labels(example, allowed) for example in examples]
+    kept = [index for index, own in enumerate(truths) if own or target.multiple]
+    labels = sorted({label for index in kept for label in truths[index]})
+    if len({truths[index] for index in kept}) < 2:
         found = (
             f"all {len(kept)} examples have the label {labels[0]!r}" if labels else f"{len(kept)} examples have a label"
         )
         raise NotEnoughData(f"{found}; annotate at least two {what} with different answers")
-    return Answered(kept, [answers[index] for index in kept], labels)
+    return LabelledExamples(kept, [truths[index] for index in kept], labels)
 
 
 class LinearHead:
@@ -88,9 +88,16 @@ class LinearHead:
 
     @classmethod
     def fit(
-        cls, rows: Rows, learnt: Answered, *, multiple: bool, options: LogisticOptions, seed: int, progress: Progress
+        cls,
+        rows: Rows,
+        learnt: LabelledExamples,
+        *,
+        multiple: bool,
+        options: LogisticOptions,
+        seed: int,
+        progress: Progress,
     ) -> LinearHead:
-        """Return a head for rows (examples, features), dense or sparse, and their answers. `options` has C and class_weight."""
+        """Return a head for rows (examples, features), dense or sparse, and their labels. `options` has C and class_weight."""
         fitter = Fitter(options, rows, len(learnt.labels), seed)
         if multiple:
             weights, biases, left_out = _fit_each(fitter, learnt, progress)
@@ -136,11 +143,11 @@ class LinearHead:
         return head
 
 
-def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Array, Array, list[HeldOut]]:
+def _fit_one(fitter: Fitter, learnt: LabelledExamples) -> tuple[Array, Array, list[HeldOut]]:
     """Return weights and biases for labels of which exactly one holds, and the held-out logits for calibration."""
     import numpy as np
 
-    model, left_out = fitter.fit(np.array([answer[0] for answer in learnt.answers]))
+    model, left_out = fitter.fit(np.array([own[0] for own in learnt.truths]))
     assert list(model.classes_) == learnt.labels
     known = [left_out] if left_out is not None else []
     if len(learnt.labels) == 2:
@@ -150,7 +157,7 @@ def _fit_one(fitter: Fitter, learnt: Answered) -> tuple[Array, Array, list[HeldO
     return model.coef_.T, model.intercept_, known
 
 
-def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Array, Array, list[HeldOut]]:
+def _fit_each(fitter: Fitter, learnt: LabelledExamples, progress: Progress) -> tuple[Array, Array, list[HeldOut]]:
     """Return weights and biases for labels that each hold or not, and the held-out logits for calibration."""
     import numpy as np
 
@@ -159,7 +166,7 @@ def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Arr
     known: list[HeldOut] = []
     for column, label in enumerate(learnt.labels):
         progress(column / len(learnt.labels), f"fitting label {column + 1} of {len(learnt.labels)}")
-        holds = np.array([label in answer for answer in learnt.answers])
+        holds = np.array([label in own for own in learnt.truths])
         if holds.all():
             # A label of every example has the probability of Laplace's rule of succession.
             biases[column] = np.log(len(holds) + 1)
@@ -171,7 +178,7 @@ def _fit_each(fitter: Fitter, learnt: Answered, progress: Progress) -> tuple[Arr
     return weights, biases, known
 
 
-def _answer(example: Example, allowed: set[str] | None) -> tuple[str, ...]:
+def _labels(example: Example, allowed: set[str] | None) -> tuple[str, ...]:
     """Return the allowed labels of an example, sorted."""
     labels = {value.label for value in example.values if isinstance(value, Choice)}
     return tuple(sorted(labels if allowed is None else labels & allowed))

@@ -34,16 +34,16 @@ def numbered(examples: Sequence[Example], what: str) -> tuple[list[int], list[fl
     `what` names the examples in the error, in the plural: texts.
     """
     numbers = [next((value.value for value in e.values if isinstance(value, Number)), None) for e in examples]
-    places = [place for place, number in enumerate(numbers) if number is not None]
-    if len(places) < 2:
-        raise NotEnoughData(f"{len(places)} {what} have a number; annotate at least two")
-    return places, [number for number in numbers if number is not None]
+    indices = [index for index, number in enumerate(numbers) if number is not None]
+    if len(indices) < 2:
+        raise NotEnoughData(f"{len(indices)} {what} have a number; annotate at least two")
+    return indices, [number for number in numbers if number is not None]
 
 
 class NumberHead:
     """Ridge regressions of a number, and of its members: `weights` (features, 1 + members) and `biases` (1 + members,).
 
-    Column 0 is the answer; each of up to five members misses another share of the examples. `spread` is the standard
+    Column 0 is the output; each of up to five members misses another share of the examples. `spread` is the standard
     deviation of the annotated numbers. A score is exp(-error / spread), with the error that the jackknife expects from
     the members' disagreement. An input about which nothing is known gets the score of a guess, exp(-1).
     """
@@ -82,15 +82,15 @@ class NumberHead:
         """Return one number with its score for each row. `unknown` (rows,): True for rows about which nothing is known."""
         import numpy as np
 
-        answers = rows @ self._weights + self._biases  # (rows, 1 + members)
-        members = answers[:, 1:]
+        outputs = rows @ self._weights + self._biases  # (rows, 1 + members)
+        members = outputs[:, 1:]
         # Members share most of their examples, so their deviation is scaled up as in the jackknife.
         errors = members.std(axis=1) * np.sqrt(members.shape[1] - 1)
         if unknown is not None:
             errors[unknown] = self._spread
         certainty = np.exp(-errors / self._spread)
         return [
-            [Number(number, score)] for number, score in zip(answers[:, 0].tolist(), certainty.tolist(), strict=True)
+            [Number(number, score)] for number, score in zip(outputs[:, 0].tolist(), certainty.tolist(), strict=True)
         ]
 
     def state(self) -> State:

@@ -69,34 +69,34 @@ class Fitter:
         numbers = rows.nnz if hasattr(rows, "nnz") else rows.size
         self._small = numbers * labels <= _MOST_WORK
 
-    def fit(self, answers: Array) -> FittedRegression:
-        """Return a fitted regression of answers (examples,)."""
+    def fit(self, truths: Array) -> FittedRegression:
+        """Return a fitted regression of the true classes (examples,)."""
         import numpy as np
 
-        _, counts = np.unique(answers, return_counts=True)
+        _, counts = np.unique(truths, return_counts=True)
         chosen, left_out = self._candidates[0], None
         if np.sum(counts >= _LEAST_OF_A_CLASS) >= 2:
             if self._small:
-                chosen, left_out = _advised(self._candidates, self.rows, answers, self._seed)
+                chosen, left_out = _advised(self._candidates, self.rows, truths, self._seed)
             else:
-                left_out = self._of_a_part(answers)
-        return FittedRegression(_fitted(chosen, self.rows, answers, self._seed), left_out)
+                left_out = self._of_a_part(truths)
+        return FittedRegression(_fitted(chosen, self.rows, truths, self._seed), left_out)
 
-    def _of_a_part(self, answers: Array) -> HeldOut:
+    def _of_a_part(self, truths: Array) -> HeldOut:
         """Return the results on some examples of a regression trained on the others: faster than cross-validation, and
         enough here.
         """
         import numpy as np
 
-        order = np.random.default_rng(self._seed).permutation(len(answers))
-        learnt, left = np.split(order, [int(_LEARNT_SHARE * len(answers))])
-        if len(np.unique(answers[learnt])) < 2:
+        order = np.random.default_rng(self._seed).permutation(len(truths))
+        learnt, left = np.split(order, [int(_LEARNT_SHARE * len(truths))])
+        if len(np.unique(truths[learnt])) < 2:
             return HeldOut(np.zeros((0, 2)), np.zeros(0, dtype=int))
-        model = _fitted(self._candidates[0], self.rows[learnt], answers[learnt], self._seed)
-        classes = np.unique(answers)
+        model = _fitted(self._candidates[0], self.rows[learnt], truths[learnt], self._seed)
+        classes = np.unique(truths)
         logits = np.full((len(left), len(classes)), -np.inf)
         _say(model, self.rows[left], classes, logits, np.arange(len(left)))
-        return HeldOut(logits, np.searchsorted(classes, answers[left]))
+        return HeldOut(logits, np.searchsorted(classes, truths[left]))
 
 
 def candidates(options: LogisticOptions) -> tuple[Setting, ...]:
@@ -147,20 +147,20 @@ def _told(part: HeldOut) -> Array:
     return np.flatnonzero(np.isfinite(part.logits[np.arange(len(part.truth)), part.truth]))
 
 
-def _fitted(setting: Setting, rows: Rows, answers: Array, seed: int) -> Classifier:
-    """Return a logistic regression of rows (texts, features) and answers (texts,)."""
+def _fitted(setting: Setting, rows: Rows, truths: Array, seed: int) -> Classifier:
+    """Return a logistic regression of rows (texts, features) and true classes (texts,)."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    classes, counts = np.unique(answers, return_counts=True)
-    weights = (len(answers) / (len(classes) * counts)) ** setting.evenness
+    classes, counts = np.unique(truths, return_counts=True)
+    weights = (len(truths) / (len(classes) * counts)) ** setting.evenness
     model = LogisticRegression(
         C=setting.C, class_weight=dict(zip(classes, weights, strict=True)), max_iter=300, random_state=seed
     )
     with warnings.catch_warnings():
         # There may be more labels than texts.
         warnings.filterwarnings("ignore", message="The number of unique classes")
-        return model.fit(rows, answers)
+        return model.fit(rows, truths)
 
 
 def _say(model: Classifier, rows: Rows, classes: Array, logits: Array, places: Array) -> None:
@@ -173,22 +173,20 @@ def _say(model: Classifier, rows: Rows, classes: Array, logits: Array, places: A
     logits[np.ix_(places, np.searchsorted(classes, model.classes_))] = said
 
 
-def _advised(candidates: Sequence[Setting], rows: Rows, answers: Array, seed: int) -> tuple[Setting, HeldOut]:
+def _advised(candidates: Sequence[Setting], rows: Rows, truths: Array, seed: int) -> tuple[Setting, HeldOut]:
     """Return the setting with the best sum of macro F1 and accuracy on held-out texts, and its held-out results."""
     import numpy as np
     from sklearn.metrics import f1_score
     from sklearn.model_selection import StratifiedKFold
 
-    classes = np.unique(answers)
-    said = {setting: np.full((len(answers), len(classes)), -np.inf) for setting in candidates}
+    classes = np.unique(truths)
+    said = {setting: np.full((len(truths), len(classes)), -np.inf) for setting in candidates}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        folds = list(StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(rows, answers))
+        folds = list(StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(rows, truths))
     for learnt, left in folds:
         for setting in candidates:
-            _say(_fitted(setting, rows[learnt], answers[learnt], seed), rows[left], classes, said[setting], left)
+            _say(_fitted(setting, rows[learnt], truths[learnt], seed), rows[left], classes, said[setting], left)
     told = {setting: classes[logits.argmax(axis=1)] for setting, logits in said.items()}
-    best = max(
-        candidates, key=lambda one: f1_score(answers, told[one], average="macro") + np.mean(told[one] == answers)
-    )
-    return best, HeldOut(said[best], np.searchsorted(classes, answers))
+    best = max(candidates, key=lambda one: f1_score(truths, told[one], average="macro") + np.mean(told[one] == truths))
+    return best, HeldOut(said[best], np.searchsorted(classes, truths))

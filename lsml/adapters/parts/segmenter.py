@@ -48,7 +48,7 @@ class Segmenter(NamedTuple):
 
         places = _spread(len(signal), _MOST_PLACES)
         features = signal.features(places, self.windows)
-        told = probabilities([forest.answers(features) for forest in self.forests], multiple=self.overlap)
+        told = probabilities([forest.outputs(features) for forest in self.forests], multiple=self.overlap)
         lengths = np.gradient(signal.times[places]) / self.short if len(places) > 1 else np.ones(1)
         if not self.overlap:
             return self._stretches(signal, places, segments(told, lengths), self.labels, snap=snap)

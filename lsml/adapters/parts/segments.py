@@ -38,16 +38,16 @@ def segments(probabilities: Array, lengths: Array) -> list[Segment]:
     own = np.arange(classes)
     best = likely[0].copy()
     came[0] = own
-    for place in range(1, count):
+    for index in range(1, count):
         top = int(best.argmax())
         over = best[top] - _CHANGE
         stays = best >= over
-        came[place] = np.where(stays, own, top)
-        best = np.where(stays, best, over) + likely[place]
+        came[index] = np.where(stays, own, top)
+        best = np.where(stays, best, over) + likely[index]
     path = np.empty(count, dtype=np.int64)
     path[-1] = best.argmax()
-    for place in range(count - 1, 0, -1):
-        path[place - 1] = came[place, path[place]]
+    for index in range(count - 1, 0, -1):
+        path[index - 1] = came[index, path[index]]
     starts = np.flatnonzero(np.diff(path, prepend=-1))
     ends = [*starts[1:].tolist(), count]
     return [

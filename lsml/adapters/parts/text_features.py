@@ -298,9 +298,9 @@ def text_rows(options: TextOptions, texts: Sequence[str]) -> csr_matrix | None:
 def _stretches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield start and end of texts that are counted together; at least one stretch."""
     start = size = 0
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         if size and size + len(text) > _TOGETHER:
-            yield start, place
-            start, size = place, 0
+            yield start, index
+            start, size = index, 0
         size += len(text)
     yield start, len(texts)

@@ -223,7 +223,7 @@ class Windows:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, length: int, overlap: int = 0) -> None:
         self._backend = tokenizer.backend_tokenizer
         alone = self._backend.encode("a", add_special_tokens=True)
-        inner = [place for place, special in enumerate(alone.special_tokens_mask) if not special]
+        inner = [index for index, special in enumerate(alone.special_tokens_mask) if not special]
         self._before = list(alone.ids[: inner[0]])
         self._after = list(alone.ids[inner[-1] + 1 :])
         self._pad = tokenizer.pad_token_id or 0
@@ -238,11 +238,11 @@ class Windows:
     def pieces(self, encodings: Sequence[Encoding], most: int | None = None) -> list[Piece]:
         """Return windows over all tokens, at most `most` for each text; at least one for each text."""
         made = []
-        for place, encoding in enumerate(encodings):
+        for index, encoding in enumerate(encodings):
             start, count = 0, 0
             while True:
                 ids = encoding.ids[start : start + self._length]
-                made.append(Piece(place, start, list(ids)))
+                made.append(Piece(index, start, list(ids)))
                 count += 1
                 if start + self._length >= len(encoding.ids) or count == most:
                     break

@@ -67,21 +67,21 @@ class Remote(Adapter[RemoteOptions]):
         asked = {key: data for key, data in zip(keys, batch, strict=True) if isinstance(data, Path) or data.strip()}
         if not asked or not self.ready:
             return [[] for _ in batch]
-        found, failed = self._rounds.run(asked, self._answer, alone=len(batch) == 1)
+        found, failed = self._rounds.run(asked, self._values, alone=len(batch) == 1)
         if failed:
             raise next(iter(failed.values()))
         return [found.get(key, []) for key in keys]
 
-    def _answer(self, data: Data) -> list[Value]:
+    def _values(self, data: Data) -> list[Value]:
         from lsml.adapters.remote.service import Service, filled
 
         service = self._service = self._service or Service(self.name, self.options)
         if isinstance(data, Path):
-            answer = service.ask(data.read_bytes(), self.options.content_type)
+            reply = service.ask(data.read_bytes(), self.options.content_type)
         else:
             body = json.dumps(filled(self.options.request, {"text": data})).encode()
-            answer = service.ask(body, "application/json")
-        found = found_at(self.options.each, answer)
+            reply = service.ask(body, "application/json")
+        found = found_at(self.options.each, reply)
         length = len(data) if isinstance(data, str) else None
         return [value for one in found for kind in self._kinds if (value := self._value(kind, one, length))]
 

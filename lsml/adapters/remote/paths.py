@@ -9,9 +9,9 @@ PATTERN: Final = r"^\$?(\.?[^.\[\]$\s]+|\[\d+\]|\[\*\])*$"
 _STEP: Final = re.compile(r"\[(\d+|\*)\]|([^.\[\]$\s]+)")
 
 
-def found_at(path: str, answer: object) -> list[object]:
+def found_at(path: str, reply: object) -> list[object]:
     """Return everything at a path; `[*]` is every element of a list, and a missing key is no error."""
-    places = [answer]
+    places = [reply]
     for index, name in _STEP.findall(path):
         if name:
             places = [place[name] for place in places if isinstance(place, dict) and name in place]
@@ -22,6 +22,6 @@ def found_at(path: str, answer: object) -> list[object]:
     return places
 
 
-def first_at(path: str, answer: object) -> Any:
+def first_at(path: str, reply: object) -> Any:
     """Return the first value at a path, or None."""
-    return next(iter(found_at(path, answer)), None)
+    return next(iter(found_at(path, reply)), None)

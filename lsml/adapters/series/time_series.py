@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
-from lsml.adapters.parts.linear_head import answered
+from lsml.adapters.parts.linear_head import labelled
 from lsml.adapters.parts.notes import unlearnt
 from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
@@ -80,7 +80,7 @@ class _Chooser(NamedTuple):
     def values(self, signal: Signal) -> list[Choice]:
         """Return every label with its probability, in alphabetical order."""
         row = signal.whole()[None]
-        [scores] = probabilities([forest.answers(row) for forest in self.forests], multiple=self.multiple)
+        [scores] = probabilities([forest.outputs(row) for forest in self.forests], multiple=self.multiple)
         return [Choice(label, score) for label, score in zip(self.labels, scores.tolist(), strict=True)]
 
     def state(self) -> State:
@@ -178,14 +178,14 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         asked = [n for n, e in enumerate(examples) if not stretches or any(isinstance(v, Choice) for v in e.values)]
         reader = _SeriesReader(examples, unread)
         seen = [(number, signal.whole()) for number in asked if (signal := reader.signal(number)) is not None]
-        learnt = answered([examples[number] for number, _ in seen], self.target, "series")
-        rows = np.stack([seen[place][1] for place in learnt.places])
+        learnt = labelled([examples[number] for number, _ in seen], self.target, "series")
+        rows = np.stack([seen[index][1] for index in learnt.indices])
         multiple = self.target.multiple
         if multiple:
-            questions = [np.array([label in answer for answer in learnt.answers]) for label in learnt.labels]
+            questions = [np.array([label in labels for labels in learnt.truths]) for label in learnt.labels]
         else:
-            questions = [np.array([learnt.labels.index(answer[0]) for answer in learnt.answers])]
-        forests = [forest_of(rows, answers, self.options, seed) for answers in questions]
+            questions = [np.array([learnt.labels.index(labels[0]) for labels in learnt.truths])]
+        forests = [forest_of(rows, truths, self.options, seed) for truths in questions]
         return _Chooser(learnt.labels, forests, rows.shape[1] // OF_CHANNEL, multiple)
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from lsml.adapters.base import Example, Progress, silent
-from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
 from lsml.adapters.sound.clips import Scale, heard
 from lsml.adapters.sound.whole import WholeRecordings, last_fifth
 from lsml.values import Choice
@@ -35,9 +35,9 @@ class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
 
         Raises NotEnoughData unless two different answers occur.
         """
-        usable = [examples[place] for place in answered(examples, self.target, "recordings").places]
+        usable = [examples[index] for index in labelled(examples, self.target, "recordings").indices]
         known = heard([example.data for example in usable], progress)
-        learnt = answered([usable[place] for place in known.places], self.target, "recordings that can be read")
+        learnt = labelled([usable[index] for index in known.indices], self.target, "recordings that can be read")
         scale = Scale.of_rows(known.rows)
         rows = scale.apply(known.rows)
         fitted = LinearHead.fit(

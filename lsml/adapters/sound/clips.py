@@ -84,7 +84,7 @@ class _Moments:
 class ReadableClips(NamedTuple):
     """The readable ones of several recordings: their indices, their features (recordings, WIDTH), and notes on the others."""
 
-    places: list[int]
+    indices: list[int]
     rows: Array
     notes: tuple[str, ...]
 
@@ -129,13 +129,13 @@ def heard(paths: Sequence[Path], progress: Progress) -> ReadableClips:
     """Return the features of training recordings. An unreadable one is left out, with a note."""
     import numpy as np
 
-    places, rows, unread = [], [], Counter[str]()
-    for place, path in enumerate(paths):
-        progress(0.8 * place / len(paths), f"listening to recording {place + 1} of {len(paths)}")
+    indices, rows, unread = [], [], Counter[str]()
+    for index, path in enumerate(paths):
+        progress(0.8 * index / len(paths), f"listening to recording {index + 1} of {len(paths)}")
         try:
             rows.append(row_of(path))
         except AdapterError as error:
             unread[reason_of(error)] += 1
         else:
-            places.append(place)
-    return ReadableClips(places, np.stack(rows) if rows else np.zeros((0, WIDTH)), unlearnt(unread, "recordings"))
+            indices.append(index)
+    return ReadableClips(indices, np.stack(rows) if rows else np.zeros((0, WIDTH)), unlearnt(unread, "recordings"))

@@ -12,7 +12,7 @@ from msgspec import Meta
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, grow, probabilities
 from lsml.adapters.parts.columns import Columns, Kind
-from lsml.adapters.parts.linear_head import Answered, answered
+from lsml.adapters.parts.linear_head import LabelledExamples, labelled
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import Choice, Number, Scored, Value
@@ -51,15 +51,15 @@ class _Learnt(NamedTuple):
     def values(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Return every label with its probability, in alphabetical order; or one number with its score."""
         rows = self.columns.features(batch)
-        answers = [forest.answers(rows) for forest in self.forests]
+        outputs = [forest.outputs(rows) for forest in self.forests]
         if self.labels is not None:
-            return Scored.of_rows(self.labels, frozenset(self.labels), probabilities(answers, multiple=self.multiple))
-        return self._numbers([answer[:, 0] for answer in answers])
+            return Scored.of_rows(self.labels, frozenset(self.labels), probabilities(outputs, multiple=self.multiple))
+        return self._numbers([output[:, 0] for output in outputs])
 
-    def _numbers(self, answers: Sequence[Array]) -> list[list[Value]]:
+    def _numbers(self, outputs: Sequence[Array]) -> list[list[Value]]:
         import numpy as np
 
-        told, *members = answers
+        told, *members = outputs
         errors = np.full(len(told), self.spread)  # the error of a guess, as there is no better estimate
         if len(members) > 1:
             # Members share most of their examples, so their deviation is scaled up as in the jackknife.
@@ -136,13 +136,13 @@ class Tabular(TrainableAdapter[TabularOptions]):
         return columns, columns.features(rows)
 
     def _labels(self, examples: Sequence[Example], seed: int, progress: Progress) -> _Learnt:
-        learnt = answered(examples, self.target, "tasks")
-        columns, rows = self._read([examples[place] for place in learnt.places])
+        learnt = labelled(examples, self.target, "tasks")
+        columns, rows = self._read([examples[index] for index in learnt.indices])
         forests = []
         questions = _questions(learnt, multiple=self.target.multiple)
-        for number, answers in enumerate(questions):
+        for number, truths in enumerate(questions):
             progress(number / len(questions), f"growing trees for {len(learnt.labels)} labels")
-            forests.append(forest_of(rows, answers, self.options, seed))
+            forests.append(forest_of(rows, truths, self.options, seed))
         return _Learnt(columns, learnt.labels, forests, self.target.multiple)
 
     def _number(self, examples: Sequence[Example], seed: int, progress: Progress) -> _Learnt:
@@ -153,11 +153,11 @@ class Tabular(TrainableAdapter[TabularOptions]):
         if len(kept) < 2:
             raise NotEnoughData(f"{len(kept)} tasks have a number; annotate at least two")
         columns, rows = self._read([example for example, _ in kept])
-        answers = np.array([number for _, number in kept], dtype=np.float64)
+        truths = np.array([number for _, number in kept], dtype=np.float64)
         progress(0.5, f"growing trees for {len(kept)} numbers")
-        grown = grow(rows, answers, self.options, seed, numbers=True)
+        grown = grow(rows, truths, self.options, seed, numbers=True)
         # The deviation alone is not enough: that of equal floats can be a rounding error above 0.
-        spread = float(answers.std()) if answers.min() < answers.max() else 1.0
+        spread = float(truths.std()) if truths.min() < truths.max() else 1.0
         return _Learnt(columns, None, [grown.forest, *grown.members], spread=spread)
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
@@ -201,10 +201,10 @@ class Tabular(TrainableAdapter[TabularOptions]):
         self._learnt = learnt
 
 
-def _questions(learnt: Answered, *, multiple: bool) -> list[Array]:
-    """Return the answers for each forest, by example: the label that holds; or for each label whether it holds."""
+def _questions(learnt: LabelledExamples, *, multiple: bool) -> list[Array]:
+    """Return the truths for each forest, by example: the label that holds; or for each label whether it holds."""
     import numpy as np
 
     if not multiple:
-        return [np.array([learnt.labels.index(answer[0]) for answer in learnt.answers])]
-    return [np.array([label in answer for answer in learnt.answers]) for label in learnt.labels]
+        return [np.array([learnt.labels.index(labels[0]) for labels in learnt.truths])]
+    return [np.array([label in labels for labels in learnt.truths]) for label in learnt.labels]

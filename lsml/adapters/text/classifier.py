@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions, text_rows
 from lsml.errors import VersionError
@@ -52,10 +52,10 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
 
         Raises NotEnoughData unless two different answers occur.
         """
-        learnt = answered(examples, self.target, "texts")
+        learnt = labelled(examples, self.target, "texts")
         features = TextFeatures.of_options(self.options)
-        progress(0.05, f"counting words of {len(learnt.places)} texts")
-        rows = features.fit_transform(lambda: (examples[place].data for place in learnt.places))
+        progress(0.05, f"counting words of {len(learnt.indices)} texts")
+        rows = features.fit_transform(lambda: (examples[index].data for index in learnt.indices))
 
         def fitting(share: float, message: str) -> None:
             progress(0.3 + 0.7 * share, message)
@@ -64,7 +64,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
             rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
         )
         self._features = features
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} texts")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Return every known label with its probability, for each text; labels in alphabetical order."""

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.kept import Kept
-from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, answered
+from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.transformers_models import (
     ENCODER,
@@ -106,7 +106,7 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
 
         Raises NotEnoughData unless two different answers occur; AdapterError where the encoder is missing.
         """
-        learnt = answered(examples, self.target, "texts")
+        learnt = labelled(examples, self.target, "texts")
 
         def reading(share: float, message: str) -> None:
             progress(0.9 * share, message)
@@ -115,11 +115,11 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
             progress(0.9 + 0.1 * share, message)
 
         self._read_by = None
-        rows = self._rows([examples[place].data for place in learnt.places], reading)
+        rows = self._rows([examples[index].data for index in learnt.indices], reading)
         self._head = LinearHead.fit(
             rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
         )
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} texts")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Return every known label with its probability, for each text; labels in alphabetical order."""
@@ -212,8 +212,8 @@ class Encoder:
             device = next(self._model.parameters()).device
             for places, inputs in self._windows.batches(pieces, self._options.batch, tokens_at_once(device)):
                 with torch.inference_mode():
-                    answer = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
-                vectors = self._pooled(answer, inputs["attention_mask"].to(device))
+                    output = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
+                vectors = self._pooled(output, inputs["attention_mask"].to(device))
                 for place, vector in zip(places, vectors.float().cpu().numpy(), strict=True):
                     # A window counts by its length; one without tokens counts a little, so that every text has an embedding.
                     sums[pieces[place].text] = sums[pieces[place].text] + vector * max(1, len(pieces[place].ids))
@@ -221,8 +221,8 @@ class Encoder:
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
 
-    def _pooled(self, answer: ModelOutput, seen: Tensor) -> Tensor:
-        hidden = answer.last_hidden_state  # (batch, tokens, features)
+    def _pooled(self, output: ModelOutput, seen: Tensor) -> Tensor:
+        hidden = output.last_hidden_state  # (batch, tokens, features)
         if self._pooling == "cls":
             return hidden[:, 0]
         weights = seen.unsqueeze(-1).to(hidden.dtype)

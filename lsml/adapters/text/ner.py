@@ -212,8 +212,8 @@ class TokenLabels:
         names = model.config.id2label
         self._tags = [_tag(str(names[number])) for number in range(model.config.num_labels)]
         self._places: dict[str | None, list[int]] = {}  # entity -> the columns of its tags
-        for place, tag in enumerate(self._tags):
-            self._places.setdefault(tag.label, []).append(place)
+        for index, tag in enumerate(self._tags):
+            self._places.setdefault(tag.label, []).append(index)
         self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length), options.overlap)
 
     @classmethod
@@ -365,22 +365,22 @@ def words(encoding: Encoding, text: str) -> list[Word]:
     found: list[Word] = []
     numbers, offsets = encoding.word_ids, encoding.offsets
     first = 0
-    for place in range(1, len(numbers) + 1):
+    for index in range(1, len(numbers) + 1):
         if (
-            place < len(numbers)
-            and numbers[place] is not None
-            and numbers[place] == numbers[first]
-            and not _parted(text, offsets[place][0])
+            index < len(numbers)
+            and numbers[index] is not None
+            and numbers[index] == numbers[first]
+            and not _parted(text, offsets[index][0])
         ):
             continue
-        start, end = offsets[first][0], offsets[place - 1][1]
+        start, end = offsets[first][0], offsets[index - 1][1]
         while start < end and text[start].isspace():
             start += 1
         while start < end and text[end - 1].isspace():
             end -= 1
         if start < end:
-            found.append(Word(first, place, start, end))
-        first = place
+            found.append(Word(first, index, start, end))
+        first = index
     return found
 
 

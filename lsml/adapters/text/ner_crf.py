@@ -172,7 +172,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
             left = examples[fold::_FOLDS]
             adapter = NerCrf(options, self.target)
             try:
-                adapter.fit([example for place, example in enumerate(examples) if place % _FOLDS != fold], seed)
+                adapter.fit([example for index, example in enumerate(examples) if index % _FOLDS != fold], seed)
             except NotEnoughData:
                 continue
             for example, values in zip(left, adapter.predict([one.data for one in left]), strict=True):
@@ -228,7 +228,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
             rows = features(stretch, self._lexicon)
             with self._lock:  # a tagger keeps the current sequence
                 tags = self._tagger.tag(rows)
-                said = [min(1.0, max(0.0, self._tagger.marginal(tag, place))) for place, tag in enumerate(tags)]
+                said = [min(1.0, max(0.0, self._tagger.marginal(tag, index))) for index, tag in enumerate(tags)]
             for first, last, label in _runs(tags):
                 score = min(said[first : last + 1])
                 found += parted(Span(stretch[first].start, stretch[last].end, label, score))
@@ -333,12 +333,12 @@ _NOTHING: Final = _Said((), (), (), "")
 def _observed(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
     """Yield (word in lower case, its tag without position, or its capitals) for every word of a text."""
     for stretch in stretches(text):
-        for place, (token, tag) in enumerate(zip(stretch, _tags(stretch, spans), strict=True)):
+        for index, (token, tag) in enumerate(zip(stretch, _tags(stretch, spans), strict=True)):
             word = token.text.lower()
             yield word, tag[1:] or _OUTSIDE  # only labels have a "-"
             if token.text[0].islower():
                 yield word, _SMALL
-            elif place and token.text[0].isupper():
+            elif index and token.text[0].isupper():
                 yield word, _CAPITAL
 
 
@@ -399,15 +399,15 @@ def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
     lowers = [word.lower for word in words]
     shapes = [word.shape for word in words]
     rows = []
-    for place in range(len(stretch)):
-        two_before, before, lower, after, two_after = lowers[place : place + 5]
-        said = facts[place + 1]
+    for index in range(len(stretch)):
+        two_before, before, lower, after, two_after = lowers[index : index + 5]
+        said = facts[index + 1]
         rows.append(
             [
-                "1", *words[place + 2].own, *words[place + 1].before, *words[place + 3].after,
+                "1", *words[index + 2].own, *words[index + 1].before, *words[index + 3].after,
                 f"--w={two_before}", f"-w|w={before} {lower}", f"w|+w={lower} {after}", f"++w={two_after}",
-                *_of_shapes(*shapes[place : place + 5]),
-                *said.own, *facts[place].before, *facts[place + 2].after, f"s|{said.case}={shapes[place + 2]}",
+                *_of_shapes(*shapes[index : index + 5]),
+                *said.own, *facts[index].before, *facts[index + 2].after, f"s|{said.case}={shapes[index + 2]}",
             ]
         )  # fmt: skip
     rows[0].append(f"first|{facts[1].case}")
@@ -433,11 +433,11 @@ def _tags(stretch: Sequence[Token], spans: Sequence[Span]) -> list[str]:
 def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     """Yield (first, last, label) of each span; an inside tag after none begins one."""
     begin: int | None = None
-    for place, (tag, following) in enumerate(pairwise([*tags, _OUTSIDE])):
+    for index, (tag, following) in enumerate(pairwise([*tags, _OUTSIDE])):
         if tag == _OUTSIDE:
             continue
         if begin is None:
-            begin = place
+            begin = index
         if following != f"I-{tag[2:]}":
-            yield begin, place, tag[2:]
+            yield begin, index, tag[2:]
             begin = None

@@ -64,7 +64,7 @@ class Pairwise(TrainableAdapter[PairwiseOptions]):
         comparisons: list[Comparison] = []
         start = 0
         for task, (items, best) in enumerate(told):
-            others = [place for place in range(len(items.texts)) if place != best]
+            others = [index for index in range(len(items.texts)) if index != best]
             comparisons += [Comparison(start + best, start + other, task) for other in others]
             start += len(items.texts)
         progress(0.3, f"fitting {len(comparisons)} comparisons")

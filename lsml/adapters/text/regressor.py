@@ -45,17 +45,17 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from texts (str) and one number each. Raises NotEnoughData with fewer than two."""
-        places, numbers = numbered(examples, "texts")
+        indices, numbers = numbered(examples, "texts")
         features = TextFeatures.of_options(self.options)
-        progress(0.05, f"counting words of {len(places)} texts")
-        rows = features.fit_transform(lambda: (examples[place].data for place in places))
+        progress(0.05, f"counting words of {len(indices)} texts")
+        rows = features.fit_transform(lambda: (examples[place].data for place in indices))
 
         def fitting(share: float, message: str) -> None:
             progress(0.3 + 0.7 * share, message)
 
         self._head = NumberHead.fit(rows, numbers, self.options.alpha, "sparse_cg", seed, fitting)
         self._features = features
-        progress(1.0, f"learnt from {len(places)} texts")
+        progress(1.0, f"learnt from {len(indices)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return one number with its score for each text."""

@@ -147,8 +147,8 @@ class Spacy(Adapter[SpacyOptions]):
         group = read.spans.get(self.options.spans, ())
         scores = getattr(group, "attrs", {}).get("scores", ())
         values: list[Value] = []
-        for place, found in enumerate(group):
-            score = min(1.0, max(0.0, float(scores[place]))) if place < len(scores) else None
+        for index, found in enumerate(group):
+            score = min(1.0, max(0.0, float(scores[index]))) if index < len(scores) else None
             if found.label_ and found.start_char < found.end_char:
                 values.append(Span(found.start_char, found.end_char, found.label_, score))
         return values

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
-from lsml.adapters.parts.linear_head import answered
+from lsml.adapters.parts.linear_head import labelled
 from lsml.adapters.parts.logits import Accelerate, Logits
 from lsml.adapters.parts.transformers_models import (
     Piece,
@@ -135,24 +135,24 @@ class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
         if not self.ready or not batch:
             return [[] for _ in batch]
         model = self._loaded()
-        answers = model.choices(batch)
+        choices = model.choices(batch)
         if not self.target.multiple or model.each:
-            return answers
+            return choices
         # The probabilities of labels that exclude each other sum to one, so they do not tell for each whether it holds.
-        return [[max(values, key=_score)] for values in answers]
+        return [[max(values, key=_score)] for values in choices]
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Learn from texts (str) and their choices; labels that the target does not have are ignored.
 
         Raises NotEnoughData unless two different answers occur; AdapterError where the weights are missing.
         """
-        learnt = answered(examples, self.target, "texts")
+        learnt = labelled(examples, self.target, "texts")
         folder = find(self.name, self.options.weights, "a model")
         model = TextLabels.fresh(folder, learnt.labels, multiple=self.target.multiple, options=self.options, seed=seed)
-        lessons = model.lessons([examples[place].data for place in learnt.places], learnt.answers)
+        lessons = model.lessons([examples[index].data for index in learnt.indices], learnt.truths)
         fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
         self._model, self._learnt = model, True
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.places)} texts")
+        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} texts")
 
     def save(self, directory: Path) -> None:
         """Write safetensors, and the configuration and tokenizer as JSON."""
@@ -240,9 +240,9 @@ class TextLabels:
     def _pieces(self, texts: Sequence[str]) -> list[Piece]:
         return self._windows.pieces(self._windows.encode(texts), self._options.windows)
 
-    def lessons(self, texts: Sequence[str], answers: Sequence[tuple[str, ...]]) -> list[tuple[Piece, list[float]]]:
+    def lessons(self, texts: Sequence[str], truths: Sequence[tuple[str, ...]]) -> list[tuple[Piece, list[float]]]:
         """Return (window, probability of each label) for every window that is used."""
-        known = [[float(name in answer) for name in self._names] for answer in answers]
+        known = [[float(name in labels) for name in self._names] for labels in truths]
         return [(piece, known[piece.text]) for piece in self._pieces(texts)]
 
     def loss(self, lessons: Sequence[tuple[Piece, list[float]]]) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 
 from lsml.adapters.base import Target, silent
 from lsml.adapters.parts import regressions
-from lsml.adapters.parts.linear_head import LinearHead, answered
+from lsml.adapters.parts.linear_head import LinearHead, labelled
 from lsml.adapters.parts.regressions import HeldOut, temperature
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.metrics.choices import calibration_error
@@ -32,7 +32,7 @@ def world(count, multiple, seed=0):
 
 def fit(count, multiple, **options):
     rows, examples = world(count, multiple)
-    learnt = answered(examples, Target(("A", "B", "C"), multiple=multiple), "points")
+    learnt = labelled(examples, Target(("A", "B", "C"), multiple=multiple), "points")
     chosen = TextClassifier.Options(**options)
     return LinearHead.fit(rows, learnt, multiple=multiple, options=chosen, seed=0, progress=silent)
 

@@ -85,7 +85,7 @@ def test_its_trees_answer_as_scikit_learn_does(classes):
     kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     answers = np.digitize(told, np.linspace(-0.5, 1, classes)[1:]) if classes else told
     model = kind(max_iter=20, min_samples_leaf=3, early_stopping=False).fit(rows, answers)
-    raw = Forest.of_model(model, 20).answers(rows)
+    raw = Forest.of_model(model, 20).outputs(rows)
     if classes:
         np.testing.assert_allclose(probabilities([raw], multiple=False), model.predict_proba(rows), rtol=1e-9)
     else:

@@ -217,12 +217,12 @@ def _owner(point: KeyPoint, boxes: Sequence[Box]) -> int | None:
 
 def _mirrored(points: Sequence[str]) -> list[int]:
     """Return for each point the number of its mirror image: labels with left and right change places."""
-    places = {label.casefold(): place for place, label in enumerate(points)}
+    places = {label.casefold(): index for index, label in enumerate(points)}
     mirrored = []
-    for place, label in enumerate(points):
+    for index, label in enumerate(points):
         name = label.casefold()
         other = name.replace("left", "\0").replace("right", "left").replace("\0", "right")
-        mirrored.append(places.get(other, place))
+        mirrored.append(places.get(other, index))
     return mirrored
 
 

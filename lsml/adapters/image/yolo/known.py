@@ -94,7 +94,7 @@ def class_names(options: YoloOptions, target: Target) -> dict[str, tuple[str, ..
         return {}
     info = info_of(weights_of(options, target))
     names = tuple(name for name in info.names if options.classes is None or name in options.classes)
-    points = tuple(f"{name}::{place}" for name in names for place in range(info.keypoints))
+    points = tuple(f"{name}::{index}" for name in names for index in range(info.keypoints))
     found = {kind: points if kind == "keypoint" else names for kind in target.kinds}
     return {kind: known for kind, known in found.items() if known}
 
