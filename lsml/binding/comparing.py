@@ -1,4 +1,4 @@
-"""What people compare: the objects of a Pairwise, read together as items."""
+"""The compared objects of a Pairwise, read together as items."""
 
 from __future__ import annotations
 

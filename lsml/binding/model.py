@@ -164,11 +164,8 @@ class BoundModel:
 
     def read(self, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
         """Return the adapter's views of a task. Raises Unreadable or FetchError, with a sentence."""
-        if self.inputs and self.adapter_class.compares:
-            return [Reading(self.controls, self.object_tag, read_compared(self.inputs, task, fetch))]
         if self.inputs:
-            view = read_parts(self.inputs, columns=reads_columns(self.adapter_class), task=task, fetch=fetch)
-            return [Reading(self.controls, self.object_tag, view)]
+            return [Reading(self.controls, self.object_tag, _view_of_inputs(self, task, fetch))]
         if self.needs:
             seen = read_regions(
                 self.adapter_class, self.controls, self.needs, self.object_tag, self.spec.around, task, fetch
@@ -230,14 +227,19 @@ class BoundModel:
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
         options = options_of(self.spec, prediction_options)
         told = self.adapter_class.facts(self.spec.options, self.target)
-        said = [self.key, self._object_facts, options, self.spec.threshold, self.spec.labels, controls]
         return [
-            *said,
+            *(self.key, self._object_facts, options, self.spec.threshold, self.spec.labels, controls),
             *["hidden"] * (not self.spec.show),
             *[self.spec.combine] * (self.spec.combine != "first"),
             *self._needed_facts,
             *([] if told is None else [told]),
         ]
+
+
+def _view_of_inputs(model: BoundModel, task: Mapping[str, object], fetch: Fetch) -> View:
+    if model.adapter_class.compares:
+        return read_compared(model.inputs, task, fetch)
+    return read_parts(model.inputs, columns=reads_columns(model.adapter_class), task=task, fetch=fetch)
 
 
 def _threshold(spec: Model, control: Control) -> Threshold:

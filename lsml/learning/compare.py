@@ -52,7 +52,7 @@ def compare(
         for side in (0, 1)
     ]
     names_of_figures = {name: _figure(kind, rule) for name, kind in controls.items()}
-    compared = _Comparison(sides[0], sides[1], names_of_figures, len(judged))
+    compared = _PairedFigures(sides[0], sides[1], names_of_figures, len(judged))
     metric = " and ".join(sorted(set(names_of_figures.values())))
     if not compared.names:
         return Comparison(new=None, promoted=None, tasks=len(judged), against=against, by=by, metric=metric)
@@ -90,7 +90,7 @@ def _figure(value_type: type, rule: Promote) -> str:
     return rule.metric if rule.metric in names else names[0]
 
 
-class _Comparison:
+class _PairedFigures:
     """Two versions' figures for the same tasks."""
 
     def __init__(

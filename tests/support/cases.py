@@ -26,7 +26,7 @@ from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
 from lsml.adapters.text.matcher import TextMatcher
 from lsml.adapters.text.ner import Ner
 from lsml.adapters.text.ner_crf import NerCrf
-from lsml.adapters.text.pairwise import Pairwise
+from lsml.adapters.text.pairwise import TextPairwise
 from lsml.adapters.text.regressor import TextRegressor
 from lsml.adapters.text.spacy_pipeline import Spacy
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
@@ -80,7 +80,7 @@ NUMBERS = AdapterCase(
 
 _SIDES = ("left", "right")
 PAIRS = AdapterCase(
-    adapter=Pairwise,
+    adapter=TextPairwise,
     target=Target(_SIDES, kinds={"choice": _SIDES}),
     examples=[
         Example(Items(_SIDES, texts if place % 2 else texts[::-1]), (Choice(_SIDES[1 - place % 2]),))

@@ -23,7 +23,7 @@ _LEAST: Final = 10  # tasks for cross-validation
 _MOST: Final = 2000  # comparisons that choose; more would take long and tell little more
 
 
-class Comparison(NamedTuple):
+class PreferredItem(NamedTuple):
     """One answer of a person: the row of the item that was preferred, that of the other, and the place of their task."""
 
     better: int
@@ -39,7 +39,7 @@ class PreferenceHead:
 
     @classmethod
     def fit(
-        cls, rows: Rows, comparisons: Sequence[Comparison], closeness: float | Literal["auto"], seed: int
+        cls, rows: Rows, comparisons: Sequence[PreferredItem], closeness: float | Literal["auto"], seed: int
     ) -> PreferenceHead:
         """Return a head for rows (items, features) and people's comparisons of them, of which there must be two."""
         import numpy as np

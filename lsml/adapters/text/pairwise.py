@@ -10,7 +10,7 @@ import msgspec
 
 from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import Closeness
-from lsml.adapters.parts.preference_head import Comparison, PreferenceHead
+from lsml.adapters.parts.preference_head import PreferenceHead, PreferredItem
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions
 from lsml.errors import NotEnoughData, VersionError
@@ -27,7 +27,7 @@ class PairwiseOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
     C: Closeness = "auto"
 
 
-class Pairwise(TrainableAdapter[PairwiseOptions]):
+class TextPairwise(TrainableAdapter[PairwiseOptions]):
     """The probability of each of two texts to be the one that people prefer.
 
     Its features are n-grams and the length of each text. It does not see what else the task shows, such as a prompt.
@@ -61,11 +61,11 @@ class Pairwise(TrainableAdapter[PairwiseOptions]):
         progress(0.05, f"counting words of {len(texts)} texts")
         features = TextFeatures.of_options(self.options)
         rows = _with_length(features.fit_transform(lambda: texts), texts)
-        comparisons: list[Comparison] = []
+        comparisons: list[PreferredItem] = []
         start = 0
         for task, (items, best) in enumerate(told):
             others = [index for index in range(len(items.texts)) if index != best]
-            comparisons += [Comparison(start + best, start + other, task) for other in others]
+            comparisons += [PreferredItem(start + best, start + other, task) for other in others]
             start += len(items.texts)
         progress(0.3, f"fitting {len(comparisons)} comparisons")
         self._head = PreferenceHead.fit(rows, comparisons, self.options.C, seed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, Target
-from lsml.adapters.text.pairwise import Pairwise, PairwiseOptions
+from lsml.adapters.text.pairwise import PairwiseOptions, TextPairwise
 from lsml.errors import NotEnoughData
 from lsml.labeling.items import Items
 from lsml.values import Choice
@@ -28,7 +28,7 @@ def answers(count, seed=1, noise=0.0):
 
 
 def learnt(examples):
-    adapter = Pairwise(PairwiseOptions(), TARGET)
+    adapter = TextPairwise(PairwiseOptions(), TARGET)
     adapter.fit(examples, 1)
     return adapter
 
