@@ -60,7 +60,7 @@ def test_a_smart_tool_asks_the_model_of_another_control_and_has_none_itself():
         '<BrushLabels name="m" toName="i"><Label value="A"/></BrushLabels>'
         '<RectangleLabels name="b" toName="i" smart="true"><Label value="A"/></RectangleLabels>'
     )
-    assert names(mask.chosen) == ["grabcut"] and names(mask.others) == ["yolo"]
+    assert names(mask.chosen) == ["grabcut"] and names(mask.others) == ["yolo", "segment-anything"]
     assert box.chosen == () and box.helps
     assert box.reason.startswith("RectangleLabels#b asks: ")
 

@@ -24,6 +24,8 @@ from tests.conftest import Backend
 from tests.recipe.test_gallery import RECIPES, binding_of
 from tests.support import worlds
 from tests.support.cases import FIBRILS, YOLO
+from tests.support.drawings import disc
+from tests.support.transformer_models import tiny_sam2
 
 SEEING = [
     name for name, path in RECIPES.items()
@@ -184,3 +186,25 @@ def test_tracks_are_served_as_label_studio_draws_them(serve, tmp_path):
 def test_the_configs_of_the_recipes_are_what_label_studio_reads():
     for name in SEEING:
         assert parse_labeling_config(load_recipe(RECIPES[name]).labeling_config).controls
+
+
+def test_the_segment_anything_recipe_answers_marks_once_its_weights_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "nothing"))
+    path = tmp_path / "segment-anything.yaml"
+    text = RECIPES["segment-anything"].read_text(encoding="utf-8")
+    image = {"image": data_uri(disc(tmp_path / "disc.png", "Red", (50, 40), 20), "image/png")}
+    point = {"id": "x", "from_name": "point", "to_name": "image", "type": "keypointlabels", "original_width": 120,
+             "original_height": 90, "value": {"x": 50 / 1.2, "y": 40 / 0.9, "width": 1, "keypointlabels": ["Part"]}}  # fmt: skip
+    asked = {"tasks": [{"id": 1, "data": image}], "params": {"context": {"result": [point]}}}
+    answers = []
+    # Nobody trained the weights, so this shows the way that a mask goes, and not that it is good.
+    for weights in ("facebook/sam2.1-hiera-tiny", str(tiny_sam2(tmp_path / "weights"))):
+        path.write_text(text.replace("weights: facebook/sam2.1-hiera-tiny", f"weights: {weights}"))
+        backend = Backend(path, tmp_path / "data")
+        try:
+            answers.append(backend.post("/predict", asked).json)
+        finally:
+            backend.store.close()
+    assert answers[0]["results"][0]["result"] == []
+    [region] = answers[1]["results"][0]["result"]
+    assert (region["from_name"], region["type"], region["value"]["brushlabels"]) == ("mask", "brushlabels", ["Part"])

@@ -12,6 +12,7 @@ from lsml.adapters.image.classifier import ImageClassifier
 from lsml.adapters.image.field_classifier import FieldClassifier
 from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
+from lsml.adapters.image.segment_anything import SegmentAnything
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.llm.adapter import Llm
 from lsml.adapters.remote.adapter import Remote
@@ -44,7 +45,7 @@ from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion
 from tests.support.sounds import KINDS, clips, scenes
 from tests.support.speaking import SENTENCES, SPEAKS, spoken
-from tests.support.transformer_models import tiny_transformer
+from tests.support.transformer_models import tiny_sam, tiny_sam2, tiny_transformer
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
 STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
@@ -184,6 +185,15 @@ CUTTING = AdapterCase(
     ],
 )
 
+# Random weights: structure alone.
+MASKING = [
+    AdapterCase(
+        adapter=SegmentAnything, target=CUTTING.target, batch=CUTTING.batch, prompts=CUTTING.prompts,
+        options={"weights": str(_drawn / name), "device": "cpu"},
+    )
+    for name in ("sam", "sam2")
+]  # fmt: skip
+
 _WEIGHTS = find_spec("tau_fibrils_yolo")
 FIBRILS = Path(_WEIGHTS.origin).parent / "model" / "100ep.pt" if _WEIGHTS and _WEIGHTS.origin else Path("absent.pt")
 _LEARNT = {
@@ -229,7 +239,16 @@ READING = [
 ]  # fmt: skip
 
 # Those that need what the extras install, and weights of tests/models.txt.
-HEAVY = {"ocr", "speech", "yolo", "ner", "text-embedding-classifier", "spacy", "transformers-classifier"}
+HEAVY = {
+    "ocr",
+    "segment-anything",
+    "speech",
+    "yolo",
+    "ner",
+    "text-embedding-classifier",
+    "spacy",
+    "transformers-classifier",
+}
 
 _TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
 _LEARNT_TEXTS = ["Anna lives in Paris .", "", "nothing here", "we met Bob near Oslo again ."]
@@ -256,6 +275,8 @@ EMBEDDINGS = [
 ]  # fmt: skip
 if find_spec("transformers") is not None:
     tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
+    tiny_sam(_drawn / "sam")
+    tiny_sam2(_drawn / "sam2")
 
 ENTITIES = AdapterCase(
     adapter=NerCrf,
@@ -333,6 +354,7 @@ CASES = {
     "image-classifier": [IMAGES],
     "field-classifier": LINES,
     "grabcut": [CUTTING],
+    "segment-anything": MASKING,
     "sound-events": [EVENTS],
     "speech": [WRITING_DOWN],
     "audio-classifier": HEARING,

@@ -101,3 +101,55 @@ def token_classifier(folder: Path) -> Path:
             (folder / name).write_bytes((source / name).read_bytes())
     assert json.loads((folder / "config.json").read_bytes())["architectures"] == ["BertForTokenClassification"]
     return folder
+
+
+_SEEING = {"hidden_size": 32, "image_size": 256, "patch_size": 16, "mask_input_channels": 4}
+_DECIDING = {
+    "hidden_size": 32, "mlp_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "iou_head_hidden_dim": 32,
+    "attention_downsample_rate": 2,
+}  # fmt: skip
+
+
+def tiny_sam(folder: Path) -> Path:
+    """A SAM of two small layers that nobody trained: its masks have the right size and place, and no meaning."""
+    from transformers import SamConfig, SamModel, SamVisionConfig, set_seed
+
+    set_seed(7)
+    seeing = SamVisionConfig(
+        hidden_size=32, output_channels=32, num_hidden_layers=2, num_attention_heads=2, image_size=256, patch_size=16,
+        global_attn_indexes=[1], window_size=4, mlp_dim=64, num_pos_feats=16,
+    )  # fmt: skip
+    return _spread(SamModel(SamConfig(**_parts(seeing))), folder)
+
+
+def tiny_sam2(folder: Path) -> Path:
+    """A SAM 2 of the same kind."""
+    from transformers import Sam2Config, Sam2HieraDetConfig, Sam2Model, Sam2VisionConfig, set_seed
+
+    set_seed(7)
+    trunk = Sam2HieraDetConfig(
+        hidden_size=16, num_attention_heads=1, image_size=[256, 256], blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[16, 32, 64, 128], num_attention_heads_per_stage=[1, 1, 2, 2],
+        window_size_per_stage=[8, 4, 8, 4], global_attention_blocks=[3], window_positional_embedding_background_size=[7, 7],
+    )  # fmt: skip
+    seeing = Sam2VisionConfig(
+        backbone_config=trunk, backbone_channel_list=[128, 64, 32, 16], fpn_hidden_size=32,
+        backbone_feature_sizes=[[64, 64], [32, 32], [16, 16]],
+    )  # fmt: skip
+    return _spread(Sam2Model(Sam2Config(**_parts(seeing))), folder)
+
+
+def _parts(seeing: Any) -> dict[str, Any]:
+    return {"vision_config": seeing, "prompt_encoder_config": _SEEING, "mask_decoder_config": _DECIDING}
+
+
+def _spread(model: Any, folder: Path) -> Path:
+    """Weights so far apart that a mask is neither empty nor everything."""
+    import torch
+
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if weights.dim() > 1 and "norm" not in name:
+                weights.normal_(std=0.2)
+    model.save_pretrained(folder)
+    return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,8 @@ else:
     from typing import TypeVar
 
     OptionsT = TypeVar("OptionsT")
+
+_RADIUS: Final = 0.5  # of a side: the largest radius of an ellipse, that of one which fills the image
 
 Pixels = Any  # an array (rows, columns) of booleans, or (rows, columns, 3) of an image
 
@@ -134,6 +136,6 @@ def _ellipse(pixels: Pixels, label: str, score: float | None) -> list[Value]:
     return [
         Ellipse(
             label, score, aspect=columns / rows, x=float(xs.mean() + 0.5) / columns, y=float(ys.mean() + 0.5) / rows,
-            radius_x=float(major / columns), radius_y=float(minor / rows), rotation=angle,
+            radius_x=min(_RADIUS, float(major / columns)), radius_y=min(_RADIUS, float(minor / rows)), rotation=angle,
         )
     ]  # fmt: skip

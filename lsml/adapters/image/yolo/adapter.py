@@ -17,7 +17,7 @@ from lsml.adapters.image.yolo import known
 from lsml.adapters.image.yolo.accelerate import Accelerated
 from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
-from lsml.adapters.image.yolo.engine import Engine, PredictSettings, shared
+from lsml.adapters.image.yolo.engine import POOL, Engine, PredictSettings
 from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, load_model, save_model, training_folder
 from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
@@ -188,7 +188,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             given = str(path) if is_exported(str(path)) else module_of(path)
             return Engine(given, info.task, device=options.device, half=options.half, imgsz=info.imgsz)
 
-        engine = shared((content, options.device, options.half), make)
+        engine = POOL.get((content, options.device, options.half), make)
         if options.accelerate is None or is_exported(str(path)):
             return engine
         return Accelerated(engine, lambda: module_of(path), content, options)

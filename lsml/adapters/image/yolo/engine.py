@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
-from weakref import WeakValueDictionary
 
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.parts.pictures import read_image
+from lsml.adapters.parts.pooled import Pool
 from lsml.files.cache import cache_directory
 
 if TYPE_CHECKING:
@@ -152,15 +152,5 @@ def _is_torch(backend: object) -> bool:
     return bool(getattr(backend, "pt", False)) or getattr(backend, "format", "") == "pt"
 
 
-_shared: WeakValueDictionary[tuple[object, ...], Engine] = WeakValueDictionary()
-_sharing = threading.Lock()
-
-
-def shared(key: tuple[object, ...], make: Callable[[], Engine]) -> Engine:
-    """Return the engine of a key. It is made once for all its current users, and freed after the last of them."""
-    with _sharing:
-        engine = _shared.get(key)
-        if engine is None:
-            engine = make()
-            _shared[key] = engine
-        return engine
+# Engines by content of the weights, device and precision.
+POOL: Final[Pool[Engine]] = Pool()
