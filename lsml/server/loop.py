@@ -102,7 +102,7 @@ class Loop:
 
     def _step(self, mine: Callable[[], bool]) -> bool:
         """Answer waiting requests, and do one turn; return False if another thread is the loop by now."""
-        self._dispatcher.answer(mine)
+        self._dispatcher.respond(mine)
         with self._role:
             if not mine():
                 return False
