@@ -15,7 +15,7 @@ from lsml.binding.comparing import compared, compared_object
 from lsml.binding.inputs import parts_of, reads_columns
 from lsml.binding.learn import Given, Taught, answers_by_people, learn, votes
 from lsml.binding.model import BoundModel
-from lsml.binding.needs import needed_controls, region_object, why_alone, why_not_needed
+from lsml.binding.needs import needed_controls, region_object, relates, why_alone, why_not_needed
 from lsml.binding.prompts import asking_controls, control_of
 from lsml.binding.reliability import reliability
 from lsml.controls import CONTROLS, control_class
@@ -295,7 +295,7 @@ def object_for(
         object_tag, why = region_object(control_tag, adapter_class, config, needed)
         refusal = adapter_class.refusal(options, control_tag, object_tag) if object_tag else why
         return (None, refusal) if refusal else (object_tag, "")
-    if control_tag.per_region:
+    if control_tag.per_region or relates([kind]):
         return None, why_alone(control_tag, adapter_class, config)
     if adapter_class.reads_regions:
         return None, f"{name}: {adapter_class.name} reads regions; say whose under `needs`, such as `needs: Rectangle`"

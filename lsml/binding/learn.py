@@ -134,7 +134,7 @@ def learn(
             agreed = _agree(own, learn_from, weights)
             if agreed:
                 answers[name] = agreed
-        if model.needs:
+        if model.needs and model.copied:
             for control in model.controls:
                 astray = _astray(control, model.copies(task.data), annotations)
                 regions[control.control_tag.selector] += astray

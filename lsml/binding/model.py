@@ -15,7 +15,7 @@ from lsml.binding.class_names import ClassNames
 from lsml.binding.comparing import read_compared
 from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
-from lsml.binding.needs import copies_about, needed_regions, read_regions
+from lsml.binding.needs import copies_about, needed_regions, read_regions, relates
 from lsml.controls.base import Control, Threshold
 from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
@@ -54,7 +54,7 @@ class BoundModel:
     @property
     def copied(self) -> bool:
         """True if its controls stand several times in one task, for a Repeater or for regions, each with its own answer."""
-        return self.object_tag.repeater is not None or bool(self.needs)
+        return self.object_tag.repeater is not None or (bool(self.needs) and not relates(self.controls))
 
     @property
     def trainable(self) -> bool:
@@ -190,7 +190,7 @@ class BoundModel:
         """Return (control, its copy in this task) for each copy of a Repeater or needed region; without these, each
         control twice.
         """
-        regions = needed_regions(self.needs, data) if self.needs else None
+        regions = needed_regions(self.needs, data) if self.copied and self.needs else None
         if regions is not None:
             return copies_about(self.controls, regions)
         if self.object_tag.repeater is None:

@@ -14,13 +14,14 @@ from lsml.binding.prompts import control_of
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region, about
 from lsml.controls.regions import RegionControl
+from lsml.controls.relations import Relations
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.needed import parts_by_id, regions_in
 from lsml.labeling.objects import Corners, Fetch, Picture, Times, read_object
 from lsml.labeling.series import Series
 from lsml.labeling.view import View, whole_number
 from lsml.recipe import Model
-from lsml.values import Box, Ellipse, Interval, KeyPoint, Mask, Polygon, Shape, Span, Track, Value
+from lsml.values import Box, Ellipse, Interval, KeyPoint, Marked, Mask, Polygon, Relation, Shape, Span, Track, Value
 from lsml.wording import near
 
 if TYPE_CHECKING:
@@ -54,20 +55,29 @@ def why_not_needed(spec: Model, config: LabelingConfig) -> str:
 def marks_regions(tag: ControlTag) -> bool:
     """Return True if people mark regions with a tag."""
     control_class = CONTROLS.get(tag.tag)
-    return control_class is not None and issubclass(control_class, RegionControl)
+    return control_class is not None and issubclass(control_class, RegionControl) and control_class.marks
+
+
+def relates(controls: Iterable[Control | type[Control]]) -> bool:
+    """Return True if controls ask about the regions of a task together, and not about each."""
+    return any(control.value_type is Relation for control in controls)
 
 
 def why_alone(control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig) -> str:
     """Return a sentence: a tag is asked about regions, and its model needs none. It names the tag to write under `needs`,
     if any.
     """
-    asked = f"{control_tag.selector} is asked for each region (perRegion)"
+    relating = control_tag.tag == Relations.tag
+    asked = f"{control_tag.selector} {'joins regions' if relating else 'is asked for each region (perRegion)'}"
+    reads = joins if relating else reader_of
     for tag in config.controls:
-        shared = [
-            config.objects[name] for name in tag.to_names if name in control_tag.to_names and name in config.objects
-        ]
-        if marks_regions(tag) and any(reader_of(adapter_class, one, control_of(tag, config)) for one in shared):
+        shared = [config.objects[name] for name in tag.to_names if name in config.objects]
+        if not relating:
+            shared = [one for one in shared if one.name in control_tag.to_names]
+        if marks_regions(tag) and any(reads(adapter_class, one, control_of(tag, config)) for one in shared):
             return f"{asked}; say whose regions under `needs`, such as `needs: {tag.selector}`"
+    if relating:
+        return f"{asked}, and {adapter_class.name} reads none that the labeling config has"
     return f"{asked}, and its adapters answer for the whole task"
 
 
@@ -76,7 +86,8 @@ def region_object(
 ) -> tuple[ObjectTag | None, str]:
     """Return (the object of a control's needed regions, ""); or (None, why the adapter cannot read them)."""
     name = control_tag.selector
-    if not control_tag.per_region:
+    relating = control_tag.tag == Relations.tag
+    if not control_tag.per_region and not relating:
         return (
             None,
             f'{name} answers for the whole task, and `needs` gives regions; write perRegion="true" in it, or remove `needs`',
@@ -85,11 +96,13 @@ def region_object(
     for tool in needed:
         for to_name in tool.control_tag.to_names:
             object_tag = config.objects.get(to_name)
-            if object_tag is None or to_name not in control_tag.to_names:
+            if object_tag is None or (to_name not in control_tag.to_names and not relating):
                 why = why or f"{name} and {tool.control_tag.selector} do not answer for one object tag"
             elif object_tag.repeater is not None or control_tag.repeater is not None:
                 why = f"{name} stands in a Repeater, whose copies `needs` cannot tell apart"
-            elif reader_of(adapter_class, object_tag, tool) is None:
+            elif not (
+                joins(adapter_class, object_tag, tool) if relating else reader_of(adapter_class, object_tag, tool)
+            ):
                 reads = ", ".join(sorted(adapter_class.consumes))
                 what = f"{adapter_class.name} cannot read the regions of {tool.control_tag.selector}"
                 why = f"{name}: {what} on {object_tag.tag}#{object_tag.name}; it reads {reads}"
@@ -176,6 +189,34 @@ def reader_of(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control
     return None
 
 
+def joins(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control) -> bool:
+    """Return True if an adapter can read all regions of a control on an object together."""
+    placed = tool.value_type is Span or (
+        issubclass(tool.value_type, Shape) and tool.value_type not in (KeyPoint, Track)
+    )
+    return placed and object_tag.tag in adapter_class.consumes
+
+
+def _read_together(
+    needed: Sequence[Control], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
+) -> View | None:
+    """Return a view of the valid regions in a task's data, on all of its pages; None without any. Raises Unreadable or
+    FetchError.
+    """
+    data = task.get("data")
+    regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
+    if not regions:
+        return None
+    found: dict[str, Value] = {}
+    text = ""
+    for page in read_object(object_tag, task, fetch):
+        text = page.document.text if page.document is not None else ""
+        for tool, parts in regions:
+            if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
+                found.update((parts[0]["id"], value) for value in (tool.decode(parts, page).values or ())[:1])
+    return View(Marked(text, tuple(found), tuple(found.values()))) if found else None
+
+
 def read_regions(
     adapter_class: type[Adapter],
     controls: Sequence[Control],
@@ -187,8 +228,13 @@ def read_regions(
 ) -> Iterator[tuple[tuple[Control, ...], View]]:
     """Yield (the copies of controls that ask about it, an adapter's view of it) for each valid region in a task's data.
 
-    Raises Unreadable or FetchError.
+    Controls that ask about all regions together get one view of them. Raises Unreadable or FetchError.
     """
+    if relates(controls):
+        marked = _read_together(needed, object_tag, task, fetch)
+        if marked is not None:
+            yield tuple(controls), marked
+        return
     data = task.get("data")
     regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
     if not regions:

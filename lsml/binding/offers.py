@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lsml.adapters import all_adapters, builtin_adapters, is_installed
 from lsml.adapters.base import Adapter, InteractiveAdapter, TrainableAdapter
 from lsml.binding.bind import object_for
-from lsml.binding.needs import marks_regions, why_alone
+from lsml.binding.needs import marks_regions, relates, why_alone
 from lsml.binding.prompts import control_of
 from lsml.controls import Control, control_class
 from lsml.controls.regions import RegionControl
@@ -96,7 +96,7 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
     refusal = kind.refusal(control_tag)
     if refusal is not None:
         return Fitting([], refusal)
-    if control_tag.per_region:
+    if control_tag.per_region or relates([kind]):
         return _about_regions(control_tag, giving, config)
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
     fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
@@ -135,8 +135,8 @@ def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], con
     for adapter in sorted(giving, key=lambda adapter: (adapter.reads_regions != read, _rank(adapter))):
         options = adapter.Options()
         told = [(tool, *object_for(control_tag, adapter, options, config, needed=[tool])) for tool in tools]
-        readable = [tool for tool, object_tag, _ in told if object_tag is not None]
-        alike = [tool.control_tag.selector for tool in readable if tool.value_type is readable[0].value_type]
+        readable = [(tool, tool.value_type, object_tag) for tool, object_tag, _ in told if object_tag is not None]
+        alike = [tool.control_tag.selector for tool, *how in readable if how == [*readable[0][1:]]]
         if alike:
             ways.setdefault(tuple(alike), []).append(adapter)
         if adapter.consumes & shown:

@@ -72,9 +72,4 @@ def _takes_texts(tag: ControlTag, drawing: ControlTag, companion: ControlTag | N
 
 def regions_of(control: Control, result: Sequence[object]) -> list[Region]:
     """Return the regions of a result that a control decodes; if it asks about a region, only those about that one."""
-    anchor = control.anchor
-    if anchor is not None:
-        return [
-            one for one in result if isinstance(one, dict) and one.get("from_name") == anchor.name and anchor.holds(one)
-        ]
-    return [region for region in result if isinstance(region, dict) and region.get("from_name") in control.names]
+    return [region for region in result if isinstance(region, dict) and control.owns(region)]

@@ -52,9 +52,9 @@ class Anchor(NamedTuple):
     name: str
     region: Region
 
-    def holds(self, region: Mapping[str, Any]) -> bool:
-        """Return True if a region is an answer about this one: they share an id."""
-        return bool(region.get("id") == self.region["id"])
+    def holds(self, region: Mapping[str, object]) -> bool:
+        """Return True if a region is an answer about this one: of the asking control, with the same id."""
+        return region.get("from_name") == self.name and region.get("id") == self.region["id"]
 
     def answer(self, region: Region) -> Region:
         """Return a region of the asking control, with the place and the id of the region that it is about."""
@@ -135,15 +135,14 @@ class Control(ABC):
         super().__init_subclass__()
         if "tag" in cls.__dict__:  # else it is a base of several controls
             _register(cls)
-            cls.region_type = cls.tag.lower()
+            cls.region_type = cls.__dict__.get("region_type", cls.tag.lower())
 
     def __init__(
         self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
     ) -> None:
         self.control_tag = control_tag
-        self.config_name = (
-            control_tag.name
-        )  # in the labeling config, and as `from_name`; a copy that asks about a region keeps it
+        # In the labeling config, and as `from_name`; a copy that asks about a region keeps it.
+        self.config_name = control_tag.name
         self.companion = companion
         self.text_tag = text_tag
         labels = (companion or control_tag).labels
@@ -153,6 +152,10 @@ class Control(ABC):
     def names(self) -> tuple[str, ...]:
         """The names of the tags whose regions `decode` gets."""
         return tuple(tag.name for tag in (self.control_tag, self.companion, self.text_tag) if tag is not None)
+
+    def owns(self, region: Mapping[str, object]) -> bool:
+        """Return True if `decode` is to get a region of a result."""
+        return region.get("from_name") in self.names if self.anchor is None else self.anchor.holds(region)
 
     def name_of(self, label: Label) -> str:
         """Return the name of a label of the config in this control's values."""

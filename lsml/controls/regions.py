@@ -23,6 +23,7 @@ class RegionControl(Control):
     """
 
     judged_unfiltered: ClassVar[bool] = False
+    marks: ClassVar[bool] = True  # its regions have places, which other tags can ask about
 
     def __init__(
         self, control_tag: ControlTag, companion: ControlTag | None = None, text_tag: ControlTag | None = None
@@ -54,6 +55,11 @@ class RegionControl(Control):
     def label_key(self) -> str:
         """The key of a region's value that holds its labels: `rectanglelabels`; of a bare tool that of its companion."""
         return (self.companion or self.control_tag).tag.lower()
+
+    @property
+    def label_place(self) -> str:
+        """The place of a region's labels in messages."""
+        return f"value.{self.label_key}"
 
     @property
     def joins_labels(self) -> bool:
@@ -174,7 +180,7 @@ class RegionControl(Control):
         if not self.labels and not self.open:
             return None
         given = value.get(self.label_key)
-        where = f"{self.control_tag.selector}: value.{self.label_key}"
+        where = f"{self.control_tag.selector}: {self.label_place}"
         if not isinstance(given, list) or not given or not all(isinstance(label, str) for label in given):
             return f"{where} is {JSON.shown(given)}; expected a list with one label"
         if len(given) > 1 and (not self.joins_labels or len(set(given)) < len(given)):

@@ -7,7 +7,7 @@ a few hundredths of a second.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Final
 from xml.etree.ElementTree import ParseError
 
@@ -51,8 +51,9 @@ _ATTRIBUTES: Final = {
 def parse_labeling_config(xml: str) -> LabelingConfig:
     """Return the tags of a labeling config.
 
-    A control tag is any element with a name and a toName, known or not. An object tag is a known one with a name and a
-    value. Everything else, such as HTML, is skipped, but its children are read. Names of tags and attributes are
+    A control tag is any element with a name and a toName, known or not; and `<Relations>`, which has neither and comes
+    last. An object tag is a known one with a name and a value. Everything else, such as HTML, is skipped, but its
+    children are read. Names of tags and attributes are
     matched without regard to case. Two controls or two objects of one name are refused, as Label Studio does: their
     answers could not be told apart. An attribute counts for its own tag alone; only conditions and Repeaters apply to
     the tags inside.
@@ -77,9 +78,12 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
     if not xml.strip():
         raise LabelingConfigError("it is empty; expected XML such as <View>...</View>")
     reader = _read(xml)
+    drafts = list(reader.controls.values())
+    if reader.relations is not None:
+        drafts.append(reader.relations.named(reader.controls))
     return LabelingConfig(
         xml=xml,
-        controls=tuple(control.finished() for control in reader.controls.values()),
+        controls=tuple(control.finished() for control in drafts),
         objects=reader.objects,
         digest=hashlib.sha256(encoded).hexdigest(),
     )
@@ -92,6 +96,14 @@ class _Draft:
         self.tag = tag
         self.labels: list[Label] = []
         self.inner: set[tuple[str, ...]] = set()  # paths that have labels below them
+
+    def named(self, others: Container[str]) -> _Draft:
+        """Return itself, under a name that no other control has."""
+        name = self.tag.name
+        while name in others:
+            name += "_"
+        self.tag = msgspec.structs.replace(self.tag, name=name)
+        return self
 
     def finished(self) -> ControlTag:
         labels = tuple(
@@ -115,6 +127,7 @@ class _TagReader:
 
     def __init__(self) -> None:
         self.controls: dict[str, _Draft] = {}
+        self.relations: _Draft | None = None
         self.objects: dict[str, ObjectTag] = {}
         self.open: list[_Element] = [_Element()]
         self.position: Callable[[], tuple[int, int]]  # line and column, from 1, of the element that starts
@@ -133,8 +146,12 @@ class _TagReader:
         control, path = around.control, around.path
         name = attributes.get("name", "").strip()
         to_names = tuple(filter(None, (part.strip() for part in attributes.get("toName", "").split(","))))
-        if tag in ("Choice", "Label"):
+        if tag in ("Choice", "Label") or (tag == "Relation" and control is self.relations):
             path = self._label(attributes, around)
+        elif tag == "Relations":
+            # Its answers name no control, so its name is only used here.
+            self.relations = self.relations or _Draft(_control_tag(tag, "relations", (), attributes, conditions, None))
+            control, path = self.relations, ()
         elif name and to_names and tag not in _STRUCTURE_TAGS:
             if name in self.controls:
                 raise self._refusal(f'a second control tag has name="{shortened(name)}"; give each a name of its own')

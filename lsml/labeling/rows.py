@@ -130,7 +130,11 @@ def _understand(
     data. Raises RequestError where a named column is not there, or could mean several things.
     """
     fields = _fields(config)
-    controls = [control for control in config.controls if control.repeater is None and not control.per_region]
+    controls = [
+        control
+        for control in config.controls
+        if control.to_names and control.repeater is None and not control.per_region
+    ]
     columns = _as_named(named, names, fields, controls, where)
     taken = {*columns.shown.values(), *columns.answers.values()}
     free = [name for name in names if name not in {*fields, *taken} and not (closed and name in _ADDED)]

@@ -13,7 +13,7 @@ from lsml.binding import Binding
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
 from lsml.metrics import judge
-from lsml.values import Choice, Value
+from lsml.values import Choice, Relation, Value
 
 Measure = Literal["Krippendorff's alpha", "mean of pairs"]
 
@@ -69,7 +69,8 @@ def agreement(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch) ->
         )
         for control, answers in binding.answers_by_people(task, fetch):
             latest = {one.annotation.annotator: one.values for one in answers if one.annotation.annotator}
-            if len(latest) > 1:
+            # Relations join a person's own regions, whose ids nobody else's have.
+            if len(latest) > 1 and control.value_type is not Relation:
                 given[control.control_tag.name].append(latest)
     controls = [
         _of_control(name, control.value_type, given[name]) for name, control in binding.controls.items() if given[name]

@@ -9,10 +9,11 @@ from lsml.metrics.figures import FIGURES, Figures, Pair, figures_of
 from lsml.metrics.intervals import judge_intervals
 from lsml.metrics.numbers import judge_numbers
 from lsml.metrics.rates import Metrics
+from lsml.metrics.relations import judge_relations
 from lsml.metrics.shapes import judge_points, judge_shapes
 from lsml.metrics.spans import judge_spans
 from lsml.metrics.texts import judge_texts
-from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Span, Text, Track
+from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Relation, Span, Text, Track
 
 Judge = Callable[[Sequence[Pair]], Metrics]
 
@@ -21,6 +22,7 @@ JUDGES: dict[type, Judge] = {
     Number: judge_numbers,
     Span: judge_spans,
     Interval: judge_intervals,
+    Relation: judge_relations,
     Text: judge_texts,
     **dict.fromkeys((Box, Polygon, Ellipse, Mask, Track), judge_shapes),
     KeyPoint: judge_points,

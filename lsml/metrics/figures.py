@@ -11,10 +11,25 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lsml.metrics.intervals import met
+from lsml.metrics.relations import relations_of
 from lsml.metrics.shapes import average_precision, found_shapes, objects_of_points
 from lsml.metrics.spans import spans_of
 from lsml.metrics.texts import same_texts, text_similarity
-from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Span, Text, Track, Value
+from lsml.values import (
+    Box,
+    Choice,
+    Ellipse,
+    Interval,
+    KeyPoint,
+    Mask,
+    Number,
+    Polygon,
+    Relation,
+    Span,
+    Text,
+    Track,
+    Value,
+)
 
 if TYPE_CHECKING:
     from lsml.arrays import Array
@@ -29,6 +44,7 @@ FIGURES: Final[dict[type, tuple[str, ...]]] = {
     Number: ("r2",),
     Span: ("span_f1", "macro_f1"),
     Interval: ("segment_f1", "macro_f1"),
+    Relation: ("relation_f1", "macro_f1"),
     Text: ("character_similarity", "exact_match"),
     **dict.fromkeys(_SHAPES, ("map50",)),
 }
@@ -56,7 +72,7 @@ _Items = set[tuple[Hashable, str]]  # (place, label); an item in both sets is ri
 
 
 class _Counts(Figures):
-    """Counts of choices, spans and intervals: how many of each label were annotated, predicted and right."""
+    """Counts of choices, spans, relations and intervals: how many of each label were annotated, predicted and right."""
 
     def __init__(self, tasks: Sequence[Sequence[Pair]], items: Callable[[Pair], tuple[_Items, _Items]]) -> None:
         import numpy as np
@@ -211,6 +227,8 @@ def figures_of(value_type: type, tasks: Sequence[Sequence[Pair]]) -> Figures:
         return _Counts(tasks, _each(lambda values: {("", one.label) for one in values if isinstance(one, Choice)}))
     if value_type is Span:
         return _Counts(tasks, _each(lambda values: {((start, end), label) for start, end, label in spans_of(values)}))
+    if value_type is Relation:
+        return _Counts(tasks, _each(lambda values: {((one, to), label) for one, to, label in relations_of(values)}))
     if value_type is Interval:
         return _Counts(tasks, lambda pair: met(*pair))
     if value_type is Number:

@@ -25,6 +25,8 @@ def with_ids(regions: list[Region], drawn: Sequence[object], known: Collection[s
         marks = f"-{theirs[0]}" if theirs else ""
     children = []
     for number, region in enumerate(regions):
+        if "from_name" not in region:  # a relation, which has no id of its own
+            continue
         id = f"{region['from_name']}-{number}{marks}"
         region["id"] = ids.setdefault(region["id"], id) if "id" in region else id
         if "parentID" in region:

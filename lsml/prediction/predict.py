@@ -140,7 +140,7 @@ def _with_regions(
     if not isinstance(data, Mapping) or (judging and REGIONS in data):
         return task
     result = outcome.prediction["result"] if outcome.prediction else []
-    regions = {name: [one for one in result if one["from_name"] in names] for name, names in needed.items()}
+    regions = {name: [one for one in result if one.get("from_name") in names] for name, names in needed.items()}
     return {**task, "data": with_regions(data, regions)}
 
 

@@ -59,13 +59,13 @@ def check_needs(draft: Draft, models: Sequence[Model]) -> None:
 
 def _check(draft: Draft, model: Model, selector: Selector, models: Sequence[Model]) -> None:
     path = (*model.path, "needs")
-    marking = [tag for tag, control in CONTROLS.items() if issubclass(control, RegionControl)]
+    marking = [tag for tag, control in CONTROLS.items() if issubclass(control, RegionControl) and control.marks]
     control = CONTROLS.get(selector.tag)
     if control is None:
         close = near(selector.tag, marking)
         advice = f"did you mean `{close[0]}`?" if close else f"regions are marked with {', '.join(sorted(marking))}"
         draft.add(path, f"`{selector.tag}` is not a control tag that lsml has; {advice}")
-    elif not issubclass(control, RegionControl):
+    elif selector.tag not in marking:
         draft.add(path, f"`{selector}` marks no regions; expected one of {', '.join(sorted(marking))}")
     elif not any(_gives(other, selector, models) for other in models):
         keys = list(dict.fromkeys(str(one) for other in models for one in other.selectors if other is not model))

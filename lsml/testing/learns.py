@@ -17,13 +17,14 @@ from lsml.metrics import judge
 from lsml.testing.case import SEED
 from lsml.testing.compare import best_of, labels_of, no_pickles
 from lsml.testing.suite import Suite
-from lsml.values import Choice, Number, Value
+from lsml.values import Choice, Marked, Number, Value
 
 _KINDS = {
     Series: "series",
     Path: "paths",
     PageRegion: "regions",
     Items: "items",
+    Marked: "marked",
 }  # of data that JSON does not hold as they are
 
 
@@ -106,8 +107,10 @@ class Learns(Suite):
                 "from lsml.labeling.items import Items\n"
                 "from lsml.labeling.series import Series\n"
                 "from lsml.adapters.base import PageRegion\n"
+                "from lsml.values import Marked\n"
                 "kinds = {'paths': pathlib.Path, 'series': lambda data: msgspec.convert(data, Series),\n"
                 "         'regions': lambda data: msgspec.convert(data, PageRegion),\n"
+                "         'marked': lambda data: msgspec.convert(data, Marked),\n"
                 "         'items': lambda data: msgspec.convert(data, Items)}\n"
                 "made = kinds.get(given['kind'])\n"
                 "batch = list(map(made, given['batch'])) if made else given['batch']\n"

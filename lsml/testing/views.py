@@ -14,7 +14,7 @@ from lsml.labeling.documents import Dialogue, PlainText
 from lsml.labeling.items import Items
 from lsml.labeling.series import Series
 from lsml.labeling.view import Film, View
-from lsml.values import Mask, Number, Track, Value, kind_of, label_of
+from lsml.values import Marked, Mask, Number, Track, Value, kind_of, label_of
 
 if TYPE_CHECKING:
     from lsml.controls.base import Control
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def view_of(data: Data, control: Control) -> View:
     """Return the view of a case's data for a control. A text is a dialogue of one utterance where the control needs one."""
-    if isinstance(data, Mapping | PageRegion | Items):
+    if isinstance(data, Mapping | Marked | PageRegion | Items):
         return View(data)
     if isinstance(data, Series):
         return View(data, clock=data.clock)

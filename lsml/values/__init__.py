@@ -14,6 +14,7 @@ from lsml.values.kinds import (
     Mask,
     Number,
     Polygon,
+    Relation,
     Scored,
     Shape,
     Span,
@@ -23,6 +24,7 @@ from lsml.values.kinds import (
     kind_of,
     label_of,
 )
+from lsml.values.marked import Marked
 
 __all__ = [
     "VALUE_TYPES",
@@ -33,9 +35,11 @@ __all__ = [
     "Interval",
     "KeyPoint",
     "Keyframe",
+    "Marked",
     "Mask",
     "Number",
     "Polygon",
+    "Relation",
     "Scored",
     "Shape",
     "Span",

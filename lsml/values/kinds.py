@@ -199,6 +199,23 @@ class Interval(msgspec.Struct, frozen=True, tag="interval"):
         _check_score(self.score)
 
 
+class Relation(msgspec.Struct, frozen=True, tag="relation"):
+    """A labelled relation from one region of a task to another one, named by their ids. `label` is "" where a person drew
+    one without a label.
+    """
+
+    source: str
+    target: str
+    label: str
+    score: float | None = None
+    title: ClassVar[str] = "relations"
+
+    def __post_init__(self) -> None:
+        if not self.source or not self.target or self.source == self.target:
+            raise ValueError(f"a relation needs two regions, got {self.source!r} and {self.target!r}")
+        _check_score(self.score)
+
+
 class Shape(msgspec.Struct, frozen=True):
     """The fields of every region of an image. `label` is "" where a person drew a region without one. `text` is the text
     written in it; None where nobody transcribed it.
@@ -355,13 +372,14 @@ class Track(Shape, frozen=True, tag="track", kw_only=True):
             raise ValueError("a track needs keyframes in order of time")
 
 
-Value = Choice | Number | Text | Span | Interval | Box | Polygon | Ellipse | KeyPoint | Mask | Track
+Value = Choice | Number | Text | Span | Interval | Relation | Box | Polygon | Ellipse | KeyPoint | Mask | Track
 VALUE_TYPES: tuple[type[Any], ...] = (
     Choice,
     Number,
     Text,
     Span,
     Interval,
+    Relation,
     Box,
     Polygon,
     Ellipse,

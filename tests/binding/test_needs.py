@@ -11,7 +11,7 @@ from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.labeling.needed import REGIONS
 from lsml.labeling.remarks import Reason
 from lsml.recipe import load_recipe
-from lsml.values import Choice, Number, Text
+from lsml.values import Choice, Marked, Number, Relation, Span, Text
 from tests.conftest import write_recipe
 from tests.support.fetching import Fetching, no_fetch
 from tests.support.sounds import RATE, write_sound
@@ -236,3 +236,48 @@ def test_of_recordings_and_series_the_part_in_each_stretch_is_read(tmp_path, aro
 
 def read_samples(path):
     return np.concatenate(list(read_sound(path).blocks))
+
+
+JOINED = """<View><Relations><Relation value="of"/></Relations><Text name="text" value="$text"/>
+<Labels name="part" toName="text"><Label value="Food"/><Label value="Staff"/></Labels></View>"""
+
+
+def arrow(source, target, **more):
+    return {"type": "relation", "from_id": source, "to_id": target, "direction": "right", "labels": ["of"], **more}
+
+
+def joining(tmp_path, entry="{adapter: relations, needs: Labels}"):
+    tags = f"tags: {{Relations: {entry}, {NER}}}\n"
+    return bind(load_recipe(write_recipe(tmp_path, tags, config=None)), parse_labeling_config(JOINED))
+
+
+def test_relations_join_the_regions_of_a_task_and_are_read_with_all_of_them(tmp_path):
+    binding = joining(tmp_path)
+    assert binding.models[0].shown == "the regions of Labels#part on Text#text ($text)" and not binding.models[0].copied
+    result = [part("a", SOUP, "Food"), part("b", WAITER, "Staff"), arrow("b", "a", direction="left"),
+              arrow("a", "gone"), arrow("b", "a", labels=["hates"])]  # fmt: skip
+    taught = binding.learn(task(result), no_fetch)
+    assert taught.answers["relations"] == [(Relation("a", "b", "of"),)]
+    told = [remark for control, remark in taught.remarks if control.config_name == "relations"]
+    assert [remark.reason for remark in told] == [Reason.OTHER_REGION, Reason.UNKNOWN_LABEL]
+    assert taught.regions["Relations#relations"] == 3
+    [reading] = binding.models[0].read({"id": 1, "data": taught.data}, no_fetch)
+    assert reading.view.data == Marked(TEXT, ("a", "b"), (Span(5, 9, "Food"), Span(16, 22, "Staff")))
+
+
+def test_a_task_without_relations_teaches_that_there_are_none(tmp_path):
+    taught = joining(tmp_path).learn(task([part("a", SOUP, "Food")]), no_fetch)
+    assert taught.answers["relations"] == [()]
+
+
+def test_relations_without_needs_are_left_unbound_with_what_to_write(tmp_path):
+    binding = joining(tmp_path, "relations")
+    assert [one.reason for one in binding.unbound] == [
+        "Relations#relations joins regions; say whose regions under `needs`, such as `needs: Labels#part`"
+    ]
+
+
+def test_relations_are_no_regions_that_others_can_need(tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        joining(tmp_path, "{adapter: relations, needs: Labels}, Choices: {adapter: text-classifier, needs: Relations}")
+    assert caught.value.problems[0].message.startswith("`Relations` marks no regions; expected one of Bitmask")

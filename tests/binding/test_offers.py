@@ -128,6 +128,7 @@ BOXES = '<RectangleLabels name="b" toName="i"><Label value="X"/></RectangleLabel
 SOUNDS = '<Labels name="l" toName="a"><Label value="X"/></Labels>'
 LINES = '<Rectangle name="r" toName="i"/><TextArea name="w" toName="i" perRegion="true"/>'
 CHOICES = '<Choices name="c" toName="{}" perRegion="true"{}><Choice value="A"/></Choices>'
+RELATIONS = '<Relations><Relation value="A"/></Relations>'
 POLYGONS = '<Polygon name="p" toName="i"/>'
 
 
@@ -144,6 +145,8 @@ POLYGONS = '<Polygon name="p" toName="i"/>'
         (LINES, CHOICES.format("i", ""), "field-classifier", ["r"]),
         (SOUNDS, CHOICES.format("a", ""), "audio-classifier", ["l"]),
         (SOUNDS, '<Number name="c" toName="a" perRegion="true"/>', "audio-regressor", ["l"]),
+        (SPANS, RELATIONS, "relations", ["l"]),
+        (BOXES + POLYGONS, RELATIONS, "relations", ["b"]),
         (SOUNDS, '<TextArea name="c" toName="a" perRegion="true"/>', "speech", ["l"]),
     ],
 )  # fmt: skip
@@ -158,6 +161,7 @@ def test_what_is_asked_for_each_region_needs_the_regions_that_another_model_find
     [
         (SPANS + CHOICES.format("t", ' whenTagName="other"'),
          "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task"),
+        (RELATIONS, "Relations#relations joins regions, and relations reads none that the labeling config has"),
         (SPANS + CHOICES.format("i", ""), "Choices#c and Labels#l do not answer for one object tag"),
         ('<EllipseLabels name="e" toName="i"><Label value="X"/></EllipseLabels>' + CHOICES.format("i", ""),
          "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task"),

@@ -4,7 +4,8 @@ Each entry has a labeling config, a task's `data` (of an image its `size`, and t
 (and `type`, else the tag's, and `facts` beside it; of a video its `film`: frames per second, and seconds), what a person's region of that kind `means` to us (of a value that is
 more than a label or a number: its fields), what our check `says`, and whether label-studio-sdk's validator (`judge`)
 accepts or refuses it. Where it says `accepts` beside a sentence, we are stricter, because the editor would not show it.
-A bare tool's region has the label that `names` says in a second region of its companion.
+A bare tool's region has the label that `names` says in a second region of its companion. A `relation` stands as it is, and
+joins regions whose ids `marked` has.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lsml.controls import CONTROLS, Control
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.objects import read_object
 from lsml.labeling.view import Film, View
+from lsml.values import Marked
 from tests.support.fetching import no_fetch
 from tests.support.judge import verdicts
 
@@ -40,11 +42,16 @@ def entries(kind: str) -> list[Any]:
 def control_of(entry: dict[str, Any]) -> Control:
     """That of the first control tag: one that follows is its companion."""
     config = parse_labeling_config(entry["config"])
-    return bound_control(config.controls[0], config)
+    relating = next(
+        (tag for tag in config.controls if "marked" in entry and tag.tag == "Relations"), config.controls[0]
+    )
+    return bound_control(relating, config)
 
 
 def shown_of(entry: dict[str, Any]) -> View:
     """What the control is told of the data."""
+    if "marked" in entry:
+        return View(Marked("", tuple(entry["marked"]), ()))
     if "size" in entry:
         film = Film(*entry["film"]) if "film" in entry else None
         return View(None, tuple(entry["size"]), entry.get("item"), film=film)
@@ -58,6 +65,8 @@ def shown_of(entry: dict[str, Any]) -> View:
 def regions_of(entry: dict[str, Any], case: dict[str, Any]) -> list[dict[str, Any]]:
     """The region of a case; with a companion's label, two."""
     control = control_of(entry)
+    if "relation" in case:
+        return [{"type": "relation", **case["relation"]}]
     region = {
         "from_name": control.control_tag.name,
         "to_name": "text",
@@ -72,6 +81,12 @@ def regions_of(entry: dict[str, Any], case: dict[str, Any]) -> list[dict[str, An
     region["id"] = "r"
     named = {**case["value"], "labels": [case["names"]]}
     return [region, {**region, "from_name": control.companion.name, "type": "labels", "value": named}]
+
+
+def joined_of(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """The regions that a relation joins."""
+    value = {"start": 0, "end": 3, "text": "Ada", "labels": ["X"]}
+    return [{"id": id, "from_name": "l", "to_name": "text", "type": "labels", "value": value} for id in entry["marked"]]
 
 
 def values_of(entry: dict[str, Any], means: list[Any] | None) -> tuple[Any, ...] | None:
@@ -130,6 +145,8 @@ def test_label_studios_own_validator_accepts_and_refuses_what_the_fixtures_say()
     for _kind, parameters, _expected in asked:
         entry, case = parameters.values
         result = [{"id": "a", **region} for region in regions_of(entry, case)]
+        if "marked" in entry:
+            result = [*joined_of(entry), *regions_of(entry, case)]
         cases.append((entry["config"], {"result": result, "score": 0.5}))
     found = {}
     expected = {}

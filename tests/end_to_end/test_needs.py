@@ -13,7 +13,7 @@ from lsml.adapters.image.yolo import Yolo
 from lsml.values import Box
 from lsml.values.geometry import box_corners
 from tests.conftest import REPOSITORY, Backend, write_recipe
-from tests.support import invoices
+from tests.support import companies, invoices
 from tests.support.judge import verdicts
 from tests.support.sounds import scene, write_sound
 
@@ -305,3 +305,62 @@ def test_stretches_that_one_model_hears_are_answered_each_by_another(tmp_path):
             **{key: places[id][key] for key in ("start", "end", "channel")},
             "choices": [stretch.label],
         }
+
+
+# ------------------------------------------------------------------------------------------------ relations
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory):
+    """(a project that learnt names and what relates them, what it said before, its version)"""
+    project = Project(REPOSITORY / "recipes" / "relations.yaml", tmp_path_factory.mktemp("relations") / "data")
+    for seed in range(30):
+        text, marked = companies.result(seed)
+        project.annotate({"text": text}, marked)
+    [before] = project.predict({"text": "Acme was founded by Ada ."})
+    yield project, before, project.train()
+    project.backend.store.close()
+
+
+def relations(prediction):
+    """(source, label, target) of a prediction, as texts, and the relations themselves."""
+    texts = {one["id"]: one["value"]["text"] for one in prediction["result"] if one["type"] == "labels"}
+    arrows = [one for one in prediction["result"] if one["type"] == "relation"]
+    return {(texts[one["from_id"]], *one["labels"], texts[one["to_id"]]) for one in arrows}, arrows
+
+
+def test_what_relates_the_regions_of_another_model_is_learnt_and_predicted(joined):
+    project, before, version = joined
+    assert [region["type"] for region in before["result"]] == ["labels"]  # the list's words, and nothing learnt
+    assert version["metrics"]["relations"]["metric"] == "relation_f1" and version["metrics"]["relations"]["value"] > 0.8
+    [prediction] = project.predict({"text": "Globex was founded by Eve and Bob . Dan , who works for Acme , met Gus ."})
+    told, arrows = relations(prediction)
+    assert told == {("Eve", "founded", "Globex"), ("Bob", "founded", "Globex"), ("Dan", "works for", "Acme")}
+    for arrow in arrows:
+        assert set(arrow) == {"type", "from_id", "to_id", "direction", "labels", "score"}
+        assert arrow["direction"] == "right" and 0.5 <= arrow["score"] <= 1
+    assert 0 < prediction["score"] <= 1
+
+
+def test_without_regions_there_are_no_relations(joined):
+    [none, one] = joined[0].predict({"text": "it rains ."}, {"text": "Acme pays nobody ."})
+    assert none["result"] == [] and [region["type"] for region in one["result"]] == ["labels"]
+
+
+@pytest.mark.studio
+def test_label_studios_own_validator_accepts_relations(joined):
+    project, _, _ = joined
+    [prediction] = project.predict({"text": "Globex was founded by Eve and Bob ."})
+    assert relations(prediction)[0] and verdicts([(project.project["label_config"], prediction)]) == [[]]
+
+
+@pytest.mark.studio
+def test_a_real_label_studio_keeps_predicted_relations(joined, studio):
+    project, _, _ = joined
+    text = "Globex was founded by Eve and Bob ."
+    [prediction] = project.predict({"text": text})
+    there = studio.create_project("Relations", project.project["label_config"])
+    task = {"data": {"text": text}, "predictions": [prediction]}
+    studio.call("POST", f"/api/projects/{there}/import", json=[task])
+    [kept] = studio.tasks(there)
+    assert relations(kept["predictions"][0])[0] == relations(prediction)[0]

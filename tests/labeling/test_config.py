@@ -396,3 +396,12 @@ def test_a_label_reads_like_the_path(path, label):
 def test_a_path_needs_a_name():
     with pytest.raises(ValueError, match=r"^a path needs at least one name$"):
         join_path(())
+
+
+def test_relations_have_labels_and_a_name_that_no_other_control_has():
+    xml = """<View><Relations choice="multiple"><Relation value="founded"/></Relations><Relations><Relation value="owns"/></Relations>
+    <Text name="t" value="$t"/><Labels name="relations" toName="t"><Label value="X"/><Relation value="lost"/></Labels></View>"""
+    labels, relations = parse_labeling_config(xml).controls
+    assert [label.name for label in labels.labels] == ["X"]
+    assert (relations.selector, relations.to_names) == ("Relations#relations_", ())
+    assert [label.name for label in relations.labels] == ["founded", "owns"]

@@ -29,13 +29,16 @@ from lsml.adapters.text.ner import Ner
 from lsml.adapters.text.ner_crf import NerCrf
 from lsml.adapters.text.pairwise import TextPairwise
 from lsml.adapters.text.regressor import TextRegressor
+from lsml.adapters.text.relations import RelationsAdapter
 from lsml.adapters.text.spacy_pipeline import Spacy
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
-from lsml.values import Box, Choice, KeyPoint, Number, Span
+from lsml.values import Box, Choice, KeyPoint, Marked, Number, Span
 from tests.conftest import tickets
 from tests.support import worlds
+from tests.support.companies import LABELS as RELATIONS
+from tests.support.companies import example, form
 from tests.support.drawings import COLOURS, disc, discs
 from tests.support.invoices import FIELDS, boxes, invoice
 from tests.support.language_model import KEY, MODEL, language_model
@@ -326,6 +329,17 @@ TOLD = [
     )
 ]  # fmt: skip
 
+JOINING = [
+    AdapterCase(
+        adapter=RelationsAdapter, target=Target(RELATIONS, multiple=True, kinds={"relation": RELATIONS}), options={"C": 10},
+        examples=[example(seed) for seed in range(20)], batch=[example(seed).data for seed in range(50, 53)],
+    ),
+    AdapterCase(
+        adapter=RelationsAdapter, target=Target(("answered by",), multiple=True), examples=[form(seed) for seed in range(6)],
+        batch=[form(seed).data for seed in range(50, 52)] + [Marked("nothing", (), ())], options={"C": 10},
+    ),
+]  # fmt: skip
+
 _service = service().__enter__()
 atexit.register(_service.__exit__, None, None, None)
 ANSWERED = [
@@ -353,6 +367,7 @@ CASES = {
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],
     "field-classifier": LINES,
+    "relations": JOINING,
     "grabcut": [CUTTING],
     "segment-anything": MASKING,
     "sound-events": [EVENTS],

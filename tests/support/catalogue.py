@@ -29,6 +29,7 @@ LICENCES = {
     "ner-crf": "MIT (python-crfsuite)",
     "pairwise": "BSD-3-Clause (scikit-learn)",
     "segment-anything": "Apache-2.0 (transformers, OpenCV, the weights of SAM and SAM 2), BSD-3-Clause (torch)",
+    "relations": "BSD-3-Clause (scikit-learn)",
     "spacy": "MIT (spaCy); pipelines have terms of their own",
     "tabular": "BSD-3-Clause (scikit-learn)",
     "text-classifier": "BSD-3-Clause (scikit-learn)",
