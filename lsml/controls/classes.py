@@ -74,7 +74,10 @@ class ClassControl(Control):
         """
         if not self.multiple:
             surest = values.surest if isinstance(values, Scored) else max(_choices(values), key=_score, default=None)
-            return [surest] if surest is not None and _score(surest) >= threshold(surest.label) else []
+            if surest is None:
+                return []
+            score = 1.0 if surest.score is None else surest.score
+            return [surest] if score >= threshold(surest.label) else []
         passed = [value for value in _choices(values) if _score(value) >= threshold(value.label)]
         best: dict[str, Value] = {}
         for value in sorted(passed, key=_score, reverse=True):

@@ -21,6 +21,7 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from lsml.server.app import too_large
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
+from lsml.server.interpreter import LastInFirstOut
 
 _log = logging.getLogger(__name__)
 IDLE_S = 120.0  # a connection without data for this long is closed
@@ -173,6 +174,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
 
     def __init__(self) -> None:
         super().__init__()
+        self.queue_cv = LastInFirstOut(self.lock)
         self.claim = threading.Lock()  # held for beginning a request as the loop, and for becoming the loop
         self.began: float | None = None  # the start of the loop's current request
         self.direct = True  # True if the loop may answer more than /health

@@ -54,6 +54,15 @@ def test_requests_that_wait_hold_up_nobody(dispatcher):
     until("all are answered", lambda: len(done) == 55, 10)
 
 
+def test_requests_one_after_another_are_answered_by_the_thread_that_was_last_busy(dispatcher):
+    done, by = [], []
+    until("all are idle", lambda: not dispatcher.active_count, 10)
+    for number in range(1, 9):
+        dispatcher.add_task(Request(done, lambda: by.append(threading.get_ident())))
+        until("it is answered", lambda number=number: len(done) == number and not dispatcher.active_count, 10)
+    assert len(set(by)) == 1
+
+
 def test_thousands_from_several_sides_are_answered_once_each(dispatcher):
     done, draw = [], random.Random(5)
     pauses = [draw.choice([0, 0, 0, 0, 0.0005, 0.004]) for _ in range(3000)]
