@@ -72,6 +72,11 @@ class Binding:
         found = ([(rank, model) for rank, model in ranked if id(model.spec) in specs] for specs in of_turn)
         return [stage for stage in found if stage]
 
+    @cached_property
+    def needs_fetch(self) -> bool:
+        """True if reading a task takes a file from elsewhere for any model."""
+        return any(model.needs_fetch for model in self.models)
+
     @property
     def trainable(self) -> tuple[BoundModel, ...]:
         """The models that the recipe lets learn."""

@@ -47,7 +47,7 @@ class Speed:
 
         Where files are fetched, the last ones say nothing about the next.
         """
-        if any(model.needs_fetch for model in binding.models):
+        if binding.needs_fetch:
             return _FIRST_TURN
         return max(_FIRST_TURN, int(self.tasks_per_s * self.seconds * _SHORT))
 

@@ -164,7 +164,9 @@ class ApiViews:
         """Return the annotators of a project, and their agreement."""
         row = self._found(project)
         binding = self._serving.bindings.of(row.key, None)
-        return agreement(binding, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key))
+        return agreement(
+            binding, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key, binding)
+        )
 
     def corrections(self, project: str) -> Corrections:
         """Return the corrections of predictions by the annotators of a project."""

@@ -57,8 +57,8 @@ class Bindings:
             )
         return config
 
-    def fetch(self, project: str) -> Fetch:
-        """Return the function that reads the files behind the project's URLs."""
-        row = self._store.projects.get(project)
+    def fetch(self, project: str, binding: Binding) -> Fetch:
+        """Return the function that reads the files behind the project's URLs, which not every binding needs."""
+        row = self._store.projects.get(project) if binding.needs_fetch else None
         key = (project, row.hostname, row.token) if row else (project,)
         return self._fetchers.get(key) or self._fetchers.put(key, fetcher(self._recipe, row))

@@ -68,7 +68,7 @@ class HeldOutViews:
                 break
             urls = value if isinstance(value, list) else [value]
             if int(page) < len(urls) and isinstance(urls[int(page)], str):
-                with self._serving.bindings.fetch(row.key).hold() as fetch:
+                with self._serving.bindings.fetch(row.key, binding).hold() as fetch:
                     found = fetch.image(urls[int(page)], {"id": task.id, "data": task.data})
                     return Response(thumbnail(found.path, _MOST_PIXELS), mimetype="image/jpeg")
         raise NotFound("the project has no such picture of an annotated task")
@@ -80,7 +80,7 @@ class HeldOutViews:
         first, second = (self._serving.version(row.key, binding, number) for number in (new, old))
         annotations = self._store.annotations
         return compare(
-            binding, first, second, annotations.tasks(row.key), self._serving.bindings.fetch(row.key),
+            binding, first, second, annotations.tasks(row.key), self._serving.bindings.fetch(row.key, binding),
             lambda task: annotations.tasks(row.key, task),
         )  # fmt: skip
 
@@ -94,7 +94,11 @@ class HeldOutViews:
             raise NotFound("the project serves no version that learnt anything yet")
         served = self._serving.version(row.key, binding, row.promoted)
         return mistakes(
-            binding, served, self._store.annotations.tasks(row.key), self._serving.bindings.fetch(row.key), cell
+            binding,
+            served,
+            self._store.annotations.tasks(row.key),
+            self._serving.bindings.fetch(row.key, binding),
+            cell,
         )
 
 

@@ -133,7 +133,7 @@ class Predicting:
         usable = [task for one in (asked, *(other for _, other in others)) for task in one.usable]
         outcomes = iter(
             predict_in_time(
-                binding, served.loaded.adapters, usable, self._serving.bindings.fetch(project), served.model_version,
+                binding, served.loaded.adapters, usable, self._serving.bindings.fetch(project, binding), served.model_version,
                 speed=served.speed, hiding=project != LOCAL, drawn=asked.drawn,
                 computing=self._turns if len(usable) > _SMALL_REQUEST_TASKS else nullcontext(),
             )
