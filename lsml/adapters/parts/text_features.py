@@ -228,7 +228,8 @@ class TextFeatures:
         # A stretch is one block of one text, which is normalised together.
         begins = cells.searchsorted((np.arange(len(texts))[:, None] << bits | self._starts).ravel())
         stretch = np.arange(len(begins)).repeat(np.diff(begins, append=len(cells)))
-        squares = np.bincount(stretch, weights=weights * weights, minlength=len(begins))
+        # Of an empty stretch it is the number after it, which nothing is divided by; that of the last one is 0.
+        squares = np.add.reduceat(np.append(weights * weights, 0.0), begins)
         weights /= np.sqrt(squares)[stretch]
         borders = np.append(begins[:: len(parts)], len(cells)).astype(np.int32)
         indices = columns.astype(np.int32)  # what scipy would look through them for
