@@ -32,24 +32,22 @@ class ControlValues(msgspec.Struct):
         """Yield (the place of a task, the values to show, how sure the least sure model is).
 
         The score counts hidden answers, too. They are judged where no model that is shown answers."""
-        combined = self.control.combine if self.combine == "first" else self._merge
-        shown, hidden = self.shown, self.hidden
         for place in self.readings:
             data = tasks[place]["data"]
-            answers = [of_model[place] for of_model in shown if place in of_model]
-            values, certainty = combined(answers, data, kind)
-            if hidden:
-                unseen = [of_model[place] for of_model in hidden if place in of_model]
-                others, unsure = combined(unseen, data, kind)
+            answers = [of_model[place] for of_model in self.shown if place in of_model]
+            values, certainty = self._combined(answers, data, kind)
+            if self.hidden:
+                unseen = [of_model[place] for of_model in self.hidden if place in of_model]
+                others, unsure = self._combined(unseen, data, kind)
                 if judging and not answers:
                     values = others
                 certainty = min((sure for sure in (certainty, unsure) if sure is not None), default=None)
             yield place, values, certainty
 
-    def _merge(
+    def _combined(
         self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
-        """Return what to show of several models' answers, merged as the recipe says, and how sure they are."""
+        """Return what to show of several models' answers, combined as the recipe says, and how sure they are."""
         if self.combine != "first" and len(answers) > 1:
             answers = [merged(self.control, answers, data, self.combine)]
         return self.control.combine(answers, data, kind)
