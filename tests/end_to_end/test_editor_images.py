@@ -20,6 +20,7 @@ from lsml.labeling import parse_labeling_config
 from lsml.labeling.view import View
 from lsml.recipe.gallery import find_recipe
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon, Shape
+from lsml.values.coverage import bounds
 from tests.support.backend import RunningBackend, until
 from tests.support.browser import Editor
 from tests.support.drawings import disc
@@ -42,6 +43,15 @@ SILENT = {
 SILENCE = f"""<View><Image name="image" value="$image"/><BrushLabels name="mask" toName="image" smart="false">{LABEL}</BrushLabels>
 {"".join(f'<{tag} name="{name}" toName="image" smart="true">{LABEL}</{tag}>' for tag, (name, _, _) in SILENT.items())}
 <RectangleLabels name="box" toName="image" smart="true" smartOnly="true">{LABEL}</RectangleLabels></View>"""
+# One model whose answer takes every shape at once: the control of each, by what the editor calls its regions.
+ANSWERS = {
+    "brushlabels": "BrushLabels", "bitmasklabels": "BitmaskLabels", "polygonlabels": "PolygonLabels",
+    "ellipselabels": "EllipseLabels", "rectanglelabels": "RectangleLabels",
+}  # fmt: skip
+EVERY_SHAPE = f"""<View><Image name="image" value="$image"/>
+{"".join(f'<{tag} name="{type}" toName="image" smart="false">{LABEL}</{tag}>' for type, tag in ANSWERS.items())}
+<RectangleLabels name="box" toName="image" smart="true" smartOnly="true">{LABEL}</RectangleLabels>
+<KeyPointLabels name="point" toName="image" smart="true" smartOnly="true">{LABEL}</KeyPointLabels></View>"""
 _YS, _XS = np.mgrid[:HEIGHT, :WIDTH]
 DISC = (_XS + 0.5 - 50) ** 2 + (_YS + 0.5 - 40) ** 2 <= 20**2
 RING = DISC & ~((_XS + 0.5 - 50) ** 2 + (_YS + 0.5 - 40) ** 2 <= 8**2)
@@ -152,6 +162,45 @@ def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, edit
     [region] = editor.serialized()
     assert region["from_name"] == "mask"
     assert overlap(decode_brush(region["value"]["rle"], WIDTH, HEIGHT), DISC) > 0.9
+    assert "Traceback" not in lsml.output
+
+
+@pytest.fixture(scope="module")
+def every_shape(studio, tmp_path_factory) -> Iterator[tuple[RunningBackend, int]]:
+    """lsml with grabcut for each control that takes an answer, and a project whose smart tools ask it."""
+    folder = tmp_path_factory.mktemp("shapes")
+    selectors = ", ".join(f"{tag}#{type}" for type, tag in ANSWERS.items())
+    (folder / "recipe.yaml").write_text(f'lsml: 1\nname: shapes\ntags:\n  "{selectors}": grabcut\n')
+    access = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": LEGACY_TOKEN}
+    with RunningBackend(folder / "recipe.yaml", folder / "data", environment=access) as lsml:
+        project = studio.create_project("Every shape", EVERY_SHAPE)
+        studio.add_backend(project, lsml.address, is_interactive=True)
+        yield lsml, project
+
+
+@pytest.mark.parametrize("tool", ["rectangle-tool", "key-point-tool"])
+def test_the_answer_to_a_smart_tool_is_drawn_in_every_shape(tool, studio, editor, every_shape, tmp_path):
+    lsml, project = every_shape
+    task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
+    editor.open(project, task, "image")
+    editor.switch_on_auto_annotation()
+    if tool == "rectangle-tool":
+        editor.take("box", tool)
+        editor.draw((0.2, 0.15), (0.64, 0.73))
+    else:
+        editor.take("point", tool)
+        editor.draw((50 / WIDTH, 40 / HEIGHT))
+    until("the shapes", lambda: {region["type"] for region in editor.serialized()} == set(ANSWERS), 20)
+    keep(editor, f"smart-shapes-{tool}")
+    config, on = parse_labeling_config(EVERY_SHAPE), View("image.png", (WIDTH, HEIGHT))
+    controls = {tag.name: control_of(tag, config) for tag in config.controls}
+    regions = editor.serialized()
+    assert sorted(region["from_name"] for region in regions) == sorted(ANSWERS)  # and nothing that was drawn to ask
+    for region in regions:
+        [shape] = controls[region["from_name"]].decode([region], on).values
+        left, top, right, bottom = bounds(shape)
+        assert (left * WIDTH, top * HEIGHT) == pytest.approx((30, 20), abs=3), region["type"]
+        assert (right * WIDTH, bottom * HEIGHT) == pytest.approx((70, 60), abs=3), region["type"]
     assert "Traceback" not in lsml.output
 
 

@@ -39,7 +39,7 @@ class SegmentAnythingOptions(CutOutOptions, frozen=True, forbid_unknown_fields=T
             ge=0,
             le=1_048_576,
             description="MiB of memory for what the model has read of images; of an image that is still there, another "
-            "region costs a hundredth. SAM takes 4 MiB for an image, SAM 2 takes 16.",
+            "region costs less than a tenth. SAM takes 4 MiB for an image, SAM 2 takes 16.",
             extra=MACHINE,
         ),
     ] = 512
