@@ -99,7 +99,9 @@ def region_object(
             if object_tag is None or (to_name not in control_tag.to_names and not relating):
                 why = why or f"{name} and {tool.control_tag.selector} do not answer for one object tag"
             elif object_tag.repeater is not None or control_tag.repeater is not None:
-                why = f"{name} stands in a Repeater, whose copies `needs` cannot tell apart"
+                why = (
+                    f"{name} stands in a Repeater, whose copies `needs` cannot tell apart; take it out of the Repeater"
+                )
             elif not (
                 joins(adapter_class, object_tag, tool) if relating else reader_of(adapter_class, object_tag, tool)
             ):

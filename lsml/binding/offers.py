@@ -132,7 +132,8 @@ def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], con
     shown = {config.objects[name].tag for name in control_tag.to_names if name in config.objects}
     ways: dict[tuple[str, ...], list[type[Adapter]]] = {}
     why = ""
-    for adapter in sorted(giving, key=lambda adapter: (adapter.reads_regions != read, _rank(adapter))):
+    reading_one = [adapter for adapter in giving if not adapter.compares]
+    for adapter in sorted(reading_one, key=lambda adapter: (adapter.reads_regions != read, _rank(adapter))):
         options = adapter.Options()
         told = [(tool, *object_for(control_tag, adapter, options, config, needed=[tool])) for tool in tools]
         readable = [(tool, tool.value_type, object_tag) for tool, object_tag, _ in told if object_tag is not None]

@@ -6,6 +6,7 @@ import pytest
 from lsml.adapters.sound.clips import row_of
 from lsml.adapters.sound.reading import read_sound
 from lsml.binding import bind
+from lsml.binding.offers import why_unbound
 from lsml.errors import RecipeError
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.labeling.needed import REGIONS
@@ -160,6 +161,21 @@ def test_without_regions_in_a_task_there_is_nothing_to_read(tmp_path):
     binding = bound(tmp_path, f"{choice_needs('Labels#part')}, {NER}")
     for held in ({"text": TEXT}, {"text": TEXT, REGIONS: {"part": [1, {"id": 3}, {"id": "a"}]}}):
         assert binding.models[0].read({"id": 1, "data": held}, no_fetch) == []
+
+
+def test_a_tag_in_a_repeater_is_left_unbound_and_says_what_to_do(tmp_path):
+    xml = """<View><Repeater on="$rows" indexFlag="{{i}}"><Text name="t_{{i}}" value="$rows[{{i}}].text"/>
+    <Labels name="l_{{i}}" toName="t_{{i}}"><Label value="A"/></Labels>
+    <Choices name="c_{{i}}" toName="t_{{i}}" perRegion="true"><Choice value="Good"/><Choice value="Bad"/></Choices>
+    </Repeater></View>"""
+    recipe = load_recipe(
+        write_recipe(tmp_path, f"tags: {{{choice_needs('Labels', tag='Choices')}, {NER}}}\n", config=None)
+    )
+    binding = bind(recipe, parse_labeling_config(xml))
+    assert [model.key for model in binding.models] == ["l_{{i}}:ner-crf"]
+    why = "Choices#c_{{i}} stands in a Repeater, whose copies `needs` cannot tell apart; take it out of the Repeater"
+    assert [one.reason for one in binding.unbound] == [why]
+    assert why_unbound(binding.unbound[0].control_tag, "", binding.config) == why
 
 
 def test_other_needs_are_another_version(tmp_path):
