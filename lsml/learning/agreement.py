@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Literal
 
@@ -14,8 +14,12 @@ from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
 from lsml.metrics import judge
 from lsml.values import Choice, Relation, Value
+from lsml.versions import Ceiling
 
 Measure = Literal["Krippendorff's alpha", "mean of pairs"]
+
+
+Given = dict[str, tuple[Value, ...]]  # the answers for one control of one task, by annotator
 
 
 class PairAgreement(msgspec.Struct, frozen=True):
@@ -62,23 +66,57 @@ def agreement(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch) ->
     not.
     """
     counts: Counter[str] = Counter()
-    given: dict[str, list[dict[str, tuple[Value, ...]]]] = defaultdict(list)
-    for task in tasks:
-        counts.update(
-            one.annotator for one in task.annotations if one.annotator and not (one.accepted or one.submitted)
-        )
-        for control, answers in binding.answers_by_people(task, fetch):
-            latest = {one.annotation.annotator: one.values for one in answers if one.annotation.annotator}
-            # Relations join a person's own regions, whose ids nobody else's have.
-            if len(latest) > 1 and control.value_type is not Relation:
-                given[control.control_tag.name].append(latest)
-    controls = [
-        _of_control(name, control.value_type, given[name]) for name, control in binding.controls.items() if given[name]
-    ]
+    overlaps = Overlaps(binding, fetch)
+    for task in overlaps.watch(tasks):
+        counts.update(_annotators(task))
+    controls = [_of_control(name, kind, given) for name, kind, given in overlaps.by_control()]
     return Annotators([Annotator(who, count, _mean_of(who, controls)) for who, count in counts.most_common()], controls)
 
 
-def _of_control(name: str, value_type: type, given: Sequence[dict[str, tuple[Value, ...]]]) -> ControlAgreement:
+class Overlaps:
+    """The answers of several people for the same tasks, gathered while the tasks are read for something else."""
+
+    def __init__(self, binding: Binding, fetch: Fetch) -> None:
+        self._binding = binding
+        self._fetch = fetch
+        self._given: dict[str, list[Given]] = defaultdict(list)
+
+    def watch(self, tasks: Iterable[AnnotatedTask]) -> Iterator[AnnotatedTask]:
+        """Yield the tasks, and gather what several people answered."""
+        for task in tasks:
+            if len(set(_annotators(task))) > 1:
+                self._take(task)
+            yield task
+
+    def _take(self, task: AnnotatedTask) -> None:
+        for control, answers in self._binding.answers_by_people(task, self._fetch):
+            latest = {one.annotation.annotator: one.values for one in answers if one.annotation.annotator}
+            # Relations join a person's own regions, whose ids nobody else's have.
+            if len(latest) > 1 and control.value_type is not Relation:
+                self._given[control.control_tag.name].append(latest)
+
+    def by_control(self) -> Iterator[tuple[str, type, list[Given]]]:
+        """Yield (name, value type, the answers of each task by annotator) of each control that several answered."""
+        for name, control in self._binding.controls.items():
+            if given := self._given.get(name):
+                yield name, control.value_type, given
+
+    def ceilings(self) -> dict[str, Ceiling]:
+        """Return the control's own metric of people against each other, by control; of all pairs of a task's annotators."""
+        found = {}
+        for name, kind, given in self.by_control():
+            value = judge(kind, [pair for answers in given for pair in combinations(answers.values(), 2)])["value"]
+            if value is not None:
+                found[name] = Ceiling(round(float(value), 4), len(given))
+        return found
+
+
+def _annotators(task: AnnotatedTask) -> list[str]:
+    """Return who made each annotation, without those that a model made and nobody touched."""
+    return [one.annotator for one in task.annotations if one.annotator and not (one.accepted or one.submitted)]
+
+
+def _of_control(name: str, value_type: type, given: Sequence[Given]) -> ControlAgreement:
     people = sorted({who for answers in given for who in answers})
     pairs = []
     for first, second in combinations(people, 2):
@@ -108,7 +146,7 @@ def _kappa(both: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> float | N
     return float(cohen_kappa_score(first, second))
 
 
-def _alpha(given: Sequence[dict[str, tuple[Value, ...]]]) -> float | None:
+def _alpha(given: Sequence[Given]) -> float | None:
     """Return Krippendorff's alpha for nominal data; 1 where everybody always gave the same single label."""
     import krippendorff
     import numpy as np

@@ -13,6 +13,7 @@ from lsml.binding import Binding, BoundModel
 from lsml.errors import VersionError
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
+from lsml.learning.agreement import Overlaps
 from lsml.learning.drift import with_alerts
 from lsml.learning.outlook import curve_of, newest_card, with_outlook
 from lsml.learning.snapshot import Snapshot, take_snapshot
@@ -65,7 +66,8 @@ def run(inputs: TrainingInputs) -> Made:
     making = new_folder(store, inputs.claim)
     try:
         path = making / "snapshot.jsonl"
-        snapshot = take_snapshot(inputs.tasks, inputs.binding, path, inputs.fetch)
+        overlaps = Overlaps(inputs.binding, inputs.fetch)
+        snapshot = take_snapshot(overlaps.watch(inputs.tasks), inputs.binding, path, inputs.fetch)
         inputs.check(snapshot)
         promoted, unloadable = promoted_version(store, project, inputs.binding)
         card = train(
@@ -73,6 +75,7 @@ def run(inputs: TrainingInputs) -> Made:
             promoted=promoted, unloadable=unloadable, progress=inputs.progress, models=inputs.models,
         )  # fmt: skip
         path.unlink()
+        card.ceilings = overlaps.ceilings()
         with_outlook(card, curve_of(store, project))
         with_alerts(card, newest_card(store, project))
         number = save_version(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)

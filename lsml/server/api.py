@@ -223,4 +223,4 @@ class ApiViews:
         return {"version": version.number, **msgspec.to_builtins(shown)}
 
 
-_SHOWN = ("created_at", "verdict", "metrics", "decisions", "models", "tasks", "held_out", "notes", "drift")
+_SHOWN = ("created_at", "verdict", "metrics", "ceilings", "decisions", "models", "tasks", "held_out", "notes", "drift")

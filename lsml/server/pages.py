@@ -118,10 +118,13 @@ class Pages:
     def project(self, project: str) -> Response:
         """Return the page of one project: versions, labels, runs, and actions."""
         found = self._api.found(project)
-        metrics = {name: _tables(judged) for name, judged in ((_served(found) or {}).get("metrics") or {}).items()}
+        served = _served(found) or {}
+        metrics = {name: _tables(judged) for name, judged in (served.get("metrics") or {}).items()}
         curve = {name: points for name, points in _learnt(found).items() if len(points) > 1}
         actions = self._looking.latest_actions(project)
-        return self._of_project("project.html", found, metrics=metrics, curve=curve, actions=actions)
+        return self._of_project(
+            "project.html", found, metrics=metrics, curve=curve, actions=actions, ceilings=served.get("ceilings") or {}
+        )
 
     def try_it(self, project: str) -> Response:
         """Return the page to try predictions for a pasted text or a chosen image."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsml.versions.card import Card, ModelCard, card_of, model_version, names_of, short_key
+from lsml.versions.card import Card, Ceiling, ModelCard, card_of, model_version, names_of, short_key
 from lsml.versions.data_hashes import data_hash, learnt_hashes
 from lsml.versions.decisions import ENOUGH, By, Comparison, Decision, LabelComparison, Why
 from lsml.versions.drift import Alert, Drift
@@ -24,6 +24,7 @@ __all__ = [
     "Alert",
     "By",
     "Card",
+    "Ceiling",
     "Comparison",
     "Decision",
     "Drift",

@@ -42,19 +42,28 @@ class ModelCard(msgspec.Struct):
     selection: Selection | None = None
 
 
+class Ceiling(msgspec.Struct):
+    """The metric of people against each other: one as the truth, on `tasks` tasks with answers of two or more."""
+
+    value: float
+    tasks: int
+
+
 class Card(msgspec.Struct):
     """The record of a version; written beside its models and kept in the store.
 
-    `metrics`: by control, on the held-out tasks. `decisions`: by model key, the reason why the new model was taken or
-    not, with the figures. `promoted`: True if the version was promoted when it was made; `verdict` gives the reason to
-    people. `left_out`: annotations that could not be used. `history`: the earlier versions on the learning curve, and
-    `outlook`: the expected gain of more annotations. `drift`: by model key, how labels differ now from those that the
-    served version learnt. `alerts`: messages about what began with this version. `files`: SHA-256 of every file, by path.
+    `metrics`: by control, on the held-out tasks. `ceilings`: by control, with which to read a metric. `decisions`: by
+    model key, the reason why the new model was taken or not, with the figures. `promoted`: True if the version was
+    promoted when it was made; `verdict` gives the reason to people. `left_out`: annotations that could not be used.
+    `history`: the earlier versions on the learning curve, and `outlook`: the expected gain of more annotations.
+    `drift`: by model key, how labels differ now from those that the served version learnt. `alerts`: messages about
+    what began with this version. `files`: SHA-256 of every file, by path.
     """
 
     recipe: str
     models: dict[str, ModelCard]
     metrics: dict[str, Metrics] = {}
+    ceilings: dict[str, Ceiling] = {}
     decisions: dict[str, Decision] = {}
     verdict: str = ""
     promoted: bool = False
