@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, TRAINING, Progress
+from lsml.adapters.parts.logits import Accelerate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +27,10 @@ _Lesson = TypeVar("_Lesson")
 
 
 class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options of fine-tuning and of the device; each adapter adds its own."""
+    """The options of fine-tuning and of the device; each adapter describes its own weights and windows."""
 
+    weights: str
+    max_length: int
     epochs: Annotated[
         Annotated[int, Meta(ge=1, le=1000)] | Literal["auto"],
         Meta(
@@ -68,6 +71,7 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     ] = 0
     device: Annotated[str, Meta(description="The device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
     batch: Annotated[int, Meta(ge=1, le=4096, description="Windows in one batch.", extra=MACHINE)] = 16
+    accelerate: Accelerate = None
 
 
 def fine_tune(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
@@ -16,24 +15,13 @@ from lsml.adapters.base import (
     Example,
     Progress,
     Target,
-    TrainableAdapter,
     silent,
 )
-from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
-from lsml.adapters.parts.logits import Accelerate, Logits
+from lsml.adapters.parts.fine_tuning import FineTuningOptions
 from lsml.adapters.parts.text_spans import PASSED_OVER, inner, is_mark, notes_of, outermost, parted, stands_alone
-from lsml.adapters.parts.transformers_models import (
-    Windows,
-    config_of,
-    find,
-    load_fresh,
-    load_model,
-    load_tokenizer,
-    longest_window,
-    remedy,
-    trained_names,
-)
-from lsml.errors import NotEnoughData, VersionError
+from lsml.adapters.parts.transformer_adapter import LabelModel, TransformerAdapter
+from lsml.adapters.parts.transformers_models import config_of, trained_names
+from lsml.errors import NotEnoughData
 from lsml.values import DecidedSpans, Span, Value
 
 if TYPE_CHECKING:
@@ -46,7 +34,6 @@ if TYPE_CHECKING:
 
 
 _OUTSIDE: Final = "O"
-_KIND: Final = "AutoModelForTokenClassification"
 _KINDS: Final = frozenset("BIELSU")
 _BEGINS: Final = frozenset("BSU")
 _ENDS: Final = frozenset("ELSU")
@@ -74,7 +61,6 @@ class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_
             ge=0, le=4096, description="Tokens that neighbouring windows share, at most half of one.", extra=PREDICTIONS
         ),
     ] = 64
-    accelerate: Accelerate = None
 
 
 class Tag(NamedTuple):
@@ -98,7 +84,7 @@ class Word(NamedTuple):
     end: int
 
 
-class Ner(TrainableAdapter[NerOptions]):
+class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
     """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner"
@@ -106,47 +92,33 @@ class Ner(TrainableAdapter[NerOptions]):
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})
     passes_over: ClassVar[str | None] = PASSED_OVER
-    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
-    extra: ClassVar[str | None] = "transformers"
-    starts_ready: ClassVar[bool] = True
+    untrained: ClassVar[str] = "is an encoder without entities of its own"
     Options: ClassVar[type[msgspec.Struct]] = NerOptions
 
     def __init__(self, options: NerOptions, target: Target) -> None:
         super().__init__(options, target)
-        self._model: TokenLabels | None = None
-        self._learnt = False
         self._inner = 0  # spans that were not learnt, as they overlap longer ones
-        self._lock = threading.Lock()
+
+    @classmethod
+    def labels_of(cls, config: Mapping[str, object]) -> tuple[str, ...]:
+        """Return the entities of weights; empty for placeholders."""
+        names = trained_names(config, TokenLabels.head)
+        if all(name.startswith("LABEL_") for name in names):
+            return ()
+        return tuple(dict.fromkeys(label for name in names if (label := _tag(name).label) is not None))
 
     @classmethod
     def class_names(cls, options: NerOptions, target: Target) -> dict[str, tuple[str, ...]]:
         """Return the entities of a pretrained model."""
-        return {"span": _entities(trained_names(config_of(options.weights), _KIND))}
-
-    @classmethod
-    def lacks(cls, options: NerOptions, target: Target) -> str | None:
-        """Return what to do where the weights are missing, or know no entities yet; or None."""
-        config = config_of(options.weights)
-        if not config:
-            return f"{cls.name}: the weights {options.weights} are not on this machine; {remedy(options.weights)}"
-        if not _entities(trained_names(config, _KIND)):
-            return f"{cls.name}: {options.weights} is an encoder without entities of its own; it predicts once it is trained"
-        return None
-
-    @property
-    def own_names(self) -> bool:
-        """True until it has learnt: then its entities are those of the weights."""
-        return not self._learnt
+        return {"span": cls.labels_of(config_of(options.weights))}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence about spans that were not learnt, if there are any."""
         return notes_of(self._inner)
 
-    @property
-    def ready(self) -> bool:
-        """True if it has learnt, or its weights know entities. An untrained head would only guess."""
-        return self._learnt or self.lacks(self.options, self.target) is None
+    def _read(self, folder: Path) -> TokenLabels:
+        return TokenLabels.of(folder, self.options)
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Return spans in the order of the text, each with the probability of its least sure word, and those of all words."""
@@ -171,73 +143,32 @@ class Ner(TrainableAdapter[NerOptions]):
             )
         # Several labels at one place are one combined label, beside those of the config.
         labels = tuple(dict.fromkeys((*self.target.labels, *sorted({span.label for some in spans for span in some}))))
-        folder = find(self.name, self.options.weights, "a model")
-        model = TokenLabels.fresh(folder, labels, self.options, seed)
-        lessons = model.lessons(texts, spans)
-        fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
-        self._model, self._learnt = model, True
+        model = TokenLabels.fresh(self._folder(), labels, self.options, seed)
+        self._learn(model, model.lessons(texts, spans), seed, progress)
         progress(1.0, f"learnt {sum(len(parted(span)) for some in spans for span in some)} spans in {len(texts)} texts")
 
-    def save(self, directory: Path) -> None:
-        """Write safetensors, and the configuration and tokenizer as JSON."""
-        assert self._model is not None and self._learnt, "an untrained model is never saved"
-        self._model.save(directory)
 
-    def load(self, directory: Path) -> None:
-        """Load a saved version. Raises VersionError."""
-        if not (directory / "model.safetensors").is_file():
-            raise VersionError(f"{directory}: holds no model.safetensors; restore it, or train anew")
-        try:
-            model = TokenLabels.of(directory, self.options)
-        except Exception as error:  # transformers' readers may raise anything
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
-            ) from error
-        self._model, self._learnt = model, True
-
-    def _loaded(self) -> TokenLabels:
-        with self._lock:
-            if self._model is None:
-                self._model = TokenLabels.of(find(self.name, self.options.weights, "a model"), self.options)
-            return self._model
-
-
-class TokenLabels:
+class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
     """A model that labels tokens, and the conversion of its labels to spans."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, options: NerOptions) -> None:
-        self._tokenizer = tokenizer
-        self._logits = Logits(Ner.name, model, options.device, options.accelerate)
-        self._batch = options.batch
-        names = model.config.id2label
-        self._tags = [_tag(str(names[number])) for number in range(model.config.num_labels)]
-        self._places: dict[str | None, list[int]] = {}  # entity -> the columns of its tags
-        for index, tag in enumerate(self._tags):
-            self._places.setdefault(tag.label, []).append(index)
-        self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length), options.overlap)
+    adapter: ClassVar[str] = Ner.name
+    head: ClassVar[str] = "AutoModelForTokenClassification"
 
-    @classmethod
-    def of(cls, folder: Path, options: NerOptions) -> TokenLabels:
-        """Return the model of a folder unchanged. Raises AdapterError."""
-        return cls(load_tokenizer(folder), load_model(_KIND, folder), options)
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, options: NerOptions) -> None:
+        super().__init__(tokenizer, model, options)
+        self._tags = [_tag(name) for name in self._names]
+        self._columns: dict[str | None, list[int]] = {}  # entity -> the columns of its tags
+        for index, tag in enumerate(self._tags):
+            self._columns.setdefault(tag.label, []).append(index)
+
+    def _overlap(self) -> int:
+        return self._options.overlap
 
     @classmethod
     def fresh(cls, folder: Path, labels: Sequence[str], options: NerOptions, seed: int) -> TokenLabels:
-        """Return the model of a folder with a head for `labels`, which starts with the rows that the folder's head has for
-        them.
-        """
+        """Return the model of a folder with a head for `labels`. Raises AdapterError."""
         names = [_OUTSIDE, *(f"{kind}-{label}" for label in labels for kind in "BI")]
-        return cls(load_tokenizer(folder), load_fresh(_KIND, folder, names, seed, _knew), options)
-
-    @property
-    def model(self) -> PreTrainedModel:
-        """The module that is trained."""
-        return self._logits.model
-
-    def save(self, directory: Path) -> None:
-        """Write everything that `of` needs."""
-        self.model.save_pretrained(directory, safe_serialization=True)
-        self._tokenizer.save_pretrained(directory)
+        return cls.with_head(folder, names, options, seed, _knew)
 
     # Predicting
 
@@ -250,7 +181,7 @@ class TokenLabels:
         # For each token the result of the window in which it is farthest from an edge.
         rows = [np.zeros((len(encoding.ids), len(self._tags)), dtype=np.float32) for encoding in encodings]
         inner = [np.full(len(encoding.ids), -1) for encoding in encodings]
-        for places, inputs in self._windows.batches(pieces, self._batch, self._logits.tokens):
+        for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
             probabilities = self._probabilities(inputs)
             for place, found in zip(places, probabilities, strict=True):
                 piece = pieces[place]
@@ -302,7 +233,7 @@ class TokenLabels:
                     yield begun
                     begun = None
                 continue
-            own = self._places[label]
+            own = self._columns[label]
             tag = self._tags[own[int(rows[word.first][own].argmax())]]
             if begun is not None and label == begun.label:
                 # Tokenizers separate symbols from letters; without a space between them they are one entity.
@@ -402,13 +333,6 @@ def _tag(name: str) -> Tag:
         return _NOTHING
     kind, dash, label = name.partition("-")
     return Tag(kind, label) if dash and label and kind in _KINDS else Tag("", name)
-
-
-def _entities(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the entities of a model's labels; empty for placeholders."""
-    if all(name.startswith("LABEL_") for name in names):
-        return ()
-    return tuple(dict.fromkeys(label for name in names if (label := _tag(name).label) is not None))
 
 
 def _knew(name: str, rows: Mapping[str, int]) -> int | None:

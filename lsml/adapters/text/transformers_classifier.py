@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
+from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Target, silent
+from lsml.adapters.parts.fine_tuning import FineTuningOptions
 from lsml.adapters.parts.linear_head import labelled
-from lsml.adapters.parts.logits import Accelerate, Logits
-from lsml.adapters.parts.transformers_models import (
-    Piece,
-    Windows,
-    config_of,
-    find,
-    load_fresh,
-    load_model,
-    load_tokenizer,
-    longest_window,
-    remedy,
-    trained_names,
-)
-from lsml.errors import VersionError
+from lsml.adapters.parts.transformer_adapter import LabelModel, TransformerAdapter
+from lsml.adapters.parts.transformers_models import Piece, config_of, trained_names
 from lsml.labeling import ControlTag
 from lsml.values import Choice, Value
 
@@ -35,7 +22,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
-_KIND: Final = "AutoModelForSequenceClassification"
 _EACH: Final = "multi_label_classification"  # transformers' name for labels of which several may hold
 
 
@@ -70,42 +56,29 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
             extra=PREDICTIONS,
         ),
     ] = 4
-    accelerate: Accelerate = None
 
 
-class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
+class TransformersClassifier(TransformerAdapter[TransformersClassifierOptions, "TextLabels"]):
     """One label or several for a text. It predicts every label of its head with its probability."""
 
     name: ClassVar[str] = "transformers-classifier"
     title: ClassVar[str] = "labels for texts by a transformer, pretrained or fine-tuned"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
-    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
-    extra: ClassVar[str | None] = "transformers"
-    starts_ready: ClassVar[bool] = True
+    untrained: ClassVar[str] = "has no labels of its own, for its head was never trained"
     Options: ClassVar[type[msgspec.Struct]] = TransformersClassifierOptions
 
-    def __init__(self, options: TransformersClassifierOptions, target: Target) -> None:
-        super().__init__(options, target)
-        self._model: TextLabels | None = None
-        self._learnt = False
-        self._lock = threading.Lock()
+    @classmethod
+    def labels_of(cls, config: Mapping[str, object]) -> tuple[str, ...]:
+        """Return the labels of weights; empty for a head that gives a number."""
+        names = trained_names(config, TextLabels.head)
+        return names if len(names) > 1 else ()
 
     @classmethod
     def class_names(cls, options: TransformersClassifierOptions, target: Target) -> dict[str, tuple[str, ...]]:
         """Return the labels of a pretrained model."""
-        names = _names(config_of(options.weights))
+        names = cls.labels_of(config_of(options.weights))
         return {"choice": names} if names else {}
-
-    @classmethod
-    def lacks(cls, options: TransformersClassifierOptions, target: Target) -> str | None:
-        """Return what to do where the weights are missing, or have no trained head; or None."""
-        config = config_of(options.weights)
-        if not config:
-            return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
-        if not _names(config):
-            return f"{options.weights} has no labels of its own, for its head was never trained; it predicts once it is trained"
-        return None
 
     @classmethod
     def limits(
@@ -113,19 +86,12 @@ class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
     ) -> str | None:
         """Return that the labels of the weights exclude each other, where several may hold; or None."""
         config = config_of(options.weights)
-        if not target.multiple or not config or not _names(config) or config.get("problem_type") == _EACH:
+        if not target.multiple or not config or not cls.labels_of(config) or config.get("problem_type") == _EACH:
             return None
         return f"predicts one label of a text until it is trained, for those of {options.weights} exclude each other"
 
-    @property
-    def own_names(self) -> bool:
-        """True until it has learnt: then its labels are those of the weights."""
-        return not self._learnt
-
-    @property
-    def ready(self) -> bool:
-        """True if it has learnt, or its weights know labels. An untrained head would only guess."""
-        return self._learnt or self.lacks(self.options, self.target) is None
+    def _read(self, folder: Path) -> TextLabels:
+        return TextLabels.of(folder, self.options)
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return every label with its probability, for each text, in the order of the head.
@@ -147,76 +113,35 @@ class TransformersClassifier(TrainableAdapter[TransformersClassifierOptions]):
         Raises NotEnoughData unless two different answers occur; AdapterError where the weights are missing.
         """
         learnt = labelled(examples, self.target, "texts")
-        folder = find(self.name, self.options.weights, "a model")
-        model = TextLabels.fresh(folder, learnt.labels, multiple=self.target.multiple, options=self.options, seed=seed)
+        model = TextLabels.fresh(
+            self._folder(), learnt.labels, multiple=self.target.multiple, options=self.options, seed=seed
+        )
         lessons = model.lessons([examples[index].data for index in learnt.indices], learnt.truths)
-        fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
-        self._model, self._learnt = model, True
+        self._learn(model, lessons, seed, progress)
         progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} texts")
 
-    def save(self, directory: Path) -> None:
-        """Write safetensors, and the configuration and tokenizer as JSON."""
-        assert self._model is not None and self._learnt, "an untrained model is never saved"
-        self._model.save(directory)
 
-    def load(self, directory: Path) -> None:
-        """Load a saved version. Raises VersionError."""
-        try:
-            model = TextLabels.of(directory, self.options)
-        except Exception as error:  # transformers' readers may raise anything
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
-            ) from error
-        self._model, self._learnt = model, True
-
-    def _loaded(self) -> TextLabels:
-        with self._lock:
-            if self._model is None:
-                self._model = TextLabels.of(find(self.name, self.options.weights, "a model"), self.options)
-            return self._model
-
-
-class TextLabels:
+class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[float]]]):
     """A model that labels texts. `each`: each label holds or not, as its configuration says; else they exclude each other."""
+
+    adapter: ClassVar[str] = TransformersClassifier.name
+    head: ClassVar[str] = "AutoModelForSequenceClassification"
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, options: TransformersClassifierOptions
     ) -> None:
-        self._tokenizer = tokenizer
-        self._logits = Logits(TransformersClassifier.name, model, options.device, options.accelerate)
-        self._options = options
+        super().__init__(tokenizer, model, options)
         self.each = model.config.problem_type == _EACH
-        self._names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
-        self._windows = Windows(tokenizer, longest_window(model.config.to_dict(), options.max_length))
         if model.config.pad_token_id is None:
             model.config.pad_token_id = tokenizer.pad_token_id or 0  # a decoder needs it to find a text's end
-
-    @classmethod
-    def of(cls, folder: Path, options: TransformersClassifierOptions) -> TextLabels:
-        """Return the model of a folder unchanged. Raises AdapterError."""
-        return cls(load_tokenizer(folder), load_model(_KIND, folder), options)
 
     @classmethod
     def fresh(
         cls, folder: Path, labels: Sequence[str], *, multiple: bool, options: TransformersClassifierOptions, seed: int
     ) -> TextLabels:
-        """Return the model of a folder with a head for `labels`, which starts with the rows that the folder's head has for
-        them.
-        """
+        """Return the model of a folder with a head for `labels`. Raises AdapterError."""
         kind = _EACH if multiple else "single_label_classification"
-        return cls(
-            load_tokenizer(folder), load_fresh(_KIND, folder, labels, seed, _knew, problem_type=kind), options
-        )  # fmt: skip
-
-    @property
-    def model(self) -> PreTrainedModel:
-        """The module that is trained."""
-        return self._logits.model
-
-    def save(self, directory: Path) -> None:
-        """Write everything that `of` needs."""
-        self.model.save_pretrained(directory, safe_serialization=True)
-        self._tokenizer.save_pretrained(directory)
+        return cls.with_head(folder, labels, options, seed, _knew, problem_type=kind)
 
     def choices(self, texts: Sequence[str]) -> list[list[Value]]:
         """Return every label of each text."""
@@ -259,12 +184,6 @@ class TextLabels:
 
 def _score(value: Value) -> float:
     return value.score or 0.0
-
-
-def _names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the labels of a trained head; empty for a head that gives a number."""
-    names = trained_names(config, _KIND)
-    return names if len(names) > 1 else ()
 
 
 def _knew(name: str, rows: Mapping[str, int]) -> int | None:

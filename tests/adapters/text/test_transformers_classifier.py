@@ -218,5 +218,5 @@ def test_what_is_missing_is_one_sentence(encoder, tmp_path):
     )
     with pytest.raises(AdapterError, match="no/where is no folder with a model of transformers"):
         new("no/where").fit(EXAMPLES, 7)
-    with pytest.raises(VersionError, match="transformers-classifier cannot read it"):
+    with pytest.raises(VersionError, match="holds no model.safetensors; restore it, or train anew"):
         new(encoder).load(tmp_path)
