@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-_SHOWN: Final = 50  # problems; nobody corrects more at once
+_SHOWN: Final = 50  # problems shown at once
 _LONGEST: Final = 1000  # characters of a problem, as a key or a value may be of any length
 
 
@@ -74,7 +74,7 @@ class RecipeError(LsmlError):
         """The problems in the text: the first fifty, and if there are more, one with the number of the others."""
         if len(self.problems) <= _SHOWN:
             return self.problems
-        more = f"and {len(self.problems) - _SHOWN:,} problems from here on; correct those above first"
+        more = f"and {len(self.problems) - _SHOWN:,} more problems; correct those above first"
         return (*self.problems[:_SHOWN], replace(self.problems[_SHOWN], key="", message=more))
 
 

@@ -8,11 +8,10 @@ import os
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextvars import ContextVar
 from urllib.parse import quote
-
-from cachetools import LRUCache
 
 MASK = "[secret]"
 FORMATS = ("auto", "text", "json")
@@ -20,7 +19,7 @@ FORMAT_VARIABLE = "LSML_LOG_FORMAT"  # an environment variable, so that child pr
 _LEAST = 4  # characters; a shorter secret would mask ordinary text
 _MOST_TOLD = 256  # secrets from requests, which may send any number
 _secrets: set[str] = set()
-_told: LRUCache[str, None] = LRUCache(_MOST_TOLD)
+_told: OrderedDict[str, None] = OrderedDict()  # the latest is last
 _telling = threading.Lock()
 
 # The context of this thread, which every line shows.
@@ -87,7 +86,7 @@ def mask(text: str) -> str:
 
 
 def keep_secret(secrets: Iterable[str]) -> None:
-    """Mask these in every log line from now on, plain and as in a URL."""
+    """Mask these texts in every log line from now on, plain and URL-encoded."""
     for secret in secrets:
         if len(secret) >= _LEAST:
             _secrets.update(_forms(secret))
@@ -100,6 +99,9 @@ def keep_told_secret(secret: str) -> None:
     with _telling:
         for form in _forms(secret):
             _told[form] = None
+            _told.move_to_end(form)
+        while len(_told) > _MOST_TOLD:
+            _told.popitem(last=False)
 
 
 def _forms(secret: str) -> tuple[str, str]:

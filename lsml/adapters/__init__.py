@@ -77,7 +77,7 @@ def _problem(name: str, adapter: object) -> str | None:
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
         return f"is not an adapter; expected a subclass of {Adapter.__module__}.{Adapter.__name__}"
     if adapter.api != API:
-        return f"was written for contract {adapter.api!r}, and this lsml has {API}; install versions that go together"
+        return f"was written for contract {adapter.api!r}, and this lsml has {API}; install compatible versions"
     if inspect.isabstract(adapter):
         missing = ", ".join(sorted(adapter.__abstractmethods__))
         return f"is not a complete adapter; it lacks {missing}"
@@ -85,7 +85,7 @@ def _problem(name: str, adapter: object) -> str | None:
     if missing:
         return f"does not declare {missing}; set them on the class"
     if adapter.name != name:
-        return f'calls itself "{adapter.name}"; give the class and the entry point one name'
+        return f'has the name "{adapter.name}"; give the class and the entry point the same name'
     return None
 
 
@@ -111,7 +111,7 @@ def builtin_adapters() -> dict[str, type[Adapter]]:
 
 def is_installed(adapter: type[Adapter]) -> bool:
     """Return True if the adapter's library can be imported, without importing it."""
-    # Looking for a dotted name would import its parent, so only the package is looked for.
+    # Searching for a dotted name would import its parent, so only the package is searched for.
     return all(importlib.util.find_spec(module.partition(".")[0]) is not None for module in adapter.requires)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lsml.arrays import Rows
 
-    # An adapter that names no options of its own, and code that takes any adapter, need not say which they are.
+    # The default lets code that takes any adapter leave the type of its options out.
     OptionsT = TypeVar("OptionsT", bound=msgspec.Struct, default=Any)
 else:
     from typing import TypeVar
@@ -56,13 +56,6 @@ class PageRegion(msgspec.Struct, frozen=True):
 
     boxes: tuple[Box, ...]
     place: int
-
-
-class Prompted(msgspec.Struct, frozen=True):
-    """One element with the regions in it that another model found, by `needs`."""
-
-    data: Data
-    prompts: tuple[Value, ...]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -147,12 +140,11 @@ class Adapter(ABC, Generic[OptionsT]):
     produces: ClassVar[frozenset[type]]  # value types: Choice
     requires: ClassVar[tuple[str, ...]] = ()  # modules of its library, which are searched without importing them
     extra: ClassVar[str | None] = None  # the extra that installs them: pip install "lsml[extra]"
-    licence: ClassVar[str | None] = None  # its library's licence, where it binds the user
+    licence: ClassVar[str | None] = None  # its library's licence, if it binds the user
     starts_ready: ClassVar[bool] = True  # a new instance can predict: it is pretrained, or needs no training
     # Its shapes hold the text written in them, which a TextArea for each region (perRegion) takes.
     transcribes: ClassVar[bool] = False
     reads_regions: ClassVar[bool] = False  # its data are PageRegion: it reads regions of an image, by `needs`
-    takes_prompts: ClassVar[bool] = False  # by `needs` its data are Prompted: other models ask it as a person does
     compares: ClassVar[bool] = False  # its data are `lsml.labeling.items.Items`: it reads what people compare
     only_interactive: ClassVar[bool] = False  # it only answers regions of a person, and never predicts a batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
@@ -211,10 +203,11 @@ class Adapter(ABC, Generic[OptionsT]):
 
     @property
     def own_names(self) -> bool:
-        """True if it predicts class names of its own, which the recipe's `labels` translate; False if it predicts the
+        """True if it predicts its own class names, which the recipe's `labels` maps; False if it predicts the
         target's labels.
 
-        Here: unless it can learn. A pretrained adapter that can learn has its own names until it has learnt.
+        The default: True unless it can be trained. A pretrained adapter that can be trained has its own names until it
+        is trained.
         """
         return not isinstance(self, TrainableAdapter)
 
@@ -256,9 +249,9 @@ class TrainableAdapter(Adapter[OptionsT]):
     """An adapter that learns from examples. A pretrained one has `starts_ready = True`."""
 
     starts_ready: ClassVar[bool] = False
-    # True if it learns a few hundred examples in a second or two, so that versions can be compared by cross-validation.
+    # True if it trains on a few hundred examples in a second or two, so that versions can be compared by cross-validation.
     learns_quickly: ClassVar[bool] = False
-    # The annotations that it never learns, in a sentence that follows its name; `lsml explain` shows it.
+    # The annotations that it is never trained on, in words that follow its name; `lsml explain` shows them.
     passes_over: ClassVar[str | None] = None
 
     @property
@@ -268,7 +261,7 @@ class TrainableAdapter(Adapter[OptionsT]):
 
     @abstractmethod
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from examples alone: the same examples and seed give the same model.
+        """Train on the examples only: the same examples and seed give the same model.
 
         Raises NotEnoughData, with a sentence, where there are too few or all are alike. `progress` may raise Cancelled.
         """
@@ -307,7 +300,6 @@ __all__ = [
     "NotEnoughData",
     "PageRegion",
     "Progress",
-    "Prompted",
     "Question",
     "Target",
     "TrainableAdapter",

@@ -23,6 +23,6 @@ def fit_adapter(
     except (LsmlError, OSError, MemoryError):
         raise
     except Exception as error:
-        # A library may raise anything, and the other models can still learn.
+        # A library may raise anything, and the other models can still be trained.
         _log.exception("%s failed to learn", name)
-        raise AdapterError(f"it failed to learn: {type(error).__name__}; the log has the details") from error
+        raise AdapterError(f"its training failed: {type(error).__name__}; the log has the details") from error

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from lsml.arrays import Rows
 
 _FOLDS: Final = 5
-_REPEATS: Final = 2  # where an example judges so often, its luck with one fold counts less
-_ONCE_FROM: Final = 100  # examples, of which one round tells enough
-_LEAST: Final = 10  # examples; fewer tell nothing
-_MAX_EXAMPLES: Final = 2000  # examples; more would take long and tell little more
+_REPEATS: Final = 2  # rounds of cross-validation; several reduce the effect of one lucky fold
+_ONCE_FROM: Final = 100  # examples from which one round is enough
+_LEAST: Final = 10  # examples; with fewer there is no comparison
+_MAX_EXAMPLES: Final = 2000  # examples; more would take long and improve little
 _FACTS: Final = "chosen.json"
 _MODEL: Final = "model"
 _TRYING: Final = 0.8  # of a fit
@@ -50,16 +50,19 @@ class Selection(msgspec.Struct, frozen=True):
     def sentence(self) -> str:
         """The choice and its figures, for people."""
         others = [
-            f"{name} {'could not learn' if value is None else f'{value:.3f}'}"
+            f"{name} {'could not be trained' if value is None else f'{value:.3f}'}"
             for name, value in self.figures.items()
             if name != self.chosen
         ]
         best = self.figures.get(self.chosen)
         if best is None:
-            return f"took {self.chosen}, the first that can learn: {self.examples} examples are too few to compare by"
+            return (
+                f"selected {self.chosen}, the first that can be trained: {self.examples} examples are too few for a "
+                "comparison"
+            )
         return (
-            f"took {self.chosen}: {self.metric} {best:.3f}, {', '.join(others)} "
-            f"(cross-validation of {self.examples} examples)"
+            f"selected {self.chosen}: {self.metric} {best:.3f}, {', '.join(others)} (cross-validation of "
+            f"{self.examples} examples)"
         )
 
 
@@ -143,7 +146,7 @@ class Auto(TrainableAdapter[NoOptions]):
         return (*told, *refused, *self._adapter.notes)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Choose an adapter and fit it. Raises NotEnoughData or AdapterError if none of them can learn."""
+        """Select an adapter and train it. Raises NotEnoughData or AdapterError if none of them can be trained."""
 
         def trying(share: float, message: str) -> None:
             progress(_TRYING * share, message)
@@ -192,7 +195,7 @@ class Auto(TrainableAdapter[NoOptions]):
                 progress((number + turn / len(splits)) / len(self.candidates), f"trying {candidate.name}")
                 adapter = candidate.new(self.target)
                 some = [examples[place] for place in learnt]
-                # Threads of linear algebra wait by spinning; many small fits in a row are quicker with one.
+                # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
                 with threadpool_limits(1):
                     error = _failure(candidate.name, adapter, some, seed, silent)
                 if isinstance(error, AdapterError):
@@ -200,7 +203,7 @@ class Auto(TrainableAdapter[NoOptions]):
                     break
                 learning |= error is None
                 fold = [examples[place] for place in left]
-                # What cannot learn without these answers nothing, which is wrong.
+                # A model that cannot be trained without these examples predicts nothing, which counts as wrong.
                 answers = [[] for _ in fold] if error else adapter.predict([example.data for example in fold])
                 told += zip(fold, answers, strict=True)
             else:
@@ -235,7 +238,7 @@ class Auto(TrainableAdapter[NoOptions]):
         try:
             selection = msgspec.json.decode((directory / _FACTS).read_bytes(), type=Selection)
         except (OSError, ValueError, msgspec.ValidationError) as error:
-            raise VersionError(f"{directory}: auto cannot read it: {error}; restore it, or train anew") from error
+            raise VersionError(f"{directory}: auto cannot read it: {error}; restore it, or train again") from error
         adapter = self.candidate(selection.chosen).new(self.target)
         adapter.load(directory / _MODEL)
         self._adapter, self.selection = adapter, selection
@@ -246,7 +249,7 @@ class Auto(TrainableAdapter[NoOptions]):
         same = [one for one in cls.candidates if one.use.adapter == name.partition(":")[0]]
         found = next((one for one in cls.candidates if one.name == name), same[0] if same else None)
         if found is None:
-            raise VersionError(f"it learnt by {name}, which the recipe no longer names; train anew")
+            raise VersionError(f"it was trained with {name}, which is no longer in the recipe; train again")
         return found
 
 
@@ -273,7 +276,7 @@ def _judged(
         pairs = []
         for example, guess in told:
             truth = _of_control(control, example.values)
-            # A choice that is missing is no answer; a place that is marked nowhere is one.
+            # A missing choice is not an annotation; an image or text without regions is one.
             if truth or control.multiple or control.value_type is not Choice:
                 pairs.append((truth, control.select(_of_control(control, guess), least)))
         judged = judge(control.value_type, pairs)

@@ -79,7 +79,7 @@ class Binding:
 
     @property
     def trainable(self) -> tuple[BoundModel, ...]:
-        """The models that the recipe lets learn."""
+        """The models that are trained under this recipe."""
         return tuple(model for model in self.models if model.trainable)
 
     @cached_property
@@ -99,7 +99,7 @@ class Binding:
             )
             return "bound: " + ", ".join(pairs)
         if self.config is None:
-            return "nothing is bound: there is no labeling config yet; connect Label Studio, or name one in the recipe"
+            return "there is no labeling config yet; connect Label Studio, or add one to the recipe"
         reasons = [*self.warnings, *(unbound.reason for unbound in self.unbound)]
         return "nothing is bound: " + "; ".join(reasons or ["the labeling config has no control tag"])
 
@@ -154,7 +154,7 @@ def bind(recipe: Recipe, config: LabelingConfig | None) -> Binding:
     for control_tag in config.controls:
         entry = _entry_for(recipe, control_tag)
         if entry is None:
-            reason = f"{control_tag.selector}: no key under `tags` names it"
+            reason = f"{control_tag.selector}: no key under `tags` matches it"
             unbound.append(Unbound(control_tag, reason))
         else:
             claimed.setdefault(entry, []).append(control_tag)
@@ -207,7 +207,7 @@ def _nothing_matches(
                 continue
             same = ", ".join(tag.selector for tag in config.controls if selector.claims(tag.tag, tag.name))
             if same and not claimed.get(entry):
-                warnings.append(f"`{selector}` is left with nothing: other keys under `tags` claim {same}")
+                warnings.append(f"`{selector}` matches nothing else: other keys under `tags` take {same}")
             else:
                 absent.append(f"`{selector}`")
     if absent:
@@ -287,13 +287,13 @@ def object_for(
     name = control_tag.selector
     kind = control_class(control_tag, config.objects)
     if kind is None:
-        return None, f"{name}: lsml cannot answer {control_tag.tag} yet; it can answer {', '.join(sorted(CONTROLS))}"
+        return None, f"{name}: lsml does not support {control_tag.tag} yet; it supports {', '.join(sorted(CONTROLS))}"
     refusal = kind.refusal(control_tag)
     if refusal is not None:
         return None, refusal
     if kind.value_type not in adapter_class.produces:
         title = getattr(kind.value_type, "title", kind.value_type.__name__)
-        return None, f"{name} takes {title}, which {adapter_class.name} does not give"
+        return None, f"{name} takes {title}, which {adapter_class.name} does not produce"
     if kind.compares or adapter_class.compares:
         return compared_object(control_tag, adapter_class, options, config, joined=joined or bool(needed))
     if needed:
@@ -303,7 +303,9 @@ def object_for(
     if control_tag.per_region or relates([kind]):
         return None, why_alone(control_tag, adapter_class, config)
     if adapter_class.reads_regions:
-        return None, f"{name}: {adapter_class.name} reads regions; say whose under `needs`, such as `needs: Rectangle`"
+        return None, (
+            f"{name}: {adapter_class.name} reads regions; name their tag under `needs`, such as `needs: Rectangle`"
+        )
     objects = [config.objects[to_name] for to_name in control_tag.to_names if to_name in config.objects]
     if not objects:
         offered = ", ".join(f"{tag.tag}#{tag.name}" for tag in config.objects.values()) or "no object tag"
@@ -312,7 +314,7 @@ def object_for(
         allowed = kind.objects is None or object_tag.tag in kind.objects
         if allowed and (joined or object_tag.tag in adapter_class.consumes):
             if joined and control_tag.repeater is not None:
-                return None, f"{name} stands in a Repeater, whose copies `inputs` cannot tell apart; remove `inputs`"
+                return None, f"{name} is inside a Repeater, whose copies `inputs` cannot distinguish; remove `inputs`"
             if object_tag.repeater != control_tag.repeater:
                 return None, f"{name} and {object_tag.tag}#{object_tag.name} are not in one Repeater"
             refusal = adapter_class.refusal(options, control_tag, object_tag)
@@ -320,7 +322,7 @@ def object_for(
     shown = ", ".join(f"{tag.tag}#{tag.name}" for tag in objects)
     reads = ", ".join(sorted(adapter_class.consumes))
     advice = "; name the columns under `inputs`, such as [$age, $city]" if reads_columns(adapter_class) else ""
-    return None, f"{name} answers for {shown}, and {adapter_class.name} reads {reads}{advice}"
+    return None, f"{name} is for {shown}, and {adapter_class.name} reads {reads}{advice}"
 
 
 def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
@@ -376,7 +378,7 @@ def _nowhere_for_texts(model: BoundModel) -> str | None:
         return None
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     return (
-        f"{controls}: {model.spec.adapter} reads the text in its regions, and no tag of the labeling config takes it; "
+        f"{controls}: {model.spec.adapter} reads the text in its regions, and the labeling config has no tag for it; "
         f'add <TextArea name="text" toName="{model.object_tag.name}" perRegion="true" editable="true"/>'
     )
 
@@ -387,6 +389,6 @@ def _nothing_known(model: BoundModel) -> str:
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     learns = "; it predicts once it is trained" if model.trainable else ""
     return (
-        f"no class that {model.spec.adapter} knows is a label of {controls}: it knows {listed(names, 8)}, and they "
-        f"have {listed(model.target.labels, 8)}; map them under `labels`{learns}"
+        f"no class of {model.spec.adapter} is a label of {controls}: the classes are {listed(names, 8)}, the labels "
+        f"{listed(model.target.labels, 8)}; map them under `labels`{learns}"
     )

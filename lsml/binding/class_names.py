@@ -56,7 +56,7 @@ class ClassNames:
 
     @cached_property
     def meaningless(self) -> bool:
-        """True if none of the adapter's initial classes stands for a label of its controls."""
+        """True if none of the adapter's initial classes maps to a label of its controls."""
         named = [control for control in self.controls if self.known.get(kind_of(control.value_type))]
         if not named or self.target.open or any(not control.labels for control in self.controls):
             return False

@@ -32,7 +32,7 @@ def compared_object(
     kind = control_class(control_tag, config.objects)
     assert kind is not None
     if not kind.compares:
-        return None, f"{name} answers for one object, and {adapter_class.name} compares several"
+        return None, f"{name} is for one object, and {adapter_class.name} compares several"
     if not adapter_class.compares:
         return (
             None,
@@ -49,7 +49,7 @@ def compared_object(
             reads = ", ".join(sorted(adapter_class.consumes))
             return None, f"{name} compares {object_tag.tag}#{object_tag.name}, and {adapter_class.name} reads {reads}"
         if control_tag.repeater is not None or object_tag.repeater is not None:
-            return None, f"{name} stands in a Repeater, whose copies {adapter_class.name} cannot tell apart"
+            return None, f"{name} is inside a Repeater, whose copies {adapter_class.name} cannot distinguish"
     refusal = adapter_class.refusal(options, control_tag, objects[0])
     return (None, refusal) if refusal else (objects[0], "")
 

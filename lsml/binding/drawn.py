@@ -35,8 +35,8 @@ def read_drawn(path: Path, binding: Binding, *, answers: bool) -> Export | None:
         (model, control) for model in models for control in model.controls if control.value_type in (Box, Polygon)
     ]
     if not models or (answers and not drawing):
-        wanted = "draws boxes or outlines on an Image" if answers else "looks at an Image"
-        raise RequestError(f"{path}: is {found.kind}, and the recipe binds nothing that {wanted}")
+        wanted = "is for boxes or outlines on an Image" if answers else "looks at an Image"
+        raise RequestError(f"{path}: is {found.kind}, and the recipe has no control tag that {wanted}")
     field = models[0].object_tag.value[1:]
     used: Counter[str] = Counter()
     known = {name for model, control in drawing for name in _meanings(model, control)}
@@ -91,12 +91,12 @@ def _notes(path: Path, found: ImageSet, used: Counter[str], strange: Counter[str
     notes = [f"{path}: read as {found.kind}: {many(drawn, 'annotated image')}, {read}"]
     if drawn < len(found.images):
         notes.append(
-            f"{path}: not annotated, as there is no file of labels: {many(len(found.images) - drawn, 'image')}"
+            f"{path}: not annotated, because they have no file of labels: {many(len(found.images) - drawn, 'image')}"
         )
     if strange:
         told = listed(f"{name} ({count})" for name, count in strange.most_common())
         notes.append(
-            f"{path}: left out, for no label means these classes: {told}; map them under `labels` of the recipe"
+            f"{path}: left out, because these classes match no label: {told}; map them under `labels` of the recipe"
         )
     notes += [f"{path}: {many(count, 'object')} left out: each {reason}" for reason, count in found.left_out.items()]
     return tuple(notes)

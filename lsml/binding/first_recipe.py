@@ -20,7 +20,7 @@ _NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _WIDTH: Final = 30  # the width of a setting before its comment
 
 _SCORE: Final = (
-    "# score: confidence            # Label Studio sorts tasks by it, low is uncertain; or margin, or entropy\n"
+    "# score: confidence            # Label Studio sorts tasks by it; low is uncertain; or margin, or entropy\n"
 )
 _TRAINING: Final = """\
 # training:                    # these are the defaults; `training: false` never learns
@@ -52,8 +52,8 @@ def first_recipe(name: str, source: str, xml: str, offered: Sequence[Offer], stu
         f"# A first recipe for {_one_line(source)}. Change what does not fit, then: lsml validate FILE, lsml run FILE\n"
         f"{_said('lsml: 1', 'the format of this file')}\n"
         f"{_said(f'name: {_plain(name)}', 'names the data directory and the model versions')}\n",
-        "# A copy of the labeling config, for requests without a project; Label Studio sends the project's own, which wins.\n"
-        f"labeling_config: |\n{_block(xml)}",
+        "# A copy of the labeling config, for requests without a project. Label Studio sends the project's own, "
+        f"which takes precedence.\nlabeling_config: |\n{_block(xml)}",
         "tags:\n" + "".join(_tags(offered)),
         _SCORE,
     ]
@@ -80,7 +80,7 @@ def _tags(offered: Sequence[Offer]) -> Iterator[str]:
             blocks.append(_entry(tag, alike))
         else:
             blocks += [_entry(offer.control_tag.selector, [offer]) for offer in alike if offer.chosen]
-    for title, helps in (("These need no model of their own", True), ("People answer these alone", False)):
+    for title, helps in (("These need no model", True), ("Only people annotate these", False)):
         reasons = [offer.reason for offer in offered if offer.reason and offer.helps == helps]
         if reasons:
             blocks.append(f"  # {title}:\n" + "".join(f"  #   {_one_line(reason)}\n" for reason in reasons))
@@ -96,22 +96,22 @@ def _entry(selector: str, offered: Sequence[Offer]) -> str:
     for adapter in chosen:
         lines += _comment(adapter.name, adapter, controls)
     if len(chosen) > 1:
-        lines.append(_said(f"{key}:", "the first that finds something is shown, the next fills the gaps", 2))
+        lines.append(_said(f"{key}:", "regions of the first win; the next fill the gaps", 2))
         lines += [f"  - {adapter.name}" for adapter in chosen]
     elif offered[0].needs:
         needs = ", ".join(offered[0].needs)
         lines += [
             f"{key}:",
             f"  adapter: {chosen[0].name}",
-            _said(f"  needs: {_value(needs)}", "it answers for each of their regions", 2),
+            _said(f"  needs: {_value(needs)}", "it predicts for each of their regions", 2),
         ]
     elif _has_weights(chosen[0], controls):
         lines += [
             f"{key}:",
             f"  adapter: {chosen[0].name}",
             _said("  # options: {}", f"`lsml adapters {chosen[0].name}` lists them", 2),
-            _said(f"  # threshold: {controls[0].default_threshold}", "what scores lower is not shown", 2),
-            _said("  # labels: {}", "{LABEL: [classes of the weights that mean it]}; `lsml explain` shows both", 2),
+            _said(f"  # threshold: {controls[0].default_threshold}", "predictions with a lower score are not shown", 2),
+            _said("  # labels: {}", "{LABEL: [classes of the weights]}; `lsml explain` shows both", 2),
         ]
     else:
         lines.append(f"{key}: {chosen[0].name}")

@@ -15,7 +15,7 @@ from lsml.binding.class_names import ClassNames
 from lsml.binding.comparing import read_compared
 from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
-from lsml.binding.needs import answer_together, copies_about, needed_regions, read_regions
+from lsml.binding.needs import copies_about, needed_regions, read_regions, relates
 from lsml.controls.base import Control, Threshold
 from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
@@ -54,23 +54,21 @@ class BoundModel:
     @property
     def copied(self) -> bool:
         """True if its controls stand several times in one task, for a Repeater or for regions, each with its own answer."""
-        return self.object_tag.repeater is not None or (
-            bool(self.needs) and not answer_together(self.adapter_class, self.controls)
-        )
+        return self.object_tag.repeater is not None or (bool(self.needs) and not relates(self.controls))
 
     @property
     def trainable(self) -> bool:
-        """True if the recipe lets it learn."""
+        """True if it is trained under this recipe."""
         return self.training is not None
 
     @property
     def training(self) -> Training | None:
-        """The training settings, or None where it never learns."""
+        """The training settings, or None if it is never trained."""
         return self.spec.training if issubclass(self.adapter_class, TrainableAdapter) else None
 
     @property
     def learns(self) -> bool:
-        """True if the adapter can learn at all; `lsml train` trains it even with `training: false`."""
+        """True if the adapter can be trained at all; `lsml train` trains it even with `training: false`."""
         return issubclass(self.adapter_class, TrainableAdapter)
 
     @cached_property
@@ -86,12 +84,12 @@ class BoundModel:
 
     @property
     def _needed_facts(self) -> list[object]:
-        """Whose regions it reads, and how; nothing where it needs none."""
+        """The regions that it reads, and how; empty if it needs none."""
         return [[tool.control_tag.selector for tool in self.needs], self.spec.around] if self.needs else []
 
     @property
     def _object_facts(self) -> tuple[str, ...]:
-        """The facts of its object; a version that learnt from other data does not fit."""
+        """The facts of its object; a version that was trained on other data does not fit."""
         if self.inputs:
             return tuple(fact for part in self.inputs for fact in part.facts)
         attributes = self.object_tag.attributes
@@ -106,7 +104,7 @@ class BoundModel:
 
     @cached_property
     def options_digest(self) -> str:
-        """The hash of all options, and of the settings that decide which tasks are learnt."""
+        """The hash of all options, and of the settings that select the training tasks."""
         training = self.training
         learning: list[object] | None = None
         if training is not None:
@@ -156,7 +154,7 @@ class BoundModel:
 
     @cached_property
     def floor(self) -> float:
-        """The least score that counts for any label of its controls, be it only in the certainty."""
+        """The least score that counts for any label of its controls, even if only for the certainty."""
         return min(tool.suspected * min(map(self.threshold(tool), (*tool.labels, ""))) for tool in self.controls)
 
     @cached_property
@@ -181,7 +179,7 @@ class BoundModel:
         ]
         if not all(copies):
             repeated = self.object_tag.repeater.on
-            raise Unreadable("no data", f"the Repeater goes over {repeated}, and the task's data has no such list")
+            raise Unreadable("no data", f"the Repeater repeats {repeated}, and the task's data has no such list")
         readings: list[Reading] = []
         for together in zip(*copies, strict=True):
             controls = tuple(control for control, _ in together)

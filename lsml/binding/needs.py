@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lsml.adapters.base import Adapter, Data, PageRegion, Prompted
+from lsml.adapters.base import Adapter, Data, PageRegion
 from lsml.binding.prompts import control_of
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region, about
@@ -45,10 +45,10 @@ def why_not_needed(spec: Model, config: LabelingConfig) -> str:
     """Return why a model gets no regions, as a part of a sentence."""
     wanted = ", ".join(f"`{selector}`" for selector in spec.needs)
     if any(one.claims(tag.tag, tag.name) for tag in config.controls for one in spec.needs):
-        return f"it needs the regions of {wanted}, which no model answers here"
+        return f"it needs the regions of {wanted}, which has no model here"
     marking = [tag.selector for tag in config.controls if marks_regions(tag)]
     close = [one for selector in spec.needs for one in near(str(selector), marking)]
-    advice = f"did you mean `{close[0]}`?" if close else f"it has {', '.join(marking) or 'nothing that marks regions'}"
+    advice = f"did you mean `{close[0]}`?" if close else f"it has {', '.join(marking) or 'no tag with regions'}"
     return f"it needs the regions of {wanted}, which the labeling config lacks; {advice}"
 
 
@@ -64,21 +64,21 @@ def relates(controls: Iterable[Control | type[Control]]) -> bool:
 
 
 def why_alone(control_tag: ControlTag, adapter_class: type[Adapter], config: LabelingConfig) -> str:
-    """Return a sentence: a tag is asked about regions, and its model needs none. It names the tag to write under `needs`,
-    if any.
+    """Return a sentence for a tag with `perRegion` whose model has no `needs`. It names the tag to write there, if there
+    is one.
     """
     relating = control_tag.tag == Relations.tag
-    asked = f"{control_tag.selector} {'joins regions' if relating else 'is asked for each region (perRegion)'}"
+    asked = f"{control_tag.selector} {'joins regions' if relating else 'is for each region (perRegion)'}"
     reads = joins if relating else reader_of
     for tag in config.controls:
         shared = [config.objects[name] for name in tag.to_names if name in config.objects]
         if not relating:
             shared = [one for one in shared if one.name in control_tag.to_names]
         if marks_regions(tag) and any(reads(adapter_class, one, control_of(tag, config)) for one in shared):
-            return f"{asked}; say whose regions under `needs`, such as `needs: {tag.selector}`"
+            return f"{asked}; name the tag of the regions under `needs`, such as `needs: {tag.selector}`"
     if relating:
-        return f"{asked}, and {adapter_class.name} reads none that the labeling config has"
-    return f"{asked}, and its adapters answer for the whole task"
+        return f"{asked}, and {adapter_class.name} reads none of those in the labeling config"
+    return f"{asked}, and its adapters predict for the whole task"
 
 
 def region_object(
@@ -87,20 +87,21 @@ def region_object(
     """Return (the object of a control's needed regions, ""); or (None, why the adapter cannot read them)."""
     name = control_tag.selector
     relating = control_tag.tag == Relations.tag
-    if not (control_tag.per_region or relating or adapter_class.takes_prompts):
+    if not control_tag.per_region and not relating:
         return (
             None,
-            f'{name} answers for the whole task, and `needs` gives regions; write perRegion="true" in it, or remove `needs`',
+            f'{name} is for the whole task, and `needs` is for regions; add perRegion="true" to the tag, or remove '
+            "`needs`",
         )
     why = ""
     for tool in needed:
         for to_name in tool.control_tag.to_names:
             object_tag = config.objects.get(to_name)
             if object_tag is None or (to_name not in control_tag.to_names and not relating):
-                why = why or f"{name} and {tool.control_tag.selector} do not answer for one object tag"
+                why = why or f"{name} and {tool.control_tag.selector} are not for the same object tag"
             elif object_tag.repeater is not None or control_tag.repeater is not None:
                 why = (
-                    f"{name} stands in a Repeater, whose copies `needs` cannot tell apart; take it out of the Repeater"
+                    f"{name} is inside a Repeater, whose copies `needs` cannot distinguish; take it out of the Repeater"
                 )
             elif not (
                 joins(adapter_class, object_tag, tool) if relating else reader_of(adapter_class, object_tag, tool)
@@ -143,7 +144,7 @@ def needed_regions(needed: Sequence[Control], data: Mapping[str, object]) -> lis
 def copies_about(
     controls: Sequence[Control], regions: Sequence[tuple[Control, Parts]]
 ) -> list[tuple[Control, Control]]:
-    """Return (control, its copy that asks about a region) for each region that it is asked about."""
+    """Return (control, its copy for a region) for each region that annotators answer with it."""
     return [
         (control, about(control, parts[0]))
         for control in controls
@@ -213,33 +214,10 @@ def _read_together(
     text = ""
     for page in read_object(object_tag, task, fetch):
         text = page.document.text if page.document is not None else ""
-        found.update((parts[0]["id"], value) for _, parts, value in _on_page(regions, page))
+        for tool, parts in regions:
+            if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
+                found.update((parts[0]["id"], value) for value in (tool.decode(parts, page).values or ())[:1])
     return View(Marked(text, tuple(found), tuple(found.values()))) if found else None
-
-
-def answer_together(adapter_class: type[Adapter], controls: Sequence[Control]) -> bool:
-    """Return True if all needed regions of a task get one answer, and not each its own."""
-    return relates(controls) or adapter_class.takes_prompts
-
-
-def _read_prompted(
-    needed: Sequence[Control], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
-) -> Iterator[View]:
-    """Yield a view of each page with the regions there as prompts. Without any, a person may still ask."""
-    data = task.get("data")
-    regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
-    for page in read_object(object_tag, task, fetch):
-        prompts = [value for _, _, value in _on_page(regions or (), page)]
-        yield msgspec.structs.replace(page, data=Prompted(page.data, tuple(prompts)))
-
-
-def _on_page(regions: Iterable[tuple[Control, Parts]], page: View) -> list[tuple[Control, Parts, Value]]:
-    """Return the valid regions of a page, each with its value."""
-    here: list[tuple[Control, Parts, Value]] = []
-    for tool, parts in regions:
-        if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
-            here += [(tool, parts, value) for value in (tool.decode(parts, page).values or ())[:1]]
-    return here
 
 
 def read_regions(
@@ -251,19 +229,14 @@ def read_regions(
     task: Mapping[str, object],
     fetch: Fetch,
 ) -> Iterator[tuple[tuple[Control, ...], View]]:
-    """Yield (the copies of controls that ask about it, an adapter's view of it) for each valid region in a task's data.
+    """Yield (the copies of controls for it, an adapter's view of it) for each valid region in a task's data.
 
-    Controls that ask about all regions together get one view of them, and adapters that take prompts one of each page.
-    Raises Unreadable or FetchError.
+    Controls that ask about all regions together get one view of them. Raises Unreadable or FetchError.
     """
     if relates(controls):
         marked = _read_together(needed, object_tag, task, fetch)
         if marked is not None:
             yield tuple(controls), marked
-        return
-    if adapter_class.takes_prompts:
-        for page in _read_prompted(needed, object_tag, task, fetch):
-            yield tuple(controls), page
         return
     data = task.get("data")
     regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
@@ -272,7 +245,11 @@ def read_regions(
     read = reader_of(adapter_class, object_tag, needed[0])
     assert read is not None, f"{adapter_class.name} was bound to regions that it cannot read"
     for page in read_object(object_tag, task, fetch):
-        here = _on_page(regions, page)
+        here: list[tuple[Control, Parts, Value]] = []
+        for tool, parts in regions:
+            if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
+                values = tool.decode(parts, page).values
+                here += [(tool, parts, value) for value in (values or ())[:1]]
         seen = read([value for _, _, value in here], page, around, fetch)
         for (tool, parts, _), what in zip(here, seen, strict=True):
             asking = tuple(copy for _, copy in copies_about(controls, [(tool, parts)]))
@@ -287,7 +264,7 @@ def _texts(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> lis
 
 
 def _page_regions(values: Sequence[Value], _on: View, _around: int, _fetch: Fetch) -> list[PageRegion]:
-    """Each region among the others of its page, as a box with its text."""
+    """Return each region together with the others of its page, as boxes with their texts."""
     boxes = tuple(_as_box(value) for value in values if isinstance(value, Shape))
     return [PageRegion(boxes, index) for index in range(len(boxes))]
 
@@ -305,20 +282,20 @@ def _as_box(shape: Shape) -> Box:
 
 
 def _crops(values: Sequence[Value], on: View, around: int, fetch: Fetch) -> list[Path]:
-    """Return the picture in each shape, turned upright, with a margin of `around` percent of its sides."""
+    """Return the image inside each shape, rotated upright, with a margin of `around` percent of its sides."""
     assert on.size is not None and isinstance(on.data, Path)
     shapes = [value for value in values if isinstance(value, Shape)]
     return fetch.crops(Picture(on.data, on.size), [_corners(shape, on, around / 100) for shape in shapes])
 
 
 def _stretches(values: Sequence[Value], on: View, around: int, fetch: Fetch) -> list[Path]:
-    """Return the sound of each stretch of a recording, with a margin of `around` percent of its length."""
+    """Return the audio of each segment of a recording, with a margin of `around` percent of its length."""
     assert isinstance(on.data, Path)
     return fetch.stretches(on.data, [_times(value, around / 100) for value in values if isinstance(value, Interval)])
 
 
 def _windows(values: Sequence[Value], on: View, around: int, _fetch: Fetch) -> list[Series]:
-    """Return the part of a series in each stretch, with a margin of `around` percent of its length."""
+    """Return each segment of a series, with a margin of `around` percent of its length."""
     assert isinstance(on.data, Series)
     ends = [_times(value, around / 100) for value in values if isinstance(value, Interval)]
     return [msgspec.structs.replace(on.data, begin=begin, end=end) for begin, end in ends]

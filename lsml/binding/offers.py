@@ -31,11 +31,11 @@ class Offer:
     others: tuple[type[Adapter], ...] = ()
     control: Control | None = None
     reason: str = ""
-    # The selectors of the controls whose regions its chosen adapter answers, each by itself.
+    # The selectors of the controls whose regions its adapter reads, one at a time.
     needs: tuple[str, ...] = ()
-    # The selector of the control whose key in a recipe it shares, as one model answers both.
+    # The selector of the control with which it shares a key in the recipe, because one model serves both.
     shares: str = ""
-    # It needs no model of its own: it names the labels of a bare tool, or its regions ask another control's model.
+    # It needs no model: it holds the labels of another tool, or its regions are prompts for another control's model.
     helps: bool = False
 
 
@@ -55,15 +55,15 @@ def offers(config: LabelingConfig) -> list[Offer]:
     for tag in config.controls:
         adapters, reason, needs = fitting[tag.name]
         if tag.name in asking:
-            why = f"{tag.selector} asks: another control's model answers its regions"
+            why = f"{tag.selector} is a prompt: the model of another control answers its regions"
             found.append(Offer(tag, reason=why, helps=True))
         elif tag.name in read_in:
-            why = f"{tag.selector} takes the texts that are read in the regions of {read_in[tag.name]}"
+            why = f"{tag.selector} takes the texts of the regions of {read_in[tag.name]}"
             found.append(Offer(tag, reason=why, helps=True))
         elif (first := _read_elsewhere(tools.get(tag.name), read_in)) is not None:
             found.append(Offer(tag, tuple(adapters[:1]), tuple(adapters[1:]), tools[tag.name], shares=first))
         elif not adapters and tag.name in named_by:
-            why = f"{tag.selector} names the labels of {', '.join(named_by[tag.name])}"
+            why = f"{tag.selector} has the labels of {', '.join(named_by[tag.name])}"
             found.append(Offer(tag, reason=why, helps=True))
         elif not adapters:
             found.append(Offer(tag, reason=reason))
@@ -91,7 +91,7 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
     giving = [adapter for adapter in usable if kind and kind.value_type in adapter.produces]
     if kind is None or not giving:
         return Fitting(
-            [], f"{control_tag.selector}: no adapter answers {control_tag.tag} yet, so people answer it alone"
+            [], f"{control_tag.selector}: no adapter supports {control_tag.tag} yet, so only people annotate it"
         )
     refusal = kind.refusal(control_tag)
     if refusal is not None:
@@ -100,7 +100,7 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
         return _about_regions(control_tag, giving, config)
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
     fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
-    # A box around what a person boxed or clicked on is a refinement, which a recipe may name and none needs.
+    # A box around a box or click only refines it, so `lsml new` does not propose it.
     fitting = [adapter for adapter in fitting if not (adapter.only_interactive and kind.value_type is Box)]
     # An adapter that reads texts comes first where a tag takes them, and nowhere else.
     texts = bool(fitting) and control_of(control_tag, config).text_tag is not None
@@ -115,7 +115,7 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
         return Fitting([], reading[0])
     shown = ", ".join(f"{tag.tag}#{tag.name}" for tag in objects)
     return Fitting(
-        [], f"{control_tag.selector}: no adapter answers {control_tag.tag} for {shown} yet, so people answer it alone"
+        [], f"{control_tag.selector}: no adapter supports {control_tag.tag} for {shown} yet, so only people annotate it"
     )
 
 
@@ -127,7 +127,7 @@ def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], con
     fitting = {tag.name: could_answer(tag, config).adapters for tag in config.controls if marks_regions(tag)}
     tools = [control_of(tag, config) for tag in config.controls if _predicts(fitting.get(tag.name, ()))]
     tools = [tool for tool in tools if asked <= set(tool.names)]
-    # Where the texts of regions are read, an adapter that looks at them is best; elsewhere it has little to look at.
+    # An adapter for regions with texts is the best choice where texts are read, and the last one elsewhere.
     read = any(tool.text_tag and fitting[tool.control_tag.name][0].transcribes for tool in tools)
     shown = {config.objects[name].tag for name in control_tag.to_names if name in config.objects}
     ways: dict[tuple[str, ...], list[type[Adapter]]] = {}
@@ -193,14 +193,14 @@ def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingC
     """
     smart = any(other.asks and set(other.to_names) & set(tag.to_names) for other in config.controls)
     interactive = [adapter for adapter in adapters if issubclass(adapter, InteractiveAdapter)]
-    # People ask by drawing regions, and an adapter that is only interactive answers best.
+    # For prompts, an adapter that is only interactive is the best choice.
     asks = smart and isinstance(control, RegionControl)
     asked = sorted(interactive, key=lambda adapter: not adapter.only_interactive)[:1] if asks else []
     batch = [adapter for adapter in adapters if not adapter.only_interactive and adapter not in asked][:1]
     chosen = asked + [adapter for adapter in batch if not asked or adapter.extra is None]
     others = [adapter for adapter in adapters if adapter not in chosen and (smart or not adapter.only_interactive)]
     if not chosen:
-        answers = f"{tag.selector}: {adapters[0].name} answers what a person draws"
-        why = f'{answers}, but no control asks it; write smart="true" in a RectangleLabels or KeyPointLabels'
+        answers = f"{tag.selector}: {adapters[0].name} answers prompts"
+        why = f'{answers}, but no control sends any; add smart="true" to a RectangleLabels or KeyPointLabels'
         return Offer(tag, reason=why)
     return Offer(tag, tuple(chosen), tuple(others), control)

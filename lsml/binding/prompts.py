@@ -30,18 +30,18 @@ def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tup
         asking = [tag for tag in smart if tag.asks]
         prompts += asking
         warnings += [_silence(tag) for tag in smart if not tag.asks]
-        if model.adapter_class.only_interactive and not asking and not model.needs:
+        if model.adapter_class.only_interactive and not asking:
             warnings.append(
-                f"{model.spec.adapter} answers what a person draws, but no control of {model.object_tag.tag}#{here} asks it; "
-                'write smart="true" in a RectangleLabels or KeyPointLabels of it'
+                f"{model.spec.adapter} answers prompts, but no control of {model.object_tag.tag}#{here} sends any; "
+                'add smart="true" to a RectangleLabels or KeyPointLabels of it'
             )
     return list({tag.name: tag for tag in prompts}.values()), warnings
 
 
 def _silence(tag: ControlTag) -> str:
     return (
-        f"{tag.selector} is smart, but Label Studio sends no model the regions of {tag.tag}; "
-        'write smart="false", and smart="true" in a RectangleLabels or KeyPointLabels'
+        f'{tag.selector} is smart, but Label Studio sends no regions of {tag.tag} to a model; write smart="false" '
+        'here, and smart="true" in a RectangleLabels or KeyPointLabels'
     )
 
 

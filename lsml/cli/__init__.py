@@ -16,45 +16,45 @@ from lsml.errors import LsmlError
 GROUPS = {
     "Start": {
         "gallery": ("gallery", "List the recipes of the gallery."),
-        "new": ("new", "Make a recipe: from the gallery, or for a labeling config."),
-        "run": ("run", "Serve a recipe and learn in the background: the one command you need."),
+        "new": ("new", "Write a recipe, from the gallery or for a labeling config."),
+        "run": ("run", "Serve a recipe and train in the background: the one command you need."),
         "connect": ("connect", "Connect a project of Label Studio: its model, webhook, sampling and tasks."),
         "doctor": ("doctor", "Check everything between a recipe and Label Studio, and say what to do."),
     },
     "Write a recipe": {
         "validate": ("validate", "Check a recipe and list every problem."),
-        "explain": ("explain", "Show which adapter answers which control, and why others stay unbound."),
+        "explain": ("explain", "Show which adapter serves which control tag, and why others have none."),
         "adapters": ("adapters", "List the adapters, or the options of one."),
         "schema": ("schema", "Print the recipe's JSON Schema, or write it to a file."),
     },
     "See how it does": {
         "status": ("status", "Show the state of each project, and whether more annotations will help."),
         "versions": ("versions", "List the versions of each project, with their metrics."),
-        "promote": ("promote", "Serve another version; rolling back is promoting an older one."),
+        "promote": ("promote", "Serve another version, for instance to roll back."),
         "review": ("review", "Find annotations that are probably wrong."),
         "simulate": (
             "simulate",
-            "Compare orders of annotating on a finished project, by the annotations that each needs.",
+            "Compare orders of annotating on a finished project, by the annotations that each order needs.",
         ),
     },
     "Work on files": {
         "train": ("train", "Train on a file of annotated tasks, offline."),
         "predict": ("predict", "Predict the tasks of a file, or those of a project of Label Studio."),
-        "evaluate": ("evaluate", "Judge the served version on a file of annotated tasks."),
+        "evaluate": ("evaluate", "Evaluate the served version on a file of annotated tasks."),
     },
     "Change a project of Label Studio": {
         "submit": (
             "submit",
-            "Turn predictions that a version is sure of into annotations, except for a share.",
+            "Turn predictions with a high confidence into annotations, except for a share.",
         ),
         "clear": ("clear", "Delete published predictions from a project of Label Studio."),
     },
     "Keep and operate": {
         "export": ("export", "Write projects, annotations and versions into one file."),
-        "import": ("import_", "Make a data directory from a file of `lsml export`."),
-        "serve": ("serve", "Run only the web server, if the two processes run apart."),
-        "work": ("work", "Run only the worker that trains, beside `lsml serve`."),
-        "completion": ("completion", "Print a script by which a shell completes commands, options, recipes and names."),
+        "import": ("import_", "Restore a data directory from a file of `lsml export`."),
+        "serve": ("serve", "Run only the web server, as a separate process."),
+        "work": ("work", "Run only the worker, beside `lsml serve`."),
+        "completion": ("completion", "Print a script for shell completion of commands, options, recipes and names."),
     },
 }
 VERBS = {verb: found for group in GROUPS.values() for verb, found in group.items()}

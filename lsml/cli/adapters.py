@@ -24,7 +24,8 @@ def _adapter_names(_context: click.Context, _parameter: click.Parameter, begun: 
 @click.argument("name", required=False, shell_complete=_adapter_names)
 @json_option("a list of {name, title, tags, objects, learns, installed, install, licence, options}; with NAME, one")
 def command(name: str | None, as_json: bool) -> None:
-    """List the adapters, one in a line: the tags it answers, the objects it reads, whether it learns and is installed.
+    """List the adapters, one a line: its control tags, its object tags, whether it can be trained, whether it is
+    installed.
 
     With NAME, show one adapter: its options with their defaults, its licence, and what to install.
     """
@@ -36,7 +37,7 @@ def command(name: str | None, as_json: bool) -> None:
     elif name is None:
         for adapter_name, adapter in all_adapters().items():
             click.echo(_line(adapter_name, adapter))
-        click.echo("\n`lsml adapters NAME` lists the options of one.")
+        click.echo("\n`lsml adapters NAME` lists the options of an adapter.")
     else:
         _show(get_adapter(name))
 

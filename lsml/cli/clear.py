@@ -14,7 +14,7 @@ from lsml.cli.projects import note_action, project_option, studio_project
 @recipe_argument
 @project_option("The project.", required=True)
 @click.option("--version", metavar="V", help="Only those of this version: 3, v3, or a whole model version.")
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_dir_option
 def command(

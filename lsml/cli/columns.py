@@ -19,9 +19,9 @@ def columns_option(*, answers: bool) -> Callable[[Callable[..., None]], Callable
             function(*args, columns=Named(text_column, label_column), **kwargs)
 
         text = click.option(
-            "--text-column", metavar="NAME", help="The column of a table that is shown [default: guessed]."
+            "--text-column", metavar="NAME", help="The column of a table with the data [default: guessed]."
         )
-        label = click.option("--label-column", metavar="NAME", help="The column with the answers [default: guessed].")
+        label = click.option("--label-column", metavar="NAME", help="The column with the labels [default: guessed].")
         return text(label(taken)) if answers else text(taken)
 
     return add

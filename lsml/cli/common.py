@@ -189,7 +189,7 @@ def check_names(recipes: Sequence[Recipe]) -> None:
     for recipe in recipes:
         if recipe.name in paths:
             raise RequestError(
-                f"{paths[recipe.name]} and {recipe.path} are both named {recipe.name}; give each a `name` of its own"
+                f"{paths[recipe.name]} and {recipe.path} are both named {recipe.name}; give each a different `name`"
             )
         paths[recipe.name] = recipe.path
 
@@ -218,7 +218,7 @@ def config_of(path: Path) -> LabelingConfig:
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise RequestError(f"{path}: is not text in UTF-8; expected a labeling config's XML") from None
+        raise RequestError(f"{path}: is not UTF-8; expected a labeling config's XML") from None
     except LabelingConfigError as error:
         raise error.of(str(path)) from None
 
@@ -255,8 +255,8 @@ def asking_sentence(binding: Binding) -> str | None:
         return None
     tools = ", ".join(tag.selector for tag in binding.asking)
     return (
-        f"{tools}: the model answers each region at once, if in Label Studio the model has Interactive preannotations "
-        "switched on (Settings > Model > Edit), and the annotator Auto-Annotation"
+        f"{tools}: the model answers each region at once if, in Label Studio, Interactive preannotations of the "
+        "model are on (Settings > Model > Edit), and the annotator has switched on Auto-Annotation"
     )
 
 
@@ -329,9 +329,9 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
 
 
 def metric_text(judged: Metrics, digits: int = 4) -> str:
-    """Return a metric for people: `macro_f1 0.9812`, or `map50 not judged` without answers to judge."""
+    """Return a metric for people: `macro_f1 0.9812`, or `map50 not evaluated` without answers to judge."""
     value = judged["value"]
-    return f"{judged['metric']} " + ("not judged" if value is None else f"{value:.{digits}f}")
+    return f"{judged['metric']} " + ("not evaluated" if value is None else f"{value:.{digits}f}")
 
 
 def caution(judged: Metrics) -> str:
@@ -378,7 +378,7 @@ def from_predictions_option(function: F) -> F:
     return click.option(
         "--from-predictions",
         is_flag=True,
-        help="Use the predictions of tasks that nobody annotated as if a person had made them.",
+        help="Use the predictions of unannotated tasks as annotations.",
     )(function)
 
 

@@ -22,5 +22,5 @@ def command(shell: str) -> None:
     from lsml.cli import main
 
     complete = get_completion_class(shell)
-    assert complete is not None, "click completes in each of _SHELLS"
+    assert complete is not None, "click supports each of _SHELLS"
     click.echo(complete(main, {}, "lsml", "_LSML_COMPLETE").source())

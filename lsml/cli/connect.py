@@ -16,7 +16,7 @@ from lsml.cli.connecting import ConnectOptions
 @recipe_argument
 @studio_options
 @address_options
-@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be changed.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be changed.")
 @json_option("one object")
 @log_options
 def command(
@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Connect a project of Label Studio to RECIPE, which `lsml run` must be serving.
 
-    Afterwards the project has this model and its webhook. It hands out the least sure tasks first and shows predictions, and
-    smart tools ask the model. Each change is printed. Connecting again changes nothing.
+    Afterwards the project has this model and its webhook. It hands out the least certain tasks first, shows
+    predictions, and smart tools ask the model. Each change is printed. Connecting again changes nothing.
 
     With --create the project gets the recipe's labeling config. --host and --port are those of `lsml run`.
     """

@@ -32,9 +32,9 @@ class ConnectOptions(msgspec.Struct, frozen=True):
         """Raise RequestError unless exactly one project is named; if nothing is to be connected, unless none is."""
         if not connecting:
             if any((self.project, self.create, self.tasks, self.backend_url)):
-                raise RequestError("--project, --create, --tasks and --backend-url belong to --connect; add it")
+                raise RequestError("--project, --create, --tasks and --backend-url need --connect; add it")
         elif (self.project is None) == (self.create is None):
-            raise RequestError("name the project: --project ID for one that is there, or --create TITLE; one of them")
+            raise RequestError("name the project: either --project ID for an existing one, or --create TITLE")
 
     def tell_environment(self) -> None:
         """Put Label Studio's address and token into the environment, for the recipe that is read next and for child
@@ -58,10 +58,10 @@ class ConnectOptions(msgspec.Struct, frozen=True):
         url, api_key = self.url or recipe.label_studio.url, self.api_key or recipe.label_studio.api_key
         if not url:
             raise RequestError(
-                "where is Label Studio? name it with --url, with LABEL_STUDIO_URL, or as label_studio.url"
+                "the address of Label Studio is missing; set it with --url, LABEL_STUDIO_URL, or label_studio.url"
             )
         if port == 0 and not self.backend_url:
-            raise RequestError("the recipe takes any free port; name the one that `lsml run` took with --port")
+            raise RequestError("the recipe takes any free port; give the port of `lsml run` with --port")
         keep_secret([api_key or ""])
         with Studio(url, api_key or "", ca_file=recipe.label_studio.ca_file) as studio:
             given = self.backend_url

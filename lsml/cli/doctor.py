@@ -13,9 +13,9 @@ from lsml.cli.projects import project_option
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 
-@click.command("doctor", short_help="Find what is wrong.")
+@click.command("doctor", short_help="Check everything between the recipe and Label Studio.")
 @recipe_argument
-@project_option("Only this project [default: every one that lsml knows].")
+@project_option("Only this project [default: every project that lsml knows].")
 @json_option("a list of {check, state, found, fix}")
 @address_options
 @data_dir_option

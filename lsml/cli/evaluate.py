@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from lsml.learning.judge import Judged
 
 
-@click.command("evaluate", short_help="Judge on an export.")
+@click.command("evaluate", short_help="Evaluate on an export.")
 @recipe_argument
 @click.argument("export", type=click.Path(path_type=Path))
 @data_dir_option
 @labeling_config_option
 @columns_option(answers=True)
-@project_option("Judge what this project serves [default: `local`, or the only one that learnt].")
+@project_option("Evaluate the version of this project [default: `local`, or the only trained one].")
 @from_predictions_option
 @json_option("{model_version, tasks, tags: {name: {metric, ...}}, left_out: [...]}")
 @log_options
@@ -58,7 +58,7 @@ def command(
     log_level: str,
     debug: bool,
 ) -> None:
-    """Judge the promoted version of a project on every annotated task of EXPORT.
+    """Evaluate the promoted version of a project on every annotated task of EXPORT.
 
     EXPORT is a file of annotated tasks, in any format that `lsml train` reads.
 

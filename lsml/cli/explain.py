@@ -30,15 +30,16 @@ if TYPE_CHECKING:
 _SHOWN = 12  # labels in a row
 
 
-@click.command("explain", short_help="Show which adapter answers which control.")
+@click.command("explain", short_help="Show which adapter serves which control tag.")
 @recipe_argument
 @labeling_config_option
 @data_dir_option
 @json_option("{models: [{control, object, adapter, labels, learns}], notes: [...]}")
 def command(recipe_path: Path, labeling_config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Show which adapter of RECIPE answers which control, with which object and labels, and which controls stay unbound.
+    """Show which adapter of RECIPE serves which control tag, with its object tag and labels, and which tags have none.
 
-    If the recipe says `adapter: auto`, it also shows the adapter that was chosen for each served version, with its figures.
+    If the recipe says `adapter: auto`, it also shows the adapter that was selected for each served version, with its
+    metric.
     """
     from rich.table import Table
 
@@ -54,8 +55,8 @@ def command(recipe_path: Path, labeling_config_path: Path | None, data_dir: Path
         for model in recipe.models:
             click.echo(f"{', '.join(map(str, model.selectors))} -> {model.adapter}")
         click.echo(
-            f"{recipe_path}: has no labeling config, so its binding is known when Label Studio connects; "
-            "to see it now, add `labeling_config:`, or name a file with --labeling-config"
+            f"{recipe_path}: has no labeling config, so its binding is known only when Label Studio connects; to see "
+            "it now, add `labeling_config:`, or give a file with --labeling-config"
         )
         for line in shortfall(binding):
             click.echo(line)
@@ -102,7 +103,7 @@ def _beside(model: BoundModel) -> list[str]:
         if not names:
             continue
         lines.append(
-            f"{control.control_tag.selector}: its labels, and the {len(names)} classes that {model.spec.adapter} knows"
+            f"{control.control_tag.selector}: its labels, and the {len(names)} classes of {model.spec.adapter}"
         )
         meanings = model.classes.meanings(control)
         unused = [name for name in names if not any(name in meant for meant in meanings.values())]
@@ -193,7 +194,7 @@ def _rows(binding: object) -> list[tuple[str, str, str, str, str]]:
             adapter += f" ({', '.join(use.adapter for use in model.spec.candidates)})"
         for control in model.controls:
             kind = getattr(control.value_type, "title", control.value_type.__name__)
-            named = listed(control.labels, _SHOWN) or ("those that come with each task" if control.open else kind)
+            named = listed(control.labels, _SHOWN) or ("those of each task" if control.open else kind)
             at = f" at {model.training.at}" if model.training is not None and model.training.at else ""
             learns = f"learns{at}" if model.trainable else "does not learn"
             learns += "" if model.spec.show else ", not shown"

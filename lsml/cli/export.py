@@ -14,10 +14,10 @@ from lsml.cli.common import check_writable, data_dir_option, open_recipe, recipe
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it [default: NAME.lsml.zip].")
 @data_dir_option
 def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> None:
-    """Write everything that RECIPE has learnt and stored into one file: projects, annotations, runs and versions.
+    """Write all data of RECIPE into one file: projects, annotations, runs and versions.
 
-    lsml may be serving meanwhile. Each part is written with its hash, and `lsml import` checks them. Tokens from Label
-    Studio are left out.
+    lsml may be running. Each part is written with its hash, which `lsml import` checks. Tokens from Label Studio are
+    left out.
     """
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many
@@ -27,7 +27,7 @@ def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> No
     recipe = open_recipe(recipe_path)
     directory = recipe.data_directory(data_dir)
     if not (directory / "lsml.db").is_file():
-        raise RequestError(f"{directory}: holds no data yet; is it the directory that `lsml run` uses? see --data-dir")
+        raise RequestError(f"{directory}: holds no data yet; give the directory of `lsml run` with --data-dir")
     output = output or Path(f"{recipe.name}.lsml.zip")
     check_writable(output)
     store = Store(directory)
@@ -36,4 +36,4 @@ def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> No
     store.close()
     size = output.stat().st_size
     held = f"{many(projects, 'project')}, {many(len(manifest.files), 'file')}, {size / 1e6:,.1f} MB"
-    click.echo(f"wrote {output}: {held}; no token is in it")
+    click.echo(f"wrote {output}: {held}; it contains no token")

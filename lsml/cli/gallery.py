@@ -45,7 +45,7 @@ def command(as_json: bool) -> None:
         for row in rows:
             table.add_row(*row)
         out.print(table)
-        click.echo("\nlsml new NAME copies one, to edit.")
+        click.echo("\nlsml new NAME copies one for you to edit.")
     else:
         for name, description in rows:
             click.echo(f"{name}: {description}")

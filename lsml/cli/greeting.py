@@ -12,8 +12,8 @@ from lsml.cli.common import asking_sentence, bind_config, bound, shortfall
 from lsml.recipe import Recipe
 
 _UNTOLD = (
-    "  no token of Label Studio is set, so predictions are published only where the one that it sends works: "
-    "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY (in Label Studio, Account & Settings > Personal Access Token makes one)"
+    "  no token of Label Studio is set, so lsml can publish predictions only if the token that Label Studio sends "
+    "works: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY (Account & Settings > Personal Access Token creates a token)"
 )
 
 
@@ -52,7 +52,7 @@ def _one(recipe: Recipe, directory: Path, url: str, elsewhere: str | None, *, co
         ]
         if elsewhere is not None:
             lines.append(
-                f"    or, where Label Studio runs elsewhere or in a container, {_url_to_paste(recipe, elsewhere)}"
+                f"    or, if Label Studio runs elsewhere or in a container, {_url_to_paste(recipe, elsewhere)}"
             )
     if asking := asking_sentence(binding):
         lines.append(f"  {asking}")
@@ -76,7 +76,7 @@ def _url_to_paste(recipe: Recipe, url: str) -> str:
         url += f"  (username {server.username}, and the recipe's password, under Basic authentication)"
         if not server.secret_path:
             url += (
-                "\n    annotation webhooks come without them unless `lsml connect` connects; by hand put both into the URL, "
+                "\n    annotation webhooks lack them unless you use `lsml connect`; by hand, put both into the URL, "
                 "http://USERNAME:PASSWORD@..., or set server.secret_path"
             )
     return url

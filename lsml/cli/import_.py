@@ -14,9 +14,9 @@ from lsml.cli.common import data_dir_option, open_recipe, recipe_argument
 @click.argument("file", type=click.Path(path_type=Path))
 @data_dir_option
 def command(recipe_path: Path, file: Path, data_dir: Path | None) -> None:
-    """Make RECIPE's data directory from a FILE of `lsml export`.
+    """Restore RECIPE's data directory from a FILE of `lsml export`.
 
-    Every hash is checked before anything is put in place. A directory that holds data is not changed.
+    Every hash is checked first. A directory with data is not changed.
     """
     from lsml.labeling.annotated import many
     from lsml.store import Store
@@ -27,7 +27,8 @@ def command(recipe_path: Path, file: Path, data_dir: Path | None) -> None:
     manifest = import_from(file, directory)
     if manifest.recipe != recipe.name:
         click.echo(
-            f"{file}: was exported from the recipe {manifest.recipe}, and this one is {recipe.name}; versions are named anew",
+            f"{file}: was exported from the recipe {manifest.recipe}, and this one is {recipe.name}; the versions "
+            "get new names",
             err=True,
         )
     store = Store(directory)

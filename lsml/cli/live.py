@@ -49,7 +49,7 @@ class Following:
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
 
     def start(self) -> None:
-        """Begin in a thread of its own, as this one supervises the children."""
+        """Start in a separate thread, because this one supervises the children."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -137,7 +137,7 @@ def _metrics(store: Store, project: ProjectRow, number: int) -> str:
         if one["value"] is not None
     ]
     kept = "" if project.promoted == number else f"; v{project.promoted} stays"
-    return (", ".join(figures) or "not judged") + kept
+    return (", ".join(figures) or "not evaluated") + kept
 
 
 def _awaited(recipe: Recipe, store: Store, project: ProjectRow) -> str:
@@ -148,5 +148,5 @@ def _awaited(recipe: Recipe, store: Store, project: ProjectRow) -> str:
         return ""
     which = "first" if project.promoted is None else "next"
     if changes >= needed:
-        return f"the {which} training begins when nobody annotates for a moment"
+        return f"the {which} training starts when nobody annotates for a moment"
     return f"{changes:,} of {needed:,} annotations until the {which} training"

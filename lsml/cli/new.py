@@ -24,15 +24,15 @@ def _gallery_names(_context: click.Context, _parameter: click.Parameter, begun: 
     return [name for name in gallery_recipes() if name.startswith(begun)]
 
 
-@click.command("new", short_help="Make a recipe: from the gallery, or for a labeling config.")
+@click.command("new", short_help="Write a recipe, from the gallery or for a labeling config.")
 @click.argument("name", required=False, shell_complete=_gallery_names)
-@click.option("--from-project", "project", type=click.IntRange(1), metavar="ID", help="Make one for this project.")
+@click.option("--from-project", "project", type=click.IntRange(1), metavar="ID", help="Write one for this project.")
 @click.option(
     "--labeling-config",
     "config",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Make one for this config's XML.",
+    help="Write one for this labeling config (an XML file).",
 )
 @click.option("--url", help="Label Studio's address, for --from-project [default: LABEL_STUDIO_URL].")
 @click.option(
@@ -42,7 +42,7 @@ def _gallery_names(_context: click.Context, _parameter: click.Parameter, begun: 
     "-o", "--output", type=click.Path(path_type=Path),
     help="The file to write [default: ./NAME.yaml]; - prints a new recipe.",
 )  # fmt: skip
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def command(
     name: str | None,
     project: int | None,
@@ -52,15 +52,15 @@ def command(
     output: Path | None,
     force: bool,
 ) -> None:
-    """Make a recipe for you to edit, and say which libraries it needs that are not installed here.
+    """Write a recipe for you to edit, and name the libraries that it needs and that are not installed.
 
-    With NAME, copy that recipe of the gallery. With --from-project or --labeling-config, make one that names an adapter
-    for each control that one can answer, with the reasons for the other controls.
+    With NAME, copy this recipe of the gallery. With --from-project or --labeling-config, write one with an adapter for
+    each control tag that has one, and with the reasons for the others.
     """
     if [name, project, config].count(None) != 2:
         raise RequestError(
-            "name what to make: a recipe of the gallery (`lsml gallery` lists them), or --from-project ID, "
-            "or --labeling-config FILE; one of them"
+            "name what to write: a recipe of the gallery (`lsml gallery` lists them), --from-project ID, or "
+            "--labeling-config FILE; exactly one of them"
         )
     if name is not None:
         _copy(name, output, force)
@@ -89,7 +89,7 @@ def _for_project(project: int, url: str | None, api_key: str | None, output: Pat
     url = url or next(filter(None, (variable(os.environ, name) for name in URL_VARIABLES)), None)
     api_key = api_key or next(filter(None, (variable(os.environ, name) for name in KEY_VARIABLES)), "")
     if url is None:
-        raise RequestError("--from-project needs Label Studio's address: name it with --url, or set LABEL_STUDIO_URL")
+        raise RequestError("--from-project needs Label Studio's address: give it with --url, or set LABEL_STUDIO_URL")
     keep_secret([api_key])
     with Studio(url, api_key) as studio:
         found = studio.project(project)
@@ -115,8 +115,8 @@ def _make(
     if not any(offer.chosen for offer in offered):
         for offer in offered:
             click.echo(f"unbound: {offer.reason}", err=True)
-        why = "no adapter can answer any of its controls" if offered else "it has no control tag"
-        raise AdapterError(f"{source}: {why}, so there is no recipe to make")
+        why = "no adapter can serve any of its control tags" if offered else "it has no control tag"
+        raise AdapterError(f"{source}: {why}, so no recipe can be written")
     name = recipe_name(title, otherwise)
     text = first_recipe(name, source, xml, offered, studio_url)
     target = _HERE if output == _HERE else _target(output, f"{name}.yaml", force)

@@ -48,11 +48,23 @@ _BATCH = 256  # tasks predicted at a time
 @labeling_config_option
 @columns_option(answers=False)
 @project_option(
-    "With TASKS, the project whose version predicts [default: `local`, or the only one that learnt]; else the one to post to."
+    "With TASKS, the project whose version predicts [default: `local`, or the only trained one]; without, the project "
+    "to post to."
 )
-@click.option("--filter", "view", metavar="VIEW", help="Of a project, only tasks of a view: its number, or JSON.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Of a project: threads.")
-@click.option("--dry-run", is_flag=True, help="Of a project: say how many tasks lack a prediction, and post nothing.")
+@click.option(
+    "--filter",
+    "view",
+    metavar="VIEW",
+    help=("With --project: only the tasks of a Data Manager view, by its number or as JSON."),
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help=("With --project: the number of threads."),
+)
+@click.option("--dry-run", is_flag=True, help="With --project: only count the tasks without a prediction.")
 @log_options
 def command(
     recipe_path: Path,
@@ -89,7 +101,8 @@ def command(
         _into_project(recipe, open_store(recipe, data_dir), project, view, workers, dry_run=dry_run)
     else:
         raise RequestError(
-            "expected TASKS with -o PREDICTIONS.json; or without either, --project ID, of which --filter and --dry-run choose"
+            "expected TASKS with -o PREDICTIONS.json; or, without either, --project ID, with or without --filter and "
+            "--dry-run"
         )
 
 
@@ -145,7 +158,7 @@ def _into_file(
     from lsml.versions import load_promoted, model_version
 
     if output.exists() and tasks_path.exists() and output.samefile(tasks_path):
-        raise RequestError(f"{output}: is the file of the tasks, which would be lost; name another with -o")
+        raise RequestError(f"{output}: is the file with the tasks, which would be overwritten; name another with -o")
     check_writable(output)
     key = learnt_project(store, project)
     binding = bind_config(recipe, labeling_config_path, store.projects.get(key))

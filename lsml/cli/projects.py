@@ -66,7 +66,8 @@ def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, Pr
     studio = studio_of(recipe, known)
     if studio is None:
         raise RequestError(
-            "no Label Studio is known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or `label_studio:` in the recipe"
+            "the address of Label Studio is not known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or "
+            "`label_studio:` in the recipe"
         )
     if known is None and named.isascii() and named.isdigit():
         found = studio.project(int(named))
@@ -75,7 +76,7 @@ def studio_project(recipe: Recipe, store: Store, named: str) -> tuple[Studio, Pr
         known = store.projects.get(key)
     project = known or find_project(store, named)
     if project.studio_id is None:
-        raise RequestError(f"project {project.key} is not one of Label Studio; name one by its number")
+        raise RequestError(f"project {project.key} is not in Label Studio; give a project's number")
     return studio, project
 
 
@@ -122,7 +123,7 @@ def learnt_project(store: Store, named: str | None) -> str:
 def check_learnt(recipe: Recipe, project: str, loaded: Loaded) -> None:
     """Raise NotEnoughData where no model can answer, as a table of zeros would look like wrong answers."""
     if loaded.adapters and not any(adapter.ready for adapter in loaded.adapters.values()):
-        raise unlearnt(recipe, project, "; ".join(loaded.warnings) or "nothing was learnt yet")
+        raise unlearnt(recipe, project, "; ".join(loaded.warnings) or "no model is trained yet")
 
 
 def unlearnt(recipe: Recipe, project: str, why: str) -> LsmlError:
@@ -130,6 +131,6 @@ def unlearnt(recipe: Recipe, project: str, why: str) -> LsmlError:
     from lsml.errors import NotEnoughData
 
     return NotEnoughData(
-        f"project {project}: {why}; train on a file with `lsml train {recipe.path} EXPORT`, or annotate in "
-        "Label Studio with `lsml run` beside it, and name its project with --project"
+        f"project {project}: {why}; train on a file with `lsml train {recipe.path} EXPORT`, or annotate in Label "
+        "Studio while `lsml run` is connected, and give the project with --project"
     )

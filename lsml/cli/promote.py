@@ -14,9 +14,9 @@ from lsml.cli.projects import find_project, note_action, project_option, shown_p
 @recipe_argument
 @click.argument("version")
 @data_dir_option
-@project_option("The project [default: the only one that has versions].")
+@project_option("The project [default: the only one with versions].")
 def command(recipe_path: Path, version: str, data_dir: Path | None, project: str | None) -> None:
-    """Serve VERSION (3, v3, or a whole model_version) from now on; running servers swap at their next request."""
+    """Serve VERSION (3, v3, or a whole model_version) from now on. Running servers load it at their next request."""
     import re
 
     from lsml.errors import RequestError
@@ -37,9 +37,7 @@ def command(recipe_path: Path, version: str, data_dir: Path | None, project: str
     if project is not None:
         row = find_project(store, project)
         if whose not in (None, short_key(row.key)):
-            raise RequestError(
-                f"{version} is of another project than {shown_project(row)}; name it by its number alone"
-            )
+            raise RequestError(f"{version} belongs to another project than {shown_project(row)}; give only its number")
     elif len(rows) == 1:
         row = rows[0]
     else:

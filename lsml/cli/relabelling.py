@@ -19,8 +19,8 @@ def told_survey(survey: Survey) -> list[str]:
         lines += [f"    {line}" for line in _details(counts)]
     for name, count in survey.others.items():
         lines.append(
-            f"`{name}`: {count} dropped: the labeling config has no control of that name; give it its old name, for what was "
-            "annotated under it teaches nothing else"
+            f"`{name}`: {count} dropped: the labeling config has no control of that name; restore the old name, or "
+            "these annotations are not used"
         )
     return lines
 
@@ -31,8 +31,8 @@ def _details(counts: LabelCounts) -> Sequence[str]:
     for name, count in _commonest(counts.dropped):
         near = f" (near: {', '.join(counts.near[name])})" if counts.near.get(name) else ""
         lines.append(
-            f"dropped {count}: `{name}` is no label of it any more{near}; if one is what it was, say so: "
-            f"`labels: {{LABEL: {{was: [{name}]}}}}`"
+            f"dropped {count}: `{name}` is no longer a label of it{near}; if it was renamed, write `labels: {{LABEL: "
+            f"{{was: [{name}]}}}}`"
         )
     return lines
 

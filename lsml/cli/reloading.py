@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lsml.cli.supervisor import Child
     from lsml.recipe import Recipe
 
-_EVERY_S = 0.5  # between two looks at the file; a change counts once two looks find the same
+_EVERY_S = 0.5  # seconds between two checks of the file; a change counts if two checks find the same text
 _XML = re.compile(rb"^labeling_config:[ \t]*[\"']?([^\s\"'#]+\.xml)", re.MULTILINE)
 
 
@@ -69,11 +69,11 @@ class Reloading:
             keep_secret(recipe.secrets())
             if (recipe.name, recipe.storage) != (self._recipe.name, self._recipe.storage):
                 raise LsmlError(
-                    f"{self._path}: `name` and `storage` decide the data directory; restart lsml to change them"
+                    f"{self._path}: `name` and `storage` set the data directory; restart lsml to change them"
                 )
             hold_recipe(self._path, self._held)
         except LsmlError as error:
-            self._screen.say(f"{error}\nlsml: the recipe from before stays in use")
+            self._screen.say(f"{error}\nlsml: the old recipe stays in use")
             return
         if (recipe.server.host, recipe.server.port) != (self._recipe.server.host, self._recipe.server.port):
             self._screen.say("lsml: server.host and server.port take effect at the next start")

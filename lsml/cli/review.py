@@ -40,9 +40,9 @@ _SHOWN = 20  # lines at a terminal; the file has them all
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="A file for all of them, as tasks that Label Studio imports.",
+    help="A file for all of them, as tasks for Label Studio.",
 )
-@project_option("The project [default: the only one that has annotations].")
+@project_option("The project [default: the only one with annotations].")
 @data_dir_option
 @labeling_config_option
 @json_option("{tasks, suspects: [...], notes: [...]}")
@@ -68,7 +68,7 @@ def command(
     if output is not None:
         check_writable(output)
     if export is not None and project is not None:
-        raise RequestError("expected either EXPORT or --project: whose annotations are to be reviewed?")
+        raise RequestError("expected either EXPORT or --project, with the annotations to review")
     recipe = open_recipe(recipe_path)
     store = open_store(recipe, data_dir)
     row = _annotated_project(store, project) if export is None else None

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from lsml.store import Store
 
 
-@click.command("run", short_help="Serve a recipe, or several, and learn in the background.")
+@click.command("run", short_help="Serve one or more recipes and train in the background.")
 @recipes_argument
 @address_options
 @data_dir_option
@@ -56,23 +56,23 @@ def command(
     debug: bool,
     **studio: Any,
 ) -> None:
-    """Serve RECIPE to Label Studio and learn from every annotation, until Ctrl-C.
+    """Serve RECIPE to Label Studio and train on its annotations, until Ctrl-C.
 
     Several recipes are served at one address, each under /r/NAME, and share a worker; --data-dir then holds a folder for
-    each. The first one's server.host and server.port count.
+    each. The address is server.host and server.port of the first one.
 
-    With --reload a changed RECIPE is served without a restart. It is read, checked and loaded beside the one before, which
-    stays in use if the new one is invalid.
+    With --reload a changed RECIPE is served without a restart. It is read, checked and loaded while the old one serves,
+    which stays in use if the new one is invalid.
 
-    With --connect it also connects the project that --project or --create names, and then shows the state of each project in
-    a line.
+    With --connect it also connects the project that --project or --create names, and then shows the state of each
+    project in a line.
     """
     from lsml.server.serve import check_port
 
     target = ConnectOptions(**studio)
     target.check(connecting)
     if connecting and len(recipe_paths) > 1:
-        raise RequestError("--connect is for one recipe; run several without it, then `lsml connect RECIPE` for each")
+        raise RequestError("--connect takes one recipe; for several, use `lsml connect RECIPE` for each")
     target.tell_environment()
     recipes = [open_recipe(path, log_level=log_level, debug=debug) for path in recipe_paths]
     check_names(recipes)
@@ -169,7 +169,8 @@ def _lock(directory: Path) -> BaseFileLock:
         lock.acquire(timeout=0)
     except Timeout:
         raise StoreError(
-            f"{directory}: another `lsml run` uses this data directory; stop that one, or name another with --data-dir"
+            f"{directory}: another `lsml run` uses this data directory; stop it, or give another directory with "
+            "--data-dir"
         ) from None
     return lock
 

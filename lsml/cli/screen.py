@@ -30,7 +30,7 @@ class Screen:
             self._draw()
 
     def show(self, lines: Sequence[str]) -> None:
-        """Replace the lines of state."""
+        """Replace the status lines."""
         with self._lock:
             if self.live:
                 width = shutil.get_terminal_size().columns - 1

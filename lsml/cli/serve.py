@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @data_dir_option
 @log_options
 @held_option
-@click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
+@click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`; end with it.")
 def command(
     recipe_paths: tuple[Path, ...],
     host: str | None,
@@ -43,7 +43,7 @@ def command(
     held: tuple[Path, ...],
     child: bool,
 ) -> None:
-    """Serve RECIPE over HTTP, without learning; `lsml work` beside it trains. Ctrl-C finishes the current requests.
+    """Serve RECIPE over HTTP without training; `lsml work` trains. Ctrl-C finishes the current requests.
 
     Several recipes are served under /r/NAME each.
     """

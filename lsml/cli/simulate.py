@@ -52,7 +52,7 @@ def _orders(_context: click.Context, _option: click.Parameter, given: str) -> li
     type=click.IntRange(1, 100),
     default=5,
     show_default=True,
-    help="The number of runs, each with another split.",
+    help="The number of runs, each with a different split.",
 )
 @click.option(
     "--target",
@@ -74,11 +74,13 @@ def command(
     log_level: str,
     debug: bool,
 ) -> None:
-    """Annotate EXPORT, a finished project, again in several orders, and say how many annotations each would have needed.
+    """Replay the annotation of EXPORT, a finished project, in several orders, and say how many annotations each order
+    needed.
 
-    EXPORT is a file of annotated tasks, of any form that `lsml train` reads. A quarter of its tasks judges; of the others,
-    first 10 are learnt, then 20, 40 and so on. `random` draws them, `uncertain` takes those that the model is
-    least sure of, `diverse` those that are unsure and unlike each other, and begins with typical ones. Nothing is stored.
+    EXPORT is a file of annotated tasks, of any form that `lsml train` reads. A quarter of its tasks is the test set. Of
+    the others, 10 are used for training first, then 20, 40 and so on: `random` draws them, `uncertain` takes the least
+    certain ones, `diverse` those that are uncertain and unlike each other, starting with typical ones. Nothing is
+    stored.
     """
     import json
     from dataclasses import asdict
@@ -96,7 +98,7 @@ def command(
     binding = bind_project(recipe, labeling_config_path, None)
     models = [model for model in binding.models if model.learns]
     if not models:
-        raise RequestError(f"{recipe_path}: none of its adapters can learn")
+        raise RequestError(f"{recipe_path}: none of its adapters can be trained")
     annotated = AnnotatedTasks(read_tasks(export, binding, answers=True))
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
         lessons, left_out = read_examples(binding, annotated, fetch)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lsml.recipe import Recipe
     from lsml.store import ProjectRow, Store
 
-_WATCH_S = 2.0  # between two looks
+_WATCH_S = 2.0  # seconds between two updates
 
 
 @click.command("status", short_help="Show the state of each project, and whether more annotations help.")
@@ -27,7 +27,7 @@ _WATCH_S = 2.0  # between two looks
 @data_dir_option
 @project_option("Only this project.")
 @json_option("a list with an object for each project")
-@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Update it every two seconds, until Ctrl-C.")
 def command(recipe_path: Path, data_dir: Path | None, project: str | None, as_json: bool, watch: bool) -> None:
     """Show for each project of RECIPE the served version, the annotations until the next training, the metric from version
     to version, and the expected gain of the next 100 annotations.
@@ -89,13 +89,13 @@ def _print(store: Store, row: ProjectRow, found: dict[str, Any]) -> None:
     out = console()
     out.print(shown_project(row), markup=False)
     judged = ", ".join(
-        f"{name} {one['metric']} {one['value']:.3f} on {many(one['examples'], 'held-out answer')}"
+        f"{name} {one['metric']} {one['value']:.3f} on {many(one['examples'], 'held-out example')}"
         for name, one in found["metrics"].items()
         if one.get("value") is not None
     )
-    learnt = f"serves {found['model_version']}" if found["promoted"] is not None else "has learnt nothing yet"
+    learnt = f"serves {found['model_version']}" if found["promoted"] is not None else "has no trained version yet"
     out.print(f"  {learnt}{f': {judged}' if judged else ''}", markup=False)
-    if row.key != LOCAL:  # files are only learnt by command
+    if row.key != LOCAL:  # `local` is only trained by command
         needed, changes = found["changes_needed"], found["changes_since_last_run"]
         due = "" if needed is None else f", {max(0, needed - changes):,} more until the next training"
         out.print(f"  {many(found['annotations'], 'annotation')}{due}", markup=False)

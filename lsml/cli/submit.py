@@ -11,16 +11,16 @@ from lsml.cli.common import data_dir_option, open_recipe, open_store, recipe_arg
 from lsml.cli.projects import by_hand, note_action, project_option, studio_project
 
 
-@click.command("submit", short_help="Turn sure predictions into annotations.")
+@click.command("submit", short_help="Turn predictions with a high confidence into annotations.")
 @recipe_argument
 @project_option("The project.", required=True)
 @click.option("--above", type=click.FloatRange(0.5, 1), help="The least confidence [default: the recipe's, or 0.98].")
 @click.option(
     "--audit", type=click.FloatRange(0, 1, min_open=True), help="The share that people annotate [default: 0.05]."
 )
-@click.option("--dry-run", is_flag=True, help="Say how many tasks would be submitted, and submit none.")
+@click.option("--dry-run", is_flag=True, help="Only count the tasks that would be submitted.")
 @click.option("--undo", "undoing", is_flag=True, help="Delete submitted annotations that nobody has changed.")
-@click.option("--yes", is_flag=True, help="With --undo: do not ask.")
+@click.option("--yes", is_flag=True, help="With --undo: do not ask for confirmation.")
 @data_dir_option
 def command(
     recipe_path: Path,
@@ -32,11 +32,11 @@ def command(
     yes: bool,
     data_dir: Path | None,
 ) -> None:
-    """Turn predictions that RECIPE's served version is sure of into annotations of the token's user.
+    """Turn predictions of RECIPE's served version with a high confidence into annotations of the token's user.
 
-    Confidence is calibrated on held-out tasks. People annotate a share of the sure tasks, chosen by a hash, which shows how
-    often the version is right. If that falls below --above, submitting stops with exit code 1. lsml never learns from
-    annotations that it submitted.
+    Confidence is calibrated on held-out tasks. People annotate a share of these tasks, chosen by a hash, which measures
+    the precision. If it falls below --above, submitting stops with exit code 1. lsml never trains on annotations that
+    it submitted.
     """
     from lsml.recipe import Submit
 

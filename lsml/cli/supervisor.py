@@ -40,9 +40,9 @@ class Child:
     def start(self) -> None:
         """Start the process."""
         self._started = time.monotonic()
-        # A process group of its own: Ctrl-C reaches only the supervisor, which then stops the children in order.
+        # A separate process group: Ctrl-C reaches only the supervisor, which then stops the children in order.
         # Our end of the pipe closes with us, however we end, and the child ends with it.
-        # Where lines of state are shown, its log goes above them.
+        # Its log goes above the status lines.
         log = subprocess.PIPE if self._screen.live else None
         self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stderr=log, start_new_session=True)
         if self.process.stderr is not None:

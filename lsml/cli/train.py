@@ -55,8 +55,8 @@ def command(
 ) -> None:
     """Train RECIPE's models on EXPORT, a file of annotated tasks, into the project `local`.
 
-    EXPORT is a Label Studio export as JSON, JSON-MIN, CSV or TSV, a table with a column for the data and one for the answer,
-    JSON lines, the folder of a target storage; or, of images, a COCO file or a YOLO folder.
+    EXPORT is a Label Studio export as JSON, JSON-MIN, CSV or TSV, a table with a column for the data and one for the
+    label, JSON lines, or the folder of a target storage; for images also a COCO file or a YOLO folder.
 
     New Label Studio projects with the same labeling config start from this version. Tasks may name files on this machine;
     relative paths start at the folder of EXPORT, then at the current one.
@@ -77,7 +77,7 @@ def command(
     annotated = AnnotatedTasks(tasks, from_predictions=from_predictions)
     models = [model for model in binding.models if model.learns]
     if not models:
-        raise RequestError(f"{recipe_path}: none of its adapters can learn")
+        raise RequestError(f"{recipe_path}: none of its adapters can be trained")
     xml = binding.config.xml if binding.config else None
     store.projects.touch(LOCAL, labeling_config=xml)
 
@@ -113,7 +113,7 @@ def _print(made: Made, binding: Binding, points: Sequence[VersionPoint]) -> None
     for note in (*made.card.notes, *sentences(made.card.left_out)):
         out.print(f"  {note}", markup=False)
     for name, judged in made.card.metrics.items():
-        where = "" if judged["value"] is None else f" on {many(judged['examples'], 'held-out answer')}"
+        where = "" if judged["value"] is None else f" on {many(judged['examples'], 'held-out example')}"
         out.print(f"  {name}: {metric_text(judged)}{where}{caution(judged)}", markup=False)
         for line in confusion_lines(judged.get("confusion") or {}):
             out.print(f"    {line}", markup=False)

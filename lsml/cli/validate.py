@@ -22,7 +22,7 @@ def command(recipe_path: Path, labeling_config_path: Path | None) -> None:
         click.echo(line)
     if binding.config is None:
         click.echo(
-            f"{recipe_path}: valid; it has no labeling config, so its binding is known when Label Studio connects"
+            f"{recipe_path}: valid; it has no labeling config, so its binding is known only when Label Studio connects"
         )
     else:
         click.echo(f"{recipe_path}: valid; {bound(binding)}")

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     "export",
     type=click.Path(path_type=Path),
     metavar="EXPORT",
-    help="With --labels: a file of annotated tasks, instead of the stored annotations.",
+    help="With --labels: a file of annotated tasks instead of the stored annotations.",
 )
 @labeling_config_option
 def command(
@@ -75,7 +75,7 @@ def command(
         _print_labels(recipe, store, rows, export, labeling_config_path, as_json)
         return
     if export is not None or labeling_config_path is not None:
-        raise RequestError("--from and --labeling-config belong to --labels; add it")
+        raise RequestError("--from and --labeling-config need --labels; add it")
     if as_json:
         listed = [
             {"project": row.key, "title": row.title, "version": version.number, "promoted": version.number == row.promoted,

@@ -26,8 +26,8 @@ from lsml.cli.common import (
 @data_dir_option
 @log_options
 @held_option
-@click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`: end when it does.")
-@click.option("--run", "run", hidden=True, help="ID:ATTEMPT of one claimed run of one RECIPE: do it, then end.")
+@click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`; end with it.")
+@click.option("--run", "run", hidden=True, help="ID:ATTEMPT of a claimed run of RECIPE: do it, then end.")
 def command(
     recipe_paths: tuple[Path, ...],
     data_dir: Path | None,
@@ -37,10 +37,10 @@ def command(
     child: bool,
     run: str | None,
 ) -> None:
-    """Train RECIPE's models whenever `lsml serve`, on the same data directory, asks. Ctrl-C hands an unfinished training
-    back.
+    """Train RECIPE's models when `lsml serve` on the same data directory requests it. After Ctrl-C, an unfinished
+    training is run again later.
 
-    Of several recipes, one is trained at a time.
+    With several recipes, one model is trained at a time.
     """
     import logging
 

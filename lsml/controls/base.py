@@ -125,10 +125,10 @@ class Control(ABC):
     reads_view: ClassVar[bool] = False  # `decode` needs the view
     per_item: ClassVar[bool] = False  # in a list of images, it answers for each page and not just for the first
     judged_unfiltered: ClassVar[bool] = False  # its metric ranks by score, so no threshold applies before
-    # The share of the threshold from which values count in the certainty, as they may be missed.
+    # Values from this share of the threshold count for the certainty, because they may be missed objects.
     suspected: ClassVar[float] = 1.0
     compares: ClassVar[bool] = False  # its answer is about several items of a task, which an adapter reads together
-    anchor: Anchor | None = None  # set on a copy that asks about one region (perRegion)
+    anchor: Anchor | None = None  # set on the copy for one region (perRegion)
 
     def __init_subclass__(cls) -> None:
         """Register the control under the tag that it names. Raises TypeError where another one has the tag."""
@@ -191,7 +191,7 @@ class Control(ABC):
         """Return the reason why this tag cannot be bound, in a sentence; or None."""
         if control_tag.per_item:
             asked = "for each item (perItem)"
-            return f"{control_tag.selector} is asked {asked}, and its adapters answer for the whole task"
+            return f"{control_tag.selector} is {asked}, and its adapters predict for the whole task"
         return None
 
     def facts(self) -> dict[str, object]:

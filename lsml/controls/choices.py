@@ -59,8 +59,8 @@ class Choices(ClassControl):
             return None
         inner = next(label for label in self.control_tag.labels if len(label.path) > 1)
         return (
-            f"{self.control_tag.selector}: Label Studio shows only its top choices, not {JSON.shown(inner.value)} inside "
-            f'{JSON.shown(inner.path[-2])}; write allowNested="true"'
+            f"{self.control_tag.selector}: Label Studio shows only its top-level choices, not "
+            f'{JSON.shown(inner.value)} inside {JSON.shown(inner.path[-2])}; write allowNested="true"'
         )
 
     def name_of(self, label: Label) -> str:

@@ -207,7 +207,7 @@ class ClassControl(Control):
         if self.limit is not None and len(labels) > self.limit:
             return f"{selector}: value.{key} has {len(labels)} labels; expected at most {self.limit}"
         if len(set(labels)) < len(labels):
-            return f"{selector}: value.{key} names a label twice; expected each once"
+            return f"{selector}: value.{key} has a label twice; expected each once"
         allowed = self.allowed(data)
         for label in labels:
             if allowed is not None and label not in allowed:
@@ -310,7 +310,7 @@ def _score(value: Choice) -> float:
 
 def _one_of(labels: Collection[str], most: int = 5) -> str:
     if not labels:
-        return "no region, for the task brings no options"
+        return "no region, because the task has no options"
     names = ", ".join(JSON.shown(label) for label in list(labels)[:most])
     more = f" or {len(labels) - most} more" if len(labels) > most else ""
     return f"{names}{more}" if len(labels) == 1 else f"one of {names}{more}"

@@ -38,7 +38,7 @@ class LabelNames:
             reason, label = Reason.OTHER_CAPITALS, self._by_folded.get(_folded(name))
         if label is not None:
             written = name if isinstance(name, str) else " > ".join(name)
-            remarks.append(Remark(reason, f"`{written}` is taken as `{label}`"))
+            remarks.append(Remark(reason, f"`{written}` is read as `{label}`"))
         return label
 
 

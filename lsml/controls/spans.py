@@ -75,7 +75,8 @@ def _pieces_problem(selector: str, value: Mapping[str, Any]) -> str | None:
     for key in ("start", "end"):
         if not isinstance(value.get(key), str) or not value[key]:
             return (
-                f"{selector}: value.{key} is {JSON.shown(value.get(key))}; expected the piece of the text that it is in"
+                f"{selector}: value.{key} is {JSON.shown(value.get(key))}; expected the block of the text that "
+                "contains it"
             )
         if not _is_offset(value.get(f"{key}Offset")):
             return f"{selector}: value.{key}Offset is {JSON.shown(value.get(f'{key}Offset'))}; expected an offset"

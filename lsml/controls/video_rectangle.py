@@ -35,7 +35,7 @@ class VideoRectangle(ShapeControl):
     companion_tag: ClassVar[str | None] = "Labels"
     objects: ClassVar[frozenset[str] | None] = frozenset({"Video"})
     per_item: ClassVar[bool] = False
-    suspected: ClassVar[float] = 1.0  # unsure boxes would change the tracks
+    suspected: ClassVar[float] = 1.0  # boxes with a low score would change the tracks
 
     def _geometry(self, value: Track, on: View) -> Geometry | None:
         film = on.film or Film(_FRAME_RATE, value.keyframes[-1].time_s)

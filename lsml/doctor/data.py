@@ -14,8 +14,8 @@ from lsml.recipe import Recipe
 from lsml.store import Store
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs")
-_LATE_S = 60.0  # a run that is overdue this long has no worker
-_START_S = 10.0  # `lsml run` starts server and worker together, and the worker may take this much longer
+_LATE_S = 60.0  # seconds; a run that is overdue for longer has no worker
+_START_S = 10.0  # seconds that the worker may start later than the server under `lsml run`
 
 
 def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
@@ -39,13 +39,14 @@ def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
             "keep it on a local disk: --data-dir, or storage.directory of the recipe",
         )  # fmt: skip
     else:
-        made = "" if directory.exists() else ", which the first run makes"
+        made = "" if directory.exists() else ", which the first run creates"
         yield passed("data directory", f"{directory.absolute()} can be written{made}")
     free, wanted = shutil.disk_usage(there).free, recipe.server.limits.free_disk_bytes
     if free < wanted:
         yield failed(
-            "disk", f"{free / 1e6:,.0f} MB are free, and below {wanted / 1e6:,.0f} MB (server.limits.free_disk) annotations "
-            "are refused", "make room, or move the data directory to another disk with --data-dir",
+            "disk", f"{free / 1e6:,.0f} MB are free; with less than {wanted / 1e6:,.0f} MB "
+                    "(server.limits.free_disk), annotations are refused",
+            "make room, or move the data directory to another disk with --data-dir",
         )  # fmt: skip
     else:
         yield passed("disk", f"{free / 1e9:,.1f} GB are free")
@@ -87,8 +88,8 @@ def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
         yield passed("worker", "alive")
     elif serving:
         yield failed(
-            "worker", "a server answers, but no worker is alive, so nothing is learnt or published",
-            "start `lsml work` on the same data directory, or use `lsml run`, which keeps both alive",
+            "worker", "a server answers, but no worker is alive, so nothing is trained or published",
+            "start `lsml work` on the same data directory, or use `lsml run`, which runs both",
         )  # fmt: skip
     else:
         yield warned("worker", "none lives", "start `lsml run`")
@@ -98,14 +99,14 @@ def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
         publishings = store.runs.of_project(project.key, 1, kind="publishing")
         for run in (*runs, *publishings):
             if run.state == "failed":
-                yield warned(name, f"its last {run.kind} failed: {run.message}", "correct what it says, then try again")
+                yield warned(name, f"its last {run.kind} failed: {run.message}", "correct this, then try again")
             elif run.state == "waiting" and time.time() - run.due_at > _LATE_S:
                 yield warned(
                     name, f"a {run.kind} is overdue for {(time.time() - run.due_at) / 60:.0f} min",
-                    "check that a worker is alive, and that it works on this data directory",
+                    "check that a worker is alive and uses this data directory",
                 )  # fmt: skip
         if project.sync_error:
-            yield warned(name, project.sync_error, "see what it says; lsml reads again at the next training")
+            yield warned(name, project.sync_error, "see the message; lsml reads again at the next training")
 
 
 def open_if_there(directory: Path) -> Store | None:

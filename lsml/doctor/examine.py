@@ -67,13 +67,13 @@ def _projects(
     if not rows and named is not None and named.isascii() and named.isdigit():
         exams: list[tuple[int, ProjectRow | None]] = [(int(named), None)]
     elif not rows and named is not None:
-        yield failed("project", f"lsml knows no project {named}", "name it by its number in Label Studio")
+        yield failed("project", f"lsml knows no project {named}", "give its number in Label Studio")
         return
     else:
         exams = [(row.studio_id or 0, row) for row in rows]
     if not exams:
         yield skipped(
-            "project", f"none is connected; run `lsml connect {subject.recipe.path}`, or name one with --project"
+            "project", f"no project is connected; run `lsml connect {subject.recipe.path}`, or name one with --project"
         )
     for number, row in exams:
         yield from ProjectExam(subject.recipe, store, studio, number, row, serving).findings()

@@ -13,7 +13,7 @@ from lsml.adapters import get_adapter, install_hint, is_installed
 from lsml.doctor.findings import Finding, failed, passed, warned
 from lsml.recipe import Recipe
 
-_LEAST_MEMORY = 500e6  # free bytes; with less a model library hardly loads
+_LEAST_MEMORY = 500e6  # free bytes; with less, a model library may not load
 
 
 def examine_machine(recipe: Recipe) -> Iterator[Finding]:
@@ -46,28 +46,28 @@ def _torch() -> Finding:
     try:
         torch = import_module("torch")
     except ImportError as error:
-        return failed("torch", f"cannot be imported: {error}", "install it anew: pip install --force-reinstall torch")
+        return failed("torch", f"cannot be imported: {error}", "reinstall it: pip install --force-reinstall torch")
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
         return passed("torch", f"{torch.__version__}, on {names}")
     if getattr(torch.backends, "mps", None) is not None and torch.backends.mps.is_available():
-        return passed("torch", f"{torch.__version__}, on the graphics of this Mac")
+        return passed("torch", f"{torch.__version__}, on the GPU of this Mac")
     if torch.version.cuda is not None:
         return warned(
-            "torch", f"{torch.__version__} was built for CUDA {torch.version.cuda} and finds no device, so models use the "
-            "processor", "on a machine with a GPU, look at `nvidia-smi` and, in a container, start it with --gpus all",
+            "torch", f"{torch.__version__} was built for CUDA {torch.version.cuda} and finds no device, so models "
+                     "use the CPU", "on a machine with a GPU, check `nvidia-smi`; start a container with --gpus all",
         )  # fmt: skip
-    return passed("torch", f"{torch.__version__}, on the processor")
+    return passed("torch", f"{torch.__version__}, on the CPU")
 
 
 def _memory() -> Finding:
     free = free_memory()
     if free is None:
-        return passed("memory", "this system does not tell how much is free")
+        return passed("memory", "this system does not report the free memory")
     if free < _LEAST_MEMORY:
         return warned(
-            "memory", f"{free / 1e6:,.0f} MB are free", "close other programs, or give the container more; a model library may "
-            "be killed when it loads"
+            "memory", f"{free / 1e6:,.0f} MB are free", "close other programs, or give the container more; loading a "
+                                                        "model library may exhaust the memory"
         )  # fmt: skip
     return passed("memory", f"{free / 1e9:.1f} GB are free")
 

@@ -26,8 +26,8 @@ def examine_port(recipe: Recipe, host: str, port: int) -> tuple[Finding, bool]:
     if recipe.name not in names:
         return failed(
             "port", f"lsml answers at {address}, with the recipe{'s' if len(names) > 1 else ''} {', '.join(names)}",
-            "give each recipe a port of its own, --port or server.port of the recipe, or serve them together: "
-            "`lsml run A.yaml B.yaml`",
+            "give each recipe its own port with --port or server.port of the recipe, or serve them together: `lsml "
+            "run A.yaml B.yaml`",
         ), False  # fmt: skip
     return passed("port", f"lsml answers at {address}{path_of(recipe.name) if len(names) > 1 else ''}"), True
 

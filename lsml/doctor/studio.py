@@ -32,9 +32,11 @@ def examine_studio(recipe: Recipe, studio: Studio | None) -> Iterator[Finding]:
     if studio is None:
         lacking = "address" if not recipe.label_studio.url else "token"
         yield warned(
-            "label studio", f"lsml has no {lacking} of it, so it learns only from webhooks and publishes nothing",
-            "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or `label_studio:` in the recipe (a personal access token is made "
-            "under Account & Settings > Personal Access Token)",
+            "label studio", (
+                f"lsml does not have its {lacking}, so it only gets annotations from webhooks and publishes nothing"
+            ),
+            "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or `label_studio:` in the recipe (create a personal "
+            "access token under Account & Settings > Personal Access Token)",
         )  # fmt: skip
         return
     try:
@@ -81,18 +83,18 @@ class ProjectExam:
         if not binding.models:
             close = _near_selectors(self.recipe, config)
             yield failed(
-                "labeling config", f"nothing of the recipe fits the project's tags: {_tags(config)}{close}",
-                "name the project's tags under `tags` of the recipe; `lsml explain` shows what fits",
+                "labeling config", f"the recipe fits none of the project's tags: {_tags(config)}{close}",
+                "write the project's tags under `tags` of the recipe; `lsml explain` shows what fits",
             )  # fmt: skip
         else:
             yield passed("labeling config", binding.state())
         for unbound in binding.unbound if binding.models else ():
-            yield warned("labeling config", unbound.reason, "add a key for it under `tags`, or leave it to people")
+            yield warned("labeling config", unbound.reason, "add a key for it under `tags`, or let people annotate it")
         if self.recipe.labeling_config:
             for found in differences(parse_labeling_config(self.recipe.labeling_config), config):
                 yield warned(
-                    "labels", found, "the project's own config counts; update `labeling_config` of the recipe, or "
-                    "leave it out"
+                    "labels", found, "the project's own config is used; update `labeling_config` of the recipe, or "
+                                     "remove it"
                 )  # fmt: skip
 
     def _version(self, binding: Binding) -> Iterator[Finding]:
@@ -100,7 +102,7 @@ class ProjectExam:
         if row is None:
             if any(model.trainable for model in binding.models):
                 yield warned(
-                    "version", "nothing was learnt for this project yet", "annotate tasks, or press Start Training"
+                    "version", "no version is trained for this project yet", "annotate tasks, or press Start Training"
                 )
             return
         try:
@@ -130,7 +132,7 @@ class ProjectExam:
             return None
         if found[0] is not backend:
             yield warned(
-                "model", f"{shown_url(found[0].url)} is listed before lsml, and Label Studio asks only the first model",
+                "model", f"{shown_url(found[0].url)} comes before lsml, and Label Studio asks only the first model",
                 "delete it in Settings > Model",
             )  # fmt: skip
         if backend.is_reached:
@@ -141,7 +143,7 @@ class ProjectExam:
         fix = self._mended() if self.serving else "start `lsml run`"
         host = urlsplit(backend.url).hostname or ""
         if self.serving and is_loopback(host) and not is_loopback(urlsplit(self.studio.url).hostname or ""):
-            fix = f"{host} is Label Studio's own machine to it: {self._mended()}, with --backend-url"
+            fix = f"for Label Studio, {host} is its own machine: {self._mended()}, with --backend-url"
         yield failed(
             "model", f"Label Studio cannot use {shown_url(backend.url)}, state {backend.state}{why}{said}", fix
         )
@@ -156,8 +158,10 @@ class ProjectExam:
         here = [hook for hook in hooks if same_url(_bare(hook.url), _bare(webhook_url(backend.url)))]
         if not here:
             others = ", ".join(shown_url(hook.url) for hook in hooks)
-            found = f"none leads to {shown_url(webhook_url(backend.url))}" + (f", but to {others}" if others else "")
-            yield failed("webhook", f"{found}, so lsml is not told of annotations", self._mended())
+            found = f"none has the address {shown_url(webhook_url(backend.url))}" + (
+                f", but to {others}" if others else ""
+            )
+            yield failed("webhook", f"{found}, so lsml does not get annotations", self._mended())
             return
         hook = here[0]
         if not (hook.is_active and hook.send_payload and hook.send_for_all_actions):
@@ -207,13 +211,13 @@ class ProjectExam:
         except StudioError as error:
             yield warned(
                 "prediction", f"Label Studio got no prediction from lsml for a task: {error}",
-                "where nothing was learnt yet, that is right; else the log of `lsml run` says why",
+                "this is normal before the first training; otherwise see the log of `lsml run`",
             )  # fmt: skip
             return
         if response:
-            yield passed("prediction", "Label Studio asked lsml for one task and accepts the answer")
+            yield passed("prediction", "Label Studio asked lsml for the prediction of one task and accepts it")
         else:
-            yield warned("prediction", "lsml has no answer for a task yet", "annotate, or press Start Training")
+            yield warned("prediction", "lsml has no prediction for a task yet", "annotate, or press Start Training")
 
     def _some_task(self, settings: StudioSettings) -> Iterator[dict[str, Any]]:
         tasks, _ = self.studio.predictions(self.number).lacking(None, 0, 1)
@@ -232,7 +236,7 @@ def read_task(
                 model.read(task, fetch)
             except (FetchError, Unreadable) as error:
                 found, _, fix = str(error).partition("; ")
-                fix = fix or "see that the file is there, and that lsml may read it (`media` in the recipe)"
+                fix = fix or "check that the file exists, and that lsml may read it (`media` in the recipe)"
                 yield failed("media" if isinstance(error, FetchError) else "task", f"{which}: {found}", fix)
                 return
         yield passed("media", f"{which} can be read")
@@ -250,7 +254,7 @@ def read_task(
         yield passed("predict", f"{which} is predicted by {name}")
     else:
         reason, sentence = outcome.dropped[-1] if outcome.dropped else ("nothing", "no model answered")
-        yield warned("predict", f"{which}: {reason}: {sentence}", "the sentence says what to do")
+        yield warned("predict", f"{which}: {reason}: {sentence}", "the message says what to do")
 
 
 def differences(recipe: LabelingConfig, project: LabelingConfig) -> list[str]:

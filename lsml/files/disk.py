@@ -27,5 +27,5 @@ def make_folder(path: Path) -> None:
         missing.append(missing[-1].parent)
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     for made in missing:
-        with suppress(PermissionError):  # who may write a folder need not be able to read it
+        with suppress(PermissionError):  # a user who may write a folder need not be able to read it
             sync(made.parent)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-# Half of a surrogate pair without its other half: JSON's grammar allows it, but it is no character and UTF-8 refuses it.
+# Half of a surrogate pair: JSON's grammar allows it, but it is not a character and UTF-8 cannot encode it.
 _LONE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -26,7 +26,10 @@ class NotUnicode:
     where: str
 
     def __str__(self) -> str:
-        return f"{self.where}: holds half of a surrogate pair (\\ud800 to \\udfff), which is no character; send both halves"
+        return (
+            f"{self.where}: holds half of a surrogate pair (\\ud800 to \\udfff), which is not a character; send both "
+            "halves"
+        )
 
 
 def decode_json(content: bytes, *, spare: Collection[str] = ()) -> Any:
@@ -42,7 +45,7 @@ def decode_json(content: bytes, *, spare: Collection[str] = ()) -> Any:
         mended = _LONE.sub(rb"\\ufffd", content)
         if mended == content:
             raise
-        _decode(mended)  # raises where something else is wrong, too
+        _decode(mended)  # also raises for other errors
         return _without_halves(_decode_once(content), spare)
     if not _holds_as_many_texts(decoded, content):
         _decode_once(content)
@@ -78,9 +81,7 @@ def _decode_once(content: bytes) -> Any:
         if len(found) < len(pairs):
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # adds, and is false
-            raise ValueError(
-                f"the key {_printable(twice)!r} stands twice in one object; which one holds cannot be told"
-            )
+            raise ValueError(f"the key {_printable(twice)!r} occurs twice in one object, which is ambiguous")
         return found
 
     try:

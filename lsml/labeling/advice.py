@@ -42,11 +42,11 @@ def advice_for(xml: str, code: int, line: int, column: int) -> str:
     if code == expat.codes[expat.XML_ERROR_UNCLOSED_TOKEN]:
         return "a tag or a quotation mark that opens here is never closed; close it"
     if code == expat.codes[expat.XML_ERROR_DUPLICATE_ATTRIBUTE]:
-        return f"the attribute {shortened(here.partition('=')[0].strip(), 30)} is given twice; remove one"
+        return f"the attribute {shortened(here.partition('=')[0].strip(), 30)} is set twice; remove one"
     if code == expat.codes[expat.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]:
         return "something follows the end of the first tag; put everything into one <View>...</View>"
     if code == expat.codes[expat.XML_ERROR_MISPLACED_XML_PI]:
-        return "<?xml ...?> must be the very first thing; remove what stands before it"
+        return "<?xml ...?> must come first; remove everything before it"
     if code == expat.codes[expat.XML_ERROR_SYNTAX]:
         return f'expected a tag, found "{shortened(here, 30)}"; put everything into one <View>...</View>'
     return f"not XML ({expat.messages[code]}); correct it"
@@ -62,6 +62,6 @@ def _entity_advice(here: str) -> str:
     name = next((name for name in names if name not in _XML_ENTITIES), "")
     characters = html5.get(f"{name};")
     if not characters:
-        return f"&{shortened(name)}; is not XML; write the character itself"
+        return f"&{shortened(name)}; is not valid XML; write the character itself"
     written = "".join(f"&#{ord(character)};" for character in characters)
     return f"&{name}; is not XML; write {written}"

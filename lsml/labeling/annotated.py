@@ -69,15 +69,15 @@ class AnnotatedTasks:
         if self.malformed:
             count = len(self.malformed)
             entries = "1 entry is" if count == 1 else f"{count} entries are"
-            sentences.append(f"{entries} no annotation and left out; the first: {self.malformed[0]}")
+            sentences.append(f"{entries} not an annotation and left out; the first: {self.malformed[0]}")
         tally = _Tally(controls)
         for task in self._tasks:
             tally.count(task)
         if tally.others:
             count = sum(tally.others.values())
             sentences.append(
-                f"{many(count, 'region')} of {_named(tally.others)} {_is(count)} left out: the labeling config has no such "
-                "control; name the config that they were made with, --labeling-config"
+                f"{many(count, 'region')} of {_named(tally.others)} {_is(count)} left out: the labeling config has "
+                "no such control; give the config of these annotations with --labeling-config"
             )
         return sentences
 
@@ -94,7 +94,7 @@ class AnnotatedTasks:
         selectors = ", ".join(control.selector for control in controls)
         causes = [*tally.causes(), *left_out]
         if not causes:
-            causes = ["nobody annotated them" if tally.bare else "their annotations answer none of these controls"]
+            causes = ["they are not annotated" if tally.bare else "their annotations are for other controls"]
         why = f": {'; '.join(causes)}" if causes else ""
         return f"none of its {many(len(self._tasks), 'task')} has an annotation for {selectors}{why}"
 
@@ -105,7 +105,7 @@ def _read(task: Mapping[str, object], key: str) -> tuple[list[ReadAnnotation], l
     if given is None:
         return [], []
     if not isinstance(given, list):
-        return [], [f"task {task_id(task)}: `{key}` is no list of objects"]
+        return [], [f"task {task_id(task)}: `{key}` is not a list of objects"]
     read, malformed = [], []
     for one in given:
         try:
@@ -182,8 +182,8 @@ class _Tally:
         causes = []
         if self.others:
             causes.append(
-                f"its annotations answer {_named(self.others)}, which the labeling config does not have or the recipe does "
-                "not bind; name the config that they were made with, --labeling-config"
+                f"its annotations are for {_named(self.others)}, which the labeling config lacks or which has no "
+                "adapter in the recipe; give the config of these annotations with --labeling-config"
             )
         if self.skipped:
             causes.append(f"{many(self.skipped, 'annotation')} {_is(self.skipped)} skipped")
@@ -191,12 +191,13 @@ class _Tally:
             causes.append(f"{many(self.empty, 'annotation')} {_is(self.empty)} empty")
         if self.drafts:
             causes.append(
-                f"{many(self.drafts, 'task')} {_has(self.drafts)} drafts alone; submit them in Label Studio, and export anew"
+                f"{many(self.drafts, 'task')} {_has(self.drafts)} only drafts; submit them in Label Studio, and "
+                "export again"
             )
         if self.predictions:
             causes.append(
-                f"{many(self.predictions, 'task')} {_has(self.predictions)} predictions alone, which a model made; to take "
-                "them as if a person had, add --from-predictions"
+                f"{many(self.predictions, 'task')} {_has(self.predictions)} only predictions of a model; to use them "
+                "as annotations, add --from-predictions"
             )
         if self.malformed:
             causes.append(self.malformed[0])

@@ -60,7 +60,7 @@ class Clock(msgspec.Struct, frozen=True):
         except (TypeError, ValueError, OverflowError):
             time = math.nan
         if not math.isfinite(time):
-            raise ValueError(f"{given!r} is no time")
+            raise ValueError(f"{given!r} is not a time")
         # Label Studio's editor counts milliseconds where there is a format.
         return time / 1000 if self.format else time
 
@@ -77,7 +77,7 @@ class Clock(msgspec.Struct, frozen=True):
                 texts = [cell.strip().removesuffix("Z") for cell in cells]
                 return np.asarray(np.array(texts, dtype="datetime64[us]").astype(np.int64) / 1e6)
         except (ValueError, TypeError, OverflowError, AttributeError):
-            pass  # one of them is no time, or numpy parses fewer texts than the format allows: read cell by cell
+            pass  # one of them is not a time, or numpy accepts fewer texts than the format: read cell by cell
         return np.array([self.read(cell) for cell in cells], dtype=np.float64)
 
     def write(self, time: float) -> float | int | str:
@@ -111,7 +111,7 @@ def _seconds(form: str, text: str) -> float:
     pattern, kinds = _pattern(form)
     match = pattern.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no time in the format {form}")
+        raise ValueError(f"{text!r} is not a time in the format {form}")
     told = dict(zip(kinds, match.groups(), strict=True))
     if "Q" in told:
         return int(told["Q"]) / 1000
@@ -121,7 +121,7 @@ def _seconds(form: str, text: str) -> float:
     try:
         return (_moment(told) - _EPOCH).total_seconds() + fraction
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text!r} is no time in the format {form}") from error
+        raise ValueError(f"{text!r} is not a time in the format {form}") from error
 
 
 def _moment(told: dict[str, str]) -> datetime:

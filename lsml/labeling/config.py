@@ -68,7 +68,7 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
     except UnicodeEncodeError as error:
         line, column = line_and_column(xml, error.start)
         raise LabelingConfigError(
-            "half of a character (a lone surrogate); remove it or write it anew", (line, column)
+            "half of a character (a lone surrogate); remove or correct it", (line, column)
         ) from None
     if len(encoded) > MAX_BYTES:
         raise LabelingConfigError(
@@ -134,7 +134,7 @@ class _TagReader:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self.open) > MAX_DEPTH:
-            raise self._refusal(f"elements stand more than {MAX_DEPTH} deep in each other; flatten them")
+            raise self._refusal(f"elements are nested more than {MAX_DEPTH} deep; flatten them")
         tag = tag.rpartition("}")[2]
         tag = _TAGS.get(tag.lower(), tag)
         attributes = {_ATTRIBUTES.get(name.lower(), name): value for name, value in attributes.items()}
@@ -154,13 +154,13 @@ class _TagReader:
             control, path = self.relations, ()
         elif name and to_names and tag not in _STRUCTURE_TAGS:
             if name in self.controls:
-                raise self._refusal(f'a second control tag has name="{shortened(name)}"; give each a name of its own')
+                raise self._refusal(f'a second control tag has name="{shortened(name)}"; give each a different name')
             control, path = _Draft(_control_tag(tag, name, to_names, attributes, conditions, repeater)), ()
             self.controls[name] = control
         value = attributes.get("valueList") or attributes.get("value")
         if tag in KNOWN_OBJECT_TAGS and name and value:
             if name in self.objects:
-                raise self._refusal(f'a second object tag has name="{shortened(name)}"; give each a name of its own')
+                raise self._refusal(f'a second object tag has name="{shortened(name)}"; give each a different name')
             self.objects[name] = ObjectTag(tag, name, value, attributes, repeater)
         series = name if tag == "TimeSeries" and name in self.objects else around.series
         if tag == "Channel" and series is not None and attributes.get("column"):

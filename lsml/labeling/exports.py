@@ -77,7 +77,7 @@ def _text_of(path: Path) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:
-        raise RequestError(f"{path}: is not text in UTF-8; {_AS_JSON}, or save a table as UTF-8") from None
+        raise RequestError(f"{path}: is not UTF-8; {_AS_JSON}, or save a table as UTF-8") from None
 
 
 def _lines(path: Path) -> list[str] | None:
@@ -131,7 +131,7 @@ def _of_folder(path: Path) -> list[object]:
     for file in files:
         entries = _entries(file)
         if isinstance(entries, _Table):
-            raise RequestError(f"{file}: is no JSON, and a folder of tables is not read; name the file itself")
+            raise RequestError(f"{file}: is not JSON, and folders of tables are not supported; name the file itself")
         found += entries
     if not found:
         raise RequestError(f"{path}: is a folder without tasks; name a file, or the folder of a target storage")
@@ -164,8 +164,8 @@ def _table(text: str, path: Path) -> _Table | None:
     called = path.suffix.lower() in (".csv", ".tsv")
     if found is None and called:
         raise RequestError(
-            f"{path}: is not a valid table: a line has more cells than the heading, or a quotation mark is not closed; "
-            'a cell that holds the delimiter stands in quotation marks, "like, this"'
+            f"{path}: is not a valid table: a line has more cells than the header, or a quotation mark is not "
+            'closed; put a cell with the delimiter into quotation marks, "like, this"'
         )
     if found is None or (found[0] == 1 and not called):
         return None
@@ -178,7 +178,7 @@ def _table(text: str, path: Path) -> _Table | None:
     ]
     names = [heading[place] for place in kept]
     if len(set(names)) < len(names) or not all(names):
-        raise RequestError(f"{path}: the first line is the heading; name each column, and each differently")
+        raise RequestError(f"{path}: the first line is the header; give each column a different name")
     return _Table(_DELIMITERS[delimiter], [{heading[place]: cells[place] for place in kept} for cells in cells_of[1:]])
 
 
@@ -193,13 +193,13 @@ def _tasks(
     """Return (tasks, sentences) of JSON entries."""
     for index, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping):
-            raise RequestError(f'{where}: task {index} is no object; expected {{"data": {{...}}}}')
+            raise RequestError(f'{where}: task {index} is not an object; expected {{"data": {{...}}}}')
     if entries and all("data" not in entry and not _is_stored(entry) for entry in entries):
         held = next((key for key in ("annotations", "completions", "predictions") if key in entries[0]), None)
         if held is None:
             return tasks_of_rows(entries, config, where, table=False, answers=answers, named=columns)
     if columns != AS_THEY_ARE:
-        raise RequestError(f"{where}: holds whole tasks; --text-column and --label-column name columns of a table")
+        raise RequestError(f"{where}: holds whole tasks; --text-column and --label-column are for tables")
     tasks: list[dict[str, Any]] = []
     stored: dict[str, dict[str, Any]] = {}
     for index, entry in enumerate(entries, 1):
@@ -211,7 +211,7 @@ def _tasks(
             else:
                 known["annotations"] += task["annotations"]
         elif isinstance(entry.get("data"), Mapping) or ("data" in entry and entry["data"] is None):
-            tasks.append(_task(entry))  # a task without data is left out later, alone
+            tasks.append(_task(entry))  # a task without data is left out later, without the others
         elif held := next((key for key in ("annotations", "completions", "predictions") if key in entry), None):
             raise RequestError(f"{where}: task {index} has `{held}` and no `data`; {_AS_JSON}")
         else:
@@ -260,5 +260,5 @@ def _once(tasks: Sequence[dict[str, object]], where: str) -> tuple[list[dict[str
         return list(tasks), []
     what = f"task {first}" if not first.startswith("data-") else "one without an id"
     return list(kept.values()), [
-        f"{where}: {repeated} of its {len(tasks)} tasks repeat another, {what} first; each counts once, and the later one wins"
+        f"{where}: {repeated} of its {len(tasks)} tasks are duplicates, first {what}; of each, the last one counts"
     ]

@@ -68,7 +68,7 @@ def _coco_content(path: Path) -> Mapping[str, object] | None:
         text = path.read_text(encoding="utf-8-sig") if path.suffix.lower() == ".json" else ""
         content = json.loads(text) if text.lstrip()[:1] == "{" else None
     except (OSError, ValueError, RecursionError):
-        return None  # who reads it next says what is wrong
+        return None  # the next reader reports the error
     known = isinstance(content, dict) and all(isinstance(content.get(key), list) for key in ("images", "categories"))
     return content if known else None
 
@@ -86,7 +86,7 @@ def _coco(content: Mapping[str, object], path: Path) -> ImageSet:
         found.images[image] = [] if "annotations" in content else None
     for row in _rows(content, "annotations", ("image_id", "category_id"), path):
         if row["image_id"] not in sizes or row["category_id"] not in names:
-            found.left_out["names an image or a category that the file lacks"] += 1
+            found.left_out["refers to an image or a category that the file lacks"] += 1
         elif row.get("iscrowd"):
             found.left_out["stands for a crowd"] += 1
         else:
@@ -104,7 +104,7 @@ def _rows(content: Mapping[str, object], key: str, wanted: Sequence[str], path: 
     for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
         missing = [name for name in wanted if not isinstance(row, dict) or name not in row]
         if missing:
-            raise RequestError(f"{path}: entry {number} of `{key}` has no `{missing[0]}`, which COCO asks for")
+            raise RequestError(f"{path}: entry {number} of `{key}` has no `{missing[0]}`, which COCO requires")
         yield row
 
 
@@ -143,13 +143,14 @@ def _yolo(path: Path, images: Sequence[Path]) -> ImageSet:
             numbers = _numbers(line.split())
             if numbers and (len(numbers) < 5 or len(numbers) % 2 == 0 or int(numbers[0]) not in names):
                 raise RequestError(
-                    f"{labels}:{number}: expected the number of a class, of {len(names)}, and a box or an outline in fractions"
+                    f"{labels}:{number}: expected a class number below {len(names)}, and a box or an outline in "
+                    "fractions"
                 )
             if numbers:
                 lines.append((image, int(numbers[0]), numbers[1:]))
     if lines and all(len(numbers) == _ROTATED - 1 for *_, numbers in lines):
         raise RequestError(
-            f"{path}: holds rotated boxes, it seems, which are not read; write them as JSON for Label Studio"
+            f"{path}: seems to hold rotated boxes, which are not supported; write them as JSON for Label Studio"
         )
     for image, number, (x, y, width, height, *more) in lines:
         if more:
@@ -175,7 +176,7 @@ def _yolo_names(path: Path) -> dict[int, str]:
     """Return the names of the classes by number. Raises RequestError."""
     file = next((path / name for name in ("data.yaml", "dataset.yaml", "classes.txt") if (path / name).is_file()), None)
     if file is None:
-        raise RequestError(f"{path}: holds no names of classes; expected a data.yaml with `names`, or a classes.txt")
+        raise RequestError(f"{path}: has no class names; expected a data.yaml with `names`, or a classes.txt")
     text = file.read_text(encoding="utf-8-sig", errors="replace")
     if file.suffix == ".txt":
         return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
@@ -185,7 +186,7 @@ def _yolo_names(path: Path) -> dict[int, str]:
         raise RequestError(f"{file}: is not YAML: {' '.join(str(error).split())}") from None
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(content, dict) and "kpt_shape" in content:
-        raise RequestError(f"{file}: the set holds poses, which are not read; write them as JSON for Label Studio")
+        raise RequestError(f"{file}: the set holds poses, which are not supported; write them as JSON for Label Studio")
     named = names.items() if isinstance(names, dict) else enumerate(names or ())
     if not names or not all(str(number).isdigit() for number, _ in named):
         raise RequestError(f"{file}: has no `names`, a list of classes or a map from their numbers")

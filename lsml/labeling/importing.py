@@ -63,7 +63,7 @@ def only_field(where: str, config: LabelingConfig) -> str:
     if len(fields) != 1:
         shown = f"several fields of a task ({', '.join(fields)})" if fields else "no field of a task"
         raise RequestError(
-            f"{where}: the labeling config shows {shown}, so the field of its values is unknown; write a table or JSON with "
-            "a column or key for each"
+            f"{where}: the labeling config shows {shown}, so it is unclear which field the lines hold; use a table "
+            "or JSON with a column or key for each"
         )
     return fields[0]

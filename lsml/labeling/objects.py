@@ -26,7 +26,7 @@ class Picture(NamedTuple):
     size: tuple[int, int]
 
 
-# Of a part of an image: top left, top right, bottom right and bottom left as it stands upright, in pixels.
+# The corners of a part of an image, in pixels: top left, top right, bottom right, bottom left of the upright part.
 Corners = tuple[tuple[float, float], ...]
 Times = tuple[float, float]  # of a part of a recording: its begin and end in seconds
 
@@ -168,7 +168,7 @@ def _read_table(tag: ObjectTag, value: object, _task: Mapping[str, object], _fet
         try:
             value = json.loads(value)
         except ValueError:
-            raise Unreadable("wrong type", f"{tag.tag}#{tag.name} shows {tag.value}, a text that is no JSON") from None
+            raise Unreadable("wrong type", f"{tag.tag}#{tag.name} shows {tag.value}, a text that is not JSON") from None
     if isinstance(value, Mapping) and value:
         return [View(dict(value))]
     raise Unreadable(
@@ -209,8 +209,8 @@ def _read_series(tag: ObjectTag, value: Any, task: Mapping[str, Any], fetch: Fet
     elif not columns or not all(isinstance(column, list) for column in columns.values()):
         raise Unreadable(
             "wrong type" if columns else "empty",
-            f"{tag.tag}#{tag.name} shows {tag.value}, which is no object of columns in this task; "
-            'expected {"time": [...], "channel": [...]}, or a URL of CSV or JSON',
+            f"{tag.tag}#{tag.name} shows {tag.value}, which is not an object of columns in this task; expected "
+            '{"time": [...], "channel": [...]}, or a URL of CSV or JSON',
         )
     time = tag.attributes.get("timeColumn", "").strip()
     clock = Clock(tag.attributes.get("timeFormat", "") if time else "")  # rows are counted without a time column

@@ -45,51 +45,57 @@ class Reason(StrEnum):
         return self not in (Reason.OTHER_CAPITALS, Reason.RENAMED, Reason.OTHER_KEY, Reason.OTHER_OFFSETS)
 
 
-# The fault of regions, and what to do. `{subject}` is the subject of the remark.
+# The reason, and what to do. `{subject}` is the subject of the remark.
 _SENTENCES: dict[str, tuple[str, str]] = {
-    Reason.UNKNOWN_LABEL: ("labelled {subject}, which the labeling config lacks", "add it to the config or relabel"),
+    Reason.UNKNOWN_LABEL: (
+        "labelled {subject}, which is not in the labeling config",
+        ("add it to the config or change the label"),
+    ),
     Reason.NO_LABEL: ("drawn without a label", "give each a label"),
     Reason.TOO_MANY_LABELS: ("with {subject}; the first counts", 'write choice="multiple" or maxUsages in the tag'),
     Reason.NOT_A_LIST: ("their labels are {subject}", "expected a list of labels"),
-    Reason.NO_OFFSETS: ("without offsets", "export them anew, with where they start and end"),
+    Reason.NO_OFFSETS: ("without offsets", "export them again, with their start and end"),
     Reason.OUT_OF_ORDER: ("they start at or after their end", "mark them anew"),
-    Reason.BEYOND_TEXT: ("they end beyond the text", "is it the text that was annotated?"),
-    Reason.CONTRADICTS_TEXT: ("their offsets point at {subject}", "was the text changed after it was annotated?"),
-    Reason.OUTSIDE_IMAGE: ("outside the image", "places are percent of the image, from 0 to 100"),
+    Reason.BEYOND_TEXT: ("they end beyond the text", "is this the annotated text?"),
+    Reason.CONTRADICTS_TEXT: ("their offsets mean {subject}", "was the text changed after the annotation?"),
+    Reason.OUTSIDE_IMAGE: ("outside the image", "coordinates are percent of the image, from 0 to 100"),
     Reason.NO_AREA: ("they cover nothing", "draw them anew"),
-    Reason.NO_NUMBER: ("{subject} where a number belongs", "correct them in the export"),
-    Reason.NO_TIME: ("{subject} where a time belongs", "is it the timeFormat that they were annotated with?"),
-    Reason.OFF_SCALE: ("{subject} is not on the tag's scale", "answer them anew, or correct maxRating"),
-    Reason.NO_TEXT: ("{subject} where a text belongs", "correct them in the export"),
-    Reason.UNREADABLE_PIXELS: ("{subject}", "export them anew from Label Studio"),
-    Reason.OTHER_TYPE: ("their type is {subject}", "is it the config that they were annotated with?"),
-    Reason.OTHER_CONTROL: ("from {subject}, which the labeling config lacks", "name the control as it was called"),
-    Reason.NO_REGION: ("{subject} where a region belongs", "correct them in the export"),
+    Reason.NO_NUMBER: ("{subject} instead of a number", "correct them in the export"),
+    Reason.NO_TIME: ("{subject} instead of a time", "was the timeFormat changed after the annotation?"),
+    Reason.OFF_SCALE: ("{subject} is not on the tag's scale", "annotate them again, or correct maxRating"),
+    Reason.NO_TEXT: ("{subject} instead of a text", "correct them in the export"),
+    Reason.UNREADABLE_PIXELS: ("{subject}", "export them again from Label Studio"),
+    Reason.OTHER_TYPE: ("their type is {subject}", "was the config changed after the annotation?"),
+    Reason.OTHER_CONTROL: ("from {subject}, which the labeling config lacks", "restore the control's old name"),
+    Reason.NO_REGION: ("{subject} instead of a region", "correct them in the export"),
     Reason.OTHER_REGION: (
-        "about a region that the model is not asked about",
-        "`needs` names the tags whose regions it is, and the latest annotation those of a task",
+        "for a region that the model does not get",
+        "`needs` names the tags of these regions, and their task's latest annotation has them",
     ),
-    Reason.NOT_UNICODE: ("with half of a surrogate pair, which is no character", "correct the task or its answer"),
+    Reason.NOT_UNICODE: (
+        "with half of a surrogate pair, which is not a character",
+        "correct the task or its annotation",
+    ),
     Reason.ACCEPTED: (
-        "predictions that nobody changed or spent time on",
-        "`training: {learn_from: {accepted: true}}` learns them, too",
+        "predictions that nobody opened or changed",
+        "`training: {learn_from: {accepted: true}}` uses them, too",
     ),
     Reason.SUBMITTED: (
         "submitted by lsml itself",
-        "what a model submitted never teaches it; a person's change of it does",
+        "lsml does not train on them unless a person changes them",
     ),
     Reason.OTHER_ANNOTATOR: (
-        "by {subject}, who is not to teach",
-        "`training.learn_from` of the recipe names whose annotations teach",
+        "by {subject}, who is excluded",
+        "see `training.learn_from` of the recipe",
     ),
     Reason.NO_TRUTH: (
         "not marked as ground truth",
-        "`training: {learn_from: {ground_truth: prefer}}` learns them, too",
+        "`training: {learn_from: {ground_truth: prefer}}` uses them, too",
     ),
-    Reason.OTHER_CAPITALS: ("{subject}", "it is the one label that differs by capitals alone"),
-    Reason.RENAMED: ("{subject}", "the recipe says so, under `was`"),
+    Reason.OTHER_CAPITALS: ("{subject}", "it is the only label that differs in upper and lower case"),
+    Reason.RENAMED: ("{subject}", "the recipe says so under `was`"),
     Reason.OTHER_KEY: ("their labels are under {subject}", "another type's key"),
-    Reason.OTHER_OFFSETS: ("their offsets count otherwise than Label Studio's", "they were placed by their own text"),
+    Reason.OTHER_OFFSETS: ("their offsets are not those of Label Studio", "they were placed by their text"),
 }
 
 

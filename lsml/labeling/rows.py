@@ -69,20 +69,18 @@ def tasks_of_rows(
     elif answers and (table or exported) and not columns.answers:
         controls = [control for control in config.controls if control.repeater is None]
         raise RequestError(
-            f"{where}: no column answers {', '.join(control.selector for control in controls)}; it has "
-            f"{', '.join(names)}; name one as the control is named, or with --label-column of train and evaluate, "
-            "or export the project as JSON in Label Studio"
+            f"{where}: no column has the labels of {', '.join(control.selector for control in controls)}; it has "
+            f"{', '.join(names)}; give a column the control's name, use --label-column of train and evaluate, or "
+            "export the project as JSON in Label Studio"
         )
     labels = {label.name.casefold() for control in config.controls for label in control.labels}
     if table and columns.guessed and any(name.casefold() in labels for name in names):
-        raise RequestError(
-            f"{where}: the first line seems to be a task; add a line with the names of the columns above it"
-        )
+        raise RequestError(f"{where}: the first line seems to be a task; add a header with the column names")
     missing = [name for name in _fields(config) if name not in columns.shown]
     if table and missing:
         raise RequestError(
             f"{where}: no column is `{missing[0]}`, which the labeling config shows; it has {', '.join(names)}; "
-            f"rename the one that is meant to {missing[0]}"
+            f"rename the right one to {missing[0]}"
         )
     reader = _RowReader(
         columns,
@@ -98,7 +96,7 @@ def tasks_of_rows(
     if columns.said and (table or columns.guessed or columns.answers):
         notes.append(f"{where}: " + "; ".join(columns.said))
     notes += [
-        f"{where}: {count} cells of column `{name}` cannot be read and count as empty; {reader.first}"
+        f"{where}: {count} cells of column `{name}` cannot be read and are treated as empty; {reader.first}"
         for name, count in reader.unread.items()
     ]
     return tasks, notes
@@ -164,7 +162,7 @@ def _understand(
                 why = ", guessed from " + ("what is left" if len(free) == 1 else "its name")
         if found is not None:
             columns.shown[name] = found
-            columns.said.insert(0, f"column `{found}` is what {tag.tag}#{tag.name} shows{why}")
+            columns.said.insert(0, f"column `{found}` is used for {tag.tag}#{tag.name}{why}")
     return columns
 
 
@@ -184,7 +182,7 @@ def _as_named(
         if column is None:
             continue
         if column not in names:
-            raise RequestError(f"{where}: has no column `{column}`, which {option} names; it has {', '.join(names)}")
+            raise RequestError(f"{where}: has no column `{column}`, given with {option}; it has {', '.join(names)}")
         open_ = [name for name in meant if name not in names] or meant
         if len(open_) != 1:
             raise RequestError(
@@ -193,7 +191,7 @@ def _as_named(
             )
         (columns.shown if option == "--text-column" else columns.answers)[open_[0]] = column
     columns.said = [
-        f"column `{column}` is what {fields[name].tag}#{fields[name].name} shows"
+        f"column `{column}` is used for {fields[name].tag}#{fields[name].name}"
         for name, column in columns.shown.items()
     ]
     tags = {control.name: control for control in controls}
@@ -271,7 +269,7 @@ class _RowReader:
             regions = regions_of_cell(control, cell)
             if regions is None:
                 column = self._columns.answers[control.name]
-                self.first = self.first or f"column `{column}`, row {number}: no answer of {control.selector}"
+                self.first = self.first or f"column `{column}`, row {number}: not an answer of {control.selector}"
                 self.unread[column] += 1
                 continue
             self.read += 1

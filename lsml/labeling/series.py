@@ -63,10 +63,10 @@ class Series(msgspec.Struct, frozen=True):
         except OSError as error:
             raise UnreadableSeries(f"the time series cannot be read ({error.strerror})") from error
         except UnicodeDecodeError as error:
-            raise UnreadableSeries("the time series is no UTF-8; save it as UTF-8") from error
+            raise UnreadableSeries("the time series is not UTF-8; save it as UTF-8") from error
         except csv.Error as error:
             raise UnreadableSeries(
-                f"the time series is no CSV ({error}); write its separator as `sep` of the tag"
+                f"the time series is not valid CSV ({error}); set its separator as `sep` of the tag"
             ) from error
         if not parts:
             raise UnreadableSeries("the time series has no rows")
@@ -78,7 +78,7 @@ class Series(msgspec.Struct, frozen=True):
         if back.size:
             where = int(back[0]) + 2
             raise UnreadableSeries(
-                f"the times of a time series must be in order, and that of row {where} is before row {where - 1}"
+                f"the times of a time series must be in order, but row {where} is before row {where - 1}"
             )
         if self.begin is None or self.end is None:
             return Points(times, values)
@@ -136,9 +136,7 @@ class Series(msgspec.Struct, frozen=True):
                 try:
                     times = np.zeros(0) if time is None else self.clock.read_all(columns[time])
                 except ValueError as error:
-                    what = (
-                        "its `timeFormat` must fit them" if self.clock.format else "write their `timeFormat` in the tag"
-                    )
+                    what = "its `timeFormat` must match them" if self.clock.format else "set `timeFormat` in the tag"
                     raise UnreadableSeries(f"the time column {self.time}: {error}; {what}") from error
                 yield Points(times, values)
 
@@ -168,7 +166,7 @@ class Series(msgspec.Struct, frozen=True):
             return msgspec.json.decode(Path(self.path).read_bytes(), type=dict[str, list[object]])
         except (msgspec.DecodeError, RecursionError) as error:
             raise UnreadableSeries(
-                'the time series is no JSON of columns; expected {"time": [...], "channel": [...]}'
+                'the time series is not JSON with columns; expected {"time": [...], "channel": [...]}'
             ) from error
 
     def _is_json(self) -> bool:

@@ -53,7 +53,7 @@ class Document(ABC):
                     return Located(start, end, by_text=True)
         if told is None:
             raise Misread(Reason.BEYOND_TEXT)
-        raise Misread(Reason.CONTRADICTS_TEXT, "another text than their own")
+        raise Misread(Reason.CONTRADICTS_TEXT, "a different text")
 
     @abstractmethod
     def _told(self, value: Mapping[str, object]) -> tuple[int, int] | None:

@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-LEAST_OF_A_LABEL: Final = 5  # tasks that hold a label; with fewer, its figures are mostly chance
+LEAST_OF_A_LABEL: Final = 5  # tasks with a label; with fewer, its metric is mostly chance
 _RESAMPLES: Final = 2000
 _NUMBERS: Final = 4_000_000  # weights in memory at a time
-_LABELS: Final = (
-    200  # labels whose interval is computed, those that fell most; for 5000 a bootstrap would take a minute
-)
+_LABELS: Final = 200  # labels with an interval: those that dropped most; for 5000 a bootstrap would take a minute
 
 Pairs = Mapping[str, Sequence[Sequence[Pair]]]  # by control, for each task
 
@@ -132,14 +130,14 @@ class _PairedFigures:
             return np.squeeze(np.array(made)) if indices.ndim == 1 else np.array(made)
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DegenerateDataWarning)  # versions may answer every task alike
+            warnings.simplefilter("ignore", DegenerateDataWarning)  # versions may predict the same for every task
             drawn = bootstrap(
             (np.arange(self._tasks),), differences, n_resamples=_RESAMPLES, vectorized=True, method="percentile",
             batch=max(1, _NUMBERS // (self._tasks + 1)), rng=np.random.default_rng(seed),
         ).bootstrap_distribution  # fmt: skip
         drawn = np.reshape(drawn, (1 + len(fallen), -1))
         interval = _interval(drawn[0], 1 - rule.confidence)
-        # With many labels one may fall by chance, so each needs a higher confidence (Bonferroni).
+        # With many labels, one may drop by chance, so each needs a higher confidence (Bonferroni).
         share = (1 - rule.confidence) / max(1, len(fallen))
         intervals = {row: _interval(values, share) for row, values in zip(fallen, drawn[1:], strict=True)}
         labels = {

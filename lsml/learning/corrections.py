@@ -233,7 +233,7 @@ def _same(old: Sequence[_Region], new: Sequence[_Region]) -> bool:
 def _as_predicted(old: _Region, new: _Region) -> bool:
     if "rle" in old["value"] and new.get("origin") == "prediction":
         return True  # the editor encodes a mask anew, but marks it as untouched
-    # The text that a span lies over follows from its place.
+    # The text of a span follows from its offsets.
     passed_over = () if old.get("type") == "textarea" else ("text",)
     before, after = (
         {key: part for key, part in region["value"].items() if key not in passed_over} for region in (old, new)

@@ -101,7 +101,7 @@ def _judge(
     ]
     evaluated: Evaluated | None = None
     by: By = "held-out tasks"
-    # What the new version was chosen among need not be tried again in every fold.
+    # The candidates of `auto` are not compared again in every fold.
     refitted = settled(model, one.adapter)
     if len(fair) < ENOUGH and _learns_quickly(refitted):
         unlearnt = unlearnt_tasks(model, candidates.snapshot, learnt)

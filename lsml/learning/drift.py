@@ -15,7 +15,7 @@ from lsml.versions import Alert, Card, Drift, ModelCard
 from lsml.versions.drift import LEAST_INDEX, LEAST_LABELS
 from lsml.versions.outlook import Prospect
 
-_CHANCE: Final = 0.01  # the share of labels drawn as before that exceed the limit
+_CHANCE: Final = 0.01  # the significance level of the test for drift
 
 
 def drift(

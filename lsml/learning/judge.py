@@ -15,7 +15,7 @@ from lsml.metrics import Metrics, Pair, judge
 from lsml.prediction import Outcome, predict_tasks
 from lsml.values import Box, KeyPoint, Value
 
-_BATCH = 256  # tasks that are judged at a time
+_BATCH = 256  # tasks evaluated at a time
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict
         for template, control in model.copies(lesson.data):
             name = control.control_tag.name
             if name in judged or name not in lesson.answers:
-                continue  # several models may answer it, and their combination is judged
+                continue  # several models may serve it, and their combination is evaluated
             judged.add(name)
             guess = outcome.values.get(name, ())
             around = _parents(lesson) if control.value_type is KeyPoint else ()

@@ -22,7 +22,7 @@ _MOST_POINTS: Final = 200  # versions in a card's history
 
 
 def point_of(number: int, card: Card) -> VersionPoint | None:
-    """Return a version's point on the curve; None where it was not judged."""
+    """Return a version's point on the curve; None where it was not evaluated."""
     judged = {name: one for name, one in card.metrics.items() if one.get("value") is not None}
     value = mean_metric(judged, set(judged))
     answers = min((one.get("examples", 0) for one in judged.values()), default=0)

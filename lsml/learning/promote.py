@@ -38,7 +38,7 @@ def choose(candidates: Candidates, progress: Progress) -> Chosen:
     fitted = candidates.fitted
     decisions = {key: decide(candidates, one, progress) for key, one in fitted.items()}
     taken = [key for key, decision in decisions.items() if decision.taken]
-    # Where no model is taken, the version holds the new models, unpromoted, so that a person may still promote it.
+    # If no new model is better, the version still holds the new models, so that a person can promote it.
     kept = {key: fitted[key] for key in (taken or fitted)}
     carried = _carry_over(candidates, kept)
     notes = [f"{key}: {decisions[key].sentence}" for key in carried if key in fitted]
@@ -52,7 +52,7 @@ def choose(candidates: Candidates, progress: Progress) -> Chosen:
     adapters = {**candidates.served, **{key: one.adapter for key, one in kept.items()}}
     judged = evaluate(candidates.binding, adapters, unlearnt, candidates.fetch)
     if judged.unread:
-        notes.append(f"left out of judging: {unread_sentence(judged.unread)}")
+        notes.append(f"left out of the evaluation: {unread_sentence(judged.unread)}")
     return Chosen(
         models=models, metrics=judged.metrics, held_out=len(unlearnt), promoted=bool(taken), verdict=_verdict(decisions),
         decisions=decisions, notes=tuple(notes),

@@ -82,6 +82,6 @@ def fitted_without(hashes: set[bytes], model: BoundModel, snapshot: Snapshot, mo
 
     lessons = (lesson for lesson in snapshot if data_hash(lesson.data) not in hashes)
     examples, _, _, _ = examples_of(model, lessons, moved, fetch)
-    # Threads of linear algebra wait by spinning, so many small fits are faster with one thread.
+    # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
     with threadpool_limits(1):
         return fit(model, examples)

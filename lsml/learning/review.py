@@ -31,7 +31,7 @@ from lsml.values import Choice
 from lsml.versions import data_hash, start
 
 _FOLDS: Final = 5
-_LEAST_TASKS: Final = 20  # with fewer, a model knows too little to contradict people
+_LEAST_TASKS: Final = 20  # tasks; with fewer, a model is too weak to contradict people
 _HARDLY: Final = 0.3  # the F1 (or similar) of spans, shapes and texts below which a task is suspect
 
 
@@ -92,7 +92,7 @@ def review(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch, progr
                 suspects += _of_model(binding, model, snapshot, lessons, fetch, tell)
             except (NotEnoughData, AdapterError) as error:
                 notes.append(f"{model.key}: not reviewed: {error}")
-    notes += [f"{model.key}: not reviewed: it does not learn" for model in binding.models if not model.learns]
+    notes += [f"{model.key}: not reviewed: it cannot be trained" for model in binding.models if not model.learns]
     return Review(sorted(suspects, key=lambda one: one.quality), len(lessons), notes)
 
 
@@ -111,8 +111,8 @@ def _of_model(
     groups = [data_hash(lesson.data).hex() for lesson in own]
     folds = min(_FOLDS, len(set(groups)))
     if folds < 2:
-        raise NotEnoughData(f"{len(own)} different tasks have an answer for it")
-    everything = {lesson.task for lesson in lessons}  # so that held-out tasks are learnt, too
+        raise NotEnoughData(f"{len(own)} different tasks have an annotation for it")
+    everything = {lesson.task for lesson in lessons}  # so that held-out tasks are training examples, too
     chosen = Choice in model.adapter_class.produces and not model.copied
     likely: dict[str, dict[str, float]] = {}
     suspects: list[Suspect] = []

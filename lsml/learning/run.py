@@ -92,5 +92,5 @@ def promoted_version(store: Store, project: str, binding: Binding) -> tuple[tupl
     try:
         return (load_version(binding, row, store.artifacts), store.artifacts.open(row.folder)), None
     except VersionError as error:
-        _log.warning("v%d of project %s cannot be judged: %s", row.number, project, error)
+        _log.warning("v%d of project %s cannot be evaluated: %s", row.number, project, error)
         return None, row.number

@@ -23,7 +23,7 @@ from lsml.prediction.wording import holds, said
 from lsml.versions import Loaded
 
 Outcome = Literal["won", "lost", "wrong", "right"]
-_MOST_TASKS: Final = 200  # predicted tasks, as people look at some of them and wait meanwhile
+_MOST_TASKS: Final = 200  # predicted tasks; people wait for them and only look at some
 _MOST_MISTAKES: Final = 1000  # the same for one version
 _LONGEST: Final = 20_000  # characters of a text that is drawn
 

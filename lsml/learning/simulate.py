@@ -18,8 +18,8 @@ from lsml.prediction import diverse_order, predict_tasks, task_features, typical
 
 Order = Literal["random", "uncertain", "diverse"]
 ORDERS: Final[tuple[Order, ...]] = ("random", "uncertain", "diverse")
-_TEST: Final = 0.25  # the share of tasks that judges curves ...
-_MOST_TEST: Final = 1000  # ... and the most of them
+_TEST: Final = 0.25  # the share of tasks in the test set ...
+_MOST_TEST: Final = 1000  # ... and its largest size
 _FIRST: Final = 10  # annotations before the first training
 _GROWTH: Final = 2  # the factor from one training to the next
 _LEAST: Final = 40  # tasks; fewer make no curve
@@ -59,7 +59,7 @@ class Simulated:
         (least, best), *others = reached
         told = [f"{best}: {self.target:.2f} after {least:,} of {self.tasks:,}"]
         told += [f"{order} needs {need:,}" for need, order in others]
-        return "; ".join([*told, *(f"{order} never gets there" for order in never)])
+        return "; ".join([*told, *(f"{order} never reaches it" for order in never)])
 
 
 def simulate(
@@ -80,7 +80,9 @@ def simulate(
     from threadpoolctl import threadpool_limits
 
     if len(lessons) < _LEAST:
-        raise NotEnoughData(f"{len(lessons)} annotated tasks make no learning curve; it takes at least {_LEAST}")
+        raise NotEnoughData(
+            f"{len(lessons)} annotated tasks are too few for a learning curve; it needs at least {_LEAST}"
+        )
     pool = len(lessons) - min(round(_TEST * len(lessons)), _MOST_TEST)
     sizes = _sizes(pool)
     found: dict[Order, list[list[float]]] = {order: [] for order in orders}
@@ -93,7 +95,7 @@ def simulate(
             def tell(share: float, message: str, part: int = part, all_parts: int = all_parts) -> None:
                 progress((part + share) / all_parts, message)
 
-            # Threads of linear algebra wait by spinning; many small fits in a row are quicker with one.
+            # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
             with threadpool_limits(1):
                 found[order].append(run.curve(order, sizes, tell))
     curves = {order: _points(sizes, of_seeds) for order, of_seeds in found.items()}
@@ -161,7 +163,7 @@ class _Run:
             return self._drawn(left, many)
         asked = [self._tasks[place] for place in left]
         outcomes = predict_tasks(self._binding, adapters, asked, self._fetch, "")
-        # A task that cannot be predicted counts as least sure, as nothing similar was learnt.
+        # A task that cannot be predicted counts as least certain, because no training example is similar.
         doubts = [1.0 - outcome.prediction.get("score", 1.0) if outcome.prediction else 1.0 for outcome in outcomes]
         if order == "uncertain" or self._features is None:
             return [left[place] for place in diverse_order(doubts, None, many)]

@@ -32,7 +32,7 @@ class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def share(self) -> float:
-        """The task's place in [0, 1), by a hash of its id: tasks below `holdout` are kept for judging."""
+        """The task's place in [0, 1), by a hash of its id: tasks below `holdout` are the validation set."""
         return share_of(self.task)
 
 
@@ -120,7 +120,7 @@ def take_snapshot(
     tally = Tally()
     weights: Mapping[str, float] = {}
     if binding.weighs:
-        # The tasks can be read only once, but are needed twice.
+        # The iterator of tasks can be read only once, but they are needed twice.
         tasks = _Kept(tasks, path.with_name(f"{path.name}.tasks"))
         weights = binding.weigh(tasks, fetch)
     with path.open("wb") as file:

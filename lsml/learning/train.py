@@ -41,7 +41,7 @@ def train(
     itself. Raises NotEnoughData or AdapterError where none can; Cancelled through `progress`.
     """
     if not models:
-        raise NotEnoughData(f"no model of this recipe can learn here; {binding.state()}")
+        raise NotEnoughData(f"no model of this recipe can be trained here; {binding.state()}")
     for sentence in sentences(snapshot.left_out):
         _log.warning("%s", sentence)
     moved = move_over(models, snapshot)
@@ -123,7 +123,10 @@ def _fit(
         _log.warning("%s: %s", model.key, note)
     if not examples:
         least = model.spec.training.min_annotations if model.spec.training else 0
-        lacking = f"0 examples of {snapshot.tasks} annotated tasks answer {_controls(model)}; annotate at least {max(2, least)}"
+        lacking = (
+            f"0 of {snapshot.tasks} annotated tasks have an annotation for {_controls(model)}; annotate at least "
+            f"{max(2, least)}"
+        )
         raise NotEnoughData(notes[0] if notes else lacking)
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
     adapter = fit(model, examples, progress)

@@ -122,7 +122,7 @@ class MediaCache:
             return future.result()
         try:
             with FileLock(self._locks / f"{int(key[:3], 16) % _STRIPES:03x}", mode=0o600, poll_interval=0.01):
-                self._entries.forget(key)  # another process may know better by now
+                self._entries.forget(key)  # another process may have changed it
                 made = make()
         except BaseException as error:
             with self._lock:

@@ -14,7 +14,7 @@ class Content(NamedTuple):
     suffix: str
 
 
-UNKNOWN = Content("of no kind that lsml knows", "", "")
+UNKNOWN = Content("of an unknown type", "", "")
 _HTML = Content("an HTML page", "", ".html")
 _XML = Content("XML", "", ".xml")
 _PLAIN = (

@@ -112,7 +112,7 @@ class Fetcher:
                 found[place] = self._cache.use(key, self._cache.add(key, part, _digest(place), suffix))
             return [found[place] for place in places]
         except OSError as error:
-            raise FetchError(f"{path.name}: its parts cannot be cut out here ({error.strerror or error})") from error
+            raise FetchError(f"{path.name}: its segments cannot be written ({error.strerror or error})") from error
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL. Raises FetchError, and Unreadable where it is no video."""
@@ -127,7 +127,7 @@ class Fetcher:
         try:
             return self._try_to_have(source, max_bytes, examine)
         except OSError as error:  # a full disk, a folder that cannot be written, a file that was just deleted
-            raise FetchError(f"{shown_url(source.url)}: cannot be had here ({error.strerror or error})") from error
+            raise FetchError(f"{shown_url(source.url)}: cannot be stored ({error.strerror or error})") from error
 
     def _try_to_have(self, source: Source, max_bytes: int, examine: _Examine) -> tuple[Path, Entry | None]:
         if source.path is not None and source.path.stat().st_size > max_bytes:
@@ -152,7 +152,7 @@ class Fetcher:
             except FileNotFoundError:
                 self._cache.drop(source.key)
         raise FetchError(
-            f"{shown_url(source.url)}: was pushed out of the media cache again and again; raise `media.cache` of the recipe"
+            f"{shown_url(source.url)}: was evicted from the media cache repeatedly; raise `media.cache` of the recipe"
         )
 
     def _is_fresh(self, entry: Entry, source: Source) -> bool:
@@ -173,7 +173,7 @@ class Fetcher:
             complete = examine(source, entry, self._path(source, entry))
         except LsmlError:
             if source.path is None:
-                self._cache.drop(source.key)  # so that it is fetched anew, as it may have been corrected
+                self._cache.drop(source.key)  # so that it is fetched again, because it may have been corrected
             raise
         assert complete is not None
         return self._cache.keep(source.key, complete)
@@ -202,7 +202,7 @@ class Fetcher:
         except FetchError as error:
             if known is None or not error.passing:
                 raise
-            _log.warning("%s; what was fetched before is used on", error)
+            _log.warning("%s; the cached file is used", error)
             received = None
         except BaseException:
             scratch.unlink(missing_ok=True)

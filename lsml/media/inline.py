@@ -25,7 +25,9 @@ def decoded_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
     """Return the bytes and the content type of a `data:` URL. Raises FetchError."""
     head, comma, body = url[len("data:") :].partition(",")
     if not comma:
-        raise FetchError(f"{shown_url(url)}: is no data URL; expected data:<type>,<text> or data:<type>;base64,<bytes>")
+        raise FetchError(
+            f"{shown_url(url)}: is not a data URL; expected data:<type>,<text> or data:<type>;base64,<bytes>"
+        )
     if len(body) > 4 * max_bytes:  # before decoding: %41 is three characters for one byte
         raise FetchError(too_large(url, max_bytes))
     content = unquote_to_bytes(body)
@@ -35,7 +37,7 @@ def decoded_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
         try:
             content = base64.b64decode(b"".join(content.split()), validate=True)
         except binascii.Error as error:
-            raise FetchError(f"{shown_url(url)}: is declared as base64 and is not; encode it again") from error
+            raise FetchError(f"{shown_url(url)}: is declared as base64 but is not; encode it again") from error
     if len(content) > max_bytes:
         raise FetchError(too_large(url, max_bytes))
     return content, content_type
@@ -48,7 +50,7 @@ def as_text(content: bytes, content_type: str, url: str) -> str:
     except UnicodeDecodeError:
         declared = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type, re.IGNORECASE)
     if declared is None:
-        raise FetchError(f"{shown_url(url)}: is not UTF-8 text and declares no charset; save it as UTF-8")
+        raise FetchError(f"{shown_url(url)}: is not UTF-8 and declares no charset; save it as UTF-8")
     charset = declared.group(1)
     try:
         return content.decode(charset)

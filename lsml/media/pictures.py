@@ -80,7 +80,7 @@ def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple
             if width * height > most_pixels:
                 raise Unreadable(
                     "too many pixels",
-                    f"{shown}: has {width} x {height} pixels, and {most_pixels} are the most (media.pixels of the recipe)",
+                    f"{shown}: has {width} x {height} pixels; the limit is {most_pixels} (media.pixels of the recipe)",
                 )
             turn = _turn(image)
             if turn is None and _plain(image, content, path.suffix):
@@ -98,12 +98,13 @@ def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple
         raise
     except UnidentifiedImageError:
         raise Unreadable(
-            "bad image", f"{shown}: is {content.name} that cannot be decoded; save it anew as JPEG or PNG"
+            "bad image", f"{shown}: is {content.name} that cannot be decoded; save it again as JPEG or PNG"
         ) from None
     except Exception as error:  # a decoder may raise anything on broken input
         raise Unreadable(
             "bad image",
-            f"{shown}: is {content.name} that is broken or truncated ({str(error) or type(error).__name__}); save it anew",
+            f"{shown}: is {content.name} that is broken or truncated ({str(error) or type(error).__name__}); save it "
+            "again",
         ) from error
 
 
@@ -130,7 +131,7 @@ def _expect(path: Path, shown: str, family: str, wanted: str) -> Content:
     content = content_of(path)
     if content.family != family:
         page = content.suffix in (".html", ".xml", ".json")
-        advice = "; most likely it is an error page or a sign-in page" if page else ""
+        advice = "; it is probably an error page or a sign-in page" if page else ""
         raise Unreadable(
             "wrong content", f"{shown}: is {content.name}, not {wanted}{advice}; correct the task or the file"
         )
@@ -181,9 +182,9 @@ def thumbnail(path: Path, most: int) -> bytes:
             image = _eight_bit(opened)
         image.thumbnail((most, most))
         image.save(made, format="JPEG", quality=85)
-    except Exception as error:  # a decoder that meets nonsense may raise anything
+    except Exception as error:  # a decoder may raise anything on broken input
         raise Unreadable(
-            "bad image", f"{path.name}: cannot be decoded ({type(error).__name__}); save it anew"
+            "bad image", f"{path.name}: cannot be decoded ({type(error).__name__}); save it again"
         ) from error
     return made.getvalue()
 
@@ -199,9 +200,9 @@ def cut_out(path: Path, outlines: Sequence[Corners], scratch: Callable[[], Path]
     try:
         with PIL.Image.open(path) as opened:
             image = _eight_bit(opened)
-    except Exception as error:  # a decoder that meets nonsense may raise anything
+    except Exception as error:  # a decoder may raise anything on broken input
         raise Unreadable(
-            "bad image", f"{path.name}: cannot be decoded ({type(error).__name__}); save it anew"
+            "bad image", f"{path.name}: cannot be decoded ({type(error).__name__}); save it again"
         ) from error
     for top_left, top_right, bottom_right, bottom_left in outlines:
         size = max(1, round(math.dist(top_left, top_right))), max(1, round(math.dist(top_left, bottom_left)))
@@ -233,13 +234,13 @@ def examine_video(path: Path, shown: str) -> Footage:
         if not there:
             raise Unreadable(
                 "bad video",
-                f"{shown}: is {content.name} without a frame that can be decoded; save it anew as MP4 (H.264)",
+                f"{shown}: is {content.name} without a frame that can be decoded; save it again as MP4 (H.264)",
             )
         height, width = frame.shape[:2]  # rotated as the file says, unlike the capture's properties
         rate = film.get(cv2.CAP_PROP_FPS)
         frames = film.get(cv2.CAP_PROP_FRAME_COUNT)
         if not rate > 0:
-            raise Unreadable("bad video", f"{shown}: has no frame rate; save it anew as MP4")
+            raise Unreadable("bad video", f"{shown}: has no frame rate; save it again as MP4")
         if not frames > 0:  # some containers do not have it
             frames = 1
             while film.grab():

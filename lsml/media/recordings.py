@@ -25,7 +25,7 @@ def cut_stretches(path: Path, times: Sequence[Times], scratch: Callable[[], Path
     if not times:
         return []
     if find_spec("soundfile") is None:
-        raise Unreadable("no library", 'parts of recordings need soundfile; pip install "lsml[sound]"')
+        raise Unreadable("no library", 'segments of recordings need soundfile; pip install "lsml[sound]"')
     made: list[Path] = []
     try:
         recording = read_sound(path)

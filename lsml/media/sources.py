@@ -103,7 +103,7 @@ class Sources:
             return self._from_web(url)
         if scheme in ("", "file"):
             raise FetchError(self._no_local(url))
-        raise FetchError(f"{shown_url(url)}: expected http, https, data, or a path of Label Studio's, got {scheme}")
+        raise FetchError(f"{shown_url(url)}: expected http, https, data, or a path in Label Studio, got {scheme}")
 
     @staticmethod
     def _keeps(url: str, studio: StudioFiles) -> bool:
@@ -122,7 +122,7 @@ class Sources:
                 pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _SIGNATURE.fullmatch(pair[0])
             ]
             location = f"{self._scope} {parts._replace(query=urlencode(kept)).geturl()}"
-        # A file that a person's command fetched from a private address is not for tasks that may name no such address.
+        # A command may fetch from private addresses; tasks of the server must not get these files.
         reach = "any" if self._private or self._anywhere else "public"
         return Source(
             url, f"web {reach} {location}", bring=lambda wanted: fetch_public(url, wanted, self._may_be_private)
@@ -134,8 +134,8 @@ class Sources:
     def _from_cloud(self, url: str, task: Mapping[str, object]) -> Source:
         if self._studio is None:
             raise FetchError(
-                f"{shown_url(url)}: lies in a cloud storage, which lsml reads through Label Studio; set LABEL_STUDIO_URL and "
-                "LABEL_STUDIO_API_KEY, or let the storage make pre-signed http addresses"
+                f"{shown_url(url)}: is in a cloud storage, which lsml reads through Label Studio; set "
+                "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or use pre-signed URLs"
             )
         number = str(task.get("id", ""))
         owner = f"tasks/{number}" if number.isdecimal() else ""
@@ -143,7 +143,8 @@ class Sources:
             owner = f"projects/{self._studio_project}"
         if not owner:
             raise FetchError(
-                f"{shown_url(url)}: lies in a cloud storage, and Label Studio gives files only by task id; this task has none"
+                f"{shown_url(url)}: is in a cloud storage, and Label Studio serves such files only by task id; this "
+                "task has none"
             )
         packed = base64.urlsafe_b64encode(url.encode("utf-8", "surrogatepass")).decode()
         return self._from_studio(url, f"/{owner}/resolve/?fileuri={packed}", self._studio)
@@ -205,13 +206,13 @@ class Sources:
         """Return the reason why a path leads nowhere."""
         if _STUDIO_PATH.match(url):
             return (
-                f"{shown_url(url)}: is kept by Label Studio; set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, so that lsml "
-                "can ask for it"
+                f"{shown_url(url)}: is stored in Label Studio; set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, so "
+                "that lsml can read it"
             )
         if "\0" in url:
-            return f"{shown_url(url)}: is no path; expected a URL or the path of a file"
+            return f"{shown_url(url)}: is not a path; expected a URL or the path of a file"
         if self._anywhere:
             return f"{shown_url(url)}: there is no such file"
         return (
-            f"{shown_url(url)}: is not in a folder that lsml may read; name its folder in `media.folders` of the recipe"
+            f"{shown_url(url)}: is not in a folder that lsml may read; add its folder to `media.folders` of the recipe"
         )

@@ -67,7 +67,7 @@ def receive(response: httpx.Response, wanted: Download, url: str) -> Received:
     packed = headers.get("content-encoding", "identity")
     if packed != "identity":  # a few compressed bytes can unpack to gigabytes
         raise FetchError(
-            f"{shown_url(url)}: comes compressed as {packed}, which lsml did not accept; serve it uncompressed"
+            f"{shown_url(url)}: is compressed as {packed}, which lsml does not accept; serve it uncompressed"
         )
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > wanted.max_bytes:
@@ -86,7 +86,7 @@ def receive(response: httpx.Response, wanted: Download, url: str) -> Received:
                 digest.update(chunk)
         if announced.isdecimal() and size != int(announced):
             raise FetchError(
-                f"{shown_url(url)}: broke off after {size} of {announced} bytes; try again later", passing=True
+                f"{shown_url(url)}: ended after {size} of {announced} bytes; try again later", passing=True
             )
     except BaseException:
         wanted.destination.unlink(missing_ok=True)
@@ -111,14 +111,12 @@ def _fresh_s(response: httpx.Response) -> float | None:
 
 def too_large(url: str, max_bytes: int) -> str:
     """Return the sentence for a file that is larger than allowed."""
-    return f"{shown_url(url)}: is larger than {max_bytes} bytes, the most that is fetched"
+    return f"{shown_url(url)}: is larger than {max_bytes} bytes, the limit"
 
 
 def too_late(url: str) -> FetchError:
     """Return the error for a file that was not complete in time."""
-    return FetchError(
-        f"{shown_url(url)}: was not here in time; raise `media.timeout` of the recipe, or make it smaller"
-    )
+    return FetchError(f"{shown_url(url)}: took too long; raise `media.timeout` of the recipe, or make it smaller")
 
 
 def parts_of(url: str) -> tuple[str, str, int | None]:
@@ -128,7 +126,7 @@ def parts_of(url: str) -> tuple[str, str, int | None]:
         scheme = parts.scheme if len(parts.scheme) > 1 else ""
         return scheme, parts.hostname or "", parts.port
     except ValueError as error:
-        raise FetchError(f"{shown_url(url)}: is no URL ({error})") from error
+        raise FetchError(f"{shown_url(url)}: is not a URL ({error})") from error
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

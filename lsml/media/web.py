@@ -60,7 +60,7 @@ def fetch_public(url: str, wanted: Download, may_be_private: MayBePrivate) -> Re
                         passing=response.status_code in PASSING,
                     )
                 return receive(response, wanted, url)
-    raise FetchError(f"{shown_url(url)}: redirects more than {REDIRECTS} times; give the address where it ends")
+    raise FetchError(f"{shown_url(url)}: redirects more than {REDIRECTS} times; use its final URL")
 
 
 @lru_cache(maxsize=2)
@@ -82,7 +82,7 @@ def _pinned(
 
     scheme, host, port = parts_of(target)
     if scheme not in ("http", "https") or not host:
-        raise FetchError(f"{shown_url(url)}: leads to {shown_url(target)}; expected http or https and a host")
+        raise FetchError(f"{shown_url(url)}: redirects to {shown_url(target)}; expected http or https and a host")
     addresses = _addresses(host, port or (443 if scheme == "https" else 80), url, may_be_private)
     try:
         where = httpx.URL(target)
@@ -140,15 +140,15 @@ def _addresses(host: str, port: int, url: str, may_be_private: MayBePrivate) -> 
     for address in addresses:
         if not is_public(address) and not may_be_private(host):
             raise FetchError(
-                f"{shown_url(url)}: the host {host} is at {address}, which is not a public address, so a task may not "
-                "make lsml read it; put the file into Label Studio, or name the host in `media.hosts` of the recipe"
+                f"{shown_url(url)}: the host {host} has the private address {address}, which tasks may not use; put "
+                "the file into Label Studio, or add the host to `media.hosts` of the recipe"
             )
     return addresses
 
 
 def _remedy(status: int) -> str:
     if status in (401, 403):
-        return "lsml sends no password to other hosts: make it public, or put it into Label Studio"
+        return "lsml sends no password to other hosts; make the file public, or put it into Label Studio"
     if status in (404, 410):
-        return "the file is gone: correct the task"
+        return "the file is gone; correct the task"
     return "try again later, or put the file into Label Studio"

@@ -10,7 +10,7 @@ from lsml.metrics.rates import Metrics, rates
 from lsml.values import Choice, Value
 
 _MOST_GROUPS: Final = 10
-_LEAST_OF_A_GROUP: Final = 10  # choices; the share of right ones among fewer says too little
+_LEAST_OF_A_GROUP: Final = 10  # choices; with fewer, the accuracy of a group means little
 
 
 def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:

@@ -23,7 +23,7 @@ def judge_numbers(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> M
         squared += (truth - said) ** 2
         absolute += abs(truth - said)
         spread += (truth - mean) ** 2
-    # Where all annotated numbers are alike, R2 is undefined; the squared error then still tells better from worse.
+    # If all annotated numbers are equal, R2 is undefined; the squared error still compares versions.
     value = 1 - squared / spread if spread else 1 - squared / len(known)
     return {
         "metric": "r2",

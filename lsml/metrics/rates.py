@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Set
 from typing import Any
 
-# What a judge says: `metric`, `value` (None without examples), `examples`, `per_label` and what is its own. It is kept in
+# The result of a metric: `metric`, `value` (None without examples), `examples`, `per_label` and further keys. It is kept in
 # cards, and older ones have fewer keys.
 Metrics = dict[str, Any]
 

@@ -82,7 +82,7 @@ def _matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps) -
     right = np.zeros(len(said), dtype=bool)
     if true and said:
         left = overlaps(true, said).T[order]
-        # Most predictions of a detector overlap nothing, so only the others are looked at one by one.
+        # Most predictions of a detector overlap nothing, so the loop only visits the others.
         for rank in np.flatnonzero((left >= LEAST).any(axis=1)):
             best = int(left[rank].argmax())
             if left[rank, best] >= LEAST:

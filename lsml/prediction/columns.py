@@ -102,7 +102,7 @@ class ValuesByControl:
                     found = places[name, page] = self._place(model, control, page, judging=judging)
                 column, answers, threshold = found
                 column.readings.setdefault(place, reading)
-                # A classifier answers thousands of values of one kind, which need no look.
+                # A classifier returns thousands of values of one kind, which need no check.
                 own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
                 answers.setdefault(place, ModelValues(own, threshold, decisions))
 

@@ -21,7 +21,7 @@ def with_ids(regions: list[Region], drawn: Sequence[object], known: Collection[s
             own = group.split(".", 2)[-1]  # without the rank of its model and its page
             if own in theirs and group not in ids:
                 ids[group] = own
-        # An answer to other marks is added to earlier answers; one to the same marks and more replaces the last one.
+        # An answer to a different prompt is added to earlier answers; one to an extended prompt replaces the last one.
         marks = f"-{theirs[0]}" if theirs else ""
     children = []
     for number, region in enumerate(regions):

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 _DIMENSIONS: Final = 64  # to which features are reduced; enough to compare tasks
 _SEED: Final = 20_261_123
-_LEAST_DOUBT: Final = (
-    1e-3  # the doubt about a task that a model is sure of, so that such tasks are still sorted by distance
-)
+_LEAST_DOUBT: Final = 1e-3  # the least uncertainty of a task, so that certain tasks are still sorted by distance
 
 
 def task_features(

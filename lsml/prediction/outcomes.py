@@ -123,9 +123,7 @@ def _holds(
     if condition.when not in ("choice-selected", "choice-unselected"):
         return True
     names = [condition.tag_name] if condition.tag_name else list(chosen)
-    if (
-        condition.tag_name and asking.anchor
-    ):  # of two controls that ask about one region, the other's answer about the same region
+    if condition.tag_name and asking.anchor:  # the answer of another control for the same region
         names.append(f"{condition.tag_name}@{asking.anchor.region['id']}")
     shown = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
     # A condition names a choice by its value or by its alias.

@@ -22,14 +22,14 @@ from lsml.values import Shape, Value
 _log = logging.getLogger(__name__)
 _FREELY: Final = nullcontext()
 _FIRST_TURN = 64  # tasks whose time gives an estimate for the others
-_SHORT = 0.01  # the share of a request's time that is risked on the speed of the last one
+_SHORT = 0.01  # the share of the remaining time that one turn may be planned to take
 _TURN_S = 10.0  # about the time between two checks of the clock
 
 
 # The reason for no prediction where people annotate without the model.
 HELD_OUT: Final = (
     "held out",
-    "people annotate the validation set without predictions (training.holdout of the recipe: blind)",
+    "the validation set is annotated without predictions (training.holdout of the recipe: blind)",
 )
 
 
@@ -97,7 +97,7 @@ def _predict_held(
     columns = ValuesByControl()
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
     needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
-    if needed and not judging:  # models say which regions there are, and nobody else does
+    if needed and not judging:  # regions in the task data come from models only
         tasks = [_without_regions(task) for task in tasks]
     for number, stage in enumerate(binding.stages):
         if number:
@@ -180,11 +180,11 @@ def predict_in_time(
             speed.tasks_per_s, last, took = len(some) / max(now - last, 1e-6), now, now - began
             if took >= speed.seconds:
                 break
-            # Few turns, as libraries are fastest with many tasks at once; but short ones, as later tasks may be slower.
+            # Few turns, because libraries are fastest with many tasks; but short ones, because later tasks may be slower.
             size = max(1, int(len(outcomes) / took * min(speed.seconds - took, _TURN_S)) if took else len(tasks))
     late = (
         "out of time",
-        f"predicting took more than {speed.seconds:g} s (server.limits.time of the recipe); ask again for these",
+        f"the prediction took more than {speed.seconds:g} s (server.limits.time of the recipe); request these tasks again",
     )
     return outcomes + [Outcome(dropped=[late]) for _ in tasks[len(outcomes) :]]
 
@@ -195,18 +195,18 @@ def _silence(model: BoundModel, adapter: Adapter, *, responding: bool) -> tuple[
         lacks = lacking(model.adapter_class, model.spec.options, model.target)
         if lacks:
             return "untrained", f"{model.key}: {lacks}"
-        # An adapter that answers a person may not need what `predict` needs.
+        # An interactive adapter may not need what `predict` needs.
         if not (responding and isinstance(adapter, InteractiveAdapter)):
-            return "untrained", f"{model.key} has learnt nothing yet"
+            return "untrained", f"{model.key} is not trained yet"
     if adapter.own_names and model.classes.meaningless:
         return (
             "untrained",
-            f"{model.key}: none of its classes stands for a label; `lsml explain` shows them side by side",
+            f"{model.key}: none of its classes matches a label; `lsml explain` shows both",
         )
     if responding and not isinstance(adapter, InteractiveAdapter):
-        return "not interactive", f"{model.key} does not answer what a person drew"
-    if not responding and adapter.only_interactive and not model.needs:
-        return "interactive", f"{model.key} answers only what a person draws"
+        return "not interactive", f"{model.key} does not answer prompts"
+    if not responding and adapter.only_interactive:
+        return "interactive", f"{model.key} only answers prompts"
     return None
 
 
@@ -261,9 +261,9 @@ def _predict_all(
     try:
         return list(predict([reading for _, reading in where]))
     except Exception as error:
-        unforeseen = not isinstance(error, LsmlError)  # other errors have a sentence for each task
+        unforeseen = not isinstance(error, LsmlError)  # other errors have a message for each task
         _log.warning(
-            "%s failed on a batch of %d; trying its tasks one by one", model.key, len(where), exc_info=unforeseen
+            "%s failed on a batch of %d; predicting its tasks one by one", model.key, len(where), exc_info=unforeseen
         )
     return _one_by_one(model, where, outcomes, lambda reading: predict([reading])[0])
 

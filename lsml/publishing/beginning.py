@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 _PAGE: Final = 500  # tasks read at a time
-_MAX_TASKS: Final = 5000  # tasks that are ordered: more than people answer before the first version
+_MAX_TASKS: Final = 5000  # tasks in order: more than people annotate before the first version
 _TYPICAL: Final = 50  # clusters whose most typical task comes first
 
 
@@ -30,15 +30,17 @@ def begin(inputs: PublishInputs) -> str:
     tasks = _open_tasks(inputs)
     ranked = [isinstance(task.data.get(inputs.score_field), numbers.Real) for task in tasks]
     if all(ranked):
-        return "nothing was learnt yet, and every open task has its rank"
+        return "no model is trained yet, and every unannotated task has its rank"
     asked = [{"id": task.id, "data": task.data} for task in tasks]
     features = task_features(inputs.binding, inputs.adapters, asked, inputs.fetch)
     if features is None:
-        return "nothing was learnt yet, and no adapter has features to order tasks by"
+        return "no model is trained yet, and no adapter has features to order tasks by"
     order = _beginning(features, ranked)
     scored = [(tasks[place], {"score": rank / len(order)}) for rank, place in enumerate(order)]
     write_scores(inputs.predictions, inputs.patience, inputs.score_field, scored)
-    return f"nothing was learnt yet: put {len(order):,} tasks in order, the most typical first, in {inputs.score_field}"
+    return (
+        f"no model is trained yet: put {len(order):,} tasks in order, the most typical first, in {inputs.score_field}"
+    )
 
 
 def _open_tasks(inputs: PublishInputs) -> list[OpenTask]:

@@ -49,7 +49,7 @@ def prepared(
             count=lambda stored: store.projects.add_published(project.key, version, stored),
         )  # fmt: skip
         if not inputs.ready and not (untrained and settings.orders_beginning):
-            raise NotEnoughData("; ".join(loaded.warnings) or "nothing was learnt yet")
+            raise NotEnoughData("; ".join(loaded.warnings) or "no model is trained yet")
         yield inputs
 
 

@@ -232,7 +232,7 @@ class _Publishing:
         inputs = self._in
         by_task = {task.id: {"task": task.id, **prediction} for task, prediction in some}
         waiting = dict(by_task)
-        if inputs.score_field is not None:  # first, as a task with a prediction is done
+        if inputs.score_field is not None:  # first, because a task with a prediction is done
             write_scores(inputs.predictions, inputs.patience, inputs.score_field, some)
 
         def post() -> bool:
@@ -262,7 +262,7 @@ class _Publishing:
         there = self._in.patience.ask(lambda: predictions.existing([task.id for task, _ in some]))
         for task, _ in some:
             if task.id not in there:
-                self._leave(task.id, "deleted", f"task {task.id} was deleted meanwhile")
+                self._leave(task.id, "deleted", f"task {task.id} was deleted")
         kept = [one for one in some if one[0].id in there]
         if len(kept) < len(some):
             self._post(kept)

@@ -40,12 +40,12 @@ class Precision(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The share of right tasks; 1 where none was audited yet."""
+        """The share of right tasks; 1 if none was audited yet."""
         return self.right / self.audited if self.audited else 1.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the share; 0 to 1 where none was audited yet."""
+        """The 95 % interval of the share; 0 to 1 if none was audited yet."""
         if not self.audited:
             return 0.0, 1.0
         n, p = self.audited, self.share
@@ -94,8 +94,8 @@ class Submitted:
         would = "would submit" if self.dry else "submitted"
         on = f"calibrated on {self.calibrated} held-out tasks" if self.calibrated else "not calibrated"
         said = (
-            f"{would} {self.submitted:,} tasks, left {self.audit:,} to people for the audit and {self.unsure:,} that are not "
-            f"sure enough; confidence {on}; {self.precision}"
+            f"{would} {self.submitted:,} tasks, left {self.audit:,} to people for the audit and {self.unsure:,} with "
+            f"a lower confidence; confidence {on}; {self.precision}"
         )
         return f"{said}; stopped: {self.stopped}" if self.stopped else said
 
@@ -117,7 +117,7 @@ def submit(given: Submitting) -> Submitted:
         given.refresh()
         done.precision = audited(given)
         if done.precision.below(above):
-            done.stopped = f"the {done.precision} tasks is below {above:g}; look at what differs, and train with it"
+            done.stopped = f"the {done.precision} tasks is below {above:g}; check the differences, and train again"
             return done
         inputs.patience.check()
         page, total = inputs.patience.ask(partial(inputs.predictions.lacking, None, after, _PAGE))
@@ -154,7 +154,7 @@ def undo(store: Store, project: str, annotator: AnnotationAuthor, told: Callable
             store.submissions.forget(project, submission.task)
             deleted += 1
         else:
-            told(f"annotation {submission_id} of task {submission.task} stays: a person changed it since")
+            told(f"annotation {submission_id} of task {submission.task} stays: a person changed it")
     for submission in store.submissions.of_project(project, audit=True):
         store.submissions.forget(project, submission.task)
     return deleted
@@ -215,7 +215,7 @@ class Calibration:
         if self.tasks:
             from sklearn.isotonic import IsotonicRegression
 
-            # One more answer of each kind at the ends, as the share of few answers is never surely 0 or 1.
+            # One more right and one more wrong prediction at the ends, because few predictions never prove a share of 0 or 1.
             seen = [*pairs, (0.0, False), (1.0, True)]
             self._curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
             self._curve.fit([confidence for confidence, _ in seen], [float(right) for _, right in seen])

@@ -116,7 +116,8 @@ class Draft:
     def warn_of_secret(self, path: KeyPath, variable: str) -> None:
         """Warn of a secret in the file itself, and name the environment variable that should hold it."""
         message = (
-            f"a secret in the file; write `${{{variable}}}` and set that in the environment, so that it can be shared"
+            f"a secret in the file; write `${{{variable}}}` and set this variable in the environment, so that you "
+            "can share the recipe"
         )
         file = self._location(path).file or str(self.path)
         self.warnings.append(Problem(*self.position(path), dotted(path), message, file))

@@ -31,11 +31,11 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
             raw = opened.read(_MAX_BYTES + 1)
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        why = "it is not text in UTF-8"
+        why = "it is not UTF-8"
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not a path"
     else:
         if len(raw) <= _MAX_BYTES:
             return text.rstrip("\r\n")
         why = "it is larger than 64 KiB"
-    raise UnreadableVariable(f"the file that {name}_FILE of the environment names cannot be read: {why}")
+    raise UnreadableVariable(f"the file in the environment variable {name}_FILE cannot be read: {why}")

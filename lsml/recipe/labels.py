@@ -26,7 +26,7 @@ class LongLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     description: Annotated[
         str,
-        Meta(description="Its meaning, for people, for language models and for zero-shot; `lsml explain` shows it."),
+        Meta(description="Its meaning, for people and for language models; `lsml explain` shows it."),
     ] = ""
     was: Annotated[
         _Names,
@@ -80,7 +80,7 @@ def _check(
     """Note a label with two thresholds, and a former name that two labels have."""
     for label in shares:
         if isinstance(threshold, dict) and label in threshold:
-            draft.add((*path, label, "threshold"), f"`threshold.{label}` sets it, too; keep one of the two")
+            draft.add((*path, label, "threshold"), f"`threshold.{label}` also sets it; keep one of the two")
     taken: dict[str, str] = {}
     for label, names in was.items():
         for name in names:

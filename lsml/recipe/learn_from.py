@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 _Person = Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=r"^\S+$(?!\n)")]
-_PERSON: Final = {"errorMessage": "expected a user's number in Label Studio, or an e-mail address"}
+_PERSON: Final = {"errorMessage": "expected a user's id in Label Studio, or an e-mail address"}
 
 
 class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,12 +50,12 @@ class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def chosen(self) -> frozenset[str]:
-        """The annotators that models learn from, as texts; empty for everybody."""
+        """The annotators whose annotations are used, as texts; empty for everybody."""
         return frozenset(str(person).casefold() for person in self.annotators)
 
     @property
     def refused(self) -> frozenset[str]:
-        """The annotators that models do not learn from, as texts."""
+        """The annotators whose annotations are not used, as texts."""
         return frozenset(str(person).casefold() for person in self.except_annotators)
 
     @property

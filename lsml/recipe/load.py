@@ -71,14 +71,14 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise Flaw(1, 1, "no such file; `lsml new` makes a recipe to begin with") from None
+        raise Flaw(1, 1, "no such file; `lsml new` writes a recipe to start from") from None
     except IsADirectoryError:
-        raise Flaw(1, 1, "a folder; name the recipe in it") from None
+        raise Flaw(1, 1, "a folder; give the recipe in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Flaw(1, 1, f"cannot be read: {reason}; check its path and permissions") from None
     if len(raw) > MAX_BYTES:
-        raise Flaw(1, 1, "larger than 1 MiB; a recipe is a page or two, so is this the right file?")
+        raise Flaw(1, 1, "larger than 1 MiB; is this a recipe?")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -91,7 +91,7 @@ def _finished(draft: Draft) -> Recipe:
     value = draft.data.value
     number = value.get("lsml")
     if isinstance(number, int) and not isinstance(number, bool) and number != FORMAT:
-        # Another format has other keys, so errors by this format's schema would only mislead.
+        # Another format has other keys, so errors of this schema would mislead.
         draft.problems.clear()
         draft.add(("lsml",), f"this lsml reads format {FORMAT}, not {number}; upgrade lsml")
         draft.stop()

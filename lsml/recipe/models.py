@@ -61,7 +61,7 @@ def read_models(draft: Draft) -> list[Model]:
     given = draft.data.value.get("training")
     if isinstance(given, dict) and classes and None not in classes and not _any_learns(classes):
         names = ", ".join(sorted({adapter.name for adapter in classes if adapter}))
-        draft.add(("training",), f"no adapter of this recipe can learn ({names}); remove the key")
+        draft.add(("training",), f"no adapter of this recipe can be trained ({names}); remove the key")
     return models
 
 
@@ -91,14 +91,14 @@ def _named(draft: Draft, path: KeyPath, model: object) -> list[_AdapterEntry | N
 
 
 def _check_choice(draft: Draft, named: Sequence[_AdapterEntry]) -> None:
-    """Note candidates that cannot be compared: adapters that do not learn, and adapters that read something else."""
+    """Note candidates that cannot be compared: adapters that cannot be trained, or with another input."""
     first = named[0].adapter
     for one in named:
         if not issubclass(one.adapter, TrainableAdapter):
-            draft.add(one.at, f"{one.adapter.name} cannot learn, and `auto` chooses by what is learnt; remove it")
+            draft.add(one.at, f"{one.adapter.name} cannot be trained, so `auto` cannot compare it; remove it")
         elif not one.adapter.consumes & first.consumes:
             both = [f"{each.name} reads {', '.join(sorted(each.consumes))}" for each in (first, one.adapter)]
-            draft.add(one.at, f"{both[0]}, and {both[1]}; `auto` chooses among those that read the same")
+            draft.add(one.at, f"{both[0]}, and {both[1]}; `auto` needs adapters with the same input")
 
 
 def _selectors(draft: Draft, key: str, claims: dict[str, tuple[int, int]]) -> tuple[Selector, ...]:
@@ -115,16 +115,16 @@ def _selectors(draft: Draft, key: str, claims: dict[str, tuple[int, int]]) -> tu
         if selector.tag not in CONTROLS:
             has = ", ".join(sorted(CONTROLS))
             if selector.tag in KNOWN_CONTROL_TAGS:
-                draft.add(path, f"lsml cannot answer {selector.tag} yet; it can answer {has}", also=True)
+                draft.add(path, f"lsml does not support {selector.tag} yet; it supports {has}", also=True)
             else:
                 advice = did_you_mean(selector.tag, KNOWN_CONTROL_TAGS) or f"lsml has {has}"
                 if selector.tag in MODEL_KEYS:
-                    advice = "indent it, so that it stands under the tag that it belongs to"
+                    advice = "indent it, so that it is under its tag"
                 draft.add(path, f"not a control tag; {advice}", also=True)
             return ()
         claimed = claims.setdefault(str(selector), draft.position(path))
         if selector in selectors or claimed != draft.position(path):
-            draft.add(path, f"`{selector}` is claimed on line {claimed[0]} already; keep one of the two", also=True)
+            draft.add(path, f"`{selector}` is already on line {claimed[0]}; keep one of the two", also=True)
         selectors.append(selector)
     return tuple(selectors)
 
@@ -136,7 +136,7 @@ def _check_fit(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: t
             wanted = taken[0]
             gives = ", ".join(sorted(_title(value_type) for value_type in adapter.produces))
             fitting = " or ".join(_adapters_that_give(wanted))
-            advice = f"use {fitting}" if fitting else "no installed adapter gives that"
+            advice = f"use {fitting}" if fitting else "no installed adapter produces this"
             draft.add(path, f"{adapter.name} gives {gives}, and {selector.tag} takes {_title(wanted)}; {advice}")
             return
 
@@ -161,7 +161,7 @@ def _model(
     learns = all(issubclass(adapter, TrainableAdapter) for adapter in adapters)
     own = model.get("training", {})
     if "training" in model and isinstance(own, dict) and not learns:
-        draft.add((*path, "training"), f"{adapters[0].name} cannot learn; remove the key")
+        draft.add((*path, "training"), f"{adapters[0].name} cannot be trained; remove the key")
     check_training(draft, (*path, "training"), [selector.tag for selector in selectors])
     common = draft.data.value.get("training", {})
     if draft.wrong(("training",)):
@@ -205,7 +205,7 @@ def _use(draft: Draft, named: _AdapterEntry) -> Use | None:
     try:
         options = msgspec.convert(_beside(draft.path, named.options, adapter), adapter.Options)
     except msgspec.ValidationError as error:
-        # What a struct checks by itself: two options that do not go together.
+        # A struct itself checks for options that exclude each other.
         secret = bool(secret_options(adapter)) or any(
             place.from_environment for at, place in draft.data.places.items() if at[: len(path)] == path
         )
@@ -229,12 +229,10 @@ def _needed(draft: Draft, path: KeyPath, given: str | None) -> tuple[Selector, .
 def _reads_one_thing(draft: Draft, path: KeyPath, model: Mapping[str, object]) -> bool:
     """Return True if `inputs`, `needs` and `around` go together; else note a problem."""
     if model.get("needs") and model.get("inputs"):
-        draft.add((*path, "inputs"), "with `needs` a model reads regions, and nothing else; remove one of the two")
+        draft.add((*path, "inputs"), "with `needs`, a model reads only regions; remove one of the two")
         return False
     if model.get("around") and not model.get("needs"):
-        draft.add(
-            (*path, "around"), "only regions have something around them; say whose under `needs`, or remove the key"
-        )
+        draft.add((*path, "around"), "only a model with `needs` can use it; add `needs`, or remove the key")
         return False
     return True
 
@@ -243,12 +241,12 @@ def _can_join(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: tu
     """Return True if an adapter can read several inputs as one; else note a problem."""
     if not adapter.consumes & {"Text", "Table"}:
         reads = ", ".join(sorted(adapter.consumes))
-        draft.add(path, f"{adapter.name} reads {reads}, but several inputs become a text or columns; remove the key")
+        draft.add(path, f"{adapter.name} reads {reads}, but `inputs` gives a text or columns; remove the key")
         return False
     pointing = next((one for one in selectors if issubclass(CONTROLS[one.tag], RegionControl)), None)
     if pointing is not None:
         draft.add(
-            path, f"{pointing.tag} marks parts of one object, which are lost where inputs are joined; remove the key"
+            path, f"{pointing.tag} marks parts of one object, and joined inputs are not one object; remove the key"
         )
     return pointing is None
 

@@ -43,7 +43,7 @@ def stages(models: Sequence[Model]) -> list[list[Model]]:
 
 
 def check_needs(draft: Draft, models: Sequence[Model]) -> None:
-    """Note problems of `needs`: no model for it, tags that mark no regions, circles."""
+    """Note problems of `needs`: a tag without a model, a tag without regions, a cycle."""
     for model in models:
         for selector in model.needs:
             _check(draft, model, selector, models)
@@ -63,17 +63,17 @@ def _check(draft: Draft, model: Model, selector: Selector, models: Sequence[Mode
     control = CONTROLS.get(selector.tag)
     if control is None:
         close = near(selector.tag, marking)
-        advice = f"did you mean `{close[0]}`?" if close else f"regions are marked with {', '.join(sorted(marking))}"
-        draft.add(path, f"`{selector.tag}` is not a control tag that lsml has; {advice}")
+        advice = f"did you mean `{close[0]}`?" if close else f"tags with regions are {', '.join(sorted(marking))}"
+        draft.add(path, f"lsml does not support `{selector.tag}`; {advice}")
     elif selector.tag not in marking:
-        draft.add(path, f"`{selector}` marks no regions; expected one of {', '.join(sorted(marking))}")
+        draft.add(path, f"`{selector}` has no regions; expected one of {', '.join(sorted(marking))}")
     elif not any(_gives(other, selector, models) for other in models):
         keys = list(dict.fromkeys(str(one) for other in models for one in other.selectors if other is not model))
         close = near(str(selector), keys)
         advice = (
             f"did you mean `{close[0]}`?" if close else f"add it to `tags`, which has {', '.join(keys) or 'no other'}"
         )
-        draft.add(path, f"no model answers `{selector}`; {advice}")
+        draft.add(path, f"`{selector}` has no model; {advice}")
 
 
 def _circle(model: Model, models: Sequence[Model]) -> list[Model]:

@@ -89,14 +89,14 @@ def read_nodes(text: str) -> tuple[Mapping, list[Flaw]]:
     except yaml.MarkedYAMLError as error:
         raise _syntax_flaw(error, text) from None
     except (ValueError, OverflowError):  # "\U00110000": PyYAML hands the number to chr()
-        raise Flaw(1, 1, "an escape such as `\\U00110000` names no character; correct it") from None
+        raise Flaw(1, 1, "an escape such as `\\U00110000` is not a character; correct it") from None
     root = builder.root
     if root is None or (isinstance(root, Scalar) and root.plain and root.text in ("", "~", "null")):
-        raise Flaw(1, 1, "empty; a recipe begins with `lsml: 1`")
+        raise Flaw(1, 1, "empty; a recipe starts with `lsml: 1`")
     if not isinstance(root, Mapping):
         kind = "a list" if isinstance(root, Sequence) else "a text"
         glued = _glued(root.text.splitlines(), 1) if isinstance(root, Scalar) and root.plain else None
-        raise glued or Flaw(root.line, root.column, f"expected keys and values that begin with `lsml: 1`, got {kind}")
+        raise glued or Flaw(root.line, root.column, f"expected keys and values, starting with `lsml: 1`, got {kind}")
     return root, builder.flaws
 
 
@@ -124,7 +124,7 @@ class _Builder:
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise Flaw(mark.line + 1, mark.column + 1, "a second document begins here; a recipe is one document")
+                raise Flaw(mark.line + 1, mark.column + 1, "a second document starts here; a recipe is one document")
         elif isinstance(event, yaml.AliasEvent):
             self._add(self._named(event, mark), mark)
         elif isinstance(event, yaml.ScalarEvent):
@@ -154,11 +154,11 @@ class _Builder:
         if node is None:
             line, column = mark.line + 1, mark.column + 1
             if any(anchor == event.anchor for _, anchor in self._open):
-                raise Flaw(line, column, f"`*{event.anchor}` is inside the value that it names; move it out")
+                raise Flaw(line, column, f"`*{event.anchor}` is inside its own value; move it out")
             raise Flaw(
                 line,
                 column,
-                f"`*{event.anchor}` has no anchor above it; write `&{event.anchor}` before the value that it names",
+                f"`*{event.anchor}` has no anchor above it; write `&{event.anchor}` before the value",
             )
         return node
 
@@ -216,7 +216,7 @@ class _Builder:
         for source in sources:
             if not isinstance(source, Mapping):
                 raise Flaw(
-                    key.line, key.column, "`<<` merges mappings only; give it `*name` of one, or a list of those"
+                    key.line, key.column, "`<<` merges only mappings; give it the `*name` of one, or a list of these"
                 )
             parent.merged.append(source)
 
@@ -240,7 +240,7 @@ def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
         return Flaw(line, column, "a tab; YAML indents with spaces, so replace it")
     begin = error.context_mark
     if begin is not None and "quoted scalar" in (error.context or "") and "end of stream" in problem:
-        return Flaw(begin.line + 1, begin.column + 1, "a quote that is never closed; close it")
+        return Flaw(begin.line + 1, begin.column + 1, "an open quote; close it")
     if re.search("mapping values|expected (.:.|<)", problem):
         glued = _glued(lines, begin.line + 1 if begin is not None and "simple key" in (error.context or "") else line)
         if glued is not None:
@@ -268,10 +268,10 @@ _GLUED: Final = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]{0,40}):(?!//)[^\s:
 _SYNTAX: Final = (
     ("mapping values are not allowed", "a second `: ` on one line; put the text in quotes, or start a new line"),
     ("could not find expected ':'", "a key without `:`; write `key: value`"),
-    ("expected <block end>", "this line does not stand under the one above; align it with its neighbours"),
-    ("unexpected end of stream|<stream end>", "a quote or bracket that was opened is never closed; close it"),
+    ("expected <block end>", "this line is not aligned with the lines above; align it"),
+    ("unexpected end of stream|<stream end>", "an open quote or bracket; close it"),
     ("expected ',' or", "a `,` or a closing bracket is missing before this"),
     ("unknown escape character", "an unknown escape after `\\`; use single quotes, or write `\\\\`"),
-    ("cannot start any token", "this character cannot begin a value; put the text in quotes"),
+    ("cannot start any token", "a value cannot start with this character; put the text in quotes"),
     ("undefined tag handle", "a recipe has no YAML tags; put the text in quotes"),
 )

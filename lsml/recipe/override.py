@@ -41,7 +41,7 @@ def _read(named: str, environ: Mapping[str, str]) -> Data:
         with Path(named).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
-            raise Flaw(1, 1, "larger than 1 MiB; it holds a few keys, so is this the right file?")
+            raise Flaw(1, 1, "larger than 1 MiB; is this the right file?")
         root, flaws = read_nodes(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise _wrong(named, [Flaw(1, 1, "not UTF-8; save the file as UTF-8")]) from None
@@ -53,7 +53,7 @@ def _read(named: str, environ: Mapping[str, str]) -> Data:
     data = read_data(root, environ)
     allowed = ", ".join((*_KEYS, _DEVICE))
     others = [
-        Flaw(*data.places[(key,)][:2], f"belongs in the recipe; an override has {allowed} alone", key)
+        Flaw(*data.places[(key,)][:2], f"belongs in the recipe; an override may only have {allowed}", key)
         for key in data.value
         if key not in (*_KEYS, _DEVICE)
     ]

@@ -43,7 +43,7 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def orders_beginning(self) -> bool:
-        """True if tasks get their rank before anything was learnt."""
+        """True if tasks get their rank before the first training."""
         return self.order == "diverse" and self.field is not None
 
 

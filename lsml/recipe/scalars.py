@@ -104,14 +104,14 @@ class _ScalarReader:
         if substituted and not text:
             if path in _GUARDS and ":-" not in node.text:
                 self._flaw(
-                    path, place, f"{node.text} is empty, so everybody would have access; set it, or leave the key out"
+                    path, place, f"{node.text} is empty, so everybody would have access; set it, or remove the key"
                 )
             return _ABSENT
         self.places[path] = Location(*place, node, substituted, text)
         try:
             text.encode()
         except UnicodeEncodeError:
-            self._flaw(path, place, "half of a surrogate pair, which is no character; remove it")
+            self._flaw(path, place, "half of a surrogate pair, which is not a character; remove it")
             return "?"
         if not node.plain:
             return text
@@ -131,7 +131,7 @@ class _ScalarReader:
             found = True
             name, default = match["name"], match["default"]
             if name is None:
-                self._flaw(path, place, "`${` without a name and `}`; write `${NAME}`, or `$${` for the characters")
+                self._flaw(path, place, "`${` without a name and `}`; write `${NAME}`, or `$${` for a literal `${`")
                 return "?"
             try:
                 value = variable(self._environ, name)

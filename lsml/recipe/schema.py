@@ -29,11 +29,11 @@ _DURATIONS: Final = (
 )
 _TRAINING: Final = {
     "anyOf": [{"$ref": "#/$defs/Training"}, {"type": "boolean", "const": False}],
-    "errorMessage": "expected `false` or settings; leave the key out for the defaults",
+    "errorMessage": "expected `false` or settings; remove the key for the defaults",
 }
 _PUBLISH: Final = {
     "anyOf": [{"$ref": "#/$defs/Publish"}, {"type": "boolean", "const": False}],
-    "errorMessage": "expected `false` or settings; leave the key out for the defaults",
+    "errorMessage": "expected `false` or settings; remove the key for the defaults",
 }
 _LABELS: Final = {
     "type": "object",
@@ -71,16 +71,15 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     adapter: Annotated[
         Any,
         Meta(
-            description="The adapter's name, or `auto`: at each training, cross-validation of the annotations chooses one of "
-            "`models`.",
+            description="The adapter's name, or `auto`: each training selects one of `models` by cross-validation.",
         ),
     ]
     options: _Options = {}
     models: Annotated[
         list[str | AutoCandidate] | UnsetType,
         Meta(
-            description="What `auto` chooses from: two adapters or more that can learn, each a name or a map of `adapter` and "
-            "`options`. Of those that are as good, the first.",
+            description="The candidates of `auto`: two or more adapters that can be trained, each a name or a map of "
+            "`adapter` and `options`. If several are equally good, the first is used.",
             extra_json_schema={
                 "minItems": 2,
                 "items": {"anyOf": [{"$ref": "#/$defs/adapter"}, {"$ref": "#/$defs/AutoCandidate"}]},
@@ -174,8 +173,8 @@ _CHOSEN: Final = {
         "properties": {
             "models": {
                 "not": {},
-                "errorMessage": "expected none beside one adapter; write `adapter: auto` to have one of them chosen, or leave "
-                "`adapter` out to use them all",
+                "errorMessage": "expected none beside one adapter; write `adapter: auto` to select one of them, or "
+                "remove `adapter` to use them all",
             }
         }
     },

@@ -13,12 +13,12 @@ ScoreKind = Literal["confidence", "margin", "entropy"]
 class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The score by which Label Studio sorts tasks."""
 
-    by: Annotated[
-        ScoreKind, Meta(description="The measure of a model's certainty about one tag; low is uncertain.")
-    ] = "confidence"
+    by: Annotated[ScoreKind, Meta(description="The measure of a model's certainty for one tag; low is uncertain.")] = (
+        "confidence"
+    )
     of: Annotated[
         str | None,
-        Meta(description="A selector, such as `Choices#topic`, of the tags that count; left out, every tag."),
+        Meta(description="A selector, such as `Choices#topic`, of the tags that count; by default every tag."),
     ] = None
 
     def counts(self, tag: str, name: str) -> bool:

@@ -28,14 +28,14 @@ _KINDS: Final = {
 
 # The right place of keys that people write elsewhere.
 _ELSEWHERE: Final = {
-    "combine": "it goes beside a list, `{models: [...], combine: ...}`",
+    "combine": "it belongs to a list, `{models: [...], combine: ...}`",
 }
 
-# Says that what stands at a path must not be shown.
+# True if the value at a path must not be shown.
 Hidden = Callable[[Path], bool]
-# Values that are right elsewhere.
+# Values that belong to another key.
 _MEANT: Final = {AUTO: f"write `{{adapter: {AUTO}, models: [...]}}`"}
-# What a key that is missing is for, where "needs it" would not tell.
+# The purpose of a missing key, where "needs it" is not enough.
 _MISSING: Final = {
     "models": "missing; `auto` chooses one of them, such as [text-embedding-classifier, text-classifier]",
 }
@@ -100,7 +100,7 @@ def _any_of(error: ValidationError, path: Path, hidden: Hidden) -> Iterator[tupl
         expected = schema.get("errorMessage") or f"expected {_either(kinds)}"
         got = YAML.kind(error.instance) if hidden(path) or not fitting else YAML.shown(error.instance)
         sentence = _got(expected, got)
-        # A value of the right type is wrong for another reason, which quotes do not correct.
+        # A value of the right type has another error, which quotes do not fix.
         yield path, sentence if fitting else _with_advice(sentence, kinds, error.instance)
 
 

@@ -102,16 +102,18 @@ class Server(Masked, frozen=True, forbid_unknown_fields=True):
     )
     port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen on; 0 takes a free one.")] = 9090
     username: Annotated[
-        str | None, Meta(description="The user name that requests must give, with the password (basic auth).")
+        str | None, Meta(description="The user name that requests must have, with the password (basic auth).")
     ] = None
-    password: Annotated[str | None, Meta(description="The password for it.", extra={"decides": "secret"})] = None
+    password: Annotated[
+        str | None, Meta(description="The password of that user name.", extra={"decides": "secret"})
+    ] = None
     users: Annotated[
         dict[
             Annotated[
                 str,
                 Meta(
                     pattern=r"^[^:\s]+$(?!\n)",
-                    extra_json_schema={"errorMessage": "expected a name without spaces and colons"},
+                    extra_json_schema={"errorMessage": "expected a name without spaces or colons"},
                 ),
             ],
             User,

@@ -39,7 +39,7 @@ def read_labeling_config(draft: Draft) -> str | None:
     name = None
     if "<" not in given:
         if not given.strip().endswith(".xml"):
-            draft.add(path, "expected XML that begins with <View>, or a path that ends in .xml")
+            draft.add(path, "expected XML that starts with <View>, or a path that ends in .xml")
             return None
         name = given.strip()
         shown = "the file" if draft.hidden(path) else f"`{name}`"
@@ -90,7 +90,7 @@ def read_label_studio(draft: Draft) -> LabelStudio:
         except ValueError:
             fine = False
         if not fine or re.search(r"\s", url):
-            advice = "expected an address that begins with http:// or https://"
+            advice = "expected an address that starts with http:// or https://"
             draft.add(("label_studio", "url"), f"{source}{advice}, such as http://localhost:8080")
     place = draft.data.places.get(("label_studio", "api_key"))
     if key and place and not place.from_environment:
@@ -139,13 +139,13 @@ def check_server(draft: Draft) -> None:
         return
     for one, other in (("username", "password"), ("password", "username")):
         if server.get(one) and not server.get(other):
-            draft.add(("server", one), f"needs `{other}` beside it; add it, or remove `{one}`")
+            draft.add(("server", one), f"needs `{other}`; add it, or remove `{one}`")
     users = server.get("users") or {}
     if users and not server.get("username"):
-        draft.add(("server", "users"), "needs `username` and `password` beside it, which Label Studio uses; add them")
+        draft.add(("server", "users"), "needs `username` and `password`, which Label Studio uses; add them")
     if server.get("username") in users:
         draft.add(
-            ("server", "users", server["username"]), "is `server.username`, which is an owner already; name another"
+            ("server", "users", server["username"]), "is `server.username`, which is already an owner; use another name"
         )
     for name, user in users.items():
         if isinstance(user, dict) and not draft.data.places[("server", "users", name, "password")].from_environment:
@@ -166,14 +166,14 @@ def check_folders(draft: Draft) -> None:
 
 
 def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
-    """Note settings of a `training:` key that do not go together. `tags`: the control tags of its models."""
+    """Note settings of a `training:` key that exclude each other. `tags`: the control tags of its models."""
     holdout, promote = draft.at((*path, "holdout")), draft.at((*path, "promote"))
     if draft.wrong(path):
         return
     if isinstance(holdout, dict) and holdout.get("from") == "ground_truth":
         for key in ("share", "blind"):
             if key in holdout:
-                draft.add((*path, "holdout", key), "only goes with `from: share`; remove one of the two")
+                draft.add((*path, "holdout", key), "only works with `from: share`; remove one of the two")
     at = draft.at((*path, "at"))
     try:
         if isinstance(at, str):
@@ -190,7 +190,8 @@ def check_training(draft: Draft, path: KeyPath, tags: Iterable[str]) -> None:
     names = dict.fromkeys(name for value_type in taken for name in FIGURES[value_type])
     if metric is not None and names and metric not in names:
         draft.add(
-            (*path, "promote", "metric"), f"no tag here is judged by {metric}; expected one of {', '.join(names)}"
+            (*path, "promote", "metric"),
+            (f"no tag of the recipe has the metric {metric}; expected one of {', '.join(names)}"),
         )
 
 
@@ -205,7 +206,7 @@ def read_score(draft: Draft, models: Sequence[Model]) -> ScoreKind | Score:
     known = any(score.of in (str(one), one.tag) or (one.name is None and one.tag == tag) for one in selectors)
     if score.of is not None and models and not known:
         names = ", ".join(f"`{one}`" for one in selectors)
-        draft.add(("score", "of"), f"no model answers `{score.of}`; expected a selector under `tags`: {names}")
+        draft.add(("score", "of"), f"`{score.of}` has no model; expected a selector under `tags`: {names}")
     return score
 
 

@@ -77,7 +77,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def held_out(self) -> Holdout:
-        """The tasks that are kept for judging."""
+        """The validation set."""
         return self.holdout if isinstance(self.holdout, Holdout) else Holdout(share=self.holdout)
 
     @property
@@ -111,7 +111,7 @@ class Notify(Masked, frozen=True, forbid_unknown_fields=True):
             description="An address for POST requests. If it is a secret, as Slack's are, write `${NAME}` to take it "
             "from the environment.",
             extra={"decides": "secret"},
-            extra_json_schema={"errorMessage": "expected an address that begins with http:// or https://"},
+            extra_json_schema={"errorMessage": "expected an address that starts with http:// or https://"},
         ),
     ]
     form: Annotated[
@@ -250,7 +250,7 @@ class Model(Use, frozen=True, kw_only=True):
 
     @property
     def uses(self) -> tuple[Use, ...]:
-        """The adapters that may answer: its own, or the candidates of `auto`."""
+        """The adapters that may predict: its own, or the candidates of `auto`."""
         return self.candidates or (self,)
 
 
@@ -280,12 +280,12 @@ class Recipe(msgspec.Struct, frozen=True):
 
     @property
     def adapters(self) -> tuple[str, ...]:
-        """The names of the adapters that may answer, each once."""
+        """The names of the adapters that may predict, each once."""
         return tuple(dict.fromkeys(use.adapter for model in self.models for use in model.uses))
 
     @property
     def names_emails(self) -> bool:
-        """True if what teaches depends on the e-mail addresses of annotators."""
+        """True if the used annotations depend on the e-mail addresses of annotators."""
         return any(model.training is not None and model.training.learn_from.by_email for model in self.models)
 
     def data_directory(self, override: Path | None = None) -> Path:

@@ -39,7 +39,7 @@ def found_project(store: Store, named: str) -> ProjectRow:
     """Return the project that is meant by its key, number or title. Raises NotFound."""
     row = store.projects.find(named)
     if row is None:
-        raise NotFound("project: lsml does not know it")
+        raise NotFound("project: unknown to lsml")
     return row
 
 
@@ -75,7 +75,7 @@ class ApiViews:
         return json_response(self.found(project))
 
     def promote(self, project: str) -> Response:
-        """Serve another version: `{"version": 3}`. Rolling back is promoting an older one.
+        """Serve another version: `{"version": 3}`. To roll back, promote an older one.
 
         Raises RequestError where no number is given, NotFound where the project has no such version.
         """
@@ -107,8 +107,8 @@ class ApiViews:
         row = self._found(project)
         if self._recipe.publish is None or studio_of(self._recipe, row) is None:
             raise RequestError(
-                "publishing is not possible: the recipe says `publish: false`, or no URL and token of Label Studio are known; "
-                "`lsml doctor` has the details"
+                "publishing is off: the recipe says `publish: false`, or Label Studio's address and token are not "
+                "known; `lsml doctor` has the details"
             )
         self._store.projects.want_publishing(row.key)
         audit.note(self._store, "publish", row.key)

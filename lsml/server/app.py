@@ -98,8 +98,8 @@ def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     largest = current_app.config["MAX_CONTENT_LENGTH"]
     sentence = {
-        404: "nothing is here; Label Studio's ML backend URL is the address without any of /predict, /setup ...",
-        405: f"{request.method} is not possible here",
+        404: "there is no such page; the ML backend URL for Label Studio is the address without /predict, /setup ...",
+        405: f"{request.method} is not allowed here",
         413: too_large(largest),
     }.get(status, error.description or error.name)
     return json_response({"error": sentence}, status)
@@ -107,9 +107,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def too_large(largest: int) -> str:
     """Return the sentence for a request that is larger than `largest` bytes."""
-    return (
-        f"the request is larger than {largest:,} bytes (server.limits.body of the recipe); select fewer tasks at a time"
-    )
+    return f"the request is larger than {largest:,} bytes (server.limits.body of the recipe); select fewer tasks"
 
 
 def _bug(error: Exception) -> Response:

@@ -25,10 +25,10 @@ from lsml.server.interpreter import LastInFirstOut
 
 _log = logging.getLogger(__name__)
 IDLE_S = 120.0  # a connection without data for this long is closed
-ARRIVE_S = 300.0  # the most time for a request to arrive
+ARRIVE_S = 300.0  # the longest time for a request to arrive
 QUICK_S = 0.003  # a prediction for one text takes a tenth of this
 SMALL_BYTES = 16384  # a few tasks and their labeling config
-LINGER_S = 10.0  # the time that a sender may continue after a refusal, so that it can read the reason
+LINGER_S = 10.0  # how long a client may keep sending after a refusal, so that it can read the reason
 
 
 class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
@@ -66,8 +66,8 @@ class _Refusal(ErrorTask):  # type: ignore[misc]  # waitress has no types
             413: too_large(adj.max_request_body_size - 1),
             431: f"the headers are larger than {adj.max_request_header_size:,} bytes; send fewer or shorter ones",
             500: "lsml failed; its log has the details",
-            501: "only `Transfer-Encoding: chunked` is supported; send the body so, or with its Content-Length",
-        }.get(error.code, f"the request is no valid HTTP: {said}; expected HTTP/1.1")
+            501: "only `Transfer-Encoding: chunked` is supported; use it, or send a Content-Length",
+        }.get(error.code, f"the request is not valid HTTP: {said}; expected HTTP/1.1")
         body = msgspec.json.encode({"error": sentence})
         self.status = f"{error.code} {error.reason}"
         self.response_headers.append(("Content-Type", "application/json"))
@@ -117,7 +117,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         return now - self.last_activity > IDLE_S or (self.request is not None and now - self.since > ARRIVE_S)
 
     def received(self, data: bytes) -> bool:
-        """Process received data. Return True if it was of use."""
+        """Process received data. Return True if it was used."""
         if self._lingers:
             return False
         if self.request is None:
@@ -234,7 +234,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         try:
             channel.service()
         except BaseException:
-            self.logger.exception("a request failed outside of the application")
+            self.logger.exception("a request failed outside the application")
         if small:
             self._quick = time.monotonic() - began < QUICK_S
 

@@ -141,7 +141,7 @@ def _saved(payload: Mapping[str, object]) -> tuple[tuple[AnnotationSeen, ...], t
             notes.append(str(error))
             continue
         if not is_id(task_id):
-            notes.append(f"annotation {annotation['id']} has no task, so it cannot be learnt")
+            notes.append(f"annotation {annotation['id']} has no task, so it cannot be used for training")
             continue
         task = tasks.get(str(task_id), {})
         data = task.get("data")

@@ -14,7 +14,7 @@ from lsml.logs import MASK, request_id
 _log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SHOWN = 300  # the most characters of a body
-_READ = 4 * _SHOWN  # the bytes of it that are decoded
+_READ = 4 * _SHOWN  # bytes of a body that are decoded
 # Members whose texts are secrets, truncated or not; and queries of URLs, which may hold signatures and tokens.
 _SECRET = re.compile(
     r'("[^"]*(?:token|key|password|secret|authorization)[^"]*"\s*:\s*")(?:[^"\\]|\\.)*("|$)', re.IGNORECASE

@@ -64,20 +64,20 @@ class Guard:
             g.user, owner = self._user(path)
             if not owner and request.method not in _LOOKING and path != "/predict":
                 raise Forbidden(
-                    f"{g.user} is a reader, who may look and try; ask an owner to do this, or make {g.user} one "
-                    "(server.users of the recipe)"
+                    f"{g.user} is a reader, who may only see pages and try the model; ask an owner, or make {g.user} "
+                    "one (server.users of the recipe)"
                 )
 
     def _check_site(self) -> None:
         """Raise Forbidden where a page of another site made the browser send the request."""
         headers = request.headers
         if headers.get("Sec-Fetch-Site", "").strip().lower() == "cross-site" and not _follows_a_link():
-            raise Forbidden("a page of another site sent this request in a browser; lsml only answers its own pages")
+            raise Forbidden("a page of another site sent this request; lsml only answers its own pages")
         origin = headers.get("Origin")
         if origin is not None and not self._is_own(origin):
             raise Forbidden(
-                f"Origin {_shown(origin)}: a page of another site sent this request in a browser; if it is lsml's own "
-                "behind a proxy, let the proxy pass on the Host, or add the name to server.hosts of the recipe"
+                f"Origin {_shown(origin)}: a page of another site sent this request; if it is lsml's own page behind "
+                "a proxy, let the proxy pass the Host header on, or add the name to server.hosts of the recipe"
             )
 
     def _is_own(self, origin: str) -> bool:
@@ -104,7 +104,7 @@ class Guard:
         name, _ = _host_and_port(host)
         if not name or not (name in self._known or _is_local(name)):
             raise Forbidden(
-                f"Host {_shown(host)}: lsml does not accept this name; if it is right, add it to the recipe "
+                f"Host {_shown(host)}: lsml does not accept this name; if it is correct, add it to the recipe "
                 "(server: {hosts: [NAME]}), or set server.secret_path or a password"
             )
 
@@ -117,14 +117,14 @@ class Guard:
                 given = base64.b64decode(encoded.strip(), validate=True)
             except (binascii.Error, ValueError):
                 given = b""
-        # Each is compared, so that the time taken does not tell which.
+        # Every user is compared, so that the time does not reveal which one matched.
         right = [user for login, user in self._users if hmac.compare_digest(given, login)]
         if right:
             return right[0]
         if path == "/webhook":
             _log.warning(
-                "a webhook came without the right username and password, so its annotations are lost; "
-                "`lsml connect` adds them to the webhook, or put them into the backend's URL in Label Studio, "
+                "a webhook had no or a wrong username and password, so its annotations are lost; `lsml connect` adds "
+                "them to the webhook, or put them into the backend's URL in Label Studio: "
                 "http://user:password@host:port"
             )
         raise Unauthorized("username and password: missing or wrong; set them in Label Studio's settings of this model")
@@ -149,8 +149,9 @@ def open_to_others(server: Server, host: str) -> str | None:
     if server.secret_path or has_password(server) or _is_loopback(_bare(host)):
         return None
     return (
-        f"lsml: warning: everybody who reaches {host} can read predictions and send annotations that are learnt: set "
-        "server.secret_path, or server.username and server.password, in the recipe, or allow only trusted machines there"
+        f"lsml: warning: everybody who can reach {host} can read predictions and send annotations for training: set "
+        "server.secret_path, or server.username and server.password, in the recipe, or restrict access to trusted "
+        "machines"
     )
 
 

@@ -17,7 +17,7 @@ from lsml.server.routes import Media, Route
 from lsml.server.serving import Serving
 from lsml.store import Store
 
-_MOST_PIXELS: Final = 800  # of a picture's longer side
+_MOST_PIXELS: Final = 800  # pixels of an image's longer side
 
 
 class HeldOutViews:
@@ -71,10 +71,10 @@ class HeldOutViews:
                 with self._serving.bindings.fetch(row.key, binding).hold() as fetch:
                     found = fetch.image(urls[int(page)], {"id": task.id, "data": task.data})
                     return Response(thumbnail(found.path, _MOST_PIXELS), mimetype="image/jpeg")
-        raise NotFound("the project has no such picture of an annotated task")
+        raise NotFound("the project has no annotated task with this image")
 
     def compared(self, project: str, new: int, old: int) -> ComparedVersions:
-        """Return the comparison of two versions on tasks that neither learnt. Raises NotFound, VersionError."""
+        """Return the comparison of two versions on tasks that neither was trained on. Raises NotFound, VersionError."""
         row = found_project(self._store, project)
         binding = self._serving.bindings.of(row.key, None)
         first, second = (self._serving.version(row.key, binding, number) for number in (new, old))
@@ -89,9 +89,9 @@ class HeldOutViews:
         row = found_project(self._store, project)
         binding = self._serving.bindings.of(row.key, None)
         if cell.control not in binding.controls:
-            raise NotFound(f"control: the recipe's models answer no control named {cell.control[:100]!r}")
+            raise NotFound(f"control: no model of the recipe serves a control named {cell.control[:100]!r}")
         if row.promoted is None:
-            raise NotFound("the project serves no version that learnt anything yet")
+            raise NotFound("the project serves no trained version yet")
         served = self._serving.version(row.key, binding, row.promoted)
         return mistakes(
             binding,

@@ -43,11 +43,11 @@ class Looking:
         return json_response(ActionList(self.latest_actions(project)))
 
     def queue(self, project: str) -> Response:
-        """Return the least sure tasks, and the annotations that are probably wrong."""
+        """Return the least certain tasks, and the annotations that are probably wrong."""
         return json_response(self.to_look_at(project))
 
     def review(self, project: str) -> Response:
-        """Have a worker look for annotations that are probably wrong."""
+        """Let a worker search for annotations that are probably wrong."""
         row = found_project(self._store, project)
         run = self._store.runs.request(row.key, "asked for", kind="review")
         self._queue.wake(run.id)
@@ -71,7 +71,10 @@ class Looking:
 def _least_sure(recipe: Recipe, project: ProjectRow) -> dict[str, object]:
     studio = studio_of(recipe, project)
     if studio is None or project.studio_id is None:
-        why = "no Label Studio is known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, and connect the project"
+        why = (
+            "the address of Label Studio is not known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, and connect the "
+            "project"
+        )
         return {"least_sure": [], "waiting": 0, "unknown": why}
     try:
         tasks, waiting = studio.predictions(project.studio_id).least_sure(_MAX_TASKS)

@@ -12,7 +12,7 @@ from waitress import wasyncore
 
 from lsml.server.channels import QUICK_S, Dispatcher, close_stale, make_room
 
-CONNECTIONS: Final = 400  # idle and half-sent ones count; beyond it the longest waiting ones are closed
+CONNECTIONS: Final = 400  # idle and half-sent connections count; beyond it, those that wait longest are closed
 _POLL = hasattr(select, "poll")  # select() fails with descriptors above 1023; Windows has no poll()
 _AT_REST_S: Final = 0.2  # between turns of an idle server; on Windows a signal waits this long
 _STALE_S: Final = 1.0  # between checks for connections that exceeded a time limit

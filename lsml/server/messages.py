@@ -90,7 +90,7 @@ class Predictions(msgspec.Struct):
 
     results: list[dict[str, Any] | Annotated[list[Any], Meta(max_length=0)]]
     why_not: Annotated[
-        list[str] | UnsetType, Meta(description="Why tasks have no prediction; absent where all have.")
+        list[str] | UnsetType, Meta(description="Why tasks have no prediction; absent if all have one.")
     ] = UNSET
 
 
@@ -134,7 +134,7 @@ class TrainBody(msgspec.Struct):
 
 
 class Started(msgspec.Struct):
-    """The training run that was asked for."""
+    """The requested training run."""
 
     status: str
     job: str | UnsetType = UNSET
@@ -323,7 +323,7 @@ class ActionList(msgspec.Struct):
 
 
 class LeastSure(msgspec.Struct):
-    """A task that waits for people, with the score that Label Studio shows."""
+    """An unannotated task, with the score that Label Studio shows."""
 
     task: str
     score: float
@@ -345,11 +345,11 @@ class SuspectShown(msgspec.Struct):
 
 
 class ToLookAt(msgspec.Struct):
-    """The least sure tasks, of so many that wait, and the last review."""
+    """The least certain tasks, the number of unannotated tasks, and the last review."""
 
     least_sure: list[LeastSure]
     waiting: int
-    unknown: Annotated[str | None, Meta(description="Why the least sure tasks are not known.")]
+    unknown: Annotated[str | None, Meta(description="Why the least certain tasks are not known.")]
     tasks: int
     suspects: list[SuspectShown]
     notes: list[str]

@@ -218,7 +218,7 @@ def sparkline(curve: Sequence[Mapping[str, Any]]) -> Sparkline | None:
 
 
 def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]]]:
-    """Return (examples learnt, metric, sentence) of every judged version, by control, the fewest examples first."""
+    """Return (training examples, metric, sentence) of every evaluated version, by control, the fewest examples first."""
     points: dict[str, list[tuple[int, float, str]]] = {}
     for version in sorted(project["versions"], key=lambda one: one["version"]):
         examples = sum(model["examples"] for model in (version["models"] or {}).values())

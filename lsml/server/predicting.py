@@ -30,10 +30,10 @@ from lsml.store import LOCAL, Store
 from lsml.wording import listed
 
 _log = logging.getLogger(__name__)
-# The time that a request waits for a version that was just promoted. The one before could answer at once, but not with the
+# How long a request waits for a version that was just promoted. The old version could answer at once, but not with the
 # `model_version` that /setup returned; Label Studio waits 100 s.
 _WAIT_S = 30.0
-_SMALL_REQUEST_TASKS = 8  # tasks; a request of so few does not delay others
+_SMALL_REQUEST_TASKS = 8  # tasks; a request with so few does not delay others
 # Lists whose entries are decoded separately, so that one with half of a character does not affect the others.
 SPARED = ("tasks", "task", "annotations", "annotation")
 
@@ -68,7 +68,7 @@ def _asked(payload: Mapping[str, object], most: int) -> _Asked:
     if not isinstance(tasks, list):
         raise RequestError('tasks: expected a list such as [{"data": {"text": "some text"}}]')
     if len(tasks) > most:
-        raise TooLarge(f"tasks: expected at most {most}, got {len(tasks)}; select fewer at a time")
+        raise TooLarge(f"tasks: expected at most {most}, got {len(tasks)}; select fewer tasks")
     params = payload.get("params")
     if params is not None and not isinstance(params, dict):
         raise RequestError("params: expected an object")
@@ -164,7 +164,7 @@ class Predicting:
         return project
 
     def _elsewhere(self, asked: _Asked, ready: _Ready) -> list[str]:
-        """Return sentences about the known projects, if a request that `local`'s models answered may have meant one of them."""
+        """Return sentences about the known projects, if a request for `local` may have meant one of them."""
         if ready.project != LOCAL:
             return []
         others = [row for row in self._store.projects.all() if row.key != LOCAL]
@@ -173,12 +173,12 @@ class Predicting:
             key, _ = project_key(asked.named)
             if key != LOCAL:
                 sentences.append(
-                    f"project {key} is not known here, so what project {LOCAL} learnt answers; connect it in its "
+                    f"project {key} is not connected, so the model of project {LOCAL} predicts; connect it under "
                     "Settings > Model, or with `lsml connect`"
                 )
         if others:
             names = listed(f'"{row.key}"' + (f" ({row.title})" if row.title else "") for row in others)
-            sentences.append(f"`project` of the request chooses the project whose models answer: {names}")
+            sentences.append(f"`project` of the request selects the project whose models predict: {names}")
         return sentences
 
     def _others(self, asked: _Asked, arrivals: Arrivals, own: object) -> Iterator[tuple[object, _Asked]]:
@@ -202,10 +202,10 @@ class Predicting:
 
 
 def _unreadable(task: object) -> Outcome:
-    """Return the outcome of a task that is no object."""
+    """Return the outcome of a task that is not an object."""
     if isinstance(task, NotUnicode):
         return Outcome(dropped=[("not Unicode", str(task))])
-    return Outcome(dropped=[("no data", 'a task is no object; expected {"data": {...}}')])
+    return Outcome(dropped=[("no data", 'a task is not an object; expected {"data": {...}}')])
 
 
 def _result(outcome: Outcome, served: Served, *, interactive: bool) -> Any:

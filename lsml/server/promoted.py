@@ -75,6 +75,8 @@ class Promoted:
         self._broken.replace((project, number), (str(error), time.monotonic()))
 
     def why_broken(self, project: str, number: int) -> str | None:
-        """Return why a version cannot be served; None if it can, or if it is time to try again: files get restored."""
+        """Return why a version cannot be served; None if it can, or if it is time to try again, because files may be
+        restored.
+        """
         found = self._broken.get((project, number))
         return found[0] if found is not None and time.monotonic() - found[1] < _LOOK_AGAIN_S else None

@@ -119,7 +119,7 @@ class _Protocol:
         if origin(told) != origin(named) and self._disbelieved.get(project) != told:
             self._disbelieved.replace(project, told)
             _log.warning(
-                "project %s: /setup names the Label Studio %s; ignored, for label_studio.url of the recipe is %s",
+                "project %s: /setup names the Label Studio %s; ignored, because label_studio.url of the recipe is %s",
                 project, shown_url(told), shown_url(named),
             )  # fmt: skip
 
@@ -152,7 +152,7 @@ class _Protocol:
             try:
                 self._serving.bindings.of(event.project, config)
             except LabelingConfigError as error:
-                _log.warning("project %s: its labeling config is not kept: %s", event.project, error)
+                _log.warning("project %s: its labeling config is not stored: %s", event.project, error)
                 config = None
         for note in event.notes:
             _log.warning("project %s: %s", event.project, note)
@@ -208,10 +208,10 @@ class _Protocol:
         return self._start(project)
 
     def _check_known(self, project: str) -> None:
-        """Raise NotFound for an unknown project, whose run could learn nothing."""
+        """Raise NotFound for an unknown project, which has nothing to train on."""
         if self._store.projects.get(project) is None:
             raise NotFound(
-                f"project {project}: unknown to lsml, so there is nothing to learn; connect lsml in its Settings > Model, "
+                f"project {project}: unknown to lsml, so it cannot be trained; connect lsml under Settings > Model, "
                 "annotate, and press Start Training again"
             )
 
@@ -230,7 +230,7 @@ class _Protocol:
         if named is not None:
             found = self._store.projects.find(named)
             if found is None:
-                raise NotFound("project: lsml does not know it")
+                raise NotFound("project: unknown to lsml")
             rows = [found]
         projects = []
         for row in rows:
@@ -267,7 +267,7 @@ class _Protocol:
 
     def _start(self, project: str) -> Response:
         if not learners(self._recipe):
-            why = "training is off: the recipe says `training: false`, or none of its adapters can learn"
+            why = "training is off: the recipe says `training: false`, or none of its adapters can be trained"
             _log.warning("project %s: Start Training: %s", project, why)
             return json_response(Started(why))
         run = self._store.runs.request(project, "start training")
@@ -305,5 +305,5 @@ def _extra_params(value: object) -> Any:
         try:
             return json.loads(value)
         except ValueError:
-            _log.warning("extra_params is not JSON, and lsml ignores it: all settings are in the recipe")
+            _log.warning("extra_params is not JSON; lsml ignores it, because all settings are in the recipe")
     return value

@@ -31,7 +31,8 @@ class Ready:
             self._store.workers.check_writable()
             if not self._store.workers.alive():
                 why.append(
-                    "no worker is alive, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
+                    "no worker is alive, so nothing is trained; start `lsml work` on the same data directory, or "
+                    "`lsml run`"
                 )
             why += self._serving.unready()
         except StoreError as error:

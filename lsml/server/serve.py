@@ -139,7 +139,9 @@ def _accept_all(listener: BaseWSGIServer, channels: dict[int, HTTPChannel | Base
 
 def _cannot_listen(error: OSError, host: str, port: int) -> LsmlError:
     if error.errno == errno.EADDRINUSE:
-        return PortInUse(f"port {port} on {host} is in use; stop what listens there, or choose another with --port")
+        return PortInUse(
+            f"port {port} on {host} is in use; stop the program that uses it, or choose another with --port"
+        )
     if error.errno == errno.EACCES:
         return LsmlError(f"port {port} on {host}: not permitted; choose one above 1023 with --port")
     return LsmlError(f"cannot listen on {host} port {port}: {error.strerror}; choose others with --host and --port")

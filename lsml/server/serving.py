@@ -93,7 +93,7 @@ class Serving:
             return before
         except LsmlError as error:
             self._loads.drop((project, name))
-            assert number, "the starting point always loads"
+            assert number, "the untrained version always loads"
             self.promoted.note_broken(project, number, error)
             _log.error("project %s: v%d cannot be served: %s", project, number, error)
             return self.served(project, binding, wait_s)
@@ -112,7 +112,8 @@ class Serving:
         names = self.promoted.names(project, binding)
         if name not in names:
             raise NotFound(
-                f"model_version: project {project} has no {name[:100]!r} now; expected one of {listed(names)}, or none"
+                f"model_version: project {project} has no version {name[:100]!r}; expected one of {listed(names)}, "
+                "or none"
             )
         number = names[name]
         try:
@@ -158,7 +159,7 @@ class Serving:
             where = f"project {project.key}: v{project.promoted}"
             number, card = self.promoted.of(project.key)
             if number != project.promoted:
-                sentences.append(f"{where} cannot be served; the log has the reason, and `lsml promote` serves another")
+                sentences.append(f"{where} cannot be served; see the log, or serve another version with `lsml promote`")
                 continue
             try:
                 binding = self.bindings.of(project.key, None)
@@ -166,7 +167,7 @@ class Serving:
                 sentences.append(f"{where} cannot be loaded: {error}")
                 continue
             self._start_load(project.key, binding, number, self.promoted.name(project.key, binding, number, card))
-            sentences.append(f"{where} is not loaded yet; ask again in a moment")
+            sentences.append(f"{where} is not loaded yet; try again in a moment")
         return sentences
 
     def warm_up(self) -> None:

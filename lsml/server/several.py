@@ -72,7 +72,7 @@ class Several:
 
 def _nothing_here(_error: Exception) -> Response:
     return json_response(
-        {"error": "several recipes are served here, each under /r/NAME; the page at / names them"}, 404
+        {"error": "several recipes are served here, each under /r/NAME; the page at / lists them"}, 404
     )
 
 

@@ -51,7 +51,7 @@ class Swapping:
             try:
                 app = make()
             except LsmlError as error:
-                _log.error("the changed recipe cannot be served, and the one before stays in use: %s", error)
+                _log.error("the changed recipe cannot be served; the old one stays in use: %s", error)
                 return
             serving = app.extensions["lsml"].serving
             serving.warm_up()

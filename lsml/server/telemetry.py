@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Count
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 from flask import Flask, Response, g, request
@@ -17,10 +17,9 @@ from lsml.server.quality import Quality
 from lsml.server.serving import Serving
 from lsml.store import Store
 from lsml.store.runs import STATES
-from lsml.versions import Card
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_PROJECTS = 200  # with more projects, their numbers are only under /api
+_PROJECTS = 200  # with more projects, their metrics are only under /api
 
 
 class Telemetry:
@@ -40,9 +39,9 @@ class Telemetry:
             ("outcome",),
             registry=self._registry,
         )
-        self._regions = Counter("lsml_regions", "Regions that were sent.", registry=self._registry)
+        self._regions = Counter("lsml_regions", "Regions in predictions.", registry=self._registry)
         self._dropped = Counter(
-            "lsml_dropped", "Tasks or regions that were left out, by reason.", ("reason",), registry=self._registry
+            "lsml_dropped", "Tasks or regions left out, by reason.", ("reason",), registry=self._registry
         )
         self._registry.register(_Stored(store, serving, quality))
 
@@ -88,9 +87,7 @@ class _Stored:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        runs = GaugeMetricFamily(
-            "lsml_runs", "Training runs by state; those that wait are the queue.", labels=("state",)
-        )
+        runs = GaugeMetricFamily("lsml_runs", "Training runs by state; waiting runs are the queue.", labels=("state",))
         counted = self._store.runs.counts()
         for state in STATES:
             runs.add_metric((state,), counted.get(state, 0))
@@ -100,9 +97,7 @@ class _Stored:
         versions = GaugeMetricFamily("lsml_versions", "Versions kept, by project.", labels=("project",))
         kept = self._store.versions.counts()
         annotations = GaugeMetricFamily("lsml_annotations", "Usable annotations by project.", labels=("project",))
-        promoted = GaugeMetricFamily(
-            "lsml_promoted_version", "Number of the version that is served.", labels=("project",)
-        )
+        promoted = GaugeMetricFamily("lsml_promoted_version", "Number of the served version.", labels=("project",))
         held_out = GaugeMetricFamily(
             "lsml_held_out_metric",
             "Main metric of the served version, by control.",
@@ -110,7 +105,7 @@ class _Stored:
         )
         left_out = GaugeMetricFamily(
             "lsml_left_out",
-            "Regions or labels of annotations that the served version did not learn, by reason.",
+            "Regions or labels of annotations that the served version was not trained on, by reason.",
             labels=("project", "control", "reason"),
         )
         unreadable = GaugeMetricFamily(
@@ -118,7 +113,6 @@ class _Stored:
             "Promoted versions whose card cannot be read, by project; the log has the reason.",
             labels=("project",),
         )
-        served: dict[str, Card] = {}
         for project in self._store.projects.all()[:_PROJECTS]:
             annotations.add_metric((project.key,), project.usable)
             versions.add_metric((project.key,), kept.get(project.key, 0))
@@ -139,13 +133,12 @@ class _Stored:
                     counts[found.control, found.reason] += found.count
             for (control, reason), count in counts.items():
                 left_out.add_metric((project.key, control, reason), count)
-            served[project.key] = card
-        yield from (annotations, versions, promoted, held_out, left_out, unreadable, *_shifts(served))
+        yield from (annotations, versions, promoted, held_out, left_out, unreadable)
 
     def _corrections(self) -> Iterator[Metric]:
         regions = GaugeMetricFamily(
             "lsml_corrections",
-            "Regions of the latest annotations that began with a prediction: untouched, edited, deleted or added.",
+            "Regions of the latest annotations that started from a prediction: untouched, edited, deleted or added.",
             labels=("project", "model_version", "fate"),
         )
         seconds = GaugeMetricFamily(
@@ -168,7 +161,7 @@ class _Stored:
 
     def _publishings(self) -> Iterator[Metric]:
         published = CounterMetricFamily(
-            "lsml_published", "Predictions that were posted to Label Studio, by project.", labels=("project",)
+            "lsml_published", "Predictions posted to Label Studio, by project.", labels=("project",)
         )
         last = GaugeMetricFamily(
             "lsml_last_publishing",
@@ -182,24 +175,3 @@ class _Stored:
                 for state in STATES:
                     last.add_metric((project.key, state), run.state == state)
         yield from (published, last)
-
-
-def _shifts(served: Mapping[str, Card]) -> Iterator[Metric]:
-    """Yield how the served versions differ from those before them, from their cards, by project."""
-    changed = GaugeMetricFamily(
-        "lsml_changed_answers",
-        "Share of the served version's answers to judged tasks that differ from those of the version before, by model.",
-        labels=("project", "model"),
-    )
-    drift = GaugeMetricFamily(
-        "lsml_label_drift",
-        "Population stability index of the labels that the served version learnt anew, by model; above 0.25 is a shift.",
-        labels=("project", "model"),
-    )
-    for project, card in served.items():
-        for model, decision in card.decisions.items():
-            if decision.compared is not None and decision.compared.changed is not None:
-                changed.add_metric((project, model), decision.compared.changed)
-        for model, one in card.drift.items():
-            drift.add_metric((project, model), one.index)
-    yield from (changed, drift)

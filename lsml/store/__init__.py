@@ -90,8 +90,8 @@ class Store:
         free = shutil.disk_usage(self.directory).free
         if free < least_free:
             raise NoRoom(
-                f"{self.directory}: {free / 1e6:,.0f} MB are free on its disk, expected at least {least_free / 1e6:,.0f} MB "
-                "(server.limits.free_disk of the recipe); make room"
+                f"{self.directory}: {free / 1e6:,.0f} MB are free on its disk; expected at least "
+                f"{least_free / 1e6:,.0f} MB (server.limits.free_disk of the recipe); make room"
             )
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from lsml.store.database import Table, durable
 
-_MAX_ACTIONS: Final = 10_000  # actions that are kept; older ones go
+_MAX_ACTIONS: Final = 10_000  # actions kept; older ones are deleted
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class Claims(Table):
         """Return a stopping worker's run to the ledger; it costs no attempt."""
         row = self._row("SELECT 1 FROM run WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt)
         if row is not None:
-            self._return_to_waiting(id, "handed back by a worker that stopped")
+            self._return_to_waiting(id, "returned by a worker that stopped")
 
     @durable
     def lose(self, id: str, attempt: int, why: str) -> None:

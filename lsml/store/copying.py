@@ -10,7 +10,7 @@ from lsml.store.database import Database, sentences
 
 _WHOLE = (
     "UPDATE project SET token = NULL, hostname = NULL",
-    # A run that runs here does not run there: it waits, unless another of its kind does already.
+    # A running run does not run in the copy: it waits, unless another of its kind already waits.
     "UPDATE run SET state = 'cancelled', message = 'exported while it ran' WHERE state = 'running' AND EXISTS"
     " (SELECT 1 FROM run other WHERE other.project = run.project AND other.kind = run.kind AND other.state = 'waiting')",
     "UPDATE run SET state = 'waiting', lease_until = NULL, woken_at = NULL WHERE state = 'running'",

@@ -183,11 +183,11 @@ def sentences(path: str) -> Iterator[None]:
         what = str(reason)
         advice = "look at the disk"
         if "locked" in what:
-            advice = "another program holds it; stop that one, and keep the data directory on a local disk"
+            advice = "another program has it open; stop that program, and keep the data directory on a local disk"
         elif "readonly" in what or "unable to open" in what:
             advice = "make the data directory writable for this user, or name another with --data-dir"
         elif "full" in what:
-            advice = "the disk is full: make room; nothing that was acknowledged is lost"
+            advice = "the disk is full: make room; no acknowledged annotation is lost"
         elif "malformed" in what or "not a database" in what:
             advice = "the file is damaged: restore it from a backup, or move it away to start over"
         raise StoreError(f"{path}: {what}; {advice}") from error

@@ -53,7 +53,9 @@ class Queue:
         try:
             self._wake(run)
         except Exception:
-            _log.warning("could not wake a worker for run %s; the sweeper will", run, exc_info=True)
+            _log.warning(
+                "could not wake a worker for run %s; the sweeper will do it do it do it do it do it", run, exc_info=True
+            )
 
     def on_wake(self, work: Callable[[str], None]) -> None:
         """Set the function that a wake-up calls in this process."""
@@ -68,4 +70,4 @@ def open_queue(directory: Path) -> Queue:
 
 
 def _nobody(run: str) -> None:
-    raise LsmlError(f"run {run} was woken in a process that is no worker")
+    raise LsmlError(f"run {run} was woken in a process that is not a worker")

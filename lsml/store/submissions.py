@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lsml.store.database import Table, durable
 
-SUBMITTED = 2  # in `annotation.accepted`: the annotation is a submission, which is never learnt
+SUBMITTED = 2  # in `annotation.accepted`: the annotation is a submission, which is never used for training
 
 
 @dataclass(frozen=True)

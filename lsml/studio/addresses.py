@@ -106,9 +106,9 @@ def backend_url(recipe: Recipe, host: str, port: int, studio_url: str, path: str
     elif in_container():
         if studio_host != HOST_OF_CONTAINERS:
             raise RequestError(
-                f"lsml runs in a container, where it cannot know its own name for {studio_url}: give it with "
-                f"--backend-url, for instance http://lsml.internal:{port} (an alias with a dot: Label Studio sends no "
-                "webhook to a host without one)"
+                f"lsml runs in a container and does not know its address for {studio_url}: give it with "
+                f"--backend-url, for instance http://lsml.internal:{port} (use an alias with a dot, because Label "
+                "Studio sends no webhook to a host without one)"
             )
         found = "127.0.0.1"  # the machine on which the container's port is published
     elif is_loopback(host):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
 _BAD_ADDRESS = ("URL resolves to", "Can't resolve hostname")  # refusals of a URL in the request
-_PAUSE_S = 0.25  # before the second try; twice as long before each one after it
+_PAUSE_S = 0.25  # seconds before the second try; doubled before each further one
 TRIES = 3  # of a GET, where Label Studio is not reachable or fails
 
 
@@ -74,8 +74,9 @@ class StudioApi:
             return msgspec.json.decode(response.content)
         except msgspec.DecodeError as error:
             raise StudioError(
-                f"{self.url}: answered {response.headers.get('content-type', 'something')} instead of JSON for {what}; "
-                "label_studio.url names another program, or a sign-in page stands in front of Label Studio"
+                f"{self.url}: answered {response.headers.get('content-type', 'something')} instead of JSON for "
+                f"{what}; label_studio.url is the address of another program, or a sign-in page is in front of Label "
+                "Studio"
             ) from error
 
     def _read_status(self, response: httpx.Response, deed: str, what: str) -> None:
@@ -83,8 +84,8 @@ class StudioApi:
         status = response.status_code
         if response.is_redirect:
             raise StudioError(
-                f"{self.url}: redirects the API to {shown_url(response.headers.get('location', ''))}; the token is not sent "
-                "along, so set label_studio.url to Label Studio's real address"
+                f"{self.url}: redirects the API to {shown_url(response.headers.get('location', ''))}; the token is "
+                "not sent along, so set label_studio.url to Label Studio's final address"
             )
         if status in (403, 500) and (said := _said(response)).startswith(_BAD_ADDRESS):
             raise StudioRefused(f"{self.url}: refused to {deed} ({status}): {said}")
@@ -94,11 +95,11 @@ class StudioApi:
                 "who may, or let an administrator allow it"
             )
         if status == 409:
-            raise StudioExists(f"{self.url}: refused to {deed}, for it exists already (409): {_said(response)}")
+            raise StudioExists(f"{self.url}: refused to {deed}, because it exists already (409): {_said(response)}")
         if status == 404:
             raise StudioMissing(
-                f"{self.url}: {what} is not there (404); it was deleted, or it belongs to an organisation that the "
-                f"user of the {self.kind} is not in, or label_studio.url is not a Label Studio"
+                f"{self.url}: {what} does not exist (404); it was deleted, it belongs to an organisation without the "
+                f"user of the {self.kind}, or label_studio.url is not a Label Studio"
             )
         if status == 429 or status >= 500:
             raise StudioAway(
@@ -183,7 +184,7 @@ class StudioApi:
         if response.status_code == 404:
             raise StudioError(
                 f"{self.url}: cannot exchange a personal access token (404); label_studio.url is not a Label Studio, "
-                "or one from before such tokens: then use a legacy token"
+                "or too old for such tokens; then use a legacy token"
             )
         if response.status_code in (400, 401, 403):
             raise StudioError(refusal(self.url, self._token, _detail(response), exchanged=False))
@@ -200,8 +201,8 @@ class StudioApi:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             why = str(error).rpartition("certificate verify failed: ")[2]
             return StudioError(
-                f"{self.url}: its certificate is not trusted ({why}); name the PEM file of the authority "
-                "that signed it under label_studio.ca_file"
+                f"{self.url}: its certificate is not trusted ({why}); set label_studio.ca_file to the PEM file of "
+                "the authority that signed it"
             )
         if isinstance(error, httpx.TimeoutException):
             found = f"did not answer within {self.timeout_s:g} s"
@@ -218,8 +219,8 @@ class StudioApi:
     def unexpected(self, what: str) -> StudioError:
         """Return the error for a response that is not Label Studio's; `what` names the requested data."""
         return StudioError(
-            f"{self.url}: answered in an unknown form for {what}; label_studio.url names another "
-            "program, or a version of Label Studio that lsml does not support"
+            f"{self.url}: sent an unexpected answer for {what}; label_studio.url is another program, or a version of "
+            "Label Studio that lsml does not support"
         )
 
 
@@ -233,7 +234,7 @@ def _checked_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
         raise StudioError("label_studio.url: expected something like http://localhost:8080")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise StudioError("label_studio.url: expected scheme, host, port and path alone; put the token into api_key")
+        raise StudioError("label_studio.url: expected only scheme, host, port and path; put the token into api_key")
     return url.strip().rstrip("/")
 
 
@@ -248,7 +249,7 @@ def _said(response: httpx.Response) -> str:
     try:
         body = msgspec.json.decode(response.content)
     except msgspec.DecodeError:
-        return "it does not say why"
+        return "without a reason"
     if isinstance(body, dict):
         body = body.get("validation_errors") or body.get("detail") or body
     return " ".join(str(body).split())[:500]

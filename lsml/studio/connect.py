@@ -30,7 +30,7 @@ from lsml.studio.project import Backend, ProjectFields, StudioSettings
 
 T = TypeVar("T")
 SAMPLING: Final = "Uncertainty sampling"
-_TO_BE_MADE: Final = 0  # the number of a project that does not exist yet
+_TO_BE_MADE: Final = 0  # the id of a project that does not exist yet
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def connect(
     """
     if refuses(asked.url, studio.url):
         raise RequestError(
-            f"nothing listens at {shown_url(asked.url)}, and Label Studio takes no model that does not answer: start "
-            "`lsml run` first, or do both at once with `lsml run --connect`"
+            f"nothing listens at {shown_url(asked.url)}, and Label Studio only accepts a model that answers: start "
+            "`lsml run` first, or use `lsml run --connect`"
         )
     changes = ChangeLog(tell, asked.dry)
     project = _project(studio, recipe, asked)
@@ -101,13 +101,13 @@ def _project(studio: Studio, recipe: Recipe, asked: ConnectRequest) -> ProjectFi
         return studio.settings(asked.project).fields()
     title = (asked.create or "").strip()
     if not 3 <= len(title) <= 50:
-        raise RequestError(f"--create {title}: Label Studio wants a title of 3 to 50 characters")
+        raise RequestError(f"--create {title}: Label Studio needs a title of 3 to 50 characters")
     known = studio.find_project(title)
     if known is not None:
         return known
     if recipe.labeling_config is None:
         raise RequestError(
-            f"{recipe.path}: has no labeling config to create a project with; add `labeling_config:` to it, or name an "
+            f"{recipe.path}: has no labeling config for a new project; add `labeling_config:` to it, or give an "
             "existing project with --project"
         )
     return ProjectFields(_TO_BE_MADE, title, recipe.labeling_config)
@@ -186,7 +186,7 @@ class _Connecting:
                                    "in Settings > Model")  # fmt: skip
         if others and (before is None or others[0].id < before.id):
             first = others[0]
-            self._changes.note(f"Label Studio asks only a project's first model, and that is model {first.id}, "
+            self._changes.note(f"Label Studio asks only a project's first model, which is model {first.id}, "
                                f'"{first.title}" at {shown_url(first.url)}; delete it in Settings > Model')  # fmt: skip
         return after
 
@@ -254,17 +254,19 @@ def explanation(refusal: str, url: str) -> str:
     where = re.split(r" \([45]\d\d\)", refusal)[0]
     if "URL resolves to" in refusal or "reserved network" in refusal:
         return (
-            f"{where}: {shown} is a private address, which it asks only when started with ML_BLOCK_LOCAL_IP=false and "
-            "SSRF_PROTECTION_ENABLED=false in its environment"
+            f"{where}: {shown} is a private address, which Label Studio only asks if it was started with "
+            "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false in its environment"
         )
     if "Can't resolve hostname" in refusal:
-        return f"{where}: it knows no host {parts.hostname}; give an address that it knows with --backend-url"
+        return (
+            f"{where}: it cannot find the host {parts.hostname}; give an address that it can reach with --backend-url"
+        )
     if "authentication parameters" in refusal or "401 Client Error" in refusal:
-        return f"{where}: what answers at {shown} wants another username and password; is it the lsml of this recipe?"
+        return f"{where}: the program at {shown} expects another username and password; is it the lsml of this recipe?"
     if "403 Client Error" in refusal:
         return f"{where}: lsml does not accept the host {parts.hostname}; add that name to server.hosts of the recipe"
     if "look like a valid ML backend" in refusal:
-        return f"{where}: what answers at {shown} is not this lsml, or its log says why it refused /setup"
+        return f"{where}: the program at {shown} is not this lsml, or refused /setup, for a reason in its log"
     if "Enter a valid URL" in refusal:
         return (
             f"{where}: it sends no webhook to {shown}, as it needs a host name with a dot; give lsml's "
@@ -279,6 +281,7 @@ def explanation(refusal: str, url: str) -> str:
             else ""
         )
         return (
-            f"{where}: it cannot reach {shown}; check that `lsml run` listens there and no firewall is between{inside}"
+            f"{where}: it cannot reach {shown}; check that `lsml run` listens there and that no firewall blocks "
+            f"it{inside}"
         )
     return refusal

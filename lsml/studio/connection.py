@@ -43,7 +43,7 @@ def studio_of(recipe: Recipe, project: ProjectRow | None) -> Studio | None:
     elif project is not None:
         pair = project.hostname, project.token
     if pair[0] and pair[1]:
-        keep_told_secret(pair[1])  # also where another process got it, or lsml was restarted since
+        keep_told_secret(pair[1])  # also if another process got it, or lsml was restarted
         try:
             return _studio(pair[0], pair[1], named.ca_file)
         except StudioError as error:
@@ -99,8 +99,8 @@ def same_project(studio: Studio, project: ProjectRow) -> StudioProject:
     made = project.key.partition(".")[2]
     if made and made.partition(".")[0] != str(found.created):
         raise StudioError(
-            f"{studio.url}: its project {project.studio_id} is not {project.key} but a newer one; its annotations are not "
-            "read for the old project, and no predictions of the old project are published to it"
+            f"{studio.url}: its project {project.studio_id} is not {project.key} but a newer project; lsml neither "
+            "reads its annotations nor publishes predictions to it for the old one"
         )
     return found
 
@@ -135,13 +135,13 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
             else:
                 room, left_out = 0, left_out + 1  # from now on only known annotations pass
     except (StudioError, NoRoom) as error:
-        sentence = f"earlier annotations could not be read, so lsml learns only from webhooks: {error}"
+        sentence = f"earlier annotations could not be read, so lsml only gets new ones from webhooks: {error}"
         store.projects.synced(project.key, None, _noted(project, sentence))
         return changes
     if whole:
         changes += store.annotations.delete_unseen(project.key, shown, project.change)
     sentence = (
-        f"{left_out:,} tasks of Label Studio are left out, as with their annotations there would be more than "
+        f"{left_out:,} tasks of Label Studio are left out, because their annotations exceed the limit of "
         f"{limits.annotations:,} (server.limits.annotations of the recipe); raise the limit and restart lsml"
     )
     store.projects.synced(project.key, latest, _noted(project, sentence) if left_out else None)
@@ -158,8 +158,8 @@ def _read_emails(store: Store, studio: Studio, project: ProjectRow) -> None:
         emails = studio.emails()
     except StudioError as error:
         _log.warning(
-            "project %s: `learn_from` names e-mail addresses, and Label Studio does not tell whose they are; name users by "
-            "their number: %s", project.key, error,
+            "project %s: `learn_from` has e-mail addresses, and Label Studio does not say whose they are; use the "
+            "users' ids: %s", project.key, error,
         )  # fmt: skip
         emails = {}
     store.people.tell(project.key, emails)

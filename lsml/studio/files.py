@@ -41,7 +41,7 @@ def fetch_file(api: StudioApi, url: str, wanted: Download) -> Received | None:
     try:
         return _fetch(api, absolute, url, wanted)
     except _Refused as refused:
-        # Where uploads are in a cloud storage, Label Studio only gives them at another address.
+        # If uploads are in a cloud storage, Label Studio serves them only at another address.
         upload = urlsplit(absolute).path.partition("/data/upload/")[2]
         if not upload or refused.answered not in (404, 500):
             raise
@@ -124,11 +124,11 @@ def _remedy(response: httpx.Response, url: str) -> str:
     if response.status_code == 403 and local:
         return "start Label Studio with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true"
     if response.status_code == 404 and local:
-        return "add a Local Files storage to the project that covers its folder"
+        return "add a Local Files storage for its folder to the project"
     if response.status_code in (401, 403):
         return "use a token of a member who may see the project"
     if response.status_code == 404:
-        return "check that the file is still there and that a storage of the project covers it"
+        return "check that the file exists and that a storage of the project covers it"
     if response.status_code == 500 and "upload/" in url:
-        return "most likely the uploaded file is gone from Label Studio's media folder; upload it again"
+        return "the uploaded file is probably missing in Label Studio's media folder; upload it again"
     return "Label Studio's own log says why"

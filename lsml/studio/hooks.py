@@ -76,7 +76,7 @@ def mend_webhooks(changes: ChangeLog, settings: StudioSettings, hooks: Hooks) ->
         _delete(changes, settings, hook, "a second one for the same address")
     for hook in stale:
         if _is_surely_ours(hook, hooks):
-            _delete(changes, settings, hook, "of an address that lsml had before")
+            _delete(changes, settings, hook, "of an old address of lsml")
         else:
             _switch_off(changes, settings, hook)
 
@@ -84,9 +84,9 @@ def mend_webhooks(changes: ChangeLog, settings: StudioSettings, hooks: Hooks) ->
 def _mend(changes: ChangeLog, settings: StudioSettings, hook: Webhook, wanted: dict[str, Any]) -> None:
     lacks = []
     if not (hook.is_active and hook.send_payload and hook.send_for_all_actions):
-        lacks.append("it tells of everything that happens")
+        lacks.append("it sends all events")
     if not wanted.get("headers", {}).items() <= hook.headers.items():
-        lacks.append("it brings the username and password")
+        lacks.append("it has the username and password")
         wanted = {**wanted, "headers": {**hook.headers, **wanted["headers"]}}
     if lacks:
         changes.make("change", f"webhook {hook.id} ({shown_url(hook.url)}): {', '.join(lacks)}",
@@ -100,7 +100,7 @@ def _delete(changes: ChangeLog, settings: StudioSettings, hook: Webhook, why: st
 
 
 def _switch_off(changes: ChangeLog, settings: StudioSettings, hook: Webhook) -> None:
-    why = "for nothing listens there and no model has that address"
+    why = "because nothing listens there and no model has that address"
     changes.make("turn off", f"webhook {hook.id} ({shown_url(hook.url)}), {why}",
                  lambda: settings.put_webhook(hook.id, {"is_active": False}))  # fmt: skip
 

@@ -60,7 +60,7 @@ def read_tasks(path: Path, config: LabelingConfig) -> TasksToImport:
         notes = (*notes, left_out)
     fine = tuple(one for one, refusal in kept if refusal is None)
     if not fine:
-        raise RequestError(f"{path}: holds no task to import" + (f": {refusals[0]}" if refusals else ""))
+        raise RequestError(f"{path}: has no task to import" + (f": {refusals[0]}" if refusals else ""))
     return TasksToImport(str(path), data=fine, notes=notes)
 
 
@@ -89,7 +89,7 @@ def _going_on(deed: Callable[[StudioSettings, Any], None], settings: StudioSetti
     try:
         deed(settings, what)
     except StudioAway as error:
-        raise StudioAway(f"{error}; connect again then: existing tasks are not added twice") from error
+        raise StudioAway(f"{error}; then connect again: existing tasks are not added twice") from error
 
 
 def _import(settings: StudioSettings, data: Sequence[dict[str, object]]) -> None:

@@ -99,7 +99,7 @@ class ProjectPredictions:
         if named.isascii() and named.isdigit():
             view = self._api.get(f"/api/dm/views/{named}/", f"view {named}", tries=_TRIES)
             if not isinstance(view, dict) or view.get("project") != self._project:
-                raise RequestError(f"--filter {named}: that view is not of {self._what}")
+                raise RequestError(f"--filter {named}: that view does not belong to {self._what}")
             query = view.get("data")
         else:
             try:

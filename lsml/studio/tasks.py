@@ -89,7 +89,7 @@ def read_pages(page_after: Callable[[int], TaskPage[T]]) -> Iterator[T]:
     while True:
         page = page_after(last)
         yield from page.tasks
-        # A server that ignores the filter would send the first page for ever, so a page without new tasks ends it, too.
+        # A server that ignores the filter would send the first page forever, so a page without new tasks also ends the loop.
         if not page.tasks or len(page.tasks) >= page.total:
             return
         last = page.tasks[-1].id

@@ -26,7 +26,7 @@ class Access(msgspec.Struct, frozen=True):
 def kind_of(token: str) -> TokenKind:
     """Return the kind of a token by its shape. Raises StudioError for one that can never work."""
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise StudioError("label_studio.api_key: has spaces or unusual characters; expected only the token")
+        raise StudioError("label_studio.api_key: contains spaces or unusual characters; expected only the token")
     if not token.startswith("eyJ") or "." not in token:
         return "legacy token"  # 40 hexadecimal digits, unless Label Studio was started with another
     claims = _claims(token)
@@ -37,8 +37,8 @@ def kind_of(token: str) -> TokenKind:
         )
     if claims.get("token_type") == "access":
         raise StudioError(
-            "label_studio.api_key: is an access token, which lasts five minutes; expected the personal access token "
-            "that it was made from"
+            "label_studio.api_key: is an access token, which is valid for five minutes; expected the personal access "
+            "token that it was made from"
         )
     return "personal access token"
 
@@ -67,22 +67,22 @@ def refusal(url: str, token: str, detail: str, *, exchanged: bool = True) -> str
     if kind_of(token) == "personal access token":
         if exchanged:
             return (
-                f"{url}: exchanges the personal access token but refuses the access token (401); an "
-                "administrator may have switched such tokens off: Organization > API Tokens Settings"
+                f"{url}: exchanges the personal access token but rejects the access token (401); an administrator "
+                "may have switched such tokens off: Organization > API Tokens Settings"
             )
         return (
-            f"{url}: refuses the personal access token (401); it was revoked, or it belongs to another "
-            "Label Studio: create a new one under Account & Settings > Personal Access Token"
+            f"{url}: rejects the personal access token (401); it was revoked, or it belongs to another Label Studio: "
+            "create a new one under Account & Settings > Personal Access Token"
         )
     if "legacy" in detail:
         return (
-            f"{url}: refuses the legacy token (401), for its organisation has such tokens switched off; "
-            "create a personal access token under Account & Settings, or switch legacy tokens on: "
-            "Organization > API Tokens Settings"
+            f"{url}: rejects the legacy token (401), because its organisation has switched such tokens off; create a "
+            "personal access token under Account & Settings, or switch legacy tokens on: Organization > API Tokens "
+            "Settings"
         )
     return (
-        f"{url}: refuses the legacy token (401); it was reset, or it belongs to another Label Studio: copy it "
-        "again from Account & Settings > Legacy Token"
+        f"{url}: rejects the legacy token (401); it was reset, or it belongs to another Label Studio: copy it again "
+        "from Account & Settings > Legacy Token"
     )
 
 

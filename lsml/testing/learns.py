@@ -40,9 +40,9 @@ class Learns(Suite):
             try:
                 adapter.fit(examples, SEED)
             except NotEnoughData as error:
-                assert str(error), "NotEnoughData without a sentence"
+                assert str(error), "NotEnoughData without a message"
             else:
-                raise AssertionError(f"fit learns from {len(examples)} examples")
+                raise AssertionError(f"fit accepts {len(examples)} examples")
 
     def test_fit_beats_the_commonest_answer(self) -> None:
         """On its own examples, a model must do better than one that always gives the most frequent answer."""
@@ -56,7 +56,7 @@ class Learns(Suite):
                 for example, values in zip(self.case.examples, answered, strict=True)
             ]
             judged = judge(kind, of_kind)
-            assert (judged["value"] or 0) > 0, f"it finds nothing of its own examples ({judged['metric']} is 0)"
+            assert (judged["value"] or 0) > 0, f"it finds nothing in its own examples ({judged['metric']} is 0)"
         if not kinds & {Choice, Number}:
             return
         numbers = [
@@ -78,7 +78,9 @@ class Learns(Suite):
         said = [best_of(values, multiple=self.case.target.multiple) for values in answered]
         right = sum(truth == guess for truth, guess in zip(truths, said, strict=True))
         commonest = Counter(truths).most_common(1)[0][1]
-        assert right > commonest, f"{right} of {len(truths)} right; always the commonest answer gets {commonest}"
+        assert right > commonest, (
+            f"{right} of {len(truths)} right; always predicting the commonest label gets {commonest}"
+        )
 
     def test_the_same_examples_and_seed_give_the_same_model(self) -> None:
         """Training can be repeated."""

@@ -23,7 +23,7 @@ class Predicts(Suite):
         adapter = self.case.new()
         if isinstance(adapter, TrainableAdapter) and not adapter.ready:
             answered = adapter.predict(list(self.case.batch))
-            assert answered == [[] for _ in self.case.batch], "an untrained model answers"
+            assert answered == [[] for _ in self.case.batch], "an untrained model predicts"
         ready = self.case.ready()
         assert ready.ready, "it is not ready after training"
 
@@ -31,12 +31,12 @@ class Predicts(Suite):
         """There are as many lists as elements, in the order of the batch, each of value types that the adapter produces."""
         adapter, batch = self.case.ready(), list(self.case.batch)
         answered = adapter.predict(batch)
-        assert len(answered) == len(batch), f"{len(answered)} answers for {len(batch)} elements"
+        assert len(answered) == len(batch), f"{len(answered)} lists of values for {len(batch)} elements"
         for values in answered:
-            assert isinstance(values, (list, Scored)), f"an answer is a {type(values).__name__}; expected a list"
+            assert isinstance(values, (list, Scored)), f"a result is a {type(values).__name__}; expected a list"
             for value in values:
                 assert type(value) in self.case.adapter.produces, f"{value!r} is not what it produces"
-        self.same(adapter.predict(batch[::-1])[::-1], answered, "the order of the batch changes the answers")
+        self.same(adapter.predict(batch[::-1])[::-1], answered, "the order of the batch changes the results")
 
     def test_an_empty_batch_gives_an_empty_list(self) -> None:
         """Without elements there are no predictions."""
@@ -58,7 +58,7 @@ class Predicts(Suite):
         """An element is predicted alike alone and in a batch."""
         adapter, batch = self.case.ready(), list(self.case.batch)
         alone = [adapter.predict([data])[0] for data in batch]
-        self.same(adapter.predict(batch), alone, "an answer depends on its neighbours")
+        self.same(adapter.predict(batch), alone, "a result depends on its neighbours")
 
     def test_inputs_are_left_untouched(self) -> None:
         """Neither the batch nor the examples change."""
@@ -116,7 +116,7 @@ class Predicts(Suite):
                 assert type(value) in adapter.produces, f"{value!r} is not what it produces"
                 assert self.case.target.open or label_of(value) in allowed, f"label {label_of(value)!r} was not given"
             answers += values
-            assert adapter.respond(data, []) == [], "it answers where nothing was asked"
+            assert adapter.respond(data, []) == [], "it answers without a prompt"
         assert answers, "it answers none of the prompts"
 
     def test_spans_count_code_points(self) -> None:

@@ -18,7 +18,7 @@ _SPREAD: Final = 0.14
 _OBJECT: Final = 0.1  # the size of an object that a lone point stands for, as a share of the image
 _MOMENTS: Final = 50  # at which two tracks are compared
 
-ImageShape = Box | Polygon | Ellipse | Mask | KeyPoint  # what one image is marked with
+ImageShape = Box | Polygon | Ellipse | Mask | KeyPoint  # the marked pixels of one image
 
 
 def overlaps(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:

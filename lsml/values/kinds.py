@@ -195,7 +195,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval"):
     def __post_init__(self) -> None:
         _check_finite("a time", (self.start, self.end))
         if self.start > self.end:
-            raise ValueError(f"an interval must end where it starts or after it, got {self.start} to {self.end}")
+            raise ValueError(f"an interval must not end before its start, got {self.start} to {self.end}")
         _check_score(self.score)
 
 

@@ -90,7 +90,7 @@ def import_from(file: Path, directory: Path) -> Manifest:
     where it cannot be written.
     """
     if (directory / _DATABASE).exists():
-        raise RequestError(f"{directory}: holds data already; move it away, or name another directory with --data-dir")
+        raise RequestError(f"{directory}: already holds data; move it away, or give another directory with --data-dir")
     try:
         make_folder(directory)
         with (
@@ -102,7 +102,7 @@ def import_from(file: Path, directory: Path) -> Manifest:
             Store(Path(folder)).close()  # refuses a newer format, and migrates an older one
             _put_in_place(Path(folder), directory)
     except zipfile.BadZipFile as error:
-        raise RequestError(f"{file}: is no file of `lsml export`, or is truncated: {error}") from None
+        raise RequestError(f"{file}: is not a file of `lsml export`, or is truncated: {error}") from None
     except OSError as error:
         if error.filename is not None and Path(os.fsdecode(error.filename)) == file:
             raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
@@ -118,14 +118,14 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
             raise ValueError
         manifest = msgspec.json.decode(archive.read(info), type=Manifest)
     except (KeyError, ValueError, msgspec.ValidationError):
-        raise RequestError(f"{file}: is no file of `lsml export`") from None
+        raise RequestError(f"{file}: is not a file of `lsml export`") from None
     if manifest.format != FORMAT:
         raise RequestError(
             f"{file}: has format {manifest.format}, and this lsml reads {FORMAT}; use the lsml that wrote it"
         )
     names = [info.filename for info in archive.infolist() if info.filename != _MANIFEST]
     if sorted(names) != sorted(manifest.files) or _DATABASE not in names or not all(map(_is_ours, names)):
-        raise RequestError(f"{file}: holds other files than its manifest names; it was changed after the export")
+        raise RequestError(f"{file}: has other files than its manifest; it was changed after the export")
     return manifest
 
 
@@ -153,7 +153,7 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, folder: Pa
         target.chmod(0o600)
         sync(target)
         if digest.hexdigest() != manifest.files[info.filename]:
-            raise RequestError(f"{file}: {info.filename} was changed or damaged; export anew, or copy the file again")
+            raise RequestError(f"{file}: {info.filename} was changed or damaged; export again, or copy the file again")
 
 
 def _chunks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:

@@ -123,7 +123,7 @@ def card_of(row: VersionRow) -> Card:
     if card.format != FORMAT:
         raise VersionError(
             f"version v{row.number} of project {row.project} has format {card.format}, and this lsml reads {FORMAT}; "
-            "use the lsml that wrote it, or train anew"
+            "use the lsml that wrote it, or train again"
         )
     return card
 

@@ -41,7 +41,7 @@ class LabelComparison(msgspec.Struct, frozen=True):
 
     @property
     def drop(self) -> float:
-        """The metric's fall from the promoted to the new version; negative for a gain, 0 where it is not known."""
+        """The drop of the metric from the promoted to the new version; negative for a gain, 0 if it is not known."""
         return self.promoted - self.new if self.new is not None and self.promoted is not None else 0.0
 
 
@@ -67,12 +67,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gain(self) -> float | None:
-        """New less promoted."""
+        """The new metric minus the promoted one."""
         return None if self.new is None or self.promoted is None else self.new - self.promoted
 
     @property
     def figures(self) -> str:
-        """The comparison for people: on what, and how it came out."""
+        """The comparison for people: the tasks and the result."""
         assert self.new is not None and self.promoted is not None
         where = "held-out tasks" if self.by == "held-out tasks" else "tasks by cross-validation"
         sign = ">" if self.new > self.promoted else "<" if self.new < self.promoted else "="
@@ -102,20 +102,20 @@ class Decision(msgspec.Struct, frozen=True):
         if compared is None:
             return _PLAIN[self.why].format(against=self.against, tasks=self.tasks, enough=ENOUGH)
         if self.why is Why.NOTHING:
-            return "not judged: nothing to compare with"
+            return "not evaluated: nothing to compare with"
         against, figures = compared.against, compared.figures
         if self.why is Why.COIN_TOSS:
             done = (
-                "it is better on them, so it is taken"
+                "it is better on them, so it is promoted"
                 if self.taken
                 else f"it is not better on them, so {against} stays"
             )
-            return f"a coin toss, for a judgement needs {ENOUGH} tasks: {done}: {figures}"
+            return f"a coin toss, because an evaluation needs {ENOUGH} tasks: {done}: {figures}"
         if self.why is Why.LABEL_DROPPED and compared.dropped is not None:
             label = compared.labels[compared.dropped]
             return (
-                f"{compared.dropped} got worse than with {against}: {label.promoted:.3f} before, {label.new:.3f} now on "
-                f"{label.tasks} tasks that hold it; as a whole {figures}"
+                f"{compared.dropped} got worse than with {against}: {label.promoted:.3f} before, {label.new:.3f} now "
+                f"on {label.tasks} tasks with it; overall {figures}"
             )
         return f"{_COMPARED[self.why]} {against} {figures}"
 
@@ -124,7 +124,8 @@ class Decision(msgspec.Struct, frozen=True):
         if not self.taken or self.compared is None:
             return ()
         return tuple(
-            f"{name} fell from {label.promoted:.3f} to {label.new:.3f} on {label.tasks} tasks that hold it, too few to be sure"
+            f"{name} dropped from {label.promoted:.3f} to {label.new:.3f} on {label.tasks} tasks with it, too few to "
+            "be certain"
             for name, label in self.compared.labels.items()
             if label.drop > worst
         )
@@ -134,15 +135,15 @@ _PLAIN: Final = {
     Why.FIRST: "the first version",
     Why.ALWAYS: "the recipe says `promote: always`",
     Why.NEVER: "the recipe says `promote: never`",
-    Why.UNLOADABLE: "not judged: {against} cannot be loaded",
+    Why.UNLOADABLE: "not evaluated: {against} cannot be loaded",
     Why.SAME: "nothing changed since {against}: the same annotations and options",
-    Why.COIN_TOSS: "not judged: {tasks} tasks to judge by, and a judgement needs {enough}; a coin toss, so what learnt last is "
-    "taken",
+    Why.COIN_TOSS: "not evaluated: {tasks} validation tasks, and an evaluation needs {enough}; a coin toss, so the "
+    "newest version is promoted",
 }
 _COMPARED: Final = {
     Why.BETTER: "better than",
     Why.NOT_BETTER: "not better than",
-    Why.UNSURE: "not surely better than",
+    Why.UNSURE: "not certainly better than",
 }
 
 

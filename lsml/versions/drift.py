@@ -49,9 +49,9 @@ class Drift(msgspec.Struct, frozen=True):
         changed = (
             ""
             if self.changed is None
-            else f"; {self.changed:.0%} of the new version's answers differ from the served one's"
+            else f"; {self.changed:.0%} of the new version's predictions differ from the served one's"
         )
         return (
-            f"the labels of what was annotated since {self.against} learnt are distributed otherwise (population stability "
-            f"index {self.index:.2f}, above {self.limit:.2f}): {moved}{changed}"
+            f"the distribution of labels has changed since {self.against} was trained (population stability index "
+            f"{self.index:.2f}, above {self.limit:.2f}): {moved}{changed}"
         )

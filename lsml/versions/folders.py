@@ -46,7 +46,7 @@ def save_version(
         folder = store.artifacts.put(making, project)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
-        raise StoreError(f"{making}: cannot save the version: {error.strerror}; the one before stays") from error
+        raise StoreError(f"{making}: cannot save the version: {error.strerror}; the old version stays") from error
     try:
         number, forgotten = store.add_version(
             project, folder, msgspec.to_builtins(card), promote=promote, keep=keep, run=run,

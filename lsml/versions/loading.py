@@ -29,7 +29,7 @@ class Loaded:
     number: int
     card: Card | None
     adapters: Mapping[str, Adapter]
-    project: str  # whose version it is
+    project: str  # the project of the version
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -89,7 +89,7 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
     for model in binding.models:
         saved = card.models.get(model.key)
         if saved is None and model.learns:
-            sentences.append(f"{model.key}: v{number} does not hold it, so it starts untrained")
+            sentences.append(f"{model.key}: it is not in v{number}, so it starts untrained")
         elif saved is not None and not fits(model, saved.fingerprint):
             sentences.append(
                 f"{model.key}: its control, object or adapter changed after v{number}, so it starts untrained"
@@ -100,9 +100,10 @@ def misfits(binding: Binding, number: int, card: Card) -> tuple[str, ...]:
             and (gone := sorted(set(saved.labels) - {*model.target.labels, *model.classes.former}))
         ):
             new = sorted(set(model.target.labels) - {model.classes.former.get(label, label) for label in saved.labels})
-            learnt = f"; it has not learnt {', '.join(new)} yet" if new else ""
+            learnt = f"; it is not trained on {', '.join(new)} yet" if new else ""
             sentences.append(
-                f"{model.key}: v{number} learnt {', '.join(gone)}, which the labeling config no longer has{learnt}"
+                f"{model.key}: v{number} was trained on {', '.join(gone)}, which the labeling config no longer "
+                f"has{learnt}"
             )
     return tuple(sentences)
 
@@ -113,7 +114,7 @@ def unlike(binding: Binding, learnt: Binding, number: int, card: Card) -> str | 
     if not why:
         return None
     here, there = _answered(binding), _answered(learnt)
-    return "; ".join(why) if here == there else f"that one learnt {there}, and here is {here}"
+    return "; ".join(why) if here == there else f"that version was trained on {there}, and here is {here}"
 
 
 def _answered(binding: Binding) -> str:

@@ -9,8 +9,8 @@ import msgspec
 
 MORE: Final = 100  # annotations whose gain is estimated
 LEAST_VERSIONS: Final = 4  # of different sizes, for an estimate
-LEAST_JUDGED: Final = 30  # held-out answers; a version judged on fewer is left out of the curve
-LEAST_GAIN: Final = 0.01  # with an upper bound below it for twice the annotations, more will hardly help
+LEAST_JUDGED: Final = 30  # held-out examples; a version with fewer is left out of the curve
+LEAST_GAIN: Final = 0.01  # if the upper bound for twice the annotations is below it, more will hardly help
 
 
 class VersionPoint(msgspec.Struct, frozen=True):
@@ -49,12 +49,12 @@ class Outlook(msgspec.Struct, frozen=True):
     def sentence(self) -> str:
         """The estimate, and whether more annotations help, as a sentence."""
         if self.gain is None or self.interval is None or self.confidence is None:
-            few = f"it takes {LEAST_VERSIONS} versions of different sizes"
-            judged = "" if self.prospect is Prospect.FEW_VERSIONS else f" with {LEAST_JUDGED} held-out answers or more"
-            return f"no estimate yet of what more annotations bring: {few}{judged}, and there are {self.versions}"
+            few = f"it needs {LEAST_VERSIONS} versions of different sizes"
+            judged = "" if self.prospect is Prospect.FEW_VERSIONS else f" with {LEAST_JUDGED} held-out examples or more"
+            return f"no estimate yet of the gain from more annotations: {few}{judged}, and there are {self.versions}"
         low, high = self.interval
         sure = f"{low:+.3f} to {high:+.3f} with {self.confidence:.0%} confidence"
         told = f"the next {MORE} annotations bring {self.gain:+.3f} ({sure})"
         if self.prospect is Prospect.FLAT:
-            return f"more annotations will hardly help: {told}, and twice as many as now {self.doubled:+.3f} at most"
+            return f"more annotations will hardly help: {told}, and doubling them brings {self.doubled:+.3f} at most"
         return told

@@ -21,7 +21,7 @@ from lsml.worker.publishing import publish_promoted
 from lsml.worker.report import Reporter
 
 _log = logging.getLogger(__name__)
-_MOST_SUSPECTS: Final = 500  # that are kept of a review
+_MOST_SUSPECTS: Final = 500  # suspects kept of a review
 
 
 def do_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
@@ -39,7 +39,7 @@ def do_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
 def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
     run = store.runs.get(id)
     if run is None or run.attempt != attempt or run.state != "running":
-        _log.warning("run %s: attempt %d is not the one that runs", id, attempt)
+        _log.warning("run %s: attempt %d is not the current one", id, attempt)
         return SUPERSEDED
     try:
         if run.kind == "training":
@@ -64,7 +64,7 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
 
 
 def _review(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:
-    """Look for annotations that are probably wrong, keep what was found, and return how many there are.
+    """Search for annotations that are probably wrong, store them, and return their number.
 
     Raises NotEnoughData.
     """

@@ -46,7 +46,7 @@ class Crew:
         self.workers: list[Worker] = []
 
     def run_forever(self) -> None:
-        """Work until SIGINT or SIGTERM, then hand back running work. It must be called in the main thread."""
+        """Work until SIGINT or SIGTERM, then return running work to the ledger. It must be called in the main thread."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: self.stopping.set())
         with ThreadPoolExecutor(len(self.workers)) as pool:
@@ -84,7 +84,7 @@ class Worker:
             self._store.projects.want_publishing(project.key)  # changed options may change predictions
 
     def run(self) -> None:
-        """Work in this thread until the crew stops; then hand back running work."""
+        """Work in this thread until the crew stops, then return running work to the ledger."""
         self._say_whose()
         consumer = _Consumer(self._queue.huey, self._stopping)
         # Reading has a thread of its own: a large project takes minutes.
@@ -128,7 +128,7 @@ class Worker:
             if ended is not None and ended.attempt == run.attempt:
                 notify(self._recipe, self._store, ended)
         except Superseded as error:
-            _log.warning("%s; leaving it to whoever has it", error)
+            _log.warning("%s; another worker has it", error)
         finally:
             run_id.reset(at_hand)
 
@@ -149,7 +149,7 @@ class Worker:
                 if self._stopping.wait(_POLL_S):
                     end(child)
                     self._store.claims.hand_back(run.id, run.attempt)
-                    _log.info("run %s: handed back to the ledger", run.id)
+                    _log.info("run %s: returned to the ledger", run.id)
                     return
                 now = time.monotonic()
                 if now - began > timeout_s:

@@ -93,4 +93,4 @@ def _send(url: str, body: dict[str, object]) -> None:
         why = f"it answered {response.status_code}"
         if response.status_code < 500 and response.status_code != 429:
             break
-    _log.warning("notify: %s could not be told: %s", body.get("event", "it"), why)
+    _log.warning("notify: the message %s could not be sent: %s", body.get("event", "it"), why)

@@ -40,19 +40,19 @@ def wait_briefly(child: subprocess.Popen[bytes]) -> None:
     try:
         child.wait(timeout=3)
     except subprocess.TimeoutExpired:
-        _log.warning("the process of the run %d lingers; ending it", child.pid)
+        _log.warning("the process of the run %d does not end; killing it", child.pid)
 
 
 def death(code: int) -> str:
     """Return a sentence, from the exit code, about the process of a run that wrote no end."""
     if code < 0:
         name = signal.Signals(-code).name
-        hint = "; perhaps it ran out of memory" if name == "SIGKILL" else ""
+        hint = "; it may have run out of memory" if name == "SIGKILL" else ""
         return f"the process of the run was killed by {name}{hint}"
     return f"the process of the run ended with exit code {code}"
 
 
 def step_back() -> None:
-    """Lower this process's priority, as people wait for predictions and not for runs."""
+    """Lower this process's priority, because people wait for predictions, not for runs."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)

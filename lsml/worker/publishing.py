@@ -41,15 +41,15 @@ def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter
     project = store.projects.get(run.project)
     studio = studio_of(recipe, project)
     if project is None or project.studio_id is None or studio is None or recipe.publish is None:
-        return "nothing to publish: no Label Studio is known, or `publish: false`"
+        return "nothing to publish: the address of Label Studio is not known, or the recipe says `publish: false`"
     begun = project
 
     def check() -> None:
         now = store.projects.get(begun.key)
         if now is None or now.promoted != begun.promoted:
-            raise Cancelled("cancelled: another version was promoted meanwhile")
+            raise Cancelled("cancelled: another version was promoted")
         if now.labeling_config != begun.labeling_config:
-            raise Cancelled("cancelled: the labeling config changed meanwhile")
+            raise Cancelled("cancelled: the labeling config changed")
 
     try:
         patience = Patience(tell=report.say, check=check)

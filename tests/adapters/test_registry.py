@@ -112,8 +112,8 @@ def test_what_is_no_adapter_is_refused(plug_in):
 def test_an_adapter_for_another_contract_is_refused(plug_in):
     plug_in(MODULE + "    api = 2\n")
     assert refusal() == (
-        "adapter loud: lsml_loud:Loud of lsml-loud was written for contract 2, and this lsml has 1; "
-        "install versions that go together"
+        "adapter loud: lsml_loud:Loud of lsml-loud was written for contract 2, and this lsml has 1; install "
+        "compatible versions"
     )
 
 
@@ -132,7 +132,8 @@ def test_an_adapter_that_does_not_declare_itself_is_refused(plug_in):
 def test_class_and_entry_point_have_one_name(plug_in):
     plug_in(name="noisy")
     assert refusal("noisy") == (
-        'adapter noisy: lsml_loud:Loud of lsml-loud calls itself "loud"; give the class and the entry point one name'
+        'adapter noisy: lsml_loud:Loud of lsml-loud has the name "loud"; give the class and the entry point the same '
+        "name"
     )
 
 

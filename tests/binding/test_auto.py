@@ -56,7 +56,7 @@ def test_what_answers_best_is_chosen_wherever_it_stands(learnt):
     bad, good = selection.figures.values()
     assert bad < good
     assert selection.sentence == (
-        f"took text-classifier:2: macro_f1 {good:.3f}, text-classifier {bad:.3f} (cross-validation of 20 examples)"
+        f"selected text-classifier:2: macro_f1 {good:.3f}, text-classifier {bad:.3f} (cross-validation of 20 examples)"
     )
     assert adapter.notes[0] == selection.sentence
 
@@ -75,14 +75,14 @@ def test_of_too_few_examples_the_first_that_can_learn_is_taken(tmp_path):
     selection = chosen(bound(tmp_path, NO_ENCODER, WORDS), 6).selection
     assert selection.chosen == "text-classifier"
     assert selection.sentence == (
-        "took text-classifier, the first that can learn: 6 examples are too few to compare by"
+        "selected text-classifier, the first that can be trained: 6 examples are too few for a comparison"
     )
 
 
 def test_what_cannot_learn_here_is_passed_over_and_said(tmp_path):
     adapter = chosen(bound(tmp_path, NO_ENCODER, WORDS), 20)
     assert adapter.selection.chosen == "text-classifier"
-    assert "text-embedding-classifier could not learn (cross" in adapter.selection.sentence
+    assert "text-embedding-classifier could not be trained (cross" in adapter.selection.sentence
     # Where its library is installed, the weights are nowhere.
     (why,) = (note for note in adapter.notes if note.startswith("text-embedding-classifier: "))
     assert "nowhere" in why or "its library is not installed" in why
@@ -116,7 +116,7 @@ def test_a_saved_one_answers_alike_and_knows_why(tmp_path, learnt):
     assert fits(more, settled(model, adapter).fingerprint)
     other = bound(tmp_path, NO_ENCODER, NO_ENCODER)
     assert not fits(other, settled(model, adapter).fingerprint)
-    with pytest.raises(VersionError, match="learnt by text-classifier:2, which the recipe no longer names"):
+    with pytest.raises(VersionError, match="trained with text-classifier:2, which is no longer in the recipe"):
         other.new_adapter().load(folder)
     (folder / "chosen.json").write_text(json.dumps({"chosen": 7}))
     with pytest.raises(VersionError, match="auto cannot read it"):

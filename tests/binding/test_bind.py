@@ -30,9 +30,10 @@ def test_a_bare_tag_makes_one_model_for_each_control_that_fits(tmp_path):
     binding = bound(tmp_path, "{Choices: text-classifier}")
     assert keys(binding) == ["topic:text-classifier", "tone:text-classifier"]
     assert [unbound.reason for unbound in binding.unbound] == [
-        "Labels#part: no key under `tags` names it",
-        "Choices#look answers for Image#photo, and text-classifier reads Chat, HyperText, Paragraphs, Text",
-        "Choices#detail is asked for each region (perRegion); say whose regions under `needs`, such as `needs: Labels#part`",
+        "Labels#part: no key under `tags` matches it",
+        "Choices#look is for Image#photo, and text-classifier reads Chat, HyperText, Paragraphs, Text",
+        "Choices#detail is for each region (perRegion); name the tag of the regions under `needs`, such as `needs: "
+        "Labels#part`",
     ]
     assert binding.warnings == ()
 
@@ -209,8 +210,8 @@ def test_an_adapter_that_only_answers_what_is_drawn_wants_something_to_draw_with
     <RectangleLabels name="box" toName="image" {smart}><Label value="A"/></RectangleLabels></View>"""
     silent = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart=""))
     assert silent.warnings == (
-        'grabcut answers what a person draws, but no control of Image#image asks it; write smart="true" in a '
-        "RectangleLabels or KeyPointLabels of it",
+        'grabcut answers prompts, but no control of Image#image sends any; add smart="true" to a RectangleLabels or '
+        "KeyPointLabels of it",
     )
     asked = bound(tmp_path, "{BrushLabels: grabcut}", config.format(smart='smart="true"'))
     assert (asked.warnings, asked.unbound) == ((), ())
@@ -225,10 +226,10 @@ def test_a_smart_tool_that_label_studio_asks_nobody_about_is_a_warning(tmp_path,
     silent = bound(tmp_path, f"{{{tag}: grabcut}}", config.format(""))
     assert silent.asking == ()
     assert silent.warnings == (
-        f"{tag}#c is smart, but Label Studio sends no model the regions of {tag}; "
-        'write smart="false", and smart="true" in a RectangleLabels or KeyPointLabels',
-        'grabcut answers what a person draws, but no control of Image#image asks it; write smart="true" in a '
-        "RectangleLabels or KeyPointLabels of it",
+        f'{tag}#c is smart, but Label Studio sends no regions of {tag} to a model; write smart="false" here, and '
+        'smart="true" in a RectangleLabels or KeyPointLabels',
+        'grabcut answers prompts, but no control of Image#image sends any; add smart="true" to a RectangleLabels or '
+        "KeyPointLabels of it",
     )
     point = '<KeyPointLabels name="point" toName="image" smart="true"><Label value="A"/></KeyPointLabels>'
     asked = bound(tmp_path, f"{{{tag}: grabcut}}", config.format(point))
@@ -240,6 +241,6 @@ def test_choices_inside_others_are_a_warning_where_the_tag_does_not_allow_them(t
     config = """<View><Text name="t" value="$t"/><Choices name="c" toName="t" {}><Choice value="A"><Choice value="B"/></Choice>
     <Choice value="C"/></Choices></View>"""
     assert bound(tmp_path, "{Choices: text-classifier}", config.format("")).warnings == (
-        'Choices#c: Label Studio shows only its top choices, not "B" inside "A"; write allowNested="true"',
+        'Choices#c: Label Studio shows only its top-level choices, not "B" inside "A"; write allowNested="true"',
     )
     assert bound(tmp_path, "{Choices: text-classifier}", config.format('allowNested="true"')).warnings == ()

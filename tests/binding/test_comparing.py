@@ -46,7 +46,7 @@ def test_a_task_without_one_of_them_cannot_be_read(tmp_path):
             "one,two",
             "Pairwise#better compares one and two, and text-classifier reads one at a time",
         ),
-        ("  Choices: pairwise", "one,two", "Choices#topic answers for one object, and pairwise compares several"),
+        ("  Choices: pairwise", "one,two", "Choices#topic is for one object, and pairwise compares several"),
         (
             "  Pairwise: {adapter: pairwise, inputs: [$c]}",
             "one,two",
@@ -78,4 +78,4 @@ def test_a_repeater_is_refused(tmp_path):
         '<Pairwise name="p_{{idx}}" toName="a_{{idx}},b_{{idx}}"/></Repeater></View>'
     )
     [unbound] = bound(tmp_path, config=config).unbound
-    assert "stands in a Repeater, whose copies pairwise cannot tell apart" in unbound.reason
+    assert "is inside a Repeater, whose copies pairwise cannot distinguish" in unbound.reason

@@ -55,9 +55,7 @@ def renamed(tmp_path):
 def test_requests_without_a_project_and_offline_commands_serve_a_renamed_control_alike(renamed, tmp_path):
     recipe, tasks, data = renamed
     told = run("predict", recipe, tasks, "-o", tmp_path / "out.json", "--data-dir", data, code=1)
-    assert (
-        "project local: subject:text-classifier: v1 does not hold it, so it starts untrained; train on a file" in told
-    )
+    assert "project local: subject:text-classifier: it is not in v1, so it starts untrained; train on a file" in told
     backend = Backend(recipe, data)
     assert backend.predict("refund my invoice") == [[]]
     # A request that carries a config is answered under that one.
@@ -72,7 +70,7 @@ def test_train_and_evaluate_ask_the_recipe_before_what_local_knew(renamed):
                for task in json.loads(tasks.read_text())]  # fmt: skip
     tasks.write_text(json.dumps(answers))
     told = run("evaluate", recipe, tasks, "--data-dir", data, code=1)
-    assert "subject:text-classifier: v1 does not hold it" in told
+    assert "subject:text-classifier: it is not in v1" in told
     assert "\n  subject: macro_f1 " in run("train", recipe, tasks, "--data-dir", data)
 
 

@@ -75,7 +75,7 @@ def test_boxes_and_outlines_of_a_coco_file_become_regions(binding, tmp_path):
     assert second["annotations"] == [{"result": []}]  # an image in which there is nothing teaches, too
     assert export.notes == (
         f"{path}: read as COCO: 2 annotated images, 2 regions of RectangleLabels#box, 1 region of PolygonLabels#outline",
-        f"{path}: left out, for no label means these classes: kite (1); map them under `labels` of the recipe",
+        f"{path}: left out, because these classes match no label: kite (1); map them under `labels` of the recipe",
         f"{path}: 1 object left out: each stands for a crowd",
     )
 
@@ -112,15 +112,15 @@ def test_a_yolo_folder_becomes_tasks(binding, tmp_path, names):
     assert "annotations" not in third
     assert export.notes == (
         f"{folder}: read as a YOLO folder: 2 annotated images, 2 regions of RectangleLabels#box, 0 regions of PolygonLabels#outline",
-        f"{folder}: not annotated, as there is no file of labels: 1 image",
+        f"{folder}: not annotated, because they have no file of labels: 1 image",
     )
 
 
 REFUSED = {
-    "a class without a name": ("labels/train/a.txt", "7 0.5 0.5 0.1 0.1\n", "labels/train/a.txt:1: expected the number of a class"),
-    "a line that is no box": ("labels/train/a.txt", "0 0.5 x 0.1 0.1\n0 1 2\n", "labels/train/a.txt:2: expected the number"),
-    "rotated boxes": ("labels/train/a.txt", "0 0 0 1 0 1 1 0 1\n", "holds rotated boxes, it seems, which are not read"),
-    "poses": ("data.yaml", "names: [car]\nkpt_shape: [17, 3]\n", "the set holds poses, which are not read"),
+    "a class without a name": ("labels/train/a.txt", "7 0.5 0.5 0.1 0.1\n", "labels/train/a.txt:1: expected a class number"),
+    "a line that is no box": ("labels/train/a.txt", "0 0.5 x 0.1 0.1\n0 1 2\n", "labels/train/a.txt:2: expected a class number"),
+    "rotated boxes": ("labels/train/a.txt", "0 0 0 1 0 1 1 0 1\n", "seems to hold rotated boxes, which are not supported"),
+    "poses": ("data.yaml", "names: [car]\nkpt_shape: [17, 3]\n", "the set holds poses, which are not supported"),
     "no names": ("data.yaml", "nc: 2\n", "data.yaml: has no `names`"),
     "no YAML": ("data.yaml", "names: [car\n", "data.yaml: is not YAML: "),
 }  # fmt: skip
@@ -138,7 +138,7 @@ def test_what_cannot_be_told_of_a_yolo_folder_is_refused_with_its_place(binding,
 
 def test_a_coco_file_that_lacks_what_it_needs_is_refused_with_the_entry(binding, tmp_path):
     path = written(tmp_path / "set.json", {**COCO, "annotations": [{"image_id": 1}]})
-    with pytest.raises(RequestError, match="entry 1 of `annotations` has no `category_id`, which COCO asks for"):
+    with pytest.raises(RequestError, match="entry 1 of `annotations` has no `category_id`, which COCO requires"):
         read_drawn(path, binding, answers=True)
 
 
@@ -146,7 +146,7 @@ def test_a_recipe_that_draws_nothing_is_told_so(tmp_path):
     recipe = written(tmp_path / "recipe.yaml", "lsml: 1\nname: texts\ntags: {Choices: text-classifier}\n")
     path = written(tmp_path / "set.json", COCO)
     with pytest.raises(
-        RequestError, match="is COCO, and the recipe binds nothing that draws boxes or outlines on an Image"
+        RequestError, match="is COCO, and the recipe has no control tag that is for boxes or outlines on an Image"
     ):
         read_drawn(path, bind(load_recipe(recipe), parse_labeling_config(TOPICS)), answers=True)
 

@@ -69,7 +69,7 @@ def test_comments_say_what_else_could_answer_what_it_needs_and_what_has_no_adapt
     assert any(line.startswith('#     pip install "lsml[transformers]"') for line in lines)
     assert any(line.startswith("#     lacks: the encoder ") for line in lines)
     assert any(line.startswith("#     licence: AGPL-3.0") for line in lines)
-    assert any(line.startswith("#   Rating#more: remote asks a service about ") for line in lines)
+    assert any(line.startswith("#   Rating#more: remote needs ") for line in lines)
 
 
 def test_the_settings_in_comments_are_the_defaults(tmp_path):
@@ -91,7 +91,7 @@ def test_what_is_asked_for_each_region_names_whose_and_binds(tmp_path):
       <Choices name="tone" toName="t" perRegion="true"><Choice value="A"/></Choices>
       <Choices name="topic" toName="t"><Choice value="A"/></Choices></View>"""
     text = written(xml)
-    assert '    needs: "Labels#a part"     # it answers for each of their regions\n' in text
+    assert '    needs: "Labels#a part"     # it predicts for each of their regions\n' in text
     recipe = loaded(tmp_path, text)
     assert [(str(model.selectors[0]), list(map(str, model.needs))) for model in recipe.models] == [
         ("Labels", []), ("Choices#tone", ["Labels#a part"]), ("Choices#topic", [])

@@ -54,7 +54,7 @@ def test_columns_are_named_as_the_recipe_names_them_and_objects_are_as_many(tmp_
 def test_a_table_is_read_without_inputs(tmp_path):
     binding = bound(tmp_path, "{'Choices#t': tabular}")
     assert shown(binding, {"order": {"items": 3}}) == shown(binding, {"order": ' {"items": 3}'}) == {"items": 3}
-    with pytest.raises(Unreadable, match="a text that is no JSON"):
+    with pytest.raises(Unreadable, match="a text that is not JSON"):
         shown(binding, {"order": "{items: 3}"})
     for held, why in (([1], "is a list in this task; expected an object of names and values"), ({}, "is empty")):
         with pytest.raises(Unreadable, match=why):
@@ -65,7 +65,7 @@ def test_a_task_with_none_of_them_is_unreadable(tmp_path):
     binding = bound(tmp_path, "{'Choices#c': {adapter: text-classifier, inputs: [title, $tier]}}")
     with pytest.raises(Unreadable) as caught:
         shown(binding, {"text": "x", "tier": ""})
-    assert str(caught.value) == "the task's data has nothing for title, $tier; it has text, tier"
+    assert str(caught.value) == "the task's data lacks title, $tier; it has text, tier"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_task_with_none_of_them_is_unreadable(tmp_path):
     [
         ("[tier]", "`inputs` names tier, but the labeling config shows title, body, photo, order, part_{{idx}}; "
                    "write `$tier` for a field of the task"),
-        ("[title, photo]", "`inputs` names Image#photo, but only HyperText, Paragraphs, Table, Text can be joined"),
+        ("[title, photo]", "`inputs` names Image#photo, but only Chat, HyperText, Paragraphs, Table, Text can be joined"),
         ("['part_{{idx}}']", "`inputs` names Text#part_{{idx}}, which is in a Repeater; name fields of the task instead"),
     ],
 )  # fmt: skip
@@ -86,7 +86,7 @@ def test_what_cannot_be_joined_leaves_the_control_unbound_and_says_why(tmp_path,
 def test_an_adapter_of_columns_says_how_to_name_them(tmp_path):
     binding = bound(tmp_path, "{'Choices#c': tabular}")
     assert (
-        "Choices#c answers for Image#photo, and tabular reads Table; name the columns under `inputs`, such as [$age, $city]"
+        "Choices#c is for Image#photo, and tabular reads Table; name the columns under `inputs`, such as [$age, $city]"
         in [unbound.reason for unbound in binding.unbound]
     )
 
@@ -95,9 +95,9 @@ def test_an_adapter_of_columns_says_how_to_name_them(tmp_path):
     ("tags", "why"),
     [
         ("{Labels: {adapter: ner-crf, inputs: [title]}}",
-         "Labels marks parts of one object, which are lost where inputs are joined; remove the key"),
+         "Labels marks parts of one object, and joined inputs are not one object; remove the key"),
         ("{Choices: {adapter: image-classifier, inputs: [photo]}}",
-         "image-classifier reads Image, but several inputs become a text or columns; remove the key"),
+         "image-classifier reads Image, but `inputs` gives a text or columns; remove the key"),
     ],
 )  # fmt: skip
 def test_what_never_reads_joined_inputs_is_refused_with_the_recipe(tmp_path, tags, why):

@@ -52,8 +52,8 @@ def test_labels_that_the_config_lacks_are_counted_by_name_with_what_is_near(tmp_
     answers, report = learnt(bound(tmp_path, BOXES), [[box("Butterflies"), box("Butterflies")], [box("Moth")], []])
     assert [list(map(len, one.get("c", []))) for one in answers] == [[], [1], [0]]
     assert [one.sentence for one in report] == [
-        "RectangleLabels#c: 2 of 3 boxes left out: labelled `Butterflies`, which the labeling config lacks; "
-        "near: butterfly; first: task 1"
+        "RectangleLabels#c: 2 of 3 boxes left out: labelled `Butterflies`, which is not in the labeling config; near: "
+        "butterfly; first: task 1"
     ]
 
 
@@ -62,8 +62,8 @@ def test_a_label_that_differs_by_capitals_is_that_one_and_it_is_said(tmp_path):
     assert [value.label for value in answers[0]["c"][0]] == ["butterfly", "Moth"]
     assert not any(one.lost for one in report)
     assert report[0].sentence == (
-        "RectangleLabels#c: 1 of 2 boxes understood: `Butterfly` is taken as `butterfly`; it is the one label that differs "
-        "by capitals alone; first: task 1"
+        "RectangleLabels#c: 1 of 2 boxes understood: `Butterfly` is read as `butterfly`; it is the only label that "
+        "differs in upper and lower case; first: task 1"
     )
 
 

@@ -60,10 +60,10 @@ def test_what_does_not_teach_is_counted_with_whose_it_is(tmp_path):
     tally.add("1", bound(tmp_path, "{annotators: [7]}").learn(task(("Bug", "7"), ("Bug", "8")), no_fetch))
     tally.add("2", bound(tmp_path, "{ground_truth: only}").learn(task(("Bug", "7")), no_fetch))
     assert sentences(tally.report()) == [
-        "Choices#topic: 1 of 3 answers left out: by 8, who is not to teach; `training.learn_from` of the recipe names whose "
-        "annotations teach; first: task 1",
-        "Choices#topic: 1 of 3 answers left out: not marked as ground truth; `training: {learn_from: {ground_truth: prefer}}` "
-        "learns them, too; first: task 2",
+        "Choices#topic: 1 of 3 answers left out: by 8, who is excluded; see `training.learn_from` of the recipe; "
+        "first: task 1",
+        "Choices#topic: 1 of 3 answers left out: not marked as ground truth; `training: {learn_from: {ground_truth: "
+        "prefer}}` uses them, too; first: task 2",
     ]
 
 

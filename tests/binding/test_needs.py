@@ -49,13 +49,14 @@ def test_models_answer_after_those_that_they_need_and_keep_their_rank(tmp_path):
     ("tags", "reason"),
     [
         (choice_needs("Labels#part", tag="Choices#whole") + f", {NER}",
-         'Choices#whole answers for the whole task, and `needs` gives regions; write perRegion="true" in it, or remove `needs`'),
+         'Choices#whole is for the whole task, and `needs` is for regions; add perRegion="true" to the tag, or remove '
+         "`needs`"),
         (choice_needs("Labels#prt") + ", 'Labels#prt': ner-crf",
          "Choices#tone: it needs the regions of `Labels#prt`, which the labeling config lacks; did you mean `Labels#part`?"),
         (choice_needs("Labels") + ", 'Labels': {adapter: ner-crf, needs: RectangleLabels}, RectangleLabels: yolo",
-         "Choices#tone: it needs the regions of `Labels`, which no model answers here"),
+         "Choices#tone: it needs the regions of `Labels`, which has no model here"),
         (choice_needs("Labels#rest") + f", {NER}",
-         "Choices#tone and Labels#rest do not answer for one object tag"),
+         "Choices#tone and Labels#rest are not for the same object tag"),
         (choice_needs("Labels#part", adapter="image-classifier") + f", {NER}",
          "Choices#tone: image-classifier cannot read the regions of Labels#part on Text#text; it reads Image"),
     ],
@@ -69,16 +70,16 @@ def test_a_model_that_gets_no_regions_is_left_unbound_and_says_why(tmp_path, tag
     ("tags", "problems"),
     [
         (choice_needs("Labels#prt") + ", 'Labels#part': ner-crf",
-         ["no model answers `Labels#prt`; did you mean `Labels#part`?"]),
-        (choice_needs("Labels"), ["no model answers `Labels`; add it to `tags`, which has no other"]),
+         ["`Labels#prt` has no model; did you mean `Labels#part`?"]),
+        (choice_needs("Labels"), ["`Labels` has no model; add it to `tags`, which has no other"]),
         (choice_needs("Choices#whole") + ", 'Choices#whole': text-classifier",
-         ["`Choices#whole` marks no regions; expected one of Bitmask, BitmaskLabels, Brush"]),
-        (choice_needs("Lables") + f", {NER}", ["`Lables` is not a control tag that lsml has; did you mean `Labels`?"]),
+         ["`Choices#whole` has no regions; expected one of Bitmask, BitmaskLabels, Brush"]),
+        (choice_needs("Lables") + f", {NER}", ["lsml does not support `Lables`; did you mean `Labels`?"]),
         (choice_needs("Labels part"), ["not a selector; expected `Tag` or `Tag#name`, several with commas between them"]),
         ("Choices: {adapter: text-classifier, around: 3}",
-         ["only regions have something around them; say whose under `needs`, or remove the key"]),
+         ["only a model with `needs` can use it; add `needs`, or remove the key"]),
         (choice_needs("Labels", ", inputs: [text]") + f", {NER}",
-         ["with `needs` a model reads regions, and nothing else; remove one of the two"]),
+         ["with `needs`, a model reads only regions; remove one of the two"]),
         ("Labels: {adapter: ner-crf, needs: Labels}",
          ["`Labels` on line 3 needs itself; remove one of them"]),
         ("Labels: {adapter: ner-crf, needs: HyperTextLabels},\n  HyperTextLabels: {adapter: ner-crf, needs: Labels}",
@@ -173,7 +174,7 @@ def test_a_tag_in_a_repeater_is_left_unbound_and_says_what_to_do(tmp_path):
     )
     binding = bind(recipe, parse_labeling_config(xml))
     assert [model.key for model in binding.models] == ["l_{{i}}:ner-crf"]
-    why = "Choices#c_{{i}} stands in a Repeater, whose copies `needs` cannot tell apart; take it out of the Repeater"
+    why = "Choices#c_{{i}} is inside a Repeater, whose copies `needs` cannot distinguish; take it out of the Repeater"
     assert [one.reason for one in binding.unbound] == [why]
     assert why_unbound(binding.unbound[0].control_tag, "", binding.config) == why
 
@@ -289,11 +290,11 @@ def test_a_task_without_relations_teaches_that_there_are_none(tmp_path):
 def test_relations_without_needs_are_left_unbound_with_what_to_write(tmp_path):
     binding = joining(tmp_path, "relations")
     assert [one.reason for one in binding.unbound] == [
-        "Relations#relations joins regions; say whose regions under `needs`, such as `needs: Labels#part`"
+        "Relations#relations joins regions; name the tag of the regions under `needs`, such as `needs: Labels#part`"
     ]
 
 
 def test_relations_are_no_regions_that_others_can_need(tmp_path):
     with pytest.raises(RecipeError) as caught:
         joining(tmp_path, "{adapter: relations, needs: Labels}, Choices: {adapter: text-classifier, needs: Relations}")
-    assert caught.value.problems[0].message.startswith("`Relations` marks no regions; expected one of Bitmask")
+    assert caught.value.problems[0].message.startswith("`Relations` has no regions; expected one of Bitmask")

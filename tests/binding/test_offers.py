@@ -24,7 +24,7 @@ def names(adapters):
         (
             '<Choices name="c" toName="t"><Choice value="A"/></Choices>',
             ["text-classifier"],
-            ["llm", "remote", "spacy", "text-embedding-classifier", "transformers-classifier", "zero-shot"],
+            ["llm", "remote", "spacy", "text-embedding-classifier", "transformers-classifier"],
         ),
         (
             '<Labels name="c" toName="t"><Label value="A"/></Labels>',
@@ -62,7 +62,7 @@ def test_a_smart_tool_asks_the_model_of_another_control_and_has_none_itself():
     )
     assert names(mask.chosen) == ["grabcut"] and names(mask.others) == ["yolo", "segment-anything"]
     assert box.chosen == () and box.helps
-    assert box.reason.startswith("RectangleLabels#b asks: ")
+    assert box.reason.startswith("RectangleLabels#b is a prompt: ")
 
 
 def test_a_smart_tool_that_asks_nobody_is_answered_itself():
@@ -87,8 +87,8 @@ def test_what_answers_drawings_alone_is_not_offered_where_nothing_asks():
     (ellipse,) = offered('<EllipseLabels name="e" toName="i"><Label value="A"/></EllipseLabels>')
     assert ellipse.chosen == ()
     assert ellipse.reason == (
-        'EllipseLabels#e: grabcut answers what a person draws, but no control asks it; write smart="true" in a '
-        "RectangleLabels or KeyPointLabels"
+        'EllipseLabels#e: grabcut answers prompts, but no control sends any; add smart="true" to a RectangleLabels or '
+        "KeyPointLabels"
     )
 
 
@@ -97,20 +97,20 @@ def test_the_labels_of_bare_tools_need_no_model():
         '<Rectangle name="r" toName="i"/><Polygon name="p" toName="i"/><Labels name="l" toName="i"><Label value="A"/></Labels>'
     )
     assert [names(tool.chosen) for tool in tools] == [["yolo"], ["yolo"]]
-    assert labels.helps and labels.reason == "Labels#l names the labels of Rectangle#r, Polygon#p"
+    assert labels.helps and labels.reason == "Labels#l has the labels of Rectangle#r, Polygon#p"
 
 
 @pytest.mark.parametrize(
     ("control", "why"),
     [
-        ('<Ranker name="c" toName="t"/>', "Ranker#c: no adapter answers Ranker yet, so people answer it alone"),
+        ('<Ranker name="c" toName="t"/>', "Ranker#c: no adapter supports Ranker yet, so only people annotate it"),
         (
             '<Rating name="c" toName="i"/>',
-            "Rating#c: remote asks a service about Image with `send: file`; write it under `options`",
+            "Rating#c: remote needs `send: file` for Image; write it under `options`",
         ),
         (
             '<Choices name="c" toName="t" perRegion="true"><Choice value="A"/></Choices>',
-            "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task",
+            "Choices#c is for each region (perRegion), and its adapters predict for the whole task",
         ),
         (
             '<Choices name="c" toName="x"><Choice value="A"/></Choices>',
@@ -160,11 +160,11 @@ def test_what_is_asked_for_each_region_needs_the_regions_that_another_model_find
     ("controls", "why"),
     [
         (SPANS + CHOICES.format("t", ' whenTagName="other"'),
-         "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task"),
-        (RELATIONS, "Relations#relations joins regions, and relations reads none that the labeling config has"),
-        (SPANS + CHOICES.format("i", ""), "Choices#c and Labels#l do not answer for one object tag"),
+         "Choices#c is for each region (perRegion), and its adapters predict for the whole task"),
+        (RELATIONS, "Relations#relations joins regions, and relations reads none of those in the labeling config"),
+        (SPANS + CHOICES.format("i", ""), "Choices#c and Labels#l are not for the same object tag"),
         ('<EllipseLabels name="e" toName="i"><Label value="X"/></EllipseLabels>' + CHOICES.format("i", ""),
-         "Choices#c is asked for each region (perRegion), and its adapters answer for the whole task"),
+         "Choices#c is for each region (perRegion), and its adapters predict for the whole task"),
     ],
 )  # fmt: skip
 def test_where_no_model_finds_regions_none_answers_for_each(controls, why):

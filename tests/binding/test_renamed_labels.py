@@ -63,7 +63,8 @@ def test_spans_too_and_it_is_said(tmp_path):
     tally = Tally()
     tally.add("1", taught)
     assert sentences(tally.report()) == [
-        "Labels#c: 1 of 1 spans of text understood: `PER` is taken as `Person`; the recipe says so, under `was`; first: task 1"
+        "Labels#c: 1 of 1 spans of text understood: `PER` is read as `Person`; the recipe says so under `was`; first: "
+        "task 1"
     ]
 
 
@@ -102,7 +103,7 @@ def test_a_survey_counts_what_is_kept_renamed_and_dropped(tmp_path):
     [counts] = found.controls
     assert (found.tasks, found.others) == (3, {"tone": 1})
     assert counts.labels == {"Bug": 2, "q": 0}
-    assert counts.renamed == {"`Defect` is taken as `Bug`": 1}
+    assert counts.renamed == {"`Defect` is read as `Bug`": 1}
     assert (counts.dropped, counts.near) == ({"bugs": 1}, {"bugs": ("Bug",)})
 
 
@@ -124,7 +125,7 @@ def test_versions_tells_what_becomes_of_labels_before_it_does(tmp_path):
         "    Absent: 0",
     ]
     assert lines[5] == (
-        "    dropped 10: `Bug` is no label of it any more; if one is what it was, say so: `labels: {LABEL: {was: [Bug]}}`"
+        "    dropped 10: `Bug` is no longer a label of it; if it was renamed, write `labels: {LABEL: {was: [Bug]}}`"
     )
     recipe = tmp_path / "triage.yaml"
     short = "Choices: text-classifier"
@@ -141,4 +142,4 @@ def test_versions_tells_what_becomes_of_labels_before_it_does(tmp_path):
     none = refused(lsml("versions", "triage.yaml", "--labels", cwd=tmp_path))
     assert none == "no project has annotations here; name a file of annotated tasks with --from"
     alone = refused(lsml("versions", "triage.yaml", "--from", "old.json", cwd=tmp_path))
-    assert alone == "--from and --labeling-config belong to --labels; add it"
+    assert alone == "--from and --labeling-config need --labels; add it"

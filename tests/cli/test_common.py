@@ -11,7 +11,7 @@ from lsml.metrics import JUDGES, judge
 def test_every_metric_is_said_also_where_there_was_nothing_to_judge_by(value_type, pairs):
     judged = judge(value_type, pairs)
     said = metric_text(judged)
-    assert said == f"{judged['metric']} not judged" if judged["value"] is None else f"{judged['metric']} 1.0000"
+    assert said == f"{judged['metric']} not evaluated" if judged["value"] is None else f"{judged['metric']} 1.0000"
 
 
 @pytest.mark.parametrize(

@@ -49,14 +49,14 @@ def test_connect_prints_each_change_and_the_address_and_then_that_there_is_none(
 
 def test_connect_asks_for_one_project_and_for_label_studio(tmp_path):
     recipe = write_recipe(tmp_path).name
-    one = "name the project: --project ID for one that is there, or --create TITLE; one of them"
+    one = "name the project: either --project ID for an existing one, or --create TITLE"
     assert refused(lsml("connect", recipe, cwd=tmp_path)) == one
     assert refused(lsml("connect", recipe, "--project", 1, "--create", "Two", cwd=tmp_path)) == one
     assert refused(lsml("connect", recipe, "--project", 1, cwd=tmp_path)) == (
-        "where is Label Studio? name it with --url, with LABEL_STUDIO_URL, or as label_studio.url"
+        "the address of Label Studio is missing; set it with --url, LABEL_STUDIO_URL, or label_studio.url"
     )
     assert refused(lsml("run", recipe, "--project", 1, cwd=tmp_path)) == (
-        "--project, --create, --tasks and --backend-url belong to --connect; add it"
+        "--project, --create, --tasks and --backend-url need --connect; add it"
     )
     assert refused(lsml("run", recipe, "--connect", cwd=tmp_path)) == one
 
@@ -100,6 +100,7 @@ def test_run_waits_for_a_label_studio_that_is_away_and_goes_on_serving_where_it_
         arguments[-1] = web.url
         with RunningBackend(write_recipe(tmp_path), tmp_path / "other", arguments=arguments) as backend:
             until(
-                "it says so", lambda: f"lsml: not connected: {web.url}: project 7 is not there (404)" in backend.output
+                "it says so",
+                lambda: f"lsml: not connected: {web.url}: project 7 does not exist (404)" in backend.output,
             )
             assert backend.get("/health")["status"] == "UP"

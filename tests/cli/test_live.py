@@ -34,7 +34,7 @@ def test_before_the_first_training_it_says_how_many_annotations_are_awaited(line
     server.annotate(tickets(7))
     assert told() == "triage: 7 of 10 annotations until the first training"
     server.annotate(tickets(3, seed=1), first_id=8)
-    assert told() == "triage: the first training begins when nobody annotates for a moment"
+    assert told() == "triage: the first training starts when nobody annotates for a moment"
 
 
 def test_accepted_predictions_count_where_the_recipe_learns_from_them(backend):

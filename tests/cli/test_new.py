@@ -13,7 +13,7 @@ from tests.support.web import Answer, Web
 
 LEGACY = "89abcdef0123456789abcdef0123456789abcdef"
 PAIR = TOPICS.replace("</View>", '<Pairwise name="p" toName="text"/></View>')
-ALONE = "unbound: Pairwise#p: no adapter answers Pairwise yet, so people answer it alone"
+ALONE = "unbound: Pairwise#p: no adapter supports Pairwise yet, so only people annotate it"
 
 
 @pytest.fixture
@@ -65,13 +65,14 @@ def test_where_nothing_can_be_served_it_says_why_and_writes_nothing(config):
         '<View><Image name="a" value="$a"/><Number name="count" toName="a"/><Rating name="noise" toName="a"/></View>'
     )
     assert refused(of(config), code=1).splitlines() == [
-        "unbound: Number#count: remote asks a service about Image with `send: file`; write it under `options`",
-        "unbound: Rating#noise: remote asks a service about Image with `send: file`; write it under `options`",
-        "the labeling config Ticket Topics.xml: no adapter can answer any of its controls, so there is no recipe to make",
+        "unbound: Number#count: remote needs `send: file` for Image; write it under `options`",
+        "unbound: Rating#noise: remote needs `send: file` for Image; write it under `options`",
+        "the labeling config Ticket Topics.xml: no adapter can serve any of its control tags, so no recipe can be "
+        "written",
     ]
     config.write_text("<View/>")
     assert refused(of(config), code=1) == (
-        "the labeling config Ticket Topics.xml: it has no control tag, so there is no recipe to make"
+        "the labeling config Ticket Topics.xml: it has no control tag, so no recipe can be written"
     )
     assert list(config.parent.glob("*.yaml")) == []
 
@@ -88,8 +89,8 @@ def test_a_config_that_cannot_be_read_is_refused_with_its_place(config):
 @pytest.mark.parametrize("arguments", [[], ["sentiment", "--from-project", "1"]])
 def test_it_is_told_one_thing_to_make(arguments, tmp_path):
     assert refused(lsml("new", *arguments, cwd=tmp_path)) == (
-        "name what to make: a recipe of the gallery (`lsml gallery` lists them), or --from-project ID, "
-        "or --labeling-config FILE; one of them"
+        "name what to write: a recipe of the gallery (`lsml gallery` lists them), --from-project ID, or "
+        "--labeling-config FILE; exactly one of them"
     )
 
 
@@ -123,11 +124,11 @@ def test_a_project_becomes_a_recipe_that_knows_its_label_studio_and_not_its_toke
 
 def test_a_project_that_cannot_be_read_says_why(tmp_path):
     assert refused(lsml("new", "--from-project", 7, cwd=tmp_path)) == (
-        "--from-project needs Label Studio's address: name it with --url, or set LABEL_STUDIO_URL"
+        "--from-project needs Label Studio's address: give it with --url, or set LABEL_STUDIO_URL"
     )
     with Web(studio) as web:
         nobody = lsml("new", "--from-project", 7, "--url", web.url, cwd=tmp_path)
         assert "needs a token (401) and none is set" in refused(nobody, code=1)
         other = lsml("new", "--from-project", 8, "--url", web.url, "--api-key", LEGACY, cwd=tmp_path)
-        assert "project 8 is not there (404)" in refused(other, code=1)
+        assert "project 8 does not exist (404)" in refused(other, code=1)
     assert list(tmp_path.iterdir()) == []

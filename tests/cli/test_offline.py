@@ -71,11 +71,11 @@ NO_EXPORT = {
     ),
     "an image": (
         b"\x89PNG\r\n\x1a\n\xff",
-        r"{}: is not text in UTF-8; export the project as JSON in Label Studio, or save a table as UTF-8",
+        r"{}: is not UTF-8; export the project as JSON in Label Studio, or save a table as UTF-8",
     ),
     "an empty file": (b"", r"{}: is not JSON: [^;\n]+; export the project as JSON in Label Studio"),
     "a number": (b"3", r'{}: expected a list of tasks such as \[\{{"data": \{{"text": "some text"\}}\}}\]'),
-    "a list of numbers": (b"[3]", r'{}: task 1 is no object; expected \{{"data": \{{\.\.\.\}}\}}'),
+    "a list of numbers": (b"[3]", r'{}: task 1 is not an object; expected \{{"data": \{{\.\.\.\}}\}}'),
 }
 
 
@@ -96,7 +96,7 @@ def test_an_export_without_annotations_teaches_nothing_and_judges_nothing(world)
     name = tasks_in(world, [{"id": 1, "data": {"text": "refund"}}, {"id": 2, "data": {"text": "b"}, "annotations": []}])
     for verb in ("train", "evaluate"):
         assert refused(lsml(verb, "triage.yaml", name, cwd=world.folder), 1) == (
-            "tasks.json: none of its 2 tasks has an annotation for Choices#topic: nobody annotated them"
+            "tasks.json: none of its 2 tasks has an annotation for Choices#topic: they are not annotated"
         )
 
 
@@ -109,7 +109,7 @@ def test_predictions_are_learnt_and_judged_only_on_purpose(tmp_path):
     for verb in ("train", "evaluate"):
         told = refused(lsml(verb, "triage.yaml", "guesses.json", cwd=tmp_path), 1)
         assert told.endswith(
-            "60 tasks have predictions alone, which a model made; to take them as if a person had, add --from-predictions"
+            "60 tasks have only predictions of a model; to use them as annotations, add --from-predictions"
         )
     said(lsml("train", "triage.yaml", "guesses.json", "--from-predictions", cwd=tmp_path))
     judged = json.loads(
@@ -125,7 +125,8 @@ def test_a_table_is_learnt_judged_and_predicted(tmp_path):
     done = lsml("train", "triage.yaml", "table.csv", cwd=tmp_path)
     assert said(done).startswith("triage-v1-")
     assert done.stderr.splitlines()[0] == (
-        "table.csv: read as CSV with semicolons: column `text` is what Text#text shows; column `topic` answers Choices#topic"
+        "table.csv: read as CSV with semicolons: column `text` is used for Text#text; column `topic` answers "
+        "Choices#topic"
     )
     judged = json.loads(said(lsml("evaluate", "triage.yaml", "table.csv", "--json", cwd=tmp_path)))
     assert judged["tasks"] == 60
@@ -150,10 +151,10 @@ def test_what_cannot_be_understood_is_said_at_the_end_of_train_and_evaluate(tmp_
     odd = export([("who knows", "Mixed"), ("a small one", "bug")], first_id=900)
     (tmp_path / "train.json").write_text(json.dumps([*tasks, *odd]))
     sentences = [
-        "Choices#topic: 1 of 62 answers left out: labelled `Mixed`, which the labeling config lacks; add it to the config or "
-        "relabel; first: task 900",
-        "Choices#topic: 1 of 62 answers understood: `bug` is taken as `Bug`; it is the one label that differs by capitals "
-        "alone; first: task 901",
+        "Choices#topic: 1 of 62 answers left out: labelled `Mixed`, which is not in the labeling config; add it to "
+        "the config or change the label; first: task 900",
+        "Choices#topic: 1 of 62 answers understood: `bug` is read as `Bug`; it is the only label that differs in "
+        "upper and lower case; first: task 901",
     ]
     train = lsml("train", "triage.yaml", "train.json", cwd=tmp_path)
     assert [line.strip() for line in said(train).splitlines()][1:3] == sentences
@@ -171,7 +172,7 @@ def test_nothing_that_can_be_understood_is_said_with_every_reason(tmp_path):
     write_recipe(tmp_path)
     (tmp_path / "train.json").write_text(json.dumps(export([("who knows", "Mixed")] * 3)))
     sentence = refused(lsml("train", "triage.yaml", "train.json", cwd=tmp_path), code=1)
-    assert "Choices#topic: 3 of 3 answers left out: labelled `Mixed`, which the labeling config lacks" in sentence
+    assert "Choices#topic: 3 of 3 answers left out: labelled `Mixed`, which is not in the labeling config" in sentence
 
 
 def test_too_few_examples_are_said_and_leave_no_version(tmp_path):
@@ -196,7 +197,8 @@ def test_annotations_of_any_shape_cost_only_themselves(world, tmp_path):
     done = lsml("train", "triage.yaml", "odd.json", cwd=tmp_path)
     assert said(done).startswith("triage-v1-")
     assert (
-        "odd.json: 4 entries are no annotation and left out; the first: task 900: `annotations` is no list of objects"
+        "odd.json: 4 entries are not an annotation and left out; the first: task 900: `annotations` is not a list of "
+        "objects"
     ) in done.stderr.splitlines()
     assert json.loads(said(lsml("evaluate", "triage.yaml", "odd.json", "--json", cwd=tmp_path)))["tasks"] >= 60
     said(lsml("predict", "triage.yaml", "odd.json", "-o", "out.json", cwd=tmp_path))
@@ -229,8 +231,7 @@ def test_predict_without_labeling_config_predicts_nothing_and_says_why(tmp_path)
     done = lsml("predict", "minimal.yaml", "tasks.json", "-o", "out.json", cwd=tmp_path)
     assert re.fullmatch(r"wrote out.json: 0 of 1 tasks predicted by minimal-v0-[0-9a-f]{8}\n", said(done))
     assert done.stderr.endswith(
-        "  unbound, 1 time: nothing is bound: there is no labeling config yet; connect Label Studio, or name one in "
-        "the recipe\n"
+        "  unbound, 1 time: there is no labeling config yet; connect Label Studio, or add one to the recipe\n"
     )
     assert json.loads((tmp_path / "out.json").read_text()) == [{"data": {"text": "refund"}, "predictions": []}]
 
@@ -302,8 +303,8 @@ def test_an_untrained_model_writes_no_file_and_says_how_to_train_it(tmp_path):
     (tmp_path / "tasks.json").write_text(json.dumps(export(tickets(3))))
     done = lsml("predict", "triage.yaml", "tasks.json", "-o", "out.json", cwd=tmp_path)
     assert refused(done, 1) == (
-        "project local: nothing was learnt yet; train on a file with `lsml train triage.yaml EXPORT`, or annotate in Label "
-        "Studio with `lsml run` beside it, and name its project with --project"
+        "project local: no model is trained yet; train on a file with `lsml train triage.yaml EXPORT`, or annotate in "
+        "Label Studio while `lsml run` is connected, and give the project with --project"
     )
     assert not (tmp_path / "out.json").exists()
 
@@ -316,7 +317,7 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(world):
         ".: cannot be written: it is a folder"
     )
     assert refused(lsml("predict", "triage.yaml", "test.json", cwd=world.folder)).startswith(
-        "expected TASKS with -o PREDICTIONS.json; or without either, --project ID"
+        "expected TASKS with -o PREDICTIONS.json; or, without either, --project ID"
     )
 
 
@@ -433,7 +434,7 @@ def test_a_table_with_names_of_its_own_is_learnt_judged_and_predicted_into_a_tab
     write_recipe(tmp_path)
     named = ("--text-column", "complaint", "--label-column", "verdict")
     done = lsml("train", "triage.yaml", "own.csv", *named, cwd=tmp_path)
-    assert "column `complaint` is what Text#text shows; column `verdict` answers Choices#topic" in done.stderr
+    assert "column `complaint` is used for Text#text; column `verdict` answers Choices#topic" in done.stderr
     assert re.search(
         r"topic: macro_f1 1\.0000, accuracy", said(lsml("evaluate", "triage.yaml", "own.csv", *named, cwd=tmp_path))
     )

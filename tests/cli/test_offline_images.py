@@ -76,7 +76,7 @@ def test_a_server_reads_no_path_that_its_recipe_does_not_allow(folder: Path, tmp
                 found.append(held.image(path, {}))
             except Exception as error:
                 assert str(error) == (
-                    f"{path}: is not in a folder that lsml may read; name its folder in `media.folders` of the recipe"
+                    f"{path}: is not in a folder that lsml may read; add its folder to `media.folders` of the recipe"
                 )
         assert len(found) == count
 

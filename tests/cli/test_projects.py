@@ -58,7 +58,7 @@ def test_where_nothing_was_learnt_a_sentence_says_so_and_no_table_of_zeros(backe
     refused = run(empty, verb, export, *more)
     assert refused.returncode == 1
     assert refused.stdout == ""
-    assert "project local: nothing was learnt yet; train on a file with `lsml train" in refused.stderr
+    assert "project local: no model is trained yet; train on a file with `lsml train" in refused.stderr
     assert not (tmp_path / "out.json").exists()
 
 
@@ -80,4 +80,4 @@ def test_a_whole_name_promotes_a_version_of_the_project_that_it_names(learnt):
     assert made.post("/webhook", {"action": "PROJECT_UPDATED", "project": other}).status_code == 200
     refused = run(made, "promote", name, "--project", "other")
     assert refused.returncode == 2
-    assert f"{name} is of another project than 2.1795424614 (other)" in refused.stderr
+    assert f"{name} belongs to another project than 2.1795424614 (other)" in refused.stderr

@@ -110,7 +110,7 @@ def test_what_cannot_be_meant_is_refused_with_what_to_write(world, arguments, se
 
 def test_without_a_token_it_says_where_one_goes(world):
     told = refused(world.lsml("predict", "--project", "7", LABEL_STUDIO_API_KEY=""))
-    assert told.startswith("no Label Studio is known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY")
+    assert told.startswith("the address of Label Studio is not known: set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY")
 
 
 def test_clear_deletes_what_this_recipe_predicted_and_nothing_else(world):
@@ -147,7 +147,7 @@ def test_what_learnt_nothing_says_how_it_learns(world, tmp_path, verb):
     untaught = World(world.studio, tmp_path, world.url)
     told = refused(untaught.lsml(verb, "--project", "7"), 1)
     assert told.startswith(
-        "project 7.1795424614: nothing was learnt yet; train on a file with `lsml train triage.yaml EXPORT`"
+        "project 7.1795424614: no model is trained yet; train on a file with `lsml train triage.yaml EXPORT`"
     )
     assert (world.studio.predictions, world.studio.annotations) == ({}, {})
 

@@ -62,7 +62,7 @@ def test_validate_says_what_a_valid_recipe_binds(recipe, tmp_path):
 def test_validate_says_that_a_recipe_without_config_waits_for_label_studio(tmp_path):
     (tmp_path / "minimal.yaml").write_text(MINIMAL)
     assert said(lsml("validate", "minimal.yaml", cwd=tmp_path)) == (
-        "minimal.yaml: valid; it has no labeling config, so its binding is known when Label Studio connects\n"
+        "minimal.yaml: valid; it has no labeling config, so its binding is known only when Label Studio connects\n"
     )
 
 
@@ -84,7 +84,7 @@ def test_validate_says_everything_that_is_wrong_one_physical_line_each(tmp_path)
 
 def test_a_recipe_that_is_not_there_is_a_problem_like_any_other(tmp_path):
     assert refused(lsml("validate", "none.yaml", cwd=tmp_path)) == (
-        "none.yaml:1:1: no such file; `lsml new` makes a recipe to begin with"
+        "none.yaml:1:1: no such file; `lsml new` writes a recipe to start from"
     )
 
 
@@ -110,7 +110,7 @@ def test_a_config_without_what_the_recipe_names_says_what_it_has_instead(recipe,
     lines = said(lsml(verb, recipe.name, "--labeling-config", "other.xml", cwd=tmp_path)).splitlines()
     assert sorted(lines) == sorted(
         [
-            "unbound: Labels#l: no key under `tags` names it",
+            "unbound: Labels#l: no key under `tags` matches it",
             "warning: `Choices` matches nothing in the labeling config, which has Labels#l",
             "triage.yaml: valid; nothing is bound" if verb == "validate" else "nothing is bound",
         ]
@@ -128,8 +128,8 @@ def test_explain_says_that_spans_inside_others_are_not_learnt(adapter, tmp_path)
     config = '<View><Text name="t" value="$t"/><Labels name="who" toName="t"><Label value="A"/></Labels></View>'
     path = write_recipe(tmp_path, f"tags:\n  Labels: {adapter}\n", config=config)
     assert (
-        f"Labels#who: {adapter} learns only the longest of overlapping or nested spans, and finds none inside another"
-        in said(lsml("explain", path.name, cwd=tmp_path)).splitlines()
+        f"Labels#who: {adapter} is trained only on the longest of overlapping or nested spans, and finds none inside "
+        "another" in said(lsml("explain", path.name, cwd=tmp_path)).splitlines()
     )
 
 
@@ -156,15 +156,15 @@ def test_a_library_that_is_not_installed_is_said_before_it_is_needed(tmp_path, v
 @pytest.mark.parametrize(
     ("tag", "why"),
     [
-        ('<TextArea name="n" toName="text"/>', "TextArea#n: no key under `tags` names it"),
+        ('<TextArea name="n" toName="text"/>', "TextArea#n: no key under `tags` matches it"),
         (
             '<Pairwise name="n" toName="text"/>',
-            "Pairwise#n: no adapter answers Pairwise yet, so people answer it alone",
+            "Pairwise#n: no adapter supports Pairwise yet, so only people annotate it",
         ),
-        ('<Number name="n" toName="text"/>', "Number#n: no key under `tags` names it"),
+        ('<Number name="n" toName="text"/>', "Number#n: no key under `tags` matches it"),
         (
             '<Rating name="n" toName="text" perRegion="true"/>',
-            "Rating#n is asked for each region (perRegion), and its adapters answer for the whole task",
+            "Rating#n is for each region (perRegion), and its adapters predict for the whole task",
         ),
     ],
 )
@@ -206,9 +206,8 @@ def test_an_adapter_whose_library_is_missing_is_not_offered_as_installed(tmp_pat
 def test_explain_of_a_recipe_without_config_shows_what_it_names(tmp_path):
     (tmp_path / "minimal.yaml").write_text(MINIMAL)
     assert said(lsml("explain", "minimal.yaml", cwd=tmp_path)) == (
-        "Choices -> text-classifier\n"
-        "minimal.yaml: has no labeling config, so its binding is known when Label Studio connects; to see it now, "
-        "add `labeling_config:`, or name a file with --labeling-config\n"
+        "Choices -> text-classifier\nminimal.yaml: has no labeling config, so its binding is known only when Label "
+        "Studio connects; to see it now, add `labeling_config:`, or give a file with --labeling-config\n"
     )
 
 
@@ -280,7 +279,7 @@ def test_new_of_an_unknown_recipe_names_those_there_are(tmp_path):
 def test_adapters_is_one_line_an_adapter(tmp_path):
     *lines, empty, hint = said(lsml("adapters", cwd=tmp_path)).splitlines()
     assert [line.partition(":")[0] for line in lines] == adapter_names()
-    assert (empty, hint) == ("", "`lsml adapters NAME` lists the options of one.")
+    assert (empty, hint) == ("", "`lsml adapters NAME` lists the options of an adapter.")
     assert (
         "text-classifier: answers Choices, Taxonomy; reads Chat, HyperText, Paragraphs, Text; learns; installed"
         in lines

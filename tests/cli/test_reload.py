@@ -71,14 +71,14 @@ def test_a_good_change_is_served_and_no_request_is_refused(running):
         ("tags: {Choices: text-classifier}\n  half: [of", "triage.yaml:"),
         (
             "tags: {Choices: text-classifier}\nstorage: {directory: elsewhere}\n",
-            "decide the data directory; restart lsml",
+            "set the data directory; restart lsml",
         ),
     ],
 )
 def test_a_bad_change_is_said_and_the_recipe_before_is_served_on(running, text, sentence):
     before = answers(running)
     change(running, text)
-    until("it says so", lambda: "the recipe from before stays in use" in running.output)
+    until("it says so", lambda: "the old recipe stays in use" in running.output)
     assert sentence in running.output
     assert answers(running) == before
     # A process that dies meanwhile comes back with what was accepted.

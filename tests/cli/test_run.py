@@ -45,8 +45,8 @@ def test_run_says_the_address_what_is_bound_where_the_data_is_and_how_to_connect
         "  connect Label Studio: `lsml connect`, or in the project, Settings > Model > Connect Model, and paste",
         f"    {backend.address}",
     ]
-    assert greeting[5].startswith("  no token of Label Studio is set, so predictions are published only where")
-    assert "LABEL_STUDIO_API_KEY (in Label Studio, Account & Settings > Personal Access Token makes one)" in greeting[5]
+    assert greeting[5].startswith("  no token of Label Studio is set, so lsml can publish predictions only if")
+    assert "LABEL_STUDIO_API_KEY (Account & Settings > Personal Access Token creates a token)" in greeting[5]
 
 
 def test_with_a_token_or_where_nothing_is_to_be_published_no_token_is_asked_for(tmp_path):
@@ -63,8 +63,8 @@ def test_with_a_smart_tool_it_names_the_switch_that_label_studio_needs(tmp_path)
     config = '<View><Text name="text" value="$text"/><Labels name="who" toName="text" smart="true"><Label value="A"/></Labels></View>'
     recipe = write_recipe(tmp_path, "tags: {Labels: text-matcher}\n", config=config)
     asking = (
-        "Labels#who: the model answers each region at once, if in Label Studio the model has Interactive "
-        "preannotations switched on (Settings > Model > Edit), and the annotator Auto-Annotation"
+        "Labels#who: the model answers each region at once if, in Label Studio, Interactive preannotations of the "
+        "model are on (Settings > Model > Edit), and the annotator has switched on Auto-Annotation"
     )
     with RunningBackend(recipe, tmp_path / "data") as backend:
         until("it greets", lambda: "Interactive preannotations" in backend.output)
@@ -74,11 +74,11 @@ def test_with_a_smart_tool_it_names_the_switch_that_label_studio_needs(tmp_path)
 
 def test_where_others_reach_it_unguarded_it_warns_in_one_line(recipe, tmp_path):
     with RunningBackend(recipe, tmp_path / "data", arguments=["--host", "0.0.0.0"]) as backend:
-        until("it warns", lambda: "warning: everybody who reaches 0.0.0.0 can" in backend.output)
+        until("it warns", lambda: "warning: everybody who can reach 0.0.0.0 can" in backend.output)
         elsewhere = f"http://{own_address()}:{backend.port}"
         assert httpx.get(f"{elsewhere}/health", trust_env=False).json()["status"] == "UP"
-    assert backend.output.count("warning: everybody who reaches") == 1
-    assert f"    or, where Label Studio runs elsewhere or in a container, {elsewhere}\n" in backend.output
+    assert backend.output.count("warning: everybody who can reach") == 1
+    assert f"    or, if Label Studio runs elsewhere or in a container, {elsewhere}\n" in backend.output
 
 
 def test_without_labeling_config_it_says_what_it_will_bind(tmp_path):
@@ -103,7 +103,8 @@ def test_a_port_in_use_is_one_sentence(recipe, tmp_path):
         for verb in ("run", "serve"):
             done = lsml(verb, recipe.name, "--port", backend.port, "--data-dir", "other", cwd=tmp_path)
             assert refused(done, 1) == (
-                f"port {backend.port} on 127.0.0.1 is in use; stop what listens there, or choose another with --port"
+                f"port {backend.port} on 127.0.0.1 is in use; stop the program that uses it, or choose another with "
+                "--port"
             )
 
 
@@ -111,7 +112,7 @@ def test_a_second_run_on_the_same_data_is_one_sentence(recipe, tmp_path):
     with RunningBackend(recipe, tmp_path / "data"):
         done = lsml("run", recipe.name, "--port", free_port(), "--data-dir", "data", cwd=tmp_path)
         assert refused(done, 1) == (
-            "data: another `lsml run` uses this data directory; stop that one, or name another with --data-dir"
+            "data: another `lsml run` uses this data directory; stop it, or give another directory with --data-dir"
         )
 
 

@@ -151,7 +151,7 @@ def test_two_of_one_name_and_connecting_several_are_refused(tmp_path):
     twin.write_text(first.read_text())
     for verb in ("run", "serve", "work"):
         sentence = refused(lsml(verb, first, twin, cwd=tmp_path))
-        assert sentence == f"{first} and {twin} are both named first; give each a `name` of its own"
+        assert sentence == f"{first} and {twin} are both named first; give each a different `name`"
     second = recipe_named(tmp_path, "second")
     sentence = refused(lsml("run", first, second, "--connect", "--project", 1, cwd=tmp_path))
-    assert "--connect is for one recipe; run several without it, then `lsml connect RECIPE` for each" in sentence
+    assert "--connect takes one recipe; for several, use `lsml connect RECIPE` for each" in sentence

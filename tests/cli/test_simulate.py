@@ -49,7 +49,7 @@ def test_the_table_has_a_row_for_each_number_of_annotations(tmp_path):
 def test_what_cannot_be_simulated_is_refused_with_a_sentence(tmp_path):
     few = simulate(tmp_path, count=20)
     assert few.exit_code != 0
-    assert "20 annotated tasks make no learning curve; it takes at least 40" in few.stderr
+    assert "20 annotated tasks are too few for a learning curve; it needs at least 40" in few.stderr
     wrong = simulate(tmp_path, "--orders", "random,best")
     assert "expected some of random, uncertain, diverse with commas between them, got 'best'" in wrong.stderr
     frozen = simulate(tmp_path, recipe="tags: {Choices: zero-shot}\n")
@@ -60,7 +60,7 @@ def test_what_cannot_be_simulated_is_refused_with_a_sentence(tmp_path):
     ("needs", "sentence"),
     [
         ({"random": 910, "uncertain": 480}, "uncertain: 0.90 after 480 of 2,000; random needs 910"),
-        ({"random": None, "uncertain": 480}, "uncertain: 0.90 after 480 of 2,000; random never gets there"),
+        ({"random": None, "uncertain": 480}, "uncertain: 0.90 after 480 of 2,000; random never reaches it"),
         ({"random": None}, "no order reaches 0.90"),
     ],
 )

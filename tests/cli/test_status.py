@@ -30,7 +30,7 @@ def test_it_says_what_is_served_what_is_awaited_and_what_more_brings(backend):
     assert annotations == "  120 annotations, 12 more until the next training"
     assert re.fullmatch(r"  metric by annotated tasks: 80: \d\.\d{3}, 120: \d\.\d{3}", curve)
     assert outlook == (
-        "  no estimate yet of what more annotations bring: it takes 4 versions of different sizes, and there are 2"
+        "  no estimate yet of the gain from more annotations: it needs 4 versions of different sizes, and there are 2"
     )
     [found] = json.loads(status(server, "--json", "--project", "triage").stdout)
     assert (found["promoted"], found["annotations"], found["changes_needed"]) == (2, 120, 12)
@@ -41,7 +41,7 @@ def test_it_says_what_is_served_what_is_awaited_and_what_more_brings(backend):
     assert told["outlook"]["curve"] == found["curve"]
     assert told["outlook"]["sentence"] == found["outlook"]["sentence"]
     assert told["model_version"] == found["model_version"]
-    assert "No estimate yet of what more annotations bring" in server.client.get(f"/projects/{PROJECT_KEY}").text
+    assert "No estimate yet of the gain from more annotations" in server.client.get(f"/projects/{PROJECT_KEY}").text
 
 
 def test_what_was_learnt_from_files_waits_for_no_annotation(tmp_path):
@@ -50,7 +50,7 @@ def test_what_was_learnt_from_files_waits_for_no_annotation(tmp_path):
     assert CliRunner().invoke(main, ["train", str(recipe), str(tmp_path / "export.json")]).exit_code == 0
     lines = CliRunner().invoke(main, ["status", str(recipe)]).stdout.splitlines()
     assert [line.split(":")[0] for line in lines[2:]] == [
-        "  metric by annotated tasks", "  no estimate yet of what more annotations bring",
+        "  metric by annotated tasks", "  no estimate yet of the gain from more annotations",
     ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_before_anything_happened_it_says_what_to_do(backend):
     assert status(server).stdout.startswith("no project yet: connect one with `lsml connect`")
     server.annotate(tickets(5))
     assert status(server).stdout.splitlines()[1:3] == [
-        "  has learnt nothing yet",
+        "  has no trained version yet",
         "  5 annotations, 5 more until the next training",
     ]
     assert "no project nowhere" in status(server, "--project", "nowhere").stderr

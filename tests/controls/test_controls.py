@@ -360,7 +360,7 @@ def test_labels_are_names_in_document_order_and_paths_for_a_taxonomy():
 def test_a_control_for_items_is_refused_in_a_sentence():
     refused = control(RATING.replace('toName="text"', 'toName="text" perItem="TRUE"'))
     assert refused.refusal(refused.control_tag) == (
-        "Rating#r is asked for each item (perItem), and its adapters answer for the whole task"
+        "Rating#r is for each item (perItem), and its adapters predict for the whole task"
     )
     assert control(SINGLE).refusal(control(SINGLE).control_tag) is None
 

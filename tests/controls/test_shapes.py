@@ -539,7 +539,7 @@ def test_labels_of_a_companion_are_read_whatever_their_capitals_and_counted_wher
     decoded = control("Rectangle").decode(regions)
     assert [one.label for one in decoded.values] == ["Cat"]
     assert decoded.remarks == (
-        Remark(Reason.OTHER_CAPITALS, "`cat` is taken as `Cat`"),
+        Remark(Reason.OTHER_CAPITALS, "`cat` is read as `Cat`"),
         Remark(Reason.UNKNOWN_LABEL, "Cow"),
     )
     assert control("Rectangle").decode(regions[2:]).values is None

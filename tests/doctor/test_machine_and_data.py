@@ -89,7 +89,7 @@ def test_a_server_without_a_worker(tmp_path):
         server.wait()
     assert (code, found["worker"]["state"]) == (1, "fail")
     assert found["worker"]["found"].startswith(
-        "a server answers, but no worker is alive, so nothing is learnt or published"
+        "a server answers, but no worker is alive, so nothing is trained or published"
     )
     assert "lsml run" in found["worker"]["fix"]
 

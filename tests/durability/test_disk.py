@@ -68,7 +68,7 @@ def test_a_full_disk_refuses_annotations_with_a_sentence_and_keeps_what_it_ackno
                 break
         assert refused is not None
         assert refused.status_code in (503, 507), refused.text
-        assert "the disk is full: make room; nothing that was acknowledged is lost" in refused.text
+        assert "the disk is full: make room; no acknowledged annotation is lost" in refused.text
         assert lsml.get("/health")["status"] == "UP"
         subprocess.run(["mount", "-o", "remount,size=64m", str(data)], check=True)
         assert lsml.client.post("/webhook", json=event(401, "it goes on", "Bug")).is_success
@@ -189,7 +189,8 @@ def test_a_second_run_on_a_data_directory_is_refused_with_a_sentence(tmp_path):
         second = lsml("run", recipe, "--data-dir", data, "--port", "0")
         assert (second.returncode, second.stderr) == (
             1,
-            f"{data}: another `lsml run` uses this data directory; stop that one, or name another with --data-dir\n",
+            f"{data}: another `lsml run` uses this data directory; stop it, or give another directory with "
+            "--data-dir\n",
         )
         assert first.get("/health")["status"] == "UP"
         first.family()[0].send_signal(signal.SIGKILL)  # a lock must not outlive its owner

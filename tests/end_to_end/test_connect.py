@@ -68,7 +68,7 @@ def test_annotations_arrive_whatever_guards_lsml_and_the_second_time_nothing_cha
         again = connect(studio, backend, "--project", project)
         assert again == ["nothing to change", f"Guarded: {studio.url}/projects/{project}"]
         assert studio.webhooks(project) == [hook]
-        assert "without the right username" not in backend.output
+        assert "a wrong username" not in backend.output
         assert not [secret for secret in SECRETS.values() if secret in backend.output]
 
 
@@ -93,7 +93,7 @@ def test_the_webhook_of_an_old_port_moves_with_lsml(studio, tmp_path):
     with serving(tmp_path) as backend:
         printed = connect(studio, backend, "--project", project)
         assert (
-            f"turned off webhook {studio.webhooks(project)[0]['id']} ({left}/webhook), for nothing listens there"
+            f"turned off webhook {studio.webhooks(project)[0]['id']} ({left}/webhook), because nothing listens there"
             in str(printed)
         )
         assert sorted(hook["is_active"] for hook in studio.webhooks(project)) == [False, True]
@@ -189,7 +189,10 @@ def test_a_host_that_label_studio_does_not_find_is_named(studio, tmp_path):
     options = ("--project", project, "--url", studio.url, "--api-key", LEGACY_TOKEN)
     done = lsml("connect", recipe, *options, "--backend-url", "http://no-such-host.invalid:9090", cwd=tmp_path)
     assert done.returncode == 1
-    assert "it knows no host no-such-host.invalid; give an address that it knows with --backend-url" in done.stderr
+    assert (
+        "it cannot find the host no-such-host.invalid; give an address that it can reach with --backend-url"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("half", ["ML_BLOCK_LOCAL_IP", "SSRF_PROTECTION_ENABLED"])
@@ -200,8 +203,8 @@ def test_a_label_studio_that_asks_no_private_address_is_named_with_its_switches(
                     "--port", backend.port, cwd=tmp_path)  # fmt: skip
         assert done.returncode == 1
         assert done.stderr.strip().endswith(
-            f"{backend.address} is a private address, which it asks only when started with ML_BLOCK_LOCAL_IP=false and "
-            "SSRF_PROTECTION_ENABLED=false in its environment"
+            f"{backend.address} is a private address, which Label Studio only asks if it was started with "
+            "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false in its environment"
         )
 
 
@@ -213,7 +216,7 @@ def test_another_program_and_a_wrong_password_are_named(studio, tmp_path):
     ) as backend:
         options = ("--project", project, "--url", studio.url, "--api-key", LEGACY_TOKEN, "--port", backend.port)
         done = lsml("connect", other, *options, cwd=tmp_path, environment=SECRETS)
-        assert "wants another username and password" in done.stderr
+        assert "expects another username and password" in done.stderr
     assert "nothing listens at" in refused(lsml("connect", other, *options, cwd=tmp_path, environment=SECRETS))
 
 

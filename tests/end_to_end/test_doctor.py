@@ -124,7 +124,7 @@ def test_a_webhook_that_was_deleted(world):
     here.studio.call("DELETE", f"/api/webhooks/{here.webhook()['id']}/")
     told = here.one("webhook")
     assert told["state"] == "fail"
-    assert told["found"] == f"none leads to {here.lsml.address}/webhook, so lsml is not told of annotations"
+    assert told["found"] == f"none has the address {here.lsml.address}/webhook, so lsml does not get annotations"
     assert told["fix"].startswith(f"run `lsml connect {here.lsml.recipe} --project {here.project}` while lsml runs")
 
 
@@ -174,7 +174,7 @@ def test_a_tag_that_was_renamed(world):
     here.studio.patch_project(here.project, label_config=TOPICS.replace('name="topic"', 'name="topics"'))
     told = here.one("labeling config")
     assert told["state"] == "fail"
-    assert told["found"].startswith("nothing of the recipe fits the project's tags: Choices#topics")
+    assert told["found"].startswith("the recipe fits none of the project's tags: Choices#topics")
     assert "the recipe names Choices#topic (near: Choices#topics)" in told["found"]
 
 
@@ -204,6 +204,6 @@ def test_people_read_lines_with_what_to_do(world):
     arguments = ("--port", here.lsml.port, "--data-dir", here.lsml.data)
     done = lsml("doctor", here.lsml.recipe, *arguments, cwd=here.lsml.recipe.parent, environment=known)
     assert done.returncode == 1
-    assert "fail  webhook: none leads to" in done.stdout
+    assert "fail  webhook: none has the address" in done.stdout
     assert "      -> run `lsml connect" in done.stdout
     assert LEGACY_TOKEN not in done.stdout + done.stderr

@@ -77,7 +77,7 @@ def test_every_template_of_label_studio_becomes_a_recipe_or_says_why_none_can_se
         done = here("new", "--labeling-config", xml.name, "-o", f"{name}.yaml")
         unbound = [line for line in done.stderr.splitlines() if line.startswith("unbound: ")]
         if done.returncode:
-            assert unbound and refused(done, code=1).endswith("so there is no recipe to make")
+            assert unbound and refused(done, code=1).endswith("so no recipe can be written")
             served[name] = "not"
             continue
         served[name] = "in part" if unbound else "whole"
@@ -107,4 +107,4 @@ def test_a_real_project_becomes_a_recipe_by_either_kind_of_token(tmp_path: Path)
         assert recipe.label_studio.url == studio.url and "Choices" in (recipe.labeling_config or "")
         empty = studio.create_project("Nothing in it", "<View></View>")
         nothing = lsml("new", "--from-project", empty, *options, cwd=tmp_path)
-        assert "it has no control tag, so there is no recipe to make" in refused(nothing, code=1)
+        assert "it has no control tag, so no recipe can be written" in refused(nothing, code=1)

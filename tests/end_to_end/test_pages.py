@@ -105,7 +105,7 @@ def test_what_is_tried_is_shown_with_its_score_and_its_json(running: RunningBack
     browser.get(running.address + PAGES["try"])
     browser.execute_script("document.getElementById('task').value = '{\"data\": {}}'")
     click(browser, "Predict")
-    until("it says why", lambda: "Nothing is predicted" in text_of(browser, "#shown"))
+    until("it says why", lambda: "No prediction" in text_of(browser, "#shown"))
 
 
 def test_a_version_is_served_and_rolled_back_by_a_button(running: RunningBackend, browser: Any) -> None:
@@ -125,7 +125,7 @@ def test_a_training_is_started_by_a_button_and_seen_to_its_end(running: RunningB
     running.settled(PROJECT_KEY)
     until("the page shows it", lambda: text_of(browser).count("finished") > before)
     click(browser, "Publish now")
-    until("it says why not", lambda: "no URL and token of Label Studio are known" in text_of(browser, "#said"))
+    until("it says why not", lambda: "Label Studio's address and token are not known" in text_of(browser, "#said"))
 
 
 def test_new_annotations_are_seen_on_the_overview_by_themselves(running: RunningBackend, browser: Any) -> None:

@@ -176,7 +176,7 @@ def test_where_no_model_can_learn_the_run_fails_and_says_why(several, monkeypatc
         monkeypatch.setattr(f"lsml.adapters.text.{module}.{adapter}.fit", fail)
     ended = several.train()
     assert ended["job_status"] == "failed"
-    assert "failed to learn: RuntimeError; the log has the details" in json.dumps(ended)
+    assert "its training failed: RuntimeError; the log has the details" in json.dumps(ended)
 
 
 def test_a_promotion_judges_what_all_models_of_a_tag_show_together(several, monkeypatch):

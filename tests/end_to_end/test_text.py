@@ -196,10 +196,10 @@ def test_start_training_makes_a_version_or_says_why_it_is_not_served(world: Call
     newest = status["versions"][0]
     assert newest["version"] == 2
     if status["promoted"] == 2:
-        assert newest["verdict"].startswith(("promoted: better than v1 on ", "promoted: not judged: "))
+        assert newest["verdict"].startswith(("promoted: better than v1 on ", "promoted: not evaluated: "))
     else:
         assert newest["verdict"].startswith(
-            ("not promoted: not better than v1 on ", "not promoted: not surely better than v1 on ")
+            ("not promoted: not better than v1 on ", "not promoted: not certainly better than v1 on ")
         )
     assert here.studio.get_backend(backend)["model_version"].startswith(f"triage-v{status['promoted']}-")
     assert here.is_quiet()
@@ -364,7 +364,7 @@ def test_a_labeling_config_that_changes_is_a_clear_state(world: Callable[..., Wo
     assert here.predictions() == stored  # the renamed control is untrained: nothing is added
     status = here.status()
     assert status["state"] == "bound: Choices#subject -> text-classifier"
-    assert status["warnings"] == ["subject:text-classifier: v1 does not hold it, so it starts untrained"]
+    assert status["warnings"] == ["subject:text-classifier: it is not in v1, so it starts untrained"]
 
     # It learns anew under its new name.
     here.annotate(here.tasks[:12], "subject")
@@ -385,8 +385,8 @@ def test_a_labeling_config_that_changes_is_a_clear_state(world: Callable[..., Wo
     assert here.studio.get_backend(backend)["state"] == "CO"
     assert here.predictions() == predicted
     assert here.status()["state"] == (
-        "nothing is bound: `Choices` matches nothing in the labeling config, which has TextArea#note; "
-        "TextArea#note: no key under `tags` names it"
+        "nothing is bound: `Choices` matches nothing in the labeling config, which has TextArea#note; TextArea#note: "
+        "no key under `tags` matches it"
     )
     assert here.is_quiet()
 

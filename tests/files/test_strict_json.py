@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lsml.files.strict_json import NotUnicode, decode_json
 
-HALF = "holds half of a surrogate pair (\\ud800 to \\udfff), which is no character; send both halves"
+HALF = "holds half of a surrogate pair (\\ud800 to \\udfff), which is not a character; send both halves"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_is_not_json_is_a_value_error_with_a_sentence(content):
 def test_a_key_that_stands_twice_is_refused_as_ambiguous(content, key):
     with pytest.raises(ValueError) as refused:
         decode_json(content)
-    assert str(refused.value) == f"the key {key!r} stands twice in one object; which one holds cannot be told"
+    assert str(refused.value) == f"the key {key!r} occurs twice in one object, which is ambiguous"
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_wherever_a_key_stands_twice_it_is_refused(value, data):
     pairs.insert(data.draw(st.integers(0, len(pairs))), (key, data.draw(ANYTHING)))
     content = "{" + ", ".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in pairs) + "}"
     for wrapped in (content, f'[[1, {content}], "x"]', f'{{"a": {{"b": {content}}}}}'):
-        with pytest.raises(ValueError, match="stands twice in one object"):
+        with pytest.raises(ValueError, match="occurs twice in one object"):
             decode_json(wrapped.encode())

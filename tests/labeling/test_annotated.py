@@ -25,19 +25,19 @@ def said(*tasks: dict, config=CONFIG, **more) -> str:
 
 
 CAUSES = {
-    "bare": (task(), "nobody annotated them"),
+    "bare": (task(), "they are not annotated"),
     "another name": (
         task([{"result": choice("Bug", "sujet")}]),
-        "its annotations answer `sujet`, which the labeling config",
+        "its annotations are for `sujet`, which the labeling config",
     ),
     "skipped": (task([{"result": [], "was_cancelled": True}]), "1 annotation is skipped"),
-    "drafts": (task([], drafts=[{"result": choice("Bug")}]), "1 task has drafts alone; submit them in Label Studio"),
+    "drafts": (task([], drafts=[{"result": choice("Bug")}]), "1 task has only drafts; submit them in Label Studio"),
     "predictions": (
         task([], predictions=[{"result": choice("Bug")}]),
-        "1 task has predictions alone, which a model made",
+        "1 task has only predictions of a model",
     ),
     "empty": (task([{"result": []}]), "1 annotation is empty"),
-    "no list": (task("Bug"), "task 1: `annotations` is no list of objects"),
+    "no list": (task("Bug"), "task 1: `annotations` is not a list of objects"),
     "ids of annotations": (
         task([4, 5]),
         "task 1: an annotation is a number; expected an object with an id and a result",
@@ -57,7 +57,7 @@ def test_each_cause_has_its_own_sentence(cause):
 def test_several_causes_are_named_together_and_counted():
     text = said(*[CAUSES["drafts"][0]] * 3, CAUSES["skipped"][0], CAUSES["skipped"][0], task(), task())
     assert (
-        "none of its 7 tasks has an annotation for Choices#topic: 2 annotations are skipped; 3 tasks have drafts"
+        "none of its 7 tasks has an annotation for Choices#topic: 2 annotations are skipped; 3 tasks have only drafts"
         in text
     )
 
@@ -65,7 +65,7 @@ def test_several_causes_are_named_together_and_counted():
 def test_what_could_not_be_understood_is_a_cause_too():
     right = task([{"result": choice("Bug")}])
     assert said(right, left_out=["1 label is unknown"]).endswith("for Choices#topic: 1 label is unknown")
-    assert said(right).endswith("their annotations answer none of these controls")
+    assert said(right).endswith("their annotations are for other controls")
     assert said() == "it has no tasks"
 
 
@@ -106,10 +106,10 @@ def test_work_that_is_left_out_beside_work_that_counts_is_named():
     annotated = AnnotatedTasks(tasks)
     assert len(list(annotated)) == 2
     assert annotated.unused(CONFIG.controls) == [
-        "1 entry is no annotation and left out; the first: task 1: an annotation is text; expected an object with an id "
-        "and a result",
-        "2 regions of `sujet`, `b_3` are left out: the labeling config has no such control; name the config that they were "
-        "made with, --labeling-config",
+        "1 entry is not an annotation and left out; the first: task 1: an annotation is text; expected an object with "
+        "an id and a result",
+        "2 regions of `sujet`, `b_3` are left out: the labeling config has no such control; give the config of these "
+        "annotations with --labeling-config",
     ]
     right = AnnotatedTasks([task([{"id": 1, "result": choice("Bug")}])])
     assert len(list(right)) == 1 and right.unused(CONFIG.controls) == []

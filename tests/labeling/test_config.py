@@ -170,7 +170,7 @@ NO_DTD = "a document type or entities (<!DOCTYPE ...>) are not allowed; remove t
         (["<View/>"], "labeling config: expected XML as text, got list"),
         ("<View>&nbsp;</View>", "labeling config:1:7: &nbsp; is not XML; write &#160;"),
         ('<View>\n <p a="&lt; &copy;"/></View>', "labeling config:2:2: &copy; is not XML; write &#169;"),
-        ("<View>&foo;</View>", "labeling config:1:7: &foo; is not XML; write the character itself"),
+        ("<View>&foo;</View>", "labeling config:1:7: &foo; is not valid XML; write the character itself"),
         ('<View>\n  <Choice value="é & b"/></View>', "labeling config:2:21: a bare & is not XML; write &amp;"),
         ("<View>&foo</View>", "labeling config:1:11: a bare & is not XML; write &amp;"),
         (
@@ -187,7 +187,7 @@ NO_DTD = "a document type or entities (<!DOCTYPE ...>) are not allowed; remove t
         ),
         ("<View>", "labeling config:1:7: the XML ends too early; close every tag that was opened"),
         ("<View", "labeling config:1:1: a tag or a quotation mark that opens here is never closed; close it"),
-        ('<View a="1" a="2"/>', "labeling config:1:13: the attribute a is given twice; remove one"),
+        ('<View a="1" a="2"/>', "labeling config:1:13: the attribute a is set twice; remove one"),
         (
             "<View/>\n<View/>",
             "labeling config:2:1: something follows the end of the first tag; put everything into one <View>...</View>",
@@ -198,24 +198,24 @@ NO_DTD = "a document type or entities (<!DOCTYPE ...>) are not allowed; remove t
         ),
         (
             '\n<?xml version="1.0"?><View/>',
-            "labeling config:2:1: <?xml ...?> must be the very first thing; remove what stands before it",
+            "labeling config:2:1: <?xml ...?> must come first; remove everything before it",
         ),
         ("<a:View/>", "labeling config:1:1: not XML (unbound prefix); correct it"),
         (
             "<View>\ud800</View>",
-            "labeling config:1:7: half of a character (a lone surrogate); remove it or write it anew",
+            "labeling config:1:7: half of a character (a lone surrogate); remove or correct it",
         ),
         ("<!DOCTYPE html><View/>", f"labeling config:1:1: {NO_DTD}"),
         (BILLION_LAUGHS, f"labeling config:1:1: {NO_DTD}"),
         (
             '<View><Choices name="c" toName="t"/>\n<Rating name="c" toName="t"/></View>',
-            'labeling config:2:1: a second control tag has name="c"; give each a name of its own',
+            'labeling config:2:1: a second control tag has name="c"; give each a different name',
         ),
         (
             '<View><Text name="t" value="$a"/><Image name="t" value="$b"/></View>',
-            'labeling config:1:34: a second object tag has name="t"; give each a name of its own',
+            'labeling config:1:34: a second object tag has name="t"; give each a different name',
         ),
-        ("<a>" * 200_000, "labeling config:1:301: elements stand more than 100 deep in each other; flatten them"),
+        ("<a>" * 200_000, "labeling config:1:301: elements are nested more than 100 deep; flatten them"),
         (
             f"<View>{'x' * 4 * 1024 * 1024}</View>",
             "labeling config: 4,194,317 bytes; expected at most 4,194,304: "

@@ -106,8 +106,8 @@ def test_what_was_understood_is_said(tmp_path):
     path = written(tmp_path, table([("review", "sort"), *PAIRS]), "t.csv")
     [note] = read_export(path, CONFIG).notes
     assert note == (
-        f"{path}: read as CSV: column `review` is what Text#text shows, guessed from what is left; "
-        "column `sort` answers Choices#topic, guessed from its labels"
+        f"{path}: read as CSV: column `review` is used for Text#text, guessed from what is left; column `sort` "
+        "answers Choices#topic, guessed from its labels"
     )
     assert read_export(written(tmp_path, SHAPES["completions"]), CONFIG).notes == ()
 
@@ -161,17 +161,20 @@ def test_cells_that_are_no_answer_are_counted_and_an_empty_one_is_none(tmp_path)
     rows = [("image", "cars"), ("a.png", "3"), ("b.png", "many"), ("c.png", "")]
     export = read_export(written(tmp_path, table(rows), "t.csv"), MANY)
     assert len(list(AnnotatedTasks(export.tasks))) == 1 and len(export.tasks) == 3
-    assert export.notes[1].endswith("1 cells of column `cars` cannot be read and count as empty; column `cars`, row 2: no answer of Number#cars")  # fmt: skip
+    assert export.notes[1].endswith(
+        "1 cells of column `cars` cannot be read and are treated as empty; column `cars`, row 2: not an answer of "
+        "Number#cars"
+    )  # fmt: skip
 
 
 REFUSED = {
     "no column answers": (
         table([("text", "mood"), ("a", "x"), ("b", "y")]),
-        "no column answers Choices#topic; it has text, mood; name one as the control is named",
+        "no column has the labels of Choices#topic; it has text, mood; give a column the control's name",
     ),
     "JSON-MIN of another config": (
         [{"id": 1, "text": "a", "sujet": "x", "annotation_id": 3}],
-        "no column answers Choices#topic; it has id, text, sujet, annotation_id",
+        "no column has the labels of Choices#topic; it has id, text, sujet, annotation_id",
     ),
     "nothing to show": (
         table([("a", "b", "topic"), ("x", "y", "Bug")]),
@@ -179,14 +182,14 @@ REFUSED = {
     ),
     "no heading": (
         table(PAIRS),
-        "the first line seems to be a task; add a line with the names of the columns above it",
+        "the first line seems to be a task; add a header with the column names",
     ),
     "cells under no name": (
         table([("text", "topic", ""), ("a", "Bug", "x")]),
-        "name each column, and each differently",
+        "give each column a different name",
     ),
-    "one name twice": (table([("text", "text"), ("a", "b")]), "name each column, and each differently"),
-    "an unquoted comma": ("text,topic\nwell, yes,Bug\n", "a line has more cells than the heading"),
+    "one name twice": (table([("text", "text"), ("a", "b")]), "give each column a different name"),
+    "an unquoted comma": ("text,topic\nwell, yes,Bug\n", "a line has more cells than the header"),
     "no data": ([{"id": 1, "annotations": []}], "task 1 has `annotations` and no `data`"),
     "an annotation without its task": (
         [{"id": 1, "task": 4, "result": []}],
@@ -215,9 +218,7 @@ def test_a_task_that_repeats_counts_once_the_later_wins_and_it_is_said(tmp_path)
     assert [one.annotations[0].result for one in AnnotatedTasks(export.tasks)] == [
         choice("Question"), choice("Billing"), choice("Bug")
     ]  # fmt: skip
-    assert export.notes == (
-        f"{path}: 2 of its 5 tasks repeat another, task 1 first; each counts once, and the later one wins",
-    )
+    assert export.notes == (f"{path}: 2 of its 5 tasks are duplicates, first task 1; of each, the last one counts",)
     assert len(read_export(path, CONFIG, answers=False).tasks) == 5
 
 
@@ -264,7 +265,7 @@ def test_columns_that_are_named_are_taken_and_said(tmp_path):
     export = read_export(written(tmp_path, NAMED, "t.csv"), CONFIG, columns=Named("complaint", "verdict"))
     assert [task["data"]["text"] for task in export.tasks] == [text for text, _ in PAIRS]
     assert [task["annotations"][0]["result"] for task in export.tasks] == [choice(label) for _, label in PAIRS]
-    assert "column `complaint` is what Text#text shows; column `verdict` answers Choices#topic" in export.notes[0]
+    assert "column `complaint` is used for Text#text; column `verdict` answers Choices#topic" in export.notes[0]
 
 
 def test_a_named_column_goes_before_what_would_be_guessed(tmp_path):
@@ -276,8 +277,8 @@ def test_a_named_column_goes_before_what_would_be_guessed(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        (Named(text="body"), "has no column `body`, which --text-column names; it has complaint, note, verdict"),
-        (Named(label="answer"), "has no column `answer`, which --label-column names; it has complaint, note, verdict"),
+        (Named(text="body"), "has no column `body`, given with --text-column; it has complaint, note, verdict"),
+        (Named(label="answer"), "has no column `answer`, given with --label-column; it has complaint, note, verdict"),
     ],
 )
 def test_a_named_column_that_is_not_there_is_refused_with_those_that_are(tmp_path, columns, sentence):
@@ -297,9 +298,7 @@ def test_a_named_column_that_could_mean_several_controls_is_refused(tmp_path):
 
 def test_columns_of_whole_tasks_are_not_named(tmp_path):
     path = written(tmp_path, [{"data": {"text": "a"}}])
-    with pytest.raises(
-        RequestError, match="holds whole tasks; --text-column and --label-column name columns of a table"
-    ):
+    with pytest.raises(RequestError, match="holds whole tasks; --text-column and --label-column are for tables"):
         read_export(path, CONFIG, columns=Named(text="text"))
 
 
@@ -309,7 +308,7 @@ def test_a_text_file_has_a_task_in_each_line_where_no_answers_are_wanted(tmp_pat
         {"text": "refund, now"},
         {"text": 'how "so"?'},
     ]
-    with pytest.raises(RequestError, match="no column answers"):
+    with pytest.raises(RequestError, match="no column has the labels"):
         read_export(path, CONFIG)
 
 

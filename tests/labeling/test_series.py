@@ -76,8 +76,8 @@ def test_columns_may_stand_in_the_task(value):
     [
         ({"x": [1], "y": [2]}, "TimeSeries#ts shows $csv: the time series has no column time; it has x, y; check `timeColumn`, "
          "the Channels and `sep` of the tag"),
-        ({"time": 1}, "TimeSeries#ts shows $csv, which is no object of columns in this task; "
-         'expected {"time": [...], "channel": [...]}, or a URL of CSV or JSON'),
+        ({"time": 1}, 'TimeSeries#ts shows $csv, which is not an object of columns in this task; expected {"time": '
+                      '[...], "channel": [...]}, or a URL of CSV or JSON'),
         ('{"time": [1', "TimeSeries#ts: the text in this task is not JSON"),
         (5, "TimeSeries#ts shows $csv, which is a number in this task; expected a URL or a path"),
     ],
@@ -91,12 +91,12 @@ def test_what_is_no_series_is_told_before_anything_is_asked_of_it(value, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("time,x,y\n1,2,3\n0,1,1\n", "the times of a time series must be in order, and that of row 2 is before row 1"),
+        ("time,x,y\n1,2,3\n0,1,1\n", "the times of a time series must be in order, but row 2 is before row 1"),
         ("time,x,y\n", "the time series has no rows"),
-        ("time,x,y\nsoon,2,3\n", "the time column time: 'soon' is no time; write their `timeFormat` in the tag"),
-        ("time,x,y\n1,2,3\n,1,1\n", "the time column time: '' is no time; write their `timeFormat` in the tag"),
+        ("time,x,y\nsoon,2,3\n", "the time column time: 'soon' is not a time; set `timeFormat` in the tag"),
+        ("time,x,y\n1,2,3\n,1,1\n", "the time column time: '' is not a time; set `timeFormat` in the tag"),
         ('{"time": [1, 2], "x": [1], "y": [1, 2]}', "the columns of the time series differ in length"),
-        (b"time,x,y\n1,\xff,3\n", "the time series is no UTF-8; save it as UTF-8"),
+        (b"time,x,y\n1,\xff,3\n", "the time series is not UTF-8; save it as UTF-8"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_a_sentence(content, said, tmp_path):
@@ -159,11 +159,11 @@ def test_a_zone_counts_and_a_fraction_may_be_short():
 @pytest.mark.parametrize(
     ("form", "text", "said"),
     [
-        ("%Y-%m-%d", "2026-02-30", "'2026-02-30' is no time in the format %Y-%m-%d"),
-        ("%Y-%m-%d", "31.1.2026", "'31.1.2026' is no time in the format %Y-%m-%d"),
+        ("%Y-%m-%d", "2026-02-30", "'2026-02-30' is not a time in the format %Y-%m-%d"),
+        ("%Y-%m-%d", "31.1.2026", "'31.1.2026' is not a time in the format %Y-%m-%d"),
         ("%U", "5", "timeFormat %U has %U, which lsml does not read"),
-        ("", "soon", "'soon' is no time"),
-        ("", 10**400, f"{10**400!r} is no time"),
+        ("", "soon", "'soon' is not a time"),
+        ("", 10**400, f"{10**400!r} is not a time"),
     ],
 )
 def test_what_is_no_time_is_told(form, text, said):

@@ -28,7 +28,7 @@ WAYS = {
     "times decide, not the order": [given(2, updated_at="2026-11-23T12:00:00+02:00"), given(1, "Billing")],
     "ids of one moment count as people do": [given(10), given(9, "Billing"), given(100, "Question")],
     "only created": [{"id": 3, "result": choice("Bug"), "created_at": "2026-11-23T10:00:00.5Z"}, given(4)],
-    "an update that is no time": [given(5, updated_at="soon", created_at="2026-11-23T11:00:00Z"), given(6)],
+    "an update that is not a time": [given(5, updated_at="soon", created_at="2026-11-23T11:00:00Z"), given(6)],
     "skipped": [given(1, was_cancelled=True), given(2)],
     "skipped, as a number": [given(1, was_cancelled=1), given(2, was_cancelled=0)],
     "skipped, as old exports say it": [given(1, skipped=True), given(2)],

@@ -106,7 +106,7 @@ def test_the_api_and_the_page_show_it(backend):
     (control,) = told["controls"]
     page = server.client.get(f"/projects/{PROJECT_KEY}/people").text
     assert f"{control['value']:.3f}" in page
-    assert "on 10 tasks that several annotated" in page
+    assert "on 10 tasks with several annotators" in page
 
 
 def test_a_version_remembers_the_metric_of_people_against_each_other(backend):
@@ -122,8 +122,8 @@ def test_a_version_remembers_the_metric_of_people_against_each_other(backend):
     # Of 20 tasks one is Bug for the first and Billing for the second: F1 of Bug 18/19, of Billing 20/21.
     assert version["ceilings"] == {"topic": {"value": pytest.approx((18 / 19 + 20 / 21) / 2, abs=1e-4), "tasks": 20}}
     page = here.client.get(f"/projects/{PROJECT_KEY}").text
-    assert "people agree" not in page  # one version makes no curve
+    assert "agreement of people" not in page  # one version makes no curve
     here.train()
     page = here.client.get(f"/projects/{PROJECT_KEY}").text
     assert '<line class="ceiling"' in page
-    assert "on 20 tasks that several annotated" in page
+    assert "on 20 tasks with several annotators" in page

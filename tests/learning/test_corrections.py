@@ -168,7 +168,7 @@ def test_the_api_the_page_and_metrics_show_what_webhooks_told(backend):
         }
     ]
     page = server.client.get(f"/projects/{PROJECT_KEY}/people").text
-    assert "Of the predicted regions 70 % were accepted untouched" in page
+    assert "70 % of the predicted regions were accepted untouched" in page
     assert "took 5.5 s from a prediction, and 60.0 s without one" in page
     gauges = numbers(server)
     assert gauges[f'lsml_corrections{{fate="edited",model_version="{VERSION}",project="{PROJECT_KEY}"}}'] == 3
@@ -198,4 +198,4 @@ def test_a_page_without_any_says_how_to_get_them(backend):
     server = backend()
     server.post("/webhook", shown(1, "Bug", "Bug", prediction={}))
     page = server.client.get(f"/projects/{PROJECT_KEY}/people").text
-    assert "1 began from one that Label Studio did not show to lsml" in page
+    assert "1 started from a prediction that Label Studio did not report" in page

@@ -87,7 +87,7 @@ def test_a_label_that_is_lost_is_told_although_the_whole_got_better(topics):
     assert (found.labels["Billing"].promoted, found.labels["Billing"].new, found.labels["Billing"].tasks) == (1, 0, 6)
     sentence = Decision(False, Why.LABEL_DROPPED, found).sentence
     assert sentence.startswith(
-        "Billing got worse than with v1: 1.000 before, 0.000 now on 6 tasks that hold it; as a whole on 106 held-out tasks (0."
+        "Billing got worse than with v1: 1.000 before, 0.000 now on 6 tasks with it; overall on 106 held-out tasks (0."
     )
     assert compared(topics, new, old, worst_label_drop=1).dropped is None
 
@@ -100,7 +100,7 @@ def test_a_label_on_very_few_tasks_refuses_nothing_and_is_told(topics):
     found = compared(topics, new, old)
     assert found.dropped is None
     assert Decision(True, Why.BETTER, found).cautions(0.05) == (
-        "Billing fell from 1.000 to 0.000 on 2 tasks that hold it, too few to be sure",
+        "Billing dropped from 1.000 to 0.000 on 2 tasks with it, too few to be certain",
     )
     assert Decision(False, Why.UNSURE, found).cautions(0.05) == ()
 
@@ -143,7 +143,7 @@ def test_where_a_model_learns_slowly_few_tasks_are_a_coin_toss_and_it_says_so(pr
     assert LEAST_JUDGED <= len(fair) < ENOUGH
     assert (decision.taken, decision.why, decision.compared.by) == (False, Why.COIN_TOSS, "held-out tasks")
     assert decision.sentence.startswith(
-        "a coin toss, for a judgement needs 30 tasks: it is not better on them, so v1 stays: on "
+        "a coin toss, because an evaluation needs 30 tasks: it is not better on them, so v1 stays: on "
     )
 
 

@@ -31,8 +31,8 @@ def test_the_index_is_that_of_its_definition():
     assert (found.limit, found.learnt, found.recent, found.drifted) == (0.25, 1000, 400, True)
     assert found.labels == {"Bug": (0.3, 0.75), "Billing": (0.7, 0.25)}
     assert found.sentence == (
-        "the labels of what was annotated since v3 learnt are distributed otherwise (population stability index 0.87, above "
-        "0.25): Billing 70% before and 25% now, Bug 30% before and 75% now"
+        "the distribution of labels has changed since v3 was trained (population stability index 0.87, above 0.25): "
+        "Billing 70% before and 25% now, Bug 30% before and 75% now"
     )
 
 
@@ -65,7 +65,7 @@ def test_a_label_that_is_new_is_a_shift():
     found = drift({"a": 100, "b": 100}, {"a": 120, "b": 120, "c": 40}, "v1", changed=0.125)
     assert found.drifted and next(iter(found.labels.items())) == ("c", (0.0, 0.5))
     assert found.sentence.endswith(
-        "b 50% before and 25% now; 12% of the new version's answers differ from the served one's"
+        "b 50% before and 25% now; 12% of the new version's predictions differ from the served one's"
     )
 
 
@@ -136,7 +136,7 @@ def test_a_drift_of_real_annotations_is_in_the_card_the_api_and_the_notes(backen
     assert found["against"] == "v1" and found["index"] > found["limit"]
     assert found["labels"]["Bug"][1] == 1.0
     assert 0 <= found["changed"] <= 0.2
-    assert any("are distributed otherwise (population stability index" in note for note in new["notes"])
+    assert any("was trained (population stability index" in note for note in new["notes"])
 
 
 def test_a_label_that_was_renamed_is_no_drift(backend):

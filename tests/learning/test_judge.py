@@ -68,7 +68,7 @@ def test_a_server_whose_held_out_images_hold_no_box_judges_nothing_and_serves_on
     assert here.train(project)["job_status"] == "finished"
     told = here.client.get(f"/api/projects/{PROJECT_KEY}").json
     assert [version["verdict"] for version in told["versions"]] == [
-        "promoted: not judged: nothing to compare with",
+        "promoted: not evaluated: nothing to compare with",
         "promoted: the first version",
     ]
     assert all(version["metrics"]["car"]["value"] is None for version in told["versions"])
@@ -76,7 +76,7 @@ def test_a_server_whose_held_out_images_hold_no_box_judges_nothing_and_serves_on
     assert (decision["taken"], decision["why"]) == (True, "nothing to compare")
     compared = decision["compared"]
     assert [compared[name] for name in ("new", "promoted", "with")] == [None, None, "v1"]
-    assert "map50 not judged" in here.client.get("/").text
+    assert "map50 not evaluated" in here.client.get("/").text
     metrics = here.client.get("/metrics")
     assert metrics.status_code == 200 and 'control="car"' not in metrics.text
 
@@ -94,9 +94,9 @@ def test_commands_say_of_such_images_that_nothing_was_judged(tmp_path, monkeypat
     (tmp_path / "all.json").write_text(json.dumps(tasks))
     (tmp_path / "empty.json").write_text(json.dumps(tasks[len(LEARNT) :]))
     asked = {
-        ("train", "all.json"): "  car: map50 not judged\n",
-        ("evaluate", "empty.json"): f"car: map50 not judged, {len(HELD_OUT)} examples\n",
-        ("versions",): "car map50 not judged",
+        ("train", "all.json"): "  car: map50 not evaluated\n",
+        ("evaluate", "empty.json"): f"car: map50 not evaluated, {len(HELD_OUT)} examples\n",
+        ("versions",): "car map50 not evaluated",
     }
     for (verb, *names), line in asked.items():
         done = CliRunner().invoke(main, [verb, str(recipe), *(str(tmp_path / name) for name in names)])
@@ -161,4 +161,6 @@ def test_train_names_the_held_out_task_that_it_could_not_read(backend):
     (version,) = here.client.get(f"/api/projects/{PROJECT_KEY}").json["versions"]
     assert version["metrics"]["topic"]["examples"] == version["held_out"] - 1
     (note,) = (note for note in version["notes"] if "could not be read" in note)
-    assert note.startswith(f"left out of judging: 1 task could not be read (no data), the first of them: task {held}: ")
+    assert note.startswith(
+        f"left out of the evaluation: 1 task could not be read (no data), the first of them: task {held}: "
+    )

@@ -60,11 +60,11 @@ def test_with_fewer_judged_answers_it_is_less_sure():
 def test_what_is_too_little_for_an_estimate_is_said():
     assert estimate([]) == Outlook(Prospect.FEW_VERSIONS, 0)
     assert estimate(points((40, 40, 60), rising)).sentence == (
-        "no estimate yet of what more annotations bring: it takes 4 versions of different sizes, and there are 2"
+        "no estimate yet of the gain from more annotations: it needs 4 versions of different sizes, and there are 2"
     )
     assert estimate(points(SIZES, rising, judged=12)).sentence == (
-        "no estimate yet of what more annotations bring: it takes 4 versions of different sizes with 30 held-out answers or more, "
-        "and there are 0"
+        "no estimate yet of the gain from more annotations: it needs 4 versions of different sizes with 30 held-out "
+        "examples or more, and there are 0"
     )
 
 

@@ -81,7 +81,8 @@ def test_holdout_0_trains_on_everything_and_judges_what_was_annotated_since_by_c
     decision = here.train(annotated(tickets(80))).decisions["topic:text-classifier"]
     assert (decision.compared.tasks, decision.compared.by) == (20, "cross-validation")
     assert here.train(annotated(tickets(68))).verdict == (
-        "promoted: not judged: 0 tasks to judge by, and a judgement needs 30; a coin toss, so what learnt last is taken"
+        "promoted: not evaluated: 0 validation tasks, and an evaluation needs 30; a coin toss, so the newest version "
+        "is promoted"
     )
 
 
@@ -205,7 +206,7 @@ def test_a_tag_with_too_few_examples_does_not_stop_the_others(project):
     here = project(TWO_TAGS, TWO)
     card = here.train(annotated(tickets(60)))
     assert set(card.models) == {"topic:text-classifier"}
-    assert card.notes[0].startswith("stars:text-regressor: 0 examples of 60 annotated tasks answer Rating#stars")
+    assert card.notes[0].startswith("stars:text-regressor: 0 of 60 annotated tasks have an annotation for Rating#stars")
 
 
 def test_a_tag_that_never_learns_is_left_alone(project):

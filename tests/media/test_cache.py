@@ -126,7 +126,7 @@ def test_a_failure_is_told_to_all_who_wait_for_it(tmp_path: Path) -> None:
                 files.file(f"{gone.url}/x", {})
             return str(raised.value)
 
-        assert set(pool.map(ask, range(8))) == {f"{gone.url}/x: answered 404; the file is gone: correct the task"}
+        assert set(pool.map(ask, range(8))) == {f"{gone.url}/x: answered 404; the file is gone; correct the task"}
 
 
 def test_the_least_recently_used_go_first(tmp_path: Path, web: Web) -> None:
@@ -223,7 +223,7 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path: Path, web: Web) 
         held.image(f"{web.url}/1", {})
         (tmp_path / "scratch").rmdir()
         (tmp_path / "scratch").write_text("in the way")
-        with pytest.raises(FetchError, match=rf"^{web.url}/2: cannot be had here \("):
+        with pytest.raises(FetchError, match=rf"^{web.url}/2: cannot be stored \("):
             held.image(f"{web.url}/2", {})
         assert held.image(f"{web.url}/1", {}).path.exists()
 

@@ -40,10 +40,7 @@ from tests.studio.test_client import LEGACY, PERSONAL, LabelStudioLike
 from tests.support.label_studio import LEGACY_TOKEN, RealLabelStudio
 from tests.support.web import Answer, Asked, Web, self_signed
 
-ELSEWHERE = (
-    "which is not a public address, so a task may not make lsml read it; put the file into Label Studio, or "
-    "name the host in `media.hosts` of the recipe"
-)
+ELSEWHERE = "which tasks may not use; put the file into Label Studio, or add the host to `media.hosts` of the recipe"
 
 
 @pytest.fixture(autouse=True)
@@ -102,16 +99,16 @@ def test_a_data_url_may_declare_a_charset() -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("data:text", "data:text: is no data URL; expected data:<type>,<text> or data:<type>;base64,<bytes>"),
-        ("data:;base64,%%%", "data:;base64,%%%: is declared as base64 and is not; encode it again"),
-        ("data:,%ff", "data:,%ff: is not UTF-8 text and declares no charset; save it as UTF-8"),
+        ("data:text", "data:text: is not a data URL; expected data:<type>,<text> or data:<type>;base64,<bytes>"),
+        ("data:;base64,%%%", "data:;base64,%%%: is declared as base64 but is not; encode it again"),
+        ("data:,%ff", "data:,%ff: is not UTF-8 and declares no charset; save it as UTF-8"),
         (
             "data:,12345678901",
-            "data:,12345678901: is larger than 10 bytes, the most that is fetched",
+            "data:,12345678901: is larger than 10 bytes, the limit",
         ),
         (
             "data:," + "%41" * 500,
-            "data:,%41%41%41%41%41%41%41%41%41%41%41%...: is larger than 10 bytes, the most that is fetched",
+            "data:,%41%41%41%41%41%41%41%41%41%41%41%...: is larger than 10 bytes, the limit",
         ),
     ],
 )
@@ -133,7 +130,7 @@ def test_a_text_of_another_host_comes_without_any_token() -> None:
 def test_a_password_in_a_url_goes_nowhere_and_is_not_shown() -> None:
     with Web(lambda _: Answer(404)) as web:
         found = refusal(f"http://user:secret@127.0.0.1:{web.port}/x?signature=abc", allow_private=True)
-    assert found == f"http://127.0.0.1:{web.port}/x: answered 404; the file is gone: correct the task"
+    assert found == f"http://127.0.0.1:{web.port}/x: answered 404; the file is gone; correct the task"
     assert "authorization" not in web.asked[0].headers
 
 
@@ -164,7 +161,9 @@ def test_addresses_that_are_not_public_are_refused(host: str, address: str, monk
     if host == "localhost":
         resolving(monkeypatch, {"localhost": ["127.0.0.1"]})
     name = host.strip("[]")
-    assert refusal(f"http://{host}/") == f"http://{host}/: the host {name} is at {address}, {ELSEWHERE}"
+    assert (
+        refusal(f"http://{host}/") == f"http://{host}/: the host {name} has the private address {address}, {ELSEWHERE}"
+    )
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "::ffff:8.8.8.8"])
@@ -175,7 +174,7 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
 def test_a_name_with_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, {"mixed.example": ["93.184.216.34", "192.168.0.1"]})
     assert refusal("http://mixed.example/x") == (
-        f"http://mixed.example/x: the host mixed.example is at 192.168.0.1, {ELSEWHERE}"
+        f"http://mixed.example/x: the host mixed.example has the private address 192.168.0.1, {ELSEWHERE}"
     )
 
 
@@ -208,13 +207,16 @@ def test_a_redirect_to_a_private_address_is_refused(monkeypatch: pytest.MonkeyPa
     with Web(lambda _: Answer(302, b"", {"Location": "http://169.254.169.254/latest/meta-data"})) as web:
         public = lsml.media.web.is_public
         monkeypatch.setattr(lsml.media.web, "is_public", lambda address: address == "127.0.0.1" or public(address))
-        assert refusal(f"{web.url}/x") == f"{web.url}/x: the host 169.254.169.254 is at 169.254.169.254, {ELSEWHERE}"
+        assert (
+            refusal(f"{web.url}/x")
+            == f"{web.url}/x: the host 169.254.169.254 has the private address 169.254.169.254, {ELSEWHERE}"
+        )
 
 
 def test_a_redirect_to_a_file_is_refused() -> None:
     with Web(lambda _: Answer(302, b"", {"Location": "file:///etc/passwd"})) as web:
         assert refusal(f"{web.url}/x", allow_private=True) == (
-            f"{web.url}/x: leads to file:///etc/passwd; expected http or https and a host"
+            f"{web.url}/x: redirects to file:///etc/passwd; expected http or https and a host"
         )
 
 
@@ -226,7 +228,7 @@ def test_five_redirects_are_followed_and_no_more() -> None:
     with Web(count_down) as web:
         assert fetch_text(f"{web.url}/5", allow_private=True) == "here"
         assert refusal(f"{web.url}/6", allow_private=True) == (
-            f"{web.url}/6: redirects more than 5 times; give the address where it ends"
+            f"{web.url}/6: redirects more than 5 times; use its final URL"
         )
 
 
@@ -236,21 +238,21 @@ def test_what_is_too_large_is_given_up_and_leaves_nothing(declared: bool, tmp_pa
     wanted = Download(tmp_path / "file", 1000, time.monotonic() + 9)
     with Web(lambda _: Answer(200, b"x" * 1001, headers)) as web, pytest.raises(FetchError) as raised:
         fetch_public(f"{web.url}/x", wanted, lambda _: True)
-    assert str(raised.value) == f"{web.url}/x: is larger than 1000 bytes, the most that is fetched"
+    assert str(raised.value) == f"{web.url}/x: is larger than 1000 bytes, the limit"
     assert not (tmp_path / "file").exists()
 
 
 def test_what_takes_too_long_is_given_up() -> None:
     with Web(lambda _: Answer(200, b"x", pause_s=0.05, times=100)) as web:
         assert refusal(f"{web.url}/x", allow_private=True, timeout_s=0.3) == (
-            f"{web.url}/x: was not here in time; raise `media.timeout` of the recipe, or make it smaller"
+            f"{web.url}/x: took too long; raise `media.timeout` of the recipe, or make it smaller"
         )
 
 
 def test_packed_answers_are_refused_before_they_unpack() -> None:
     with Web(lambda _: Answer(200, b"\x1f\x8b", {"Content-Encoding": "gzip"})) as web:
         assert refusal(f"{web.url}/x", allow_private=True) == (
-            f"{web.url}/x: comes compressed as gzip, which lsml did not accept; serve it uncompressed"
+            f"{web.url}/x: is compressed as gzip, which lsml does not accept; serve it uncompressed"
         )
     assert web.asked[0].headers["accept-encoding"] == "identity"
 
@@ -273,15 +275,15 @@ def test_a_charset_that_does_not_fit_is_refused(charset: str) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("ftp://host/x", "ftp://host/x: expected http, https, data, or a path of Label Studio's, got ftp"),
+        ("ftp://host/x", "ftp://host/x: expected http, https, data, or a path in Label Studio, got ftp"),
         (
             "s3://bucket/x.txt",
-            "s3://bucket/x.txt: lies in a cloud storage, which lsml reads through Label Studio; set LABEL_STUDIO_URL and "
-            "LABEL_STUDIO_API_KEY, or let the storage make pre-signed http addresses",
+            "s3://bucket/x.txt: is in a cloud storage, which lsml reads through Label Studio; set LABEL_STUDIO_URL "
+            "and LABEL_STUDIO_API_KEY, or use pre-signed URLs",
         ),
-        ("http://", "http://: leads to http://; expected http or https and a host"),
-        ("http://a:b/", "http://a:b/: is no URL (Port could not be cast to integer value as 'b')"),
-        ("http://[::1/", "http://[::1/: is no URL (Invalid IPv6 URL)"),
+        ("http://", "http://: redirects to http://; expected http or https and a host"),
+        ("http://a:b/", "http://a:b/: is not a URL (Port could not be cast to integer value as 'b')"),
+        ("http://[::1/", "http://[::1/: is not a URL (Invalid IPv6 URL)"),
     ],
 )
 def test_a_url_that_leads_nowhere_is_refused(url: str, sentence: str) -> None:
@@ -334,14 +336,14 @@ class Keeps:
 def test_another_port_is_another_host() -> None:
     keeps = Keeps(b"the token would go to another program")
     found = refusal("http://127.0.0.1:9/x", studio=keeps)
-    assert found == f"http://127.0.0.1:9/x: the host 127.0.0.1 is at 127.0.0.1, {ELSEWHERE}"
+    assert found == f"http://127.0.0.1:9/x: the host 127.0.0.1 has the private address 127.0.0.1, {ELSEWHERE}"
     assert keeps.asked == []
 
 
 def test_what_label_studio_keeps_cannot_be_had_without_a_token() -> None:
     assert refusal("/data/upload/1/a.txt") == (
-        "/data/upload/1/a.txt: is kept by Label Studio; set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, so that lsml "
-        "can ask for it"
+        "/data/upload/1/a.txt: is stored in Label Studio; set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, so that lsml "
+        "can read it"
     )
 
 
@@ -356,7 +358,7 @@ def test_local_paths_are_read_inside_allowed_folders_alone(tmp_path: Path) -> No
     (allowed / "link.txt").symlink_to(tmp_path / "secret.txt")
     assert fetch_text(str(allowed / "a b.txt"), folders=[allowed]) == "inside"
     assert fetch_text((allowed / "a b.txt").as_uri(), folders=[allowed]) == "inside"
-    outside = "is not in a folder that lsml may read; name its folder in `media.folders` of the recipe"
+    outside = "is not in a folder that lsml may read; add its folder to `media.folders` of the recipe"
     for path in (tmp_path / "secret.txt", allowed / ".." / "secret.txt", allowed / "link.txt"):
         assert refusal(str(path), folders=[allowed]) == f"{path}: {outside}"
         assert refusal(str(path)) == f"{path}: {outside}"
@@ -365,13 +367,13 @@ def test_local_paths_are_read_inside_allowed_folders_alone(tmp_path: Path) -> No
 
 def test_a_local_path_that_holds_no_file_is_refused(tmp_path: Path) -> None:
     assert refusal(str(tmp_path), anywhere=True) == f"{tmp_path}: there is no such file"
-    assert refusal("a\0b", anywhere=True) == "a b: is no path; expected a URL or the path of a file"
+    assert refusal("a\0b", anywhere=True) == "a b: is not a path; expected a URL or the path of a file"
 
 
 def test_a_local_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"x" * 11)
     found = refusal(str(tmp_path / "a.txt"), anywhere=True, file=10)
-    assert found == f"{tmp_path / 'a.txt'}: is larger than 10 bytes, the most that is fetched"
+    assert found == f"{tmp_path / 'a.txt'}: is larger than 10 bytes, the limit"
 
 
 # Images
@@ -432,17 +434,17 @@ def png_of(width: int, height: int) -> bytes:
 GOOD = drawn()
 PAGE = b"<!DOCTYPE html><html><body>Please sign in</body></html>"
 LIES: dict[str, tuple[Answer, str]] = {
-    "slow": (Answer(200, b"x", {"Content-Length": "9999"}, times=100, pause_s=0.1), "was not here in time; raise"),
+    "slow": (Answer(200, b"x", {"Content-Length": "9999"}, times=100, pause_s=0.1), "took too long; raise"),
     "endless": (Answer(200, b"x" * 60_000, {"Content-Length": ""}, times=10_000), "is larger than 1000000 bytes"),
     "too short": (
         Answer(200, GOOD, {"Content-Length": str(len(GOOD) + 9)}),
         "cannot be read from 127.0.0.1 (peer closed",
     ),
     "500": (Answer(500, PAGE), "answered 500; try again later, or put the file into Label Studio"),
-    "403": (Answer(403), "answered 403; lsml sends no password to other hosts: make it public"),
+    "403": (Answer(403), "answered 403; lsml sends no password to other hosts; make the file public"),
     "redirect loop": (Answer(302, b"", {"Location": "/redirect%20loop"}), "redirects more than 5 times"),
-    "redirect to a file": (Answer(302, b"", {"Location": "file:///etc/passwd"}), "leads to file:///etc/passwd;"),
-    "100 megapixels": (Answer(200, png_of(10_000, 10_000)), "has 10000 x 10000 pixels, and 64000000 are the most"),
+    "redirect to a file": (Answer(302, b"", {"Location": "file:///etc/passwd"}), "redirects to file:///etc/passwd;"),
+    "100 megapixels": (Answer(200, png_of(10_000, 10_000)), "has 10000 x 10000 pixels; the limit is 64000000"),
     "cut off": (Answer(200, drawn((400, 300))[:-900]), "is JPEG that is broken or truncated ("),
     "cut off, to be turned": (
         Answer(200, drawn((400, 300), exif=exif(6))[:-900]),
@@ -454,11 +456,11 @@ LIES: dict[str, tuple[Answer, str]] = {
     ),
     "a page": (
         Answer(200, PAGE, {"Content-Type": "image/jpeg"}),
-        "is an HTML page, not an image; most likely it is an error page",
+        "is an HTML page, not an image; it is probably an error page",
     ),
     "a drawing": (Answer(200, b"<?xml version='1.0'?><svg/>"), "is an SVG drawing, not an image; correct"),
     "nothing": (Answer(200, b""), "is empty, not an image; correct the task or the file"),
-    "packed": (Answer(200, b"\x1f\x8b", {"Content-Encoding": "gzip"}), "comes compressed as gzip, which"),
+    "packed": (Answer(200, b"\x1f\x8b", {"Content-Encoding": "gzip"}), "is compressed as gzip, which"),
 }
 
 
@@ -605,7 +607,7 @@ def test_what_was_fetched_before_is_used_on_while_its_server_is_broken(caplog: p
         changing.broken = True
         assert files.image(f"{web.url}/x", {}) == first
     assert caplog.messages == [
-        f"{web.url}/x: answered 503; try again later, or put the file into Label Studio; what was fetched before is used on"
+        f"{web.url}/x: answered 503; try again later, or put the file into Label Studio; the cached file is used"
     ]
 
 
@@ -700,7 +702,8 @@ def test_a_file_in_a_bucket_without_a_task_to_ask_for_is_a_sentence() -> None:
     with Studio("http://127.0.0.1:9", LEGACY) as studio, pytest.raises(FetchError) as raised:
         fetcher(studio=studio).image("gs://bucket/a.jpg", {})
     assert str(raised.value) == (
-        "gs://bucket/a.jpg: lies in a cloud storage, and Label Studio gives files only by task id; this task has none"
+        "gs://bucket/a.jpg: is in a cloud storage, and Label Studio serves such files only by task id; this task has "
+        "none"
     )
 
 
@@ -712,7 +715,7 @@ def test_a_refusal_of_a_bucket_names_what_the_task_says() -> None:
     ):
         fetcher(studio=studio).image("s3://bucket/other.jpg", {"id": 7})
     assert str(raised.value) == (
-        f"s3://bucket/other.jpg: {web.url} answered 404; check that the file is still there and that a storage of the "
+        f"s3://bucket/other.jpg: {web.url} answered 404; check that the file exists and that a storage of the "
         "project covers it"
     )
 
@@ -774,7 +777,7 @@ def test_a_local_file_is_used_where_it_lies_and_seen_anew_when_it_changes(tmp_pa
 def test_what_a_persons_command_brought_from_a_private_address_is_not_for_tasks_of_the_server() -> None:
     with Web(lambda _: Answer(200, GOOD)) as web:
         assert fetcher(anywhere=True).image(f"{web.url}/x", {}).size == (40, 20)
-        with pytest.raises(FetchError, match="not a public address"):
+        with pytest.raises(FetchError, match="the private address"):
             fetcher().image(f"{web.url}/x", {})
 
 
@@ -783,7 +786,7 @@ def test_a_host_at_a_private_address_is_read_where_the_recipe_names_it(monkeypat
     with Web(lambda _: Answer(200, GOOD)) as web:
         files = fetcher(hosts=["MinIO.internal"])
         assert files.image(f"http://minio.internal:{web.port}/x", {}).size == (40, 20)
-        with pytest.raises(FetchError, match="not a public address"):
+        with pytest.raises(FetchError, match="the private address"):
             files.image(f"http://other.internal:{web.port}/x", {})
 
 

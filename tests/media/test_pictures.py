@@ -161,7 +161,7 @@ def test_many_threads_that_want_a_copy_make_one(tmp_path: Path, fetcher: Fetcher
         (b"<?xml version='1.0'?>\n<svg", "an SVG drawing"),
         (b' {"detail": "no"}', "JSON"),
         (b"%PDF-1.7", "a PDF document"),
-        (b"some text", "of no kind that lsml knows"),
+        (b"some text", "of an unknown type"),
     ],
 )
 def test_content_is_known_by_how_it_begins(head: bytes, name: str) -> None:

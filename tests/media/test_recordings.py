@@ -38,7 +38,7 @@ def test_each_part_is_a_wav_file_of_its_own(recording, monkeypatch, samples):
 
 def test_what_is_no_recording_costs_its_task_alone_and_leaves_no_file(tmp_path):
     (tmp_path / "b.wav").write_text("no sound")
-    with pytest.raises(Unreadable, match="b.wav: is no sound") as caught:
+    with pytest.raises(Unreadable, match="b.wav: is not a sound") as caught:
         cut(tmp_path / "b.wav", [(0, 1)])
     assert caught.value.reason == "bad sound"
     assert [path.name for path in tmp_path.iterdir()] == ["b.wav"]

@@ -36,13 +36,13 @@ def test_tasks_get_their_rank_and_later_ones_follow(tmp_path):
         report = SimpleNamespace(say=lambda *_: None, __call__=lambda *_: None)
         run = SimpleNamespace(project=project.key)
         told = publish_promoted(recipe, store, run, report)
-        assert told == "nothing was learnt yet: put 29 tasks in order, the most typical first, in lsml_score"
+        assert told == "no model is trained yet: put 29 tasks in order, the most typical first, in lsml_score"
         ranks = [studio.tasks[id]["lsml_score"] for id in range(1, 30)]
         assert sorted(ranks) == [round(rank / 29, 4) for rank in range(29)]
         assert "lsml_score" not in studio.tasks[30]
         assert studio.predictions == {}
-        assert (
-            publish_promoted(recipe, store, run, report) == "nothing was learnt yet, and every open task has its rank"
+        assert publish_promoted(recipe, store, run, report) == (
+            "no model is trained yet, and every unannotated task has its rank"
         )
         studio.tasks[31] = {"text": "something else entirely"}
         assert "put 1 tasks in order" in publish_promoted(recipe, store, run, report)

@@ -212,7 +212,7 @@ def test_a_task_that_is_deleted_meanwhile_costs_only_itself(tmp_path):
         published = run()
     assert {task: studio.held(task) for task in studio.tasks} == {1: [V2], 3: [V2], 4: [V2], 5: [V2]}
     assert published.dropped == {"deleted": 1}
-    assert "1 not predicted (deleted: task 2 was deleted meanwhile)" in str(published)
+    assert "1 not predicted (deleted: task 2 was deleted)" in str(published)
 
 
 def test_a_prediction_that_label_studio_refuses_costs_only_itself(tmp_path):
@@ -281,7 +281,7 @@ def test_a_task_is_not_done_before_its_score_is_written(tmp_path):
         pytest.raises(StudioError, match="may not change"),
     ):
         run()
-    assert raise_here, "and the task that was deleted meanwhile stopped nothing"
+    assert raise_here, "and the task that was deleted stopped nothing"
     assert studio.predictions == {}
 
 
@@ -291,7 +291,7 @@ def test_a_task_that_is_to_stay_without_a_prediction_gets_none(tmp_path):
         published = run()
     assert [len(studio.held(task)) for task in studio.tasks] == [1, 0, 1, 1, 0, 1]
     assert str(published) == (
-        f"published {V2}: 4 tasks; 2 not predicted (held out: people annotate the validation set without predictions "
+        f"published {V2}: 4 tasks; 2 not predicted (held out: the validation set is annotated without predictions "
         "(training.holdout of the recipe: blind))"
     )
 
@@ -299,7 +299,7 @@ def test_a_task_that_is_to_stay_without_a_prediction_gets_none(tmp_path):
 def test_it_stops_when_it_is_told_to_also_while_label_studio_is_away(tmp_path):
     def check() -> None:
         if len(asked) > 5:
-            raise Cancelled("cancelled: another version was promoted meanwhile")
+            raise Cancelled("cancelled: another version was promoted")
 
     asked: list[Asked] = []
 
@@ -308,12 +308,17 @@ def test_it_stops_when_it_is_told_to_also_while_label_studio_is_away(tmp_path):
         return Answer(503) if one.method == "POST" else None
 
     studio = SmallStudio(tasks(3), before=before)
-    with publishing(studio, tmp_path, check=check) as run, pytest.raises(Cancelled, match="promoted meanwhile"):
+    with (
+        publishing(studio, tmp_path, check=check) as run,
+        pytest.raises(Cancelled, match="another version was promoted"),
+    ):
         run()
     assert studio.predictions == {}
 
 
-@pytest.mark.parametrize(("status", "says"), [(401, "token"), (403, "may not add predictions"), (404, "is not there")])
+@pytest.mark.parametrize(
+    ("status", "says"), [(401, "token"), (403, "may not add predictions"), (404, "does not exist")]
+)
 def test_a_refusal_is_a_sentence(tmp_path, status, says):
     studio = SmallStudio(tasks(3), before=lambda asked: Answer(status, b"{}") if asked.method == "POST" else None)
     with publishing(studio, tmp_path) as run, pytest.raises(StudioError, match=says):

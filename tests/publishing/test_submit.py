@@ -244,7 +244,7 @@ def test_undo_leaves_what_a_person_changed_and_says_so(world):
     assert deleted == done.submitted - 2
     assert sorted(here.studio.annotations) == [1, 2]
     assert len(told) == 2
-    assert "stays: a person changed it since" in told[0]
+    assert "stays: a person changed it" in told[0]
     assert gone["task"] not in {int(one.task) for one in here.store.submissions.of_project(PROJECT, audit=False)}
 
 

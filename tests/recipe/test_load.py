@@ -310,7 +310,7 @@ def test_dollar_braces_in_the_xml_are_left_alone(load):
 def test_a_missing_file_is_named_as_typed():
     with pytest.raises(RecipeError) as caught:
         load_recipe(Path("./nowhere/r.yaml"))
-    assert str(caught.value) == "nowhere/r.yaml:1:1: no such file; `lsml new` makes a recipe to begin with"
+    assert str(caught.value) == "nowhere/r.yaml:1:1: no such file; `lsml new` writes a recipe to start from"
     assert caught.value.exit_code == 2
 
 
@@ -351,7 +351,7 @@ def test_of_hundreds_of_problems_the_first_fifty_are_shown_and_the_others_counte
         load(HEAD + "".join(f"odd-{number}: 1\n" for number in range(300)))
     first, *_, last = lines = str(caught.value).split("\n")
     assert len(lines) == 51
-    assert last.endswith(":55:1: and 250 problems from here on; correct those above first"), last
+    assert last.endswith(":55:1: and 250 more problems; correct those above first"), last
     assert len(caught.value.problems) == 300
     assert "odd-0" in first
 

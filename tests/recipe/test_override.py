@@ -49,7 +49,7 @@ def test_an_override_wins_key_by_key(load):
 
 
 def test_an_override_holds_nothing_else_and_says_what_belongs_where(load):
-    alone = "belongs in the recipe; an override has label_studio, server, storage, device alone"
+    alone = "belongs in the recipe; an override may only have label_studio, server, storage, device"
     assert problems(load, "server: {port: 1}\nname: x\ntags: {Choices: spacy}\n") == [
         f"o.yaml:2:1: name: {alone}",
         f"o.yaml:3:1: tags: {alone}",
@@ -65,7 +65,7 @@ def test_what_is_wrong_in_an_override_is_found_there(load, tmp_path):
     ]
     [warning] = load("label_studio: {api_key: sesame}\n").warnings
     assert str(warning).startswith("o.yaml:1:16: label_studio.api_key: a secret in the file; ")
-    assert problems(load, "server: [\n")[0].startswith("o.yaml:2:1: a quote or bracket that was opened")
+    assert problems(load, "server: [\n")[0].startswith("o.yaml:2:1: an open quote or bracket")
     with pytest.raises(RecipeError) as caught:
         load_recipe(tmp_path / "r.yaml", {"LSML_OVERRIDE": "nowhere.yaml"})
     assert str(caught.value) == (
@@ -84,7 +84,7 @@ def test_a_secret_may_be_in_a_file_that_the_environment_names(load, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(None, "No such file or directory"), (b"\xff", "it is not text in UTF-8"), (b"a" * 70_000, "it is larger than 64 KiB")],
+    [(None, "No such file or directory"), (b"\xff", "it is not UTF-8"), (b"a" * 70_000, "it is larger than 64 KiB")],
 )  # fmt: skip
 def test_a_file_of_a_secret_that_cannot_be_read_is_named_by_its_variable(load, tmp_path, content, why):
     if content is not None:
@@ -92,8 +92,8 @@ def test_a_file_of_a_secret_that_cannot_be_read_is_named_by_its_variable(load, t
     for variable, where in (("TOKEN", "r.yaml:5:39"), ("LABEL_STUDIO_API_KEY", "r.yaml:5:1")):
         [problem] = problems(load, "", **{f"{variable}_FILE": str(tmp_path / "token")})
         assert problem == (
-            f"{tmp_path}/{where}: label_studio.api_key: the file that {variable}_FILE of the environment names cannot be "
-            f"read: {why}"
+            f"{tmp_path}/{where}: label_studio.api_key: the file in the environment variable {variable}_FILE cannot "
+            f"be read: {why}"
         )
 
 
@@ -105,6 +105,6 @@ def test_every_verb_takes_an_override(load, tmp_path):
     (tmp_path / "o.yaml").write_text("score: margin\n")
     told = refused(lsml("validate", "r.yaml", "--override", "o.yaml", cwd=tmp_path))
     assert told.endswith(
-        "o.yaml:1:1: score: belongs in the recipe; an override has label_studio, server, storage, device alone"
+        "o.yaml:1:1: score: belongs in the recipe; an override may only have label_studio, server, storage, device"
     )
     assert refused(lsml("validate", "r.yaml", cwd=tmp_path, environment={"LSML_OVERRIDE": "o.yaml"})) == told

@@ -48,7 +48,9 @@ def test_a_reader_looks_and_tries_and_an_owner_acts(learnt):
     ):
         refused = learnt.client.post(path, json=body, headers=login("bob"))
         assert refused.status_code == 403, path
-        assert refused.json["error"].startswith("bob is a reader, who may look and try; ask an owner")
+        assert refused.json["error"].startswith(
+            "bob is a reader, who may only see pages and try the model; ask an owner"
+        )
     assert learnt.client.post(promote, json={"version": 1}, headers=login("ana")).json["promoted"] == 1
     wrong = {"Authorization": "Basic " + base64.b64encode(b"ana:secret-bob").decode()}
     assert learnt.client.post(promote, json={"version": 2}, headers=wrong).status_code == 401
@@ -79,7 +81,7 @@ def test_of_very_many_actions_the_newest_are_kept(backend):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("server: {users: {ana: {password: x}}}\n", "server.users: needs `username` and `password` beside it"),
+        ("server: {users: {ana: {password: x}}}\n", "server.users: needs `username` and `password`"),
         (
             "server: {username: ana, password: x, users: {ana: {password: y}}}\n",
             "server.users.ana: is `server.username`",
@@ -90,7 +92,7 @@ def test_of_very_many_actions_the_newest_are_kept(backend):
         ),
         (
             "server: {username: s, password: x, users: {'a b': {password: y}}}\n",
-            "expected a name without spaces and colons",
+            "expected a name without spaces or colons",
         ),
         (
             "server: {username: s, password: x, users: {ana: {role: owner}}}\n",

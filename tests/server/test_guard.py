@@ -201,7 +201,7 @@ def test_an_address_that_others_reach_without_a_secret_gets_a_line_of_warning(ho
     assert (line is not None) == warned
     if line is not None:
         assert re.fullmatch(
-            rf"lsml: warning: everybody who reaches {re.escape(host)} can .+ set server\.secret_path, .+", line
+            rf"lsml: warning: everybody who can reach {re.escape(host)} can .+ set server\.secret_path, .+", line
         )
 
 
@@ -209,12 +209,12 @@ def test_a_setup_that_names_another_label_studio_is_not_believed_and_said_once(b
     server = backend("label_studio: {url: 'http://studio.example:80', api_key: '" + "1" * 40 + "'}\n")
     told = {"project": PROJECT_KEY, "schema": TOPICS, "access_token": "0" * 40}
     server.post("/setup", {**told, "hostname": "http://studio.example"})
-    assert "; ignored, for" not in caplog.text
+    assert "; ignored, because" not in caplog.text
     for _ in range(3):
         server.post("/setup", {**told, "hostname": "http://ann:pass@elsewhere.example/"})
-    said = [message for message in caplog.messages if "; ignored, for" in message]
+    said = [message for message in caplog.messages if "; ignored, because" in message]
     assert said == [
-        f"project {PROJECT_KEY}: /setup names the Label Studio http://elsewhere.example/; ignored, for "
+        f"project {PROJECT_KEY}: /setup names the Label Studio http://elsewhere.example/; ignored, because "
         "label_studio.url of the recipe is http://studio.example:80"
     ]
     assert server.store.projects.get(PROJECT_KEY).hostname is None

@@ -44,7 +44,7 @@ def test_a_larger_body_is_refused(backend):
     answer = server.post("/predict", {"tasks": [{"data": {"text": "a" * 1000}}]})
     assert answer.status_code == 413
     assert answer.json == {
-        "error": "the request is larger than 1,000 bytes (server.limits.body of the recipe); select fewer tasks at a time"
+        "error": "the request is larger than 1,000 bytes (server.limits.body of the recipe); select fewer tasks"
     }
 
 
@@ -61,7 +61,7 @@ def test_more_tasks_are_refused(backend):
     server = backend(limits("tasks: 2"))
     answer = server.post("/predict", {"tasks": [{"data": {"text": "a"}}] * 3})
     assert (answer.status_code, answer.json["error"]) == (
-        413, "tasks: expected at most 2, got 3; select fewer at a time",
+        413, "tasks: expected at most 2, got 3; select fewer tasks",
     )  # fmt: skip
     assert len(server.predict("a", "b")) == 2
 
@@ -153,7 +153,7 @@ def test_annotations_beyond_the_limit_are_not_read_from_label_studio_either(back
     stored = [task.id for task in server.store.annotations.tasks(PROJECT_KEY)]
     assert stored == ["1", "2", "3"]
     sentence = (
-        "3 tasks of Label Studio are left out, as with their annotations there would be more than 3 "
+        "3 tasks of Label Studio are left out, because their annotations exceed the limit of 3 "
         "(server.limits.annotations of the recipe); raise the limit and restart lsml"
     )
     assert server.store.projects.get(PROJECT_KEY).sync_error == sentence
@@ -193,8 +193,8 @@ def test_a_disk_that_is_nearly_full_takes_no_annotation(backend, full_disk):
     answer = server.post("/webhook", event(1, "refund", "Bug"))
     assert (answer.status_code, answer.json["error"]) == (
         507,
-        f"{server.store.directory}: 1 MB are free on its disk, expected at least 100 MB "
-        "(server.limits.free_disk of the recipe); make room",
+        f"{server.store.directory}: 1 MB are free on its disk; expected at least 100 MB (server.limits.free_disk of "
+        "the recipe); make room",
     )
     assert server.store.projects.all() == []
     assert server.predict("refund") == [[]]

@@ -39,7 +39,7 @@ def test_the_overview_says_what_is_served_since_when_and_how_far_the_next_traini
     page = shown(learnt, "/")
     assert re.search(r"Serving triage-v2-[0-9a-f]{8}-p1 since \d{4}-\d\d-\d\d \d\d:\d\d ?; bound:", page)
     assert re.search(r"topic: macro_f1 0\.\d{3} on \d+ answers", page)
-    assert "127 annotations to learn from, 0 changed since the last run, 1,000 needed for the next." in page
+    assert "127 annotations to train on, 0 changed since the last run, 1,000 needed for the next." in page
     html = learnt.client.get("/").text
     assert '<progress max="1000" value="0"' in html
     assert 'aria-label="Metric by version: v1 ' in html
@@ -50,9 +50,9 @@ def test_a_project_s_page_shows_versions_labels_confusion_the_curve_and_runs(lea
     for heading in (
         "Versions",
         "topic: each label",
-        "topic: what is taken for what",
+        "topic: confusion matrix",
         "Training runs",
-        "topic over what was",
+        "topic by training",
     ):
         assert heading in page
     assert "v2 (served)" in page
@@ -127,7 +127,7 @@ def test_the_doctor_s_page_shows_each_finding(learnt):
 def test_publishing_is_asked_for_where_it_can_be(learnt, backend):
     refused = learnt.client.post(f"/api{AT}/publish", json={})
     assert refused.status_code == 400
-    assert "no URL and token of Label Studio are known" in refused.json["error"]
+    assert "Label Studio's address and token are not known" in refused.json["error"]
     server = backend("label_studio: {url: 'http://127.0.0.1:1', api_key: token}\n")
     server.annotate([("refund", "Billing")])
     server.store.runs.request(PROJECT_KEY, "publishing", kind="publishing")  # what a new project wants is asked for
@@ -186,7 +186,7 @@ def test_a_number_of_the_confusion_leads_to_its_tasks(learnt):
 def test_mistakes_of_a_control_that_is_not_there_are_not_found(learnt, query):
     answer = learnt.client.get(f"/api{AT}/mistakes", query_string=query)
     assert answer.status_code == 404
-    assert "control: the recipe's models answer no control named" in answer.json["error"]
+    assert "control: no model of the recipe serves a control named" in answer.json["error"]
 
 
 def test_a_text_without_places_has_no_drawing_and_no_picture(learnt):
@@ -197,6 +197,6 @@ def test_a_text_without_places_has_no_drawing_and_no_picture(learnt):
         answer = learnt.client.get(f"/api{AT}/picture", query_string=query)
         assert (answer.status_code, answer.json["error"]) == (
             404,
-            "the project has no such picture of an annotated task",
+            "the project has no annotated task with this image",
         )
     assert learnt.client.get(f"/api{AT}/picture", query_string={"page": "-1"}).status_code == 400

@@ -31,14 +31,14 @@ def test_a_prediction_adds_no_project_and_says_whose_models_may_have_been_meant(
     server.train()
     for project, told in (
         (None, []),
-        ("77.1", ["project 77.1 is not known here, so what project local learnt answers; "]),
+        ("77.1", ["project 77.1 is not connected, so the model of project local predicts; "]),
     ):
         answer = server.post("/predict", {**FOUR_LINES, **({"project": project} if project else {})}).json
         assert answer["results"] == [[]]
         untrained, *more, choose = answer["why_not"]
         assert untrained.startswith("untrained, ")
         assert [sentence.partition("connect it")[0] for sentence in more] == told
-        assert choose == f'`project` of the request chooses the project whose models answer: "{PROJECT_KEY}" (triage)'
+        assert choose == f'`project` of the request selects the project whose models predict: "{PROJECT_KEY}" (triage)'
     assert [row.key for row in server.store.projects.all()] == [PROJECT_KEY]
     assert "why_not" not in server.post("/predict", {**FOUR_LINES, "project": PROJECT_KEY}).json
 
@@ -69,7 +69,7 @@ def test_a_request_may_choose_one_of_a_projects_versions_and_no_other(backend):
     refused = server.post("/predict", {**FOUR_LINES, "project": PROJECT_KEY, "model_version": "triage-v9-00000000"})
     assert refused.status_code == 404
     assert refused.json["error"].startswith(
-        f"model_version: project {PROJECT_KEY} has no 'triage-v9-00000000' now; expected one of {served}, "
+        f"model_version: project {PROJECT_KEY} has no version 'triage-v9-00000000'; expected one of {served}, "
     )
     assert server.post("/predict", {**FOUR_LINES, "model_version": 7}).status_code == 400
 
@@ -218,7 +218,7 @@ def test_a_config_that_the_recipe_does_not_fit_still_connects_and_says_why(backe
     (project,) = server.client.get("/api/projects").json["projects"]
     assert project["state"] == (
         "nothing is bound: `Choices` matches nothing in the labeling config, which has RectangleLabels#box; "
-        "RectangleLabels#box: no key under `tags` names it"
+        "RectangleLabels#box: no key under `tags` matches it"
     )
 
 
@@ -399,15 +399,15 @@ def test_a_new_project_starts_from_what_was_trained_offline(backend):
     [
         (
             TOPICS.replace("$text", "$body"),
-            "that one learnt Choices#topic of $text, and here is Choices#topic of $body",
+            "that version was trained on Choices#topic of $text, and here is Choices#topic of $body",
         ),
         (
             TOPICS.replace('name="topic"', 'name="subject"'),
-            "that one learnt Choices#topic of $text, and here is Choices#subject of $text",
+            "that version was trained on Choices#topic of $text, and here is Choices#subject of $text",
         ),
         (
             TOPICS.replace('<Choice value="Bug"/>', ""),
-            "topic:text-classifier: v1 learnt Bug, which the labeling config no longer has",
+            "topic:text-classifier: v1 was trained on Bug, which the labeling config no longer has",
         ),
     ],
 )
@@ -441,7 +441,9 @@ def test_a_label_that_was_removed_is_never_predicted_and_one_added_keeps_the_ver
     assert prediction["result"][0]["value"]["choices"] == ["Bug"]
     assert server.post("/setup", {"project": PROJECT_KEY, "schema": fewer}).status_code == 200
     (state,) = server.client.get("/api/projects").json["projects"]
-    assert state["warnings"] == ["topic:text-classifier: v1 learnt Billing, which the labeling config no longer has"]
+    assert state["warnings"] == [
+        ("topic:text-classifier: v1 was trained on Billing, which the labeling config no longer has")
+    ]
 
 
 def test_a_renamed_control_is_untrained_and_says_so(backend, caplog):
@@ -450,7 +452,7 @@ def test_a_renamed_control_is_untrained_and_says_so(backend, caplog):
     server.train()
     renamed = TOPICS.replace('name="topic"', 'name="subject"')
     assert server.predict("refund my invoice", project=PROJECT_KEY, label_config=renamed) == [[]]
-    assert any("v1 does not hold it, so it starts untrained" in message for message in caplog.messages)
+    assert any("it is not in v1, so it starts untrained" in message for message in caplog.messages)
 
 
 def test_hostname_and_token_are_learnt_only_if_the_recipe_names_none(backend):
@@ -649,7 +651,7 @@ def test_json_with_a_key_twice_is_refused_as_ambiguous_and_nothing_is_stored(bac
     body = b'{"project": "1", "tasks": [], "job": "a", "config": "<View/>", "tasks": [{"data": {"text": "a"}}]}'
     answer = server.client.post(path, data=body, content_type="application/json")
     assert answer.status_code == 400
-    assert answer.json["error"].endswith("the key 'tasks' stands twice in one object; which one holds cannot be told")
+    assert answer.json["error"].endswith("the key 'tasks' occurs twice in one object, which is ambiguous")
     assert server.store.projects.all() == []
 
 
@@ -718,7 +720,7 @@ def test_start_training_for_a_project_that_nobody_told_of_makes_no_run(backend, 
     answer = server.post(path, body)
     assert answer.status_code == 404
     assert answer.json["error"].endswith(
-        "connect lsml in its Settings > Model, annotate, and press Start Training again"
+        "connect lsml under Settings > Model, annotate, and press Start Training again"
     )
     assert server.store.projects.all() == before
     assert sum(server.store.runs.counts().values()) == 0

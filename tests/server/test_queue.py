@@ -16,7 +16,7 @@ def test_a_review_is_asked_for_by_a_button_done_by_a_worker_and_shown(backend):
     server.annotate([(text, wrong.get(place, label)) for place, (text, label) in enumerate(pairs, 1)])
     page = f"/projects/{PROJECT_KEY}/queue"
     before = server.client.get(page).text
-    assert "Nobody looked yet" in before and "No Label Studio is known" in before
+    assert "Not searched yet" in before and "The address of Label Studio is not known" in before
 
     started = server.post(f"/api/projects/{PROJECT_KEY}/review", {}).json
     assert (started["kind"], started["job_status"]) == ("review", "queued")
@@ -29,7 +29,7 @@ def test_a_review_is_asked_for_by_a_button_done_by_a_worker_and_shown(backend):
     assert {one["task"] for one in told["suspects"]} == {"10", "20"}
     assert told["tasks"] == 60
     after = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", server.client.get(page).text))
-    assert "2 answers of 60 tasks, looked at on" in after
+    assert "2 annotations of 60 tasks, searched on" in after
     assert pairs[9][0] in after
     assert server.store.actions.latest(PROJECT_KEY)[0].what == "review"
 

@@ -7,7 +7,7 @@ from lsml.store.workers import ALIVE_S
 from tests.conftest import PROJECT_KEY, tickets
 from tests.support.backend import until
 
-NO_WORKER = "no worker is alive, so nothing is learnt: start `lsml work` on the same data directory, or `lsml run`"
+NO_WORKER = "no worker is alive, so nothing is trained; start `lsml work` on the same data directory, or `lsml run`"
 
 
 def ready(server):
@@ -55,7 +55,7 @@ def test_a_promoted_version_is_loaded_before_it_is_ready(backend):
     server.store.workers.beat()
     assert ready(server) == (
         503,
-        {"ready": False, "why_not": [f"project {PROJECT_KEY}: v1 is not loaded yet; ask again in a moment"]},
+        {"ready": False, "why_not": [f"project {PROJECT_KEY}: v1 is not loaded yet; try again in a moment"]},
     )
     until("loaded", lambda: ready(server)[0] == 200)
 
@@ -67,7 +67,7 @@ def test_a_broken_version_is_not_ready(backend):
     server.store.workers.beat()
     for path in server.store.artifacts.root.rglob("*.skops"):
         path.write_bytes(b"broken")
-    sentence = f"project {PROJECT_KEY}: v1 cannot be served; the log has the reason, and `lsml promote` serves another"
+    sentence = f"project {PROJECT_KEY}: v1 cannot be served; see the log, or serve another version with `lsml promote`"
     until("noticed", lambda: ready(server) == (503, {"ready": False, "why_not": [sentence]}))
 
 

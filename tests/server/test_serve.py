@@ -65,9 +65,9 @@ def test_a_clock_that_jumps_closes_no_connection(tmp_path, by_s):
 
 def test_what_is_no_http_is_refused_with_a_sentence_as_json(backend):
     for sent, status, sentence in (
-        (b"nonsense\r\n\r\n", 400, "the request is no valid HTTP: "),
-        (b"GET / HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400, "the request is no valid HTTP: Content-Length"),
-        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400, "the request is no valid HTTP: "),
+        (b"nonsense\r\n\r\n", 400, "the request is not valid HTTP: "),
+        (b"GET / HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400, "the request is not valid HTTP: Content-Length"),
+        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400, "the request is not valid HTTP: "),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 300_000 + b"\r\n\r\n", 431, "the headers are larger than 262,144 bytes; "),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: zip\r\n\r\n", 501, "only `Transfer-Encoding: chunked` is supported; "),
         (b"POST /predict HTTP/1.1\r\nContent-Length: 100001\r\n\r\n", 413, "the request is larger than 100,000 bytes "),
@@ -149,7 +149,7 @@ def test_told_to_stop_under_load_it_finishes_every_request_within_ten_seconds_an
         # Every request that it took was answered, and the answer arrived.
         assert lsml.output.count("POST /predict: 200 in ") == len(answered)
         assert took_s < 10
-        assert f"run {job}: handed back to the ledger" in lsml.output
+        assert f"run {job}: returned to the ledger" in lsml.output
         lsml.start()
         lsml.settled(PROJECT_KEY)
         status = lsml.post("/job_status", {"job": job})

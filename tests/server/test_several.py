@@ -64,8 +64,8 @@ def test_one_page_shows_them_all_and_each_has_its_own(several):
     backends["first"].annotate([("refund", "Billing")])
     page = client.get("/").text
     assert page.index('<a href="./r/first/">first</a>') < page.index('<a href="./r/second/">second</a>')
-    assert "1 annotation to learn from" in page
-    assert "with <code>/r/second</code> at its end" in page
+    assert "1 annotation to train on" in page
+    assert "followed by <code>/r/second</code>" in page
     own = client.get("/r/second/").text
     assert "first" not in own
     assert ">second</h1>" in own

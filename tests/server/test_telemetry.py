@@ -39,21 +39,6 @@ def test_what_is_stored_is_shown_by_project(backend):
     assert found["lsml_regions_total"] == 1
 
 
-def test_what_a_promotion_changed_is_shown_by_model(backend):
-    server = backend()
-    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
-    compared = {"new": 0.9, "promoted": 0.8, "tasks": 40, "with": "v1", "changed": 0.15}
-    decisions = {"topic:text-classifier": {"taken": True, "why": "better", "compared": compared}}
-    drift = {"against": "v1", "index": 0.4, "limit": 0.25, "learnt": 40, "recent": 40, "labels": {"Bug": [0.1, 0.6]}}
-    card = {"recipe": "triage", "models": {}, "metrics": {}, "verdict": "promoted: better", "decisions": decisions,
-            "drift": {"topic:text-classifier": drift}}  # fmt: skip
-    server.store.versions.add(PROJECT_KEY, "p/1", card, promote=True, run=None)
-    found = numbers(server)
-    labels = f'{{model="topic:text-classifier",project="{PROJECT_KEY}"}}'
-    assert found[f"lsml_changed_answers{labels}"] == 0.15
-    assert found[f"lsml_label_drift{labels}"] == 0.4
-
-
 def test_what_was_published_and_how_the_last_publishing_fares_is_shown(backend):
     server = backend()
     server.annotate(tickets(1))
@@ -79,7 +64,7 @@ def test_what_was_published_and_how_the_last_publishing_fares_is_shown(backend):
 
     page = server.client.get(f"/projects/{PROJECT_KEY}").text
     assert "Publishing: started 25%; publishing 500 of 2,000." in page
-    assert "2,000 predictions were posted so far, the last of <code>triage-v2-00000000</code>." in page
+    assert "2,000 predictions posted so far, the last by <code>triage-v2-00000000</code>." in page
     assert 'http-equiv="refresh"' in page, "it shows how it goes on"
 
 
@@ -135,7 +120,7 @@ def test_a_metric_may_be_absent_wherever_it_is_shown(backend, judged):
     card = {"recipe": "triage", "models": {}, "metrics": {"topic": judged}, "verdict": "promoted: the first"}
     server.store.versions.add(PROJECT_KEY, "p/1", card, promote=True, run=None)
     assert not [name for name in numbers(server) if name.startswith("lsml_held_out_metric")]
-    assert "not judged" in server.client.get("/").text
+    assert "not evaluated" in server.client.get("/").text
     assert server.client.get("/api/projects").json["projects"][0]["versions"][0]["metrics"] == {"topic": judged}
 
 
@@ -143,13 +128,13 @@ def test_the_page_says_how_many_changes_make_the_next_training_due(backend):
     server = backend("training: {every: 10, min_annotations: 12}\n")
     server.annotate(tickets(8))
     assert (
-        "8 annotations to learn from, 8 changed since the last run, 12 needed for the next."
+        "8 annotations to train on, 8 changed since the last run, 12 needed for the next."
         in server.client.get("/").text
     )
     server.annotate(tickets(30))
     server.train()
     assert (
-        "30 annotations to learn from, 0 changed since the last run, 10 needed for the next."
+        "30 annotations to train on, 0 changed since the last run, 10 needed for the next."
         in server.client.get("/").text
     )
     assert server.client.get(f"/api/projects/{PROJECT_KEY}").json["changes_needed"] == 10
@@ -163,7 +148,7 @@ def test_where_nothing_learns_by_itself_no_changes_are_needed(backend):
 
 
 @pytest.mark.parametrize(
-    ("examples", "said"), [(1, "<b>0.900</b> on 1 answer, too few to rely on"), (10, "<b>0.900</b> on 10 answers ")]
+    ("examples", "said"), [(1, "<b>0.900</b> on 1 example, too few to rely on"), (10, "<b>0.900</b> on 10 examples ")]
 )
 def test_a_metric_of_few_answers_comes_with_a_caution(backend, examples, said):
     server = backend()

@@ -73,7 +73,7 @@ def test_a_wake_up_that_cannot_be_sent_is_no_error(opened, monkeypatch, caplog):
 
 def test_only_a_worker_answers(opened):
     queue = opened()
-    with pytest.raises(LsmlError, match="run a was woken in a process that is no worker"):
+    with pytest.raises(LsmlError, match="run a was woken in a process that is not a worker"):
         queue.huey._registry.string_to_task("lsml.store.queue.wake")("a").execute()
 
 

@@ -215,17 +215,17 @@ def test_legacy_tokens_that_are_switched_off_are_said_to_be() -> None:
     like.legacy_allowed = False
     with Web(like) as web, Studio(web.url, LEGACY) as studio:
         assert refusal(studio) == (
-            f"{web.url}: refuses the legacy token (401), for its organisation has such tokens switched off; "
-            "create a personal access token under Account & Settings, or switch legacy tokens on: "
-            "Organization > API Tokens Settings"
+            f"{web.url}: rejects the legacy token (401), because its organisation has switched such tokens off; "
+            "create a personal access token under Account & Settings, or switch legacy tokens on: Organization > API "
+            "Tokens Settings"
         )
 
 
 def test_a_wrong_legacy_token_says_that_it_was_reset_or_is_of_another_server() -> None:
     with Web(LabelStudioLike()) as web, Studio(web.url, "0" * 40) as studio:
         assert refusal(studio) == (
-            f"{web.url}: refuses the legacy token (401); it was reset, or it belongs to another Label Studio: copy it "
-            "again from Account & Settings > Legacy Token"
+            f"{web.url}: rejects the legacy token (401); it was reset, or it belongs to another Label Studio: copy "
+            "it again from Account & Settings > Legacy Token"
         )
 
 
@@ -236,8 +236,8 @@ def test_a_revoked_personal_access_token_is_said_to_be_even_after_it_worked() ->
         like.revoked = True
         like.access.clear()
         assert refusal(studio) == (
-            f"{web.url}: refuses the personal access token (401); it was revoked, or it belongs to another "
-            "Label Studio: create a new one under Account & Settings > Personal Access Token"
+            f"{web.url}: rejects the personal access token (401); it was revoked, or it belongs to another Label "
+            "Studio: create a new one under Account & Settings > Personal Access Token"
         )
 
 
@@ -246,8 +246,8 @@ def test_personal_access_tokens_that_are_switched_off_are_said_to_be() -> None:
     like.personal_allowed = False
     with Web(like) as web, Studio(web.url, PERSONAL) as studio:
         assert refusal(studio) == (
-            f"{web.url}: exchanges the personal access token but refuses the access token (401); an "
-            "administrator may have switched such tokens off: Organization > API Tokens Settings"
+            f"{web.url}: exchanges the personal access token but rejects the access token (401); an administrator "
+            "may have switched such tokens off: Organization > API Tokens Settings"
         )
     assert like.exchanged == 2
 
@@ -255,9 +255,9 @@ def test_personal_access_tokens_that_are_switched_off_are_said_to_be() -> None:
 @pytest.mark.parametrize(
     ("token", "sentence"),
     [
-        ("Token abc", "has spaces or unusual characters; expected only the token"),
-        ("abc\r\nX: 1", "has spaces or unusual characters; expected only the token"),
-        ("tökén", "has spaces or unusual characters; expected only the token"),
+        ("Token abc", "contains spaces or unusual characters; expected only the token"),
+        ("abc\r\nX: 1", "contains spaces or unusual characters; expected only the token"),
+        ("tökén", "contains spaces or unusual characters; expected only the token"),
         (
             PERSONAL.rsplit(".", 1)[0],
             "looks like a truncated personal access token; Label Studio shows it only once, so "
@@ -265,7 +265,8 @@ def test_personal_access_tokens_that_are_switched_off_are_said_to_be() -> None:
         ),
         (
             jwt(token_type="access", exp=1),
-            "is an access token, which lasts five minutes; expected the personal access token that it was made from",
+            "is an access token, which is valid for five minutes; expected the personal access token that it was made "
+            "from",
         ),
     ],
 )
@@ -296,7 +297,7 @@ def test_a_redirect_of_the_api_is_not_followed() -> None:
         with Web(lambda _: moved) as web, Studio(web.url, LEGACY) as studio:
             assert refusal(studio) == (
                 f"{web.url}: redirects the API to {other.url}/api/current-user/whoami; the token is not sent along, "
-                "so set label_studio.url to Label Studio's real address"
+                "so set label_studio.url to Label Studio's final address"
             )
     assert other.asked == []
 
@@ -336,8 +337,8 @@ def test_a_certificate_of_ones_own_authority_is_trusted_once_it_is_named(tmp_pat
     with Web(LabelStudioLike(), tls) as web:
         found = refusal(Studio(web.url, LEGACY))
         assert re.sub(r" \(_ssl.c:\d+\)", "", found) == (
-            f"{web.url}: its certificate is not trusted (self-signed certificate); name the PEM file of the "
-            "authority that signed it under label_studio.ca_file"
+            f"{web.url}: its certificate is not trusted (self-signed certificate); set label_studio.ca_file to the "
+            "PEM file of the authority that signed it"
         )
         recipe = write_recipe(
             tmp_path, f"label_studio: {{url: '{web.url}', api_key: {LEGACY}, ca_file: certificate.pem}}\n"
@@ -364,8 +365,8 @@ def test_a_page_instead_of_json_is_said_to_be_one() -> None:
     page = Answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})
     with Web(lambda _: page) as web, Studio(web.url, LEGACY) as studio:
         assert refusal(studio) == (
-            f"{web.url}: answered text/html instead of JSON for the user of the token; label_studio.url names another "
-            "program, or a sign-in page stands in front of Label Studio"
+            f"{web.url}: answered text/html instead of JSON for the user of the token; label_studio.url is the "
+            "address of another program, or a sign-in page is in front of Label Studio"
         )
 
 
@@ -379,8 +380,8 @@ def test_a_page_instead_of_json_is_said_to_be_one() -> None:
         ),
         (
             404,
-            "project 9 is not there (404); it was deleted, or it belongs to an organisation that the user of the "
-            "legacy token is not in, or label_studio.url is not a Label Studio",
+            "project 9 does not exist (404); it was deleted, it belongs to an organisation without the user of the "
+            "legacy token, or label_studio.url is not a Label Studio",
         ),
     ],
 )
@@ -396,8 +397,8 @@ def test_json_of_another_form_is_refused() -> None:
     with Web(lambda _: answer) as web, Studio(web.url, LEGACY) as studio, pytest.raises(StudioError) as raised:
         list(studio.annotated_tasks(1))
     assert str(raised.value) == (
-        f"{web.url}: answered in an unknown form for the tasks of project 1: Expected `int`, got `str` "
-        "- at `$.tasks[0].id`; label_studio.url names another program, or a version of Label Studio that lsml does not "
+        f"{web.url}: sent an unexpected answer for the tasks of project 1: Expected `int`, got `str` - at "
+        "`$.tasks[0].id`; label_studio.url is another program, or a version of Label Studio that lsml does not "
         "support"
     )
 
@@ -408,9 +409,9 @@ def test_json_of_another_form_is_refused() -> None:
 def test_a_project_tells_its_title_its_labeling_config_when_it_was_made_and_how_many_tasks_it_has() -> None:
     with Web(LabelStudioLike()) as web, Studio(web.url, LEGACY) as studio:
         assert studio.project(1) == ("Tickets", CONFIG, 1795424614, 3)
-        with pytest.raises(StudioError, match="answered in an unknown form for project 2; "):
+        with pytest.raises(StudioError, match="sent an unexpected answer for project 2; "):
             studio.project(2)
-        with pytest.raises(StudioError, match=r"project 3 is not there \(404\); "):
+        with pytest.raises(StudioError, match=r"project 3 does not exist \(404\); "):
             studio.project(3)
 
 
@@ -577,7 +578,7 @@ def test_a_file_that_is_too_large_leaves_nothing_behind(tmp_path: Path) -> None:
         pytest.raises(FetchError) as raised,
     ):
         studio.fetch("/data/upload/1/note.txt", wanted(tmp_path))
-    assert str(raised.value) == "/data/upload/1/note.txt: is larger than 100 bytes, the most that is fetched"
+    assert str(raised.value) == "/data/upload/1/note.txt: is larger than 100 bytes, the limit"
     assert not (tmp_path / "file").exists()
 
 
@@ -598,10 +599,10 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
         (
             "/data/upload/1/a.txt",
             500,
-            "most likely the uploaded file is gone from Label Studio's media folder; upload it again",
+            "the uploaded file is probably missing in Label Studio's media folder; upload it again",
         ),
         ("/data/local-files/?d=a.txt", 403, "start Label Studio with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true"),
-        ("/data/local-files/?d=a.txt", 404, "add a Local Files storage to the project that covers its folder"),
+        ("/data/local-files/?d=a.txt", 404, "add a Local Files storage for its folder to the project"),
         ("/data/upload/1/a.txt", 403, "use a token of a member who may see the project"),
     ],
 )
@@ -643,13 +644,13 @@ def test_real_label_studio_refuses_in_the_words_that_lsml_explains(real: RealLab
     personal = Studio(real.url, real.personal_access_token())
     try:
         real.allow_tokens(legacy=False)
-        assert "has such tokens switched off" in refusal(Studio(real.url, LEGACY_TOKEN))
+        assert "has switched such tokens off" in refusal(Studio(real.url, LEGACY_TOKEN))
         assert personal.check().startswith("annotator@example.com")
         real.allow_tokens(personal=False)
         assert "administrator may have switched such tokens off" in refusal(personal)
     finally:
         real.allow_tokens()
-    with pytest.raises(StudioError, match=r"project 999999 is not there \(404\)"):
+    with pytest.raises(StudioError, match=r"project 999999 does not exist \(404\)"):
         next(Studio(real.url, LEGACY_TOKEN).annotated_tasks(999999))
 
 

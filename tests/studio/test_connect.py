@@ -96,8 +96,8 @@ def test_create_without_a_labeling_config_says_what_to_add(tmp_path):
     with Web(SmallStudio(title=None)) as web, Studio(web.url, TOKEN) as client, pytest.raises(RequestError) as raised:
         connect(client, load_recipe(path), names_of("triage"), ConnectRequest(web.url, create="Tickets"), print)
     assert str(raised.value).endswith(
-        "has no labeling config to create a project with; add `labeling_config:` to it, or name an existing project "
-        "with --project"
+        "has no labeling config for a new project; add `labeling_config:` to it, or give an existing project with "
+        "--project"
     )
 
 
@@ -124,8 +124,8 @@ def test_where_nothing_listens_it_says_how_to_start_lsml(tmp_path):
     with connecting(studio, tmp_path) as run, pytest.raises(RequestError) as raised:
         run(url)
     assert str(raised.value) == (
-        f"nothing listens at {url}, and Label Studio takes no model that does not answer: start `lsml run` first, or do both "
-        "at once with `lsml run --connect`"
+        f"nothing listens at {url}, and Label Studio only accepts a model that answers: start `lsml run` first, or "
+        "use `lsml run --connect`"
     )
     assert studio.log == []
 
@@ -157,7 +157,7 @@ def test_with_a_password_the_model_and_its_webhook_bring_it(tmp_path):
     with connecting(studio, tmp_path, LOGIN) as run:
         connected = run()
         hook = studio.webhooks[0]
-        assert connected.changes[2] == f"changed webhook 1 ({hook['url']}): it brings the username and password"
+        assert connected.changes[2] == f"changed webhook 1 ({hook['url']}): it has the username and password"
         assert hook["headers"] == HEADER
         backend = studio.backends[0]
         assert (backend["auth_method"], backend["basic_auth_user"]) == ("BASIC_AUTH", "ann")
@@ -192,7 +192,7 @@ def test_a_password_that_changed_is_told_to_the_model_and_its_webhook(tmp_path):
         hook["headers"] = {"X-Their": "own", "Authorization": "Basic b2xkOm9sZA=="}
         backend.update(state="ER", basic_auth_pass="old")
         assert run().changes == (
-            "changed model 1: connected again", f"changed webhook 1 ({hook['url']}): it brings the username and password",
+            "changed model 1: connected again", f"changed webhook 1 ({hook['url']}): it has the username and password",
         )  # fmt: skip
     assert backend["basic_auth_pass"] == "open-sesame"
     assert hook["headers"] == {"X-Their": "own", **HEADER}
@@ -245,9 +245,9 @@ def test_a_webhook_of_an_old_address_goes_and_those_of_others_stay(tmp_path):
         with connecting(studio, tmp_path, LOGIN) as run:
             connected = run()
             assert connected.changes[2:-1] == (
-                "changed webhook 10 (" + studio.backends[0]["url"] + "/webhook): it brings the username and password",
-                f"turned off webhook 8 ({dead}), for nothing listens there and no model has that address",
-                "deleted webhook 9 (http://192.0.2.7:1/webhook), of an address that lsml had before",
+                "changed webhook 10 (" + studio.backends[0]["url"] + "/webhook): it has the username and password",
+                f"turned off webhook 8 ({dead}), because nothing listens there and no model has that address",
+                "deleted webhook 9 (http://192.0.2.7:1/webhook), of an old address of lsml",
             )
             assert run().changes == ()
     assert studio.webhooks[:6] == kept
@@ -260,7 +260,7 @@ def test_a_webhook_that_was_deleted_or_switched_off_comes_back(tmp_path):
         run()
         hook = studio.webhooks[0]
         hook["is_active"] = False
-        assert run().changes == (f"changed webhook 1 ({hook['url']}): it tells of everything that happens",)
+        assert run().changes == (f"changed webhook 1 ({hook['url']}): it sends all events",)
         studio.webhooks.clear()
         assert run().changes == (f"added the webhook {hook['url']}",)
     assert len(studio.webhooks) == 1
@@ -278,8 +278,8 @@ def test_models_that_stand_in_the_way_are_named_and_left(tmp_path):
     assert connected.changes == ()
     assert connected.notes == (
         "model 2 (http://192.0.2.8:9090) is an older connection of this recipe; delete it in Settings > Model",
-        'Label Studio asks only a project\'s first model, and that is model 1, "bert" at http://192.0.2.7:9090; delete it in '
-        "Settings > Model",
+        'Label Studio asks only a project\'s first model, which is model 1, "bert" at http://192.0.2.7:9090; delete '
+        "it in Settings > Model",
     )
 
 
@@ -287,9 +287,9 @@ def test_models_that_stand_in_the_way_are_named_and_left(tmp_path):
     ("refusal", "said"),
     [
         ("URL resolves to a reserved network address (block: 127.0.0.0/8)", "ML_BLOCK_LOCAL_IP=false"),
-        ("Can't resolve hostname localhost", "it knows no host localhost; give an address that it knows"),
-        ("Able to connect to ML Server, but authentication parameters were", "wants another username and password"),
-        ("it doesn't look like a valid ML backend. Reason: 401 Client Error: UNAUTHORIZED", "wants another username"),
+        ("Can't resolve hostname localhost", "it cannot find the host localhost; give an address that it can reach"),
+        ("Able to connect to ML Server, but authentication parameters were", "expects another username and password"),
+        ("it doesn't look like a valid ML backend. Reason: 401 Client Error: UNAUTHORIZED", "expects another username"),
         (
             "it doesn't look like a valid ML backend. Reason: 403 Client Error: FORBIDDEN",
             "add that name to server.hosts",

@@ -36,8 +36,8 @@ def test_a_project_that_was_made_anew_is_neither_read_nor_published_to(tmp_path,
         store.projects.touch(key, studio_id=7, labeling_config=TOPICS)
         project = store.projects.get(key)
         sentence = (
-            f"{web.url}: its project 7 is not {key} but a newer one; its annotations are not read for the old project, and "
-            "no predictions of the old project are published to it"
+            f"{web.url}: its project 7 is not {key} but a newer project; lsml neither reads its annotations nor "
+            "publishes predictions to it for the old one"
         )
         with (
             Studio(web.url, TOKEN) as studio,
@@ -47,7 +47,7 @@ def test_a_project_that_was_made_anew_is_neither_read_nor_published_to(tmp_path,
             pass
         assert str(raised.value) == sentence
         assert read_annotations(store, recipe, project) == 0
-        assert store.projects.get(key).sync_error.endswith(f"lsml learns only from webhooks: {sentence}")
+        assert store.projects.get(key).sync_error.endswith(f"lsml only gets new ones from webhooks: {sentence}")
         store.close()
 
 
@@ -99,7 +99,7 @@ def test_people_are_known_by_their_e_mail_address_where_label_studio_tells_it(
     assert store.annotations.counts("7.1795424614", recipe.training.learn_from) == (usable, usable)
     assert (request_if_due(store, recipe, "7.1795424614") is not None) == (usable >= 8)
     assert len(asked) == ("@" in learn_from)
-    assert ("does not tell whose they are" in caplog.text) == ("@" in learn_from and users is None)
+    assert ("does not say whose they are" in caplog.text) == ("@" in learn_from and users is None)
     names = {one.annotator for task in store.annotations.tasks("7.1795424614") for one in task.annotations}
     assert names == ({"1 Ann@Example.com", "2 bob@example.com"} if "@" in learn_from and users else {"1", "2"})
     store.close()

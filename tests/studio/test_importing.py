@@ -88,7 +88,7 @@ def test_tasks_that_label_studio_would_refuse_are_left_out_and_named(tmp_path):
     )
     assert list(studio.tasks.values()) == [{"text": "one"}]
     path.write_text(json.dumps([{"data": {"other": "two"}}]))
-    with pytest.raises(RequestError, match="holds no task to import: its data has no text"):
+    with pytest.raises(RequestError, match="has no task to import: its data has no text"):
         imported(studio, path)
 
 
@@ -99,14 +99,14 @@ def test_what_fits_one_field_alone_is_refused_where_the_config_shows_two(tmp_pat
     with pytest.raises(RequestError) as raised:
         read_tasks(path, parse_labeling_config(TWO))
     assert str(raised.value) == (
-        f"{path}: the labeling config shows several fields of a task (a, b), so the field of its values is unknown; write a "
-        "table or JSON with a column or key for each"
+        f"{path}: the labeling config shows several fields of a task (a, b), so it is unclear which field the lines "
+        "hold; use a table or JSON with a column or key for each"
     )
 
 
 @pytest.mark.parametrize(("name", "content", "said"), [
-    ("empty.txt", b"\n\n", "holds no task to import"),
-    ("latin.txt", "grüße".encode("latin-1"), "is not text in UTF-8"),
+    ("empty.txt", b"\n\n", "has no task to import"),
+    ("latin.txt", "grüße".encode("latin-1"), "is not UTF-8"),
     ("gone.txt", None, "cannot be read: No such file or directory"),
 ])  # fmt: skip
 def test_a_file_that_holds_nothing_to_import_says_why(tmp_path, name, content, said):
@@ -129,7 +129,7 @@ def test_an_import_that_breaks_off_says_that_connecting_again_goes_on(tmp_path):
         return None
 
     studio = SmallStudio(before=before)
-    with pytest.raises(StudioAway, match="connect again then: existing tasks are not added twice"):
+    with pytest.raises(StudioAway, match="then connect again: existing tasks are not added twice"):
         imported(studio, path)
     assert imported(studio, path).made == [f"imported 701 tasks of {path}"]
     assert len(studio.tasks) == 1201

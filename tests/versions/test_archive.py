@@ -34,7 +34,7 @@ def learnt(tmp_path_factory) -> Path:
     backend.store.close()
     told = said(lsml("export", "triage.yaml", "-o", "out.zip", "--data-dir", "data", cwd=folder))
     assert told.startswith("wrote out.zip: 1 project, ")
-    assert told.endswith("no token is in it\n")
+    assert told.endswith("it contains no token\n")
     return folder
 
 
@@ -143,12 +143,12 @@ def newer(members) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (flip, "was changed or damaged; export anew"),
-        (escape, "holds other files than its manifest names"),
-        (add, "holds other files than its manifest names"),
-        (drop, "holds other files than its manifest names"),
+        (flip, "was changed or damaged; export again"),
+        (escape, "has other files than its manifest"),
+        (add, "has other files than its manifest"),
+        (drop, "has other files than its manifest"),
         (newer, "has format 9, and this lsml reads 1"),
-        (lambda members: members.pop("manifest.json"), "is no file of `lsml export`"),
+        (lambda members: members.pop("manifest.json"), "is not a file of `lsml export`"),
     ],
 )
 def test_what_was_changed_is_refused_and_leaves_nothing(learnt, tmp_path, change, sentence):
@@ -160,7 +160,7 @@ def test_what_was_changed_is_refused_and_leaves_nothing(learnt, tmp_path, change
 
 def test_files_that_are_none_of_these_are_refused_in_a_sentence(learnt, tmp_path):
     (tmp_path / "text.zip").write_text("hello")
-    assert "is no file of `lsml export`" in refused(bring(learnt, tmp_path / "text.zip", tmp_path / "data"))
+    assert "is not a file of `lsml export`" in refused(bring(learnt, tmp_path / "text.zip", tmp_path / "data"))
     whole = (learnt / "out.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
     assert "is truncated" in refused(bring(learnt, tmp_path / "cut.zip", tmp_path / "data"))
@@ -169,7 +169,7 @@ def test_files_that_are_none_of_these_are_refused_in_a_sentence(learnt, tmp_path
 
 def test_a_directory_that_holds_data_is_left_alone(learnt):
     before = (learnt / "data" / "lsml.db").read_bytes()
-    assert "holds data already" in refused(bring(learnt, learnt / "out.zip", learnt / "data"))
+    assert "already holds data" in refused(bring(learnt, learnt / "out.zip", learnt / "data"))
     assert (learnt / "data" / "lsml.db").read_bytes() == before
 
 

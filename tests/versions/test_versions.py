@@ -30,7 +30,7 @@ def served(backend, config, field="text"):
         (
             TOPICS.replace('name="topic"', 'name="subject"'),
             "text",
-            "subject:text-classifier: v1 does not hold it, so it starts untrained",
+            "subject:text-classifier: it is not in v1, so it starts untrained",
         ),
     ],
 )

@@ -150,7 +150,8 @@ def test_a_training_that_loses_three_processes_fails_and_says_why(world):
             child.send_signal(signal.SIGKILL)
     status = ended(backend, job)
     assert status["error"] == (
-        "the process of the run was killed by SIGKILL; perhaps it ran out of memory, 3 times; see the log of `lsml work`"
+        "the process of the run was killed by SIGKILL; it may have run out of memory, 3 times; see the log of `lsml "
+        "work`"
     )
 
 

@@ -94,7 +94,7 @@ def test_who_cannot_be_told_is_logged_without_the_address_and_asked_again_where_
             told(made, job)
     assert len(web.asked) == times
     said = [message for message in caplog.messages if message.startswith("notify: ")]
-    assert said == ([f"notify: promoted could not be told: {why}"] if why else [])
+    assert said == ([f"notify: the message promoted could not be sent: {why}"] if why else [])
     assert "secret-part" not in repr(made.recipe.notify)
     assert made.recipe.notify.url in made.recipe.secrets()
 
@@ -125,7 +125,7 @@ def test_a_drift_is_told_beside_what_became_of_the_version_and_once(backend):
     assert [body["event"] for body in bodies] == ["promoted", "not promoted", "drift", "not promoted"]
     assert bodies[2]["version"] == 2
     assert bodies[2]["text"].startswith(
-        "triage, project triage: topic: the labels of what was annotated since v1 learnt are distributed otherwise ("
+        "triage, project triage: topic: the distribution of labels has changed since v1 was trained ("
     )
 
 

@@ -53,4 +53,4 @@ def test_a_token_that_can_never_work_asks_for_none_and_is_said_once_though_a_wor
     made.store.versions.add("1.33", "folder", {}, promote=True, run=None)
     for _ in range(3):
         assert not want_publishing(made.recipe, made.store, made.store.projects.get("1.33"))
-    assert caplog.text.count("project 1.33: label_studio.api_key: has spaces") == 1
+    assert caplog.text.count("project 1.33: label_studio.api_key: contains spaces") == 1

@@ -84,13 +84,13 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._head is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from images (paths) and their choices; labels that the target does not have are ignored.
+        """Train on images (paths) and their choices; labels that the target does not have are ignored.
 
-        Raises NotEnoughData unless two different answers occur.
+        Raises NotEnoughData unless two different labels occur.
         """
         import numpy as np
 
@@ -98,7 +98,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         paths = [examples[index].data for index in learnt.indices]
         parts = []
         for begin in range(0, len(paths), self.options.batch):
-            progress(0.8 * begin / len(paths), f"looking at image {begin + 1} of {len(paths)}")
+            progress(0.8 * begin / len(paths), f"reading image {begin + 1} of {len(paths)}")
             parts.append(self._rows(paths[begin : begin + self.options.batch]))
 
         def fitting(share: float, message: str) -> None:
@@ -108,7 +108,7 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
         self._head = LinearHead.fit(
             rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
         )
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(paths)} images")
+        progress(1.0, f"trained {len(learnt.labels)} labels on {len(paths)} images")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Return every known label with its probability, for each image; labels in alphabetical order."""
@@ -139,10 +139,12 @@ class ImageClassifier(TrainableAdapter[ImageClassifierOptions]):
             head = LinearHead.restore(state, len(state["weights"]))
         except (KeyError, TypeError, ValueError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         if known != self._identity():
-            raise VersionError(f"{directory}: was learnt with another encoder than {self.options.encoder}; train anew")
+            raise VersionError(
+                f"{directory}: was trained with another encoder than {self.options.encoder}; train again"
+            )
         self._head = head
 
     def _identity(self) -> str:

@@ -18,8 +18,8 @@ from lsml.values import Box, Choice, Value
 if TYPE_CHECKING:
     from lsml.arrays import Rows
 
-_WIDTH: Final = 1 << 12  # features that the names of all are hashed to
-_COLUMNS: Final = 6  # of a page, in which a line may stand
+_WIDTH: Final = 1 << 12  # the number of hashed features
+_COLUMNS: Final = 6  # parts of a page, for the place of a line
 _ROWS: Final = 10
 _WORD: Final = re.compile(r"\w+|[^\w\s]")
 _FAR: Final = 99.0
@@ -33,7 +33,7 @@ class FieldClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
 
 
 class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
-    """One label or several for a line of a page. Answers every label that it saw in training, with its probability."""
+    """One label or several for a line of a page. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "field-classifier"
     title: ClassVar[str] = "fields of pages, such as the total of an invoice, trained on a few pages in seconds"
@@ -50,13 +50,13 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._head is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from lines of pages and their choices. Raises NotEnoughData unless two different answers occur."""
+        """Train on lines of pages and their choices. Raises NotEnoughData unless two different labels occur."""
         learnt = labelled(examples, self.target, "regions")
-        progress(0.0, f"looking at {len(learnt.indices)} regions")
+        progress(0.0, f"reading {len(learnt.indices)} regions")
         rows = _rows([examples[index].data for index in learnt.indices])
 
         def fitting(share: float, message: str) -> None:
@@ -65,16 +65,16 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
         self._head = LinearHead.fit(
             rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
         )
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} regions")
+        progress(1.0, f"trained {len(learnt.labels)} labels on {len(learnt.indices)} regions")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Every known label with its probability, for each line; labels in alphabetical order."""
+        """Return every known label with its probability, for each line; labels in alphabetical order."""
         if self._head is None or not batch:
             return [[] for _ in batch]
         return self._head.values(_rows(batch))
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
-        """Return the features from which a classifier of these lines learns."""
+        """Return the features of these lines that the classifier uses."""
         return _rows(batch)
 
     def save(self, directory: Path) -> None:
@@ -89,12 +89,12 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
             self._head = LinearHead.restore(state, _WIDTH)
         except (KeyError, TypeError, ValueError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
 
 
 def _rows(batch: Sequence[PageRegion]) -> Rows:
-    """(lines, features) of length 1."""
+    """Return an array (lines, features), each row of length 1."""
     from sklearn.feature_extraction import FeatureHasher
     from sklearn.preprocessing import normalize
 
@@ -103,7 +103,7 @@ def _rows(batch: Sequence[PageRegion]) -> Rows:
 
 
 def _features(region: PageRegion) -> Iterator[str]:
-    """The names of what holds of a line."""
+    """Yield the names of the features that a line has."""
     own, others = region.boxes[region.place], region.boxes
     text = (own.text or "").casefold()
     yield "always"
@@ -133,8 +133,7 @@ def _features(region: PageRegion) -> Iterator[str]:
 
 
 def _beside(own: Box, others: Sequence[Box]) -> dict[str, Box | None]:
-    """The nearest line to the left, to the right, above and below; of the first two in the same row, of the others in the same
-    column."""
+    """Return the nearest lines: left and right in the same row, above and below in the same column."""
     x, y, width, height = _middle(own)
     nearest: dict[str, tuple[float, Box | None]] = dict.fromkeys(("left", "right", "above", "below"), (_FAR, None))
     for other in others:
@@ -156,11 +155,11 @@ def _beside(own: Box, others: Sequence[Box]) -> dict[str, Box | None]:
 
 
 def _middle(box: Box) -> tuple[float, float, float, float]:
-    """(x, y, width, height) of the middle of a box, as if it stood upright."""
+    """Return (x, y) of a box's centre, its width and height, without its rotation."""
     return box.x + box.width / 2, box.y + box.height / 2, box.width, box.height
 
 
 def _shape(text: str, *, runs: bool = True) -> str:
-    """A text with `0` for its digits and `a` for its letters; `runs`: those beside each other as one."""
+    """Return a text with `0` for each digit and `a` for each letter; `runs`: with runs of the same character as one."""
     shape = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", text))
     return re.sub(r"(.)\1+", r"\1", shape) if runs else shape

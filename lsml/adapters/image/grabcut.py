@@ -111,14 +111,14 @@ def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterati
         marks[[0, -1], :] = cv2.GC_BGD
         marks[:, [0, -1]] = cv2.GC_BGD
     before = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    cv2.setRNGSeed(1)  # this thread's seed, so that the same marks give the same cut
+    cv2.setRNGSeed(1)  # this thread's seed, so that the same prompt gives the same mask
     try:
         cv2.grabCut(image, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
     except cv2.error:  # too few pixels or colours to separate two sides
         return before
     cut = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
     if not cut.any():
-        # There is only one colour, so the drawn region itself is the best answer.
+        # There is only one colour, so the drawn region itself is the best result.
         return before
     return _whole(cut, [(x, y) for x, y, positive in places if positive])
 

@@ -56,12 +56,12 @@ class Llm(Adapter[LlmOptions]):
     def lacks(cls, options: LlmOptions, target: Target) -> str | None:
         """Return that the model's name is missing, or a key for OpenAI itself."""
         if not options.model:
-            return f"{cls.name}: no model is named; write `model` under `options`"
+            return f"{cls.name}: the model is missing; write `model` under `options`"
         if urlsplit(options.base_url).hostname == "api.openai.com" and not options.api_key:
             return f"{cls.name}: api.openai.com needs a key; write `api_key: ${{OPENAI_API_KEY}}` under `options`"
         if target.open:
             return (
-                f"{cls.name}: its labels come with each task, but it must know them before; write them into the config"
+                f"{cls.name}: its labels come with each task, but it needs them in advance; write them into the config"
             )
         return None
 
@@ -72,8 +72,8 @@ class Llm(Adapter[LlmOptions]):
         if not left:
             return None
         return (
-            f"does not answer {', '.join(left)}: another control under the same key takes the same kind of value; "
-            "give it a key of its own"
+            f"does not serve {', '.join(left)}: another control under the same key takes the same kind of value; "
+            "give it a separate key"
         )
 
     @classmethod
@@ -119,7 +119,9 @@ class Llm(Adapter[LlmOptions]):
         dropped = sum(one.ungrounded for one in found)
         if dropped:
             spans = dropped + sum(isinstance(value, Span) for one in found for value in one.values)
-            _log.warning("%s: %d of %d spans were dropped: their words are not in the text", self.name, dropped, spans)
+            _log.warning(
+                "%s: %d of %d spans were dropped, because their words are not in the text", self.name, dropped, spans
+            )
 
     def _answer(self, text: str) -> Read:
         """Return the model's answer for one text. Raises Dropped or Away."""

@@ -39,7 +39,7 @@ def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
         raise Dropped("half an answer", "it was truncated; raise `max_tokens`")
     begin, end = _object(reply.text)
     if begin < 0:
-        raise Dropped("no answer" if not reply.text.strip() else "not JSON", "it holds no JSON object")
+        raise Dropped("no answer" if not reply.text.strip() else "not JSON", "it is not a JSON object")
     try:
         answer = json.loads(reply.text[begin:end], parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -49,7 +49,7 @@ def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
     problem = next(jsonschema.Draft202012Validator(schema).iter_errors(answer), None)
     if problem is not None:
         where = f"{problem.json_path}: " if problem.path else ""
-        raise Dropped("wrong answer", f"it does not fit what was asked: {_short(where + problem.message)}")
+        raise Dropped("wrong answer", f"it does not fit the schema: {_short(where + problem.message)}")
     assert isinstance(answer, dict)
     return answer
 
@@ -167,7 +167,7 @@ def _object(text: str) -> tuple[int, int]:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _short(text: str) -> str:

@@ -56,20 +56,20 @@ class Endpoint:
                 # Not every model sends them, and an answer without a score is better than none.
                 if not (self._tells_logprobs and "logprob" in str(error).lower()):
                     raise
-                _log.warning("%s: %s sends no log-probabilities, so values have no scores", self._adapter, self.host)
+                _log.warning(
+                    "%s: %s sends no log-probabilities, so predictions have no scores", self._adapter, self.host
+                )
                 self._tells_logprobs = False
                 completion = self._created(messages, schema)
         except openai.APITimeoutError as error:
             raise Away(f"{self._name}: no answer within {self._options.timeout:g} s (options.timeout)") from error
         except openai.APIConnectionError as error:
             cause = self._shown(error.__cause__ or error)
-            raise Away(f"{self._name}: cannot be reached ({cause}); check `base_url` and whether it runs") from error
+            raise Away(f"{self._name}: cannot be reached ({cause}); check `base_url`, and that it runs") from error
         except openai.APIStatusError as error:
             raise self._refused(error) from error
         except (openai.OpenAIError, ValueError) as error:
-            raise Away(
-                f"{self._name}: does not answer as an OpenAI-compatible endpoint does; check `base_url`"
-            ) from error
+            raise Away(f"{self._name}: is not an OpenAI-compatible endpoint; check `base_url`") from error
         return self._reply(completion, messages)
 
     def _created(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> ChatCompletion:
@@ -109,9 +109,7 @@ class Endpoint:
             cut = choice.finish_reason in ("length", "content_filter")
             refusal = getattr(choice.message, "refusal", None)
         except (AttributeError, IndexError, TypeError) as error:
-            raise Away(
-                f"{self._name}: does not answer as an OpenAI-compatible endpoint does; check `base_url`"
-            ) from error
+            raise Away(f"{self._name}: is not an OpenAI-compatible endpoint; check `base_url`") from error
         used = getattr(getattr(completion, "usage", None), "total_tokens", None)
         if not isinstance(used, int) or used < 0:
             # About three bytes are a token, so this counts slightly too many.
@@ -127,7 +125,7 @@ class Endpoint:
         if status in (400, 413, 422):
             return Dropped("refused", f"{self._name}: refused the request ({said})")
         if status in (401, 403):
-            return Away(f"{self._name}: refused the key ({status}); check `api_key` under `options`")
+            return Away(f"{self._name}: rejected the key ({status}); check `api_key` under `options`")
         if status == 404:
             return Away(f"{self._name}: has no such model or address ({said}); check `model` and `base_url`")
         if status == 429:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Final, TypeVar
 
-from cachetools import LRUCache
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE
@@ -47,7 +46,7 @@ class Rounds:
     def __init__(self, adapter: str, concurrency: int) -> None:
         self._adapter = adapter
         self._concurrency = concurrency
-        self._untold: LRUCache[bytes, AdapterError] = LRUCache(_TOLD)
+        self._untold: OrderedDict[bytes, AdapterError] = OrderedDict()
         self._lock = threading.Lock()
 
     def run(
@@ -68,6 +67,8 @@ class Rounds:
         if failed and not alone:
             with self._lock:
                 self._untold.update(failed)
+                while len(self._untold) > _TOLD:
+                    self._untold.popitem(last=False)
         return found, failed
 
     def _ask(
@@ -94,5 +95,5 @@ class Rounds:
         if failed:
             reasons = Counter(e.reason if isinstance(e, Dropped) else "no endpoint" for e in failed.values())
             counted = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-            _log.warning("%s: %d of %d have no answer: %s", self._adapter, len(failed), len(asked), counted)
+            _log.warning("%s: %d of %d have no prediction: %s", self._adapter, len(failed), len(asked), counted)
         return failed

@@ -109,7 +109,7 @@ class Forest:
                 np.asarray(model._baseline_prediction, dtype=np.float64).ravel(),
             )
         except (AttributeError, ValueError, IndexError) as error:
-            what = "this release of scikit-learn stores its trees differently; install another one, or upgrade lsml"
+            what = "this release of scikit-learn stores its trees differently; install another release, or upgrade lsml"
             raise AdapterError(what) from error
 
     def outputs(self, rows: Array) -> Array:

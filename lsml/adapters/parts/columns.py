@@ -21,7 +21,7 @@ Row = Mapping[str, object]
 _MOST_CATEGORIES: Final = 64  # the most frequent ones of a column
 _MOSTLY: Final = 0.95  # the share of numbers or dates from which a column is one of those, and other cells are missing
 _NOTHING: Final = frozenset({"", "-", "?", "na", "n/a", "nan", "none", "null"})  # texts that stand for a missing value
-# A number as it is calculated with: 007 is a code.
+# A number, not a code such as 007.
 _NUMBER: Final = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _DAY_S: Final = 86_400.0
 
@@ -73,7 +73,7 @@ class Columns:
                 left_out.append(name)
         if not found:
             names = ", ".join(left_out) or "none"
-            raise NotEnoughData(f"no column distinguishes tasks; there are {names}; name others under `inputs`")
+            raise NotEnoughData(f"no column differs between tasks; there are {names}; give others under `inputs`")
         return cls(found), left_out
 
     @property
@@ -111,7 +111,7 @@ class Columns:
         """Return the columns of a `state`. Raises TypeError or ValueError for anything else."""
         columns = [Column(str(name), kind, tuple(map(str, categories))) for name, kind, categories in state]
         if any(column.kind not in ("number", "category", "date") for column in columns):
-            raise ValueError("its columns are of no known kind")
+            raise ValueError("its columns have an unknown kind")
         return cls(columns)
 
 

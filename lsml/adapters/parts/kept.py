@@ -61,9 +61,9 @@ class Kept:
         return _opened(self.path, "entries (key BLOB NOT NULL UNIQUE, entry BLOB NOT NULL)")
 
     def _forget(self, error: Exception) -> None:
-        _log.warning("%s cannot be kept in %s: %s", self._folder, self.path, error)
+        _log.warning("%s cannot be cached in %s: %s", self._folder, self.path, error)
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-            self.path.unlink(missing_ok=True)  # damaged: made anew
+            self.path.unlink(missing_ok=True)  # damaged: make a new one
 
 
 class SharedCounts:

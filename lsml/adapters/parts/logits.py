@@ -174,7 +174,7 @@ def _plain(model: PreTrainedModel) -> Module:
     """Return a module whose only output is the logits, as an exporter needs it."""
     import torch
 
-    class Plain(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
+    class Plain(torch.nn.Module):  # type: ignore[misc]  # torch has no types
         def __init__(self) -> None:
             super().__init__()
             self.model = model

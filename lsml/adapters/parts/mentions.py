@@ -70,7 +70,7 @@ def fold(text: str) -> Folded:
         found = match.group()
         parts += [text[done : match.start()].casefold(), " " if found.isspace() else found.casefold()]
         length += match.start() - done
-        # From here on the piece itself, and from its end on what follows it.
+        # From here on the piece itself, and from its end on the rest.
         for at, place in ((length, match.start()), (length + len(parts[-1]), match.end())):
             if at > steps[-1]:
                 steps.append(at)

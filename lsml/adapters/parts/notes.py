@@ -7,7 +7,7 @@ from typing import Final
 
 from lsml.errors import AdapterError
 
-_REASONS: Final = 3  # that are told, the most frequent first
+_REASONS: Final = 3  # reasons in a note, the most frequent first
 
 
 def reason_of(error: AdapterError) -> str:
@@ -17,4 +17,4 @@ def reason_of(error: AdapterError) -> str:
 
 def unlearnt(reasons: Counter[str], what: str) -> tuple[str, ...]:
     """Return a note for each of the most frequent reasons why training examples could not be read. `what` they are."""
-    return tuple(f"{count} {what} not learnt: {why}" for why, count in reasons.most_common(_REASONS))
+    return tuple(f"{count} {what} not used for training: {why}" for why, count in reasons.most_common(_REASONS))

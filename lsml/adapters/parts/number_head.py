@@ -15,7 +15,7 @@ from lsml.values import Number, Value
 if TYPE_CHECKING:
     from lsml.arrays import Array, Rows
 
-_MEMBERS: Final = 5  # models that each miss another share of the examples; their disagreement gives the score
+_MEMBERS: Final = 5  # models that each leave out another share of the examples; their disagreement gives the score
 
 Alpha = Annotated[
     float,
@@ -70,7 +70,7 @@ class NumberHead:
         biases = np.zeros(1 + members)
         for column in range(1 + members):
             progress(column / (1 + members), f"fitting model {column + 1} of {1 + members}")
-            # Column 0 learns all examples; column k misses the k-th share.
+            # Column 0 is fitted on all examples; column k without the k-th share.
             learnt = np.sort(order[np.arange(len(target)) % members != column - 1])
             model = Ridge(alpha=alpha, solver=solver, random_state=seed).fit(rows[learnt], target[learnt])
             weights[:, column] = model.coef_

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from lsml.arrays import Array, Rows
 
-_CLOSENESS: Final = (3.0, 0.3, 1.0, 10.0, 30.0)  # for `auto`; the first where there are too few tasks to choose by
+_CLOSENESS: Final = (3.0, 0.3, 1.0, 10.0, 30.0)  # for `auto`; the first if there are too few tasks for cross-validation
 _FOLDS: Final = 5
 _LEAST: Final = 10  # tasks for cross-validation
-_MOST: Final = 2000  # comparisons that choose; more would take long and tell little more
+_MOST: Final = 2000  # comparisons for cross-validation; more would take long and improve little
 
 
 class PreferredItem(NamedTuple):
@@ -45,7 +45,7 @@ class PreferenceHead:
         import numpy as np
 
         better, worse, tasks = np.array(comparisons).T
-        # Every second comparison is turned round: a regression needs both answers, and neither side counts more.
+        # Every second comparison is reversed: a regression needs both classes, and neither side must count more.
         signs = np.where(np.arange(len(comparisons)) % 2, -1.0, 1.0)
         differences = _scaled(rows[better] - rows[worse], signs)
         answers = signs > 0
@@ -88,7 +88,7 @@ def _scaled(rows: Rows, factors: Array) -> Rows:
 def _fitted(differences: Rows, answers: Array, closeness: float, seed: int) -> LogisticRegression:
     from sklearn.linear_model import LogisticRegression
 
-    # Without an intercept, so that the answer is the opposite where the items change sides.
+    # Without an intercept, so that swapping the items reverses the result.
     model = LogisticRegression(C=closeness, fit_intercept=False, max_iter=300, random_state=seed)
     return model.fit(differences, answers)
 

@@ -31,7 +31,7 @@ class Setting(NamedTuple):
     evenness: float
 
 
-# The settings for `auto`; of equally good ones the first is taken. Where labels are noisy, many examples of a rare class
+# The settings for `auto`; of equally good ones the first is used. With noisy labels, many examples of a rare class
 # are wrong, so it must not count as much as the others.
 _SETTINGS: Final = (
     Setting(10, 1), Setting(3, 1), Setting(1, 1), Setting(10, 0.5), Setting(3, 0.5), Setting(10, 0), Setting(30, 0),
@@ -39,7 +39,7 @@ _SETTINGS: Final = (
 _FOLDS: Final = 5
 _LEAST_OF_A_CLASS: Final = 5  # examples in at least two classes; fewer are not enough for cross-validation
 _MOST_WORK: Final = 600_000  # numbers in the features times labels: some seconds on one core
-_LEARNT_SHARE: Final = 0.8  # beyond that work, the share that one regression learns; the rest calibrates it
+_LEARNT_SHARE: Final = 0.8  # beyond this, the share of examples for one regression; the rest calibrates it
 _MOST_TEMPERATURE: Final = 20.0
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-MOST_ROWS: Final = 16_000  # the most windows to learn, of all series together
+MOST_ROWS: Final = 16_000  # the most training windows of all series together
 _MOST_PLACES: Final = 20_000  # the most places of a series in a prediction
-_SHORT: Final = 0.1  # the quantile of the annotated stretches' lengths that counts as short
-_AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in lengths of a short stretch
+_SHORT: Final = 0.1  # the quantile of the annotated segments' lengths that counts as short
+_AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in lengths of a short segment
 _OVERLAP: Final = 0.02  # the share of windows with several labels from which each label has its own forest
 
 
@@ -72,7 +72,9 @@ class Segmenter(NamedTuple):
         for run, begin, end in zip(found, [0, *borders], [*borders, len(signal)], strict=True):
             start, stop = signal.times[[begin, end - 1]].tolist()
             if start == stop and end < len(signal):
-                stop = float(signal.times[end])  # a single point goes up to the next one, as an instant is another kind
+                stop = float(
+                    signal.times[end]
+                )  # a single point extends to the next one, because instants are another kind
             if run.of < len(labels) and start < stop:
                 values.append(Interval(start, stop, labels[run.of], min(1.0, run.score)))
         return values
@@ -115,24 +117,24 @@ def learnt_segmenter(
     labels = sorted({one.label for lesson in lessons for one in lesson.stretches})
     if len(lessons) < 2 or not labels:
         raise NotEnoughData(
-            f"{marked} of {len(lessons)} {what} have an annotated stretch; annotate at least two {what}"
+            f"{marked} of {len(lessons)} {what} have an annotated segment; annotate at least two {what}"
         )
     if len(labels) < 2 and not gaps:
         raise NotEnoughData(
-            f"all annotated stretches have the label {labels[0]!r}; annotate other labels, too, "
-            "or write `gaps: nothing` under `options`, so that other parts have no label"
+            f"all annotated segments have the label {labels[0]!r}; annotate other labels, too, or write `gaps: "
+            "nothing` under `options`, so that unmarked parts have no label"
         )
     short = float(np.quantile([one.end - one.start for lesson in lessons for one in lesson.stretches], _SHORT))
     lengths = [share * short for share in _AROUND] if windows is None else list(windows)
     seen = list(_windows(lessons, labels, lengths, gaps=gaps))
     if not seen:
-        raise NotEnoughData("no annotated stretch is within its series; were their times changed?")
+        raise NotEnoughData("no annotated segment is within its series; were the times changed after the annotation?")
     rows, held = (np.concatenate(part) for part in zip(*seen, strict=True))
     channels = rows.shape[1] // len(lengths) // OF_WINDOW
     if (held.sum(axis=1) > 1).sum() > _OVERLAP * held.any(axis=1).sum():
         forests = [forest_of(rows, column, options, seed) for column in held.T]
         return Segmenter(labels, forests, lengths, short, channels, overlap=True)
-    # In the few places with several labels the first in the alphabet counts. The last class means none of them.
+    # At the few places with several labels, the first in the alphabet counts. The last class means none of them.
     classes = np.where(held.any(axis=1), held.argmax(axis=1), len(labels))
     present, classes = np.unique(classes, return_inverse=True)
     labels = [labels[number] for number in present.tolist() if number < len(labels)]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-_CHANGE: Final = 0.5  # the cost of a change of label, in log probability times the length of a short stretch
+_CHANGE: Final = 0.5  # the cost of a change of label, in log probability times the length of a short segment
 _LEAST: Final = 1e-6
 _MOST_POINTS: Final = 20_000  # on either side of a change
 

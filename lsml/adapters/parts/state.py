@@ -11,7 +11,7 @@ from lsml.errors import VersionError
 if TYPE_CHECKING:
     from lsml.arrays import Array
 
-# What is saved, and what is read again: arrays, lists, numbers and texts by name. Whoever restores it says what is wrong.
+# The saved state: arrays, lists, numbers and texts by name. The adapter that restores it reports errors.
 State = dict[str, Any]
 
 FILE: Final = "model.skops"
@@ -35,10 +35,10 @@ def load_state(directory: Path, adapter: str) -> State:
     except Exception as error:
         # skops raises any error of zipfile, json and numpy; each means that the file was changed.
         raise VersionError(
-            f"{path}: {adapter} cannot read it: {type(error).__name__}; restore it, or train anew"
+            f"{path}: {adapter} cannot read it: {type(error).__name__}; restore it, or train again"
         ) from error
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise VersionError(f"{path}: was not saved by this version of {adapter}; train anew")
+        raise VersionError(f"{path}: was not saved by this version of {adapter}; train again")
     return state
 
 

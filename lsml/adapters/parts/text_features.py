@@ -193,7 +193,7 @@ class TextFeatures:
             self._blocks.append(block)
             self._add(block, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
         if not parts:
-            raise NotEnoughData("the texts hold no words to learn from")
+            raise NotEnoughData("the texts have no words to train on")
         return hstack(parts, format="csr")
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
@@ -225,14 +225,14 @@ class TextFeatures:
         columns = cells & ((1 << bits) - 1)
         logarithms = 1.0 + np.log(np.arange(1, counts.max(initial=0) + 1))  # counts are few, and most are 1
         weights = logarithms[counts - 1] * self._idf[columns]
-        # A stretch is one block of one text, which is normalised together.
+        # A segment is one block of one text, which is normalised together.
         begins = cells.searchsorted((np.arange(len(texts))[:, None] << bits | self._starts).ravel())
         stretch = np.arange(len(begins)).repeat(np.diff(begins, append=len(cells)))
         # Of an empty stretch it is the number after it, which nothing is divided by; that of the last one is 0.
         squares = np.add.reduceat(np.append(weights * weights, 0.0), begins)
         weights /= np.sqrt(squares)[stretch]
         borders = np.append(begins[:: len(parts)], len(cells)).astype(np.int32)
-        indices = columns.astype(np.int32)  # what scipy would look through them for
+        indices = columns.astype(np.int32)  # what scipy would otherwise compute
         return csr_matrix((weights, indices, borders), shape=(len(texts), self.width))
 
     def state(self) -> State:

@@ -96,7 +96,7 @@ def apart(
 
 
 # The effect of `outermost` for annotators, in words that follow an adapter's name.
-PASSED_OVER: Final = "learns only the longest of overlapping or nested spans, and finds none inside another"
+PASSED_OVER: Final = "is trained only on the longest of overlapping or nested spans, and finds none inside another"
 
 
 def outermost(values: Sequence[Value], allowed: set[str] | None) -> list[Span]:
@@ -136,4 +136,4 @@ def notes_of(inner_spans: int) -> tuple[str, ...]:
     """Return the note for a version's card about spans that were not learnt."""
     if not inner_spans:
         return ()
-    return (f"{inner_spans} spans overlap longer ones and were not learnt: it finds none inside another",)
+    return (f"{inner_spans} spans overlap longer ones and were not used for training: it finds none inside another",)

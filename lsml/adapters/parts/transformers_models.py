@@ -22,7 +22,7 @@ Knew = Callable[[str, Mapping[str, int]], int | None]  # (name, rows of an old h
 ENCODER: Final = "AutoModel"
 _CACHED: Final = 512  # tokens; with more, each takes longer
 _ON_A_HUB: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which tokenizers do not accept
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half of a surrogate pair, which tokenizers do not accept
 
 
 class Piece(NamedTuple):
@@ -47,7 +47,8 @@ def find(adapter: str, weights: str, what: str) -> Path:
         found = None
     if found is None:
         raise AdapterError(
-            f"{adapter}: {weights} is no folder with {what} of transformers, nor one that was fetched before; {remedy(weights)}"
+            f"{adapter}: {weights} is not a folder with {what} of transformers, and not the name of a downloaded "
+            f"one; {remedy(weights)}"
         )
     return Path(found).parent
 
@@ -55,8 +56,8 @@ def find(adapter: str, weights: str, what: str) -> Path:
 def remedy(weights: str) -> str:
     """Return what to do about weights that are missing on this machine: download them, if the name could be one of a hub."""
     if _ON_A_HUB.fullmatch(weights):
-        return f"give the path of their folder, or fetch them once: hf download {weights}"
-    return "correct the path of their folder, which starts at the recipe's folder"
+        return f"give the path of their folder, or download them once: hf download {weights}"
+    return "correct the path of their folder, which is relative to the recipe's folder"
 
 
 def config_of(weights: str) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise AdapterError(f"{folder}: its tokenizer cannot be read: {error}; give a complete model") from error
     if not getattr(tokenizer, "is_fast", False):
         raise AdapterError(
-            f"{folder}: has no fast tokenizer (tokenizer.json), which offsets need; give a model that has one"
+            f"{folder}: has no fast tokenizer (tokenizer.json), which is needed for offsets; give a model that has one"
         )
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
@@ -113,8 +114,8 @@ def load_model(kind: str, folder: Path, **config: object) -> PreTrainedModel:
 
     if not any(folder.glob("*.safetensors")):
         raise AdapterError(
-            f"{folder}: holds no weights as safetensors, and pickles are not loaded, for they run code; give a model that has "
-            "them, or save it anew with a current transformers"
+            f"{folder}: has no weights as safetensors; pickles are not loaded, because they can run code; give a "
+            "model with safetensors, or save it again with a current transformers"
         )
     try:
         model, loading = getattr(transformers, kind).from_pretrained(

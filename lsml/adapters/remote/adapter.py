@@ -49,12 +49,12 @@ class Remote(Adapter[RemoteOptions]):
         if options.send == wanted:
             return None
         where = "write it under `options`"
-        return f"{control_tag.selector}: remote asks a service about {object_tag.tag} with `send: {wanted}`; {where}"
+        return f"{control_tag.selector}: remote needs `send: {wanted}` for {object_tag.tag}; {where}"
 
     @classmethod
     def lacks(cls, options: RemoteOptions, target: Target) -> str | None:
         """Return that the URL is missing; or None."""
-        return None if options.url else f"{cls.name}: no service is named; write `url` under `options`"
+        return None if options.url else f"{cls.name}: the service's URL is missing; write `url` under `options`"
 
     @property
     def ready(self) -> bool:
@@ -107,5 +107,5 @@ class Remote(Adapter[RemoteOptions]):
             return Span(given["start"], given["end"], str(given["label"] or ""), score)
         except (TypeError, ValueError) as error:
             raise Dropped(
-                "wrong answer", f"{self.name}: the service's answer is no {kind} ({error}); check the paths"
+                "wrong answer", f"{self.name}: the service's answer is not a valid {kind} ({error}); check the paths"
             ) from error

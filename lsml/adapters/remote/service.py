@@ -42,7 +42,7 @@ class Service:
             except httpx.TransportError as error:
                 if last:
                     raise Away(
-                        f"{self._name}: cannot be reached ({type(error).__name__}); check `url` and whether it runs"
+                        f"{self._name}: cannot be reached ({type(error).__name__}); check `url`, and that it runs"
                     ) from error
             else:
                 if status not in _PASSING or last:
@@ -50,7 +50,7 @@ class Service:
                 if wait_s is not None:
                     time.sleep(wait_s)
                     continue
-            # At growing intervals, with some randomness.
+            # Growing pauses with some randomness.
             time.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
         raise AssertionError("the last attempt answers or raises")
 
@@ -91,8 +91,8 @@ class Service:
         inside = next((address for address in addresses if not is_public(address)), None)
         if inside is not None and not self._options.private:
             raise Away(
-                f"{self._name}: is at {inside}, which is not a public address; write `private: true` under `options` if it "
-                "is a service of your own"
+                f"{self._name}: has the private address {inside}; if it is your own service, write `private: true` "
+                "under `options`"
             )
         return addresses[0]
 
@@ -102,7 +102,7 @@ class Service:
                 "refused", f"{self._name}: refused the request ({status}); check `request` against what it expects"
             )
         if status in (401, 403):
-            raise Away(f"{self._name}: refused the key ({status}); check `authorization` under `options`")
+            raise Away(f"{self._name}: rejected the key ({status}); check `authorization` under `options`")
         if status != 200:
             raise Away(
                 f"{self._name}: answered {status} to the last of {self._options.retries + 1} attempts; check `url`"

@@ -109,7 +109,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     consumes: ClassVar[frozenset[str]] = frozenset({"TimeSeries"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Interval})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
-    passes_over: ClassVar[str | None] = "learns stretches that have a length, but no instants"
+    passes_over: ClassVar[str | None] = "is trained on segments with a length, not on instants"
     Options: ClassVar[type[msgspec.Struct]] = TimeSeriesOptions
 
     def __init__(self, options: TimeSeriesOptions, target: Target) -> None:
@@ -123,35 +123,35 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         """Return that it labels all of a series, where unlabelled parts are not learnt."""
         if "interval" not in target.kinds or _counts_gaps(options, target):
             return None
-        return "gives every part of a series a label; `options: {gaps: nothing}` learns that unlabelled parts have none"
+        return "gives every part of a series a label; with `options: {gaps: nothing}`, unmarked parts have none"
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._segmenter is not None or self._chooser is not None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about series that could not be learnt, and the lengths of the windows."""
+        """Sentences about series that could not be used, and the lengths of the windows."""
         return self._notes
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from series and their intervals or choices. Raises NotEnoughData."""
+        """Train on series and their intervals or choices. Raises NotEnoughData."""
         marked = any(isinstance(value, Interval) for example in examples for value in example.values)
         chosen = any(isinstance(value, Choice) for example in examples for value in example.values)
         kinds = self.target.kinds or {"interval" if marked else "choice": ()}
         stretches = "interval" in kinds and (marked or not chosen)
         unread: dict[int, str] = {}
         segmenter = self._stretches(examples, seed, progress, unread) if stretches else None
-        progress(0.5, f"learnt the stretches of {len(examples)} series" if stretches else "")
+        progress(0.5, f"trained on the segments of {len(examples)} series" if stretches else "")
         chooser = self._choices(examples, seed, unread, stretches=stretches) if chosen or not stretches else None
         self._segmenter, self._chooser = segmenter, chooser
         lengths = ", ".join(f"{length:g}" for length in segmenter.windows) if segmenter else ""
         self._notes = (
-            *([f"looks at windows of {lengths}"] if lengths else []),
+            *([f"uses windows of {lengths}"] if lengths else []),
             *unlearnt(Counter(unread.values()), "series"),
         )
-        progress(1.0, f"learnt from {len(examples) - len(unread)} series")
+        progress(1.0, f"trained on {len(examples) - len(unread)} series")
 
     def _stretches(
         self, examples: Sequence[Example], seed: int, progress: Progress, unread: dict[int, str]
@@ -165,7 +165,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
             own = [value for value in intervals if allowed is None or value.label in allowed]
             if own or gaps:
                 lessons.append(Lesson(partial(reader.signal, number), own))
-        progress(0.1, f"looking at {len(lessons)} series")
+        progress(0.1, f"reading {len(lessons)} series")
         options = self.options
         if options.iterations == "auto":
             options = msgspec.structs.replace(options, iterations=_ITERATIONS)
@@ -174,7 +174,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     def _choices(self, examples: Sequence[Example], seed: int, unread: dict[int, str], *, stretches: bool) -> _Chooser:
         import numpy as np
 
-        # Where stretches are wanted, too, a series without a choice was annotated only for stretches.
+        # If segments are wanted too, a series without a choice was annotated only with segments.
         asked = [n for n, e in enumerate(examples) if not stretches or any(isinstance(v, Choice) for v in e.values)]
         reader = _SeriesReader(examples, unread)
         seen = [(number, signal.whole()) for number in asked if (signal := reader.signal(number)) is not None]
@@ -201,7 +201,9 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         signal = Signal(data.points())
         for part in (self._segmenter, self._chooser):
             if part is not None and part.channels != signal.channels:
-                raise AdapterError(f"the series has {signal.channels} channels, and {part.channels} were learnt")
+                raise AdapterError(
+                    f"the series has {signal.channels} channels, but the model was trained with {part.channels}"
+                )
         intervals = self._segmenter.values(signal, snap=self.options.snap) if self._segmenter else []
         return [*intervals, *(self._chooser.values(signal) if self._chooser else [])]
 
@@ -221,7 +223,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
                 raise ValueError("it holds nothing")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._segmenter, self._chooser = segmenter, chooser
 
@@ -247,7 +249,7 @@ class _SeriesReader:
             self._channels = signal.channels
         if signal.channels == self._channels:
             return signal
-        self._unread[number] = f"it has {signal.channels} channels, and another one {self._channels}"
+        self._unread[number] = f"it has {signal.channels} channels, and another series has {self._channels}"
         return None
 
 

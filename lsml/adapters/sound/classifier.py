@@ -22,7 +22,7 @@ class AudioClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
 
 
 class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
-    """One label or several for a recording. It returns every label that it learnt, with its probability."""
+    """One label or several for a recording. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "audio-classifier"
     title: ClassVar[str] = "labels for recordings, trained on a few of them in seconds"
@@ -31,9 +31,9 @@ class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
     Options: ClassVar[type[msgspec.Struct]] = AudioClassifierOptions
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from recordings (paths) and their choices; labels that the target does not have are skipped.
+        """Train on recordings (paths) and their choices; labels that the target does not have are skipped.
 
-        Raises NotEnoughData unless two different answers occur.
+        Raises NotEnoughData unless two different labels occur.
         """
         usable = [examples[index] for index in labelled(examples, self.target, "recordings").indices]
         known = heard([example.data for example in usable], progress)
@@ -44,4 +44,4 @@ class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
             rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=last_fifth(progress)
         )
         self._learnt, self._notes = (scale, fitted), known.notes
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(rows)} recordings")
+        progress(1.0, f"trained {len(learnt.labels)} labels on {len(rows)} recordings")

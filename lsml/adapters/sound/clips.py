@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BANDS: Final = 40
 _PARTS: Final = 4  # parts of a recording's time, each with its own mean
-_MAX_MOMENTS: Final = 512  # the largest number of moments kept of a recording
+_MAX_MOMENTS: Final = 512  # the most frames kept of a recording
 WIDTH: Final = 4 * _BANDS + _PARTS * _BANDS + 2
 
 
@@ -40,7 +40,7 @@ def row_of(path: Path) -> Array:
         last, loudest = mels[-1:], np.maximum(loudest, mels.max(axis=0))
         moments.add(mels)
     if not frames:
-        raise AdapterError(f"{path.name}: holds no sound")
+        raise AdapterError(f"{path.name}: has no sound")
     mean = total / frames
     spread = np.sqrt(np.maximum(squares / frames - mean**2, 0.0))
     parts = [part.mean(axis=0) - mean for part in moments.parts()]
@@ -67,7 +67,7 @@ class _Moments:
         more = rest[:whole].reshape(-1, self._size, _BANDS).mean(axis=1)
         self._means, self._rest = np.concatenate([self._means, more]), rest[whole:]
         while len(self._means) > _MAX_MOMENTS:
-            if len(self._means) % 2:  # the last one waits for another
+            if len(self._means) % 2:  # the last one waits for the next block
                 self._rest = np.concatenate([np.repeat(self._means[-1:], self._size, axis=0), self._rest])
             pairs = len(self._means) // 2
             self._means = self._means[: 2 * pairs].reshape(pairs, 2, _BANDS).mean(axis=1)
@@ -131,7 +131,7 @@ def heard(paths: Sequence[Path], progress: Progress) -> ReadableClips:
 
     indices, rows, unread = [], [], Counter[str]()
     for index, path in enumerate(paths):
-        progress(0.8 * index / len(paths), f"listening to recording {index + 1} of {len(paths)}")
+        progress(0.8 * index / len(paths), f"reading recording {index + 1} of {len(paths)}")
         try:
             rows.append(row_of(path))
         except AdapterError as error:

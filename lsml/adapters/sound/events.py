@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 _BANDS: Final = 12
-_FRAMES: Final = 2  # of log-mels that make one point of the series
-_MOST_POINTS: Final = 200_000  # of one recording: an hour; of longer ones, more frames make one
+_FRAMES: Final = 2  # frames of log-mels that make one point of the series
+_MOST_POINTS: Final = 200_000  # points of one recording: an hour; in longer ones, more frames make one point
 
 
 class SoundEventsOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
@@ -72,16 +72,16 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._segmenter is not None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The number of recordings that were not learnt, with the reasons."""
+        """The number of recordings that were not used, with the reasons."""
         return self._notes
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from recordings (paths) and the intervals in them. Raises NotEnoughData."""
+        """Train on recordings (paths) and the intervals in them. Raises NotEnoughData."""
         allowed = None if self.target.open else set(self.target.labels)
         gaps = self.options.gaps == "nothing"
         unread = Counter[str]()
@@ -96,12 +96,12 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
             ]
             if own or gaps:
                 lessons.append(Lesson(partial(_readable, example.data, unread), own))
-        progress(0.1, f"listening to {len(lessons)} recordings")
+        progress(0.1, f"reading {len(lessons)} recordings")
         self._segmenter = learnt_segmenter(
             lessons, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
         )
         self._notes = unlearnt(unread, "recordings")
-        progress(1.0, f"learnt from {len(lessons) - unread.total()} recordings")
+        progress(1.0, f"trained on {len(lessons) - unread.total()} recordings")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return the stretches of each recording (path), in order. Raises AdapterError if one cannot be read."""
@@ -123,7 +123,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
                 raise ValueError("its parts differ in size")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._segmenter = segmenter
 
@@ -155,5 +155,5 @@ def _heard(path: Path) -> Signal:
     if not len(points):
         points = rest
     if not len(points):
-        raise AdapterError(f"{path.name}: holds no sound")
+        raise AdapterError(f"{path.name}: has no sound")
     return Signal(Points((np.arange(len(points)) + 0.5) * size * HOP_S, points))

@@ -15,7 +15,7 @@ HOP_S: Final = 0.01  # seconds between the starts of frames
 _WINDOW_S: Final = 0.025  # seconds of a frame
 _LOWEST_HZ: Final = 50.0
 _HIGHEST_HZ: Final = 8000.0
-_QUIET: Final = 1e-10  # power; below the resolution of 16 bits, so that all silence is alike
+_QUIET: Final = 1e-10  # power; below the resolution of 16 bits, so that all silence is equal
 
 
 def log_mels(recording: Recording, bands: int) -> Iterator[Array]:

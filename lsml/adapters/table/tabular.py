@@ -106,7 +106,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return bool(self._learnt)
 
     @property
@@ -115,7 +115,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
         return self._notes
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from columns (dicts) and their choices, or one number each. Raises NotEnoughData."""
+        """Train on columns (dicts) and their choices, or one number each. Raises NotEnoughData."""
         numbers = any(isinstance(value, Number) for example in examples for value in example.values)
         choices = any(isinstance(value, Choice) for example in examples for value in example.values)
         learnt = []
@@ -124,14 +124,14 @@ class Tabular(TrainableAdapter[TabularOptions]):
         if numbers:
             learnt.append(self._number(examples, seed, progress))
         self._learnt = learnt
-        progress(1.0, f"learnt from {len(examples)} tasks")
+        progress(1.0, f"trained on {len(examples)} tasks")
 
     def _read(self, examples: Sequence[Example]) -> tuple[Columns, Array]:
         rows = [example.data for example in examples]
         columns, left_out = Columns.of(rows, self.options.kinds)
         self._notes = (
             columns.told,
-            *([f"left out, for they distinguish no tasks: {', '.join(left_out)}"] if left_out else []),
+            *([f"left out, because they do not differ between tasks: {', '.join(left_out)}"] if left_out else []),
         )
         return columns, columns.features(rows)
 
@@ -179,7 +179,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
             return None
         spread = np.nanstd(rows, axis=0)
         scaled = np.nan_to_num((rows - np.nanmean(rows, axis=0)) / np.where(spread > 0, spread, 1.0))
-        # Brought to length 1, rows near the middle would point anywhere; beside a constant they point the same way.
+        # Normalised to length 1, rows near the mean would have random directions; with a constant column they have the same.
         return np.hstack([scaled, np.full((len(rows), 1), np.sqrt(rows.shape[1]))])
 
     def save(self, directory: Path) -> None:
@@ -196,7 +196,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
                 raise ValueError("it holds nothing")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._learnt = learnt
 

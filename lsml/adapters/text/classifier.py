@@ -44,13 +44,13 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._features is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their choices; labels that the target does not have are ignored.
+        """Train on texts (str) and their choices; labels that the target does not have are ignored.
 
-        Raises NotEnoughData unless two different answers occur.
+        Raises NotEnoughData unless two different labels occur.
         """
         learnt = labelled(examples, self.target, "texts")
         features = TextFeatures.of_options(self.options)
@@ -64,7 +64,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
             rows, learnt, multiple=self.target.multiple, options=self.options, seed=seed, progress=fitting
         )
         self._features = features
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} texts")
+        progress(1.0, f"trained {len(learnt.labels)} labels on {len(learnt.indices)} texts")
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Return every known label with its probability, for each text; labels in alphabetical order."""
@@ -89,7 +89,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
             head = LinearHead.restore(state, features.width)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._head = head
         self._features = features

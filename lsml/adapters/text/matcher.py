@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 _FILE: Final = "mentions.json"
 _FORMAT: Final = 1
 _PATIENCE: Final = 3  # time-outs of a pattern before it is no longer used
-_LONGEST: Final = 200  # the most characters of a mention to learn
+_LONGEST: Final = 200  # the most characters of a learnt mention
 _BY_LABEL: Final = {**PREDICTIONS, "labels": True}
 
 
@@ -92,7 +92,7 @@ class TextMatcherOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             for pattern in patterns:
                 problem = _pattern_problem(pattern)
                 if problem:
-                    raise ValueError(f"patterns.{label}: `{pattern}` is no regular expression: {problem}")
+                    raise ValueError(f"patterns.{label}: `{pattern}` is not a regular expression: {problem}")
         meant: dict[str, str] = {}
         for keyword, label in self.all_keywords():
             if not plain(keyword):
@@ -181,9 +181,11 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             if 2 * right[mention] > found[mention]
         ]
         if not kept:
-            raise NotEnoughData(f"none of {len(mentions)} phrases is annotated in most places; annotate more texts")
+            raise NotEnoughData(
+                f"none of {len(mentions)} phrases is annotated in most of its occurrences; annotate more texts"
+            )
         self._learnt = MentionFinder(kept, whole=self.options.whole_words, case=self.options.case)
-        progress(1.0, f"learnt {len(kept)} mentions from {len(texts)} texts")
+        progress(1.0, f"found {len(kept)} mentions in {len(texts)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return spans in the order of the text, with score 1 for the recipe's keywords, and for learnt ones the share of
@@ -230,7 +232,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
                 raise ValueError("it has another format")
             mentions = msgspec.convert(content["mentions"], list[Mention])
         except (OSError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
-            raise VersionError(f"{path}: {self.name} cannot read it: {error}; restore it, or train anew") from error
+            raise VersionError(f"{path}: {self.name} cannot read it: {error}; restore it, or train again") from error
         self._learnt = MentionFinder(
             [
                 mention
@@ -284,7 +286,7 @@ class _Pattern:
                     hits.append(Hit(match.start(), match.end(), self._mention))
         except TimeoutError:
             self._late += 1
-            then = "it is left out from now on; write it anew" if self._late >= _PATIENCE else "it finds nothing there"
+            then = "it is no longer used; rewrite it" if self._late >= _PATIENCE else "it finds nothing there"
             _log.warning(
                 "pattern %s of %s took more than %.3g s in a text; %s",
                 self._mention.written, self._mention.label, seconds, then,
@@ -312,7 +314,7 @@ def _read(path: Path, _changed_ns: int) -> list[tuple[str, str]]:
             continue
         keyword, tab, label = line.partition("\t")
         if not tab or not keyword.strip() or not label.strip():
-            raise ValueError(f"file: line {number} of {path.name} is not a keyword, a tab and a label; write it so")
+            raise ValueError(f"file: line {number} of {path.name} is not a keyword, a tab and a label; correct it")
         listed.append((sys.intern(keyword.strip()), sys.intern(label.strip())))
     return listed
 
@@ -320,7 +322,7 @@ def _read(path: Path, _changed_ns: int) -> list[tuple[str, str]]:
 def _listed(path: Path) -> list[tuple[str, str]]:
     """Return the content of a file of keywords. Raises ValueError, with a sentence."""
     if not path.is_absolute():
-        raise ValueError(f"file: there is no {path} beside the recipe; name an existing file")
+        raise ValueError(f"file: there is no {path}; give an existing file")
     try:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:

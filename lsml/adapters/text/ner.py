@@ -18,7 +18,6 @@ from lsml.adapters.base import (
     silent,
 )
 from lsml.adapters.parts.fine_tuning import FineTuningOptions
-from lsml.adapters.parts.regressions import HeldOut
 from lsml.adapters.parts.text_spans import PASSED_OVER, inner, is_mark, notes_of, outermost, parted, stands_alone
 from lsml.adapters.parts.transformer_adapter import LabelModel, TransformerAdapter
 from lsml.adapters.parts.transformers_models import config_of, trained_names
@@ -98,7 +97,7 @@ class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
 
     def __init__(self, options: NerOptions, target: Target) -> None:
         super().__init__(options, target)
-        self._inner = 0  # spans that were not learnt, as they overlap longer ones
+        self._inner = 0  # spans that were not used for training, because they overlap longer ones
 
     @classmethod
     def labels_of(cls, config: Mapping[str, object]) -> tuple[str, ...]:
@@ -115,7 +114,7 @@ class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence about spans that were not learnt, if there are any."""
+        """A sentence about spans that were not used, if there are any."""
         return notes_of(self._inner)
 
     def _read(self, folder: Path) -> TokenLabels:
@@ -128,10 +127,10 @@ class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
         return self._loaded().spans(batch)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their spans; labels that the target does not have are ignored.
+        """Train on texts (str) and their spans; labels that the target does not have are ignored.
 
-        Of overlapping spans the longest is learnt, with all labels of its place; it is extended to whole words. Raises
-        NotEnoughData without two texts, of which one has a span; AdapterError where the weights are missing.
+        Of overlapping spans it is trained on the longest, with all labels of its place; it is extended to whole words.
+        Raises NotEnoughData without two texts, of which one has a span; AdapterError where the weights are missing.
         """
         allowed = None if self.target.open else set(self.target.labels)
         texts = [example.data for example in examples]
@@ -142,11 +141,13 @@ class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
             raise NotEnoughData(
                 f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
             )
-        # Several labels at one place are one combined label, beside those of the config.
+        # Several labels at one place become one combined label, in addition to those of the config.
         labels = tuple(dict.fromkeys((*self.target.labels, *sorted({span.label for some in spans for span in some}))))
         model = TokenLabels.fresh(self._folder(), labels, self.options, seed)
         self._learn(model, model.lessons(texts, spans), seed, progress)
-        progress(1.0, f"learnt {sum(len(parted(span)) for some in spans for span in some)} spans in {len(texts)} texts")
+        progress(
+            1.0, (f"trained on {sum(len(parted(span)) for some in spans for span in some)} spans in {len(texts)} texts")
+        )
 
 
 class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
@@ -171,7 +172,7 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
         names = [_OUTSIDE, *(f"{kind}-{label}" for label in labels for kind in "BI")]
         return cls.with_head(folder, names, options, seed, _knew)
 
-    # Predicting
+    # Prediction
 
     def spans(self, texts: Sequence[str]) -> list[DecidedSpans]:
         """Return the spans of each text."""
@@ -250,9 +251,9 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
 
     def _probabilities(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return probabilities (windows, tokens, labels)."""
-        return (self._logits.of(inputs) / self.temperature).softmax(dim=-1).numpy()
+        return self._logits.of(inputs).softmax(dim=-1).numpy()
 
-    # Learning
+    # Training
 
     def lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Piece, list[int]]]:
         """Return (window, label of each of its tokens)."""
@@ -286,18 +287,6 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
             wanted[row, self._windows.first : self._windows.first + len(labels)] = torch.tensor(labels)
         logits = self._logits.learning(inputs).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, wanted.flatten().to(logits.device), ignore_index=_IGNORED)
-
-    def held_out(self, lessons: Sequence[tuple[Piece, list[int]]]) -> list[HeldOut]:
-        """Return logits (tokens, labels) and the true labels of each window."""
-        import numpy as np
-
-        [(indices, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
-        logits = self._logits.learning(inputs).double().cpu().numpy()  # (windows, tokens, labels)
-        first = self._windows.first
-        return [
-            HeldOut(row[first : first + len(lessons[index][1])], np.array(lessons[index][1]))
-            for row, index in zip(logits, indices, strict=True)
-        ]
 
 
 def words(encoding: Encoding, text: str) -> list[Word]:

@@ -1,4 +1,4 @@
-"""pairwise: which of two texts people prefer, learnt from their comparisons."""
+"""pairwise: which of two texts people prefer, trained on their comparisons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
     """
 
     name: ClassVar[str] = "pairwise"
-    title: ClassVar[str] = "which of two texts people prefer, learnt from their comparisons"
+    title: ClassVar[str] = "which of two texts people prefer, trained on their comparisons"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     compares: ClassVar[bool] = True
@@ -49,11 +49,11 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._features is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from items and the choice of one of them. Raises NotEnoughData with fewer than two."""
+        """Train on items and the choice of one of them. Raises NotEnoughData with fewer than two."""
         told = [(example.data, best) for example in examples if (best := _chosen(example)) is not None]
         if len(told) < 2:
             raise NotEnoughData(f"{len(told)} comparisons have an answer; annotate at least two")
@@ -70,7 +70,7 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
         progress(0.3, f"fitting {len(comparisons)} comparisons")
         self._head = PreferenceHead.fit(rows, comparisons, self.options.C, seed)
         self._features = features
-        progress(1.0, f"learnt from {len(told)} comparisons")
+        progress(1.0, f"trained on {len(told)} comparisons")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return each item's name with the probability that people prefer it to the others, for each Items."""
@@ -98,7 +98,7 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
             head = PreferenceHead.restore(state, features.width + 1)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._head = head
         self._features = features

@@ -40,11 +40,11 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._features is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and one number each. Raises NotEnoughData with fewer than two."""
+        """Train on texts (str) and one number each. Raises NotEnoughData with fewer than two."""
         indices, numbers = numbered(examples, "texts")
         features = TextFeatures.of_options(self.options)
         progress(0.05, f"counting words of {len(indices)} texts")
@@ -55,7 +55,7 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
 
         self._head = NumberHead.fit(rows, numbers, self.options.alpha, "sparse_cg", seed, fitting)
         self._features = features
-        progress(1.0, f"learnt from {len(indices)} texts")
+        progress(1.0, f"trained on {len(indices)} texts")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return one number with its score for each text."""
@@ -79,7 +79,7 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
             head = NumberHead.restore(state, features.width)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._head = head
         self._features = features

@@ -63,7 +63,7 @@ class RelationsAdapter(TrainableAdapter[RelationsOptions]):
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt or loaded anything."""
+        """True if it is trained or loaded."""
         return self._head is not None
 
     @property
@@ -147,7 +147,7 @@ class RelationsAdapter(TrainableAdapter[RelationsOptions]):
                 raise ValueError("it knows no relation")
         except (KeyError, TypeError, ValueError) as error:
             raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train anew"
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._head, self._features, self._window = head, features, window
 

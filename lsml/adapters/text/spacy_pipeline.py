@@ -33,7 +33,7 @@ _ENTITIES: Final = frozenset({"ner", "spancat", "spancat_singlelabel"})
 _RULES: Final = frozenset({"entity_ruler", "span_ruler"})  # may need grammar
 _CATEGORIES: Final = frozenset({"textcat", "textcat_multilabel"})
 _SHARED: Final = frozenset({"tok2vec", "transformer", "curated_transformer"})
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half a character, which spaCy cannot store
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # half of a surrogate pair, which spaCy cannot store
 
 
 class SpacyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,8 +87,8 @@ class Spacy(Adapter[SpacyOptions]):
         if wanted & set(components):
             return None
         return (
-            f"{control_tag.selector} takes {title}, and the pipeline {Path(options.pipeline).name} gives none: it has "
-            f"{', '.join(components)}"
+            f"{control_tag.selector} takes {title}, and the pipeline {Path(options.pipeline).name} produces none: it "
+            f"has {', '.join(components)}"
         )
 
     @classmethod
@@ -98,10 +98,13 @@ class Spacy(Adapter[SpacyOptions]):
             return None
         name = options.pipeline
         if re.search(r"[/\\.]", name):
-            return f"{name} is no folder with a spaCy pipeline (meta.json); give the path of one, or a package's name"
+            return (
+                f"{name} is not a folder with a spaCy pipeline (meta.json); give the path of one, or the name of a "
+                "package"
+            )
         return (
-            f"the pipeline {name} is not installed; `python -m spacy download {name}` installs those that spaCy publishes, "
-            f"`pip install {name}` those of the package index"
+            f"the pipeline {name} is not installed; `python -m spacy download {name}` installs pipelines that spaCy "
+            f"publishes, `pip install {name}` those of the package index"
         )
 
     @classmethod

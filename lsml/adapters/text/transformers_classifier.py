@@ -12,7 +12,6 @@ from msgspec import Meta
 from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Target, silent
 from lsml.adapters.parts.fine_tuning import FineTuningOptions
 from lsml.adapters.parts.linear_head import labelled
-from lsml.adapters.parts.regressions import HeldOut
 from lsml.adapters.parts.transformer_adapter import LabelModel, TransformerAdapter
 from lsml.adapters.parts.transformers_models import Piece, config_of, trained_names
 from lsml.labeling import ControlTag
@@ -89,7 +88,10 @@ class TransformersClassifier(TransformerAdapter[TransformersClassifierOptions, "
         config = config_of(options.weights)
         if not target.multiple or not config or not cls.labels_of(config) or config.get("problem_type") == _EACH:
             return None
-        return f"predicts one label of a text until it is trained, for those of {options.weights} exclude each other"
+        return (
+            f"predicts one label of a text until it is trained, because the labels of {options.weights} are mutually "
+            "exclusive"
+        )
 
     def _read(self, folder: Path) -> TextLabels:
         return TextLabels.of(folder, self.options)
@@ -105,13 +107,13 @@ class TransformersClassifier(TransformerAdapter[TransformersClassifierOptions, "
         choices = model.choices(batch)
         if not self.target.multiple or model.each:
             return choices
-        # The probabilities of labels that exclude each other sum to one, so they do not tell for each whether it holds.
+        # Probabilities of mutually exclusive labels sum to one, so they are not independent probabilities of each label.
         return [[max(values, key=_score)] for values in choices]
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from texts (str) and their choices; labels that the target does not have are ignored.
+        """Train on texts (str) and their choices; labels that the target does not have are ignored.
 
-        Raises NotEnoughData unless two different answers occur; AdapterError where the weights are missing.
+        Raises NotEnoughData unless two different labels occur; AdapterError where the weights are missing.
         """
         learnt = labelled(examples, self.target, "texts")
         model = TextLabels.fresh(
@@ -119,7 +121,7 @@ class TransformersClassifier(TransformerAdapter[TransformersClassifierOptions, "
         )
         lessons = model.lessons([examples[index].data for index in learnt.indices], learnt.truths)
         self._learn(model, lessons, seed, progress)
-        progress(1.0, f"learnt {len(learnt.labels)} labels from {len(learnt.indices)} texts")
+        progress(1.0, f"trained {len(learnt.labels)} labels on {len(learnt.indices)} texts")
 
 
 class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[float]]]):
@@ -152,7 +154,7 @@ class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[flo
         sums = np.zeros((len(texts), len(self._names)))
         lengths = np.zeros((len(texts), 1))
         for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
-            logits = self._logits.of(inputs).double() / self.temperature
+            logits = self._logits.of(inputs).double()
             found = (logits.sigmoid() if self.each else logits.softmax(dim=-1)).numpy()
             for place, row in zip(places, found, strict=True):
                 length = max(1, len(pieces[place].ids))  # a text without tokens has a prediction, too
@@ -181,21 +183,6 @@ class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[flo
         if self.each:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         return torch.nn.functional.cross_entropy(logits, wanted)
-
-    def held_out(self, lessons: Sequence[tuple[Piece, list[float]]]) -> list[HeldOut]:
-        """Return logits (windows, labels) and the true labels; with several, for each label whether it holds."""
-        import numpy as np
-
-        [(indices, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
-        logits = self._logits.learning(inputs).double().cpu().numpy()
-        wanted = np.array([lessons[index][1] for index in indices])
-        if not self.each:
-            return [HeldOut(logits, wanted.argmax(axis=1))]
-        # A label that holds or not has the logits 0 and its own.
-        return [
-            HeldOut(np.stack([np.zeros_like(column), column], axis=1), holds.astype(int))
-            for column, holds in zip(logits.T, wanted.T, strict=True)
-        ]
 
 
 def _score(value: Value) -> float:

@@ -97,7 +97,7 @@ const corners = ({ value, original_width: wide, original_height: high }) => {
 };
 
 // `side` of a region: whose it is, where several are drawn over one picture.
-const pictured = (source, regions, alt = "The picture, with what is predicted drawn over it") => {
+const pictured = (source, regions, alt = "The image with the predicted regions") => {
   const drawn = element("div", undefined, { class: "picture" });
   drawn.append(element("img", undefined, { src: source, alt }));
   const over = shape("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" });
@@ -137,7 +137,7 @@ const side_by_side = (at) => {
     for (let page = 0; page < pages; page += 1) {
       const regions = of(name).filter((region) => (region.item_index || 0) === page);
       if (regions.length) at.append(pictured(`${at.dataset.picture}&object=${encodeURIComponent(name)}&page=${page}`, regions,
-        "The picture, with what people and both versions marked drawn over it"));
+        "The image with the regions of people and both versions"));
     }
   }
 };
@@ -158,7 +158,7 @@ const show = (task, answer, took) => {
   const prediction = answer.results[0];
   at.replaceChildren(element("h2", "Prediction"));
   if (!prediction || !prediction.result) {
-    at.append(element("p", "Nothing is predicted.", { class: "warn" }));
+    at.append(element("p", "No prediction.", { class: "warn" }));
     for (const why of answer.why_not || []) at.append(element("p", why));
     return;
   }
@@ -174,7 +174,7 @@ const show = (task, answer, took) => {
   }
   const table = element("table");
   const head = element("tr");
-  for (const name of ["Control", "Answer", "Score"]) head.append(element("th", name, { scope: "col" }));
+  for (const name of ["Control", "Prediction", "Score"]) head.append(element("th", name, { scope: "col" }));
   table.append(element("thead"));
   table.tHead.append(head);
   const body = table.createTBody();

@@ -62,7 +62,7 @@ def test_a_version_that_was_learnt_with_another_encoder_is_refused(tmp_path):
     (tmp_path / "elsewhere" / "config.json").write_text("{}")
     encoder = str(tmp_path / "elsewhere")
     other = ImageClassifier(ImageClassifier.Options(encoder=encoder), Target(("Blue", "Green", "Red")))
-    with pytest.raises(VersionError, match="was learnt with another encoder than .*; train anew"):
+    with pytest.raises(VersionError, match="was trained with another encoder than .*; train again"):
         other.load(tmp_path)
 
 
@@ -92,5 +92,5 @@ def test_an_encoder_of_transformers_is_used_without_any_network(tmp_path):
 
 @pytest.mark.models
 def test_an_encoder_that_is_not_here_is_one_sentence(tmp_path):
-    with pytest.raises(AdapterError, match="no/where is no folder with a vision model of transformers"):
+    with pytest.raises(AdapterError, match="no/where is not a folder with a vision model of transformers"):
         learnt(discs(tmp_path, 3), encoder="no/where")

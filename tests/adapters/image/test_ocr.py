@@ -189,7 +189,7 @@ def test_a_line_has_the_label_that_means_text(invoice, labels, options, label):
     ("options", "named"), [({}, "none of the labels is known to be"), ({"label": "X"}, "there is no label `X`, as")]
 )
 def test_where_no_label_means_text_it_says_what_to_write(options, named):
-    why = f"reads only what people draw, for {named} that of a line of text; name one under options.label: Date, Total"
+    why = f"only reads smart rectangles, because {named} that of a line of text; set one as options.label: Date, Total"
     adapter = reader(labels=("Date", "Total"), **options)
     assert Ocr.limits(adapter.options, adapter.target, ()) == why
     with pytest.raises(AdapterError) as caught:
@@ -200,7 +200,7 @@ def test_where_no_label_means_text_it_says_what_to_write(options, named):
 @reads
 def test_what_is_no_image_is_an_error_that_says_so(tmp_path):
     (tmp_path / "page.png").write_text("no image")
-    with pytest.raises(AdapterError, match=r"^page\.png: is no image that can be read$"):
+    with pytest.raises(AdapterError, match=r"^page\.png: is not a readable image$"):
         reader().predict([tmp_path / "page.png"])
 
 
@@ -348,8 +348,8 @@ def test_a_first_recipe_for_an_ocr_config_names_it_and_is_served_whole(tmp_path)
         (["Rectangle#bbox", "Polygon#poly"], "ocr")
     ]
     assert {offer.control_tag.selector: offer.reason for offer in offered if offer.helps} == {
-        "Labels#label": "Labels#label names the labels of Rectangle#bbox, Polygon#poly",
-        "TextArea#transcription": "TextArea#transcription takes the texts that are read in the regions of Rectangle#bbox",
+        "Labels#label": "Labels#label has the labels of Rectangle#bbox, Polygon#poly",
+        "TextArea#transcription": "TextArea#transcription takes the texts of the regions of Rectangle#bbox",
     }
     binding = bind(recipe, parse_labeling_config(TEMPLATE))
     assert (binding.unbound, binding.warnings) == ((), ())
@@ -373,6 +373,6 @@ def test_it_is_not_offered_where_nothing_takes_texts_and_a_recipe_that_names_it_
     assert "ocr" not in adapters
     (tmp_path / "recipe.yaml").write_text("lsml: 1\nname: x\ntags: {Rectangle: ocr}\n")
     assert bind(load_recipe(tmp_path / "recipe.yaml", environ={}), config).warnings == (
-        "Rectangle#bbox: ocr reads the text in its regions, and no tag of the labeling config takes it; add "
-        '<TextArea name="text" toName="image" perRegion="true" editable="true"/>',
+        "Rectangle#bbox: ocr reads the text in its regions, and the labeling config has no tag for it; add <TextArea "
+        'name="text" toName="image" perRegion="true" editable="true"/>',
     )

@@ -164,8 +164,8 @@ def test_weights_that_are_missing_are_a_sentence_that_says_how_to_fetch_them(tmp
     adapter = cutter("facebook/sam2.1-hiera-tiny")
     assert not adapter.ready
     assert SegmentAnything.lacks(adapter.options, adapter.target) == (
-        "the weights facebook/sam2.1-hiera-tiny are not on this machine; give the path of their folder, or fetch them once: "
-        "hf download facebook/sam2.1-hiera-tiny"
+        "the weights facebook/sam2.1-hiera-tiny are not on this machine; give the path of their folder, or download "
+        "them once: hf download facebook/sam2.1-hiera-tiny"
     )
 
 

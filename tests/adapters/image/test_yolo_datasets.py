@@ -159,8 +159,8 @@ def test_a_tenth_is_kept_for_judging_where_there_are_enough(tmp_path):
 @pytest.mark.parametrize(
     ("task", "values", "sentence"),
     [
-        ("detect", [], "0 of 3 examples have a box; annotate at least 2 that do"),
-        ("segment", [BOX], "0 of 3 examples have an outline; annotate at least 2 that do"),
+        ("detect", [], "0 of 3 examples have a box; annotate at least 2 with some"),
+        ("segment", [BOX], "0 of 3 examples have an outline; annotate at least 2 with some"),
         (
             "classify",
             [Choice("cat")],

@@ -168,7 +168,7 @@ def test_tracks_are_for_videos_and_all_else_for_images():
     film = ObjectTag("Video", "film", "$film")
     assert Yolo.refusal(YoloOptions(), ControlTag("VideoRectangle", "box", ("film",)), film) is None
     assert Yolo.refusal(YoloOptions(), ControlTag("Choices", "what", ("film",)), film) == (
-        "Choices#what: yolo finds labels in images, and this one is for Video"
+        "Choices#what: yolo finds labels in images, but this tag is for Video"
     )
 
 
@@ -177,7 +177,7 @@ def test_a_class_that_the_weights_do_not_have_is_refused_with_one_that_is_near(t
     options = YoloOptions(weights=str(path), classes=["persn"])
     refusal = Yolo.refusal(options, ControlTag("RectangleLabels", "box", ("photo",)), PHOTO)
     assert refusal == (
-        f"RectangleLabels#box: options.classes has `persn`, which is no class of {path}; did you mean `person`?"
+        f"RectangleLabels#box: options.classes has `persn`, which is not a class of {path}; did you mean `person`?"
     )
 
 
@@ -192,7 +192,7 @@ def test_weights_that_are_not_there_make_it_abstain_with_what_to_do(monkeypatch,
         "weights yolo11n.pt are not on this machine; to download them, write `download: true` under its `options`"
     )
     assert Yolo.lacks(YoloOptions(weights="mine/best.pt"), target) == (
-        "weights mine/best.pt are not there; expected a .pt or .onnx file or an OpenVINO folder, beside the recipe"
+        "weights mine/best.pt do not exist; expected a .pt or .onnx file or an OpenVINO folder, relative to the recipe"
     )
     assert Yolo.lacks(YoloOptions(download=True), target) is None
 
@@ -200,11 +200,11 @@ def test_weights_that_are_not_there_make_it_abstain_with_what_to_do(monkeypatch,
 def test_an_architecture_and_a_start_for_another_task_answer_once_they_have_learnt(tmp_path):
     target = Target(("Car",), kinds={"box": ("Car",)})
     assert Yolo.lacks(YoloOptions(weights="yolo11n.yaml"), target) == (
-        "weights yolo11n.yaml are an architecture with random weights: it predicts once it is trained"
+        "weights yolo11n.yaml are an architecture with random weights; it predicts once it is trained"
     )
     path = write_onnx(tmp_path / "model.onnx", task="obb", names=NAMES)
     assert Yolo.lacks(YoloOptions(weights=str(path), task="detect"), target) == (
-        "weights model.onnx are for obb, a start to learn detect: it predicts once it is trained"
+        "weights model.onnx are for obb, and detect is trained from them; it predicts once it is trained"
     )
 
 
@@ -233,14 +233,14 @@ def test_labels_of_which_no_class_is_known_are_a_warning_and_nothing_is_predicte
     config = parse_labeling_config(CHOICES.replace("Car", "Ship"))
     binding = bind(of_weights(tmp_path), config)
     assert binding.warnings == (
-        "no class that yolo knows is a label of Choices#what: it knows person, car, hot dog, and they have Ship, Dog; map them "
-        "under `labels`",
+        "no class of yolo is a label of Choices#what: the classes are person, car, hot dog, the labels Ship, Dog; map "
+        "them under `labels`",
     )
     adapter = type("Pretrained", (), {"ready": True, "own_names": True, "only_interactive": False})()
     (outcome,) = predict_tasks(binding, {"what:yolo": adapter}, [{"data": {"photo": "a.jpg"}}], no_fetch, "v0")
     assert outcome.prediction is None
     assert outcome.dropped == [
-        ("untrained", "what:yolo: none of its classes stands for a label; `lsml explain` shows them side by side")
+        ("untrained", "what:yolo: none of its classes matches a label; `lsml explain` shows both")
     ]
 
 
@@ -248,13 +248,13 @@ def test_a_tag_of_several_labels_is_told_that_classes_exclude_each_other(tmp_pat
     several = CHOICES.replace("<Choices ", '<Choices choice="multiple" ')
     assert several != CHOICES
     assert bind(of_weights(tmp_path), parse_labeling_config(several)).warnings[-1] == (
-        "Choices#what: yolo learns and answers one label of an image, for its classes exclude each other; images with several "
-        "teach nothing"
+        "Choices#what: yolo predicts one label of an image, because its classes are mutually exclusive; images with "
+        "several labels are not used for training"
     )
     boxes = '<View><Image name="i" value="$i"/><RectangleLabels name="b" toName="i" choice="multiple"><Label value="Car"/></RectangleLabels></View>'
     recipe = load_recipe(write_recipe(tmp_path, "tags: {RectangleLabels: yolo}\n", config=None))
     assert (
-        "RectangleLabels#b: yolo learns every label of a region, and as a rule answers the likeliest alone"
+        "RectangleLabels#b: yolo is trained on every label of a region, but usually predicts only the likeliest"
         in bind(recipe, parse_labeling_config(boxes)).warnings
     )
     assert not any("exclude" in one for one in bind(of_weights(tmp_path), parse_labeling_config(CHOICES)).warnings)
@@ -267,7 +267,7 @@ def test_explain_shows_both_lists_side_by_side_with_near_matches(tmp_path):
         + "".join(f"  {line}\n" for line in CHOICES.splitlines())
     )
     lines = said(lsml("explain", "recipe.yaml", cwd=tmp_path)).splitlines()
-    begin = lines.index("Choices#what: its labels, and the 3 classes that yolo knows")
+    begin = lines.index("Choices#what: its labels, and the 3 classes of yolo")
     assert lines[begin + 1 : begin + 4] == [
         "    Car <- car",
         "    Dog <- no class; near: hot dog; name its classes under `labels`",

@@ -107,11 +107,11 @@ def test_a_text_cannot_end_at_its_own_mark():
 
 # (what the model says the first time, why it is no answer, how often it is asked)
 WRONG = {
-    "not JSON": ("It is a bug, I think.", "holds no JSON object", 2),
+    "not JSON": ("It is a bug, I think.", "is not a JSON object", 2),
     "broken JSON": ('{"topic": "Bug",}', "is not JSON", 2),
     "a wrong label": ({"topic": "Root"}, "'Root' is not one of ['Bug', 'Billing']", 2),
-    "another key": ({"label": "Bug"}, "does not fit what was asked", 2),
-    "nothing": ("", "holds no JSON object", 2),
+    "another key": ({"label": "Bug"}, "does not fit the schema", 2),
+    "nothing": ("", "is not a JSON object", 2),
     "half an answer": (completion('{"topic": "Bu', finish="length"), "raise `max_tokens`", 1),
 }
 
@@ -123,7 +123,7 @@ def test_a_wrong_answer_is_repaired_once_else_dropped(case, caplog):
     with language_model(lambda text, schema: said) as web, dropped as caught:
         llm(web).predict(["a bug"])
     assert why in str(caught.value) and len(web.asked) == times
-    assert "1 of 1 have no answer" in caplog.text
+    assert "1 of 1 have no prediction" in caplog.text
     answers = iter([said, {"topic": "Bug"}])
     with language_model(lambda text, schema: next(answers)) as web:
         if times == 2:
@@ -140,13 +140,13 @@ def test_fences_and_sentences_around_an_answer_are_left_out():
 AWAY = {
     "429": (failure(429, "slow down"), "too many requests, or its quota is used up"),
     "500": (failure(500, "oops"), "answered 500 after 1 attempts"),
-    "401": (failure(401, f"wrong key {KEY}"), "refused the key (401); check `api_key`"),
+    "401": (failure(401, f"wrong key {KEY}"), "rejected the key (401); check `api_key`"),
     "404": (failure(404, "no such model"), "has no such model or address"),
     "a web page": (
         Answer(body=b"<html>hello</html>", headers={"Content-Type": "text/html"}),
-        "does not answer as an OpenAI",
+        "is not an OpenAI",
     ),
-    "not JSON": (Answer(body=b"{{{", headers={"Content-Type": "application/json"}), "does not answer as an OpenAI"),
+    "not JSON": (Answer(body=b"{{{", headers={"Content-Type": "application/json"}), "is not an OpenAI"),
     "half a body": (Answer(body=b'{"id":', headers={"Content-Length": "400"}), "cannot be reached"),
 }
 
@@ -164,7 +164,7 @@ def test_an_endpoint_that_is_away_is_told_of_each_text_and_asked_once(case, capl
                 adapter.predict([text])
             assert why in str(caught.value) and KEY not in str(caught.value)
     assert len(web.asked) == 1
-    assert "3 of 3 have no answer: no endpoint 3" in caplog.text and KEY not in caplog.text
+    assert "3 of 3 have no prediction: no endpoint 3" in caplog.text and KEY not in caplog.text
 
 
 def test_silence_ends_at_the_time_out():
@@ -275,7 +275,7 @@ def test_spans_that_are_not_in_the_text_are_dropped_and_counted(caplog):
     people = {"people": [{"text": "Ann", "label": "PER"}, {"text": "Zoe", "label": "PER"}]}
     with language_model(lambda text, schema: people, share=1.0) as web:
         assert llm(web, (PEOPLE,)).predict(["Ann left"]) == [[Span(0, 3, "PER", 1.0)]]
-    assert "1 of 2 spans were dropped: their words are not in the text" in caplog.text
+    assert "1 of 2 spans were dropped, because their words are not in the text" in caplog.text
 
 
 def test_numbers_keep_to_their_limits():
@@ -295,7 +295,7 @@ def test_a_blank_text_is_no_answer_to_a_text_area():
 @pytest.mark.parametrize(
     ("options", "lacks"),
     [
-        ({}, "llm: no model is named; write `model` under `options`"),
+        ({}, "llm: the model is missing; write `model` under `options`"),
         ({"model": "m"}, "llm: api.openai.com needs a key; write `api_key: ${OPENAI_API_KEY}` under `options`"),
         ({"model": "m", "base_url": "http://localhost:11434/v1"}, None),
     ],
@@ -340,6 +340,6 @@ def test_the_key_is_one_of_the_recipe_s_secrets(tmp_path, monkeypatch):
 
 def test_two_controls_that_cannot_be_told_apart_are_said(tmp_path, monkeypatch):
     assert binding(tmp_path, monkeypatch).warnings == (
-        "Choices#topic, TextArea#a, TextArea#b: llm does not answer b: another control under the same key takes the same kind of "
-        "value; give it a key of its own",
+        "Choices#topic, TextArea#a, TextArea#b: llm does not serve b: another control under the same key takes the "
+        "same kind of value; give it a separate key",
     )

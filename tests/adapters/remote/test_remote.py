@@ -83,7 +83,7 @@ def test_a_file_is_sent_as_it_is(tmp_path):
 
 # (what the service answers, the sentence, how often three texts ask it)
 TROUBLE = {
-    "401": (said({}, 401), "refused the key (401); check `authorization`", 1),
+    "401": (said({}, 401), "rejected the key (401); check `authorization`", 1),
     "429": (said({}, 429), "answered 429 to the last of 1 attempts", 1),
     "500": (said({}, 500), "answered 500 to the last of 1 attempts", 1),
     "a redirect": (Answer(302, headers={"Location": "http://169.254.169.254/"}), "answered 302", 1),
@@ -92,7 +92,7 @@ TROUBLE = {
     "not JSON": (Answer(body=b"<html>"), "its answer is not JSON", 3),
     "a score above 1": (
         said({"label": "A", "score": 7}),
-        "the service's answer is no choice (a score must be between 0 and 1",
+        "the service's answer is not a valid choice (a score must be between 0 and 1",
         3,
     ),
 }
@@ -109,7 +109,7 @@ def test_trouble_is_told_of_each_text_and_nothing_is_asked_in_vain(case, caplog)
             with pytest.raises(AdapterError) as caught:
                 adapter.predict([text])
             assert why in str(caught.value) and "the-secret" not in str(caught.value)
-    assert len(web.asked) == times and "3 of 3 have no answer" in caplog.text
+    assert len(web.asked) == times and "3 of 3 have no prediction" in caplog.text
 
 
 def test_a_span_beyond_the_text_is_refused():
@@ -133,7 +133,9 @@ def test_what_passes_is_tried_again():
 
 
 def test_an_address_that_is_not_public_is_asked_only_where_the_recipe_says_so():
-    refused = pytest.raises(AdapterError, match="is at 127.0.0.1, which is not a public address; write `private: true`")
+    refused = pytest.raises(
+        AdapterError, match="has the private address 127.0.0.1; if it is your own service, write `private: true`"
+    )
     with Web(lambda asked: said(LABEL)) as web, refused:
         remote(web, private=False).predict(["a text"])
     assert not web.asked
@@ -142,7 +144,9 @@ def test_an_address_that_is_not_public_is_asked_only_where_the_recipe_says_so():
 def test_without_a_url_it_abstains_and_says_so():
     adapter = Remote(Remote.Options(), Target(("A",), kinds={"choice": ("A",)}))
     assert adapter.predict(["a"]) == [[]] and not adapter.ready
-    assert Remote.lacks(adapter.options, adapter.target) == "remote: no service is named; write `url` under `options`"
+    assert Remote.lacks(adapter.options, adapter.target) == (
+        "remote: the service's URL is missing; write `url` under `options`"
+    )
 
 
 def test_sound_is_sent_as_a_file(tmp_path):
@@ -152,4 +156,4 @@ def test_sound_is_sent_as_a_file(tmp_path):
     )
     config = parse_labeling_config('<View><Audio name="a" value="$a"/><TextArea name="t" toName="a"/></View>')
     (unbound,) = bind(load_recipe(path), config).unbound
-    assert unbound.reason == "TextArea#t: remote asks a service about Audio with `send: file`; write it under `options`"
+    assert unbound.reason == "TextArea#t: remote needs `send: file` for Audio; write it under `options`"

@@ -12,10 +12,10 @@ ONE = '<TimeSeriesLabels name="label" toName="ts"><Label value="Region" backgrou
 TWO = '<TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
 KIND = '<Choices name="kind" toName="ts"{}><Choice value="Up"/><Choice value="Down"/></Choices>'
 EACH = KIND.format(' perRegion="true"')
-ASKED = "is asked for each region (perRegion), and its adapters answer for the whole task"
-ALL = "warning: TimeSeriesLabels#label: time-series gives every part of a series a label; `options: {gaps: nothing}` learns that "
+ASKED = "is for each region (perRegion), and its adapters predict for the whole task"
+ALL = "warning: TimeSeriesLabels#label: time-series gives every part of a series a label; with `options: {gaps: nothing}`, "
 TEMPLATES = {
-    "activity recognition": (TWO, "TimeSeriesLabels#label -> time-series", [f"{ALL}unlabelled parts have none"]),
+    "activity recognition": (TWO, "TimeSeriesLabels#label -> time-series", [f"{ALL}unmarked parts have none"]),
     "change points": (ONE, "TimeSeriesLabels#label -> time-series", []),
     "outliers and anomalies": (
         ONE + EACH, "TimeSeriesLabels#label -> time-series, Choices#kind -> time-series", [],

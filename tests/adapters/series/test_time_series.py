@@ -71,10 +71,7 @@ def test_gaps_are_no_negatives_unless_an_option_says_so():
 def test_explain_says_that_all_of_a_series_gets_a_label():
     target = Target(("A", "B"), kinds={"interval": ("A", "B")})
     said = TimeSeries.limits(TimeSeries.Options(), target, ())
-    assert (
-        said
-        == "gives every part of a series a label; `options: {gaps: nothing}` learns that unlabelled parts have none"
-    )
+    assert said == "gives every part of a series a label; with `options: {gaps: nothing}`, unmarked parts have none"
     assert TimeSeries.limits(TimeSeries.Options(gaps="nothing"), target, ()) is None
     assert TimeSeries.limits(TimeSeries.Options(), Target(("A",), kinds={"interval": ("A",)}), ()) is None
 
@@ -148,13 +145,14 @@ def test_one_model_answers_stretches_and_a_label_of_the_whole(tmp_path):
 @pytest.mark.parametrize(
     ("examples", "why"),
     [
-        ([], "0 of 0 series have an annotated stretch; annotate at least two series"),
-        (activities(range(1)), "1 of 1 series have an annotated stretch; annotate at least two series"),
-        (activities(range(3), marked=()), "0 of 0 series have an annotated stretch; annotate at least two series"),
-        (activities(range(3), marked=("Run",)), "all annotated stretches have the label 'Run'; annotate other labels, too, or write "
-         "`gaps: nothing` under `options`, so that other parts have no label"),
+        ([], "0 of 0 series have an annotated segment; annotate at least two series"),
+        (activities(range(1)), "1 of 1 series have an annotated segment; annotate at least two series"),
+        (activities(range(3), marked=()), "0 of 0 series have an annotated segment; annotate at least two series"),
+        (activities(range(3), marked=("Run",)), "all annotated segments have the label 'Run'; annotate other labels, "
+                                                "too, or write `gaps: nothing` under `options`, so that unmarked "
+                                                "parts have no label"),
         ([Example(e.data, (Interval(-9, -8, "Run"), Interval(-8, -7, "Walk"))) for e in activities(range(2))],
-         "no annotated stretch is within its series; were their times changed?"),
+         "no annotated segment is within its series; were the times changed after the annotation?"),
     ],
 )  # fmt: skip
 def test_too_little_to_learn_from_is_said(examples, why):
@@ -169,10 +167,10 @@ def test_a_series_that_cannot_be_read_costs_itself_alone():
     marked = (Interval(0, 1, "Run"),)
     adapter = learnt([*activities(range(4)), Example(broken, marked), Example(lone, marked)], iterations=5)
     assert sorted(adapter.notes[1:]) == [
-        "1 series not learnt: it has 1 channels, and another one 2",
-        "1 series not learnt: the times of a time series must be in order, and that of row 2 is before row 1",
+        "1 series not used for training: it has 1 channels, and another series has 2",
+        "1 series not used for training: the times of a time series must be in order, but row 2 is before row 1",
     ]
-    with pytest.raises(AdapterError, match="the series has 1 channels, and 2 were learnt"):
+    with pytest.raises(AdapterError, match="the series has 1 channels, but the model was trained with 2"):
         adapter.predict([lone])
 
 

@@ -40,13 +40,13 @@ def test_what_is_no_sound_costs_itself_alone_when_it_is_learnt_and_is_named_when
     text.write_text("no sound at all")
     adapter = learnt([*scenes(tmp_path, range(3)), Example(text, (Interval(0, 1, "Hum"),))], iterations=3)
     [note] = adapter.notes
-    assert note.startswith("1 recordings not learnt: is no sound")
-    with pytest.raises(AdapterError, match=r"^text\.wav: is no sound"):
+    assert note.startswith("1 recordings not used for training: is not a sound")
+    with pytest.raises(AdapterError, match=r"^text\.wav: is not a sound "):
         adapter.predict([text])
 
 
 def test_too_little_to_learn_from_is_said(tmp_path):
     with pytest.raises(
-        NotEnoughData, match="^1 of 1 recordings have an annotated stretch; annotate at least two recordings$"
+        NotEnoughData, match="^1 of 1 recordings have an annotated segment; annotate at least two recordings$"
     ):
         learnt(scenes(tmp_path, range(1)))

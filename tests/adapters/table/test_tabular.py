@@ -52,7 +52,7 @@ def test_it_learns_categories_dates_numbers_and_gaps():
     assert np.mean([label == team(row) for label, row in zip(said, others, strict=True)]) > 0.95
     assert adapter.notes == (
         "read as number: age; read as category: postcode, tier; read as date: since",
-        "left out, for they distinguish no tasks: id",
+        "left out, because they do not differ between tasks: id",
     )
 
 
@@ -120,9 +120,9 @@ def test_kinds_of_the_recipe_win_over_what_cells_look_like():
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        ([{"a": 1}, {"a": 1}], "no column distinguishes tasks; there are a; name others under `inputs`"),
-        ([{}, {}], "no column distinguishes tasks; there are none; name others under `inputs`"),
-        ([{"id": "x"}, {"id": "y"}], "no column distinguishes tasks; there are id; name others under `inputs`"),
+        ([{"a": 1}, {"a": 1}], "no column differs between tasks; there are a; give others under `inputs`"),
+        ([{}, {}], "no column differs between tasks; there are none; give others under `inputs`"),
+        ([{"id": "x"}, {"id": "y"}], "no column differs between tasks; there are id; give others under `inputs`"),
     ],
 )
 def test_columns_that_tell_nothing_are_too_little_to_learn_from(rows, why):

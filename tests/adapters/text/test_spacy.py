@@ -139,11 +139,12 @@ def test_many_threads_load_it_once(own):
 
 def test_a_pipeline_that_is_not_installed_is_a_sentence_with_the_command():
     assert Spacy.lacks(Spacy.Options(pipeline="de_core_news_sm"), Target()) == (
-        "the pipeline de_core_news_sm is not installed; `python -m spacy download de_core_news_sm` installs those that "
-        "spaCy publishes, `pip install de_core_news_sm` those of the package index"
+        "the pipeline de_core_news_sm is not installed; `python -m spacy download de_core_news_sm` installs pipelines "
+        "that spaCy publishes, `pip install de_core_news_sm` those of the package index"
     )
     assert Spacy.lacks(Spacy.Options(pipeline="./models/mine"), Target()) == (
-        "./models/mine is no folder with a spaCy pipeline (meta.json); give the path of one, or a package's name"
+        "./models/mine is not a folder with a spaCy pipeline (meta.json); give the path of one, or the name of a "
+        "package"
     )
     assert new("de_core_news_sm").predict(["Anna", "Bob"]) == [[], []]
 
@@ -157,5 +158,5 @@ def test_a_tag_that_the_pipeline_cannot_answer_is_refused_with_what_it_has(tmp_p
     )
     binding = bind(recipe, parse_labeling_config(TOPIC))
     assert [unbound.reason for unbound in binding.unbound] == [
-        "Choices#topic takes text categories, and the pipeline tagged gives none: it has tok2vec, ner"
+        "Choices#topic takes text categories, and the pipeline tagged produces none: it has tok2vec, ner"
     ]

@@ -179,7 +179,7 @@ def test_a_label_that_is_on_every_text_is_all_but_certain():
             [Example("a", (Choice("Bug"),))] * 3,
             "all 3 examples have the label 'Bug'; annotate at least two texts with different answers",
         ),
-        ([Example("", (Choice("Bug"),)), Example(" ", (Choice("Billing"),))], "the texts hold no words to learn from"),
+        ([Example("", (Choice("Bug"),)), Example(" ", (Choice("Billing"),))], "the texts have no words to train on"),
     ],
 )
 def test_what_cannot_be_learnt_from_says_so(examples, sentence):

@@ -65,7 +65,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path, caplog):
     for path in (tmp_path / "cache" / "embeddings").iterdir():
         path.write_bytes(b"no database at all" * 300)
     assert learnt().predict(["the soup"]) == expected
-    assert "embeddings cannot be kept" in caplog.text
+    assert "embeddings cannot be cached" in caplog.text
     assert database.exists()
 
 
@@ -84,7 +84,7 @@ def test_another_encoder_is_another_model(tmp_path):
     learnt().save(tmp_path)
     other = tiny_transformer(tmp_path / "tiny", [text for text, _ in tickets(20)])
     adapter = TextEmbeddingClassifier(TextEmbeddingClassifier.Options(encoder=str(other)), Target(tuple(TOPICS)))
-    with pytest.raises(VersionError, match="was learnt with another encoder than .*tiny; train anew"):
+    with pytest.raises(VersionError, match="was trained with another encoder than .*tiny; train again"):
         adapter.load(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_an_encoder_that_is_not_here_is_one_sentence():
     options = TextEmbeddingClassifier.Options(encoder="no/where")
     sentence = TextEmbeddingClassifier.lacks(options, Target())
     assert "the encoder no/where is not on this machine" in sentence
-    with pytest.raises(AdapterError, match="no/where is no folder with an encoder of transformers"):
+    with pytest.raises(AdapterError, match="no/where is not a folder with an encoder of transformers"):
         learnt(encoder="no/where")
 
 
@@ -115,7 +115,7 @@ def test_another_encoder_in_its_place_is_refused(tmp_path):
     adapter = TextEmbeddingClassifier(TextEmbeddingClassifier.Options(encoder=str(encoder)), Target(tuple(TOPICS)))
     adapter.load(tmp_path)
     tiny_transformer(encoder, [text for text, _ in tickets(20)])
-    with pytest.raises(AdapterError, match="learnt with another encoder than .*tiny; train anew"):
+    with pytest.raises(AdapterError, match="trained with another encoder than .*tiny; train again"):
         adapter.predict(["the soup"])
 
 

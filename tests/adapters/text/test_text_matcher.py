@@ -147,7 +147,7 @@ def test_a_bad_pattern_costs_its_time_and_no_more(caplog):
     assert adapter.predict([text] * 20) == [[Span(100_001, 100_004, "ORG", 1.0)]] * 20
     assert time.monotonic() - began < 5  # it is left out by now
     assert [record.getMessage().partition("; ")[2] for record in caplog.records] == [
-        "it finds nothing there", "it finds nothing there", "it is left out from now on; write it anew"
+        "it finds nothing there", "it finds nothing there", "it is no longer used; rewrite it"
     ]  # fmt: skip
 
 
@@ -252,7 +252,10 @@ def test_nothing_to_look_for_is_not_ready_and_yet_answers_a_person():
     ("examples", "sentence"),
     [
         (marked("a", "b"), "0 of 2 texts have a marked span; annotate at least two texts, and a span in one"),
-        (marked("[May](PER) May", "May"), "none of 1 phrases is annotated in most places; annotate more texts"),
+        (
+            marked("[May](PER) May", "May"),
+            ("none of 1 phrases is annotated in most of its occurrences; annotate more texts"),
+        ),
     ],
 )
 def test_too_little_to_learn_is_a_sentence(examples, sentence):
@@ -265,7 +268,7 @@ def test_too_little_to_learn_is_a_sentence(examples, sentence):
 def test_a_damaged_version_is_one_sentence(tmp_path, content):
     if content is not None:
         (tmp_path / "mentions.json").write_text(content)
-    with pytest.raises(VersionError, match=r"text-matcher cannot read it: .*; restore it, or train anew"):
+    with pytest.raises(VersionError, match=r"text-matcher cannot read it: .*; restore it, or train again"):
         matcher().load(tmp_path)
 
 
@@ -281,11 +284,11 @@ def test_a_file_of_keywords_is_read_beside_the_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ("{patterns: {DATE: ['(a']}}", "patterns.DATE: `(a` is no regular expression: missing ) at position 2"),
+        ("{patterns: {DATE: ['(a']}}", "patterns.DATE: `(a` is not a regular expression: missing ) at position 2"),
         ("{keywords: {A: [x], B: ['x ']}}", "`x ` is a keyword of A and of B; keep it under one of them"),
         ("{keywords: {A: [' ']}}", "keywords.A: a keyword is blank; remove it"),
-        ("{file: gone.tsv}", "file: there is no gone.tsv beside the recipe; name an existing file"),
-        ("{file: bad.tsv}", "file: line 2 of bad.tsv is not a keyword, a tab and a label; write it so"),
+        ("{file: gone.tsv}", "file: there is no gone.tsv; give an existing file"),
+        ("{file: bad.tsv}", "file: line 2 of bad.tsv is not a keyword, a tab and a label; correct it"),
         ("{file: latin.tsv}", "file: latin.tsv is not UTF-8; save it as UTF-8"),
     ],
 )

@@ -137,8 +137,8 @@ def _unlabelled(options: OcrOptions, target: Target) -> str | None:
         return None
     named = "none of the labels is known to be" if options.label is None else f"there is no label `{options.label}`, as"
     return (
-        f"reads only what people draw, for {named} that of a line of text; name one under "
-        f"options.label: {listed(target.labels, 8)}"
+        f"only reads smart rectangles, because {named} that of a line of text; set one as options.label: "
+        f"{listed(target.labels, 8)}"
     )
 
 
@@ -161,5 +161,5 @@ def _read(path: Path) -> Pixels:
             else:
                 flat = image.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
-        raise AdapterError(f"{Path(path).name}: is no image that can be read") from error
+        raise AdapterError(f"{Path(path).name}: is not a readable image") from error
     return cv2.cvtColor(np.asarray(flat), cv2.COLOR_RGB2BGR)

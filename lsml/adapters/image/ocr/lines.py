@@ -11,7 +11,7 @@ Area = Box | Polygon | Ellipse | Mask
 Pixels = Any  # an array (rows, columns, 3) of an image, in the order BGR
 Corners = Any  # an array (4, 2) of pixels: top left, top right, bottom right, bottom left, in reading direction
 
-_UPRIGHT: Final = 0.1  # of a line's height, by which corners may be off in an upright line
+_UPRIGHT: Final = 0.1  # the share of a line's height by which its corners may be off if it is upright
 _MARGIN: Final = 0.25  # of a region's shorter side, as the detector misses letters at the very edge
 
 

@@ -65,7 +65,7 @@ def _library(size: int, threads: int | None) -> RapidOCR:
             )
         params[f"{part.capitalize()}.model_path"] = str(found[0])
     library = rapidocr.RapidOCR(params=params)
-    # Loaded now, and not by the first two threads at once.
+    # Loaded now, so that two threads do not load it at once.
     library._load_det_model()
     library._load_cls_model()
     library._load_rec_model()

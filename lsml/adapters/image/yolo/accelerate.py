@@ -73,15 +73,15 @@ class Accelerated:
         except Exception as error:  # a missing runtime, or one that cannot run the model, may raise anything
             first = (str(error).splitlines() or [""])[0][:200]
             _log.warning(
-                'yolo: %s cannot serve it (%s: %s), so torch does; is lsml[%s] installed?',
+                "yolo: %s cannot serve the model (%s: %s), so torch does; is lsml[%s] installed?",
                 runtime, type(error).__name__, first, _EXTRAS[runtime],
             )  # fmt: skip
             return self._torch
         share = agreement(ours, list(self._torch.results(paths, asked, self._options.batch)))
         if share < _AGREEING:
-            _log.warning("yolo: %s finds only %.0f %% of what torch finds, so torch serves", runtime, 100 * share)
+            _log.warning("yolo: %s finds only %.0f %% of torch's results, so torch serves", runtime, 100 * share)
             return self._torch
-        _log.info("yolo: served by %s, which answers as torch does on %d images", runtime, len(paths))
+        _log.info("yolo: served by %s, with the same results as torch on %d images", runtime, len(paths))
         return fast
 
     def _exported(self, runtime: str) -> Path:

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,7 +15,6 @@ import msgspec
 from lsml.adapters.base import Data, Example, InteractiveAdapter, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.image.yolo import known
 from lsml.adapters.image.yolo.accelerate import Accelerated
-from lsml.adapters.image.yolo.calibrating import LEAST, calibrated, with_calibration
 from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
 from lsml.adapters.image.yolo.engine import POOL, Engine, PredictSettings
@@ -60,7 +59,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         super().__init__(options, target)
         self._weights = known.weights_of(options, target)
         self._learnt: Learnt | None = None
-        self._passed_over = 0  # images that taught nothing, for they have several labels
+        self._passed_over = 0  # images that were not used for training, because they have several labels
         self._joined = 0  # regions with several labels
         self._engine: Engine | Accelerated | None = None
         self._loading = threading.Lock()
@@ -94,12 +93,12 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
 
     @property
     def own_names(self) -> bool:
-        """True if it still answers with the classes of its weights."""
+        """True if it still predicts the classes of its weights."""
         return self._learnt is None
 
     @property
     def ready(self) -> bool:
-        """True if it has learnt, or has weights that can answer."""
+        """True if it is trained, or has weights that can predict."""
         if self._learnt is not None:
             return True
         return importlib.util.find_spec("ultralytics") is not None and self.lacks(self.options, self.target) is None
@@ -107,10 +106,19 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about training from random weights, and about images with several labels, which were left out."""
-        scratch = self._learnt is not None and is_architecture(self._weights)
-        return tuple(_notes(self._weights if scratch else None, self._joined, self._passed_over))
+        notes = []
+        if self._learnt is not None and is_architecture(self._weights):
+            notes.append(f"trained from random weights ({self._weights}); pretrained weights need far fewer examples")
+        if self._joined:
+            notes.append(f"{self._joined} regions have several labels, of which it usually predicts only the likeliest")
+        if self._passed_over:
+            notes.append(
+                f"{self._passed_over} images with several labels were left out, because its classes are mutually "
+                "exclusive"
+            )
+        return tuple(notes)
 
-    # Predicting
+    # Prediction
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return everything that the model finds in images or videos (paths)."""
@@ -139,8 +147,6 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def _asked(self, engine: Engine | Accelerated, floor: float) -> PredictSettings:
         options = self.options
         numbers = _numbers(options.classes, engine.names) if self._learnt is None else None
-        if self._learnt is not None:
-            floor = self._learnt.calibration.before(floor)
         return PredictSettings(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
 
     def _labels(self, engine: Engine | Accelerated) -> tuple[str, ...]:
@@ -154,10 +160,8 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             return labels[number] if asked.classes is None or number in asked.classes else None
 
         values = values_of(result, kinds, name, self._point_name)
-        if self._learnt is not None:
-            values = calibrated(self._learnt, values)
         if self.target.multiple and engine.task == "classify":
-            # The probabilities of classes sum to one: they do not say of each whether it holds.
+            # Probabilities of mutually exclusive classes sum to one, so they are not independent probabilities of each label.
             return [max(values, key=lambda value: value.score or 0.0)] if values else []
         return values
 
@@ -196,35 +200,30 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             return engine
         return Accelerated(engine, lambda: learnt.module, content, options)
 
-    # Learning
+    # Training
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Learn from images (paths) with their values; those without values show that there may be nothing.
+        """Train on images (paths) with their values; images without values are negative examples.
 
         Raises NotEnoughData; AdapterError where the weights are not there, or cannot learn.
         """
         if "track" in self.target.kinds:
             raise NotEnoughData(
-                "yolo does not learn from tracks: learn boxes from images, and name what was learnt under `weights`"
+                "yolo cannot be trained on tracks; train it on boxes in images, and give these weights under `weights`"
             )
         goal = goal_of(task_of(self._weights, self.options), self.target, examples)
         start, architecture, imgsz = start_of(self._weights, self.options, goal.task)
         progress(0.0, f"writing {len(examples)} images")
         with training_folder() as directory:
             dataset = write_dataset(examples, goal, directory, judge=self.options.patience > 0)
-            progress(0.05, f"learning from {dataset.images} images")
+            progress(0.05, f"training on {dataset.images} images")
             learnt = fit_model(start, architecture, dataset, goal, self.options, imgsz, seed, directory, progress)
         if goal.task == "classify":
             self._passed_over = sum(len({label_of(value) for value in example.values}) > 1 for example in examples)
         else:
             self._joined = sum(_joined(example.values) for example in examples)
         self._become(learnt)
-        if dataset.held_out:
-            left, engine = [examples[place] for place in dataset.held_out], self._loaded()
-            asked = self._asked(engine, LEAST)
-            results = engine.results([example.data for example in left], asked, self.options.batch)
-            self._learnt = with_calibration(learnt, results, left)
-        progress(1.0, f"learnt from {dataset.images} images")
+        progress(1.0, f"trained on {dataset.images} images")
 
     def _become(self, learnt: Learnt, content: str | None = None) -> None:
         with self._loading:
@@ -239,16 +238,6 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def load(self, directory: Path) -> None:
         """Become the version that was saved. Raises VersionError."""
         self._become(load_model(directory), content_digest(directory / TENSORS))
-
-
-def _notes(scratch: str | None, joined: int, passed_over: int) -> Iterator[str]:
-    """Yield the notes of a training. `scratch`: the architecture, where it began with random weights."""
-    if scratch is not None:
-        yield f"learnt from random weights ({scratch}): pretrained ones need far fewer examples"
-    if joined:
-        yield f"{joined} regions have several labels, of which it answers the likeliest alone as a rule"
-    if passed_over:
-        yield f"{passed_over} images with several labels were left out: its classes exclude each other"
 
 
 def _numbers(classes: Sequence[str] | None, names: Sequence[str]) -> tuple[int, ...] | None:

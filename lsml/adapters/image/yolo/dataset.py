@@ -16,7 +16,7 @@ from lsml.errors import NotEnoughData
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value, label_of
 
 _TENTH: Final = 10
-_LEAST_TO_JUDGE: Final = 40  # examples; with fewer, a tenth of them is too few to judge by
+_LEAST_TO_JUDGE: Final = 40  # examples; with fewer, a tenth is too small for a validation set
 _LEAST: Final = 2  # examples with at least one object
 _MARGIN: Final = 0.1  # around the points of a pose that has no box, as a share of its size
 _FORMATS: Final = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tiff"}
@@ -35,18 +35,11 @@ class TrainingGoal:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset on disk, as ultralytics' trainers read it (`data`); `held_out`: the places of the examples by which epochs
-    are judged.
-    """
+    """A dataset on disk, as ultralytics' trainers read it (`data`); `judged`: a part is kept to judge epochs by."""
 
     data: dict[str, object]
     images: int
-    held_out: tuple[int, ...]
-
-    @property
-    def judged(self) -> bool:
-        """True if some examples are kept to judge epochs by."""
-        return bool(self.held_out)
+    judged: bool
 
 
 def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Path, *, judge: bool) -> Dataset:
@@ -58,9 +51,8 @@ def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Pa
     kept = [index for index, found in enumerate(lines) if found is not None]
     _check(goal, [lines[index] or [] for index in kept])
     judged = judge and len(kept) >= _LEAST_TO_JUDGE
-    held_out = tuple(kept[_TENTH - 1 :: _TENTH]) if judged else ()
     for place, index in enumerate(kept):
-        part = "val" if index in held_out else "train"
+        part = "val" if judged and place % _TENTH == _TENTH - 1 else "train"
         found = lines[index] or []
         if goal.task == "classify":
             folder = directory / part / _folder(int(found[0][0]))
@@ -86,7 +78,7 @@ def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Pa
     }
     if goal.task == "pose":
         data |= {"kpt_shape": [len(goal.points), 3], "flip_idx": _mirrored(goal.points)}
-    return Dataset(data, len(kept), held_out)
+    return Dataset(data, len(kept), judged)
 
 
 def _folder(number: int) -> str:
@@ -99,7 +91,7 @@ def _check(goal: TrainingGoal, lines: Sequence[Sequence[Line]]) -> None:
     ]
     shown = [found for found in lines if found]
     if len(shown) < _LEAST:
-        raise NotEnoughData(f"{len(shown)} of {len(lines)} examples have {what}; annotate at least {_LEAST} that do")
+        raise NotEnoughData(f"{len(shown)} of {len(lines)} examples have {what}; annotate at least {_LEAST} with some")
     if goal.task == "classify" and len({found[0][0] for found in shown}) < 2:
         label = goal.labels[int(shown[0][0][0])]
         raise NotEnoughData(

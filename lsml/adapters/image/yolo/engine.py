@@ -54,7 +54,7 @@ class Engine:
         given = {
             "task": task, "mode": "predict", "save": False, "verbose": False, "rect": True, "conf": 0.001,
             "imgsz": self.imgsz, "device": None if device == "auto" else device,
-            # Nothing is written there, but without it ultralytics would choose a folder of its own.
+            # Nothing is written there, but without it ultralytics would choose another folder.
             "save_dir": str(cache_directory("ultralytics") / "predict"),
         }  # fmt: skip
         if half:

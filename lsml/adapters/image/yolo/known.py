@@ -46,7 +46,7 @@ def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag
         return None
     if (kind == "track") != (object_tag.tag == "Video"):
         reads = "videos" if kind == "track" else "images"
-        return f"{control_tag.selector}: yolo finds {_TITLES[kind]} in {reads}, and this one is for {object_tag.tag}"
+        return f"{control_tag.selector}: yolo finds {_TITLES[kind]} in {reads}, but this tag is for {object_tag.tag}"
     weights = options.weights or _default_weights(kind)
     try:
         info = info_of(weights)
@@ -66,7 +66,7 @@ def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag
         if info.names and name not in info.names:
             close = difflib.get_close_matches(name, info.names, n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"they have {_listed(info.names, 8)}"
-            return f"{control_tag.selector}: options.classes has `{name}`, which is no class of {weights}; {hint}"
+            return f"{control_tag.selector}: options.classes has `{name}`, which is not a class of {weights}; {hint}"
     return None
 
 
@@ -81,10 +81,12 @@ def lacks(options: YoloOptions, target: Target) -> str | None:
     if absent is not None:
         return absent
     if is_architecture(weights):
-        return f"weights {weights} are an architecture with random weights: it predicts once it is trained"
+        return f"weights {weights} are an architecture with random weights; it predicts once it is trained"
     if options.task not in ("auto", task):
         named = Path(weights).name
-        return f"weights {named} are for {task}, a start to learn {options.task}: it predicts once it is trained"
+        return (
+            f"weights {named} are for {task}, and {options.task} is trained from them; it predicts once it is trained"
+        )
     return None
 
 
@@ -102,11 +104,11 @@ def class_names(options: YoloOptions, target: Target) -> dict[str, tuple[str, ..
 def limits(target: Target, label_tags: Sequence[ControlTag]) -> str | None:
     """Return a sentence: its classes exclude each other, and several may hold."""
     if "choice" in target.kinds:
-        answers = "learns and answers one label of an image, for its classes exclude each other"
-        return f"{answers}; images with several teach nothing" if target.multiple else None
+        answers = "predicts one label of an image, because its classes are mutually exclusive"
+        return f"{answers}; images with several labels are not used for training" if target.multiple else None
     if not any(tag.attributes.get("choice", "").lower() == "multiple" for tag in label_tags):
         return None
-    return "learns every label of a region, and as a rule answers the likeliest alone"
+    return "is trained on every label of a region, but usually predicts only the likeliest"
 
 
 def weights_of(options: YoloOptions, target: Target) -> str:

@@ -103,4 +103,4 @@ def download(name: str) -> Path:
 
 def _not_downloaded(name: str, folder: Path, why: str) -> str:
     first = (why.splitlines() or [""])[0][:200]
-    return f"weights {name} could not be downloaded ({first}); put the file into {folder}, or beside the recipe"
+    return f"weights {name} could not be downloaded ({first}); put the file into {folder}, or next to the recipe"

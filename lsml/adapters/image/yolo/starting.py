@@ -86,7 +86,7 @@ def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | No
     imgsz = options.imgsz or (info.imgsz if info.task == task else None) or usual
     if is_architecture(weights):
         _log.warning(
-            "yolo starts from random weights (%s): pretrained ones need far fewer examples and epochs",
+            "yolo starts from random weights (%s); pretrained weights need far fewer examples and epochs",
             weights,
         )
         path = find_weights(weights)
@@ -95,7 +95,7 @@ def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | No
     path = path_of(weights, options)
     if is_exported(str(path)):
         raise AdapterError(
-            f"{path}: was exported to be served, and cannot learn; name the .pt file that it was made of"
+            f"{path}: was exported for serving and cannot be trained; give the .pt file that it was made from"
         )
     module = module_of(path)
     return module, (module.yaml if info.task == task else architecture_for(task, info)), imgsz

@@ -88,9 +88,7 @@ def _tracker(options: YoloOptions) -> tuple[BOTSORT | BYTETracker, IterableSimpl
     """Return a new tracker, and its settings: the library's, with the recipe's changes."""
     if importlib.util.find_spec("lap") is None:
         # ultralytics would install it.
-        raise AdapterError(
-            'yolo follows objects with the package lap, which is not installed; pip install "lsml[yolo]"'
-        )
+        raise AdapterError('yolo tracks objects with the package lap, which is not installed; pip install "lsml[yolo]"')
     import yaml
     from ultralytics.trackers.bot_sort import BOTSORT
     from ultralytics.trackers.byte_tracker import BYTETracker

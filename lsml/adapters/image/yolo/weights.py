@@ -77,7 +77,10 @@ def missing(weights: str, *, download: bool) -> str | None:
     if is_architecture(weights) or find_weights(weights) is not None or (download and is_published(weights)):
         return None
     if not is_published(weights):
-        return f"weights {weights} are not there; expected a .pt or .onnx file or an OpenVINO folder, beside the recipe"
+        return (
+            f"weights {weights} do not exist; expected a .pt or .onnx file or an OpenVINO folder, relative to the "
+            "recipe"
+        )
     return f"weights {weights} are not on this machine; to download them, write `download: true` under its `options`"
 
 
@@ -103,7 +106,7 @@ def architecture_for(task: str, info: WeightsInfo) -> str:
     """
     match = _ARCHITECTURE.match(info.architecture)
     if match is None:
-        raise AdapterError(f"the weights do not name their architecture, so {task} cannot be learnt from them")
+        raise AdapterError(f"the weights do not name their architecture, so {task} cannot be trained from them")
     return f"{match[1]}{HEADS[task]}.yaml"
 
 
