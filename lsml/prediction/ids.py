@@ -13,7 +13,7 @@ def with_ids(regions: list[Region], drawn: Sequence[object], known: Collection[s
     Regions of one group share an id; it is that of a person's region, if the group is that region's. A `parentID` is
     the id of its parent. A `known` id, of a region in the result already, stays.
     """
-    ids: dict[str, str] = dict(zip(known, known, strict=True))
+    ids: dict[str, str] = {id: id for id in known} if known else {}
     marks = ""
     if drawn:
         theirs = [region["id"] for region in drawn if isinstance(region, dict) and isinstance(region.get("id"), str)]

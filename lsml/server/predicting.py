@@ -114,7 +114,9 @@ class Predicting:
         in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
         freeze_imported()
         self._telemetry.count(in_order, _report(ready.project, in_order))
-        results = [_result(outcome, ready.served, interactive=asked.interactive) for outcome in in_order]
+        # An interactive call must get an object.
+        missing: Any = {"result": [], "model_version": ready.served.model_version} if asked.interactive else []
+        results = [missing if outcome.prediction is None else outcome.prediction for outcome in in_order]
         content = Predictions(results)
         silent = [outcome for outcome in in_order if outcome.prediction is None]
         if silent:
@@ -206,13 +208,6 @@ def _unreadable(task: object) -> Outcome:
     if isinstance(task, NotUnicode):
         return Outcome(dropped=[("not Unicode", str(task))])
     return Outcome(dropped=[("no data", 'a task is not an object; expected {"data": {...}}')])
-
-
-def _result(outcome: Outcome, served: Served, *, interactive: bool) -> Any:
-    """Return a prediction; `[]` without one. An interactive call must get an object."""
-    if outcome.prediction is not None:
-        return outcome.prediction
-    return {"result": [], "model_version": served.model_version} if interactive else []
 
 
 def _report(project: str, outcomes: Sequence[Outcome]) -> Counter[str]:
