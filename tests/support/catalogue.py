@@ -28,7 +28,7 @@ LICENCES = {
     "ner": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
     "ner-crf": "MIT (python-crfsuite)",
     "pairwise": "BSD-3-Clause (scikit-learn)",
-    "segment-anything": "Apache-2.0 (transformers, OpenCV, the weights of SAM and SAM 2), BSD-3-Clause (torch)",
+    "segment-anything": "Apache-2.0 (transformers, OpenCV, the weights of SAM and SAM 2), BSD-3-Clause (torch); MobileSAM needs ultralytics: AGPL-3.0",
     "relations": "BSD-3-Clause (scikit-learn)",
     "spacy": "MIT (spaCy); pipelines have terms of their own",
     "tabular": "BSD-3-Clause (scikit-learn)",

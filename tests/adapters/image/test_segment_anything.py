@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lsml.adapters.base import Target
 from lsml.adapters.image.segment_anything import SegmentAnything
@@ -52,7 +53,6 @@ def by_the_library(weights, image, prompts):
     """What transformers itself says: its processor, its model, its size of the mask."""
     import torch
     import transformers
-    from PIL import Image
 
     two = json.loads((weights / "config.json").read_text())["model_type"] == "sam2"
     if two:
@@ -151,6 +151,36 @@ def test_a_file_of_sam_2_that_names_its_model_for_videos_is_read(tmp_path, image
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "sam2_video"}))
     assert cutter(folder).respond(image, [ON]) == cutter(tiny_sam2(tmp_path / "plain")).respond(image, [ON])
+
+
+def test_mobile_sam_is_read_from_its_file_and_gives_the_masks_of_ultralytics(tmp_path, image):
+    import torch
+    from ultralytics import SAM
+    from ultralytics.models.sam.build import build_mobile_sam
+
+    torch.manual_seed(3)
+    file = tmp_path / "mobile_sam.pt"
+    state = build_mobile_sam().state_dict()
+    state["mask_decoder.iou_prediction_head.layers.2.bias"] += 0.9  # ultralytics leaves out masks of low scores
+    torch.save(state, file)
+    # In the size of the input, for ultralytics scales and pads images in another way than the authors of SAM.
+    large = tmp_path / "large.png"
+    Image.open(image).resize((1024, 1024)).save(large)
+    box = [BOX.x * 1024, BOX.y * 1024, (BOX.x + BOX.width) * 1024, (BOX.y + BOX.height) * 1024]
+    adapter = cutter(file)
+    [mask] = adapter.respond(large, [BOX])
+    [result] = SAM(str(file)).predict(str(large), bboxes=[box], verbose=False, save=False, device="cpu")
+    theirs = result.masks.data[0].cpu().numpy().astype(bool)
+    assert (mask.pixels() != theirs).mean() < 0.005
+    file.write_bytes(b"no weights")
+    with pytest.raises(
+        AdapterError, match=r"^mobile_sam\.pt cannot be read as MobileSAM; give the mobile_sam\.pt of its"
+    ):
+        cutter(file).respond(image, [BOX])
+    file.unlink()
+    assert SegmentAnything.lacks(adapter.options, adapter.target) == (
+        "the weights mobile_sam.pt are not there; download the file, and put it beside the recipe"
+    )
 
 
 def test_a_file_that_is_no_image_is_a_sentence(weights, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
@@ -12,7 +13,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, Target
 from lsml.adapters.image.segment_anything.engine import POOL, MaskEngine
-from lsml.adapters.image.segment_anything.models import CLASSES, OfTransformers
+from lsml.adapters.image.segment_anything.models import CLASSES, MobileSam, OfTransformers
 from lsml.adapters.parts.cut_out import Cut, CutOut, CutOutOptions
 from lsml.adapters.parts.drawn import Drawn
 from lsml.adapters.parts.transformers_models import config_of, device_of, find, remedy
@@ -29,7 +30,8 @@ class SegmentAnythingOptions(CutOutOptions, frozen=True, forbid_unknown_fields=T
         Meta(
             min_length=1,
             description="SAM or SAM 2: a folder of transformers, relative to the recipe's, or the name of one that was "
-            "downloaded before, such as facebook/sam-vit-base. Nothing is downloaded.",
+            "downloaded before, such as facebook/sam-vit-base. MobileSAM: its file mobile_sam.pt, which needs ultralytics "
+            "(AGPL-3.0). Nothing is downloaded.",
             extra={**PREDICTIONS, "file": True},
         ),
     ] = "facebook/sam2.1-hiera-tiny"
@@ -50,7 +52,7 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
     """The mask, outline, ellipse or box of an object, from boxes or from positive and negative points."""
 
     name: ClassVar[str] = "segment-anything"
-    title: ClassVar[str] = "segments objects that a person marks with a box or points, by SAM or SAM 2"
+    title: ClassVar[str] = "segments objects that a person marks with a box or points, by SAM, SAM 2 or MobileSAM"
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors", "cv2", "PIL")
     extra: ClassVar[str | None] = "segment-anything"
     Options: ClassVar[type[msgspec.Struct]] = SegmentAnythingOptions
@@ -63,6 +65,8 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
     @classmethod
     def lacks(cls, options: SegmentAnythingOptions, target: Target) -> str | None:
         """Return what to do where the weights are missing, or are of another model; or None."""
+        if _is_file(options.weights):
+            return _lacks_file(options.weights)
         config = config_of(options.weights)
         if not config:
             return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
@@ -86,8 +90,23 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
         with self._loading:
             if self._engine is None:
                 options = self.options
-                folder = find(self.name, options.weights, "a model")
                 on = device_of(options.device)
-                key = (content_digest(folder), str(on), options.cache)
-                self._engine = POOL.get(key, lambda: MaskEngine(OfTransformers(folder, on), options.cache * _MIB))
+                file = _is_file(options.weights)
+                path = Path(options.weights) if file else find(self.name, options.weights, "a model")
+                kind = MobileSam if file else OfTransformers
+                key = (content_digest(path), str(on), options.cache)
+                self._engine = POOL.get(key, lambda: MaskEngine(kind(path, on), options.cache * _MIB))
             return self._engine
+
+
+def _is_file(weights: str) -> bool:
+    return weights.endswith(".pt")
+
+
+def _lacks_file(weights: str) -> str | None:
+    """Return what is missing for MobileSAM, in a sentence; or None."""
+    if find_spec("ultralytics") is None:
+        return f'MobileSAM ({Path(weights).name}) needs ultralytics, which is AGPL-3.0: pip install "lsml[yolo]"'
+    if not Path(weights).is_file():
+        return f"the weights {Path(weights).name} are not there; download the file, and put it beside the recipe"
+    return None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.parts.transformers_models import config_of, load_model
 from lsml.errors import AdapterError
 
@@ -87,6 +89,46 @@ class OfTransformers:
             multimask_output=prompt.ambiguous,
         )
         return found.pred_masks[0, 0], found.iou_scores[0, 0]
+
+
+class MobileSam:
+    """MobileSAM from the file of its authors, as ultralytics builds it. Its tensors are read, and no pickled object."""
+
+    side = 1024
+    squashes = False
+
+    def __init__(self, file: Path, on: device) -> None:
+        ultralytics()
+        import torch
+        from ultralytics.models.sam.build import build_mobile_sam
+
+        model = build_mobile_sam()
+        try:
+            model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        except (OSError, RuntimeError, ValueError, TypeError, AttributeError, UnpicklingError) as error:
+            raise AdapterError(
+                f"{file.name} cannot be read as MobileSAM; give the mobile_sam.pt of its authors"
+            ) from error
+        self._model = model.float().eval().to(on)
+        self._device = on
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return the features of an input (1, 3, side, side)."""
+        return (self._model.image_encoder(pixels.to(self._device)),)
+
+    def decode(self, features: Sequence[Tensor], marks: Marks) -> tuple[Tensor, Tensor]:
+        """Return masks (masks, rows, columns) and scores (masks,)."""
+        points, signs, box = marks.tensors(self._device)
+        given = None if points is None else (points, signs)
+        sparse, dense = self._model.prompt_encoder(points=given, boxes=box, masks=None)
+        masks, scores = self._model.mask_decoder(
+            image_embeddings=features[0],
+            image_pe=self._model.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=marks.ambiguous,
+        )
+        return masks[0], scores[0]
 
 
 def input_of(image: Array, model: MaskModel) -> Tensor:
