@@ -55,8 +55,9 @@ def compared_object(
 
 
 def compared(control_tag: ControlTag, config: LabelingConfig) -> tuple[Part, ...]:
-    """Return the objects that a tag compares."""
-    return tuple(Part(name, config.objects[name]) for name in control_tag.to_names)
+    """Return the objects that a tag compares; none for a tag that compares what is in one object."""
+    names = control_tag.to_names if len(control_tag.to_names) > 1 else ()
+    return tuple(Part(name, config.objects[name]) for name in names)
 
 
 def read_compared(parts: Sequence[Part], task: Mapping[str, object], fetch: Fetch) -> View:

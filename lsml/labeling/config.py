@@ -96,6 +96,7 @@ class _Draft:
         self.tag = tag
         self.labels: list[Label] = []
         self.inner: set[tuple[str, ...]] = set()  # paths that have labels below them
+        self.default_bucket: str | None = None
 
     def named(self, others: Container[str]) -> _Draft:
         """Return itself, under a name that no other control has."""
@@ -109,7 +110,9 @@ class _Draft:
         labels = tuple(
             msgspec.structs.replace(label, leaf=False) if label.path in self.inner else label for label in self.labels
         )
-        return msgspec.structs.replace(self.tag, labels=labels)
+        # Label Studio writes it in the bucket itself.
+        more = {"defaultBucket": self.default_bucket} if self.default_bucket else {}
+        return msgspec.structs.replace(self.tag, labels=labels, attributes=self.tag.attributes | more)
 
 
 class _Element(msgspec.Struct, frozen=True):
@@ -148,6 +151,10 @@ class _TagReader:
         to_names = tuple(filter(None, (part.strip() for part in attributes.get("toName", "").split(","))))
         if tag in ("Choice", "Label") or (tag == "Relation" and control is self.relations):
             path = self._label(attributes, around)
+        elif tag == "Bucket" and name and control is not None:
+            control.labels.append(Label(name, path=(name,)))
+            if attributes.get("default", "").lower() == "true":
+                control.default_bucket = control.default_bucket or name
         elif tag == "Relations":
             # Its answers name no control, so its name is only used here.
             self.relations = self.relations or _Draft(_control_tag(tag, "relations", (), attributes, conditions, None))

@@ -1,4 +1,4 @@
-"""Items of one task that people compare: the two objects of a Pairwise."""
+"""Items of one task that people compare: the two objects of a Pairwise, or those of a List."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import msgspec
 
 
 class Items(msgspec.Struct, frozen=True):
-    """Texts to compare, and the name of each, by which an answer tells them apart: `left` and `right` for a Pairwise."""
+    """Texts to compare, and the name of each, by which an answer tells them apart: `left` and `right` for a
+    Pairwise, the ids in a List.
+    """
 
     names: tuple[str, ...]
     texts: tuple[str, ...]

@@ -15,6 +15,7 @@ from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
 from lsml.labeling.clock import Clock
 from lsml.labeling.documents import Dialogue, HtmlDocument, PlainText
+from lsml.labeling.items import Items
 from lsml.labeling.series import Series, UnreadableSeries
 from lsml.labeling.view import Document, Film, View
 
@@ -178,6 +179,30 @@ def _read_table(tag: ObjectTag, value: object, _task: Mapping[str, object], _fet
     )
 
 
+def _read_list(tag: ObjectTag, value: object, _task: Mapping[str, object], _fetch: Fetch) -> list[View]:
+    """Return the items of a list: the title, the body and the text of the HTML of each, by its id."""
+    items = _json(tag, value, "the text in this task") if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(one, Mapping) and "id" in one for one in items):
+        raise Unreadable(
+            "wrong type",
+            f"{tag.tag}#{tag.name} shows {tag.value}; expected a list of objects with an id, a title and a body",
+        )
+    if not items:
+        raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is an empty list in this task")
+    texts = {str(one["id"]): _of_item(one) for one in items}
+    return [View(Items(tuple(texts), tuple(texts.values())))]
+
+
+def _of_item(item: Mapping[str, object]) -> str:
+    html = item.get("html")
+    parts = [
+        item.get("title"),
+        item.get("body"),
+        HtmlDocument(html, inline=True).text if isinstance(html, str) else None,
+    ]
+    return "\n".join(part for part in parts if isinstance(part, str) and part.strip())
+
+
 def _read_image(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
     """Return a page for each image of a list; for a single image, one page without `item`."""
     if not isinstance(value, list):
@@ -257,6 +282,7 @@ Reader = Callable[[ObjectTag, Any, Mapping[str, object], Fetch], list[View]]
 READERS: dict[str, Reader] = {
     **dict.fromkeys(_TEXTS, _read_text),
     "Table": _read_table,
+    "List": _read_list,
     "Image": _read_image,
     "Video": _read_video,
     "Audio": _read_audio,
@@ -282,7 +308,7 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 def needs_fetch(tag: ObjectTag) -> bool:
     """Return True if reading the tag's data takes a file from elsewhere."""
-    return tag.tag not in JOINABLE or tag.behind_url
+    return (tag.tag not in JOINABLE and tag.tag != "List") or tag.behind_url
 
 
 def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch) -> list[View]:

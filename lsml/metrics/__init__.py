@@ -8,12 +8,27 @@ from lsml.metrics.choices import judge_choices
 from lsml.metrics.figures import FIGURES, Figures, Pair, figures_of
 from lsml.metrics.intervals import judge_intervals
 from lsml.metrics.numbers import judge_numbers
+from lsml.metrics.rankings import judge_rankings
 from lsml.metrics.rates import Metrics
 from lsml.metrics.relations import judge_relations
 from lsml.metrics.shapes import judge_points, judge_shapes
 from lsml.metrics.spans import judge_spans
 from lsml.metrics.texts import judge_texts
-from lsml.values import Box, Choice, Ellipse, Interval, KeyPoint, Mask, Number, Polygon, Relation, Span, Text, Track
+from lsml.values import (
+    Box,
+    Choice,
+    Ellipse,
+    Interval,
+    KeyPoint,
+    Mask,
+    Number,
+    Polygon,
+    Ranking,
+    Relation,
+    Span,
+    Text,
+    Track,
+)
 
 Judge = Callable[[Sequence[Pair]], Metrics]
 
@@ -24,6 +39,7 @@ JUDGES: dict[type, Judge] = {
     Interval: judge_intervals,
     Relation: judge_relations,
     Text: judge_texts,
+    Ranking: judge_rankings,
     **dict.fromkeys((Box, Polygon, Ellipse, Mask, Track), judge_shapes),
     KeyPoint: judge_points,
 }

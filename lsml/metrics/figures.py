@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lsml.metrics.intervals import met
+from lsml.metrics.rankings import order_agreement, same_rankings
 from lsml.metrics.relations import relations_of
 from lsml.metrics.shapes import average_precision, found_shapes, objects_of_points
 from lsml.metrics.spans import spans_of
@@ -24,6 +25,7 @@ from lsml.values import (
     Mask,
     Number,
     Polygon,
+    Ranking,
     Relation,
     Span,
     Text,
@@ -46,6 +48,7 @@ FIGURES: Final[dict[type, tuple[str, ...]]] = {
     Interval: ("segment_f1", "macro_f1"),
     Relation: ("relation_f1", "macro_f1"),
     Text: ("character_similarity", "exact_match"),
+    Ranking: ("order_agreement", "exact_match"),
     **dict.fromkeys(_SHAPES, ("map50",)),
 }
 
@@ -156,16 +159,22 @@ class _Squares(Figures):
         return cast("Array", 1 - np.where(alike, _ratio(squared, count), _ratio(squared, np.where(alike, 1.0, spread))))
 
 
-class _Means(Figures):
-    """The mean score of texts over tasks."""
+_MEANS: Final[dict[type, dict[str, Callable[[Pair], float]]]] = {
+    Text: {"character_similarity": text_similarity, "exact_match": same_texts},
+    Ranking: {"order_agreement": order_agreement, "exact_match": same_rankings},
+}
 
-    def __init__(self, tasks: Sequence[Sequence[Pair]]) -> None:
+
+class _Means(Figures):
+    """The mean scores of texts or rankings over tasks."""
+
+    def __init__(self, tasks: Sequence[Sequence[Pair]], kind: type) -> None:
         import numpy as np
 
         self._answers = np.array([len(pairs) for pairs in tasks], dtype=float)
         self._sums = {
-            "character_similarity": np.array([sum(map(text_similarity, pairs)) for pairs in tasks], dtype=float),
-            "exact_match": np.array([sum(map(same_texts, pairs)) for pairs in tasks], dtype=float),
+            name: np.array([sum(map(score, pairs)) for pairs in tasks], dtype=float)
+            for name, score in _MEANS[kind].items()
         }
 
     def figure(self, name: str, weights: Array) -> Array:
@@ -233,7 +242,7 @@ def figures_of(value_type: type, tasks: Sequence[Sequence[Pair]]) -> Figures:
         return _Counts(tasks, lambda pair: met(*pair))
     if value_type is Number:
         return _Squares(tasks)
-    return _Means(tasks) if value_type is Text else _Ranked(tasks, value_type)
+    return _Means(tasks, value_type) if value_type in _MEANS else _Ranked(tasks, value_type)
 
 
 def _each(items: Callable[[Sequence[Value]], _Items]) -> Callable[[Pair], tuple[_Items, _Items]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lsml.values.kinds import (
+    UNPICKED,
     VALUE_TYPES,
     Box,
     Choice,
@@ -14,6 +15,7 @@ from lsml.values.kinds import (
     Mask,
     Number,
     Polygon,
+    Ranking,
     Relation,
     Scored,
     Shape,
@@ -27,6 +29,7 @@ from lsml.values.kinds import (
 from lsml.values.marked import Marked
 
 __all__ = [
+    "UNPICKED",
     "VALUE_TYPES",
     "Box",
     "Choice",
@@ -39,6 +42,7 @@ __all__ = [
     "Mask",
     "Number",
     "Polygon",
+    "Ranking",
     "Relation",
     "Scored",
     "Shape",

@@ -166,6 +166,27 @@ class Text(msgspec.Struct, frozen=True, tag="text"):
         _check_score(self.score)
 
 
+UNPICKED = "_"  # the group of items that are in none
+
+
+class Ranking(msgspec.Struct, frozen=True, tag="ranking"):
+    """The items of a task by name, best first. `groups`: the group of each, if they are sorted into groups; the items of
+    one group stand together, and in the group UNPICKED their order means nothing.
+    """
+
+    order: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    score: float | None = None
+    title: ClassVar[str] = "an order of items"
+
+    def __post_init__(self) -> None:
+        if len(set(self.order)) < len(self.order):
+            raise ValueError("a ranking names each item once")
+        if self.groups and len(self.groups) != len(self.order):
+            raise ValueError(f"each item needs a group, got {len(self.groups)} groups for {len(self.order)} items")
+        _check_score(self.score)
+
+
 class Span(msgspec.Struct, frozen=True, tag="span"):
     """A labelled part of a text: code points from `start` up to, and without, `end`."""
 
@@ -372,11 +393,14 @@ class Track(Shape, frozen=True, tag="track", kw_only=True):
             raise ValueError("a track needs keyframes in order of time")
 
 
-Value = Choice | Number | Text | Span | Interval | Relation | Box | Polygon | Ellipse | KeyPoint | Mask | Track
+Value = (
+    Choice | Number | Text | Ranking | Span | Interval | Relation | Box | Polygon | Ellipse | KeyPoint | Mask | Track
+)
 VALUE_TYPES: tuple[type[Any], ...] = (
     Choice,
     Number,
     Text,
+    Ranking,
     Span,
     Interval,
     Relation,
@@ -395,5 +419,5 @@ def kind_of(value_type: type[Any]) -> str:
 
 
 def label_of(value: Value) -> str | None:
-    """Return a value's label; None for a number or a text, which have none."""
-    return None if isinstance(value, Number | Text) else value.label
+    """Return a value's label; None for a number, a text or a ranking, which have none."""
+    return None if isinstance(value, Number | Text | Ranking) else value.label

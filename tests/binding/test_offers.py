@@ -103,7 +103,10 @@ def test_the_labels_of_bare_tools_need_no_model():
 @pytest.mark.parametrize(
     ("control", "why"),
     [
-        ('<Ranker name="c" toName="t"/>', "Ranker#c: no adapter supports Ranker yet, so only people annotate it"),
+        (
+            '<MagicWand name="c" toName="t"/>',
+            "MagicWand#c: no adapter supports MagicWand yet, so only people annotate it",
+        ),
         (
             '<Rating name="c" toName="i"/>',
             "Rating#c: remote needs `send: file` for Image; write it under `options`",

@@ -15,35 +15,35 @@ from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Interval, Span
 from tests.support.architecture import ROOT
 
-RANKER = '''
+MAGIC_WAND = '''
 from typing import ClassVar
 
 from lsml.controls.choices import Choices
 
 
-class Ranker(Choices):
+class MagicWand(Choices):
     """Stands in for a control of its own."""
 
-    tag: ClassVar[str] = "Ranker"
+    tag: ClassVar[str] = "MagicWand"
 '''
 
 
 def test_a_control_is_added_by_one_file(tmp_path):
     shutil.copytree(ROOT / "lsml", tmp_path / "lsml", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "lsml" / "controls" / "ranker.py").write_text(RANKER, encoding="utf-8")
+    (tmp_path / "lsml" / "controls" / "magic_wand.py").write_text(MAGIC_WAND, encoding="utf-8")
     code = (
         "import json, lsml.recipe, lsml.controls\n"
         "tags = lsml.recipe.recipe_schema()['properties']['tags']\n"
-        "print(json.dumps([lsml.__file__, list(lsml.controls.CONTROLS), 'Ranker' in json.dumps(tags)]))"
+        "print(json.dumps([lsml.__file__, list(lsml.controls.CONTROLS), 'MagicWand' in json.dumps(tags)]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     file, tags, in_schema = json.loads(done.stdout)
     assert file != lsml.__file__ and in_schema
-    assert set(tags) == {*CONTROLS, "Ranker"}
+    assert set(tags) == {*CONTROLS, "MagicWand"}
 
 
 def test_every_control_is_entered_under_the_tag_that_it_names():
-    assert len(CONTROLS) == 24
+    assert len(CONTROLS) == 25
     assert all(control.tag == tag for tag, control in CONTROLS.items())
 
 

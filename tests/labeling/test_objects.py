@@ -7,6 +7,7 @@ import pytest
 from lsml.errors import FetchError
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.documents import HtmlDocument
+from lsml.labeling.items import Items
 from lsml.labeling.objects import Unreadable, read_object
 from tests.support.fetching import Fetching, no_fetch
 
@@ -171,3 +172,23 @@ def test_a_task_imported_as_plain_text_is_shown_under_the_field_of_the_config():
     assert read('<Text name="t" value="$body"/>', {**imported, "body": "own"}) == "own"
     with pytest.raises(Unreadable, match="has no 'page'"):
         read('<Text name="t" value="$page"/>', {"text": "refund"})
+
+
+def test_a_list_gives_its_items_by_their_ids():
+    items = [{"id": 7, "title": "First", "body": "one"}, {"id": "b", "html": "<b>two</b>"}, {"id": "c"}]
+    shown = Items(("7", "b", "c"), ("First\none", "two", ""))
+    assert read('<List name="t" value="$l"/>', {"l": items}) == shown
+    assert read('<List name="t" value="$l"/>', {"l": json.dumps(items)}) == shown
+
+
+@pytest.mark.parametrize(
+    ("items", "why"),
+    [
+        ([], "which is an empty list in this task"),
+        (["a"], "expected a list of objects with an id"),
+        ({}, "expected a list"),
+    ],
+)
+def test_a_list_without_items_cannot_be_read(items, why):
+    with pytest.raises(Unreadable, match=why):
+        read('<List name="t" value="$l"/>', {"l": items})

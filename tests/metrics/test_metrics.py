@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_sc
 
 from lsml.metrics import judge
 from lsml.metrics.texts import edits
-from lsml.values import Box, Choice, Interval, Keyframe, KeyPoint, Mask, Number, Polygon, Span, Text, Track
+from lsml.values import Box, Choice, Interval, Keyframe, KeyPoint, Mask, Number, Polygon, Ranking, Span, Text, Track
 
 
 def choices(*labels):
@@ -373,3 +373,16 @@ def lines(*texts, item=0, label="Text", score=None):
 def test_what_is_written_in_shapes_is_judged_by_its_characters(truth, guess, rate):
     judged = judge(Box, [(truth, guess)])
     assert judged.get("character_error_rate") == (None if rate is None else pytest.approx(rate, abs=1e-6))
+
+
+def test_rankings_are_judged_by_the_decisions_in_them():
+    def agree(truth, guess):
+        return judge(Ranking, [([truth], [guess] if guess else [])])["value"]
+
+    abc = Ranking(("a", "b", "c"))
+    assert agree(abc, abc) == 1 and agree(abc, Ranking(("c", "b", "a"))) == 0 and agree(abc, None) == 0
+    assert agree(abc, Ranking(("a", "c", "b"))) == pytest.approx(2 / 3, abs=1e-6)
+    picked = Ranking(("a", "b", "c"), ("_", "_", "best"))
+    assert agree(picked, Ranking(("b", "a", "c"), ("_", "_", "best"))) == 1  # what is in no bucket has no order
+    assert agree(picked, Ranking(("b", "a", "c"), ("_", "best", "best"))) == pytest.approx(2 / 3, abs=1e-6)
+    assert judge(Ranking, [([abc], [abc])])["exact_match"] == 1

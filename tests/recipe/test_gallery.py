@@ -27,7 +27,7 @@ from lsml.labeling.view import View
 from lsml.metrics import judge
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import find_recipe, gallery_recipes
-from lsml.values import Choice, Interval, Number, Span, Value
+from lsml.values import Choice, Interval, Number, Ranking, Span, Value
 from tests.conftest import REPOSITORY, Backend
 from tests.support.drawings import disc
 from tests.support.fetching import no_fetch
@@ -70,6 +70,8 @@ def answers(control: Control) -> Sequence[Value]:
         return [Interval(0, 1, label) for label in control.labels[:4]]
     if control.value_type is Span:
         return [Span(0, 1, label) for label in control.labels[:4]]
+    if control.value_type is Ranking:
+        return [Ranking(order) for order in (("a", "b", "c"), ("c", "a", "b"), ("b", "c", "a"))]
     if control.value_type is Choice:
         return [Choice(label) for label in control.labels[:4]]
     if control.value_type is Number:
@@ -149,10 +151,14 @@ def chosen_words(binding: Binding, chosen: dict[str, int], model: BoundModel) ->
         yield from words(control, chosen[control.control_tag.name])
 
 
-def compared(model: BoundModel, chosen: dict[str, int]) -> dict[str, str]:
-    """The texts of both sides, of which the words of one give it away."""
+def compared(model: BoundModel, chosen: dict[str, int]) -> dict[str, Any]:
+    """The texts of both sides, or of the items of a list, whose words give away how good each is."""
     [control] = model.controls
     better = chosen[control.control_tag.name]
+    if control.value_type is Ranking:
+        order = answers(control)[better].order
+        items = [{"id": one, "title": "the", "body": " ".join(words(control, order.index(one)))} for one in "abc"]
+        return {model.object_tag.value.removeprefix("$"): items}
     tags = [part.object_tag for part in model.inputs if part.object_tag is not None]
     return {
         tag.value.removeprefix("$"): " ".join(["the", "and", *words(control, int(place == better))])
@@ -284,7 +290,7 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
                 shown = shown_of(next(iter(binding.models)).object_tag, data)
                 found, wanted = (control.decode(part, shown).values for part in (said, taught))
                 assert judge(Interval, [(wanted, found)])["value"] == 1
-            elif control.value_type in (Choice, Span):
+            elif control.value_type in (Choice, Ranking, Span):
                 assert [region["value"] for region in said] == [region["value"] for region in taught]
             else:
                 [found], [wanted] = control.decode(said).values, control.decode(taught).values

@@ -34,7 +34,7 @@ from lsml.adapters.text.spacy_pipeline import Spacy
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
-from lsml.values import Box, Choice, KeyPoint, Marked, Number, Span
+from lsml.values import Box, Choice, KeyPoint, Marked, Number, Ranking, Span
 from tests.conftest import tickets
 from tests.support import worlds
 from tests.support.companies import LABELS as RELATIONS
@@ -93,6 +93,23 @@ PAIRS = AdapterCase(
     ],
     batch=[Items(_SIDES, ("thank you", "go away")), Items(_SIDES, ("go", "thank")), Items(_SIDES, ("", "日本語 🤖"))],
 )
+
+_IDS = ("a", "b", "c")
+RANKED = [
+    AdapterCase(
+        adapter=TextPairwise,
+        target=Target(buckets, kinds={"ranking": buckets}),
+        examples=[
+            Example(
+                Items(_IDS, (f"so so {place}", f"thank you {place}", f"go away {place}")),
+                (Ranking(("b", "a", "c"), ("good", "good", "bad") if buckets else ()),),
+            )
+            for place in range(12)
+        ],
+        batch=[Items(_IDS, ("go away", "so so", "thank you")), Items(("x",), ("",)), Items(("x", "y"), ("thank", "日本語 🤖"))],
+    )
+    for buckets in ((), ("good", "bad"))
+]  # fmt: skip
 
 TIERS = {"gold": "Billing", "silver": "Bug", "": "Question"}
 ROWS = [
@@ -362,7 +379,7 @@ CASES = {
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
-    "pairwise": [PAIRS],
+    "pairwise": [PAIRS, *RANKED],
     "tabular": TABLES,
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],

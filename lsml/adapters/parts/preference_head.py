@@ -38,6 +38,13 @@ class PreferenceHead:
         self._weights = as_array(weights)
 
     @classmethod
+    def indifferent(cls, width: int) -> PreferenceHead:
+        """Return a head for `width` features to which every item is worth the same."""
+        import numpy as np
+
+        return cls(np.zeros(width))
+
+    @classmethod
     def fit(
         cls, rows: Rows, comparisons: Sequence[PreferredItem], closeness: float | Literal["auto"], seed: int
     ) -> PreferenceHead:

@@ -1,24 +1,29 @@
-"""pairwise: which of two texts people prefer, trained on their comparisons."""
+"""pairwise: which of two texts people prefer, or in which order they put several, trained on their comparisons."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 
 from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.linear_head import Closeness
+from lsml.adapters.parts.linear_head import Closeness, LabelledExamples, LinearHead
 from lsml.adapters.parts.preference_head import PreferenceHead, PreferredItem
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions
 from lsml.errors import NotEnoughData, VersionError
 from lsml.labeling.items import Items
-from lsml.values import Choice, Value
+from lsml.values import UNPICKED, Choice, Ranking, Value
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+
+_MOST_PAIRS: Final = 200  # of one task
 
 
 class PairwiseOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
@@ -28,15 +33,15 @@ class PairwiseOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
 
 
 class TextPairwise(TrainableAdapter[PairwiseOptions]):
-    """The probability of each of two texts to be the one that people prefer.
+    """The probability of each of two texts to be the one that people prefer; of a list its order, and the bucket of each item.
 
     Its features are n-grams and the length of each text. It does not see what else the task shows, such as a prompt.
     """
 
     name: ClassVar[str] = "pairwise"
-    title: ClassVar[str] = "which of two texts people prefer, trained on their comparisons"
-    consumes: ClassVar[frozenset[str]] = TEXTS
-    produces: ClassVar[frozenset[type]] = frozenset({Choice})
+    title: ClassVar[str] = "which text people prefer of two, and the order of several, trained on their comparisons"
+    consumes: ClassVar[frozenset[str]] = TEXTS | {"List"}
+    produces: ClassVar[frozenset[type]] = frozenset({Choice, Ranking})
     compares: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
     learns_quickly: ClassVar[bool] = True
@@ -46,6 +51,7 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
         super().__init__(options, target)
         self._features: TextFeatures | None = None
         self._head: PreferenceHead
+        self._sorting: LinearHead | None = None
 
     @property
     def ready(self) -> bool:
@@ -53,62 +59,150 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
         return self._features is not None
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Train on items and the choice of one of them. Raises NotEnoughData with fewer than two."""
-        told = [(example.data, best) for example in examples if (best := _chosen(example)) is not None]
+        """Train on items and the choice of one of them, or their ranking. Raises NotEnoughData with fewer than two tasks,
+        or where nothing in them is preferred.
+        """
+        told = [(example.data, ranking) for example in examples if (ranking := _ranking(example)) is not None]
         if len(told) < 2:
             raise NotEnoughData(f"{len(told)} comparisons have an answer; annotate at least two")
         texts = [text for items, _ in told for text in items.texts]
         progress(0.05, f"counting words of {len(texts)} texts")
         features = TextFeatures.of_options(self.options)
         rows = _with_length(features.fit_transform(lambda: texts), texts)
-        comparisons: list[PreferredItem] = []
-        start = 0
-        for task, (items, best) in enumerate(told):
-            others = [index for index in range(len(items.texts)) if index != best]
-            comparisons += [PreferredItem(start + best, start + other, task) for other in others]
-            start += len(items.texts)
+        comparisons, groups = _comparisons(told, seed), _groups(told)
+        if len(comparisons) < 2 and len(groups.labels) < 2:
+            raise NotEnoughData("no item is preferred to another of its task; annotate more")
         progress(0.3, f"fitting {len(comparisons)} comparisons")
-        self._head = PreferenceHead.fit(rows, comparisons, self.options.C, seed)
+        if len(comparisons) < 2:
+            self._head = PreferenceHead.indifferent(features.width + 1)
+        else:
+            self._head = PreferenceHead.fit(rows, comparisons, self.options.C, seed)
+        self._sorting = None
+        if len(groups.labels) > 1:
+            sorting = _Sorting(self.options.C)
+            self._sorting = LinearHead.fit(
+                rows[groups.indices], groups, multiple=False, options=sorting, seed=seed, progress=silent
+            )
         self._features = features
         progress(1.0, f"trained on {len(told)} comparisons")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Return each item's name with the probability that people prefer it to the others, for each Items."""
+        """Return for each Items the probability of each name to be preferred; where a Ranker is asked, a ranking."""
         if self._features is None or not batch:
             return [[] for _ in batch]
         texts = [text for items in batch for text in items.texts]
-        worths = self._head.worths(_with_length(self._features.transform(texts), texts))
+        rows = _with_length(self._features.transform(texts), texts)
+        worths = self._head.worths(rows).tolist()
+        sorted_into = self._sorting.values(rows) if self._sorting is not None else None
         answers: list[list[Value]] = []
         start = 0
         for items in batch:
-            answers.append(_probabilities(items, worths[start : start + len(items.texts)].tolist()))
-            start += len(items.texts)
+            end = start + len(items.texts)
+            if "ranking" in self.target.kinds:
+                groups = [one.surest for one in sorted_into[start:end]] if sorted_into is not None else []
+                answers.append([_ranked(items, worths[start:end], groups, self.target.labels)])
+            else:
+                answers.append(_probabilities(items, worths[start:end]))
+            start = end
         return answers
 
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays."""
         assert self._features is not None, "an untrained model is never saved"
-        save_state(directory, {**self._head.state(), "features": self._features.state()})
+        sorting = self._sorting.state() if self._sorting is not None else {}
+        save_state(directory, {**self._head.state(), "features": self._features.state(), "sorting": sorting})
 
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
             features = TextFeatures.restore(state["features"])
-            head = PreferenceHead.restore(state, features.width + 1)
+            width = features.width + 1
+            head = PreferenceHead.restore(state, width)
+            sorting = LinearHead.restore(state["sorting"], width) if state["sorting"] else None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
-        self._head = head
-        self._features = features
+        self._features, self._head, self._sorting = features, head, sorting
 
 
-def _chosen(example: Example) -> int | None:
-    """Return the place of the item that a person chose; None where there is none."""
+class _Sorting(NamedTuple):
+    """The settings of the model that sorts items into buckets."""
+
+    C: float | Literal["auto"]
+    class_weight: Literal["auto", "balanced", "none"] = "balanced"
+
+
+def _ranking(example: Example) -> Ranking | None:
+    """Return a person's ranking; of a choice of two, that item before the other. None where there is none."""
     names = example.data.names
-    return next(
-        (names.index(one.label) for one in example.values if isinstance(one, Choice) and one.label in names), None
+    for value in example.values:
+        if isinstance(value, Ranking):
+            return value if set(value.order) <= set(names) else None
+        if isinstance(value, Choice) and value.label in names:
+            return Ranking((value.label, *(name for name in names if name != value.label)))
+    return None
+
+
+def _comparisons(told: Sequence[tuple[Items, Ranking]], seed: int) -> list[PreferredItem]:
+    """Return all pairs of a task's items that people ordered, or a sample of them where there are many."""
+    import numpy as np
+
+    draw = np.random.default_rng(seed)
+    found: list[PreferredItem] = []
+    start = 0
+    for task, (items, ranking) in enumerate(told):
+        groups = ranking.groups or ("",) * len(ranking.order)
+        rows = [start + items.names.index(name) for name in ranking.order]
+        pairs = [
+            PreferredItem(one, other, task)
+            for (one, group), (other, same) in combinations(zip(rows, groups, strict=True), 2)
+            if group == same != UNPICKED
+        ]
+        if len(pairs) > _MOST_PAIRS:
+            pairs = [pairs[index] for index in draw.choice(len(pairs), _MOST_PAIRS, replace=False)]
+        found += pairs
+        start += len(items.texts)
+    return found
+
+
+def _groups(told: Sequence[tuple[Items, Ranking]]) -> LabelledExamples:
+    """Return the rows of the items that are in groups, and their groups."""
+    indices: list[int] = []
+    answers: list[tuple[str, ...]] = []
+    start = 0
+    for items, ranking in told:
+        for name, group in zip(ranking.order, ranking.groups, strict=False):
+            indices.append(start + items.names.index(name))
+            answers.append((group,))
+        start += len(items.texts)
+    return LabelledExamples(indices, answers, sorted({group for (group,) in answers}))
+
+
+def _ranked(items: Items, worths: Sequence[float], groups: Sequence[Choice | None], labels: Sequence[str]) -> Ranking:
+    """Return the items by what they are worth. The score is the mean probability of each order of two, and of each group."""
+    sides = {label: number for number, label in enumerate(labels)}
+    group_of = [one.label if one is not None and one.label in sides else labels[0] for one in groups]
+    if labels and not group_of:  # it saw one group only
+        group_of = [labels[0]] * len(items.names)
+
+    def rank(index: int) -> tuple[int, float]:
+        if not group_of:
+            return 0, -worths[index]
+        return sides[group_of[index]], 0.0 if group_of[index] == UNPICKED else -worths[index]
+
+    order = sorted(range(len(items.names)), key=rank)
+    sure = [one.score for one in groups if one is not None and one.score is not None]
+    sure += [
+        1 / (1 + math.exp(min(worths[other] - worths[one], 500.0)))
+        for one, other in combinations(order, 2)
+        if not group_of or group_of[one] == group_of[other] != UNPICKED
+    ]
+    return Ranking(
+        tuple(items.names[index] for index in order),
+        tuple(group_of[index] for index in order) if group_of else (),
+        sum(sure) / len(sure) if sure else None,
     )
 
 

@@ -9,7 +9,8 @@ from lsml.adapters.base import Example, Target
 from lsml.adapters.text.pairwise import PairwiseOptions, TextPairwise
 from lsml.errors import NotEnoughData
 from lsml.labeling.items import Items
-from lsml.values import Choice
+from lsml.metrics import judge
+from lsml.values import Choice, Ranking
 
 SIDES = ("left", "right")
 TARGET = Target(SIDES, kinds={"choice": SIDES})
@@ -80,3 +81,39 @@ def test_its_probabilities_say_how_often_it_is_right():
 def test_one_comparison_is_too_few():
     with pytest.raises(NotEnoughData, match="^1 comparisons have an answer; annotate at least two$"):
         learnt([*answers(1), Example(Items(SIDES, ("a", "b")), ())])
+
+
+def lists(count, seed=1, buckets=False):
+    """Lists of answers, which people put in the order of their worth; with buckets, the best ones only."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        texts = [" ".join(draw.choices([*WORTH, "the", "card", "is"], k=6)) for _ in range(5)]
+        worth = [sum(WORTH.get(word, 0.0) for word in text.split()) for text in texts]
+        names = tuple(f"n{place}" for place in range(5))
+        order = sorted(range(5), key=lambda place: -worth[place])
+        if buckets:
+            good = [place for place in order if worth[place] > 0]
+            order = sorted(set(order) - set(good)) + good
+        groups = tuple("best" if worth[place] > 0 else "_" for place in order) if buckets else ()
+        found.append(Example(Items(names, tuple(texts)), (Ranking(tuple(names[place] for place in order), groups),)))
+    return found
+
+
+@pytest.mark.parametrize(("buckets", "least"), [(False, 0.85), (True, 0.7)])
+def test_lists_are_put_in_order_and_sorted_into_buckets(buckets, least):
+    labels = ("_", "best") if buckets else ()
+    adapter = TextPairwise(PairwiseOptions(), Target(labels, kinds={"ranking": labels}))
+    adapter.fit(lists(60, buckets=buckets), 1)
+    tests = lists(60, seed=2, buckets=buckets)
+    said = adapter.predict([example.data for example in tests])
+    judged = judge(Ranking, [(example.values, values) for example, values in zip(tests, said, strict=True)])
+    assert judged["value"] > least
+    assert all(0.5 <= values[0].score <= 1 for values in said)
+
+
+def test_rankings_in_which_nothing_is_preferred_are_too_few():
+    adapter = TextPairwise(PairwiseOptions(), Target(("_", "best"), kinds={"ranking": ("_", "best")}))
+    alike = Example(Items(("a", "b"), ("one text", "other text")), (Ranking(("a", "b"), ("_", "_")),))
+    with pytest.raises(NotEnoughData, match="^no item is preferred to another of its task; annotate more$"):
+        adapter.fit([alike] * 5, 1)
