@@ -26,12 +26,13 @@ from lsml.server.messages import (
     ProjectList,
     PromoteBody,
     Run,
+    RunLog,
 )
 from lsml.server.protocol import status_of
 from lsml.server.quality import Quality
 from lsml.server.routes import Route
 from lsml.server.serving import Serving
-from lsml.store import ProjectRow, Store, VersionRow
+from lsml.store import ProjectRow, RunLine, Store, VersionRow
 from lsml.studio.connection import project_address, studio_of
 
 
@@ -63,6 +64,7 @@ class ApiViews:
             Route("GET", "/api/projects/<project>/people", self.people, PeopleShown),
             Route("GET", "/api/projects/<project>/doctor", self.doctor, Findings),
             Route("GET", "/api/runs/<run>", self.run, Run),
+            Route("GET", "/api/runs/<run>/log", self.run_log, RunLog),
             Route("POST", "/api/runs/<run>/cancel", self.cancel, Run),
         ]
 
@@ -93,6 +95,16 @@ class ApiViews:
         if found is None:
             raise NotFound("no training run has that id")
         return json_response(status_of(found))
+
+    def run_log(self, run: str) -> Response:
+        """Return what a run logged, oldest first. Raises NotFound."""
+        if self._store.runs.get(run) is None:
+            raise NotFound("no training run has that id")
+        return json_response(RunLog(self.lines(run)))
+
+    def lines(self, run: str) -> list[RunLine]:
+        """Return the newest lines that a run logged, oldest first."""
+        return self._store.run_lines.of_run(run)
 
     def cancel(self, run: str) -> Response:
         """Cancel a training run: at once if it waits, within seconds if it runs. Raises NotFound."""

@@ -14,6 +14,7 @@ from lsml.doctor import Finding
 from lsml.learning.agreement import Annotator, ControlAgreement
 from lsml.learning.corrections import Corrections
 from lsml.store import Action as Done
+from lsml.store import RunLine
 
 ProjectKey = Annotated[
     Annotated[str, Meta(min_length=1, max_length=200)] | int,
@@ -144,6 +145,12 @@ class JobBody(msgspec.Struct):
     """The id of a training run."""
 
     job: str
+
+
+class RunLog(msgspec.Struct):
+    """The newest lines that a run logged, oldest first."""
+
+    lines: list[RunLine]
 
 
 class Run(msgspec.Struct):

@@ -122,8 +122,15 @@ class Pages:
         metrics = {name: _tables(judged) for name, judged in (served.get("metrics") or {}).items()}
         curve = {name: points for name, points in _learnt(found).items() if len(points) > 1}
         actions = self._looking.latest_actions(project)
+        lines = self._api.lines(found["runs"][0].job) if found["runs"] else []
         return self._of_project(
-            "project.html", found, metrics=metrics, curve=curve, actions=actions, ceilings=served.get("ceilings") or {}
+            "project.html",
+            found,
+            metrics=metrics,
+            curve=curve,
+            actions=actions,
+            ceilings=served.get("ceilings") or {},
+            lines=lines,
         )
 
     def try_it(self, project: str) -> Response:

@@ -23,6 +23,7 @@ from lsml.store.database import durable, open_database
 from lsml.store.people import People
 from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.reviews import Reviews
+from lsml.store.run_lines import RunLine, RunLines
 from lsml.store.runs import RunRow, Runs
 from lsml.store.submissions import Submission, Submissions
 from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
@@ -49,6 +50,7 @@ class Store:
         self.people = People(self._database)
         self.actions = Actions(self._database)
         self.reviews = Reviews(self._database)
+        self.run_lines = RunLines(self._database)
         self.artifacts = LocalArtifacts(directory / "versions")
 
     @durable
@@ -105,6 +107,7 @@ __all__ = [
     "Action",
     "AnnotationSeen",
     "ProjectRow",
+    "RunLine",
     "RunRow",
     "Store",
     "Submission",

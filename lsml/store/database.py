@@ -17,7 +17,7 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.files.disk import make_folder
 
-FORMAT = 7
+FORMAT = 8
 FILE = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters, such as annotated texts and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
@@ -44,6 +44,11 @@ _ACTION = """CREATE TABLE action (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, who TEXT NOT NULL, source TEXT NOT NULL, what TEXT NOT NULL,
         project TEXT NOT NULL, detail TEXT NOT NULL)"""
 _REVIEW = """CREATE TABLE review (project TEXT PRIMARY KEY, created_at REAL NOT NULL, found TEXT NOT NULL)"""
+_RUN_LINE = (
+    """CREATE TABLE run_line (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, at REAL NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL)""",
+    "CREATE INDEX run_line_run ON run_line (run, id)",
+)
 # `change` counts the annotations stored in a project, so that "changed since the last run" is a comparison of integers,
 # independent of clocks. A tombstone is a row with `deleted`: nothing older revives it.
 _TABLES = (
@@ -84,6 +89,7 @@ _TABLES = (
     _PERSON,
     _ACTION,
     _REVIEW,
+    *_RUN_LINE,
 )
 # Statements from each format to the next. An older lsml refuses a newer format; a newer lsml migrates an older one.
 _MIGRATIONS = {
@@ -103,6 +109,7 @@ _MIGRATIONS = {
     4: (_BEGINNING, _PERSON),
     5: (_ACTION, _REVIEW),
     6: _RUN_ORDERS,
+    7: _RUN_LINE,
 }
 
 P = ParamSpec("P")

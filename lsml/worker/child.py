@@ -19,6 +19,7 @@ from lsml.versions import binding_of
 from lsml.worker.processes import DONE, SUPERSEDED
 from lsml.worker.publishing import publish_promoted
 from lsml.worker.report import Reporter
+from lsml.worker.run_log import kept_log
 
 _log = logging.getLogger(__name__)
 _MOST_SUSPECTS: Final = 500  # suspects kept of a review
@@ -31,7 +32,8 @@ def do_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
     """
     at_hand = run_id.set(id)
     try:
-        return _do_claimed(recipe, store, id, attempt)
+        with kept_log(store, id):
+            return _do_claimed(recipe, store, id, attempt)
     finally:
         run_id.reset(at_hand)
 

@@ -24,7 +24,7 @@ def test_a_wake_up_reaches_another_process_once(opened):
     server, worker, other = opened(), opened(), opened()
     woken: list[str] = []
     for queue in (worker, other):
-        queue.answer(woken.append)
+        queue.on_wake(woken.append)
     for run in ("a", "b"):
         server.wake(run)
     work_off(worker)
@@ -35,7 +35,7 @@ def test_a_wake_up_reaches_another_process_once(opened):
 def test_a_run_that_is_woken_twice_is_answered_twice(opened):
     queue = opened()
     woken: list[str] = []
-    queue.answer(woken.append)
+    queue.on_wake(woken.append)
     queue.wake("a")
     queue.wake("a")
     work_off(queue)
@@ -46,14 +46,14 @@ def test_a_wake_up_waits_for_a_worker_that_starts_later(opened):
     opened().wake("a")
     woken: list[str] = []
     worker = opened()
-    worker.answer(woken.append)
+    worker.on_wake(woken.append)
     work_off(worker)
     assert woken == ["a"]
 
 
 def test_nothing_is_left_behind_by_a_wake_up_that_was_answered(opened):
     queue = opened()
-    queue.answer(lambda run: None)
+    queue.on_wake(lambda run: None)
     queue.wake("a")
     work_off(queue)
     storage = queue.huey.storage
