@@ -117,3 +117,16 @@ def test_each_example_of_the_other_backend_has_a_recipe_or_a_sentence_why_not():
     assert len(examples) == 26
     for example in examples:
         assert "```yaml" in example or re.search(r"\b(Not yet|None)\b", example), example
+
+
+def test_the_changelog_holds_no_debris_of_merges():
+    lines = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    unreleased = lines[lines.index("## Unreleased") :]
+    for number, line in enumerate(unreleased[1:-1], 1):
+        before, after = unreleased[number - 1], unreleased[number + 1]
+        assert not line.startswith("#") or before == after == "", f"blank lines belong around {line!r}"
+        assert line or not (before[:2] in ("- ", "  ") and after.startswith("- ")), f"no blank line before {after!r}"
+    entries = [line for line in unreleased if line.startswith("- ")]
+    assert len(entries) == len(set(entries)), "an entry is there twice"
+    headings = [line for line in unreleased if line.startswith("#### ")]
+    assert len(headings) == len(set(headings)), "a heading is there twice"
