@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from lsml.errors import RequestError
-from lsml.labeling.objects import UNDEFINED, kind_of_json
+from lsml.labeling.objects import UNDEFINED
 from lsml.labeling.tags import ControlTag, LabelingConfig, ObjectTag
+from lsml.wording import JSON
 
 # The types of a field, by the tag whose `value` names it, as in label_studio/tasks/validation.py; for other tags a text.
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -41,7 +42,7 @@ def import_refusal(data: Mapping[str, object], config: LabelingConfig) -> str | 
             value = value[step]
         allowed = (list,) if listed else _TYPES.get(shown_by, (str, list) if shown_by.endswith("Labels") else (str,))
         if not isinstance(value, allowed):
-            return f"{'.'.join(steps)}, which {shown_by}#{name} shows, is {kind_of_json(value)}"
+            return f"{'.'.join(steps)}, which {shown_by}#{name} shows, is {JSON.kind(value)}"
     return None
 
 

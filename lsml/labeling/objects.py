@@ -18,6 +18,7 @@ from lsml.labeling.documents import Dialogue, HtmlDocument, PlainText
 from lsml.labeling.items import Items
 from lsml.labeling.series import Series, UnreadableSeries
 from lsml.labeling.view import Document, Film, View
+from lsml.wording import JSON
 
 
 class Picture(NamedTuple):
@@ -93,7 +94,7 @@ def _as_text(tag: ObjectTag, value: object) -> str:
         return str(value)
     raise Unreadable(
         "wrong type",
-        f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(value)} in this task; expected a text",
+        f"{tag.tag}#{tag.name} shows {tag.value}, which is {JSON.kind(value)} in this task; expected a text",
     )
 
 
@@ -115,7 +116,7 @@ def _dialogue(tag: ObjectTag, value: object) -> Document:
     if not isinstance(value, list):
         raise Unreadable(
             "wrong type",
-            f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(value)} in this task; "
+            f"{tag.tag}#{tag.name} shows {tag.value}, which is {JSON.kind(value)} in this task; "
             "expected a list of utterances",
         )
     said = [item.get(key) if isinstance(item, Mapping) else None for item in value]
@@ -128,18 +129,12 @@ def _chat(tag: ObjectTag, value: object) -> Document:
     if not isinstance(messages, list):
         raise Unreadable(
             "wrong type",
-            f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(messages)} in this task; "
+            f"{tag.tag}#{tag.name} shows {tag.value}, which is {JSON.kind(messages)} in this task; "
             "expected a list of messages",
         )
     said = [(one.get("role"), one.get("content")) for one in messages if isinstance(one, Mapping)]
     lines = [f"{role}: {text}" if role else text for role, text in said if isinstance(text, str) and text.strip()]
     return PlainText("\n".join(lines))
-
-
-def kind_of_json(value: object) -> str:
-    """Return the name of a JSON value's type for people, such as `a list`."""
-    names = {type(None): "null", bool: "a boolean", list: "a list", dict: "an object", str: "a text"}
-    return names.get(type(value), "a number")
 
 
 def _read_text(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
@@ -174,7 +169,7 @@ def _read_table(tag: ObjectTag, value: object, _task: Mapping[str, object], _fet
         return [View(dict(value))]
     raise Unreadable(
         "wrong type" if value else "empty",
-        f"{tag.tag}#{tag.name} shows {tag.value}, which is {kind_of_json(value) if value else 'empty'} in this task; "
+        f"{tag.tag}#{tag.name} shows {tag.value}, which is {JSON.kind(value) if value else 'empty'} in this task; "
         "expected an object of names and values",
     )
 
@@ -252,7 +247,7 @@ def _as_url(tag: ObjectTag, value: object) -> str:
         return value.strip()
     raise Unreadable(
         "wrong type",
-        f"{tag.tag}#{tag.name} shows {tag.value}, which is {'empty' if value == '' else kind_of_json(value)} in this task; "
+        f"{tag.tag}#{tag.name} shows {tag.value}, which is {'empty' if value == '' else JSON.kind(value)} in this task; "
         "expected a URL or a path",
     )
 

@@ -24,7 +24,7 @@ CASES = [
     (without("topics"), "its data has no topics, which Choices#topic shows"),
     (without("customer"), "its data has no customer, which Text#hint shows"),
     ({**GOOD, "talk": {}}, "its data has no talk.turns, which Paragraphs#said shows"),
-    ({**GOOD, "text": None}, "text, which Text#text shows, is null"),
+    ({**GOOD, "text": None}, "text, which Text#text shows, is nothing"),
     ({**GOOD, "text": {"a": 1}}, "text, which Text#text shows, is an object"),
     ({**GOOD, "talk": {"turns": 7}}, "talk.turns, which Paragraphs#said shows, is a number"),
     ({**without("text"), "$undefined$": "imported as plain text"}, None),
@@ -42,4 +42,4 @@ def test_a_repeater_wants_a_list():
         '<Choices name="c_{{idx}}" toName="i_{{idx}}"><Choice value="A"/></Choices></Repeater></View>'
     )
     assert import_refusal({"images": [{"url": "a.png"}]}, config) is None
-    assert import_refusal({"images": "a.png"}, config) == "images, which Image#i_{{idx}} shows, is a text"
+    assert import_refusal({"images": "a.png"}, config) == "images, which Image#i_{{idx}} shows, is text"

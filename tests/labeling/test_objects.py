@@ -140,7 +140,7 @@ def test_a_url_that_cannot_be_fetched_raises_for_its_task():
         (
             '<Text name="t" value="$text"/>',
             {"text": True},
-            "Text#t shows $text, which is a boolean in this task; expected a text",
+            "Text#t shows $text, which is true in this task; expected a text",
         ),
         (
             '<Paragraphs name="t" value="$d"/>',

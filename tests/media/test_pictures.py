@@ -191,7 +191,7 @@ def test_a_list_of_images_has_a_page_for_each_and_one_image_has_none(tmp_path: P
         ([], "Image#image shows $image, which is an empty list in this task"),
         ("", "Image#image shows $image, which is empty in this task; expected a URL or a path"),
         (7, "Image#image shows $image, which is a number in this task; expected a URL or a path"),
-        ([None], "Image#image shows $image, which is null in this task; expected a URL or a path"),
+        ([None], "Image#image shows $image, which is nothing in this task; expected a URL or a path"),
     ],
 )
 def test_what_is_no_image_in_a_task_is_a_sentence(value: Any, sentence: str) -> None:
