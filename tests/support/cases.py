@@ -45,7 +45,7 @@ from tests.support.language_model import KEY, MODEL, language_model
 from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
 from tests.support.service import service
-from tests.support.signals import ACTIVITIES, activities, kinds_of_motion
+from tests.support.signals import ACTIVITIES, activities, kinds_of_motion, speeds_of_motion
 from tests.support.sounds import KINDS, clips, scenes
 from tests.support.speaking import SENTENCES, SPEAKS, spoken
 from tests.support.transformer_models import tiny_sam, tiny_sam2, tiny_transformer
@@ -147,6 +147,10 @@ SIGNALS = [
     AdapterCase(
         adapter=TimeSeries, target=Target(ACTIVITIES, kinds={"choice": ACTIVITIES}), examples=kinds_of_motion(range(24)),
         batch=_SERIES,
+    ),
+    AdapterCase(
+        adapter=TimeSeries, target=Target(kinds={"number": ()}), examples=speeds_of_motion(range(24)), batch=_SERIES,
+        options={"iterations": 15},
     ),
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lsml.adapters.base import Example
 from lsml.labeling.series import Series
-from lsml.values import Choice, Interval
+from lsml.values import Choice, Interval, Number
 
 ACTIVITIES = ("Rest", "Run", "Walk")
 _BEATS = {"Rest": 0.0, "Walk": 1.1, "Run": 2.6}  # steps per second
@@ -69,3 +69,13 @@ def kinds_of_motion(seeds: range) -> list[Example]:
         columns, intervals = drawn(seed, segments=1)
         made.append(Example(series_of(columns), (Choice(intervals[0].label),)))
     return made
+
+
+def speeds_of_motion(seeds: range) -> list[Example]:
+    """Drawn series of one activity each, with how fast it is."""
+    speeds = {"Rest": 1.0, "Walk": 3.0, "Run": 5.0}
+    made = kinds_of_motion(seeds)
+    return [
+        Example(one.data, tuple(Number(speeds[value.label]) for value in one.values if isinstance(value, Choice)))
+        for one in made
+    ]

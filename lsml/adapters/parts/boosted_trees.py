@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import TRAINING
 from lsml.errors import AdapterError
+from lsml.values import Number
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -267,3 +268,22 @@ def probabilities(outputs: Sequence[Array], *, multiple: bool) -> Array:
     raw = raw - raw.max(axis=1, keepdims=True)
     odds = np.exp(raw)
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+def spread_of(truths: Array) -> float:
+    """Return the standard deviation of annotated numbers; 1 where all are alike."""
+    # The deviation alone is not enough: that of equal floats can be a rounding error above 0.
+    return float(truths.std()) if truths.min() < truths.max() else 1.0
+
+
+def estimates(outputs: Sequence[Array], spread: float) -> list[Number]:
+    """Return a number with its score for each row, from the outputs (rows, 1) of a forest and of its members."""
+    import numpy as np
+
+    told, *members = (output[:, 0] for output in outputs)
+    errors = np.full(len(told), spread)  # the error of a guess, as there is no better estimate
+    if len(members) > 1:
+        # Members share most of their examples, so their deviation is scaled up as in the jackknife.
+        errors = np.std(members, axis=0) * np.sqrt(len(members) - 1)
+    scores = np.exp(-errors / spread)
+    return [Number(number, score) for number, score in zip(told.tolist(), scores.tolist(), strict=True)]

@@ -12,16 +12,17 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
+from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, estimates, forest_of, grow, probabilities, spread_of
 from lsml.adapters.parts.linear_head import labelled
 from lsml.adapters.parts.notes import unlearnt
+from lsml.adapters.parts.number_head import numbered
 from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import OF_CHANNEL, Signal
 from lsml.errors import AdapterError, VersionError
 from lsml.labeling import ControlTag
 from lsml.labeling.series import UnreadableSeries
-from lsml.values import Choice, Interval, Value
+from lsml.values import Choice, Interval, Number, Value
 
 if TYPE_CHECKING:
     from lsml.adapters.parts.state import State
@@ -101,13 +102,39 @@ class _Chooser(NamedTuple):
         return cls(labels, forests, channels, multiple)
 
 
+class _Rater(NamedTuple):
+    """The learnt model of a number for whole series: a forest and its members, and the spread of the annotated numbers."""
+
+    forests: list[Forest]
+    channels: int
+    spread: float
+
+    def values(self, signal: Signal) -> list[Number]:
+        """Return the number of a series."""
+        row = signal.whole()[None]
+        return estimates([forest.outputs(row) for forest in self.forests], self.spread)
+
+    def state(self) -> State:
+        """Return lists and arrays from which `restore` makes the same model."""
+        return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
+
+    @classmethod
+    def restore(cls, state: State) -> _Rater:
+        """Return the model of a `state`. Raises KeyError, TypeError or ValueError for anything else."""
+        channels, spread = int(state["channels"]), float(state["spread"])
+        forests = [Forest.restore(forest, channels * OF_CHANNEL) for forest in state["forests"]]
+        if not forests or not spread > 0:
+            raise ValueError("its parts differ in size")
+        return cls(forests, channels, spread)
+
+
 class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
-    """Stretches of a series, each with a label, and labels of a whole series: whichever were annotated."""
+    """Stretches of a series, each with a label, and labels or a number of a whole series: whichever were annotated."""
 
     name: ClassVar[str] = "time-series"
-    title: ClassVar[str] = "segments of time series, and labels of whole series, trained on a few series"
+    title: ClassVar[str] = "segments of time series, and labels or numbers of whole series, trained on a few series"
     consumes: ClassVar[frozenset[str]] = frozenset({"TimeSeries"})
-    produces: ClassVar[frozenset[type]] = frozenset({Choice, Interval})
+    produces: ClassVar[frozenset[type]] = frozenset({Choice, Interval, Number})
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
     passes_over: ClassVar[str | None] = "is trained on segments with a length, not on instants"
     Options: ClassVar[type[msgspec.Struct]] = TimeSeriesOptions
@@ -116,6 +143,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         super().__init__(options, target)
         self._segmenter: Segmenter | None = None
         self._chooser: _Chooser | None = None
+        self._rater: _Rater | None = None
         self._notes: tuple[str, ...] = ()
 
     @classmethod
@@ -128,7 +156,11 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     @property
     def ready(self) -> bool:
         """True if it is trained or loaded."""
-        return self._segmenter is not None or self._chooser is not None
+        return bool(self._parts)
+
+    @property
+    def _parts(self) -> list[Segmenter | _Chooser | _Rater]:
+        return [part for part in (self._segmenter, self._chooser, self._rater) if part is not None]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -136,16 +168,20 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         return self._notes
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Train on series and their intervals or choices. Raises NotEnoughData."""
-        marked = any(isinstance(value, Interval) for example in examples for value in example.values)
-        chosen = any(isinstance(value, Choice) for example in examples for value in example.values)
+        """Train on series and their intervals, choices or numbers. Raises NotEnoughData."""
+        marked, chosen, rated = (
+            any(isinstance(value, kind) for example in examples for value in example.values)
+            for kind in (Interval, Choice, Number)
+        )
         kinds = self.target.kinds or {"interval" if marked else "choice": ()}
-        stretches = "interval" in kinds and (marked or not chosen)
+        stretches = "interval" in kinds and (marked or not (chosen or rated))
         unread: dict[int, str] = {}
         segmenter = self._stretches(examples, seed, progress, unread) if stretches else None
         progress(0.5, f"trained on the segments of {len(examples)} series" if stretches else "")
-        chooser = self._choices(examples, seed, unread, stretches=stretches) if chosen or not stretches else None
-        self._segmenter, self._chooser = segmenter, chooser
+        choosing = chosen or not (stretches or rated or kinds.keys() == {"number"})
+        chooser = self._choices(examples, seed, unread, stretches=stretches) if choosing else None
+        rater = self._numbers(examples, seed, unread) if rated or not (stretches or choosing) else None
+        self._segmenter, self._chooser, self._rater = segmenter, chooser, rater
         lengths = ", ".join(f"{length:g}" for length in segmenter.windows) if segmenter else ""
         self._notes = (
             *([f"uses windows of {lengths}"] if lengths else []),
@@ -188,6 +224,17 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         forests = [forest_of(rows, truths, self.options, seed) for truths in questions]
         return _Chooser(learnt.labels, forests, rows.shape[1] // OF_CHANNEL, multiple)
 
+    def _numbers(self, examples: Sequence[Example], seed: int, unread: dict[int, str]) -> _Rater:
+        import numpy as np
+
+        reader = _SeriesReader(examples, unread)
+        signals = [(number, reader.signal(number)) for number in numbered(examples, "series")[0]]
+        seen = {number: signal.whole() for number, signal in signals if signal is not None}
+        _, told = numbered([examples[number] for number in seen], "series that can be read")
+        truths, rows = np.array(told), np.stack(list(seen.values()))
+        grown = grow(rows, truths, self.options, seed, numbers=True)
+        return _Rater([grown.forest, *grown.members], rows.shape[1] // OF_CHANNEL, spread_of(truths))
+
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return the stretches of each series in order, and every label of the whole series with its probability.
 
@@ -199,18 +246,19 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
 
     def _values(self, data: Data) -> list[Value]:
         signal = Signal(data.points())
-        for part in (self._segmenter, self._chooser):
-            if part is not None and part.channels != signal.channels:
+        for part in self._parts:
+            if part.channels != signal.channels:
                 raise AdapterError(
                     f"the series has {signal.channels} channels, but the model was trained with {part.channels}"
                 )
         intervals = self._segmenter.values(signal, snap=self.options.snap) if self._segmenter else []
-        return [*intervals, *(self._chooser.values(signal) if self._chooser else [])]
+        wholes = [part.values(signal) for part in (self._chooser, self._rater) if part is not None]
+        return [*intervals, *(value for values in wholes for value in values)]
 
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays and lists."""
         assert self.ready, "an untrained model is never saved"
-        parts = {"segmenter": self._segmenter, "chooser": self._chooser}
+        parts = {"segmenter": self._segmenter, "chooser": self._chooser, "rater": self._rater}
         save_state(directory, {name: part.state() if part else None for name, part in parts.items()})
 
     def load(self, directory: Path) -> None:
@@ -219,13 +267,15 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         try:
             segmenter = None if state["segmenter"] is None else Segmenter.restore(state["segmenter"])
             chooser = None if state["chooser"] is None else _Chooser.restore(state["chooser"])
-            if segmenter is None and chooser is None:
+            held = state.get("rater")  # older versions have none
+            rater = None if held is None else _Rater.restore(held)
+            if segmenter is None and chooser is None and rater is None:
                 raise ValueError("it holds nothing")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
-        self._segmenter, self._chooser = segmenter, chooser
+        self._segmenter, self._chooser, self._rater = segmenter, chooser, rater
 
 
 class _SeriesReader:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
-from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, grow, probabilities
+from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, estimates, forest_of, grow, probabilities, spread_of
 from lsml.adapters.parts.columns import Columns, Kind
 from lsml.adapters.parts.linear_head import LabelledExamples, labelled
 from lsml.adapters.parts.state import load_state, save_state
@@ -54,18 +54,7 @@ class _Learnt(NamedTuple):
         outputs = [forest.outputs(rows) for forest in self.forests]
         if self.labels is not None:
             return Scored.of_rows(self.labels, frozenset(self.labels), probabilities(outputs, multiple=self.multiple))
-        return self._numbers([output[:, 0] for output in outputs])
-
-    def _numbers(self, outputs: Sequence[Array]) -> list[list[Value]]:
-        import numpy as np
-
-        told, *members = outputs
-        errors = np.full(len(told), self.spread)  # the error of a guess, as there is no better estimate
-        if len(members) > 1:
-            # Members share most of their examples, so their deviation is scaled up as in the jackknife.
-            errors = np.std(members, axis=0) * np.sqrt(len(members) - 1)
-        scores = np.exp(-errors / self.spread)
-        return [[Number(number, score)] for number, score in zip(told.tolist(), scores.tolist(), strict=True)]
+        return [[number] for number in estimates(outputs, self.spread)]
 
     def state(self) -> State:
         """Return lists and arrays from which `restore` makes the same model."""
@@ -156,9 +145,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
         truths = np.array([number for _, number in kept], dtype=np.float64)
         progress(0.5, f"growing trees for {len(kept)} numbers")
         grown = grow(rows, truths, self.options, seed, numbers=True)
-        # The deviation alone is not enough: that of equal floats can be a rounding error above 0.
-        spread = float(truths.std()) if truths.min() < truths.max() else 1.0
-        return _Learnt(columns, None, [grown.forest, *grown.members], spread=spread)
+        return _Learnt(columns, None, [grown.forest, *grown.members], spread=spread_of(truths))
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
         """Return every known label with its probability, in alphabetical order; or one number with its score; or both."""

@@ -12,7 +12,6 @@ ONE = '<TimeSeriesLabels name="label" toName="ts"><Label value="Region" backgrou
 TWO = '<TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
 KIND = '<Choices name="kind" toName="ts"{}><Choice value="Up"/><Choice value="Down"/></Choices>'
 EACH = KIND.format(' perRegion="true"')
-ASKED = "is for each region (perRegion), and its adapters predict for the whole task"
 ALL = "warning: TimeSeriesLabels#label: time-series gives every part of a series a label; with `options: {gaps: nothing}`, "
 TEMPLATES = {
     "activity recognition": (TWO, "TimeSeriesLabels#label -> time-series", [f"{ALL}unmarked parts have none"]),
@@ -23,7 +22,7 @@ TEMPLATES = {
     "signal quality": (
         f'<View visibleWhen="no-region-selected">{ONE}</View><View visibleWhen="region-selected">'
         f'<Rating name="rating" toName="ts" maxRating="10" perRegion="true"/>{EACH}</View>',
-        "TimeSeriesLabels#label -> time-series, Choices#kind -> time-series", [f"unbound: Rating#rating {ASKED}"],
+        "TimeSeriesLabels#label -> time-series, Rating#rating -> time-series, Choices#kind -> time-series", [],
     ),
     "forecasting": (
         ONE + KIND.format(""), "TimeSeriesLabels#label -> time-series, Choices#kind -> time-series", [],

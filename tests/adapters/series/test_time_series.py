@@ -15,8 +15,8 @@ from lsml.adapters.series.time_series import TimeSeries
 from lsml.errors import AdapterError, VersionError
 from lsml.labeling.series import Points, Series
 from lsml.metrics import judge
-from lsml.values import Choice, Interval
-from tests.support.signals import ACTIVITIES, activities, drawn, kinds_of_motion, series_of
+from lsml.values import Choice, Interval, Number
+from tests.support.signals import ACTIVITIES, activities, drawn, kinds_of_motion, series_of, speeds_of_motion
 
 
 def new(labels=ACTIVITIES, kind="interval", multiple=True, **options):
@@ -257,3 +257,24 @@ def test_options_are_checked():
     for wrong in ({"windows": []}, {"windows": [0]}, {"gaps": "negative"}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, TimeSeries.Options)
+
+
+def test_a_number_of_whole_series_is_learnt_beside_their_labels():
+    numbers, kinds = speeds_of_motion(range(24)), kinds_of_motion(range(24))
+    both = [Example(one.data, (*one.values, *other.values)) for one, other in zip(numbers, kinds, strict=True)]
+    adapter = TimeSeries(
+        TimeSeries.Options(iterations=20), Target(ACTIVITIES, kinds={"choice": ACTIVITIES, "number": ()})
+    )
+    adapter.fit(both, seed=1)
+    others = speeds_of_motion(range(100, 112))
+    found = adapter.predict([one.data for one in others])
+    assert {type(value) for values in found for value in values} == {Choice, Number}
+    told = [tuple(value for value in values if isinstance(value, Number)) for values in found]
+    assert all(0 < value.score <= 1 for values in told for value in values)
+    assert judge(Number, list(zip([one.values for one in others], told, strict=True)))["value"] > 0.8
+
+
+def test_a_number_needs_two_series_that_have_one():
+    adapter = TimeSeries(TimeSeries.Options(), Target(kinds={"number": ()}))
+    with pytest.raises(NotEnoughData, match="1 series have a number; annotate at least two"):
+        adapter.fit(speeds_of_motion(range(1)), seed=1)
