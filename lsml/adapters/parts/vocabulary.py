@@ -135,7 +135,8 @@ def cut(text: str) -> tuple[list[str], Array]:
     begins, ends = borders[::2], borders[1::2]
     long = ends - begins > 1
     within[begins[~long]] = False  # a single letter is no word
-    spaced = np.where(within, points, np.uint32(ord(" ")))
+    blank = np.uint32(ord(" "))
+    spaced = (points - blank) * within + blank  # `where` takes four times as long, as nothing foretells its branches
     return spaced.tobytes().decode("utf-32-le", "surrogatepass").split(), begins[long]
 
 
