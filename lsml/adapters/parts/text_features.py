@@ -210,9 +210,12 @@ class TextFeatures:
 
         read = [text.lower() for text in texts] if self._lowercase else texts
         parts = [ngrams.columns(read) for _, ngrams, _ in self._fitted]
-        # Text and column in one number: sorting puts equal ones together, and rows in order.
+        # Text and column in one number: sorting puts equal ones together, and rows in order. Short numbers sort faster.
         bits = self.width.bit_length()
-        cells = np.concatenate([part.texts << bits | part.columns for part in parts])
+        kind = np.int32 if len(texts) << bits < 1 << 31 else np.int64
+        cells: Array = np.concatenate(
+            [part.texts << bits | part.columns for part in parts], dtype=kind, casting="same_kind"
+        )
         cells.sort()
         last = np.empty(len(cells), dtype=bool)  # True for the last of equal ones
         last[-1:] = True
@@ -221,18 +224,19 @@ class TextFeatures:
         counts = ends.copy()
         counts[1:] -= ends[:-1]
         counts[:1] += 1
-        cells = cells[ends]
+        cells = cells.take(ends)
         columns = cells & ((1 << bits) - 1)
         logarithms = 1.0 + np.log(np.arange(1, counts.max(initial=0) + 1))  # counts are few, and most are 1
-        weights = logarithms[counts - 1] * self._idf[columns]
+        weights = logarithms.take(counts - 1) * self._idf.take(columns)
         # A segment is one block of one text, which is normalised together.
-        begins = cells.searchsorted((np.arange(len(texts))[:, None] << bits | self._starts).ravel())
+        firsts = (np.arange(len(texts))[:, None] << bits | self._starts).ravel()
+        begins = cells.searchsorted(firsts.astype(kind, copy=False))
         stretch = np.arange(len(begins)).repeat(np.diff(begins, append=len(cells)))
-        # Of an empty stretch it is the number after it, which nothing is divided by; that of the last one is 0.
+        # For an empty segment it is the number after it, which nothing is divided by.
         squares = np.add.reduceat(np.append(weights * weights, 0.0), begins)
         weights /= np.sqrt(squares)[stretch]
         borders = np.append(begins[:: len(parts)], len(cells)).astype(np.int32)
-        indices = columns.astype(np.int32)  # what scipy would otherwise compute
+        indices = columns.astype(np.int32, copy=False)  # what scipy would otherwise compute
         return csr_matrix((weights, indices, borders), shape=(len(texts), self.width))
 
     def state(self) -> State:
