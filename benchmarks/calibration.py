@@ -21,7 +21,7 @@ from lsml.adapters.base import Example, Target
 from lsml.adapters.parts import boosted_trees, regressions
 from lsml.adapters.parts.linear_head import LinearHead
 from lsml.adapters.text.classifier import TextClassifier
-from lsml.metrics.choices import calibration_error
+from lsml.metrics.choices import calibration, calibration_error
 from lsml.values import Choice
 
 SIZES, SEEDS = (50, 100, 200, 500, 1500), (0, 1, 2)
@@ -30,9 +30,8 @@ SIZES, SEEDS = (50, 100, 200, 500, 1500), (0, 1, 2)
 def error(adapter: TextClassifier, test: list[dict[str, str]]) -> float:
     """The calibration error of what an annotator would see."""
     best = [max(values, key=lambda value: value.score) for values in adapter.predict([row["text"] for row in test])]
-    return calibration_error(
-        [(value.score, value.label == row["label"]) for value, row in zip(best, test, strict=True)]
-    )
+    shown = [(value.score, value.label == row["label"]) for value, row in zip(best, test, strict=True)]
+    return calibration_error(calibration(shown))
 
 
 def columns() -> None:
@@ -71,7 +70,9 @@ def _logits(model: object, iterations: int, rows: np.ndarray) -> np.ndarray:
 def _error(logits: np.ndarray, answers: np.ndarray) -> float:
     shares = boosted_trees.probabilities([logits], multiple=False)
     best = shares.argmax(axis=1)
-    return calibration_error(list(zip(shares.max(axis=1).tolist(), (best == answers).tolist(), strict=True)))
+    return calibration_error(
+        calibration(list(zip(shares.max(axis=1).tolist(), (best == answers).tolist(), strict=True)))
+    )
 
 
 def main(path: str) -> None:

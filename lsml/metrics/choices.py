@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lsml.metrics.rates import Metrics, rates
@@ -16,7 +16,7 @@ _LEAST_OF_A_GROUP: Final = 10  # choices; with fewer, the accuracy of a group me
 def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:
     """Return macro F1 over the labels that were annotated or predicted.
 
-    Beside it: accuracy (whole answers that are right), `calibration_error`, and `confusion` (annotated -> predicted ->
+    Beside it: accuracy (whole answers that are right), `calibration` and its error, and `confusion` (annotated -> predicted ->
     count, over tasks with one label on each side).
     """
     annotated: Counter[str] = Counter()
@@ -32,6 +32,14 @@ def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> M
         exact += true == said
         if len(true) == 1 and len(said) <= 1:
             confusion.setdefault(next(iter(true)), Counter())[next(iter(said), "")] += 1
+    groups = calibration(
+        [
+            (value.score, value.label in _labels(truth))
+            for truth, guess in pairs
+            for value in guess
+            if isinstance(value, Choice) and value.score is not None
+        ]
+    )
     per_label = {
         label: rates(right[label], predicted[label], annotated[label])
         for label in sorted(annotated.keys() | predicted.keys())
@@ -42,36 +50,40 @@ def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> M
         "examples": len(pairs),
         "per_label": per_label,
         "accuracy": round(exact / len(pairs), 6) if pairs else None,
-        "calibration_error": calibration_error(
-            [
-                (value.score, value.label in _labels(truth))
-                for truth, guess in pairs
-                for value in guess
-                if isinstance(value, Choice) and value.score is not None
-            ]
-        ),
+        "calibration_error": calibration_error(groups),
+        "calibration": groups,
         "confusion": {label: dict(row) for label, row in sorted(confusion.items())},
     }
 
 
-def calibration_error(shown: Sequence[tuple[float, bool]]) -> float | None:
-    """Return the expected calibration error of (score, right) pairs: the mean gap between scores and the share that is
-    right.
+def calibration(shown: Sequence[tuple[float, bool]]) -> list[dict[str, float]]:
+    """Return groups of (score, right) pairs, lowest scores first: mean `score`, share that is `right`, and `count`.
 
     Choices are sorted by score into up to ten groups of equal size: Naeini et al., "Obtaining Well Calibrated
-    Probabilities Using Bayesian Binning", 2015. None with fewer choices than one group takes.
+    Probabilities Using Bayesian Binning", 2015. Nothing with fewer choices than one group takes.
     """
     import numpy as np
 
     if len(shown) < _LEAST_OF_A_GROUP:
-        return None
+        return []
     scores, right = np.array(sorted(shown, key=lambda one: one[0]), dtype=float).T
     groups = min(_MOST_GROUPS, len(shown) // _LEAST_OF_A_GROUP)
-    gaps = [
-        len(score) * abs(score.mean() - of_group.mean())
+    return [
+        {"score": round(float(score.mean()), 6), "right": round(float(of_group.mean()), 6), "count": len(score)}
         for score, of_group in zip(np.array_split(scores, groups), np.array_split(right, groups), strict=True)
     ]
-    return round(float(sum(gaps)) / len(shown), 6)
+
+
+def calibration_error(groups: Sequence[Mapping[str, float]]) -> float | None:
+    """Return the expected calibration error of groups of `calibration`: the mean gap between scores and the share that is
+    right. None without groups.
+    """
+    count = sum(group["count"] for group in groups)
+    return (
+        round(sum(group["count"] * abs(group["score"] - group["right"]) for group in groups) / count, 6)
+        if count
+        else None
+    )
 
 
 def _labels(values: Sequence[Value]) -> set[str]:

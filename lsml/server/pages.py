@@ -244,4 +244,11 @@ def _tables(judged: Metrics) -> dict[str, object]:
     often = sorted(confusion, key=lambda label: -sum(confusion[label].values()))[:_MOST_LABELS]
     shown = {label: confusion[label] for label in confusion if label in often}
     said = list(dict.fromkeys([*shown, *sorted({name for row in shown.values() for name in row} - shown.keys())]))
-    return {"per_label": per_label, "columns": columns, "confusion": shown if len(shown) > 1 else {}, "said": said}
+    return {
+        "calibration": judged.get("calibration"),
+        "calibration_error": judged.get("calibration_error"),
+        "per_label": per_label,
+        "columns": columns,
+        "confusion": shown if len(shown) > 1 else {},
+        "said": said,
+    }

@@ -324,6 +324,10 @@ def test_the_calibration_error_is_how_far_scores_are_from_how_often_they_are_rig
     assert judge(Choice, sure)["calibration_error"] == pytest.approx(0.45, abs=0.2)
     honest = [((Choice("A"),), (Choice("A" if number % 10 else "B", score=0.9),)) for number in range(200)]
     assert judge(Choice, honest)["calibration_error"] < 0.05
+    groups = judge(Choice, honest)["calibration"]
+    assert sum(group["count"] for group in groups) == len(honest)
+    assert all(abs(group["score"] - group["right"]) < 0.2 for group in groups)
+    assert judge(Choice, sure[:9])["calibration"] == []
     assert judge(Choice, sure[:9])["calibration_error"] is None
     assert judge(Choice, [(choices("A"), choices("A"))] * 50)["calibration_error"] is None
 

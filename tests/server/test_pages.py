@@ -38,7 +38,7 @@ def shown(learnt, path: str) -> str:
 def test_the_overview_says_what_is_served_since_when_and_how_far_the_next_training_is(learnt):
     page = shown(learnt, "/")
     assert re.search(r"Serving triage-v2-[0-9a-f]{8}-p1 since \d{4}-\d\d-\d\d \d\d:\d\d ?; bound:", page)
-    assert re.search(r"topic: macro_f1 0\.\d{3} on \d+ answers", page)
+    assert re.search(r"topic: macro_f1 0\.\d{3} on \d+ examples", page)
     assert "127 annotations to train on, 0 changed since the last run, 1,000 needed for the next." in page
     html = learnt.client.get("/").text
     assert '<progress max="1000" value="0"' in html
@@ -84,14 +84,15 @@ def test_every_link_and_button_leads_somewhere(learnt, path):
 def test_the_comparison_counts_what_each_version_has_right(learnt):
     page = shown(learnt, f"{AT}/compare")
     found = re.search(
-        r"On (\d+) held-out tasks: v2 answers (\d+) better than v1 and (\d+) worse; (\d+) both .* (\d+) both right",
+        r"On (\d+) held-out tasks: v2 predicts (\d+) better than v1 and (\d+) worse. Both are right on (\d+) and equally "
+        r"wrong on (\d+)",
         page,
     )
     assert found
     tasks, *counts = map(int, found.groups())
     assert tasks == sum(counts)
     told = learnt.client.get(f"/api{AT}/compare", query_string={"new": "v2", "old": 1}).json
-    assert [told["counts"][name] for name in ("won", "lost", "wrong", "right")] == counts
+    assert [told["counts"][name] for name in ("won", "lost", "right", "wrong")] == counts
     assert {row["outcome"] for row in told["rows"]} <= {"won", "lost", "wrong"}
     mirrored = learnt.client.get(f"/api{AT}/compare", query_string={"new": 1, "old": 2}).json["counts"]
     assert (mirrored["won"], mirrored["lost"]) == (told["counts"]["lost"], told["counts"]["won"])
