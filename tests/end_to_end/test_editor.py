@@ -14,7 +14,7 @@ from lsml.labeling import AnnotatedTask, LabelingConfig, parse_labeling_config
 from lsml.labeling.objects import read_object
 from lsml.labeling.view import View
 from lsml.store import Store
-from lsml.values import Span
+from lsml.values import Relation, Span
 from tests.support.backend import RunningBackend, until
 from tests.support.fetching import no_fetch
 from tests.support.sentences import sentences
@@ -220,3 +220,27 @@ def test_a_nested_choice_is_learnt_and_selected_by_its_path(studio, editor, tmp_
             assert prediction["result"][0]["value"] == {"choices": [path]}
             editor.open(project, task, "t")
             assert editor.selected_choices("kind") == [path]
+
+
+def test_predicted_relations_are_shown_and_kept_by_the_editor(studio, editor, tmp_path):
+    config = (
+        '<View><Relations><Relation value="founded"/></Relations><Labels name="l" toName="t"><Label value="PER"/>'
+        '<Label value="ORG"/></Labels><Text name="t" value="$t"/></View>'
+    )
+    spans = [("p", 0, 3, "Ada", "PER"), ("o", 12, 16, "Acme", "ORG")]
+    result = [
+        {"id": id, "from_name": "l", "to_name": "t", "type": "labels",
+         "value": {"start": start, "end": end, "text": text, "labels": [label]}}
+        for id, start, end, text, label in spans
+    ]  # fmt: skip
+    parsed = parse_labeling_config(config)
+    [arrow] = control_of(parsed.controls[-1], parsed).encode([Relation("p", "o", "founded", 0.9)], "t")
+    project = studio.create_project("Relations", config)
+    prediction = {"model_version": "one", "result": [*result, arrow]}
+    [task] = studio.import_tasks(project, [{"data": {"t": "Ada founded Acme"}, "predictions": [prediction]}])
+    editor.open(project, task, "t")
+    editor.picture(tmp_path / "relations.png")
+    [kept] = [one for one in editor.serialized() if one["type"] == "relation"]
+    texts = {one["id"]: one["value"]["text"] for one in editor.serialized() if one["type"] == "labels"}
+    assert (texts[kept["from_id"]], texts[kept["to_id"]]) == ("Ada", "Acme")
+    assert (kept["labels"], kept["direction"]) == (["founded"], "right")
