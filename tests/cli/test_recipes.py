@@ -158,8 +158,8 @@ def test_a_library_that_is_not_installed_is_said_before_it_is_needed(tmp_path, v
     [
         ('<TextArea name="n" toName="text"/>', "TextArea#n: no key under `tags` matches it"),
         (
-            '<Pairwise name="n" toName="text"/>',
-            "Pairwise#n: no adapter supports Pairwise yet, so only people annotate it",
+            '<MagicWand name="n" toName="text"/>',
+            "MagicWand#n: no adapter supports MagicWand yet, so only people annotate it",
         ),
         ('<Number name="n" toName="text"/>', "Number#n: no key under `tags` matches it"),
         (
