@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from lsml.adapters.base import Example, Target
+from lsml.adapters.parts.word_features import features, stretches
 from lsml.adapters.text.classifier import TextClassifier
-from lsml.adapters.text.ner_crf import NerCrf, features, stretches
+from lsml.adapters.text.ner_crf import NerCrf
 from lsml.metrics import judge
 from lsml.values import Choice, Span
 

@@ -10,9 +10,10 @@ from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, TRAINING, Progress
 from lsml.adapters.parts.logits import Accelerate
+from lsml.adapters.parts.regressions import HeldOut, temperature
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
     from transformers import PreTrainedModel
 
 
@@ -20,8 +21,12 @@ _LEAST_STEPS: Final = 300  # for a new head
 _FEWEST: Final = 3  # epochs
 _MAX_EPOCHS: Final = 40
 _SMALL: Final = 512  # the size of a hidden state; smaller models allow larger steps
-_LEAST_JUDGED: Final = 20  # examples; with fewer there is no validation set
+_LEAST_JUDGED: Final = 20  # examples; with fewer there is no validation set ...
+_LEAST_CALIBRATED: Final = 200  # ... and where training never stops, with fewer than these
+_LEAST_HELD_OUT: Final = 20  # examples from which a temperature is learnt; one of fewer does more harm than good
 _PROGRESS: Final = 1e-3  # the least fall of the loss that counts as progress
+
+TEMPERATURE: Final = "lsml_temperature"  # its name in the model's configuration
 
 _Lesson = TypeVar("_Lesson")
 
@@ -65,7 +70,8 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
             ge=0,
             le=1000,
             description="Stop after this many epochs without progress on a tenth of the examples, which is then a validation "
-            "set; epochs of the warm-up do not count; 0 never stops.",
+            "set; epochs of the warm-up do not count; 0 never stops. From 200 windows of text on there always is one, which "
+            "calibrates the probabilities.",
             extra=TRAINING,
         ),
     ] = 0
@@ -81,20 +87,16 @@ def fine_tune(
     options: FineTuningOptions,
     seed: int,
     progress: Progress,
-) -> None:
+) -> list[_Lesson]:
     """Train a model so that `loss_of` its lessons becomes small; the same lessons and seed give the same weights.
 
-    Raises what `progress` raises, which is called before every step.
+    Returns the lessons of the validation set, which were not learnt; none where there is no such set. Raises what `progress`
+    raises, which is called before every step.
     """
     import torch
 
     draw = torch.Generator().manual_seed(seed)
-    judged: list[_Lesson] = []
-    if options.patience and len(lessons) >= _LEAST_JUDGED:
-        order = torch.randperm(len(lessons), generator=draw).tolist()
-        tenth = max(2, len(lessons) // 10)
-        judged = [lessons[place] for place in order[:tenth]]
-        lessons = [lessons[place] for place in order[tenth:]]
+    lessons, judged = _split(lessons, options, draw)
     size = options.train_batch
     in_epoch = -(-len(lessons) // size)
     enough = min(_MAX_EPOCHS, max(_FEWEST, -(-_LEAST_STEPS // in_epoch)))
@@ -120,7 +122,7 @@ def fine_tune(
                 schedule.step()
                 optimizer.zero_grad()
                 done += 1
-            if not judged:
+            if not judged or not options.patience:
                 continue
             wrong = _mean_loss(model, judged, loss_of, size)
             if wrong < best - _PROGRESS:
@@ -133,6 +135,44 @@ def fine_tune(
     if kept is not None:
         model.load_state_dict(kept)
     model.eval()
+    return judged
+
+
+def temperature_by(
+    lessons: Sequence[_Lesson], held_out: Callable[[Sequence[_Lesson]], list[HeldOut]], size: int
+) -> float:
+    """Return the temperature that calibrates a model by its logits for lessons that it did not learn; 1 with few of them.
+
+    `held_out`: returns the logits and the true classes of at most `size` lessons.
+    """
+    import torch
+
+    if len(lessons) < _LEAST_HELD_OUT:
+        return 1.0
+    with torch.inference_mode():
+        parts = [held_out(lessons[begin : begin + size]) for begin in range(0, len(lessons), size)]
+    return temperature([one for some in parts for one in some])
+
+
+def saved_temperature(config: object) -> float:
+    """Return the temperature of a saved model's configuration; 1 where it has none. Raises ValueError for a wrong one."""
+    found = float(getattr(config, TEMPERATURE, 1.0))
+    if not 0 < found < float("inf"):
+        raise ValueError(f"its temperature is {found}")
+    return found
+
+
+def _split(
+    lessons: Sequence[_Lesson], options: FineTuningOptions, draw: Generator
+) -> tuple[Sequence[_Lesson], list[_Lesson]]:
+    """Return the lessons to learn, and those of the validation set; none where there are too few."""
+    import torch
+
+    if len(lessons) < (_LEAST_JUDGED if options.patience else _LEAST_CALIBRATED):
+        return lessons, []
+    order = torch.randperm(len(lessons), generator=draw).tolist()
+    tenth = max(2, len(lessons) // 10)
+    return [lessons[index] for index in order[tenth:]], [lessons[index] for index in order[:tenth]]
 
 
 def _groups(model: PreTrainedModel, decay: float) -> list[dict[str, object]]:

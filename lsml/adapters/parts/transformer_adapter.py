@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from lsml.adapters.base import Progress, Target, TrainableAdapter
-from lsml.adapters.parts.fine_tuning import FineTuningOptions, fine_tune
+from lsml.adapters.parts.fine_tuning import (
+    TEMPERATURE,
+    FineTuningOptions,
+    fine_tune,
+    saved_temperature,
+    temperature_by,
+)
 from lsml.adapters.parts.logits import Logits
+from lsml.adapters.parts.regressions import HeldOut
 from lsml.adapters.parts.transformers_models import (
     Knew,
     Windows,
@@ -33,7 +40,10 @@ Lesson = TypeVar("Lesson")
 
 
 class LabelModel(ABC, Generic[Options, Lesson]):
-    """A transformer with a head of labels, its tokenizer, and the windows that fit it."""
+    """A transformer with a head of labels, its tokenizer, and the windows that fit it.
+
+    Its logits are divided by the `temperature`, so that its probabilities are calibrated.
+    """
 
     adapter: ClassVar[str]  # its adapter's name, for messages
     head: ClassVar[str]  # transformers' class of the model, such as AutoModelForTokenClassification
@@ -42,6 +52,7 @@ class LabelModel(ABC, Generic[Options, Lesson]):
         self._tokenizer = tokenizer
         self._logits = Logits(self.adapter, model, options.device, options.accelerate)
         self._options = options
+        self.temperature = saved_temperature(model.config)
         self._names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
         length = longest_window(model.config.to_dict(), options.max_length)
         self._windows = Windows(tokenizer, length, self._overlap())
@@ -77,6 +88,15 @@ class LabelModel(ABC, Generic[Options, Lesson]):
     @abstractmethod
     def loss(self, lessons: Sequence[Lesson]) -> Tensor:
         """Return the loss of lessons."""
+
+    @abstractmethod
+    def held_out(self, lessons: Sequence[Lesson]) -> list[HeldOut]:
+        """Return the logits for lessons that were not learnt, and their true classes."""
+
+    def calibrate(self, lessons: Sequence[Lesson]) -> None:
+        """Set the temperature by lessons that were not learnt."""
+        self.temperature = temperature_by(lessons, self.held_out, self._options.batch)
+        setattr(self.model.config, TEMPERATURE, self.temperature)
 
 
 Model = TypeVar("Model", bound=LabelModel[Any, Any])
@@ -155,5 +175,5 @@ class TransformerAdapter(TrainableAdapter[Options], Generic[Options, Model]):
 
     def _learn(self, model: Model, lessons: Sequence[object], seed: int, progress: Progress) -> None:
         """Fine-tune a model, which predicts from then on. Raises what `fine_tune` raises."""
-        fine_tune(model.model, lessons, model.loss, self.options, seed, progress)
+        model.calibrate(fine_tune(model.model, lessons, model.loss, self.options, seed, progress))
         self._model, self._learnt = model, True

@@ -18,6 +18,7 @@ from lsml.adapters.base import (
     silent,
 )
 from lsml.adapters.parts.fine_tuning import FineTuningOptions
+from lsml.adapters.parts.regressions import HeldOut
 from lsml.adapters.parts.text_spans import PASSED_OVER, inner, is_mark, notes_of, outermost, parted, stands_alone
 from lsml.adapters.parts.transformer_adapter import LabelModel, TransformerAdapter
 from lsml.adapters.parts.transformers_models import config_of, trained_names
@@ -251,7 +252,7 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
 
     def _probabilities(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return probabilities (windows, tokens, labels)."""
-        return self._logits.of(inputs).softmax(dim=-1).numpy()
+        return (self._logits.of(inputs) / self.temperature).softmax(dim=-1).numpy()
 
     # Training
 
@@ -287,6 +288,18 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
             wanted[row, self._windows.first : self._windows.first + len(labels)] = torch.tensor(labels)
         logits = self._logits.learning(inputs).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, wanted.flatten().to(logits.device), ignore_index=_IGNORED)
+
+    def held_out(self, lessons: Sequence[tuple[Piece, list[int]]]) -> list[HeldOut]:
+        """Return logits (tokens, labels) and the true labels of each window."""
+        import numpy as np
+
+        [(indices, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        logits = self._logits.learning(inputs).double().cpu().numpy()  # (windows, tokens, labels)
+        first = self._windows.first
+        return [
+            HeldOut(row[first : first + len(lessons[index][1])], np.array(lessons[index][1]))
+            for row, index in zip(logits, indices, strict=True)
+        ]
 
 
 def words(encoding: Encoding, text: str) -> list[Word]:

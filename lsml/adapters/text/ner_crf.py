@@ -7,14 +7,10 @@ J. Lafferty, A. McCallum, F. Pereira: Conditional Random Fields, 2001; trained b
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 import threading
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
@@ -23,8 +19,10 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.calibration import PlattScaling
 from lsml.adapters.parts.text_features import TextOptions, text_rows
-from lsml.adapters.parts.text_spans import PASSED_OVER, Token, inner, notes_of, outermost, parted, tokens
+from lsml.adapters.parts.text_spans import PASSED_OVER, inner, notes_of, outermost, parted
+from lsml.adapters.parts.word_features import OUTSIDE, Lexicon, features, stretches, tags_of, told_by_others
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import DecidedSpans, Span, Value
 
@@ -36,17 +34,11 @@ _MODEL: Final = "model.crfsuite"
 _LEXICON_FILE: Final = "facts.json"
 _FORMAT: Final = 2
 _MAGIC: Final = b"lCRF"
-_LONGEST: Final = 400  # the most tokens that are tagged at once; longer lines are cut at the ends of sentences
-_OUTSIDE: Final = "O"
-_SMALL: Final = "small"
-_CAPITAL: Final = "capital"
-_NEW: Final = 3  # of this many texts with spans, at least one is treated as having new names
-_ENDS: Final = frozenset(".!?…。！？।")
 # (c1, c2) that `auto` chooses from: many weak features, or few strong ones, as where a capital alone marks a name.
 _SETTINGS: Final = ((0.0, 0.1), (0.05, 0.01))
 _FOLDS: Final = 3
+_PARTS: Final = 5  # of more texts, of which one is held out to calibrate by
 _MOST_TRIED: Final = 200  # texts; with more, each feature occurs often enough
-_REMEMBERED: Final = 1 << 15  # words whose features are cached
 
 
 class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +73,19 @@ class NerCrfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 150
 
 
+class _HeldOut(NamedTuple):
+    """Spans in held-out texts: the score of each, and whether it is one of the annotated ones."""
+
+    scores: list[float]
+    right: list[bool]
+    annotated: int
+
+    @property
+    def f1(self) -> float:
+        """The strict F1."""
+        return 2 * sum(self.right) / max(1, len(self.right) + self.annotated)
+
+
 class NerCrf(TrainableAdapter[NerCrfOptions]):
     """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
@@ -97,6 +102,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         super().__init__(options, target)
         self._model = b""
         self._lexicon: Lexicon
+        self._calibration = PlattScaling()
         self._inner = 0  # spans that were not used for training, because they overlap longer ones
         self._lock = threading.Lock()
         self._tagger: Any = None
@@ -117,76 +123,99 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         Of overlapping spans it is trained on the longest, with all labels of its place; it is extended to whole words.
         Raises NotEnoughData without two texts, of which one has a span.
         """
-        import pycrfsuite
-
+        texts = self._read(examples)
         allowed = None if self.target.open else set(self.target.labels)
-        texts = [(example.data, outermost(example.values, allowed)) for example in examples]
         self._inner = sum(
             inner(example.values, spans, allowed) for example, (_, spans) in zip(examples, texts, strict=True)
         )
+        progress(0.0, f"reading {len(texts)} texts")
+        setting, calibration = self._chosen(examples)
+        self._learn(texts, setting, progress)
+        self._calibration = calibration
+        progress(
+            1.0,
+            f"trained on {sum(len(parted(span)) for _, spans in texts for span in spans)} spans in {len(texts)} texts",
+        )
+
+    def _read(self, examples: Sequence[Example]) -> list[tuple[str, Sequence[Span]]]:
+        """Return texts with the spans that are learnt. Raises NotEnoughData."""
+        allowed = None if self.target.open else set(self.target.labels)
+        texts: list[tuple[str, Sequence[Span]]] = [
+            (example.data, outermost(example.values, allowed)) for example in examples
+        ]
         marked = sum(bool(spans) for _, spans in texts)
         if len(texts) < 2 or not marked:
             raise NotEnoughData(
                 f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
             )
-        progress(0.0, f"reading {len(texts)} texts")
-        c1, c2 = self._regularisation(examples, seed)
+        return texts
+
+    def _learn(
+        self, texts: Sequence[tuple[str, Sequence[Span]]], setting: tuple[float, float], progress: Progress = silent
+    ) -> None:
+        import pycrfsuite
+
         lexicon = Lexicon.of(texts)
         trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
         trainer.set_params(
             {
-                "c1": c1,
-                "c2": c2,
+                "c1": setting[0],
+                "c2": setting[1],
                 "max_iterations": self.options.iterations,
                 "feature.possible_transitions": True,
             }
         )
-        for number, (text, spans, own) in enumerate(_told_by_others(texts, lexicon)):
+        for number, (text, spans, own) in enumerate(told_by_others(texts, lexicon)):
             if number % 100 == 0:
                 progress(0.2 * number / len(texts), f"read {number} of {len(texts)} texts")
             for stretch in stretches(text):
-                trainer.append(features(stretch, own), _tags(stretch, spans))
+                trainer.append(features(stretch, own), tags_of(stretch, spans))
         progress(0.2, f"training on {len(texts)} texts")
         with tempfile.TemporaryDirectory(prefix="lsml-") as directory:
             path = Path(directory) / _MODEL
             trainer.train(str(path))
-            self._become(path.read_bytes(), lexicon)
-        progress(
-            1.0,
-            (
-                f"trained on {sum(len(parted(span)) for _, spans in texts for span in spans)} spans in {len(texts)} "
-                "texts"
-            ),
-        )
+            self._become(path.read_bytes(), lexicon, PlattScaling())
 
-    def _regularisation(self, examples: Sequence[Example], seed: int) -> tuple[float, float]:
-        """Return (c1, c2): those of the options, or those whose answers to left out texts have the best strict F1."""
+    def _chosen(self, examples: Sequence[Example]) -> tuple[tuple[float, float], PlattScaling]:
+        """Return (c1, c2): those of the options, or those whose spans in held-out texts have the best strict F1; and the
+        calibration by these spans. Of many texts, one part is held out once.
+        """
         c1, c2 = self.options.c1, self.options.c2
         possible = dict.fromkeys((one if c1 == "auto" else c1, two if c2 == "auto" else c2) for one, two in _SETTINGS)
-        first, *others = possible
-        if not others or len(examples) > _MOST_TRIED:
-            return first
-        return max(possible, key=lambda setting: self._tried(setting, examples, seed))
+        few = len(examples) <= _MOST_TRIED
+        parts, held_out = (_FOLDS, _FOLDS) if few else (_PARTS, 1)
+        told = {
+            setting: self._held_out(setting, examples, parts, held_out)
+            for setting in (possible if few else [next(iter(possible))])
+        }
+        best = max(told, key=lambda setting: told[setting].f1)
+        return best, PlattScaling.fit(told[best].scores, told[best].right)
 
-    def _tried(self, setting: tuple[float, float], examples: Sequence[Example], seed: int) -> float:
-        """Return the strict F1 of answers to texts that were left out."""
-        right = said = true = 0
-        options = msgspec.structs.replace(self.options, c1=setting[0], c2=setting[1])
-        for fold in range(_FOLDS):
-            left = examples[fold::_FOLDS]
-            adapter = NerCrf(options, self.target)
+    def _held_out(
+        self, setting: tuple[float, float], examples: Sequence[Example], parts: int, held_out: int
+    ) -> _HeldOut:
+        """Return the spans in the first `held_out` of the parts of the texts, each of models of the other parts."""
+        scores: list[float] = []
+        right: list[bool] = []
+        annotated = 0
+        for part in range(held_out):
+            left = examples[part::parts]
+            adapter = NerCrf(self.options, self.target)
             try:
-                adapter.fit([example for index, example in enumerate(examples) if index % _FOLDS != fold], seed)
+                learnt = self._read([example for index, example in enumerate(examples) if index % parts != part])
             except NotEnoughData:
                 continue
+            adapter._learn(learnt, setting)
             for example, values in zip(left, adapter.predict([one.data for one in left]), strict=True):
-                truth, guess = ({(v.start, v.end, v.label) for v in of if isinstance(v, Span)}
-                                for of in (example.values, values))  # fmt: skip
-                right, said, true = right + len(truth & guess), said + len(guess), true + len(truth)
-        return 2 * right / (said + true) if said + true else 0.0
+                truth = {(v.start, v.end, v.label) for v in example.values if isinstance(v, Span)}
+                spans = [value for value in values if isinstance(value, Span)]
+                scores += [span.score or 0.0 for span in spans]
+                right += [(span.start, span.end, span.label) in truth for span in spans]
+                annotated += len(truth)
+        return _HeldOut(scores, right, annotated)
 
     def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Return spans in the order of the text, each with the probability of its least sure word, and those of all words."""
+        """Return spans in the order of the text, each with its calibrated probability, and those of all words' labels."""
         return [self._spans(text) for text in batch] if self._model else [[] for _ in batch]
 
     def features(self, batch: Sequence[Data]) -> Rows | None:
@@ -197,7 +226,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         """Write CRFsuite's file, which holds only numbers and names, and the lexicon of annotated words."""
         assert self._model, "an untrained model is never saved"
         (directory / _MODEL).write_bytes(self._model)
-        facts = {"format": _FORMAT, "lexicon": self._lexicon.counts}
+        facts = {"format": _FORMAT, "lexicon": self._lexicon.counts, "calibration": self._calibration}
         (directory / _LEXICON_FILE).write_text(json.dumps(facts, sort_keys=True), encoding="utf-8")
 
     def load(self, directory: Path) -> None:
@@ -208,6 +237,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
             if facts["format"] != _FORMAT:
                 raise ValueError("it has another format")
             lexicon = Lexicon(msgspec.convert(facts["lexicon"], dict[str, dict[str, int]]))
+            calibration = PlattScaling.restore(facts.get("calibration", PlattScaling()))  # older versions have none
             # CRFsuite trusts its file, so a truncated one could crash the process.
             if model[:4] != _MAGIC or int.from_bytes(model[4:8], sys.byteorder) != len(model):
                 raise ValueError(f"{_MODEL} is incomplete")
@@ -215,15 +245,16 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
-        self._become(model, lexicon)
+        self._become(model, lexicon, calibration)
 
-    def _become(self, model: bytes, lexicon: Lexicon) -> None:
+    def _become(self, model: bytes, lexicon: Lexicon, calibration: PlattScaling) -> None:
         import pycrfsuite
 
         tagger = pycrfsuite.Tagger()
         tagger.open_inmemory(model)
         with self._lock:
             self._model, self._lexicon, self._tagger = model, lexicon, tagger
+            self._calibration = calibration
 
     def _spans(self, text: str) -> DecidedSpans:
         found: list[Value] = []
@@ -234,211 +265,17 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
                 tags = self._tagger.tag(rows)
                 said = [min(1.0, max(0.0, self._tagger.marginal(tag, index))) for index, tag in enumerate(tags)]
             for first, last, label in _runs(tags):
-                score = min(said[first : last + 1])
+                score = self._calibration.after(min(said[first : last + 1]))
                 found += parted(Span(stretch[first].start, stretch[last].end, label, score))
             decisions += said
         return DecidedSpans(found, decisions=decisions)
 
 
-class Lexicon:
-    """Counts of training texts for each word in lower case: its labels, its places without a label, and its places with a
-    capital inside a sentence, or in lower case.
-    """
-
-    def __init__(self, counts: Mapping[str, Mapping[str, int]]) -> None:
-        self.counts = counts
-        self._said: dict[str, _Said] = {}
-
-    @classmethod
-    def of(cls, texts: Iterable[tuple[str, Sequence[Span]]]) -> Lexicon:
-        """Return the counts of all texts."""
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for text, spans in texts:
-            for word, fact in _observed(text, spans):
-                counts[word][fact] += 1
-        return cls({word: dict(facts) for word, facts in counts.items()})
-
-    def without(self, text: str, spans: Sequence[Span]) -> Lexicon:
-        """Return the counts of all other texts, as a text must not learn from its own counts."""
-        own: dict[str, Counter[str]] = defaultdict(Counter)
-        for word, fact in _observed(text, spans):
-            own[word][fact] += 1
-        return Lexicon(
-            {
-                word: {fact: count - facts[fact] for fact, count in self.counts[word].items()}
-                for word, facts in own.items()
-            }
-        )
-
-    def knows(self, text: str, spans: Sequence[Span]) -> bool:
-        """Return True if every word in the spans of a text is annotated in other texts."""
-        return all(
-            any(fact[0] == "-" and count for fact, count in self.counts.get(word, {}).items())
-            for word, fact in _observed(text, spans)
-            if fact[0] == "-"
-        )
-
-    def less(self, text: str, spans: Sequence[Span]) -> Lexicon:
-        """Return the counts without the words in the spans of a text."""
-        marked = {word for word, fact in _observed(text, spans) if fact[0] == "-"}
-        return Lexicon({word: facts for word, facts in self.counts.items() if word not in marked})
-
-    def says(self, word: str) -> _Said:
-        """Return features of a word: the share of each label, and its capitals. A new word has none."""
-        facts = self.counts.get(word)
-        if not facts:
-            return _NOTHING
-        said = self._said.get(word)
-        if said is None:
-            labels = [(fact, count) for fact, count in sorted(facts.items()) if count and fact[0] in "O-"]
-            total = sum(count for _, count in labels)
-            shares = [f"lex={label} {min(3, 4 * count // total)}" for label, count in labels]
-            small, capital = facts.get(_SMALL, 0), facts.get(_CAPITAL, 0)
-            case = "small" if small >= 4 * capital else "capital" if capital >= 4 * small else "mixed"
-            if small + capital:
-                shares.append(f"case={case}")
-            before, after = (tuple(f"{side}{share}" for share in shares) for side in "-+")
-            said = self._said[word] = _Said(tuple(shares), before, after, case if small + capital else "")
-        return said
-
-
-def _told_by_others(
-    texts: Iterable[tuple[str, Sequence[Span]]], lexicon: Lexicon
-) -> Iterator[tuple[str, Sequence[Span], Lexicon]]:
-    """Yield each text with its spans and the other texts' counts of its words.
-
-    If the same names occur again and again, nothing would teach the model about new ones. Then some texts are read as
-    if their names were new.
-    """
-    marked = new = 0
-    for text, spans in texts:
-        own = lexicon.without(text, spans)
-        if spans and own.knows(text, spans):
-            if new * _NEW < marked:
-                own, new = own.less(text, spans), new + 1
-        else:
-            new += bool(spans)
-        marked += bool(spans)
-        yield text, spans, own
-
-
-class _Said(NamedTuple):
-    """A lexicon's features of a word: for the word itself, for the one after it, and for the one before it."""
-
-    own: tuple[str, ...]
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    case: str
-
-
-_NOTHING: Final = _Said((), (), (), "")
-
-
-def _observed(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
-    """Yield (word in lower case, its tag without position, or its capitals) for every word of a text."""
-    for stretch in stretches(text):
-        for index, (token, tag) in enumerate(zip(stretch, _tags(stretch, spans), strict=True)):
-            word = token.text.lower()
-            yield word, tag[1:] or _OUTSIDE  # only labels have a "-"
-            if token.text[0].islower():
-                yield word, _SMALL
-            elif index and token.text[0].isupper():
-                yield word, _CAPITAL
-
-
-def stretches(text: str) -> Iterator[list[Token]]:
-    """Yield the tokens that are tagged at once: those of a line; of a long line those of some sentences."""
-    for line in re.finditer(r"[^\r\n\u2028\u2029]+", text):
-        found = tokens(text, line.start(), line.end())
-        begin = 0
-        while len(found) - begin > _LONGEST:
-            window = range(begin + _LONGEST - 1, begin + _LONGEST // 2, -1)
-            cut = next((place + 1 for place in window if found[place].text in _ENDS), begin + _LONGEST)
-            yield found[begin:cut]
-            begin = cut
-        if len(found) > begin:
-            yield found[begin:]
-
-
-class _Word(NamedTuple):
-    """The features of a word that do not depend on its place: lower case, shape, features, and those for a neighbour."""
-
-    lower: str
-    shape: str
-    own: tuple[str, ...]
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-
-
-@lru_cache(_REMEMBERED)
-def _of_word(word: str) -> _Word:
-    lower = word.lower()
-    shape = "".join("X" if c.isupper() else "d" if c.isdigit() else "x" if c.isalpha() else c for c in word[:20])
-    short = re.sub(r"(.)\1+", r"\1+", shape)
-    own = [f"W={word}", f"w={lower}", f"s={short}"]
-    if len(shape) < 8:
-        own.append(f"S={shape}")
-    for size in (1, 2, 3, 4):
-        if len(lower) > size:
-            own += (f"p={lower[:size]}", f"e={lower[-size:]}")
-    return _Word(lower, short, tuple(own), (f"-w={lower}", f"-s={short}"), (f"+w={lower}", f"+s={short}"))
-
-
-@lru_cache(_REMEMBERED)
-def _of_shapes(two_before: str, before: str, shape: str, after: str, two_after: str) -> tuple[str, ...]:
-    return (
-        f"-s|s={before} {shape}", f"s|+s={shape} {after}", f"-s|s|+s={before} {shape} {after}",
-        f"--s|-s|s={two_before} {before} {shape}", f"s|+s|++s={shape} {after} {two_after}",
-    )  # fmt: skip
-
-
-_BEGIN: Final = _Word("", "[", (), ("first",), ())
-_END: Final = _Word("", "]", (), (), ("last",))
-
-
-def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
-    """Return the features of each token: the word, its form, its neighbours, and the lexicon's features of the three."""
-    words = [_BEGIN, _BEGIN, *(_of_word(token.text) for token in stretch), _END, _END]
-    facts = [_NOTHING, *(lexicon.says(word.lower) for word in words[2:-2]), _NOTHING]
-    lowers = [word.lower for word in words]
-    shapes = [word.shape for word in words]
-    rows = []
-    for index in range(len(stretch)):
-        two_before, before, lower, after, two_after = lowers[index : index + 5]
-        said = facts[index + 1]
-        rows.append(
-            [
-                "1", *words[index + 2].own, *words[index + 1].before, *words[index + 3].after,
-                f"--w={two_before}", f"-w|w={before} {lower}", f"w|+w={lower} {after}", f"++w={two_after}",
-                *_of_shapes(*shapes[index : index + 5]),
-                *said.own, *facts[index].before, *facts[index + 2].after, f"s|{said.case}={shapes[index + 2]}",
-            ]
-        )  # fmt: skip
-    rows[0].append(f"first|{facts[1].case}")
-    return rows
-
-
-def _tags(stretch: Sequence[Token], spans: Sequence[Span]) -> list[str]:
-    """Return the tag of each token: it begins a span, is inside one, or outside of all."""
-    tags = []
-    place = bisect_left(spans, stretch[0].start, key=lambda span: span.end)
-    begun = -1
-    for token in stretch:
-        while place < len(spans) and spans[place].end <= token.start:
-            place += 1
-        if place == len(spans) or token.end <= spans[place].start:
-            tags.append(_OUTSIDE)
-            continue
-        tags.append(f"{'I' if begun == place else 'B'}-{spans[place].label}")
-        begun = place
-    return tags
-
-
 def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     """Yield (first, last, label) of each span; an inside tag after none begins one."""
     begin: int | None = None
-    for index, (tag, following) in enumerate(pairwise([*tags, _OUTSIDE])):
-        if tag == _OUTSIDE:
+    for index, (tag, following) in enumerate(pairwise([*tags, OUTSIDE])):
+        if tag == OUTSIDE:
             continue
         if begin is None:
             begin = index

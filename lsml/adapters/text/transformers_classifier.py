@@ -12,6 +12,7 @@ from msgspec import Meta
 from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Target, silent
 from lsml.adapters.parts.fine_tuning import FineTuningOptions
 from lsml.adapters.parts.linear_head import labelled
+from lsml.adapters.parts.regressions import HeldOut
 from lsml.adapters.parts.transformer_adapter import LabelModel, TransformerAdapter
 from lsml.adapters.parts.transformers_models import Piece, config_of, trained_names
 from lsml.labeling import ControlTag
@@ -154,7 +155,7 @@ class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[flo
         sums = np.zeros((len(texts), len(self._names)))
         lengths = np.zeros((len(texts), 1))
         for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
-            logits = self._logits.of(inputs).double()
+            logits = self._logits.of(inputs).double() / self.temperature
             found = (logits.sigmoid() if self.each else logits.softmax(dim=-1)).numpy()
             for place, row in zip(places, found, strict=True):
                 length = max(1, len(pieces[place].ids))  # a text without tokens has a prediction, too
@@ -183,6 +184,21 @@ class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[flo
         if self.each:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         return torch.nn.functional.cross_entropy(logits, wanted)
+
+    def held_out(self, lessons: Sequence[tuple[Piece, list[float]]]) -> list[HeldOut]:
+        """Return logits (windows, labels) and the true labels; with several, for each label whether it holds."""
+        import numpy as np
+
+        [(indices, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        logits = self._logits.learning(inputs).double().cpu().numpy()
+        wanted = np.array([lessons[index][1] for index in indices])
+        if not self.each:
+            return [HeldOut(logits, wanted.argmax(axis=1))]
+        # A label that holds or not has the logits 0 and its own.
+        return [
+            HeldOut(np.stack([np.zeros_like(column), column], axis=1), holds.astype(int))
+            for column, holds in zip(logits.T, wanted.T, strict=True)
+        ]
 
 
 def _score(value: Value) -> float:

@@ -18,9 +18,12 @@ import pytest
 
 from lsml.adapters.base import Target
 from lsml.adapters.image.yolo import Yolo
+from lsml.adapters.image.yolo.calibrating import LEAST, with_calibration
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.errors import AdapterError, Cancelled, NotEnoughData, VersionError
+from lsml.metrics.choices import calibration, calibration_error
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track
+from lsml.values.coverage import overlaps
 from tests.support import worlds
 from tests.support.cases import FIBRILS, YOLO
 
@@ -33,10 +36,14 @@ def adapter(target=BOXES, **options):
     return Yolo(msgspec.convert({"weights": str(FIBRILS), "imgsz": 96, **options}, YoloOptions), target)
 
 
+def make(folder):
+    folder.mkdir()
+    return folder
+
+
 def saved(case, folder):
     """The version of a case's trained model, on disk."""
-    folder.mkdir()
-    case.ready().save(folder)
+    case.ready().save(make(folder))
     return folder
 
 
@@ -340,6 +347,49 @@ def test_a_version_is_tensors_and_a_plan_and_a_changed_one_is_refused(tmp_path):
     (folder / "model.json").write_text(json.dumps({**plan, "labels": ["blue", "red", "green"]}))
     with pytest.raises(VersionError, match="yolo cannot read it with ultralytics .*train again"):
         Yolo(CLASSIFY.ready().options, CLASSIFY.target).load(folder)
+
+
+def shown(model, examples):
+    """(score, right) of each object or label that a model answers from 0.05 on."""
+    pairs = []
+    for example, values in zip(examples, model.predict([example.data for example in examples]), strict=True):
+        left = list(example.values)
+        if isinstance(left[0] if left else None, Choice):
+            best = max(values, key=lambda value: value.score)
+            pairs.append((best.score, best.label == left[0].label))
+            continue
+        for value in sorted(values, key=lambda value: -value.score):
+            hit = next(
+                (one for one in left if one.label == value.label and overlaps([value], [one])[0, 0] >= 0.5), None
+            )
+            left = [one for one in left if one is not hit]
+            pairs.append((value.score, hit is not None))
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("case", "world"),
+    [(DETECT, "box"), (OBB, "rotated"), (SEGMENT, "polygon"), (CLASSIFY, "choice")],
+    ids=["detect", "obb", "segment", "classify"],
+)
+def test_scores_are_nearer_to_how_often_they_are_right_and_stay_so_in_a_version(case, world, tmp_path):
+    options = msgspec.structs.replace(case.ready().options, confidence=0.05)
+    model = Yolo(options, case.target)
+    model.load(saved(case, tmp_path / "version"))
+    held_out, others = worlds.shape_examples(world, 40, seed=5), worlds.shape_examples(world, 40, seed=6)
+    before = shown(model, others)
+    results = model._engine.results([example.data for example in held_out], model._asked(model._engine, LEAST), 8)
+    model._learnt = with_calibration(model._learnt, results, held_out)
+    model.save(make(tmp_path / "calibrated"))
+    loaded = Yolo(options, case.target)
+    loaded.load(tmp_path / "calibrated")
+    now = shown(loaded, others)
+    assert [right for _, right in now] == [right for _, right in before], "the order stays, and so does what is found"
+    # Where nearly all labels are right and sure, nothing is left to gain.
+    assert calibration_error(calibration(now)) < max(calibration_error(calibration(before)), 0.03)
+    first = others[0].data
+    least = max(value.score for value in loaded.predict([first])[0])
+    assert len(loaded.predict_above([first], least - 0.01)[0]) >= 1, "the floor is one of calibrated scores"
 
 
 def film(path, frames, rate=10.0, hidden=()):

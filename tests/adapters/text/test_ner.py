@@ -2,14 +2,17 @@
 
 import json
 import logging
+import random
 import shutil
 
 import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, NotEnoughData, Target
+from lsml.adapters.parts import fine_tuning
 from lsml.adapters.text.ner import Ner, TokenLabels, words
 from lsml.errors import AdapterError, Cancelled, VersionError
+from lsml.metrics.choices import calibration, calibration_error
 from lsml.values import Span
 from tests.support.sentences import sentences
 from tests.support.transformer_models import tiny_head, tiny_transformer, token_classifier
@@ -283,3 +286,42 @@ def test_the_hyperparameters_are_applied(encoder):
     assert bool((learnt_with(learning_rate=3e-5)[1] - weights).abs().max() > 1e-4)
     assert bool((learnt_with(warmup=1.0)[1] - weights).abs().max() > 1e-4)
     assert float(learnt_with(weight_decay=1.0)[1].norm()) < float(weights.norm())
+
+
+def test_probabilities_are_nearer_to_how_often_words_are_right_and_stay_so_in_a_version(encoder, tmp_path, monkeypatch):
+    """Whether a name is a person or a place is drawn, so that nobody can be sure."""
+    monkeypatch.setattr(fine_tuning, "_LEAST_CALIBRATED", 100)
+    monkeypatch.setattr(fine_tuning, "_LEAST_HELD_OUT", 12)
+    draw = random.Random(3)
+    drawn = [
+        Example(one.data, tuple(Span(span.start, span.end, draw.choice(LABELS)) for span in one.values))
+        for one in sentences(200)
+    ]
+    adapter, others = new(encoder), drawn[120:]
+    adapter.fit(drawn[:120], 7)
+
+    def error(model):
+        answers = model.predict([example.data for example in others])
+        return calibration_error(
+            calibration(
+                [
+                    (
+                        span.score,
+                        (span.start, span.end, span.label) in {(one.start, one.end, one.label) for one in true},
+                    )
+                    for true, spans in zip((example.values for example in others), answers, strict=True)
+                    for span in spans
+                ]
+            )
+        )
+
+    now = error(adapter)
+    adapter.save(tmp_path)
+    loaded = new(encoder)
+    loaded.load(tmp_path)
+    assert error(loaded) == pytest.approx(now, abs=1e-6)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["lsml_temperature"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    loaded.load(tmp_path)
+    assert now < error(loaded), "a version without one has the scores that it had"

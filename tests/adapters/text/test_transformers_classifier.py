@@ -1,12 +1,16 @@
 """transformers-classifier: labels of texts, pretrained or learnt."""
 
+import json
 import logging
+import random
 
 import pytest
 
 from lsml.adapters.base import Example, NotEnoughData, Target
+from lsml.adapters.parts import fine_tuning
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.errors import AdapterError, Cancelled, VersionError
+from lsml.metrics.choices import calibration, calibration_error
 from lsml.values import Choice
 from tests.conftest import tickets
 from tests.support.transformer_models import tiny_head, tiny_transformer
@@ -220,3 +224,43 @@ def test_what_is_missing_is_one_sentence(encoder, tmp_path):
         new("no/where").fit(EXAMPLES, 7)
     with pytest.raises(VersionError, match="holds no model.safetensors; restore it, or train again"):
         new(encoder).load(tmp_path)
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+def test_probabilities_are_nearer_to_how_often_they_are_right_and_stay_so_in_a_version(
+    encoder, multiple, tmp_path, monkeypatch
+):
+    """Labels are drawn, so that nobody can be sure; a tenth of the texts is left out and says so."""
+    monkeypatch.setattr(fine_tuning, "_LEAST_CALIBRATED", 100)
+    monkeypatch.setattr(fine_tuning, "_LEAST_HELD_OUT", 12)
+    draw = random.Random(3)
+    drawn = [Example(text, (Choice(draw.choice(LABELS)),)) for text, _ in tickets(200, seed=9)]
+    adapter, others = new(encoder, multiple=multiple, epochs=25), drawn[120:]
+    adapter.fit(drawn[:120], 7)
+
+    def error(model):
+        answers = model.predict([example.data for example in others])
+        return calibration_error(
+            calibration(
+                [
+                    (value.score, value.label == example.values[0].label)
+                    for example, values in zip(others, answers, strict=True)
+                    for value in (values if multiple else [max(values, key=lambda value: value.score)])
+                ]
+            )
+        )
+
+    now = error(adapter)
+    adapter.save(tmp_path)
+    loaded = new(encoder, multiple=multiple)
+    loaded.load(tmp_path)
+    assert error(loaded) == pytest.approx(now, abs=1e-6)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["lsml_temperature"] > 1
+    (tmp_path / "config.json").write_text(json.dumps({**config, "lsml_temperature": 0}))
+    with pytest.raises(VersionError, match="its temperature is 0"):
+        loaded.load(tmp_path)
+    del config["lsml_temperature"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    loaded.load(tmp_path)
+    assert now < error(loaded), "a version without one has the scores that it had"

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +15,7 @@ import msgspec
 from lsml.adapters.base import Data, Example, InteractiveAdapter, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.image.yolo import known
 from lsml.adapters.image.yolo.accelerate import Accelerated
+from lsml.adapters.image.yolo.calibrating import LEAST, calibrated, with_calibration
 from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
 from lsml.adapters.image.yolo.engine import POOL, Engine, PredictSettings
@@ -106,17 +107,8 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about training from random weights, and about images with several labels, which were left out."""
-        notes = []
-        if self._learnt is not None and is_architecture(self._weights):
-            notes.append(f"trained from random weights ({self._weights}); pretrained weights need far fewer examples")
-        if self._joined:
-            notes.append(f"{self._joined} regions have several labels, of which it usually predicts only the likeliest")
-        if self._passed_over:
-            notes.append(
-                f"{self._passed_over} images with several labels were left out, because its classes are mutually "
-                "exclusive"
-            )
-        return tuple(notes)
+        scratch = self._learnt is not None and is_architecture(self._weights)
+        return tuple(_notes(self._weights if scratch else None, self._joined, self._passed_over))
 
     # Prediction
 
@@ -147,6 +139,8 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def _asked(self, engine: Engine | Accelerated, floor: float) -> PredictSettings:
         options = self.options
         numbers = _numbers(options.classes, engine.names) if self._learnt is None else None
+        if self._learnt is not None:
+            floor = self._learnt.calibration.before(floor)
         return PredictSettings(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
 
     def _labels(self, engine: Engine | Accelerated) -> tuple[str, ...]:
@@ -160,6 +154,8 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             return labels[number] if asked.classes is None or number in asked.classes else None
 
         values = values_of(result, kinds, name, self._point_name)
+        if self._learnt is not None:
+            values = calibrated(self._learnt, values)
         if self.target.multiple and engine.task == "classify":
             # Probabilities of mutually exclusive classes sum to one, so they are not independent probabilities of each label.
             return [max(values, key=lambda value: value.score or 0.0)] if values else []
@@ -223,6 +219,11 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         else:
             self._joined = sum(_joined(example.values) for example in examples)
         self._become(learnt)
+        if dataset.held_out:
+            left, engine = [examples[index] for index in dataset.held_out], self._loaded()
+            asked = self._asked(engine, LEAST)
+            results = engine.results([example.data for example in left], asked, self.options.batch)
+            self._learnt = with_calibration(learnt, results, left)
         progress(1.0, f"trained on {dataset.images} images")
 
     def _become(self, learnt: Learnt, content: str | None = None) -> None:
@@ -238,6 +239,16 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def load(self, directory: Path) -> None:
         """Become the version that was saved. Raises VersionError."""
         self._become(load_model(directory), content_digest(directory / TENSORS))
+
+
+def _notes(scratch: str | None, joined: int, passed_over: int) -> Iterator[str]:
+    """Yield the notes of a training. `scratch`: the architecture, where it began with random weights."""
+    if scratch is not None:
+        yield f"trained from random weights ({scratch}); pretrained weights need far fewer examples"
+    if joined:
+        yield f"{joined} regions have several labels, of which it usually predicts only the likeliest"
+    if passed_over:
+        yield f"{passed_over} images with several labels were left out, because its classes are mutually exclusive"
 
 
 def _numbers(classes: Sequence[str] | None, names: Sequence[str]) -> tuple[int, ...] | None:

@@ -35,11 +35,18 @@ class TrainingGoal:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset on disk, as ultralytics' trainers read it (`data`); `judged`: a part is kept to judge epochs by."""
+    """A dataset on disk, as ultralytics' trainers read it (`data`); `held_out`: the places of the examples by which epochs
+    are judged.
+    """
 
     data: dict[str, object]
     images: int
-    judged: bool
+    held_out: tuple[int, ...]
+
+    @property
+    def judged(self) -> bool:
+        """True if some examples are kept to judge epochs by."""
+        return bool(self.held_out)
 
 
 def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Path, *, judge: bool) -> Dataset:
@@ -51,8 +58,9 @@ def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Pa
     kept = [index for index, found in enumerate(lines) if found is not None]
     _check(goal, [lines[index] or [] for index in kept])
     judged = judge and len(kept) >= _LEAST_TO_JUDGE
+    held_out = tuple(kept[_TENTH - 1 :: _TENTH]) if judged else ()
     for place, index in enumerate(kept):
-        part = "val" if judged and place % _TENTH == _TENTH - 1 else "train"
+        part = "val" if index in held_out else "train"
         found = lines[index] or []
         if goal.task == "classify":
             folder = directory / part / _folder(int(found[0][0]))
@@ -78,7 +86,7 @@ def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Pa
     }
     if goal.task == "pose":
         data |= {"kpt_shape": [len(goal.points), 3], "flip_idx": _mirrored(goal.points)}
-    return Dataset(data, len(kept), judged)
+    return Dataset(data, len(kept), held_out)
 
 
 def _folder(number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -10,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from lsml.adapters.base import Progress
 from lsml.adapters.image.yolo.dataset import Dataset, TrainingGoal
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
+from lsml.adapters.parts.calibration import PlattScaling
 from lsml.errors import VersionError
 from lsml.files.cache import cache_directory
 
@@ -34,11 +36,15 @@ _ABANDONED_S: Final = 2 * 24 * 3600  # a training's folder of this age was left 
 
 @dataclass(frozen=True)
 class Learnt:
-    """A trained model: the module, its task and labels, and the side of images in pixels."""
+    """A trained model: the module, its task and labels, and the side of images in pixels; and the calibration of scores, or
+    of a classifier the temperature.
+    """
 
     module: Module
     goal: TrainingGoal
     imgsz: int
+    calibration: PlattScaling = field(default_factory=PlattScaling)
+    temperature: float = 1.0
 
 
 def fit_model(
@@ -159,6 +165,8 @@ def save_model(learnt: Learnt, directory: Path) -> None:
         "labels": learnt.goal.labels,
         "points": learnt.goal.points,
         "imgsz": learnt.imgsz,
+        "calibration": learnt.calibration,
+        "temperature": learnt.temperature,
         "architecture": learnt.module.yaml,
         "ultralytics": ultralytics().__version__,
     }
@@ -176,13 +184,19 @@ def load_model(directory: Path) -> Learnt:
         from safetensors.torch import load_file
 
         module.load_state_dict(load_file(str(directory / TENSORS)))
+        # Older versions have neither.
+        calibration = PlattScaling.restore(plan.get("calibration", PlattScaling()))
+        heat = float(plan.get("temperature", 1.0))
+        if not 0 < heat < math.inf:
+            raise ValueError(f"temperature {heat}")
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         first = (str(error).splitlines() or [""])[0][:200]
         raise VersionError(
             f"{directory}: yolo cannot read it with ultralytics {ultralytics().__version__}: {first}; restore it, "
             "install the ultralytics that made it, or train again"
         ) from error
-    return _named(module.float().eval(), goal, plan["imgsz"])
+    learnt = _named(module.float().eval(), goal, plan["imgsz"])
+    return replace(learnt, calibration=calibration, temperature=heat)
 
 
 def _named(module: Module, goal: TrainingGoal, imgsz: int) -> Learnt:
