@@ -81,7 +81,8 @@ class CutOut(InteractiveAdapter[OptionsT]):
         for (_, labels), cut in zip(asked, self.cut(data, [one for one, _ in asked]), strict=True):
             if cut is not None and cut.pixels.any():
                 found += _shapes(cut, labels, self.options.simplify)
-        return unmarked(found, prompts)
+        # Who drew a box tightly has it already; a painted mask asks for a better one.
+        return unmarked(found, [prompt for prompt in prompts if isinstance(prompt, Box)])
 
     def _labels(self, label: str) -> dict[str, str]:
         """Return the label of each wanted kind: the prompt's, or the only one that the kind has."""

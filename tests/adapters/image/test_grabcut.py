@@ -76,7 +76,7 @@ def test_the_label_is_the_prompts_else_the_only_one_there_is(image):
     assert cutter({"mask": ("Liver", "Heart")}).respond(image, [BOX]) == []
 
 
-def test_what_is_marked_already_is_not_answered_again(image):
+def test_a_box_that_is_tight_already_is_not_answered_again(image):
     tight = Box(label="Cell", x=30 / 120, y=20 / 90, width=40 / 120, height=40 / 90, aspect=ASPECT)
     cut = cutter({"box": ("Cell",), "mask": ("Cell",)})
     assert [type(value) for value in cut.respond(image, [tight])] == [Mask]
