@@ -108,8 +108,8 @@ def test_the_labels_of_bare_tools_need_no_model():
             "MagicWand#c: no adapter supports MagicWand yet, so only people annotate it",
         ),
         (
-            '<Rating name="c" toName="i"/>',
-            "Rating#c: remote needs `send: file` for Image; write it under `options`",
+            '<TextArea name="c" toName="i"/>',
+            "TextArea#c: remote needs `send: file` for Image; write it under `options`",
         ),
         (
             '<Choices name="c" toName="t" perRegion="true"><Choice value="A"/></Choices>',

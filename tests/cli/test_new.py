@@ -12,8 +12,8 @@ from tests.support.commands import lsml, refused, said
 from tests.support.web import Answer, Web
 
 LEGACY = "89abcdef0123456789abcdef0123456789abcdef"
-PAIR = TOPICS.replace("</View>", '<Pairwise name="p" toName="text"/></View>')
-ALONE = "unbound: Pairwise#p: no adapter supports Pairwise yet, so only people annotate it"
+PAIR = TOPICS.replace("</View>", '<MagicWand name="p" toName="text"/></View>')
+ALONE = "unbound: MagicWand#p: no adapter supports MagicWand yet, so only people annotate it"
 
 
 @pytest.fixture
@@ -62,11 +62,11 @@ def test_a_dash_prints_the_recipe_alone_and_writes_nothing(config, tmp_path):
 
 def test_where_nothing_can_be_served_it_says_why_and_writes_nothing(config):
     config.write_text(
-        '<View><Image name="a" value="$a"/><Number name="count" toName="a"/><Rating name="noise" toName="a"/></View>'
+        '<View><Image name="a" value="$a"/><TextArea name="count" toName="a"/><TextArea name="noise" toName="a"/></View>'
     )
     assert refused(of(config), code=1).splitlines() == [
-        "unbound: Number#count: remote needs `send: file` for Image; write it under `options`",
-        "unbound: Rating#noise: remote needs `send: file` for Image; write it under `options`",
+        "unbound: TextArea#count: remote needs `send: file` for Image; write it under `options`",
+        "unbound: TextArea#noise: remote needs `send: file` for Image; write it under `options`",
         "the labeling config Ticket Topics.xml: no adapter can serve any of its control tags, so no recipe can be "
         "written",
     ]

@@ -15,6 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from lsml.adapters import get_adapter
 from lsml.binding import Binding, BoundModel, bind
@@ -109,6 +110,8 @@ def data_of(object_tag: ObjectTag, said: list[str]) -> Any:
         return curves(object_tag, said)
     if object_tag.tag == "Audio":
         return tones(said)
+    if object_tag.tag == "Image":
+        return picture(said)
     if object_tag.tag == "Paragraphs":
         return [{"author": "🤖", "text": first}, {"author": "Ann", "text": second}]
     return f"{first} {second}"
@@ -129,6 +132,19 @@ def tones(said: list[str]) -> str:
     return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def picture(said: list[str]) -> str:
+    """A picture with a strip for each control, whose colour its words tell, as a data URL."""
+    telling = sorted(
+        {(word[:-2], "abcd".index(word[-2])) for word in said if word[-2:-1] in "abcd" and word[-1] in "xyz"}
+    )
+    pixels = np.zeros((60, 60, 3), dtype=np.uint8)
+    for strip, (_, answer) in zip(np.array_split(pixels, max(1, len(telling)), axis=1), telling, strict=False):
+        strip[:] = ((220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30))[answer]
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 def curves(object_tag: ObjectTag, said: list[str]) -> dict[str, list[float]]:
     """Columns that rise after their first half, each to a level of the words' own."""
     draw = random.Random(" ".join(said))
@@ -141,8 +157,8 @@ def curves(object_tag: ObjectTag, said: list[str]) -> dict[str, list[float]]:
 
 
 def shown_of(object_tag: ObjectTag, data: dict[str, Any]) -> View:
-    """What a control is told of the data; of a recording nothing, for times are seconds."""
-    return View(None) if object_tag.tag == "Audio" else read_object(object_tag, {"data": data}, no_fetch)[0]
+    """What a control is told of the data; of a recording nothing, for times are seconds, nor of a picture."""
+    return View(None) if object_tag.tag in ("Audio", "Image") else read_object(object_tag, {"data": data}, no_fetch)[0]
 
 
 def chosen_words(binding: Binding, chosen: dict[str, int], model: BoundModel) -> Iterator[str]:

@@ -12,6 +12,7 @@ from lsml.adapters.image.classifier import ImageClassifier
 from lsml.adapters.image.field_classifier import FieldClassifier
 from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
+from lsml.adapters.image.regressor import ImageRegressor
 from lsml.adapters.image.segment_anything import SegmentAnything
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.llm.adapter import Llm
@@ -176,6 +177,12 @@ IMAGES = AdapterCase(
     examples=[Example(path, (Choice(label),)) for path, label in _images],
     batch=[path for path, _ in _images[:4]],
     tolerance=1e-9,  # matrix products round otherwise for one row than for several
+)
+SIZES = AdapterCase(
+    adapter=ImageRegressor,
+    examples=[Example(path, (Number(float(1 + list(COLOURS).index(label))),)) for path, label in _images],
+    batch=[path for path, _ in _images[:4]],
+    tolerance=1e-9,
 )
 _clips = clips(_drawn / "clips", range(24))
 HEARING = [
@@ -387,6 +394,7 @@ CASES = {
     "tabular": TABLES,
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],
+    "image-regressor": [SIZES],
     "field-classifier": LINES,
     "relations": JOINING,
     "grabcut": [CUTTING],

@@ -25,6 +25,7 @@ LICENCES = {
     "grabcut": "Apache-2.0 (OpenCV)",
     "field-classifier": "BSD-3-Clause (scikit-learn)",
     "image-classifier": "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own",
+    "image-regressor": "BSD-3-Clause (scikit-learn, scikit-image); weights have terms of their own",
     "ner": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
     "ner-crf": "MIT (python-crfsuite)",
     "pairwise": "BSD-3-Clause (scikit-learn)",
