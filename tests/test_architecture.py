@@ -14,6 +14,7 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"^\| (?P<question>[^|]+\?) \| `(?P<file>[^`]+)` \| `(?P<name>[^`]+)` \|$", TEXT, re.MULTILINE)
 MOST_LINES, MOST_OF_A_CLASS, MOST_OF_A_FUNCTION = 450, 200, 60
 MOST_LINES_WITH_ANY = 237
+AMBIGUOUS = {"answer", "foreign", "mark", "moved", "place", "settle", "together", "turns", "wanted", "whole"}
 SHARED_NAMES = {  # a control tag and the value that it writes, which Label Studio calls the same
     "Ellipse": {"lsml/controls/ellipse.py", "lsml/values/kinds.py"},
     "KeyPoint": {"lsml/controls/keypoint.py", "lsml/values/kinds.py"},
@@ -66,6 +67,16 @@ def test_the_name_of_a_class_means_one_thing():
             if isinstance(node, ast.ClassDef):
                 modules.setdefault(node.name, set()).add(path.relative_to(ROOT).as_posix())
     assert {name: where for name, where in modules.items() if len(where) > 1} == SHARED_NAMES
+
+
+def test_a_word_with_several_meanings_names_nothing():
+    named = [
+        f"{path.relative_to(ROOT).as_posix()}:{node.lineno}: {node.name}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name.strip("_").lower() in AMBIGUOUS
+    ]
+    assert not named, "name it after what it returns or holds"
 
 
 def test_any_says_what_nothing_checks_and_grows_no_more():

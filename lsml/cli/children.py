@@ -49,11 +49,11 @@ def was_ready(file: Path, pid: int) -> bool:
 
 def on_new_recipe(held: Sequence[Path], do: Callable[[int], None]) -> None:
     """Start a thread that calls `do`, at each SIGHUP, with the index in `held` of every recipe whose held copy is new."""
-    known = [_mark(file) for file in held]
+    known = [_stamp(file) for file in held]
 
     def look() -> None:
         for number, file in enumerate(held):
-            mark = _mark(file)
+            mark = _stamp(file)
             if mark != known[number]:
                 known[number] = mark
                 do(number)
@@ -61,7 +61,7 @@ def on_new_recipe(held: Sequence[Path], do: Callable[[int], None]) -> None:
     on_hangup(look)
 
 
-def _mark(file: Path) -> tuple[int, int]:
+def _stamp(file: Path) -> tuple[int, int]:
     """Return a value that changes when another file takes its place, even one with the same content."""
     found = file.stat()
     return found.st_ino, found.st_mtime_ns

@@ -56,7 +56,7 @@ class Anchor(NamedTuple):
         """Return True if a region is an answer about this one: of the asking control, with the same id."""
         return region.get("from_name") == self.name and region.get("id") == self.region["id"]
 
-    def answer(self, region: Region) -> Region:
+    def region_about(self, region: Region) -> Region:
         """Return a region of the asking control, with the place and the id of the region that it is about."""
         place = {
             key: held for key, held in self.region["value"].items() if key not in _SAID and not key.endswith("labels")
@@ -308,7 +308,7 @@ class Control(ABC):
         }
         if score is not None:
             region["score"] = score
-        return region if self.anchor is None else self.anchor.answer(region)
+        return region if self.anchor is None else self.anchor.region_about(region)
 
 
 ControlT = TypeVar("ControlT", bound=Control)

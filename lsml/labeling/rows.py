@@ -277,9 +277,9 @@ class _RowReader:
             result += regions
         task: dict[str, Any] = {"data": data, "annotations": []}
         if self._id_column is not None and row.get(self._id_column) not in (None, ""):
-            task["id"] = _whole(row[self._id_column])
+            task["id"] = _integer(row[self._id_column])
         if answered:
-            named = {"id": _whole(row["annotation_id"])} if row.get("annotation_id") not in (None, "") else {}
+            named = {"id": _integer(row["annotation_id"])} if row.get("annotation_id") not in (None, "") else {}
             times = {key: row[key] for key in ("created_at", "updated_at") if self._exported and row.get(key)}
             task["annotations"].append({**named, **times, "result": result})
         return task
@@ -289,7 +289,7 @@ class _RowReader:
         return _from_json(cell) if self._table and tag.tag != "Text" and tag.tag != "HyperText" else cell
 
 
-def _whole(cell: object) -> Any:
+def _integer(cell: object) -> Any:
     """Return an id as Label Studio has it; in a table it is a text."""
     return int(cell) if isinstance(cell, str) and cell.isascii() and cell.isdigit() and len(cell) < 19 else cell
 

@@ -104,9 +104,9 @@ class Series(msgspec.Struct, frozen=True):
 
     def _places(self, names: Sequence[str]) -> tuple[int | None, list[int]]:
         """Return (index of the time column, indices of the channels)."""
-        known = {name.strip().lower(): place for place, name in enumerate(names)}
+        known = {name.strip().lower(): column for column, name in enumerate(names)}
 
-        def place(name: str) -> int:
+        def column(name: str) -> int:
             found = known.get(name.strip().lower())
             if found is None and name.strip().isdecimal() and int(name) < len(names):
                 found = int(name)
@@ -116,8 +116,8 @@ class Series(msgspec.Struct, frozen=True):
                 raise UnreadableSeries(f"the time series has no column {name}; it has {has}; {what}")
             return found
 
-        time = place(self.time) if self.time else None
-        channels = [place(name) for name in self.channels]
+        time = column(self.time) if self.time else None
+        channels = [column(name) for name in self.channels]
         return time, channels or [one for one in range(len(names)) if one != time]
 
     def _parts(self) -> Iterator[Points]:
@@ -132,7 +132,7 @@ class Series(msgspec.Struct, frozen=True):
             if rows > MOST_ROWS:
                 raise UnreadableSeries(f"the time series has more than {MOST_ROWS:,} rows; split it into several tasks")
             if count:
-                values = np.stack([_numbers(columns[place]) for place in channels], axis=1)
+                values = np.stack([_numbers(columns[column]) for column in channels], axis=1)
                 try:
                     times = np.zeros(0) if time is None else self.clock.read_all(columns[time])
                 except ValueError as error:
@@ -194,7 +194,7 @@ def _head(file: TextIO, sep: str) -> tuple[list[str], Iterator[list[str]]]:
         raise UnreadableSeries("the time series is empty")
     if all(_is_number(cell) for cell in first):
         file.seek(0)
-        return [str(place) for place in range(len(first))], csv.reader(file, delimiter=delimiter)
+        return [str(column) for column in range(len(first))], csv.reader(file, delimiter=delimiter)
     return [name.strip() for name in first], rows
 
 

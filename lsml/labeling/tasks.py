@@ -15,7 +15,7 @@ from lsml.wording import JSON
 _AT_ONCE_S = 1.0  # the most between an annotation's creation and its storing; a person's change comes later
 
 
-class Shown(msgspec.Struct, frozen=True):
+class SeenPrediction(msgspec.Struct, frozen=True):
     """A prediction that somebody began an annotation from: Label Studio's number of it, the version that made it, its regions.
 
     `result` is None where only the number is told.
@@ -42,7 +42,7 @@ class Annotation(msgspec.Struct, frozen=True):
     submitted: bool = False
     annotator: str = ""
     lead_time_s: float | None = None
-    shown: Shown | None = None
+    shown: SeenPrediction | None = None
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     unique_id: str | None = None
     annotator: str = ""
     lead_time_s: float | None = None
-    shown: Shown | None = None
+    shown: SeenPrediction | None = None
 
 
 def read_annotation(given: object, predictions: object = ()) -> ReadAnnotation:
@@ -112,15 +112,15 @@ def read_annotation(given: object, predictions: object = ()) -> ReadAnnotation:
     )
 
 
-def _shown(given: Mapping[str, object], predictions: object) -> Shown | None:
+def _shown(given: Mapping[str, object], predictions: object) -> SeenPrediction | None:
     """Return the prediction that an annotation was made from; None where it was begun anew."""
     id = given.get("parent_prediction")
     if not is_id(id):
         return None
     for one in (given.get("prediction"), *(predictions if isinstance(predictions, (list, tuple)) else ())):
         if isinstance(one, Mapping) and str(one.get("id")) == str(id) and isinstance(one.get("result"), list):
-            return Shown(str(id), str(one.get("model_version") or ""), one["result"])
-    return Shown(str(id))
+            return SeenPrediction(str(id), str(one.get("model_version") or ""), one["result"])
+    return SeenPrediction(str(id))
 
 
 def _lead_time(given: object) -> float | None:

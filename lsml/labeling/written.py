@@ -47,7 +47,7 @@ def _table(tasks: Sequence[_Json]) -> str:
         found = {name: [region for region in _regions(task) if region["from_name"] == name] for name in names}
         row = [task.get("id", "")] if with_ids else []
         row += [_cell(task["data"].get(name, "")) for name in fields]
-        row += [_answer(regions) for regions in found.values()]
+        row += [_cell_of(regions) for regions in found.values()]
         writer.writerow([*row, prediction.get("score", ""), prediction.get("model_version", "")])
     return out.getvalue()
 
@@ -56,7 +56,7 @@ def _regions(task: _Json) -> list[_Json]:
     return [region for prediction in task["predictions"] for region in prediction["result"]]
 
 
-def _answer(regions: Sequence[_Json]) -> object:
+def _cell_of(regions: Sequence[_Json]) -> object:
     """Return what the regions of one control say, as `read_export` reads it in a table."""
     if not regions:
         return ""

@@ -82,7 +82,7 @@ def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple
                     "too many pixels",
                     f"{shown}: has {width} x {height} pixels; the limit is {most_pixels} (media.pixels of the recipe)",
                 )
-            turn = _turn(image)
+            turn = _rotation(image)
             if turn is None and _plain(image, content, path.suffix):
                 # Pillow reads the whole file even for a small picture, so a truncated file is found.
                 image.draft(None, (max(1, width // 8), max(1, height // 8)))
@@ -108,7 +108,7 @@ def _decode(path: Path, content: Content, shown: str, most_pixels: int) -> tuple
         ) from error
 
 
-def _turn(image: Image) -> Any:
+def _rotation(image: Image) -> Any:
     """Return Pillow's operation that turns the image upright; None where it stands upright or its EXIF cannot be read."""
     from PIL.Image import Transpose
 

@@ -99,14 +99,14 @@ class ValuesByControl:
                 name = control.control_tag.name
                 found = places.get((name, page))
                 if found is None:
-                    found = places[name, page] = self._place(model, control, page, judging=judging)
+                    found = places[name, page] = self._values_for(model, control, page, judging=judging)
                 column, answers, threshold = found
                 column.readings.setdefault(place, reading)
                 # A classifier returns thousands of values of one kind, which need no check.
                 own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
                 answers.setdefault(place, ModelValues(own, threshold, decisions))
 
-    def _place(
+    def _values_for(
         self, model: BoundModel, control: Control, page: int | None, *, judging: bool
     ) -> tuple[ControlValues, Answers, Threshold]:
         """Return a control's column on a page, where a model's answers go in it, and the least score that counts there."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from lsml.labeling import AnnotatedTask, Annotation
-from lsml.labeling.tasks import Shown
+from lsml.labeling.tasks import SeenPrediction
 from lsml.store.database import Table
 from lsml.store.people import ANNOTATOR, PERSON
 
@@ -14,7 +14,9 @@ from lsml.store.people import ANNOTATOR, PERSON
 class Beginnings(Table):
     """The origin of every project's annotations. It is stored in the same transaction as the annotation."""
 
-    def keep(self, project: str, annotation: str, stamp: str, lead_time_s: float | None, shown: Shown | None) -> None:
+    def keep(
+        self, project: str, annotation: str, stamp: str, lead_time_s: float | None, shown: SeenPrediction | None
+    ) -> None:
         """Store the origin of an existing annotation, unless that of a later state is known.
 
         A stored prediction is kept where a later state only has its number.
@@ -56,7 +58,7 @@ class Beginnings(Table):
         for task, data, id, result, updated_at, annotator, lead_time_s, prediction, version, predicted in rows:
             shown = None
             if prediction is not None:
-                shown = Shown(prediction, version, None if predicted is None else json.loads(predicted))
+                shown = SeenPrediction(prediction, version, None if predicted is None else json.loads(predicted))
             annotation = Annotation(
                 id, json.loads(result), updated_at, annotator=annotator, lead_time_s=lead_time_s, shown=shown
             )

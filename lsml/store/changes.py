@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from lsml.labeling.tasks import ReadAnnotation, Shown, time_key
+from lsml.labeling.tasks import ReadAnnotation, SeenPrediction, time_key
 from lsml.store.beginnings import Beginnings
 from lsml.store.database import Database, Table
 from lsml.store.submissions import SUBMITTED, Submissions
@@ -33,7 +33,7 @@ class AnnotationSeen:
     unique_id: str | None = None
     annotator: str = ""
     lead_time_s: float | None = None
-    shown: Shown | None = None
+    shown: SeenPrediction | None = None
     task_data: Mapping[str, object] | None = None
     task_updated_at: str = ""
 

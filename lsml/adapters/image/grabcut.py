@@ -120,7 +120,7 @@ def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterati
     if not cut.any():
         # There is only one colour, so the drawn region itself is the best result.
         return before
-    return _whole(cut, [(x, y) for x, y, positive in places if positive])
+    return _one_piece(cut, [(x, y) for x, y, positive in places if positive])
 
 
 def _spread(image: Pixels, marks: Pixels, seeds: Sequence[tuple[int, int]]) -> None:
@@ -137,7 +137,7 @@ def _spread(image: Pixels, marks: Pixels, seeds: Sequence[tuple[int, int]]) -> N
         marks[(flooded[1:-1, 1:-1] == 1) & (marks == cv2.GC_PR_BGD)] = cv2.GC_PR_FGD
 
 
-def _whole(cut: Pixels, seeds: Sequence[tuple[int, int]]) -> Pixels:
+def _one_piece(cut: Pixels, seeds: Sequence[tuple[int, int]]) -> Pixels:
     """Return the parts that hold a seed, else the largest one; without holes."""
     import cv2
     import numpy as np

@@ -106,7 +106,7 @@ class Llm(Adapter[LlmOptions]):
         known = {key: msgspec.json.decode(entry, type=list[Value]) for key, entry in kept.items()}
         new = {key: text for key, text in zip(keys, batch, strict=True) if key not in known and text.strip()}
         if new:
-            found, failed = self._rounds.run(new, self._answer, alone=len(batch) == 1)
+            found, failed = self._rounds.run(new, self._asked, alone=len(batch) == 1)
             self._answers.put({key: msgspec.json.encode(read.values) for key, read in found.items()})
             known.update((key, read.values) for key, read in found.items())
             self._count(list(found.values()))
@@ -123,7 +123,7 @@ class Llm(Adapter[LlmOptions]):
                 "%s: %d of %d spans were dropped, because their words are not in the text", self.name, dropped, spans
             )
 
-    def _answer(self, text: str) -> Read:
+    def _asked(self, text: str) -> Read:
         """Return the model's answer for one text. Raises Dropped or Away."""
         sent = prompting.messages(self._system, text)
         reply = self._endpoint.ask(sent, self._schema)

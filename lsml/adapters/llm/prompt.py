@@ -40,14 +40,14 @@ def instructions(prompt: str | None, questions: Sequence[Question]) -> str:
     """Return the system message: the recipe's prompt, the questions, and the rule. It is the same for every document."""
     lines = [prompt.strip() if prompt and prompt.strip() else DEFAULT, "", _FORM]
     for question in questions:
-        lines.append(f'- "{question.name}": {_wanted(question)}')
+        lines.append(f'- "{question.name}": {_expected(question)}')
         for label in question.labels:
             said = question.descriptions.get(label)
             lines.append(f'  - "{label}"' + (f": {' '.join(said.split())}" if said else ""))
     return "\n".join([*lines, "", _RULE])
 
 
-def _wanted(question: Question) -> str:
+def _expected(question: Question) -> str:
     if question.kind == "choice":
         if question.multiple:
             return "a list of those of these labels that hold, an empty one where none does:"

@@ -23,7 +23,7 @@ _AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in lengths of a short 
 _OVERLAP: Final = 0.02  # the share of windows with several labels from which each label has its own forest
 
 
-class Lesson(NamedTuple):
+class AnnotatedSignal(NamedTuple):
     """A series with its annotated stretches of learnt labels. `read` returns its points, or None where it cannot be read."""
 
     read: Callable[[], Signal | None]
@@ -99,7 +99,7 @@ class Segmenter(NamedTuple):
 
 
 def learnt_segmenter(
-    lessons: Sequence[Lesson],
+    lessons: Sequence[AnnotatedSignal],
     *,
     gaps: bool,
     windows: Sequence[float] | None,
@@ -144,7 +144,7 @@ def learnt_segmenter(
 
 
 def _windows(
-    lessons: Sequence[Lesson], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool
+    lessons: Sequence[AnnotatedSignal], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool
 ) -> Iterator[tuple[Array, Array]]:
     """Yield (features of windows along the whole series, labels that hold there) for each readable series, equally many
     for each.

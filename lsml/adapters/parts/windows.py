@@ -103,7 +103,7 @@ class Signal:
                 axis=1,
             )
 
-    def whole(self) -> Array:
+    def summary(self) -> Array:
         """Return (channels * OF_CHANNEL,) for the whole series: the distribution of its windows' features, and each
         channel's median and spread.
         """

@@ -16,7 +16,7 @@ from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, estimates, fo
 from lsml.adapters.parts.linear_head import labelled
 from lsml.adapters.parts.notes import unlearnt
 from lsml.adapters.parts.number_head import numbered
-from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
+from lsml.adapters.parts.segmenter import AnnotatedSignal, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import OF_CHANNEL, Signal
 from lsml.errors import AdapterError, VersionError
@@ -80,7 +80,7 @@ class _Chooser(NamedTuple):
 
     def values(self, signal: Signal) -> list[Choice]:
         """Return every label with its probability, in alphabetical order."""
-        row = signal.whole()[None]
+        row = signal.summary()[None]
         [scores] = probabilities([forest.outputs(row) for forest in self.forests], multiple=self.multiple)
         return [Choice(label, score) for label, score in zip(self.labels, scores.tolist(), strict=True)]
 
@@ -111,7 +111,7 @@ class _Rater(NamedTuple):
 
     def values(self, signal: Signal) -> list[Number]:
         """Return the number of a series."""
-        row = signal.whole()[None]
+        row = signal.summary()[None]
         return estimates([forest.outputs(row) for forest in self.forests], self.spread)
 
     def state(self) -> State:
@@ -200,7 +200,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
             intervals = [value for value in example.values if isinstance(value, Interval) and value.start < value.end]
             own = [value for value in intervals if allowed is None or value.label in allowed]
             if own or gaps:
-                lessons.append(Lesson(partial(reader.signal, number), own))
+                lessons.append(AnnotatedSignal(partial(reader.signal, number), own))
         progress(0.1, f"reading {len(lessons)} series")
         options = self.options
         if options.iterations == "auto":
@@ -213,7 +213,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         # If segments are wanted too, a series without a choice was annotated only with segments.
         asked = [n for n, e in enumerate(examples) if not stretches or any(isinstance(v, Choice) for v in e.values)]
         reader = _SeriesReader(examples, unread)
-        seen = [(number, signal.whole()) for number in asked if (signal := reader.signal(number)) is not None]
+        seen = [(number, signal.summary()) for number in asked if (signal := reader.signal(number)) is not None]
         learnt = labelled([examples[number] for number, _ in seen], self.target, "series")
         rows = np.stack([seen[index][1] for index in learnt.indices])
         multiple = self.target.multiple
@@ -229,7 +229,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
 
         reader = _SeriesReader(examples, unread)
         signals = [(number, reader.signal(number)) for number in numbered(examples, "series")[0]]
-        seen = {number: signal.whole() for number, signal in signals if signal is not None}
+        seen = {number: signal.summary() for number, signal in signals if signal is not None}
         _, told = numbered([examples[number] for number in seen], "series that can be read")
         truths, rows = np.array(told), np.stack(list(seen.values()))
         grown = grow(rows, truths, self.options, seed, numbers=True)

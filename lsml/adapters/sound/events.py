@@ -14,7 +14,7 @@ from msgspec import Meta
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import TreeOptions
 from lsml.adapters.parts.notes import reason_of, unlearnt
-from lsml.adapters.parts.segmenter import Lesson, Segmenter, learnt_segmenter
+from lsml.adapters.parts.segmenter import AnnotatedSignal, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import Signal
 from lsml.adapters.sound.mels import HOP_S, log_mels
@@ -95,7 +95,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
                 and (allowed is None or value.label in allowed)
             ]
             if own or gaps:
-                lessons.append(Lesson(partial(_readable, example.data, unread), own))
+                lessons.append(AnnotatedSignal(partial(_readable, example.data, unread), own))
         progress(0.1, f"reading {len(lessons)} recordings")
         self._segmenter = learnt_segmenter(
             lessons, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"

@@ -125,7 +125,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         super().__init__(options, target)
         try:
             listed = [
-                Mention(plain(keyword), label) for keyword, label in options.all_keywords() if self._wanted(label)
+                Mention(plain(keyword), label) for keyword, label in options.all_keywords() if self._selects(label)
             ]
         except ValueError as error:
             raise AdapterError(f"{self.name}: {error}") from error
@@ -134,7 +134,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         self._patterns = [
             _Pattern(pattern, label)
             for label, patterns in options.patterns.items()
-            if self._wanted(label)
+            if self._selects(label)
             for pattern in patterns
         ]
 
@@ -207,7 +207,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         mentions: dict[bool, list[Mention]] = {True: [], False: []}
         for prompt in marked:
             start, end = trimmed(text, prompt.start, prompt.end)
-            if start < end and self._wanted(prompt.label):
+            if start < end and self._selects(prompt.label):
                 mentions[start in starts and end in ends].append(Mention(plain(text[start:end]), prompt.label))
         folded = fold(text)
         hits = [
@@ -237,20 +237,20 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
             [
                 mention
                 for mention in mentions
-                if self._wanted(mention.label) and not self._listed.names(mention.written)
+                if self._selects(mention.label) and not self._listed.names(mention.written)
             ],
             whole=self.options.whole_words,
             case=self.options.case,
         )
 
-    def _wanted(self, label: str) -> bool:
+    def _selects(self, label: str) -> bool:
         return self.target.open or label in self.target.labels
 
     def _marked(self, example: Example) -> set[tuple[int, int, str]]:
         return {
             (*trimmed(example.data, value.start, value.end), value.label)
             for value in example.values
-            if isinstance(value, Span) and self._wanted(value.label)
+            if isinstance(value, Span) and self._selects(value.label)
         }
 
     def _spans(self, text: str) -> list[Value]:

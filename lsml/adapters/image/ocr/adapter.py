@@ -77,7 +77,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
             return []
         part = cut_out(_read(data), drawn[-1])
         read = None if part is None else self._engine.text(part)
-        region = None if read is None else self._wanted(drawn[-1])
+        region = None if read is None else self._shape_of(drawn[-1])
         if read is None or region is None:
             return []
         return [msgspec.structs.replace(region, text=read[0], score=read[1])]
@@ -109,7 +109,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
             return box_of(line, _label(self.options, kinds["box"]) or "", width, height)
         return polygon_of(line, _label(self.options, kinds["polygon"]) or "", width, height)
 
-    def _wanted(self, region: Area) -> Box | Polygon | None:
+    def _shape_of(self, region: Area) -> Box | Polygon | None:
         """Return the same region in a wanted kind; None where that kind does not have its label."""
         kinds = self._kinds
         kind = "polygon" if "box" not in kinds or (isinstance(region, Polygon) and "polygon" in kinds) else "box"

@@ -253,14 +253,14 @@ def _add_image(source: Path, target: Path) -> None:
     final = target.with_suffix(suffix or "")
     try:
         # ultralytics repairs truncated JPEG files in place, so it gets a copy of them.
-        if suffix == ".jpg" and not _whole(source):
+        if suffix == ".jpg" and not _is_complete(source):
             raise OSError
         os.link(source.resolve(), final)
     except OSError:
         shutil.copyfile(source, final)
 
 
-def _whole(jpeg: Path) -> bool:
+def _is_complete(jpeg: Path) -> bool:
     with jpeg.open("rb") as file:
         file.seek(-2, os.SEEK_END)
         return file.read() == b"\xff\xd9"
