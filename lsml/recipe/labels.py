@@ -26,7 +26,7 @@ class LongLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     description: Annotated[
         str,
-        Meta(description="Its meaning, for people and for language models; `lsml explain` shows it."),
+        Meta(description="Its meaning, for people, for language models and for zero-shot; `lsml explain` shows it."),
     ] = ""
     was: Annotated[
         _Names,

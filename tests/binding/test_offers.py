@@ -24,7 +24,7 @@ def names(adapters):
         (
             '<Choices name="c" toName="t"><Choice value="A"/></Choices>',
             ["text-classifier"],
-            ["llm", "remote", "spacy", "text-embedding-classifier", "transformers-classifier"],
+            ["llm", "remote", "spacy", "text-embedding-classifier", "transformers-classifier", "zero-shot"],
         ),
         (
             '<Labels name="c" toName="t"><Label value="A"/></Labels>',

@@ -71,6 +71,24 @@ def test_few_shot_topics_learns_from_four_texts_of_each(serve):
     assert all(one["model_version"].startswith("few-shot-topics-v1-") for one in found)
 
 
+def test_cold_start_answers_by_meaning_until_it_learnt_what_people_mean(serve):
+    backend = serve("cold-start", LSML_ENCODER=sentence_encoder())
+    asked = ["the cook burnt my steak", "the airport lost our suitcases", "zq"]
+    food, travel, unclear = predict(backend, asked)
+    assert [one["result"][0]["value"]["choices"] for one in (food, travel)] == [["Food"], ["Travel"]]
+    assert unclear["result"] == []  # it is not sure enough of any
+    assert food["model_version"].startswith("cold-start-v0-")
+    # People mean something else by the labels, so that one can see who answers.
+    taught = {"Food": "Money", "Travel": "Food", "Money": "Travel"}
+    annotate(backend, [
+        (text, [{"from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": [taught[label]]}}])
+        for label, texts in TOPICS.items() for text in texts
+    ])  # fmt: skip
+    found = predict(backend, [TOPICS["Food"][0], TOPICS["Travel"][0]])
+    assert [one["result"][0]["value"]["choices"] for one in found] == [["Money"], ["Food"]]
+    assert all(one["model_version"].startswith("cold-start-v1-") for one in found)
+
+
 def test_intents_takes_the_encoder_where_it_is_the_better_one(serve):
     backend = serve("intents", LSML_ENCODER=sentence_encoder())
     wants = {"Order": "Food", "Complaint": "Money", "Question": "Travel"}

@@ -33,6 +33,7 @@ from lsml.adapters.text.regressor import TextRegressor
 from lsml.adapters.text.relations import RelationsAdapter
 from lsml.adapters.text.spacy_pipeline import Spacy
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
+from lsml.adapters.text.zero_shot import ZeroShot
 from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
 from lsml.values import Box, Choice, KeyPoint, Marked, Number, Ranking, Span
@@ -49,7 +50,7 @@ from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion, speeds_of_motion
 from tests.support.sounds import KINDS, clips, scenes
 from tests.support.speaking import SENTENCES, SPEAKS, spoken
-from tests.support.transformer_models import tiny_sam, tiny_sam2, tiny_transformer
+from tests.support.transformer_models import tiny_head, tiny_sam, tiny_sam2, tiny_transformer
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
 STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
@@ -279,6 +280,7 @@ HEAVY = {
     "text-embedding-classifier",
     "spacy",
     "transformers-classifier",
+    "zero-shot",
 }
 
 _TRANSFORMER = {"weights": str(_drawn / "transformer"), "learning_rate": 3e-3, "epochs": 12, "max_length": 32}
@@ -304,7 +306,22 @@ EMBEDDINGS = [
     )
     for multiple in (False, True)
 ]  # fmt: skip
+_TREE = ("Money / Billing", "Money / Refund", "Software / Bug", "Question")
+ZERO = [
+    AdapterCase(
+        adapter=ZeroShot, target=Target(labels, multiple=multiple), options=options, batch=BATCH, tolerance=1e-3
+    )
+    for labels, multiple, options in (
+        (LABELS, False, {"encoder": str(_drawn / "transformer")}),
+        (_TREE, True, {"encoder": str(_drawn / "transformer")}),
+        (_TREE, False, {"entailment": str(_drawn / "entailment")}),
+    )
+]
 if find_spec("transformers") is not None:
+    tiny_head(
+        _drawn / "entailment", [text for text, _ in tickets(60)], "SequenceClassification",
+        ("contradiction", "neutral", "entailment"),
+    )  # fmt: skip
     tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
     tiny_sam(_drawn / "sam")
     tiny_sam2(_drawn / "sam2")
@@ -387,6 +404,7 @@ CASES = {
     "ner": NER,
     "transformers-classifier": SEQUENCES,
     "text-embedding-classifier": EMBEDDINGS,
+    "zero-shot": ZERO,
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],

@@ -38,6 +38,7 @@ LICENCES = {
     "text-matcher": "Apache-2.0 and CNRI-Python (regex)",
     "text-regressor": "BSD-3-Clause (scikit-learn)",
     "time-series": "BSD-3-Clause (scikit-learn)",
+    "zero-shot": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
     "transformers-classifier": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
 }
 
