@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Count
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 
 from flask import Flask, Response, g, request
@@ -17,6 +17,7 @@ from lsml.server.quality import Quality
 from lsml.server.serving import Serving
 from lsml.store import Store
 from lsml.store.runs import STATES
+from lsml.versions import Card
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PROJECTS = 200  # with more projects, their metrics are only under /api
@@ -113,6 +114,7 @@ class _Stored:
             "Promoted versions whose card cannot be read, by project; the log has the reason.",
             labels=("project",),
         )
+        served: dict[str, Card] = {}
         for project in self._store.projects.all()[:_PROJECTS]:
             annotations.add_metric((project.key,), project.usable)
             versions.add_metric((project.key,), kept.get(project.key, 0))
@@ -133,7 +135,8 @@ class _Stored:
                     counts[found.control, found.reason] += found.count
             for (control, reason), count in counts.items():
                 left_out.add_metric((project.key, control, reason), count)
-        yield from (annotations, versions, promoted, held_out, left_out, unreadable)
+            served[project.key] = card
+        yield from (annotations, versions, promoted, held_out, left_out, unreadable, *_shifts(served))
 
     def _corrections(self) -> Iterator[Metric]:
         regions = GaugeMetricFamily(
@@ -175,3 +178,24 @@ class _Stored:
                 for state in STATES:
                     last.add_metric((project.key, state), run.state == state)
         yield from (published, last)
+
+
+def _shifts(served: Mapping[str, Card]) -> Iterator[Metric]:
+    """Yield how the served versions differ from those before them, from their cards, by project."""
+    changed = GaugeMetricFamily(
+        "lsml_changed_answers",
+        "Share of the served version's answers to judged tasks that differ from those of the version before, by model.",
+        labels=("project", "model"),
+    )
+    drift = GaugeMetricFamily(
+        "lsml_label_drift",
+        "Population stability index of the labels that the served version learnt anew, by model; above 0.25 is a shift.",
+        labels=("project", "model"),
+    )
+    for project, card in served.items():
+        for model, decision in card.decisions.items():
+            if decision.compared is not None and decision.compared.changed is not None:
+                changed.add_metric((project, model), decision.compared.changed)
+        for model, one in card.drift.items():
+            drift.add_metric((project, model), one.index)
+    yield from (changed, drift)

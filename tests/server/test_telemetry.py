@@ -39,6 +39,21 @@ def test_what_is_stored_is_shown_by_project(backend):
     assert found["lsml_regions_total"] == 1
 
 
+def test_what_a_promotion_changed_is_shown_by_model(backend):
+    server = backend()
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    compared = {"new": 0.9, "promoted": 0.8, "tasks": 40, "with": "v1", "changed": 0.15}
+    decisions = {"topic:text-classifier": {"taken": True, "why": "better", "compared": compared}}
+    drift = {"against": "v1", "index": 0.4, "limit": 0.25, "learnt": 40, "recent": 40, "labels": {"Bug": [0.1, 0.6]}}
+    card = {"recipe": "triage", "models": {}, "metrics": {}, "verdict": "promoted: better", "decisions": decisions,
+            "drift": {"topic:text-classifier": drift}}  # fmt: skip
+    server.store.versions.add(PROJECT_KEY, "p/1", card, promote=True, run=None)
+    found = numbers(server)
+    labels = f'{{model="topic:text-classifier",project="{PROJECT_KEY}"}}'
+    assert found[f"lsml_changed_answers{labels}"] == 0.15
+    assert found[f"lsml_label_drift{labels}"] == 0.4
+
+
 def test_what_was_published_and_how_the_last_publishing_fares_is_shown(backend):
     server = backend()
     server.annotate(tickets(1))
