@@ -58,6 +58,13 @@ class PageRegion(msgspec.Struct, frozen=True):
     place: int
 
 
+class Prompted(msgspec.Struct, frozen=True):
+    """One element with the regions in it that another model found, by `needs`."""
+
+    data: Data
+    prompts: tuple[Value, ...]
+
+
 class Question(msgspec.Struct, frozen=True):
     """One control of a target, for adapters that describe the question to a model in words.
 
@@ -145,6 +152,7 @@ class Adapter(ABC, Generic[OptionsT]):
     # Its shapes hold the text written in them, which a TextArea for each region (perRegion) takes.
     transcribes: ClassVar[bool] = False
     reads_regions: ClassVar[bool] = False  # its data are PageRegion: it reads regions of an image, by `needs`
+    takes_prompts: ClassVar[bool] = False  # by `needs` its data are Prompted: other models ask it as a person does
     compares: ClassVar[bool] = False  # its data are `lsml.labeling.items.Items`: it reads what people compare
     only_interactive: ClassVar[bool] = False  # it only answers regions of a person, and never predicts a batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
@@ -300,6 +308,7 @@ __all__ = [
     "NotEnoughData",
     "PageRegion",
     "Progress",
+    "Prompted",
     "Question",
     "Target",
     "TrainableAdapter",

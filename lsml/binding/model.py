@@ -15,7 +15,7 @@ from lsml.binding.class_names import ClassNames
 from lsml.binding.comparing import read_compared
 from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
-from lsml.binding.needs import copies_about, needed_regions, read_regions, relates
+from lsml.binding.needs import answer_together, copies_about, needed_regions, read_regions
 from lsml.controls.base import Control, Threshold
 from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
@@ -54,7 +54,9 @@ class BoundModel:
     @property
     def copied(self) -> bool:
         """True if its controls stand several times in one task, for a Repeater or for regions, each with its own answer."""
-        return self.object_tag.repeater is not None or (bool(self.needs) and not relates(self.controls))
+        return self.object_tag.repeater is not None or (
+            bool(self.needs) and not answer_together(self.adapter_class, self.controls)
+        )
 
     @property
     def trainable(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lsml.adapters.base import Adapter, Data, PageRegion
+from lsml.adapters.base import Adapter, Data, PageRegion, Prompted
 from lsml.binding.prompts import control_of
 from lsml.controls import CONTROLS
 from lsml.controls.base import Control, Region, about
@@ -87,7 +87,7 @@ def region_object(
     """Return (the object of a control's needed regions, ""); or (None, why the adapter cannot read them)."""
     name = control_tag.selector
     relating = control_tag.tag == Relations.tag
-    if not control_tag.per_region and not relating:
+    if not (control_tag.per_region or relating or adapter_class.takes_prompts):
         return (
             None,
             f'{name} is for the whole task, and `needs` is for regions; add perRegion="true" to the tag, or remove '
@@ -214,10 +214,33 @@ def _read_together(
     text = ""
     for page in read_object(object_tag, task, fetch):
         text = page.document.text if page.document is not None else ""
-        for tool, parts in regions:
-            if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
-                found.update((parts[0]["id"], value) for value in (tool.decode(parts, page).values or ())[:1])
+        found.update((parts[0]["id"], value) for _, parts, value in _on_page(regions, page))
     return View(Marked(text, tuple(found), tuple(found.values()))) if found else None
+
+
+def answer_together(adapter_class: type[Adapter], controls: Sequence[Control]) -> bool:
+    """Return True if all needed regions of a task get one answer, and not each its own."""
+    return relates(controls) or adapter_class.takes_prompts
+
+
+def _read_prompted(
+    needed: Sequence[Control], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
+) -> Iterator[View]:
+    """Yield a view of each page with the regions there as prompts. Without any, a person may still ask."""
+    data = task.get("data")
+    regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
+    for page in read_object(object_tag, task, fetch):
+        prompts = [value for _, _, value in _on_page(regions or (), page)]
+        yield msgspec.structs.replace(page, data=Prompted(page.data, tuple(prompts)))
+
+
+def _on_page(regions: Iterable[tuple[Control, Parts]], page: View) -> list[tuple[Control, Parts, Value]]:
+    """Return the valid regions of a page, each with its value."""
+    here: list[tuple[Control, Parts, Value]] = []
+    for tool, parts in regions:
+        if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
+            here += [(tool, parts, value) for value in (tool.decode(parts, page).values or ())[:1]]
+    return here
 
 
 def read_regions(
@@ -231,12 +254,18 @@ def read_regions(
 ) -> Iterator[tuple[tuple[Control, ...], View]]:
     """Yield (the copies of controls for it, an adapter's view of it) for each valid region in a task's data.
 
-    Controls that ask about all regions together get one view of them. Raises Unreadable or FetchError.
+    Controls that ask about all regions together get one view of them, and adapters that take prompts one of each page.
+    Raises Unreadable or FetchError.
+
     """
     if relates(controls):
         marked = _read_together(needed, object_tag, task, fetch)
         if marked is not None:
             yield tuple(controls), marked
+        return
+    if adapter_class.takes_prompts:
+        for page in _read_prompted(needed, object_tag, task, fetch):
+            yield tuple(controls), page
         return
     data = task.get("data")
     regions = needed_regions(needed, data) if isinstance(data, Mapping) else None
@@ -245,11 +274,7 @@ def read_regions(
     read = reader_of(adapter_class, object_tag, needed[0])
     assert read is not None, f"{adapter_class.name} was bound to regions that it cannot read"
     for page in read_object(object_tag, task, fetch):
-        here: list[tuple[Control, Parts, Value]] = []
-        for tool, parts in regions:
-            if (whole_number(parts[0].get("item_index")) or 0) == (page.item or 0):
-                values = tool.decode(parts, page).values
-                here += [(tool, parts, value) for value in (values or ())[:1]]
+        here = _on_page(regions, page)
         seen = read([value for _, _, value in here], page, around, fetch)
         for (tool, parts, _), what in zip(here, seen, strict=True):
             asking = tuple(copy for _, copy in copies_about(controls, [(tool, parts)]))

@@ -30,7 +30,7 @@ def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tup
         asking = [tag for tag in smart if tag.asks]
         prompts += asking
         warnings += [_silence(tag) for tag in smart if not tag.asks]
-        if model.adapter_class.only_interactive and not asking:
+        if model.adapter_class.only_interactive and not asking and not model.needs:
             warnings.append(
                 f"{model.spec.adapter} answers prompts, but no control of {model.object_tag.tag}#{here} sends any; "
                 'add smart="true" to a RectangleLabels or KeyPointLabels of it'

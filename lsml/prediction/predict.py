@@ -205,7 +205,7 @@ def _silence(model: BoundModel, adapter: Adapter, *, responding: bool) -> tuple[
         )
     if responding and not isinstance(adapter, InteractiveAdapter):
         return "not interactive", f"{model.key} does not answer prompts"
-    if not responding and adapter.only_interactive:
+    if not responding and adapter.only_interactive and not model.needs:
         return "interactive", f"{model.key} only answers prompts"
     return None
 

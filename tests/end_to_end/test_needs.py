@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 
 from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.yolo import Yolo
+from lsml.controls.brush import decode_brush
 from lsml.values import Box
-from lsml.values.geometry import box_corners
+from lsml.values.geometry import box_corners, fill_outline
 from tests.conftest import REPOSITORY, Backend, write_recipe
 from tests.support import companies, invoices
 from tests.support.judge import verdicts
@@ -199,6 +200,40 @@ def test_boxes_that_a_detector_draws_are_answered_each_by_a_classifier_of_crops(
         box["value"].pop("rectanglelabels")
         assert answer["value"] == box["value"]
         assert (answer["original_width"], answer["original_height"]) == SIZE
+
+
+# ------------------------------------------------------------------------------------------------ masks
+
+MASKS = """<View><Image name="image" value="$image"/>
+<RectangleLabels name="box" toName="image" smart="true"><Label value="Thing"/></RectangleLabels>
+<BrushLabels name="mask" toName="image" smart="false"><Label value="Thing"/></BrushLabels></View>"""
+CUTTING = """tags:
+  RectangleLabels: {adapter: yolo, training: false}
+  BrushLabels: {adapter: grabcut, needs: RectangleLabels}
+"""
+
+
+def test_boxes_that_a_detector_draws_become_masks_and_so_do_those_of_a_person(tmp_path, monkeypatch):
+    project = Project(write_recipe(tmp_path, CUTTING, config=MASKS), tmp_path / "data")
+    monkeypatch.setattr(Yolo, "ready", property(lambda _self: True))
+    url, found = picture(random.Random(99))
+    monkeypatch.setattr(Yolo, "predict_above", lambda _self, batch, _floor: [[box for _, box in found] for _ in batch])
+    try:
+        [prediction] = project.predict({"image": url})
+        asked = {"tasks": [{"id": 1, "data": {"image": url}}], "project": KEY, "label_config": MASKS}
+        one = next(region for region in drawn(found[:1]) if region["from_name"] == "box")
+        monkeypatch.setattr(Yolo, "respond", lambda _self, _data, _prompts: [])
+        [answer] = project.backend.post("/predict", {**asked, "params": {"context": {"result": [one]}}}).json["results"]
+    finally:
+        project.backend.store.close()
+    assert [region["type"] for region in prediction["result"]] == ["rectanglelabels"] * 2 + ["brushlabels"] * 2
+    assert [region["type"] for region in answer["result"]] == ["brushlabels"]
+    for (_, box), region in zip([*found, found[0]], [*prediction["result"][2:], *answer["result"]], strict=True):
+        assert region["value"]["brushlabels"] == ["Thing"]
+        pixels = decode_brush(region["value"]["rle"], *SIZE)
+        corners = box_corners([(box.x, box.y, box.width, box.height, box.rotation)], box.aspect)[0]
+        thing = fill_outline(corners, *SIZE)
+        assert (pixels & thing).sum() / (pixels | thing).sum() > 0.9
 
 
 # ------------------------------------------------------------------------------------------------ fields

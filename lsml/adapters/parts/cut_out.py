@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import PREDICTIONS, Data, InteractiveAdapter
+from lsml.adapters.base import PREDICTIONS, Data, InteractiveAdapter, Prompted
 from lsml.adapters.parts.drawn import Drawn, drawn_objects, unmarked
 from lsml.values import Box, Ellipse, Mask, Polygon, Value
 
@@ -55,6 +55,7 @@ class CutOut(InteractiveAdapter[OptionsT]):
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Mask, Polygon, Ellipse, Box})
     only_interactive: ClassVar[bool] = True
+    takes_prompts: ClassVar[bool] = True
 
     @abstractmethod
     def cut(self, path: Path, objects: Sequence[Drawn]) -> Sequence[Cut | None]:
@@ -66,19 +67,20 @@ class CutOut(InteractiveAdapter[OptionsT]):
         return False
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Return nothing: without a person's region there is no object to cut out."""
-        return [[] for _ in batch]
+        """Return the objects that other models ask for; nothing where nobody asks."""
+        return [self.respond(one, one.prompts) if isinstance(one, Prompted) else [] for one in batch]
 
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
         """Return the shapes of each object that is asked for, in the order of `drawn_objects`.
 
         Raises AdapterError where the image cannot be read.
         """
+        path = data.data if isinstance(data, Prompted) else data
         asked = [(one, labels) for one in drawn_objects(prompts) if (labels := self._labels(one.label))]
         if not asked:
             return []
         found: list[Value] = []
-        for (_, labels), cut in zip(asked, self.cut(data, [one for one, _ in asked]), strict=True):
+        for (_, labels), cut in zip(asked, self.cut(path, [one for one, _ in asked]), strict=True):
             if cut is not None and cut.pixels.any():
                 found += _shapes(cut, labels, self.options.simplify)
         # Who drew a box tightly has it already; a painted mask asks for a better one.
