@@ -256,7 +256,6 @@ def read_regions(
 
     Controls that ask about all regions together get one view of them, and adapters that take prompts one of each page.
     Raises Unreadable or FetchError.
-
     """
     if relates(controls):
         marked = _read_together(needed, object_tag, task, fetch)
