@@ -8,10 +8,11 @@ import os
 import sys
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterable
 from contextvars import ContextVar
 from urllib.parse import quote
+
+from cachetools import LRUCache
 
 MASK = "[secret]"
 FORMATS = ("auto", "text", "json")
@@ -19,7 +20,7 @@ FORMAT_VARIABLE = "LSML_LOG_FORMAT"  # an environment variable, so that child pr
 _LEAST = 4  # characters; a shorter secret would mask ordinary text
 _MOST_TOLD = 256  # secrets from requests, which may send any number
 _secrets: set[str] = set()
-_told: OrderedDict[str, None] = OrderedDict()  # the latest is last
+_told: LRUCache[str, None] = LRUCache(_MOST_TOLD)
 _telling = threading.Lock()
 
 # The context of this thread, which every line shows.
@@ -99,9 +100,6 @@ def keep_told_secret(secret: str) -> None:
     with _telling:
         for form in _forms(secret):
             _told[form] = None
-            _told.move_to_end(form)
-        while len(_told) > _MOST_TOLD:
-            _told.popitem(last=False)
 
 
 def _forms(secret: str) -> tuple[str, str]:

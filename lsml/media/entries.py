@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from cachetools import LRUCache
 
 from lsml.files.cache import new_file
 from lsml.media.transfer import Validators
@@ -45,12 +45,13 @@ class Entries:
     def __init__(self, files: Path, scratch: Callable[[], Path]) -> None:
         self._files = files
         self._scratch = scratch
-        self._known: OrderedDict[str, Entry] = OrderedDict()
+        self._known: LRUCache[str, Entry] = LRUCache(_REMEMBERED)
         self._lock = threading.Lock()
 
     def of(self, key: str) -> Entry | None:
         """Return the entry of a place, if there is one."""
-        known = self._known.get(key)
+        with self._lock:
+            known = self._known.get(key)
         return known if known is not None else self.read(key)
 
     def read(self, key: str) -> Entry | None:
@@ -70,8 +71,6 @@ class Entries:
     def _remember(self, key: str, entry: Entry) -> None:
         with self._lock:
             self._known[key] = entry
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
 
     def forget(self, key: str) -> None:
         """Forget the entry of a place in memory, so that it is read from the disk again."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Final, TypeVar
 
+from cachetools import LRUCache
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE
@@ -46,7 +47,7 @@ class Rounds:
     def __init__(self, adapter: str, concurrency: int) -> None:
         self._adapter = adapter
         self._concurrency = concurrency
-        self._untold: OrderedDict[bytes, AdapterError] = OrderedDict()
+        self._untold: LRUCache[bytes, AdapterError] = LRUCache(_TOLD)
         self._lock = threading.Lock()
 
     def run(
@@ -67,8 +68,6 @@ class Rounds:
         if failed and not alone:
             with self._lock:
                 self._untold.update(failed)
-                while len(self._untold) > _TOLD:
-                    self._untold.popitem(last=False)
         return found, failed
 
     def _ask(
