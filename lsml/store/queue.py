@@ -53,9 +53,7 @@ class Queue:
         try:
             self._wake(run)
         except Exception:
-            _log.warning(
-                "could not wake a worker for run %s; the sweeper will do it do it do it do it do it", run, exc_info=True
-            )
+            _log.warning("could not wake a worker for run %s; the sweeper will do it", run, exc_info=True)
 
     def on_wake(self, work: Callable[[str], None]) -> None:
         """Set the function that a wake-up calls in this process."""

@@ -111,7 +111,7 @@ class Encoder:
                     output = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
                 vectors = self._pooled(output, inputs["attention_mask"].to(device))
                 for place, vector in zip(places, vectors.float().cpu().numpy(), strict=True):
-                    # A window counts by its length; one without tokens counts a little, so that every text has an embedding.
+                    # The weight of a window is its length, and at least 1, so that every text has an embedding.
                     sums[pieces[place].text] = sums[pieces[place].text] + vector * max(1, len(pieces[place].ids))
         rows = np.stack(sums)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -102,9 +102,7 @@ class ZeroShot(Adapter[ZeroShotOptions]):
     @classmethod
     def limits(cls, options: ZeroShotOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
         """Return that it does not know labels that come with each task, where they do; or None."""
-        return (
-            "knows only the labels of the labeling config, not those that come with each task" if target.open else None
-        )
+        return "knows only the labels of the labeling config, not those of each task" if target.open else None
 
     @classmethod
     def facts(cls, options: ZeroShotOptions, target: Target) -> list[list[tuple[str, str]]]:

@@ -125,15 +125,15 @@ def test_classes_of_inference_are_found_by_their_names():
 def test_missing_weights_say_what_to_do():
     options = ZeroShotOptions(encoder="nobody/nothing")
     assert ZeroShot.lacks(options, Target(("A", "B"))) == (
-        "zero-shot: the encoder nobody/nothing is not on this machine; give the path of their folder, or fetch them once: "
-        "hf download nobody/nothing"
+        "zero-shot: the encoder nobody/nothing is not on this machine; give the path of their folder, or download "
+        "them once: hf download nobody/nothing"
     )
     assert ZeroShot(options, Target(("A", "B"))).predict(["text"]) == [[]]
 
 
 def test_labels_that_come_with_each_task_are_not_known():
     said = ZeroShot.limits(ZeroShotOptions(), Target(open=True), ())
-    assert said == "knows only the labels of the labeling config, not those that come with each task"
+    assert said == "knows only the labels of the labeling config, not those of each task"
 
 
 @pytest.mark.parametrize("template", ["", "about", "{} or {}"])
