@@ -14,7 +14,7 @@ LEAST_GAIN: Final = 0.01  # if the upper bound for twice the annotations is belo
 
 
 class VersionPoint(msgspec.Struct, frozen=True):
-    """A version on the learning curve: its mean metric over controls, its annotated tasks, and its held-out answers."""
+    """A version on the learning curve: its mean metric over controls, its annotated tasks, and its held-out examples."""
 
     version: int
     annotations: int

@@ -36,7 +36,7 @@ def world(tmp_path_factory):
     for _ in range(2):
         text = said(lsml("train", "triage.yaml", "train.json", cwd=folder))
         versions.append(VERSION.match(text)[0])
-        assert re.fullmatch(r"triage-v\d-[0-9a-f]{8}: .+\n  topic: macro_f1 \d\.\d{4} on \d+ held-out answers\n", text)
+        assert re.fullmatch(r"triage-v\d-[0-9a-f]{8}: .+\n  topic: macro_f1 \d\.\d{4} on \d+ held-out examples\n", text)
     return World(folder, *versions)
 
 

@@ -26,7 +26,7 @@ def test_it_says_what_is_served_what_is_awaited_and_what_more_brings(backend):
     assert result.exit_code == 0, result.output
     first, serves, annotations, curve, outlook = result.stdout.splitlines()
     assert first == f"{PROJECT_KEY} (triage)"
-    assert re.fullmatch(r"  serves triage-v2-[0-9a-f.]+\S*: topic macro_f1 \d\.\d{3} on \d+ held-out answers", serves)
+    assert re.fullmatch(r"  serves triage-v2-[0-9a-f.]+\S*: topic macro_f1 \d\.\d{3} on \d+ held-out examples", serves)
     assert annotations == "  120 annotations, 12 more until the next training"
     assert re.fullmatch(r"  metric by annotated tasks: 80: \d\.\d{3}, 120: \d\.\d{3}", curve)
     assert outlook == (

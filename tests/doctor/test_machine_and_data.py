@@ -34,7 +34,7 @@ def test_a_sound_machine_fails_nothing_and_says_what_is_not_there_yet(tmp_path):
     assert lines[0] == "pass  recipe: triage.yaml is valid"
     assert f"{sys.version_info.major}.{sys.version_info.minor}." in lines[1]
     assert "pass  adapter text-classifier: installed, with " in done.stdout
-    assert "warn  label studio: lsml has no address of it" in done.stdout
+    assert "warn  label studio: lsml does not have its address" in done.stdout
     assert "      -> set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY" in done.stdout
     assert "skip  project: not checked: Label Studio cannot be asked" in done.stdout
     assert "0 failed" in lines[-1]
@@ -58,7 +58,7 @@ def test_a_disk_without_room(tmp_path):
     write_recipe(tmp_path, "server: {limits: {free_disk: 900000GB}}\n")
     code, found = examine(tmp_path)
     assert (code, found["disk"]["state"]) == (1, "fail")
-    assert "below 900,000,000 MB (server.limits.free_disk) annotations are refused" in found["disk"]["found"]
+    assert "with less than 900,000,000 MB (server.limits.free_disk), annotations are refused" in found["disk"]["found"]
     assert found["disk"]["fix"].startswith("make room, or move the data directory")
 
 
