@@ -162,9 +162,17 @@ def history(train: Sequence[Row], test: Sequence[Row], trouble: str, seed: int) 
             ]
             # Of a refused version the folder holds what it learnt, too.
             new = load_version(binding, store.versions.get(LOCAL, made.number), store.artifacts)
-            pairs = [evaluate(binding, version.adapters, truth, fetch).pairs for version in (new, before[0])]
+            new_pairs, old_pairs = (
+                evaluate(binding, version.adapters, truth, fetch).pairs for version in (new, before[0])
+            )
             compared = compare(
-                binding, {"label"}, *pairs, Promote(confidence=0.95), against="v", by="held-out tasks", seed=seed
+                binding,
+                {"label"},
+                (new_pairs, old_pairs),
+                Promote(confidence=0.95),
+                against="v",
+                by="held-out tasks",
+                seed=seed,
             )
             low, high = compared.interval
             really = "worse" if high < 0 else "better" if low > 0 else "alike"

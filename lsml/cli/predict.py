@@ -185,8 +185,9 @@ def _predicted(
     each).
     """
     from lsml.labeling.importing import import_refusal
-    from lsml.prediction import predict_tasks
+    from lsml.prediction import Predictor, predict_tasks
 
+    predictor = Predictor(binding, loaded.adapters, fetch, name)
     written = []
     dropped: Counter[str] = Counter()
     why: dict[str, str] = {}
@@ -194,7 +195,7 @@ def _predicted(
     with progress_bar("predict") as progress:
         for begin in range(0, len(tasks), _BATCH):
             some = tasks[begin : begin + _BATCH]
-            for task, outcome in zip(some, predict_tasks(binding, loaded.adapters, some, fetch, name), strict=True):
+            for task, outcome in zip(some, predict_tasks(predictor, some), strict=True):
                 for reason, sentence in outcome.dropped:
                     dropped[reason] += 1
                     why.setdefault(reason, sentence)

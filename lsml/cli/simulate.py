@@ -88,7 +88,7 @@ def command(
     from lsml.binding import sentences
     from lsml.errors import NotEnoughData, RequestError
     from lsml.labeling.annotated import AnnotatedTasks
-    from lsml.learning.simulate import simulate
+    from lsml.learning.simulate import SimulationPlan, simulate
     from lsml.learning.snapshot import read_examples
     from lsml.studio.connection import fetcher
 
@@ -105,9 +105,8 @@ def command(
         if not lessons:
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
         with progress_bar("simulate") as progress:
-            simulated = simulate(
-                binding, models, lessons, fetch, orders=orders, seeds=seeds, target=target, progress=progress
-            )
+            plan = SimulationPlan(orders, seeds, target)
+            simulated = simulate(binding, models, lessons, fetch, plan, progress)
     if output is not None:
         from lsml.cli.chart import curves_svg
 

@@ -13,7 +13,7 @@ from lsml.errors import FetchError, LsmlError, StudioError
 from lsml.labeling import LabelingConfig, parse_labeling_config
 from lsml.labeling.objects import Unreadable
 from lsml.media.transfer import shown_url
-from lsml.prediction import predict_tasks
+from lsml.prediction import Predictor, predict_tasks
 from lsml.recipe import Recipe
 from lsml.store import ProjectRow, Store
 from lsml.studio.addresses import is_loopback
@@ -249,7 +249,7 @@ def read_task(
         if loaded is None or not any(adapter.ready for adapter in loaded.adapters.values()):
             return
         name = model_version(binding, loaded.number, loaded.card, loaded.project)
-        (outcome,) = predict_tasks(binding, loaded.adapters, [task], fetch, name)
+        (outcome,) = predict_tasks(Predictor(binding, loaded.adapters, fetch, name), [task])
     if outcome.prediction is not None:
         yield passed("predict", f"{which} is predicted by {name}")
     else:

@@ -22,13 +22,13 @@ _NUMBERS: Final = 4_000_000  # weights in memory at a time
 _LABELS: Final = 200  # labels with an interval: those that dropped most; for 5000 a bootstrap would take a minute
 
 Pairs = Mapping[str, Sequence[Sequence[Pair]]]  # by control, for each task
+Evaluated = tuple[Pairs, Pairs]  # of the new and the served version
 
 
 def compare(
     binding: Binding,
     names: Iterable[str],
-    new: Pairs,
-    promoted: Pairs,
+    evaluated: Evaluated,
     rule: Promote,
     *,
     against: str,
@@ -39,6 +39,7 @@ def compare(
 
     A task counts if both have an answer for it. The metric of several controls is the mean of theirs.
     """
+    new, promoted = evaluated
     controls = {name: binding.controls[name].value_type for name in sorted(names)}
     both = {
         name: [(n, p) if n and p else ([], []) for n, p in zip(new[name], promoted[name], strict=True)]

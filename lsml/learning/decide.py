@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-
-from lsml.adapters.base import Adapter, Progress, TrainableAdapter
-from lsml.binding import Binding, BoundModel, settled
-from lsml.labeling.objects import Fetch
-from lsml.learning.compare import compare
+from lsml.adapters.base import Progress, TrainableAdapter
+from lsml.binding import BoundModel, settled
+from lsml.learning.candidates import Candidates, Fitted
+from lsml.learning.compare import Evaluated, compare
 from lsml.learning.fit import SEED
 from lsml.learning.judge import evaluate
-from lsml.learning.refit import Evaluated, cross_validate, unlearnt_tasks
-from lsml.learning.snapshot import AnnotatedExample, Snapshot
+from lsml.learning.refit import cross_validate, unlearnt_tasks
 from lsml.recipe import Promote
-from lsml.versions import ENOUGH, By, Decision, Loaded, ModelCard, Why, data_hash, learnt_hashes
+from lsml.versions import ENOUGH, By, Decision, Why, data_hash, learnt_hashes
 
 LEAST_JUDGED = 10  # tasks; with fewer a comparison has no meaning
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model: its adapter, its card in the version's folder, and notes for people."""
-
-    model: BoundModel
-    adapter: Adapter
-    card: ModelCard
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The candidates for a version: the models trained on `snapshot`, by key, saved in `directory`, and the promoted
-    version with its folder, or None. None of them learnt `judged_tasks`; `moved` are held-out tasks that they did
-    learn. `unloadable`: the number of a promoted version that cannot be loaded.
-    """
-
-    binding: Binding
-    directory: Path
-    fitted: Mapping[str, Fitted]
-    snapshot: Snapshot
-    moved: set[str]
-    judged_tasks: Sequence[AnnotatedExample]
-    fetch: Fetch
-    promoted: tuple[Loaded, Path] | None = None
-    unloadable: int | None = None
-
-    @cached_property
-    def served(self) -> dict[str, Adapter]:
-        """The served adapter of each model of the binding; the starting point where none is served."""
-        served = self.promoted[0].adapters if self.promoted else {}
-        return {model.key: served.get(model.key) or model.new_adapter() for model in self.binding.models}
-
-    def saved(self, key: str) -> ModelCard | None:
-        """Return the served version's card of a model, or None."""
-        card = self.promoted[0].card if self.promoted else None
-        return card.models.get(key) if card else None
 
 
 def rule_of(model: BoundModel) -> Promote:
@@ -106,14 +61,14 @@ def _judge(
     if len(fair) < ENOUGH and _learns_quickly(refitted):
         unlearnt = unlearnt_tasks(model, candidates.snapshot, learnt)
         if len(unlearnt) >= max(LEAST_JUDGED, len(fair)):
-            evaluated, by = _cross_validated(candidates, refitted, unlearnt, progress), "cross-validation"
+            evaluated, by = cross_validate(candidates, refitted, unlearnt, progress), "cross-validation"
     if evaluated is None:
         if len(fair) < LEAST_JUDGED:
             return Decision(taken=True, why=Why.COIN_TOSS, tasks=len(fair), against=against)
         new = evaluate(binding, {**candidates.served, model.key: one.adapter}, fair, candidates.fetch)
         served = evaluate(binding, candidates.served, fair, candidates.fetch)
         evaluated, by = (new.pairs, served.pairs), "held-out tasks"
-    compared = compare(binding, names, *evaluated, rule, against=against, by=by, seed=SEED)
+    compared = compare(binding, names, evaluated, rule, against=against, by=by, seed=SEED)
     if compared.gain is None or compared.interval is None:
         return Decision(taken=True, why=Why.NOTHING, compared=compared)
     if compared.tasks < LEAST_JUDGED:
@@ -131,18 +86,3 @@ def _judge(
 
 def _learns_quickly(model: BoundModel) -> bool:
     return issubclass(model.adapter_class, TrainableAdapter) and model.adapter_class.learns_quickly
-
-
-def _cross_validated(
-    candidates: Candidates, model: BoundModel, judged: Sequence[AnnotatedExample], progress: Progress
-) -> Evaluated | None:
-    return cross_validate(
-        candidates.binding,
-        model,
-        candidates.served,
-        candidates.snapshot,
-        candidates.moved,
-        judged,
-        candidates.fetch,
-        progress,
-    )

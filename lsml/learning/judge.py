@@ -12,7 +12,7 @@ from lsml.controls.base import Region
 from lsml.labeling.objects import Fetch
 from lsml.learning.snapshot import AnnotatedExample
 from lsml.metrics import Metrics, Pair, judge
-from lsml.prediction import Outcome, predict_tasks
+from lsml.prediction import Outcome, Predictor, predict_tasks
 from lsml.values import Box, KeyPoint, Value
 
 _BATCH = 256  # tasks evaluated at a time
@@ -80,10 +80,11 @@ def judged_tasks(
     binding: Binding, adapters: Mapping[str, Adapter], lessons: Sequence[AnnotatedExample], fetch: Fetch
 ) -> Iterator[JudgedTask]:
     """Yield each task with what models answer, in order. They are predicted some at a time."""
+    predictor = Predictor(binding, adapters, fetch)
     for begin in range(0, len(lessons), _BATCH):
         some = lessons[begin : begin + _BATCH]
         asked = [{"id": lesson.task, "data": lesson.data} for lesson in some]
-        outcomes = predict_tasks(binding, adapters, asked, fetch, "", judging=True)
+        outcomes = predict_tasks(predictor, asked, judging=True)
         for lesson, outcome in zip(some, outcomes, strict=True):
             pairs = _pairs(binding, lesson, outcome)
             unread = {name: why for name in pairs if (why := _unread(binding, adapters, outcome, name)) is not None}

@@ -11,7 +11,8 @@ import msgspec
 
 from lsml.adapters.base import Progress
 from lsml.binding import fits
-from lsml.learning.decide import Candidates, Fitted, decide, rule_of
+from lsml.learning.candidates import Candidates, Fitted
+from lsml.learning.decide import decide, rule_of
 from lsml.learning.judge import evaluate, unread_sentence
 from lsml.metrics import Metrics
 from lsml.versions import Decision, ModelCard, data_hash, learnt_hashes

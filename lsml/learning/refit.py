@@ -6,14 +6,15 @@ of them at a time, so that they judge the new one, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from lsml.adapters.base import Adapter, Progress
-from lsml.binding import Binding, BoundModel
+from lsml.binding import BoundModel
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.objects import Fetch
-from lsml.learning.compare import Pairs
+from lsml.learning.candidates import Candidates
+from lsml.learning.compare import Evaluated
 from lsml.learning.examples import control_names, examples_of
 from lsml.learning.fit import SEED, fit
 from lsml.learning.judge import evaluate
@@ -25,8 +26,6 @@ _FOLDS: Final = 5
 _REPEATS: Final = 2  # rounds, so that the luck of one fold counts less
 _ONCE_FROM: Final = 100  # tasks from which one round is enough
 _MAX_TASKS: Final = 500  # tasks; more would take long and improve little
-
-Evaluated = tuple[Pairs, Pairs]  # of the new and the served version
 
 
 def unlearnt_tasks(model: BoundModel, snapshot: Snapshot, learnt: set[bytes]) -> list[AnnotatedExample]:
@@ -40,34 +39,30 @@ def unlearnt_tasks(model: BoundModel, snapshot: Snapshot, learnt: set[bytes]) ->
 
 
 def cross_validate(
-    binding: Binding,
-    model: BoundModel,
-    served: Mapping[str, Adapter],
-    snapshot: Snapshot,
-    moved: set[str],
-    judged: Sequence[AnnotatedExample],
-    fetch: Fetch,
-    progress: Progress,
+    candidates: Candidates, model: BoundModel, judged: Sequence[AnnotatedExample], progress: Progress
 ) -> Evaluated | None:
-    """Return the answers of `model`, trained without them, and of the `served` adapters to the tasks of `judged`, several
+    """Return the answers of `model`, trained without them, and of the served adapters to the tasks of `judged`, several
     times each.
 
     None where it cannot learn without some of them.
     """
     from sklearn.model_selection import RepeatedKFold
 
+    binding, snapshot, fetch = candidates.binding, candidates.snapshot, candidates.fetch
     repeats = 1 if len(judged) >= _ONCE_FROM else _REPEATS
     splits = RepeatedKFold(n_splits=_FOLDS, n_repeats=repeats, random_state=SEED).split(judged)
-    old = evaluate(binding, served, judged, fetch).pairs
+    old = evaluate(binding, candidates.served, judged, fetch).pairs
     new: dict[str, list[list[Pair]]] = {name: [[] for _ in judged] for name in binding.controls}
     for number, (_, left) in enumerate(splits):
         progress(number / (_FOLDS * repeats), f"cross-validating, fold {number + 1} of {_FOLDS * repeats}")
         fold = [judged[place] for place in left]
         try:
-            adapter = fitted_without({data_hash(lesson.data) for lesson in fold}, model, snapshot, moved, fetch)
+            adapter = fitted_without(
+                {data_hash(lesson.data) for lesson in fold}, model, snapshot, candidates.moved, fetch
+            )
         except (NotEnoughData, AdapterError):
             return None
-        answered = evaluate(binding, {**served, model.key: adapter}, fold, fetch).pairs
+        answered = evaluate(binding, {**candidates.served, model.key: adapter}, fold, fetch).pairs
         for name, of_tasks in answered.items():
             for place, pairs in zip(left, of_tasks, strict=True):
                 new[name][place] += pairs

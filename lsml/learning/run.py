@@ -17,7 +17,7 @@ from lsml.learning.agreement import Overlaps
 from lsml.learning.drift import with_alerts
 from lsml.learning.outlook import curve_of, newest_card, with_outlook
 from lsml.learning.snapshot import Snapshot, take_snapshot
-from lsml.learning.train import train
+from lsml.learning.train import TrainingFiles, train
 from lsml.store import RunRow, Store
 from lsml.versions import Card, Loaded, load_version, new_folder, save_version
 
@@ -71,7 +71,7 @@ def run(inputs: TrainingInputs) -> Made:
         inputs.check(snapshot)
         promoted, unloadable = promoted_version(store, project, inputs.binding)
         card = train(
-            inputs.binding, snapshot, making, inputs.fetch,
+            inputs.binding, snapshot, TrainingFiles(making, inputs.fetch),
             promoted=promoted, unloadable=unloadable, progress=inputs.progress, models=inputs.models,
         )  # fmt: skip
         path.unlink()

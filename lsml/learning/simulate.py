@@ -14,7 +14,7 @@ from lsml.learning.examples import examples_of
 from lsml.learning.fit import fit
 from lsml.learning.judge import evaluate, mean_metric
 from lsml.learning.snapshot import AnnotatedExample
-from lsml.prediction import diverse_order, predict_tasks, task_features, typical_order
+from lsml.prediction import Predictor, diverse_order, predict_tasks, task_features, typical_order
 
 Order = Literal["random", "uncertain", "diverse"]
 ORDERS: Final[tuple[Order, ...]] = ("random", "uncertain", "diverse")
@@ -62,15 +62,21 @@ class Simulated:
         return "; ".join([*told, *(f"{order} never reaches it" for order in never)])
 
 
+@dataclass(frozen=True)
+class SimulationPlan:
+    """The orders to compare, each on `seeds` splits of the tasks; and the metric to reach, or None for 95 % of the best one."""
+
+    orders: Sequence[Order] = ORDERS
+    seeds: int = 5
+    target: float | None = None
+
+
 def simulate(
     binding: Binding,
     models: Sequence[BoundModel],
     lessons: Sequence[AnnotatedExample],
     fetch: Fetch,
-    *,
-    orders: Sequence[Order] = ORDERS,
-    seeds: int = 5,
-    target: float | None = None,
+    plan: SimulationPlan,
     progress: Progress = silent,
 ) -> Simulated:
     """Annotate finished tasks again in each order: train, judge on tasks that no order sees, choose the next ones.
@@ -83,6 +89,7 @@ def simulate(
         raise NotEnoughData(
             f"{len(lessons)} annotated tasks are too few for a learning curve; it needs at least {_LEAST}"
         )
+    orders, seeds, target = plan.orders, plan.seeds, plan.target
     pool = len(lessons) - min(round(_TEST * len(lessons)), _MOST_TEST)
     sizes = _sizes(pool)
     found: dict[Order, list[list[float]]] = {order: [] for order in orders}
@@ -162,7 +169,7 @@ class _Run:
         if order == "random":
             return self._drawn(left, many)
         asked = [self._tasks[place] for place in left]
-        outcomes = predict_tasks(self._binding, adapters, asked, self._fetch, "")
+        outcomes = predict_tasks(Predictor(self._binding, adapters, self._fetch), asked)
         # A task that cannot be predicted counts as least certain, because no training example is similar.
         doubts = [1.0 - outcome.prediction.get("score", 1.0) if outcome.prediction else 1.0 for outcome in outcomes]
         if order == "uncertain" or self._features is None:

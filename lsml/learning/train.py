@@ -11,7 +11,7 @@ from lsml.adapters.base import Progress, silent
 from lsml.binding import Auto, Binding, BoundModel, sentences, settled
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.objects import Fetch
-from lsml.learning.decide import Candidates, Fitted
+from lsml.learning.candidates import Candidates, Fitted
 from lsml.learning.drift import drift_of
 from lsml.learning.examples import examples_of, held_out_tasks, move_over
 from lsml.learning.fit import SEED, fit
@@ -23,18 +23,25 @@ from lsml.versions import Card, Decision, Drift, Loaded, ModelCard
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class TrainingFiles:
+    """The folder for models, and the fetcher of the tasks' files."""
+
+    directory: Path
+    fetch: Fetch
+
+
 def train(
     binding: Binding,
     snapshot: Snapshot,
-    directory: Path,
-    fetch: Fetch,
+    files: TrainingFiles,
     *,
     models: Sequence[BoundModel],
     promoted: tuple[Loaded, Path] | None = None,
     unloadable: int | None = None,
     progress: Progress = silent,
 ) -> Card:
-    """Train `models` on a snapshot, into `directory`. Return the card of that folder.
+    """Train `models` on a snapshot, into the folder of `files`. Return the card of that folder.
 
     `promoted`: the version that is served now, and its folder. A model that is not better on the same held-out tasks is
     carried over from it. `unloadable`: the number of one that cannot be loaded. A model that cannot learn affects only
@@ -45,11 +52,11 @@ def train(
     for sentence in sentences(snapshot.left_out):
         _log.warning("%s", sentence)
     moved = move_over(models, snapshot)
-    fitted, refusals = _fit_all(models, snapshot, moved, TrainingFiles(directory, fetch), progress)
+    fitted, refusals = _fit_all(models, snapshot, moved, files, progress)
     progress(0.9, "judging")
     judged_tasks = held_out_tasks(models, snapshot, moved)
     candidates = Candidates(
-        binding, directory, fitted, snapshot, moved, judged_tasks, fetch, promoted=promoted, unloadable=unloadable
+        binding, files.directory, fitted, snapshot, moved, judged_tasks, files.fetch, promoted, unloadable
     )
     chosen = choose(candidates, lambda share, message: progress(0.9 + 0.1 * share, message))
     notes = [note for one in fitted.values() for note in one.notes] + refusals + list(chosen.notes)
@@ -81,16 +88,8 @@ def _drifts(
     return found
 
 
-@dataclass(frozen=True)
-class TrainingFiles:
-    """The folder for models, and the fetcher of the tasks' files."""
-
-    directory: Path
-    fetch: Fetch
-
-
 def _fit_all(
-    models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str], place: TrainingFiles, progress: Progress
+    models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str], files: TrainingFiles, progress: Progress
 ) -> tuple[dict[str, Fitted], list[str]]:
     """Return (trained models by key, a sentence for each that could not be trained). Raises where none could."""
     fitted: dict[str, Fitted] = {}
@@ -102,7 +101,7 @@ def _fit_all(
             progress((index + share) / len(models) * 0.9, message)
 
         try:
-            fitted[model.key] = _fit(model, f"{index}-{model.spec.adapter}", snapshot, moved, place, of_model)
+            fitted[model.key] = _fit(model, f"{index}-{model.spec.adapter}", snapshot, moved, files, of_model)
         except (NotEnoughData, AdapterError) as error:
             refusals.append(f"{model.key}: {error}")
             broken = broken or isinstance(error, AdapterError)
@@ -114,10 +113,10 @@ def _fit_all(
 
 
 def _fit(
-    model: BoundModel, folder: str, snapshot: Snapshot, moved: set[str], place: TrainingFiles, progress: Progress
+    model: BoundModel, folder: str, snapshot: Snapshot, moved: set[str], files: TrainingFiles, progress: Progress
 ) -> Fitted:
     """Return a model trained on the tasks that are not held out, and saved into `folder` of the version's."""
-    examples, classes, unread, learnt = examples_of(model, snapshot, moved, place.fetch)
+    examples, classes, unread, learnt = examples_of(model, snapshot, moved, files.fetch)
     notes = [unread_sentence(unread)] if unread else []
     for note in notes:
         _log.warning("%s: %s", model.key, note)
@@ -133,9 +132,9 @@ def _fit(
     selection = adapter.selection if isinstance(adapter, Auto) else None
     if selection is not None:
         _log.info("%s: %s", model.key, selection.sentence)
-    (place.directory / folder).mkdir(mode=0o700)
-    adapter.save(place.directory / folder)
-    hashes = place.directory / f"{folder}.learnt"
+    (files.directory / folder).mkdir(mode=0o700)
+    adapter.save(files.directory / folder)
+    hashes = files.directory / f"{folder}.learnt"
     hashes.write_bytes(b"".join(sorted(learnt)))
     card = ModelCard(
         adapter=model.spec.adapter, folder=folder, fingerprint=settled(model, adapter).fingerprint, labels=sorted(classes),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from lsml.prediction.orders import diverse_order, task_features, typical_order
 from lsml.prediction.outcomes import Outcome
-from lsml.prediction.predict import HELD_OUT, Speed, predict_in_time, predict_tasks
+from lsml.prediction.predict import HELD_OUT, Predictor, Speed, predict_in_time, predict_tasks
 
 __all__ = [
     "HELD_OUT",
     "Outcome",
+    "Predictor",
     "Speed",
     "diverse_order",
     "predict_in_time",

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lsml.adapters import lacking
@@ -52,48 +53,52 @@ class Speed:
         return max(_FIRST_TURN, int(self.tasks_per_s * self.seconds * _SHORT))
 
 
+@dataclass(frozen=True)
+class Predictor:
+    """A served version, ready to predict. `adapters` holds one for each of the binding's models, by key.
+
+    `computing` is entered for all but the reading of the tasks' files.
+    """
+
+    binding: Binding
+    adapters: Mapping[str, Adapter]
+    fetch: Fetch
+    model_version: str = ""
+    computing: AbstractContextManager[None] = _FREELY
+
+
 def predict_tasks(
-    binding: Binding,
-    adapters: Mapping[str, Adapter],
+    predictor: Predictor,
     tasks: Sequence[Mapping[str, object]],
-    fetch: Fetch,
-    model_version: str,
     *,
     drawn: Sequence[object] = (),
     judging: bool = False,
-    computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
-    """Return one outcome for each task, in order. `adapters` holds one for each of the binding's models, by key.
+    """Return one outcome for each task, in order.
 
     `drawn`: the regions that a person made, in an interactive call; then the interactive adapters answer them, where there
-    are any. `judging`: leave in what a threshold would hide, where a metric ranks by score. `computing` is entered for all
-    but the reading of the tasks' files.
+    are any. `judging`: leave in what a threshold would hide, where a metric ranks by score.
     """
     outcomes = [Outcome() for _ in tasks]
-    if not binding.models:
+    if not predictor.binding.models:
         for outcome in outcomes:
-            outcome.dropped.append(("unbound", binding.state()))
+            outcome.dropped.append(("unbound", predictor.binding.state()))
         return outcomes
-    with fetch.hold() as held:
-        _predict_held(
-            binding, adapters, tasks, held, model_version, outcomes, drawn, judging=judging, computing=computing
-        )
+    with predictor.fetch.hold() as held:
+        _predict_held(replace(predictor, fetch=held), tasks, outcomes, drawn, judging=judging)
     return outcomes
 
 
 def _predict_held(
-    binding: Binding,
-    adapters: Mapping[str, Adapter],
+    predictor: Predictor,
     tasks: Sequence[Mapping[str, object]],
-    fetch: Fetch,
-    model_version: str,
     outcomes: Sequence[Outcome],
     drawn: Sequence[object],
     *,
     judging: bool,
-    computing: AbstractContextManager[None],
 ) -> None:
     """Fill in the outcomes while the needed files stay in the cache."""
+    binding, adapters = predictor.binding, predictor.adapters
     columns = ValuesByControl()
     responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
     needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
@@ -110,19 +115,20 @@ def _predict_held(
                 for outcome in outcomes:
                     outcome.dropped.append(reason)
                 continue
-            readings = _read_all(model, tasks, fetch, outcomes, binding.recipe.server.limits.text)
+            readings = _read_all(model, tasks, predictor.fetch, outcomes, binding.recipe.server.limits.text)
             where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
-            with computing:
+            with predictor.computing:
                 if responding:
                     assert isinstance(adapter, InteractiveAdapter)
                     predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
                 else:
                     predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
                 columns.take(model, adapter, rank, where, predicted, judging=judging)
-        with computing:
+        with predictor.computing:
             write_predictions(
-                binding, tasks, columns, outcomes, model_version, judging=judging, drawn=drawn if responding else ()
-            )
+                binding, tasks, columns, outcomes, predictor.model_version,
+                judging=judging, drawn=drawn if responding else (),
+            )  # fmt: skip
 
 
 def _without_regions(task: Mapping[str, object]) -> Mapping[str, object]:
@@ -145,37 +151,30 @@ def _with_regions(
 
 
 def predict_in_time(
-    binding: Binding,
-    adapters: Mapping[str, Adapter],
+    predictor: Predictor,
     tasks: Sequence[Mapping[str, object]],
-    fetch: Fetch,
-    model_version: str,
     *,
     speed: Speed,
     hiding: bool = False,
     drawn: Sequence[object] = (),
-    computing: AbstractContextManager[None] = _FREELY,
 ) -> list[Outcome]:
     """Return outcomes as `predict_tasks` does, in about the seconds of `speed`. Tasks that are not reached have no prediction.
 
     So Label Studio, which gives up on a whole request, keeps the other predictions and asks again for these. `hiding`:
     leave out predictions that the binding hides from people, too. `speed`: that of the adapters; it is measured anew.
     """
+    binding = predictor.binding
     if hiding and any(hidden := [binding.hides(task.get("id")) for task in tasks]):
-        shown = [task for task, hide in zip(tasks, hidden, strict=True) if not hide]
-        answered = iter(
-            predict_in_time(
-                binding, adapters, shown, fetch, model_version, speed=speed, drawn=drawn, computing=computing
-            )
-        )
-        return [Outcome(dropped=[HELD_OUT]) if hide else next(answered) for hide in hidden]
+        visible = [task for task, hide in zip(tasks, hidden, strict=True) if not hide]
+        predicted = iter(predict_in_time(predictor, visible, speed=speed, drawn=drawn))
+        return [Outcome(dropped=[HELD_OUT]) if hide else next(predicted) for hide in hidden]
     began = last = time.monotonic()
     outcomes: list[Outcome] = []
     size = speed.first_turn(binding)
-    with fetch.hold() as held:
+    with predictor.fetch.hold() as held:
         while len(outcomes) < len(tasks):
             some = tasks[len(outcomes) : len(outcomes) + size]
-            outcomes += predict_tasks(binding, adapters, some, held, model_version, drawn=drawn, computing=computing)
+            outcomes += predict_tasks(replace(predictor, fetch=held), some, drawn=drawn)
             now = time.monotonic()
             speed.tasks_per_s, last, took = len(some) / max(now - last, 1e-6), now, now - began
             if took >= speed.seconds:

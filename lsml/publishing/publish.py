@@ -23,7 +23,7 @@ from lsml.binding import Binding
 from lsml.errors import Cancelled, StudioRefused
 from lsml.labeling import AnnotatedTask
 from lsml.labeling.objects import Fetch
-from lsml.prediction import HELD_OUT, Outcome, predict_tasks
+from lsml.prediction import HELD_OUT, Outcome, Predictor, predict_tasks
 from lsml.publishing.order import Predicted, in_order
 from lsml.publishing.patience import Patience
 from lsml.publishing.scores import write_scores
@@ -77,7 +77,7 @@ class PublishInputs:
 
         def outcomes(some: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
             asked = [{"id": task.id, "data": task.data} for task in some]
-            return predict_tasks(self.binding, self.adapters, asked, self.fetch, self.model_version)
+            return predict_tasks(Predictor(self.binding, self.adapters, self.fetch, self.model_version), asked)
 
         if self.workers == 1 or not tasks:
             return outcomes(tasks)

@@ -16,7 +16,7 @@ from lsml.errors import LsmlError, RequestError, TooLarge
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
 from lsml.logs import mask
-from lsml.prediction import Outcome, predict_in_time
+from lsml.prediction import Outcome, Predictor, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 from lsml.server.bodies import as_object, json_response, optional_text, read_object
@@ -133,13 +133,15 @@ class Predicting:
             served = self._serving.served_as(project, binding, asked.model_version)
         others = list(self._others(asked, arrivals, own)) if arrivals is not None else []
         usable = [task for one in (asked, *(other for _, other in others)) for task in one.usable]
-        outcomes = iter(
-            predict_in_time(
-                binding, served.loaded.adapters, usable, self._serving.bindings.fetch(project, binding), served.model_version,
-                speed=served.speed, hiding=project != LOCAL, drawn=asked.drawn,
-                computing=self._turns if len(usable) > _SMALL_REQUEST_TASKS else nullcontext(),
-            )
-        )  # fmt: skip
+        predictor = Predictor(
+            binding,
+            served.loaded.adapters,
+            self._serving.bindings.fetch(project, binding),
+            served.model_version,
+            computing=self._turns if len(usable) > _SMALL_REQUEST_TASKS else nullcontext(),
+        )
+        hiding = project != LOCAL
+        outcomes = iter(predict_in_time(predictor, usable, speed=served.speed, hiding=hiding, drawn=asked.drawn))
         ready = _Ready(project, served, list(islice(outcomes, len(asked.usable))))
         for other, its in others:
             assert arrivals is not None

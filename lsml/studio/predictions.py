@@ -12,7 +12,7 @@ import msgspec
 from lsml.errors import RequestError
 from lsml.studio.api import StudioApi
 from lsml.studio.project import StudioSettings
-from lsml.studio.tasks import T, TaskPage, condition, read_page, read_pages
+from lsml.studio.tasks import PageQuery, T, TaskPage, condition, read_page, read_pages
 
 _TRIES = 1  # callers retry themselves
 _AT_ONCE = 100  # tasks in one request, whose URL holds their ids
@@ -78,15 +78,8 @@ class ProjectPredictions:
             condition("completed_at", "empty", "Datetime", value=True),
             condition("predictions_score", "empty", "Number", value=False),
         ]
-        page = read_page(
-            self._api,
-            self._project,
-            TaskPage[ScoredTask],
-            conditions,
-            most=most,
-            order="predictions_score",
-            tries=_TRIES,
-        )
+        query = PageQuery(conditions, most, order="predictions_score")
+        page = read_page(self._api, self._project, TaskPage[ScoredTask], query, tries=_TRIES)
         return page.tasks, page.total
 
     def where(self, named: str) -> list[Self]:
@@ -194,4 +187,4 @@ class ProjectPredictions:
         most: int = _AT_ONCE,
         fields: str = "all",
     ) -> TaskPage[T]:
-        return read_page(self._api, self._project, form, conditions, after, most=most, fields=fields, tries=_TRIES)
+        return read_page(self._api, self._project, form, PageQuery(conditions, most, fields), after, tries=_TRIES)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from lsml.studio.api import StudioApi
-from lsml.studio.tasks import TaskPage, read_page, read_pages
+from lsml.studio.tasks import PageQuery, TaskPage, read_page, read_pages
 
 T = TypeVar("T")
 _REACHED = ("CO", "TR", "PR")  # states of a model: connected, training, predicting
@@ -142,8 +142,10 @@ class StudioSettings:
     def data(self) -> Iterator[dict[str, object]]:
         """Yield the raw data of each of its tasks, by id, with one page in memory."""
 
+        query = PageQuery(most=_MANY, fields="task_only")
+
         def page_after(last: int) -> TaskPage[_Data]:
-            return read_page(self._api, self._project, TaskPage[_Data], after=last, most=_MANY, fields="task_only")
+            return read_page(self._api, self._project, TaskPage[_Data], query, last)
 
         return (task.data for task in read_pages(page_after))
 

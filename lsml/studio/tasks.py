@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -49,27 +50,38 @@ class StudioTask(msgspec.Struct, frozen=True):
     predictions: object = ()
 
 
+@dataclass(frozen=True)
+class PageQuery:
+    """The query of a page: at most `most` tasks that meet all `conditions`.
+
+    `order`: the column of the Data Manager that they are sorted by. `fields`: "all", or "task_only" without annotations
+    and predictions.
+    """
+
+    conditions: Sequence[Mapping[str, object]] = ()
+    most: int = _PAGE
+    fields: str = "all"
+    order: str = "id"
+
+
 def read_page(
     api: StudioApi,
     project_id: int,
     form: type[TaskPage[T]],
-    conditions: Sequence[Mapping[str, object]] = (),
+    query: PageQuery,
     after: int = 0,
     *,
-    most: int = _PAGE,
-    fields: str = "all",
-    order: str = "id",
     tries: int = TRIES,
 ) -> TaskPage[T]:
-    """Return a project's tasks that meet all `conditions`: at most `most`, by id, above `after`. Raises StudioError.
+    """Return a project's tasks for a query, those with ids above `after`. Raises StudioError.
 
-    `form`: the struct that each task is read into, such as `Page[StudioTask]`; its data is raw. `order`: the column of the
-    Data Manager that they are sorted by. `fields`: "all", or "task_only" without annotations and predictions.
+    `form`: the struct that each task is read into, such as `TaskPage[StudioTask]`; its data is raw.
     """
-    items = [*conditions, condition("id", "greater", "Number", after)]
-    query = {"filters": {"conjunction": "and", "items": items}, "ordering": [f"tasks:{order}"]}
+    items = [*query.conditions, condition("id", "greater", "Number", after)]
+    sent = {"filters": {"conjunction": "and", "items": items}, "ordering": [f"tasks:{query.order}"]}
     parameters = {
-        "project": project_id, "fields": fields, "resolve_uri": "false", "page_size": most, "query": json.dumps(query),
+        "project": project_id, "fields": query.fields, "resolve_uri": "false", "page_size": query.most,
+        "query": json.dumps(sent),
     }  # fmt: skip
     what = f"project {project_id}"
     response = api.get("/api/tasks/", what, parameters, tries)
@@ -106,7 +118,8 @@ def annotated_tasks(api: StudioApi, project_id: int, since: str | None = None) -
     conditions = [condition("annotations_ids", "empty", "String", value=False)]
     if since is not None:
         conditions.append(condition("updated_at", "greater_or_equal", "Datetime", _since(since)))
-    tasks = read_pages(lambda after: read_page(api, project_id, TaskPage[StudioTask], conditions, after))
+    query = PageQuery(conditions)
+    tasks = read_pages(lambda after: read_page(api, project_id, TaskPage[StudioTask], query, after))
     return map(_like_a_webhook, tasks)
 
 

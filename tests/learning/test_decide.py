@@ -43,7 +43,7 @@ def answers(*rows):
 
 def compared(binding, new, promoted, **rule):
     return compare(
-        binding, {"topic"}, new, promoted, Promote(**rule), against="v1", by="held-out tasks", seed=1
+        binding, {"topic"}, (new, promoted), Promote(**rule), against="v1", by="held-out tasks", seed=1
     )  # fmt: skip
 
 

@@ -115,8 +115,8 @@ def test_how_many_answers_differ_is_told_whatever_their_scores(tmp_path, config,
     binding = bind(load_recipe(write_recipe(tmp_path, tags, config=config)), parse_labeling_config(config))
     (name,) = binding.controls
     truth = old[0]
-    pairs = [{name: [[(truth, guess)] for guess in answers]} for answers in (new, old)]
-    compared = compare(binding, [name], *pairs, Promote(), against="v1", by="held-out tasks", seed=0)
+    pairs = tuple({name: [[(truth, guess)] for guess in answers]} for answers in (new, old))
+    compared = compare(binding, [name], pairs, Promote(), against="v1", by="held-out tasks", seed=0)
     assert compared.changed == (changed if changed is None else pytest.approx(changed, abs=1e-3))
 
 

@@ -30,7 +30,7 @@ from lsml.labeling.objects import Unreadable
 from lsml.media import Fetcher, MediaCache, Sources
 from lsml.media.transfer import Download, Received
 from lsml.media.web import fetch_public
-from lsml.prediction import predict_tasks
+from lsml.prediction import Predictor, predict_tasks
 from lsml.recipe import Media, load_recipe
 from lsml.studio.client import Studio
 from lsml.studio.connection import fetcher as fetcher_of
@@ -518,7 +518,7 @@ def test_one_file_that_fails_costs_its_task_alone_and_the_reason_names_it(tmp_pa
         urls = [f"{web.url}/good", *(f"{web.url}/{lie}" for lie in lies), f"{web.url}/good"]
         tasks = [{"id": number, "data": {"image": url}} for number, url in enumerate(urls)]
         sizes = Sizes()
-        outcomes = predict_tasks(binding, {key: sizes}, tasks, fetcher_of(loaded, None), "v")
+        outcomes = predict_tasks(Predictor(binding, {key: sizes}, fetcher_of(loaded, None), "v"), tasks)
     assert [outcome.prediction is not None for outcome in outcomes] == [True, *(False for _ in LIES), True]
     for number, (lie, outcome) in enumerate(zip(LIES, outcomes[1:], strict=False), 1):
         [(_, sentence)] = outcome.dropped

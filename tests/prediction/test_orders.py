@@ -5,7 +5,7 @@ import pytest
 
 from lsml.binding import bind
 from lsml.labeling import parse_labeling_config
-from lsml.prediction import diverse_order, predict_tasks, task_features, typical_order
+from lsml.prediction import Predictor, diverse_order, predict_tasks, task_features, typical_order
 from lsml.recipe import load_recipe
 from lsml.values import Choice
 from tests.conftest import TOPICS, tickets, write_recipe
@@ -82,7 +82,7 @@ def test_the_score_is_that_of_the_tag_that_the_recipe_names(tmp_path, of, expect
         "topic:text-classifier": Says(("Bug", 0.9), ("Billing", 0.1)),
         "tone:text-classifier": Says(("Calm", 0.6), ("Angry", 0.4)),
     }
-    [outcome] = predict_tasks(binding, adapters, [{"id": 1, "data": {"text": "x"}}], no_fetch, "v")
+    [outcome] = predict_tasks(Predictor(binding, adapters, no_fetch, "v"), [{"id": 1, "data": {"text": "x"}}])
     margins = {"topic": 0.8, "tone": 0.2}
     wanted = min(margins.values()) if expected is min else margins[expected]
     assert outcome.prediction["score"] == pytest.approx(wanted)

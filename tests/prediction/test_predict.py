@@ -13,7 +13,7 @@ from lsml.controls.base import ModelValues
 from lsml.controls.merging import merged
 from lsml.errors import AdapterError
 from lsml.labeling import parse_labeling_config
-from lsml.prediction import predict_tasks
+from lsml.prediction import Predictor, predict_tasks
 from lsml.recipe import Model, Recipe, Selector
 from lsml.values import Choice, DecidedSpans, Number, Span
 from tests.conftest import TOPICS
@@ -66,7 +66,7 @@ def run(monkeypatch, tmp_path):
         binding = bind(recipe, parse_labeling_config(config))
         loaded = {model.key: model.new_adapter() for model in binding.models} | (adapters or {})
         tasks = [{"id": i, "data": {"text": text, **(data or {})}} for i, text in enumerate(texts)]
-        return predict_tasks(binding, loaded, tasks, no_fetch, "r-v1-0", judging=judging)
+        return predict_tasks(Predictor(binding, loaded, no_fetch, "r-v1-0"), tasks, judging=judging)
 
     return predict
 
@@ -139,7 +139,7 @@ def test_a_text_without_spans_has_the_certainty_of_the_decisions_that_found_none
     binding = bind(recipe, parse_labeling_config(config))
     tasks = [{"id": 1, "data": {"t": "1 1 1"}}, {"id": 2, "data": {"t": "0.9 0.6"}}]
     loaded = {one.key: one.new_adapter() for one in binding.models}
-    outcomes = predict_tasks(binding, loaded, tasks, no_fetch, "v")
+    outcomes = predict_tasks(Predictor(binding, loaded, no_fetch, "v"), tasks)
     assert [one.prediction["score"] for one in outcomes] == pytest.approx([1.0, math.exp(-0.5)])
 
 

@@ -19,7 +19,7 @@ from lsml.adapters.image.yolo.weights import VARIABLE, WeightsInfo, architecture
 from lsml.binding import bind
 from lsml.errors import AdapterError, RecipeError
 from lsml.labeling import ControlTag, ObjectTag, parse_labeling_config
-from lsml.prediction import predict_tasks
+from lsml.prediction import Predictor, predict_tasks
 from lsml.recipe import load_recipe
 from lsml.store import LOCAL
 from lsml.versions import model_version
@@ -237,7 +237,9 @@ def test_labels_of_which_no_class_is_known_are_a_warning_and_nothing_is_predicte
         "them under `labels`",
     )
     adapter = type("Pretrained", (), {"ready": True, "own_names": True, "only_interactive": False})()
-    (outcome,) = predict_tasks(binding, {"what:yolo": adapter}, [{"data": {"photo": "a.jpg"}}], no_fetch, "v0")
+    (outcome,) = predict_tasks(
+        Predictor(binding, {"what:yolo": adapter}, no_fetch, "v0"), [{"data": {"photo": "a.jpg"}}]
+    )
     assert outcome.prediction is None
     assert outcome.dropped == [
         ("untrained", "what:yolo: none of its classes matches a label; `lsml explain` shows both")

@@ -208,12 +208,12 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
                 "yolo cannot be trained on tracks; train it on boxes in images, and give these weights under `weights`"
             )
         goal = goal_of(task_of(self._weights, self.options), self.target, examples)
-        start, architecture, imgsz = start_of(self._weights, self.options, goal.task)
+        start = start_of(self._weights, self.options, goal.task)
         progress(0.0, f"writing {len(examples)} images")
         with training_folder() as directory:
             dataset = write_dataset(examples, goal, directory, judge=self.options.patience > 0)
             progress(0.05, f"training on {dataset.images} images")
-            learnt = fit_model(start, architecture, dataset, goal, self.options, imgsz, seed, directory, progress)
+            learnt = fit_model(start, dataset, goal, self.options, seed, directory, progress)
         if goal.task == "classify":
             self._passed_over = sum(len({label_of(value) for value in example.values}) > 1 for example in examples)
         else:

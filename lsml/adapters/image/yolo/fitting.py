@@ -19,6 +19,7 @@ from lsml.adapters.base import Progress
 from lsml.adapters.image.yolo.dataset import Dataset, TrainingGoal
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
+from lsml.adapters.image.yolo.starting import StartingPoint
 from lsml.adapters.parts.calibration import PlattScaling
 from lsml.errors import VersionError
 from lsml.files.cache import cache_directory
@@ -48,18 +49,15 @@ class Learnt:
 
 
 def fit_model(
-    start: Module | None,
-    architecture: str | dict[str, object],
+    start: StartingPoint,
     dataset: Dataset,
     goal: TrainingGoal,
     options: YoloOptions,
-    imgsz: int,
     seed: int,
     directory: Path,
     progress: Progress,
 ) -> Learnt:
-    """Train on a dataset and return the model. `start`: the module whose tensors are used as far as they fit, or None for
-    random ones.
+    """Train on a dataset and return the model.
 
     If a part of the dataset judges epochs, the best one is kept, else the last. Raises what `progress` raises.
     """
@@ -77,17 +75,17 @@ def fit_model(
             best["module"] = deepcopy(trainer.ema.ema)
 
     with all_threads():
-        trainer = _trainer(goal.task, dataset, _arguments(goal.task, dataset, options, imgsz, seed, directory))
+        trainer = _trainer(goal.task, dataset, _arguments(goal.task, dataset, options, start.imgsz, seed, directory))
         callbacks = defaultdict(list, {"on_train_batch_end": [on_step], "on_fit_epoch_end": [on_epoch]})
         trainer.callbacks = callbacks
-        trainer.model = trainer.get_model(cfg=deepcopy(architecture), weights=start, verbose=False)
+        trainer.model = trainer.get_model(cfg=deepcopy(start.architecture), weights=start.module, verbose=False)
     trainer.train()
     module = best.get("module") or deepcopy(trainer.ema.ema)
     module = module.float().eval().cpu()
     for unneeded in ("criterion", "args"):
         if hasattr(module, unneeded):
             setattr(module, unneeded, None)
-    return _named(module, goal, imgsz)
+    return _named(module, goal, start.imgsz)
 
 
 def _arguments(

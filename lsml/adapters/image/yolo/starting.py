@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from lsml.adapters.base import Example, Target
 from lsml.adapters.image.yolo.dataset import TrainingGoal
@@ -76,8 +76,18 @@ def goal_of(task: str, target: Target, examples: Sequence[Example]) -> TrainingG
     return TrainingGoal(task, labels or _seen(values, types) or ("",))
 
 
-def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | None, str | dict[str, object], int]:
-    """Return (module to start from, or None for random weights; architecture; side of images in pixels).
+class StartingPoint(NamedTuple):
+    """The start of a training: the module whose tensors are used as far as they fit, or None for random ones; the
+    architecture; and the side of images in pixels.
+    """
+
+    module: Module | None
+    architecture: str | dict[str, object]
+    imgsz: int
+
+
+def start_of(weights: str, options: YoloOptions, task: str) -> StartingPoint:
+    """Return the start of a training from weights.
 
     Raises AdapterError if the weights are missing, or cannot learn.
     """
@@ -91,14 +101,14 @@ def start_of(weights: str, options: YoloOptions, task: str) -> tuple[Module | No
         )
         path = find_weights(weights)
         same = info.task == task
-        return None, (str(path or weights) if same else architecture_for(task, info)), imgsz
+        return StartingPoint(None, str(path or weights) if same else architecture_for(task, info), imgsz)
     path = path_of(weights, options)
     if is_exported(str(path)):
         raise AdapterError(
             f"{path}: was exported for serving and cannot be trained; give the .pt file that it was made from"
         )
     module = module_of(path)
-    return module, (module.yaml if info.task == task else architecture_for(task, info)), imgsz
+    return StartingPoint(module, module.yaml if info.task == task else architecture_for(task, info), imgsz)
 
 
 def _seen(values: Sequence[Value], types: tuple[type, ...]) -> tuple[str, ...]:
