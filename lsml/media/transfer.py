@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from lsml.errors import FetchError
 from lsml.files.cache import new_file
+from lsml.files.digests import write_digested
 
 if TYPE_CHECKING:
     import httpx
@@ -72,18 +73,21 @@ def receive(response: httpx.Response, wanted: Download, url: str) -> Received:
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > wanted.max_bytes:
         raise FetchError(too_large(url, wanted.max_bytes))
-    digest = hashlib.sha256()
     size = 0
+
+    def within_limits() -> Iterator[bytes]:
+        nonlocal size
+        for chunk in response.iter_raw():
+            size += len(chunk)
+            if size > wanted.max_bytes:
+                raise FetchError(too_large(url, wanted.max_bytes))
+            if time.monotonic() > wanted.deadline:
+                raise too_late(url)
+            yield chunk
+
     try:
         with new_file(wanted.destination) as file:
-            for chunk in response.iter_raw():
-                size += len(chunk)
-                if size > wanted.max_bytes:
-                    raise FetchError(too_large(url, wanted.max_bytes))
-                if time.monotonic() > wanted.deadline:
-                    raise too_late(url)
-                file.write(chunk)
-                digest.update(chunk)
+            digest = write_digested(file, within_limits())
         if announced.isdecimal() and size != int(announced):
             raise FetchError(
                 f"{shown_url(url)}: ended after {size} of {announced} bytes; try again later", passing=True
@@ -91,9 +95,7 @@ def receive(response: httpx.Response, wanted: Download, url: str) -> Received:
     except BaseException:
         wanted.destination.unlink(missing_ok=True)
         raise
-    return Received(
-        size, digest.hexdigest(), headers.get("content-type", ""), validators_of(response), _fresh_s(response)
-    )
+    return Received(size, digest, headers.get("content-type", ""), validators_of(response), _fresh_s(response))
 
 
 def validators_of(response: httpx.Response) -> Validators:

