@@ -22,15 +22,15 @@ def test_the_choice_is_in_the_card_and_said_by_explain_and_versions(tmp_path):
 
     row = "auto (text-embedding-classifier, text-classifier) -> "
     before = run("explain", recipe)
-    assert row in before and "took" not in before
+    assert row in before and "selected" not in before
     run("train", recipe, str(tmp_path / "done.json"))
     after = run("explain", recipe)
     assert row in after
-    assert "local, v1: topic:auto took text-classifier: macro_f1 " in after
-    assert "topic:auto: took text-classifier: macro_f1 " in run("versions", recipe)
+    assert "local, v1: topic:auto selected text-classifier: macro_f1 " in after
+    assert "topic:auto: selected text-classifier: macro_f1 " in run("versions", recipe)
     card = json.loads(run("versions", recipe, "--json"))[0]["card"]
     assert card["models"]["topic:auto"]["selection"]["chosen"] == "text-classifier"
-    assert any(note.startswith("topic:auto: took text-classifier: macro_f1 ") for note in card["notes"])
+    assert any(note.startswith("topic:auto: selected text-classifier: macro_f1 ") for note in card["notes"])
     # A second run compares with what was chosen, and finds it the same.
     run("train", recipe, str(tmp_path / "done.json"))
     assert "same" in json.dumps(json.loads(run("versions", recipe, "--json"))[0]["card"]["decisions"])

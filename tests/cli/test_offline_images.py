@@ -69,7 +69,9 @@ def test_a_server_reads_no_path_that_its_recipe_does_not_allow(folder: Path, tmp
     inside = TAGS + "media: {folders: [" + str(folder) + "]}\n"
     for text, count in ((TAGS, 0), (inside, 1)):
         one = backend(text, config=KINDS)
-        fetch = one.app.extensions["lsml"].serving.bindings.fetch("local")
+        fetch = one.app.extensions["lsml"].serving.bindings.fetch(
+            "local", one.app.extensions["lsml"].serving.bindings.of("local", None)
+        )
         found = []
         with fetch.hold() as held:
             try:
