@@ -22,6 +22,48 @@ SHARED_NAMES = {  # a control tag and the value that it writes, which Label Stud
     "Polygon": {"lsml/controls/polygon.py", "lsml/values/kinds.py"},
 }
 
+KINDS = {  # folders of tests that are no room's
+    "durability": "kills, full disks, power cuts and long runs of a whole lsml",
+    "end_to_end": "a real Label Studio and a real browser",
+}
+TOPICS = {  # test modules that are named after a topic, as no module of lsml is it
+    "adapters/series/test_templates": "`lsml new` on the time series of Label Studio's templates",
+    "adapters/test_conformance": "the contract, for every adapter",
+    "adapters/test_plugin": "the example package, installed",
+    "adapters/test_registry": "the package itself",
+    "adapters/text/test_text_adapters": "what several text adapters share",
+    "binding/test_blind": "the validation set, from binding to predictions",
+    "binding/test_learn_from": "whose annotations teach",
+    "binding/test_renamed_labels": "labels with former names",
+    "cli/test_auto": "`adapter: auto`, through several commands",
+    "cli/test_offline": "the commands that need no Label Studio",
+    "cli/test_offline_boxes": "the same on boxes",
+    "cli/test_offline_images": "the same on images",
+    "cli/test_publishing": "`lsml predict --project` and `lsml clear`",
+    "cli/test_recipes": "the commands that look at recipes",
+    "cli/test_run_several": "`lsml run` with several recipes",
+    "controls/test_controls": "the contract, for every control tag",
+    "controls/test_fixtures": "regions from files, for every control tag",
+    "controls/test_registry": "the package itself",
+    "doctor/test_machine_and_data": "two modules whose findings are made in one setting",
+    "learning/test_accepted": "accepted predictions, from webhook to version",
+    "metrics/test_metrics": "the package itself: one judge for each value type",
+    "recipe/test_gallery_endpoints": "gallery recipes that ask services",
+    "recipe/test_gallery_language": "gallery recipes with language models",
+    "recipe/test_gallery_vision": "gallery recipes with vision models",
+    "server/test_limits": "`server.limits`, each in the module that holds it",
+    "server/test_safety": "the promises of docs/security.md",
+    "server/test_traffic": "recorded requests of Label Studio",
+    "server/test_waitress": "private parts of waitress",
+    "test_architecture": "the code as a whole",
+    "test_dockerfile": "a file of the project",
+    "test_docs": "files of the project",
+    "test_readme": "a file of the project",
+    "test_release": "files of the project",
+    "test_security": "the promises of docs/security.md",
+    "test_site": "files of the project",
+}
+
 
 def test_the_rooms_and_floors_are_those_of_the_code():
     assert written(TEXT) == TEXT, "run `python -m tests.support.architecture`"
@@ -77,6 +119,19 @@ def test_a_word_with_several_meanings_names_nothing():
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name.strip("_").lower() in AMBIGUOUS
     ]
     assert not named, "name it after what it returns or holds"
+
+
+def test_the_tests_mirror_the_modules():
+    """CONTRIBUTING.md: `tests/<room>/test_<module>.py`, a folder of KINDS, or a topic with its reason."""
+    unnamed = {
+        name.as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if (name := path.relative_to(ROOT / "tests").with_suffix("")).parts[0] not in KINDS
+        and not (module := ROOT / "lsml" / name.parent / name.name.removeprefix("test_")).is_dir()
+        and not module.with_suffix(".py").exists()
+    }
+    assert unnamed - set(TOPICS) == set(), "name it after its module, or add the topic with its reason"
+    assert set(TOPICS) - unnamed == set(), "it is gone, or named after a module"
 
 
 def test_any_says_what_nothing_checks_and_grows_no_more():
