@@ -83,13 +83,13 @@ def command(
         read_tasks(export, binding, answers=True, columns=columns), from_predictions=from_predictions
     )
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
-        lessons, left_out = read_examples(binding, annotated, fetch)
-        if not lessons:
+        examples, left_out = read_examples(binding, annotated, fetch)
+        if not examples:
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
         check_learnt(recipe, key, loaded)
         say_unused(export, annotated, binding)
         with progress_bar("evaluate") as progress:
-            judged = evaluate(binding, loaded.adapters, lessons, fetch, progress)
+            judged = evaluate(binding, loaded.adapters, examples, fetch, progress)
     if judged.unread:
         click.echo(f"left out: {unread_sentence(judged.unread)}", err=True)
     _leave_out_unjudged(judged.metrics)

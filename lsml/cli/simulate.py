@@ -101,12 +101,12 @@ def command(
         raise RequestError(f"{recipe_path}: none of its adapters can be trained")
     annotated = AnnotatedTasks(read_tasks(export, binding, answers=True))
     with fetcher(recipe, None, by_person=True, beside=export.parent).hold() as fetch:
-        lessons, left_out = read_examples(binding, annotated, fetch)
-        if not lessons:
+        examples, left_out = read_examples(binding, annotated, fetch)
+        if not examples:
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
         with progress_bar("simulate") as progress:
             plan = SimulationPlan(orders, seeds, target)
-            simulated = simulate(binding, models, lessons, fetch, plan, progress)
+            simulated = simulate(binding, models, examples, fetch, plan, progress)
     if output is not None:
         from lsml.cli.chart import curves_svg
 

@@ -50,9 +50,9 @@ def _judge(
     names = {control.control_tag.name for control in model.controls}
     either = learnt | learnt_hashes(candidates.directory, one.card)
     fair = [
-        lesson
-        for lesson in candidates.judged_tasks
-        if data_hash(lesson.data) not in either and (names & set(lesson.answers) or model.copied)
+        example
+        for example in candidates.judged_tasks
+        if data_hash(example.data) not in either and (names & set(example.answers) or model.copied)
     ]
     evaluated: Evaluated | None = None
     by: By = "held-out tasks"

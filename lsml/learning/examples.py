@@ -23,12 +23,12 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
             continue
         covered: set[tuple[str, ...]] = set()
         kept: list[tuple[float, str, set[tuple[str, ...]]]] = []
-        for lesson in snapshot:
-            answers = {_labels(a) for name in control_names(model, lesson) for a in lesson.answers.get(name, ())}
+        for example in snapshot:
+            answers = {_labels(a) for name in control_names(model, example) for a in example.answers.get(name, ())}
             if not answers:
                 continue
-            if held_out(model, lesson, moved):
-                kept.append((lesson.share, lesson.task, answers))
+            if held_out(model, example, moved):
+                kept.append((example.share, example.task, answers))
             else:
                 covered |= answers
         for _, task, answers in sorted(kept, key=lambda one: one[:2]):
@@ -40,15 +40,15 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
     return moved
 
 
-def held_out(model: BoundModel, lesson: AnnotatedExample, moved: set[str]) -> bool:
+def held_out(model: BoundModel, example: AnnotatedExample, moved: set[str]) -> bool:
     """Return True if a task is kept to judge a model: its `holdout` keeps it, and it is not `moved`."""
     kept = model.spec.training.held_out if model.spec.training else Holdout()
-    return lesson.task not in moved and kept.holds(lesson.task, ground_truth=lesson.ground_truth)
+    return example.task not in moved and kept.holds(example.task, ground_truth=example.ground_truth)
 
 
 def held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[AnnotatedExample]:
     """Return the tasks that none of the models learns."""
-    return [lesson for lesson in snapshot if all(held_out(model, lesson, moved) for model in models)]
+    return [example for example in snapshot if all(held_out(model, example, moved) for model in models)]
 
 
 def examples_of(
@@ -63,25 +63,26 @@ def examples_of(
     examples: list[Example] = []
     classes: Counter[str] = Counter()
     unread: list[tuple[str, str]] = []
-    lessons = (
-        lesson
-        for lesson in snapshot
-        if not held_out(model, lesson, moved) and any(name in lesson.answers for name in control_names(model, lesson))
+    annotated = (
+        example
+        for example in snapshot
+        if not held_out(model, example, moved)
+        and any(name in example.answers for name in control_names(model, example))
     )
 
-    def read(lesson: AnnotatedExample) -> tuple[AnnotatedExample, list[Reading]]:
+    def read(example: AnnotatedExample) -> tuple[AnnotatedExample, list[Reading]]:
         try:
-            return lesson, model.read({"id": lesson.task, "data": lesson.data}, fetch)
+            return example, model.read({"id": example.task, "data": example.data}, fetch)
         except (Unreadable, FetchError) as error:
-            unread.append((error.reason, f"task {lesson.task}: {error}"))
-            return lesson, []
+            unread.append((error.reason, f"task {example.task}: {error}"))
+            return example, []
 
-    for lesson, readings in read_ahead(read, lessons) if model.needs_fetch else map(read, lessons):
+    for example, readings in read_ahead(read, annotated) if model.needs_fetch else map(read, annotated):
         if not readings:
             continue
-        learnt.add(data_hash(lesson.data))
+        learnt.add(data_hash(example.data))
         for reading in readings:
-            answers = [lesson.answers.get(control.control_tag.name, []) for control in reading.controls]
+            answers = [example.answers.get(control.control_tag.name, []) for control in reading.controls]
             for turn in range(max(map(len, answers))):
                 values = tuple(
                     value
@@ -95,9 +96,9 @@ def examples_of(
     return examples, classes, unread, learnt
 
 
-def control_names(model: BoundModel, lesson: AnnotatedExample) -> list[str]:
+def control_names(model: BoundModel, example: AnnotatedExample) -> list[str]:
     """Return the names of a model's controls in one task, with the copies that a Repeater makes."""
-    return [control.control_tag.name for control in model.instances(lesson.data)]
+    return [control.control_tag.name for control in model.instances(example.data)]
 
 
 def _labels(answer: Sequence[Value]) -> tuple[str, ...]:

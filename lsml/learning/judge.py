@@ -49,7 +49,7 @@ class JudgedTask:
 def evaluate(
     binding: Binding,
     adapters: Mapping[str, Adapter],
-    lessons: Sequence[AnnotatedExample],
+    examples: Sequence[AnnotatedExample],
     fetch: Fetch,
     progress: Progress = silent,
 ) -> Judged:
@@ -61,14 +61,14 @@ def evaluate(
     pairs: dict[str, list[list[Pair]]] = {name: [] for name in binding.controls}
     unread: list[tuple[str, str]] = []
     tasks = 0
-    for number, task in enumerate(judged_tasks(binding, adapters, lessons, fetch), 1):
+    for number, task in enumerate(judged_tasks(binding, adapters, examples, fetch), 1):
         for name, of_tasks in pairs.items():
             of_tasks.append(task.pairs.get(name, []))
         if task.unread is not None:
             unread.append(task.unread)
         tasks += task.unread is None or bool(task.pairs)
-        if number % _BATCH == 0 or number == len(lessons):
-            progress(number / len(lessons), f"judged {number} tasks")
+        if number % _BATCH == 0 or number == len(examples):
+            progress(number / len(examples), f"judged {number} tasks")
     metrics = {
         name: judge(control.value_type, list(chain.from_iterable(pairs[name])))
         for name, control in binding.controls.items()
@@ -77,36 +77,36 @@ def evaluate(
 
 
 def judged_tasks(
-    binding: Binding, adapters: Mapping[str, Adapter], lessons: Sequence[AnnotatedExample], fetch: Fetch
+    binding: Binding, adapters: Mapping[str, Adapter], examples: Sequence[AnnotatedExample], fetch: Fetch
 ) -> Iterator[JudgedTask]:
     """Yield each task with what models answer, in order. They are predicted some at a time."""
     predictor = Predictor(binding, adapters, fetch)
-    for begin in range(0, len(lessons), _BATCH):
-        some = lessons[begin : begin + _BATCH]
-        asked = [{"id": lesson.task, "data": lesson.data} for lesson in some]
+    for begin in range(0, len(examples), _BATCH):
+        some = examples[begin : begin + _BATCH]
+        asked = [{"id": example.task, "data": example.data} for example in some]
         outcomes = predict_tasks(predictor, asked, judging=True)
-        for lesson, outcome in zip(some, outcomes, strict=True):
-            pairs = _pairs(binding, lesson, outcome)
+        for example, outcome in zip(some, outcomes, strict=True):
+            pairs = _pairs(binding, example, outcome)
             unread = {name: why for name in pairs if (why := _unread(binding, adapters, outcome, name)) is not None}
             read = {name: found for name, found in pairs.items() if name not in unread}
             regions = outcome.prediction["result"] if outcome.prediction is not None else []
-            yield JudgedTask(lesson, read, regions, next(reversed(unread.values()), None))
+            yield JudgedTask(example, read, regions, next(reversed(unread.values()), None))
 
 
-def _pairs(binding: Binding, lesson: AnnotatedExample, outcome: Outcome) -> dict[str, list[Pair]]:
+def _pairs(binding: Binding, example: AnnotatedExample, outcome: Outcome) -> dict[str, list[Pair]]:
     """Return the annotated and the visible values of one task, by the control's name in the config."""
     pairs: dict[str, list[Pair]] = {}
     judged: set[str] = set()
     for model in binding.models:
-        for template, control in model.copies(lesson.data):
+        for template, control in model.copies(example.data):
             name = control.control_tag.name
-            if name in judged or name not in lesson.answers:
+            if name in judged or name not in example.answers:
                 continue  # several models may serve it, and their combination is evaluated
             judged.add(name)
             guess = outcome.values.get(name, ())
-            around = _parents(lesson) if control.value_type is KeyPoint else ()
+            around = _parents(example) if control.value_type is KeyPoint else ()
             pairs.setdefault(template.control_tag.name, []).extend(
-                ((*truth, *around), guess) for truth in lesson.answers[name]
+                ((*truth, *around), guess) for truth in example.answers[name]
             )
     return pairs
 
@@ -135,7 +135,7 @@ def mean_metric(metrics: Mapping[str, Metrics], names: set[str]) -> float | None
     return sum(values) / len(values) if values else None
 
 
-def _parents(lesson: AnnotatedExample) -> list[Value]:
+def _parents(example: AnnotatedExample) -> list[Value]:
     """Return the boxes that points of a task may have as their parents."""
-    answers = (answer for annotated in lesson.answers.values() for answer in annotated)
+    answers = (answer for annotated in example.answers.values() for answer in annotated)
     return [value for answer in answers for value in answer if isinstance(value, Box) and value.group]

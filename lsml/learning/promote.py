@@ -49,7 +49,7 @@ def choose(candidates: Candidates, progress: Progress) -> Chosen:
         _remove(candidates.directory, fitted[key].card)
     models = {key: one.card for key, one in kept.items()} | carried
     learnt = set().union(*(learnt_hashes(candidates.directory, model) for model in models.values()))
-    unlearnt = [lesson for lesson in candidates.judged_tasks if data_hash(lesson.data) not in learnt]
+    unlearnt = [example for example in candidates.judged_tasks if data_hash(example.data) not in learnt]
     adapters = {**candidates.served, **{key: one.adapter for key, one in kept.items()}}
     judged = evaluate(candidates.binding, adapters, unlearnt, candidates.fetch)
     if judged.unread:

@@ -31,11 +31,11 @@ _MAX_TASKS: Final = 500  # tasks; more would take long and improve little
 def unlearnt_tasks(model: BoundModel, snapshot: Snapshot, learnt: set[bytes]) -> list[AnnotatedExample]:
     """Return the tasks that can judge a model and that the served version did not learn; one of tasks with equal data."""
     found: dict[bytes, AnnotatedExample] = {}
-    for lesson in snapshot:
-        own = data_hash(lesson.data)
-        if own not in learnt and any(name in lesson.answers for name in control_names(model, lesson)):
-            found.setdefault(own, lesson)
-    return sorted(found.values(), key=lambda lesson: lesson.share)[:_MAX_TASKS]
+    for example in snapshot:
+        own = data_hash(example.data)
+        if own not in learnt and any(name in example.answers for name in control_names(model, example)):
+            found.setdefault(own, example)
+    return sorted(found.values(), key=lambda example: example.share)[:_MAX_TASKS]
 
 
 def cross_validate(
@@ -58,7 +58,7 @@ def cross_validate(
         fold = [judged[place] for place in left]
         try:
             adapter = fitted_without(
-                {data_hash(lesson.data) for lesson in fold}, model, snapshot, candidates.moved, fetch
+                {data_hash(example.data) for example in fold}, model, snapshot, candidates.moved, fetch
             )
         except (NotEnoughData, AdapterError):
             return None
@@ -75,8 +75,8 @@ def fitted_without(hashes: set[bytes], model: BoundModel, snapshot: Snapshot, mo
     """
     from threadpoolctl import threadpool_limits
 
-    lessons = (lesson for lesson in snapshot if data_hash(lesson.data) not in hashes)
-    examples, _, _, _ = examples_of(model, lessons, moved, fetch)
+    annotated = (example for example in snapshot if data_hash(example.data) not in hashes)
+    examples, _, _, _ = examples_of(model, annotated, moved, fetch)
     # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
     with threadpool_limits(1):
         return fit(model, examples)

@@ -75,10 +75,10 @@ def review(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch, progr
     """
     with TemporaryDirectory() as folder:
         snapshot = take_snapshot(tasks, binding, Path(folder) / "tasks.jsonl", fetch)
-        lessons = list(snapshot)
-        if len(lessons) < _LEAST_TASKS:
+        examples = list(snapshot)
+        if len(examples) < _LEAST_TASKS:
             raise NotEnoughData(
-                f"not enough data: {len(lessons)} tasks are annotated, and a review needs {_LEAST_TASKS}"
+                f"not enough data: {len(examples)} tasks are annotated, and a review needs {_LEAST_TASKS}"
             )
         suspects: list[Suspect] = []
         notes: list[str] = []
@@ -89,37 +89,37 @@ def review(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch, progr
                 progress((begun + share) / len(models), message)
 
             try:
-                suspects += _of_model(binding, model, snapshot, lessons, fetch, tell)
+                suspects += _of_model(binding, model, snapshot, examples, fetch, tell)
             except (NotEnoughData, AdapterError) as error:
                 notes.append(f"{model.key}: not reviewed: {error}")
     notes += [f"{model.key}: not reviewed: it cannot be trained" for model in binding.models if not model.learns]
-    return Review(sorted(suspects, key=lambda one: one.quality), len(lessons), notes)
+    return Review(sorted(suspects, key=lambda one: one.quality), len(examples), notes)
 
 
 def _of_model(
     binding: Binding,
     model: BoundModel,
     snapshot: Snapshot,
-    lessons: Sequence[AnnotatedExample],
+    examples: Sequence[AnnotatedExample],
     fetch: Fetch,
     progress: Progress,
 ) -> list[Suspect]:
     """Return one model's suspects, from folds that each learn without a fifth of the tasks; equal tasks are in one fold."""
     from sklearn.model_selection import GroupKFold
 
-    own = [lesson for lesson in lessons if any(name in lesson.answers for name in control_names(model, lesson))]
-    groups = [data_hash(lesson.data).hex() for lesson in own]
+    own = [example for example in examples if any(name in example.answers for name in control_names(model, example))]
+    groups = [data_hash(example.data).hex() for example in own]
     folds = min(_FOLDS, len(set(groups)))
     if folds < 2:
         raise NotEnoughData(f"{len(own)} different tasks have an annotation for it")
-    everything = {lesson.task for lesson in lessons}  # so that held-out tasks are training examples, too
+    everything = {example.task for example in examples}  # so that held-out tasks are training examples, too
     chosen = Choice in model.adapter_class.produces and not model.copied
     likely: dict[str, dict[str, float]] = {}
     suspects: list[Suspect] = []
     for number, (_, left) in enumerate(GroupKFold(folds, shuffle=True, random_state=SEED).split(own, groups=groups)):
         progress(number / folds, f"{model.key}: reviewing, part {number + 1} of {folds}")
         fold = [own[place] for place in left]
-        adapter = fitted_without({data_hash(lesson.data) for lesson in fold}, model, snapshot, everything, fetch)
+        adapter = fitted_without({data_hash(example.data) for example in fold}, model, snapshot, everything, fetch)
         if chosen:
             likely |= _likely(model, adapter, fold, fetch)
         else:
@@ -135,53 +135,53 @@ def _likely(
 ) -> dict[str, dict[str, float]]:
     """Return the probability of each label that the model knows, by task; empty for a task that cannot be read."""
     found: dict[str, dict[str, float]] = {}
-    for lesson in fold:
+    for example in fold:
         try:
-            reading = model.read({"id": lesson.task, "data": lesson.data}, fetch)[0]
+            reading = model.read({"id": example.task, "data": example.data}, fetch)[0]
         except (Unreadable, FetchError):
             continue
         (values,) = adapter.predict([reading.view.data])
-        found[lesson.task] = {value.label: value.score or 0.0 for value in values if isinstance(value, Choice)}
+        found[example.task] = {value.label: value.score or 0.0 for value in values if isinstance(value, Choice)}
     return found
 
 
 def _unlikely(
-    control: Control, lessons: Sequence[AnnotatedExample], likely: Mapping[str, Mapping[str, float]]
+    control: Control, examples: Sequence[AnnotatedExample], likely: Mapping[str, Mapping[str, float]]
 ) -> list[Suspect]:
     """Return suspects by confident learning; where a task may have several labels, for each label by itself."""
     name = control.control_tag.name
     given = [
-        (lesson, {value.label for value in lesson.answers[name][-1] if isinstance(value, Choice)})
-        for lesson in lessons
-        if name in lesson.answers and lesson.task in likely
+        (example, {value.label for value in example.answers[name][-1] if isinstance(value, Choice)})
+        for example in examples
+        if name in example.answers and example.task in likely
     ]
     labels = sorted({label for _, answer in given for label in answer})
     single = all(len(answer) == 1 for _, answer in given)
     suspects: list[Suspect] = []
     if single:
         usual = {
-            label: _mean([likely[lesson.task].get(label, 0.0) for lesson, answer in given if label in answer])
+            label: _mean([likely[example.task].get(label, 0.0) for example, answer in given if label in answer])
             for label in labels
         }
-        for lesson, answer in given:
+        for example, answer in given:
             (own,) = answer
-            sure = {label: p for label, p in likely[lesson.task].items() if p >= usual.get(label, 2.0)}
+            sure = {label: p for label, p in likely[example.task].items() if p >= usual.get(label, 2.0)}
             best = max(sure, key=lambda label: sure[label], default=own)
-            if best != own and not lesson.ground_truth:
-                quality = likely[lesson.task].get(own, 0.0)
-                suspects.append(Suspect(lesson.task, name, own, best, quality, sure[best], lesson.data))
+            if best != own and not example.ground_truth:
+                quality = likely[example.task].get(own, 0.0)
+                suspects.append(Suspect(example.task, name, own, best, quality, sure[best], example.data))
         return suspects
     for label in labels:
         there = _mean([likely[one.task].get(label, 0.0) for one, answer in given if label in answer])
         absent = _mean([1 - likely[one.task].get(label, 0.0) for one, answer in given if label not in answer])
-        for lesson, answer in given:
-            p = likely[lesson.task].get(label, 0.0)
+        for example, answer in given:
+            p = likely[example.task].get(label, 0.0)
             wrong = (1 - p >= absent and p < there) if label in answer else (p >= there and 1 - p < absent)
-            if wrong and not lesson.ground_truth:
+            if wrong and not example.ground_truth:
                 more = answer ^ {label}
                 quality = p if label in answer else 1 - p
                 suspects.append(
-                    Suspect(lesson.task, name, _listed(answer), _listed(more), quality, 1 - quality, lesson.data)
+                    Suspect(example.task, name, _listed(answer), _listed(more), quality, 1 - quality, example.data)
                 )
     return suspects
 
@@ -195,12 +195,12 @@ def _unmet(
     found = []
     for control in model.controls:
         name = control.control_tag.name
-        for lesson, of_task in zip(fold, pairs[name], strict=True):
+        for example, of_task in zip(fold, pairs[name], strict=True):
             value = judge(control.value_type, of_task)["value"] if of_task else None
-            if value is None or value >= _HARDLY or lesson.ground_truth:
+            if value is None or value >= _HARDLY or example.ground_truth:
                 continue
             people, guess = (said(side for pair in of_task for side in (pair[at],)) for at in (0, 1))
-            found.append(Suspect(lesson.task, name, people, guess, max(0.0, float(value)), None, lesson.data))
+            found.append(Suspect(example.task, name, people, guess, max(0.0, float(value)), None, example.data))
     return found
 
 

@@ -74,7 +74,7 @@ class SimulationPlan:
 def simulate(
     binding: Binding,
     models: Sequence[BoundModel],
-    lessons: Sequence[AnnotatedExample],
+    examples: Sequence[AnnotatedExample],
     fetch: Fetch,
     plan: SimulationPlan,
     progress: Progress = silent,
@@ -85,16 +85,16 @@ def simulate(
     import numpy as np
     from threadpoolctl import threadpool_limits
 
-    if len(lessons) < _LEAST:
+    if len(examples) < _LEAST:
         raise NotEnoughData(
-            f"{len(lessons)} annotated tasks are too few for a learning curve; it needs at least {_LEAST}"
+            f"{len(examples)} annotated tasks are too few for a learning curve; it needs at least {_LEAST}"
         )
     orders, seeds, target = plan.orders, plan.seeds, plan.target
-    pool = len(lessons) - min(round(_TEST * len(lessons)), _MOST_TEST)
+    pool = len(examples) - min(round(_TEST * len(examples)), _MOST_TEST)
     sizes = _sizes(pool)
     found: dict[Order, list[list[float]]] = {order: [] for order in orders}
     for seed in range(seeds):
-        split = [lessons[place] for place in np.random.default_rng(seed).permutation(len(lessons))]
+        split = [examples[place] for place in np.random.default_rng(seed).permutation(len(examples))]
         run = _Run(binding, models, split[:pool], split[pool:], fetch, seed)
         for number, order in enumerate(orders):
             part, all_parts = seed * len(orders) + number, seeds * len(orders)
@@ -110,7 +110,7 @@ def simulate(
         target = round(_TARGET * max(curve[-1].mean for curve in curves.values()), 2)
     metric = " and ".join(sorted({run.metric_of(name) for name in run.names}))
     return Simulated(
-        metric=metric, tasks=pool, judged=len(lessons) - pool, seeds=seeds, target=target,
+        metric=metric, tasks=pool, judged=len(examples) - pool, seeds=seeds, target=target,
         curves={str(order): curve for order, curve in curves.items()},
         needs={str(order): _need(curve, target) for order, curve in curves.items()},
     )  # fmt: skip
@@ -133,7 +133,7 @@ class _Run:
         self.names = {control.control_tag.name for model in models for control in model.controls}
         untrained = {model.key: model.new_adapter() for model in binding.models}
         self._untrained = untrained
-        self._tasks = [{"id": lesson.task, "data": lesson.data} for lesson in pool]
+        self._tasks = [{"id": example.task, "data": example.data} for example in pool]
         self._features = task_features(binding, untrained, self._tasks, fetch)
 
     def metric_of(self, name: str) -> str:
@@ -177,15 +177,15 @@ class _Run:
         known = self._features[list(chosen)]
         return [left[place] for place in diverse_order(doubts, self._features[left], many, known)]
 
-    def _adapters(self, lessons: Sequence[AnnotatedExample]) -> dict[str, Adapter]:
+    def _adapters(self, annotated: Sequence[AnnotatedExample]) -> dict[str, Adapter]:
         """Return the models trained on some tasks; a model that cannot learn from so few stays untrained."""
         adapters = dict(self._untrained)
         for model in self._models:
-            examples, _, _, _ = examples_of(model, lessons, {lesson.task for lesson in lessons}, self._fetch)
+            examples, _, _, _ = examples_of(model, annotated, {example.task for example in annotated}, self._fetch)
             try:
                 adapters[model.key] = fit(model, examples)
             except (NotEnoughData, AdapterError):
-                if len(lessons) == len(self._pool):
+                if len(annotated) == len(self._pool):
                     raise
         return adapters
 

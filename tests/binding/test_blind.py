@@ -20,8 +20,8 @@ def test_what_is_hidden_is_what_the_model_is_judged_by(tmp_path):
     binding = bound(tmp_path, BLIND)
     ids = [str(id) for id in range(1, 500)]
     hidden = [id for id in ids if binding.hides(id)]
-    lessons = [AnnotatedExample(id, {}, {}) for id in ids]
-    assert hidden == [lesson.task for lesson in lessons if held_out(binding.models[0], lesson, set())]
+    examples = [AnnotatedExample(id, {}, {}) for id in ids]
+    assert hidden == [example.task for example in examples if held_out(binding.models[0], example, set())]
     assert 0.2 < len(hidden) / len(ids) < 0.4
     assert [binding.hides(int(id)) for id in hidden] == [True] * len(hidden)
     assert not binding.hides(None)

@@ -130,12 +130,12 @@ def test_what_cannot_be_read_is_left_out_and_what_a_model_fails_on_counts(tmp_pa
     paths["broken"].write_bytes(paths["good"].read_bytes()[:60])
 
     def judged(*names):
-        lessons = [
+        examples = [
             AnnotatedExample(name, {"image": str(paths[name])} if name in paths else {}, {"car": [(box,)]})
             for name in names
         ]
         with fetcher(recipe, None, by_person=True, beside=tmp_path).hold() as fetch:
-            return evaluate(binding, {binding.models[0].key: adapter}, lessons, fetch)
+            return evaluate(binding, {binding.models[0].key: adapter}, examples, fetch)
 
     alone = judged("good")
     assert (alone.metrics["car"]["value"], alone.tasks, alone.unread) == (1.0, 1, ())

@@ -267,8 +267,10 @@ def test_a_skipped_annotation_is_no_example_and_a_ground_truth_wins(backend):
     other["annotation"]["id"] = 99
     server.post("/webhook", other)
     binding = server.app.extensions["lsml"].serving.bindings.of(PROJECT_KEY, TOPICS)
-    lessons = {task.id: binding.learn(task, no_fetch).answers for task in server.store.annotations.tasks(PROJECT_KEY)}
-    assert {task: answers["topic"][0][0].label for task, answers in lessons.items()} == {"2": "Billing"}
+    answers_of = {
+        task.id: binding.learn(task, no_fetch).answers for task in server.store.annotations.tasks(PROJECT_KEY)
+    }
+    assert {task: answers["topic"][0][0].label for task, answers in answers_of.items()} == {"2": "Billing"}
 
 
 @pytest.mark.parametrize(

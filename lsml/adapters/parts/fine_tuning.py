@@ -28,7 +28,7 @@ _PROGRESS: Final = 1e-3  # the least fall of the loss that counts as progress
 
 TEMPERATURE: Final = "lsml_temperature"  # its name in the model's configuration
 
-_Lesson = TypeVar("_Lesson")
+_Encoded = TypeVar("_Encoded")
 
 
 class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,23 +82,23 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 def fine_tune(
     model: PreTrainedModel,
-    lessons: Sequence[_Lesson],
-    loss_of: Callable[[Sequence[_Lesson]], Tensor],
+    encoded: Sequence[_Encoded],
+    loss_of: Callable[[Sequence[_Encoded]], Tensor],
     options: FineTuningOptions,
     seed: int,
     progress: Progress,
-) -> list[_Lesson]:
-    """Train a model so that `loss_of` its lessons becomes small; the same lessons and seed give the same weights.
+) -> list[_Encoded]:
+    """Train a model so that `loss_of` its encoded examples becomes small; the same ones and seed give the same weights.
 
-    Returns the lessons of the validation set, which were not learnt; none where there is no such set. Raises what `progress`
-    raises, which is called before every step.
+    Returns those of the validation set, which were not learnt; none where there is no such set. Raises what `progress` raises,
+    which is called before every step.
     """
     import torch
 
     draw = torch.Generator().manual_seed(seed)
-    lessons, judged = _split(lessons, options, draw)
+    encoded, judged = _split(encoded, options, draw)
     size = options.train_batch
-    in_epoch = -(-len(lessons) // size)
+    in_epoch = -(-len(encoded) // size)
     enough = min(_MAX_EPOCHS, max(_FEWEST, -(-_LEAST_STEPS // in_epoch)))
     epochs = enough if options.epochs == "auto" else options.epochs
     steps = epochs * in_epoch
@@ -112,10 +112,10 @@ def fine_tune(
         torch.manual_seed(seed)
         for epoch in range(epochs):
             model.train()
-            order = torch.randperm(len(lessons), generator=draw).tolist()
+            order = torch.randperm(len(encoded), generator=draw).tolist()
             for begin in range(0, len(order), size):
                 progress(done / steps, f"epoch {epoch + 1} of {epochs}, step {done + 1} of {steps}")
-                loss = loss_of([lessons[place] for place in order[begin : begin + size]])
+                loss = loss_of([encoded[place] for place in order[begin : begin + size]])
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -139,18 +139,18 @@ def fine_tune(
 
 
 def temperature_by(
-    lessons: Sequence[_Lesson], held_out: Callable[[Sequence[_Lesson]], list[HeldOut]], size: int
+    encoded: Sequence[_Encoded], held_out: Callable[[Sequence[_Encoded]], list[HeldOut]], size: int
 ) -> float:
-    """Return the temperature that calibrates a model by its logits for lessons that it did not learn; 1 with few of them.
+    """Return the temperature that calibrates a model by its logits for examples that it did not learn; 1 with few.
 
-    `held_out`: returns the logits and the true classes of at most `size` lessons.
+    `held_out`: returns the logits and the true classes of at most `size` encoded examples.
     """
     import torch
 
-    if len(lessons) < _LEAST_HELD_OUT:
+    if len(encoded) < _LEAST_HELD_OUT:
         return 1.0
     with torch.inference_mode():
-        parts = [held_out(lessons[begin : begin + size]) for begin in range(0, len(lessons), size)]
+        parts = [held_out(encoded[begin : begin + size]) for begin in range(0, len(encoded), size)]
     return temperature([one for some in parts for one in some])
 
 
@@ -163,16 +163,16 @@ def saved_temperature(config: object) -> float:
 
 
 def _split(
-    lessons: Sequence[_Lesson], options: FineTuningOptions, draw: Generator
-) -> tuple[Sequence[_Lesson], list[_Lesson]]:
-    """Return the lessons to learn, and those of the validation set; none where there are too few."""
+    encoded: Sequence[_Encoded], options: FineTuningOptions, draw: Generator
+) -> tuple[Sequence[_Encoded], list[_Encoded]]:
+    """Return the encoded examples to learn, and those of the validation set; none where there are too few."""
     import torch
 
-    if len(lessons) < (_LEAST_JUDGED if options.patience else _LEAST_CALIBRATED):
-        return lessons, []
-    order = torch.randperm(len(lessons), generator=draw).tolist()
-    tenth = max(2, len(lessons) // 10)
-    return [lessons[index] for index in order[tenth:]], [lessons[index] for index in order[:tenth]]
+    if len(encoded) < (_LEAST_JUDGED if options.patience else _LEAST_CALIBRATED):
+        return encoded, []
+    order = torch.randperm(len(encoded), generator=draw).tolist()
+    tenth = max(2, len(encoded) // 10)
+    return [encoded[index] for index in order[tenth:]], [encoded[index] for index in order[:tenth]]
 
 
 def _groups(model: PreTrainedModel, decay: float) -> list[dict[str, object]]:
@@ -191,14 +191,14 @@ def _learning_rate(model: PreTrainedModel, options: FineTuningOptions) -> float:
 
 
 def _mean_loss(
-    model: PreTrainedModel, lessons: Sequence[_Lesson], loss_of: Callable[[Sequence[_Lesson]], Tensor], size: int
+    model: PreTrainedModel, encoded: Sequence[_Encoded], loss_of: Callable[[Sequence[_Encoded]], Tensor], size: int
 ) -> float:
     import torch
 
     model.eval()
     total = 0.0
     with torch.inference_mode():
-        for begin in range(0, len(lessons), size):
-            some = lessons[begin : begin + size]
+        for begin in range(0, len(encoded), size):
+            some = encoded[begin : begin + size]
             total += float(loss_of(some)) * len(some)
-    return total / len(lessons)
+    return total / len(encoded)

@@ -99,7 +99,7 @@ class Segmenter(NamedTuple):
 
 
 def learnt_segmenter(
-    lessons: Sequence[AnnotatedSignal],
+    signals: Sequence[AnnotatedSignal],
     *,
     gaps: bool,
     windows: Sequence[float] | None,
@@ -113,20 +113,20 @@ def learnt_segmenter(
     """
     import numpy as np
 
-    marked = sum(bool(lesson.stretches) for lesson in lessons)
-    labels = sorted({one.label for lesson in lessons for one in lesson.stretches})
-    if len(lessons) < 2 or not labels:
+    marked = sum(bool(signal.stretches) for signal in signals)
+    labels = sorted({one.label for signal in signals for one in signal.stretches})
+    if len(signals) < 2 or not labels:
         raise NotEnoughData(
-            f"{marked} of {len(lessons)} {what} have an annotated segment; annotate at least two {what}"
+            f"{marked} of {len(signals)} {what} have an annotated segment; annotate at least two {what}"
         )
     if len(labels) < 2 and not gaps:
         raise NotEnoughData(
             f"all annotated segments have the label {labels[0]!r}; annotate other labels, too, or write `gaps: "
             "nothing` under `options`, so that unmarked parts have no label"
         )
-    short = float(np.quantile([one.end - one.start for lesson in lessons for one in lesson.stretches], _SHORT))
+    short = float(np.quantile([one.end - one.start for signal in signals for one in signal.stretches], _SHORT))
     lengths = [share * short for share in _AROUND] if windows is None else list(windows)
-    seen = list(_windows(lessons, labels, lengths, gaps=gaps))
+    seen = list(_windows(signals, labels, lengths, gaps=gaps))
     if not seen:
         raise NotEnoughData("no annotated segment is within its series; were the times changed after the annotation?")
     rows, held = (np.concatenate(part) for part in zip(*seen, strict=True))
@@ -144,15 +144,15 @@ def learnt_segmenter(
 
 
 def _windows(
-    lessons: Sequence[AnnotatedSignal], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool
+    signals: Sequence[AnnotatedSignal], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool
 ) -> Iterator[tuple[Array, Array]]:
     """Yield (features of windows along the whole series, labels that hold there) for each readable series, equally many
     for each.
     """
     import numpy as np
 
-    most = max(200, MOST_ROWS // len(lessons))
-    for read, stretches in lessons:
+    most = max(200, MOST_ROWS // len(signals))
+    for read, stretches in signals:
         signal = read()
         if signal is None:
             continue

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 Options = TypeVar("Options", bound=FineTuningOptions)
-Lesson = TypeVar("Lesson")
+Encoded = TypeVar("Encoded")
 
 
-class LabelModel(ABC, Generic[Options, Lesson]):
+class LabelModel(ABC, Generic[Options, Encoded]):
     """A transformer with a head of labels, its tokenizer, and the windows that fit it.
 
     Its logits are divided by the `temperature`, so that its probabilities are calibrated.
@@ -86,16 +86,16 @@ class LabelModel(ABC, Generic[Options, Lesson]):
         self._tokenizer.save_pretrained(directory)
 
     @abstractmethod
-    def loss(self, lessons: Sequence[Lesson]) -> Tensor:
-        """Return the loss of lessons."""
+    def loss(self, encoded: Sequence[Encoded]) -> Tensor:
+        """Return the loss of encoded examples."""
 
     @abstractmethod
-    def held_out(self, lessons: Sequence[Lesson]) -> list[HeldOut]:
-        """Return the logits for lessons that were not learnt, and their true classes."""
+    def held_out(self, encoded: Sequence[Encoded]) -> list[HeldOut]:
+        """Return the logits for encoded examples that were not learnt, and their true classes."""
 
-    def calibrate(self, lessons: Sequence[Lesson]) -> None:
-        """Set the temperature by lessons that were not learnt."""
-        self.temperature = temperature_by(lessons, self.held_out, self._options.batch)
+    def calibrate(self, encoded: Sequence[Encoded]) -> None:
+        """Set the temperature by encoded examples that were not learnt."""
+        self.temperature = temperature_by(encoded, self.held_out, self._options.batch)
         setattr(self.model.config, TEMPERATURE, self.temperature)
 
 
@@ -173,7 +173,7 @@ class TransformerAdapter(TrainableAdapter[Options], Generic[Options, Model]):
                 self._model = self._read(self._folder())
             return self._model
 
-    def _learn(self, model: Model, lessons: Sequence[object], seed: int, progress: Progress) -> None:
+    def _learn(self, model: Model, encoded: Sequence[object], seed: int, progress: Progress) -> None:
         """Fine-tune a model, which predicts from then on. Raises what `fine_tune` raises."""
-        model.calibrate(fine_tune(model.model, lessons, model.loss, self.options, seed, progress))
+        model.calibrate(fine_tune(model.model, encoded, model.loss, self.options, seed, progress))
         self._model, self._learnt = model, True

@@ -195,17 +195,17 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
         allowed = None if self.target.open else set(self.target.kinds.get("interval", self.target.labels))
         gaps = _counts_gaps(self.options, self.target)
         reader = _SeriesReader(examples, unread)
-        lessons = []
+        signals = []
         for number, example in enumerate(examples):
             intervals = [value for value in example.values if isinstance(value, Interval) and value.start < value.end]
             own = [value for value in intervals if allowed is None or value.label in allowed]
             if own or gaps:
-                lessons.append(AnnotatedSignal(partial(reader.signal, number), own))
-        progress(0.1, f"reading {len(lessons)} series")
+                signals.append(AnnotatedSignal(partial(reader.signal, number), own))
+        progress(0.1, f"reading {len(signals)} series")
         options = self.options
         if options.iterations == "auto":
             options = msgspec.structs.replace(options, iterations=_ITERATIONS)
-        return learnt_segmenter(lessons, gaps=gaps, windows=options.windows, options=options, seed=seed)
+        return learnt_segmenter(signals, gaps=gaps, windows=options.windows, options=options, seed=seed)
 
     def _choices(self, examples: Sequence[Example], seed: int, unread: dict[int, str], *, stretches: bool) -> _Chooser:
         import numpy as np

@@ -85,7 +85,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
         allowed = None if self.target.open else set(self.target.labels)
         gaps = self.options.gaps == "nothing"
         unread = Counter[str]()
-        lessons = []
+        signals = []
         for example in examples:
             own = [
                 value
@@ -95,13 +95,13 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
                 and (allowed is None or value.label in allowed)
             ]
             if own or gaps:
-                lessons.append(AnnotatedSignal(partial(_readable, example.data, unread), own))
-        progress(0.1, f"reading {len(lessons)} recordings")
+                signals.append(AnnotatedSignal(partial(_readable, example.data, unread), own))
+        progress(0.1, f"reading {len(signals)} recordings")
         self._segmenter = learnt_segmenter(
-            lessons, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
+            signals, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
         )
         self._notes = unlearnt(unread, "recordings")
-        progress(1.0, f"trained on {len(lessons) - unread.total()} recordings")
+        progress(1.0, f"trained on {len(signals) - unread.total()} recordings")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return the stretches of each recording (path), in order. Raises AdapterError if one cannot be read."""

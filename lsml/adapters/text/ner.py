@@ -145,7 +145,7 @@ class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
         # Several labels at one place become one combined label, in addition to those of the config.
         labels = tuple(dict.fromkeys((*self.target.labels, *sorted({span.label for some in spans for span in some}))))
         model = TokenLabels.fresh(self._folder(), labels, self.options, seed)
-        self._learn(model, model.lessons(texts, spans), seed, progress)
+        self._learn(model, model.encode(texts, spans), seed, progress)
         progress(
             1.0, (f"trained on {sum(len(parted(span)) for some in spans for span in some)} spans in {len(texts)} texts")
         )
@@ -256,7 +256,7 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
 
     # Training
 
-    def lessons(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Piece, list[int]]]:
+    def encode(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[tuple[Piece, list[int]]]:
         """Return (window, label of each of its tokens)."""
         numbers = {tag: number for number, tag in enumerate(self._tags)}
         encodings = self._windows.encode(texts)
@@ -277,27 +277,27 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
             if piece.ids
         ]
 
-    def loss(self, lessons: Sequence[tuple[Piece, list[int]]]) -> Tensor:
-        """Return the loss of lessons."""
+    def loss(self, encoded: Sequence[tuple[Piece, list[int]]]) -> Tensor:
+        """Return the loss of encoded examples."""
         import torch
 
-        [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        [(places, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
         wanted = torch.full(inputs["input_ids"].shape, _IGNORED)
         for row, place in enumerate(places):
-            labels = lessons[place][1]
+            labels = encoded[place][1]
             wanted[row, self._windows.first : self._windows.first + len(labels)] = torch.tensor(labels)
         logits = self._logits.learning(inputs).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, wanted.flatten().to(logits.device), ignore_index=_IGNORED)
 
-    def held_out(self, lessons: Sequence[tuple[Piece, list[int]]]) -> list[HeldOut]:
+    def held_out(self, encoded: Sequence[tuple[Piece, list[int]]]) -> list[HeldOut]:
         """Return logits (tokens, labels) and the true labels of each window."""
         import numpy as np
 
-        [(indices, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        [(indices, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
         logits = self._logits.learning(inputs).double().cpu().numpy()  # (windows, tokens, labels)
         first = self._windows.first
         return [
-            HeldOut(row[first : first + len(lessons[index][1])], np.array(lessons[index][1]))
+            HeldOut(row[first : first + len(encoded[index][1])], np.array(encoded[index][1]))
             for row, index in zip(logits, indices, strict=True)
         ]
 

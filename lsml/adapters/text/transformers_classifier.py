@@ -120,8 +120,8 @@ class TransformersClassifier(TransformerAdapter[TransformersClassifierOptions, "
         model = TextLabels.fresh(
             self._folder(), learnt.labels, multiple=self.target.multiple, options=self.options, seed=seed
         )
-        lessons = model.lessons([examples[index].data for index in learnt.indices], learnt.truths)
-        self._learn(model, lessons, seed, progress)
+        encoded = model.encode([examples[index].data for index in learnt.indices], learnt.truths)
+        self._learn(model, encoded, seed, progress)
         progress(1.0, f"trained {len(learnt.labels)} labels on {len(learnt.indices)} texts")
 
 
@@ -169,29 +169,29 @@ class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[flo
     def _pieces(self, texts: Sequence[str]) -> list[Piece]:
         return self._windows.pieces(self._windows.encode(texts), self._options.windows)
 
-    def lessons(self, texts: Sequence[str], truths: Sequence[tuple[str, ...]]) -> list[tuple[Piece, list[float]]]:
+    def encode(self, texts: Sequence[str], truths: Sequence[tuple[str, ...]]) -> list[tuple[Piece, list[float]]]:
         """Return (window, probability of each label) for every window that is used."""
         known = [[float(name in labels) for name in self._names] for labels in truths]
         return [(piece, known[piece.text]) for piece in self._pieces(texts)]
 
-    def loss(self, lessons: Sequence[tuple[Piece, list[float]]]) -> Tensor:
-        """Return the loss of lessons."""
+    def loss(self, encoded: Sequence[tuple[Piece, list[float]]]) -> Tensor:
+        """Return the loss of encoded examples."""
         import torch
 
-        [(places, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        [(places, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
         logits = self._logits.learning(inputs)
-        wanted = torch.tensor([lessons[place][1] for place in places], device=logits.device)
+        wanted = torch.tensor([encoded[place][1] for place in places], device=logits.device)
         if self.each:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         return torch.nn.functional.cross_entropy(logits, wanted)
 
-    def held_out(self, lessons: Sequence[tuple[Piece, list[float]]]) -> list[HeldOut]:
+    def held_out(self, encoded: Sequence[tuple[Piece, list[float]]]) -> list[HeldOut]:
         """Return logits (windows, labels) and the true labels; with several, for each label whether it holds."""
         import numpy as np
 
-        [(indices, inputs)] = self._windows.batches([piece for piece, _ in lessons], len(lessons))
+        [(indices, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
         logits = self._logits.learning(inputs).double().cpu().numpy()
-        wanted = np.array([lessons[index][1] for index in indices])
+        wanted = np.array([encoded[index][1] for index in indices])
         if not self.each:
             return [HeldOut(logits, wanted.argmax(axis=1))]
         # A label that holds or not has the logits 0 and its own.
