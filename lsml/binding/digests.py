@@ -16,8 +16,8 @@ from lsml.recipe import Model
 
 def prediction_options(options: msgspec.Struct) -> dict[str, object]:
     """Return the options that decide predictions; others must not change a model's version."""
-    facts = option_facts(type(options))
-    return {name: value for name, value in portable(options).items() if facts[name].get("decides") == "predictions"}
+    metas = option_facts(type(options))
+    return {name: value for name, value in portable(options).items() if metas[name].get("decides") == "predictions"}
 
 
 def portable(options: msgspec.Struct) -> dict[str, Any]:
@@ -36,6 +36,6 @@ def options_of(spec: Model, read: Callable[[msgspec.Struct], object]) -> object:
     return [[use.adapter, read(use.options)] for use in spec.candidates]
 
 
-def digest(facts: object) -> str:
+def digest(plain: object) -> str:
     """Return the SHA-256 of plain data, whatever the order of its keys."""
-    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()

@@ -20,7 +20,7 @@ class Part(NamedTuple):
     object_tag: ObjectTag | None = None
 
     @property
-    def facts(self) -> tuple[str, ...]:
+    def content_settings(self) -> tuple[str, ...]:
         """The settings that decide its content."""
         tag = self.object_tag
         if tag is None:

@@ -82,18 +82,18 @@ class BoundModel:
     def fingerprint(self) -> str:
         """The hash of the controls, the object and the adapter; see the class."""
         controls = [control.control_tag.selector for control in self.controls]
-        return digest([self.spec.adapter, controls, self._object_facts, self.target.multiple, *self._needed_facts])
+        return digest([self.spec.adapter, controls, self._data_settings, self.target.multiple, *self._needed_regions])
 
     @property
-    def _needed_facts(self) -> list[object]:
+    def _needed_regions(self) -> list[object]:
         """The regions that it reads, and how; empty if it needs none."""
         return [[tool.control_tag.selector for tool in self.needs], self.spec.around] if self.needs else []
 
     @property
-    def _object_facts(self) -> tuple[str, ...]:
-        """The facts of its object; a version that was trained on other data does not fit."""
+    def _data_settings(self) -> tuple[str, ...]:
+        """The settings of its object that decide the data; a version that was trained on other data does not fit."""
         if self.inputs:
-            return tuple(fact for part in self.inputs for fact in part.facts)
+            return tuple(setting for part in self.inputs for setting in part.content_settings)
         attributes = self.object_tag.attributes
         return (
             self.object_tag.tag,
@@ -112,7 +112,7 @@ class BoundModel:
         if training is not None:
             held_out = training.held_out
             kept = held_out.share if held_out.origin == "share" else held_out.origin
-            learning = [kept, training.learn_from.several, *training.learn_from.facts()]
+            learning = [kept, training.learn_from.several, *training.learn_from.settings()]
         # Descriptions of labels only decide predictions.
         wanted = {name: getattr(self.target, name) for name in ("labels", "multiple", "open", "kinds")}
         return digest([options_of(self.spec, portable), learning, wanted, *([self.spec.was] if self.spec.was else [])])[
@@ -230,10 +230,10 @@ class BoundModel:
         options = options_of(self.spec, prediction_options)
         told = self.adapter_class.facts(self.spec.options, self.target)
         return [
-            *(self.key, self._object_facts, options, self.spec.threshold, self.spec.labels, controls),
+            *(self.key, self._data_settings, options, self.spec.threshold, self.spec.labels, controls),
             *["hidden"] * (not self.spec.show),
             *[self.spec.combine] * (self.spec.combine != "first"),
-            *self._needed_facts,
+            *self._needed_regions,
             *([] if told is None else [told]),
         ]
 

@@ -61,8 +61,8 @@ class Anchor(NamedTuple):
         place = {
             key: held for key, held in self.region["value"].items() if key not in _SAID and not key.endswith("labels")
         }
-        facts = {key: held for key, held in self.region.items() if key in _FRAME}
-        return {**facts, **region, "value": place | region["value"]}
+        frame = {key: held for key, held in self.region.items() if key in _FRAME}
+        return {**frame, **region, "value": place | region["value"]}
 
 
 _FRAME = ("id", "original_width", "original_height", "image_rotation", "item_index", "parentID")

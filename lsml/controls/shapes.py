@@ -98,15 +98,15 @@ class ShapeControl(RegionControl):
         self, value: Shape, labels: list[str], place: Geometry, to_name: str, on: View, number: int
     ) -> list[Region]:
         """Return the regions that draw one value, name its labels and hold its text."""
-        facts: Region = {} if on.item is None else {"item_index": on.item}
+        fields: Region = {} if on.item is None else {"item_index": on.item}
         size = self._drawn_size(value, on)
         if size is not None:
-            facts |= {"original_width": size[0], "original_height": size[1], "image_rotation": 0}
-        facts |= self._grouped(value)
+            fields |= {"original_width": size[0], "original_height": size[1], "image_rotation": 0}
+        fields |= self._grouped(value)
         text = value.text if self.text_tag is not None and takes(self.text_tag, labels) else None
         if self.companion is not None or text:
-            facts.setdefault("id", f"{self.control_tag.name}/{on.item}/{number}")
-        region = self._region(place if self.bare else place | {self.label_key: labels}, to_name, value.score) | facts
+            fields.setdefault("id", f"{self.control_tag.name}/{on.item}/{number}")
+        region = self._region(place if self.bare else place | {self.label_key: labels}, to_name, value.score) | fields
         regions = [region]
         if self.companion is not None and labels:
             naming = {"from_name": self.companion.name, "type": self.label_key}
@@ -179,17 +179,17 @@ class ShapeControl(RegionControl):
     def _shapes(self, region: Region, value: Geometry, label: str, on: View | None) -> list[Value]:
         """Return the values of one region with a known label. Raises Misread where it is no shape."""
         text = None if self.text_tag is None else text_of(value)
-        facts = _fields(region, on) | {"label": label, "group": self._group(region), "text": text}
+        fields = _fields(region, on) | {"label": label, "group": self._group(region), "text": text}
         try:
-            return list(self._found(region, value, facts))
+            return list(self._found(region, value, fields))
         except Misread:
             raise
         except (ValueError, OverflowError) as error:  # the value's own check refused it
             raise Misread(Reason.NO_AREA) from error
 
     @abstractmethod
-    def _found(self, region: Region, value: Geometry, facts: dict[str, object]) -> Iterator[Value]:
-        """Yield the values at one region's place. `facts`: the fields of every shape. Raises Misread or ValueError for none."""
+    def _found(self, region: Region, value: Geometry, fields: dict[str, object]) -> Iterator[Value]:
+        """Yield the values at one region's place. `fields`: those of every shape. Raises Misread or ValueError for none."""
 
     def check(self, region: Region, data: Mapping[str, Any]) -> str | None:
         """Return the error in a region, in a sentence, or None. Label Studio itself accepts places left of or above an
@@ -284,7 +284,7 @@ def _named(
 
 
 def frame_problem(selector: str, region: Region) -> str | None:
-    """Return the error in a region's facts about its image."""
+    """Return the error in a region's size or page."""
     for key in ("original_width", "original_height"):
         if key in region and not _is_count(region[key], 1):
             return f"{selector}: {key} is {JSON.shown(region[key])}; expected pixels, a whole number above 0"

@@ -1,4 +1,4 @@
-"""The view of one object tag in one task: the data for an adapter, and the facts that a control tag needs to write regions."""
+"""The view of one object tag in one task: the data for an adapter, and what a control tag needs to write regions."""
 
 from __future__ import annotations
 

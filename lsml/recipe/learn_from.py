@@ -70,11 +70,11 @@ class LearnFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names = annotator.casefold().split()
         return not self.refused.intersection(names) and (not self.chosen or bool(self.chosen.intersection(names)))
 
-    def facts(self) -> list[object]:
+    def settings(self) -> list[object]:
         """Return the settings that decide what is learnt, other than `several`; empty for the defaults."""
-        facts: list[object] = ["accepted"] * self.accepted
+        changed: list[object] = ["accepted"] * self.accepted
         if self.chosen or self.refused:
-            facts.append([sorted(self.chosen), sorted(self.refused)])
+            changed.append([sorted(self.chosen), sorted(self.refused)])
         if self.ground_truth != "prefer":
-            facts.append(f"ground truth: {self.ground_truth}")
-        return facts
+            changed.append(f"ground truth: {self.ground_truth}")
+        return changed

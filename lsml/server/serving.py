@@ -61,7 +61,7 @@ class Serving:
         title: str | None = None,
         config_at: float | None = None,
     ) -> None:
-        """Store a request's facts about a project; a new project starts from `local`'s promoted version if that fits."""
+        """Store what a request tells of a project; a new project starts from `local`'s promoted version if that fits."""
         if token:
             keep_told_secret(token)
         new = self._store.projects.touch(

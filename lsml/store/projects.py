@@ -78,7 +78,7 @@ class Projects(Table):
         hostname: str | None = None,
         token: str | None = None,
     ) -> bool:
-        """Store the given facts about a project, and keep the others. Return True if it is new.
+        """Store the given fields of a project, and keep the others. Return True if it is new.
 
         A labeling config that is older (`config_at`, seconds) than the stored one does not replace it. Hostname and
         token are kept as a pair.

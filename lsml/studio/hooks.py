@@ -19,7 +19,7 @@ _WEBHOOK: Final = "/webhook"
 
 @dataclass(frozen=True)
 class Hooks:
-    """The wanted webhook of a project, and the facts by which older webhooks of lsml are found.
+    """The wanted webhook of a project, and the URLs by which older webhooks of lsml are found.
 
     `url`: the model's. `authorization`: the header that its webhook must send, if any. `former`: the model's URL until
     now. `others`: the URLs of the project's other models. `secret_path` is lsml's own, `studio_url` Label Studio's

@@ -78,10 +78,10 @@ def test_the_settings_in_comments_are_the_defaults(tmp_path):
     begin = text.index("# score:")
     after = loaded(tmp_path, text[:begin] + re.sub(r"^# ?", "", text[begin:], flags=re.MULTILINE))
     assert "training:\n" not in re.sub("#.*", "", text) and after.training == Training()
-    assert facts(after) == facts(before)
+    assert fields(after) == fields(before)
 
 
-def facts(recipe):
+def fields(recipe):
     return {name: getattr(recipe, name) for name in ("name", "score", "training", "labeling_config", "label_studio")}
 
 

@@ -106,4 +106,4 @@ def test_other_people_make_the_next_training_start_over(tmp_path):
     settings = ("{}", "{annotators: [7]}", "{except_annotators: [7]}", "{ground_truth: any}", "{several: weighted}")
     digests = {bound(tmp_path, one).models[0].options_digest for one in settings}
     assert len(digests) == len(settings)
-    assert LearnFrom(ground_truth="prefer").facts() == []
+    assert LearnFrom(ground_truth="prefer").settings() == []

@@ -102,61 +102,61 @@ def recipe_reference() -> str:
 def _section(title: str, path: str, struct: Schema, schema: Schema, lead: str = "") -> str:
     """A heading, a sentence, a table."""
     rows = ["| key | values | default | what it does |", "|---|---|---|---|"]
-    for key, facts in struct["properties"].items():
-        values = _VALUES.get(f"{path}.{key}".lstrip(".")) or _values(facts, schema)
-        if facts.get("default", "") is None:
+    for key, field in struct["properties"].items():
+        values = _VALUES.get(f"{path}.{key}".lstrip(".")) or _values(field, schema)
+        if field.get("default", "") is None:
             values = values.removesuffix(" or `null`")  # leaving the key out says the same
-        default = "required" if key in struct["required"] else _default(facts, schema)
-        rows.append(f"| `{key}` | {_cell(values)} | {default} | {_cell(facts['description'])} |")
+        default = "required" if key in struct["required"] else _default(field, schema)
+        rows.append(f"| `{key}` | {_cell(values)} | {default} | {_cell(field['description'])} |")
     heading = f"## {title}"
     return "\n\n".join([heading, *([lead] if lead else []), "\n".join(rows)])
 
 
-def _resolve(facts: Schema, schema: Schema) -> Schema:
+def _resolve(field: Schema, schema: Schema) -> Schema:
     """The definition behind a `$ref`, first of an `anyOf`."""
-    options = facts.get("anyOf", [facts])
+    options = field.get("anyOf", [field])
     reference = next(one["$ref"] for one in options if "$ref" in one)
     found: Schema = schema["$defs"][reference.removeprefix("#/$defs/")]
     return found
 
 
-def _values(facts: Schema, schema: Schema) -> str:
+def _values(field: Schema, schema: Schema) -> str:
     """What a key may hold, in a few words."""
-    return " or ".join(dict.fromkeys(_each(facts, schema)))
+    return " or ".join(dict.fromkeys(_each(field, schema)))
 
 
-def _each(facts: Schema, schema: Schema) -> Iterator[str]:
-    if "anyOf" in facts:
-        for one in facts["anyOf"]:
+def _each(field: Schema, schema: Schema) -> Iterator[str]:
+    if "anyOf" in field:
+        for one in field["anyOf"]:
             yield from _each(one, schema)
-    elif "enum" in facts:
-        yield ", ".join(f"`{value}`" for value in facts["enum"])
-    elif "const" in facts:
-        yield f"`{json.dumps(facts['const'])}`"
-    elif "$ref" in facts:
-        definition = schema["$defs"][facts["$ref"].removeprefix("#/$defs/")]
+    elif "enum" in field:
+        yield ", ".join(f"`{value}`" for value in field["enum"])
+    elif "const" in field:
+        yield f"`{json.dumps(field['const'])}`"
+    elif "$ref" in field:
+        definition = schema["$defs"][field["$ref"].removeprefix("#/$defs/")]
         if definition.get("type") == "object":
             yield _BELOW
         else:
             yield from _each(definition, schema)
-    elif facts.get("type") == "array" and "prefixItems" in facts:
-        yield "[" + ", ".join(_values(one, schema) for one in facts["prefixItems"]) + "]"
-    elif facts.get("type") == "array":
-        yield f"list of {_values(facts['items'], schema)}"
-    elif facts.get("type") == "object":
-        inner = facts.get("additionalProperties")
+    elif field.get("type") == "array" and "prefixItems" in field:
+        yield "[" + ", ".join(_values(one, schema) for one in field["prefixItems"]) + "]"
+    elif field.get("type") == "array":
+        yield f"list of {_values(field['items'], schema)}"
+    elif field.get("type") == "object":
+        inner = field.get("additionalProperties")
         yield f"map to {_values(inner, schema)}" if isinstance(inner, Mapping) else "map"
-    elif facts.get("type") in ("integer", "number"):
-        yield _number(facts)
+    elif field.get("type") in ("integer", "number"):
+        yield _number(field)
     else:
-        yield {"boolean": "`true`, `false`", "string": "text", "null": "`null`"}[facts["type"]]
+        yield {"boolean": "`true`, `false`", "string": "text", "null": "`null`"}[field["type"]]
 
 
-def _number(facts: Schema) -> str:
-    low, high = facts.get("minimum"), facts.get("maximum")
-    name = "whole number" if facts["type"] == "integer" else "number"
-    if "exclusiveMinimum" in facts:
-        name, low = f"{name} above {_plain(facts['exclusiveMinimum'])}", None
+def _number(field: Schema) -> str:
+    low, high = field.get("minimum"), field.get("maximum")
+    name = "whole number" if field["type"] == "integer" else "number"
+    if "exclusiveMinimum" in field:
+        name, low = f"{name} above {_plain(field['exclusiveMinimum'])}", None
     if low is not None and high is not None:
         return f"{_plain(low)} to {_plain(high)}"
     ends = [f" from {_plain(low)}" if low is not None else "", f" up to {_plain(high)}" if high is not None else ""]
@@ -168,9 +168,9 @@ def _plain(number: float) -> str:
     return f"{int(number):,}".replace(",", " ") if number == int(number) else f"{number:g}"
 
 
-def _default(facts: Schema, schema: Schema) -> str:
-    default = facts.get("default")
-    if isinstance(default, Mapping) and _values(facts, schema).startswith(_BELOW):
+def _default(field: Schema, schema: Schema) -> str:
+    default = field.get("default")
+    if isinstance(default, Mapping) and _values(field, schema).startswith(_BELOW):
         return _BELOW
     return "" if default in (None, "", {}) else f"`{default if isinstance(default, str) else json.dumps(default)}`"
 

@@ -37,7 +37,7 @@ class Lexicon:
         for text, spans in texts:
             for word, fact in _observed(text, spans):
                 counts[word][fact] += 1
-        return cls({word: dict(facts) for word, facts in counts.items()})
+        return cls({word: dict(of_word) for word, of_word in counts.items()})
 
     def without(self, text: str, spans: Sequence[Span]) -> Lexicon:
         """Return the counts of all other texts, as a text must not learn from its own counts."""
@@ -46,8 +46,8 @@ class Lexicon:
             own[word][fact] += 1
         return Lexicon(
             {
-                word: {fact: count - facts[fact] for fact, count in self.counts[word].items()}
-                for word, facts in own.items()
+                word: {fact: count - of_word[fact] for fact, count in self.counts[word].items()}
+                for word, of_word in own.items()
             }
         )
 
@@ -62,19 +62,19 @@ class Lexicon:
     def less(self, text: str, spans: Sequence[Span]) -> Lexicon:
         """Return the counts without the words in the spans of a text."""
         marked = {word for word, fact in _observed(text, spans) if fact[0] == "-"}
-        return Lexicon({word: facts for word, facts in self.counts.items() if word not in marked})
+        return Lexicon({word: of_word for word, of_word in self.counts.items() if word not in marked})
 
     def says(self, word: str) -> _Said:
         """Return features of a word: the share of each label, and its capitals. A new word has none."""
-        facts = self.counts.get(word)
-        if not facts:
+        of_word = self.counts.get(word)
+        if not of_word:
             return _NOTHING
         said = self._said.get(word)
         if said is None:
-            labels = [(fact, count) for fact, count in sorted(facts.items()) if count and fact[0] in "O-"]
+            labels = [(fact, count) for fact, count in sorted(of_word.items()) if count and fact[0] in "O-"]
             total = sum(count for _, count in labels)
             shares = [f"lex={label} {min(3, 4 * count // total)}" for label, count in labels]
-            small, capital = facts.get(_SMALL, 0), facts.get(_CAPITAL, 0)
+            small, capital = of_word.get(_SMALL, 0), of_word.get(_CAPITAL, 0)
             case = "small" if small >= 4 * capital else "capital" if capital >= 4 * small else "mixed"
             if small + capital:
                 shares.append(f"case={case}")
@@ -180,22 +180,22 @@ _END: Final = _Word("", "]", (), (), ("last",))
 def features(stretch: Sequence[Token], lexicon: Lexicon) -> list[list[str]]:
     """Return the features of each token: the word, its form, its neighbours, and the lexicon's features of the three."""
     words = [_BEGIN, _BEGIN, *(_of_word(token.text) for token in stretch), _END, _END]
-    facts = [_NOTHING, *(lexicon.says(word.lower) for word in words[2:-2]), _NOTHING]
+    said_of = [_NOTHING, *(lexicon.says(word.lower) for word in words[2:-2]), _NOTHING]
     lowers = [word.lower for word in words]
     shapes = [word.shape for word in words]
     rows = []
     for index in range(len(stretch)):
         two_before, before, lower, after, two_after = lowers[index : index + 5]
-        said = facts[index + 1]
+        said = said_of[index + 1]
         rows.append(
             [
                 "1", *words[index + 2].own, *words[index + 1].before, *words[index + 3].after,
                 f"--w={two_before}", f"-w|w={before} {lower}", f"w|+w={lower} {after}", f"++w={two_after}",
                 *_of_shapes(*shapes[index : index + 5]),
-                *said.own, *facts[index].before, *facts[index + 2].after, f"s|{said.case}={shapes[index + 2]}",
+                *said.own, *said_of[index].before, *said_of[index + 2].after, f"s|{said.case}={shapes[index + 2]}",
             ]
         )  # fmt: skip
-    rows[0].append(f"first|{facts[1].case}")
+    rows[0].append(f"first|{said_of[1].case}")
     return rows
 
 

@@ -226,18 +226,18 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         """Write CRFsuite's file, which holds only numbers and names, and the lexicon of annotated words."""
         assert self._model, "an untrained model is never saved"
         (directory / _MODEL).write_bytes(self._model)
-        facts = {"format": _FORMAT, "lexicon": self._lexicon.counts, "calibration": self._calibration}
-        (directory / _LEXICON_FILE).write_text(json.dumps(facts, sort_keys=True), encoding="utf-8")
+        content = {"format": _FORMAT, "lexicon": self._lexicon.counts, "calibration": self._calibration}
+        (directory / _LEXICON_FILE).write_text(json.dumps(content, sort_keys=True), encoding="utf-8")
 
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         try:
             model = (directory / _MODEL).read_bytes()
-            facts = json.loads((directory / _LEXICON_FILE).read_bytes())
-            if facts["format"] != _FORMAT:
+            content = json.loads((directory / _LEXICON_FILE).read_bytes())
+            if content["format"] != _FORMAT:
                 raise ValueError("it has another format")
-            lexicon = Lexicon(msgspec.convert(facts["lexicon"], dict[str, dict[str, int]]))
-            calibration = PlattScaling.restore(facts.get("calibration", PlattScaling()))  # older versions have none
+            lexicon = Lexicon(msgspec.convert(content["lexicon"], dict[str, dict[str, int]]))
+            calibration = PlattScaling.restore(content.get("calibration", PlattScaling()))  # older versions have none
             # CRFsuite trusts its file, so a truncated one could crash the process.
             if model[:4] != _MAGIC or int.from_bytes(model[4:8], sys.byteorder) != len(model):
                 raise ValueError(f"{_MODEL} is incomplete")

@@ -198,7 +198,7 @@ def load_model(directory: Path) -> Learnt:
 
 
 def _named(module: Module, goal: TrainingGoal, imgsz: int) -> Learnt:
-    """Return a module with the facts that ultralytics needs; it does not accept an empty label."""
+    """Return a module with the attributes that ultralytics needs; it does not accept an empty label."""
     module.names = {number: label or "object" for number, label in enumerate(goal.labels)}
     module.task = goal.task
     return Learnt(module, goal, imgsz)
