@@ -224,9 +224,9 @@ class BoundModel:
         answered = None if known is None else {self.classes.former.get(label, label) for label in known}
         for control in self.controls:
             labels = [label for label in control.labels if answered is None or label in answered]
-            shown = [] if known is None and not self.adapter_class.starts_ready else sorted(labels)
+            usable = [] if known is None and not self.adapter_class.starts_ready else sorted(labels)
             conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
-            controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), shown, conditions])
+            controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), usable, conditions])
         options = options_of(self.spec, prediction_options)
         told = self.adapter_class.facts(self.spec.options, self.target)
         return [

@@ -129,7 +129,7 @@ def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], con
     tools = [tool for tool in tools if asked <= set(tool.names)]
     # An adapter for regions with texts is the best choice where texts are read, and the last one elsewhere.
     read = any(tool.text_tag and fitting[tool.control_tag.name][0].transcribes for tool in tools)
-    shown = {config.objects[name].tag for name in control_tag.to_names if name in config.objects}
+    object_tags = {config.objects[name].tag for name in control_tag.to_names if name in config.objects}
     ways: dict[tuple[str, ...], list[type[Adapter]]] = {}
     why = ""
     reading_one = [adapter for adapter in giving if not adapter.compares]
@@ -140,7 +140,7 @@ def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], con
         alike = [tool.control_tag.selector for tool, *how in readable if how == [*readable[0][1:]]]
         if alike:
             ways.setdefault(tuple(alike), []).append(adapter)
-        if adapter.consumes & shown:
+        if adapter.consumes & object_tags:
             why = why or next((reason for _, _, reason in told if reason), "")
     for needs, adapters in ways.items():
         return Fitting(adapters, needs=needs)

@@ -69,9 +69,9 @@ def _later(recipe: Recipe) -> str:
 def _url_to_paste(recipe: Recipe, url: str) -> str:
     """Return the backend's URL for Label Studio. Secrets are shown to a person at a terminal, never to a log."""
     server = recipe.server
-    shown = sys.stdout.isatty()
+    at_terminal = sys.stdout.isatty()
     if server.secret_path:
-        url += f"/{server.secret_path}" if shown else "/[server.secret_path]"
+        url += f"/{server.secret_path}" if at_terminal else "/[server.secret_path]"
     if server.username and server.password:
         url += f"  (username {server.username}, and the recipe's password, under Basic authentication)"
         if not server.secret_path:

@@ -85,10 +85,10 @@ def command(
         click.echo(json.dumps(listed, indent=1))
         return
     out = console()
-    shown = 0
+    count = 0
     for row in rows:
         for version in store.versions.of_project(row.key):
-            shown += 1
+            count += 1
             card = card_of(version)
             metrics = ", ".join(_judged(name, judged) for name, judged in card.metrics.items())
             mark = "  promoted" if version.number == row.promoted else ""
@@ -101,7 +101,7 @@ def command(
             for key, model in card.models.items():
                 if model.selection is not None:
                     out.print(f"    {key}: {model.selection.sentence}", markup=False)
-    if not shown:
+    if not count:
         click.echo("no versions yet: annotate in Label Studio, or train on an export with `lsml train`")
 
 

@@ -105,8 +105,8 @@ def control_class(control_tag: ControlTag, objects: Mapping[str, ObjectTag]) -> 
     if control_tag.tag not in CONTROLS:
         return None
     first, *others = controls_of(control_tag.tag)
-    shown = [objects[name].tag for name in control_tag.to_names if name in objects]
-    return next((one for tag in shown for one in (first, *others) if one.objects and tag in one.objects), first)
+    object_tags = [objects[name].tag for name in control_tag.to_names if name in objects]
+    return next((one for tag in object_tags for one in (first, *others) if one.objects and tag in one.objects), first)
 
 
 class Control(ABC):
@@ -220,11 +220,11 @@ class Control(ABC):
         first: tuple[list[Value], float | None] | None = None
         for answer in answers:
             values = self.possible(answer.values, data)
-            shown = self.select(values, answer.threshold)
+            selected = self.select(values, answer.threshold)
             certainty = self.certainty(values, kind)
-            if shown:
-                return shown, certainty
-            first = first or (shown, certainty)
+            if selected:
+                return selected, certainty
+            first = first or (selected, certainty)
         return first or ([], None)
 
     @abstractmethod

@@ -97,18 +97,18 @@ class ClassControl(Control):
                         decided[value.label] = value
                         thresholds[value.label] = answer.threshold
             everything = self.possible(list(decided.values()), data)
-            shown = self.select(everything, lambda label: thresholds[label](label))
-            return shown, self.certainty(everything, kind)
+            selected = self.select(everything, lambda label: thresholds[label](label))
+            return selected, self.certainty(everything, kind)
         first: tuple[list[Value], float | None] | None = None
         for answer in answers:
             values = self.possible(answer.values, data)
             certainty = self.certainty(values, kind)
             # If the best label was removed from the config, the next best would be wrong, so nothing is shown.
             gone = values is not answer.values and not self.multiple and not self.open
-            shown = [] if gone and _best(answer.values) != _best(values) else self.select(values, answer.threshold)
-            if shown:
-                return shown, certainty
-            first = first or (shown, certainty)
+            selected = [] if gone and _best(answer.values) != _best(values) else self.select(values, answer.threshold)
+            if selected:
+                return selected, certainty
+            first = first or (selected, certainty)
         return first or ([], None)
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:

@@ -17,8 +17,8 @@ TYPE = "textarea"
 
 def takes(text_tag: ControlTag, labels: Sequence[str]) -> bool:
     """Return True if people see the tag for a region with these labels, as `whenLabelValue` may limit it to some."""
-    shown = [set(condition.values) for condition in text_tag.conditions if condition.when == "region-selected"]
-    return all(not values or values & set(labels) for values in shown)
+    wanted = [set(condition.values) for condition in text_tag.conditions if condition.when == "region-selected"]
+    return all(not values or values & set(labels) for values in wanted)
 
 
 def text_region(region: Region, text_tag: ControlTag, place: Mapping[str, object], text: str) -> Region:

@@ -131,7 +131,7 @@ def _latest(read: Sequence[ReadAnnotation]) -> tuple[Annotation, ...]:
             one.accepted,
             annotator=one.annotator,
             lead_time_s=one.lead_time_s,
-            shown=one.shown,
+            seen=one.seen,
         )
         for id, one in states.items()
         if not one.skipped

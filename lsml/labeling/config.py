@@ -171,9 +171,9 @@ class _TagReader:
             self.objects[name] = ObjectTag(tag, name, value, attributes, repeater)
         series = name if tag == "TimeSeries" and name in self.objects else around.series
         if tag == "Channel" and series is not None and attributes.get("column"):
-            shown = self.objects[series]
-            channels = dict.fromkeys((*shown.channels, attributes["column"].strip()))
-            self.objects[series] = msgspec.structs.replace(shown, channels=tuple(channels))
+            series_tag = self.objects[series]
+            channels = dict.fromkeys((*series_tag.channels, attributes["column"].strip()))
+            self.objects[series] = msgspec.structs.replace(series_tag, channels=tuple(channels))
         self.open.append(_Element(control, path, conditions, repeater, series))
 
     def end(self, _tag: str) -> None:

@@ -35,9 +35,9 @@ AS_THEY_ARE: Final = Named()
 
 @dataclass
 class _Columns:
-    """The meaning of columns. `shown`: the task's field -> its column; `answers`: the control's name -> its column."""
+    """The meaning of columns. `fields`: the task's field -> its column; `answers`: the control's name -> its column."""
 
-    shown: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     guessed: bool = False
@@ -76,7 +76,7 @@ def tasks_of_rows(
     labels = {label.name.casefold() for control in config.controls for label in control.labels}
     if table and columns.guessed and any(name.casefold() in labels for name in names):
         raise RequestError(f"{where}: the first line seems to be a task; add a header with the column names")
-    missing = [name for name in _fields(config) if name not in columns.shown]
+    missing = [name for name in _fields(config) if name not in columns.fields]
     if table and missing:
         raise RequestError(
             f"{where}: no column is `{missing[0]}`, which the labeling config shows; it has {', '.join(names)}; "
@@ -134,7 +134,7 @@ def _understand(
         if control.to_names and control.repeater is None and not control.per_region
     ]
     columns = _as_named(named, names, fields, controls, where)
-    taken = {*columns.shown.values(), *columns.answers.values()}
+    taken = {*columns.fields.values(), *columns.answers.values()}
     free = [name for name in names if name not in {*fields, *taken} and not (closed and name in _ADDED)]
     for control in controls:
         same = _same(control.name, free)
@@ -151,7 +151,7 @@ def _understand(
             columns.said.append(f"column `{name}` answers {control.selector}, guessed {why}")
             free.remove(name)
     for name, tag in fields.items():
-        if name in columns.shown:
+        if name in columns.fields:
             continue
         found = name if name in names else _same(name, free)
         why = ""
@@ -161,7 +161,7 @@ def _understand(
                 found, columns.guessed = likely[0], True
                 why = ", guessed from " + ("what is left" if len(free) == 1 else "its name")
         if found is not None:
-            columns.shown[name] = found
+            columns.fields[name] = found
             columns.said.insert(0, f"column `{found}` is used for {tag.tag}#{tag.name}{why}")
     return columns
 
@@ -189,10 +189,10 @@ def _as_named(
                 f"{where}: {option} could mean {' or '.join(open_) or 'nothing'} of the labeling config; "
                 "rename the columns to these"
             )
-        (columns.shown if option == "--text-column" else columns.answers)[open_[0]] = column
+        (columns.fields if option == "--text-column" else columns.answers)[open_[0]] = column
     columns.said = [
         f"column `{column}` is used for {fields[name].tag}#{fields[name].name}"
-        for name, column in columns.shown.items()
+        for name, column in columns.fields.items()
     ]
     tags = {control.name: control for control in controls}
     columns.said += [f"column `{column}` answers {tags[name].selector}" for name, column in columns.answers.items()]
@@ -257,7 +257,7 @@ class _RowReader:
 
     def _task(self, row: Row, number: int) -> dict[str, Any]:
         data = {name: cell for name, cell in row.items() if name not in self._left_out}
-        for name, column in self._columns.shown.items():
+        for name, column in self._columns.fields.items():
             if column in row:
                 data[name] = self._datum(self._fields[name], row[column])
         result = []

@@ -31,7 +31,7 @@ class Annotation(msgspec.Struct, frozen=True):
 
     `accepted`: a model made the regions, and no person changed them or spent time on them. `submitted`: lsml itself
     made them. `annotator`: the annotator's number and e-mail address, as far as they are known, with a space between
-    them. `lead_time_s`: how long the annotator took. `shown`: the prediction that the annotator began from.
+    them. `lead_time_s`: how long the annotator took. `seen`: the prediction that the annotator began from.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Annotation(msgspec.Struct, frozen=True):
     submitted: bool = False
     annotator: str = ""
     lead_time_s: float | None = None
-    shown: SeenPrediction | None = None
+    seen: SeenPrediction | None = None
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
 
     `id` is None where there is none. `updated_at` is a time that sorts, see `time_key`. `untouched`: nobody spent time
     on it or changed it since; `accepted`: it is untouched, and was made from a prediction. `unique_id`: the id that its
-    maker gave it. `annotator`, `lead_time_s` and `shown`: see `Annotation`.
+    maker gave it. `annotator`, `lead_time_s` and `seen`: see `Annotation`.
     """
 
     id: str | None
@@ -76,7 +76,7 @@ class ReadAnnotation(msgspec.Struct, frozen=True):
     unique_id: str | None = None
     annotator: str = ""
     lead_time_s: float | None = None
-    shown: SeenPrediction | None = None
+    seen: SeenPrediction | None = None
 
 
 def read_annotation(given: object, predictions: object = ()) -> ReadAnnotation:
@@ -108,11 +108,11 @@ def read_annotation(given: object, predictions: object = ()) -> ReadAnnotation:
         unique_id=str(given["unique_id"]) if given.get("unique_id") else None,
         annotator=_annotator(given.get("completed_by")),
         lead_time_s=_lead_time(given.get("lead_time")),
-        shown=_shown(given, predictions),
+        seen=_seen_prediction(given, predictions),
     )
 
 
-def _shown(given: Mapping[str, object], predictions: object) -> SeenPrediction | None:
+def _seen_prediction(given: Mapping[str, object], predictions: object) -> SeenPrediction | None:
     """Return the prediction that an annotation was made from; None where it was begun anew."""
     id = given.get("parent_prediction")
     if not is_id(id):

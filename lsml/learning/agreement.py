@@ -127,8 +127,8 @@ def _of_control(name: str, value_type: type, given: Sequence[Given]) -> ControlA
     if value_type is Choice:
         return ControlAgreement(name, "Krippendorff's alpha", _alpha(given), len(given), pairs)
     known = [(pair.value, pair.tasks) for pair in pairs if pair.value is not None]
-    whole = sum(tasks for _, tasks in known)
-    mean = sum(value * tasks for value, tasks in known) / whole if whole else None
+    count = sum(tasks for _, tasks in known)
+    mean = sum(value * tasks for value, tasks in known) / count if count else None
     return ControlAgreement(name, "mean of pairs", None if mean is None else round(mean, 4), len(given), pairs)
 
 
@@ -167,5 +167,5 @@ def _mean_of(who: str, controls: Iterable[ControlAgreement]) -> float | None:
         for pair in control.pairs
         if who in pair.annotators and pair.value is not None
     ]
-    whole = sum(tasks for _, tasks in own)
-    return round(sum(value * tasks for value, tasks in own) / whole, 4) if whole else None
+    count = sum(tasks for _, tasks in own)
+    return round(sum(value * tasks for value, tasks in own) / count, 4) if count else None

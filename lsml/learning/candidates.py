@@ -27,7 +27,7 @@ class Fitted:
 @dataclass(frozen=True)
 class Candidates:
     """The candidates for a version: the models trained on `snapshot`, by key, saved in `directory`, and the promoted
-    version with its folder, or None. None of them learnt `judged_tasks`; `moved` are held-out tasks that they did
+    version with its folder, or None. None of them learnt `judged_tasks`; `moved_to_training` are held-out tasks that they did
     learn. `unloadable`: the number of a promoted version that cannot be loaded.
     """
 
@@ -35,7 +35,7 @@ class Candidates:
     directory: Path
     fitted: Mapping[str, Fitted]
     snapshot: Snapshot
-    moved: set[str]
+    moved_to_training: set[str]
     judged_tasks: Sequence[AnnotatedExample]
     fetch: Fetch
     promoted: tuple[Loaded, Path] | None = None

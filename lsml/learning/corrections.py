@@ -115,17 +115,17 @@ def corrections(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Corrections
         for one in task.annotations:
             if one.accepted or one.submitted:
                 continue
-            shown = one.shown
-            if shown is not None and shown.result is None:
+            seen = one.seen
+            if seen is not None and seen.result is None:
                 unknown += 1
                 continue
-            if shown is not None and not ours.fullmatch(shown.version):
+            if seen is not None and not ours.fullmatch(seen.version):
                 continue
             if one.lead_time_s is not None:
-                lead_times.append((one.annotator, shown is not None, one.lead_time_s))
-            if shown is not None:
+                lead_times.append((one.annotator, seen is not None, one.lead_time_s))
+            if seen is not None:
                 names = _answered(binding, task.data) if names is None else names
-                compared.append(_Correction(shown.version, one.annotator, _fates(shown.result or [], one, names)))
+                compared.append(_Correction(seen.version, one.annotator, _fates(seen.result or [], one, names)))
     return _summed(compared, lead_times, unknown)
 
 
@@ -299,6 +299,9 @@ def _regions(counts: Counter[Fate]) -> Regions:
 
 def _lead_time(times: Sequence[tuple[str, bool, float]]) -> LeadTime:
     began = {
-        shown: [seconds for _, from_prediction, seconds in times if from_prediction is shown] for shown in (True, False)
+        prelabelled: [seconds for _, from_prediction, seconds in times if from_prediction is prelabelled]
+        for prelabelled in (True, False)
     }
-    return LeadTime(*(round(median(began[shown]), 3) if began[shown] else None for shown in (True, False)))
+    return LeadTime(
+        *(round(median(began[prelabelled]), 3) if began[prelabelled] else None for prelabelled in (True, False))
+    )

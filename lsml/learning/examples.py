@@ -17,7 +17,7 @@ from lsml.versions import data_hash
 
 def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
     """Return the held-out tasks that training needs, so that it covers two classes: as few as possible, in hash order."""
-    moved: set[str] = set()
+    moved_to_training: set[str] = set()
     for model in models:
         if Choice not in model.adapter_class.produces:
             continue
@@ -27,7 +27,7 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
             answers = {_labels(a) for name in control_names(model, example) for a in example.answers.get(name, ())}
             if not answers:
                 continue
-            if held_out(model, example, moved):
+            if held_out(model, example, moved_to_training):
                 kept.append((example.share, example.task, answers))
             else:
                 covered |= answers
@@ -35,24 +35,26 @@ def move_over(models: Sequence[BoundModel], snapshot: Snapshot) -> set[str]:
             if len(covered) >= 2:
                 break
             if not answers <= covered:
-                moved.add(task)
+                moved_to_training.add(task)
                 covered |= answers
-    return moved
+    return moved_to_training
 
 
-def held_out(model: BoundModel, example: AnnotatedExample, moved: set[str]) -> bool:
-    """Return True if a task is kept to judge a model: its `holdout` keeps it, and it is not `moved`."""
+def held_out(model: BoundModel, example: AnnotatedExample, moved_to_training: set[str]) -> bool:
+    """Return True if a task is kept to judge a model: its `holdout` keeps it, and it is not `moved_to_training`."""
     kept = model.spec.training.held_out if model.spec.training else Holdout()
-    return example.task not in moved and kept.holds(example.task, ground_truth=example.ground_truth)
+    return example.task not in moved_to_training and kept.holds(example.task, ground_truth=example.ground_truth)
 
 
-def held_out_tasks(models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str]) -> list[AnnotatedExample]:
+def held_out_tasks(
+    models: Sequence[BoundModel], snapshot: Snapshot, moved_to_training: set[str]
+) -> list[AnnotatedExample]:
     """Return the tasks that none of the models learns."""
-    return [example for example in snapshot if all(held_out(model, example, moved) for model in models)]
+    return [example for example in snapshot if all(held_out(model, example, moved_to_training) for model in models)]
 
 
 def examples_of(
-    model: BoundModel, snapshot: Iterable[AnnotatedExample], moved: set[str], fetch: Fetch
+    model: BoundModel, snapshot: Iterable[AnnotatedExample], moved_to_training: set[str], fetch: Fetch
 ) -> tuple[list[Example], Counter[str], list[tuple[str, str]], set[bytes]]:
     """Return (examples, count of each label, reasons why tasks could not be read, hashes of the data) of tasks that are not
     held out.
@@ -66,7 +68,7 @@ def examples_of(
     annotated = (
         example
         for example in snapshot
-        if not held_out(model, example, moved)
+        if not held_out(model, example, moved_to_training)
         and any(name in example.answers for name in control_names(model, example))
     )
 

@@ -58,7 +58,7 @@ def cross_validate(
         fold = [judged[place] for place in left]
         try:
             adapter = fitted_without(
-                {data_hash(example.data) for example in fold}, model, snapshot, candidates.moved, fetch
+                {data_hash(example.data) for example in fold}, model, snapshot, candidates.moved_to_training, fetch
             )
         except (NotEnoughData, AdapterError):
             return None
@@ -69,14 +69,16 @@ def cross_validate(
     return new, {name: [pairs * repeats for pairs in of_tasks] for name, of_tasks in old.items()}
 
 
-def fitted_without(hashes: set[bytes], model: BoundModel, snapshot: Snapshot, moved: set[str], fetch: Fetch) -> Adapter:
+def fitted_without(
+    hashes: set[bytes], model: BoundModel, snapshot: Snapshot, moved_to_training: set[str], fetch: Fetch
+) -> Adapter:
     """Return the model, trained on tasks that are neither held out nor among the hashes. Raises NotEnoughData or
     AdapterError.
     """
     from threadpoolctl import threadpool_limits
 
     annotated = (example for example in snapshot if data_hash(example.data) not in hashes)
-    examples, _, _, _ = examples_of(model, annotated, moved, fetch)
+    examples, _, _, _ = examples_of(model, annotated, moved_to_training, fetch)
     # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
     with threadpool_limits(1):
         return fit(model, examples)

@@ -140,10 +140,12 @@ def _held_out(
     binding: Binding, versions: Sequence[Loaded], tasks: Iterable[AnnotatedTask], fetch: Fetch
 ) -> list[AnnotatedExample]:
     """Return the tasks that none of the versions learnt."""
-    moved = {task for one in versions if one.card for model in one.card.models.values() for task in model.moved}
+    moved_to_training = {
+        task for one in versions if one.card for model in one.card.models.values() for task in model.moved
+    }
     with TemporaryDirectory() as folder:
         snapshot = take_snapshot(tasks, binding, Path(folder) / "tasks.jsonl", fetch)
-        return held_out_tasks(binding.trainable, snapshot, moved)
+        return held_out_tasks(binding.trainable, snapshot, moved_to_training)
 
 
 def _people(example: AnnotatedExample) -> str:
@@ -182,16 +184,16 @@ def _drawing(binding: Binding, people: Iterable[object], new: JudgedTask, old: J
             pictures[tag.name] = len(value) if isinstance(value, list) else 1
         elif tag.tag == "Text" and isinstance(value, str) and not tag.behind_url and len(value) <= _LONGEST:
             texts[tag.name] = value
-    shown = {*texts, *pictures}
+    drawable = {*texts, *pictures}
     sides = [
-        [region for region in regions if _is_drawn(region, shown)] for regions in (people, new.regions, old.regions)
+        [region for region in regions if _is_drawn(region, drawable)] for regions in (people, new.regions, old.regions)
     ]
     return Drawing(texts, pictures, *sides) if any(sides) else None  # type: ignore[arg-type]  # regions are dicts
 
 
-def _is_drawn(region: object, shown: Collection[str]) -> bool:
+def _is_drawn(region: object, drawable: Collection[str]) -> bool:
     """Return True for a place in a text, or for a shape with an outline."""
-    if not isinstance(region, dict) or region.get("to_name") not in shown:
+    if not isinstance(region, dict) or region.get("to_name") not in drawable:
         return False
     value = region.get("value")
     return isinstance(value, dict) and any(isinstance(value.get(key), (int, float, list)) for key in _PLACES)

@@ -51,12 +51,12 @@ def train(
         raise NotEnoughData(f"no model of this recipe can be trained here; {binding.state()}")
     for sentence in sentences(snapshot.left_out):
         _log.warning("%s", sentence)
-    moved = move_over(models, snapshot)
-    fitted, refusals = _fit_all(models, snapshot, moved, files, progress)
+    moved_to_training = move_over(models, snapshot)
+    fitted, refusals = _fit_all(models, snapshot, moved_to_training, files, progress)
     progress(0.9, "judging")
-    judged_tasks = held_out_tasks(models, snapshot, moved)
+    judged_tasks = held_out_tasks(models, snapshot, moved_to_training)
     candidates = Candidates(
-        binding, files.directory, fitted, snapshot, moved, judged_tasks, files.fetch, promoted, unloadable
+        binding, files.directory, fitted, snapshot, moved_to_training, judged_tasks, files.fetch, promoted, unloadable
     )
     chosen = choose(candidates, lambda share, message: progress(0.9 + 0.1 * share, message))
     notes = [note for one in fitted.values() for note in one.notes] + refusals + list(chosen.notes)
@@ -89,7 +89,11 @@ def _drifts(
 
 
 def _fit_all(
-    models: Sequence[BoundModel], snapshot: Snapshot, moved: set[str], files: TrainingFiles, progress: Progress
+    models: Sequence[BoundModel],
+    snapshot: Snapshot,
+    moved_to_training: set[str],
+    files: TrainingFiles,
+    progress: Progress,
 ) -> tuple[dict[str, Fitted], list[str]]:
     """Return (trained models by key, a sentence for each that could not be trained). Raises where none could."""
     fitted: dict[str, Fitted] = {}
@@ -101,7 +105,9 @@ def _fit_all(
             progress((index + share) / len(models) * 0.9, message)
 
         try:
-            fitted[model.key] = _fit(model, f"{index}-{model.spec.adapter}", snapshot, moved, files, of_model)
+            fitted[model.key] = _fit(
+                model, f"{index}-{model.spec.adapter}", snapshot, moved_to_training, files, of_model
+            )
         except (NotEnoughData, AdapterError) as error:
             refusals.append(f"{model.key}: {error}")
             broken = broken or isinstance(error, AdapterError)
@@ -113,10 +119,15 @@ def _fit_all(
 
 
 def _fit(
-    model: BoundModel, folder: str, snapshot: Snapshot, moved: set[str], files: TrainingFiles, progress: Progress
+    model: BoundModel,
+    folder: str,
+    snapshot: Snapshot,
+    moved_to_training: set[str],
+    files: TrainingFiles,
+    progress: Progress,
 ) -> Fitted:
     """Return a model trained on the tasks that are not held out, and saved into `folder` of the version's."""
-    examples, classes, unread, learnt = examples_of(model, snapshot, moved, files.fetch)
+    examples, classes, unread, learnt = examples_of(model, snapshot, moved_to_training, files.fetch)
     notes = [unread_sentence(unread)] if unread else []
     for note in notes:
         _log.warning("%s: %s", model.key, note)
@@ -138,7 +149,7 @@ def _fit(
     hashes.write_bytes(b"".join(sorted(learnt)))
     card = ModelCard(
         adapter=model.spec.adapter, folder=folder, fingerprint=settled(model, adapter).fingerprint, labels=sorted(classes),
-        examples=len(examples), classes=dict(sorted(classes.items())), learnt=hashes.name, moved=sorted(moved),
+        examples=len(examples), classes=dict(sorted(classes.items())), learnt=hashes.name, moved=sorted(moved_to_training),
         options=model.options_digest, snapshot=snapshot.digest, selection=selection,
     )  # fmt: skip
     return Fitted(model, adapter, card, tuple(f"{model.key}: {note}" for note in (*notes, *adapter.notes)))

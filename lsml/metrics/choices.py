@@ -56,7 +56,7 @@ def judge_choices(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> M
     }
 
 
-def calibration(shown: Sequence[tuple[float, bool]]) -> list[dict[str, float]]:
+def calibration(scored: Sequence[tuple[float, bool]]) -> list[dict[str, float]]:
     """Return groups of (score, right) pairs, lowest scores first: mean `score`, share that is `right`, and `count`.
 
     Choices are sorted by score into up to ten groups of equal size: Naeini et al., "Obtaining Well Calibrated
@@ -64,10 +64,10 @@ def calibration(shown: Sequence[tuple[float, bool]]) -> list[dict[str, float]]:
     """
     import numpy as np
 
-    if len(shown) < _LEAST_OF_A_GROUP:
+    if len(scored) < _LEAST_OF_A_GROUP:
         return []
-    scores, right = np.array(sorted(shown, key=lambda one: one[0]), dtype=float).T
-    groups = min(_MOST_GROUPS, len(shown) // _LEAST_OF_A_GROUP)
+    scores, right = np.array(sorted(scored, key=lambda one: one[0]), dtype=float).T
+    groups = min(_MOST_GROUPS, len(scored) // _LEAST_OF_A_GROUP)
     return [
         {"score": round(float(score.mean()), 6), "right": round(float(of_group.mean()), 6), "count": len(score)}
         for score, of_group in zip(np.array_split(scores, groups), np.array_split(right, groups), strict=True)

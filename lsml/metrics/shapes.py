@@ -97,13 +97,13 @@ def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, floa
     scores = np.concatenate([scores for scores, _ in pages])
     right = np.concatenate([right for _, right in pages])
     seen = scores >= SHOWN
-    hits, shown = int(right[seen].sum()), int(seen.sum())
-    precision = hits / shown if shown else 0.0
+    hits, predicted = int(right[seen].sum()), int(seen.sum())
+    precision = hits / predicted if predicted else 0.0
     recall = hits / annotated if annotated else 0.0
     return {
         "precision": round(precision, 6),
         "recall": round(recall, 6),
-        "f1": round(2 * hits / (shown + annotated), 6) if hits else 0.0,
+        "f1": round(2 * hits / (predicted + annotated), 6) if hits else 0.0,
         "examples": annotated,
         "ap": round(average_precision(scores, right, annotated), 6),
     }
@@ -121,14 +121,14 @@ def average_precision(scores: Array, right: Array, annotated: float, weights: Ar
     if not annotated or not len(scores):
         return 0.0
     if weights is None:
-        hits, shown = np.cumsum(right[np.argsort(-scores, kind="stable")]), np.arange(1, len(scores) + 1)
+        hits, predicted = np.cumsum(right[np.argsort(-scores, kind="stable")]), np.arange(1, len(scores) + 1)
     else:
         kept = weights > 0
-        hits, shown = np.cumsum(weights[kept] * right[kept]), np.cumsum(weights[kept])
+        hits, predicted = np.cumsum(weights[kept] * right[kept]), np.cumsum(weights[kept])
         if not len(hits):
             return 0.0
     recalls = hits / annotated
-    precisions = hits / shown
+    precisions = hits / predicted
     best = np.maximum.accumulate(precisions[::-1])[::-1]
     reached = np.searchsorted(recalls, np.linspace(0.0, 1.0, 101), side="left")
     return float(np.where(reached < len(best), best[np.minimum(reached, len(best) - 1)], 0.0).mean())

@@ -17,13 +17,13 @@ Answers = dict[int, ModelValues]  # what one model answered for one control, by 
 
 
 class ControlValues(msgspec.Struct):
-    """The models' answers for one control on one page. `readings`: what was read, by the place of the task. `shown`: the
+    """The models' answers for one control on one page. `readings`: what was read, by the place of the task. `visible`: the
     answers that people may see, a dict for each model, first in rank first. `hidden`: the answers that they may not see."""
 
     control: Control
     combine: Literal["first", "union", "vote"]
     readings: dict[int, Reading] = {}
-    shown: list[Answers] = []
+    visible: list[Answers] = []
     hidden: list[Answers] = []
 
     def chosen(
@@ -34,7 +34,7 @@ class ControlValues(msgspec.Struct):
         The score counts hidden answers, too. They are judged where no model that is shown answers."""
         for place in self.readings:
             data = tasks[place]["data"]
-            answers = [of_model[place] for of_model in self.shown if place in of_model]
+            answers = [of_model[place] for of_model in self.visible if place in of_model]
             values, certainty = self._combined(answers, data, kind)
             if self.hidden:
                 unseen = [of_model[place] for of_model in self.hidden if place in of_model]
@@ -116,7 +116,7 @@ class ValuesByControl:
             column = pages[page] = ControlValues(control, model.spec.combine)
             self.controls[control.control_tag.name] = control
         answers: Answers = {}
-        (column.shown if model.spec.show else column.hidden).append(answers)
+        (column.visible if model.spec.show else column.hidden).append(answers)
         unfiltered = judging and control.judged_unfiltered
         return column, answers, _everything if unfiltered else model.threshold(control)
 

@@ -53,8 +53,8 @@ def write_predictions(
         of_column: dict[int, list[Value]] = {}
         for place, values, certainty in column.chosen(tasks, scoring.by, judging=judging):
             of_column[place] = values
-            shown = outcomes[place].values
-            shown[name] = [*shown[name], *values] if name in shown else values
+            by_control = outcomes[place].values
+            by_control[name] = [*by_control[name], *values] if name in by_control else values
             if counts and certainty is not None and certainty <= least.get(place, certainty):
                 least[place] = certainty
         chosen.append((column, of_column))
@@ -125,14 +125,14 @@ def _holds(
     names = [condition.tag_name] if condition.tag_name else list(chosen)
     if condition.tag_name and asking.anchor:  # the answer of another control for the same region
         names.append(f"{condition.tag_name}@{asking.anchor.region['id']}")
-    shown = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
+    selections = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
     # A condition names a choice by its value or by its alias.
-    labels = {label for _, label in shown}
+    labels = {label for _, label in selections}
     for name in names:
         if name in chosen:
             control = controls[name]
             for label in control.control_tag.labels:
-                if (name, control.name_of(label)) in shown:
+                if (name, control.name_of(label)) in selections:
                     labels |= {label.value, label.name}
     selected = bool(labels & set(condition.values)) if condition.values else bool(labels)
     return selected == (condition.when == "choice-selected")

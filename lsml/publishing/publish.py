@@ -128,7 +128,7 @@ class _Publishing:
         self._lock = threading.Lock()
         self._dropped: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
-        self._shown = False
+        self._version_shown = False
 
     def run(self) -> PublishResult:
         with ThreadPoolExecutor(1, thread_name_prefix="post") as poster, ThreadPoolExecutor(1) as reader:
@@ -253,7 +253,7 @@ class _Publishing:
         self._posted += len(by_task)
         inputs.count(len(by_task))
         self._tell()
-        if not self._shown and not self._in.partial:
+        if not self._version_shown and not self._in.partial:
             self._show()
 
     def _post_less(self, some: Sequence[Predicted], error: StudioRefused) -> None:
@@ -276,7 +276,7 @@ class _Publishing:
     def _show(self) -> None:
         inputs = self._in
         inputs.patience.ask(lambda: inputs.predictions.show(inputs.model_version, inputs.ours, inputs.backend_login))
-        self._shown = True
+        self._version_shown = True
 
     def _delete_stale(self, held: Mapping[str, int]) -> int:
         """Delete predictions of older versions of this recipe, except the newest `keep` with the served one."""

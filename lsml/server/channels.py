@@ -97,11 +97,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     @property
     def last_activity(self) -> float:
         """The time of the last transfer, in monotonic seconds."""
-        return self._moved
+        return self._last_transfer
 
     @last_activity.setter
     def last_activity(self, _wall_clock: float) -> None:
-        self._moved = time.monotonic()
+        self._last_transfer = time.monotonic()
 
     @property
     def busy(self) -> bool:

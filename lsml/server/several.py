@@ -54,7 +54,7 @@ class Several:
 
     def _page(self) -> Response:
         """Return the recipes that the client may see. A recipe under a secret path is not listed."""
-        shown = []
+        sections = []
         refused: Forbidden | Unauthorized | None = None
         for name, app in self._apps.items():
             try:
@@ -64,9 +64,9 @@ class Several:
             except (Forbidden, Unauthorized) as error:
                 refused = error
                 continue
-            shown.append(app.parts.section(f".{path_of(name)}"))
-        if shown:
-            return overview(shown)
+            sections.append(app.parts.section(f".{path_of(name)}"))
+        if sections:
+            return overview(sections)
         raise refused or NotFound("nothing is here")  # all are under secret paths
 
 

@@ -36,7 +36,7 @@ class Annotations(Table):
             self._changes.store_task(project, annotation)
             changes += self._changes.store(project, annotation)
             stamp = time_key(annotation.updated_at)
-            self._beginnings.keep(project, annotation.id, stamp, annotation.lead_time_s, annotation.shown)
+            self._beginnings.keep(project, annotation.id, stamp, annotation.lead_time_s, annotation.seen)
         return changes
 
     @durable

@@ -15,15 +15,15 @@ class Beginnings(Table):
     """The origin of every project's annotations. It is stored in the same transaction as the annotation."""
 
     def keep(
-        self, project: str, annotation: str, stamp: str, lead_time_s: float | None, shown: SeenPrediction | None
+        self, project: str, annotation: str, stamp: str, lead_time_s: float | None, seen: SeenPrediction | None
     ) -> None:
         """Store the origin of an existing annotation, unless that of a later state is known.
 
         A stored prediction is kept where a later state only has its number.
         """
-        if lead_time_s is None and shown is None:
+        if lead_time_s is None and seen is None:
             return
-        result = None if shown is None or shown.result is None else json.dumps(shown.result, separators=(",", ":"))
+        result = None if seen is None or seen.result is None else json.dumps(seen.result, separators=(",", ":"))
         self._run(
             "INSERT INTO beginning (project, annotation, updated_at, lead_time, prediction, version, result)"
             " SELECT project, id, ?, ?, ?, ?, ? FROM annotation WHERE project = ? AND id = ? AND NOT deleted"
@@ -34,7 +34,7 @@ class Beginnings(Table):
             " result = CASE WHEN excluded.result IS NULL AND prediction IS excluded.prediction"
             " THEN result ELSE excluded.result END"
             " WHERE excluded.updated_at >= beginning.updated_at",
-            stamp, lead_time_s, shown.id if shown else None, shown.version if shown else None, result,
+            stamp, lead_time_s, seen.id if seen else None, seen.version if seen else None, result,
             project, annotation,
         )  # fmt: skip
 
@@ -56,10 +56,10 @@ class Beginnings(Table):
             project, most,
         )  # fmt: skip
         for task, data, id, result, updated_at, annotator, lead_time_s, prediction, version, predicted in rows:
-            shown = None
+            seen = None
             if prediction is not None:
-                shown = SeenPrediction(prediction, version, None if predicted is None else json.loads(predicted))
+                seen = SeenPrediction(prediction, version, None if predicted is None else json.loads(predicted))
             annotation = Annotation(
-                id, json.loads(result), updated_at, annotator=annotator, lead_time_s=lead_time_s, shown=shown
+                id, json.loads(result), updated_at, annotator=annotator, lead_time_s=lead_time_s, seen=seen
             )
             yield AnnotatedTask(task, json.loads(data), (annotation,))

@@ -33,7 +33,7 @@ class AnnotationSeen:
     unique_id: str | None = None
     annotator: str = ""
     lead_time_s: float | None = None
-    shown: SeenPrediction | None = None
+    seen: SeenPrediction | None = None
     task_data: Mapping[str, object] | None = None
     task_updated_at: str = ""
 
@@ -44,7 +44,7 @@ class AnnotationSeen:
         return cls(
             id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
             ground_truth=read.ground_truth, accepted=read.accepted, untouched=read.untouched,
-            unique_id=read.unique_id, annotator=read.annotator, lead_time_s=read.lead_time_s, shown=read.shown,
+            unique_id=read.unique_id, annotator=read.annotator, lead_time_s=read.lead_time_s, seen=read.seen,
             task_data=data, task_updated_at=task_updated_at,
         )  # fmt: skip
 

@@ -119,8 +119,8 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
         return 0
     changes = 0
     latest = project.synced_to
-    whole = project.synced_to is None
-    shown: set[str] = set()
+    first_time = project.synced_to is None
+    task_ids: set[str] = set()
     room, left_out = limits.annotations, 0
     try:
         store.check_room(limits.free_disk_bytes)
@@ -128,7 +128,7 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
         # For a project without tasks Label Studio answers 500. It is read again when tasks come.
         for task in studio.annotated_tasks(project.studio_id, since=project.synced_to) if found.tasks else ():
             seen = _seen(project.key, task)
-            shown.add(str(task.id))
+            task_ids.add(str(task.id))
             latest = max(latest or "", task.updated_at)
             if store.annotations.has_room(project.key, (annotation.id for annotation in seen), room):
                 changes += store.annotations.replace_task(project.key, str(task.id), seen)
@@ -138,14 +138,14 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
         sentence = f"earlier annotations could not be read, so lsml only gets new ones from webhooks: {error}"
         store.projects.synced(project.key, None, _noted(project, sentence))
         return changes
-    if whole:
-        changes += store.annotations.delete_unseen(project.key, shown, project.change)
+    if first_time:
+        changes += store.annotations.delete_unseen(project.key, task_ids, project.change)
     sentence = (
         f"{left_out:,} tasks of Label Studio are left out, because their annotations exceed the limit of "
         f"{limits.annotations:,} (server.limits.annotations of the recipe); raise the limit and restart lsml"
     )
     store.projects.synced(project.key, latest, _noted(project, sentence) if left_out else None)
-    if recipe.names_emails and (whole or store.people.has_strangers(project.key)):
+    if recipe.names_emails and (first_time or store.people.has_strangers(project.key)):
         _read_emails(store, studio, project)
     if changes:
         _log.info("project %s: read %d annotations from Label Studio", project.key, changes)

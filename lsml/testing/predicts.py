@@ -130,8 +130,8 @@ class Predicts(Suite):
         after_two = adapter.predict([f"\U0001f916 {text}" for text in texts])
         for one, two in zip(after_one, after_two, strict=True):
             plain, astral = places(one), places(two)
-            moved = [(start + 1, end + 1) for start, end in plain]
-            assert not plain or astral != moved, f"offsets count UTF-16 units: {astral[:3]} for {plain[:3]}"
+            shifted = [(start + 1, end + 1) for start, end in plain]
+            assert not plain or astral != shifted, f"offsets count UTF-16 units: {astral[:3]} for {plain[:3]}"
 
     def test_four_threads_agree(self) -> None:
         """The server calls an adapter from several threads at once."""

@@ -42,7 +42,7 @@ class Drift(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """The shift, for people."""
-        moved = ", ".join(
+        shares = ", ".join(
             f"{label} {before:.0%} before and {now:.0%} now"
             for label, (before, now) in list(self.labels.items())[:_NAMED]
         )
@@ -53,5 +53,5 @@ class Drift(msgspec.Struct, frozen=True):
         )
         return (
             f"the distribution of labels has changed since {self.against} was trained (population stability index "
-            f"{self.index:.2f}, above {self.limit:.2f}): {moved}{changed}"
+            f"{self.index:.2f}, above {self.limit:.2f}): {shares}{changed}"
         )

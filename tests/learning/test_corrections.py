@@ -186,7 +186,7 @@ def test_a_known_prediction_stays_and_goes_with_its_annotation(backend):
     server.post("/webhook", shown(1, "Bug", "Bug"))
     server.post("/webhook", shown(1, "Billing", "Bug", at=5, prediction={}))
     (task,) = server.store.beginnings.latest(PROJECT_KEY, 10)
-    assert task.annotations[0].shown.result == choice("Bug")
+    assert task.annotations[0].seen.result == choice("Bug")
     project = event(1, "", "Bug")["project"]
     server.post("/webhook", {"action": "ANNOTATIONS_DELETED", "project": project, "annotations": [{"id": 1}]})
     server.post("/webhook", shown(1, "Bug", "Bug", at=9))

@@ -95,14 +95,14 @@ class Forest:
             sizes = np.array([len(tree) for tree in trees])
             roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
             nodes = np.concatenate(trees)
-            moved = np.repeat(roots, sizes)
+            offsets = np.repeat(roots, sizes)
             return cls(
                 {
                     "feature": nodes["feature_idx"].astype(np.int64),
                     "threshold": nodes["num_threshold"].astype(np.float64),
                     "missing_left": nodes["missing_go_to_left"].astype(np.int64),
-                    "left": nodes["left"].astype(np.int64) + moved,
-                    "right": nodes["right"].astype(np.int64) + moved,
+                    "left": nodes["left"].astype(np.int64) + offsets,
+                    "right": nodes["right"].astype(np.int64) + offsets,
                     "value": nodes["value"].astype(np.float64),
                     "leaf": nodes["is_leaf"].astype(np.int64),
                 },

@@ -63,9 +63,9 @@ class _Moments:
         import numpy as np
 
         rest = np.concatenate([self._rest, mels])
-        whole = len(rest) // self._size * self._size
-        more = rest[:whole].reshape(-1, self._size, _BANDS).mean(axis=1)
-        self._means, self._rest = np.concatenate([self._means, more]), rest[whole:]
+        end = len(rest) // self._size * self._size
+        more = rest[:end].reshape(-1, self._size, _BANDS).mean(axis=1)
+        self._means, self._rest = np.concatenate([self._means, more]), rest[end:]
         while len(self._means) > _MAX_MOMENTS:
             if len(self._means) % 2:  # the last one waits for the next block
                 self._rest = np.concatenate([np.repeat(self._means[-1:], self._size, axis=0), self._rest])

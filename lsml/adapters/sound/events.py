@@ -145,9 +145,9 @@ def _heard(path: Path) -> Signal:
     parts: list[Array] = []
     for mels in log_mels(read_sound(path), _BANDS):
         rest = np.concatenate([rest, mels])
-        whole = len(rest) // size * size
-        parts.append(rest[:whole].reshape(-1, size, _BANDS).mean(axis=1))
-        rest = rest[whole:]
+        end = len(rest) // size * size
+        parts.append(rest[:end].reshape(-1, size, _BANDS).mean(axis=1))
+        rest = rest[end:]
         if sum(map(len, parts)) > _MOST_POINTS:
             points = np.concatenate(parts)
             parts, size = [points[: len(points) // 2 * 2].reshape(-1, 2, _BANDS).mean(axis=1)], 2 * size

@@ -97,13 +97,15 @@ def _check(goal: TrainingGoal, lines: Sequence[Sequence[Line]]) -> None:
     what = {"detect": "a box", "obb": "a box", "segment": "an outline", "pose": "a pose", "classify": "a label"}[
         goal.task
     ]
-    shown = [found for found in lines if found]
-    if len(shown) < _LEAST:
-        raise NotEnoughData(f"{len(shown)} of {len(lines)} examples have {what}; annotate at least {_LEAST} with some")
-    if goal.task == "classify" and len({found[0][0] for found in shown}) < 2:
-        label = goal.labels[int(shown[0][0][0])]
+    annotated = [found for found in lines if found]
+    if len(annotated) < _LEAST:
         raise NotEnoughData(
-            f"all {len(shown)} examples have the label {label!r}; annotate at least two images with different labels"
+            f"{len(annotated)} of {len(lines)} examples have {what}; annotate at least {_LEAST} with some"
+        )
+    if goal.task == "classify" and len({found[0][0] for found in annotated}) < 2:
+        label = goal.labels[int(annotated[0][0][0])]
+        raise NotEnoughData(
+            f"all {len(annotated)} examples have the label {label!r}; annotate at least two images with different labels"
         )
 
 
