@@ -183,7 +183,7 @@ class Auto(TrainableAdapter[NoOptions]):
             return figures, "", {}
         if len(examples) > _MAX_EXAMPLES:
             drawn = np.random.default_rng(seed).choice(len(examples), _MAX_EXAMPLES, replace=False)
-            examples = [examples[place] for place in sorted(drawn)]
+            examples = [examples[index] for index in sorted(drawn)]
         repeats = 1 if len(examples) >= _ONCE_FROM else _REPEATS
         splits = list(RepeatedKFold(n_splits=_FOLDS, n_repeats=repeats, random_state=seed).split(examples))
         refusals: dict[str, str] = {}
@@ -194,7 +194,7 @@ class Auto(TrainableAdapter[NoOptions]):
             for turn, (learnt, left) in enumerate(splits):
                 progress((number + turn / len(splits)) / len(self.candidates), f"trying {candidate.name}")
                 adapter = candidate.new(self.target)
-                some = [examples[place] for place in learnt]
+                some = [examples[index] for index in learnt]
                 # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
                 with threadpool_limits(1):
                     error = _failure(candidate.name, adapter, some, seed, silent)
@@ -202,7 +202,7 @@ class Auto(TrainableAdapter[NoOptions]):
                     refusals[candidate.name] = str(error)
                     break
                 learning |= error is None
-                fold = [examples[place] for place in left]
+                fold = [examples[index] for index in left]
                 # A model that cannot be trained without these examples predicts nothing, which counts as wrong.
                 answers = [[] for _ in fold] if error else adapter.predict([example.data for example in fold])
                 told += zip(fold, answers, strict=True)

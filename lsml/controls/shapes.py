@@ -61,8 +61,8 @@ class ShapeControl(RegionControl):
         passed = super().select(values, threshold)
         if self.text_tag is None or all(cast(Shape, value).text is None for value in passed):
             return passed
-        place = {id(value): number for number, value in enumerate(values)}
-        return sorted(passed, key=lambda value: place[id(value)])
+        rank = {id(value): number for number, value in enumerate(values)}
+        return sorted(passed, key=lambda value: rank[id(value)])
 
     def certainty(self, values: Sequence[Value], kind: ScoreKind) -> float | None:
         """Return the certainty that each shape is there, or is not, as those below the threshold may have been missed."""

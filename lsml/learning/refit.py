@@ -55,7 +55,7 @@ def cross_validate(
     new: dict[str, list[list[Pair]]] = {name: [[] for _ in judged] for name in binding.controls}
     for number, (_, left) in enumerate(splits):
         progress(number / (_FOLDS * repeats), f"cross-validating, fold {number + 1} of {_FOLDS * repeats}")
-        fold = [judged[place] for place in left]
+        fold = [judged[index] for index in left]
         try:
             adapter = fitted_without(
                 {data_hash(example.data) for example in fold}, model, snapshot, candidates.moved_to_training, fetch
@@ -64,8 +64,8 @@ def cross_validate(
             return None
         answered = evaluate(binding, {**candidates.served, model.key: adapter}, fold, fetch).pairs
         for name, of_tasks in answered.items():
-            for place, pairs in zip(left, of_tasks, strict=True):
-                new[name][place] += pairs
+            for index, pairs in zip(left, of_tasks, strict=True):
+                new[name][index] += pairs
     return new, {name: [pairs * repeats for pairs in of_tasks] for name, of_tasks in old.items()}
 
 

@@ -94,7 +94,7 @@ def simulate(
     sizes = _sizes(pool)
     found: dict[Order, list[list[float]]] = {order: [] for order in orders}
     for seed in range(seeds):
-        split = [examples[place] for place in np.random.default_rng(seed).permutation(len(examples))]
+        split = [examples[index] for index in np.random.default_rng(seed).permutation(len(examples))]
         run = _Run(binding, models, split[:pool], split[pool:], fetch, seed)
         for number, order in enumerate(orders):
             part, all_parts = seed * len(orders) + number, seeds * len(orders)
@@ -148,7 +148,7 @@ class _Run:
             progress(number / len(sizes), f"{order}, {size} annotations")
             if number:
                 chosen += self._next(order, chosen, size - len(chosen), adapters)
-            adapters = self._adapters([self._pool[place] for place in chosen])
+            adapters = self._adapters([self._pool[index] for index in chosen])
             judged = evaluate(self._binding, adapters, self._judged, self._fetch)
             values.append(mean_metric(judged.metrics, self.names) or 0.0)
         return values
@@ -158,24 +158,24 @@ class _Run:
             return typical_order(self._features, many, self._seed)
         return self._drawn(range(len(self._pool)), many)
 
-    def _drawn(self, places: Sequence[int], many: int) -> list[int]:
+    def _drawn(self, indices: Sequence[int], many: int) -> list[int]:
         import numpy as np
 
-        return [int(place) for place in np.random.default_rng([self._seed, len(places)]).permutation(places)[:many]]
+        return [int(index) for index in np.random.default_rng([self._seed, len(indices)]).permutation(indices)[:many]]
 
     def _next(self, order: Order, chosen: Sequence[int], many: int, adapters: dict[str, Adapter]) -> list[int]:
         taken = set(chosen)
-        left = [place for place in range(len(self._pool)) if place not in taken]
+        left = [index for index in range(len(self._pool)) if index not in taken]
         if order == "random":
             return self._drawn(left, many)
-        asked = [self._tasks[place] for place in left]
+        asked = [self._tasks[index] for index in left]
         outcomes = predict_tasks(Predictor(self._binding, adapters, self._fetch), asked)
         # A task that cannot be predicted counts as least certain, because no training example is similar.
         doubts = [1.0 - outcome.prediction.get("score", 1.0) if outcome.prediction else 1.0 for outcome in outcomes]
         if order == "uncertain" or self._features is None:
-            return [left[place] for place in diverse_order(doubts, None, many)]
+            return [left[index] for index in diverse_order(doubts, None, many)]
         known = self._features[list(chosen)]
-        return [left[place] for place in diverse_order(doubts, self._features[left], many, known)]
+        return [left[index] for index in diverse_order(doubts, self._features[left], many, known)]
 
     def _adapters(self, annotated: Sequence[AnnotatedExample]) -> dict[str, Adapter]:
         """Return the models trained on some tasks; a model that cannot learn from so few stays untrained."""

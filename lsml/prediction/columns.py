@@ -13,11 +13,11 @@ from lsml.controls.base import Control, ModelValues, ScoreKind, Threshold
 from lsml.controls.merging import merged
 from lsml.values import DecidedSpans, Shape, Value
 
-Answers = dict[int, ModelValues]  # what one model answered for one control, by the place of the task
+Answers = dict[int, ModelValues]  # what one model answered for one control, by the index of the task
 
 
 class ControlValues(msgspec.Struct):
-    """The models' answers for one control on one page. `readings`: what was read, by the place of the task. `visible`: the
+    """The models' answers for one control on one page. `readings`: what was read, by the index of the task. `visible`: the
     answers that people may see, a dict for each model, first in rank first. `hidden`: the answers that they may not see."""
 
     control: Control
@@ -29,20 +29,20 @@ class ControlValues(msgspec.Struct):
     def chosen(
         self, tasks: Sequence[Mapping[str, Any]], kind: ScoreKind, *, judging: bool
     ) -> Iterator[tuple[int, list[Value], float | None]]:
-        """Yield (the place of a task, the values to show, how sure the least sure model is).
+        """Yield (the index of a task, the values to show, how sure the least sure model is).
 
         The score counts hidden answers, too. They are judged where no model that is shown answers."""
-        for place in self.readings:
-            data = tasks[place]["data"]
-            answers = [of_model[place] for of_model in self.visible if place in of_model]
+        for index in self.readings:
+            data = tasks[index]["data"]
+            answers = [of_model[index] for of_model in self.visible if index in of_model]
             values, certainty = self._combined(answers, data, kind)
             if self.hidden:
-                unseen = [of_model[place] for of_model in self.hidden if place in of_model]
+                unseen = [of_model[index] for of_model in self.hidden if index in of_model]
                 others, unsure = self._combined(unseen, data, kind)
                 if judging and not answers:
                     values = others
                 certainty = min((sure for sure in (certainty, unsure) if sure is not None), default=None)
-            yield place, values, certainty
+            yield index, values, certainty
 
     def _combined(
         self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
@@ -78,15 +78,15 @@ class ValuesByControl:
         *,
         judging: bool,
     ) -> None:
-        """Add a model's answers to the columns of its controls. `asked`: (the place of a task, what the model saw of it).
+        """Add a model's answers to the columns of its controls. `asked`: (the index of a task, what the model saw of it).
 
         `judging`: values below the threshold count, too, where a metric ranks by score."""
         names = model.classes
         translating = adapter.own_names or bool(names.former)
-        places: dict[tuple[str, int | None], tuple[ControlValues, Answers, Threshold]] = {}
+        by_page: dict[tuple[str, int | None], tuple[ControlValues, Answers, Threshold]] = {}
         of_shapes = any(issubclass(kind, Shape) for kind in model.adapter_class.produces)
         of_one_kind = len(model.adapter_class.produces) == 1
-        for (place, reading), answered in zip(asked, predicted, strict=True):
+        for (index, reading), answered in zip(asked, predicted, strict=True):
             if answered is None:
                 continue
             page = reading.view.item
@@ -97,14 +97,14 @@ class ValuesByControl:
             for control in reading.controls:
                 # A Repeater makes copies for each task, with the same names.
                 name = control.control_tag.name
-                found = places.get((name, page))
+                found = by_page.get((name, page))
                 if found is None:
-                    found = places[name, page] = self._values_for(model, control, page, judging=judging)
+                    found = by_page[name, page] = self._values_for(model, control, page, judging=judging)
                 column, answers, threshold = found
-                column.readings.setdefault(place, reading)
+                column.readings.setdefault(index, reading)
                 # A classifier returns thousands of values of one kind, which need no check.
                 own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
-                answers.setdefault(place, ModelValues(own, threshold, decisions))
+                answers.setdefault(index, ModelValues(own, threshold, decisions))
 
     def _values_for(
         self, model: BoundModel, control: Control, page: int | None, *, judging: bool

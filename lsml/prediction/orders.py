@@ -38,12 +38,12 @@ def task_features(
                 return None
 
         data = list(read_ahead(read, tasks)) if model.needs_fetch else [read(task) for task in tasks]
-        places = [place for place, one in enumerate(data) if one is not None]
-        rows = adapter.features([data[place] for place in places]) if places else None
+        indices = [index for index, one in enumerate(data) if one is not None]
+        rows = adapter.features([data[index] for index in indices]) if indices else None
         if rows is not None:
             reduced = _reduced(rows)
             features = np.zeros((len(tasks), reduced.shape[1]))
-            features[places] = reduced
+            features[indices] = reduced
             return features
     return None
 
@@ -62,17 +62,17 @@ def diverse_order(
 
     weights = np.maximum(np.asarray(doubts, dtype=float), _LEAST_DOUBT)
     if features is None:
-        return [int(place) for place in np.argsort(-weights, kind="stable")[:many]]
+        return [int(index) for index in np.argsort(-weights, kind="stable")[:many]]
     distances = np.ones(len(weights))
     if known is not None and len(known):
         distances = 1.0 - (features @ known.T).max(axis=1)
     order: list[int] = []
     left = np.ones(len(weights), dtype=bool)
     for _ in range(min(many, len(weights))):
-        place = int(np.argmax(np.where(left, weights * np.maximum(distances, 1e-9), -1.0)))
-        order.append(place)
-        left[place] = False
-        distances = np.minimum(distances, 1.0 - features @ features[place])
+        index = int(np.argmax(np.where(left, weights * np.maximum(distances, 1e-9), -1.0)))
+        order.append(index)
+        left[index] = False
+        distances = np.minimum(distances, 1.0 - features @ features[index])
     return order
 
 
@@ -87,7 +87,7 @@ def typical_order(features: Array | None, many: int, seed: int = _SEED) -> list[
 
     draw = np.random.default_rng(seed)
     if features is None or many >= len(features):
-        return [int(place) for place in draw.permutation(0 if features is None else len(features))[:many]]
+        return [int(index) for index in draw.permutation(0 if features is None else len(features))[:many]]
     clusters = KMeans(many, n_init=1, random_state=seed).fit(features)
     sizes = np.bincount(clusters.labels_, minlength=many)
     distances = clusters.transform(features)

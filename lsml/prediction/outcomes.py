@@ -51,31 +51,31 @@ def write_predictions(
         tag = column.control.control_tag
         name, counts = tag.name, scoring.counts(tag.tag, column.control.config_name)
         of_column: dict[int, list[Value]] = {}
-        for place, values, certainty in column.chosen(tasks, scoring.by, judging=judging):
-            of_column[place] = values
-            by_control = outcomes[place].values
+        for index, values, certainty in column.chosen(tasks, scoring.by, judging=judging):
+            of_column[index] = values
+            by_control = outcomes[index].values
             by_control[name] = [*by_control[name], *values] if name in by_control else values
-            if counts and certainty is not None and certainty <= least.get(place, certainty):
-                least[place] = certainty
+            if counts and certainty is not None and certainty <= least.get(index, certainty):
+                least[index] = certainty
         chosen.append((column, of_column))
     names = {column.control.control_tag.name for column in columns}
-    results: dict[int, list[Region]] = {place: [] for _, of_column in chosen for place in of_column}
+    results: dict[int, list[Region]] = {index: [] for _, of_column in chosen for index in of_column}
     if any(columns.controls[name].control_tag.conditions for name in names):
-        for place in results:
-            _hide(names, columns.controls, outcomes[place])
+        for index in results:
+            _hide(names, columns.controls, outcomes[index])
     for column, of_column in chosen:
         _write(column, of_column, tasks, outcomes, results)
-    for place, result in results.items():
-        before = outcomes[place].prediction
+    for index, result in results.items():
+        before = outcomes[index].prediction
         if before is None:
             result = with_ids(result, drawn)
         else:
             result = [*before["result"], *with_ids(result, drawn, {region["id"] for region in before["result"]})]
             if "score" in before:
-                least[place] = min(before["score"], least.get(place, 1.0))
-        prediction = outcomes[place].prediction = {"result": result, "model_version": model_version}
-        if place in least:
-            score = least[place]
+                least[index] = min(before["score"], least.get(index, 1.0))
+        prediction = outcomes[index].prediction = {"result": result, "model_version": model_version}
+        if index in least:
+            score = least[index]
             prediction["score"] = score if 0.0 <= score <= 1.0 else min(1.0, max(0.0, score))
 
 
@@ -89,17 +89,17 @@ def _write(
     """Add a column's regions to the result of each task in which annotators see its control."""
     readings = column.readings
     name = column.control.control_tag.name
-    for place, values in chosen.items():
-        outcome = outcomes[place]
+    for index, values in chosen.items():
+        outcome = outcomes[index]
         if name not in outcome.values:
             continue
-        reading = readings[place]
+        reading = readings[index]
         control = column.control
-        if control not in reading.controls:  # a region of another task can have the same id in another place
+        if control not in reading.controls:  # a region of another task can have the same id
             control = next(one for one in reading.controls if one.control_tag.name == name)
-        for region, problem in control.write(values, reading.object_tag.name, reading.view, tasks[place]["data"]):
+        for region, problem in control.write(values, reading.object_tag.name, reading.view, tasks[index]["data"]):
             if problem is None:
-                results[place].append(region)
+                results[index].append(region)
             else:
                 outcome.dropped.append(("invalid region", f"{control.control_tag.selector}: {problem}"))
 

@@ -88,13 +88,13 @@ def _keep_texts(draft: Draft, errors: Iterable[ValidationError]) -> bool:
         error = leaves.pop()
         leaves += error.context or ()
         path = tuple(error.absolute_path)
-        place = draft.data.places.get(path)
+        location = draft.data.locations.get(path)
         if (
             error.validator == "type"
             and "string" in cast("str | list[str]", error.validator_value)
-            and place
-            and place.from_environment
+            and location
+            and location.from_environment
         ):
-            draft.at(path[:-1])[path[-1]] = place.text
+            draft.at(path[:-1])[path[-1]] = location.text
             changed = True
     return changed

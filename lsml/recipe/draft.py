@@ -1,4 +1,4 @@
-"""A recipe while it is read: its plain data, the place of each key, and every problem found so far."""
+"""A recipe while it is read: its plain data, the location of each key, and every problem found so far."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Draft:
         return self._location(path)[:2]
 
     def _location(self, path: KeyPath) -> Location:
-        while path not in self.data.places:
+        while path not in self.data.locations:
             path = path[:-1]
-        return self.data.places[path]
+        return self.data.locations[path]
 
     def add(self, path: KeyPath, message: str, *, also: bool = False) -> None:
         """Note a problem. `also`: even where the key has one already, as a key and its value may both be wrong."""
@@ -50,11 +50,11 @@ class Draft:
             named = named[:-1]
         key = dotted(named)
         if not any(key == flawed or key.startswith((f"{flawed}.", f"{flawed}[")) for flawed in self.flawed):
-            place = self._location(path)
-            where = (place.line, place.column, key)
+            location = self._location(path)
+            where = (location.line, location.column, key)
             found = self.problems.setdefault(where, [])
-            if place.file is not None:
-                self.files[where] = place.file
+            if location.file is not None:
+                self.files[where] = location.file
             if also or not found:
                 found.append(message)
 
@@ -76,8 +76,8 @@ class Draft:
 
     def hidden(self, path: KeyPath) -> bool:
         """Return True if the value of a key may not be shown: a secret, or a value from the environment."""
-        place = self.data.places.get(path)
-        if place is not None and place.from_environment:
+        location = self.data.locations.get(path)
+        if location is not None and location.from_environment:
             return True
         if path in _SECRETS or (path[:2] == ("server", "users") and path[3:] == ("password",)):
             return True

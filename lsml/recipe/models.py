@@ -207,7 +207,7 @@ def _use(draft: Draft, named: _AdapterEntry) -> Use | None:
     except msgspec.ValidationError as error:
         # A struct itself checks for options that exclude each other.
         secret = bool(secret_options(adapter)) or any(
-            place.from_environment for at, place in draft.data.places.items() if at[: len(path)] == path
+            location.from_environment for at, location in draft.data.locations.items() if at[: len(path)] == path
         )
         draft.add(path, "its values do not fit" if secret else str(error).partition(" - at `")[0])
         return None

@@ -64,14 +64,14 @@ class Sequence(Node):
 
 
 class Mapping(Node):
-    """Keys as written. `places` holds each key's own line and column."""
+    """Keys as written. `locations` holds each key's own line and column."""
 
-    __slots__ = ("entries", "merged", "pending", "places")
+    __slots__ = ("entries", "locations", "merged", "pending")
 
     def __init__(self, mark: Mark) -> None:
         super().__init__(mark)
         self.entries: dict[str, Node] = {}
-        self.places: dict[str, tuple[int, int]] = {}
+        self.locations: dict[str, tuple[int, int]] = {}
         self.pending: Scalar | None = None
         self.merged: list[Mapping] = []
 
@@ -182,7 +182,7 @@ class _Builder:
                     raise Flaw(
                         line, column, "a key must be a text, got a list or a mapping; did you forget the quotes?"
                     )
-                # A key that is an alias has its own place, not its anchor's.
+                # A key that is an alias has its own location, not its anchor's.
                 key = Scalar(mark, node.text, node.style)
                 parent.pending = key
                 return
@@ -191,13 +191,13 @@ class _Builder:
             if key.plain and key.text == _MERGE:
                 self._note_merge(parent, node, key)
             elif key.text in parent.entries:
-                first = parent.places[key.text][0]
+                first = parent.locations[key.text][0]
                 self.flaws.append(
                     Flaw(key.line, key.column, f"given twice, first on line {first}; keep one", self._path(key.text))
                 )
             else:
                 parent.entries[key.text] = node
-                parent.places[key.text] = (key.line, key.column)
+                parent.locations[key.text] = (key.line, key.column)
 
     def _path(self, last: str) -> str:
         names = [node.pending.text for node, _ in self._open if isinstance(node, Mapping) and node.pending is not None]
@@ -226,7 +226,7 @@ class _Builder:
             for key, value in source.entries.items():
                 if key not in node.entries:
                     node.entries[key] = value
-                    node.places[key] = source.places[key]
+                    node.locations[key] = source.locations[key]
 
 
 def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:

@@ -53,7 +53,7 @@ def _read(named: str, environ: Mapping[str, str]) -> Data:
     data = read_data(root, environ)
     allowed = ", ".join((*_KEYS, _DEVICE))
     others = [
-        Flaw(*data.places[(key,)][:2], f"belongs in the recipe; an override may only have {allowed}", key)
+        Flaw(*data.locations[(key,)][:2], f"belongs in the recipe; an override may only have {allowed}", key)
         for key in data.value
         if key not in (*_KEYS, _DEVICE)
     ]
@@ -74,16 +74,16 @@ def _lay_over(draft: Draft, named: str, data: Data, path: KeyPath) -> None:
             _lay_over(draft, named, data, (*path, key))
         return
     draft.at(path[:-1])[path[-1]] = given
-    for place in [place for place in draft.data.places if place[: len(path)] == path]:
-        del draft.data.places[place]
-    draft.data.places.update(
-        {at: place._replace(file=named) for at, place in data.places.items() if at[: len(path)] == path}
+    for at in [at for at in draft.data.locations if at[: len(path)] == path]:
+        del draft.data.locations[at]
+    draft.data.locations.update(
+        {at: location._replace(file=named) for at, location in data.locations.items() if at[: len(path)] == path}
     )
 
 
 def _use_device(draft: Draft, named: str, data: Data) -> None:
     """Set the device of every model whose adapter has the option `device`."""
-    place = data.places[(_DEVICE,)]._replace(file=named)
+    location = data.locations[(_DEVICE,)]._replace(file=named)
     for path, model in named_adapters(draft.data.value.get("tags")):
         whole: Any = {"adapter": model} if isinstance(model, str) else model
         adapter = draft.adapters.get(whole.get("adapter", "")) if isinstance(whole, dict) else None
@@ -92,7 +92,7 @@ def _use_device(draft: Draft, named: str, data: Data) -> None:
             continue
         options[_DEVICE] = data.value[_DEVICE]
         draft.at(path[:-1])[path[-1]] = whole
-        draft.data.places[(*path, "options", _DEVICE)] = place
+        draft.data.locations[(*path, "options", _DEVICE)] = location
 
 
 def _at(value: Any, path: KeyPath) -> Any:

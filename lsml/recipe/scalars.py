@@ -30,7 +30,7 @@ _GUARDS: Final = (("server", "username"), ("server", "password"), ("server", "se
 
 
 class Location(NamedTuple):
-    """The place of a value: line and column of its key (or of itself, in a list), and its node. `from_environment`: never
+    """The location of a value: line and column of its key (or of itself, in a list), and its node. `from_environment`: never
     show it.
     """
 
@@ -43,10 +43,10 @@ class Location(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Plain data, and the place of each of its values by path. A value with an error is replaced by a placeholder."""
+    """Plain data, and the location of each of its values by path. A value with an error is replaced by a placeholder."""
 
     value: dict[str, Any]
-    places: dict[Path, Location]
+    locations: dict[Path, Location]
     flaws: list[Flaw]
 
 
@@ -56,8 +56,8 @@ def read_data(root: Mapping, environ: Environment[str, str]) -> Data:
     """
     reader = _ScalarReader(environ)
     value = reader.mapping((), root)
-    reader.places[()] = Location(root.line, root.column, root, from_environment=False, text=None)
-    return Data(value, reader.places, reader.flaws)
+    reader.locations[()] = Location(root.line, root.column, root, from_environment=False, text=None)
+    return Data(value, reader.locations, reader.flaws)
 
 
 def dotted(path: Path) -> str:
@@ -68,7 +68,7 @@ def dotted(path: Path) -> str:
 class _ScalarReader:
     def __init__(self, environ: Environment[str, str]) -> None:
         self._environ = environ
-        self.places: dict[Path, Location] = {}
+        self.locations: dict[Path, Location] = {}
         self.flaws: list[Flaw] = []
 
     def mapping(self, path: Path, node: Mapping) -> dict[str, object]:
@@ -76,15 +76,15 @@ class _ScalarReader:
         for key, child in node.entries.items():
             if not path and key.startswith("x-"):
                 continue
-            value = self._value((*path, key), child, node.places[key])
+            value = self._value((*path, key), child, node.locations[key])
             if value is not _ABSENT:
                 result[key] = value
         return result
 
-    def _value(self, path: Path, node: Node, place: tuple[int, int]) -> Any:
+    def _value(self, path: Path, node: Node, location: tuple[int, int]) -> Any:
         if isinstance(node, Scalar):
-            return self._scalar(path, node, place)
-        self.places[path] = Location(*place, node, from_environment=False, text=None)
+            return self._scalar(path, node, location)
+        self.locations[path] = Location(*location, node, from_environment=False, text=None)
         if isinstance(node, Mapping):
             return self.mapping(path, node)
         assert isinstance(node, Sequence)
@@ -96,31 +96,31 @@ class _ScalarReader:
                 items.append(value)
         return items
 
-    def _scalar(self, path: Path, node: Scalar, place: tuple[int, int]) -> Any:
+    def _scalar(self, path: Path, node: Scalar, location: tuple[int, int]) -> Any:
         text, substituted = node.text, False
         # XML is not substituted: `$text` and `${...}` are Label Studio's there.
         if not (path == ("labeling_config",) and "<" in text):
-            text, substituted = self._substituted(path, text, place)
+            text, substituted = self._substituted(path, text, location)
         if substituted and not text:
             if path in _GUARDS and ":-" not in node.text:
                 self._flaw(
-                    path, place, f"{node.text} is empty, so everybody would have access; set it, or remove the key"
+                    path, location, f"{node.text} is empty, so everybody would have access; set it, or remove the key"
                 )
             return _ABSENT
-        self.places[path] = Location(*place, node, substituted, text)
+        self.locations[path] = Location(*location, node, substituted, text)
         try:
             text.encode()
         except UnicodeEncodeError:
-            self._flaw(path, place, "half of a surrogate pair, which is not a character; remove it")
+            self._flaw(path, location, "half of a surrogate pair, which is not a character; remove it")
             return "?"
         if not node.plain:
             return text
         value = _typed(text)
         if isinstance(value, float) and not math.isfinite(value):
-            self._flaw(path, place, "expected a finite number")
+            self._flaw(path, location, "expected a finite number")
         return value
 
-    def _substituted(self, path: Path, text: str, place: tuple[int, int]) -> tuple[str, bool]:
+    def _substituted(self, path: Path, text: str, location: tuple[int, int]) -> tuple[str, bool]:
         """Return the text with its variables filled in, and True if there were any."""
         found = False
 
@@ -131,24 +131,24 @@ class _ScalarReader:
             found = True
             name, default = match["name"], match["default"]
             if name is None:
-                self._flaw(path, place, "`${` without a name and `}`; write `${NAME}`, or `$${` for a literal `${`")
+                self._flaw(path, location, "`${` without a name and `}`; write `${NAME}`, or `$${` for a literal `${`")
                 return "?"
             try:
                 value = variable(self._environ, name)
             except UnreadableVariable as error:
-                self._flaw(path, place, str(error))
+                self._flaw(path, location, str(error))
                 return "?"
             if default is not None:
                 return value or default
             if value is None:
-                self._flaw(path, place, f"the environment has no {name}; set it, or write `${{{name}:-default}}`")
+                self._flaw(path, location, f"the environment has no {name}; set it, or write `${{{name}:-default}}`")
                 return "?"
             return value
 
         return (_VARIABLE.sub(fill, text), found) if "${" in text else (text, False)
 
-    def _flaw(self, path: Path, place: tuple[int, int], message: str) -> None:
-        self.flaws.append(Flaw(*place, message, dotted(path)))
+    def _flaw(self, path: Path, location: tuple[int, int], message: str) -> None:
+        self.flaws.append(Flaw(*location, message, dotted(path)))
 
 
 def _typed(text: str) -> Any:

@@ -63,7 +63,7 @@ def read_labeling_config(draft: Draft) -> str | None:
 
 def _add_xml_problem(draft: Draft, path: KeyPath, error: LabelingConfigError, name: str | None) -> None:
     message = str(error)
-    node = draft.data.places[path].node
+    node = draft.data.locations[path].node
     if name is None and error.position and isinstance(node, Scalar) and node.style == "|":
         # The text of a literal block begins on the line below its `|`.
         message = f"{error.what} (line {node.line + error.position[0]})"
@@ -92,8 +92,8 @@ def read_label_studio(draft: Draft) -> LabelStudio:
         if not fine or re.search(r"\s", url):
             advice = "expected an address that starts with http:// or https://"
             draft.add(("label_studio", "url"), f"{source}{advice}, such as http://localhost:8080")
-    place = draft.data.places.get(("label_studio", "api_key"))
-    if key and place and not place.from_environment:
+    location = draft.data.locations.get(("label_studio", "api_key"))
+    if key and location and not location.from_environment:
         draft.warn_of_secret(("label_studio", "api_key"), "LABEL_STUDIO_API_KEY")
     key = key or _from_environment(draft, "api_key", KEY_VARIABLES)[1]
     return LabelStudio(url, key, _ca_file(draft, given))
@@ -148,12 +148,12 @@ def check_server(draft: Draft) -> None:
             ("server", "users", server["username"]), "is `server.username`, which is already an owner; use another name"
         )
     for name, user in users.items():
-        if isinstance(user, dict) and not draft.data.places[("server", "users", name, "password")].from_environment:
+        if isinstance(user, dict) and not draft.data.locations[("server", "users", name, "password")].from_environment:
             draft.warn_of_secret(
                 ("server", "users", name, "password"), "LSML_PASSWORD_OF_" + re.sub(r"\W", "_", name.upper())
             )
     for key in ("password", "secret_path"):
-        if server.get(key) and not draft.data.places[("server", key)].from_environment:
+        if server.get(key) and not draft.data.locations[("server", key)].from_environment:
             draft.warn_of_secret(("server", key), f"LSML_{key.upper()}")
 
 

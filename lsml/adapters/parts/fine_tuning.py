@@ -115,7 +115,7 @@ def fine_tune(
             order = torch.randperm(len(encoded), generator=draw).tolist()
             for begin in range(0, len(order), size):
                 progress(done / steps, f"epoch {epoch + 1} of {epochs}, step {done + 1} of {steps}")
-                loss = loss_of([encoded[place] for place in order[begin : begin + size]])
+                loss = loss_of([encoded[index] for index in order[begin : begin + size]])
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()

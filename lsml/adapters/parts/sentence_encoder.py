@@ -106,13 +106,13 @@ class Encoder:
             if self._model is None:
                 self._model = load_model(ENCODER, self._folder).to(device_of(self._options.device))
             device = next(self._model.parameters()).device
-            for places, inputs in self._windows.batches(pieces, self._options.batch, tokens_at_once(device)):
+            for indices, inputs in self._windows.batches(pieces, self._options.batch, tokens_at_once(device)):
                 with torch.inference_mode():
                     output = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
                 vectors = self._pooled(output, inputs["attention_mask"].to(device))
-                for place, vector in zip(places, vectors.float().cpu().numpy(), strict=True):
+                for index, vector in zip(indices, vectors.float().cpu().numpy(), strict=True):
                     # The weight of a window is its length, and at least 1, so that every text has an embedding.
-                    sums[pieces[place].text] = sums[pieces[place].text] + vector * max(1, len(pieces[place].ids))
+                    sums[pieces[index].text] = sums[pieces[index].text] + vector * max(1, len(pieces[index].ids))
         rows = np.stack(sums)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
@@ -131,13 +131,13 @@ class Encoder:
 
 def _pooling(folder: Path) -> str:
     """Return the pooling of tokens in the files of sentence-transformers: cls, max, last or mean, the default."""
-    place = "1_Pooling"
+    pooling = "1_Pooling"
     with suppress(OSError, ValueError):
         modules = json.loads((folder / "modules.json").read_bytes())
-        place = next((module["path"] for module in modules if str(module["type"]).endswith("Pooling")), place)
+        pooling = next((module["path"] for module in modules if str(module["type"]).endswith("Pooling")), pooling)
     config: dict[str, object] = {}
     with suppress(OSError, ValueError):
-        config = json.loads((folder / place / "config.json").read_bytes())
+        config = json.loads((folder / pooling / "config.json").read_bytes())
     modes = [name.removeprefix("pooling_mode_") for name, holds in config.items() if holds is True]
     said = " ".join([str(config.get("pooling_mode", "")), *modes])
     return next((mode for mode in ("cls", "max", "last") if mode in said), "mean")

@@ -261,19 +261,19 @@ class Windows:
 
         special = len(self._before) + len(self._after)
         groups: list[list[int]] = []
-        for place in sorted(range(len(pieces)), key=lambda place: len(pieces[place].ids)):
-            longest = len(pieces[place].ids) + special
+        for index in sorted(range(len(pieces)), key=lambda index: len(pieces[index].ids)):
+            longest = len(pieces[index].ids) + special
             full = not groups or len(groups[-1]) == size
             if full or (tokens is not None and longest * (len(groups[-1]) + 1) > tokens):
                 groups.append([])
-            groups[-1].append(place)
+            groups[-1].append(index)
         made = []
-        for places in groups:
-            rows = [[*self._before, *pieces[place].ids, *self._after] for place in places]
+        for indices in groups:
+            rows = [[*self._before, *pieces[index].ids, *self._after] for index in indices]
             longest = max(map(len, rows))
             ids = torch.tensor([row + [self._pad] * (longest - len(row)) for row in rows])
             seen = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-            made.append((places, {"input_ids": ids, "attention_mask": seen}))
+            made.append((indices, {"input_ids": ids, "attention_mask": seen}))
         return made
 
     @property

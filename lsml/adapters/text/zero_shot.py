@@ -121,22 +121,22 @@ class ZeroShot(Adapter[ZeroShotOptions]):
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return every lowest label with its probability, for each text. A blank text has none."""
-        places = [place for place, text in enumerate(batch) if text.strip()]
+        indices = [index for index, text in enumerate(batch) if text.strip()]
         found: list[list[Value]] = [[] for _ in batch]
-        if not places or not self.ready:
+        if not indices or not self.ready:
             return found
-        texts = [batch[place] for place in places]
+        texts = [batch[index] for index in indices]
         for question, tree in zip(self._questions, self._trees, strict=True):
             sentences = list(dict.fromkeys(node.sentence for node in tree.values()))
             judged = self._judged(texts, sentences)
             column = {sentence: number for number, sentence in enumerate(sentences)}
-            for row, place in enumerate(places):
+            for row, index in enumerate(indices):
                 shares = (
                     _each(tree, judged.holds[row], column)
                     if question.multiple
                     else _one(tree, judged.logits[row], column, judged.none)
                 )
-                found[place] += [
+                found[index] += [
                     Choice(label, shares[split_path(label)]) for label in question.labels if split_path(label) in shares
                 ]
         return found
