@@ -211,16 +211,16 @@ class Control(ABC):
         """Return those of the possible values that are shown, best first: at or above the threshold, within the tag's limit."""
 
     def combine(
-        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
+        self, by_model: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return (values to show, certainty) of several models' answers, given by rank.
 
         Here the first model that has a value to show wins.
         """
         first: tuple[list[Value], float | None] | None = None
-        for answer in answers:
-            values = self.possible(answer.values, data)
-            selected = self.select(values, answer.threshold)
+        for of_model in by_model:
+            values = self.possible(of_model.values, data)
+            selected = self.select(values, of_model.threshold)
             certainty = self.certainty(values, kind)
             if selected:
                 return selected, certainty

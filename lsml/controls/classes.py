@@ -85,27 +85,29 @@ class ClassControl(Control):
         return list(best.values())[: self.limit]
 
     def combine(
-        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
+        self, by_model: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return (values to show, certainty): the first model with a label wins; each of several labels is decided alone."""
-        if self.multiple and len(answers) > 1:
+        if self.multiple and len(by_model) > 1:
             decided: dict[str, Value] = {}
             thresholds: dict[str, Threshold] = {}
-            for answer in answers:
-                for value in answer.values:
+            for of_model in by_model:
+                for value in of_model.values:
                     if isinstance(value, Choice) and value.label not in decided:
                         decided[value.label] = value
-                        thresholds[value.label] = answer.threshold
+                        thresholds[value.label] = of_model.threshold
             everything = self.possible(list(decided.values()), data)
             selected = self.select(everything, lambda label: thresholds[label](label))
             return selected, self.certainty(everything, kind)
         first: tuple[list[Value], float | None] | None = None
-        for answer in answers:
-            values = self.possible(answer.values, data)
+        for of_model in by_model:
+            values = self.possible(of_model.values, data)
             certainty = self.certainty(values, kind)
             # If the best label was removed from the config, the next best would be wrong, so nothing is shown.
-            gone = values is not answer.values and not self.multiple and not self.open
-            selected = [] if gone and _best(answer.values) != _best(values) else self.select(values, answer.threshold)
+            gone = values is not of_model.values and not self.multiple and not self.open
+            selected = (
+                [] if gone and _best(of_model.values) != _best(values) else self.select(values, of_model.threshold)
+            )
             if selected:
                 return selected, certainty
             first = first or (selected, certainty)

@@ -16,14 +16,14 @@ Merging = Literal["union", "vote"]
 _NEVER = 2.0  # a threshold that no score reaches
 
 
-def merged(control: Control, answers: Sequence[ModelValues], data: Mapping[str, object], how: Merging) -> ModelValues:
+def merged(control: Control, by_model: Sequence[ModelValues], data: Mapping[str, object], how: Merging) -> ModelValues:
     """Return several models' answers for a control, in a task with such data, as one answer."""
-    possible = [ModelValues(control.possible(answer.values, data), answer.threshold) for answer in answers]
+    possible = [ModelValues(control.possible(of_model.values, data), of_model.threshold) for of_model in by_model]
     if isinstance(control, RegionControl):
         together = _merged_regions(
-            [control.select(answer.values, answer.threshold) for answer in possible], how, control.same_place
+            [control.select(of_model.values, of_model.threshold) for of_model in possible], how, control.same_place
         )
-        decided = [answer.decisions for answer in answers if answer.decisions is not None]
+        decided = [of_model.decisions for of_model in by_model if of_model.decisions is not None]
         decisions = [score for some in decided for score in some] if decided else None
         return msgspec.structs.replace(together, decisions=decisions)
     if control.value_type is Choice:
@@ -35,24 +35,26 @@ def _score(value: Any) -> float:
     return 1.0 if value.score is None else float(value.score)
 
 
-def _merged_classes(answers: Sequence[ModelValues], how: Merging) -> ModelValues:
+def _merged_classes(by_model: Sequence[ModelValues], how: Merging) -> ModelValues:
     """Return labels with probabilities from several models.
 
     union: for each label the highest, shown where one model would show it. vote: the mean over the models that
     answered, compared with the mean of their thresholds.
     """
-    voters = [answer for answer in answers if answer.values]
-    scores = [{v.label: _score(v) for v in answer.values if isinstance(v, Choice)} for answer in voters]
+    voters = [of_model for of_model in by_model if of_model.values]
+    scores = [{v.label: _score(v) for v in of_model.values if isinstance(v, Choice)} for of_model in voters]
     labels = list(dict.fromkeys(label for found in scores for label in found))
     if how == "vote":
         means = [Choice(label, mean(found.get(label, 0.0) for found in scores)) for label in labels]
-        return ModelValues(means, lambda label: mean(answer.threshold(label) for answer in voters) if voters else 0.0)
+        return ModelValues(
+            means, lambda label: mean(of_model.threshold(label) for of_model in voters) if voters else 0.0
+        )
     best = {label: max(found[label] for found in scores if label in found) for label in labels}
     shown = {
         label
-        for answer, found in zip(voters, scores, strict=True)
+        for of_model, found in zip(voters, scores, strict=True)
         for label, score in found.items()
-        if score >= answer.threshold(label)
+        if score >= of_model.threshold(label)
     }
     # A label that one model would show must not be hidden by a surer model with a higher threshold.
     return ModelValues(
@@ -60,13 +62,13 @@ def _merged_classes(answers: Sequence[ModelValues], how: Merging) -> ModelValues
     )
 
 
-def _merged_numbers(answers: Sequence[ModelValues], how: Merging) -> ModelValues:
+def _merged_numbers(by_model: Sequence[ModelValues], how: Merging) -> ModelValues:
     """Return one number from several models. union: the one with the highest score; vote: the median, with the mean score."""
     numbers = [
         value
-        for answer in answers
-        for value in answer.values[:1]
-        if isinstance(value, Number) and _score(value) >= answer.threshold("")
+        for of_model in by_model
+        for value in of_model.values[:1]
+        if isinstance(value, Number) and _score(value) >= of_model.threshold("")
     ]
     if not numbers:
         return ModelValues([], lambda _label: 0.0)
@@ -107,9 +109,9 @@ def _alike(group: dict[int, Value], value: Value, same_place: Callable[[Value, V
     return any(label_of(other) == label_of(value) and same_place(value, other) for other in group.values())
 
 
-def _merged_others(answers: Sequence[ModelValues], how: Merging) -> ModelValues:
+def _merged_others(by_model: Sequence[ModelValues], how: Merging) -> ModelValues:
     """Return one of several answers that cannot be combined. union: the highest score; vote: the most frequent, else that."""
-    said = [value for answer in answers for value in answer.values[:1] if _score(value) >= answer.threshold("")]
+    said = [value for of_model in by_model for value in of_model.values[:1] if _score(value) >= of_model.threshold("")]
     plain = [msgspec.structs.replace(value, score=None) for value in said]
     ranked = sorted(
         said,

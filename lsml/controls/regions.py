@@ -81,20 +81,22 @@ class RegionControl(Control):
         return sorted(passed, key=_score, reverse=True)
 
     def combine(
-        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
+        self, by_model: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return (values to show, certainty): the regions of each model where no model before it found one, and how sure the
         least sure model is of all that it found there, shown or not.
         """
         chosen: list[Value] = []
         certainties: list[float] = []
-        for answer in answers:
-            own = self.elsewhere(self.possible(answer.values, data), chosen)
+        for of_model in by_model:
+            own = self.elsewhere(self.possible(of_model.values, data), chosen)
             certainty = (
-                certainty_of_many(answer.decisions, kind) if answer.decisions is not None else self.certainty(own, kind)
+                certainty_of_many(of_model.decisions, kind)
+                if of_model.decisions is not None
+                else self.certainty(own, kind)
             )
             certainties += [] if certainty is None else [certainty]
-            chosen += self.select(own, answer.threshold)
+            chosen += self.select(own, of_model.threshold)
         return chosen, min(certainties, default=None)
 
     @abstractmethod

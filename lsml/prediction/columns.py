@@ -13,7 +13,7 @@ from lsml.controls.base import Control, ModelValues, ScoreKind, Threshold
 from lsml.controls.merging import merged
 from lsml.values import DecidedSpans, Shape, Value
 
-Answers = dict[int, ModelValues]  # what one model answered for one control, by the index of the task
+ByTask = dict[int, ModelValues]  # what one model answered for one control, by the index of the task
 
 
 class ControlValues(msgspec.Struct):
@@ -23,8 +23,8 @@ class ControlValues(msgspec.Struct):
     control: Control
     combine: Literal["first", "union", "vote"]
     readings: dict[int, Reading] = {}
-    visible: list[Answers] = []
-    hidden: list[Answers] = []
+    visible: list[ByTask] = []
+    hidden: list[ByTask] = []
 
     def chosen(
         self, tasks: Sequence[Mapping[str, Any]], kind: ScoreKind, *, judging: bool
@@ -34,23 +34,23 @@ class ControlValues(msgspec.Struct):
         The score counts hidden answers, too. They are judged where no model that is shown answers."""
         for index in self.readings:
             data = tasks[index]["data"]
-            answers = [of_model[index] for of_model in self.visible if index in of_model]
-            values, certainty = self._combined(answers, data, kind)
+            by_model = [of_model[index] for of_model in self.visible if index in of_model]
+            values, certainty = self._combined(by_model, data, kind)
             if self.hidden:
                 unseen = [of_model[index] for of_model in self.hidden if index in of_model]
                 others, unsure = self._combined(unseen, data, kind)
-                if judging and not answers:
+                if judging and not by_model:
                     values = others
                 certainty = min((sure for sure in (certainty, unsure) if sure is not None), default=None)
             yield index, values, certainty
 
     def _combined(
-        self, answers: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
+        self, by_model: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind
     ) -> tuple[list[Value], float | None]:
         """Return what to show of several models' answers, combined as the recipe says, and how sure they are."""
-        if self.combine != "first" and len(answers) > 1:
-            answers = [merged(self.control, answers, data, self.combine)]
-        return self.control.combine(answers, data, kind)
+        if self.combine != "first" and len(by_model) > 1:
+            by_model = [merged(self.control, by_model, data, self.combine)]
+        return self.control.combine(by_model, data, kind)
 
 
 class ValuesByControl:
@@ -83,7 +83,7 @@ class ValuesByControl:
         `judging`: values below the threshold count, too, where a metric ranks by score."""
         names = model.classes
         translating = adapter.own_names or bool(names.former)
-        by_page: dict[tuple[str, int | None], tuple[ControlValues, Answers, Threshold]] = {}
+        by_page: dict[tuple[str, int | None], tuple[ControlValues, ByTask, Threshold]] = {}
         of_shapes = any(issubclass(kind, Shape) for kind in model.adapter_class.produces)
         of_one_kind = len(model.adapter_class.produces) == 1
         for (index, reading), answered in zip(asked, predicted, strict=True):
@@ -100,25 +100,25 @@ class ValuesByControl:
                 found = by_page.get((name, page))
                 if found is None:
                     found = by_page[name, page] = self._values_for(model, control, page, judging=judging)
-                column, answers, threshold = found
+                column, by_task, threshold = found
                 column.readings.setdefault(index, reading)
                 # A classifier returns thousands of values of one kind, which need no check.
                 own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
-                answers.setdefault(index, ModelValues(own, threshold, decisions))
+                by_task.setdefault(index, ModelValues(own, threshold, decisions))
 
     def _values_for(
         self, model: BoundModel, control: Control, page: int | None, *, judging: bool
-    ) -> tuple[ControlValues, Answers, Threshold]:
+    ) -> tuple[ControlValues, ByTask, Threshold]:
         """Return a control's column on a page, where a model's answers go in it, and the least score that counts there."""
         pages = self._columns.setdefault(control.control_tag.name, {})
         column = pages.get(page)
         if column is None:
             column = pages[page] = ControlValues(control, model.spec.combine)
             self.controls[control.control_tag.name] = control
-        answers: Answers = {}
-        (column.visible if model.spec.show else column.hidden).append(answers)
+        by_task: ByTask = {}
+        (column.visible if model.spec.show else column.hidden).append(by_task)
         unfiltered = judging and control.judged_unfiltered
-        return column, answers, _everything if unfiltered else model.threshold(control)
+        return column, by_task, _everything if unfiltered else model.threshold(control)
 
 
 def _placed(value: Value, rank: int, page: int) -> Value:

@@ -130,7 +130,7 @@ class Llm(Adapter[LlmOptions]):
         try:
             answer = read(reply, self._schema)
         except Dropped as error:
-            if not reply.whole:
+            if not reply.complete:
                 raise Dropped(error.reason, f"{self.name}: the model's answer was dropped: {error}") from error
             # Ask once more, with the error.
             reply = self._endpoint.ask(prompting.corrected(sent, reply.text, str(error)), self._schema)

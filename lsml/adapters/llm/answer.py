@@ -18,12 +18,12 @@ _SHOWN = 200  # the most characters of an error
 
 class Reply(NamedTuple):
     """The endpoint's response: the model's text; its tokens as UTF-8, with their log-probabilities, if the endpoint sends
-    them; `whole` is False for a truncated text.
+    them; `complete` is False for a truncated text.
     """
 
     text: str
     tokens: Sequence[tuple[bytes, float]] = ()
-    whole: bool = True
+    complete: bool = True
 
 
 class Read(NamedTuple):
@@ -35,7 +35,7 @@ class Read(NamedTuple):
 
 def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
     """Return the answer as JSON that fits the schema. Raises Dropped."""
-    if not reply.whole:
+    if not reply.complete:
         raise Dropped("half an answer", "it was truncated; raise `max_tokens`")
     begin, end = _object(reply.text)
     if begin < 0:

@@ -212,9 +212,9 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
         folded = fold(text)
         hits = [
             hit
-            for whole, some in mentions.items()
+            for whole_words, some in mentions.items()
             if some
-            for hit in MentionFinder(some, whole=whole, case=self.options.case).find(folded)
+            for hit in MentionFinder(some, whole=whole_words, case=self.options.case).find(folded)
         ]
         return as_spans(longest(text, hits, held=[(prompt.start, prompt.end) for prompt in marked]))
 
