@@ -158,7 +158,7 @@ def test_a_label_that_was_renamed(world):
     assert "Choices#topic: the recipe's config lacks `Questions` (near: Question)" in labels
     version = found["version"][-1]
     assert version["state"] == "warn"
-    assert "learnt Question, which the labeling config no longer has" in version["found"]
+    assert "trained on Question, which the labeling config no longer has" in version["found"]
 
 
 def test_a_label_that_was_removed(world):

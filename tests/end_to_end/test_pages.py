@@ -153,6 +153,7 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_what_people_and_two_versions_marked_is_drawn_over_the_picture(drawn: str, browser: Any) -> None:
+    browser.get_log("browser")  # what other tests were refused
     browser.get(f"{drawn}/compare")
     browser.execute_script("document.querySelector('details').open = true")
     count = "return document.querySelectorAll('.picture polygon.' + arguments[0]).length"
