@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from lsml.adapters.base import silent
-from lsml.prediction import predict_tasks
+from lsml.prediction import Predictor, predict_tasks
 from lsml.publishing import Patience, prepared, publish
 from lsml.recipe import load_recipe
 from lsml.store import ProjectRow, Store
@@ -64,7 +64,9 @@ def one_round(studio: RealLabelStudio, path: Path, data: Path, count: int) -> di
         with prepared(recipe, store, client, told(studio, texts), Patience(), silent) as inputs:
             tasks = [{"id": task["id"], "data": task["data"]} for task in studio.tasks(inputs.predictions._project)]
             began = time.perf_counter()
-            outcomes = predict_tasks(inputs.binding, inputs.adapters, tasks, inputs.fetch, inputs.model_version)
+            outcomes = predict_tasks(
+                Predictor(inputs.binding, inputs.adapters, inputs.fetch, inputs.model_version), tasks
+            )
             seconds["the model alone"] = time.perf_counter() - began
             ready = {
                 task["id"]: {"task": task["id"], **outcome.prediction}

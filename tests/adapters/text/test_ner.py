@@ -50,7 +50,9 @@ def learnt(encoder):
 def test_a_plain_encoder_abstains_until_it_learnt(encoder, learnt):
     adapter = new(encoder)
     assert not adapter.ready and adapter.predict(["Anna lives in Paris ."]) == [[]]
-    assert "is a plain encoder; it predicts once it is trained" in Ner.lacks(adapter.options, adapter.target)
+    assert "is an encoder without entities of its own; it predicts once it is trained" in Ner.lacks(
+        adapter.options, adapter.target
+    )
     assert said(learnt, "yesterday Anna lives in Paris .") == [("Anna", "PER"), ("Paris", "LOC")]
     assert not learnt.own_names
 

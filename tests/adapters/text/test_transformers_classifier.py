@@ -50,7 +50,7 @@ def test_a_head_that_nobody_trained_abstains(encoder):
     adapter = new(encoder)
     assert not adapter.ready and adapter.predict(["refund the invoice"]) == [[]]
     assert TransformersClassifier.lacks(adapter.options, adapter.target) == (
-        f"{encoder} has an untrained head and no labels; it predicts once it is trained"
+        f"{encoder} has no labels of its own, for its head was never trained; it predicts once it is trained"
     )
 
 
