@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from lsml.arrays import Array
 
 
@@ -26,6 +26,8 @@ _PIECE: Final = 1 + 2 + _LENGTHS[-1] + _WORD  # bits, at most
 
 def encode_brush(pixels: object) -> list[int]:
     """Return the bytes of a mask (rows, columns); pixels other than 0 are on."""
+    import numpy as np
+
     flat = np.asarray(pixels).ravel() != 0
     starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
     sizes = np.diff(starts, append=flat.size) * _CHANNELS
@@ -50,6 +52,8 @@ def decode_brush(rle: Sequence[int], width: int, height: int) -> npt.NDArray[np.
     """Return the mask (rows, columns) of an image of `width` x `height` pixels. Raises ValueError for bytes of no such
     image.
     """
+    import numpy as np
+
     if set(map(type, rle)) - {int}:
         raise ValueError("expected bytes from 0 to 255")
     stream = _Bits(bytes(rle))  # raises ValueError for other numbers
@@ -93,6 +97,8 @@ class _Bits:
 
     def words(self, count: int, size: int) -> Array:
         """Return the next words, each as a number of at most 255."""
+        import numpy as np
+
         first, place = self._place >> 3, self._place + count * size
         if place > self._end:
             raise ValueError("ends too early")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import threading
 import types
@@ -69,3 +70,9 @@ def test_what_was_imported_is_looked_through_once_and_garbage_goes_on_being_coll
         assert gone.is_set()
     finally:
         gc.unfreeze()
+
+
+def test_a_server_starts_without_the_libraries_of_its_models():
+    code = "import lsml.server, lsml.server.serve, sys; print(sorted({'numpy', 'sklearn', 'PIL', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
