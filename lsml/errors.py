@@ -92,8 +92,8 @@ class LabelingConfigError(LsmlError):
         self.what = what
         self.position = position
         self.source = source
-        place = f":{position[0]}:{position[1]}" if position else ""
-        super().__init__(f"{source}{place}: {what}")
+        where = f":{position[0]}:{position[1]}" if position else ""
+        super().__init__(f"{source}{where}: {what}")
 
     def of(self, source: str) -> LabelingConfigError:
         """Return the same error for a file."""

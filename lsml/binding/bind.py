@@ -66,7 +66,7 @@ class Binding:
 
     @cached_property
     def stages(self) -> list[list[tuple[int, BoundModel]]]:
-        """The models in the stages in which they answer, each with its rank: its place among all."""
+        """The models in the stages in which they answer, each with its rank: its index among all."""
         ranked = list(enumerate(self.models))
         of_turn = ({id(spec) for spec in stage} for stage in stages(self.recipe.models))
         found = ([(rank, model) for rank, model in ranked if id(model.spec) in specs] for specs in of_turn)
@@ -336,16 +336,16 @@ def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:
     said = dict.fromkeys((*spec.labels, *spec.was, *spec.descriptions))
     thresholds = spec.threshold if isinstance(spec.threshold, Mapping) else {}
     named = ", ".join(control.control_tag.selector for control in controls)
-    places: list[tuple[str, Iterable[str], set[str]]] = [
+    keys: list[tuple[str, Iterable[str], set[str]]] = [
         ("labels", said, known),
         ("threshold", thresholds.keys() - {"default", *said}, known),
     ]
     for option, meta in option_facts(type(spec.options)).items():
         if meta.get("labels"):  # an adapter only gets the labels' stored names
-            places.append((f"options.{option}", getattr(spec.options, option), answered))
+            keys.append((f"options.{option}", getattr(spec.options, option), answered))
     warnings = [
         f"`{where}.{name}` is no label of {named}, which has {', '.join(sorted(possible)) or 'none'}"
-        for where, names, possible in places
+        for where, names, possible in keys
         for name in names
         if name not in possible
     ]

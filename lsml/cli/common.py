@@ -289,7 +289,7 @@ def _lacks(binding: Binding) -> list[str]:
 
 
 def bound(binding: Binding) -> str:
-    """Return what is bound, for places where `shortfall` gives the reasons if nothing is."""
+    """Return what is bound, for reports in which `shortfall` gives the reasons if nothing is."""
     return binding.state() if binding.models or binding.config is None else "nothing is bound"
 
 

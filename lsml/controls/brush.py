@@ -65,15 +65,15 @@ def decode_brush(rle: Sequence[int], width: int, height: int) -> npt.NDArray[np.
     word = stream.read(5) + 1
     lengths = [stream.read(4) + 1 for _ in _LENGTHS]
     found = np.zeros(size, dtype=np.uint8)
-    place = 0
-    while place < size:
+    index = 0
+    while index < size:
         run = stream.read(1)
-        end = min(size, place + 1 + stream.read(lengths[stream.read(2)]))
+        end = min(size, index + 1 + stream.read(lengths[stream.read(2)]))
         if not run:
-            found[place:end] = stream.words(end - place, word)
+            found[index:end] = stream.words(end - index, word)
         elif value := stream.read(word) & 255:
-            found[place:end] = value
-        place = end
+            found[index:end] = value
+        index = end
     return np.asarray(found[_CHANNELS - 1 :: _CHANNELS].reshape(height, width) > 127)
 
 
@@ -83,26 +83,26 @@ class _Bits:
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._end = len(content) * 8
-        self._place = 0
+        self._at = 0
 
     def read(self, count: int) -> int:
         """Return the next bits, at most 32, as a number."""
-        first, place = self._place >> 3, self._place + count
-        if place > self._end:
+        first, after = self._at >> 3, self._at + count
+        if after > self._end:
             raise ValueError("ends too early")
-        last = place + 7 >> 3
+        last = after + 7 >> 3
         window = int.from_bytes(self._content[first:last], "big")
-        self._place = place
-        return window >> (last * 8 - place) & (1 << count) - 1
+        self._at = after
+        return window >> (last * 8 - after) & (1 << count) - 1
 
     def words(self, count: int, size: int) -> Array:
         """Return the next words, each as a number of at most 255."""
         import numpy as np
 
-        first, place = self._place >> 3, self._place + count * size
-        if place > self._end:
+        first, after = self._at >> 3, self._at + count * size
+        if after > self._end:
             raise ValueError("ends too early")
-        bits = np.unpackbits(np.frombuffer(self._content[first : place + 7 >> 3], dtype=np.uint8))
-        rows = bits[self._place - first * 8 :][: count * size].reshape(count, size)[:, -8:]
-        self._place = place
+        bits = np.unpackbits(np.frombuffer(self._content[first : after + 7 >> 3], dtype=np.uint8))
+        rows = bits[self._at - first * 8 :][: count * size].reshape(count, size)[:, -8:]
+        self._at = after
         return np.asarray(rows @ (1 << np.arange(rows.shape[1])[::-1]))

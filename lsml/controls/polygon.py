@@ -52,8 +52,8 @@ class PolygonLabels(ShapeControl):
         for point in points:
             if not isinstance(point, list) or len(point) != 2:
                 return f"value.points holds {JSON.shown(point)}; expected corners, each a list of two numbers"
-            for axis, place in zip("xy", point, strict=True):
-                wrong = range_problem({axis: place}, axis)
+            for axis, coordinate in zip("xy", point, strict=True):
+                wrong = range_problem({axis: coordinate}, axis)
                 if wrong is not None:
                     return f"a corner's {wrong.removeprefix('value.')}"
         return None

@@ -57,8 +57,8 @@ class RegionControl(Control):
         return (self.companion or self.control_tag).tag.lower()
 
     @property
-    def label_place(self) -> str:
-        """The place of a region's labels in messages."""
+    def label_path(self) -> str:
+        """The path to a region's labels, for messages."""
         return f"value.{self.label_key}"
 
     @property
@@ -182,7 +182,7 @@ class RegionControl(Control):
         if not self.labels and not self.open:
             return None
         given = value.get(self.label_key)
-        where = f"{self.control_tag.selector}: {self.label_place}"
+        where = f"{self.control_tag.selector}: {self.label_path}"
         if not isinstance(given, list) or not given or not all(isinstance(label, str) for label in given):
             return f"{where} is {JSON.shown(given)}; expected a list with one label"
         if len(given) > 1 and (not self.joins_labels or len(set(given)) < len(given)):

@@ -34,8 +34,8 @@ class Relations(RegionControl):
         return "labels"
 
     @property
-    def label_place(self) -> str:
-        """The place of its labels in messages."""
+    def label_path(self) -> str:
+        """The path to its labels, for messages."""
         return self.label_key
 
     @property

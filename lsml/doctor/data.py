@@ -60,10 +60,10 @@ def file_system(path: Path) -> str:
         return ""
     best = ("", "")
     for line in mounts:
-        place, kind = line.split()[1:3]
-        place = place.replace("\\040", " ")
-        if len(place) >= len(best[0]) and path.absolute().is_relative_to(place):
-            best = (place, kind)
+        folder, kind = line.split()[1:3]
+        folder = folder.replace("\\040", " ")
+        if len(folder) >= len(best[0]) and path.absolute().is_relative_to(folder):
+            best = (folder, kind)
     return best[1]
 
 

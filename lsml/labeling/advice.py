@@ -21,7 +21,7 @@ def shortened(text: str, limit: int = 60) -> str:
 
 
 def advice_for(xml: str, code: int, line: int, column: int) -> str:
-    """Return a sentence about the fault at a place of the XML, and its correction. `line` counts from 1, `column` from 0."""
+    """Return a sentence about the fault at a position of the XML, and its correction. `line` counts from 1, `column` from 0."""
     # The parser counts only \n as the end of a line, unlike str.splitlines.
     lines = xml.split("\n")
     text = lines[line - 1] if line <= len(lines) else ""
@@ -57,7 +57,7 @@ _ENTITY = re.compile(r"&([^;\s&<>#]+);")
 
 
 def _entity_advice(here: str) -> str:
-    # For a fault in an attribute's value the parser names the place of its tag.
+    # For a fault in an attribute's value the parser names the position of its tag.
     names = (match[1] for match in _ENTITY.finditer(here))
     name = next((name for name in names if name not in _XML_ENTITIES), "")
     characters = html5.get(f"{name};")

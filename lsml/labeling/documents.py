@@ -94,7 +94,7 @@ class Dialogue(Document):
 
     def _says(self, span: tuple[int, int], own: str) -> bool:
         """Return True if a span holds the region's own text, or several paragraphs, whose own text holds the speakers, too."""
-        first, last = (bisect_right(self._starts, place) for place in (span[0], span[1] - 1))
+        first, last = (bisect_right(self._starts, offset) for offset in (span[0], span[1] - 1))
         return first != last or super()._says(span, own)
 
     def _otherwise(self, value: Mapping[str, object], own: str) -> Iterator[tuple[int, int]]:
@@ -306,7 +306,7 @@ class HtmlDocument(Document):
         return _forward(start, end)
 
     def _position(self, path: object, offset: object) -> int | None:
-        """Return the offset in the page of an XPath and an offset in it; None where there is no such place."""
+        """Return the offset in the page of an XPath and an offset in it; None where the page has no such node."""
         offset = whole_number(offset)
         if not isinstance(path, str) or offset is None:
             return None

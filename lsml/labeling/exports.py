@@ -174,12 +174,16 @@ def _table(text: str, path: Path) -> _Table | None:
     heading = [cell.strip() for cell in cells_of[0]]
     # A first column without a name holds row numbers, as pandas writes it; others without a name must be empty.
     kept = [
-        place for place, name in enumerate(heading) if name or (place and any(cells[place] for cells in cells_of[1:]))
+        column
+        for column, name in enumerate(heading)
+        if name or (column and any(cells[column] for cells in cells_of[1:]))
     ]
-    names = [heading[place] for place in kept]
+    names = [heading[column] for column in kept]
     if len(set(names)) < len(names) or not all(names):
         raise RequestError(f"{path}: the first line is the header; give each column a different name")
-    return _Table(_DELIMITERS[delimiter], [{heading[place]: cells[place] for place in kept} for cells in cells_of[1:]])
+    return _Table(
+        _DELIMITERS[delimiter], [{heading[column]: cells[column] for column in kept} for cells in cells_of[1:]]
+    )
 
 
 def _is_stored(entry: object) -> bool:

@@ -165,11 +165,11 @@ def _yolo(path: Path, images: Sequence[Path]) -> ImageSet:
 def _yolo_labels(image: Path, root: Path) -> Path | None:
     """Return the file of an image's objects; None where there is none."""
     parts = list(image.relative_to(root).with_suffix(".txt").parts)
-    places = [root.joinpath(*parts)]
+    paths = [root.joinpath(*parts)]
     if "images" in parts:
         at = len(parts) - 1 - parts[::-1].index("images")
-        places.insert(0, root.joinpath(*parts[:at], "labels", *parts[at + 1 :]))
-    return next((place for place in places if place.is_file()), None)
+        paths.insert(0, root.joinpath(*parts[:at], "labels", *parts[at + 1 :]))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _yolo_names(path: Path) -> dict[int, str]:

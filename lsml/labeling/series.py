@@ -99,10 +99,10 @@ class Series(msgspec.Struct, frozen=True):
                 names = list(self._held())
         except (OSError, UnicodeDecodeError, csv.Error):
             return []  # `points` raises the error
-        self._places(names)
+        self._indices(names)
         return names
 
-    def _places(self, names: Sequence[str]) -> tuple[int | None, list[int]]:
+    def _indices(self, names: Sequence[str]) -> tuple[int | None, list[int]]:
         """Return (index of the time column, indices of the channels)."""
         known = {name.strip().lower(): column for column, name in enumerate(names)}
 
@@ -126,7 +126,7 @@ class Series(msgspec.Struct, frozen=True):
 
         rows = 0
         for names, columns in self._texts():
-            time, channels = self._places(names)
+            time, channels = self._indices(names)
             count = len(columns[channels[0]]) if channels else 0
             rows += count
             if rows > MOST_ROWS:

@@ -77,7 +77,7 @@ class Document(ABC):
         window = self.text[begin : start + _NEARBY + 2 * len(own)]
         found = re.finditer(r"(?=(" + r"\s+".join(words) + r"))", window)
         places = [(begin + match.start(1), begin + match.end(1)) for match in found]
-        near = [region_value for region_value in places if abs(region_value[0] - start) <= _NEARBY]
+        near = [place for place in places if abs(place[0] - start) <= _NEARBY]
         if len(near) == 1:
             yield near[0]
 

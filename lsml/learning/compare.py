@@ -180,8 +180,8 @@ def _weights(indices: Array, tasks: int) -> Array:
     """Return (resamples, tasks): how often each task was drawn."""
     import numpy as np
 
-    places = indices + tasks * np.arange(len(indices))[:, None]
-    return np.bincount(places.ravel(), minlength=tasks * len(indices)).reshape(len(indices), tasks).astype(float)
+    numbers = indices + tasks * np.arange(len(indices))[:, None]
+    return np.bincount(numbers.ravel(), minlength=tasks * len(indices)).reshape(len(indices), tasks).astype(float)
 
 
 def _interval(values: Array, share: float) -> tuple[float, float] | None:

@@ -118,7 +118,7 @@ def _of_model(
     suspects: list[Suspect] = []
     for number, (_, left) in enumerate(GroupKFold(folds, shuffle=True, random_state=SEED).split(own, groups=groups)):
         progress(number / folds, f"{model.key}: reviewing, part {number + 1} of {folds}")
-        fold = [own[place] for place in left]
+        fold = [own[index] for index in left]
         adapter = fitted_without({data_hash(example.data) for example in fold}, model, snapshot, everything, fetch)
         if chosen:
             likely |= _likely(model, adapter, fold, fetch)

@@ -32,7 +32,7 @@ class AnnotatedExample(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def share(self) -> float:
-        """The task's place in [0, 1), by a hash of its id: tasks below `holdout` are the validation set."""
+        """The task's number in [0, 1), by a hash of its id: tasks below `holdout` are the validation set."""
         return share_of(self.task)
 
 

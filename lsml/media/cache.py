@@ -1,9 +1,9 @@
 """Fetched files on disk, bounded by bytes: the least recently used are evicted first, files in use never.
 
-    files/ab/ab12...json            the record of one place: an Entry
+    files/ab/ab12...json            the record of one source: an Entry
     files/ab/ab12...-<hash>.jpg     its content, named by its hash, so that new content is a new file
     leases/<process>                since when that process uses files; locked while the process lives
-    locks/, scratch/                one download at a time for a place; unfinished files
+    locks/, scratch/                one download at a time for a source; unfinished files
 
 Files appear whole or not at all, by renaming. A file's modification time says when it was handed out last. A process
 that uses files holds a lease, which is a moment: every file handed out since then stays, for any number of readers and
@@ -31,7 +31,7 @@ from lsml.media.eviction import Eviction
 from lsml.media.leases import Leases
 from lsml.media.transfer import Received
 
-_STRIPES = 4096  # lock files; places that share one wait for each other, which is rare and only between processes
+_STRIPES = 4096  # lock files; sources that share one wait for each other, which is rare and only between processes
 
 
 class MediaCache:
@@ -63,22 +63,22 @@ class MediaCache:
             self._eviction.make_room()
 
     def use(self, key: str, name: str) -> Path:
-        """Return the path of a place's file, to be used while `hold` is open. Raises FileNotFoundError where it is gone."""
+        """Return the path of a source's file, to be used while `hold` is open. Raises FileNotFoundError where it is gone."""
         path = self._files / key[:2] / name
         self._leases.touch(path)
         return path
 
     def entry(self, key: str) -> Entry | None:
-        """Return the entry of a place, if there is one."""
+        """Return the entry of a source, if there is one."""
         return self._entries.of(key)
 
     def keep(self, key: str, entry: Entry) -> Entry:
-        """Set the entry of a place, for every process. Return it."""
+        """Set the entry of a source, for every process. Return it."""
         self._eviction.took(self._entries.keep(key, entry))
         return entry
 
     def drop(self, key: str) -> None:
-        """Forget a place; its files go with the next eviction."""
+        """Forget a source; its files go with the next eviction."""
         self._entries.drop(key)
 
     def scratch(self) -> Path:
@@ -86,7 +86,7 @@ class MediaCache:
         return self._scratch / f"{os.getpid()}-{uuid4().hex}"
 
     def add(self, key: str, temporary: Path, digest: str, suffix: str) -> str:
-        """Move a finished file from scratch into its place's folder. Return its name there."""
+        """Move a finished file from scratch into its source's folder. Return its name there."""
         name = f"{key}-{digest[:16]}{suffix}"
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -96,7 +96,7 @@ class MediaCache:
         return name
 
     def received(self, key: str, temporary: Path, received: Received, suffix: str) -> Entry:
-        """Move a received file into its place's folder, and return its entry."""
+        """Move a received file into its source's folder, and return its entry."""
         name = self.add(key, temporary, received.sha256, suffix)
         validators = received.validators
         entry = Entry(
@@ -112,7 +112,7 @@ class MediaCache:
         return self.keep(key, entry)
 
     def once(self, key: str, make: Callable[[], Entry]) -> Entry:
-        """Return what `make` makes of a place. Other threads and processes that ask meanwhile wait for it."""
+        """Return what `make` makes of a source. Other threads and processes that ask meanwhile wait for it."""
         with self._lock:
             future = self._running.get(key)
             mine = future is None

@@ -1,4 +1,4 @@
-"""The records of fetched files, on disk and in memory: one Entry for each place that a URL leads to."""
+"""The records of fetched files, on disk and in memory: one Entry for each source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REMEMBERED = 100_000  # entries kept in memory
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The record of one place's content. `file` and `upright` are names in its folder; without `file` it lies elsewhere on
+    """The record of one source's content. `file` and `upright` are names in its folder; without `file` it lies elsewhere on
     this machine. `size` is (width, height) in pixels, upright. `upright` is the copy to use instead, where the file
     needs one.
     """
@@ -49,13 +49,13 @@ class Entries:
         self._lock = threading.Lock()
 
     def of(self, key: str) -> Entry | None:
-        """Return the entry of a place, if there is one."""
+        """Return the entry of a source, if there is one."""
         with self._lock:
             known = self._known.get(key)
         return known if known is not None else self.read(key)
 
     def read(self, key: str) -> Entry | None:
-        """Return the entry of a place from the disk, if there is one."""
+        """Return the entry of a source from the disk, if there is one."""
         try:
             entry = msgspec.json.decode(self._path(key).read_bytes(), type=Entry)
             for name in (entry.file, entry.upright):
@@ -73,12 +73,12 @@ class Entries:
             self._known[key] = entry
 
     def forget(self, key: str) -> None:
-        """Forget the entry of a place in memory, so that it is read from the disk again."""
+        """Forget the entry of a source in memory, so that it is read from the disk again."""
         with self._lock:
             self._known.pop(key, None)
 
     def keep(self, key: str, entry: Entry) -> int:
-        """Set the entry of a place, for every process. Return the bytes that it takes."""
+        """Set the entry of a source, for every process. Return the bytes that it takes."""
         path = self._path(key)
         temporary = self._scratch()
         with new_file(temporary) as file:
@@ -88,7 +88,7 @@ class Entries:
         return size
 
     def drop(self, key: str) -> None:
-        """Forget a place; its files go with the next eviction."""
+        """Forget a source; its files go with the next eviction."""
         self.forget(key)
         self._path(key).unlink(missing_ok=True)
 

@@ -23,7 +23,7 @@ _PAUSE_S = 5.0
 
 @dataclass
 class _SourceFiles:
-    """The files of one place, as an eviction finds them: (path, bytes, nanoseconds)."""
+    """The files of one source, as an eviction finds them: (path, bytes, nanoseconds)."""
 
     files: list[tuple[Path, int, int]] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ class Eviction:
         """Count added bytes, and make room where the budget is exceeded."""
         with self._lock:
             if self._taken is None:
-                self._taken = sum(size for place in self._places().values() for _, size, _ in place.files)
+                self._taken = sum(size for source in self._sources().values() for _, size, _ in source.files)
             else:
                 self._taken += size
         self.make_room()
@@ -74,30 +74,30 @@ class Eviction:
             return
 
     def _evict(self) -> None:
-        places = self._places()
-        total = sum(size for place in places.values() for _, size, _ in place.files)
+        sources = self._sources()
+        total = sum(size for source in sources.values() for _, size, _ in source.files)
         self._sweep_scratch()
         self._leases.bury()
         if total > self._budget:
             before = total
-            total -= self._delete([one for key, place in places.items() for one in self._superseded(key, place)], 0)
-            for place in sorted(places.values(), key=lambda place: place.used_ns):
+            total -= self._delete([one for key, source in sources.items() for one in self._superseded(key, source)], 0)
+            for source in sorted(sources.values(), key=lambda source: source.used_ns):
                 if total <= self._budget * _ROOM:
                     break
-                total -= self._delete([one for one in place.files if one[0].exists()], place.used_ns)
+                total -= self._delete([one for one in source.files if one[0].exists()], source.used_ns)
             _log.debug("media cache: from %d to %d of %d bytes", before, total, self._budget)
         self._taken = total
 
-    def _superseded(self, key: str, place: _SourceFiles) -> list[tuple[Path, int, int]]:
-        """Return the files of a place's earlier content."""
-        if len(place.files) <= 2:
+    def _superseded(self, key: str, source: _SourceFiles) -> list[tuple[Path, int, int]]:
+        """Return the files of a source's earlier content."""
+        if len(source.files) <= 2:
             return []
         entry = self._entries.read(key)
         kept = {f"{key}.json", entry.file, entry.upright} if entry is not None else set()
-        return [one for one in place.files if one[0].name not in kept]
+        return [one for one in source.files if one[0].name not in kept]
 
     def _delete(self, files: list[tuple[Path, int, int]], used_ns: int) -> int:
-        """Delete the files of a place, all or none, unless one came into use meanwhile. Return the bytes that this freed."""
+        """Delete the files of a source, all or none, unless one came into use meanwhile. Return the bytes that this freed."""
         freed = 0
         with self._leases.closed(alone=True):
             in_use = self._leases.in_use_since()
@@ -112,8 +112,8 @@ class Eviction:
                     freed += size
         return freed
 
-    def _places(self) -> dict[str, _SourceFiles]:
-        places: dict[str, _SourceFiles] = {}
+    def _sources(self) -> dict[str, _SourceFiles]:
+        sources: dict[str, _SourceFiles] = {}
         for folder in self._files.iterdir():
             for found in os.scandir(folder):
                 try:
@@ -121,10 +121,10 @@ class Eviction:
                 except FileNotFoundError:
                     continue
                 key = found.name.partition(".")[0].partition("-")[0]
-                places.setdefault(key, _SourceFiles()).files.append(
+                sources.setdefault(key, _SourceFiles()).files.append(
                     (Path(found.path), status.st_size, status.st_mtime_ns)
                 )
-        return places
+        return sources
 
     def _sweep_scratch(self) -> None:
         for path in self._scratch.iterdir():

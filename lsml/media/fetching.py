@@ -162,7 +162,7 @@ class Fetcher:
         return 0 <= time.time() - entry.checked_at < fresh_s
 
     def _make(self, source: Source, max_bytes: int, examine: _Examine) -> Entry:
-        """Return an entry that is fresh and complete. Only one thread and process runs this for a place."""
+        """Return an entry that is fresh and complete. Only one thread and process runs this for a source."""
         entry = self._cache.entry(source.key)
         if entry is None or not self._is_fresh(entry, source):
             entry = self._fetched(source, max_bytes, entry)

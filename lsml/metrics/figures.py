@@ -71,7 +71,7 @@ class Figures(ABC):
         return 0
 
 
-_Items = set[tuple[Hashable, str]]  # (place, label); an item in both sets is right
+_Items = set[tuple[Hashable, str]]  # (key, label); an item in both sets is right
 
 
 class _Counts(Figures):
@@ -87,7 +87,7 @@ class _Counts(Figures):
             for truth, guess in pairs:
                 true, said = items((truth, guess))
                 self._exact[task] += true == said
-                rows += [(task, label, (place, label) in true, (place, label) in said) for place, label in true | said]
+                rows += [(task, label, (key, label) in true, (key, label) in said) for key, label in true | said]
         self.labels = sorted({label for _, label, _, _ in rows})
         self._right = self._counted(rows, len(tasks), lambda annotated, predicted: annotated and predicted)
         self._together = self._counted(rows, len(tasks), lambda annotated, predicted: annotated + predicted)
@@ -101,8 +101,8 @@ class _Counts(Figures):
 
         numbers = {label: number for number, label in enumerate(self.labels)}
         found = [float(count(annotated, predicted)) for _, _, annotated, predicted in rows]
-        places = ([numbers[label] for _, label, _, _ in rows], [task for task, _, _, _ in rows])
-        return csr_matrix((found, places), shape=(len(self.labels), tasks))
+        indices = ([numbers[label] for _, label, _, _ in rows], [task for task, _, _, _ in rows])
+        return csr_matrix((found, indices), shape=(len(self.labels), tasks))
 
     def _f1(self, weights: Array) -> Array:
         """Return F1 as an array (labels, resamples)."""

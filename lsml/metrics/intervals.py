@@ -25,19 +25,19 @@ def met(truth: Sequence[Value], guess: Sequence[Value]) -> tuple[set[tuple[Hasha
     true = [value for value in dict.fromkeys(truth) if isinstance(value, Interval)]
     said = [value for value in guess if isinstance(value, Interval)]
     close = [
-        (-shared, place, number)
-        for place, value in enumerate(true)
+        (-shared, index, number)
+        for index, value in enumerate(true)
         for number, other in enumerate(said)
         if value.label == other.label and (shared := overlap(value, other)) >= ENOUGH
     ]
-    places: set[int] = set()
+    taken: set[int] = set()
     numbers = {number: len(true) + number for number in range(len(said))}
-    for _, place, number in sorted(close):
-        if place not in places and numbers[number] >= len(true):
-            places.add(place)
-            numbers[number] = place
+    for _, index, number in sorted(close):
+        if index not in taken and numbers[number] >= len(true):
+            taken.add(index)
+            numbers[number] = index
     return (
-        {(place, value.label) for place, value in enumerate(true)},
+        {(index, value.label) for index, value in enumerate(true)},
         {(numbers[number], value.label) for number, value in enumerate(said)},
     )
 

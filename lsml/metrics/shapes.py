@@ -55,7 +55,7 @@ def found_shapes(
     found: dict[str, list[tuple[Array, Array]]] = defaultdict(list)
     annotated: dict[str, int] = defaultdict(int)
     for truth, guess in pairs:
-        theirs, ours = _by_place(truth), _by_place(guess)
+        theirs, ours = _by_label(truth), _by_label(guess)
         for key in dict.fromkeys((*theirs, *ours)):
             label = key[0]
             true, said = theirs.get(key, []), ours.get(key, [])
@@ -64,13 +64,13 @@ def found_shapes(
     return found, annotated
 
 
-def _by_place(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
+def _by_label(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
     """Return shapes by label and page."""
-    places: dict[tuple[str, int], list[Shape]] = {}
+    found: dict[tuple[str, int], list[Shape]] = {}
     for value in values:
         if isinstance(value, Shape):
-            places.setdefault((value.label, value.item), []).append(value)
-    return places
+            found.setdefault((value.label, value.item), []).append(value)
+    return found
 
 
 def _matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps) -> tuple[Array, Array]:

@@ -36,7 +36,7 @@ def begin(inputs: PublishInputs) -> str:
     if features is None:
         return "no model is trained yet, and no adapter has features to order tasks by"
     order = _beginning(features, ranked)
-    scored = [(tasks[place], {"score": rank / len(order)}) for rank, place in enumerate(order)]
+    scored = [(tasks[index], {"score": rank / len(order)}) for rank, index in enumerate(order)]
     write_scores(inputs.predictions, inputs.patience, inputs.score_field, scored)
     return (
         f"no model is trained yet: put {len(order):,} tasks in order, the most typical first, in {inputs.score_field}"
@@ -56,10 +56,10 @@ def _open_tasks(inputs: PublishInputs) -> list[OpenTask]:
 
 
 def _beginning(features: Array, ranked: Sequence[bool]) -> list[int]:
-    """Return the places of the tasks without a rank: typical ones, then those most unlike all before."""
-    known = [place for place, has in enumerate(ranked) if has]
-    new = [place for place, has in enumerate(ranked) if not has]
+    """Return the indices of the tasks without a rank: typical ones, then those most unlike all before."""
+    known = [index for index, has in enumerate(ranked) if has]
+    new = [index for index, has in enumerate(ranked) if not has]
     first = [] if known else [new[one] for one in typical_order(features[new], min(_TYPICAL, len(new)))]
-    rest = [place for place in new if place not in set(first)]
+    rest = [index for index in new if index not in set(first)]
     before = features[known + first]
     return first + [rest[one] for one in diverse_order([1.0] * len(rest), features[rest], len(rest), before)]

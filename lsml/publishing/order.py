@@ -27,8 +27,8 @@ def in_order(
         return list(predicted)
     tasks = [{"id": task.id, "data": task.data} for task, _ in predicted]
     features = task_features(binding, adapters, tasks, fetch)
-    places = diverse_order([1.0 - one.get("score", 1.0) for _, one in predicted], features, len(predicted))
+    indices = diverse_order([1.0 - one.get("score", 1.0) for _, one in predicted], features, len(predicted))
     return [
-        (predicted[place][0], {**predicted[place][1], "score": rank / len(predicted)})
-        for rank, place in enumerate(places)
+        (predicted[index][0], {**predicted[index][1], "score": rank / len(predicted)})
+        for rank, index in enumerate(indices)
     ]

@@ -40,5 +40,5 @@ class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def share_of(task: str) -> float:
-    """Return a task id's place in [0, 1), by a hash: the same on every machine and in every run."""
+    """Return a task id's number in [0, 1), by a hash: the same on every machine and in every run."""
     return int.from_bytes(hashlib.sha256(task.encode("utf-8", "surrogatepass")).digest()[:6], "big") / 2**48

@@ -26,7 +26,7 @@ _KINDS: Final = {
 }
 
 
-# The right place of keys that people write elsewhere.
+# Where keys belong that people write elsewhere.
 _ELSEWHERE: Final = {
     "combine": "it belongs to a list, `{models: [...], combine: ...}`",
 }

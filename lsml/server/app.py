@@ -68,9 +68,9 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     for route in routes:
         path = route.path
         # Only under the secret path, so that a request without it finds nothing; /health holds no information and is open.
-        for place in {prefix + path, path} if route.is_open else {prefix + path}:
+        for rule in {prefix + path, path} if route.is_open else {prefix + path}:
             # Logs show the endpoint, which never holds the secret path.
-            app.add_url_rule(place, f"{route.method} {path}", route.view, methods=[route.method], strict_slashes=False)
+            app.add_url_rule(rule, f"{route.method} {path}", route.view, methods=[route.method], strict_slashes=False)
     guard = Guard(recipe, prefix, host or recipe.server.host)
     app.before_request(guard.check)
     answer_errors(app)

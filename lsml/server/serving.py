@@ -84,8 +84,8 @@ class Serving:
         number, card = self.promoted.of(project)
         name = self.promoted.name(project, binding, number, card)
         load = self._start_load(project, binding, number, name)
-        place = (project, binding.config.digest if binding.config else None)
-        before = self._current.get(place)
+        key = (project, binding.config.digest if binding.config else None)
+        before = self._current.get(key)
         try:
             served = load.result(timeout=wait_s if before else None)
         except NotYet:
@@ -98,7 +98,7 @@ class Serving:
             _log.error("project %s: v%d cannot be served: %s", project, number, error)
             return self.served(project, binding, wait_s)
         if served is not before:
-            self._current.replace(place, served)
+            self._current.replace(key, served)
             if before is not None and before.loaded.number != served.loaded.number:
                 self._loads.drop((project, before.model_version))
         return served

@@ -298,8 +298,8 @@ def fill_outline(points: Outline, width: int, height: int) -> Array:
     edges = np.repeat(np.arange(len(corners)), counts)
     rows = first[edges] + np.arange(len(edges)) - (np.cumsum(counts) - counts)[edges]
     crossings = x0[edges] + (rows + 0.5 - y0[edges]) * (x1 - x0)[edges] / (y1 - y0)[edges]
-    places = rows * (width + 1) + np.clip(np.ceil(crossings - 0.5), 0, width).astype(int)
-    flips = np.bincount(places, minlength=height * (width + 1)).reshape(height, width + 1)
+    indices = rows * (width + 1) + np.clip(np.ceil(crossings - 0.5), 0, width).astype(int)
+    flips = np.bincount(indices, minlength=height * (width + 1)).reshape(height, width + 1)
     return np.asarray(np.bitwise_xor.accumulate(flips[:, :width].astype(np.uint8), axis=1) & 1 == 1)
 
 

@@ -111,13 +111,13 @@ class Scored(Sequence[Choice]):
         return map(Choice, self.labels, self.scores)
 
     @overload
-    def __getitem__(self, place: int) -> Choice: ...
+    def __getitem__(self, index: int) -> Choice: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Choice]: ...
-    def __getitem__(self, place: int | slice) -> Choice | list[Choice]:
-        if isinstance(place, slice):
-            return list(map(Choice, self.labels[place], self.scores[place]))
-        return Choice(self.labels[place], self.scores[place])
+    def __getitem__(self, index: slice) -> list[Choice]: ...
+    def __getitem__(self, index: int | slice) -> Choice | list[Choice]:
+        if isinstance(index, slice):
+            return list(map(Choice, self.labels[index], self.scores[index]))
+        return Choice(self.labels[index], self.scores[index])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (Scored, list)) and list(self) == list(other)

@@ -56,25 +56,25 @@ def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
 
 def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Question], text: str, least: float) -> Read:
     """Return the values in an answer. `least`: the least share of a span's characters that must match the text."""
-    places = _places(reply.text) if reply.tokens else {}
+    value_spans = _value_spans(reply.text) if reply.tokens else {}
     sure = _Sureness(reply)
     values: list[Value] = []
     ungrounded = 0
     for question in questions:
-        given, place = answer[question.name], places.get(question.name)
+        given, value_span = answer[question.name], value_spans.get(question.name)
         if question.kind == "choice":
             listed = given if question.multiple else [given]
-            spots = _each(place, len(listed)) if question.multiple else [place and place.span]
+            spots = _each(value_span, len(listed)) if question.multiple else [value_span and value_span.span]
             for label, spot in dict(zip(listed, spots, strict=True)).items():
                 values.append(Choice(label, sure.of(spot, trim=1)))
         elif question.kind == "number":
-            values.append(Number(float(given), sure.of(place and place.span)))
+            values.append(Number(float(given), sure.of(value_span and value_span.span)))
         elif question.kind == "text":
             if given.strip():
-                values.append(Text(given.strip(), sure.mean(place and place.span)))
+                values.append(Text(given.strip(), sure.mean(value_span and value_span.span)))
         else:
             quotes = [(one["text"], one["label"]) for one in given]
-            spots = _each(place, len(given))
+            spots = _each(value_span, len(given))
             for (_, label), spot, found in zip(quotes, spots, ground(text, quotes, least), strict=True):
                 if found is None:
                     ungrounded += 1
@@ -84,8 +84,8 @@ def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Quest
 
 
 class _ValueSpan(NamedTuple):
-    span: tuple[int, int]  # a value's place in the model's text, in characters
-    items: tuple[tuple[int, int], ...] = ()  # the places of its elements, where it is a list
+    span: tuple[int, int]  # where a value is in the model's text, in characters
+    items: tuple[tuple[int, int], ...] = ()  # the same of its elements, where it is a list
 
 
 class _Sureness:
@@ -124,8 +124,8 @@ def _share(probability: float) -> float | None:
     return min(1.0, max(0.0, probability)) if math.isfinite(probability) else None
 
 
-def _places(text: str) -> dict[str, _ValueSpan]:
-    """Return the places of the values of the JSON object in a text, by key. The text must hold a valid object."""
+def _value_spans(text: str) -> dict[str, _ValueSpan]:
+    """Return where the values are of the JSON object in a text, by key. The text must hold a valid object."""
     found = {}
     for _, key, span in _members(text, _object(text)[0], "{"):
         items = tuple(item for _, _, item in _members(text, span[0], "[")) if text[span[0]] == "[" else ()
@@ -134,7 +134,7 @@ def _places(text: str) -> dict[str, _ValueSpan]:
 
 
 def _members(text: str, at: int, opening: str) -> Iterator[tuple[int, str, tuple[int, int]]]:
-    """Yield (number, key, span) of each member of the object or list that opens at a place; a list has no keys."""
+    """Yield (number, key, span) of each member of the object or list that opens at `at`; a list has no keys."""
     at, number = _past(text, at + 1), 0
     while text[at] not in "}]":
         key = ""
@@ -155,10 +155,10 @@ def _past(text: str, at: int) -> int:
     return at
 
 
-def _each(place: _ValueSpan | None, length: int) -> list[tuple[int, int] | None]:
-    if place is None or len(place.items) != length:
+def _each(value_span: _ValueSpan | None, length: int) -> list[tuple[int, int] | None]:
+    if value_span is None or len(value_span.items) != length:
         return [None] * length
-    return list(place.items)
+    return list(value_span.items)
 
 
 def _object(text: str) -> tuple[int, int]:

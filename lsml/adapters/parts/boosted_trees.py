@@ -155,9 +155,9 @@ class Forest:
         nodes = {name: np.asarray(state[name], dtype=np.int64 if name in whole else np.float64) for name in cls._NODES}
         roots, baseline = np.asarray(state["roots"], dtype=np.int64), np.asarray(state["baseline"], dtype=np.float64)
         count = len(nodes["feature"])
-        places = np.concatenate([roots, nodes["left"], nodes["right"]])
+        indices = np.concatenate([roots, nodes["left"], nodes["right"]])
         fits = all(len(one) == count for one in nodes.values()) and len(baseline) and len(roots) % len(baseline) == 0
-        if not fits or (count and (places.min() < 0 or places.max() >= count)):
+        if not fits or (count and (indices.min() < 0 or indices.max() >= count)):
             raise ValueError("its parts differ in size")
         branches = nodes["leaf"] == 0
         # A child comes after its parent, so every walk ends.
@@ -249,9 +249,9 @@ def _losses(model: BaseEstimator, rows: Array, truths: Array, *, numbers: bool) 
     if numbers:
         return np.array([np.sum((told - truths) ** 2) for told in model.staged_predict(rows)])
     column = {name: index for index, name in enumerate(model.classes_.tolist())}
-    places = np.array([column.get(truth, -1) for truth in truths.tolist()])
-    known = places >= 0  # a model that missed the only example of a class does not know it
-    picked = np.flatnonzero(known), places[known]
+    indices = np.array([column.get(truth, -1) for truth in truths.tolist()])
+    known = indices >= 0  # a model that missed the only example of a class does not know it
+    picked = np.flatnonzero(known), indices[known]
     return np.array([-np.log(np.maximum(told[picked], _LEAST)).sum() for told in model.staged_predict_proba(rows)])
 
 

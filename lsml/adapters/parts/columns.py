@@ -44,7 +44,7 @@ class Columns:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
-        self._places = [{name: index for index, name in enumerate(column.categories)} for column in self.columns]
+        self._indices = [{name: index for index, name in enumerate(column.categories)} for column in self.columns]
 
     @classmethod
     def of(cls, rows: Sequence[Row], kinds: Mapping[str, Kind]) -> tuple[Columns, list[str]]:
@@ -88,11 +88,11 @@ class Columns:
         made = np.full((len(rows), self.width), np.nan)
         for row, given in zip(made, rows, strict=True):
             begin = 0
-            for column, places in zip(self.columns, self._places, strict=True):
+            for column, indices in zip(self.columns, self._indices, strict=True):
                 end = begin + column.width
                 cell = _cell(given.get(column.name))
                 if cell is not None:
-                    _fill(row[begin:end], column.kind, places, cell)
+                    _fill(row[begin:end], column.kind, indices, cell)
                 begin = end
         return made
 
@@ -163,13 +163,13 @@ def _text(cell: object) -> str:
 _READ: Final[dict[str, Callable[[object], float | datetime | None]]] = {"number": _number, "date": _date}
 
 
-def _fill(row: Array, kind: Kind, places: Mapping[str, int], cell: object) -> None:
+def _fill(row: Array, kind: Kind, indices: Mapping[str, int], cell: object) -> None:
     """Write one cell into its features; a cell of another kind leaves them missing."""
     if kind == "category":
         row[:] = 0.0
-        place = places.get(_text(cell))
-        if place is not None:
-            row[place] = 1.0
+        index = indices.get(_text(cell))
+        if index is not None:
+            row[index] = 1.0
     elif kind == "number":
         number = _number(cell)
         if number is not None:

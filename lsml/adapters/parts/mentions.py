@@ -33,21 +33,21 @@ class Hit(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A text with capitals, line breaks and runs of spaces folded, and a map of places to the original.
+    """A text with capitals, line breaks and runs of spaces folded, and a map of offsets to the original.
 
-    `steps`: the places where the distance to the original changes; `places`: those places in the original.
+    `steps`: the offsets where the distance to the original changes; `offsets`: the same ones in the original.
     """
 
     text: str
     original: str
     steps: list[int]
-    places: list[int]
+    offsets: list[int]
 
     def unfolded(self, at: int) -> int | None:
-        """Return the place of `at` in the original; None inside a character that folds to several."""
+        """Return the offset in the original of `at`; None inside a character that folds to several."""
         step = bisect_right(self.steps, at) - 1
-        found = self.places[step] + at - self.steps[step]
-        if step + 1 < len(self.places) and found >= self.places[step + 1]:
+        found = self.offsets[step] + at - self.steps[step]
+        if step + 1 < len(self.offsets) and found >= self.offsets[step + 1]:
             return None
         return found
 
@@ -64,23 +64,23 @@ def _uneven() -> re.Pattern[str]:
 def fold(text: str) -> Folded:
     """Return a text in which two spellings of the same words are equal."""
     parts: list[str] = []
-    steps, places = [0], [0]
+    steps, offsets = [0], [0]
     done = length = 0
     for match in _uneven().finditer(text):
         found = match.group()
         parts += [text[done : match.start()].casefold(), " " if found.isspace() else found.casefold()]
         length += match.start() - done
         # From here on the piece itself, and from its end on the rest.
-        for at, place in ((length, match.start()), (length + len(parts[-1]), match.end())):
+        for at, offset in ((length, match.start()), (length + len(parts[-1]), match.end())):
             if at > steps[-1]:
                 steps.append(at)
-                places.append(place)
+                offsets.append(offset)
             else:
-                places[-1] = place
+                offsets[-1] = offset
         length += len(parts[-1])
         done = match.end()
     parts.append(text[done:].casefold())
-    return Folded("".join(parts), text, steps, places)
+    return Folded("".join(parts), text, steps, offsets)
 
 
 class MentionFinder:

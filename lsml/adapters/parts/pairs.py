@@ -20,7 +20,7 @@ _STEPS: Final = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55)  # distances that are told ap
 
 
 class Pair(NamedTuple):
-    """An ordered pair of regions, by their places in `Marked`. `apart`: the words between them, or the rank of the target
+    """An ordered pair of regions, by their indices in `Marked`. `apart`: the words between them, or the rank of the target
     among the shapes that are near the source.
     """
 
@@ -35,26 +35,26 @@ class Scene:
     def __init__(self, marked: Marked) -> None:
         self._marked = marked
         self._spans = [
-            (value.start, value.end, place) for place, value in enumerate(marked.regions) if isinstance(value, Span)
+            (value.start, value.end, index) for index, value in enumerate(marked.regions) if isinstance(value, Span)
         ]
         self._spans.sort()
 
     def pairs(self, window: int) -> list[Pair]:
         """Return both orders of each two regions with at most `window` words between them, or of near shapes."""
         found = []
-        for number, (_, end, place) in enumerate(self._spans):
+        for number, (_, end, index) in enumerate(self._spans):
             for start, _, other in self._spans[number + 1 :]:
                 apart = self._words_between(end, start)
                 if apart > window:
                     break
-                found += [Pair(place, other, apart), Pair(other, place, apart)]
-        for place, ranked in self._ranked.items():
-            found += [Pair(place, other, rank) for rank, other in enumerate(ranked)]
+                found += [Pair(index, other, apart), Pair(other, index, apart)]
+        for index, ranked in self._ranked.items():
+            found += [Pair(index, other, rank) for rank, other in enumerate(ranked)]
         return found
 
     def pair(self, source: int, target: int) -> Pair:
         """Return a pair of two regions, however far apart."""
-        one, other = (self._marked.regions[place] for place in (source, target))
+        one, other = (self._marked.regions[index] for index in (source, target))
         if isinstance(one, Span) and isinstance(other, Span):
             first, second = sorted((one, other), key=lambda span: (span.start, span.end))
             return Pair(source, target, self._words_between(first.end, second.start))
@@ -70,7 +70,7 @@ class Scene:
         return [start for start, _, _ in self._words]
 
     @cached_property
-    def _places_of_spans(self) -> list[int]:
+    def _span_starts(self) -> list[int]:
         return [start for start, _, _ in self._spans]
 
     def _words_between(self, end: int, start: int) -> int:
@@ -78,29 +78,29 @@ class Scene:
 
     @cached_property
     def _boxes(self) -> dict[int, tuple[float, float, float, float]]:
-        """Left, top, width and height of each shape, in fractions of the image, by its place."""
+        """Left, top, width and height of each shape, in fractions of the image, by its index."""
         found = {}
-        for place, value in enumerate(self._marked.regions):
+        for index, value in enumerate(self._marked.regions):
             if isinstance(value, Shape) and not isinstance(value, Track):
                 left, top, right, bottom = bounds(value)
-                found[place] = (left, top, max(right - left, 1e-3), max(bottom - top, 1e-3))
+                found[index] = (left, top, max(right - left, 1e-3), max(bottom - top, 1e-3))
         return found
 
-    def _nearest(self, place: int) -> list[int]:
+    def _nearest(self, index: int) -> list[int]:
         """Return the shapes of the same page that are nearest to one, nearest first."""
-        own = self._marked.regions[place]
+        own = self._marked.regions[index]
         assert isinstance(own, Shape)
         others = []
         for other in self._boxes:
             value = self._marked.regions[other]
-            if other != place and isinstance(value, Shape) and value.item == own.item:
-                across, down = _gaps(self._boxes[place], self._boxes[other])
+            if other != index and isinstance(value, Shape) and value.item == own.item:
+                across, down = _gaps(self._boxes[index], self._boxes[other])
                 others.append((across**2 + down**2, other))
         return [other for _, other in sorted(others)[:_NEAREST]]
 
     def features(self, pair: Pair) -> Iterator[str]:
         """Yield the names of what holds of a pair."""
-        one, other = (self._marked.regions[place] for place in pair[:2])
+        one, other = (self._marked.regions[index] for index in pair[:2])
         labels = f"{_label(one)} {_label(other)}"
         yield from ("always", f"labels {labels}", f"source {_label(one)}", f"target {_label(other)}")
         told = self._of_spans(pair, one, other) if isinstance(one, Span) and isinstance(other, Span) else ()
@@ -136,9 +136,9 @@ class Scene:
 
     def _amid(self, first: Span, second: Span, order: str) -> Iterator[str]:
         """Yield which regions stand between two spans, and how many with the label of each."""
-        low = bisect_left(self._places_of_spans, first.end)
-        high = bisect_left(self._places_of_spans, second.start)
-        amid = [_label(self._marked.regions[place]) for _, _, place in self._spans[low:high]]
+        low = bisect_left(self._span_starts, first.end)
+        high = bisect_left(self._span_starts, second.start)
+        amid = [_label(self._marked.regions[index]) for _, _, index in self._spans[low:high]]
         yield f"regions between {order} {min(len(amid), 4)}"
         for label in set(amid):
             yield f"region between {order} {label}"
@@ -163,11 +163,11 @@ class Scene:
                 yield f"{name} says {word}"
 
     def _labels_nearer(self, pair: Pair) -> set[str]:
-        return {_label(self._marked.regions[place]) for place in self._ranked[pair.source][: pair.apart]}
+        return {_label(self._marked.regions[index]) for index in self._ranked[pair.source][: pair.apart]}
 
     @cached_property
     def _ranked(self) -> Mapping[int, Sequence[int]]:
-        return {place: self._nearest(place) for place in self._boxes}
+        return {index: self._nearest(index) for index in self._boxes}
 
 
 def _label(region: object) -> str:

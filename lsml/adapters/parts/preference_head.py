@@ -24,7 +24,7 @@ _MOST: Final = 2000  # comparisons for cross-validation; more would take long an
 
 
 class PreferredItem(NamedTuple):
-    """One answer of a person: the row of the item that was preferred, that of the other, and the place of their task."""
+    """One answer of a person: the row of the item that was preferred, that of the other, and the index of their task."""
 
     better: int
     worse: int

@@ -163,14 +163,14 @@ def _fitted(setting: Setting, rows: Rows, truths: Array, seed: int) -> Classifie
         return model.fit(rows, truths)
 
 
-def _say(model: Classifier, rows: Rows, classes: Array, logits: Array, places: Array) -> None:
-    """Write a regression's results on rows into `logits` (examples, classes) at their places; it may not know each class."""
+def _say(model: Classifier, rows: Rows, classes: Array, logits: Array, indices: Array) -> None:
+    """Write a regression's results on rows into `logits` (examples, classes) at their indices; it may not know each class."""
     import numpy as np
 
     said = model.decision_function(rows)
     if said.ndim == 1:  # for two classes, scikit-learn returns the logit of the second
         said = np.stack([np.zeros_like(said), said], axis=1)
-    logits[np.ix_(places, np.searchsorted(classes, model.classes_))] = said
+    logits[np.ix_(indices, np.searchsorted(classes, model.classes_))] = said
 
 
 def _advised(candidates: Sequence[Setting], rows: Rows, truths: Array, seed: int) -> tuple[Setting, HeldOut]:

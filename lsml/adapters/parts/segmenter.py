@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 MOST_ROWS: Final = 16_000  # the most training windows of all series together
-_MOST_PLACES: Final = 20_000  # the most places of a series in a prediction
+_MOST_POINTS: Final = 20_000  # the most points of a series in a prediction
 _SHORT: Final = 0.1  # the quantile of the annotated segments' lengths that counts as short
 _AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in lengths of a short segment
 _OVERLAP: Final = 0.02  # the share of windows with several labels from which each label has its own forest
@@ -46,26 +46,26 @@ class Segmenter(NamedTuple):
         """Return the stretches of a series, in order."""
         import numpy as np
 
-        places = _spread(len(signal), _MOST_PLACES)
-        features = signal.features(places, self.windows)
+        indices = _spread(len(signal), _MOST_POINTS)
+        features = signal.features(indices, self.windows)
         told = probabilities([forest.outputs(features) for forest in self.forests], multiple=self.overlap)
-        lengths = np.gradient(signal.times[places]) / self.short if len(places) > 1 else np.ones(1)
+        lengths = np.gradient(signal.times[indices]) / self.short if len(indices) > 1 else np.ones(1)
         if not self.overlap:
-            return self._stretches(signal, places, segments(told, lengths), self.labels, snap=snap)
+            return self._stretches(signal, indices, segments(told, lengths), self.labels, snap=snap)
         found = [
             value
             for column, label in zip(told.T, self.labels, strict=True)
             for value in self._stretches(
-                signal, places, segments(np.stack([column, 1 - column], axis=1), lengths), [label], snap=snap
+                signal, indices, segments(np.stack([column, 1 - column], axis=1), lengths), [label], snap=snap
             )
         ]
         return sorted(found, key=lambda value: (value.start, value.end, value.label))
 
     def _stretches(
-        self, signal: Signal, places: Array, found: Sequence[Segment], labels: Sequence[str], *, snap: bool
+        self, signal: Signal, indices: Array, found: Sequence[Segment], labels: Sequence[str], *, snap: bool
     ) -> list[Interval]:
         """Return runs as intervals from their first to their last point; a class beyond `labels` gives none."""
-        borders = [int(places[run.begin]) for run in found[1:]]
+        borders = [int(indices[run.begin]) for run in found[1:]]
         if snap:
             borders = snapped(signal, borders, self.short / 2)
         values = []
@@ -134,7 +134,7 @@ def learnt_segmenter(
     if (held.sum(axis=1) > 1).sum() > _OVERLAP * held.any(axis=1).sum():
         forests = [forest_of(rows, column, options, seed) for column in held.T]
         return Segmenter(labels, forests, lengths, short, channels, overlap=True)
-    # At the few places with several labels, the first in the alphabet counts. The last class means none of them.
+    # At the few points with several labels, the first in the alphabet counts. The last class means none of them.
     classes = np.where(held.any(axis=1), held.argmax(axis=1), len(labels))
     present, classes = np.unique(classes, return_inverse=True)
     labels = [labels[number] for number in present.tolist() if number < len(labels)]
@@ -164,9 +164,9 @@ def _windows(
             )
             holds[begin:end, labels.index(one.label)] = True
         usable = np.arange(len(signal)) if gaps else np.flatnonzero(holds.any(axis=1))
-        places = usable[_spread(len(usable), most)]
-        if places.size:
-            yield signal.features(places, lengths), holds[places]
+        indices = usable[_spread(len(usable), most)]
+        if indices.size:
+            yield signal.features(indices, lengths), holds[indices]
 
 
 def _spread(count: int, most: int) -> Array:

@@ -16,7 +16,7 @@ _MOST_POINTS: Final = 20_000  # on either side of a change
 
 
 class Segment(NamedTuple):
-    """The places from `begin` up to, and without, `end` that have the class `of`, with its score."""
+    """The points from `begin` up to, and without, `end` that have the class `of`, with its score."""
 
     begin: int
     end: int
@@ -27,7 +27,7 @@ class Segment(NamedTuple):
 def segments(probabilities: Array, lengths: Array) -> list[Segment]:
     """Return the likeliest runs of classes (Viterbi), in order and without gaps.
 
-    `probabilities` (places, classes). `lengths` (places,): the part of the series for each place, in lengths of a short
+    `probabilities` (points, classes). `lengths` (points,): the part of the series for each point, in lengths of a short
     stretch. A change costs the same everywhere, so a stretch much shorter than a short one must be very certain.
     """
     import numpy as np

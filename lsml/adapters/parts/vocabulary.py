@@ -31,7 +31,7 @@ class _IndexTable:
         self._starts = np.cumsum(sizes) - sizes
         # A bucket is read up to the size of the largest one, so there are unused keys after the last one.
         self._keys = np.append(keys[order], np.full(self._longest + 1, -1))
-        self._places = np.append(order, np.full(self._longest + 1, -1))
+        self._indices = np.append(order, np.full(self._longest + 1, -1))
 
     def find(self, keys: Array) -> Array:
         """Return the index of each of `keys` (n,) in the table, -1 where it is not there."""
@@ -39,17 +39,17 @@ class _IndexTable:
 
         buckets = self._buckets(keys)
         at = self._starts[buckets]
-        places: Array = np.where(self._keys[at] == keys, self._places[at], -1)
+        found: Array = np.where(self._keys[at] == keys, self._indices[at], -1)
         if self._longest > 1:
-            left = np.flatnonzero((places < 0) & self._crowded[buckets])
+            left = np.flatnonzero((found < 0) & self._crowded[buckets])
             for step in range(1, self._longest):
                 if not len(left):
                     break
                 next_at = at[left] + step
                 hit = self._keys[next_at] == keys[left]
-                places[left[hit]] = self._places[next_at[hit]]
+                found[left[hit]] = self._indices[next_at[hit]]
                 left = left[~hit]
-        return places
+        return found
 
     def _buckets(self, keys: Array) -> Array:
         import numpy as np
@@ -79,8 +79,8 @@ class Vocabulary:
         nodes = terms[:, 0].astype(np.int64)
         for level in range(1, terms.shape[1]):
             longer = lengths > level
-            keys, place = np.unique(nodes[longer] * self._units + terms[longer, level], return_inverse=True)
-            nodes[longer] = place
+            keys, indices = np.unique(nodes[longer] * self._units + terms[longer, level], return_inverse=True)
+            nodes[longer] = indices
             self._tables.append(_IndexTable(keys))
             ends = lengths == level + 1
             self._columns.append(np.full(len(keys), -1))

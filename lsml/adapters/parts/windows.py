@@ -1,4 +1,4 @@
-"""Features of windows of a time series, of several lengths around its places, computed by running sums."""
+"""Features of windows of a time series, of several lengths around its points, computed by running sums."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 OF_WINDOW: Final = 8  # features of one window of one channel
-_PLACES: Final = 400  # the places of windows in a whole series
+_MOST_MIDDLES: Final = 400  # the most points of a whole series that windows are around
 _SHARES: Final = (0.01, 0.05, 0.2)  # lengths of windows, as shares of a whole series
 OF_CHANNEL: Final = OF_WINDOW * len(_SHARES) * 3 + 2  # features of one channel of a whole series
 _LEAST: Final = 1e-12
@@ -56,13 +56,13 @@ class Signal:
             rows[1:, column] = np.where(np.isfinite(one), one, 0.0)
         return np.cumsum(rows, axis=0)
 
-    def features(self, places: Array, windows: Sequence[float]) -> Array:
-        """Return (places, channels * windows * OF_WINDOW) for windows around the points at `places`; lengths in units of
+    def features(self, indices: Array, windows: Sequence[float]) -> Array:
+        """Return (indices, channels * windows * OF_WINDOW) for windows around the points at `indices`; lengths in units of
         time.
         """
         import numpy as np
 
-        at = self.times[places]
+        at = self.times[indices]
         ends = [
             (
                 np.searchsorted(self.times, at - length / 2, "left"),
@@ -73,11 +73,11 @@ class Signal:
         parts = []
         for channel in range(self.channels):
             sums = self.sums(channel)
-            parts += [self._window(sums, channel, low, places, high) for low, high in ends]
-        return np.concatenate(parts, axis=1).astype(np.float32) if parts else np.zeros((len(places), 0), np.float32)
+            parts += [self._window(sums, channel, low, indices, high) for low, high in ends]
+        return np.concatenate(parts, axis=1).astype(np.float32) if parts else np.zeros((len(indices), 0), np.float32)
 
     def _window(self, sums: Array, channel: int, low: Array, middle: Array, high: Array) -> Array:
-        """Return (places, OF_WINDOW) for one channel, from point `low` up to and without `high`; NaN where all values are
+        """Return (windows, OF_WINDOW) for one channel, from point `low` up to and without `high`; NaN where all values are
         missing.
         """
         import numpy as np
@@ -112,8 +112,8 @@ class Signal:
         import numpy as np
 
         duration = float(self.times[-1] - self.times[0]) or 1.0
-        places = np.unique(np.linspace(0, len(self) - 1, _PLACES).astype(int))
-        features = self.features(places, [share * duration for share in _SHARES])
+        indices = np.unique(np.linspace(0, len(self) - 1, _MOST_MIDDLES).astype(int))
+        features = self.features(indices, [share * duration for share in _SHARES])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a feature without any value stays NaN
             spread = np.nanquantile(features, [0.5, 0.05, 0.95], axis=0)

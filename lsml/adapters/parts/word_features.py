@@ -22,8 +22,8 @@ _REMEMBERED: Final = 1 << 15  # words whose features are cached
 
 
 class Lexicon:
-    """Counts of training texts for each word in lower case: its labels, its places without a label, and its places with a
-    capital inside a sentence, or in lower case.
+    """Counts of training texts for each word in lower case: its labels, how often it has none, and how often it has a
+    capital inside a sentence, or is in lower case.
     """
 
     def __init__(self, counts: Mapping[str, Mapping[str, int]]) -> None:

@@ -11,15 +11,15 @@ _STEP: Final = re.compile(r"\[(\d+|\*)\]|([^.\[\]$\s]+)")
 
 def found_at(path: str, reply: object) -> list[object]:
     """Return everything at a path; `[*]` is every element of a list, and a missing key is no error."""
-    places = [reply]
+    found = [reply]
     for index, name in _STEP.findall(path):
         if name:
-            places = [place[name] for place in places if isinstance(place, dict) and name in place]
+            found = [one[name] for one in found if isinstance(one, dict) and name in one]
         elif index == "*":
-            places = [item for place in places if isinstance(place, list) for item in place]
+            found = [item for one in found if isinstance(one, list) for item in one]
         else:
-            places = [place[int(index)] for place in places if isinstance(place, list) and int(index) < len(place)]
-    return places
+            found = [one[int(index)] for one in found if isinstance(one, list) and int(index) < len(one)]
+    return found
 
 
 def first_at(path: str, reply: object) -> Any:

@@ -31,9 +31,9 @@ class AudioRegressor(WholeRecordings[AudioRegressorOptions]):
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Train on recordings (paths) and one number each. Raises NotEnoughData with fewer than two."""
-        usable = [examples[place] for place in numbered(examples, "recordings")[0]]
+        usable = [examples[index] for index in numbered(examples, "recordings")[0]]
         known = heard([example.data for example in usable], progress)
-        _, numbers = numbered([usable[place] for place in known.indices], "recordings that can be read")
+        _, numbers = numbered([usable[index] for index in known.indices], "recordings that can be read")
         scale = Scale.of_rows(known.rows)
         rows = scale.apply(known.rows)
         fitted = NumberHead.fit(rows, numbers, self.options.alpha, "cholesky", seed, last_fifth(progress))

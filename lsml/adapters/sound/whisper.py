@@ -108,8 +108,8 @@ def _on_a_hub(model: str) -> str:
 
 def _folder(model: str) -> Path | None:
     """Return the folder with the complete model; None without one."""
-    places = (Path(model).expanduser(), *snapshots(_on_a_hub(model)))
-    return next((place for place in places if all((place / file).is_file() for file in _FILES)), None)
+    folders = (Path(model).expanduser(), *snapshots(_on_a_hub(model)))
+    return next((folder for folder in folders if all((folder / file).is_file() for file in _FILES)), None)
 
 
 def _parts(model: str) -> list[Path]:

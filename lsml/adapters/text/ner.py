@@ -184,10 +184,10 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
         # For each token the result of the window in which it is farthest from an edge.
         rows = [np.zeros((len(encoding.ids), len(self._tags)), dtype=np.float32) for encoding in encodings]
         inner = [np.full(len(encoding.ids), -1) for encoding in encodings]
-        for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
+        for indices, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
             probabilities = self._probabilities(inputs)
-            for place, found in zip(places, probabilities, strict=True):
-                piece = pieces[place]
+            for index, found in zip(indices, probabilities, strict=True):
+                piece = pieces[index]
                 count = len(piece.ids)
                 if not count:
                     continue
@@ -281,10 +281,10 @@ class TokenLabels(LabelModel[NerOptions, tuple["Piece", list[int]]]):
         """Return the loss of encoded examples."""
         import torch
 
-        [(places, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
+        [(indices, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
         wanted = torch.full(inputs["input_ids"].shape, _IGNORED)
-        for row, place in enumerate(places):
-            labels = encoded[place][1]
+        for row, index in enumerate(indices):
+            labels = encoded[index][1]
             wanted[row, self._windows.first : self._windows.first + len(labels)] = torch.tensor(labels)
         logits = self._logits.learning(inputs).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, wanted.flatten().to(logits.device), ignore_index=_IGNORED)
@@ -330,11 +330,11 @@ def words(encoding: Encoding, text: str) -> list[Word]:
     return found
 
 
-def _parted(text: str, place: int) -> bool:
-    """Return True if a word may end before a place in a text: it is not between letters or digits of one word."""
-    if not 0 < place < len(text):
+def _parted(text: str, at: int) -> bool:
+    """Return True if a word may end before an offset in a text: it is not between letters or digits of one word."""
+    if not 0 < at < len(text):
         return False
-    before, after = text[place - 1], text[place]
+    before, after = text[at - 1], text[at]
     if is_mark(after):
         return False
     return (

@@ -48,7 +48,7 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
         indices, numbers = numbered(examples, "texts")
         features = TextFeatures.of_options(self.options)
         progress(0.05, f"counting words of {len(indices)} texts")
-        rows = features.fit_transform(lambda: (examples[place].data for place in indices))
+        rows = features.fit_transform(lambda: (examples[index].data for index in indices))
 
         def fitting(share: float, message: str) -> None:
             progress(0.3 + 0.7 * share, message)

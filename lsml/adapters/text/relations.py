@@ -105,13 +105,13 @@ class RelationsAdapter(TrainableAdapter[RelationsOptions]):
     def _related(self, scene: Scene, example: Example) -> dict[Pair, str]:
         """Return the answer for each annotated pair of an example, whose label the target has."""
         allowed = set(self.target.labels) or {""}
-        places = {id: place for place, id in enumerate(example.data.ids)}
+        indices = {id: index for index, id in enumerate(example.data.ids)}
         related = {}
         for value in example.values:
-            if not isinstance(value, Relation) or not {value.source, value.target} <= places.keys():
+            if not isinstance(value, Relation) or not {value.source, value.target} <= indices.keys():
                 continue
             if value.label in allowed or self.target.open:
-                related[scene.pair(places[value.source], places[value.target])] = f"={value.label}"
+                related[scene.pair(indices[value.source], indices[value.target])] = f"={value.label}"
         return related
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:

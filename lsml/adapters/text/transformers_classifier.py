@@ -154,13 +154,13 @@ class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[flo
         pieces = self._pieces(texts)
         sums = np.zeros((len(texts), len(self._names)))
         lengths = np.zeros((len(texts), 1))
-        for places, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
+        for indices, inputs in self._windows.batches(pieces, self._options.batch, self._logits.tokens):
             logits = self._logits.of(inputs).double() / self.temperature
             found = (logits.sigmoid() if self.each else logits.softmax(dim=-1)).numpy()
-            for place, row in zip(places, found, strict=True):
-                length = max(1, len(pieces[place].ids))  # a text without tokens has a prediction, too
-                sums[pieces[place].text] += row * length
-                lengths[pieces[place].text] += length
+            for index, row in zip(indices, found, strict=True):
+                length = max(1, len(pieces[index].ids))  # a text without tokens has a prediction, too
+                sums[pieces[index].text] += row * length
+                lengths[pieces[index].text] += length
         return [
             [Choice(name, min(1.0, share)) for name, share in zip(self._names, row, strict=True)]
             for row in (sums / lengths).tolist()
@@ -178,9 +178,9 @@ class TextLabels(LabelModel[TransformersClassifierOptions, tuple[Piece, list[flo
         """Return the loss of encoded examples."""
         import torch
 
-        [(places, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
+        [(indices, inputs)] = self._windows.batches([piece for piece, _ in encoded], len(encoded))
         logits = self._logits.learning(inputs)
-        wanted = torch.tensor([encoded[place][1] for place in places], device=logits.device)
+        wanted = torch.tensor([encoded[index][1] for index in indices], device=logits.device)
         if self.each:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         return torch.nn.functional.cross_entropy(logits, wanted)

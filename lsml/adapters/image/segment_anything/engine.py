@@ -66,8 +66,8 @@ class MaskEngine:
 
 def _best(masks: Tensor, scores: Tensor) -> tuple[Tensor, float]:
     """Return the mask with the highest score, and the score in [0, 1]: the overlap with the object that it expects."""
-    place = int(scores.argmax())
-    return masks[place], min(1.0, max(0.0, float(scores[place])))
+    index = int(scores.argmax())
+    return masks[index], min(1.0, max(0.0, float(scores[index])))
 
 
 # Engines by content of the weights, device and budget.

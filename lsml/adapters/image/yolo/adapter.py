@@ -161,12 +161,12 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             return [max(values, key=lambda value: value.score or 0.0)] if values else []
         return values
 
-    def _point_name(self, number: int, place: int) -> str | None:
+    def _point_name(self, number: int, index: int) -> str | None:
         if self._learnt is None:
             assert self._engine is not None
-            return f"{self._engine.names[number]}::{place}"
+            return f"{self._engine.names[number]}::{index}"
         points = self._learnt.goal.points
-        return points[place] if place < len(points) else None
+        return points[index] if index < len(points) else None
 
     def _loaded(self) -> Engine | Accelerated:
         with self._loading:

@@ -35,7 +35,7 @@ class TrainingGoal:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset on disk, as ultralytics' trainers read it (`data`); `held_out`: the places of the examples by which epochs
+    """A dataset on disk, as ultralytics' trainers read it (`data`); `held_out`: the indices of the examples by which epochs
     are judged.
     """
 
@@ -59,16 +59,16 @@ def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Pa
     _check(goal, [lines[index] or [] for index in kept])
     judged = judge and len(kept) >= _LEAST_TO_JUDGE
     held_out = tuple(kept[_TENTH - 1 :: _TENTH]) if judged else ()
-    for place, index in enumerate(kept):
+    for at, index in enumerate(kept):
         part = "val" if index in held_out else "train"
         found = lines[index] or []
         if goal.task == "classify":
             folder = directory / part / _folder(int(found[0][0]))
-            _add_image(examples[index].data, folder / f"{place:06d}")
+            _add_image(examples[index].data, folder / f"{at:06d}")
         else:
-            _add_image(examples[index].data, directory / "images" / part / f"{place:06d}")
+            _add_image(examples[index].data, directory / "images" / part / f"{at:06d}")
             text = "".join(" ".join(f"{number:.6g}" for number in line) + "\n" for line in found)
-            target = directory / "labels" / part / f"{place:06d}.txt"
+            target = directory / "labels" / part / f"{at:06d}.txt"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
     parts = {"train": "train", "val": "val" if judged else "train"}
@@ -180,20 +180,20 @@ def _joined(parts: Sequence[tuple[tuple[float, float], ...]]) -> list[tuple[floa
         return []
     joined = list(parts[0])
     for part in parts[1:]:
-        place, start = min(
+        at, start = min(
             ((i, j) for i in range(len(joined)) for j in range(len(part))),
             key=lambda pair: math.dist(joined[pair[0]], part[pair[1]]),
         )
         around = [*part[start:], *part[: start + 1]]
-        joined[place : place + 1] = [joined[place], *around, joined[place]]
+        joined[at : at + 1] = [joined[at], *around, joined[at]]
     return joined
 
 
 def _poses(values: Sequence[Value], goal: TrainingGoal, numbers: dict[str, int]) -> Iterator[Line]:
     """Yield a line for each object: its class, its box, and x, y, visible (2) or not (0) of every point."""
-    places = {label: place for place, label in enumerate(goal.points)}
+    indices = {label: index for index, label in enumerate(goal.points)}
     boxes = [value for value in values if isinstance(value, Box) and value.label in numbers]
-    points = [value for value in values if isinstance(value, KeyPoint) and value.label in places]
+    points = [value for value in values if isinstance(value, KeyPoint) and value.label in indices]
     objects: dict[object, tuple[Box | None, list[KeyPoint]]] = {index: (box, []) for index, box in enumerate(boxes)}
     for point in points:
         owner = _owner(point, boxes)
@@ -206,7 +206,7 @@ def _poses(values: Sequence[Value], goal: TrainingGoal, numbers: dict[str, int])
         seen: list[float] = [0.0] * (3 * len(goal.points))
         for point in own:
             if 0 <= point.x <= 1 and 0 <= point.y <= 1:
-                at = 3 * places[point.label]
+                at = 3 * indices[point.label]
                 seen[at : at + 3] = [point.x, point.y, 2.0]
         yield (float(numbers[box.label] if box is not None else 0), *around, *seen)
 
@@ -226,13 +226,13 @@ def _owner(point: KeyPoint, boxes: Sequence[Box]) -> int | None:
 
 
 def _mirrored(points: Sequence[str]) -> list[int]:
-    """Return for each point the number of its mirror image: labels with left and right change places."""
-    places = {label.casefold(): index for index, label in enumerate(points)}
+    """Return for each point the number of its mirror image: labels with left and right swapped."""
+    indices = {label.casefold(): index for index, label in enumerate(points)}
     mirrored = []
     for index, label in enumerate(points):
         name = label.casefold()
         other = name.replace("left", "\0").replace("right", "left").replace("\0", "right")
-        mirrored.append(places.get(other, index))
+        mirrored.append(indices.get(other, index))
     return mirrored
 
 

@@ -118,8 +118,8 @@ def _points(
 ) -> Iterator[Value]:
     """Yield the visible points of a pose. A point's score is the lower one of its object's and its own."""
     height, width = result.orig_shape[:2]
-    for place, point in enumerate(result.keypoints.data[index].float().cpu().numpy().tolist()):  # (points, 2 or 3)
-        label = point_name(number, place)
+    for at, point in enumerate(result.keypoints.data[index].float().cpu().numpy().tolist()):  # (points, 2 or 3)
+        label = point_name(number, at)
         x, y = point[0] / width, point[1] / height
         seen = point[2] if len(point) > 2 else 1.0
         # A point that is not visible: ultralytics puts it into the corner.

@@ -109,11 +109,11 @@ def keyframes_of(seen: Sequence[Seen], error: float) -> tuple[Keyframe, ...]:
     frames: list[Keyframe] = []
     for stretch in _stretches(seen):
         kept = _kept(stretch, error)
-        for place in kept:
-            one = stretch[place]
+        for index in kept:
+            one = stretch[index]
             frames.append(
                 Keyframe(
-                    one.time_s, one.left, one.top, one.right - one.left, one.bottom - one.top, enabled=place != kept[-1]
+                    one.time_s, one.left, one.top, one.right - one.left, one.bottom - one.top, enabled=index != kept[-1]
                 )
             )
     return tuple(frames)
@@ -133,15 +133,15 @@ def _kept(stretch: Sequence[Seen], error: float) -> list[int]:
     todo = [(0, len(stretch) - 1)]
     while todo:
         begin, end = todo.pop()
-        worst, place = error, -1
+        worst, at = error, -1
         first, last = stretch[begin], stretch[end]
         for index in range(begin + 1, end):
             one = stretch[index]
             share = (one.time_s - first.time_s) / (last.time_s - first.time_s)
             off = max(abs(a + share * (b - a) - c) for a, b, c in zip(first[2:], last[2:], one[2:], strict=True))
             if off > worst:
-                worst, place = off, index
-        if place >= 0:
-            kept.add(place)
-            todo += [(begin, place), (place, end)]
+                worst, at = off, index
+        if at >= 0:
+            kept.add(at)
+            todo += [(begin, at), (at, end)]
     return sorted(kept)

@@ -1,4 +1,4 @@
-"""The weights that a recipe means, their place and their metadata, read without importing torch or running any code.
+"""The weights that a recipe means, their path and their metadata, read without importing torch or running any code.
 
 A `.pt` file is a zip with a pickle in it. The pickle is read with stand-ins for every class that it names, so that none of
 its code runs. `.onnx` files have theirs in the protobuf, OpenVINO folders in `metadata.yaml`.
