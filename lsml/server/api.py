@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -141,7 +140,7 @@ class ApiViews:
 
     def all_in_short(self) -> list[dict[str, Any]]:
         """Return every project, with its served version and its newest one alone."""
-        return [self._project(row, self._served_and_newest(row)) for row in self._store.projects.all()]
+        return [self._project(row, in_short=True) for row in self._store.projects.all()]
 
     def found(self, project: str) -> dict[str, Any]:
         """Return one project. Raises NotFound."""
@@ -149,8 +148,7 @@ class ApiViews:
 
     def found_in_short(self, project: str) -> dict[str, Any]:
         """Return one project, with its served version and its newest one alone. Raises NotFound."""
-        row = self._found(project)
-        return self._project(row, self._served_and_newest(row))
+        return self._project(self._found(project), in_short=True)
 
     def version_numbers(self, project: str) -> list[int]:
         """Return the numbers of a project's versions, newest first. Raises NotFound."""
@@ -194,15 +192,14 @@ class ApiViews:
     def _found(self, project: str) -> ProjectRow:
         return found_project(self._store, project)
 
-    def _project(self, row: ProjectRow, versions: Sequence[VersionRow] | None = None) -> dict[str, Any]:
-        """Return what is known of a project. `versions`: those to tell of; all by default."""
+    def _project(self, row: ProjectRow, *, in_short: bool = False) -> dict[str, Any]:
+        """Return what is known of a project. `in_short`: of its versions the served and the newest one alone."""
         # Runs are read first, so that a run shown as finished comes with its version.
         runs = [status_of(run) for run in self._store.runs.of_project(row.key)]
         publishings = [status_of(run) for run in self._store.runs.of_project(row.key, kind="publishing")]
         last = self._store.runs.last(row.key, "publishing")
         row = self._store.projects.get(row.key) or row
-        if versions is None:
-            versions = self._store.versions.of_project(row.key)
+        versions = self._served_and_newest(row) if in_short else self._store.versions.of_project(row.key)
         usable, changes = counts(self._store, self._recipe, row.key)
         return {
             "project": row.key,

@@ -37,10 +37,10 @@ class HeldOutViews:
 
     def compare(self, project: str) -> Response:
         """Return the comparison of two versions, `?new=3&old=2`, on held-out tasks. Raises RequestError for other queries."""
-        numbers = [request.args.get(name, "").removeprefix("v") for name in ("new", "old")]
-        if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
+        new, old = asked_version("new"), asked_version("old")
+        if new is None or old is None:
             raise RequestError("new and old: expected the numbers of two versions, such as ?new=3&old=2")
-        return json_response(self.compared(project, int(numbers[0]), int(numbers[1])))
+        return json_response(self.compared(project, new, old))
 
     def mistakes(self, project: str) -> Response:
         """Return the held-out tasks in one cell of the confusion matrix, `?control=topic&people=Bug&model=Billing`.
@@ -100,6 +100,12 @@ class HeldOutViews:
             self._serving.bindings.fetch(row.key, binding),
             cell,
         )
+
+
+def asked_version(name: str) -> int | None:
+    """Return a version's number from the query, such as `new=v3`; None without one."""
+    text = request.args.get(name, "").removeprefix("v")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def asked_cell() -> Cell:

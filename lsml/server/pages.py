@@ -19,7 +19,7 @@ from lsml.learning.side_by_side import Cell
 from lsml.metrics import Metrics
 from lsml.recipe import Recipe
 from lsml.server.api import ApiViews
-from lsml.server.held_out import HeldOutViews, asked_cell
+from lsml.server.held_out import HeldOutViews, asked_cell, asked_version
 from lsml.server.looking import Looking
 from lsml.server.messages import SomeVersions
 from lsml.server.routes import PAGE, Media, Route
@@ -141,7 +141,7 @@ class Pages:
         """Return the comparison of two versions on held-out tasks; by default the promoted one and the newest other."""
         found, numbers = self._api.found_in_short(project), self._api.version_numbers(project)
         others = [number for number in numbers if number != found["promoted"]]
-        new, old = _asked("new"), _asked("old")
+        new, old = asked_version("new"), asked_version("old")
         if new is None and old is None and others and found["promoted"] is not None:
             new, old = sorted((max(others), found["promoted"]), reverse=True)
         compared = None
@@ -201,12 +201,6 @@ def _when(at: float) -> str:
 def _served(project: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the served version of a project; or None."""
     return next((one for one in project["versions"] if one["version"] == project["promoted"]), None)
-
-
-def _asked(name: str) -> int | None:
-    """Return a version's number from the query, such as `new=v3`; None without one."""
-    text = request.args.get(name, "").removeprefix("v")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def sparkline(curve: Sequence[Mapping[str, Any]]) -> Sparkline | None:

@@ -57,8 +57,11 @@ class _Keeper(logging.Handler):
         self._write()
 
     def _write(self) -> None:
-        with self.lock or threading.RLock():
+        self.acquire()
+        try:
             lines, self._lines = self._lines, []
+        finally:
+            self.release()
         if not lines:
             return
         try:

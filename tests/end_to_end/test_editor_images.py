@@ -145,10 +145,9 @@ def smart(studio, tmp_path_factory) -> Iterator[tuple[RunningBackend, int]]:
         yield lsml, project
 
 
-@pytest.mark.parametrize("tool", ["rectangle-tool", "key-point-tool"])
-def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, editor, smart, tmp_path):
-    lsml, project = smart
-    task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
+def mark_disc(tool: str, studio, editor, project: int, folder: Path) -> None:
+    """Open a task with a red disc, and mark the disc with a smart tool."""
+    task = uploaded(studio, project, disc(folder / "disc.png", "Red", (50, 40), 20))
     editor.open(project, task, "image")
     editor.switch_on_auto_annotation()
     if tool == "rectangle-tool":
@@ -157,6 +156,12 @@ def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, edit
     else:
         editor.take("point", tool)
         editor.draw((50 / WIDTH, 40 / HEIGHT))
+
+
+@pytest.mark.parametrize("tool", ["rectangle-tool", "key-point-tool"])
+def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, editor, smart, tmp_path):
+    lsml, project = smart
+    mark_disc(tool, studio, editor, project, tmp_path)
     until("the mask", lambda: [region["type"] for region in editor.serialized()] == ["brushlabels"], 20)
     keep(editor, f"smart-{tool}")
     [region] = editor.serialized()
@@ -181,15 +186,7 @@ def every_shape(studio, tmp_path_factory) -> Iterator[tuple[RunningBackend, int]
 @pytest.mark.parametrize("tool", ["rectangle-tool", "key-point-tool"])
 def test_the_answer_to_a_smart_tool_is_drawn_in_every_shape(tool, studio, editor, every_shape, tmp_path):
     lsml, project = every_shape
-    task = uploaded(studio, project, disc(tmp_path / "disc.png", "Red", (50, 40), 20))
-    editor.open(project, task, "image")
-    editor.switch_on_auto_annotation()
-    if tool == "rectangle-tool":
-        editor.take("box", tool)
-        editor.draw((0.2, 0.15), (0.64, 0.73))
-    else:
-        editor.take("point", tool)
-        editor.draw((50 / WIDTH, 40 / HEIGHT))
+    mark_disc(tool, studio, editor, project, tmp_path)
     until("the shapes", lambda: {region["type"] for region in editor.serialized()} == set(ANSWERS), 20)
     keep(editor, f"smart-shapes-{tool}")
     config, on = parse_labeling_config(EVERY_SHAPE), View("image.png", (WIDTH, HEIGHT))
