@@ -68,6 +68,18 @@ class World:
         self.studio.retrieve_predictions(self.project)
         return {task["id"]: task["predictions"] for task in self.studio.tasks(self.project)}
 
+    def settled_predictions(self) -> dict[int, list[dict[str, Any]]]:
+        """`predictions` once each task has one.
+
+        What is retrieved while it is published stands there twice, until the publishing takes the one away.
+        """
+
+        def once() -> dict[int, list[dict[str, Any]]] | None:
+            found = self.predictions()
+            return found if {len(predictions) for predictions in found.values()} == {1} else None
+
+        return until("each task has one prediction", once) or {}
+
     def share_right(self, predictions: dict[int, list[dict[str, Any]]], tasks: Sequence[int]) -> float:
         labels = [predictions[task][-1]["result"][0]["value"]["choices"] for task in tasks]
         right = [label == [self.truth[task]] for label, task in zip(labels, tasks, strict=True)]
@@ -141,12 +153,7 @@ def test_a_project_is_labelled_learnt_and_predicted_through_a_restart(world: Cal
     assert served == status["model_version"]
     assert served.startswith(f"triage-v{status['promoted']}-")
 
-    def once() -> dict[int, list[dict[str, Any]]] | None:
-        """What is retrieved while it is published stands there twice, until the publishing takes the one away."""
-        found = here.predictions()
-        return found if {len(predictions) for predictions in found.values()} == {1} else None
-
-    stored = until("each task has one prediction", once) or {}
+    stored = here.settled_predictions()
     assert {predictions[0]["model_version"] for predictions in stored.values()} == {served}
     assert all(0 < predictions[0]["score"] < 1 for predictions in stored.values())
     assert here.share_right(stored, here.tasks[24:]) >= 0.9
@@ -343,7 +350,7 @@ def test_a_labeling_config_that_changes_is_a_clear_state(world: Callable[..., Wo
     here.studio.start_training(backend)
     first = here.learnt(12)
     served = first["model_version"]
-    stored = here.predictions()
+    stored = here.settled_predictions()
 
     # A label is added: the version serves on, and its predictions are not stale.
     praise = TOPICS.replace('<Choice value="Bug"/>', '<Choice value="Bug"/><Choice value="Praise"/>')
@@ -372,9 +379,7 @@ def test_a_labeling_config_that_changes_is_a_clear_state(world: Callable[..., Wo
     after = here.learnt(12)
     assert (first["promoted"], after["promoted"]) == (1, 2)
     assert here.status()["warnings"] == []
-    here.predictions()
-    until("those of the first version are gone", lambda: all(len(one) == 1 for one in here.predictions().values()))
-    predicted = here.predictions()
+    predicted = here.settled_predictions()  # those of the first version are gone
     assert {predictions[-1]["result"][0]["from_name"] for predictions in predicted.values()} == {"subject"}
     assert {predictions[-1]["model_version"] for predictions in predicted.values()} == {after["model_version"]}
 
