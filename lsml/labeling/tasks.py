@@ -97,14 +97,16 @@ def read_annotation(given: object, predictions: object = ()) -> ReadAnnotation:
             which = "an annotation" if id is None else f"annotation {id}"
             raise RequestError(f"{which}: result: expected a list of regions")
         result = []
+    made, changed = time_key(given.get("created_at")), time_key(given.get("updated_at"))
+    untouched = _is_untouched(given, made, changed)
     return ReadAnnotation(
         id=id,
         result=result,
-        updated_at=time_key(given.get("updated_at")) or time_key(given.get("created_at")),
+        updated_at=changed or made,
         skipped=skipped,
         ground_truth=_is_set(given.get("ground_truth")),
-        accepted=given.get("parent_prediction") is not None and _is_untouched(given),
-        untouched=_is_untouched(given),
+        accepted=given.get("parent_prediction") is not None and untouched,
+        untouched=untouched,
         unique_id=str(given["unique_id"]) if given.get("unique_id") else None,
         annotator=_annotator(given.get("completed_by")),
         lead_time_s=_lead_time(given.get("lead_time")),
@@ -136,7 +138,7 @@ def _annotator(given: object) -> str:
     return " ".join("".join(str(name).split()) for name in names if is_id(name))
 
 
-def _is_untouched(given: Mapping[str, object]) -> bool:
+def _is_untouched(given: Mapping[str, object], made: str, changed: str) -> bool:
     """Return True if no person spent time on an annotation, changed it, or marked it as ground truth.
 
     "Create annotations from predictions" makes such annotations. One that a person submitted in the editor took time,
@@ -144,7 +146,6 @@ def _is_untouched(given: Mapping[str, object]) -> bool:
     """
     if given.get("lead_time") or _is_set(given.get("ground_truth")):
         return False
-    made, changed = (time_key(given.get(key)) for key in ("created_at", "updated_at"))
     return not (made and changed) or _seconds_between(made, changed) < _AT_ONCE_S
 
 
@@ -172,7 +173,7 @@ def time_key(moment: Any) -> str:
             read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return ""
-    return read.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return read.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _is_set(flag: object) -> bool:

@@ -24,7 +24,11 @@ def request_if_due(store: Store, recipe: Recipe, project: str) -> RunRow | None:
     It starts when annotators are quiet, and at the recipe's time of day, if there is one.
     """
     due: list[Training] = []
+    # Every webhook asks, and counting the changes takes longer the more there are.
+    most = store.annotations.changes_at_most(project)
     for training in learners(recipe):
+        if most < training.changes_due(0):
+            continue
         usable, changes = store.annotations.counts(project, training.learn_from)
         if usable >= training.min_annotations and changes >= training.changes_due(usable):
             due.append(training)

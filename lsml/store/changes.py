@@ -101,16 +101,18 @@ class Changes(Table):
                 return 0
         task = self._row("SELECT deleted FROM task WHERE project = ? AND id = ?", project, annotation.task_id)
         deleted = bool(task and task[0])
+        was_usable = known is not None and not known[1] and not known[5]
+        usable = not annotation.cancelled and not deleted
+        was_accepted = known is not None and was_usable and bool(known[3])
+        change = self._next_change(
+            project, int(usable) - int(was_usable), int(usable and accepted > 0) - int(was_accepted)
+        )
         self._run(
             "INSERT OR REPLACE INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, accepted,"
             " deleted, change, annotator) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             project, annotation.id, annotation.task_id, result, stamp, *state[1:], int(deleted),
-            self._next_change(project), annotation.annotator,
+            change, annotation.annotator,
         )  # fmt: skip
-        was_usable = known is not None and not known[1] and not known[5]
-        usable = not annotation.cancelled and not deleted
-        was_accepted = known is not None and was_usable and bool(known[3])
-        self._count_usable(project, int(usable) - int(was_usable), int(usable and accepted > 0) - int(was_accepted))
         return 0 if deleted else 1
 
     def bury(self, project: str, id: str, how: int = TOLD) -> int:
@@ -122,31 +124,25 @@ class Changes(Table):
             self._run("UPDATE annotation SET deleted = min(deleted, ?) WHERE project = ? AND id = ?", how, project, id)
             return 0
         self._beginnings.forget(project, id)
-        change = self._next_change(project) if known is not None else 0
+        change = 0
+        if known is not None:
+            change = self._next_change(project, -int(not known[0]), -int(not known[0] and known[2] > 0))
         self._run(
             "INSERT INTO annotation (project, id, deleted, change) VALUES (?, ?, ?, ?) ON CONFLICT (project, id)"
             " DO UPDATE SET deleted = excluded.deleted, result = '[]', change = excluded.change",
             project, id, how, change,
         )  # fmt: skip
-        if known is None:
-            return 0
-        self._count_usable(project, -int(not known[0]), -int(not known[0] and known[2] > 0))
-        return 1
+        return 0 if known is None else 1
 
-    def _next_change(self, project: str) -> int:
-        self._run("UPDATE project SET change = change + 1 WHERE key = ?", project)
+    def _next_change(self, project: str, usable_by: int, accepted_by: int) -> int:
+        """Return the number of a new change, which changes the project's counters by so much."""
+        self._run(
+            "UPDATE project SET change = change + 1, usable = usable + ?, accepted = accepted + ? WHERE key = ?",
+            usable_by, accepted_by, project,
+        )  # fmt: skip
         row = self._row("SELECT change FROM project WHERE key = ?", project)
         assert row is not None, "a project is touched before its annotations are stored"
         return int(row[0])
-
-    def _count_usable(self, project: str, by: int, accepted_by: int) -> None:
-        if by or accepted_by:
-            self._run(
-                "UPDATE project SET usable = usable + ?, accepted = accepted + ? WHERE key = ?",
-                by,
-                accepted_by,
-                project,
-            )
 
 
 def _rank(*state: object) -> str:

@@ -85,22 +85,17 @@ class Projects(Table):
         """
         now = time.time()
         new = self._run("INSERT OR IGNORE INTO project (key, created_at) VALUES (?, ?)", key, now) == 1
-        if studio_id is not None:
-            self._run(
-                "UPDATE project SET studio_id = ? WHERE key = ? AND studio_id IS NOT ?", studio_id, key, studio_id
-            )
-        if title is not None:
-            self._run("UPDATE project SET title = ? WHERE key = ? AND title != ?", title, key, title)
+        [known] = self._rows("SELECT studio_id, title FROM project WHERE key = ?", key)
+        told = (known[0] if studio_id is None else studio_id, known[1] if title is None else title)
+        if told != known:
+            self._run("UPDATE project SET studio_id = ?, title = ? WHERE key = ?", *told, key)
         if labeling_config is not None:
             at = now if config_at is None else config_at
             # Another config needs other predictions.
             self._run(
-                "UPDATE project SET publish_wanted = 1 WHERE key = ? AND config_at <= ? AND labeling_config IS NOT ?",
-                key, at, labeling_config,
-            )  # fmt: skip
-            self._run(
-                "UPDATE project SET labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?",
-                labeling_config, at, key, at,
+                "UPDATE project SET publish_wanted = CASE WHEN labeling_config IS ? THEN publish_wanted ELSE 1 END,"
+                " labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?",
+                labeling_config, labeling_config, at, key, at,
             )  # fmt: skip
         if hostname and token:
             changed = self._run(
