@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from lsml.metrics.intervals import met
 from lsml.metrics.rankings import order_agreement, same_rankings
 from lsml.metrics.relations import relations_of
-from lsml.metrics.shapes import average_precision, found_shapes, objects_of_points
+from lsml.metrics.shapes import found_shapes, objects_of_points
 from lsml.metrics.spans import spans_of
 from lsml.metrics.texts import same_texts, text_similarity
 from lsml.values import (
@@ -32,6 +32,7 @@ from lsml.values import (
     Track,
     Value,
 )
+from lsml.values.matching import average_precision
 
 if TYPE_CHECKING:
     from lsml.arrays import Array

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsml.metrics.rates import Metrics
 from lsml.metrics.region_texts import character_error_rate
 from lsml.values import Box, KeyPoint, Shape, Value
 from lsml.values.coverage import overlaps, similarity
+from lsml.values.matching import Overlaps, average_precision, matched
 
 if TYPE_CHECKING:
     from lsml.arrays import Array
 
-# The overlaps of shapes of one label on one image: (annotated, predicted) -> (n, m), in [0, 1].
-Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
-
 LEAST_THICKNESS = 0.25  # of an object, as a share of its length
 LEAST_OBJECT = 0.02  # the least size of an object whose points nearly coincide, as a share of the image
 FILLED = 0.53  # the part of its box that an object fills: COCO knows its outline, and ultralytics assumes this part
-LEAST = 0.5  # overlap from which a prediction matches an annotated shape
 SHOWN = 0.25  # score from which detectors show a shape; precision and recall are those at this score
 
 
@@ -28,7 +25,7 @@ def judge_shapes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overl
     """Return mean average precision over the labels that were annotated.
 
     Highest score first, each prediction takes the annotated shape of its label, task and page that it overlaps most, if
-    the overlap is at least `LEAST` and no other prediction took it before. `per_label` adds precision, recall and F1 at
+    the overlap is at least 0.5 and no other prediction took it before. `per_label` adds precision, recall and F1 at
     a score of `SHOWN`, as an annotator would see them. `character_error_rate` is there where people transcribed the
     text of shapes.
     """
@@ -60,7 +57,7 @@ def found_shapes(
             label = key[0]
             true, said = theirs.get(key, []), ours.get(key, [])
             annotated[label] += len(true)
-            found[label].append(_matched(true, said, overlaps))
+            found[label].append(matched(true, said, overlaps))
     return found, annotated
 
 
@@ -71,24 +68,6 @@ def _by_label(values: Sequence[Value]) -> dict[tuple[str, int], list[Shape]]:
         if isinstance(value, Shape):
             found.setdefault((value.label, value.item), []).append(value)
     return found
-
-
-def _matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps) -> tuple[Array, Array]:
-    """Return (scores, found): the predictions' scores, highest first, and whether each one matched a shape no other took."""
-    import numpy as np
-
-    scores = np.array([1.0 if value.score is None else value.score for value in said])
-    order = np.argsort(-scores, kind="stable")
-    right = np.zeros(len(said), dtype=bool)
-    if true and said:
-        left = overlaps(true, said).T[order]
-        # Most predictions of a detector overlap nothing, so the loop only visits the others.
-        for rank in np.flatnonzero((left >= LEAST).any(axis=1)):
-            best = int(left[rank].argmax())
-            if left[rank, best] >= LEAST:
-                right[rank] = True
-                left[:, best] = -1.0
-    return scores[order], right
 
 
 def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, float]:
@@ -107,31 +86,6 @@ def _row(pages: Sequence[tuple[Array, Array]], annotated: int) -> dict[str, floa
         "examples": annotated,
         "ap": round(average_precision(scores, right, annotated), 6),
     }
-
-
-def average_precision(scores: Array, right: Array, annotated: float, weights: Array | None = None) -> float:
-    """Return the mean, over 101 recalls, of the best precision at that recall or a higher one; 0 where nothing was
-    annotated.
-
-    `weights` say how often each prediction counts; predictions then come highest score first. Without weights each
-    counts once. https://cocodataset.org/#detection-eval
-    """
-    import numpy as np
-
-    if not annotated or not len(scores):
-        return 0.0
-    if weights is None:
-        hits, predicted = np.cumsum(right[np.argsort(-scores, kind="stable")]), np.arange(1, len(scores) + 1)
-    else:
-        kept = weights > 0
-        hits, predicted = np.cumsum(weights[kept] * right[kept]), np.cumsum(weights[kept])
-        if not len(hits):
-            return 0.0
-    recalls = hits / annotated
-    precisions = hits / predicted
-    best = np.maximum.accumulate(precisions[::-1])[::-1]
-    reached = np.searchsorted(recalls, np.linspace(0.0, 1.0, 101), side="left")
-    return float(np.where(reached < len(best), best[np.minimum(reached, len(best) - 1)], 0.0).mean())
 
 
 def judge_points(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Metrics:

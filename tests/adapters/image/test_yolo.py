@@ -18,8 +18,9 @@ import pytest
 
 from lsml.adapters.base import Target
 from lsml.adapters.image.yolo import Yolo
-from lsml.adapters.image.yolo.calibrating import LEAST, with_calibration
+from lsml.adapters.image.yolo.calibrating import with_calibration
 from lsml.adapters.image.yolo.options import YoloOptions
+from lsml.adapters.parts.found_objects import LEAST
 from lsml.errors import AdapterError, Cancelled, NotEnoughData, VersionError
 from lsml.metrics.choices import calibration, calibration_error
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -15,26 +14,28 @@ import msgspec
 from lsml.adapters.base import Data, Example, InteractiveAdapter, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.image.yolo import known
 from lsml.adapters.image.yolo.accelerate import Accelerated
-from lsml.adapters.image.yolo.calibrating import LEAST, calibrated, with_calibration
+from lsml.adapters.image.yolo.calibrating import calibrated, with_calibration
 from lsml.adapters.image.yolo.dataset import write_dataset
-from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
 from lsml.adapters.image.yolo.engine import POOL, Engine, PredictSettings
 from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, load_model, save_model, training_folder
 from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import values_of
-from lsml.adapters.image.yolo.starting import goal_of, module_of, path_of, start_of, task_of
+from lsml.adapters.image.yolo.starting import module_of, path_of, start_of, task_of
 from lsml.adapters.image.yolo.tracks import follow
 from lsml.adapters.image.yolo.weights import (
     info_of,
     is_architecture,
     is_exported,
 )
+from lsml.adapters.parts.drawn import drawn_part, in_drawn
+from lsml.adapters.parts.found_objects import LEAST
 from lsml.adapters.parts.pictures import read_image
+from lsml.adapters.parts.training_objects import goal_of, regions_with_several_labels
 from lsml.errors import NotEnoughData
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag
-from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Shape, Track, Value, label_of
+from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track, Value, label_of
 
 if TYPE_CHECKING:
     from ultralytics.engine.results import Results
@@ -217,7 +218,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         if goal.task == "classify":
             self._passed_over = sum(len({label_of(value) for value in example.values}) > 1 for example in examples)
         else:
-            self._joined = sum(_joined(example.values) for example in examples)
+            self._joined = sum(regions_with_several_labels(example.values) for example in examples)
         self._become(learnt)
         if dataset.held_out:
             left, engine = [examples[index] for index in dataset.held_out], self._loaded()
@@ -253,10 +254,3 @@ def _notes(scratch: str | None, joined: int, passed_over: int) -> Iterator[str]:
 
 def _numbers(classes: Sequence[str] | None, names: Sequence[str]) -> tuple[int, ...] | None:
     return None if classes is None else tuple(number for number, name in enumerate(names) if name in classes)
-
-
-def _joined(values: Sequence[Value]) -> int:
-    """Return the number of regions with several labels: values of one place that differ in their label alone."""
-    shapes = [value for value in values if isinstance(value, Shape)]
-    places = Counter(msgspec.structs.replace(value, label="", score=None) for value in shapes)
-    return sum(count > 1 for count in places.values())

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lsml.adapters.base import Progress
-from lsml.adapters.image.yolo.dataset import Dataset, TrainingGoal
+from lsml.adapters.image.yolo.dataset import Dataset
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.starting import StartingPoint
 from lsml.adapters.parts.calibration import PlattScaling
+from lsml.adapters.parts.training_objects import TrainingGoal
 from lsml.errors import VersionError
 from lsml.files.cache import cache_directory
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from lsml.adapters.parts.found_objects import boxes_of
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value
 
 if TYPE_CHECKING:
@@ -42,27 +43,12 @@ def values_of(
             continue
         if "box" in kinds and label is not None:
             group = str(index) if result.keypoints is not None else None
-            values += _box(row, result.orig_shape, label, score, group)
+            values += boxes_of(row, result.orig_shape, label, score, group)
         if result.masks is not None and label is not None and kinds & {"polygon", "mask"}:
             values += _masks(result, index, kinds, label, score)
         if result.keypoints is not None and "keypoint" in kinds:
             values += _points(result, index, number, score, point_name)
     return values
-
-
-def corners(row: Sequence[float] | Array, shape: Sequence[int]) -> tuple[float, float, float, float] | None:
-    """Return (left, top, right, bottom) in pixels as fractions of an image (rows, columns), clipped; None without an area."""
-    height, width = shape[:2]
-    left, right = (min(max(float(row[i]) / width, 0.0), 1.0) for i in (0, 2))
-    top, bottom = (min(max(float(row[i]) / height, 0.0), 1.0) for i in (1, 3))
-    return (left, top, right, bottom) if right > left and bottom > top else None
-
-
-def _box(row: Array, shape: Sequence[int], label: str, score: float, group: str | None) -> Iterator[Value]:
-    cut = corners(row, shape)
-    if cut is not None:
-        left, top, right, bottom = cut
-        yield Box(label, score, 0, group, shape[1] / shape[0], x=left, y=top, width=right - left, height=bottom - top)
 
 
 def _rotated(result: Results, name: Name) -> Iterator[Value]:

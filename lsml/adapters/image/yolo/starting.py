@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from lsml.adapters.base import Example, Target
-from lsml.adapters.image.yolo.dataset import TrainingGoal
 from lsml.adapters.image.yolo.library import download, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.weights import (
@@ -19,9 +16,8 @@ from lsml.adapters.image.yolo.weights import (
     is_exported,
     missing,
 )
-from lsml.errors import AdapterError, NotEnoughData
+from lsml.errors import AdapterError
 from lsml.files.digests import content_digest
-from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Value, label_of
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -53,27 +49,6 @@ def task_of(weights: str, options: YoloOptions) -> str:
     if options.task != "auto":
         return cast(str, options.task)
     return info_of(weights).task
-
-
-def goal_of(task: str, target: Target, examples: Sequence[Example]) -> TrainingGoal:
-    """Return the task, and the labels in the order of the labeling config, or those of the examples if it has none.
-
-    Raises NotEnoughData if poses are to be learnt and no example has a point.
-    """
-    kinds = target.kinds
-    values = [value for example in examples for value in example.values]
-    points = kinds.get("keypoint", ()) if task == "pose" else ()
-    if task == "pose":
-        # Without boxes, all poses have one class.
-        labels = kinds.get("box", ()) or ("object",)
-        points = points or _seen(values, (KeyPoint,))
-        if not points:
-            raise NotEnoughData(f"none of {len(examples)} examples has a point; annotate at least 2 that do")
-        return TrainingGoal(task, labels, points)
-    own = {"segment": ("polygon", "mask"), "classify": ("choice",)}.get(task, ("box",))
-    types = {"segment": (Polygon, Mask), "classify": (Choice,)}.get(task, (Box,))
-    labels = tuple(dict.fromkeys(label for kind in own for label in kinds.get(kind, ()))) or target.labels
-    return TrainingGoal(task, labels or _seen(values, types) or ("",))
 
 
 class StartingPoint(NamedTuple):
@@ -109,7 +84,3 @@ def start_of(weights: str, options: YoloOptions, task: str) -> StartingPoint:
         )
     module = module_of(path)
     return StartingPoint(module, module.yaml if info.task == task else architecture_for(task, info), imgsz)
-
-
-def _seen(values: Sequence[Value], types: tuple[type, ...]) -> tuple[str, ...]:
-    return tuple(sorted({label_of(value) or "" for value in values if isinstance(value, types)}))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.image.yolo.engine import PredictSettings
 from lsml.adapters.image.yolo.options import YoloOptions
-from lsml.adapters.image.yolo.results import corners
+from lsml.adapters.parts.found_objects import corners
 from lsml.adapters.parts.pictures import read_frames
 from lsml.errors import AdapterError
 from lsml.values import Keyframe, Track, Value

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lsml.adapters.base import Example
-from lsml.adapters.image.yolo.dataset import TrainingGoal, write_dataset
+from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.image.yolo.tracks import Seen, keyframes_of
 from lsml.adapters.parts.pictures import read_frames, read_image
+from lsml.adapters.parts.training_objects import TrainingGoal
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon
 from lsml.values.geometry import outlines_of_pixels

@@ -1,9 +1,9 @@
-"""What yolo answers of an image when a person drew on it: what is there, and nothing else."""
+"""What a detector answers of an image when a person drew on it: what is there, and nothing else."""
 
 import numpy as np
 import pytest
 
-from lsml.adapters.image.yolo.drawn import drawn_part, in_drawn
+from lsml.adapters.parts.drawn import drawn_part, in_drawn
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon
 from tests.support.cases import YOLO
 
