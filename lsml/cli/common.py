@@ -204,7 +204,7 @@ def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
     from lsml.files.cache import VARIABLE
     from lsml.store import Store
 
-    store = Store(recipe.data_directory(data_dir))
+    store = Store(recipe.data_directory(data_dir), recipe.storage, recipe.name)
     os.environ.setdefault(VARIABLE, str(store.directory.resolve() / "cache"))
     return store
 

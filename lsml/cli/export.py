@@ -26,11 +26,11 @@ def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> No
 
     recipe = open_recipe(recipe_path)
     directory = recipe.data_directory(data_dir)
-    if not (directory / "lsml.db").is_file():
+    if recipe.storage.database is None and not (directory / "lsml.db").is_file():
         raise RequestError(f"{directory}: holds no data yet; give the directory of `lsml run` with --data-dir")
     output = output or Path(f"{recipe.name}.lsml.zip")
     check_writable(output)
-    store = Store(directory)
+    store = Store(directory, recipe.storage, recipe.name)
     manifest = export_to(store, recipe.name, output)
     projects = len(store.projects.all())
     store.close()

@@ -18,11 +18,17 @@ def command(recipe_path: Path, file: Path, data_dir: Path | None) -> None:
 
     Every hash is checked first. A directory with data is not changed.
     """
+    from lsml.errors import RequestError
     from lsml.labeling.annotated import many
     from lsml.store import Store
     from lsml.versions.archive import import_from
 
     recipe = open_recipe(recipe_path)
+    if recipe.storage.database is not None:
+        raise RequestError(
+            f"{recipe_path}: `import` restores a data directory, and storage.database names a server; restore that "
+            "from a backup of its own"
+        )
     directory = recipe.data_directory(data_dir)
     manifest = import_from(file, directory)
     if manifest.recipe != recipe.name:

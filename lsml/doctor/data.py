@@ -109,9 +109,23 @@ def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
             yield warned(name, project.sync_error, "see the message; lsml reads again at the next training")
 
 
-def open_if_there(directory: Path) -> Store | None:
-    """Return the store of an existing data directory; None where there is none or it cannot be opened."""
+def open_if_there(recipe: Recipe, directory: Path) -> Store | None:
+    """Return the store of a recipe; None where there is none yet or it cannot be opened."""
     try:
-        return Store(directory) if (directory / "lsml.db").is_file() else None
+        there = recipe.storage.database is not None or (directory / "lsml.db").is_file()
+        return Store(directory, recipe.storage, recipe.name) if there else None
     except LsmlError:
         return None
+
+
+def examine_engines(recipe: Recipe, directory: Path) -> Iterator[Finding]:
+    """Check that the engines which `storage` names, if any, can be opened."""
+    if recipe.storage.database is None:
+        return
+    try:
+        Store(directory, recipe.storage, recipe.name).close()
+    except LsmlError as error:
+        what, _, advice = str(error).rpartition("; ")
+        yield failed("storage", what, advice)
+    else:
+        yield passed("storage", "the engines of the recipe answer")

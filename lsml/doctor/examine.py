@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsml.doctor.data import examine_directory, examine_worker, open_if_there
+from lsml.doctor.data import examine_directory, examine_engines, examine_worker, open_if_there
 from lsml.doctor.findings import Finding, failed, passed, skipped
 from lsml.doctor.machine import examine_machine
 from lsml.doctor.server import examine_port
@@ -36,7 +36,8 @@ def examine(subject: Subject) -> Iterator[Finding]:
     yield from examine_directory(recipe, subject.directory)
     port, serving = examine_port(recipe, subject.host, subject.port)
     yield port
-    store = open_if_there(subject.directory)
+    yield from examine_engines(recipe, subject.directory)
+    store = open_if_there(recipe, subject.directory)
     yield from examine_worker(store, serving=serving)
     rows = _rows(store, subject.project)
     studio = studio_of(recipe, rows[0] if rows else None)

@@ -25,6 +25,7 @@ from lsml.recipe.schema import recipe_schema
 from lsml.recipe.score import Score
 from lsml.recipe.selector import Selector
 from lsml.recipe.server import Server
+from lsml.recipe.storage import Storage
 from lsml.recipe.structs import (
     AUTO,
     LabelStudio,
@@ -33,7 +34,6 @@ from lsml.recipe.structs import (
     News,
     Notify,
     Recipe,
-    Storage,
     Training,
     Use,
 )

@@ -27,7 +27,8 @@ from lsml.recipe.settings import (
     read_score,
     training_of,
 )
-from lsml.recipe.structs import Media, Notify, Recipe, Storage
+from lsml.recipe.storage import check_storage, read_storage
+from lsml.recipe.structs import Media, Notify, Recipe
 
 FORMAT: Final = 1
 
@@ -103,6 +104,7 @@ def _finished(draft: Draft) -> Recipe:
     label_studio = read_label_studio(draft)
     check_server(draft)
     check_folders(draft)
+    check_storage(draft)
     score = read_score(draft, models)
     draft.stop()
     server: dict[str, Any] = dict(value.get("server", {}))
@@ -123,7 +125,7 @@ def _finished(draft: Draft) -> Recipe:
         notify=msgspec.convert(value["notify"], Notify) if value.get("notify") is not None else None,
         label_studio=label_studio,
         server=msgspec.convert(server, Server),
-        storage=msgspec.convert(value.get("storage", {}), Storage),
+        storage=read_storage(value.get("storage", {})),
         media=msgspec.convert(in_seconds(value.get("media", {})), Media),
         warnings=tuple(sorted(draft.warnings)),
     )

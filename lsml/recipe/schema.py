@@ -17,7 +17,8 @@ from lsml.recipe.promotion import Promote
 from lsml.recipe.publishing import Publish, Submit
 from lsml.recipe.score import Score, ScoreKind
 from lsml.recipe.server import Server
-from lsml.recipe.structs import AUTO, LabelStudio, Media, Notify, Storage, Training
+from lsml.recipe.storage import Storage
+from lsml.recipe.structs import AUTO, LabelStudio, Media, Notify, Training
 
 _REF: Final = "#/$defs/{name}"
 _DURATIONS: Final = (
@@ -248,7 +249,7 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
     ] = None
     label_studio: Annotated[LabelStudio, Meta(description="Label Studio's own API.")] = LabelStudio()
     server: Annotated[Server, Meta(description="The address of lsml, and who has access.")] = Server()
-    storage: Annotated[Storage, Meta(description="The folder of annotations and versions.")] = Storage()
+    storage: Annotated[Storage, Meta(description="The place of annotations and versions.")] = Storage()
     media: Annotated[Media, Meta(description="The files that lsml fetches for tasks.")] = Media()
 
 

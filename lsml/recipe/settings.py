@@ -159,7 +159,6 @@ def check_server(draft: Draft) -> None:
 
 def check_folders(draft: Draft) -> None:
     """Note folders that no path could name."""
-    draft.possible(("storage", "directory"))
     folders = draft.at(("media", "folders"))
     for number in range(len(folders) if isinstance(folders, list) else 0):
         draft.possible(("media", "folders", number))

@@ -18,6 +18,7 @@ from lsml.recipe.quantities import Size, duration, in_bytes, size
 from lsml.recipe.score import Score, ScoreKind
 from lsml.recipe.selector import Selector
 from lsml.recipe.server import Masked, Server
+from lsml.recipe.storage import Storage
 from lsml.recipe.time_of_day import AT, next_moment
 
 
@@ -160,14 +161,6 @@ class LabelStudio(Masked, frozen=True, forbid_unknown_fields=True):
         return frozenset({"api_key"})
 
 
-class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The folder of annotations and versions."""
-
-    directory: Annotated[
-        str, Meta(min_length=1, description="A folder, relative to the recipe's; the data is in its subfolder <name>.")
-    ] = ".lsml"
-
-
 class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The files that lsml fetches for tasks, and how long it keeps them."""
 
@@ -298,6 +291,7 @@ class Recipe(msgspec.Struct, frozen=True):
         """Return the secrets, which must never be shown."""
         found: list[object] = [self.label_studio.api_key, self.server.password, self.server.secret_path]
         found += [user.password for user in self.server.users.values()]
+        found += self.storage.passwords
         found += [self.notify.url] if self.notify is not None else []
         for use in (use for model in self.models for use in model.uses):
             found += [getattr(use.options, name) for name in use.secret_options]

@@ -1,7 +1,8 @@
 """Durable state: projects, annotations, training runs, versions, the promoted version; and the files of versions.
 
-SQLite in WAL mode under the data directory, through peewee. Every public method is one transaction, which is safe on disk
-when it returns. Times are seconds since the epoch.
+By default SQLite in WAL mode and folders under the data directory; or engines that several machines share, which
+`storage` of the recipe names. Every public method is one transaction, which is safe on disk when it returns. Times are
+seconds since the epoch, by the database's clock.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lsml.errors import NoRoom
+from lsml.errors import NoRoom, StoreError
+from lsml.files.disk import make_folder
+from lsml.recipe import Storage
 from lsml.store.actions import Action, Actions
 from lsml.store.annotations import Annotations
 from lsml.store.artifacts import LocalArtifacts
@@ -29,16 +32,25 @@ from lsml.store.submissions import Submission, Submissions
 from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
 from lsml.store.workers import Workers
 
+_IN_DIRECTORY = Storage()
+
 
 class Store:
-    """One data directory. Thread-safe; several processes may open the same directory.
+    """One data directory, or what takes its place. Thread-safe; several processes may open the same one.
 
-    Raises StoreError, with a sentence, where the directory cannot be made, written or understood.
+    `storage`: the engines, and `name`: the recipe's, as several recipes share an engine. Raises StoreError, with a
+    sentence, where one cannot be opened, written or understood.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, storage: Storage = _IN_DIRECTORY, name: str = "lsml") -> None:
         self.directory = directory
-        self._database = open_database(directory)
+        try:
+            make_folder(directory)
+        except OSError as error:
+            raise StoreError(
+                f"{directory}: cannot make the data directory: {error.strerror}; name another with --data-dir"
+            ) from error
+        self._database = open_database(directory, storage.database, name)
         self.projects = Projects(self._database)
         self.annotations = Annotations(self._database)
         self.runs = Runs(self._database)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +31,7 @@ class Actions(Table):
         """Write an action down."""
         self._run(
             "INSERT INTO action (at, who, source, what, project, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            time.time(), who, source, what, project, detail[:500],
+            self._database.now(), who, source, what, project, detail[:500],
         )  # fmt: skip
         self._run("DELETE FROM action WHERE id <= (SELECT max(id) FROM action) - ?", _MAX_ACTIONS)
 

@@ -55,7 +55,7 @@ class Annotations(Table):
                 project, task_id,
             )  # fmt: skip
             rows = self._rows(
-                "SELECT id FROM annotation WHERE project = ? AND task = ? AND NOT deleted", project, task_id
+                "SELECT id FROM annotation WHERE project = ? AND task = ? AND deleted = 0", project, task_id
             )
             changes += sum(self._changes.bury(project, row[0]) for row in rows)
         return changes
@@ -70,7 +70,7 @@ class Annotations(Table):
         changes = self.apply(project, kept)
         read_at = max((time_key(annotation.task_updated_at) for annotation in kept), default="")
         known = self._rows(
-            "SELECT id FROM annotation WHERE project = ? AND task = ? AND NOT deleted AND updated_at <= ?",
+            "SELECT id FROM annotation WHERE project = ? AND task = ? AND deleted = 0 AND updated_at <= ?",
             project, task_id, read_at,
         )  # fmt: skip
         gone = {row[0] for row in known} - {annotation.id for annotation in kept}
@@ -83,7 +83,7 @@ class Annotations(Table):
         `known_at`: the project's `change` when the reading began; later annotations stay.
         """
         rows = self._rows(
-            "SELECT id, task FROM annotation WHERE project = ? AND NOT deleted AND change <= ?", project, known_at
+            "SELECT id, task FROM annotation WHERE project = ? AND deleted = 0 AND change <= ?", project, known_at
         )
         return sum(self._changes.bury(project, id, INFERRED) for id, task in rows if task not in seen_tasks)
 
@@ -94,12 +94,13 @@ class Annotations(Table):
         Skipped annotations and tasks without data are left out.
         """
         # One statement, so that everything belongs to one moment.
-        cursor = self._database.execute_sql(
+        cursor = self._database.stream(
             f"SELECT t.id, t.data, a.id, a.result, a.updated_at, a.ground_truth, a.accepted, {ANNOTATOR}"  # noqa: S608 (ours)
             f" FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task {PERSON}"
-            " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT t.deleted AND t.data IS NOT NULL"
-            " AND (? IS NULL OR t.id = ?) ORDER BY t.id, a.updated_at, length(a.id), a.id",
-            (project, task, task),
+            " WHERE a.project = ? AND a.deleted = 0 AND a.cancelled = 0 AND t.deleted = 0 AND t.data IS NOT NULL"
+            " AND t.id = coalesce(?, t.id) ORDER BY t.id, a.updated_at, length(a.id), a.id",
+            project,
+            task,
         )
         current: tuple[str, str] | None = None
         annotations: list[Annotation] = []
@@ -161,8 +162,10 @@ class Annotations(Table):
     def _counts_of(self, project: str, learn_from: LearnFrom) -> tuple[int, int]:
         """Return the same counts for some annotators or only ground truths, counted row by row."""
         rows = self._rows(
-            f"SELECT {ANNOTATOR}, a.ground_truth, a.accepted, sum(NOT a.cancelled AND NOT a.deleted),"  # noqa: S608 (ours)
-            f" sum(a.change > o.covered) FROM annotation a JOIN project o ON o.key = a.project {PERSON}"
+            f"SELECT {ANNOTATOR}, a.ground_truth, a.accepted,"  # noqa: S608 (ours)
+            " sum(CASE WHEN a.cancelled = 0 AND a.deleted = 0 THEN 1 ELSE 0 END),"
+            " sum(CASE WHEN a.change > o.covered THEN 1 ELSE 0 END)"
+            f" FROM annotation a JOIN project o ON o.key = a.project {PERSON}"
             " WHERE a.project = ? GROUP BY 1, 2, 3",
             project,
         )
@@ -177,7 +180,7 @@ class Annotations(Table):
 
     def _submitted(self, project: str) -> int:
         row = self._row(
-            "SELECT count(*) FROM annotation WHERE project = ? AND accepted = ? AND NOT cancelled AND NOT deleted",
+            "SELECT count(*) FROM annotation WHERE project = ? AND accepted = ? AND cancelled = 0 AND deleted = 0",
             project, SUBMITTED,
         )  # fmt: skip
         return int(row[0]) if row else 0

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Final
 
 from lsml.labeling import AnnotatedTask, Annotation
 from lsml.labeling.tasks import SeenPrediction
 from lsml.store.database import Table
 from lsml.store.people import ANNOTATOR, PERSON
+
+_ONLY_ITS_NUMBER: Final = (
+    "excluded.result IS NULL AND coalesce(beginning.prediction, '') = coalesce(excluded.prediction, '')"
+)
 
 
 class Beginnings(Table):
@@ -25,14 +30,14 @@ class Beginnings(Table):
             return
         result = None if seen is None or seen.result is None else json.dumps(seen.result, separators=(",", ":"))
         self._run(
-            "INSERT INTO beginning (project, annotation, updated_at, lead_time, prediction, version, result)"
-            " SELECT project, id, ?, ?, ?, ?, ? FROM annotation WHERE project = ? AND id = ? AND NOT deleted"
+            "INSERT INTO beginning (project, annotation, updated_at, lead_time, prediction, version, result)"  # noqa: S608 (ours)
+            " SELECT project, id, ?, ?, ?, ?, ? FROM annotation WHERE project = ? AND id = ? AND deleted = 0"
             " ON CONFLICT (project, annotation) DO UPDATE SET updated_at = excluded.updated_at,"
             " lead_time = excluded.lead_time, prediction = excluded.prediction,"
-            " version = CASE WHEN excluded.result IS NULL AND prediction IS excluded.prediction"
-            " THEN version ELSE excluded.version END,"
-            " result = CASE WHEN excluded.result IS NULL AND prediction IS excluded.prediction"
-            " THEN result ELSE excluded.result END"
+            f" version = CASE WHEN {_ONLY_ITS_NUMBER}"
+            " THEN beginning.version ELSE excluded.version END,"
+            f" result = CASE WHEN {_ONLY_ITS_NUMBER}"
+            " THEN beginning.result ELSE excluded.result END"
             " WHERE excluded.updated_at >= beginning.updated_at",
             stamp, lead_time_s, seen.id if seen else None, seen.version if seen else None, result,
             project, annotation,
@@ -51,7 +56,7 @@ class Beginnings(Table):
             f"SELECT t.id, t.data, a.id, a.result, a.updated_at, {ANNOTATOR}, b.lead_time, b.prediction, b.version,"  # noqa: S608 - columns are ours
             f" b.result FROM annotation a JOIN task t ON t.project = a.project AND t.id = a.task {PERSON}"
             " JOIN beginning b ON b.project = a.project AND b.annotation = a.id"
-            " WHERE a.project = ? AND NOT a.deleted AND NOT a.cancelled AND NOT a.accepted AND NOT t.deleted"
+            " WHERE a.project = ? AND a.deleted = 0 AND a.cancelled = 0 AND a.accepted = 0 AND t.deleted = 0"
             " AND t.data IS NOT NULL ORDER BY a.change DESC LIMIT ?",
             project, most,
         )  # fmt: skip

@@ -65,7 +65,7 @@ class Changes(Table):
         stamp = time_key(annotation.task_updated_at)
         self._run(
             "INSERT INTO task (project, id, data, updated_at) VALUES (?, ?, ?, ?) ON CONFLICT (project, id) DO UPDATE"
-            " SET data = excluded.data, updated_at = excluded.updated_at WHERE NOT task.deleted"
+            " SET data = excluded.data, updated_at = excluded.updated_at WHERE task.deleted = 0"
             " AND (task.data IS NULL OR excluded.updated_at > task.updated_at"
             " OR (excluded.updated_at = task.updated_at AND excluded.data > task.data))",
             project, annotation.task_id, data, stamp,
@@ -92,7 +92,7 @@ class Changes(Table):
                 return 0
             if tuple(before) == state and not deleted_before:
                 self._run(
-                    "UPDATE annotation SET updated_at = ?, annotator = ifnull(nullif(?, ''), annotator)"
+                    "UPDATE annotation SET updated_at = ?, annotator = coalesce(nullif(?, ''), annotator)"
                     " WHERE project = ? AND id = ?",
                     stamp, annotation.annotator, project, annotation.id,
                 )  # fmt: skip
@@ -108,8 +108,11 @@ class Changes(Table):
             project, int(usable) - int(was_usable), int(usable and accepted > 0) - int(was_accepted)
         )
         self._run(
-            "INSERT OR REPLACE INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, accepted,"
-            " deleted, change, annotator) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, accepted,"
+            " deleted, change, annotator) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, id) DO UPDATE SET"
+            " task = excluded.task, result = excluded.result, updated_at = excluded.updated_at,"
+            " cancelled = excluded.cancelled, ground_truth = excluded.ground_truth, accepted = excluded.accepted,"
+            " deleted = excluded.deleted, change = excluded.change, annotator = excluded.annotator",
             project, annotation.id, annotation.task_id, result, stamp, *state[1:], int(deleted),
             change, annotation.annotator,
         )  # fmt: skip
@@ -121,7 +124,8 @@ class Changes(Table):
             "SELECT cancelled, deleted, accepted FROM annotation WHERE project = ? AND id = ?", project, id
         )
         if known is not None and known[1]:
-            self._run("UPDATE annotation SET deleted = min(deleted, ?) WHERE project = ? AND id = ?", how, project, id)
+            if how < known[1]:
+                self._run("UPDATE annotation SET deleted = ? WHERE project = ? AND id = ?", how, project, id)
             return 0
         self._beginnings.forget(project, id)
         change = 0

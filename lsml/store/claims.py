@@ -37,7 +37,7 @@ class Claims(Table):
         None where another worker has it, it is not due, or another run of its kind and project runs. Annotations that
         changed until now count as covered by a training; later ones count for the next run.
         """
-        now = time.time()
+        now = self._database.now()
         claimed = self._run(
             "UPDATE run SET state = 'running', attempt = attempt + 1, started_at = ?, lease_until = ?, progress = 0,"
             " message = '' WHERE id = ? AND state = 'waiting' AND (due_at <= ? OR created_at > ?)"
@@ -67,7 +67,7 @@ class Claims(Table):
         """Extend the lease. Raises Superseded where the claim is gone."""
         if not self._run(
             "UPDATE run SET lease_until = ? WHERE id = ? AND attempt = ? AND state = 'running'",
-            time.time() + LEASE_S, id, attempt,
+            self._database.now() + LEASE_S, id, attempt,
         ):  # fmt: skip
             raise Superseded(f"run {id}: attempt {attempt} lost its lease")
 
@@ -86,7 +86,7 @@ class Claims(Table):
         if not self._run(
             "UPDATE run SET state = ?, message = ?, version = ?, finished_at = ?, lease_until = NULL,"
             " progress = CASE WHEN ? = 'done' THEN 1 ELSE progress END WHERE id = ? AND attempt = ? AND state = 'running'",
-            state, message[:2000], version, time.time(), state, id, attempt,
+            state, message[:2000], version, self._database.now(), state, id, attempt,
         ):  # fmt: skip
             raise Superseded(f"run {id}: attempt {attempt} lost its lease")
 
@@ -122,7 +122,7 @@ class Claims(Table):
 
         A lease that this process saw unchanged for its whole length has ended, too: the clock was set back meanwhile.
         """
-        now, tick = time.time(), time.monotonic()
+        now, tick = self._database.now(), time.monotonic()
         rows = self._rows("SELECT id, attempt, lease_until FROM run WHERE state = 'running'")
         self._leases = {row: self._leases.get(row, tick) for row in rows}
         lost = [row for row in rows if row[2] < now or tick - self._leases[row] > LEASE_S]
@@ -138,15 +138,15 @@ class Claims(Table):
         if cancelled:
             self._run(
                 "UPDATE run SET state = 'cancelled', finished_at = ?, lease_until = NULL, message = 'cancelled' WHERE id = ?",
-                time.time(), id,
+                self._database.now(), id,
             )  # fmt: skip
             return
         self._run(
             "UPDATE run SET state = 'cancelled', finished_at = ?, message = ? WHERE project = ? AND kind = ?"
             " AND state = 'waiting'",
-            time.time(), f"covered by run {id}", project, kind,
+            self._database.now(), f"covered by run {id}", project, kind,
         )  # fmt: skip
         self._run(
             "UPDATE run SET state = 'waiting', due_at = ?, woken_at = NULL, lease_until = NULL, message = ? WHERE id = ?",
-            time.time(), why, id,
+            self._database.now(), why, id,
         )  # fmt: skip

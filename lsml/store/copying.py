@@ -1,13 +1,18 @@
-"""A copy of the database for use elsewhere: complete, of one moment, and without the tokens from Label Studio."""
+"""Copies of a database: from one engine to another, and as a file for use elsewhere, without the tokens from Label Studio."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
-from lsml.store.database import Database, sentences
+from lsml.store.database import Database
+from lsml.store.sqlite import open_sqlite, sentences
 
+_BATCH: Final = 500  # rows that are stored at once
+_EMPTIED: Final = "DELETE FROM meta"  # which has the format in it; the source has the same
 _WHOLE = (
     "UPDATE project SET token = NULL, hostname = NULL",
     # A running run does not run in the copy: it waits, unless another of its kind already waits.
@@ -19,13 +24,25 @@ _WHOLE = (
 )
 
 
+def copy_rows(source: Database, target: Database) -> None:
+    """Copy every row of a database into another that has none, as one transaction. Raises StoreError."""
+    with source.tables() as tables, target.write_transaction():
+        target.execute_sql(_EMPTIED, ())
+        for content in tables:
+            marks = ", ".join("?" * len(content.columns))
+            insert = f"INSERT INTO {content.table} ({', '.join(content.columns)}) VALUES ({marks})"  # noqa: S608 (ours)
+            while rows := list(islice(content.rows, _BATCH)):
+                target.execute_many(insert, rows)
+
+
 def copy_database(database: Database, target: Path) -> set[str]:
-    """Copy the database to a new file, while others write. Return the folders of the versions in the copy.
+    """Copy the database to a new SQLite file, while others write. Return the folders of the versions in the copy.
 
     Raises StoreError.
     """
+    with closing(open_sqlite(target)) as copy:
+        copy_rows(database, copy)
     with sentences(str(target)), closing(sqlite3.connect(target, isolation_level=None)) as copy:
-        database.connection().backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
         for statement in _WHOLE:
             copy.execute(statement)

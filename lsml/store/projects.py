@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from lsml.store.database import Table, durable
@@ -83,8 +82,10 @@ class Projects(Table):
         A labeling config that is older (`config_at`, seconds) than the stored one does not replace it. Hostname and
         token are kept as a pair.
         """
-        now = time.time()
-        new = self._run("INSERT OR IGNORE INTO project (key, created_at) VALUES (?, ?)", key, now) == 1
+        now = self._database.now()
+        new = (
+            self._run("INSERT INTO project (key, created_at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, now) == 1
+        )
         [known] = self._rows("SELECT studio_id, title FROM project WHERE key = ?", key)
         told = (known[0] if studio_id is None else studio_id, known[1] if title is None else title)
         if told != known:
@@ -93,13 +94,14 @@ class Projects(Table):
             at = now if config_at is None else config_at
             # Another config needs other predictions.
             self._run(
-                "UPDATE project SET publish_wanted = CASE WHEN labeling_config IS ? THEN publish_wanted ELSE 1 END,"
+                "UPDATE project SET publish_wanted = CASE WHEN labeling_config = ? THEN publish_wanted ELSE 1 END,"
                 " labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?",
                 labeling_config, labeling_config, at, key, at,
             )  # fmt: skip
         if hostname and token:
             changed = self._run(
-                "UPDATE project SET hostname = ?, token = ? WHERE key = ? AND (hostname IS NOT ? OR token IS NOT ?)",
+                "UPDATE project SET hostname = ?, token = ? WHERE key = ?"
+                " AND (coalesce(hostname, '') != ? OR coalesce(token, '') != ?)",
                 hostname, token, key, hostname, token,
             )  # fmt: skip
             if changed:

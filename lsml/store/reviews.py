@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 from lsml.store.database import Table, durable
 
@@ -15,8 +14,9 @@ class Reviews(Table):
     def keep(self, project: str, found: dict[str, object]) -> None:
         """Store a review as JSON values, in place of the one before."""
         self._run(
-            "INSERT OR REPLACE INTO review (project, created_at, found) VALUES (?, ?, ?)",
-            project, time.time(), json.dumps(found, ensure_ascii=True),
+            "INSERT INTO review (project, created_at, found) VALUES (?, ?, ?) ON CONFLICT (project)"
+            " DO UPDATE SET created_at = excluded.created_at, found = excluded.found",
+            project, self._database.now(), json.dumps(found, ensure_ascii=True),
         )  # fmt: skip
 
     def of_project(self, project: str) -> tuple[float, dict[str, object]] | None:

@@ -9,7 +9,6 @@ indexes.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ class Runs(Table):
         """Return the most interesting run of a kind: the running one, else the last that began, else the waiting one; or
         None.
         """
-        for which in ("AND state = 'running'", "ORDER BY started_at DESC, created_at DESC LIMIT 1"):
+        for which in ("AND state = 'running'", "ORDER BY started_at DESC NULLS LAST, created_at DESC LIMIT 1"):
             row = self._row(f"SELECT {COLUMNS} FROM run WHERE project = ? AND kind = ? {which}", project, kind)  # noqa: S608 (ours)
             if row is not None:
                 return RunRow(*row)
@@ -90,7 +89,7 @@ class Runs(Table):
         and not before `earliest` of the time it was made; a due run stays due. Without, it is due now. A waiting
         publishing also clears the project's request for one.
         """
-        now = time.time()
+        now = self._database.now()
         if kind == "publishing":
             self._run("UPDATE project SET publish_wanted = 0 WHERE key = ?", project)
         self._run(
@@ -124,7 +123,7 @@ class Runs(Table):
 
         A run that was made later than now is due: the clock was set back, so its due time means nothing.
         """
-        now = time.time()
+        now = self._database.now()
         rows = self._rows(
             "SELECT id FROM run WHERE kind = ? AND state = 'waiting' AND (due_at <= ? OR created_at > ?)"
             " AND (woken_at IS NULL OR woken_at < ? OR woken_at > ?)"
@@ -146,7 +145,7 @@ class Runs(Table):
         self._run(
             "UPDATE run SET state = 'cancelled', cancel = 1, finished_at = ?, message = 'cancelled before it began'"
             " WHERE id = ? AND state = 'waiting'",
-            time.time(), id,
+            self._database.now(), id,
         )  # fmt: skip
         self._run("UPDATE run SET cancel = 1 WHERE id = ? AND state = 'running'", id)
         return self.get(id)

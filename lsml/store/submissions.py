@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 
 from lsml.store.database import Table, durable
@@ -40,7 +39,7 @@ class Submissions(Table):
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, task) DO NOTHING",
             submission.project, submission.task, submission.version, submission.confidence,
             json.dumps(submission.result, ensure_ascii=True), int(submission.audit), submission.unique_id,
-            submission.annotation, time.time(),
+            submission.annotation, self._database.now(),
         )  # fmt: skip
 
     @durable
@@ -80,6 +79,6 @@ class Submissions(Table):
     def is_submitted(self, project: str, task: str, annotation: str, unique_id: str | None) -> bool:
         """Return True if an annotation is a submission. Its event may come before its id is stored."""
         row = self._row(
-            "SELECT annotation, unique_id FROM submission WHERE project = ? AND task = ? AND NOT audit", project, task
+            "SELECT annotation, unique_id FROM submission WHERE project = ? AND task = ? AND audit = 0", project, task
         )
         return row is not None and (row[0] == annotation or (row[0] is None and row[1] == unique_id))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,10 +107,10 @@ class VersionRows(Table):
             # A number is never used twice, even after the newest version was deleted.
             last = self._row("SELECT value FROM meta WHERE key = ?", f"last version of {project}")
             number = max(row[0], int(last[0]) + 1 if last else 0)
-        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"last version of {project}", str(number))
+        self._set_meta(f"last version of {project}", str(number))
         self._run(
             "INSERT INTO version (project, number, folder, card, created_at, run) VALUES (?, ?, ?, ?, ?, ?)",
-            project, number, folder, json.dumps(card), time.time(), run,
+            project, number, folder, json.dumps(card), self._database.now(), run,
         )  # fmt: skip
         if promote:
             self.promote(project, number)

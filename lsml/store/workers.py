@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from lsml.store.database import Table, durable
 
 ALIVE_S = 15.0  # a worker without a heartbeat for this long is gone
@@ -16,21 +14,15 @@ class Workers(Table):
     @durable
     def beat(self) -> None:
         """Store that a worker is alive now."""
-        self._run(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            _KEY, repr(time.time()),
-        )  # fmt: skip
+        self._set_meta(_KEY, repr(self._database.now()))
 
     def alive(self) -> bool:
         """Return True if a worker's last heartbeat is at most ALIVE_S seconds old."""
         row = self._row("SELECT value FROM meta WHERE key = ?", _KEY)
         # A heartbeat from the future is from before the clock was set back.
-        return row is not None and 0 <= time.time() - float(row[0]) < ALIVE_S
+        return row is not None and 0 <= self._database.now() - float(row[0]) < ALIVE_S
 
     @durable
     def check_writable(self) -> None:
         """Raise StoreError where nothing can be written: a read-only or full disk, a damaged file."""
-        self._run(
-            "INSERT INTO meta VALUES ('asked', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            repr(time.time()),
-        )
+        self._set_meta("asked", repr(self._database.now()))

@@ -1,10 +1,11 @@
 """The last state of each annotation stands, whatever order its events come in and however often."""
 
+import itertools
 import json
 import sqlite3
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lsml.errors import StoreError
@@ -24,8 +25,8 @@ def seen(id="1", task="1", label="A", at=1, **more):
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path)
+def store(opened):
+    store = opened()
     store.projects.touch(PROJECT)
     return store
 
@@ -120,12 +121,16 @@ def play(store, events):
     return state(store), store.annotations.counts(PROJECT)[0]
 
 
-@settings(max_examples=60, deadline=None)
+_examples = itertools.count()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(EVENTS), replays=st.lists(st.sampled_from(EVENTS), max_size=6))
-def test_any_order_with_any_replays_ends_in_the_same_state(tmp_path_factory, order, replays):
-    expected_store = Store(tmp_path_factory.mktemp("in-order"))
+def test_any_order_with_any_replays_ends_in_the_same_state(opened, order, replays):
+    example = next(_examples)
+    expected_store = opened(f"in-order-{example}")
     expected_store.projects.touch(PROJECT)
-    shuffled_store = Store(tmp_path_factory.mktemp("shuffled"))
+    shuffled_store = opened(f"shuffled-{example}")
     shuffled_store.projects.touch(PROJECT)
     try:
         assert play(shuffled_store, [*order, *replays]) == play(expected_store, EVENTS)
@@ -134,12 +139,12 @@ def test_any_order_with_any_replays_ends_in_the_same_state(tmp_path_factory, ord
         shuffled_store.close()
 
 
-def test_what_was_stored_is_there_after_a_restart(tmp_path):
-    store = Store(tmp_path)
+def test_what_was_stored_is_there_after_a_restart(opened):
+    store = opened()
     store.projects.touch(PROJECT, labeling_config="<View/>", title="triage")
     store.annotations.apply(PROJECT, [seen()])
     store.close()
-    again = Store(tmp_path)
+    again = opened()
     assert state(again) == {"1": [("1", "A", False)]}
     assert again.projects.get(PROJECT).labeling_config == "<View/>"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lsml.store import Store, Superseded
+from lsml.store import Superseded
 from lsml.store import claims as ledger
 from lsml.store.runs import WAKE_AGAIN_S
 
@@ -10,15 +10,8 @@ PROJECT = "1.1795424614"
 
 
 @pytest.fixture
-def now(monkeypatch):
-    clock = {"now": 1_000.0}
-    monkeypatch.setattr(ledger.time, "time", lambda: clock["now"])
-    return clock
-
-
-@pytest.fixture
-def store(tmp_path, now):
-    store = Store(tmp_path)
+def store(opened, now):
+    store = opened()
     store.projects.touch(PROJECT)
     return store
 

@@ -1,0 +1,63 @@
+"""The `storage:` part of a recipe: where annotations and versions are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from lsml.recipe.draft import Draft
+from lsml.recipe.server import Masked
+
+_VARIABLES: Final = {"database": "LSML_DATABASE_PASSWORD"}  # keys with addresses, and variables for their passwords
+
+
+class Storage(Masked, frozen=True, forbid_unknown_fields=True):
+    """The place of annotations and versions: a folder, or engines that several machines share."""
+
+    directory: Annotated[
+        str, Meta(min_length=1, description="A folder, relative to the recipe's; the data is in its subfolder <name>.")
+    ] = ".lsml"
+    database: Annotated[
+        Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+$(?!\n)")] | None,
+        Meta(
+            description="The address of a PostgreSQL database instead of a file in the folder, such as "
+            "postgresql://lsml:${LSML_DATABASE_PASSWORD}@db.example.com/lsml. The tables are in a schema <name>.",
+            extra={"decides": "secret"},
+            extra_json_schema={"errorMessage": "expected an address such as postgresql://user@host/database"},
+        ),
+    ] = None
+
+    def _hidden(self) -> frozenset[str]:
+        return frozenset(_VARIABLES)
+
+    @property
+    def passwords(self) -> tuple[str, ...]:
+        """The passwords in the addresses, as they are written and as they are meant."""
+        found = [urlsplit(url).password for url in (self.database,) if url is not None]
+        return tuple(dict.fromkeys(form for one in found if one for form in (one, unquote(one))))
+
+
+def check_storage(draft: Draft) -> None:
+    """Note addresses that cannot be read, and warn of passwords in the file."""
+    draft.possible(("storage", "directory"))
+    storage = draft.data.value.get("storage", {})
+    if not isinstance(storage, dict) or draft.wrong(("storage",)):
+        return
+    for key, variable in _VARIABLES.items():
+        if not storage.get(key):
+            continue
+        try:
+            password = urlsplit(storage[key]).password
+        except ValueError:
+            draft.add(("storage", key), "not an address; check the host, and write %2F for a / in a password")
+            continue
+        if password and not draft.data.locations[("storage", key)].from_environment:
+            draft.warn_of_secret(("storage", key), variable)
+
+
+def read_storage(value: object) -> Storage:
+    """Return the struct of a valid `storage:` key."""
+    return msgspec.convert(value, Storage)

@@ -1,0 +1,44 @@
+"""The places that `storage` names: addresses that are checked, and passwords that nobody sees."""
+
+import pytest
+
+from lsml.errors import RecipeError
+from lsml.recipe import load_recipe
+
+RECIPE = "lsml: 1\nname: triage\ntags: {Choices: text-classifier}\nstorage:\n  database: "
+
+
+def loaded(tmp_path, address, environ=None):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE + address, encoding="utf-8")
+    return load_recipe(path, environ or {})
+
+
+def test_a_password_of_the_environment_is_a_secret_and_shows_in_no_repr(tmp_path):
+    recipe = loaded(tmp_path, "postgresql://lsml:${PASSWORD}@db/lsml", {"PASSWORD": "not%2Ftold"})
+    assert recipe.storage.database == "postgresql://lsml:not%2Ftold@db/lsml"
+    assert set(recipe.secrets()) == {"not%2Ftold", "not/told"}
+    assert "told" not in repr(recipe)
+    assert recipe.warnings == ()
+
+
+def test_a_password_in_the_file_is_warned_of(tmp_path):
+    (warning,) = loaded(tmp_path, "postgresql://lsml:told@db/lsml").warnings
+    assert "storage.database: a secret in the file; write `${LSML_DATABASE_PASSWORD}`" in str(warning)
+
+
+def test_without_the_variable_it_is_a_file(tmp_path):
+    assert loaded(tmp_path, "${LSML_DATABASE:-}").storage.database is None
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("mysql://db/lsml", "expected an address such as postgresql://user@host/database, got `mysql://db/lsml`"),
+        ("postgresql://[db/lsml", "not an address; check the host, and write %2F for a / in a password"),
+    ],
+)
+def test_what_is_no_address_is_an_error_with_its_place(tmp_path, address, message):
+    with pytest.raises(RecipeError) as error:
+        loaded(tmp_path, address)
+    assert str(error.value).endswith(f"recipe.yaml:5:3: storage.database: {message}")
