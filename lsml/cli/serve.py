@@ -64,7 +64,10 @@ def command(
         die_with_parent()
     stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
     address = host or recipes[0].server.host
-    queues = [open_queue(store.directory) for store in stores]
+    queues = [
+        open_queue(store.directory, recipe.storage.queue, recipe.name)
+        for recipe, store in zip(recipes, stores, strict=True)
+    ]
     apps = [
         Swapping(create_app(recipe, store, queue, address))
         for recipe, store, queue in zip(recipes, stores, queues, strict=True)

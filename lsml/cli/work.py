@@ -69,7 +69,8 @@ def command(
     for path, text, recipe, store in zip(recipe_paths, held, recipes, stores, strict=True):
         again = [sys.executable, "-m", "lsml", "work", str(path), "--data-dir", str(store.directory)]
         again += ["--held", str(text), "--log-level", "debug" if debug else log_level]
-        Worker(recipe, store, open_queue(store.directory), again, crew)
+        queue = open_queue(store.directory, recipe.storage.queue, recipe.name)
+        Worker(recipe, store, queue, again, crew)
     logging.getLogger("lsml.worker").info("ready to train")
     if child:
         say_ready(stores[0].directory, "work")

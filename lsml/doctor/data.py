@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lsml.doctor.findings import Finding, failed, passed, skipped, warned
 from lsml.errors import LsmlError
-from lsml.recipe import Recipe
+from lsml.recipe import Recipe, shown_address
 from lsml.store import Store
+from lsml.store.queue import open_queue
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs")
 _LATE_S = 60.0  # seconds; a run that is overdue for longer has no worker
@@ -120,12 +121,22 @@ def open_if_there(recipe: Recipe, directory: Path) -> Store | None:
 
 def examine_engines(recipe: Recipe, directory: Path) -> Iterator[Finding]:
     """Check that the engines which `storage` names, if any, can be opened."""
-    if recipe.storage.database is None:
+    storage = recipe.storage
+    named = [url for url in (storage.database, storage.queue, storage.artifacts) if url is not None]
+    if not named:
         return
     try:
-        Store(directory, recipe.storage, recipe.name).close()
+        store = Store(directory, storage, recipe.name)
+        store.artifacts.check()
+        store.close()
+        open_queue(directory, storage.queue, recipe.name)
     except LsmlError as error:
         what, _, advice = str(error).rpartition("; ")
         yield failed("storage", what, advice)
+    except OSError as error:
+        yield failed(
+            "storage", f"{storage.artifacts} cannot be written: {error.strerror}",
+            "check storage.artifacts of the recipe, and the credentials in the environment",
+        )  # fmt: skip
     else:
-        yield passed("storage", "the engines of the recipe answer")
+        yield passed("storage", f"{', '.join(map(shown_address, named))} can be used")

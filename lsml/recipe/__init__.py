@@ -25,7 +25,7 @@ from lsml.recipe.schema import recipe_schema
 from lsml.recipe.score import Score
 from lsml.recipe.selector import Selector
 from lsml.recipe.server import Server
-from lsml.recipe.storage import Storage
+from lsml.recipe.storage import Storage, shown_address
 from lsml.recipe.structs import (
     AUTO,
     LabelStudio,
@@ -61,5 +61,6 @@ __all__ = [
     "load_recipe",
     "recipe_schema",
     "share_of",
+    "shown_address",
     "stages",
 ]

@@ -11,7 +11,10 @@ from msgspec import Meta
 from lsml.recipe.draft import Draft
 from lsml.recipe.server import Masked
 
-_VARIABLES: Final = {"database": "LSML_DATABASE_PASSWORD"}  # keys with addresses, and variables for their passwords
+_VARIABLES: Final = {
+    "database": "LSML_DATABASE_PASSWORD",
+    "queue": "LSML_QUEUE_PASSWORD",
+}  # keys with addresses, and variables for their passwords
 
 
 class Storage(Masked, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +32,24 @@ class Storage(Masked, frozen=True, forbid_unknown_fields=True):
             extra_json_schema={"errorMessage": "expected an address such as postgresql://user@host/database"},
         ),
     ] = None
+    queue: Annotated[
+        Annotated[str, Meta(pattern=r"^rediss?://\S+$(?!\n)")] | None,
+        Meta(
+            description="The address of a Redis that wakes workers, instead of a file in the folder, such as "
+            "redis://:${LSML_QUEUE_PASSWORD}@redis.example.com/0. It carries only the ids of runs.",
+            extra={"decides": "secret"},
+            extra_json_schema={"errorMessage": "expected an address such as redis://host/0"},
+        ),
+    ] = None
+    artifacts: Annotated[
+        Annotated[str, Meta(pattern=r"^(s3|gs|gcs|az|abfs|file)://\S+$(?!\n)")] | None,
+        Meta(
+            description="The place of the files of versions, instead of the folder, which then keeps copies: "
+            "s3://bucket/prefix, gs://, az://, or file:// of a shared disk. The files are in a subfolder <name>. "
+            "Credentials come from the environment, as for other programs of that service.",
+            extra_json_schema={"errorMessage": "expected an address such as s3://bucket/prefix"},
+        ),
+    ] = None
 
     def _hidden(self) -> frozenset[str]:
         return frozenset(_VARIABLES)
@@ -36,8 +57,14 @@ class Storage(Masked, frozen=True, forbid_unknown_fields=True):
     @property
     def passwords(self) -> tuple[str, ...]:
         """The passwords in the addresses, as they are written and as they are meant."""
-        found = [urlsplit(url).password for url in (self.database,) if url is not None]
+        found = [urlsplit(url).password for url in (self.database, self.queue) if url is not None]
         return tuple(dict.fromkeys(form for one in found if one for form in (one, unquote(one))))
+
+
+def shown_address(url: str) -> str:
+    """Return an address of `storage` without user, password and options."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def check_storage(draft: Draft) -> None:

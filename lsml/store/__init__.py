@@ -17,7 +17,7 @@ from lsml.files.disk import make_folder
 from lsml.recipe import Storage
 from lsml.store.actions import Action, Actions
 from lsml.store.annotations import Annotations
-from lsml.store.artifacts import LocalArtifacts
+from lsml.store.artifacts import open_artifacts
 from lsml.store.beginnings import Beginnings
 from lsml.store.changes import AnnotationSeen
 from lsml.store.claims import Claims, Superseded
@@ -63,7 +63,7 @@ class Store:
         self.actions = Actions(self._database)
         self.reviews = Reviews(self._database)
         self.run_lines = RunLines(self._database)
-        self.artifacts = LocalArtifacts(directory / "versions")
+        self.artifacts = open_artifacts(directory / "versions", storage.artifacts, name)
 
     @durable
     def add_version(

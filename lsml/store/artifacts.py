@@ -1,4 +1,4 @@
-"""The files of versions: the contract, and its one implementation, folders of the data directory."""
+"""The files of versions: the contract, and its implementation by folders of the data directory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from collections.abc import Set
 from pathlib import Path
 
 from lsml.files.disk import make_folder, sync
+from lsml.store.database import needs
 
 CARD = "card.json"  # in every folder of a version, which distinguishes it from other people's folders
 _MAKING = ".making-"
 _OURS = re.compile(r"(\d{8}-\d{6}-)?([0-9a-f]{32}\.\d+\.)?[a-z0-9_]{8}(-adopted)?")  # the names that `put` gives
-_ABANDONED_S = 24 * 3600  # a folder of this age without a version is a leftover
+ABANDONED_S = 24 * 3600  # a folder of this age without a version is a leftover
 
 
 class Artifacts(ABC):
@@ -43,7 +44,21 @@ class Artifacts(ABC):
 
     @abstractmethod
     def open(self, name: str) -> Path:
-        """Return the folder on this machine with the files of a kept folder, which may only be read. Files may be missing."""
+        """Return the folder on this machine with the files of a kept folder, which may only be read. Files may be missing.
+
+        Raises VersionError where they cannot be brought to this machine.
+        """
+
+    @abstractmethod
+    def bring_again(self, name: str) -> bool:
+        """Replace damaged files that `open` gave by those that are kept. Return False where there are no others.
+
+        Raises VersionError where they cannot be brought to this machine.
+        """
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise OSError where nothing can be kept."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
@@ -87,6 +102,14 @@ class LocalArtifacts(Artifacts):
         """See Artifacts."""
         return self.root / name
 
+    def bring_again(self, name: str) -> bool:
+        """See Artifacts. The files are only here."""
+        return False
+
+    def check(self) -> None:
+        """See Artifacts."""
+        shutil.rmtree(self.new_folder())
+
     def delete(self, name: str) -> None:
         """See Artifacts."""
         shutil.rmtree(self.root / name, ignore_errors=True)
@@ -95,7 +118,7 @@ class LocalArtifacts(Artifacts):
         """See Artifacts. Other people's files in the data directory are not removed."""
         for path in [*self.root.glob(f"{_MAKING}*"), *self.root.glob("[!.]*/*")]:
             ours = path.parent == self.root or (_OURS.fullmatch(path.name) and (path / CARD).is_file())
-            if ours and self._name(path) not in named and time.time() - path.stat().st_mtime > _ABANDONED_S:
+            if ours and self._name(path) not in named and time.time() - path.stat().st_mtime > ABANDONED_S:
                 shutil.rmtree(path, ignore_errors=True)
 
     def sweep_owner(self, owner: str, named: Set[str]) -> None:
@@ -108,16 +131,41 @@ class LocalArtifacts(Artifacts):
         return path.relative_to(self.root).as_posix()
 
     def _put(self, making: Path, project: str, folder: str) -> str:
+        name = f"{_slug(project)}/{folder}"
+        self._rename(making, name)
+        return name
+
+    def keep_as(self, making: Path, name: str) -> None:
+        """Put a folder that was brought from elsewhere under its name, unless another process did so meanwhile."""
+        try:
+            self._rename(making, name)
+        except OSError:
+            shutil.rmtree(making, ignore_errors=True)
+            if not (self.root / name).is_dir():
+                raise
+
+    def _rename(self, making: Path, name: str) -> None:
         """Sync everything, rename, and sync the names on the way there."""
         for path in [making, *making.rglob("*")]:
             path.chmod(0o700 if path.is_dir() else 0o600)
             sync(path)
-        final = self.root / _slug(project) / folder
+        final = self.root / name
         make_folder(final.parent)
         making.rename(final)
         sync(final.parent)
         sync(self.root)
-        return self._name(final)
+
+
+def open_artifacts(directory: Path, url: str | None, name: str) -> Artifacts:
+    """Return the artifacts at a URL, with copies in a directory; without a URL, those in the directory. `name`: the recipe's.
+
+    Raises StoreError.
+    """
+    if url is None:
+        return LocalArtifacts(directory)
+    with needs("s3", "storage.artifacts"):
+        from lsml.store.objects import ObjectArtifacts
+    return ObjectArtifacts(f"{url.rstrip('/')}/{name}", directory)
 
 
 def _own_name(making: Path) -> str:

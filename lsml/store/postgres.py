@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import psycopg
 from peewee import PeeweeException, PostgresqlDatabase
 
 from lsml.errors import StoreError
+from lsml.recipe import shown_address
 from lsml.store.database import TableRows
 from lsml.store.tables import FORMAT, Cursor, Row, make_tables, queries, refusal
 
@@ -46,7 +46,7 @@ class Postgres(PostgresqlDatabase):
     """The schema of one recipe. Each thread has a connection, which is opened again after the server was restarted."""
 
     def __init__(self, url: str, schema: str) -> None:
-        self.place = _shown(url)
+        self.place = shown_address(_url(url))
         self.schema = schema
         # One lock for each schema makes writers run one after another, in every process: the store reads before it writes.
         self._lock_id = int.from_bytes(hashlib.sha256(schema.encode()).digest()[:8], signed=True)
@@ -224,10 +224,3 @@ def _quoted(name: str) -> str:
 
 def _url(url: str) -> str:
     return "postgresql://" + url.partition("://")[2]
-
-
-def _shown(url: str) -> str:
-    """Return a URL without user, password and options."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"postgresql://{host}{parts.path}"

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from huey import Huey, SqliteHuey
+from huey import Huey, RedisHuey, SqliteHuey
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from lsml.errors import LsmlError
+from lsml.errors import LsmlError, StoreError
+from lsml.recipe import shown_address
+from lsml.store.database import needs
 
 _log = logging.getLogger(__name__)
 QUEUE_FILE = "queue.db"
@@ -34,7 +36,7 @@ class _JsonSerializer(Serializer):  # type: ignore[misc]  # huey has no types
 
 
 # The settings of every Huey. Results are not read, and stored ones would stay for ever.
-_SETTINGS: Final[dict[str, object]] = {"name": "lsml", "results": False, "serializer": _JsonSerializer()}
+_SETTINGS: Final[dict[str, object]] = {"results": False, "serializer": _JsonSerializer()}
 
 
 class Queue:
@@ -60,11 +62,30 @@ class Queue:
         self._work = work
 
 
-def open_queue(directory: Path) -> Queue:
-    """Return the queue of a data directory, in a file that is made where missing. Raises OSError."""
+def open_queue(directory: Path, url: str | None = None, name: str = "lsml") -> Queue:
+    """Return the queue at the URL of a Redis, or without one that of a data directory, in a file that is made where missing.
+
+    `name`: the recipe's, as several share a Redis. Raises OSError, or StoreError where Redis does not answer.
+    """
+    if url is not None:
+        return Queue(_on_redis(url, name))
     path = directory / QUEUE_FILE
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    return Queue(SqliteHuey(filename=str(path), **_SETTINGS))
+    return Queue(SqliteHuey(name="lsml", filename=str(path), **_SETTINGS))
+
+
+def _on_redis(url: str, name: str) -> Huey:
+    with needs("redis", "storage.queue"):
+        from redis import ConnectionPool, Redis, RedisError
+    # A webhook waits for at most this long where Redis is away; the run is in the database already.
+    pool = ConnectionPool.from_url(url, socket_timeout=5, socket_connect_timeout=3)
+    try:
+        Redis(connection_pool=pool).ping()
+    except (RedisError, OSError) as error:
+        advice = "check that it runs, and storage.queue of the recipe"
+        raise StoreError(f"{shown_address(url)}: Redis does not answer: {error}; {advice}") from error
+    # Huey's own cleaning would give `a-b` and `ab` one queue.
+    return RedisHuey(name=f"lsml.{name}", connection_pool=pool, clean_name=False, **_SETTINGS)
 
 
 def _nobody(run: str) -> None:

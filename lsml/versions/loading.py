@@ -70,7 +70,12 @@ def load_version(binding: Binding, row: VersionRow, artifacts: Artifacts, shared
     """
     card = card_of(row)
     folder = artifacts.open(row.folder)
-    check_files(folder, card)
+    try:
+        check_files(folder, card)
+    except VersionError:
+        if not artifacts.bring_again(row.folder):
+            raise
+        check_files(folder, card)
     shared = shared or Shared()
     adapters: dict[str, Adapter] = {}
     for model in binding.models:

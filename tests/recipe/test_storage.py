@@ -5,12 +5,12 @@ import pytest
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
 
-RECIPE = "lsml: 1\nname: triage\ntags: {Choices: text-classifier}\nstorage:\n  database: "
+RECIPE = "lsml: 1\nname: triage\ntags: {Choices: text-classifier}\nstorage:\n  "
 
 
-def loaded(tmp_path, address, environ=None):
+def loaded(tmp_path, address, environ=None, key="database"):
     path = tmp_path / "recipe.yaml"
-    path.write_text(RECIPE + address, encoding="utf-8")
+    path.write_text(f"{RECIPE}{key}: {address}", encoding="utf-8")
     return load_recipe(path, environ or {})
 
 
@@ -31,14 +31,28 @@ def test_without_the_variable_it_is_a_file(tmp_path):
     assert loaded(tmp_path, "${LSML_DATABASE:-}").storage.database is None
 
 
+def test_a_queue_has_a_secret_and_artifacts_have_none(tmp_path):
+    recipe = loaded(tmp_path, "redis://:${PASSWORD}@redis/0", {"PASSWORD": "told"}, "queue")
+    assert recipe.secrets() == ("told",)
+    assert "told" not in repr(recipe)
+    recipe = loaded(tmp_path, "s3://bucket/prefix", key="artifacts")
+    assert (recipe.storage.artifacts, recipe.secrets()) == ("s3://bucket/prefix", ())
+
+
 @pytest.mark.parametrize(
-    ("address", "message"),
+    ("key", "address", "message"),
     [
-        ("mysql://db/lsml", "expected an address such as postgresql://user@host/database, got `mysql://db/lsml`"),
-        ("postgresql://[db/lsml", "not an address; check the host, and write %2F for a / in a password"),
+        ("queue", "amqp://host", "expected an address such as redis://host/0, got `amqp://host`"),
+        ("artifacts", "/srv/models", "expected an address such as s3://bucket/prefix, got `/srv/models`"),
+        (
+            "database",
+            "mysql://db/lsml",
+            "expected an address such as postgresql://user@host/database, got `mysql://db/lsml`",
+        ),
+        ("database", "postgresql://[db/lsml", "not an address; check the host, and write %2F for a / in a password"),
     ],
 )
-def test_what_is_no_address_is_an_error_with_its_place(tmp_path, address, message):
+def test_what_is_no_address_is_an_error_with_its_place(tmp_path, key, address, message):
     with pytest.raises(RecipeError) as error:
-        loaded(tmp_path, address)
-    assert str(error.value).endswith(f"recipe.yaml:5:3: storage.database: {message}")
+        loaded(tmp_path, address, key=key)
+    assert str(error.value).endswith(f"recipe.yaml:5:3: storage.{key}: {message}")

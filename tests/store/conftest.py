@@ -7,7 +7,7 @@ import pytest
 
 from lsml.recipe import Storage
 from lsml.store import Store
-from tests.support.engines import postgres_server
+from tests.support.engines import postgres_server, redis_server, s3_bucket
 
 _names = itertools.count()
 
@@ -17,6 +17,28 @@ def postgres():
     """The address of a PostgreSQL server, in a database that tests share by names of their own."""
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis():
+    """The address of a Redis server."""
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The address and the environment of an S3 server, with one bucket."""
+    with s3_bucket() as found:
+        yield found
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The address of a bucket, whose server and credentials are in the environment."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])

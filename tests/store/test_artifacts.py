@@ -1,20 +1,37 @@
 """The contract of artifacts, for every implementation: whole, never changed, and swept of what nobody names."""
 
+import itertools
 import time
 from pathlib import Path
 
 import pytest
 
-from lsml.store.artifacts import CARD, Artifacts, LocalArtifacts
+from lsml.errors import StoreError, VersionError
+from lsml.store.artifacts import CARD, Artifacts, LocalArtifacts, open_artifacts
 
-IMPLEMENTATIONS = {"folders": lambda directory: LocalArtifacts(directory / "versions")}
+SHARED = ["file", pytest.param("s3", marks=pytest.mark.slow)]
 FILES = {CARD: b"{}", "model/weights": b"0123", "model/deep/er": b""}
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
+def opener(request, tmp_path):
+    if request.param == "folders":
+        return lambda: LocalArtifacts(tmp_path / "versions")
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    url = f"file://{tmp_path}/kept" if request.param == "file" else f"{request.getfixturevalue('s3')}/{tmp_path.name}"
+    machines = itertools.count()
+    return lambda: open_artifacts(tmp_path / f"machine-{next(machines)}", url, "triage")
+
+
+@pytest.fixture(params=["folders", *SHARED])
 def opened(request, tmp_path):
-    """Opens the same artifacts, as each process does for itself."""
-    return lambda: IMPLEMENTATIONS[request.param](tmp_path)
+    """Opens the same artifacts, as each process does for itself; shared ones as each machine does."""
+    return opener(request, tmp_path)
+
+
+@pytest.fixture(params=SHARED)
+def shared(request, tmp_path):
+    """Opens artifacts that machines share."""
+    return opener(request, tmp_path)
 
 
 @pytest.fixture
@@ -32,6 +49,14 @@ def made(artifacts: Artifacts, owner: str = "") -> Path:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def kept(artifacts: Artifacts, name: str) -> dict[str, bytes]:
+    """The files of a folder; none where it is not there."""
+    try:
+        return files(artifacts.open(name))
+    except VersionError:
+        return {}
 
 
 def test_what_was_put_is_opened_whole_by_every_process(opened):
@@ -75,7 +100,7 @@ def test_a_copy_stays_when_the_first_is_deleted(artifacts):
     copy = artifacts.copy(name, "1.1795424614")
     artifacts.delete(name)
     assert files(artifacts.open(copy)) == FILES
-    assert not artifacts.open(name).exists() or files(artifacts.open(name)) == {}
+    assert kept(artifacts, name) == {}
 
 
 def test_what_is_not_there_cannot_be_copied_and_leaves_nothing(artifacts):
@@ -83,24 +108,31 @@ def test_what_is_not_there_cannot_be_copied_and_leaves_nothing(artifacts):
         artifacts.copy("local/no-such-folder", "local")
 
 
+def test_a_check_leaves_nothing(artifacts, tmp_path):
+    artifacts.check()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def test_deleting_twice_is_deleting_once(artifacts):
     name = artifacts.put(made(artifacts), "local")
     artifacts.delete(name)
     artifacts.delete(name)
-    assert not artifacts.open(name).exists()
+    assert kept(artifacts, name) == {}
 
 
 def test_a_sweep_leaves_what_is_named_or_young(artifacts, monkeypatch):
     named, nameless = (artifacts.put(made(artifacts), "local") for _ in range(2))
     making = made(artifacts)
     artifacts.sweep({named})
-    assert all(path.exists() for path in (making, artifacts.open(named), artifacts.open(nameless)))
+    assert making.exists()
+    assert kept(artifacts, named) == kept(artifacts, nameless) == FILES
 
     in_two_days = time.time() + 2 * 24 * 3600
     monkeypatch.setattr(time, "time", lambda: in_two_days)
     artifacts.sweep({named})
     assert files(artifacts.open(named)) == FILES
-    assert not any(path.exists() for path in (making, artifacts.open(nameless)))
+    assert not making.exists()
+    assert kept(artifacts, nameless) == {}
 
 
 def test_a_sweep_leaves_what_a_person_keeps_there(tmp_path, monkeypatch):
@@ -118,10 +150,54 @@ def test_a_sweep_leaves_what_a_person_keeps_there(tmp_path, monkeypatch):
 
 def test_what_an_owner_left_is_swept_at_once_and_nothing_else(artifacts):
     mine, theirs = f"{'a' * 32}.1.", f"{'a' * 32}.10."
-    gone = [made(artifacts, mine), artifacts.open(artifacts.put(made(artifacts, mine), "local"))]
+    making, put = made(artifacts, mine), artifacts.put(made(artifacts, mine), "local")
     named = artifacts.put(made(artifacts, mine), "local")
     stays = [made(artifacts, theirs), made(artifacts), artifacts.open(named),
              artifacts.open(artifacts.put(made(artifacts, theirs), "local"))]  # fmt: skip
     artifacts.sweep_owner(mine, {named})
-    assert [path.exists() for path in gone] == [False, False]
+    assert not making.exists()
+    assert kept(artifacts, put) == {}
     assert all(path.exists() for path in stays)
+
+
+def test_a_machine_brings_each_folder_once_and_again_where_its_copy_is_damaged(shared):
+    name = shared().put(made(shared()), "local")
+    other = shared()
+    folder = other.open(name)
+    assert folder.stat().st_mode & 0o077 == 0
+    (folder / "model/weights").write_bytes(b"9999")
+    assert (other.open(name) / "model/weights").read_bytes() == b"9999", "a copy is not brought twice"
+    assert other.bring_again(name)
+    assert files(other.open(name)) == FILES
+
+
+def test_a_folder_that_was_changed_or_is_not_complete_is_never_opened(shared):
+    machine, other = shared(), shared()
+    name = machine.put(made(machine), "local")
+    machine._files.pipe_file(machine._at(name, "model/weights"), b"9999")
+    with pytest.raises(VersionError, match="was changed after it was saved; lsml tries again"):
+        other.open(name)
+    machine._files.rm_file(f"{machine._at(name)}.json")
+    with pytest.raises(VersionError, match="is not there, or not complete; restore it, or promote another version"):
+        other.open(name)
+    assert list(other.copies.root.iterdir()) == [], "nothing is left of either try"
+    assert files(machine.open(name)) == FILES, "the machine that made it has it"
+
+
+def test_what_the_service_refuses_is_an_error_and_leaves_nothing(shared, monkeypatch):
+    artifacts = shared()
+
+    def refuse(*_arguments):
+        raise RuntimeError("SlowDown")
+
+    monkeypatch.setattr(artifacts._files, "pipe_file", refuse)
+    with pytest.raises(OSError, match="RuntimeError: SlowDown"):
+        artifacts.put(made(artifacts), "local")
+    monkeypatch.undo()
+    assert artifacts._kept() == {}
+
+
+def test_a_service_that_is_not_known_is_a_sentence(tmp_path):
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    with pytest.raises(StoreError, match=r"abfs://.*; see storage.artifacts of the recipe"):
+        open_artifacts(tmp_path, "abfs://container/prefix", "triage")

@@ -2,16 +2,15 @@
 
 import pytest
 
-from lsml.errors import LsmlError
+from lsml.errors import LsmlError, StoreError
 from lsml.store.queue import Queue, open_queue
 
-IMPLEMENTATIONS = {"sqlite": open_queue}
 
-
-@pytest.fixture(params=IMPLEMENTATIONS)
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
 def opened(request, tmp_path):
     """Opens the same queue, as each process does for itself."""
-    return lambda: IMPLEMENTATIONS[request.param](tmp_path)
+    url = request.getfixturevalue("redis") if request.param == "redis" else None
+    return lambda: open_queue(tmp_path, url, tmp_path.name)
 
 
 def work_off(queue: Queue) -> None:
@@ -83,3 +82,25 @@ def test_a_message_that_is_no_wake_up_runs_nothing(opened):
                                b' "args": ["true"], "kwargs": {}, "on_complete": null, "on_error": null}')  # fmt: skip
     with pytest.raises(Exception, match="not found in TaskRegistry"):
         queue.huey.dequeue()
+
+
+@pytest.mark.slow
+def test_recipes_share_a_redis_and_wake_only_their_own_workers(redis, tmp_path):
+    names = ("a-b", "ab", "a.b")
+    for name in names:
+        open_queue(tmp_path, redis, name).wake(name)
+    for name in names:
+        woken: list[str] = []
+        worker = open_queue(tmp_path, redis, name)
+        worker.on_wake(woken.append)
+        work_off(worker)
+        assert woken == [name]
+
+
+def test_a_redis_that_does_not_answer_is_a_sentence_without_the_password(tmp_path):
+    pytest.importorskip("redis", reason="redis is not installed")
+    with pytest.raises(StoreError) as error:
+        open_queue(tmp_path, "redis://:very-secret@127.0.0.1:1/0")
+    assert str(error.value).startswith("redis://127.0.0.1:1/0: Redis does not answer: ")
+    assert str(error.value).endswith("; check that it runs, and storage.queue of the recipe")
+    assert "very-secret" not in str(error.value)

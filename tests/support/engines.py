@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,56 @@ def postgres_server() -> Iterator[str]:
         server.send_signal(signal.SIGINT)  # SIGTERM waits for its clients
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Yields the address of an empty Redis, which keeps everything in memory."""
+    pytest.importorskip("redis", reason="redis is not installed")
+    program, port = _program("redis-server"), free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
+    try:
+        until("Redis answers", lambda: listens(port), 10)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of S3, and the environment in which programs find its server."""
+
+    url: str
+    environment: dict[str, str]
+
+
+@contextmanager
+def s3_bucket() -> Iterator[Bucket]:
+    """Yields an empty bucket of a server that keeps everything in memory."""
+    pytest.importorskip("moto", reason="moto is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
+    port = free_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "lsml", "AWS_SECRET_ACCESS_KEY": "sesame",
+        "AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until("the S3 server answers", lambda: listens(port), 30)
+        s3fs.S3FileSystem(
+            key="lsml", secret="sesame", endpoint_url=environment["AWS_ENDPOINT_URL"],
+            client_kwargs={"region_name": "eu-central-1"}, skip_instance_cache=True,
+        ).mkdir("lsml-test", region_name="eu-central-1")  # fmt: skip
+        yield Bucket("s3://lsml-test/models", environment)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def listens(port: int) -> bool:
+    """True if a server accepts connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,188 @@
+"""The files of versions in an object store, such as S3, which machines share. Each machine keeps copies in its data directory.
+
+A kept folder is one object for each file, and at last its manifest, `<folder>.json`, with their hashes: a folder without
+one is not complete. The copies are put in place by a rename, once every hash was checked.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import fsspec
+import msgspec
+
+from lsml.errors import StoreError, VersionError
+from lsml.files.digests import file_digest
+from lsml.store.artifacts import ABANDONED_S, Artifacts, LocalArtifacts
+
+_MANIFEST: Final = ".json"
+_PROBE: Final = "probe"
+
+
+class ObjectArtifacts(Artifacts):
+    """The folders of one recipe under an address of fsspec. `copies`: those on this machine."""
+
+    def __init__(self, url: str, copies: Path) -> None:
+        self.copies = LocalArtifacts(copies)
+        self._url = url
+        options: dict[str, Any] = {"auto_mkdir": True} if url.startswith("file:") else {}
+        try:
+            # No listing is remembered, as other machines put and delete.
+            self._files, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"{url}: {error}; see storage.artifacts of the recipe") from None
+
+    def new_folder(self, owner: str = "") -> Path:
+        """See Artifacts."""
+        return self.copies.new_folder(owner)
+
+    def put(self, making: Path, project: str) -> str:
+        """See Artifacts. The folder becomes this machine's copy."""
+        name = self.copies.put(making, project)
+        folder = self.copies.open(name)
+        try:
+            with self._refusals():
+                files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+                for path in files:
+                    self._files.put_file(str(path), self._at(name, path.relative_to(folder).as_posix()))
+                hashes = {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+                self._complete(name, hashes)
+        except BaseException:
+            self.delete(name)
+            raise
+        return name
+
+    def copy(self, name: str, project: str) -> str:
+        """See Artifacts."""
+        try:
+            self.open(name)
+        except VersionError as error:
+            raise OSError(5, str(error), name) from error
+        making = self.copies.copy(name, project)
+        with self._refusals():
+            hashes = self._manifest(name)
+            for file in hashes:
+                self._files.cp_file(self._at(name, file), self._at(making, file))
+            self._complete(making, hashes)
+        return making
+
+    def open(self, name: str) -> Path:
+        """See Artifacts."""
+        folder = self.copies.open(name)
+        if not folder.is_dir():
+            self._bring(name)
+        return folder
+
+    def bring_again(self, name: str) -> bool:
+        """See Artifacts."""
+        self.copies.delete(name)
+        self._bring(name)
+        return True
+
+    def check(self) -> None:
+        """See Artifacts."""
+        with self._refusals():
+            self._files.pipe_file(self._at(_PROBE), b"")
+            self._files.rm_file(self._at(_PROBE))
+
+    def delete(self, name: str) -> None:
+        """See Artifacts. The manifest goes first, so that nobody opens half a folder."""
+        with suppress(OSError), self._refusals():
+            kept = self._files.find(self._at(name))
+            for path in [self._at(name) + _MANIFEST, *kept]:
+                with suppress(FileNotFoundError):
+                    self._files.rm_file(path)
+        self.copies.delete(name)
+
+    def sweep(self, named: Set[str]) -> None:
+        """See Artifacts."""
+        self.copies.sweep(named)
+        for name, paths in self._kept().items():
+            if name not in named and all(self._age_s(path) > ABANDONED_S for path in paths):
+                self.delete(name)
+
+    def sweep_owner(self, owner: str, named: Set[str]) -> None:
+        """See Artifacts."""
+        self.copies.sweep_owner(owner, named)
+        for name in self._kept():
+            if f"-{owner}" in name.rpartition("/")[2] and name not in named:
+                self.delete(name)
+
+    def _bring(self, name: str) -> None:
+        """Copy a kept folder to this machine, once its hashes are right."""
+        try:
+            making = self.new_folder()
+            with self._refusals(), _gone_after_an_error(making):
+                hashes = self._manifest(name)
+                for file, expected in hashes.items():
+                    target = making / file
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    self._files.get_file(self._at(name, file), str(target))
+                    if file_digest(target) != expected:
+                        raise OSError(5, "was changed after it was saved", file)
+                self.copies.keep_as(making, name)
+        except FileNotFoundError:
+            raise VersionError(
+                f"{self._url}/{name}: is not there, or not complete; restore it, or promote another version"
+            ) from None
+        except OSError as error:
+            raise VersionError(
+                f"{self._url}/{name}: cannot be read: {error.strerror or error}; lsml tries again"
+            ) from error
+
+    def _manifest(self, name: str) -> dict[str, str]:
+        """Return the hash of each file of a kept folder. Raises FileNotFoundError where it is not complete."""
+        written = self._files.cat_file(self._at(name) + _MANIFEST)
+        try:
+            hashes = msgspec.json.decode(written, type=dict[str, str])
+        except (ValueError, msgspec.ValidationError):
+            raise FileNotFoundError(2, "Not a manifest", name) from None
+        if any(".." in Path(file).parts or Path(file).is_absolute() for file in hashes):
+            raise OSError(5, "its manifest names files elsewhere", name)
+        return hashes
+
+    def _complete(self, name: str, hashes: dict[str, str]) -> None:
+        self._files.pipe_file(self._at(name) + _MANIFEST, msgspec.json.encode(hashes))
+
+    def _kept(self) -> dict[str, list[str]]:
+        """Return every folder of the store, complete or not, with its objects."""
+        found: dict[str, list[str]] = {}
+        with self._refusals():
+            for path in self._files.find(self._root):
+                parts = path.removeprefix(self._root).strip("/").split("/")
+                if len(parts) >= 2:
+                    folder = parts[1].removesuffix(_MANIFEST) if len(parts) == 2 else parts[1]
+                    found.setdefault(f"{parts[0]}/{folder}", []).append(path)
+        return found
+
+    def _age_s(self, path: str) -> float:
+        with suppress(FileNotFoundError), self._refusals():
+            return time.time() - float(self._files.modified(path).timestamp())
+        return 0.0
+
+    def _at(self, *names: str) -> str:
+        return "/".join((self._root.rstrip("/"), *names))
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Raise every refusal of the service as OSError: their libraries have errors of their own."""
+        try:
+            yield
+        except (OSError, StoreError):
+            raise
+        except Exception as error:
+            raise OSError(5, f"{type(error).__name__}: {error}", self._url) from error
+
+
+@contextmanager
+def _gone_after_an_error(making: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
