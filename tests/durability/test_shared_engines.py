@@ -1,0 +1,184 @@
+"""Servers and workers with nothing in common but PostgreSQL, Redis and S3: none loses an annotation, and all serve the same."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pytest
+
+from lsml.recipe import load_recipe
+from lsml.server.events import project_key
+from lsml.store import Store
+from lsml.versions import card_of, check_files
+from tests.conftest import PROJECT, TOPICS, event, tickets, write_recipe
+from tests.support.backend import until
+from tests.support.engines import postgres_server, redis_server, s3_bucket
+from tests.support.label_studio import free_port
+from tests.support.processes import fault_environment
+
+pytestmark = pytest.mark.slow
+PROJECTS, WEBHOOKS = 5, 200
+LEARNING = "training: {every: 10, quiet: 0s, promote: always, keep: 3}\n"
+
+
+class Machine:
+    """A server or a worker in a data directory of its own."""
+
+    def __init__(self, recipe, directory, verb: str, environment: dict[str, str]) -> None:
+        self.port = free_port()
+        self._command = [sys.executable, "-m", "lsml", verb, str(recipe), "--data-dir", str(directory / "data")]
+        if verb == "serve":
+            self._command += ["--port", str(self.port)]
+        self.data = directory / "data"
+        self.log = directory / "log"
+        self._environment = environment
+        directory.mkdir()
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+            )
+
+    def trains(self) -> bool:
+        """True while it has a training."""
+        with contextlib.suppress(psutil.Error):
+            return any("--run" in child.cmdline() for child in psutil.Process(self.process.pid).children())
+        return False
+
+    def post(self, path: str, body: dict) -> httpx.Response:
+        return httpx.post(f"http://127.0.0.1:{self.port}{path}", json=body, timeout=30, trust_env=False)
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()[-4000:]
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/health", trust_env=False).status_code == 200
+        return False
+
+    def serves(self, project: str) -> str:
+        """The `model_version` of a prediction."""
+        task = {"id": 1, "data": {"text": "refund my invoice"}}
+        answer = self.post("/predict", {"tasks": [task], "project": project, "label_config": TOPICS})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["results"][0]["model_version"]
+
+
+class World:
+    """Two servers and two workers, and the store that they share."""
+
+    def __init__(self, folder, storage: dict[str, str], environment: dict[str, str]) -> None:
+        path = write_recipe(folder, f"{LEARNING}storage: {json.dumps(storage)}\n")
+        self.recipe = load_recipe(path)
+        self.store = Store(folder / "looker", self.recipe.storage, self.recipe.name)
+        self.servers = [Machine(path, folder / f"server-{number}", "serve", environment) for number in (1, 2)]
+        self.workers = [Machine(path, folder / f"worker-{number}", "work", environment) for number in (1, 2)]
+        until("both servers answer", lambda: all(server.is_up() for server in self.servers), 60)
+
+    def stop(self) -> None:
+        for machine in (*self.servers, *self.workers):
+            machine.process.terminate()
+        for machine in (*self.servers, *self.workers):
+            machine.process.wait(20)
+
+    def is_settled(self) -> bool:
+        states = self.store.runs.counts()
+        return not states.get("waiting") and not states.get("running")
+
+    def tails(self) -> str:
+        return "\n".join(
+            f"{one.log.parent.name}: {one.log.read_text()[-2000:]}" for one in (*self.servers, *self.workers)
+        )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("machines")
+    with (
+        postgres_server() as postgres,
+        redis_server() as redis,
+        s3_bucket() as bucket,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in bucket.environment.items():
+            patch.setenv(name, value)
+        storage = {"database": postgres, "queue": redis, "artifacts": bucket.url}
+        world = World(folder, storage, {**os.environ, **fault_environment(folder / "faults", 4.0)})
+        try:
+            yield world
+        finally:
+            world.stop()
+
+
+def project(number: int) -> dict:
+    return {**PROJECT, "id": number, "title": f"project {number}"}
+
+
+KEYS = [project_key(project(number))[0] for number in range(1, PROJECTS + 1)]
+
+
+def test_annotations_for_any_server_are_learnt_by_any_worker_though_one_is_killed(world):
+    texts, expected = tickets(WEBHOOKS), {key: {} for key in KEYS}
+    sent = []
+    for number, (text, label) in enumerate(texts):
+        which = number % PROJECTS
+        sent.append((world.servers[number % 2], {**event(number + 1, text, label), "project": project(which + 1)}))
+        expected[KEYS[which]][str(number + 1)] = label
+    random.Random(7).shuffle(sent)
+    with ThreadPoolExecutor(4) as crowd:
+        answers = crowd.map(lambda one: one[0].post("/webhook", one[1]).status_code, sent)
+        killed = until("a worker trains", lambda: next((one for one in world.workers if one.trains()), None), 60)
+        killed.process.send_signal(signal.SIGKILL)
+        killed.process.wait(10)
+        assert set(answers) <= {200, 201}
+    killed.start()
+    until(f"every run ended: {world.tails()}", world.is_settled, 120)
+
+    for key in KEYS:
+        stored = {
+            a.id: a.result[0]["value"]["choices"][0] for t in world.store.annotations.tasks(key) for a in t.annotations
+        }
+        assert stored == expected[key], "no annotation is lost"
+        runs = world.store.runs.of_project(key, 100)
+        assert {run.state for run in runs} <= {"done", "cancelled"}, world.tails()
+        made = sorted(run.version for run in runs if run.state == "done")
+        assert made == list(range(1, len(made) + 1)), "each run that is done made one version, and none two"
+        assert world.store.versions.promoted(key) == made[-1]
+        for row in world.store.versions.of_project(key):
+            check_files(world.store.artifacts.open(row.folder), card_of(row))
+    attempts = [run.attempt for key in KEYS for run in world.store.runs.of_project(key, 100)]
+    assert max(attempts) == 2, "the run of the killed worker was done by another"
+    for key in KEYS:
+        wanted = f"triage-v{world.store.versions.promoted(key)}-"
+        until(
+            f"all serve {wanted}", lambda k=key, w=wanted: all(one.serves(k).startswith(w) for one in world.servers), 30
+        )
+        assert len({one.serves(key) for one in world.servers}) == 1
+    assert not [path for one in (*world.servers, *world.workers) for path in one.data.glob("*.db")]
+
+
+def test_every_server_serves_a_promotion_at_once(world):
+    key = KEYS[0]
+    numbers = world.store.versions.numbers(key)
+    for number in (numbers[-1], numbers[0]):
+        world.store.versions.promote(key, number)
+        began = time.monotonic()
+        for server in world.servers:
+            until(f"v{number} is served", lambda s=server, n=number: s.serves(key).startswith(f"triage-v{n}-"), 20)
+        print(f"both servers serve v{number} {time.monotonic() - began:.2f} s after it was promoted")
+
+
+def test_a_queue_that_was_emptied_stops_nobody(world):
+    import redis
+
+    redis.Redis.from_url(world.recipe.storage.queue).flushall()
+    run = world.store.runs.request(KEYS[1], "start training")  # nobody is woken
+    until(f"the run ended: {world.tails()}", lambda: world.store.runs.get(run.id).state == "done", 60)
