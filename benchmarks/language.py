@@ -66,7 +66,7 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
 
     from lsml.adapters.text.ner import Ner
     from lsml.recipe import load_recipe
-    from lsml.server import create_app
+    from lsml.server.app import create_app
     from lsml.store import Store
     from lsml.store.queue import open_queue
 

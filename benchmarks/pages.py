@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from lsml.recipe import load_recipe
-from lsml.server import create_app
+from lsml.server.app import create_app
 from lsml.store import Store
 from lsml.store.queue import open_queue
 from lsml.versions import Card, ModelCard

@@ -44,7 +44,7 @@ SERVERS = {  # column -> package, command after `python`, run beside this file
 def make_app():
     """lsml's application on the trained model, and /slow for the check of draining."""
     from lsml.recipe import load_recipe
-    from lsml.server import create_app
+    from lsml.server.app import create_app
     from lsml.store import Store
     from lsml.store.queue import open_queue
 
@@ -192,7 +192,7 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--client"]:
         print(json.dumps(client(int(sys.argv[2]))))
     elif sys.argv[1:2] == ["--serve"]:
-        from lsml.server import serve
+        from lsml.server.serve import serve
 
         serve(make_app(), "127.0.0.1", int(sys.argv[2]))
     else:

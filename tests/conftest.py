@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lsml.recipe import load_recipe
-from lsml.server import create_app
+from lsml.server.app import create_app
 from lsml.store import Store
 from lsml.store.queue import open_queue
 

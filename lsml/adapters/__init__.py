@@ -9,7 +9,7 @@ import difflib
 import importlib.util
 import inspect
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Final
 
 from lsml.adapters.base import API, Adapter, Target
@@ -29,7 +29,13 @@ def _registrations() -> dict[str, tuple[EntryPoint, ...]]:
 
 
 def _distribution(entry_point: EntryPoint) -> str:
-    return entry_point.dist.name if entry_point.dist is not None else "an unnamed package"
+    return "an unnamed package" if entry_point.dist is None else _name(entry_point.dist)
+
+
+@cache
+def _name(distribution: Distribution) -> str:
+    """Return a distribution's name. It is in a file with the whole README, which is read once for all its adapters."""
+    return distribution.name
 
 
 def adapter_names() -> list[str]:

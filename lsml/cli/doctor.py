@@ -30,7 +30,7 @@ def command(
 
     from msgspec import to_builtins
 
-    from lsml.doctor import Subject, examine
+    from lsml.doctor.examine import Subject, examine
     from lsml.logs import mask
 
     recipe = open_recipe(recipe_path, log_level="error")

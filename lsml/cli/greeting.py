@@ -21,7 +21,7 @@ def greet(served: Sequence[tuple[Recipe, Path]], host: str, port: int, *, connec
     """Print what a person needs now: the address, the binding, the data directory, how to connect, whether predictions
     will be published, and a warning where others have access, too. `served`: recipes and their data directories.
     """
-    from lsml.server import open_to_others
+    from lsml.server.listening import open_to_others
     from lsml.studio.addresses import address_of, is_everywhere, near_address, own_address, path_of
 
     url = near_address(host, port)

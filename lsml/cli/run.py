@@ -20,6 +20,7 @@ from lsml.cli.common import (
     open_recipe,
     open_store,
     recipes_argument,
+    starting,
     studio_options,
 )
 from lsml.cli.connecting import ConnectOptions
@@ -67,14 +68,11 @@ def command(
     With --connect it also connects the project that --project or --create names, and then shows the state of each
     project in a line.
     """
-    from lsml.server.serve import check_port
+    from lsml.server.listening import check_port
 
-    target = ConnectOptions(**studio)
-    target.check(connecting)
-    if connecting and len(recipe_paths) > 1:
-        raise RequestError("--connect takes one recipe; for several, use `lsml connect RECIPE` for each")
-    target.tell_environment()
-    recipes = [open_recipe(path, log_level=log_level, debug=debug) for path in recipe_paths]
+    target = _target(studio, recipe_paths, connecting=connecting)
+    with starting():
+        recipes = [open_recipe(path, log_level=log_level, debug=debug) for path in recipe_paths]
     check_names(recipes)
     host = host or recipes[0].server.host
     port = recipes[0].server.port if port is None else port
@@ -105,6 +103,16 @@ def command(
     if told:
         click.echo("lsml: stopped", err=True)
     sys.exit(code)
+
+
+def _target(studio: dict[str, Any], recipe_paths: Sequence[Path], *, connecting: bool) -> ConnectOptions:
+    """Return what to connect, which the environment then tells. Raises RequestError where it cannot be connected."""
+    target = ConnectOptions(**studio)
+    target.check(connecting)
+    if connecting and len(recipe_paths) > 1:
+        raise RequestError("--connect takes one recipe; for several, use `lsml connect RECIPE` for each")
+    target.tell_environment()
+    return target
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from lsml.cli.common import (
     open_store,
     opener,
     recipes_argument,
+    starting,
 )
 
 if TYPE_CHECKING:
@@ -49,29 +50,31 @@ def command(
     """
     import logging
 
-    from lsml.server.interpreter import share
+    with starting():
+        from lsml.server.app import create_app
+        from lsml.server.interpreter import share
+        from lsml.server.listening import open_to_others
+        from lsml.server.serve import serve
+        from lsml.server.several import Several
+        from lsml.server.swapping import Swapping
+        from lsml.store.queue import open_queue
 
-    share()  # first, so that later garbage collections skip the modules imported by now
-    from lsml.server import create_app, open_to_others, serve
-    from lsml.server.several import Several
-    from lsml.server.swapping import Swapping
-    from lsml.store.queue import open_queue
-
-    opened = opener(recipe_paths, held, log_level, debug=debug)
-    recipes = [opened(number, not child) for number in range(len(recipe_paths))]
-    check_names(recipes)
-    if child:
-        die_with_parent()
-    stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
-    address = host or recipes[0].server.host
-    queues = [
-        open_queue(store.directory, recipe.storage.queue, recipe.name)
-        for recipe, store in zip(recipes, stores, strict=True)
-    ]
-    apps = [
-        Swapping(create_app(recipe, store, queue, address))
-        for recipe, store, queue in zip(recipes, stores, queues, strict=True)
-    ]
+        opened = opener(recipe_paths, held, log_level, debug=debug)
+        recipes = [opened(number, not child) for number in range(len(recipe_paths))]
+        check_names(recipes)
+        if child:
+            die_with_parent()
+        stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
+        address = host or recipes[0].server.host
+        queues = [
+            open_queue(store.directory, recipe.storage.queue, recipe.name)
+            for recipe, store in zip(recipes, stores, strict=True)
+        ]
+        apps = [
+            Swapping(create_app(recipe, store, queue, address))
+            for recipe, store, queue in zip(recipes, stores, queues, strict=True)
+        ]
+    share()
 
     def again(number: int) -> Flask:
         return create_app(opened(number, False), stores[number], queues[number], address)

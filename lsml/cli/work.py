@@ -18,6 +18,7 @@ from lsml.cli.common import (
     open_store,
     opener,
     recipes_argument,
+    starting,
 )
 
 
@@ -44,18 +45,19 @@ def command(
     """
     import logging
 
-    from lsml.recipe import hold_recipe
-    from lsml.store.queue import open_queue
-    from lsml.worker.child import do_run
-    from lsml.worker.consumer import Crew, Worker
-    from lsml.worker.processes import step_back
+    with starting():
+        from lsml.recipe import hold_recipe
+        from lsml.store.queue import open_queue
+        from lsml.worker.child import do_run
+        from lsml.worker.consumer import Crew, Worker
+        from lsml.worker.processes import step_back
 
-    opened = opener(recipe_paths, held, log_level, debug=debug)
-    recipes = [opened(number, not child and run is None) for number in range(len(recipe_paths))]
-    check_names(recipes)
-    if child or run is not None:
-        die_with_parent()
-    stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
+        opened = opener(recipe_paths, held, log_level, debug=debug)
+        recipes = [opened(number, not child and run is None) for number in range(len(recipe_paths))]
+        check_names(recipes)
+        if child or run is not None:
+            die_with_parent()
+        stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
     if run is not None:
         step_back()
         id, _, attempt = run.partition(":")

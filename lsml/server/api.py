@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
-from lsml.doctor import Finding, Subject, examine
+from lsml.doctor.findings import Finding
 from lsml.errors import NotFound, RequestError
 from lsml.learning.agreement import Annotators, agreement
 from lsml.learning.corrections import Corrections
@@ -184,6 +184,8 @@ class ApiViews:
 
     def findings(self, project: str) -> list[Finding]:
         """Return the doctor's findings about a project."""
+        from lsml.doctor.examine import Subject, examine  # the checks of Label Studio, which a start needs not
+
         row = self._found(project)
         port = int(request.environ.get("SERVER_PORT") or 0)
         found = examine(Subject(self._recipe, self._store.directory, self._host, port, row.key))

@@ -14,6 +14,7 @@ from flask import g, request
 
 from lsml.errors import Forbidden, NotFound, Unauthorized
 from lsml.recipe import Recipe, Server
+from lsml.server.listening import bare, has_password
 
 _log = logging.getLogger(__name__)
 _LOOKING = ("GET", "HEAD", "OPTIONS")
@@ -41,8 +42,8 @@ class Guard:
         server = recipe.server
         self._prefix = prefix
         self._users = _users(server)
-        self._named = frozenset(_bare(name) for name in server.hosts)
-        self._known = self._named | {_bare(host), _bare(socket.gethostname()), *_CONTAINER_NAMES}
+        self._named = frozenset(bare(name) for name in server.hosts)
+        self._known = self._named | {bare(host), bare(socket.gethostname()), *_CONTAINER_NAMES}
 
     def check(self) -> None:
         """Raise NotFound, Forbidden or Unauthorized unless the request is allowed."""
@@ -139,22 +140,6 @@ def _users(server: Server) -> list[tuple[bytes, tuple[str, bool]]]:
     return [(f"{name}:{password}".encode(), (str(name), owner)) for name, password, owner in known]
 
 
-def has_password(server: Server) -> bool:
-    """Return True if requests must send a username and a password."""
-    return bool(server.username and server.password)
-
-
-def open_to_others(server: Server, host: str) -> str | None:
-    """Return a warning if others can reach lsml at `host` and need neither a password nor a secret path; else None."""
-    if server.secret_path or has_password(server) or _is_loopback(_bare(host)):
-        return None
-    return (
-        f"lsml: warning: everybody who can reach {host} can read predictions and send annotations for training: set "
-        "server.secret_path, or server.username and server.password, in the recipe, or restrict access to trusted "
-        "machines"
-    )
-
-
 def _follows_a_link() -> bool:
     """Return True if a browser opens a page in a tab: the person sees it, and not the other site."""
     headers = request.headers
@@ -171,14 +156,9 @@ def _host_and_port(netloc: str) -> tuple[str, int | None]:
         return "", None
     try:
         parts = urlsplit(f"//{netloc}")
-        return _bare(parts.hostname or ""), parts.port
+        return bare(parts.hostname or ""), parts.port
     except ValueError:
         return "", None
-
-
-def _bare(name: str) -> str:
-    """Return a name for comparison: in lower case, without the dot of the root."""
-    return name.strip("[]").lower().removesuffix(".")
 
 
 def _is_local(name: str) -> bool:
@@ -194,12 +174,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    return _is_address(name) and ipaddress.ip_address(name).is_loopback
 
 
 def _shown(text: str) -> str:

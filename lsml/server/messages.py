@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from lsml.doctor import Finding
+from lsml.doctor.findings import Finding
 from lsml.learning.agreement import Annotator, ControlAgreement
 from lsml.learning.corrections import Corrections
 from lsml.store import Action as Done

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from lsml.errors import LsmlError, PortInUse
+from lsml.server.listening import cannot_listen
 from lsml.server.several import Several
 from lsml.server.swapping import Swapping
 
@@ -31,24 +29,6 @@ READ_BYTES = 65536  # at a time, so that a request of 250 tasks comes in one pie
 # The time for current requests after a signal: a person who pressed Ctrl-C waits five seconds, Docker ten.
 DRAIN_S = {signal.SIGINT: 4.0, signal.SIGTERM: 8.0}
 _LAST_WORDS_S = 0.5  # the time after a signal in which requests on their way still arrive
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise PortInUse, with a sentence, if the port is taken; LsmlError where the host is not this machine's."""
-    if port == 0:
-        return
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as error:
-        raise LsmlError(
-            f"--host {host}: {error.strerror}; use 127.0.0.1 for this machine, 0.0.0.0 for everybody"
-        ) from None
-    with socket.socket(family, kind, proto) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise _cannot_listen(error, host, port) from error
 
 
 def serve(
@@ -80,7 +60,7 @@ def serve(
             clear_untrusted_proxy_headers=True,
         )
     except OSError as error:
-        raise _cannot_listen(error, host, port) from error
+        raise cannot_listen(error, host, port) from error
     dispatcher.set_thread_count(THREADS)
     told: int | None = None
 
@@ -135,13 +115,3 @@ def _accept_all(listener: BaseWSGIServer, channels: dict[int, HTTPChannel | Base
     while len(channels) > before:
         before = len(channels)
         listener.handle_accept()
-
-
-def _cannot_listen(error: OSError, host: str, port: int) -> LsmlError:
-    if error.errno == errno.EADDRINUSE:
-        return PortInUse(
-            f"port {port} on {host} is in use; stop the program that uses it, or choose another with --port"
-        )
-    if error.errno == errno.EACCES:
-        return LsmlError(f"port {port} on {host}: not permitted; choose one above 1023 with --port")
-    return LsmlError(f"cannot listen on {host} port {port}: {error.strerror}; choose others with --host and --port")

@@ -19,8 +19,8 @@ from tests.support.fetching import no_fetch
 
 IMPORTED = """
 import sys
-import lsml.server
-lsml.server.serve = lambda *_arguments, **_more: None
+import lsml.server.serve
+lsml.server.serve.serve = lambda *_arguments, **_more: None
 from lsml.cli import main
 main(sys.argv[1:], standalone_mode=False)
 print(sorted(name for name in sys.modules if name.startswith({names!r})))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lsml.recipe import Server
-from lsml.server.guard import open_to_others
+from lsml.server.listening import open_to_others
 from tests.conftest import PROJECT_KEY, TOPICS, event, tickets
 from tests.server.test_traffic import recorded, send
 
@@ -170,7 +170,7 @@ def test_behind_a_secret_any_host_will_do_and_without_it_none_reads_a_thing(back
 
 def test_the_address_that_it_is_bound_to_is_its_own(tmp_path):
     from lsml.recipe import load_recipe
-    from lsml.server import create_app
+    from lsml.server.app import create_app
     from lsml.store import Store
     from lsml.store.queue import open_queue
     from tests.conftest import write_recipe
