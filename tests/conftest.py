@@ -145,8 +145,8 @@ class Backend:
     def __init__(self, recipe_path: Path, data: Path) -> None:
         self.recipe_path = recipe_path
         self.recipe = load_recipe(recipe_path)
-        self.store = Store(data)
-        self.queue = open_queue(data)
+        self.store = Store(data, self.recipe.storage, self.recipe.name)
+        self.queue = open_queue(data, self.recipe.storage.queue, self.recipe.name)
         self.app = create_app(self.recipe, self.store, self.queue)
         self.client = self.app.test_client()
 

@@ -52,6 +52,7 @@ GROUPS = {
     "Keep and operate": {
         "export": ("export", "Write projects, annotations and versions into one file."),
         "import": ("import_", "Restore a data directory from a file of `lsml export`."),
+        "migrate": ("migrate", "Move a data directory to PostgreSQL and S3."),
         "serve": ("serve", "Run only the web server, as a separate process."),
         "work": ("work", "Run only the worker, beside `lsml serve`."),
         "completion": ("completion", "Print a script for shell completion of commands, options, recipes and names."),

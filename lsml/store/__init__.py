@@ -8,7 +8,7 @@ seconds since the epoch, by the database's clock.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,13 +21,14 @@ from lsml.store.artifacts import open_artifacts
 from lsml.store.beginnings import Beginnings
 from lsml.store.changes import AnnotationSeen
 from lsml.store.claims import Claims, Superseded
-from lsml.store.copying import copy_database
+from lsml.store.copying import copy_database, copy_rows
 from lsml.store.database import durable, open_database
 from lsml.store.people import People
 from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.reviews import Reviews
 from lsml.store.run_lines import RunLine, RunLines
 from lsml.store.runs import RunRow, Runs
+from lsml.store.sqlite import Sqlite
 from lsml.store.submissions import Submission, Submissions
 from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
 from lsml.store.workers import Workers
@@ -98,6 +99,18 @@ class Store:
     def copy_database(self, target: Path) -> set[str]:
         """Copy the database as `lsml.store.copying.copy_database` does."""
         return copy_database(self._database, target)
+
+    def move_to(self, other: Store, address: str, share: Callable[[], None]) -> None:
+        """Copy every row of a data directory into a store that has none; from then on every process refuses to write here.
+
+        Writers wait meanwhile, so nothing that was acknowledged is lost. `share` is called while they wait, and brings the
+        files of versions there. Raises StoreError.
+        """
+        assert isinstance(self._database, Sqlite), "only a data directory is moved"
+        with self._database.write_transaction():
+            share()
+            copy_rows(self._database, other._database)
+            self._database.seal(f"was moved to {address}")
 
     def check_room(self, least_free: int) -> None:
         """Raise NoRoom where the data directory's disk has fewer free bytes than `least_free`."""

@@ -57,6 +57,10 @@ class Artifacts(ABC):
         """
 
     @abstractmethod
+    def share(self, name: str) -> None:
+        """Keep a folder under the name that it has in this machine's data directory, and read it again to compare it."""
+
+    @abstractmethod
     def check(self) -> None:
         """Raise OSError where nothing can be kept."""
 
@@ -105,6 +109,9 @@ class LocalArtifacts(Artifacts):
     def bring_again(self, name: str) -> bool:
         """See Artifacts. The files are only here."""
         return False
+
+    def share(self, name: str) -> None:
+        """See Artifacts. It is there already."""
 
     def check(self) -> None:
         """See Artifacts."""

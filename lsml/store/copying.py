@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from lsml.errors import StoreError
 from lsml.store.database import Database
 from lsml.store.sqlite import open_sqlite, sentences
+from lsml.store.tables import Row, queries
 
 _BATCH: Final = 500  # rows that are stored at once
 _EMPTIED: Final = "DELETE FROM meta"  # which has the format in it; the source has the same
@@ -25,14 +29,29 @@ _WHOLE = (
 
 
 def copy_rows(source: Database, target: Database) -> None:
-    """Copy every row of a database into another that has none, as one transaction. Raises StoreError."""
+    """Copy every row of a database into another that has none, as one transaction that reads them again and compares.
+
+    Raises StoreError, and then the other still has none.
+    """
+    read: dict[str, int] = {}
     with source.tables() as tables, target.write_transaction():
         target.execute_sql(_EMPTIED, ())
         for content in tables:
             marks = ", ".join("?" * len(content.columns))
             insert = f"INSERT INTO {content.table} ({', '.join(content.columns)}) VALUES ({marks})"  # noqa: S608 (ours)
             while rows := list(islice(content.rows, _BATCH)):
+                read[content.table] = _digest(rows, read.get(content.table, 0))
                 target.execute_many(insert, rows)
+        for table, query in queries():
+            if _digest(target.stream(query)) != read.get(table, 0):
+                raise StoreError(f"{table}: some rows were changed by copying them; nothing was copied")
+
+
+def _digest(rows: Iterable[Row], before: int = 0) -> int:
+    """Return a number for rows in any order, which another value in one of them changes. It adds to the one `before`."""
+    for row in rows:
+        before += int.from_bytes(hashlib.sha256(repr(row).encode("utf-8", "surrogatepass")).digest())
+    return before % 2**256
 
 
 def copy_database(database: Database, target: Path) -> set[str]:

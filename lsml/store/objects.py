@@ -6,6 +6,7 @@ one is not complete. The copies are put in place by a rename, once every hash wa
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Set
@@ -44,18 +45,23 @@ class ObjectArtifacts(Artifacts):
     def put(self, making: Path, project: str) -> str:
         """See Artifacts. The folder becomes this machine's copy."""
         name = self.copies.put(making, project)
-        folder = self.copies.open(name)
         try:
             with self._refusals():
-                files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-                for path in files:
-                    self._files.put_file(str(path), self._at(name, path.relative_to(folder).as_posix()))
-                hashes = {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
-                self._complete(name, hashes)
+                self._complete(name, self._upload(name))
         except BaseException:
             self.delete(name)
             raise
         return name
+
+    def share(self, name: str) -> None:
+        """See Artifacts."""
+        with self._refusals():
+            hashes = self._upload(name)
+            for file, expected in hashes.items():
+                with self._files.open(self._at(name, file), "rb") as kept:
+                    if hashlib.file_digest(kept, "sha256").hexdigest() != expected:
+                        raise OSError(5, "has other content than the file that was sent", f"{self._url}/{name}/{file}")
+            self._complete(name, hashes)
 
     def copy(self, name: str, project: str) -> str:
         """See Artifacts."""
@@ -144,6 +150,17 @@ class ObjectArtifacts(Artifacts):
             raise FileNotFoundError(2, "Not a manifest", name) from None
         if any(".." in Path(file).parts or Path(file).is_absolute() for file in hashes):
             raise OSError(5, "its manifest names files elsewhere", name)
+        return hashes
+
+    def _upload(self, name: str) -> dict[str, str]:
+        """Send the files of this machine's copy. Return their hashes."""
+        folder = self.copies.open(name)
+        hashes = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                file = path.relative_to(folder).as_posix()
+                self._files.put_file(str(path), self._at(name, file))
+                hashes[file] = file_digest(path)
         return hashes
 
     def _complete(self, name: str, hashes: dict[str, str]) -> None:

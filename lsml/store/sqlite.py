@@ -58,6 +58,19 @@ class Sqlite(SqliteDatabase):
                 TableRows(table, tuple(column[0] for column in cursor.description), cursor) for table, cursor in cursors
             )
 
+    def seal(self, why: str) -> None:
+        """Refuse what must not be lost from now on, in every process, for a reason. The caller holds the transaction.
+
+        A server still notes which projects ask for predictions, so that it can answer them.
+        """
+        quoted = why.replace("'", "''")
+        changes = [(table, change) for table, _ in queries() if table != "project"
+                   for change in ("INSERT", "UPDATE", "DELETE")]  # fmt: skip
+        for number, (table, change) in enumerate([*changes, ("project", "UPDATE OF promoted")]):
+            self.execute_sql(
+                f"CREATE TRIGGER sealed_{number} BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, '{quoted}'); END"
+            )
+
     def execute_many(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         """See Database."""
         self.connection().executemany(sql, rows)
@@ -81,6 +94,8 @@ def sentences(path: str) -> Iterator[None]:
             advice = "make the data directory writable for this user, or name another with --data-dir"
         elif "full" in what:
             advice = "the disk is full: make room; no acknowledged annotation is lost"
+        elif "was moved to" in what:
+            advice = "restart lsml with the recipe that names it"
         elif "malformed" in what or "not a database" in what:
             advice = "the file is damaged: restore it from a backup, or move it away to start over"
         raise StoreError(f"{path}: {what}; {advice}") from error
