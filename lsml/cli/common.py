@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lsml.metrics import Metrics
     from lsml.recipe import Recipe
     from lsml.store import ProjectRow, Store
+    from lsml.store.queue import Queue
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -153,9 +154,7 @@ def held_option(function: F) -> F:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Import and open everything that stays, without garbage collections: they look at all of it again and again, which
-    takes a fifth of a start. Later ones skip it, too.
-    """
+    """Import and open what stays without garbage collections, which look at all of it again: a fifth of a start."""
     gc.disable()
     try:
         yield
@@ -221,6 +220,13 @@ def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
     store = Store(recipe.data_directory(data_dir), recipe.storage, recipe.name)
     os.environ.setdefault(VARIABLE, str(store.directory.resolve() / "cache"))
     return store
+
+
+def queue_of(recipe: Recipe, store: Store) -> Queue:
+    """Return the queue of a recipe, which is beside its store or where `storage.queue` says."""
+    from lsml.store.queue import open_queue
+
+    return open_queue(store.directory, recipe.storage.queue, recipe.name)
 
 
 def config_of(path: Path) -> LabelingConfig:

@@ -19,6 +19,7 @@ from lsml.cli.common import (
     log_options,
     open_store,
     opener,
+    queue_of,
     recipes_argument,
     starting,
 )
@@ -57,7 +58,6 @@ def command(
         from lsml.server.serve import serve
         from lsml.server.several import Several
         from lsml.server.swapping import Swapping
-        from lsml.store.queue import open_queue
 
         opened = opener(recipe_paths, held, log_level, debug=debug)
         recipes = [opened(number, not child) for number in range(len(recipe_paths))]
@@ -66,14 +66,8 @@ def command(
             die_with_parent()
         stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
         address = host or recipes[0].server.host
-        queues = [
-            open_queue(store.directory, recipe.storage.queue, recipe.name)
-            for recipe, store in zip(recipes, stores, strict=True)
-        ]
-        apps = [
-            Swapping(create_app(recipe, store, queue, address))
-            for recipe, store, queue in zip(recipes, stores, queues, strict=True)
-        ]
+        queues = [queue_of(recipe, store) for recipe, store in zip(recipes, stores, strict=True)]
+        apps = [Swapping(create_app(*parts, address)) for parts in zip(recipes, stores, queues, strict=True)]
     share()
 
     def again(number: int) -> Flask:

@@ -17,6 +17,7 @@ from lsml.cli.common import (
     log_options,
     open_store,
     opener,
+    queue_of,
     recipes_argument,
     starting,
 )
@@ -47,7 +48,6 @@ def command(
 
     with starting():
         from lsml.recipe import hold_recipe
-        from lsml.store.queue import open_queue
         from lsml.worker.child import do_run
         from lsml.worker.consumer import Crew, Worker
         from lsml.worker.processes import step_back
@@ -71,8 +71,7 @@ def command(
     for path, text, recipe, store in zip(recipe_paths, held, recipes, stores, strict=True):
         again = [sys.executable, "-m", "lsml", "work", str(path), "--data-dir", str(store.directory)]
         again += ["--held", str(text), "--log-level", "debug" if debug else log_level]
-        queue = open_queue(store.directory, recipe.storage.queue, recipe.name)
-        Worker(recipe, store, queue, again, crew)
+        Worker(recipe, store, queue_of(recipe, store), again, crew)
     logging.getLogger("lsml.worker").info("ready to train")
     if child:
         say_ready(stores[0].directory, "work")
