@@ -70,7 +70,7 @@ def command(
     """
     from lsml.server.listening import check_port
 
-    target = _target(studio, recipe_paths, connecting=connecting)
+    target = _checked(ConnectOptions(**studio), recipe_paths, connecting=connecting)
     with starting():
         recipes = [open_recipe(path, log_level=log_level, debug=debug) for path in recipe_paths]
     check_names(recipes)
@@ -105,9 +105,8 @@ def command(
     sys.exit(code)
 
 
-def _target(studio: dict[str, Any], recipe_paths: Sequence[Path], *, connecting: bool) -> ConnectOptions:
-    """Return what to connect, which the environment then tells. Raises RequestError where it cannot be connected."""
-    target = ConnectOptions(**studio)
+def _checked(target: ConnectOptions, recipe_paths: Sequence[Path], *, connecting: bool) -> ConnectOptions:
+    """Return what to connect, told to the environment. Raises RequestError where it cannot be connected."""
     target.check(connecting)
     if connecting and len(recipe_paths) > 1:
         raise RequestError("--connect takes one recipe; for several, use `lsml connect RECIPE` for each")
