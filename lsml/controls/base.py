@@ -66,7 +66,13 @@ class Anchor(NamedTuple):
 
 
 _FRAME = ("id", "original_width", "original_height", "image_rotation", "item_index", "parentID")
-_SAID = ("choices", "taxonomy", "rating", "number")  # in a region's value beside its place; a text can be a span's own
+_SAID = (
+    "choices",
+    "taxonomy",
+    "rating",
+    "number",
+    "datetime",
+)  # in a region's value beside its place; a text can be a span's own
 
 # Every control by its tag. A class that names its tag is registered when its module is imported.
 CONTROLS: dict[str, type[Control]] = {}

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     NO_AREA = "no area"
     NO_NUMBER = "no number"
     NO_TIME = "no time"
+    NO_DATE = "no date"
     OFF_SCALE = "off the scale"
     NO_TEXT = "no text"
     UNREADABLE_PIXELS = "unreadable brush"
@@ -62,6 +63,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.NO_AREA: ("they cover nothing", "draw them anew"),
     Reason.NO_NUMBER: ("{subject} instead of a number", "correct them in the export"),
     Reason.NO_TIME: ("{subject} instead of a time", "was the timeFormat changed after the annotation?"),
+    Reason.NO_DATE: ("{subject} instead of a date or a time", "was the format changed after the annotation?"),
     Reason.OFF_SCALE: ("{subject} is not on the tag's scale", "annotate them again, or correct maxRating"),
     Reason.NO_TEXT: ("{subject} instead of a text", "correct them in the export"),
     Reason.UNREADABLE_PIXELS: ("{subject}", "export them again from Label Studio"),

@@ -14,6 +14,7 @@ _PLAIN = {
     "choices": "choices",
     "rating": "rating",
     "number": "number",
+    "datetime": "datetime",
     "textarea": "text",
 }  # a region's type -> its value's key
 

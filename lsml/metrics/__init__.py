@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from lsml.metrics.choices import judge_choices
 from lsml.metrics.figures import FIGURES, Figures, Pair, figures_of
 from lsml.metrics.intervals import judge_intervals
+from lsml.metrics.moments import judge_moments
 from lsml.metrics.numbers import judge_numbers
 from lsml.metrics.rankings import judge_rankings
 from lsml.metrics.rates import Metrics
@@ -21,6 +22,7 @@ from lsml.values import (
     Interval,
     KeyPoint,
     Mask,
+    Moment,
     Number,
     Polygon,
     Ranking,
@@ -39,6 +41,7 @@ JUDGES: dict[type, Judge] = {
     Interval: judge_intervals,
     Relation: judge_relations,
     Text: judge_texts,
+    Moment: judge_moments,
     Ranking: judge_rankings,
     **dict.fromkeys((Box, Polygon, Ellipse, Mask, Track), judge_shapes),
     KeyPoint: judge_points,

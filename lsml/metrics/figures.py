@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lsml.metrics.intervals import met
+from lsml.metrics.moments import same_moments
 from lsml.metrics.rankings import order_agreement, same_rankings
 from lsml.metrics.relations import relations_of
 from lsml.metrics.shapes import found_shapes, objects_of_points
@@ -23,6 +24,7 @@ from lsml.values import (
     Interval,
     KeyPoint,
     Mask,
+    Moment,
     Number,
     Polygon,
     Ranking,
@@ -49,6 +51,7 @@ FIGURES: Final[dict[type, tuple[str, ...]]] = {
     Interval: ("segment_f1", "macro_f1"),
     Relation: ("relation_f1", "macro_f1"),
     Text: ("character_similarity", "exact_match"),
+    Moment: ("exact_match",),
     Ranking: ("order_agreement", "exact_match"),
     **dict.fromkeys(_SHAPES, ("map50",)),
 }
@@ -162,12 +165,13 @@ class _Squares(Figures):
 
 _MEANS: Final[dict[type, dict[str, Callable[[Pair], float]]]] = {
     Text: {"character_similarity": text_similarity, "exact_match": same_texts},
+    Moment: {"exact_match": same_moments},
     Ranking: {"order_agreement": order_agreement, "exact_match": same_rankings},
 }
 
 
 class _Means(Figures):
-    """The mean scores of texts or rankings over tasks."""
+    """The mean scores of texts, moments or rankings over tasks."""
 
     def __init__(self, tasks: Sequence[Sequence[Pair]], kind: type) -> None:
         import numpy as np

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from lsml.values import Choice, Number, Span, Text, Value, label_of
+from lsml.values import Choice, Moment, Number, Span, Text, Value, label_of
 
 _SHOWN: Final = 140  # the most characters of a task
 
@@ -35,6 +35,8 @@ def _told(value: Value) -> str:
         return f"{value.value:g}"
     if isinstance(value, Text):
         return value.text[:_SHOWN]
+    if isinstance(value, Moment):
+        return value.at
     if isinstance(value, Span):
         return f"{value.label} at {value.start} to {value.end}"
     return label_of(value) or type(value).__name__.lower()

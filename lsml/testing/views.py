@@ -14,7 +14,7 @@ from lsml.labeling.documents import Dialogue, PlainText
 from lsml.labeling.items import Items
 from lsml.labeling.series import Series
 from lsml.labeling.view import Film, View
-from lsml.values import Marked, Mask, Number, Track, Value, kind_of, label_of
+from lsml.values import Marked, Mask, Moment, Number, Track, Value, kind_of, label_of
 
 if TYPE_CHECKING:
     from lsml.controls.base import Control
@@ -79,10 +79,10 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
 
 
 def encodable(control: Control, values: Sequence[Value], on: View) -> list[Value]:
-    """Return values as a control can write them: numbers on its range and steps, masks in the image's size, tracks on
-    frames.
+    """Return values as a control can write them: numbers on its range and steps, moments in its parts, masks in the image's
+    size, tracks on frames.
     """
-    if any(isinstance(value, Number | Track) for value in values):
+    if any(isinstance(value, Number | Moment | Track) for value in values):
         return list(control.decode(control.encode(values, "object", on), on).values or ())
     return [_resized(value, on.size) if isinstance(value, Mask) and on.size else value for value in values]
 

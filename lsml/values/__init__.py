@@ -27,6 +27,7 @@ from lsml.values.kinds import (
     label_of,
 )
 from lsml.values.marked import Marked
+from lsml.values.moments import Moment
 
 __all__ = [
     "UNPICKED",
@@ -40,6 +41,7 @@ __all__ = [
     "Keyframe",
     "Marked",
     "Mask",
+    "Moment",
     "Number",
     "Polygon",
     "Ranking",

@@ -22,17 +22,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import msgspec
 
+from lsml.values.moments import Moment
+from lsml.values.scores import check_score, no_score
+
 if TYPE_CHECKING:
     from lsml.arrays import Array
-
-
-def _no_score(score: float) -> ValueError:
-    return ValueError(f"a score must be between 0 and 1, got {score}")
-
-
-def _check_score(score: float | None) -> None:
-    if score is not None and not 0.0 <= score <= 1.0:  # NaN fails this, too
-        raise _no_score(score)
 
 
 def _check_finite(what: str, numbers: Iterable[float]) -> None:
@@ -57,9 +51,9 @@ class Choice(msgspec.Struct, frozen=True, gc=False, tag="choice"):
     def __post_init__(self) -> None:
         if not self.label:
             raise ValueError("a choice needs a label")
-        # Written out instead of calling _check_score, for speed.
+        # Written out instead of calling check_score, for speed.
         if self.score is not None and not 0.0 <= self.score <= 1.0:
-            raise _no_score(self.score)
+            raise no_score(self.score)
 
 
 class Scored(Sequence[Choice]):
@@ -77,7 +71,7 @@ class Scored(Sequence[Choice]):
         self._set(labels, names, scores, scores.index(max(scores)) if scores else -1)
         # NaN makes a sum NaN wherever it stands, while min and max may miss it.
         if scores and not (min(scores) >= 0.0 and max(scores) <= 1.0 and sum(scores) >= 0.0):
-            raise _no_score(next(score for score in scores if not 0.0 <= score <= 1.0))
+            raise no_score(next(score for score in scores if not 0.0 <= score <= 1.0))
 
     def _set(self, labels: Sequence[str], names: frozenset[str], scores: Sequence[float], best: int) -> None:
         self.labels = labels
@@ -91,7 +85,7 @@ class Scored(Sequence[Choice]):
         score.
         """
         if scores.size and not (scores.min() >= 0.0 and scores.max() <= 1.0):  # NaN fails this, too
-            raise _no_score(next(score for score in scores.ravel().tolist() if not 0.0 <= score <= 1.0))
+            raise no_score(next(score for score in scores.ravel().tolist() if not 0.0 <= score <= 1.0))
         rows = []
         for row, best in zip(scores.tolist(), scores.argmax(axis=1).tolist(), strict=True):
             scored = cls.__new__(cls)
@@ -138,7 +132,7 @@ class DecidedSpans(list["Value"]):
     def __init__(self, values: Iterable[Value] = (), *, decisions: Sequence[float]) -> None:
         super().__init__(values)
         for score in decisions:
-            _check_score(score)
+            check_score(score)
         self.decisions = decisions
 
 
@@ -152,7 +146,7 @@ class Number(msgspec.Struct, frozen=True, gc=False, tag="number"):
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise ValueError(f"a number must be finite, got {self.value}")
-        _check_score(self.score)
+        check_score(self.score)
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
@@ -163,7 +157,7 @@ class Text(msgspec.Struct, frozen=True, tag="text"):
     title: ClassVar[str] = "a text"
 
     def __post_init__(self) -> None:
-        _check_score(self.score)
+        check_score(self.score)
 
 
 UNPICKED = "_"  # the group of items that are in none
@@ -184,7 +178,7 @@ class Ranking(msgspec.Struct, frozen=True, tag="ranking"):
             raise ValueError("a ranking names each item once")
         if self.groups and len(self.groups) != len(self.order):
             raise ValueError(f"each item needs a group, got {len(self.groups)} groups for {len(self.order)} items")
-        _check_score(self.score)
+        check_score(self.score)
 
 
 class Span(msgspec.Struct, frozen=True, tag="span"):
@@ -199,7 +193,7 @@ class Span(msgspec.Struct, frozen=True, tag="span"):
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
             raise ValueError(f"a span must start at 0 or later and end after it, got {self.start} to {self.end}")
-        _check_score(self.score)
+        check_score(self.score)
 
 
 class Interval(msgspec.Struct, frozen=True, tag="interval"):
@@ -217,7 +211,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval"):
         _check_finite("a time", (self.start, self.end))
         if self.start > self.end:
             raise ValueError(f"an interval must not end before its start, got {self.start} to {self.end}")
-        _check_score(self.score)
+        check_score(self.score)
 
 
 class Relation(msgspec.Struct, frozen=True, tag="relation"):
@@ -234,7 +228,7 @@ class Relation(msgspec.Struct, frozen=True, tag="relation"):
     def __post_init__(self) -> None:
         if not self.source or not self.target or self.source == self.target:
             raise ValueError(f"a relation needs two regions, got {self.source!r} and {self.target!r}")
-        _check_score(self.score)
+        check_score(self.score)
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -250,7 +244,7 @@ class Shape(msgspec.Struct, frozen=True):
     text: str | None = None
 
     def _check(self) -> None:
-        _check_score(self.score)
+        check_score(self.score)
         if self.item < 0:
             raise ValueError(f"a page counts from 0, got {self.item}")
         if not (math.isfinite(self.aspect) and self.aspect > 0):
@@ -394,12 +388,26 @@ class Track(Shape, frozen=True, tag="track", kw_only=True):
 
 
 Value = (
-    Choice | Number | Text | Ranking | Span | Interval | Relation | Box | Polygon | Ellipse | KeyPoint | Mask | Track
+    Choice
+    | Number
+    | Text
+    | Moment
+    | Ranking
+    | Span
+    | Interval
+    | Relation
+    | Box
+    | Polygon
+    | Ellipse
+    | KeyPoint
+    | Mask
+    | Track
 )
 VALUE_TYPES: tuple[type[Any], ...] = (
     Choice,
     Number,
     Text,
+    Moment,
     Ranking,
     Span,
     Interval,
@@ -419,5 +427,5 @@ def kind_of(value_type: type[Any]) -> str:
 
 
 def label_of(value: Value) -> str | None:
-    """Return a value's label; None for a number, a text or a ranking, which have none."""
-    return None if isinstance(value, Number | Text | Ranking) else value.label
+    """Return a value's label; None for a number, a text, a moment or a ranking, which have none."""
+    return None if isinstance(value, Number | Text | Moment | Ranking) else value.label

@@ -28,7 +28,7 @@ from lsml.labeling.view import View
 from lsml.metrics import judge
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import find_recipe, gallery_recipes
-from lsml.values import Choice, Interval, Number, Ranking, Span, Value
+from lsml.values import Choice, Interval, Moment, Number, Ranking, Span, Value
 from tests.conftest import REPOSITORY, Backend
 from tests.support.drawings import disc
 from tests.support.fetching import no_fetch
@@ -47,7 +47,7 @@ each_recipe = pytest.mark.parametrize("name", RECIPES)
 LIGHT = [
     name for name, path in RECIPES.items()
     if all(
-        get_adapter(adapter).extra in (None, "images", "sound") and not get_adapter(adapter).only_interactive
+        get_adapter(adapter).extra in (None, "dates", "images", "sound") and not get_adapter(adapter).only_interactive
         and adapter != "remote"  # whose service is elsewhere
         for adapter in load_recipe(path).adapters
     )
@@ -77,11 +77,15 @@ def answers(control: Control) -> Sequence[Value]:
         return [Choice(label) for label in control.labels[:4]]
     if control.value_type is Number:
         return list(dict.fromkeys(Number(control.fit(number)) for number in (1, 2, 4, 100)))
+    if control.value_type is Moment:
+        return [Moment(f"2026-03-0{day}") for day in (1, 2, 3, 4)]
     raise AssertionError(f"say here how a person answers a {control.tag}")
 
 
 def words(control: Control, answer: int) -> list[str]:
     """What a text says when that answer is right."""
+    if control.value_type is Moment:
+        return [f"{control.control_tag.name} {answers(control)[answer].at}"]
     letters = "x" if control.value_type in (Span, Interval) else "xyz"
     return [f"{control.control_tag.name}{'abcd'[answer]}{letter}" for letter in letters]
 
@@ -306,7 +310,7 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
                 shown = shown_of(next(iter(binding.models)).object_tag, data)
                 found, wanted = (control.decode(part, shown).values for part in (said, taught))
                 assert judge(Interval, [(wanted, found)])["value"] == 1
-            elif control.value_type in (Choice, Ranking, Span):
+            elif control.value_type in (Choice, Moment, Ranking, Span):
                 assert [region["value"] for region in said] == [region["value"] for region in taught]
             else:
                 [found], [wanted] = control.decode(said).values, control.decode(taught).values

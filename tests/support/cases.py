@@ -24,6 +24,7 @@ from lsml.adapters.sound.regressor import AudioRegressor
 from lsml.adapters.sound.speech import SpeechAdapter
 from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
+from lsml.adapters.text.dates import Dates
 from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
 from lsml.adapters.text.matcher import TextMatcher
 from lsml.adapters.text.ner import Ner
@@ -36,7 +37,7 @@ from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.adapters.text.zero_shot import ZeroShot
 from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
-from lsml.values import Box, Choice, KeyPoint, Marked, Number, Ranking, Span
+from lsml.values import Box, Choice, KeyPoint, Marked, Moment, Number, Ranking, Span
 from tests.conftest import tickets
 from tests.support import worlds
 from tests.support.companies import LABELS as RELATIONS
@@ -82,6 +83,15 @@ NUMBERS = AdapterCase(
     adapter=TextRegressor,
     examples=[Example(text, (Number(STARS[label]),)) for text, label in tickets(60)],
     batch=BATCH,
+)
+
+DATED = AdapterCase(
+    adapter=Dates,
+    examples=[
+        Example(f"Issued 2026-03-{day:02d}, due {day} April 2026 to 10:30", (Moment(f"2026-04-{day:02d}"),))
+        for day in range(1, 13)
+    ],
+    batch=["Issued 2026-03-05, due 6 April 2026 at 10:30", "", "日本語 🤖 2026年5月6日", "crash " * 500],
 )
 
 _SIDES = ("left", "right")
@@ -408,6 +418,7 @@ CASES = {
     "yolo": YOLO,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
+    "dates": [DATED],
     "pairwise": [PAIRS, *RANKED],
     "tabular": TABLES,
     "time-series": SIGNALS,

@@ -23,6 +23,7 @@ LICENCES = {
     "audio-regressor": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "sound-events": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "grabcut": "Apache-2.0 (OpenCV)",
+    "dates": "BSD-3-Clause (dateparser, scikit-learn)",
     "field-classifier": "BSD-3-Clause (scikit-learn)",
     "image-classifier": "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own",
     "image-regressor": "BSD-3-Clause (scikit-learn, scikit-image); weights have terms of their own",
