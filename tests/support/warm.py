@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -36,7 +37,8 @@ def warm() -> None:
     """Import lsml wholly; its heavy libraries are imported late, and stay out."""
     for module in pkgutil.walk_packages(lsml.__path__, "lsml."):
         if not module.name.endswith("__main__"):
-            import_module(module.name)
+            with suppress(ModuleNotFoundError):  # the library of an extra that is not installed
+                import_module(module.name)
     for name in MODULES:
         import_module(name)
 
