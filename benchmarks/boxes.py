@@ -14,7 +14,7 @@ import numpy as np
 from lsml.adapters.base import Example, Target
 from lsml.adapters.image.yolo.adapter import Yolo
 from lsml.adapters.image.yolo.dataset import write_dataset
-from lsml.adapters.image.yolo.starting import wanted_of
+from lsml.adapters.parts.training_objects import goal_of
 from lsml.values import Box, Value
 
 Learner = Callable[[Sequence[Example], Sequence[Example], int], list[Sequence[Value]]]
@@ -88,10 +88,10 @@ def learners(weights: Path, epochs: int, imgsz: int) -> dict[str, Learner]:
         from ultralytics import YOLO
 
         target = _target(train)
-        wanted = wanted_of("detect", target, train)
+        goal = goal_of("detect", target, train)
         with tempfile.TemporaryDirectory() as folder:
-            write_dataset(train, wanted, Path(folder), judge=False)
-            names = "".join(f"\n  {number}: {label}" for number, label in enumerate(wanted.labels))
+            write_dataset(train, goal, Path(folder), judge=False)
+            names = "".join(f"\n  {number}: {label}" for number, label in enumerate(goal.labels))
             data = Path(folder) / "data.yaml"
             # It judges epochs by what it learns from, as there is nothing else; the last one is kept either way.
             data.write_text(f"path: {folder}\ntrain: images/train\nval: images/train\nnames:{names}\n")

@@ -3,8 +3,8 @@
     python benchmarks/calibration.py FILE.csv | --columns | --entities FILE.jsonl
 
 FILE has the columns text, label and split (train, test). Prints a Markdown table: means over three seeds, and the share of a
-fit that is spent on the temperature where the options leave nothing to choose. --columns: what a temperature would do to
-`tabular`, on drawn columns of which a tenth of the labels are wrong. --entities: the same as for texts of the spans of
+fit that is spent on the temperature where the options leave nothing to choose. --columns: the same
+of `tabular`, on drawn columns of which a tenth of the labels are wrong, ten seeds. --entities: the same as for texts of the spans of
 `ner-crf`, on 600 other sentences; a span is right where an annotated one has its place and its label.
 """
 
@@ -25,7 +25,7 @@ from lsml.adapters.parts.calibration import PlattScaling
 from lsml.adapters.parts.linear_head import LinearHead
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.ner_crf import NerCrf
-from lsml.metrics.choices import calibration, calibration_error
+from lsml.metrics.calibration import calibration
 from lsml.values import Choice, Span
 
 SIZES, SEEDS = (50, 100, 200, 500, 1500), (0, 1, 2)
@@ -35,7 +35,7 @@ def error(adapter: TextClassifier, test: list[dict[str, str]]) -> float:
     """The calibration error of what an annotator would see."""
     best = [max(values, key=lambda value: value.score) for values in adapter.predict([row["text"] for row in test])]
     shown = [(value.score, value.label == row["label"]) for value, row in zip(best, test, strict=True)]
-    return calibration_error(calibration(shown))
+    return calibration(shown)["calibration_error"]
 
 
 def entities(path: str) -> None:
@@ -57,7 +57,7 @@ def entities(path: str) -> None:
             adapter._calibration = PlattScaling()
             before = _spans(adapter, drawn[size:])
             right = np.mean([right for _, right in now])
-            found.append((right, calibration_error(calibration(before)), calibration_error(calibration(now))))
+            found.append((right, calibration(before)["calibration_error"], calibration(now)["calibration_error"]))
         print("| {} | {:.3f} | {:.3f} | {:.3f} |".format(size, *np.mean(found, axis=0)), flush=True)
 
 
@@ -71,44 +71,46 @@ def _spans(adapter: NerCrf, test: list[Example]) -> list[tuple[float, bool]]:
 
 
 def columns() -> None:
-    """Print what a temperature would do to boosted trees, whose number is chosen by the loss of what was left out."""
+    """Print the table of boosted trees, with a number of trees by cross-validation, and with many."""
     from sklearn.datasets import make_classification
-    from sklearn.model_selection import StratifiedKFold
 
-    options = boosted_trees.TreeOptions()
-    print("| labels | rows | calibration error | with a temperature | temperature |\n|---|---|---|---|---|")
-    for labels, size in ((2, 50), (2, 200), (4, 50), (4, 200)):
-        found = []
-        for seed in SEEDS:
-            rows, answers = make_classification(
-                1000, 20, n_informative=8, n_classes=labels, flip_y=0.1, random_state=seed
-            )
-            some, told = rows[:size], answers[:size]
-            model = boosted_trees._model(options, 200, size, 0, numbers=False)
-            most, members = boosted_trees._cross_validated(model, some, told, None, 0, numbers=False)
-            folds = StratifiedKFold(boosted_trees.FOLDS, shuffle=True, random_state=0).split(some, told)
-            parts = [
-                regressions.HeldOut(_logits(member, most, some[left]), told[left])
-                for member, (_, left) in zip(members, folds, strict=True)
-            ]
-            heat = regressions.temperature(parts)
-            said = _logits(model.set_params(max_iter=most).fit(some, told), most, rows[size:])
-            found.append((_error(said, answers[size:]), _error(said / heat, answers[size:]), heat))
-        print("| {} | {} | {:.3f} | {:.3f} | {:.2f} |".format(labels, size, *np.mean(found, axis=0)))
+    heats: list[float] = []
+
+    def noted(parts: list[regressions.HeldOut]) -> float:
+        heats.append(regressions.temperature(parts))
+        return heats[-1]
+
+    boosted_trees.temperature = noted
+    print(
+        "| labels | rows | iterations | accuracy | calibration error before | now | temperature |\n|---|---|---|---|---|---|---|"
+    )
+    for labels, size in ((2, 50), (2, 200), (2, 1000), (4, 50), (4, 200), (4, 1000)):
+        for iterations in ("auto", 100):
+            found = []
+            for seed in range(10):
+                rows, answers = make_classification(
+                    size + 1000, 20, n_informative=8, n_classes=labels, flip_y=0.1, random_state=seed
+                )
+                options = boosted_trees.TreeOptions(iterations=iterations)
+                forest = boosted_trees.forest_of(rows[:size], answers[:size], options, seed)
+                now, truth = _logits(forest, rows[size:]), answers[size:]
+                right = np.mean(now.argmax(axis=1) == truth)
+                found.append((right, _error(heats[-1] * now, truth), _error(now, truth), heats[-1]))
+            figures = " | ".join(f"{figure:.3f}" for figure in np.mean(found, axis=0))
+            print(f"| {labels} | {size} | {iterations} | {figures} |", flush=True)
 
 
-def _logits(model: object, iterations: int, rows: np.ndarray) -> np.ndarray:
+def _logits(forest: boosted_trees.Forest, rows: np.ndarray) -> np.ndarray:
     """(rows, labels)"""
-    said = boosted_trees.Forest.of_model(model, iterations).answers(rows)
+    said = forest.outputs(rows)
     return np.hstack([np.zeros_like(said), said]) if said.shape[1] == 1 else said
 
 
 def _error(logits: np.ndarray, answers: np.ndarray) -> float:
     shares = boosted_trees.probabilities([logits], multiple=False)
     best = shares.argmax(axis=1)
-    return calibration_error(
-        calibration(list(zip(shares.max(axis=1).tolist(), (best == answers).tolist(), strict=True)))
-    )
+    shown = list(zip(shares.max(axis=1).tolist(), (best == answers).tolist(), strict=True))
+    return calibration(shown)["calibration_error"]
 
 
 def main(path: str) -> None:

@@ -113,7 +113,7 @@ def _print(name: str, judged: Judged) -> None:
         extra = "".join(
             f", {key.replace('_', ' ')} {metrics[key]:.4f}"
             for key in ("accuracy", "mean_absolute_error", "calibration_error")
-            if metrics.get(key) is not None
+            if metrics["value"] is not None and metrics.get(key) is not None
         )
         out.print(
             f"{control}: {metric_text(metrics)}{extra}, {many(metrics['examples'], 'example')}{caution(metrics)}",

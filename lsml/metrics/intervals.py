@@ -17,11 +17,34 @@ def judge_intervals(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) ->
     A predicted interval is right if its intersection over union with an annotated interval of its label is at least
     0.5. Each annotated interval is matched once. Nothing annotated and nothing predicted counts 1.
     """
-    return judge_found((met(truth, guess) for truth, guess in pairs), "segment_f1", "segments")
+    matched = [_matched(truth, guess) for truth, guess in pairs]
+    scored = [
+        (value.score, number < len(true))
+        for true, said in matched
+        for number, value in said.items()
+        if value.score is not None
+    ]
+    return judge_found(map(_keys, matched), "segment_f1", "segments", scored)
 
 
 def met(truth: Sequence[Value], guess: Sequence[Value]) -> tuple[set[tuple[Hashable, str]], set[tuple[Hashable, str]]]:
     """Return (number, label) of each annotated and each predicted interval; intervals that match share a number."""
+    return _keys(_matched(truth, guess))
+
+
+_Matched = tuple[list[Interval], dict[int, Interval]]
+
+
+def _keys(matched: _Matched) -> tuple[set[tuple[Hashable, str]], set[tuple[Hashable, str]]]:
+    true, said = matched
+    return (
+        {(number, value.label) for number, value in enumerate(true)},
+        {(number, value.label) for number, value in said.items()},
+    )
+
+
+def _matched(truth: Sequence[Value], guess: Sequence[Value]) -> _Matched:
+    """Return the annotated intervals; and the predicted ones by number, that of the annotated one where they match."""
     true = [value for value in dict.fromkeys(truth) if isinstance(value, Interval)]
     said = [value for value in guess if isinstance(value, Interval)]
     close = [
@@ -36,10 +59,7 @@ def met(truth: Sequence[Value], guess: Sequence[Value]) -> tuple[set[tuple[Hasha
         if index not in taken and numbers[number] >= len(true):
             taken.add(index)
             numbers[number] = index
-    return (
-        {(index, value.label) for index, value in enumerate(true)},
-        {(numbers[number], value.label) for number, value in enumerate(said)},
-    )
+    return true, {numbers[number]: value for number, value in enumerate(said)}
 
 
 def overlap(one: Interval, other: Interval) -> float:

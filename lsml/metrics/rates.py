@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
+
+from lsml.metrics.calibration import calibration
 
 # The result of a metric: `metric`, `value` (None without examples), `examples`, `per_label` and further keys. It is kept in
 # cards, and older ones have fewer keys.
@@ -27,11 +29,17 @@ def rates(right: int, predicted: int, annotated: int) -> dict[str, float]:
     }
 
 
-def judge_found(met: Iterable[tuple[Set[tuple[Any, ...]], Set[tuple[Any, ...]]]], metric: str, counted: str) -> Metrics:
-    """Return F1 over everything that was annotated and predicted, and of each label.
+def judge_found(
+    met: Iterable[tuple[Set[tuple[Any, ...]], Set[tuple[Any, ...]]]],
+    metric: str,
+    counted: str,
+    scored: Sequence[tuple[float, bool]],
+) -> Metrics:
+    """Return F1 over everything that was annotated and predicted, and of each label; and the calibration of scores.
 
     `met`: for each example the annotated and the predicted items, tuples that end in the label; an item in both is
-    right. `counted`: the name for the number of annotated ones. Nothing annotated and nothing predicted counts 1.
+    right. `counted`: the name for the number of annotated ones. `scored`: (score, right) of each predicted item that has
+    a score. Nothing annotated and nothing predicted counts 1.
     """
     annotated: Counter[str] = Counter()
     predicted: Counter[str] = Counter()
@@ -56,4 +64,5 @@ def judge_found(met: Iterable[tuple[Set[tuple[Any, ...]], Set[tuple[Any, ...]]]]
         "precision": together["precision"],
         "recall": together["recall"],
         counted: annotated.total(),
+        **calibration(scored),
     }

@@ -13,8 +13,14 @@ def judge_relations(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) ->
 
     Nothing annotated and nothing predicted counts 1.
     """
-    met = ((relations_of(truth), relations_of(guess)) for truth, guess in pairs)
-    return judge_found(met, "relation_f1", "relations")
+    found = [(relations_of(truth), relations_of(guess)) for truth, guess in pairs]
+    scored = [
+        (value.score, (value.source, value.target, value.label) in true)
+        for (_, guess), (true, _) in zip(pairs, found, strict=True)
+        for value in guess
+        if isinstance(value, Relation) and value.score is not None
+    ]
+    return judge_found(found, "relation_f1", "relations", scored)
 
 
 def relations_of(values: Sequence[Value]) -> set[tuple[str, str, str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lsml.metrics.calibration import calibration
 from lsml.metrics.rates import Metrics
 from lsml.metrics.region_texts import character_error_rate
 from lsml.values import Box, KeyPoint, Shape, Value
@@ -26,8 +27,8 @@ def judge_shapes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overl
 
     Highest score first, each prediction takes the annotated shape of its label, task and page that it overlaps most, if
     the overlap is at least 0.5 and no other prediction took it before. `per_label` adds precision, recall and F1 at
-    a score of `SHOWN`, as an annotator would see them. `character_error_rate` is there where people transcribed the
-    text of shapes.
+    a score of `SHOWN`, as an annotator would see them, and the calibration of scores is that from there on.
+    `character_error_rate` is there where people transcribed the text of shapes.
     """
     found, annotated = found_shapes(pairs, overlaps)
     per_label = {label: _row(found[label], annotated[label]) for label in sorted(found)}
@@ -38,8 +39,24 @@ def judge_shapes(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], overl
         "value": round(sum(precisions) / len(precisions), 6) if precisions else None,
         "examples": len(pairs),
         "per_label": per_label,
+        **calibration(_scored(pairs, found)),
         **({} if read_wrong is None else {"character_error_rate": read_wrong}),
     }
+
+
+def _scored(
+    pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]], found: Mapping[str, Sequence[tuple[Array, Array]]]
+) -> list[tuple[float, bool]]:
+    """Return (score, right) of each shape that an annotator would see; nothing where shapes have no scores."""
+    if any(isinstance(value, Shape) and value.score is None for _, guess in pairs for value in guess):
+        return []
+    return [
+        (score, hit)
+        for pages in found.values()
+        for scores, right in pages
+        for score, hit in zip(scores.tolist(), right.tolist(), strict=True)
+        if score >= SHOWN
+    ]
 
 
 def found_shapes(

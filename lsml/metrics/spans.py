@@ -14,7 +14,14 @@ def judge_spans(pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> Met
 
     Nothing annotated and nothing predicted counts 1.
     """
-    return judge_found(((spans_of(truth), spans_of(guess)) for truth, guess in pairs), "span_f1", "spans")
+    found = [(spans_of(truth), spans_of(guess)) for truth, guess in pairs]
+    scored = [
+        (value.score, (value.start, value.end, value.label) in true)
+        for (_, guess), (true, _) in zip(pairs, found, strict=True)
+        for value in guess
+        if isinstance(value, Span) and value.score is not None
+    ]
+    return judge_found(found, "span_f1", "spans", scored)
 
 
 def spans_of(values: Sequence[Value]) -> set[tuple[int, int, str]]:

@@ -11,7 +11,21 @@ from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_sc
 
 from lsml.metrics import judge
 from lsml.metrics.texts import edits
-from lsml.values import Box, Choice, Interval, Keyframe, KeyPoint, Mask, Number, Polygon, Ranking, Span, Text, Track
+from lsml.values import (
+    Box,
+    Choice,
+    Interval,
+    Keyframe,
+    KeyPoint,
+    Mask,
+    Number,
+    Polygon,
+    Ranking,
+    Relation,
+    Span,
+    Text,
+    Track,
+)
 
 
 def choices(*labels):
@@ -87,6 +101,8 @@ def test_spans_are_right_where_start_end_and_label_are_the_same():
         "precision": 0.5,
         "recall": 0.5,
         "spans": 4,
+        "calibration_error": None,
+        "calibration": [],
     }
 
 
@@ -330,6 +346,25 @@ def test_the_calibration_error_is_how_far_scores_are_from_how_often_they_are_rig
     assert judge(Choice, sure[:9])["calibration"] == []
     assert judge(Choice, sure[:9])["calibration_error"] is None
     assert judge(Choice, [(choices("A"), choices("A"))] * 50)["calibration_error"] is None
+
+
+@pytest.mark.parametrize("found", [
+    lambda place, score=None: Span(place, 9, "A", score),
+    lambda place, score=None: Interval(place, 9, "A", score),
+    lambda place, score=None: Relation(f"r{place}", "r", "A", score),
+    lambda place, score=None: square(place / 10, score),
+])  # fmt: skip
+def test_the_calibration_error_of_regions_is_that_of_the_predicted_ones(found):
+    pairs = [([found(0)], [found(0 if number % 5 else 8, 0.5)]) for number in range(50)]
+    judged = judge(type(found(0)), pairs)
+    assert judged["calibration_error"] == pytest.approx(0.3)
+    assert sum(group["count"] for group in judged["calibration"]) == 50
+    assert judge(type(found(0)), [(truth, [found(0)]) for truth, _ in pairs])["calibration_error"] is None
+
+
+def test_the_calibration_of_shapes_is_that_of_those_that_an_annotator_would_see():
+    pairs = [([square(0.0)], [square(0.0, 0.9), square(0.5, 0.1)])] * 20
+    assert judge(Box, pairs)["calibration_error"] == pytest.approx(0.1)
 
 
 def test_an_interval_is_right_where_it_shares_half_of_the_time_with_one_of_its_label():

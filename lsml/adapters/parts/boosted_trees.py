@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import TRAINING
+from lsml.adapters.parts.regressions import HeldOut, temperature
 from lsml.errors import AdapterError
 from lsml.values import Number
 
@@ -142,6 +143,12 @@ class Forest:
             at = np.where(ends, at, np.where(lefts, nodes["left"][at], nodes["right"][at]))
         return at
 
+    def cooled(self, temperature: float) -> Forest:
+        """Return the same forest with outputs that are divided by a temperature."""
+        return Forest(
+            {**self._nodes, "value": self._nodes["value"] / temperature}, self._roots, self._baseline / temperature
+        )
+
     def state(self) -> State:
         """Return arrays from which `restore` makes the same forest."""
         return {**self._nodes, "roots": self._roots, "baseline": self._baseline}
@@ -169,40 +176,57 @@ class Forest:
         return cls(nodes, roots, baseline)
 
 
-def grow(rows: Array, truths: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
+def grow(
+    rows: Array, truths: Array, options: TreeOptions, seed: int, *, numbers: bool, cross_validated: bool = True
+) -> Grown:
     """Return forests for rows (examples, features) and what is true of each: `numbers`, or else classes, which are sorted.
 
-    Forests that miss a share of the examples come from cross-validation; there are none for very many examples.
+    Forests that miss a share of the examples come from cross-validation, as does the temperature that calibrates the
+    probabilities of classes. Very many examples have one such forest of classes, and none of numbers. Not
+    `cross_validated`: neither of them.
     """
     from threadpoolctl import threadpool_limits
 
     # For few rows, threads cost more than they save, and a sum by one thread is the same on every machine.
     with threadpool_limits(1 if len(rows) < _MANY else None, user_api="openmp"):
-        return _grown(rows, truths, options, seed, numbers=numbers)
+        return _grown(rows, truths, options, seed, numbers=numbers, cross_validated=cross_validated)
 
 
-def forest_of(rows: Array, truths: Array, options: TreeOptions, seed: int) -> Forest:
+def forest_of(rows: Array, truths: Array, options: TreeOptions, seed: int, *, cross_validated: bool = True) -> Forest:
     """Return a forest for rows and their classes; for a single class, a constant by Laplace's rule of succession."""
     import numpy as np
 
     if len(set(truths.tolist())) < 2:
         return Forest.constant(float(np.log(len(truths) + 1)))
-    return grow(rows, truths, options, seed, numbers=False).forest
+    return grow(rows, truths, options, seed, numbers=False, cross_validated=cross_validated).forest
 
 
-def _grown(rows: Array, truths: Array, options: TreeOptions, seed: int, *, numbers: bool) -> Grown:
+def _grown(
+    rows: Array, truths: Array, options: TreeOptions, seed: int, *, numbers: bool, cross_validated: bool
+) -> Grown:
+    import numpy as np
+
     outputs = 1 if numbers else len(set(truths.tolist()))
     trees = (1 if outputs == 2 else outputs) * FOLDS * _MAX_ITERATIONS
+    large = trees > _MOST_TREES or rows.size > _MOST_NUMBERS
     fixed = None if options.iterations == "auto" else options.iterations
-    members: list[BaseEstimator] = []
+    if large and fixed is None:
+        fixed = _UNADVISED
+    members: list[Forest] = []
+    left_out: list[HeldOut] = []
     model = _model(options, fixed or _MAX_ITERATIONS, len(rows), seed, numbers=numbers)
-    # Classes need no further forests, so a fixed number of iterations needs no cross-validation.
-    if (fixed and not numbers) or len(rows) < 2 * FOLDS or trees > _MOST_TREES or rows.size > _MOST_NUMBERS:
+    if not cross_validated or len(rows) < 2 * FOLDS or (large and numbers):
         iterations = fixed or _UNADVISED
     else:
-        iterations, members = _cross_validated(model, rows, truths, fixed, seed, numbers=numbers)
+        split = _split(rows, truths, seed, numbers=numbers)[: 1 if large else FOLDS]
+        iterations, fitted = _cross_validated(model, rows, truths, split, fixed, numbers=numbers)
+        members = [Forest.of_model(one, iterations) for one, _ in fitted]
+        left_out = [] if numbers else [
+            _held_out(member, one.classes_, rows[left], truths[left], np.unique(truths))
+            for member, (one, left) in zip(members, fitted, strict=True)
+        ]  # fmt: skip
     whole = model.set_params(max_iter=iterations).fit(rows, truths)
-    return Grown(Forest.of_model(whole, iterations), [Forest.of_model(one, iterations) for one in members])
+    return Grown(Forest.of_model(whole, iterations).cooled(temperature(left_out)), members)
 
 
 def _model(options: TreeOptions, iterations: int, examples: int, seed: int, *, numbers: bool) -> BaseEstimator:
@@ -216,30 +240,53 @@ def _model(options: TreeOptions, iterations: int, examples: int, seed: int, *, n
     )  # fmt: skip
 
 
-def _cross_validated(
-    model: BaseEstimator, rows: Array, truths: Array, fixed: int | None, seed: int, *, numbers: bool
-) -> tuple[int, list[BaseEstimator]]:
-    """Return (best number of iterations on held-out examples, the models that each missed a share)."""
+def _split(rows: Array, truths: Array, seed: int, *, numbers: bool) -> list[tuple[Array, Array]]:
+    """Return for each fold the indices of (learnt, left out) examples; of classes each part has two that are learnt."""
     import numpy as np
-    from sklearn.base import clone
     from sklearn.model_selection import KFold, StratifiedKFold
 
     # Classes that are all rarer than there are folds cannot be in each of them.
     stratified = not numbers and np.unique(truths, return_counts=True)[1].max() >= FOLDS
     folds = (StratifiedKFold if stratified else KFold)(FOLDS, shuffle=True, random_state=seed)
-    losses = np.zeros(fixed or _MAX_ITERATIONS)
-    members = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         split = list(folds.split(rows, truths))
+    return [(learnt, left) for learnt, left in split if numbers or len(set(truths[learnt].tolist())) > 1]
+
+
+def _cross_validated(
+    model: BaseEstimator,
+    rows: Array,
+    truths: Array,
+    split: Sequence[tuple[Array, Array]],
+    fixed: int | None,
+    *,
+    numbers: bool,
+) -> tuple[int, list[tuple[BaseEstimator, Array]]]:
+    """Return the best number of iterations on held-out examples, and each model with the indices of those that it missed."""
+    import numpy as np
+    from sklearn.base import clone
+
+    losses = np.zeros(fixed or _MAX_ITERATIONS)
+    fitted = []
     for learnt, left in split:
-        if not numbers and len(set(truths[learnt].tolist())) < 2:
-            continue
         member = clone(model).fit(rows[learnt], truths[learnt])
-        members.append(member)
+        fitted.append((member, left))
         if fixed is None:
             losses += _losses(member, rows[left], truths[left], numbers=numbers)
-    return fixed or int(np.argmin(losses)) + 1, members
+    return fixed or int(np.argmin(losses)) + 1, fitted
+
+
+def _held_out(forest: Forest, known: Array, rows: Array, truths: Array, classes: Array) -> HeldOut:
+    """Return what a forest that knows some `classes` tells of rows that it missed."""
+    import numpy as np
+
+    outputs = forest.outputs(rows)
+    if outputs.shape[1] == 1:  # of two classes, it has the logit of the second
+        outputs = np.hstack([np.zeros_like(outputs), outputs])
+    logits = np.full((len(rows), len(classes)), -np.inf)
+    logits[:, np.searchsorted(classes, known)] = outputs
+    return HeldOut(logits, np.searchsorted(classes, truths))
 
 
 def _losses(model: BaseEstimator, rows: Array, truths: Array, *, numbers: bool) -> Array:

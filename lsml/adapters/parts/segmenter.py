@@ -132,7 +132,7 @@ def learnt_segmenter(
     rows, held = (np.concatenate(part) for part in zip(*seen, strict=True))
     channels = rows.shape[1] // len(lengths) // OF_WINDOW
     if (held.sum(axis=1) > 1).sum() > _OVERLAP * held.any(axis=1).sum():
-        forests = [forest_of(rows, column, options, seed) for column in held.T]
+        forests = [forest_of(rows, column, options, seed, cross_validated=False) for column in held.T]
         return Segmenter(labels, forests, lengths, short, channels, overlap=True)
     # At the few points with several labels, the first in the alphabet counts. The last class means none of them.
     classes = np.where(held.any(axis=1), held.argmax(axis=1), len(labels))
@@ -140,7 +140,14 @@ def learnt_segmenter(
     labels = [labels[number] for number in present.tolist() if number < len(labels)]
     if len(present) < 2:
         raise NotEnoughData(f"everything has the label {(labels or ['nothing'])[0]!r}; annotate other labels, too")
-    return Segmenter(labels, [forest_of(rows, classes, options, seed)], lengths, short, channels, overlap=False)
+    return Segmenter(
+        labels,
+        [forest_of(rows, classes, options, seed, cross_validated=False)],
+        lengths,
+        short,
+        channels,
+        overlap=False,
+    )
 
 
 def _windows(

@@ -161,6 +161,16 @@ def _joined(parts: Sequence[tuple[tuple[float, float], ...]]) -> list[tuple[floa
     return joined
 
 
+def boxes_of_poses(values: Sequence[Value], goal: TrainingGoal) -> list[Box]:
+    """Return the box of each object that one image's values are for a model of poses."""
+    lines = _poses(values, goal, {label: number for number, label in enumerate(goal.labels)})
+    aspect = next((value.aspect for value in values if isinstance(value, Box | KeyPoint)), 1.0)
+    return [
+        Box(goal.labels[int(number)], aspect=aspect, x=x - wide / 2, y=y - high / 2, width=wide, height=high)
+        for number, x, y, wide, high, *_ in lines
+    ]
+
+
 def _poses(values: Sequence[Value], goal: TrainingGoal, numbers: dict[str, int]) -> Iterator[Line]:
     """Yield a line for each object: its class, its box, and x, y, visible (2) or not (0) of every point."""
     indices = {label: index for index, label in enumerate(goal.points)}

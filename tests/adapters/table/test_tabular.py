@@ -164,3 +164,21 @@ def test_ten_tasks_of_labels_that_are_all_rare_are_learnt():
     rows = [{"age": 10 * number + number % 3} for number in range(10)]
     adapter = learnt(rows, lambda row: f"label {row['age'] // 35}")
     assert {value.label for value in adapter.predict(rows[:1])[0]} == {"label 0", "label 1", "label 2"}
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+def test_its_probabilities_are_those_that_held_out_examples_confirm(multiple):
+    draw = np.random.default_rng(3)
+
+    def some(count):
+        for number in draw.normal(size=(count, 5)).tolist():
+            right = "A" if number[0] > 0 else "B"
+            yield dict(zip("abcde", number, strict=True)), right if draw.random() < 0.7 else "AB"[right == "A"]
+
+    rows, others = list(some(200)), list(some(300))
+    # So many trees know most of the examples by heart.
+    adapter = Tabular(Tabular.Options(iterations=60), Target(("A", "B"), multiple=multiple))
+    adapter.fit([Example(row, (Choice(label),)) for row, label in rows], seed=1)
+    best = [max(values, key=lambda value: value.score) for values in adapter.predict([row for row, _ in others])]
+    right = np.mean([value.label == label for value, (_, label) in zip(best, others, strict=True)])
+    assert abs(np.mean([value.score for value in best]) - right) < 0.1

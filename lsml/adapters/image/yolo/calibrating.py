@@ -11,31 +11,36 @@ from lsml.adapters.image.yolo.fitting import Learnt
 from lsml.adapters.image.yolo.results import values_of
 from lsml.adapters.parts.found_objects import calibration_of
 from lsml.adapters.parts.regressions import HeldOut, temperature
+from lsml.adapters.parts.training_objects import boxes_of_poses
 from lsml.values import Box, Choice, Mask, Polygon, Shape, Value
 
 if TYPE_CHECKING:
     from ultralytics.engine.results import Results
 
-_SHAPES: Final[dict[str, tuple[type[Shape], ...]]] = {"detect": (Box,), "obb": (Box,), "segment": (Polygon, Mask)}
+_SHAPES: Final[dict[str, tuple[type[Shape], ...]]] = {
+    "detect": (Box,), "obb": (Box,), "pose": (Box,), "segment": (Polygon, Mask),
+}  # fmt: skip
 _RULED_OUT: Final = 1e-9  # the least probability that has a logarithm
 
 
 def with_calibration(learnt: Learnt, results: Iterable[Results], examples: Sequence[Example]) -> Learnt:
     """Return the model with what its results for held-out examples tell of its scores.
 
-    Of objects it is the share that is right at an overlap of 0.5, by score; of labels a temperature. Poses stay as they are.
+    Of objects it is the share that is right at an overlap of 0.5, by score; of poses that of their boxes; of labels a
+    temperature.
     """
     kinds = frozenset({"choice", "box", "polygon", "mask"})
     answers = [values_of(one, kinds, learnt.goal.labels.__getitem__, lambda *_: None) for one in results]
     if learnt.goal.task == "classify":
         return replace(learnt, temperature=temperature(_held_out(learnt.goal.labels, answers, examples)))
+    annotated = [
+        boxes_of_poses(example.values, learnt.goal) if learnt.goal.task == "pose" else example.values
+        for example in examples
+    ]
     for shape in _SHAPES.get(learnt.goal.task, ()):
         pairs = [
-            (
-                [one for one in example.values if isinstance(one, shape)],
-                [one for one in values if isinstance(one, shape)],
-            )
-            for values, example in zip(answers, examples, strict=True)
+            ([one for one in known if isinstance(one, shape)], [one for one in values if isinstance(one, shape)])
+            for values, known in zip(answers, annotated, strict=True)
         ]
         if any(true for true, _ in pairs) and any(said for _, said in pairs):
             return replace(learnt, calibration=calibration_of(pairs))
