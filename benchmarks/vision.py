@@ -1,8 +1,9 @@
 """What does a prediction of an image cost? `python benchmarks/vision.py --weights FILE.pt [--images FOLDER] [--quick]`
 
-`/predict` over images beside the bare `YOLO.predict(list)` on the same files, with torch, ONNX Runtime and OpenVINO; with a
-cold and a warm media cache; and whether memory stays flat over 1,000 requests. Both take turns, so that whatever else the
-machine does hits both alike. Needs psutil and the extras yolo, onnx and openvino. Some five minutes.
+`/predict` over images beside the bare `YOLO.predict(list)` on the same files, with torch, ONNX Runtime and OpenVINO, and
+`detector` beside transformers' own calls; with a cold and a warm media cache; and whether memory stays flat over 1,000
+requests. Both take turns, so that whatever else the machine does hits both alike. Needs psutil and the extras yolo, onnx and
+openvino; for `detector` images and transformers. Some five minutes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import psutil
 
 BATCH = 16
-RUNTIMES = ("torch", "onnx", "openvino")
+RUNTIMES = ("torch", "onnx", "openvino", "detector")  # the first three of yolo
 CONFIG = """<View><Image name="image" value="$image"/><RectangleLabels name="box" toName="image">{labels}
 </RectangleLabels></View>"""
 
@@ -45,18 +46,19 @@ def serve_files(folder: Path) -> int:
 
 
 class Server:
-    """`lsml serve` with a recipe for the weights; ends with the `with`."""
+    """`lsml serve` with a recipe for the weights; ends with the `with`. `runtime`: of yolo, or `detector`."""
 
     def __init__(self, folder: Path, weights: Path, imgsz: int, runtime: str, names: list[str]) -> None:
+        adapter = "detector" if runtime == "detector" else "yolo"
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         options = {"weights": str(weights), "imgsz": imgsz, "batch": BATCH}
-        if runtime != "torch":
+        if adapter == "yolo" and runtime != "torch":
             options["accelerate"] = runtime
         labels = "".join(f'<Label value="{name}"/>' for name in names)
         recipe = {
             "lsml": 1, "name": "vision", "labeling_config": CONFIG.format(labels=labels), "training": False,
-            "tags": {"RectangleLabels": {"adapter": "yolo", "options": options}},
+            "tags": {"RectangleLabels": {"adapter": adapter, "options": options}},
             "media": {"hosts": ["127.0.0.1"], "fresh": "1h"},
         }  # fmt: skip
         path = folder / f"{runtime}-{imgsz}.yaml"
@@ -120,6 +122,45 @@ def bare(weights: Path, folder: Path, imgsz: int, runtime: str) -> Any:
     return YOLO(exported, task=YOLO(str(copy)).task)
 
 
+class BareDetector:
+    """transformers' own processor, model and boxes. The weights are random where none are given, which costs as much."""
+
+    def __init__(self, weights: Path | None, folder: Path, imgsz: int) -> None:
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        if weights is None:
+            weights = folder / "rtdetr-r18"
+            backbone = transformers.RTDetrResNetConfig(
+                depths=[2, 2, 2, 2],
+                hidden_sizes=[64, 128, 256, 512],
+                layer_type="basic",
+                out_features=["stage2", "stage3", "stage4"],
+            )
+            config = transformers.RTDetrV2Config(
+                backbone_config=backbone,
+                encoder_in_channels=[128, 256, 512],
+                decoder_layers=3,
+                hidden_expansion=0.5,
+                num_labels=80,
+            )  # those of PekingU/rtdetr_v2_r18vd
+            transformers.RTDetrV2ForObjectDetection(config).save_pretrained(weights)
+        self.weights = weights
+        self.processor = transformers.RTDetrImageProcessor(size={"height": imgsz, "width": imgsz})
+        self.model = transformers.AutoModelForObjectDetection.from_pretrained(weights).eval()
+        self.names = self.model.config.id2label
+
+    def predict(self, files: list[str] | str, **_: Any) -> Any:
+        import torch
+        from PIL import Image
+
+        images = [Image.open(file).convert("RGB") for file in ([files] if isinstance(files, str) else files)]
+        with torch.inference_mode():
+            found = self.model(**self.processor(images=images, return_tensors="pt"))
+        sizes = [image.size[::-1] for image in images]
+        return self.processor.post_process_object_detection(found, threshold=0.001, target_sizes=sizes)
+
+
 def timed(call: Any) -> float:
     began = time.perf_counter()
     call()
@@ -144,11 +185,15 @@ def write_images(source: Path | None, folder: Path, mixed: bool) -> list[Path]:
 
 
 def measure(arguments: argparse.Namespace, folder: Path, runtime: str) -> None:
-    model = bare(arguments.weights, folder, arguments.imgsz, runtime)
+    if runtime == "detector":
+        model: Any = BareDetector(arguments.detector, folder, arguments.imgsz)
+        weights = model.weights
+    else:
+        model, weights = bare(arguments.weights, folder, arguments.imgsz, runtime), arguments.weights
     names = [str(name) for name in model.names.values()]
     images = {kind: write_images(arguments.images, folder / "files", kind == "mixed") for kind in ("alike", "mixed")}
     rounds = 3 if arguments.quick else 8
-    with Server(folder, arguments.weights, arguments.imgsz, runtime, names) as server:
+    with Server(folder, weights, arguments.imgsz, runtime, names) as server:
         for kind, paths in images.items():
             files, given = [str(path) for path in paths], {"imgsz": arguments.imgsz, "verbose": False, "batch": BATCH}
             urls = [f"http://127.0.0.1:{arguments.port}/{path.name}" for path in paths]
@@ -200,12 +245,15 @@ def flat(arguments: argparse.Namespace, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="a .pt file")
+    parser.add_argument("--weights", type=Path, help="a .pt file; only `--runtimes detector` does without")
+    parser.add_argument("--detector", type=Path, help="a folder with RT-DETR or D-FINE; without it, random weights")
     parser.add_argument("--images", type=Path, help="a folder of photographs; without it, those that ultralytics ships")
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--runtimes", nargs="*", default=list(RUNTIMES), choices=RUNTIMES)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and requests")
     arguments = parser.parse_args()
+    if arguments.weights is None and arguments.runtimes != ["detector"]:
+        parser.error("--weights is needed for YOLO")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "files").mkdir()
@@ -215,7 +263,8 @@ def main() -> None:
         print("|---|---|--:|--:|--:|--:|--:|", flush=True)
         for runtime in arguments.runtimes:
             measure(arguments, folder, runtime)
-        flat(arguments, folder)
+        if arguments.weights:
+            flat(arguments, folder)
 
 
 if __name__ == "__main__":

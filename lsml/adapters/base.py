@@ -147,7 +147,8 @@ class Adapter(ABC, Generic[OptionsT]):
     produces: ClassVar[frozenset[type]]  # value types: Choice
     requires: ClassVar[tuple[str, ...]] = ()  # modules of its library, which are searched without importing them
     extra: ClassVar[str | None] = None  # the extra that installs them: pip install "lsml[extra]"
-    licence: ClassVar[str | None] = None  # its library's licence, if it binds the user
+    licence: ClassVar[str | None] = None  # that of its library, and of weights that are named by default
+    copyleft: ClassVar[bool] = False  # its licence asks something of those who serve it, as the AGPL does
     starts_ready: ClassVar[bool] = True  # a new instance can predict: it is pretrained, or needs no training
     # Its shapes hold the text written in them, which a TextArea for each region (perRegion) takes.
     transcribes: ClassVar[bool] = False

@@ -126,7 +126,7 @@ def _comment(begin: str, adapter: type[Adapter], controls: Sequence[Control]) ->
     lines = [f"# {begin}: {adapter.title}; {learns}"]
     if adapter.extra is not None:
         lines.append(f"#     {install_hint(adapter)}{' (installed here)' if is_installed(adapter) else ''}")
-    if adapter.licence is not None:
+    if adapter.licence is not None and (adapter.extra is not None or adapter.copyleft):
         lines.append(f"#     licence: {adapter.licence}")
     lacks = adapter.lacks(adapter.Options(), target_of(controls))
     return lines + ([f"#     lacks: {lacks.removeprefix(f'{adapter.name}: ')}"] if lacks else [])

@@ -164,14 +164,14 @@ def _read_elsewhere(tool: Control | None, read_in: dict[str, str]) -> str | None
 
 
 def _rank(adapter: type[Adapter]) -> tuple[bool, bool, bool, bool, bool, str]:
-    """Return a sort key: adapters without extras first, then installed ones, then those that learn, then those without a
-    licence.
+    """Return a sort key: adapters without extras first, then installed ones, then those that learn, then those without
+    copyleft.
     """
     return (
         adapter.extra is not None,
         not is_installed(adapter),
         not issubclass(adapter, TrainableAdapter),
-        adapter.licence is not None,
+        adapter.copyleft,
         adapter.name not in builtin_adapters(),
         adapter.name,
     )

@@ -71,9 +71,7 @@ def _line(name: str, adapter: type[Adapter] | AdapterError) -> str:
 
 
 def _details(adapter: type[Adapter]) -> list[str]:
-    """Return the tags it answers and reads, whether it learns and is installed, and its library's licence if it binds the
-    user.
-    """
+    """Return the tags it answers and reads, whether it learns and is installed, and its licence."""
     from lsml.adapters import install_hint, is_installed
     from lsml.adapters.base import TrainableAdapter
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lsml.metrics.texts import edits
 from lsml.values import Shape, Value
+from lsml.values.matching import Overlaps
 
 if TYPE_CHECKING:
-    from lsml.arrays import Array
+    pass
 
 _FOUND = 0.5  # overlap from which a predicted shape is the annotated one
 
 
 def character_error_rate(
     pairs: Sequence[tuple[Sequence[Value], Sequence[Value]]],
-    overlaps: Callable[[Sequence[object], Sequence[object]], Array],
+    overlaps: Overlaps,
 ) -> float | None:
     """Return the edits between the texts that people wrote in shapes and those that were read there, as a share of the
     former.

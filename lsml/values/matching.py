@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lsml.values import Shape
 from lsml.values.coverage import overlaps
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 # The overlaps of shapes of one label on one image: (annotated, predicted) -> (n, m), in [0, 1].
-Overlaps = Callable[[Sequence[Any], Sequence[Any]], "Array"]
+Overlaps = Callable[[Sequence[Shape], Sequence[Shape]], "Array"]
 
 LEAST: Final = 0.5  # overlap from which a prediction matches an annotated shape
 

@@ -54,7 +54,7 @@ def test_controls_that_differ_have_keys_of_their_own_whatever_their_names_are(tm
         ("Labels", "text-matcher"),
         ("Labels", "ner-crf"),
         ("Rating#stars: 1 # 2", "text-regressor"),
-        ("RectangleLabels", "yolo"),
+        ("RectangleLabels", "detector"),
     ]
     binding = bind(recipe, parse_labeling_config(recipe.labeling_config))
     assert [one.control_tag.selector for one in binding.unbound] == ["Rating#more"]

@@ -40,7 +40,7 @@ def names(adapters):
         ('<TextArea name="c" toName="t"/>', ["remote"], ["llm"]),
         ('<Rating name="c" toName="r"/>', ["tabular"], []),
         ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["yolo"]),
-        ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["yolo"], []),
+        ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["detector"], ["yolo"]),
         ('<BrushLabels name="c" toName="i"><Label value="A"/></BrushLabels>', ["yolo"], []),
     ],
 )
@@ -67,7 +67,7 @@ def test_a_smart_tool_asks_the_model_of_another_control_and_has_none_itself():
 
 def test_a_smart_tool_that_asks_nobody_is_answered_itself():
     (box,) = offered('<RectangleLabels name="b" toName="i" smart="true"><Label value="A"/></RectangleLabels>')
-    assert names(box.chosen) == ["yolo"]
+    assert names(box.chosen) == ["detector"] and names(box.others) == ["yolo"]
 
 
 def test_a_smart_brush_asks_no_model_so_that_what_answers_drawings_alone_is_not_chosen():
@@ -96,7 +96,7 @@ def test_the_labels_of_bare_tools_need_no_model():
     *tools, labels = offered(
         '<Rectangle name="r" toName="i"/><Polygon name="p" toName="i"/><Labels name="l" toName="i"><Label value="A"/></Labels>'
     )
-    assert [names(tool.chosen) for tool in tools] == [["yolo"], ["yolo"]]
+    assert [names(tool.chosen) for tool in tools] == [["detector"], ["yolo"]]
     assert labels.helps and labels.reason == "Labels#l has the labels of Rectangle#r, Polygon#p"
 
 

@@ -200,7 +200,7 @@ def test_new_says_what_the_recipe_needs_and_the_command_that_mends_it(tmp_path, 
 def test_an_adapter_whose_library_is_missing_is_not_offered_as_installed(tmp_path):
     lines = said(lsml("adapters", cwd=tmp_path, environment=without(tmp_path, "skimage"))).splitlines()
     images = next(line for line in lines if line.startswith("image-classifier: "))
-    assert images.endswith('; learns; not installed: pip install "lsml[images]"')
+    assert '; learns; not installed: pip install "lsml[images]"; licence: ' in images
 
 
 def test_explain_of_a_recipe_without_config_shows_what_it_names(tmp_path):
@@ -281,11 +281,13 @@ def test_adapters_is_one_line_an_adapter(tmp_path):
     assert [line.partition(":")[0] for line in lines] == adapter_names()
     assert (empty, hint) == ("", "`lsml adapters NAME` lists the options of an adapter.")
     assert (
-        "text-classifier: answers Choices, Taxonomy; reads Chat, HyperText, Paragraphs, Text; learns; installed"
-        in lines
+        "text-classifier: answers Choices, Taxonomy; reads Chat, HyperText, Paragraphs, Text; learns; installed; "
+        "licence: BSD-3-Clause (scikit-learn)" in lines
     )
     yolo = next(line for line in lines if line.startswith("yolo: "))
     assert "; reads Image, Video; learns; " in yolo and "; licence: AGPL-3.0" in yolo
+    detector = next(line for line in lines if line.startswith("detector: "))
+    assert "; reads Image; learns; " in detector and "; licence: Apache-2.0 (transformers, " in detector
 
 
 def test_adapters_with_a_name_shows_that_one(tmp_path):

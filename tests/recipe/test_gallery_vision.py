@@ -1,12 +1,14 @@
-"""The gallery's YOLO recipes pre-label, learn and predict, with small real weights in place of the ones that they name.
+"""The gallery's recipes with detectors pre-label, learn and predict, with small real weights in place of the ones that they name.
 
-The weights start from those of a package, so that they are pretrained, and have the class names of the real ones.
+The weights of YOLO start from those of a package, so that they are pretrained, and have the class names of the real ones.
+No package ships any for `detector`: a small one that learnt the drawn world stands for them.
 """
 
 from __future__ import annotations
 
 import base64
 import functools
+import json
 from pathlib import Path
 
 import msgspec
@@ -23,20 +25,20 @@ from tests.adapters.image.test_yolo import film
 from tests.conftest import Backend
 from tests.recipe.test_gallery import RECIPES, binding_of
 from tests.support import worlds
-from tests.support.cases import FIBRILS, YOLO
+from tests.support.cases import DETECTOR, FIBRILS, YOLO
 from tests.support.drawings import disc
 from tests.support.transformer_models import tiny_sam2
 
 SEEING = [
     name for name, path in RECIPES.items()
-    if any(m.adapter == "yolo" for m in load_recipe(path).models)
+    if any(m.adapter in ("yolo", "detector") for m in load_recipe(path).models)
     and not any(m.needs for m in load_recipe(path).models)  # tests/end_to_end/test_needs.py
 ]  # fmt: skip
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(300)]
 RECIPES = gallery_recipes()
 WORLDS = {
-    "detection": "box", "detection-from-scratch": "box", "oriented-boxes": "rotated", "segmentation": "polygon",
+    "detection": "box", "detection-apache": "box", "detection-from-scratch": "box", "oriented-boxes": "rotated", "segmentation": "polygon",
     "pose": "pose", "image-classification": "choice", "video-tracking": None,
 }  # fmt: skip
 PROJECT = "7.1795424614"
@@ -74,6 +76,11 @@ def weights(tmp_path_factory) -> Path:
     learnt.names = {0: "car", 1: "person"}
     torch.save({"model": learnt}, folder / "yolo11n.pt")
     learnt.names = {0: "blue", 1: "red"}
+    (folder / "detector").mkdir()
+    DETECTOR[0].ready().save(folder / "detector")
+    facts = json.loads((folder / "detector" / "config.json").read_text())
+    facts["id2label"] = {"0": "car", "1": "person"}
+    (folder / "detector" / "config.json").write_text(json.dumps(facts))
     return folder
 
 
@@ -88,6 +95,8 @@ def serve(tmp_path, weights, monkeypatch):
         recipe = yaml.safe_load(RECIPES[name].read_text(encoding="utf-8"))
         for model in recipe["tags"].values():
             model["options"] |= {"imgsz": 96, "epochs": 20, "train_batch": 8, "patience": 0}
+            if model["adapter"] == "detector":
+                model["options"] |= {"weights": str(weights / "detector"), "learning_rate": 2e-3}
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump(recipe))
         served.append(Backend(path, tmp_path / "data"))
@@ -98,7 +107,7 @@ def serve(tmp_path, weights, monkeypatch):
         backend.store.close()
 
 
-def test_every_recipe_with_yolo_has_a_world():
+def test_every_recipe_with_a_detector_has_a_world():
     assert set(WORLDS) == set(SEEING)
 
 
@@ -108,6 +117,8 @@ def test_every_label_of_a_recipe_is_meant_by_a_class_of_the_weights_that_it_name
     file = model.spec.options.weights
     if file.endswith(".yaml"):
         return
+    if model.spec.adapter == "detector":
+        file = "yolo11n.pt"  # classes of COCO, as those of these weights
     known = [name.casefold() for name in KNOWN[file.removeprefix("yolo11n").removesuffix(".pt")]().values()]
     known += [f"person::{place}" for place in range(17)]
     for translation in model.classes.translation.values():

@@ -9,6 +9,7 @@ from shutil import which
 
 from lsml.adapters.base import Example, PageRegion, Question, Target
 from lsml.adapters.image.classifier import ImageClassifier
+from lsml.adapters.image.detector import Detector
 from lsml.adapters.image.field_classifier import FieldClassifier
 from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
@@ -51,7 +52,7 @@ from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion, speeds_of_motion
 from tests.support.sounds import KINDS, clips, scenes
 from tests.support.speaking import SENTENCES, SPEAKS, spoken
-from tests.support.transformer_models import tiny_head, tiny_sam, tiny_sam2, tiny_transformer
+from tests.support.transformer_models import tiny_detector, tiny_head, tiny_sam, tiny_sam2, tiny_transformer
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
 STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
@@ -264,6 +265,20 @@ YOLO = [
     _yolo("classify", "choice", {"choice": _SHAPES}),
 ]
 
+# Nobody trained the weights: they learn the easy world, and the figures mean nothing beyond it.
+DETECTOR = [
+    AdapterCase(
+        adapter=Detector, target=Target(_SHAPES, multiple=True, kinds={"box": _SHAPES}), examples=examples,
+        options={
+            "weights": str(_drawn / "detector"), "device": "cpu", "epochs": 40, "learning_rate": 3e-3, "patience": 0, "batch": 3,
+            "confidence": 0.05,
+        },
+        batch=[example.data for example in examples[:5]], tolerance=_ROUNDING,
+        prompts=[(example.data, [Box("", x=0.0, y=0.0, width=1.0, height=1.0)]) for example in examples[:3]],
+    )
+    for examples in (worlds.shape_examples("box", 24),)
+]  # fmt: skip
+
 _pages = [
     page_file(_drawn / f"page-{number}.png", lines)
     for number, lines in enumerate([INVOICE, (), (Written("upside down", 400, 200, 180.0),)])
@@ -282,6 +297,7 @@ READING = [
 
 # Those that need what the extras install, and weights of tests/models.txt.
 HEAVY = {
+    "detector",
     "ocr",
     "segment-anything",
     "speech",
@@ -333,6 +349,7 @@ if find_spec("transformers") is not None:
         ("contradiction", "neutral", "entailment"),
     )  # fmt: skip
     tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
+    tiny_detector(_drawn / "detector")
     tiny_sam(_drawn / "sam")
     tiny_sam2(_drawn / "sam2")
 
@@ -416,6 +433,7 @@ CASES = {
     "text-embedding-classifier": EMBEDDINGS,
     "zero-shot": ZERO,
     "yolo": YOLO,
+    "detector": DETECTOR,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
     "dates": [DATED],

@@ -17,32 +17,6 @@ ADAPTERS = DOCS / "adapters.md"
 BEGIN = "<!-- adapters: written by `python -m tests.support.readme`, checked by the tests -->"
 END = "<!-- end of the adapters -->"
 
-# Whose licence an adapter does not tell, for it asks nothing of those who serve it.
-LICENCES = {
-    "audio-classifier": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
-    "audio-regressor": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
-    "sound-events": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
-    "grabcut": "Apache-2.0 (OpenCV)",
-    "dates": "BSD-3-Clause (dateparser, scikit-learn)",
-    "field-classifier": "BSD-3-Clause (scikit-learn)",
-    "image-classifier": "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own",
-    "image-regressor": "BSD-3-Clause (scikit-learn, scikit-image); weights have terms of their own",
-    "ner": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
-    "ner-crf": "MIT (python-crfsuite)",
-    "pairwise": "BSD-3-Clause (scikit-learn)",
-    "segment-anything": "Apache-2.0 (transformers, OpenCV, the weights of SAM and SAM 2), BSD-3-Clause (torch); MobileSAM needs ultralytics: AGPL-3.0",
-    "relations": "BSD-3-Clause (scikit-learn)",
-    "spacy": "MIT (spaCy); pipelines have terms of their own",
-    "tabular": "BSD-3-Clause (scikit-learn)",
-    "text-classifier": "BSD-3-Clause (scikit-learn)",
-    "text-embedding-classifier": "Apache-2.0 (transformers), BSD-3-Clause (torch, scikit-learn); weights have terms of their own",
-    "text-matcher": "Apache-2.0 and CNRI-Python (regex)",
-    "text-regressor": "BSD-3-Clause (scikit-learn)",
-    "time-series": "BSD-3-Clause (scikit-learn)",
-    "zero-shot": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
-    "transformers-classifier": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
-}
-
 
 def adapters_reference() -> str:
     """A table of the built-in adapters: what each answers, reads, needs and is licensed under."""
@@ -55,7 +29,7 @@ def adapters_reference() -> str:
             ", ".join(f"`{tag}`" for tag in sorted(adapter.consumes)),
             "yes" if issubclass(adapter, TrainableAdapter) else "no",
             _install(adapter),
-            adapter.licence or LICENCES[name],
+            adapter.licence or "",
             ", ".join(f"[{recipe}](gallery/{recipe}.md)" for recipe in shown.get(name, [])),
         ]
         rows.append(f"| {' | '.join(cells)} |")
@@ -105,8 +79,7 @@ def _gallery_page(name: str, path: Path, install: str) -> str:
     for model in binding.models:
         controls = ", ".join(f"`{control.control_tag.selector}`" for control in model.controls)
         for adapter in (get_adapter(use.adapter) for use in model.spec.uses):
-            licence = adapter.licence or LICENCES[adapter.name]
-            rows.append(f"| {controls} | `{model.object_tag.tag}` | `{adapter.name}` | {licence} |")
+            rows.append(f"| {controls} | `{model.object_tag.tag}` | `{adapter.name}` | {adapter.licence} |")
     picture = DOCS / "pictures" / f"gallery-{name}.png"
     shown = (
         [f"![What {name} says of a task, in Label Studio](../pictures/{picture.name})", ""] if picture.exists() else []

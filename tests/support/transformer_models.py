@@ -103,6 +103,37 @@ def token_classifier(folder: Path) -> Path:
     return folder
 
 
+def tiny_detector(folder: Path, family: str = "rt_detr_v2", names: Sequence[str] = ("thing", "stuff")) -> Path:
+    """An RT-DETR or D-FINE with few layers and twenty queries that nobody trained. `family`: rt_detr, rt_detr_v2, d_fine."""
+    import transformers
+
+    transformers.set_seed(7)
+    if family == "d_fine":
+        kind = "DFine"
+        backbone: Any = transformers.HGNetV2Config(
+            stem_channels=[3, 8, 16], stage_in_channels=[16, 16, 32, 32], stage_mid_channels=[8, 8, 16, 16],
+            stage_out_channels=[16, 32, 32, 32], stage_num_blocks=[1] * 4, stage_downsample=[False, True, True, True],
+            stage_light_block=[False] * 4, stage_kernel_size=[3] * 4, stage_numb_of_layers=[1] * 4,
+            hidden_sizes=[16, 32, 32, 32], depths=[1] * 4, embedding_size=16, out_features=["stage2", "stage3", "stage4"],
+        )  # fmt: skip
+    else:
+        kind = {"rt_detr": "RTDetr", "rt_detr_v2": "RTDetrV2"}[family]
+        backbone = transformers.RTDetrResNetConfig(
+            embedding_size=16, hidden_sizes=[16, 32, 32, 32], depths=[1] * 4, layer_type="basic",
+            out_features=["stage2", "stage3", "stage4"],
+        )  # fmt: skip
+    config = getattr(transformers, f"{kind}Config")(
+        backbone_config=backbone, encoder_in_channels=[32] * 3, encoder_hidden_dim=32, encoder_ffn_dim=64, d_model=32,
+        num_queries=20, decoder_layers=2, decoder_ffn_dim=64, decoder_attention_heads=4, encoder_attention_heads=4,
+        num_denoising=10, decoder_in_channels=[32] * 3, hidden_expansion=1.0, freeze_backbone_batch_norms=False,
+        id2label=dict(enumerate(names)), label2id={name: number for number, name in enumerate(names)},
+    )  # fmt: skip
+    getattr(transformers, f"{kind}ForObjectDetection")(config).save_pretrained(folder)
+    size = {"size": {"height": 96, "width": 96}, "do_normalize": False}
+    (folder / "preprocessor_config.json").write_text(json.dumps(size))
+    return folder
+
+
 _SEEING = {"hidden_size": 32, "image_size": 256, "patch_size": 16, "mask_input_channels": 4}
 _DECIDING = {
     "hidden_size": 32, "mlp_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "iou_head_hidden_dim": 32,

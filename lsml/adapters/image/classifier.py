@@ -25,6 +25,9 @@ class ImageClassifier(WholeImages[ImageClassifierOptions]):
     """One label or several for an image. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "image-classifier"
+    licence: ClassVar[str | None] = (
+        "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own"
+    )
     title: ClassVar[str] = "labels for images, trained on a few examples in seconds"
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     head = LinearHead

@@ -36,6 +36,7 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
     """One label or several for a line of a page. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "field-classifier"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
     title: ClassVar[str] = "fields of pages, such as the total of an invoice, trained on a few pages in seconds"
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice})

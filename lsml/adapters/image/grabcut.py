@@ -47,6 +47,7 @@ class GrabCut(CutOut[GrabCutOptions]):
     """The mask, outline, ellipse or box of an object, from boxes or from positive and negative points."""
 
     name: ClassVar[str] = "grabcut"
+    licence: ClassVar[str | None] = "Apache-2.0 (OpenCV)"
     title: ClassVar[str] = "segments an object that a person marks with a box or points; no weights, no training"
     requires: ClassVar[tuple[str, ...]] = ("cv2", "PIL")
     extra: ClassVar[str | None] = "images"

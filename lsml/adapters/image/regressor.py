@@ -24,6 +24,7 @@ class ImageRegressor(WholeImages[ImageRegressorOptions]):
     """A number for an image, by ridge regression."""
 
     name: ClassVar[str] = "image-regressor"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn, scikit-image); weights have terms of their own"
     title: ClassVar[str] = "numbers and ratings for images"
     produces: ClassVar[frozenset[type]] = frozenset({Number})
     head = NumberHead

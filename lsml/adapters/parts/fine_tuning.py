@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -31,10 +31,16 @@ TEMPERATURE: Final = "lsml_temperature"  # its name in the model's configuration
 _Encoded = TypeVar("_Encoded")
 
 
-class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options of fine-tuning and of the device; each adapter describes its own weights and windows."""
+class PretrainedOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The options of every adapter with a model of transformers; each describes its own weights."""
 
     weights: str
+    device: Annotated[str, Meta(description="The device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
+
+
+class FineTuningOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The options of fine-tuning; each adapter describes its own weights and windows."""
+
     max_length: int
     epochs: Annotated[
         Annotated[int, Meta(ge=1, le=1000)] | Literal["auto"],
@@ -75,9 +81,19 @@ class FineTuningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
             extra=TRAINING,
         ),
     ] = 0
-    device: Annotated[str, Meta(description="The device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
     batch: Annotated[int, Meta(ge=1, le=4096, description="Windows in one batch.", extra=MACHINE)] = 16
     accelerate: Accelerate = None
+
+
+class Descent(NamedTuple):
+    """The settings of gradient descent: see the options of the same names."""
+
+    epochs: int | Literal["auto"]
+    learning_rate: float
+    weight_decay: float
+    warmup: float
+    train_batch: int
+    patience: int
 
 
 def fine_tune(
@@ -97,19 +113,44 @@ def fine_tune(
 
     draw = torch.Generator().manual_seed(seed)
     encoded, judged = _split(encoded, options, draw)
-    size = options.train_batch
+    settings = Descent(
+        options.epochs, _learning_rate(model, options), options.weight_decay, options.warmup, options.train_batch,
+        options.patience,
+    )  # fmt: skip
+    wrong = (lambda: _mean_loss(model, judged, loss_of, options.train_batch)) if judged and options.patience else None
+    descend(model, encoded, loss_of, settings, draw, progress, wrong)
+    return judged
+
+
+def descend(
+    model: PreTrainedModel,
+    encoded: Sequence[_Encoded],
+    loss_of: Callable[[Sequence[_Encoded]], Tensor],
+    settings: Descent,
+    draw: Generator,
+    progress: Progress,
+    wrong: Callable[[], float] | None,
+) -> None:
+    """Train a model by gradient descent. `wrong`: returns how wrong it is on a validation set, after each epoch; then the
+    weights of the best epoch are kept, else those of the last.
+
+    Raises what `progress` raises, which is called before every step.
+    """
+    import torch
+
+    size = settings.train_batch
     in_epoch = -(-len(encoded) // size)
     enough = min(_MAX_EPOCHS, max(_FEWEST, -(-_LEAST_STEPS // in_epoch)))
-    epochs = enough if options.epochs == "auto" else options.epochs
+    epochs = enough if settings.epochs == "auto" else settings.epochs
     steps = epochs * in_epoch
-    optimizer = torch.optim.AdamW(_groups(model, options.weight_decay), lr=_learning_rate(model, options))
-    rising = max(1, round(steps * options.warmup))
+    optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.learning_rate)
+    rising = max(1, round(steps * settings.warmup))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
     )
     best, kept, waited, done = float("inf"), None, 0, 0
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(draw.initial_seed())
         for epoch in range(epochs):
             model.train()
             order = torch.randperm(len(encoded), generator=draw).tolist()
@@ -122,20 +163,19 @@ def fine_tune(
                 schedule.step()
                 optimizer.zero_grad()
                 done += 1
-            if not judged or not options.patience:
+            if wrong is None:
                 continue
-            wrong = _mean_loss(model, judged, loss_of, size)
-            if wrong < best - _PROGRESS:
-                best, waited = wrong, 0
+            found = wrong()
+            if found < best - _PROGRESS:
+                best, waited = found, 0
                 kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             elif done > rising:  # the steps of the warm-up are too small for a decision
                 waited += 1
-                if waited >= options.patience:
+                if waited >= settings.patience:
                     break
     if kept is not None:
         model.load_state_dict(kept)
     model.eval()
-    return judged
 
 
 def temperature_by(

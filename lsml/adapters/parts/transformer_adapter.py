@@ -1,4 +1,4 @@
-"""The base of adapters for texts that are a transformer with a head of labels: pretrained, or fine-tuned on annotations."""
+"""The bases of adapters with a model of transformers: pretrained, or fine-tuned on annotations."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from lsml.adapters.base import Progress, Target, TrainableAdapter
 from lsml.adapters.parts.fine_tuning import (
     TEMPERATURE,
     FineTuningOptions,
+    PretrainedOptions,
     fine_tune,
     saved_temperature,
     temperature_by,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 Options = TypeVar("Options", bound=FineTuningOptions)
+AnyOptions = TypeVar("AnyOptions", bound=PretrainedOptions)
 Encoded = TypeVar("Encoded")
 
 
@@ -99,18 +101,26 @@ class LabelModel(ABC, Generic[Options, Encoded]):
         setattr(self.model.config, TEMPERATURE, self.temperature)
 
 
-Model = TypeVar("Model", bound=LabelModel[Any, Any])
+class Keepable(Protocol):
+    """A model that writes its own version."""
+
+    def save(self, directory: Path) -> None:
+        """Write everything that is needed to read it again."""
 
 
-class TransformerAdapter(TrainableAdapter[Options], Generic[Options, Model]):
-    """An adapter with one LabelModel: that of its weights until it has learnt, then its own. `fit` makes one with `_learn`."""
+Model = TypeVar("Model", bound=Keepable)
+Labels = TypeVar("Labels", bound=LabelModel[Any, Any])
+
+
+class PretrainedAdapter(TrainableAdapter[AnyOptions], Generic[AnyOptions, Model]):
+    """An adapter with one model of transformers: that of its `weights` until it has learnt, then its own."""
 
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     extra: ClassVar[str | None] = "transformers"
     starts_ready: ClassVar[bool] = True
     untrained: ClassVar[str]  # what weights without labels are, in words that follow their name
 
-    def __init__(self, options: Options, target: Target) -> None:
+    def __init__(self, options: AnyOptions, target: Target) -> None:
         super().__init__(options, target)
         self._model: Model | None = None
         self._learnt = False
@@ -126,7 +136,7 @@ class TransformerAdapter(TrainableAdapter[Options], Generic[Options, Model]):
         """Return the model of a folder. Raises AdapterError."""
 
     @classmethod
-    def lacks(cls, options: Options, target: Target) -> str | None:
+    def lacks(cls, options: AnyOptions, target: Target) -> str | None:
         """Return what to do where the weights are missing, or know no labels yet; or None."""
         config = config_of(options.weights)
         if not config:
@@ -160,7 +170,7 @@ class TransformerAdapter(TrainableAdapter[Options], Generic[Options, Model]):
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
-        self._model, self._learnt = model, True
+        self._become(model)
 
     def _folder(self) -> Path:
         """Return the folder of the weights. Raises AdapterError where they are not on this machine."""
@@ -173,7 +183,15 @@ class TransformerAdapter(TrainableAdapter[Options], Generic[Options, Model]):
                 self._model = self._read(self._folder())
             return self._model
 
-    def _learn(self, model: Model, encoded: Sequence[object], seed: int, progress: Progress) -> None:
+    def _become(self, model: Model) -> None:
+        """Predict with a trained model from now on."""
+        self._model, self._learnt = model, True
+
+
+class TransformerAdapter(PretrainedAdapter[Options, Labels], Generic[Options, Labels]):
+    """An adapter with one LabelModel, for texts. `fit` makes one with `_learn`."""
+
+    def _learn(self, model: Labels, encoded: Sequence[object], seed: int, progress: Progress) -> None:
         """Fine-tune a model, which predicts from then on. Raises what `fine_tune` raises."""
         model.calibrate(fine_tune(model.model, encoded, model.loss, self.options, seed, progress))
-        self._model, self._learnt = model, True
+        self._become(model)

@@ -132,6 +132,7 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     """Stretches of a series, each with a label, and labels or a number of a whole series: whichever were annotated."""
 
     name: ClassVar[str] = "time-series"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
     title: ClassVar[str] = "segments of time series, and labels or numbers of whole series, trained on a few series"
     consumes: ClassVar[frozenset[str]] = frozenset({"TimeSeries"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Interval, Number})

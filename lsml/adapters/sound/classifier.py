@@ -25,6 +25,7 @@ class AudioClassifier(WholeRecordings[AudioClassifierOptions]):
     """One label or several for a recording. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "audio-classifier"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)"
     title: ClassVar[str] = "labels for recordings, trained on a few of them in seconds"
     produces: ClassVar[frozenset[type]] = frozenset({Choice})
     head = LinearHead

@@ -58,6 +58,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
     """Stretches of a recording, each with a label: what is heard, or who speaks."""
 
     name: ClassVar[str] = "sound-events"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)"
     title: ClassVar[str] = "segments of recordings, trained on a few of them"
     consumes: ClassVar[frozenset[str]] = SOUNDS
     produces: ClassVar[frozenset[type]] = frozenset({Interval})

@@ -24,6 +24,7 @@ class AudioRegressor(WholeRecordings[AudioRegressorOptions]):
     """A number for a recording, by ridge regression."""
 
     name: ClassVar[str] = "audio-regressor"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)"
     title: ClassVar[str] = "numbers and ratings for recordings"
     produces: ClassVar[frozenset[type]] = frozenset({Number})
     head = NumberHead

@@ -81,6 +81,7 @@ class Tabular(TrainableAdapter[TabularOptions]):
     """
 
     name: ClassVar[str] = "tabular"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
     title: ClassVar[str] = "labels, numbers and ratings from columns: numbers, categories, dates, missing values"
     consumes: ClassVar[frozenset[str]] = frozenset({"Table"})
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Number})

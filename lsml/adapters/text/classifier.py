@@ -30,6 +30,7 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
     """One label or several for a text. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "text-classifier"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
     title: ClassVar[str] = "labels for texts, trained on a few dozen examples in a second"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})

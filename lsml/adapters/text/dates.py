@@ -63,6 +63,7 @@ class Dates(TrainableAdapter[DatesOptions]):
     """
 
     name: ClassVar[str] = "dates"
+    licence: ClassVar[str | None] = "BSD-3-Clause (dateparser, scikit-learn)"
     title: ClassVar[str] = "dates and times that are written in texts; learns which of several people take"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Moment})

@@ -33,6 +33,9 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
     """One label or several for a text. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "text-embedding-classifier"
+    licence: ClassVar[str | None] = (
+        "Apache-2.0 (transformers), BSD-3-Clause (torch, scikit-learn); weights have terms of their own"
+    )
     title: ClassVar[str] = "labels for texts from very few examples, by a sentence encoder"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})

@@ -111,6 +111,7 @@ class TextMatcher(TrainableAdapter[TextMatcherOptions], InteractiveAdapter[TextM
     """Spans that a list, a pattern or an annotator named. Of overlapping ones the longest is returned."""
 
     name: ClassVar[str] = "text-matcher"
+    licence: ClassVar[str | None] = "Apache-2.0 and CNRI-Python (regex)"
     title: ClassVar[str] = (
         "finds keywords, patterns, earlier annotations, and the other mentions of what a person marks"
     )

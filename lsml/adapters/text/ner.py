@@ -89,6 +89,7 @@ class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
     """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner"
+    licence: ClassVar[str | None] = "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own"
     title: ClassVar[str] = "entities in texts by a transformer, pretrained or fine-tuned"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})

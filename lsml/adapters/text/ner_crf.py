@@ -90,6 +90,7 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
     """Labelled spans of a text: whole words, with one label or several, none inside another."""
 
     name: ClassVar[str] = "ner-crf"
+    licence: ClassVar[str | None] = "MIT (python-crfsuite)"
     title: ClassVar[str] = "entities in texts, trained on a few dozen sentences in a second"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})

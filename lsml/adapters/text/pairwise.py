@@ -39,6 +39,7 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
     """
 
     name: ClassVar[str] = "pairwise"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
     title: ClassVar[str] = "which text people prefer of two, and the order of several, trained on their comparisons"
     consumes: ClassVar[frozenset[str]] = TEXTS | {"List"}
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Ranking})

@@ -26,6 +26,7 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
     """A number for a text, by ridge regression. A text without a known n-gram gets the score of a guess, exp(-1)."""
 
     name: ClassVar[str] = "text-regressor"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
     title: ClassVar[str] = "numbers and ratings for texts"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Number})

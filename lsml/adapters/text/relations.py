@@ -48,6 +48,7 @@ class RelationsAdapter(TrainableAdapter[RelationsOptions]):
     """Relations of the regions of a task. It returns the likeliest label of each pair, with its probability."""
 
     name: ClassVar[str] = "relations"
+    licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
     title: ClassVar[str] = "relations of spans or boxes that another model finds, learnt from annotated ones in seconds"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs", "Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Relation})

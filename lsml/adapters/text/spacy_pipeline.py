@@ -62,6 +62,7 @@ class Spacy(Adapter[SpacyOptions]):
     """A pipeline's named entities, without scores, and its text categories, with scores."""
 
     name: ClassVar[str] = "spacy"
+    licence: ClassVar[str | None] = "MIT (spaCy); pipelines have terms of their own"
     title: ClassVar[str] = "entities and categories of texts by an installed spaCy pipeline"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Span, Choice})

@@ -63,6 +63,7 @@ class TransformersClassifier(TransformerAdapter[TransformersClassifierOptions, "
     """One label or several for a text. It predicts every label of its head with its probability."""
 
     name: ClassVar[str] = "transformers-classifier"
+    licence: ClassVar[str | None] = "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own"
     title: ClassVar[str] = "labels for texts by a transformer, pretrained or fine-tuned"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})

@@ -72,6 +72,7 @@ class ZeroShot(Adapter[ZeroShotOptions]):
     """Every label with its probability, for a text. Of a tree it decides level by level, and gives the lowest labels."""
 
     name: ClassVar[str] = "zero-shot"
+    licence: ClassVar[str | None] = "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own"
     title: ClassVar[str] = "labels for texts without training data, by what the labels mean"
     consumes: ClassVar[frozenset[str]] = TEXTS
     produces: ClassVar[frozenset[type]] = frozenset({Choice})

@@ -52,6 +52,10 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
     """The mask, outline, ellipse or box of an object, from boxes or from positive and negative points."""
 
     name: ClassVar[str] = "segment-anything"
+    licence: ClassVar[str | None] = (
+        "Apache-2.0 (transformers, OpenCV, the weights of SAM and SAM 2), BSD-3-Clause (torch); "
+        "MobileSAM needs ultralytics: AGPL-3.0"
+    )
     title: ClassVar[str] = "segments objects that a person marks with a box or points, by SAM, SAM 2 or MobileSAM"
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors", "cv2", "PIL")
     extra: ClassVar[str | None] = "segment-anything"

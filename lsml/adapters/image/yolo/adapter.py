@@ -54,6 +54,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     requires: ClassVar[tuple[str, ...]] = ("ultralytics", "safetensors", "cv2")
     extra: ClassVar[str | None] = "yolo"
     licence: ClassVar[str | None] = "AGPL-3.0 (ultralytics, and the weights that it publishes)"
+    copyleft: ClassVar[bool] = True
     starts_ready: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = YoloOptions
 
