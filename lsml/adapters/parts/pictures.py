@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 
 _USUAL_RATE: Final = 25.0  # frames per second of a file without a frame rate
+# Shorter ends are not missed: containers round their length, and some only estimate it.
+_TOLERATED_S: Final = 0.5
+_TOLERATED: Final = 0.02
 
 
 def read_image(path: Path) -> Array:
@@ -34,29 +37,49 @@ def read_image(path: Path) -> Array:
     return np.ascontiguousarray(np.asarray(colours)[:, :, ::-1])
 
 
-def read_frames(path: Path, step: int) -> Iterator[tuple[float, Array]]:
-    """Yield (time in seconds, frame as in `read_image`) of every `step`-th frame. Raises AdapterError where it is no
-    video.
+class Frames:
+    """The frames of a video, decoded one after the other: only one is in memory, however long the video is.
 
     Times are the file's own, which need not be regular; where it has none, they follow from its frame rate.
     """
-    import cv2
 
-    video = cv2.VideoCapture(str(path))
-    try:
-        rate = video.get(cv2.CAP_PROP_FPS)
-        rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _USUAL_RATE
-        time_s, index = -1.0, 0
-        while video.grab():
-            told = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            usable = math.isfinite(told) and told > time_s and (told > 0 or index == 0)
-            time_s = told if usable else (time_s + 1 / rate if index else 0.0)
-            if index % step == 0:
-                got, frame = video.retrieve()
-                if got:
-                    yield time_s, frame
-            index += 1
-        if index == 0:
-            raise AdapterError(f"{path.name} cannot be read as a video; convert it to MP4 (H.264)")
-    finally:
-        video.release()
+    def __init__(self, path: Path) -> None:
+        import cv2
+
+        self._path = path
+        video = cv2.VideoCapture(str(path))
+        try:
+            rate, count = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
+        finally:
+            video.release()
+        self._rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _USUAL_RATE
+        # By the file's own account, which its end may not keep; 0 where it says nothing.
+        self.duration_s = count / self._rate if math.isfinite(count) and count > 0 else 0.0
+        # After all frames were read: the length of the end that is missing or cannot be decoded.
+        self.missing_s = 0.0
+
+    def every(self, step: int) -> Iterator[tuple[float, Array]]:
+        """Yield (time in seconds, frame as in `read_image`) of every `step`-th frame, as far as the file can be decoded.
+
+        Raises AdapterError where it is no video.
+        """
+        import cv2
+
+        video = cv2.VideoCapture(str(self._path))
+        try:
+            time_s, index = -1.0, 0
+            while video.grab():
+                told = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                usable = math.isfinite(told) and told > time_s and (told > 0 or index == 0)
+                time_s = told if usable else (time_s + 1 / self._rate if index else 0.0)
+                if index % step == 0:
+                    got, frame = video.retrieve()
+                    if got:
+                        yield time_s, frame
+                index += 1
+            if index == 0:
+                raise AdapterError(f"{self._path.name}: cannot be read as a video; convert it to MP4 (H.264)")
+            missing = self.duration_s - (time_s + 1 / self._rate)
+            self.missing_s = missing if missing > max(_TOLERATED_S, _TOLERATED * self.duration_s) else 0.0
+        finally:
+            video.release()

@@ -46,15 +46,23 @@ def goal_of(task: str, target: Target, examples: Sequence[Example]) -> TrainingG
         if not points:
             raise NotEnoughData(f"none of {len(examples)} examples has a point; annotate at least 2 that do")
         return TrainingGoal(task, labels, points)
-    own = {"segment": ("polygon", "mask"), "classify": ("choice",)}.get(task, ("box",))
+    own = {"segment": ("polygon", "mask"), "classify": ("choice",)}.get(task, ("box", "track"))
     types = {"segment": (Polygon, Mask), "classify": (Choice,)}.get(task, (Box,))
     labels = tuple(dict.fromkeys(label for kind in own for label in kinds.get(kind, ()))) or target.labels
     return TrainingGoal(task, labels or _seen(values, types) or ("",))
 
 
-def held_out_of(usable: Sequence[int], *, judge: bool) -> tuple[int, ...]:
-    """Return the indices of the examples that judge epochs: a tenth of the usable ones, where there are enough; else none."""
-    return tuple(usable[_TENTH - 1 :: _TENTH]) if judge and len(usable) >= _LEAST_TO_JUDGE else ()
+def held_out_of(usable: Sequence[int], *, judge: bool, videos: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Return the indices of the examples that judge epochs: a tenth of the usable ones, where there are enough; else none.
+
+    `videos`: the video of each example, where they are frames; then those of every tenth video.
+    """
+    if not judge or len(usable) < _LEAST_TO_JUDGE:
+        return ()
+    if videos is None:
+        return tuple(usable[_TENTH - 1 :: _TENTH])
+    chosen = set(list(dict.fromkeys(videos[index] for index in usable))[_TENTH - 1 :: _TENTH])
+    return tuple(index for index in usable if videos[index] in chosen)
 
 
 def check_objects(goal: TrainingGoal, lines: Sequence[Sequence[Line]]) -> None:

@@ -16,14 +16,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from lsml.adapters.base import Target
+from lsml.adapters.base import Example, Target
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.image.yolo.calibrating import with_calibration
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.parts.found_objects import LEAST
 from lsml.errors import AdapterError, Cancelled, NotEnoughData, VersionError
 from lsml.metrics.calibration import calibration
-from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track
+from lsml.values import Box, Choice, Keyframe, KeyPoint, Mask, Polygon, Track
 from lsml.values.coverage import overlaps
 from tests.support import worlds
 from tests.support.cases import FIBRILS, YOLO
@@ -460,9 +460,47 @@ def test_an_object_that_vanishes_for_a_while_keeps_its_track_with_a_gap(follower
     assert len(closed) >= 2 and 1.0 <= closed[0] <= 1.4
 
 
-def test_tracks_are_not_learnt_and_what_to_do_instead_is_said(follower):
-    with pytest.raises(NotEnoughData, match="cannot be trained on tracks; train it on boxes in images"):
-        follower.fit(list(DETECT.examples), 1)
+def annotated(path, frames, place):
+    """A film of a red shape that stands where `place` says, is gone in the last third, and its track."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (worlds.SIZE, worlds.SIZE))
+    left, top = place
+    for number in range(frames):
+        ground = np.random.default_rng(number).integers(170, 200, (worlds.SIZE, worlds.SIZE, 3), dtype=np.uint8)
+        x = left + number
+        if number < 2 * frames // 3:
+            cv2.rectangle(ground, (x, top), (x + 30, top + 18), worlds.COLOURS["red"], -1)
+        writer.write(ground)
+    writer.release()
+    last = 2 * frames // 3 - 1
+    ends = [(0, left, True), (last, left + last, False)]
+    side = worlds.SIZE
+    frames = tuple(Keyframe(n / 10, x / side, top / side, 31 / side, 19 / side, enabled=on) for n, x, on in ends)
+    return Example(path, (Track("red", keyframes=frames),))
+
+
+def test_tracks_of_a_few_videos_are_learnt_from_their_frames(tmp_path):
+    places = [(4, 10), (30, 50), (10, 70), (20, 30)]
+    films = [annotated(tmp_path / f"{n}.avi", 30, place) for n, place in enumerate(places)]
+    model = Yolo(
+        msgspec.convert({**DETECT.options, "train_frames": 12, "new_track_thresh": 0.4, "frame_step": 2}, YoloOptions),
+        Target(("red",), kinds={"track": ("red",)}),
+    )
+    model.fit(films[:3], 1)
+    assert not model.own_names and model.notes == ()
+    model.save(make(tmp_path / "version"))
+    loaded = Yolo(model.options, model.target)
+    loaded.load(tmp_path / "version")
+    [truth] = films[3].values
+    found = loaded.predict([films[3].data])[0]
+    assert found and {track.label for track in found} == {"red"}
+    assert overlaps([truth], found).max() > 0.5
+
+
+def test_videos_without_any_track_are_too_few(tmp_path):
+    path, _ = film(tmp_path / "film.avi", 8)
+    model = adapter(Target(("red",), kinds={"track": ("red",)}))
+    with pytest.raises(NotEnoughData, match="0 of 7 examples have a box; annotate at least 2 with some"):
+        model.fit([Example(path, ())], 1)
 
 
 def result(shape, **parts):

@@ -32,7 +32,7 @@ from lsml.adapters.parts.drawn import drawn_part, in_drawn
 from lsml.adapters.parts.found_objects import LEAST
 from lsml.adapters.parts.pictures import read_image
 from lsml.adapters.parts.training_objects import goal_of, regions_with_several_labels
-from lsml.errors import NotEnoughData
+from lsml.adapters.parts.video_frames import sample_frames
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track, Value, label_of
@@ -62,8 +62,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         super().__init__(options, target)
         self._weights = known.weights_of(options, target)
         self._learnt: Learnt | None = None
-        self._passed_over = 0  # images that were not used for training, because they have several labels
-        self._joined = 0  # regions with several labels
+        self._notes: tuple[str, ...] = ()
         self._engine: Engine | Accelerated | None = None
         self._loading = threading.Lock()
 
@@ -108,9 +107,8 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about training from random weights, and about images with several labels, which were left out."""
-        scratch = self._learnt is not None and is_architecture(self._weights)
-        return tuple(_notes(self._weights if scratch else None, self._joined, self._passed_over))
+        """Sentences about training from random weights, and about images and videos that were not used."""
+        return self._notes
 
     # Prediction
 
@@ -201,31 +199,34 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     # Training
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Train on images (paths) with their values; images without values are negative examples.
+        """Train on images (paths) with their values; images without values are negative examples. Of videos with tracks,
+        frames are such images.
 
         Raises NotEnoughData; AdapterError where the weights are not there, or cannot learn.
         """
-        if "track" in self.target.kinds:
-            raise NotEnoughData(
-                "yolo cannot be trained on tracks; train it on boxes in images, and give these weights under `weights`"
-            )
-        goal = goal_of(task_of(self._weights, self.options), self.target, examples)
+        goal = goal_of(task_of(self._weights, self.options, self.target), self.target, examples)
         start = start_of(self._weights, self.options, goal.task)
-        progress(0.0, f"writing {len(examples)} images")
         with training_folder() as directory:
-            dataset = write_dataset(examples, goal, directory, judge=self.options.patience > 0)
+            images, videos = examples, None
+            of_videos: tuple[str, ...] = ()
+            if "track" in self.target.kinds:
+                sampled = sample_frames(
+                    examples, self.options.train_frames, start.imgsz, directory / "frames",
+                    lambda share, doing: progress(0.02 * share, doing),
+                )  # fmt: skip
+                images, videos, of_videos = sampled.examples, sampled.videos, sampled.notes
+            progress(0.02, f"writing {len(images)} images")
+            dataset = write_dataset(images, goal, directory, judge=self.options.patience > 0, videos=videos)
             progress(0.05, f"training on {dataset.images} images")
             learnt = fit_model(start, dataset, goal, self.options, seed, directory, progress)
-        if goal.task == "classify":
-            self._passed_over = sum(len({label_of(value) for value in example.values}) > 1 for example in examples)
-        else:
-            self._joined = sum(regions_with_several_labels(example.values) for example in examples)
-        self._become(learnt)
-        if dataset.held_out:
-            left, engine = [examples[index] for index in dataset.held_out], self._loaded()
-            asked = self._asked(engine, LEAST)
-            results = engine.results([example.data for example in left], asked, self.options.batch)
-            self._learnt = with_calibration(learnt, results, left)
+            scratch = self._weights if is_architecture(self._weights) else None
+            self._notes = (*_notes(scratch, goal.task, examples), *of_videos)
+            self._become(learnt)
+            if dataset.held_out and videos is None:  # a track's score is the mean of many
+                left, engine = [images[index] for index in dataset.held_out], self._loaded()
+                asked = self._asked(engine, LEAST)
+                results = engine.results([example.data for example in left], asked, self.options.batch)
+                self._learnt = with_calibration(learnt, results, left)
         progress(1.0, f"trained on {dataset.images} images")
 
     def _become(self, learnt: Learnt, content: str | None = None) -> None:
@@ -243,13 +244,14 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         self._become(load_model(directory), content_digest(directory / TENSORS))
 
 
-def _notes(scratch: str | None, joined: int, passed_over: int) -> Iterator[str]:
-    """Yield the notes of a training. `scratch`: the architecture, where it began with random weights."""
+def _notes(scratch: str | None, task: str, examples: Sequence[Example]) -> Iterator[str]:
+    """Yield the notes of a training on examples. `scratch`: the architecture, where it began with random weights."""
     if scratch is not None:
         yield f"trained from random weights ({scratch}); pretrained weights need far fewer examples"
-    if joined:
-        yield f"{joined} regions have several labels, of which it usually predicts only the likeliest"
-    if passed_over:
+    if task != "classify":
+        if joined := sum(regions_with_several_labels(example.values) for example in examples):
+            yield f"{joined} regions have several labels, of which it usually predicts only the likeliest"
+    elif passed_over := sum(len({label_of(value) for value in example.values}) > 1 for example in examples):
         yield f"{passed_over} images with several labels were left out, because its classes are mutually exclusive"
 
 

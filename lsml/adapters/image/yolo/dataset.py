@@ -32,15 +32,23 @@ class Dataset:
         return bool(self.held_out)
 
 
-def write_dataset(examples: Sequence[Example], goal: TrainingGoal, directory: Path, *, judge: bool) -> Dataset:
+def write_dataset(
+    examples: Sequence[Example],
+    goal: TrainingGoal,
+    directory: Path,
+    *,
+    judge: bool,
+    videos: Sequence[int] | None = None,
+) -> Dataset:
     """Write examples into a folder. `judge`: keep a tenth of them for judging, where there are enough.
 
-    An example without values is a negative example, which is learnt, too. Raises NotEnoughData.
+    An example without values is a negative example, which is learnt, too. `videos`: the video of each example, where they
+    are frames; those of one video are all kept, or all learnt. Raises NotEnoughData.
     """
     lines = [lines_of(example.values, goal) for example in examples]
     kept = [index for index, found in enumerate(lines) if found is not None]
     check_objects(goal, [lines[index] or [] for index in kept])
-    held_out = held_out_of(kept, judge=judge)
+    held_out = held_out_of(kept, judge=judge, videos=videos)
     for at, index in enumerate(kept):
         part = "val" if index in held_out else "train"
         found = lines[index] or []

@@ -120,6 +120,15 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     frame_step: Annotated[
         int, Meta(ge=1, le=1000, description="Use only every n-th frame of a video.", extra=_PREDICTIONS)
     ] = 1
+    train_frames: Annotated[
+        int,
+        Meta(
+            ge=4, le=10_000,
+            description="The most frames of each annotated video that it is trained on; a quarter of them are taken where "
+            "no object is visible.",
+            extra=_TRAINING,
+        ),
+    ] = 40  # fmt: skip
     epochs: Annotated[int, Meta(ge=1, le=10_000, description="The most epochs.", extra=_TRAINING)] = 50
     train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=_TRAINING)] = 16
     patience: Annotated[

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from lsml.adapters.base import Target
 from lsml.adapters.image.yolo.library import download, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.weights import (
@@ -44,8 +45,12 @@ def module_of(path: Path) -> Module:
     return ultralytics().YOLO(str(path)).model
 
 
-def task_of(weights: str, options: YoloOptions) -> str:
-    """Return the task that is learnt: the one that the recipe chooses, else that of the weights."""
+def task_of(weights: str, options: YoloOptions, target: Target) -> str:
+    """Return the task that is learnt: boxes in frames for tracks, else the one that the recipe chooses, or that of the
+    weights.
+    """
+    if "track" in target.kinds:
+        return "detect"
     if options.task != "auto":
         return cast(str, options.task)
     return info_of(weights).task

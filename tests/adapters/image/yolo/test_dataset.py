@@ -14,8 +14,8 @@ from PIL import Image
 
 from lsml.adapters.base import Example
 from lsml.adapters.image.yolo.dataset import write_dataset
-from lsml.adapters.image.yolo.tracks import Seen, keyframes_of
-from lsml.adapters.parts.pictures import read_frames, read_image
+from lsml.adapters.parts.keyframes import Seen, keyframes_of
+from lsml.adapters.parts.pictures import Frames, read_image
 from lsml.adapters.parts.training_objects import TrainingGoal
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon
@@ -257,12 +257,12 @@ def write_video(path: Path, count: int, rate: float) -> Path:
 @pytest.mark.parametrize("rate", [24.0, 25.0, 30000 / 1001, 12.5])
 def test_frames_have_the_times_of_their_file(tmp_path, rate):
     path = write_video(tmp_path / "film.avi", 30, rate)
-    times = [time_s for time_s, _ in read_frames(path, 1)]
+    times = [time_s for time_s, _ in Frames(path).every(1)]
     assert times == pytest.approx([n / rate for n in range(30)], abs=0.002)
-    assert len(list(read_frames(path, 4))) == 8
+    assert len(list(Frames(path).every(4))) == 8
 
 
 def test_what_is_no_video_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "film.mp4").write_bytes(b"no film")
-    with pytest.raises(AdapterError, match=r"film.mp4 cannot be read as a video; convert it to MP4"):
-        list(read_frames(tmp_path / "film.mp4", 1))
+    with pytest.raises(AdapterError, match=r"film.mp4: cannot be read as a video; convert it to MP4"):
+        list(Frames(tmp_path / "film.mp4").every(1))
