@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lsml.adapters.base import InteractiveAdapter
 from lsml.controls import control_class
 from lsml.controls.base import Control, Region
-from lsml.labeling import ControlTag, LabelingConfig
+from lsml.labeling import ControlTag, LabelingConfig, ObjectTag
 
 if TYPE_CHECKING:
     from lsml.binding.model import BoundModel
@@ -33,9 +33,14 @@ def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tup
         if model.adapter_class.only_interactive and not asking and not model.needs:
             warnings.append(
                 f"{model.spec.adapter} answers prompts, but no control of {model.object_tag.tag}#{here} sends any; "
-                'add smart="true" to a RectangleLabels or KeyPointLabels of it'
+                f'add smart="true" to a {_askable(model.object_tag)} of it'
             )
     return list({tag.name: tag for tag in prompts}.values()), warnings
+
+
+def _askable(object_tag: ObjectTag) -> str:
+    """Return the control tags whose regions Label Studio sends to a model."""
+    return "VideoRectangle" if object_tag.tag == "Video" else "RectangleLabels or KeyPointLabels"
 
 
 def _silence(tag: ControlTag) -> str:

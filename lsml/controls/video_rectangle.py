@@ -66,7 +66,15 @@ class VideoRectangle(ShapeControl):
     def _written(
         self, value: Shape, labels: list[str], place: Geometry, to_name: str, on: View, number: int
     ) -> list[Region]:
-        return [self._region(place | {"labels": labels}, to_name, value.score)]
+        return [self._region(place | {"labels": labels}, to_name, value.score) | self._grouped(value)]
+
+    def _grouped(self, value: Shape) -> Region:
+        """Return the group as the region's id: a track that goes on from a person's replaces it."""
+        return {} if value.group is None else {"id": value.group}
+
+    def _group(self, region: Region) -> str | None:
+        id = region.get("id")
+        return id if isinstance(id, str) and id else None
 
     def decode(self, regions: Sequence[Region], on: View | None = None) -> Decoded:
         """Return the tracks of a person's regions. No track at all is an example: there is nothing to follow."""

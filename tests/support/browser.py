@@ -95,6 +95,14 @@ const sides = [tag.stageWidth * tag.zoomScale, tag.stageHeight * tag.zoomScale];
 const [width, height] = tag.rotation % 180 ? sides.reverse() : sides;
 return [place.x + tag.zoomingPositionX, place.y + tag.zoomingPositionY, width, height];
 """
+# Where the shown frame of a video is seen in the window, in the middle of its canvas: x, y, width, height.
+_FRAME = """
+const canvas = document.querySelector(".konvajs-content").getBoundingClientRect();
+const annotation = window.Htx.annotationStore.selected;
+const video = [...annotation.names.values()].find(tag => tag.type === "video").ref.current;
+const [width, height] = ["width", "height"].map(side => video.videoDimensions[side] * video.zoom);
+return [canvas.x + (canvas.width - width) / 2, canvas.y + (canvas.height - height) / 2, width, height];
+"""
 # Keeps the regions that the editor sends when it asks a model.
 _RECORD = """
 const ask = window.fetch;
@@ -236,6 +244,27 @@ class Editor:
         hand.perform()
         if beside:
             ActionChains(self.driver).key_up(Keys.ALT).perform()
+
+    def draw_on_video(self, start: tuple[float, float], end: tuple[float, float] | None = None) -> None:
+        """Drag the mouse over the shown frame of a video, or click on it; places are fractions of it."""
+        from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+        left, top, width, height = self.driver.execute_script(_FRAME)
+        begin, finish = ((round(left + x * width), round(top + y * height)) for x, y in (start, end or start))
+        hand = ActionBuilder(self.driver)
+        hand.pointer_action.move_to_location(*begin).pointer_down()
+        if end is not None:
+            hand.pointer_action.move_to_location(begin[0] + 9, begin[1] + 9).move_to_location(*finish)
+        hand.pointer_action.pointer_up()
+        hand.perform()
+
+    def click_label(self, name: str) -> None:
+        """Click on a label, as a person does: it is given to the selected region."""
+        from selenium.webdriver.common.by import By
+
+        label = self.driver.find_element(By.XPATH, f"//*[contains(@class, 'lsf-label__text')][text()='{name}']")
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
+        label.click()
 
     def turn(self, degrees: int) -> None:
         """Turn the view of the image clockwise, as its tool does."""

@@ -15,6 +15,7 @@ from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
 from lsml.adapters.image.regressor import ImageRegressor
 from lsml.adapters.image.segment_anything import SegmentAnything
+from lsml.adapters.image.tracker import Tracker
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.llm.adapter import Llm
 from lsml.adapters.remote.adapter import Remote
@@ -38,12 +39,13 @@ from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.adapters.text.zero_shot import ZeroShot
 from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
-from lsml.values import Box, Choice, KeyPoint, Marked, Moment, Number, Ranking, Span
+from lsml.values import Box, Choice, KeyPoint, Marked, Moment, Number, Ranking, Span, Track
 from tests.conftest import tickets
 from tests.support import worlds
 from tests.support.companies import LABELS as RELATIONS
 from tests.support.companies import example, form
 from tests.support.drawings import COLOURS, disc, discs
+from tests.support.films import along, film, marked
 from tests.support.invoices import FIELDS, boxes, invoice
 from tests.support.language_model import KEY, MODEL, language_model
 from tests.support.pages import INVOICE, SIZE, Written, page_file
@@ -227,6 +229,12 @@ CUTTING = AdapterCase(
         (_disc, [KeyPoint(label="Cell", x=50 / 120, y=40 / 90, aspect=4 / 3)]),
     ],
 )
+_ways = [along(10, 20, 2.0, 1.0), along(100, 50, -1.5, 0.5)]
+_films = [film(_drawn / f"film-{number}.avi", 12, way) for number, way in enumerate(_ways)]
+FOLLOWING = AdapterCase(
+    adapter=Tracker, target=Target(("Ball",), multiple=True, kinds={"track": ("Ball",)}), batch=_films,
+    prompts=[(path, [Track("Ball", keyframes=(marked(way),), aspect=4 / 3)]) for path, way in zip(_films, _ways, strict=True)],
+)  # fmt: skip
 
 # Random weights: structure alone.
 MASKING = [
@@ -445,6 +453,7 @@ CASES = {
     "field-classifier": LINES,
     "relations": JOINING,
     "grabcut": [CUTTING],
+    "tracker": [FOLLOWING],
     "segment-anything": MASKING,
     "sound-events": [EVENTS],
     "speech": [WRITING_DOWN],

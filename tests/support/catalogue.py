@@ -17,6 +17,33 @@ ADAPTERS = DOCS / "adapters.md"
 BEGIN = "<!-- adapters: written by `python -m tests.support.readme`, checked by the tests -->"
 END = "<!-- end of the adapters -->"
 
+# Whose licence an adapter does not tell, for it asks nothing of those who serve it.
+LICENCES = {
+    "audio-classifier": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
+    "audio-regressor": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
+    "sound-events": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
+    "grabcut": "Apache-2.0 (OpenCV)",
+    "dates": "BSD-3-Clause (dateparser, scikit-learn)",
+    "tracker": "Apache-2.0 (OpenCV)",
+    "field-classifier": "BSD-3-Clause (scikit-learn)",
+    "image-classifier": "BSD-3-Clause (scikit-learn, scikit-image), Apache-2.0 (OpenCV); weights have terms of their own",
+    "image-regressor": "BSD-3-Clause (scikit-learn, scikit-image); weights have terms of their own",
+    "ner": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
+    "ner-crf": "MIT (python-crfsuite)",
+    "pairwise": "BSD-3-Clause (scikit-learn)",
+    "segment-anything": "Apache-2.0 (transformers, OpenCV, the weights of SAM and SAM 2), BSD-3-Clause (torch); MobileSAM needs ultralytics: AGPL-3.0",
+    "relations": "BSD-3-Clause (scikit-learn)",
+    "spacy": "MIT (spaCy); pipelines have terms of their own",
+    "tabular": "BSD-3-Clause (scikit-learn)",
+    "text-classifier": "BSD-3-Clause (scikit-learn)",
+    "text-embedding-classifier": "Apache-2.0 (transformers), BSD-3-Clause (torch, scikit-learn); weights have terms of their own",
+    "text-matcher": "Apache-2.0 and CNRI-Python (regex)",
+    "text-regressor": "BSD-3-Clause (scikit-learn)",
+    "time-series": "BSD-3-Clause (scikit-learn)",
+    "zero-shot": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
+    "transformers-classifier": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
+}
+
 
 def adapters_reference() -> str:
     """A table of the built-in adapters: what each answers, reads, needs and is licensed under."""

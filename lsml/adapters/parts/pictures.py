@@ -58,6 +58,11 @@ class Frames:
         # After all frames were read: the length of the end that is missing or cannot be decoded.
         self.missing_s = 0.0
 
+    @property
+    def tolerance_s(self) -> float:
+        """Half of the time between two frames, by which the time of one may differ from where Label Studio counts it."""
+        return 0.5 / self._rate
+
     def every(self, step: int) -> Iterator[tuple[float, Array]]:
         """Yield (time in seconds, frame as in `read_image`) of every `step`-th frame, as far as the file can be decoded.
 
