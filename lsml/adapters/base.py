@@ -70,7 +70,7 @@ class Question(msgspec.Struct, frozen=True):
 
     `name` is the control's own, `kind` that of its values, `labels` are the stored names, `multiple` as in `Target`.
     `descriptions`: the recipe's descriptions of labels, where it has any. A number is from `least` to `most`, and a
-    whole one where `whole`.
+    whole one where `whole`. `compares`: the labels are the items of a task.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Question(msgspec.Struct, frozen=True):
     least: float | None = None
     most: float | None = None
     whole: bool = False
+    compares: bool = False
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -104,10 +105,13 @@ class Example(msgspec.Struct, frozen=True):
     """Data with people's values for it.
 
     For `Choice`, no value means that none of the labels holds; for spans and shapes, that there is nothing to find.
+    `by_control`: the values of each control that a person answered, by the name of its question, where the target has
+    several.
     """
 
     data: Data
     values: tuple[Value, ...]
+    by_control: dict[str, tuple[Value, ...]] = {}
 
 
 class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,7 +158,9 @@ class Adapter(ABC, Generic[OptionsT]):
     transcribes: ClassVar[bool] = False
     reads_regions: ClassVar[bool] = False  # its data are PageRegion: it reads regions of an image, by `needs`
     takes_prompts: ClassVar[bool] = False  # by `needs` its data are Prompted: other models ask it as a person does
-    compares: ClassVar[bool] = False  # its data are `lsml.labeling.items.Items`: it reads what people compare
+    compares: ClassVar[bool] = False  # it reads what people compare: `lsml.labeling.items.Items`
+    asks_service: ClassVar[bool] = False  # it sends what it reads to a service, which a recipe must name
+    only_compares: ClassVar[bool] = False  # all its data are such items
     only_interactive: ClassVar[bool] = False  # it only answers regions of a person, and never predicts a batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
@@ -181,6 +187,14 @@ class Adapter(ABC, Generic[OptionsT]):
         """Return what is missing before a new instance can predict, in a sentence with what to do; or None.
 
         Something may be missing on this machine, or not be learnt yet. Quick, and without the library.
+        """
+        return None
+
+    @classmethod
+    def paused(cls, options: OptionsT) -> str | None:
+        """Return why it answers nothing new at present, in a sentence, such as a used-up budget; or None.
+
+        The page and `lsml status` show it. Quick, and without the library.
         """
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsml.binding.auto import Auto, Selection
 from lsml.binding.bind import Binding, bind
 from lsml.binding.learn import LeftOut, Tally, Taught, sentences
-from lsml.binding.model import BoundModel, Reading
+from lsml.binding.model import BoundModel, Reading, as_configured
 from lsml.binding.prompts import control_of, regions_of
 from lsml.binding.settled import fits, settled
 
@@ -18,6 +18,7 @@ __all__ = [
     "Selection",
     "Tally",
     "Taught",
+    "as_configured",
     "bind",
     "control_of",
     "fits",

@@ -91,6 +91,12 @@ class Binding:
         """Return True if predictions for a task are hidden from people, by its id, as it judges models blind."""
         return task is not None and any(kept.holds(str(task)) for kept in self._blind)
 
+    @property
+    def paused(self) -> list[str]:
+        """Why models answer nothing new at present, a sentence for each such as a used-up budget."""
+        found = (model.adapter_class.paused(model.spec.options) for model in self.models)
+        return list(dict.fromkeys(sentence for sentence in found if sentence))
+
     def state(self) -> str:
         """Return a sentence about what is bound, or why nothing is."""
         if self.models:
@@ -243,7 +249,7 @@ def _bind_model(
             fitting.append((_with_former_names(control_of(control_tag, config), spec), object_tag))
     groups: dict[str, list[tuple[Control, ObjectTag]]] = {}
     for control, object_tag in fitting:
-        alone = len(spec.selectors) == 1 or adapter_class.compares
+        alone = len(spec.selectors) == 1 or control.compares
         together = control.control_tag.name if alone else object_tag.name
         groups.setdefault(together, []).append((control, object_tag))
     bound = []
@@ -251,7 +257,7 @@ def _bind_model(
         names = "+".join(control.control_tag.name for control, _ in pairs)
         key = f"{names}:{spec.adapter}" + (f":{spec.rank + 1}" if spec.rank else "")
         controls = tuple(control for control, _ in pairs)
-        inputs = compared(controls[0].control_tag, config) if adapter_class.compares else parts
+        inputs = compared(controls[0].control_tag, config) if controls[0].compares else parts
         bound.append(BoundModel(key, spec, adapter_class, controls, pairs[0][1], inputs, needed))
     return bound, refused
 
@@ -294,7 +300,7 @@ def object_for(
     if kind.value_type not in adapter_class.produces:
         title = getattr(kind.value_type, "title", kind.value_type.__name__)
         return None, f"{name} takes {title}, which {adapter_class.name} does not produce"
-    if kind.compares or adapter_class.compares:
+    if kind.compares or adapter_class.only_compares:
         return compared_object(control_tag, adapter_class, options, config, joined=joined or bool(needed))
     if needed:
         object_tag, why = region_object(control_tag, adapter_class, config, needed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -50,6 +51,8 @@ def compared_object(
             return None, f"{name} compares {object_tag.tag}#{object_tag.name}, and {adapter_class.name} reads {reads}"
         if control_tag.repeater is not None or object_tag.repeater is not None:
             return None, f"{name} is inside a Repeater, whose copies {adapter_class.name} cannot distinguish"
+    if len({object_tag.tag == "Image" for object_tag in objects}) > 1:
+        return None, f"{name} compares an image with a text, which no adapter can"
     refusal = adapter_class.refusal(options, control_tag, objects[0])
     return (None, refusal) if refusal else (objects[0], "")
 
@@ -61,6 +64,9 @@ def compared(control_tag: ControlTag, config: LabelingConfig) -> tuple[Part, ...
 
 
 def read_compared(parts: Sequence[Part], task: Mapping[str, object], fetch: Fetch) -> View:
-    """Return a task's items: the texts of both sides. Raises Unreadable where one is missing, and FetchError."""
-    texts = [str(read_object(part.object_tag, task, fetch)[0].data) for part in parts if part.object_tag is not None]
-    return View(Items(SIDES, tuple(texts)))
+    """Return a task's items: the texts or images of both sides; of a list of images the first. Raises Unreadable
+    where one is missing, and FetchError.
+    """
+    sides = [read_object(part.object_tag, task, fetch)[0].data for part in parts if part.object_tag is not None]
+    shown = tuple(map(str, sides))
+    return View(Items(SIDES, paths=shown) if all(isinstance(side, Path) for side in sides) else Items(SIDES, shown))

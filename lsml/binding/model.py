@@ -238,8 +238,15 @@ class BoundModel:
         ]
 
 
+def as_configured(model: BoundModel, reading: Reading) -> Sequence[Control]:
+    """Return a reading's controls, in order, with their names in the labeling config. The copies of a Repeater have names of
+    their own.
+    """
+    return reading.controls if model.object_tag.repeater is None else model.controls[: len(reading.controls)]
+
+
 def _view_of_inputs(model: BoundModel, task: Mapping[str, object], fetch: Fetch) -> View:
-    if model.adapter_class.compares:
+    if model.controls[0].compares:
         return read_compared(model.inputs, task, fetch)
     return read_parts(model.inputs, columns=reads_columns(model.adapter_class), task=task, fetch=fetch)
 
@@ -315,4 +322,5 @@ def _question(control: Control, descriptions: Mapping[str, str]) -> Question:
         least,
         most,
         whole,
+        control.compares,
     )

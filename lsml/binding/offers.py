@@ -132,7 +132,7 @@ def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], con
     object_tags = {config.objects[name].tag for name in control_tag.to_names if name in config.objects}
     ways: dict[tuple[str, ...], list[type[Adapter]]] = {}
     why = ""
-    reading_one = [adapter for adapter in giving if not adapter.compares]
+    reading_one = [adapter for adapter in giving if not adapter.only_compares]
     for adapter in sorted(reading_one, key=lambda adapter: (adapter.reads_regions != read, _rank(adapter))):
         options = adapter.Options()
         told = [(tool, *object_for(control_tag, adapter, options, config, needed=[tool])) for tool in tools]
@@ -164,13 +164,13 @@ def _read_elsewhere(tool: Control | None, read_in: dict[str, str]) -> str | None
 
 
 def _rank(adapter: type[Adapter]) -> tuple[bool, bool, bool, bool, bool, str]:
-    """Return a sort key: adapters without extras first, then installed ones, then those that learn, then those without
+    """Return a sort key: adapters without extras first, then installed ones, then those that learn here, then those without
     copyleft.
     """
     return (
         adapter.extra is not None,
         not is_installed(adapter),
-        not issubclass(adapter, TrainableAdapter),
+        not issubclass(adapter, TrainableAdapter) or adapter.asks_service,
         adapter.copyleft,
         adapter.name not in builtin_adapters(),
         adapter.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lsml.cli.common import answered_tags, console, json_option
+from lsml.cli.common import console, json_option
 
 if TYPE_CHECKING:
     from lsml.adapters.base import Adapter
@@ -107,4 +107,19 @@ def option_rows(options: object) -> list[tuple[str, str, str]]:
     return [
         (option, json.dumps(details.get("default")), details.get("description", ""))
         for option, details in properties.items()
+    ]
+
+
+def answered_tags(adapter: type[Adapter]) -> list[str]:
+    """Return the control tags that an adapter can answer, sorted."""
+    from lsml.controls import CONTROLS, controls_of, suits
+
+    gives, reads = adapter.produces, adapter.consumes
+    return [
+        tag
+        for tag in sorted(CONTROLS)
+        if any(
+            suits(control, gives, reads, compares=adapter.compares, only_compares=adapter.only_compares)
+            for control in controls_of(tag)
+        )
     ]

@@ -17,7 +17,6 @@ from lsml.logs import FORMAT_VARIABLE, FORMATS, keep_secret, set_up_logging
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lsml.adapters.base import Adapter
     from lsml.binding import Binding
     from lsml.labeling import ControlTag, LabelingConfig
     from lsml.labeling.annotated import AnnotatedTasks
@@ -278,18 +277,6 @@ def asking_sentence(binding: Binding) -> str | None:
         f"{tools}: the model answers each region at once if, in Label Studio, Interactive preannotations of the "
         "model are on (Settings > Model > Edit), and the annotator has switched on Auto-Annotation"
     )
-
-
-def answered_tags(adapter: type[Adapter]) -> list[str]:
-    """Return the control tags that an adapter can answer, sorted."""
-    from lsml.controls import CONTROLS, controls_of, suits
-
-    gives, reads = adapter.produces, adapter.consumes
-    return [
-        tag
-        for tag in sorted(CONTROLS)
-        if any(suits(control, gives, reads, compares=adapter.compares) for control in controls_of(tag))
-    ]
 
 
 def _lacks(binding: Binding) -> list[str]:

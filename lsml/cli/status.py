@@ -68,14 +68,15 @@ def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, object]:
 
     served = store.versions.served(row.key)
     card = card_of(served) if served is not None else None
-    name = model_version(bind_config(recipe, None, row), served.number if served else 0, card, row.key)
+    binding = bind_config(recipe, None, row)
+    name = model_version(binding, served.number if served else 0, card, row.key)
     usable, changes = counts(store, recipe, row.key)
     outlook = outlook_of(store, row.key)
     return {
         "project": row.key, "title": row.title, "promoted": row.promoted, "model_version": name,
         "metrics": to_builtins(card.metrics) if card else {}, "annotations": usable, "changes_since_last_run": changes,
         "changes_needed": changes_needed(recipe, usable, changes),
-        "work": trouble_or_work(store, row.key),
+        "work": [*binding.paused, *trouble_or_work(store, row.key)],
         "curve": to_builtins(curve_of(store, row.key)),
         "outlook": {**to_builtins(outlook), "sentence": outlook.sentence},
     }  # fmt: skip

@@ -95,12 +95,14 @@ def _register(control: type[Control]) -> None:
         CONTROLS[control.tag] = control
 
 
-def suits(control: type[Control], gives: frozenset[type], reads: frozenset[str], *, compares: bool = False) -> bool:
+def suits(
+    control: type[Control], gives: frozenset[type], reads: frozenset[str], *, compares: bool, only_compares: bool
+) -> bool:
     """Return True if a control can show something of a model that gives these value types and reads these object tags.
-    `compares`: the model reads items to compare.
+    `compares`: the model reads items to compare. `only_compares`: and nothing else.
     """
     allowed = control.objects is None or not control.objects.isdisjoint(reads)
-    return control.value_type in gives and allowed and control.compares == compares
+    return control.value_type in gives and allowed and (compares if control.compares else not only_compares)
 
 
 def control_class(control_tag: ControlTag, objects: Mapping[str, ObjectTag]) -> type[Control] | None:

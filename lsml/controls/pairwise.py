@@ -21,7 +21,7 @@ class Pairwise(ClassControl):
     """The better one of two objects: the label `left` stands for the first that `toName` names, `right` for the second."""
 
     tag: ClassVar[str] = "Pairwise"
-    objects: ClassVar[frozenset[str] | None] = frozenset({"Text", "HyperText", "Paragraphs", "Chat"})
+    objects: ClassVar[frozenset[str] | None] = frozenset({"Text", "HyperText", "Paragraphs", "Chat", "Image"})
     compares: ClassVar[bool] = True
 
     def __init__(

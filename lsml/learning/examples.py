@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lsml.adapters.base import Example
-from lsml.binding import BoundModel, Reading
+from lsml.binding import BoundModel, Reading, as_configured
 from lsml.errors import FetchError
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.learning.snapshot import AnnotatedExample, Snapshot
@@ -86,14 +86,17 @@ def examples_of(
         for reading in readings:
             answers = [example.answers.get(control.control_tag.name, []) for control in reading.controls]
             for turn in range(max(map(len, answers))):
-                values = tuple(
-                    value
-                    for answer in answers
+                by_control = {
+                    control.config_name: tuple(
+                        value
+                        for value in answer[turn]
+                        if not isinstance(value, Shape) or value.item == (reading.view.item or 0)
+                    )
+                    for control, answer in zip(as_configured(model, reading), answers, strict=True)
                     if turn < len(answer)
-                    for value in answer[turn]
-                    if not isinstance(value, Shape) or value.item == (reading.view.item or 0)
-                )
-                examples.append(Example(reading.view.data, values))
+                }
+                values = tuple(value for own in by_control.values() for value in own)
+                examples.append(Example(reading.view.data, values, by_control if len(model.controls) > 1 else {}))
                 classes.update(label for value in values if (label := label_of(value)))
     return examples, classes, unread, learnt
 

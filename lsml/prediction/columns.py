@@ -8,10 +8,10 @@ from typing import Any, Literal
 import msgspec
 
 from lsml.adapters.base import Adapter
-from lsml.binding import BoundModel, Reading
+from lsml.binding import BoundModel, Reading, as_configured
 from lsml.controls.base import Control, ModelValues, ScoreKind, Threshold
 from lsml.controls.merging import merged
-from lsml.values import DecidedSpans, Shape, Value
+from lsml.values import AssignedValues, DecidedSpans, Shape, Value
 
 ByTask = dict[int, ModelValues]  # what one model answered for one control, by the index of the task
 
@@ -94,7 +94,7 @@ class ValuesByControl:
             decisions = answered.decisions if isinstance(answered, DecidedSpans) else None
             if of_shapes:
                 values = [_placed(value, rank, page or 0) for value in values]
-            for control in reading.controls:
+            for control, configured in zip(reading.controls, as_configured(model, reading), strict=True):
                 # A Repeater makes copies for each task, with the same names.
                 name = control.control_tag.name
                 found = by_page.get((name, page))
@@ -103,7 +103,12 @@ class ValuesByControl:
                 column, by_task, threshold = found
                 column.readings.setdefault(index, reading)
                 # A classifier returns thousands of values of one kind, which need no check.
-                own = values if of_one_kind else [value for value in values if isinstance(value, control.value_type)]
+                if isinstance(answered, AssignedValues):
+                    own = answered.by_control.get(configured.config_name, ())
+                elif of_one_kind:
+                    own = values
+                else:
+                    own = [value for value in values if isinstance(value, control.value_type)]
                 by_task.setdefault(index, ModelValues(own, threshold, decisions))
 
     def _values_for(

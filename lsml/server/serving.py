@@ -147,7 +147,7 @@ class Serving:
             "model_version": self.promoted.name(project, binding, number, card),
             "state": binding.state(),
             "unbound": [unbound.reason for unbound in binding.unbound],
-            "warnings": [*binding.warnings, *untrained, *broken],
+            "warnings": [*binding.warnings, *binding.paused, *untrained, *broken],
         }
 
     def unready(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lsml.adapters.base import Adapter, Data, PageRegion, Target
 from lsml.controls import CONTROLS, controls_of, suits
+from lsml.controls.pairwise import SIDES
 from lsml.labeling import ControlTag, Label
 from lsml.labeling.documents import Dialogue, PlainText
 from lsml.labeling.items import Items
@@ -60,10 +61,12 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
     names = target.labels or tuple(label for value in values if (label := label_of(value)))
     labels = tuple(Label(value=name, path=(name,)) for name in dict.fromkeys(names))
     attributes = {"Choices": {"choice": "multiple" if target.multiple else "single"}}
+    comparing = adapter.only_compares or (adapter.compares and target.labels == SIDES)
     made = []
     for control in (control for known in CONTROLS for control in controls_of(known)):
         tag = control.tag
-        if not suits(control, adapter.produces, adapter.consumes, compares=adapter.compares) or tag == "Taxonomy":
+        suiting = suits(control, adapter.produces, adapter.consumes, compares=comparing, only_compares=comparing)
+        if not suiting or tag == "Taxonomy":
             continue
         if target.kinds and kind_of(control.value_type) not in target.kinds:
             continue

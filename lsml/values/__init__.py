@@ -5,6 +5,7 @@ from __future__ import annotations
 from lsml.values.kinds import (
     UNPICKED,
     VALUE_TYPES,
+    AssignedValues,
     Box,
     Choice,
     DecidedSpans,
@@ -32,6 +33,7 @@ from lsml.values.moments import Moment
 __all__ = [
     "UNPICKED",
     "VALUE_TYPES",
+    "AssignedValues",
     "Box",
     "Choice",
     "DecidedSpans",

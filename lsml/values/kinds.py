@@ -16,7 +16,7 @@ Values of one object share a `group` (a pose and its box); it means something wi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -134,6 +134,18 @@ class DecidedSpans(list["Value"]):
         for score in decisions:
             check_score(score)
         self.decisions = decisions
+
+
+class AssignedValues(list["Value"]):
+    """The values that a model found in one element for several controls, and those of each control by its name in the
+    labeling config: `by_control`. Without it, a control takes all values of its type. It equals a list of the same values.
+    """
+
+    __slots__ = ("by_control",)
+
+    def __init__(self, by_control: Mapping[str, Sequence[Value]]) -> None:
+        super().__init__(value for values in by_control.values() for value in values)
+        self.by_control = by_control
 
 
 class Number(msgspec.Struct, frozen=True, gc=False, tag="number"):

@@ -5,10 +5,10 @@ import pytest
 from lsml.binding import bind
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.items import Items
-from lsml.labeling.objects import Unreadable
+from lsml.labeling.objects import Picture, Unreadable
 from lsml.recipe import load_recipe
 from tests.conftest import write_recipe
-from tests.support.fetching import no_fetch
+from tests.support.fetching import Fetching, no_fetch
 
 CONFIG = """
 <View>
@@ -79,3 +79,18 @@ def test_a_repeater_is_refused(tmp_path):
     )
     [unbound] = bound(tmp_path, config=config).unbound
     assert "is inside a Repeater, whose copies pairwise cannot distinguish" in unbound.reason
+
+
+def test_a_language_model_compares_texts_or_images(tmp_path):
+    llm = "  Pairwise: {adapter: llm, options: {model: m, api_key: k}}"
+    two = CONFIG.replace(
+        '<Image name="picture" value="$i"/>', '<Image name="p" value="$a"/><Image name="q" value="$b"/>'
+    )
+    [texts] = bound(tmp_path, llm).models
+    [images] = bound(tmp_path, llm, "p,q", two).models
+    assert texts.target.questions[0].compares and texts.target.questions[0].labels == ("left", "right")
+    fetch = Fetching(image=lambda url, _task: Picture(tmp_path / url, (4, 4)))
+    [reading] = images.read({"data": {"a": "a.png", "b": "b.png"}}, fetch)
+    assert reading.view.data == Items(("left", "right"), paths=(str(tmp_path / "a.png"), str(tmp_path / "b.png")))
+    [unbound] = [one for one in bound(tmp_path, llm, "one,picture").unbound if one.control_tag.tag == "Pairwise"]
+    assert unbound.reason == "Pairwise#better compares an image with a text, which no adapter can"

@@ -39,7 +39,7 @@ def names(adapters):
         ('<Rating name="c" toName="t"/>', ["text-regressor"], ["llm", "remote"]),
         ('<TextArea name="c" toName="t"/>', ["remote"], ["llm"]),
         ('<Rating name="c" toName="r"/>', ["tabular"], []),
-        ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["yolo"]),
+        ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["llm", "yolo"]),
         ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["detector"], ["yolo"]),
         ('<BrushLabels name="c" toName="i"><Label value="A"/></BrushLabels>', ["yolo"], []),
     ],
@@ -52,7 +52,7 @@ def test_what_needs_least_and_learns_is_chosen_and_the_rest_is_named(control, fi
 def test_what_is_installed_comes_before_what_is_not(monkeypatch):
     monkeypatch.setattr("lsml.binding.offers.is_installed", lambda adapter: adapter.name != "image-classifier")
     (offer,) = offered('<Choices name="c" toName="i"><Choice value="A"/></Choices>')
-    assert names(offer.chosen) == ["yolo"] and names(offer.others) == ["image-classifier"]
+    assert names(offer.chosen) == ["yolo"] and names(offer.others) == ["llm", "image-classifier"]
 
 
 def test_a_smart_tool_asks_the_model_of_another_control_and_has_none_itself():
@@ -106,10 +106,6 @@ def test_the_labels_of_bare_tools_need_no_model():
         (
             '<MagicWand name="c" toName="t"/>',
             "MagicWand#c: no adapter supports MagicWand yet, so only people annotate it",
-        ),
-        (
-            '<TextArea name="c" toName="i"/>',
-            "TextArea#c: remote needs `send: file` for Image; write it under `options`",
         ),
         (
             '<Choices name="c" toName="t" perRegion="true"><Choice value="A"/></Choices>',

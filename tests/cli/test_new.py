@@ -62,11 +62,11 @@ def test_a_dash_prints_the_recipe_alone_and_writes_nothing(config, tmp_path):
 
 def test_where_nothing_can_be_served_it_says_why_and_writes_nothing(config):
     config.write_text(
-        '<View><Image name="a" value="$a"/><TextArea name="count" toName="a"/><TextArea name="noise" toName="a"/></View>'
+        '<View><Image name="a" value="$a"/><MagicWand name="count" toName="a"/><MagicWand name="noise" toName="a"/></View>'
     )
     assert refused(of(config), code=1).splitlines() == [
-        "unbound: TextArea#count: remote needs `send: file` for Image; write it under `options`",
-        "unbound: TextArea#noise: remote needs `send: file` for Image; write it under `options`",
+        "unbound: MagicWand#count: no adapter supports MagicWand yet, so only people annotate it",
+        "unbound: MagicWand#noise: no adapter supports MagicWand yet, so only people annotate it",
         "the labeling config Ticket Topics.xml: no adapter can serve any of its control tags, so no recipe can be "
         "written",
     ]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from click.testing import CliRunner
+
+from lsml.adapters.llm.budget import Budget
+from lsml.cli import main
 from lsml.recipe.gallery import find_recipe
+from lsml.recipe.holdout import share_of
 from tests.conftest import Backend
-from tests.support.language_model import KEY, language_model
+from tests.support.language_model import KEY, documents, language_model
 from tests.support.service import said
 from tests.support.web import Web
 
@@ -52,6 +58,55 @@ def test_language_model_answers_all_its_tags_with_one_request_for_each_task(serv
         0 < one["score"] < 1 and one["model_version"].startswith("language-model-v0-") for one in (first, second)
     )
     assert KEY not in caplog.text and KEY not in backend.client.get("/").text
+
+
+def test_a_used_up_budget_is_told_on_the_page_and_by_status(serve, tmp_path):
+    with language_model() as web:
+        backend = serve("language-model", LSML_LLM_URL=f"{web.url}/v1", LSML_LLM_MODEL="tiny", OPENAI_API_KEY=KEY)
+        backend.post("/setup", {"project": KEY_OF_PROJECT, "schema": backend.recipe.labeling_config})
+        predict(backend, ["it is a bug"])
+        Budget("llm", backend.recipe.models[0].options).spend(999_000, 1000)
+        (before, after) = predict(backend, ["it is a bug", "another bug"])
+    assert before["result"] and after == [] and len(web.asked) == 1
+    why = "llm: 1000100 tokens were used today, and the recipe allows 1000000 (options.tokens_per_day)"
+    assert why in backend.client.get("/").text
+    recipe, data = str(tmp_path / "language-model.yaml"), str(tmp_path / "data")
+    shown = CliRunner().invoke(main, ["status", recipe, "--data-dir", data])
+    assert why in shown.output and "until then only cached answers are used" in shown.output
+
+
+def test_examples_of_the_prompt_are_never_held_out_tasks(serve, tmp_path):
+    topics, words = ("Bug", "Billing", "Question"), ("parser", "invoice", "button")
+    texts = [f"{topics[place % 3]} {words[place % 3]} {place}" for place in range(30)]
+    with language_model() as web:
+        backend = serve("language-model", LSML_LLM_URL=f"{web.url}/v1", LSML_LLM_MODEL="tiny", OPENAI_API_KEY=KEY)
+        export = tmp_path / "export.json"
+        export.write_text(json.dumps([annotated(id, text) for id, text in enumerate(texts, 1)]), "utf-8")
+        data = str(tmp_path / "data")
+        trained = CliRunner().invoke(main, ["train", str(backend.recipe_path), str(export), "--data-dir", data])
+        assert trained.exit_code == 0, trained.output
+        held_out = {text for id, text in enumerate(texts, 1) if share_of(str(id)) < 0.2}
+        judged = [documents(one) for one in web.asked]
+        assert {shown[-1] for shown in judged} == held_out
+        examples = {text for shown in judged for text in shown[:-1]}
+        assert examples and examples <= set(texts) - held_out and max(map(len, judged)) == 6
+        Budget("llm", backend.recipe.models[0].options).spend(1_000_000, 0)
+        again = CliRunner().invoke(main, ["train", str(backend.recipe_path), str(export), "--data-dir", data])
+    assert again.exit_code == 1 and "tokens were used today, and the recipe allows 1000000" in again.output
+
+
+def annotated(id, text):
+    topic, length = text.split()[0], len(text.split())
+    values = [
+        ("topic", "choices", {"choices": [topic]}), ("urgency", "rating", {"rating": length}),
+        ("summary", "textarea", {"text": [text]}),
+        ("who", "labels", {"start": 0, "end": len(topic), "text": topic, "labels": ["Person"]}),
+    ]  # fmt: skip
+    result = [
+        {"id": f"{id}{name}", "from_name": name, "to_name": "text", "type": type_, "value": value}
+        for name, type_, value in values
+    ]
+    return {"id": id, "data": {"text": text}, "annotations": [{"id": id, "result": result}]}
 
 
 def test_http_service_marks_what_the_service_finds(serve):

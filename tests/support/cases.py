@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
-from lsml.adapters.base import Example, PageRegion, Question, Target
+from lsml.adapters.base import Example, PageRegion, Target
 from lsml.adapters.image.classifier import ImageClassifier
 from lsml.adapters.image.detector import Detector
 from lsml.adapters.image.field_classifier import FieldClassifier
@@ -17,7 +17,6 @@ from lsml.adapters.image.regressor import ImageRegressor
 from lsml.adapters.image.segment_anything import SegmentAnything
 from lsml.adapters.image.tracker import Tracker
 from lsml.adapters.image.yolo import Yolo
-from lsml.adapters.llm.adapter import Llm
 from lsml.adapters.remote.adapter import Remote
 from lsml.adapters.series.time_series import TimeSeries
 from lsml.adapters.sound.classifier import AudioClassifier
@@ -47,7 +46,7 @@ from tests.support.companies import example, form
 from tests.support.drawings import COLOURS, disc, discs
 from tests.support.films import along, film, marked
 from tests.support.invoices import FIELDS, boxes, invoice
-from tests.support.language_model import KEY, MODEL, language_model
+from tests.support.language_cases import told
 from tests.support.pages import INVOICE, SIZE, Written, page_file
 from tests.support.sentences import sentences
 from tests.support.service import service
@@ -393,22 +392,6 @@ PIPELINE = AdapterCase(
     batch=["Ann Lee moved from Oslo to Paris.", "", "🤖 Microsoft hired her.\r\nNobody knew.", "日本語", "Bob met Ann " * 200],
 )  # fmt: skip
 
-_model = language_model().__enter__()
-atexit.register(_model.__exit__, None, None, None)
-_ASKED = {"model": MODEL, "base_url": f"{_model.url}/v1", "api_key": KEY, "retries": 0}
-TOLD = [
-    AdapterCase(
-        adapter=Llm, options=_ASKED, batch=[*BATCH, "Ann met Bob"],
-        target=Target(
-            question.labels, question.multiple, kinds={question.kind: question.labels}, questions=(question,)
-        ),
-    )
-    for question in (
-        Question("topic", "choice", LABELS), Question("topics", "choice", LABELS, multiple=True),
-        Question("people", "span", ("PER",)), Question("stars", "number", least=0, most=5, whole=True), Question("said", "text"),
-    )
-]  # fmt: skip
-
 JOINING = [
     AdapterCase(
         adapter=RelationsAdapter, target=Target(RELATIONS, multiple=True, kinds={"relation": RELATIONS}), options={"C": 10},
@@ -434,7 +417,7 @@ ANSWERED = [
 
 CASES = {
     "remote": ANSWERED,
-    "llm": TOLD,
+    "llm": told(LABELS, BATCH),
     "spacy": [PIPELINE],
     "ner": NER,
     "transformers-classifier": SEQUENCES,

@@ -7,7 +7,7 @@ from pathlib import Path
 from lsml.adapters import builtin_adapters, get_adapter
 from lsml.adapters.base import Adapter, TrainableAdapter
 from lsml.binding import bind
-from lsml.cli.common import answered_tags
+from lsml.cli.adapters import answered_tags
 from lsml.labeling import parse_labeling_config
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import gallery_recipes

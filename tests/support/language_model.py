@@ -14,6 +14,9 @@ from tests.support.web import Answer, Asked, Web
 KEY = "sk-test-0123456789"
 MODEL = "tiny"
 _DOCUMENT = re.compile(r"<document ([0-9a-f]{24})>\n(.*)\n</document \1>", re.DOTALL)
+_SIDES = re.compile(r"<left ([0-9a-f]{24})>\n(.*)\n</left \1>\n<right \1>\n(.*)\n</right \1>", re.DOTALL)
+_IMAGE = "data:image/jpeg;base64,"
+_ROLES = re.compile(r"system( user assistant)* user( assistant user)?")
 _KNOWN = {"model", "messages", "max_tokens", "temperature", "logprobs", "response_format"}
 Says = Callable[[str, dict[str, Any]], Any]  # (document, schema) -> the model's text, an object, or a whole Answer
 
@@ -27,13 +30,14 @@ def problem(asked: Asked) -> str | None:
         return "no key"
     if body.keys() - _KNOWN or body["model"] != MODEL:
         return f"keys {sorted(body)}"
-    roles = [message["role"] for message in body["messages"]]
-    if roles not in (["system", "user"], ["system", "user", "assistant", "user"]):
+    roles = " ".join(message["role"] for message in body["messages"])
+    if not _ROLES.fullmatch(roles):
         return f"roles {roles}"
-    user = body["messages"][1]["content"]
-    match = _DOCUMENT.fullmatch(user)
-    if match is None or user.count(match[1]) != 2:
-        return "the document is not between its two marks"
+    documents = [message["content"] for message in body["messages"] if message["role"] == "user"]
+    if len(documents) > 1 and documents[-1].startswith("That was no right answer"):
+        documents.pop()
+    if any(_shown(content) is None for content in documents):
+        return "a document is not between its marks"
     form = body["response_format"]
     if form["type"] != "json_schema" or form["json_schema"]["strict"] is not True:
         return "no strict schema"
@@ -48,9 +52,29 @@ def _open(schema: dict[str, Any]) -> str | None:
     return _open(schema["items"]) if schema["type"] == "array" else None
 
 
+def _shown(content: str | list[dict[str, Any]]) -> str | None:
+    """What stands between the marks of a message: a text, the two sides with a bar between them, or `image` for each image;
+    None where it stands elsewhere, too."""
+    if isinstance(content, list):
+        kinds = [one["type"] for one in content]
+        urls = [one["image_url"]["url"] for one in content if one["type"] == "image_url"]
+        whole = kinds == ["text", "image_url", "text"] * len(urls) and all(url.startswith(_IMAGE) for url in urls)
+        return " | ".join(["image"] * len(urls)) if whole else None
+    match = _DOCUMENT.fullmatch(content) or _SIDES.fullmatch(content)
+    if match is None or content.count(match[1]) != 2 * len(match.groups()[1:]):
+        return None
+    return " | ".join(match.groups()[1:])
+
+
+def documents(asked: Asked) -> list[str]:
+    """What a request shows: the examples, and last what it is about."""
+    shown = (_shown(one["content"]) for one in json.loads(asked.body)["messages"] if one["role"] == "user")
+    return [text for text in shown if text is not None]
+
+
 def document(asked: Asked) -> str:
-    """The text that a request is about."""
-    return _DOCUMENT.fullmatch(json.loads(asked.body)["messages"][1]["content"])[2]
+    """What a request is about."""
+    return documents(asked)[-1]
 
 
 def system(asked: Asked) -> str:

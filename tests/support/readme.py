@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lsml.adapters import builtin_adapters
-from lsml.cli.common import answered_tags
+from lsml.cli.adapters import answered_tags
 from lsml.recipe import recipe_schema
 from tests.support import catalogue
 

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lsml.adapters.base import Question
+from lsml.adapters.base import Example, Question
 from lsml.adapters.llm.grounding import ground
 from lsml.adapters.parts.asking import Dropped
-from lsml.values import Choice, Number, Span, Text, Value
+from lsml.values import Choice, Number, Span, Text, Value, kind_of, label_of
 
 _DECODER = json.JSONDecoder()
 _SHOWN = 200  # the most characters of an error
@@ -27,9 +27,9 @@ class Reply(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The values of one text, and the number of spans that were not found in it."""
+    """The values of one element by question, and the number of spans that were not found in its text."""
 
-    values: list[Value]
+    values: dict[str, list[Value]]
     ungrounded: int = 0
 
 
@@ -55,12 +55,15 @@ def read(reply: Reply, schema: Mapping[str, object]) -> dict[str, Any]:
 
 
 def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Question], text: str, least: float) -> Read:
-    """Return the values in an answer. `least`: the least share of a span's characters that must match the text."""
+    """Return the values in an answer, by question. `text`: that of the element, for spans. `least`: the least share of a
+    span's characters that must match it.
+    """
     value_spans = _value_spans(reply.text) if reply.tokens else {}
     sure = _Sureness(reply)
-    values: list[Value] = []
+    found: dict[str, list[Value]] = {}
     ungrounded = 0
     for question in questions:
+        values = found.setdefault(question.name, [])
         given, value_span = answer[question.name], value_spans.get(question.name)
         if question.kind == "choice":
             listed = given if question.multiple else [given]
@@ -75,12 +78,42 @@ def values_of(answer: Mapping[str, Any], reply: Reply, questions: Sequence[Quest
         else:
             quotes = [(one["text"], one["label"]) for one in given]
             spots = _each(value_span, len(given))
-            for (_, label), spot, found in zip(quotes, spots, ground(text, quotes, least), strict=True):
-                if found is None:
+            for (_, label), spot, place in zip(quotes, spots, ground(text, quotes, least), strict=True):
+                if place is None:
                     ungrounded += 1
                 else:
-                    values.append(Span(*found, label, sure.mean(spot)))
-    return Read(values, ungrounded)
+                    values.append(Span(*place, label, sure.mean(spot)))
+    return Read(found, ungrounded)
+
+
+def answer_of(example: Example, questions: Sequence[Question]) -> dict[str, object] | None:
+    """Return the answer that a model should give for an example, as JSON; None where a person left a question open."""
+    answer: dict[str, object] = {}
+    for question in questions:
+        if example.by_control and question.name not in example.by_control:
+            return None
+        given = example.by_control.get(question.name, example.values)
+        kind = [value for value in given if kind_of(type(value)) == question.kind]
+        labels = [label for value in kind if (label := label_of(value)) in question.labels]
+        if question.kind == "span":
+            assert isinstance(example.data, str), "spans are of texts"
+            spans = sorted((one for one in kind if isinstance(one, Span)), key=lambda one: (one.start, one.end))
+            answer[question.name] = [
+                {"text": example.data[one.start : one.end], "label": one.label}
+                for one in spans
+                if one.label in question.labels
+            ]
+        elif question.kind == "choice" and question.multiple:
+            answer[question.name] = labels
+        elif question.kind == "text":
+            answer[question.name] = "\n".join(value.text for value in kind if isinstance(value, Text))
+        elif question.kind == "choice" and labels:
+            answer[question.name] = labels[0]
+        elif question.kind == "number" and kind and isinstance(kind[0], Number):
+            answer[question.name] = round(kind[0].value) if question.whole else kind[0].value
+        else:
+            return None
+    return answer
 
 
 class _ValueSpan(NamedTuple):

@@ -8,14 +8,15 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from lsml.adapters.llm.answer import Reply
+from lsml.adapters.llm.budget import Budget
+from lsml.adapters.llm.documents import Content
 from lsml.adapters.llm.options import LlmOptions
+from lsml.adapters.llm.prompt import Message
 from lsml.adapters.parts.asking import Away, Dropped
-from lsml.adapters.parts.kept import SharedCounts
 from lsml.errors import AdapterError
 from lsml.logs import MASK, mask
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _OPENAI: Final = "api.openai.com"
+_BYTES_OF_A_TOKEN: Final = 3
+_TOKENS_OF_AN_IMAGE: Final = 2000
 _SHOWN: Final = 300  # the most characters of an endpoint's error
 
 
@@ -38,16 +41,17 @@ class Endpoint:
         self._options = options
         self.host = urlsplit(options.base_url).hostname or "the endpoint"
         self._pace = Pace(options.requests_per_minute)
-        self._spent = SharedCounts(adapter)
+        self._budget = Budget(adapter, options)
         self._tells_logprobs = options.logprobs
         self._client: OpenAI | None = None
         self._lock = threading.Lock()
 
-    def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> Reply:
+    def ask(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Reply:
         """Return the model's reply. Raises Away, or Dropped where only this text is refused."""
         import openai
 
-        self._check_budget()
+        if over := self._budget.exhausted():
+            raise Away(f"{self._name}: {over}")
         self._pace.wait()
         try:
             try:
@@ -72,7 +76,7 @@ class Endpoint:
             raise Away(f"{self._name}: is not an OpenAI-compatible endpoint; check `base_url`") from error
         return self._reply(completion, messages)
 
-    def _created(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> ChatCompletion:
+    def _created(self, messages: Sequence[Message], schema: Mapping[str, object]) -> ChatCompletion:
         options = self._options
         # OpenAI's own models need the new name, and others only know the old one.
         limit = "max_completion_tokens" if self.host == _OPENAI else "max_tokens"
@@ -102,7 +106,7 @@ class Endpoint:
                 )
             return self._client
 
-    def _reply(self, completion: ChatCompletion, messages: Sequence[Mapping[str, str]]) -> Reply:
+    def _reply(self, completion: ChatCompletion, messages: Sequence[Message]) -> Reply:
         try:
             choice = completion.choices[0]
             text = choice.message.content or ""
@@ -110,11 +114,12 @@ class Endpoint:
             refusal = getattr(choice.message, "refusal", None)
         except (AttributeError, IndexError, TypeError) as error:
             raise Away(f"{self._name}: is not an OpenAI-compatible endpoint; check `base_url`") from error
-        used = getattr(getattr(completion, "usage", None), "total_tokens", None)
-        if not isinstance(used, int) or used < 0:
-            # About three bytes are a token, so this counts slightly too many.
-            used = sum(len(part.encode("utf-8", "replace")) for part in (text, *(m["content"] for m in messages))) // 3
-        self._spend(used)
+        usage = getattr(completion, "usage", None)
+        told = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+        sent, received = (count if isinstance(count, int) and count >= 0 else None for count in told)
+        if sent is None or received is None:
+            sent, received = sum(_tokens_of(message["content"]) for message in messages), _tokens_of(text)
+        self._budget.spend(sent, received)
         if refusal and not text:
             raise Dropped("refused", "the model refused to answer")
         return Reply(text, _tokens(choice), not cut)
@@ -143,20 +148,6 @@ class Endpoint:
     def _name(self) -> str:
         return f"{self._adapter}: {self.host}"
 
-    def _check_budget(self) -> None:
-        budget = self._options.tokens_per_day
-        if budget is not None and (spent := self._spend(0)) >= budget:
-            raise Away(
-                f"{self._name}: {spent} tokens were used today, and the recipe allows {budget} (options.tokens_per_day); "
-                "requests start again at 00:00 UTC"
-            )
-
-    def _spend(self, tokens: int) -> int:
-        """Count tokens of today. Return today's sum."""
-        if self._options.tokens_per_day is None:
-            return 0
-        return self._spent.add(f"{datetime.now(UTC):%Y-%m-%d} {self._options.base_url} {self._options.model}", tokens)
-
 
 class Pace:
     """A rate limit for threads: so many requests in a minute, evenly spaced; without a limit, all at once."""
@@ -175,6 +166,14 @@ class Pace:
             turn = max(now, self._next)
             self._next = turn + self._gap_s
         time.sleep(turn - now)
+
+
+def _tokens_of(content: Content) -> int:
+    """Return about how many tokens a message has, for an endpoint that does not say: rather too many."""
+    if isinstance(content, str):
+        return len(content.encode("utf-8", "replace")) // _BYTES_OF_A_TOKEN + 1
+    texts = [part.get("text") for part in content]
+    return sum(_tokens_of(text) if isinstance(text, str) else _TOKENS_OF_AN_IMAGE for text in texts)
 
 
 def _tokens(choice: Completed) -> list[tuple[bytes, float]]:

@@ -37,6 +37,16 @@ class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=PREDICTIONS,
         ),
     ] = None
+    examples: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=50,
+            description="The number of annotated tasks that are shown with each request, those most similar to it. "
+            "`training: false` shows none.",
+            extra=PREDICTIONS,
+        ),
+    ] = 5
     format: Annotated[
         Literal["json_schema", "json_object", "none"],
         Meta(
@@ -51,12 +61,31 @@ class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=PREDICTIONS,
         ),
     ] = 0.0
+    samples: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=20,
+            description="The number of answers to each question. With several, the score is the share that agrees; they "
+            "need a temperature above 0.",
+            extra=PREDICTIONS,
+        ),
+    ] = 1
     max_tokens: Annotated[
         int,
         Meta(
             ge=1, le=1_000_000, description="The most tokens of an answer; a longer one is dropped.", extra=PREDICTIONS
         ),
     ] = 2048
+    image_side: Annotated[
+        int,
+        Meta(
+            ge=64,
+            le=4096,
+            description="The most pixels of an image's longer side; a larger one is sent scaled down.",
+            extra=PREDICTIONS,
+        ),
+    ] = 1024
     logprobs: Annotated[
         bool, Meta(description="`true` asks for log-probabilities, which give scores.", extra=PREDICTIONS)
     ] = True
@@ -82,3 +111,26 @@ class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=MACHINE,
         ),
     ] = None
+    input_price: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="The price of a million tokens that are sent, for `cost_per_day`.", extra=MACHINE),
+    ] = None
+    output_price: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="The price of a million tokens of answers, for `cost_per_day`.", extra=MACHINE),
+    ] = None
+    cost_per_day: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(
+            description="The most that a day (UTC) may cost on this machine; then only cached answers are used.",
+            extra=MACHINE,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.cost_per_day is not None and (self.input_price is None or self.output_price is None):
+            raise ValueError(
+                "cost_per_day: needs the prices of a million tokens; write `input_price` and `output_price`"
+            )
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError("samples: several answers differ only at a temperature above 0; write `temperature: 0.7`")

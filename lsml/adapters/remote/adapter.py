@@ -31,6 +31,7 @@ class Remote(Adapter[RemoteOptions]):
     title: ClassVar[str] = "labels, spans, texts and numbers from any HTTP service that answers in JSON"
     consumes: ClassVar[frozenset[str]] = TEXTS | {"Audio", "Image"}
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Number, Span, Text})
+    asks_service: ClassVar[bool] = True
     licence: ClassVar[str | None] = "none of its own; the service's terms bind you"
     Options: ClassVar[type[msgspec.Struct]] = RemoteOptions
 

@@ -44,6 +44,7 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
     consumes: ClassVar[frozenset[str]] = TEXTS | {"List"}
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Ranking})
     compares: ClassVar[bool] = True
+    only_compares: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
     learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = PairwiseOptions
