@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from flask import Response, request
@@ -33,6 +33,15 @@ from lsml.server.routes import Route
 from lsml.server.serving import Serving
 from lsml.store import ProjectRow, RunLine, Store, VersionRow
 from lsml.studio.connection import project_address, studio_of
+
+# The files that people choose for a field, by the tag that shows it.
+_FILES: Final = {
+    "Image": "image/*",
+    "Audio": "audio/*",
+    "AudioPlus": "audio/*",
+    "Video": "video/*",
+    "Pdf": "application/pdf",
+}
 
 
 def found_project(store: Store, named: str) -> ProjectRow:
@@ -161,11 +170,11 @@ class ApiViews:
         return [found for found in rows if found is not None]
 
     def fields(self, project: str) -> list[dict[str, Any]]:
-        """Return the fields of a task that the project's models read, and whether each is an image."""
+        """Return the fields of a task that the project's models read, and the files that people choose for each, if any."""
         binding = self._serving.bindings.of(self._found(project).key, None)
         tags = {tag.name: tag for model in binding.models for tag in model.reads}
         return [
-            {"field": tag.value.removeprefix("$"), "tag": tag.tag, "image": tag.tag == "Image"}
+            {"field": tag.value.removeprefix("$"), "tag": tag.tag, "files": _FILES.get(tag.tag)}
             for tag in tags.values()
             if tag.value.startswith("$")
         ]

@@ -33,8 +33,8 @@ _SPARKS = 40  # the most versions of a sparkline
 _MOST_LABELS = 30  # the most labels of a confusion matrix
 # No content from elsewhere, no inline script, and no frames around it.
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; media-src data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
+import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -106,6 +109,29 @@ def test_what_is_tried_is_shown_with_its_score_and_its_json(running: RunningBack
     browser.execute_script("document.getElementById('task').value = '{\"data\": {}}'")
     click(browser, "Predict")
     until("it says why", lambda: "No prediction" in text_of(browser, "#shown"))
+
+
+def test_a_recording_is_played_from_the_region_that_is_pressed(running: RunningBackend, browser: Any) -> None:
+    browser.get(running.address + PAGES["try"])
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 8000 * 4))
+    answer = {
+        "results": [{
+            "model_version": "sounds-v1", "score": 0.5,
+            "result": [{"from_name": "label", "type": "labels", "value": {"start": 1, "end": 3.5, "labels": ["Dog"]}, "score": 0.5}],
+        }]
+    }  # fmt: skip
+    source = "data:audio/wav;base64," + base64.b64encode(sound.getvalue()).decode()
+    browser.execute_script("show({data: {audio: arguments[0]}}, arguments[1], 1)", source, answer)
+    bar = "const bar = document.querySelector('.timeline button'); return bar && "
+    until("the region is drawn", lambda: browser.execute_script(bar + "bar.innerText") == "Dog")
+    assert browser.execute_script(bar + "[bar.style.left, bar.style.width]") == ["25%", "62.5%"]
+    assert "Dog, 1.00 to 3.50 s" in text_of(browser, "#shown table")
+    browser.find_element("css selector", ".timeline button").click()
+    until("it plays", lambda: browser.execute_script("return document.querySelector('audio').currentTime") >= 1)
+    assert browser.get_log("browser") == []
 
 
 def test_a_version_is_served_and_rolled_back_by_a_button(running: RunningBackend, browser: Any) -> None:

@@ -118,6 +118,14 @@ def test_what_people_try_is_asked_field_by_field(learnt):
     assert f'data-project="{PROJECT_KEY}"' in html
 
 
+def test_a_recording_is_chosen_as_a_file(backend):
+    sounds = '<View><Audio name="audio" value="$clip"/><Choices name="kind" toName="audio"><Choice value="Dog"/></Choices></View>'
+    server = backend("tags: {Choices: audio-classifier}\n", config=sounds)
+    server.post("/setup", {"project": PROJECT_KEY, "schema": sounds})
+    html = server.client.get(f"{AT}/try").text
+    assert '<input type="file" accept="audio/*" id="field-1" data-field="clip">' in html
+
+
 def test_the_doctor_s_page_shows_each_finding(learnt):
     findings = learnt.client.get(f"/api{AT}/doctor").json["findings"]
     page = shown(learnt, f"{AT}/doctor")

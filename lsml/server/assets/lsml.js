@@ -118,6 +118,28 @@ const pictured = (source, regions, alt = "The image with the predicted regions")
   return drawn;
 };
 
+// A recording to listen to, and its regions as bars on a line as long as it; a press on a bar plays it from there.
+const played = (source, regions) => {
+  const name = source.startsWith("data:video/") ? "video" : "audio";
+  const player = element(name, undefined, { src: source, controls: "", "aria-label": "The recording" });
+  const line = element("div", undefined, { class: "timeline" });
+  player.addEventListener("loadedmetadata", () => {
+    for (const { value } of regions) {
+      const times = value.sequence ? value.sequence.map((keyframe) => keyframe.time) : [value.start, value.end];
+      const [start, end] = [Math.min(...times), Math.max(...times)];
+      if (!(end >= start)) continue;
+      const bar = element("button", labels(value).join(", "), { type: "button", title: `${start.toFixed(2)} to ${end.toFixed(2)} s` });
+      bar.style.left = `${100 * start / player.duration}%`;
+      bar.style.width = `${100 * (end - start) / player.duration}%`;
+      bar.addEventListener("click", () => { player.currentTime = start; player.play(); });
+      line.append(bar);
+    }
+  });
+  const drawn = element("div", undefined, { class: "played" });
+  drawn.append(player, line);
+  return drawn;
+};
+
 // What people and two versions marked in one task, under each other in a text, over each other in a picture.
 const side_by_side = (at) => {
   const { texts, pictures, ...marks } = JSON.parse(at.dataset.drawing);
@@ -169,6 +191,7 @@ const show = (task, answer, took) => {
     const spans = regions.filter((region) => Number.isInteger(region.value.start))
       .map((region) => ({ start: region.value.start, end: region.value.end, labels: labels(region.value) }));
     if (value.startsWith("data:image/")) at.append(pictured(value, regions));
+    else if (/^data:(audio|video)\//.test(value)) at.append(played(value, regions));
     else if (spans.length && document.querySelectorAll("[data-field]").length === 1) at.append(marked(value, spans));
     else if (spans.length) at.append(element("p", field, { class: "quiet" }), marked(value, spans));
   }
@@ -181,7 +204,9 @@ const show = (task, answer, took) => {
   for (const region of regions) {
     const row = element("tr");
     const answer = labels(region.value).join(", ") || JSON.stringify(Object.values(region.value)[0]);
-    const where = region.value.text && Number.isInteger(region.value.start) ? `: ${region.value.text}` : "";
+    const { text, start, end } = region.value;
+    const spoken = /labels$/.test(region.type) && !text && Number.isFinite(end) ? `, ${start.toFixed(2)} to ${end.toFixed(2)} s` : "";
+    const where = text && Number.isInteger(start) ? `: ${text}` : spoken;
     row.append(element("th", region.from_name, { scope: "row" }), element("td", answer + where),
       element("td", region.score === undefined ? "" : Number(region.score).toFixed(3)));
     body.append(row);
