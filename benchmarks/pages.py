@@ -1,7 +1,9 @@
 """How long do the pages take of a large data directory? `python -m benchmarks.pages`, from the repository's root.
 
 A data directory is made with many projects, versions (each with the card of a real training, 20 labels and their confusion) and
-runs. Then each page, and the API behind it, is asked several times: the time that the server takes, without a network. A minute.
+runs. Then each page, and the API behind it, is asked several times: the time that the server takes, without a network. Last,
+`lsml run` on that directory predicts for one client, in turns with and without people whose pages load again every two
+seconds, as they do while a job runs. Two minutes.
 """
 
 from __future__ import annotations
@@ -9,9 +11,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import msgspec
 
 from lsml.recipe import load_recipe
@@ -20,9 +27,12 @@ from lsml.store import Store
 from lsml.store.queue import open_queue
 from lsml.versions import Card, ModelCard
 from lsml.versions.outlook import Outlook, Prospect, VersionPoint
-from tests.conftest import TOPICS, write_recipe
+from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
+from tests.support.backend import RunningBackend
 
 GOAL_MS = 200
+LOAD_AGAIN_S, TURNS, TURN_S = 2.0, 3, 6.0
+PEOPLE = (0, 3, 12)
 LABELS = [f"label {number}" for number in range(20)]
 PAGES = (
     "/",
@@ -62,6 +72,55 @@ def main() -> None:
             size = len(answer.data) / 1e3
             print(f"| `{path}` | {first:,.0f} | {median:,.0f} | {worst:,.0f} | {size:,.0f} | {met} |")
         store.close()
+        beside(recipe.path, store.directory)
+
+
+def beside(recipe: Path, data: Path) -> None:
+    """Print what open pages cost a prediction."""
+    with RunningBackend(recipe, data) as backend:
+        for id, (text, label) in enumerate(tickets(40), 1):
+            backend.post("/webhook", event(id, text, label))
+        backend.post("/webhook", {"action": "START_TRAINING", "project": PROJECT})
+        backend.settled(PROJECT_KEY)
+        times: dict[int, list[float]] = {people: [] for people in PEOPLE}
+        for turn in range(TURNS * len(PEOPLE)):
+            people = PEOPLE[turn % len(PEOPLE)]
+            with looking(backend.address, people):
+                times[people] += predicted(backend)
+    print("\n| people who look at pages | /predict, median ms | p99 ms | against none |\n|--:|--:|--:|--:|")
+    alone = statistics.median(times[0])
+    for people, taken in times.items():
+        median, p99 = statistics.median(taken), statistics.quantiles(taken, n=100)[98]
+        print(f"| {people} | {median:.2f} | {p99:.1f} | {median / alone:.2f}x |")
+
+
+@contextmanager
+def looking(address: str, people: int) -> Iterator[None]:
+    """Load pages every two seconds for so many people."""
+    over = threading.Event()
+
+    def one(page: str) -> None:
+        with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+            while not over.wait(LOAD_AGAIN_S):
+                client.get(page).raise_for_status()
+
+    with ThreadPoolExecutor(max(1, people)) as threads:
+        loading = [threads.submit(one, PAGES[person % 3]) for person in range(people)]
+        yield
+        over.set()
+    for each in loading:
+        each.result()
+
+
+def predicted(backend: RunningBackend) -> list[float]:
+    """Return the milliseconds of each of one client's predictions, one text each."""
+    taken = []
+    end = time.perf_counter() + TURN_S
+    while (began := time.perf_counter()) < end:
+        backend.post("/predict", {"tasks": [{"id": 1, "data": {"text": "refund the invoice"}}], "project": PROJECT_KEY})
+        taken.append((time.perf_counter() - began) * 1e3)
+        time.sleep(0.005)
+    return taken
 
 
 def fill(store: Store, projects: int, versions: int, runs: int) -> None:
