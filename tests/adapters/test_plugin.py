@@ -26,6 +26,7 @@ def lsml(environment, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract(installed, tmp_path):
     test = PACKAGE / "test_keyword_classifier.py"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(test)]

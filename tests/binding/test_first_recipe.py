@@ -133,7 +133,7 @@ def test_a_title_becomes_a_name_that_a_recipe_may_have(tmp_path, title, name):
     assert loaded(tmp_path, written(TOPICS, recipe_name(title, "project-3"))).name == name
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     label=st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20),
     before=st.sampled_from(["", "\n", " \n\t "]),

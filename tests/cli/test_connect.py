@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.backend import RunningBackend, until
 from tests.support.commands import lsml, refused, said, write_recipe
 from tests.support.label_studio import free_port
@@ -90,6 +92,7 @@ def test_run_connects_once_it_listens_and_shows_a_line_for_each_project(tmp_path
     assert len(studio.backends) == len(studio.webhooks) == 1
 
 
+@pytest.mark.slow
 def test_run_waits_for_a_label_studio_that_is_away_and_goes_on_serving_where_it_refuses(tmp_path):
     away = f"http://127.0.0.1:{free_port()}"
     arguments = ["--connect", "--project", "7", "--api-key", TOKEN, "--url", away]

@@ -276,6 +276,7 @@ def test_serve_and_work_alone_stop_with_exit_code_0(recipe, tmp_path):
         assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_a_recipe_that_is_being_edited_fails_no_restart_and_no_run(recipe, tmp_path):
     with RunningBackend(recipe, tmp_path / "data") as backend:

@@ -102,6 +102,7 @@ def test_both_learn_one_after_the_other(two, tmp_path):
     assert re.search(r"lsml\.worker\.consumer \[recipe second\] \[run \w+\]: ", two.output)
 
 
+@pytest.mark.slow
 def test_a_worker_and_a_server_that_are_killed_come_back_for_both(two):
     two.child("work").kill()
     two.child("serve").kill()

@@ -172,6 +172,7 @@ def test_a_clock_that_jumps_loses_no_run_and_stops_no_training(tmp_path, by_s):
         assert processes.store.versions.promoted(PROJECT_KEY) == 3
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_does_not_hold_up_a_run_that_waits_or_one_whose_worker_was_killed(tmp_path):
     with running(tmp_path) as processes:
         processes.arm("run-claimed@after@1")  # the worker dies with the run in its hands

@@ -61,6 +61,7 @@ def one_cycle(processes: Processes, *faults: str) -> None:
     processes.no_orphans()
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_of_eight_steps_loses_and_doubles_nothing(tmp_path):
     with running(tmp_path) as processes:
         one_cycle(processes, "annotation-stored@after@1", "folder-renamed@before@1")

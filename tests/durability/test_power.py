@@ -76,6 +76,7 @@ import os; os._exit(0)
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("survives", ["nothing", pytest.param("some", marks=pytest.mark.slow)])
 def test_after_a_power_cut_at_the_first_version_nothing_acknowledged_is_lost_and_what_is_served_is_whole(
     tmp_path, survives

@@ -179,6 +179,7 @@ def test_where_no_model_can_learn_the_run_fails_and_says_why(several, monkeypatc
     assert "its training failed: RuntimeError; the log has the details" in json.dumps(ended)
 
 
+@pytest.mark.slow
 def test_a_promotion_judges_what_all_models_of_a_tag_show_together(several, monkeypatch):
     """A field that got worse is not taken, whatever the others of its tag find; those that got better are."""
     several.annotate(120)

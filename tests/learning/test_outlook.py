@@ -27,6 +27,7 @@ def rising(size):
     return 0.95 - 2.0 * size**-0.5
 
 
+@pytest.mark.slow
 def test_the_interval_holds_what_the_next_annotations_bring():
     true = rising(400) - rising(300)
     held = 0

@@ -130,6 +130,7 @@ def test_several_workers_submit_the_same(world):
     assert here.submit(inputs=several).submitted == 0, "also of a page on which nothing is left to predict"
 
 
+@pytest.mark.slow
 def test_a_drop_of_quality_stops_it_and_undo_leaves_nothing_behind(world):
     here = world(SmallStudio(tasks(2000)), audit=0.05)
     here.truth = lambda task: "Bug" if task <= 1000 or task % 3 == 0 else "Billing"

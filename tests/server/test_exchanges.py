@@ -60,6 +60,7 @@ def test_a_long_body_is_cut_and_its_size_told():
     assert in_short(b"a" * 5000) == "a" * 300 + "... (5,000 bytes)"
 
 
+@pytest.mark.slow
 def test_a_running_server_at_rest_is_quiet_with_debug(tmp_path):
     with RunningBackend(write_recipe(tmp_path), tmp_path / "data", arguments=["--debug"]) as lsml:
         lsml.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})

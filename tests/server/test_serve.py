@@ -118,6 +118,7 @@ def test_a_client_that_vanishes_leaves_no_descriptor_behind(backend):
     until("its descriptors are closed", lambda: server.num_fds() <= before + 3, 10)
 
 
+@pytest.mark.slow
 def test_told_to_stop_under_load_it_finishes_every_request_within_ten_seconds_and_hands_its_training_back(tmp_path):
     recipe = write_recipe(tmp_path, RECIPE)
     with RunningBackend(recipe, tmp_path / "data", arguments=["--debug"]) as lsml:

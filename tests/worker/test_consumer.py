@@ -102,6 +102,7 @@ def test_a_run_whose_training_process_is_killed_is_done_again_and_promoted_once(
     assert len(list(next(root.iterdir()).iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_is_killed_is_done_again_and_promoted_once(world):
     backend, worker = world
     job = start_training(backend)

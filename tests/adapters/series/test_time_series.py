@@ -187,6 +187,7 @@ def test_odd_series_are_answered(walker, columns):
     assert all(value.start < value.end for value in values)
 
 
+@pytest.mark.slow
 def test_a_million_points_are_answered_in_bounded_memory(tmp_path, walker):
     walker.save(tmp_path)
     path = tmp_path / "long.csv"
