@@ -41,25 +41,33 @@ def _boxes(row: dict[str, Any]) -> list[Box]:
     ]  # fmt: skip
 
 
-def drawn(folder: Path, train: int = 100, val: int = 60) -> dict[str, list[Example]]:
-    """Return examples of drawn pictures, which are written into a folder: up to four shapes of any colour on noise."""
+def drawn(folder: Path, train: int = 100, val: int = 60, *, scarce: bool = False) -> dict[str, list[Example]]:
+    """Return examples of drawn pictures, which are written into a folder: up to four shapes of any colour on noise.
+
+    `scarce`: more than half of them show lines alone, and one shape in twelve is a triangle.
+    """
     draw, made = random.Random(3), []
     for number in range(train + val):
         path = folder / f"{number}.png"
-        made.append(Example(path, tuple(_drawn(path, draw))))
+        made.append(Example(path, tuple(_drawn(path, draw, scarce=scarce))))
     return {"train": made[:train], "val": made[train:]}
 
 
-def _drawn(path: Path, draw: random.Random, side: int = 128) -> list[Box]:
+def _drawn(path: Path, draw: random.Random, side: int = 128, *, scarce: bool) -> list[Box]:
     import cv2
 
     noise = np.random.default_rng(draw.randrange(1 << 30))
     picture = cv2.GaussianBlur(noise.integers(0, 255, (side, side, 3), dtype=np.uint8), (0, 0), 2)
     boxes = []
-    for column in draw.sample(range(4), draw.randint(1, 4)):
+    count = draw.randint(1, 4) if not scarce or draw.random() > 0.55 else 0
+    lines = draw.randint(0, 2) if scarce else 0
+    for number, column in enumerate(draw.sample(range(4), max(count, lines))):
         x, y = column % 2 * side // 2 + side // 4, column // 2 * side // 2 + side // 4
-        size, shape = draw.randint(12, 26), draw.choice(SHAPES)
+        size, shape = draw.randint(12, 26), draw.choices(SHAPES, (6, 5, 1) if scarce else None)[0]
         colour = tuple(draw.randrange(256) for _ in range(3))
+        if number >= count:
+            cv2.line(picture, (x - size, y - size), (x + size, y + draw.randint(-size, size)), colour, 4)
+            continue
         if shape == "circle":
             cv2.circle(picture, (x, y), size, colour, -1)
         elif shape == "square":

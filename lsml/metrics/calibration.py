@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 _MOST_GROUPS: Final = 10
 _LEAST_OF_A_GROUP: Final = 10  # answers; with fewer, the accuracy of a group means little
 
 
-def calibration(scored: Sequence[tuple[float, bool]]) -> dict[str, Any]:
+def calibration(scored: Sequence[tuple[float, bool]]) -> dict[str, object]:
     """Return `calibration`, groups of (score, right) pairs, and `calibration_error`, the expected one; None without groups.
 
     A group has the mean `score`, the share that is `right`, and `count`; lowest scores first. Answers are sorted by score

@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Response, request
 
+from lsml.binding import Binding
 from lsml.errors import LsmlError, RequestError, TooLarge
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
@@ -58,6 +59,7 @@ class _Ready:
     """
 
     project: str
+    binding: Binding
     served: Served
     outcomes: list[Outcome]
 
@@ -113,7 +115,7 @@ class Predicting:
         outcomes = iter(ready.outcomes)
         in_order = [next(outcomes) if isinstance(task, dict) else _unreadable(task) for task in asked.tasks]
         freeze_imported()
-        self._telemetry.count(in_order, _report(ready.project, in_order))
+        self._telemetry.count(ready.project, ready.binding, in_order, _report(ready.project, in_order))
         # An interactive call must get an object.
         missing: Any = {"result": [], "model_version": ready.served.model_version} if asked.interactive else []
         results = [missing if outcome.prediction is None else outcome.prediction for outcome in in_order]
@@ -142,10 +144,10 @@ class Predicting:
         )
         hiding = project != LOCAL
         outcomes = iter(predict_in_time(predictor, usable, speed=served.speed, hiding=hiding, drawn=asked.drawn))
-        ready = _Ready(project, served, list(islice(outcomes, len(asked.usable))))
+        ready = _Ready(project, binding, served, list(islice(outcomes, len(asked.usable))))
         for other, its in others:
             assert arrivals is not None
-            arrivals.keep(other, _Ready(project, served, list(islice(outcomes, len(its.usable)))))
+            arrivals.keep(other, _Ready(project, binding, served, list(islice(outcomes, len(its.usable)))))
         return ready
 
     def _answering(self, asked: _Asked) -> str:

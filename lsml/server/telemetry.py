@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from lsml.binding import Binding
 from lsml.errors import LabelingConfigError
 from lsml.learning.corrections import FATES
 from lsml.prediction import Outcome
@@ -17,14 +18,16 @@ from lsml.server.quality import Quality
 from lsml.server.serving import Serving
 from lsml.store import Store
 from lsml.store.runs import STATES
+from lsml.values import label_of
 from lsml.versions import Card
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PROJECTS = 200  # with more projects, their metrics are only under /api
+_LABELS = 1000  # labels of all projects that are counted
 
 
 class Telemetry:
-    """The counters of one application. They hold no text, label or secret."""
+    """The counters of one application. They hold no text of a task and no secret; of labels, those of labeling configs."""
 
     def __init__(self, store: Store, serving: Serving, quality: Quality) -> None:
         self._registry = CollectorRegistry()
@@ -41,6 +44,13 @@ class Telemetry:
             registry=self._registry,
         )
         self._regions = Counter("lsml_regions", "Regions in predictions.", registry=self._registry)
+        self._labels = Counter(
+            "lsml_predicted_labels",
+            "Labels in predictions; their shares over time show whether tasks change.",
+            ("project", "control", "label"),
+            registry=self._registry,
+        )
+        self._counted: set[tuple[str, str, str]] = set()
         self._dropped = Counter(
             "lsml_dropped", "Tasks or regions left out, by reason.", ("reason",), registry=self._registry
         )
@@ -58,7 +68,7 @@ class Telemetry:
                 self._latency.labels(endpoint).observe(perf_counter() - began)
             return response
 
-    def count(self, outcomes: Sequence[Outcome], dropped: Count[str]) -> None:
+    def count(self, project: str, binding: Binding, outcomes: Sequence[Outcome], dropped: Count[str]) -> None:
         """Count the outcomes of one request's tasks."""
         predicted = [len(outcome.prediction["result"]) for outcome in outcomes if outcome.prediction is not None]
         left = len(outcomes) - len(predicted)
@@ -69,6 +79,12 @@ class Telemetry:
             self._tasks.labels("not predicted").inc(left)
         for reason, number in dropped.items():
             self._dropped.labels(reason).inc(number)
+
+        for (control, label), number in _labels(binding, outcomes).items():
+            key = (project, control, label)
+            if key in self._counted or len(self._counted) < _LABELS:
+                self._counted.add(key)
+                self._labels.labels(*key).inc(number)
 
     def page(self) -> Response:
         """Return the metrics in Prometheus' format."""
@@ -178,6 +194,21 @@ class _Stored:
                 for state in STATES:
                     last.add_metric((project.key, state), run.state == state)
         yield from (published, last)
+
+
+def _labels(binding: Binding, outcomes: Sequence[Outcome]) -> Count[tuple[str, str]]:
+    """Return how often the predictions have each label of the labeling config, by control."""
+    known = {control.control_tag.name: control.labels for model in binding.models for control in model.controls}
+    told = Count(
+        (control, label)
+        for outcome in outcomes
+        for control, values in outcome.values.items()
+        for value in values
+        if (label := label_of(value)) is not None
+    )
+    return Count(
+        {(control, label): number for (control, label), number in told.items() if label in known.get(control, ())}
+    )
 
 
 def _shifts(served: Mapping[str, Card]) -> Iterator[Metric]:

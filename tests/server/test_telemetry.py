@@ -37,6 +37,10 @@ def test_what_is_stored_is_shown_by_project(backend):
     assert found[f'lsml_held_out_metric{{control="topic",metric="macro_f1",project="{PROJECT_KEY}"}}'] > 0.5
     assert (found['lsml_runs{state="done"}'], found['lsml_runs{state="running"}']) == (1, 0)
     assert found["lsml_regions_total"] == 1
+    predicted = {name: value for name, value in found.items() if name.startswith("lsml_predicted_labels_total")}
+    assert predicted == {
+        f'lsml_predicted_labels_total{{control="topic",label="Billing",project="{PROJECT_KEY}"}}': 1
+    }, "their shares show whether tasks change"
 
 
 def test_what_a_promotion_changed_is_shown_by_model(backend):

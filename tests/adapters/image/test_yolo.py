@@ -394,6 +394,19 @@ def test_scores_are_nearer_to_how_often_they_are_right_and_stay_so_in_a_version(
     assert len(loaded.predict_above([first], least - 0.01)[0]) >= 1, "the floor is one of calibrated scores"
 
 
+def test_images_that_are_alike_have_features_that_are_near_each_other(noise, tmp_path):
+    image = cv2.imread(str(noise[0]))
+    cv2.imwrite(str(tmp_path / "alike.png"), cv2.convertScaleAbs(image, beta=3))
+    cv2.imwrite(str(tmp_path / "other.png"), np.full_like(image, 200))
+    rows = adapter().features([noise[0], tmp_path / "alike.png", tmp_path / "other.png", noise[1]])
+    assert rows.ndim == 2 and len(rows) == 4
+    alike, other = (np.linalg.norm(rows[0] - rows[at]) for at in (1, 2))
+    assert alike < 0.5 * other
+    assert np.allclose(rows[3:], adapter().features([noise[1]]), atol=1e-5), "an image's features are its own"
+    assert DETECT.ready().features([noise[0]]).shape[0] == 1, "those of a learnt model, too"
+    assert adapter(weights="yolo11n.yaml").features([noise[0]]) is None, "nothing was learnt that could tell"
+
+
 def film(path, frames, rate=10.0, hidden=()):
     """A red shape that goes from left to right and a blue one that stands; `hidden`: frames without the red one."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, (worlds.SIZE, worlds.SIZE))

@@ -56,6 +56,10 @@ class Accelerated:
         """Return results as Engine.results_of_images does; frames of a video are not used for the check."""
         return (self._settled or self._torch).results_of_images(images, asked)
 
+    def features(self, paths: Sequence[Path], asked: PredictSettings, batch: int) -> Array | None:
+        """Return features as Engine.features does, by torch."""
+        return self._torch.features(paths, asked, batch)
+
     def _chosen(self, paths: Sequence[Path], asked: PredictSettings) -> Engine:
         with self._settling:
             if self._settled is None:

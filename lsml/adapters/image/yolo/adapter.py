@@ -40,6 +40,8 @@ from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track, Value, labe
 if TYPE_CHECKING:
     from ultralytics.engine.results import Results
 
+    from lsml.arrays import Array
+
 
 _log = logging.getLogger(__name__)
 
@@ -126,6 +128,13 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             return [follow(engine, path, asked, self.options, self._labels(engine)) for path in batch]
         return [self._values(engine, asked, result) for result in engine.results(batch, asked, self.options.batch)]
 
+    def features(self, batch: Sequence[Data]) -> Array | None:
+        """Return (images, features) of images (paths); None of videos, of exported weights and where none are there."""
+        if "track" in self.target.kinds or not self.ready:
+            return None
+        engine = self._loaded()
+        return engine.features(batch, self._asked(engine, 0.0), self.options.batch)
+
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
         """Return the objects in the drawn regions of an image (path); a classifier, the label of the last one; no tracks."""
         if not prompts or not self.ready or "track" in self.target.kinds:
@@ -171,22 +180,10 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def _loaded(self) -> Engine | Accelerated:
         with self._loading:
             if self._engine is None:
-                self._engine = self._load_weights() if self._learnt is None else self._of_learnt(self._learnt)
+                self._engine = (
+                    _of_weights(self._weights, self.options) if self._learnt is None else self._of_learnt(self._learnt)
+                )
             return self._engine
-
-    def _load_weights(self) -> Engine | Accelerated:
-        """Return the engine of the recipe's weights, which equal models share."""
-        path, info, options = path_of(self._weights, self.options), info_of(self._weights), self.options
-        content = content_digest(path)
-
-        def make() -> Engine:
-            given = str(path) if is_exported(str(path)) else module_of(path)
-            return Engine(given, info.task, device=options.device, half=options.half, imgsz=info.imgsz)
-
-        engine = POOL.get((content, options.device, options.half), make)
-        if options.accelerate is None or is_exported(str(path)):
-            return engine
-        return Accelerated(engine, lambda: module_of(path), content, options)
 
     def _of_learnt(self, learnt: Learnt, content: str | None = None) -> Engine | Accelerated:
         options = self.options
@@ -242,6 +239,21 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def load(self, directory: Path) -> None:
         """Become the version that was saved. Raises VersionError."""
         self._become(load_model(directory), content_digest(directory / TENSORS))
+
+
+def _of_weights(weights: str, options: YoloOptions) -> Engine | Accelerated:
+    """Return the engine of the recipe's weights, which equal models share."""
+    path, info = path_of(weights, options), info_of(weights)
+    content = content_digest(path)
+
+    def make() -> Engine:
+        given = str(path) if is_exported(str(path)) else module_of(path)
+        return Engine(given, info.task, device=options.device, half=options.half, imgsz=info.imgsz)
+
+    engine = POOL.get((content, options.device, options.half), make)
+    if options.accelerate is None or is_exported(str(path)):
+        return engine
+    return Accelerated(engine, lambda: module_of(path), content, options)
 
 
 def _notes(scratch: str | None, task: str, examples: Sequence[Example]) -> Iterator[str]:

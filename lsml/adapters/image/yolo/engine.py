@@ -100,6 +100,27 @@ class Engine:
                 found.update(zip(indices, results, strict=True))
         return [found[index] for index in range(len(images))]
 
+    def features(self, paths: Sequence[Path], asked: PredictSettings, batch: int) -> Array | None:
+        """Return (images, features): the means of the backbone's last layer; None of an exported model, which hides it."""
+        import numpy as np
+        import torch
+
+        backend = self._predictor.model
+        if not _is_torch(backend):
+            return None
+        last = len(backend.model.yaml["backbone"]) - 1
+        rows = []
+        with self._lock, torch.inference_mode():
+            for begin in range(0, len(paths), batch):
+                images = _in_parallel(read_image, paths[begin : begin + batch])
+                self._ask(asked, images[0])
+                # Images of a batch may differ in their size after scaling, so each is alone.
+                for image in images:
+                    fitted = image if self.task == "classify" else self._letterbox(image)
+                    tensor = self._predictor.preprocess([fitted])
+                    rows.append(backend.model.predict(tensor, embed=[last])[0].float().cpu().numpy())
+        return np.stack(rows)
+
     def _ask(self, asked: PredictSettings, image: Array) -> None:
         if asked == self._asked:
             return
