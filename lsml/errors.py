@@ -16,6 +16,7 @@
     ├── FetchError             1 / 502   a task's URL could not be fetched
     ├── StudioError            1 / 502   Label Studio's own API refused or did not answer
     ├── StoreError             1 / 503   the data directory cannot be used
+    │   ├── Unreachable        1 / 503   the database does not answer now
     │   ├── VersionError       1 / 503   a saved version is missing, changed or of another format
     │   └── NoRoom             1 / 507   a limit of the recipe: the disk, or a project's annotations
     └── PortInUse              1 / 500   another program listens there
@@ -204,6 +205,10 @@ class StoreError(LsmlError):
     """A data directory, or its content, that cannot be used."""
 
     status = 503
+
+
+class Unreachable(StoreError):
+    """A database that does not answer now, and may in a moment. It may have done what it was asked."""
 
 
 class VersionError(StoreError):

@@ -151,6 +151,12 @@ class LocalArtifacts(Artifacts):
             if not (self.root / name).is_dir():
                 raise
 
+    def keep_newest(self, name: str, most: int) -> None:
+        """Remove all but the newest folders of the project of a folder."""
+        folders = [path for path in (self.root / name).parent.iterdir() if _OURS.fullmatch(path.name)]
+        for path in sorted(folders, key=lambda path: path.stat().st_mtime)[:-most]:
+            shutil.rmtree(path, ignore_errors=True)
+
     def _rename(self, making: Path, name: str) -> None:
         """Sync everything, rename, and sync the names on the way there."""
         for path in [making, *making.rglob("*")]:

@@ -7,12 +7,13 @@ one is not complete. The copies are put in place by a rename, once every hash wa
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import fsspec
 import msgspec
@@ -23,6 +24,9 @@ from lsml.store.artifacts import ABANDONED_S, Artifacts, LocalArtifacts
 
 _MANIFEST: Final = ".json"
 _PROBE: Final = "probe"
+_MOST_COPIES: Final = 10  # of each project on a machine, as another one deletes versions
+_PAUSES_S: Final = (1.0, 5.0, 20.0)  # before the next try of a service that refuses to keep a folder
+_log = logging.getLogger(__name__)
 
 
 class ObjectArtifacts(Artifacts):
@@ -31,7 +35,7 @@ class ObjectArtifacts(Artifacts):
     def __init__(self, url: str, copies: Path) -> None:
         self.copies = LocalArtifacts(copies)
         self._url = url
-        options: dict[str, Any] = {"auto_mkdir": True} if url.startswith("file:") else {}
+        options: dict[str, bool] = {"auto_mkdir": True} if url.startswith("file:") else {}
         try:
             # No listing is remembered, as other machines put and delete.
             self._files, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
@@ -45,13 +49,26 @@ class ObjectArtifacts(Artifacts):
     def put(self, making: Path, project: str) -> str:
         """See Artifacts. The folder becomes this machine's copy."""
         name = self.copies.put(making, project)
+        self.copies.keep_newest(name, _MOST_COPIES)
         try:
-            with self._refusals():
-                self._complete(name, self._upload(name))
+            self._put(name)
         except BaseException:
             self.delete(name)
             raise
         return name
+
+    def _put(self, name: str) -> None:
+        """Send this machine's copy, and try again where the service refuses for a moment."""
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                with self._refusals():
+                    self._complete(name, self._upload(name))
+                return
+            except OSError as error:
+                if pause_s is None:
+                    raise
+                _log.warning("%s/%s: cannot be written: %s; trying again", self._url, name, error.strerror or error)
+                time.sleep(pause_s)
 
     def share(self, name: str) -> None:
         """See Artifacts."""
@@ -132,6 +149,7 @@ class ObjectArtifacts(Artifacts):
                     if file_digest(target) != expected:
                         raise OSError(5, "was changed after it was saved", file)
                 self.copies.keep_as(making, name)
+            self.copies.keep_newest(name, _MOST_COPIES)
         except FileNotFoundError:
             raise VersionError(
                 f"{self._url}/{name}: is not there, or not complete; restore it, or promote another version"

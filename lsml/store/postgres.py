@@ -18,7 +18,7 @@ from typing import Any, Final
 import psycopg
 from peewee import PeeweeException, PostgresqlDatabase
 
-from lsml.errors import StoreError
+from lsml.errors import StoreError, Unreachable
 from lsml.recipe import shown_address
 from lsml.store.database import TableRows
 from lsml.store.tables import FORMAT, Cursor, Row, make_tables, queries, refusal
@@ -39,6 +39,24 @@ _TYPES: Final = (
     (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"),
     # Compared by bytes, as SQLite does, whatever the language of the server.
     (re.compile(r"\bTEXT\b"), 'TEXT COLLATE "C"'),
+)
+
+# What PostgreSQL or its library says, and what to do about it. The first that fits counts.
+_ADVICE: Final[tuple[tuple[tuple[str, ...], str, type[StoreError]], ...]] = (
+    (("lock timeout",), "another process has been writing for too long; look for it in pg_stat_activity", Unreachable),
+    (
+        ("authentication", "permission denied", "no password supplied", "role "),
+        "give the user of storage.database the right password, and the right to create in this database",
+        StoreError,
+    ),
+    (('database "',), "create the database, as lsml only creates its tables", StoreError),
+    (("No space left", "disk full"), "its disk is full: make room; no acknowledged annotation is lost", StoreError),
+    (("read-only",), "name the primary server in storage.database, not a replica", StoreError),
+    (
+        ("connect", "resolve", "shutting down", "starting up", "recovery", "timeout"),
+        "check that it runs and that storage.database of the recipe is its address; lsml tries again",
+        Unreachable,
+    ),
 )
 
 
@@ -177,22 +195,10 @@ class Postgres(PostgresqlDatabase):
     def _sentence(self, error: BaseException) -> StoreError:
         """Return the error as a sentence."""
         what = " ".join(str(error).split())
-        advice = "see the log of PostgreSQL"
-        if "lock timeout" in what:
-            advice = "another process has been writing for too long; look for it in pg_stat_activity"
-        elif "authentication" in what or "permission denied" in what or "role" in what:
-            advice = "give the user of storage.database the right password, and the right to create in this database"
-        elif "does not exist" in what and "database" in what:
-            advice = "create the database, as lsml only creates its tables"
-        elif any(
-            sign in what for sign in ("connection", "connect", "resolve", "shutting down", "starting up", "timeout")
-        ):
-            advice = "check that it runs and that storage.database of the recipe is its address; lsml tries again"
-        elif "No space left" in what or "disk full" in what:
-            advice = "its disk is full: make room; no acknowledged annotation is lost"
-        elif "read-only" in what:
-            advice = "name the primary server in storage.database, not a replica"
-        return StoreError(f"{self.place}: {what}; {advice}")
+        for signs, advice, kind in _ADVICE:
+            if any(sign in what for sign in signs):
+                return kind(f"{self.place}: {what}; {advice}")
+        return StoreError(f"{self.place}: {what}; see the log of PostgreSQL")
 
 
 def open_postgres(url: str, name: str) -> Postgres:

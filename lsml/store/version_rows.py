@@ -60,6 +60,11 @@ class VersionRows(Table):
         )  # fmt: skip
         return VersionRow(*row) if row else None
 
+    def number_of(self, project: str, folder: str) -> int | None:
+        """Return the number of the version with a folder, or None."""
+        row = self._row("SELECT number FROM version WHERE project = ? AND folder = ?", project, folder)
+        return row[0] if row else None
+
     def numbers(self, project: str) -> list[int]:
         """Return the numbers of a project's versions, newest first."""
         return [

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from lsml.errors import StoreError
+from lsml.errors import StoreError, Unreachable
 from lsml.files.digests import file_digest
-from lsml.store import NOT_KEPT, RunRow, Store, VersionRow
+from lsml.store import NOT_KEPT, RunRow, Store, Superseded, VersionRow
 from lsml.store.artifacts import CARD
 from lsml.versions.card import Card
+
+_log = logging.getLogger(__name__)
+_PATIENCE_S: Final = 60.0  # for a database that does not answer
 
 
 def new_folder(store: Store, run: RunRow | None = None) -> Path:
@@ -47,11 +53,16 @@ def save_version(
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
         raise StoreError(f"{making}: cannot save the version: {error.strerror}; the old version stays") from error
+
+    def add() -> tuple[int, list[VersionRow]]:
+        return store.add_version(
+            project, folder, msgspec.to_builtins(card), promote=promote, keep=keep, run=run, message=card.verdict
+        )
+
     try:
-        number, forgotten = store.add_version(
-            project, folder, msgspec.to_builtins(card), promote=promote, keep=keep, run=run,
-            message=card.verdict,
-        )  # fmt: skip
+        number, forgotten = _added(store, project, folder, add)
+    except Unreachable:
+        raise  # it may have been added: the files stay, and are swept where no version names them
     except BaseException:
         store.artifacts.delete(folder)
         raise
@@ -60,6 +71,27 @@ def save_version(
     for old in forgotten:
         store.artifacts.delete(old.folder)
     return number
+
+
+def _added(
+    store: Store, project: str, folder: str, add: Callable[[], tuple[int, list[VersionRow]]]
+) -> tuple[int, list[VersionRow]]:
+    """Add a version, again and again while the database does not answer, so that a restart of it costs no training."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return add()
+        except Unreachable as error:
+            if time.monotonic() > until:
+                raise
+            _log.warning("%s", error)
+        except Superseded:
+            # Its end may have been stored by a try whose answer was lost.
+            known = store.versions.number_of(project, folder)
+            if known is None:
+                raise
+            return known, []
+        time.sleep(1)
 
 
 def adopt(store: Store, project: str, row: VersionRow) -> None:

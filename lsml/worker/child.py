@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from lsml.errors import Cancelled, LsmlError, NotEnoughData
+from lsml.errors import Cancelled, LsmlError, NotEnoughData, Unreachable
 from lsml.labeling.annotated import many
 from lsml.learning.due import learners
 from lsml.learning.review import in_json, review
@@ -16,7 +16,7 @@ from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
 from lsml.studio.connection import fetcher, project_address, read_annotations
 from lsml.versions import binding_of
-from lsml.worker.processes import DONE, SUPERSEDED
+from lsml.worker.processes import DONE, SUPERSEDED, UNREACHABLE
 from lsml.worker.publishing import publish_promoted
 from lsml.worker.report import Reporter
 from lsml.worker.run_log import kept_log
@@ -56,6 +56,9 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
         return SUPERSEDED
     except Cancelled as error:
         store.claims.finish(id, attempt, "cancelled", str(error) or "cancelled")
+    except Unreachable as error:
+        _log.warning("run %s: %s", id, error)
+        return UNREACHABLE
     except LsmlError as error:
         _log.warning("run %s failed: %s", id, error)
         store.claims.finish(id, attempt, "failed", str(error))

@@ -14,16 +14,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from typing import Any
 
 from huey import Huey
 from huey.consumer import Consumer
 
+from lsml.errors import Unreachable
 from lsml.learning.due import learners, request_if_due
 from lsml.logs import recipe_name, run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
-from lsml.store.claims import HEARTBEAT_S
+from lsml.store.claims import HEARTBEAT_S, LEASE_S
 from lsml.store.queue import Queue
 from lsml.store.runs import KINDS, Kind
 from lsml.studio.connection import read_annotations
@@ -74,6 +76,7 @@ class Worker:
         self._crew = crew
         self._stopping = crew.stopping
         self._busy = crew.busy
+        self._patient_until = 0.0
         crew.workers.append(self)
         queue.on_wake(self.work)
 
@@ -158,25 +161,37 @@ class Worker:
                         run.id, run.attempt, "failed", f"took longer than {timeout_s:g} s (timeout)"
                     )
                     return
-                row = self._store.runs.get(run.id)
-                if row is None or row.state != "running" or row.attempt != run.attempt:
-                    # Its process wrote the end and is about to exit, or another worker has the run.
-                    wait_briefly(child)
-                    return
-                if row.cancel:
-                    end(child)
-                    self._store.claims.finish(run.id, run.attempt, "cancelled", "cancelled")
-                    _log.info("run %s: cancelled", run.id)
-                    return
-                if now - beaten >= HEARTBEAT_S:
-                    beaten = now
-                    self._store.claims.beat(run.id, run.attempt)
+                try:
+                    if self._is_over(run, child):
+                        return
+                    if now - beaten >= HEARTBEAT_S:
+                        self._store.claims.beat(run.id, run.attempt)
+                        beaten = now
+                except Unreachable as error:
+                    # The run goes on: when the database is back, the lease says whose it is.
+                    _log.warning("run %s: %s", run.id, error)
+                    self._stopping.wait(_SWEEP_S)
         finally:
             end(child)
-            sweep_attempt(self._store, run)
+            with suppress(Unreachable):
+                sweep_attempt(self._store, run)
         if child.returncode not in (DONE, SUPERSEDED):
             self._store.claims.lose(run.id, run.attempt, death(child.returncode))
             _log.error("run %s: %s", run.id, death(child.returncode))
+
+    def _is_over(self, run: RunRow, child: subprocess.Popen[bytes]) -> bool:
+        """Return True, once its process has ended, if the run is no longer this worker's or somebody cancelled it."""
+        row = self._store.runs.get(run.id)
+        if row is None or row.state != "running" or row.attempt != run.attempt:
+            # Its process wrote the end and is about to exit, or another worker has the run.
+            wait_briefly(child)
+            return True
+        if row.cancel:
+            end(child)
+            self._store.claims.finish(run.id, run.attempt, "cancelled", "cancelled")
+            _log.info("run %s: cancelled", run.id)
+            return True
+        return False
 
     def wake_due(self) -> None:
         """Wake up for waiting runs of every kind that no worker is doing."""
@@ -201,8 +216,13 @@ class Worker:
         sweep_folders(self._store)
 
     def _sweep(self) -> None:
-        self._store.workers.beat()
-        for id in self._store.claims.sweep():
+        try:
+            self._store.workers.beat()
+        except Unreachable:
+            self._patient_until = time.monotonic() + LEASE_S
+            raise
+        # Nobody could extend a lease while the database was away.
+        for id in self._store.claims.sweep() if time.monotonic() > self._patient_until else ():
             _log.warning("run %s lost its worker", id)
         for project in self._store.projects.all():
             want_publishing(self._recipe, self._store, project)

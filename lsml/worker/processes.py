@@ -9,7 +9,8 @@ import subprocess
 
 _log = logging.getLogger(__name__)
 _NICENESS = 10  # of a run
-DONE, SUPERSEDED = 0, 75  # exit codes of a process that wrote its end, and of one whose claim was gone
+# Exit codes of a process that wrote its end, of one whose claim was gone, and of one that the database did not answer.
+DONE, SUPERSEDED, UNREACHABLE = 0, 75, 76
 
 
 def leaving_a_core() -> dict[str, str]:
@@ -49,6 +50,8 @@ def death(code: int) -> str:
         name = signal.Signals(-code).name
         hint = "; it may have run out of memory" if name == "SIGKILL" else ""
         return f"the process of the run was killed by {name}{hint}"
+    if code == UNREACHABLE:
+        return "the database did not answer the process of the run"
     return f"the process of the run ended with exit code {code}"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
+from lsml.errors import Unreachable
 from lsml.store import RunRow, Store
 
 
@@ -24,6 +26,7 @@ class Reporter:
             self.say(message, now)
 
     def say(self, message: str, now: float | None = None) -> None:
-        """Show a message at once, at the last share."""
+        """Show a message at once, at the last share. It is dropped where the database does not answer."""
         self._reported = time.monotonic() if now is None else now
-        self._store.claims.report(self._run.id, self._run.attempt, self._share, message)
+        with suppress(Unreachable):
+            self._store.claims.report(self._run.id, self._run.attempt, self._share, message)

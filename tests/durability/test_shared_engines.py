@@ -20,7 +20,7 @@ from lsml.store import Store
 from lsml.versions import card_of, check_files
 from tests.conftest import PROJECT, TOPICS, event, tickets, write_recipe
 from tests.support.backend import until
-from tests.support.engines import postgres_server, redis_server, s3_bucket
+from tests.support.engines import PostgresServer, postgres_server, redis_server, s3_bucket
 from tests.support.label_studio import free_port
 from tests.support.processes import fault_environment
 
@@ -75,7 +75,8 @@ class Machine:
 class World:
     """Two servers and two workers, and the store that they share."""
 
-    def __init__(self, folder, storage: dict[str, str], environment: dict[str, str]) -> None:
+    def __init__(self, folder, storage: dict[str, str], postgres: PostgresServer, environment: dict[str, str]) -> None:
+        self.postgres = postgres
         path = write_recipe(folder, f"{LEARNING}storage: {json.dumps(storage)}\n")
         self.recipe = load_recipe(path)
         self.store = Store(folder / "looker", self.recipe.storage, self.recipe.name)
@@ -89,9 +90,17 @@ class World:
         for machine in (*self.servers, *self.workers):
             machine.process.wait(20)
 
-    def is_settled(self) -> bool:
-        states = self.store.runs.counts()
-        return not states.get("waiting") and not states.get("running")
+    def settle(self) -> None:
+        """Wait until no run is open, and no worker asks for another: one that starts looks at every project."""
+
+        def is_settled() -> bool:
+            states = self.store.runs.counts()
+            return not states.get("waiting") and not states.get("running")
+
+        for _ in range(2):
+            until(f"every run ended: {self.tails()}", is_settled, 120)
+            time.sleep(3)
+        until(f"every run ended: {self.tails()}", is_settled, 120)
 
     def tails(self) -> str:
         return "\n".join(
@@ -110,8 +119,8 @@ def world(tmp_path_factory):
     ):
         for name, value in bucket.environment.items():
             patch.setenv(name, value)
-        storage = {"database": postgres, "queue": redis, "artifacts": bucket.url}
-        world = World(folder, storage, {**os.environ, **fault_environment(folder / "faults", 4.0)})
+        storage = {"database": postgres.url, "queue": redis, "artifacts": bucket.url}
+        world = World(folder, storage, postgres, {**os.environ, **fault_environment(folder / "faults", 4.0)})
         try:
             yield world
         finally:
@@ -140,7 +149,8 @@ def test_annotations_for_any_server_are_learnt_by_any_worker_though_one_is_kille
         killed.process.wait(10)
         assert set(answers) <= {200, 201}
     killed.start()
-    until(f"every run ended: {world.tails()}", world.is_settled, 120)
+    until("the killed worker is back", lambda: killed.log.read_text().count("ready to train") == 2, 60)
+    world.settle()
 
     for key in KEYS:
         stored = {
@@ -182,3 +192,25 @@ def test_a_queue_that_was_emptied_stops_nobody(world):
     redis.Redis.from_url(world.recipe.storage.queue).flushall()
     run = world.store.runs.request(KEYS[1], "start training")  # nobody is woken
     until(f"the run ended: {world.tails()}", lambda: world.store.runs.get(run.id).state == "done", 60)
+
+
+def test_a_restart_of_the_database_loses_no_training_and_no_annotation(world):
+    key, number = KEYS[2], 3
+    run = world.store.runs.request(key, "start training")
+    until("a worker trains", lambda: any(one.trains() for one in world.workers), 30)
+    world.postgres.stop()
+    refusal = world.servers[0].post("/webhook", {**event(9001, "refund", "Billing"), "project": project(number)})
+    assert refusal.status_code == 503
+    assert "check that it runs" in refusal.json()["error"]
+    assert "Traceback" not in refusal.text
+    time.sleep(2)
+    world.postgres.start()
+    for server, id in zip(world.servers, (9001, 9002), strict=True):
+        body = {**event(id, "refund my invoice", "Billing"), "project": project(number)}
+        until("an annotation is taken", lambda s=server, b=body: s.post("/webhook", b).status_code in (200, 201), 20)
+    until(f"the run ended: {world.tails()}", lambda: world.store.runs.get(run.id).state == "done", 60)
+    assert world.store.runs.get(run.id).attempt == 1, world.tails()
+    assert {"9001", "9002"} <= {task.id for task in world.store.annotations.tasks(key)}
+    world.settle()
+    number = world.store.versions.promoted(key)
+    until("both serve it", lambda: all(one.serves(key).startswith(f"triage-v{number}-") for one in world.servers), 20)

@@ -15,8 +15,8 @@ _names = itertools.count()
 @pytest.fixture(scope="session")
 def postgres():
     """The address of a PostgreSQL server, in a database that tests share by names of their own."""
-    with postgres_server() as url:
-        yield url
+    with postgres_server() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

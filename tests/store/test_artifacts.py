@@ -171,6 +171,16 @@ def test_a_machine_brings_each_folder_once_and_again_where_its_copy_is_damaged(s
     assert files(other.open(name)) == FILES
 
 
+def test_a_machine_keeps_few_copies_and_brings_the_others_again(shared):
+    maker, other = shared(), shared()
+    names = [maker.put(made(maker), "local") for _ in range(12)]
+    for name in names:
+        assert files(other.open(name)) == FILES
+    for machine in (maker, other):
+        assert len(list((machine.copies.root / "local").iterdir())) == 10
+        assert files(machine.open(names[0])) == FILES
+
+
 def test_a_folder_that_was_changed_or_is_not_complete_is_never_opened(shared):
     machine, other = shared(), shared()
     name = machine.put(made(machine), "local")
@@ -185,15 +195,18 @@ def test_a_folder_that_was_changed_or_is_not_complete_is_never_opened(shared):
 
 
 def test_what_the_service_refuses_is_an_error_and_leaves_nothing(shared, monkeypatch):
-    artifacts = shared()
+    artifacts, tries = shared(), []
 
-    def refuse(*_arguments):
+    def refuse(*arguments):
+        tries.append(arguments)
         raise RuntimeError("SlowDown")
 
-    monkeypatch.setattr(artifacts._files, "pipe_file", refuse)
-    with pytest.raises(OSError, match="RuntimeError: SlowDown"):
-        artifacts.put(made(artifacts), "local")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", lambda _seconds: None)
+        patch.setattr(artifacts._files, "pipe_file", refuse)
+        with pytest.raises(OSError, match="RuntimeError: SlowDown"):
+            artifacts.put(made(artifacts), "local")
+    assert len(tries) == 4, "a service may refuse for a moment"
     assert artifacts._kept() == {}
 
 

@@ -28,42 +28,48 @@ def _program(name: str, *more: str) -> str:
     return found
 
 
-@contextmanager
-def postgres_server() -> Iterator[str]:
-    """Yields the address of an empty database of PostgreSQL."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    initdb = Path(_program("initdb", "usr/lib/postgresql/*/bin/initdb"))
-    # PostgreSQL refuses to run as root, and the user it runs as cannot enter pytest's folders.
-    user = "postgres" if os.getuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="lsml-postgres-"))
-    port = free_port()
-    if user is not None:
-        shutil.chown(folder, user)
-    initialise = [
-        initdb,
-        "-D",
-        folder / "data",
-        "-U",
-        "lsml",
-        "--no-sync",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-    ]
-    subprocess.run(initialise, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
-    serve = [initdb.parent / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(serve, user=user, cwd=folder, stdout=log, stderr=log)
-    try:
-        ready = [initdb.parent / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+class PostgresServer:
+    """A server of PostgreSQL with an empty database at `url`, which can be stopped and started again."""
+
+    def __init__(self) -> None:
+        pytest.importorskip("psycopg", reason="psycopg is not installed")
+        self._initdb = Path(_program("initdb", "usr/lib/postgresql/*/bin/initdb"))
+        # PostgreSQL refuses to run as root, and the user it runs as cannot enter pytest's folders.
+        self._user = "postgres" if os.getuid() == 0 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="lsml-postgres-"))
+        self.port = free_port()
+        self.url = f"postgresql://lsml@127.0.0.1:{self.port}/postgres"
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+        initialise = [self._initdb, "-D", self.folder / "data", "-U", "lsml", "--no-sync", "-A", "trust", "-E", "UTF8",
+                      "--locale=C.UTF-8"]  # fmt: skip
+        subprocess.run(initialise, check=True, user=self._user, cwd=self.folder, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        serve = [self._initdb.parent / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-k", self.folder,
+                 "-c", "fsync=off"]  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(serve, user=self._user, cwd=self.folder, stdout=log, stderr=log)
+        ready = [self._initdb.parent / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         until("PostgreSQL answers", lambda: subprocess.run(ready).returncode == 0, 30)
-        yield f"postgresql://lsml@127.0.0.1:{port}/postgres"
+
+    def stop(self) -> None:
+        """End every connection, and stop it."""
+        self._server.send_signal(signal.SIGINT)  # SIGTERM waits for its clients
+        self._server.wait(30)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Yields a server that answers."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+        server.stop()
     finally:
-        server.send_signal(signal.SIGINT)  # SIGTERM waits for its clients
-        server.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @contextmanager

@@ -38,10 +38,10 @@ def test_everything_is_there_and_serves_the_same_and_the_old_place_takes_no_more
                 return
             acknowledged.append(id)
 
-    with postgres_server() as postgres, s3_bucket() as bucket:
+    with postgres_server() as server, s3_bucket() as bucket:
         for name, value in bucket.environment.items():
             monkeypatch.setenv(name, value)
-        storage = json.dumps({"database": postgres, "artifacts": bucket.url})
+        storage = json.dumps({"database": server.url, "artifacts": bucket.url})
         (tmp_path / "new").mkdir()
         recipe = write_recipe(tmp_path / "new", f"storage: {storage}\n")
         annotators = threading.Thread(target=annotate)
