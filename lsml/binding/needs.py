@@ -179,7 +179,7 @@ def reader_of(adapter_class: type[Adapter], object_tag: ObjectTag, tool: Control
     """Return the function by which an adapter reads the regions of a control on an object; None if it cannot."""
     if tool.value_type is Span and object_tag.tag in adapter_class.consumes:
         return _texts
-    if tool.value_type is Interval and object_tag.tag in adapter_class.consumes:
+    if tool.value_type is Interval and object_tag.tag in adapter_class.consumes and object_tag.tag != "Video":
         return _windows if object_tag.tag == "TimeSeries" else _stretches
     if adapter_class.reads_regions:
         return _page_regions if object_tag.tag == "Image" and tool.value_type in (Box, Polygon) else None

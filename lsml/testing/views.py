@@ -15,7 +15,7 @@ from lsml.labeling.documents import Dialogue, PlainText
 from lsml.labeling.items import Items
 from lsml.labeling.series import Series
 from lsml.labeling.view import Film, View
-from lsml.values import Marked, Mask, Moment, Number, Track, Value, kind_of, label_of
+from lsml.values import Interval, Marked, Mask, Moment, Number, Track, Value, kind_of, label_of
 
 if TYPE_CHECKING:
     from lsml.controls.base import Control
@@ -83,9 +83,9 @@ def controls_for(adapter: type[Adapter], target: Target, values: Sequence[Value]
 
 def encodable(control: Control, values: Sequence[Value], on: View) -> list[Value]:
     """Return values as a control can write them: numbers on its range and steps, moments in its parts, masks in the image's
-    size, tracks on frames.
+    size, tracks and stretches of a video on frames.
     """
-    if any(isinstance(value, Number | Moment | Track) for value in values):
+    if any(isinstance(value, Number | Moment | Track) or (on.film and isinstance(value, Interval)) for value in values):
         return list(control.decode(control.encode(values, "object", on), on).values or ())
     return [_resized(value, on.size) if isinstance(value, Mask) and on.size else value for value in values]
 

@@ -8,9 +8,12 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import cv2
 import jsonschema
 import numpy as np
 import pytest
@@ -24,7 +27,7 @@ from lsml.controls.brush import decode_brush, encode_brush
 from lsml.errors import NotFound
 from lsml.labeling import ObjectTag, parse_labeling_config
 from lsml.labeling.objects import read_object
-from lsml.labeling.view import View
+from lsml.labeling.view import Film, View
 from lsml.metrics import judge
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import find_recipe, gallery_recipes
@@ -116,6 +119,8 @@ def data_of(object_tag: ObjectTag, said: list[str]) -> Any:
         return tones(said)
     if object_tag.tag == "Image":
         return picture(said)
+    if object_tag.tag == "Video":
+        return moving_picture(said)
     if object_tag.tag == "Paragraphs":
         return [{"author": "🤖", "text": first}, {"author": "Ann", "text": second}]
     return f"{first} {second}"
@@ -136,6 +141,26 @@ def tones(said: list[str]) -> str:
     return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def moving_picture(said: list[str]) -> str:
+    """A video of noise, whose second half has the colour that the words tell, as a data URL."""
+    telling = [word for word in said if word[-2:-1] in "abcd" and word[-1] in "xyz" and word != "today"]
+    [answer] = {"abcd".index(word[-2]) for word in telling}
+    draw = np.random.default_rng(len("".join(said)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, (48, 48))
+        for number in range(16):
+            image = draw.integers(100, 130, (48, 48, 3), dtype=np.uint8)
+            if number >= 8:
+                image[:] = COLOURS[answer]
+            writer.write(image)
+        writer.release()
+        return f"data:video/avi;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+COLOURS = ((220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30))
+
+
 def picture(said: list[str]) -> str:
     """A picture with a strip for each control, whose colour its words tell, as a data URL."""
     telling = sorted(
@@ -143,7 +168,7 @@ def picture(said: list[str]) -> str:
     )
     pixels = np.zeros((60, 60, 3), dtype=np.uint8)
     for strip, (_, answer) in zip(np.array_split(pixels, max(1, len(telling)), axis=1), telling, strict=False):
-        strip[:] = ((220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30))[answer]
+        strip[:] = COLOURS[answer]
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
@@ -162,6 +187,8 @@ def curves(object_tag: ObjectTag, said: list[str]) -> dict[str, list[float]]:
 
 def shown_of(object_tag: ObjectTag, data: dict[str, Any]) -> View:
     """What a control is told of the data; of a recording nothing, for times are seconds, nor of a picture."""
+    if object_tag.tag == "Video":
+        return View(None, film=Film(float(object_tag.attributes.get("frameRate", 24)), 0.8))
     return View(None) if object_tag.tag in ("Audio", "Image") else read_object(object_tag, {"data": data}, no_fetch)[0]
 
 

@@ -36,6 +36,8 @@ from lsml.adapters.text.relations import RelationsAdapter
 from lsml.adapters.text.spacy_pipeline import Spacy
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.adapters.text.zero_shot import ZeroShot
+from lsml.adapters.video.classifier import VideoClassifier
+from lsml.adapters.video.events import VideoEvents
 from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
 from lsml.values import Box, Choice, KeyPoint, Marked, Moment, Number, Ranking, Span, Track
@@ -44,7 +46,7 @@ from tests.support import worlds
 from tests.support.companies import LABELS as RELATIONS
 from tests.support.companies import example, form
 from tests.support.drawings import COLOURS, disc, discs
-from tests.support.films import along, film, marked
+from tests.support.films import SCENES, along, film, marked, scene_films
 from tests.support.invoices import FIELDS, boxes, invoice
 from tests.support.language_cases import told
 from tests.support.pages import INVOICE, SIZE, Written, page_file
@@ -234,6 +236,20 @@ FOLLOWING = AdapterCase(
     adapter=Tracker, target=Target(("Ball",), multiple=True, kinds={"track": ("Ball",)}), batch=_films,
     prompts=[(path, [Track("Ball", keyframes=(marked(way),), aspect=4 / 3)]) for path, way in zip(_films, _ways, strict=True)],
 )  # fmt: skip
+
+_scenes = scene_films(_drawn / "scenes", range(3))
+SCENERY = AdapterCase(
+    adapter=VideoEvents, target=Target(SCENES, multiple=True, kinds={"interval": SCENES}), options={"iterations": 5},
+    examples=_scenes, batch=[example.data for example in _scenes], tolerance=1e-9,
+)  # fmt: skip
+_whole = {label: scene_films(_drawn / label, range(4), (label,)) for label in ("Move", "Still")}
+WATCHED = [
+    AdapterCase(
+        adapter=VideoClassifier, target=Target(tuple(_whole), multiple=multiple), batch=[film.data for film in _whole["Move"]], tolerance=1e-9,
+        examples=[Example(film.data, (Choice(label),)) for label, films in _whole.items() for film in films],
+    )
+    for multiple in (False, True)
+]  # fmt: skip
 
 # Random weights: structure alone.
 MASKING = [
@@ -437,6 +453,8 @@ CASES = {
     "relations": JOINING,
     "grabcut": [CUTTING],
     "tracker": [FOLLOWING],
+    "video-events": [SCENERY],
+    "video-classifier": WATCHED,
     "segment-anything": MASKING,
     "sound-events": [EVENTS],
     "speech": [WRITING_DOWN],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lsml.values import Keyframe
+from lsml.adapters.base import Example
+from lsml.values import Interval, Keyframe
 
 WIDTH, HEIGHT, RATE = 160, 120, 10.0
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels
@@ -46,6 +48,39 @@ def film(path: Path, frames: int, *paths: Callable[[int], Box | None], rate: flo
 def along(x: float, y: float, dx: float, dy: float, side: float = 24.0, growth: float = 0.0) -> Callable[[int], Box]:
     """The way of a thing that moves evenly, and grows."""
     return lambda n: (x + n * dx, y + n * dy, side + n * growth, side + n * growth)
+
+
+SCENES = ("Dark", "Move", "Still")
+
+
+def scene_film(path: Path, seed: int, labels: tuple[str, ...] = SCENES) -> Example:
+    """A film of scenes of `labels`, in an order and of lengths of its own, and between them parts of nothing: a blue
+    screen. What a person would say of it are the intervals."""
+    import cv2
+    import numpy as np
+
+    draw = random.Random(seed)
+    order, values, images = list(labels), [], []
+    draw.shuffle(order)
+    ground = cv2.resize(np.random.default_rng(seed).integers(90, 200, (12, 16, 3), dtype=np.uint8), (WIDTH, HEIGHT))
+    for label in order:
+        images += [np.full((HEIGHT, WIDTH, 3), (200, 80, 40), np.uint8)] * draw.randint(8, 16)
+        begin = len(images)
+        for number in range(draw.randint(12, 24)):
+            moved = np.roll(ground, 6 * number if label == "Move" else 0, axis=1)
+            images.append(moved // 5 if label == "Dark" else moved)
+        values.append(Interval(begin / RATE, len(images) / RATE, label))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), RATE, (WIDTH, HEIGHT))
+    for number, image in enumerate(images):
+        writer.write(image + np.random.default_rng(number).integers(0, 6, image.shape, dtype=np.uint8))
+    writer.release()
+    return Example(path, tuple(values))
+
+
+def scene_films(folder: Path, seeds: range, labels: tuple[str, ...] = SCENES) -> list[Example]:
+    """Films of scenes, each of its own seed."""
+    folder.mkdir(exist_ok=True)
+    return [scene_film(folder / f"scenes-{seed}.avi", seed, labels) for seed in seeds]
 
 
 def marked(way: Callable[[int], Box], number: int = 0, *, enabled: bool = True) -> Keyframe:

@@ -206,6 +206,10 @@ def _grown(
 ) -> Grown:
     import numpy as np
 
+    # scikit-learn cannot bin a feature that no row has, such as the spread in windows that hold one point each.
+    nowhere = np.isnan(rows).all(axis=0)
+    if nowhere.any():
+        rows = np.where(nowhere, 0.0, rows).astype(rows.dtype)
     outputs = 1 if numbers else len(set(truths.tolist()))
     trees = (1 if outputs == 2 else outputs) * FOLDS * _MAX_ITERATIONS
     large = trees > _MOST_TREES or rows.size > _MOST_NUMBERS

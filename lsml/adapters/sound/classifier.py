@@ -9,7 +9,8 @@ import msgspec
 
 from lsml.adapters.base import Example, Progress, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
-from lsml.adapters.sound.clips import Scale, heard
+from lsml.adapters.parts.scaling import Scale
+from lsml.adapters.sound.clips import heard
 from lsml.adapters.sound.whole import WholeRecordings, last_fifth
 from lsml.values import Choice
 

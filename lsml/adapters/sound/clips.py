@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.base import Progress
 from lsml.adapters.parts.notes import reason_of, unlearnt
-from lsml.adapters.parts.state import as_array
 from lsml.adapters.sound.mels import log_mels
 from lsml.adapters.sound.reading import read_sound
 from lsml.errors import AdapterError
@@ -87,35 +86,6 @@ class ReadableClips(NamedTuple):
     indices: list[int]
     rows: Array
     notes: tuple[str, ...]
-
-
-class Scale(NamedTuple):
-    """The scaling of features for a linear head: their `middle` (WIDTH,), and the mean distance of recordings from it.
-
-    One distance serves all features: with few recordings, a feature that hardly varies must not count as much as one
-    that varies a lot.
-    """
-
-    middle: Array
-    spread: float
-
-    @classmethod
-    def of_rows(cls, rows: Array) -> Scale:
-        """Return the scaling of rows (recordings, WIDTH)."""
-        spread = float((rows.var(axis=0).sum()) ** 0.5)
-        return cls(rows.mean(axis=0), spread if spread > 1e-6 else 1.0)
-
-    @classmethod
-    def restore(cls, state: Sequence[object]) -> Scale:
-        """Return the scaling that was saved as a list of both. Raises TypeError or ValueError for anything else."""
-        middle, spread = as_array(state[0]), as_array(state[1]).item()
-        if middle.shape != (WIDTH,) or not spread > 0:
-            raise ValueError("its parts differ in size")
-        return cls(middle, spread)
-
-    def apply(self, rows: Array) -> Array:
-        """Return scaled rows, of a length of about 1."""
-        return (rows - self.middle) / self.spread
 
 
 def rows_of(paths: Sequence[Path]) -> Array:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from lsml.adapters.base import Data, OptionsT, Progress, Target, TrainableAdapter
 from lsml.adapters.parts.linear_head import LinearHead
 from lsml.adapters.parts.number_head import NumberHead
+from lsml.adapters.parts.scaling import Scale
 from lsml.adapters.parts.state import load_state, save_state
-from lsml.adapters.sound.clips import WIDTH, Scale, rows_of
+from lsml.adapters.sound.clips import WIDTH, rows_of
 from lsml.adapters.sound.reading import SOUNDS
 from lsml.errors import VersionError
 from lsml.values import Value
@@ -65,7 +66,7 @@ class WholeRecordings(TrainableAdapter[OptionsT]):
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
-            self._learnt = Scale.restore(state["scale"]), self.head.restore(state, WIDTH)
+            self._learnt = Scale.restore(state["scale"], WIDTH), self.head.restore(state, WIDTH)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"

@@ -1,0 +1,1 @@
+"""Adapters that learn from whole videos and their parts."""

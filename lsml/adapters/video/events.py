@@ -1,0 +1,158 @@
+"""video-events: stretches of videos, by colours, edges and motion of frames and gradient boosted trees, as for series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.parts.boosted_trees import TreeOptions
+from lsml.adapters.parts.notes import reason_of, unlearnt
+from lsml.adapters.parts.segmenter import AnnotatedSignal, Segmenter, learnt_segmenter
+from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.windows import Signal
+from lsml.adapters.video.footage import CHANNELS, footage_of
+from lsml.errors import AdapterError, VersionError
+from lsml.values import Interval, Value
+
+
+class VideoEventsOptions(TreeOptions, frozen=True, forbid_unknown_fields=True):
+    """Settings of `video-events`."""
+
+    iterations: Annotated[
+        int, Meta(ge=1, le=10_000, description="The number of trees for each label.", extra=TRAINING)
+    ] = 40
+    rate: Annotated[
+        float,
+        Meta(
+            gt=0, le=120, extra=TRAINING,
+            description="The frames of a second that are used; of videos longer than an hour and three quarters, fewer.",
+        ),
+    ] = 8.0  # fmt: skip
+    gaps: Annotated[
+        Literal["unknown", "nothing"],
+        Meta(
+            description="The meaning of unmarked parts of an annotated video. nothing: they have none of the labels; "
+            "unknown: they are not used, and every part of a video gets the likeliest label.",
+            extra=TRAINING,
+        ),
+    ] = "nothing"
+    snap: Annotated[
+        bool,
+        Meta(
+            description="`true` moves the ends of a segment to the largest change of the picture nearby.",
+            extra=PREDICTIONS,
+        ),
+    ] = True
+
+
+class VideoEvents(TrainableAdapter[VideoEventsOptions]):
+    """Stretches of a video, each with a label: what happens, or what is seen."""
+
+    name: ClassVar[str] = "video-events"
+    title: ClassVar[str] = "segments of videos, trained on a few of them"
+    licence: ClassVar[str | None] = "Apache-2.0 (OpenCV), BSD-3-Clause (scikit-learn)"
+    consumes: ClassVar[frozenset[str]] = frozenset({"Video"})
+    produces: ClassVar[frozenset[type]] = frozenset({Interval})
+    requires: ClassVar[tuple[str, ...]] = ("cv2", "sklearn", "skops")
+    extra: ClassVar[str | None] = "images"
+    Options: ClassVar[type[msgspec.Struct]] = VideoEventsOptions
+
+    def __init__(self, options: VideoEventsOptions, target: Target) -> None:
+        super().__init__(options, target)
+        self._segmenter: Segmenter | None = None
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """True if it is trained or loaded."""
+        return self._segmenter is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The number of videos that were not used, or not to their end, with the reasons."""
+        return self._notes
+
+    def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
+        """Train on videos (paths) and the intervals in them: all of them, every time. Raises NotEnoughData."""
+        allowed = None if self.target.open else set(self.target.labels)
+        gaps = self.options.gaps == "nothing"
+        told = _Told()
+        signals = []
+        for example in examples:
+            own = [
+                value
+                for value in example.values
+                if isinstance(value, Interval)
+                and value.start < value.end
+                and (allowed is None or value.label in allowed)
+            ]
+            if own or gaps:
+                signals.append(AnnotatedSignal(partial(told.watch, example.data, self.options.rate), own))
+        progress(0.1, f"reading {len(signals)} videos")
+        self._segmenter = learnt_segmenter(
+            signals, gaps=gaps, windows=None, options=self.options, seed=seed, what="videos"
+        )
+        self._notes = told.notes
+        progress(1.0, f"trained on {len(signals) - told.unread.total()} videos")
+
+    def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
+        """Return the stretches of each video (path), in order. Raises AdapterError if one cannot be read."""
+        if self._segmenter is None:
+            return [[] for _ in batch]
+        return [self._stretches(self._segmenter, path) for path in batch]
+
+    def _stretches(self, segmenter: Segmenter, path: Path) -> list[Value]:
+        footage = footage_of(path, self.options.rate)
+        found = segmenter.values(Signal(footage.points), snap=self.options.snap)
+        # A frame stands for the time around it, up to the middle between it and its neighbours.
+        half = footage.step_s / 2
+        return [msgspec.structs.replace(one, start=max(0.0, one.start - half), end=one.end + half) for one in found]
+
+    def save(self, directory: Path) -> None:
+        """Write one skops file of arrays and lists."""
+        assert self._segmenter is not None, "an untrained model is never saved"
+        save_state(directory, self._segmenter.state())
+
+    def load(self, directory: Path) -> None:
+        """Become the version that was saved. Raises VersionError."""
+        state = load_state(directory, self.name)
+        try:
+            segmenter = Segmenter.restore(state)
+            if segmenter.channels != CHANNELS:
+                raise ValueError("its parts differ in size")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VersionError(
+                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
+            ) from error
+        self._segmenter = segmenter
+
+
+class _Told:
+    """Videos as series, and what is to be told of them: why some could not be read, and how many end early."""
+
+    def __init__(self) -> None:
+        self.unread = Counter[str]()
+        self._cut = 0
+
+    def watch(self, path: Path, rate: float) -> Signal | None:
+        """Return a video as a series; None if it cannot be read, and count the reason."""
+        try:
+            footage = footage_of(path, rate)
+        except AdapterError as error:
+            self.unread[reason_of(error)] += 1
+            return None
+        self._cut += footage.missing_s > 0
+        return Signal(footage.points)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about them."""
+        early = [f"{self._cut} videos end early, and were used as far as they can be decoded"] if self._cut else []
+        return (*unlearnt(self.unread, "videos"), *early)
