@@ -16,6 +16,7 @@ from lsml.adapters.parts.pooled import Pool
 from lsml.files.cache import cache_directory
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Module
     from ultralytics.engine.results import Results
 
@@ -101,7 +102,9 @@ class Engine:
         return [found[index] for index in range(len(images))]
 
     def features(self, paths: Sequence[Path], asked: PredictSettings, batch: int) -> Array | None:
-        """Return (images, features): the means of the backbone's last layer; None of an exported model, which hides it."""
+        """Return (images, features): means and maxima of the backbone's last layer; None of an exported model, which hides
+        it.
+        """
         import numpy as np
         import torch
 
@@ -109,16 +112,22 @@ class Engine:
         if not _is_torch(backend):
             return None
         last = len(backend.model.yaml["backbone"]) - 1
+        hidden: list[Tensor] = []  # (1, channels, rows, columns)
         rows = []
         with self._lock, torch.inference_mode():
-            for begin in range(0, len(paths), batch):
-                images = _in_parallel(read_image, paths[begin : begin + batch])
-                self._ask(asked, images[0])
-                # Images of a batch may differ in their size after scaling, so each is alone.
-                for image in images:
-                    fitted = image if self.task == "classify" else self._letterbox(image)
-                    tensor = self._predictor.preprocess([fitted])
-                    rows.append(backend.model.predict(tensor, embed=[last])[0].float().cpu().numpy())
+            hook = backend.model.model[last].register_forward_hook(lambda _layer, _given, told: hidden.append(told))
+            try:
+                for begin in range(0, len(paths), batch):
+                    images = _in_parallel(read_image, paths[begin : begin + batch])
+                    self._ask(asked, images[0])
+                    # Images of a batch may differ in their size after scaling, so each is alone.
+                    for image in images:
+                        fitted = image if self.task == "classify" else self._letterbox(image)
+                        backend.model.predict(self._predictor.preprocess([fitted]), embed=[last])
+                        told = hidden.pop().float()
+                        rows.append(torch.cat([told.mean((2, 3)), told.amax((2, 3))], dim=1)[0].cpu().numpy())
+            finally:
+                hook.remove()
         return np.stack(rows)
 
     def _ask(self, asked: PredictSettings, image: Array) -> None:
