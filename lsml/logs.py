@@ -116,5 +116,5 @@ def set_up_logging(level: str) -> None:
         level=max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]), handlers=[handler], force=True
     )
     logging.getLogger("lsml").setLevel(level.upper())
-    for name in ("huey", "waitress", "httpx", "httpcore", "peewee", "filelock"):
+    for name in ("huey", "waitress", "httpx", "httpcore", "peewee", "filelock", "aiobotocore", "botocore", "psycopg"):
         logging.getLogger(name).setLevel("WARNING")

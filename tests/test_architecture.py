@@ -69,6 +69,7 @@ TOPICS = {  # test modules that are named after a topic, as no module of lsml is
     "server/test_traffic": "recorded requests of Label Studio",
     "server/test_waitress": "private parts of waitress",
     "test_architecture": "the code as a whole",
+    "test_deploy": "the compose file",
     "test_dockerfile": "a file of the project",
     "test_docs": "files of the project",
     "test_readme": "a file of the project",

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from huey import Huey, RedisHuey, SqliteHuey
+from huey import Huey, SqliteHuey
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from lsml.errors import LsmlError, StoreError
-from lsml.recipe import shown_address
+from lsml.errors import LsmlError
 from lsml.store.database import needs
 
 _log = logging.getLogger(__name__)
@@ -54,8 +53,8 @@ class Queue:
         """Tell a worker to look at a run. A wake-up that cannot be sent is no error, as the sweeper sends it again."""
         try:
             self._wake(run)
-        except Exception:
-            _log.warning("could not wake a worker for run %s; the sweeper will do it", run, exc_info=True)
+        except Exception as error:  # each storage has errors of its own
+            _log.warning("could not wake a worker for run %s: %s; the sweeper will do it", run, error)
 
     def on_wake(self, work: Callable[[str], None]) -> None:
         """Set the function that a wake-up calls in this process."""
@@ -68,24 +67,12 @@ def open_queue(directory: Path, url: str | None = None, name: str = "lsml") -> Q
     `name`: the recipe's, as several share a Redis. Raises OSError, or StoreError where Redis does not answer.
     """
     if url is not None:
-        return Queue(_on_redis(url, name))
+        with needs("redis", "storage.queue"):
+            from lsml.store.redis_queue import open_redis
+        return Queue(open_redis(url, name, _SETTINGS))
     path = directory / QUEUE_FILE
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return Queue(SqliteHuey(name="lsml", filename=str(path), **_SETTINGS))
-
-
-def _on_redis(url: str, name: str) -> Huey:
-    with needs("redis", "storage.queue"):
-        from redis import ConnectionPool, Redis, RedisError
-    # A webhook waits for at most this long where Redis is away; the run is in the database already.
-    pool = ConnectionPool.from_url(url, socket_timeout=5, socket_connect_timeout=3)
-    try:
-        Redis(connection_pool=pool).ping()
-    except (RedisError, OSError) as error:
-        advice = "check that it runs, and storage.queue of the recipe"
-        raise StoreError(f"{shown_address(url)}: Redis does not answer: {error}; {advice}") from error
-    # Huey's own cleaning would give `a-b` and `ab` one queue.
-    return RedisHuey(name=f"lsml.{name}", connection_pool=pool, clean_name=False, **_SETTINGS)
 
 
 def _nobody(run: str) -> None:

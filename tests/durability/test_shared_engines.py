@@ -20,7 +20,7 @@ from lsml.store import Store
 from lsml.versions import card_of, check_files
 from tests.conftest import PROJECT, TOPICS, event, tickets, write_recipe
 from tests.support.backend import until
-from tests.support.engines import PostgresServer, postgres_server, redis_server, s3_bucket
+from tests.support.engines import PostgresServer, RedisServer, postgres_server, redis_server, s3_bucket
 from tests.support.label_studio import free_port
 from tests.support.processes import fault_environment
 
@@ -75,8 +75,11 @@ class Machine:
 class World:
     """Two servers and two workers, and the store that they share."""
 
-    def __init__(self, folder, storage: dict[str, str], postgres: PostgresServer, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder, storage: dict[str, str], postgres: PostgresServer, redis: RedisServer, environment: dict[str, str]
+    ) -> None:
         self.postgres = postgres
+        self.redis = redis
         path = write_recipe(folder, f"{LEARNING}storage: {json.dumps(storage)}\n")
         self.recipe = load_recipe(path)
         self.store = Store(folder / "looker", self.recipe.storage, self.recipe.name)
@@ -119,8 +122,8 @@ def world(tmp_path_factory):
     ):
         for name, value in bucket.environment.items():
             patch.setenv(name, value)
-        storage = {"database": postgres.url, "queue": redis, "artifacts": bucket.url}
-        world = World(folder, storage, postgres, {**os.environ, **fault_environment(folder / "faults", 4.0)})
+        storage = {"database": postgres.url, "queue": redis.url, "artifacts": bucket.url}
+        world = World(folder, storage, postgres, redis, {**os.environ, **fault_environment(folder / "faults", 4.0)})
         try:
             yield world
         finally:
@@ -186,12 +189,19 @@ def test_every_server_serves_a_promotion_at_once(world):
         print(f"both servers serve v{number} {time.monotonic() - began:.2f} s after it was promoted")
 
 
-def test_a_queue_that_was_emptied_stops_nobody(world):
-    import redis
-
-    redis.Redis.from_url(world.recipe.storage.queue).flushall()
-    run = world.store.runs.request(KEYS[1], "start training")  # nobody is woken
-    until(f"the run ended: {world.tails()}", lambda: world.store.runs.get(run.id).state == "done", 60)
+def test_a_queue_that_was_away_and_came_back_empty_stops_nobody(world):
+    world.redis.stop()
+    body = {"action": "START_TRAINING", "project": project(2)}
+    answers = [server.post("/webhook", body) for server in world.servers]
+    assert {answer.status_code for answer in answers} <= {200, 201}, (
+        "the run is in the database, though nobody is woken"
+    )
+    time.sleep(3)
+    world.redis.start()
+    run = answers[0].json()["job"]
+    until(f"the run ended: {world.tails()}", lambda: world.store.runs.get(run).state == "done", 60)
+    for machine in (*world.servers, *world.workers):
+        assert "Traceback" not in machine.log.read_text(), machine.log.read_text()[-4000:]
 
 
 def test_a_restart_of_the_database_loses_no_training_and_no_annotation(world):

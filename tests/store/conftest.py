@@ -22,8 +22,8 @@ def postgres():
 @pytest.fixture(scope="session")
 def redis():
     """The address of a Redis server."""
-    with redis_server() as url:
-        yield url
+    with redis_server() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_a_wake_up_that_cannot_be_sent_is_no_error(opened, monkeypatch, caplog):
 
     monkeypatch.setattr(queue.huey.storage, "enqueue", away)
     queue.wake("a")
-    assert "could not wake a worker for run a; the sweeper will" in caplog.text
+    assert "could not wake a worker for run a: the queue is away; the sweeper will" in caplog.text
 
 
 def test_only_a_worker_answers(opened):

@@ -72,19 +72,35 @@ def postgres_server() -> Iterator[PostgresServer]:
         shutil.rmtree(server.folder, ignore_errors=True)
 
 
+class RedisServer:
+    """A Redis at `url` that keeps everything in memory, and is empty after each start."""
+
+    def __init__(self) -> None:
+        pytest.importorskip("redis", reason="redis is not installed")
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self._command = [_program("redis-server"), "--port", str(self._port), "--bind", "127.0.0.1", "--save", "",
+                         "--appendonly", "no"]  # fmt: skip
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._server = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
+        until("Redis answers", lambda: listens(self._port), 10)
+
+    def stop(self) -> None:
+        self._server.terminate()
+        self._server.wait(10)
+
+
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """Yields the address of an empty Redis, which keeps everything in memory."""
-    pytest.importorskip("redis", reason="redis is not installed")
-    program, port = _program("redis-server"), free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
+def redis_server() -> Iterator[RedisServer]:
+    """Yields a server that answers."""
+    server = RedisServer()
+    server.start()
     try:
-        until("Redis answers", lambda: listens(port), 10)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield server
     finally:
-        server.terminate()
-        server.wait(10)
+        server.stop()
 
 
 @dataclass(frozen=True)
