@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from tests.conftest import PROJECT, PROJECT_KEY, event, tickets, write_recipe
 from tests.support.backend import RunningBackend, until
+from tests.support.engines import shared_storage
 from tests.support.processes import RECIPE, Processes, fault_environment, on, running
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes with POSIX signals")
@@ -61,9 +63,19 @@ def one_cycle(processes: Processes, *faults: str) -> None:
     processes.no_orphans()
 
 
+@pytest.fixture(params=["directory", "engines"])
+def recipe(request):
+    """The recipe in a data directory, and on PostgreSQL, Redis and S3."""
+    if request.param == "directory":
+        yield RECIPE
+        return
+    with shared_storage() as storage:
+        yield f"{RECIPE}storage: {json.dumps(storage)}\n"
+
+
 @pytest.mark.slow
-def test_a_kill_at_any_of_eight_steps_loses_and_doubles_nothing(tmp_path):
-    with running(tmp_path) as processes:
+def test_a_kill_at_any_of_eight_steps_loses_and_doubles_nothing(tmp_path, recipe):
+    with running(tmp_path, recipe=recipe) as processes:
         one_cycle(processes, "annotation-stored@after@1", "folder-renamed@before@1")
         one_cycle(processes, "webhook-stored@after@1", "file-synced@after@2")
         one_cycle(processes, "run-claimed@after@1", "pointer-moved@after@1")

@@ -72,6 +72,20 @@ def postgres_server() -> Iterator[PostgresServer]:
         shutil.rmtree(server.folder, ignore_errors=True)
 
 
+@contextmanager
+def shared_storage() -> Iterator[dict[str, str]]:
+    """Yields the `storage` of a recipe on servers of all three, whose credentials are in the environment meanwhile."""
+    with (
+        postgres_server() as postgres,
+        redis_server() as redis,
+        s3_bucket() as bucket,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in bucket.environment.items():
+            patch.setenv(name, value)
+        yield {"database": postgres.url, "queue": redis.url, "artifacts": bucket.url}
+
+
 class RedisServer:
     """A Redis at `url` that keeps everything in memory, and is empty after each start."""
 

@@ -67,10 +67,13 @@ class Processes:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._next = 1
         self._texts = tickets(3000)
-        self.store = Store(self.data)
         self.recipe = load_recipe(self.recipe_path)
+        self.store = self._opened()
         if disk is not None:
             disk.sync()
+
+    def _opened(self) -> Store:
+        return Store(self.data, self.recipe.storage, self.recipe.name)
 
     # Processes
 
@@ -119,7 +122,7 @@ class Processes:
             self.kill(name)
         until("nothing uses the disk", lambda: not on(self.data), 10)
         self.disk.lose_power(draw, let_go=self.store.close)
-        self.store = Store(self.data)
+        self.store = self._opened()
 
     def stop(self) -> None:
         """Stop both as Docker does; nothing stays behind."""
