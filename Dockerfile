@@ -1,7 +1,7 @@
 # One container that serves a recipe and learns:
 #   docker build -t lsml .
 #   docker run -p 9090:9090 -v lsml-data:/data -v ./my.yaml:/recipe.yaml:ro lsml /recipe.yaml
-# Without a recipe of your own it serves /recipes/sentiment.yaml. One volume holds the data of one recipe.
+# docs/deployment.md shows how an image is made that holds weights. Without a recipe of your own it serves /recipes/sentiment.yaml. One volume holds the data of one recipe.
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build

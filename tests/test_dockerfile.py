@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lsml.adapters.image.yolo.weights import VARIABLE
+from lsml.adapters.parts.weight_files import VARIABLE
 from lsml.cli import run
 
 REPOSITORY = Path(__file__).parent.parent

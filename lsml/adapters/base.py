@@ -114,6 +114,17 @@ class Example(msgspec.Struct, frozen=True):
     by_control: dict[str, tuple[Value, ...]] = {}
 
 
+class NamedWeights(msgspec.Struct, frozen=True):
+    """Weights that options name and that this machine does not bring: `lsml fetch` downloads them.
+
+    `name`: as the options say it. `source`: a hub of models, whose `repository` they are; the assets of ultralytics; or a URL.
+    """
+
+    name: str
+    source: Literal["hub", "ultralytics", "url"]
+    repository: str = ""
+
+
 class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The options of an adapter without settings."""
 
@@ -141,7 +152,7 @@ class Adapter(ABC, Generic[OptionsT]):
     training run starts over; *machine* (device, threads) and *secret* change neither. `"file": True` beside it marks
     the path of a file or folder, relative to the recipe's folder: the adapter gets a path that it can open, and the
     file's content counts, not its path. `"labels": True` marks a map from labels of the config, so that unknown labels
-    in it are reported.
+    in it are reported. `"hub": True` marks the name of a model on a hub.
     """
 
     api: ClassVar[int] = API
@@ -197,6 +208,19 @@ class Adapter(ABC, Generic[OptionsT]):
         The page and `lsml status` show it. Quick, and without the library.
         """
         return None
+
+    @classmethod
+    def downloads(cls, options: OptionsT, target: Target) -> tuple[NamedWeights, ...]:
+        """Return the weights that its library keeps elsewhere; those of options with `"hub": True`, unless they are paths of
+        this machine. Quick, and without the library.
+        """
+        metas = option_facts(cls.Options)
+        named = [
+            getattr(options, field.name)
+            for field in msgspec.structs.fields(cls.Options)
+            if metas[field.encode_name].get("hub")
+        ]
+        return tuple(NamedWeights(name, "hub", name) for name in named if name and not Path(name).expanduser().exists())
 
     @classmethod
     def limits(cls, options: OptionsT, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
@@ -319,6 +343,7 @@ __all__ = [
     "Decides",
     "Example",
     "InteractiveAdapter",
+    "NamedWeights",
     "NoOptions",
     "NotEnoughData",
     "PageRegion",

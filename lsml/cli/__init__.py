@@ -17,6 +17,7 @@ GROUPS = {
     "Start": {
         "gallery": ("gallery", "List the recipes of the gallery."),
         "new": ("new", "Write a recipe, from the gallery or for a labeling config."),
+        "fetch": ("fetch", "Download the weights that a recipe names, and record their SHA-256."),
         "run": ("run", "Serve a recipe and train in the background: the one command you need."),
         "connect": ("connect", "Connect a project of Label Studio: its model, webhook, sampling and tasks."),
         "doctor": ("doctor", "Check everything between a recipe and Label Studio, and say what to do."),

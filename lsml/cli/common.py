@@ -211,13 +211,21 @@ def data_dir_of(recipe: Recipe, data_dir: Path | None, recipes: Sequence[Recipe]
     return recipe.data_directory(data_dir / recipe.name if data_dir is not None and len(recipes) > 1 else data_dir)
 
 
-def open_store(recipe: Recipe, data_dir: Path | None) -> Store:
-    """Return the store in the recipe's data directory. Raises StoreError."""
+def open_store(recipe: Recipe, data_dir: Path | None, *, to_load: bool = False) -> Store:
+    """Return the store in the recipe's data directory. `to_load`: models will be loaded, so compare weights with the recipe's
+    lock file, if it has one.
+
+    Raises StoreError; AdapterError where weights have changed.
+    """
     from lsml.files.cache import VARIABLE
     from lsml.store import Store
 
     store = Store(recipe.data_directory(data_dir), recipe.storage, recipe.name)
     os.environ.setdefault(VARIABLE, str(store.directory.resolve() / "cache"))
+    if to_load and recipe.path.with_name(f"{recipe.path.stem}.lock.yaml").exists():
+        from lsml.recipe.lock import check_lock
+
+        check_lock(recipe.path)
     return store
 
 

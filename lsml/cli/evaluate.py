@@ -75,7 +75,7 @@ def command(
     from lsml.versions import load_promoted, model_version
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
-    store = open_store(recipe, data_dir)
+    store = open_store(recipe, data_dir, to_load=True)
     key = learnt_project(store, project)
     binding = bind_project(recipe, labeling_config_path, store.projects.get(key))
     loaded = load_promoted(store, key, binding)

@@ -96,9 +96,17 @@ def command(
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
     if tasks_path is not None and output is not None and not (view or dry_run):
-        _into_file(recipe, open_store(recipe, data_dir), tasks_path, output, labeling_config_path, project, columns)
+        _into_file(
+            recipe,
+            open_store(recipe, data_dir, to_load=True),
+            tasks_path,
+            output,
+            labeling_config_path,
+            project,
+            columns,
+        )
     elif tasks_path is None and output is None and project is not None and labeling_config_path is None:
-        _into_project(recipe, open_store(recipe, data_dir), project, view, workers, dry_run=dry_run)
+        _into_project(recipe, open_store(recipe, data_dir, to_load=True), project, view, workers, dry_run=dry_run)
     else:
         raise RequestError(
             "expected TASKS with -o PREDICTIONS.json; or, without either, --project ID, with or without --filter and "

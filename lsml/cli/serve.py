@@ -64,7 +64,7 @@ def command(
         check_names(recipes)
         if child:
             die_with_parent()
-        stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
+        stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes), to_load=True) for recipe in recipes]
         address = host or recipes[0].server.host
         queues = [queue_of(recipe, store) for recipe, store in zip(recipes, stores, strict=True)]
         apps = [Swapping(create_app(*parts, address)) for parts in zip(recipes, stores, queues, strict=True)]

@@ -71,7 +71,7 @@ def command(
     from lsml.studio.connection import fetcher
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
-    store = open_store(recipe, data_dir)
+    store = open_store(recipe, data_dir, to_load=True)
     binding = bind_project(recipe, labeling_config_path, store.projects.get(LOCAL))
     tasks = read_tasks(export, binding, answers=True, columns=columns)
     annotated = AnnotatedTasks(tasks, from_predictions=from_predictions)

@@ -57,7 +57,7 @@ def command(
         check_names(recipes)
         if child or run is not None:
             die_with_parent()
-        stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
+        stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes), to_load=True) for recipe in recipes]
     if run is not None:
         step_back()
         id, _, attempt = run.partition(":")

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import yaml
 
-from lsml.adapters.image.yolo.weights import VARIABLE
+from lsml.adapters.parts.weight_files import VARIABLE
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.view import View
 from lsml.recipe import load_recipe

@@ -34,7 +34,7 @@ class ImageOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             description="A vision model of transformers whose features are used: its folder, relative to the "
             "recipe's, or its name if it was downloaded before (needs the extra transformers). null: "
             "colours and edges, which need no weights.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = None
     device: Annotated[str, Meta(description="The encoder's device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = (

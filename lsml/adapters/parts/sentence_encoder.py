@@ -46,7 +46,7 @@ class EncoderOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Meta(
             description="The sentence encoder: a folder of sentence-transformers or transformers, relative to the recipe's, "
             "or the name of one that was downloaded before. Nothing is downloaded.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "sentence-transformers/all-MiniLM-L6-v2"
     max_length: Annotated[

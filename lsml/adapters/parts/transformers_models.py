@@ -56,7 +56,7 @@ def find(adapter: str, weights: str, what: str) -> Path:
 def remedy(weights: str) -> str:
     """Return what to do about weights that are missing on this machine: download them, if the name could be one of a hub."""
     if _ON_A_HUB.fullmatch(weights):
-        return f"give the path of their folder, or download them once: hf download {weights}"
+        return "give the path of their folder, or download them once: lsml fetch RECIPE"
     return "correct the path of their folder, which is relative to the recipe's folder"
 
 
@@ -72,12 +72,19 @@ def config_of(weights: str) -> dict[str, Any]:
 
 
 def snapshots(weights: str) -> list[Path]:
-    """Return the folders of downloaded models of that name, as the hub's own library keeps them, newest first."""
+    """Return the folders of downloaded models of that name, as the hub's own library keeps them: first the one that it loads,
+    then the others, newest first.
+    """
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    folder = hub / f"models--{weights.replace('/', '--')}" / "snapshots"
+    home_of_model = hub / f"models--{weights.replace('/', '--')}"
     try:
-        return sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        loaded = (home_of_model / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        loaded = ""
+    try:
+        found = list((home_of_model / "snapshots").iterdir())
+        return sorted(found, key=lambda path: (path.name == loaded, path.stat().st_mtime), reverse=True)
     except OSError:
         return []
 

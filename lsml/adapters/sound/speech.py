@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, Target
+from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, NamedWeights, Target
 from lsml.adapters.sound.reading import SOUNDS
 from lsml.adapters.sound.voice import Speech, speeches
-from lsml.adapters.sound.whisper import LONGEST_S, RATE, Words, lacking, load_whisper, words_of
+from lsml.adapters.sound.whisper import LONGEST_S, RATE, Words, downloads_of_whisper, lacking, load_whisper, words_of
 from lsml.errors import AdapterError
 from lsml.values import Text, Value
 
@@ -80,6 +80,11 @@ class SpeechAdapter(Adapter[SpeechOptions]):
         "MIT (faster-whisper, CTranslate2, Whisper's weights, Silero's detector), LGPL-2.1 (libsndfile, FFmpeg)"
     )
     Options: ClassVar[type[msgspec.Struct]] = SpeechOptions
+
+    @classmethod
+    def downloads(cls, options: SpeechOptions, target: Target) -> tuple[NamedWeights, ...]:
+        """Return the model, unless this machine brings it."""
+        return downloads_of_whisper(options.model)
 
     @classmethod
     def lacks(cls, options: SpeechOptions, target: Target) -> str | None:

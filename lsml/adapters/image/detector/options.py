@@ -18,8 +18,8 @@ class DetectorOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True
         Meta(
             min_length=1,
             description="RT-DETR, RT-DETRv2 or D-FINE: a folder of transformers, relative to the recipe's, or the name of one "
-            "that was downloaded before, such as ustc-community/dfine-small-coco. Nothing is downloaded.",
-            extra={**PREDICTIONS, "file": True},
+            "that `lsml fetch` downloaded, such as ustc-community/dfine-small-coco.",
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "PekingU/rtdetr_v2_r18vd"
     confidence: Annotated[

@@ -11,12 +11,13 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from lsml.adapters.base import MACHINE, PREDICTIONS, Target
+from lsml.adapters.base import MACHINE, PREDICTIONS, NamedWeights, Target
 from lsml.adapters.image.segment_anything.engine import POOL, MaskEngine
 from lsml.adapters.image.segment_anything.models import CLASSES, MobileSam, OfTransformers
 from lsml.adapters.parts.cut_out import Cut, CutOut, CutOutOptions
 from lsml.adapters.parts.drawn import Drawn
 from lsml.adapters.parts.transformers_models import config_of, device_of, find, remedy
+from lsml.adapters.parts.weight_files import downloads_of, find_weights
 from lsml.files.digests import content_digest
 
 _MIB: Final = 2**20
@@ -32,7 +33,7 @@ class SegmentAnythingOptions(CutOutOptions, frozen=True, forbid_unknown_fields=T
             description="SAM or SAM 2: a folder of transformers, relative to the recipe's, or the name of one that was "
             "downloaded before, such as facebook/sam-vit-base. MobileSAM: its file mobile_sam.pt, which needs ultralytics "
             "(AGPL-3.0). Nothing is downloaded.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "facebook/sam2.1-hiera-tiny"
     cache: Annotated[
@@ -81,6 +82,11 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
             )
         return None
 
+    @classmethod
+    def downloads(cls, options: SegmentAnythingOptions, target: Target) -> tuple[NamedWeights, ...]:
+        """Return the weights that are not on this machine's paths."""
+        return downloads_of(options.weights) if _is_file(options.weights) else super().downloads(options, target)
+
     @property
     def ready(self) -> bool:
         """True if its weights are there."""
@@ -96,7 +102,7 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
                 options = self.options
                 on = device_of(options.device)
                 file = _is_file(options.weights)
-                path = Path(options.weights) if file else find(self.name, options.weights, "a model")
+                path = _path_of(options.weights) if file else find(self.name, options.weights, "a model")
                 kind = MobileSam if file else OfTransformers
                 key = (content_digest(path), str(on), options.cache)
                 self._engine = POOL.get(key, lambda: MaskEngine(kind(path, on), options.cache * _MIB))
@@ -111,6 +117,12 @@ def _lacks_file(weights: str) -> str | None:
     """Return what is missing for MobileSAM, in a sentence; or None."""
     if find_spec("ultralytics") is None:
         return f'MobileSAM ({Path(weights).name}) needs ultralytics, which is AGPL-3.0: pip install "lsml[yolo]"'
-    if not Path(weights).is_file():
-        return f"the weights {Path(weights).name} are not there; download the file, and put it beside the recipe"
+    if find_weights(weights) is None:
+        return f"the weights {Path(weights).name} are not on this machine; download them once: lsml fetch RECIPE"
     return None
+
+
+def _path_of(weights: str) -> Path:
+    found = find_weights(weights)
+    assert found is not None, "a model without weights is not ready"
+    return found

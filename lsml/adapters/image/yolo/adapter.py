@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from lsml.adapters.base import Data, Example, InteractiveAdapter, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import (
+    Data,
+    Example,
+    InteractiveAdapter,
+    NamedWeights,
+    Progress,
+    Target,
+    TrainableAdapter,
+    silent,
+)
 from lsml.adapters.image.yolo import known
 from lsml.adapters.image.yolo.accelerate import Accelerated
 from lsml.adapters.image.yolo.calibrating import calibrated, with_calibration
@@ -33,6 +42,7 @@ from lsml.adapters.parts.found_objects import LEAST
 from lsml.adapters.parts.pictures import read_image
 from lsml.adapters.parts.training_objects import goal_of, regions_with_several_labels
 from lsml.adapters.parts.video_frames import sample_frames
+from lsml.adapters.parts.weight_files import downloads_of
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track, Value, label_of
@@ -84,6 +94,11 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def lacks(cls, options: YoloOptions, target: Target) -> str | None:
         """Return what to do if the weights are missing on this machine, or cannot predict before training."""
         return known.lacks(options, target)
+
+    @classmethod
+    def downloads(cls, options: YoloOptions, target: Target) -> tuple[NamedWeights, ...]:
+        """Return the weights, if ultralytics publishes them or they have a URL."""
+        return downloads_of(known.weights_of(options, target))
 
     @classmethod
     def class_names(cls, options: YoloOptions, target: Target) -> dict[str, tuple[str, ...]]:

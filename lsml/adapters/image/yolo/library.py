@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from lsml.adapters.parts.weight_files import weights_folder
 from lsml.errors import AdapterError
 from lsml.files.cache import cache_directory
 
@@ -87,11 +88,11 @@ def all_threads() -> Iterator[None]:
 
 
 def download(name: str) -> Path:
-    """Download published weights into lsml's cache, which the recipe must allow, and return their path. Raises AdapterError."""
+    """Download published weights into the folder for them, and return their path. Raises AdapterError."""
     ultralytics()
     from ultralytics.utils import downloads
 
-    folder = cache_directory("weights")
+    folder = weights_folder()
     try:
         got = Path(downloads.attempt_download_asset(str(folder / name)))
     except Exception as error:

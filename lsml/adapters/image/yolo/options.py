@@ -26,8 +26,8 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         Annotated[str, Meta(min_length=1)] | None,
         Meta(
             description="A .pt or .onnx file or an OpenVINO folder, relative to the recipe's; a name that ultralytics "
-            "publishes, such as yolo11s.pt; or an architecture, such as yolo11n.yaml, to train from "
-            "scratch. null: yolo11n for the tag's kind.",
+            "publishes, such as yolo11s.pt, or a URL, both for `lsml fetch`; or an architecture, such as yolo11n.yaml, to "
+            "train from scratch. null: yolo11n for the tag's kind.",
             extra={**_PREDICTIONS, "file": True},
         ),
     ] = None
@@ -39,9 +39,14 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             extra_json_schema={"errorMessage": "expected 64 hexadecimal digits"},
         ),
     ] = None
-    download: Annotated[bool, Meta(description="`true` allows lsml to download published weights.", extra=_MACHINE)] = (
-        False
-    )
+    download: Annotated[
+        bool,
+        Meta(
+            description="`true` allows a server to download published weights at the first use; "
+            "`lsml fetch` does so beforehand, and records their SHA-256.",
+            extra=_MACHINE,
+        ),
+    ] = False
     task: Annotated[
         Literal["auto", "detect", "obb", "segment", "pose", "classify"],
         Meta(

@@ -11,12 +11,12 @@ from lsml.adapters.image.yolo.library import download, ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.weights import (
     architecture_for,
-    find_weights,
     info_of,
     is_architecture,
     is_exported,
     missing,
 )
+from lsml.adapters.parts.weight_files import find_weights
 from lsml.errors import AdapterError
 from lsml.files.digests import content_digest
 

@@ -20,16 +20,13 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 import yaml
 
+from lsml.adapters.parts.weight_files import find_weights, is_published, is_url
 from lsml.errors import AdapterError
-from lsml.files.cache import cache_directory
 from lsml.files.digests import content_digest
 
-VARIABLE: Final = "LSML_WEIGHTS_DIR"  # a folder with weights, for several recipes or inside an image
 _MOST_PICKLE: Final = 64 << 20  # bytes; the description of a model takes some hundred kilobytes
 _SUFFIXES: Final = {"-cls": "classify", "-seg": "segment", "-pose": "pose", "-obb": "obb"}
 HEADS: Final = {"classify": "-cls", "segment": "-seg", "pose": "-pose", "obb": "-obb", "detect": ""}
-# Names that ultralytics publishes: yolov8n.pt, yolo11x-seg.pt, yolo26n-pose.pt
-_PUBLISHED: Final = re.compile(r"yolo(v?\d{1,2})[a-z]u?(-cls|-seg|-pose|-obb)?\.pt\Z")
 _ARCHITECTURE: Final = re.compile(r"(.*?)(-cls|-seg|-pose|-obb)?\.ya?ml\Z")
 
 
@@ -56,32 +53,18 @@ def is_exported(weights: str) -> bool:
     return weights.endswith(".onnx") or Path(weights).is_dir()
 
 
-def is_published(weights: str) -> bool:
-    """Return True if ultralytics publishes weights of that name."""
-    return _PUBLISHED.match(weights) is not None
-
-
-def find_weights(weights: str) -> Path | None:
-    """Return the path of weights: the given path, or in the folder of LSML_WEIGHTS_DIR, or among downloaded ones; else None."""
-    given = Path(weights).expanduser()
-    if given.exists():
-        return given
-    if given.name != weights:
-        return None
-    folders = [Path(folder) for folder in (os.environ.get(VARIABLE),) if folder] + [cache_directory("weights")]
-    return next((folder / weights for folder in folders if (folder / weights).exists()), None)
-
-
 def missing(weights: str, *, download: bool) -> str | None:
     """Return what to do, in a sentence, if weights are missing on this machine; None if they are there or downloadable."""
     if is_architecture(weights) or find_weights(weights) is not None or (download and is_published(weights)):
         return None
+    if is_url(weights):
+        return f"{weights} is not on this machine; download it once: lsml fetch RECIPE"
     if not is_published(weights):
         return (
             f"weights {weights} do not exist; expected a .pt or .onnx file or an OpenVINO folder, relative to the "
             "recipe"
         )
-    return f"weights {weights} are not on this machine; to download them, write `download: true` under its `options`"
+    return f"weights {weights} are not on this machine; download them once: lsml fetch RECIPE"
 
 
 def info_of(weights: str) -> WeightsInfo:

@@ -15,7 +15,8 @@ import yaml
 from lsml.adapters.base import Target
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.image.yolo.options import YoloOptions
-from lsml.adapters.image.yolo.weights import VARIABLE, WeightsInfo, architecture_for, find_weights, info_of
+from lsml.adapters.image.yolo.weights import WeightsInfo, architecture_for, info_of
+from lsml.adapters.parts.weight_files import VARIABLE, find_weights
 from lsml.binding import bind
 from lsml.errors import AdapterError, RecipeError
 from lsml.labeling import ControlTag, ObjectTag, parse_labeling_config
@@ -189,7 +190,7 @@ def test_weights_that_are_not_there_make_it_abstain_with_what_to_do(monkeypatch,
     assert not adapter.ready
     assert adapter.predict([tmp_path / "photo.jpg"]) == [[]]
     assert Yolo.lacks(YoloOptions(), target) == (
-        "weights yolo11n.pt are not on this machine; to download them, write `download: true` under its `options`"
+        "weights yolo11n.pt are not on this machine; download them once: lsml fetch RECIPE"
     )
     assert Yolo.lacks(YoloOptions(weights="mine/best.pt"), target) == (
         "weights mine/best.pt do not exist; expected a .pt or .onnx file or an OpenVINO folder, relative to the recipe"

@@ -1,0 +1,88 @@
+"""`lsml fetch`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lsml.cli.common import (
+    bind_config,
+    data_dir_option,
+    labeling_config_option,
+    log_options,
+    open_recipe,
+    open_store,
+    progress_bar,
+    recipe_argument,
+)
+
+if TYPE_CHECKING:
+    from lsml.adapters.base import NamedWeights
+    from lsml.binding import Binding
+    from lsml.recipe import Recipe
+
+
+@click.command("fetch", short_help="Download the weights that a recipe names.")
+@recipe_argument
+@data_dir_option
+@labeling_config_option
+@click.option("--update", is_flag=True, help="Take the newest files, and record their SHA-256 anew.")
+@log_options
+def command(
+    recipe_path: Path,
+    data_dir: Path | None,
+    labeling_config_path: Path | None,
+    update: bool,
+    log_level: str,
+    debug: bool,
+) -> None:
+    """Download the weights that RECIPE names, once, from where its libraries keep them: names on the Hugging Face hub, the
+    published weights of ultralytics, and URLs (https).
+
+    The SHA-256 of each file is recorded in a lock file beside the recipe: my.lock.yaml for my.yaml. Later, only the same files
+    are fetched, and commands that load weights refuse others. HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror of the hub.
+    """
+    from lsml.cli.fetching import fetch
+    from lsml.recipe.lock import read_lock, write_lock
+
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    open_store(recipe, data_dir)
+    found = downloads_of(recipe, bind_config(recipe, labeling_config_path))
+    if not found:
+        click.echo(f"{recipe_path}: names no weights that are elsewhere")
+        return
+    locked = read_lock(recipe_path)
+    for name, download in found.items():
+        # The hub's library has bars of its own.
+        with nullcontext(_told(name)) if download.source == "hub" else progress_bar(name) as progress:
+            locked[name] = fetch(download, None if update else locked.get(name), progress, newest=update)
+            progress(1.0, "")
+        # After each, so that an interrupted command keeps what it has.
+        write_lock(recipe_path, {name: one for name, one in locked.items() if name in found})
+        click.echo(f"{name}: {len(locked[name].files)} files, recorded in {recipe_path.stem}.lock.yaml")
+
+
+def _told(name: str) -> Callable[[float, str], None]:
+    def tell(_share: float, message: str) -> None:
+        if message:
+            click.echo(f"{name}: {message}", err=True)
+
+    return tell
+
+
+def downloads_of(recipe: Recipe, binding: Binding) -> dict[str, NamedWeights]:
+    """Return the downloads of all models of a recipe by name; those of models that a labeling config does not bind, too."""
+    from lsml.adapters import get_adapter
+    from lsml.adapters.base import Target
+
+    targets = {id(model.spec): model.target for model in binding.models}
+    return {
+        download.name: download
+        for spec in recipe.models
+        for use in spec.uses
+        for download in get_adapter(use.adapter).downloads(use.options, targets.get(id(spec), Target()))
+    }

@@ -1,0 +1,104 @@
+"""The lock file beside a recipe: the SHA-256 of each file of the weights that `lsml fetch` downloaded, checked at each load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import yaml
+
+from lsml.adapters.base import NamedWeights
+from lsml.adapters.parts.transformers_models import snapshots
+from lsml.adapters.parts.weight_files import file_name, find_weights
+from lsml.errors import AdapterError
+from lsml.files.digests import content_digest
+
+FORMAT: Final = 1
+_HEAD: Final = "# Written by `lsml fetch {name}`: the SHA-256 of the files of its weights. Keep it beside the recipe.\n"
+
+
+class LockedWeights(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The files of weights by their SHA-256. `source` and `repository` are those of the download; `revision`: of a hub."""
+
+    source: str
+    files: dict[str, str]
+    repository: str = ""
+    revision: str = ""
+
+
+class _Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    lsml: int
+    weights: dict[str, LockedWeights]
+
+
+def lock_file(recipe: Path) -> Path:
+    """Return the path of a recipe's lock file: my.yaml -> my.lock.yaml."""
+    return recipe.with_name(f"{recipe.stem}.lock.yaml")
+
+
+def read_lock(recipe: Path) -> dict[str, LockedWeights]:
+    """Return the locked weights of a recipe by name; empty where it has no lock file. Raises AdapterError."""
+    path = lock_file(recipe)
+    try:
+        found = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), _Lock)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        first = (str(error).splitlines() or [""])[0][:200]
+        raise AdapterError(
+            f"{path}: cannot be read as a lock file: {first}; restore it, or delete it and run `lsml fetch {recipe.name}`"
+        ) from error
+    if found.lsml != FORMAT:
+        raise AdapterError(f"{path}: this lsml reads format {FORMAT}, not {found.lsml}; upgrade lsml")
+    return found.weights
+
+
+def write_lock(recipe: Path, weights: Mapping[str, LockedWeights]) -> Path:
+    """Write the lock file of a recipe, and return its path. Raises OSError."""
+    path = lock_file(recipe)
+    plain = msgspec.to_builtins(_Lock(FORMAT, dict(sorted(weights.items()))))
+    path.write_text(_HEAD.format(name=recipe.name) + yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def folder_of(download: NamedWeights) -> Path | None:
+    """Return the folder with the files of weights on this machine; None where they are missing."""
+    if download.source == "hub":
+        return next(iter(snapshots(download.repository)), None)
+    found = find_weights(download.name)
+    return None if found is None else found.parent
+
+
+def check_lock(recipe: Path) -> None:
+    """Compare the locked files that are on this machine with the recipe's lock. Raises AdapterError where one has changed."""
+    for name, locked in read_lock(recipe).items():
+        download = msgspec.convert(
+            {"name": name, "source": locked.source, "repository": locked.repository}, NamedWeights
+        )
+        folder = folder_of(download)
+        wrong = None if folder is None else changed_file(folder, locked.files)
+        if wrong is not None:
+            raise AdapterError(
+                f"{wrong}: is not the file of {name} that {lock_file(recipe).name} records; restore it, or run "
+                f"`lsml fetch {recipe.name}` to download it again, or with --update to accept what is there"
+            )
+
+
+def changed_file(folder: Path, files: Mapping[str, str]) -> Path | None:
+    """Return the first of some files that is missing in a folder or has another SHA-256; None where all are as expected."""
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file() or content_digest(path) != expected:
+            return path
+    return None
+
+
+def files_of(download: NamedWeights, folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of downloaded weights, by its path in their folder."""
+    if download.source != "hub":
+        name = file_name(download.name)
+        return {name: content_digest(folder / name)}
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): content_digest(path) for path in paths}
