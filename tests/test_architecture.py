@@ -39,7 +39,8 @@ KINDS = {  # folders of tests that are no room's
     "durability": "kills, full disks, power cuts and long runs of a whole lsml",
     "end_to_end": "a real Label Studio and a real browser",
 }
-TOPICS = {  # test modules that are named after a topic, as no module of lsml is it
+TOPICS = {
+    "adapters/llm/test_interactive": "prompts that people type, through the protocol",  # test modules that are named after a topic, as no module of lsml is it
     "adapters/series/test_templates": "`lsml new` on the time series of Label Studio's templates",
     "adapters/test_conformance": "the contract, for every adapter",
     "adapters/test_plugin": "the example package, installed",

@@ -325,6 +325,9 @@ class TrainableAdapter(Adapter[OptionsT]):
 class InteractiveAdapter(Adapter[OptionsT]):
     """An adapter that answers regions which a person drew or selected."""
 
+    # A text that a person types into a smart TextArea is a prompt to it, and not one of its answers.
+    reads_typed: ClassVar[bool] = False
+
     @abstractmethod
     def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
         """Return values for one element, given the regions that a person made in it, in the order in which they were made.

@@ -16,7 +16,7 @@ from lsml.binding.inputs import parts_of, reads_columns
 from lsml.binding.learn import Given, Taught, answers_by_people, learn, votes
 from lsml.binding.model import BoundModel
 from lsml.binding.needs import needed_controls, region_object, relates, why_alone, why_not_needed
-from lsml.binding.prompts import asking_controls, control_of
+from lsml.binding.prompts import asking_controls, control_of, is_typed_prompt
 from lsml.binding.reliability import reliability
 from lsml.controls import CONTROLS, control_class
 from lsml.controls.base import Control
@@ -238,6 +238,9 @@ def _bind_model(
         refused = [Unbound(tag, f"{tag.selector}: {why_not_needed(spec, config)}") for tag in control_tags]
         return [], refused
     for control_tag in control_tags:
+        if is_typed_prompt(control_tag, adapter_class):
+            refused.append(Unbound(control_tag, f"{control_tag.selector} is a prompt, which {spec.adapter} reads"))
+            continue
         object_tag, reason = object_for(
             control_tag, adapter_class, spec.options, config, joined=bool(spec.inputs), needed=needed
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lsml.adapters.base import InteractiveAdapter
+from lsml.adapters.base import Adapter, InteractiveAdapter
 from lsml.controls import control_class
 from lsml.controls.base import Control, Region
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag
@@ -41,6 +41,12 @@ def asking_controls(models: Sequence[BoundModel], config: LabelingConfig) -> tup
 def _askable(object_tag: ObjectTag) -> str:
     """Return the control tags whose regions Label Studio sends to a model."""
     return "VideoRectangle" if object_tag.tag == "Video" else "RectangleLabels or KeyPointLabels"
+
+
+def is_typed_prompt(tag: ControlTag, adapter_class: type[Adapter]) -> bool:
+    """Return True if people type prompts to an adapter into a tag."""
+    reads = issubclass(adapter_class, InteractiveAdapter) and adapter_class.reads_typed
+    return reads and tag.tag == "TextArea" and tag.asks
 
 
 def _silence(tag: ControlTag) -> str:

@@ -18,7 +18,7 @@ from lsml.labeling.needed import REGIONS, with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.prediction.columns import ValuesByControl
 from lsml.prediction.outcomes import Outcome, write_predictions
-from lsml.values import Shape, Value
+from lsml.values import Shape, Text, Value
 
 _log = logging.getLogger(__name__)
 _FREELY: Final = nullcontext()
@@ -298,6 +298,8 @@ def _responder(
     def respond(reading: Reading) -> list[Value]:
         prompts: list[Value] = []
         for control in binding.prompting(model.object_tag):
+            if control.value_type is Text and any(tool.config_name == control.config_name for tool in model.controls):
+                continue  # what it wrote, and a person corrects
             own = regions_of(control, drawn)
             values = control.decode(own, reading.view).values or ()
             prompts += [

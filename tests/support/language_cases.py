@@ -29,6 +29,7 @@ def told(labels: tuple[str, ...], batch: Sequence[str]) -> list[AdapterCase]:
             adapter=Llm, options=options, batch=[*batch, "Ann met Bob"],
             target=Target(one.labels, one.multiple, kinds={one.kind: one.labels}, questions=(one,)),
             examples=[_example(one.kind, label, words) for label in labels for words in (1, 2, 3)],
+            prompts=[("Ann met Bob, a Bug", (Text("Who is it?"), Span(0, 3, ""))), ("no prompt", (Span(0, 2, ""),))],
         )
         for one in questions
     ]  # fmt: skip
@@ -36,6 +37,7 @@ def told(labels: tuple[str, ...], batch: Sequence[str]) -> list[AdapterCase]:
         adapter=Llm, options=options,
         target=Target(_SIDES, kinds={"choice": _SIDES}, questions=(Question("better", "choice", _SIDES, compares=True),)),
         examples=[Example(Items(_SIDES, (f"{side} {place}", "so")), (Choice(side),)) for place in "ab" for side in _SIDES],
+        prompts=[(Items(_SIDES, ("thank you", "right")), (Text("Which is politer?"),))],
         batch=[Items(_SIDES, ("thank you", "right")), Items(_SIDES, ("go", "left")), Items(_SIDES, ("", "日本語 🤖"))],
     )  # fmt: skip
     return [*cases, comparing]

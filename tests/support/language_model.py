@@ -13,8 +13,7 @@ from tests.support.web import Answer, Asked, Web
 
 KEY = "sk-test-0123456789"
 MODEL = "tiny"
-_DOCUMENT = re.compile(r"<document ([0-9a-f]{24})>\n(.*)\n</document \1>", re.DOTALL)
-_SIDES = re.compile(r"<left ([0-9a-f]{24})>\n(.*)\n</left \1>\n<right \1>\n(.*)\n</right \1>", re.DOTALL)
+_PART = re.compile(r"<(\w+) ([0-9a-f]{24})>\n(.*?)\n</\1 \2>", re.DOTALL)
 _IMAGE = "data:image/jpeg;base64,"
 _ROLES = re.compile(r"system( user assistant)* user( assistant user)?")
 _KNOWN = {"model", "messages", "max_tokens", "temperature", "logprobs", "response_format"}
@@ -53,17 +52,21 @@ def _open(schema: dict[str, Any]) -> str | None:
 
 
 def _shown(content: str | list[dict[str, Any]]) -> str | None:
-    """What stands between the marks of a message: a text, the two sides with a bar between them, or `image` for each image;
-    None where it stands elsewhere, too."""
-    if isinstance(content, list):
-        kinds = [one["type"] for one in content]
-        urls = [one["image_url"]["url"] for one in content if one["type"] == "image_url"]
-        whole = kinds == ["text", "image_url", "text"] * len(urls) and all(url.startswith(_IMAGE) for url in urls)
-        return " | ".join(["image"] * len(urls)) if whole else None
-    match = _DOCUMENT.fullmatch(content) or _SIDES.fullmatch(content)
-    if match is None or content.count(match[1]) != 2 * len(match.groups()[1:]):
-        return None
-    return " | ".join(match.groups()[1:])
+    """What stands between the marks of a message: texts with bars between them, `image` for an image; None where something
+    stands elsewhere, too."""
+    if isinstance(content, str):
+        return _between_marks(content)
+    urls = [one["image_url"]["url"] for one in content if one["type"] == "image_url"]
+    texts = [f"\n{one['text']}\n" if one["type"] == "text" else "image" for one in content]
+    whole = all(url.startswith(_IMAGE) for url in urls)
+    return _between_marks("".join(texts).strip().replace("\n\n", "\n")) if whole else None
+
+
+def _between_marks(text: str) -> str | None:
+    parts = list(_PART.finditer(text))
+    marks = {part[2] for part in parts}
+    whole = "\n".join(part[0] for part in parts) == text and len(marks) == 1
+    return " | ".join(part[3] for part in parts) if whole and text.count(marks.pop()) == 2 * len(parts) else None
 
 
 def documents(asked: Asked) -> list[str]:

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import TEXTS, Data, Example, InteractiveAdapter, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.llm import prompt as prompting
 from lsml.adapters.llm.agreement import agreed
 from lsml.adapters.llm.answer import Read, read, values_of
 from lsml.adapters.llm.budget import Budget
-from lsml.adapters.llm.documents import ShownPart, content_of, is_blank, parts_of
+from lsml.adapters.llm.documents import ShownPart, content_of, is_blank, parts_of, selected
 from lsml.adapters.llm.endpoint import Endpoint
 from lsml.adapters.llm.examples import Examples, ShownExample
 from lsml.adapters.llm.options import LlmOptions
+from lsml.adapters.llm.searching import Search
 from lsml.adapters.parts.asking import Dropped, Rounds
 from lsml.adapters.parts.kept import Kept
 from lsml.errors import AdapterError
@@ -34,17 +35,19 @@ from lsml.values import AssignedValues, Choice, Number, Span, Text, Value
 _log = logging.getLogger(__name__)
 _FORMAT: Final = 2  # the format of cached answers; it changes when answers are read differently
 _KEPT: Final = 200_000  # answers in the cache
+_LONGEST_TYPED: Final = 4000  # characters of a prompt that a person types
 _ByQuestion = dict[str, list[Value]]
 
 
 class _ShownElement(msgspec.Struct, frozen=True):
-    """One element to ask about: what the model sees of it, and the examples beside it."""
+    """One element to ask about: what the model sees of it, the examples beside it, and the instructions."""
 
     parts: tuple[ShownPart, ...]
     examples: list[ShownExample]
+    system: str
 
 
-class Llm(TrainableAdapter[LlmOptions]):
+class Llm(TrainableAdapter[LlmOptions], InteractiveAdapter[LlmOptions]):
     """A language model's answers for a text, an image, or items to compare. A blank text is not sent, and has no values.
 
     Its training only chooses annotated tasks as examples for the prompt.
@@ -59,6 +62,7 @@ class Llm(TrainableAdapter[LlmOptions]):
     compares: ClassVar[bool] = True
     starts_ready: ClassVar[bool] = True
     asks_service: ClassVar[bool] = True
+    reads_typed: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("openai", "PIL", "sklearn")
     extra: ClassVar[str | None] = "llm"
     licence: ClassVar[str | None] = "Apache-2.0; the model's own terms bind you, too"
@@ -70,6 +74,8 @@ class Llm(TrainableAdapter[LlmOptions]):
         self._system = prompting.instructions(options.prompt, self._questions)
         self._schema = prompting.schema(self._questions)
         self._endpoint = Endpoint(self.name, options)
+        self._search = Search(self.name, options)
+        self._begin = options.prompt or prompting.DEFAULT
         self._examples: Examples | None = None
         self._notes: tuple[str, ...] = ()
         shape = msgspec.json.encode([_FORMAT, _asking(options), self._system, self._schema])
@@ -147,7 +153,22 @@ class Llm(TrainableAdapter[LlmOptions]):
         if not self.ready:
             return [[] for _ in batch]
         asked = {index: self._shown(data) for index, data in enumerate(batch) if not is_blank(data)}
-        keys = {index: self._key(batch[index], one.examples) for index, one in asked.items()}
+        return self._values(batch, asked)
+
+    def respond(self, data: Data, prompts: Sequence[Value]) -> list[Value]:
+        """Return the model's values for what a person typed about one element, or about the span or box selected in it; none
+        where nothing was typed. Raises AdapterError.
+        """
+        typed = tuple(prompt.text.strip()[:_LONGEST_TYPED] for prompt in prompts if isinstance(prompt, Text))
+        if not self.ready or not any(typed) or is_blank(data):
+            return []
+        parts = (*parts_of(data, self.options.image_side), *selected(data, prompts, self.options.image_side))
+        system = prompting.instructions(self.options.prompt, self._questions, typed)
+        return self._values([data], {0: _ShownElement(parts, [], system)})[0]
+
+    def _values(self, batch: Sequence[Data], asked: Mapping[int, _ShownElement]) -> list[list[Value]]:
+        """Return the values of each element, those of `asked` by its index; others have none. Raises AdapterError."""
+        keys = {index: self._key(batch[index], one) for index, one in asked.items()}
         kept = self._answers.get(list(keys.values()))
         known = {key: msgspec.json.decode(entry, type=_ByQuestion) for key, entry in kept.items()}
         new = {key: asked[index] for index, key in keys.items() if key not in known}
@@ -162,11 +183,12 @@ class Llm(TrainableAdapter[LlmOptions]):
 
     def _shown(self, data: Data) -> _ShownElement:
         parts = parts_of(data, self.options.image_side)
-        return _ShownElement(parts, self._examples.nearest(parts, self.options.examples) if self._examples else [])
+        examples = self._examples.nearest(parts, self.options.examples) if self._examples else []
+        return _ShownElement(parts, examples, self._system)
 
-    def _key(self, data: Data, examples: Sequence[ShownExample]) -> bytes:
+    def _key(self, data: Data, asked: _ShownElement) -> bytes:
         """Return the key of a cached answer: a hash of everything that decides it."""
-        beside = msgspec.json.encode(examples) if examples else b""
+        beside = msgspec.json.encode([asked.examples, asked.system, asked.parts[1:]])
         return hashlib.sha256(self._salt + content_of(data) + hashlib.sha256(beside).digest()).digest()
 
     def _count(self, found: Sequence[Read]) -> None:
@@ -181,7 +203,8 @@ class Llm(TrainableAdapter[LlmOptions]):
 
     def _answered(self, asked: _ShownElement) -> Read:
         """Return the model's answer, or that on which several agree. Raises Dropped or Away."""
-        sent = prompting.messages(self._system, asked.parts, asked.examples)
+        found = self._search.found(self._begin, asked.parts, self._endpoint.ask)
+        sent = prompting.messages(asked.system, (*asked.parts, *found), asked.examples)
         if self.options.samples == 1:
             return self._sample(sent, asked)
         samples: list[Read] = []
@@ -226,5 +249,7 @@ def _asking(options: LlmOptions) -> dict[str, object]:
         "image_side",
         "logprobs",
         "grounding",
+        "search_url",
+        "search_request",
     )
     return {name: getattr(options, name) for name in names}

@@ -16,6 +16,7 @@ import msgspec
 from lsml.adapters.base import Data
 from lsml.errors import AdapterError
 from lsml.labeling.items import Items
+from lsml.values import Box, Span, Value
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,6 +49,17 @@ def parts_of(data: Data, side: int) -> tuple[ShownPart, ...]:
     return (ShownPart(_ONE, image=data_url(data, side)),) if isinstance(data, Path) else (ShownPart(_ONE, data),)
 
 
+def selected(data: Data, prompts: Sequence[Value], side: int) -> tuple[ShownPart, ...]:
+    """Return what a person selected in a text, by spans, or in an image, by upright boxes; empty where nothing is selected."""
+    if isinstance(data, str):
+        spans = [prompt for prompt in prompts if isinstance(prompt, Span)]
+        return tuple(ShownPart("selection", data[one.start : one.end]) for one in spans)
+    if not isinstance(data, Path):
+        return ()
+    boxes = [prompt for prompt in prompts if isinstance(prompt, Box) and not prompt.rotation]
+    return tuple(ShownPart("selection", image=data_url(data, side, box)) for box in boxes)
+
+
 def content_of(data: Data) -> bytes:
     """Return bytes that differ where the data do: a hash of the names, the texts and the files."""
     if isinstance(data, Items):
@@ -70,20 +82,33 @@ def is_blank(data: Data) -> bool:
     return isinstance(data, str) and not data.strip()
 
 
-def data_url(path: Path, side: int) -> str:
-    """Return an image as the data URL of a JPEG, scaled down where it is larger than `side`. Raises AdapterError."""
+def data_url(path: Path, side: int, box: Box | None = None) -> str:
+    """Return an image, or the part in a box, as the data URL of a JPEG, scaled down where it is larger than `side`. Raises
+    AdapterError.
+    """
     written = io.BytesIO()
-    opened(path, side).save(written, "JPEG", quality=_QUALITY)
+    opened(path, side, box).save(written, "JPEG", quality=_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
 
 
-def opened(path: Path, side: int) -> Image:
-    """Return an image in RGB, on white where it is transparent, scaled down to `side`. Raises AdapterError."""
+def opened(path: Path, side: int, box: Box | None) -> Image:
+    """Return an image, or the part in a box, in RGB, on white where it is transparent, scaled down to `side`. Raises
+    AdapterError.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
-            image.draft("RGB", (side, side))  # a JPEG is decoded at about that size
+            if box is not None:
+                wide, high = image.size
+                left, top = int(box.x * wide), int(box.y * high)
+                right, bottom = (
+                    max(left + 1, round((box.x + box.width) * wide)),
+                    max(top + 1, round((box.y + box.height) * high)),
+                )
+                image = image.crop((left, top, right, bottom))
+            else:
+                image.draft("RGB", (side, side))  # a JPEG is decoded at about that size
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             image = image.convert("RGB")
@@ -100,10 +125,17 @@ def delimited(parts: Sequence[ShownPart]) -> Content:
     said = "\0".join(f"{part.name}\0{part.text}" for part in parts)
     mark = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:24]
     if not any(part.image for part in parts):
-        return "\n".join(f"<{part.name} {mark}>\n{part.text}\n</{part.name} {mark}>" for part in parts)
+        return "\n".join(_between(part, mark) for part in parts)
     content: list[dict[str, str | dict[str, str]]] = []
     for part in parts:
+        if not part.image:
+            content.append({"type": "text", "text": _between(part, mark)})
+            continue
         content.append({"type": "text", "text": f"<{part.name} {mark}>"})
         content.append({"type": "image_url", "image_url": {"url": part.image}})
         content.append({"type": "text", "text": f"</{part.name} {mark}>"})
     return content
+
+
+def _between(part: ShownPart, mark: str) -> str:
+    return f"<{part.name} {mark}>\n{part.text}\n</{part.name} {mark}>"

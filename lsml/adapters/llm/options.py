@@ -98,6 +98,25 @@ class LlmOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=PREDICTIONS,
         ),
     ] = 0.85
+    search_url: Annotated[
+        Annotated[str, Meta(pattern=r"^(https?://[^/\s@]+(/\S*)?|.*\$\{.*)$")] | None,
+        Meta(
+            description="The URL of a search service, for POST. The model is first asked what to search for, and sees what was "
+            "found. No part of a task is added to the URL.",
+            extra=PREDICTIONS,
+        ),
+    ] = None
+    search_request: Annotated[
+        dict[str, str],
+        Meta(description="The JSON to send there; `{query}` is a query of the model.", extra=PREDICTIONS),
+    ] = msgspec.field(default_factory=lambda: {"query": "{query}"})
+    search_authorization: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\r\n]*$")] | None,
+        Meta(description="Its Authorization header, as `Bearer ${SEARCH_KEY}`.", extra=_SECRET),
+    ] = None
+    search_private: Annotated[
+        bool, Meta(description="`true` allows a search service at an address that is not public.", extra=MACHINE)
+    ] = False
     timeout: Annotated[float, Meta(gt=0, le=600, description="The most seconds of an attempt.", extra=MACHINE)] = 30.0
     retries: Retries = 2
     concurrency: Annotated[int, Meta(ge=1, le=64, description="The number of requests at once.", extra=MACHINE)] = 4
