@@ -130,3 +130,27 @@ def test_the_changelog_holds_no_debris_of_merges():
     assert len(entries) == len(set(entries)), "an entry is there twice"
     headings = [line for line in unreleased if line.startswith("#### ")]
     assert len(headings) == len(set(headings)), "a heading is there twice"
+
+
+def test_each_test_that_the_table_of_the_incumbents_examples_names_is_there():
+    page = (REPOSITORY / "docs" / "coming-from-label-studio-ml-backend.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("## Which test shows what")[2].splitlines() if line.startswith("| `")]
+    examples = {row.split("`")[1] for row in rows}
+    assert examples == {
+        *(
+            "bert_classifier",
+            "deepgram",
+            "flair",
+            "gliner",
+            "huggingface_llm",
+            "huggingface_ner",
+            "langchain_search_agent",
+        ),
+        *("interactive_substring_matching", "llm_interactive", "nemo_asr", "sklearn_text_classifier", "spacy"),
+        *("timeseries_segmenter", "watsonx_llm"),
+    }
+    for row in rows:
+        named = re.findall(r"`([a-z_/]+\.py)::(test_[a-z0-9_]+)`", row)
+        assert named, row
+        for path, name in named:
+            assert f"\ndef {name}(" in (REPOSITORY / "tests" / path).read_text(encoding="utf-8"), f"{path}::{name}"
