@@ -28,14 +28,14 @@ Stretch = tuple[float, float]  # begin and end in seconds
 
 @dataclass(frozen=True)
 class Sampled:
-    """Frames as examples of images, and the index of each one's video; and the names of videos whose end is missing, and
-    the reasons why others were not used.
+    """Frames as examples of images, and the index of each one's video, None of other images; and the names of videos whose
+    end is missing, and the reasons why others were not used.
     """
 
     examples: tuple[Example, ...]
-    videos: tuple[int, ...]
-    cut: tuple[str, ...]
-    unread: tuple[str, ...]
+    videos: tuple[int, ...] | None = None
+    cut: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:

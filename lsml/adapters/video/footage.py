@@ -21,7 +21,7 @@ _MOVING: Final = _MOTION**2 + 3  # channels that tell of motion, the last ones
 _MOST_FRAMES: Final = 50_000  # frames of one video: at 8 a second nearly two hours; of longer ones, fewer a second
 
 
-class Footage(NamedTuple):
+class FrameSeries(NamedTuple):
     """The points of a video, one for each frame used; the time between two of them, and of the missing end, in seconds."""
 
     points: Points
@@ -29,7 +29,7 @@ class Footage(NamedTuple):
     missing_s: float
 
 
-def footage_of(path: Path, rate: float) -> Footage:
+def footage_of(path: Path, rate: float) -> FrameSeries:
     """Return features of at most `rate` frames a second: colours, edges and motion. Raises AdapterError.
 
     Frames are read one after the other, so that the memory does not grow with their size.
@@ -53,7 +53,7 @@ def footage_of(path: Path, rate: float) -> Footage:
         raise AdapterError(f"{path.name}: has no frame that can be decoded; convert it to MP4 (H.264)")
     if len(rows) > 1:
         rows[0][-_MOVING:] = rows[1][-_MOVING:]  # nothing tells how the first frame moves
-    return Footage(Points(np.array(times), np.stack(rows)), step_s, video.missing_s)
+    return FrameSeries(Points(np.array(times), np.stack(rows)), step_s, video.missing_s)
 
 
 def _small(frame: Array) -> Array:

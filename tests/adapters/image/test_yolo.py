@@ -473,6 +473,28 @@ def test_an_object_that_vanishes_for_a_while_keeps_its_track_with_a_gap(follower
     assert len(closed) >= 2 and 1.0 <= closed[0] <= 1.4
 
 
+def test_small_objects_of_a_large_image_are_found_in_tiles(tmp_path):
+    examples = worlds.shape_examples("box", 16, seed=9)
+    rows = [np.concatenate([cv2.imread(str(one.data)) for one in examples[n : n + 4]], axis=1) for n in (0, 4, 8, 12)]
+    cv2.imwrite(str(tmp_path / "large.png"), np.concatenate(rows))
+    truth = [
+        Box(
+            box.label, x=(place % 4 + box.x) / 4, y=(place // 4 + box.y) / 4, width=box.width / 4, height=box.height / 4
+        )
+        for place, one in enumerate(examples)
+        for box in one.values
+    ]
+    saved(DETECT, tmp_path / "version")
+    shares = {}
+    for tile in (None, worlds.SIZE):
+        model = Yolo(msgspec.structs.replace(DETECT.ready().options, tile=tile), DETECT.target)
+        model.load(tmp_path / "version")
+        found = model.predict([tmp_path / "large.png"])[0]
+        hits = [any(one.label == box.label and worlds.overlap(one, box) > 0.5 for one in found) for box in truth]
+        shares[tile] = sum(hits) / len(truth)
+    assert shares[worlds.SIZE] > shares[None] + 0.2
+
+
 def annotated(path, frames, place):
     """A film of a red shape that stands where `place` says, is gone in the last third, and its track."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (worlds.SIZE, worlds.SIZE))

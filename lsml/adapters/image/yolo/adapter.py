@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,6 +32,7 @@ from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import values_of
 from lsml.adapters.image.yolo.starting import module_of, path_of, start_of, task_of
+from lsml.adapters.image.yolo.tiles import boxes_in_tiles
 from lsml.adapters.image.yolo.tracks import follow
 from lsml.adapters.image.yolo.weights import (
     info_of,
@@ -41,7 +43,7 @@ from lsml.adapters.parts.drawn import drawn_part, in_drawn
 from lsml.adapters.parts.found_objects import LEAST
 from lsml.adapters.parts.pictures import read_image
 from lsml.adapters.parts.training_objects import goal_of, regions_with_several_labels
-from lsml.adapters.parts.video_frames import sample_frames
+from lsml.adapters.parts.video_frames import Sampled, sample_frames
 from lsml.adapters.parts.weight_files import downloads_of
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag
@@ -141,6 +143,11 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         asked = self._asked(engine, floor)
         if "track" in self.target.kinds:
             return [follow(engine, path, asked, self.options, self._labels(engine)) for path in batch]
+        if self.options.tile is not None and engine.task == "detect":
+            tiled = partial(
+                boxes_in_tiles, self.options, lambda parts: self._of_images(engine, asked, parts), asked.max_det
+            )
+            return [tiled(path) for path in batch]
         return [self._values(engine, asked, result) for result in engine.results(batch, asked, self.options.batch)]
 
     def features(self, batch: Sequence[Data]) -> Array | None:
@@ -158,7 +165,12 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         if engine.task != "classify":
             return in_drawn(self.predict([data])[0], prompts)
         part, asked = drawn_part(read_image(data), prompts), self._asked(engine, 0.0)
-        return [] if part is None else self._values(engine, asked, engine.results_of_images([part], asked)[0])
+        return [] if part is None else self._of_images(engine, asked, [part])[0]
+
+    def _of_images(
+        self, engine: Engine | Accelerated, asked: PredictSettings, images: Sequence[Array]
+    ) -> list[list[Value]]:
+        return [self._values(engine, asked, result) for result in engine.results_of_images(images, asked)]
 
     def _asked(self, engine: Engine | Accelerated, floor: float) -> PredictSettings:
         options = self.options
@@ -196,17 +208,11 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         with self._loading:
             if self._engine is None:
                 self._engine = (
-                    _of_weights(self._weights, self.options) if self._learnt is None else self._of_learnt(self._learnt)
+                    _of_weights(self._weights, self.options)
+                    if self._learnt is None
+                    else _of_learnt(self._learnt, self.options)
                 )
             return self._engine
-
-    def _of_learnt(self, learnt: Learnt, content: str | None = None) -> Engine | Accelerated:
-        options = self.options
-        task = learnt.goal.task
-        engine = Engine(learnt.module, task, device=options.device, half=options.half, imgsz=learnt.imgsz)
-        if options.accelerate is None or content is None:
-            return engine
-        return Accelerated(engine, lambda: learnt.module, content, options)
 
     # Training
 
@@ -219,20 +225,17 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         goal = goal_of(task_of(self._weights, self.options, self.target), self.target, examples)
         start = start_of(self._weights, self.options, goal.task)
         with training_folder() as directory:
-            images, videos = examples, None
-            of_videos: tuple[str, ...] = ()
+            sampled = Sampled(tuple(examples))
             if "track" in self.target.kinds:
-                sampled = sample_frames(
-                    examples, self.options.train_frames, start.imgsz, directory / "frames",
-                    lambda share, doing: progress(0.02 * share, doing),
-                )  # fmt: skip
-                images, videos, of_videos = sampled.examples, sampled.videos, sampled.notes
+                reading = partial(_scaled, progress, 0.02)
+                sampled = sample_frames(examples, self.options.train_frames, start.imgsz, directory / "frames", reading)
+            images, videos = sampled.examples, sampled.videos
             progress(0.02, f"writing {len(images)} images")
             dataset = write_dataset(images, goal, directory, judge=self.options.patience > 0, videos=videos)
             progress(0.05, f"training on {dataset.images} images")
             learnt = fit_model(start, dataset, goal, self.options, seed, directory, progress)
             scratch = self._weights if is_architecture(self._weights) else None
-            self._notes = (*_notes(scratch, goal.task, examples), *of_videos)
+            self._notes = (*_notes(scratch, goal.task, examples), *sampled.notes)
             self._become(learnt)
             if dataset.held_out and videos is None:  # a track's score is the mean of many
                 left, engine = [images[index] for index in dataset.held_out], self._loaded()
@@ -244,7 +247,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def _become(self, learnt: Learnt, content: str | None = None) -> None:
         with self._loading:
             self._learnt = learnt
-            self._engine = self._of_learnt(learnt, content)
+            self._engine = _of_learnt(learnt, self.options, content)
 
     def save(self, directory: Path) -> None:
         """Write tensors (safetensors) and the plan to build the module anew (JSON)."""
@@ -269,6 +272,19 @@ def _of_weights(weights: str, options: YoloOptions) -> Engine | Accelerated:
     if options.accelerate is None or is_exported(str(path)):
         return engine
     return Accelerated(engine, lambda: module_of(path), content, options)
+
+
+def _of_learnt(learnt: Learnt, options: YoloOptions, content: str | None = None) -> Engine | Accelerated:
+    """Return the engine of a trained model. `content`: the digest of its saved version, by which an export is kept."""
+    task = learnt.goal.task
+    engine = Engine(learnt.module, task, device=options.device, half=options.half, imgsz=learnt.imgsz)
+    if options.accelerate is None or content is None:
+        return engine
+    return Accelerated(engine, lambda: learnt.module, content, options)
+
+
+def _scaled(progress: Progress, whole: float, share: float, doing: str) -> None:
+    progress(whole * share, doing)
 
 
 def _notes(scratch: str | None, task: str, examples: Sequence[Example]) -> Iterator[str]:

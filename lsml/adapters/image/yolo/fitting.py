@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 TENSORS: Final = "model.safetensors"
 PLAN: Final = "model.json"
 _FORMAT: Final = 1
+_UNCHANGED: Final = dict.fromkeys(
+    ("mosaic", "hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "shear", "perspective", "erasing"), 0.0
+)
+_AUGMENTATIONS: Final[dict[str, dict[str, object]]] = {
+    "usual": {},
+    "light": {"mosaic": 0.0},
+    "none": {**_UNCHANGED, "auto_augment": None},
+}
 _ABANDONED_S: Final = 2 * 24 * 3600  # a training's folder of this age was left by a killed process
 
 
@@ -105,6 +113,9 @@ def _arguments(
         "amp": False, "plots": False, "verbose": False, "val": dataset.judged, "save": False,
         "save_dir": str(directory / "run"),
     }  # fmt: skip
+    given |= {"fliplr": 0.5 if options.mirror else 0.0, **_AUGMENTATIONS[options.augmentation]}
+    if options.class_balance:
+        given["cls_pw"] = options.class_balance
     if options.learning_rate != "auto":
         given |= {"optimizer": "AdamW", "lr0": options.learning_rate}
     return given

@@ -62,6 +62,8 @@ def refusal(options: YoloOptions, control_tag: ControlTag, object_tag: ObjectTag
             f"{control_tag.selector} takes {_TITLES[kind]}, and {source}, which gives {_listed(GIVES[task])}; use weights "
             f"such as {fitting}"
         )
+    if options.tile is not None and (task != "detect" or kind != "box"):
+        return f"{control_tag.selector}: options.tile is for boxes that are not rotated; remove it for {_TITLES[kind]}"
     for name in options.classes or ():
         if info.names and name not in info.names:
             close = difflib.get_close_matches(name, info.names, n=1)

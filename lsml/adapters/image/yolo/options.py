@@ -83,6 +83,15 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     max_det: Annotated[
         int, Meta(ge=1, le=10_000, description="The most results for one image.", extra=_PREDICTIONS)
     ] = 300
+    tile: Annotated[
+        Annotated[int, Meta(ge=64, le=8192)] | None,
+        Meta(
+            description="For small objects in large images: look also at overlapping tiles of this side, in pixels, and join "
+            "their boxes. It is for boxes that are not rotated, and slower by the number of tiles. null: the whole image "
+            "alone.",
+            extra=_PREDICTIONS,
+        ),
+    ] = None
     classes: Annotated[
         list[str] | None,
         Meta(description="Only these classes of the weights, by name; null for all.", extra=_PREDICTIONS),
@@ -154,6 +163,29 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             extra=_TRAINING,
         ),
     ] = 0
+    class_balance: Annotated[
+        _Share,
+        Meta(
+            description="How much more rare labels count in training. 0: every object counts the same; 1: a label counts "
+            "inversely to its frequency.",
+            extra=_TRAINING,
+        ),
+    ] = 0.0
+    mirror: Annotated[
+        bool,
+        Meta(
+            description="`false` trains on no mirrored images: for texts, arrows, and labels such as left and right.",
+            extra=_TRAINING,
+        ),
+    ] = True
+    augmentation: Annotated[
+        Literal["usual", "light", "none"],
+        Meta(
+            description="The changes of training images. usual: ultralytics' own; light: without mosaics of four images; none: "
+            "only `mirror`.",
+            extra=_TRAINING,
+        ),
+    ] = "usual"
     learning_rate: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | Literal["auto"],
         Meta(
