@@ -10,7 +10,7 @@ from lsml.recipe.gallery import find_recipe
 from lsml.values import Choice
 from tests.conftest import Backend
 from tests.support.sentences import sentences
-from tests.support.transformer_models import sentence_encoder, tiny_transformer, token_classifier
+from tests.support.transformer_models import sentence_encoder, tiny_gliner, tiny_transformer, token_classifier
 
 pytestmark = pytest.mark.models
 KEY = "7.1795424614"
@@ -161,3 +161,12 @@ def test_entities_transformers_learns_labels_that_its_weights_never_heard_of(ser
     }
     true = {(n, s.start, s.end, names[s.label]) for n, example in enumerate(asked) for s in example.values}
     assert len(said & true) >= 0.8 * len(true)
+
+
+def test_entities_in_words_are_those_of_the_labels(serve, tmp_path):
+    """On random weights: what it finds means nothing, but has the form of an answer."""
+    weights = tiny_gliner(tmp_path / "weights", ["take two pills a day for the pain"])
+    backend = serve("entities-in-words", LSML_GLINER=weights)
+    [found] = predict(backend, ["take two pills a day for the pain"])
+    assert found["model_version"].startswith("entities-in-words-v0-")
+    assert all(region["value"]["labels"][0] in ("Medicine", "Dose", "Complaint") for region in found["result"])

@@ -27,6 +27,7 @@ from lsml.adapters.table.tabular import Tabular
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.adapters.text.dates import Dates
 from lsml.adapters.text.embedding_classifier import TextEmbeddingClassifier
+from lsml.adapters.text.gliner import Gliner
 from lsml.adapters.text.matcher import TextMatcher
 from lsml.adapters.text.ner import Ner
 from lsml.adapters.text.ner_crf import NerCrf
@@ -55,7 +56,14 @@ from tests.support.service import service
 from tests.support.signals import ACTIVITIES, activities, kinds_of_motion, speeds_of_motion
 from tests.support.sounds import KINDS, clips, scenes
 from tests.support.speaking import SENTENCES, SPEAKS, spoken
-from tests.support.transformer_models import tiny_detector, tiny_head, tiny_sam, tiny_sam2, tiny_transformer
+from tests.support.transformer_models import (
+    tiny_detector,
+    tiny_gliner,
+    tiny_head,
+    tiny_sam,
+    tiny_sam2,
+    tiny_transformer,
+)
 
 LABELS = ("Absent", "Billing", "Bug", "Question")
 STARS = {"Billing": 1.0, "Bug": 2.0, "Question": 5.0}
@@ -325,6 +333,7 @@ HEAVY = {
     "segment-anything",
     "speech",
     "yolo",
+    "gliner",
     "ner",
     "text-embedding-classifier",
     "spacy",
@@ -366,6 +375,14 @@ ZERO = [
         (_TREE, False, {"entailment": str(_drawn / "entailment")}),
     )
 ]
+NAMED = [
+    AdapterCase(
+        adapter=Gliner, target=Target(("LOC", "PER"), multiple=True), examples=sentences(24), batch=_LEARNT_TEXTS, tolerance=1e-3,
+        options={"weights": str(_drawn / "gliner"), "learning_rate": 3e-3, "epochs": 12, "device": "cpu"},
+    )
+]  # fmt: skip
+if find_spec("gliner") is not None:
+    tiny_gliner(_drawn / "gliner", [example.data for example in sentences(60)] + ["loc per person place"])
 if find_spec("transformers") is not None:
     tiny_head(
         _drawn / "entailment", [text for text, _ in tickets(60)], "SequenceClassification",
@@ -435,6 +452,7 @@ CASES = {
     "remote": ANSWERED,
     "llm": told(LABELS, BATCH),
     "spacy": [PIPELINE],
+    "gliner": NAMED,
     "ner": NER,
     "transformers-classifier": SEQUENCES,
     "text-embedding-classifier": EMBEDDINGS,

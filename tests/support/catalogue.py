@@ -22,6 +22,7 @@ LICENCES = {
     "audio-classifier": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "audio-regressor": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
     "sound-events": "BSD-3-Clause (scikit-learn, soundfile), LGPL-2.1 (libsndfile)",
+    "gliner": "Apache-2.0 (gliner, transformers), BSD-3-Clause (torch); weights have terms of their own",
     "grabcut": "Apache-2.0 (OpenCV)",
     "dates": "BSD-3-Clause (dateparser, scikit-learn)",
     "tracker": "Apache-2.0 (OpenCV)",

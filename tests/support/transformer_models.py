@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,6 +51,21 @@ def tiny_head(folder: Path, texts: Sequence[str], head: str, labels: Sequence[st
     transformers.set_seed(7)
     kind = getattr(transformers, f"AutoModelFor{head}")
     kind.from_pretrained(folder, num_labels=len(labels), **numbered, **facts).save_pretrained(folder)
+    return folder
+
+
+def tiny_gliner(folder: Path, texts: Sequence[str]) -> Path:
+    """A GLiNER model of two small layers that nobody trained: structure alone, as no package ships trained weights."""
+    import torch
+    from gliner import GLiNER, GLiNERConfig
+
+    encoder = tiny_transformer(folder / "encoder", texts)
+    torch.manual_seed(7)
+    config = GLiNERConfig(
+        model_name=str(encoder), max_width=3, hidden_size=48, dropout=0.0, max_len=24, span_mode="markerV0", num_rnn_layers=1
+    )  # fmt: skip
+    GLiNER.from_config(config).save_pretrained(folder, safe_serialization=True)
+    shutil.rmtree(encoder)
     return folder
 
 

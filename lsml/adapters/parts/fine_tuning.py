@@ -38,10 +38,9 @@ class PretrainedOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     device: Annotated[str, Meta(description="The device: auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
 
 
-class FineTuningOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options of fine-tuning; each adapter describes its own weights and windows."""
+class TuningOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The options of fine-tuning; each adapter describes its own weights."""
 
-    max_length: int
     epochs: Annotated[
         Annotated[int, Meta(ge=1, le=1000)] | Literal["auto"],
         Meta(
@@ -82,6 +81,12 @@ class FineTuningOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=Tr
         ),
     ] = 0
     batch: Annotated[int, Meta(ge=1, le=4096, description="Windows in one batch.", extra=MACHINE)] = 16
+
+
+class FineTuningOptions(TuningOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The options of a model whose forward pass may be accelerated; each adapter describes its windows."""
+
+    max_length: int
     accelerate: Accelerate = None
 
 
@@ -100,7 +105,7 @@ def fine_tune(
     model: PreTrainedModel,
     encoded: Sequence[_Encoded],
     loss_of: Callable[[Sequence[_Encoded]], Tensor],
-    options: FineTuningOptions,
+    options: TuningOptions,
     seed: int,
     progress: Progress,
 ) -> list[_Encoded]:
@@ -203,7 +208,7 @@ def saved_temperature(config: object) -> float:
 
 
 def _split(
-    encoded: Sequence[_Encoded], options: FineTuningOptions, draw: Generator
+    encoded: Sequence[_Encoded], options: TuningOptions, draw: Generator
 ) -> tuple[Sequence[_Encoded], list[_Encoded]]:
     """Return the encoded examples to learn, and those of the validation set; none where there are too few."""
     import torch
@@ -224,7 +229,7 @@ def _groups(model: PreTrainedModel, decay: float) -> list[dict[str, object]]:
     ]
 
 
-def _learning_rate(model: PreTrainedModel, options: FineTuningOptions) -> float:
+def _learning_rate(model: PreTrainedModel, options: TuningOptions) -> float:
     if options.learning_rate != "auto":
         return options.learning_rate
     return 2e-4 if (getattr(model.config, "hidden_size", None) or _SMALL) < _SMALL else 5e-5
