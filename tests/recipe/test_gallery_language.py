@@ -10,7 +10,13 @@ from lsml.recipe.gallery import find_recipe
 from lsml.values import Choice
 from tests.conftest import Backend
 from tests.support.sentences import sentences
-from tests.support.transformer_models import sentence_encoder, tiny_gliner, tiny_transformer, token_classifier
+from tests.support.transformer_models import (
+    sentence_encoder,
+    tiny_gliner,
+    tiny_seq2seq,
+    tiny_transformer,
+    token_classifier,
+)
 
 pytestmark = pytest.mark.models
 KEY = "7.1795424614"
@@ -170,3 +176,18 @@ def test_entities_in_words_are_those_of_the_labels(serve, tmp_path):
     [found] = predict(backend, ["take two pills a day for the pain"])
     assert found["model_version"].startswith("entities-in-words-v0-")
     assert all(region["value"]["labels"][0] in ("Medicine", "Dose", "Complaint") for region in found["result"])
+
+
+def test_summaries_learns_what_people_write(serve, tmp_path):
+    """On weights with random numbers, which learn the gist of an easy world."""
+    gists = {topic: f"about {topic.lower()}" for topic in TOPICS}
+    texts = [text for texts in TOPICS.values() for text in texts]
+    weights = tiny_seq2seq(tmp_path / "weights", [*texts, *gists.values(), "summarize :"])
+    backend = serve("summaries", LSML_SEQ2SEQ=weights)
+    annotate(backend, [
+        (text, [{"from_name": "summary", "to_name": "text", "type": "textarea", "value": {"text": [gists[topic]]}}])
+        for topic, texts in TOPICS.items() for text in texts * 3
+    ])  # fmt: skip
+    found = predict(backend, texts[:2])
+    assert found[0]["model_version"].startswith("summaries-v1-")
+    assert all(set(region["value"]) == {"text"} for one in found for region in one["result"])

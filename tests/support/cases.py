@@ -34,6 +34,7 @@ from lsml.adapters.text.ner_crf import NerCrf
 from lsml.adapters.text.pairwise import TextPairwise
 from lsml.adapters.text.regressor import TextRegressor
 from lsml.adapters.text.relations import RelationsAdapter
+from lsml.adapters.text.seq2seq import Seq2Seq
 from lsml.adapters.text.spacy_pipeline import Spacy
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.adapters.text.zero_shot import ZeroShot
@@ -41,7 +42,7 @@ from lsml.adapters.video.classifier import VideoClassifier
 from lsml.adapters.video.events import VideoEvents
 from lsml.labeling.items import Items
 from lsml.testing import AdapterCase
-from lsml.values import Box, Choice, KeyPoint, Marked, Moment, Number, Ranking, Span, Track
+from lsml.values import Box, Choice, KeyPoint, Marked, Moment, Number, Ranking, Span, Text, Track
 from tests.conftest import tickets
 from tests.support import worlds
 from tests.support.companies import LABELS as RELATIONS
@@ -62,6 +63,7 @@ from tests.support.transformer_models import (
     tiny_head,
     tiny_sam,
     tiny_sam2,
+    tiny_seq2seq,
     tiny_transformer,
 )
 
@@ -334,6 +336,7 @@ HEAVY = {
     "speech",
     "yolo",
     "gliner",
+    "seq2seq",
     "ner",
     "text-embedding-classifier",
     "spacy",
@@ -381,6 +384,10 @@ NAMED = [
         options={"weights": str(_drawn / "gliner"), "learning_rate": 3e-3, "epochs": 12, "device": "cpu"},
     )
 ]  # fmt: skip
+WRITTEN = AdapterCase(
+    adapter=Seq2Seq, examples=[Example(text, (Text(f"a {label}"),)) for text, label in tickets(24)], batch=BATCH, tolerance=1e-3,
+    options={"weights": str(_drawn / "seq2seq"), "learning_rate": 5e-3, "epochs": 12, "device": "cpu", "max_answer": 6, "max_length": 40},
+)  # fmt: skip
 if find_spec("gliner") is not None:
     tiny_gliner(_drawn / "gliner", [example.data for example in sentences(60)] + ["loc per person place"])
 if find_spec("transformers") is not None:
@@ -390,6 +397,7 @@ if find_spec("transformers") is not None:
     )  # fmt: skip
     tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
     tiny_detector(_drawn / "detector")
+    tiny_seq2seq(_drawn / "seq2seq", [text for text, _ in tickets(60)] + [f"a {label}" for label in LABELS])
     tiny_sam(_drawn / "sam")
     tiny_sam2(_drawn / "sam2")
 
@@ -453,6 +461,7 @@ CASES = {
     "llm": told(LABELS, BATCH),
     "spacy": [PIPELINE],
     "gliner": NAMED,
+    "seq2seq": [WRITTEN],
     "ner": NER,
     "transformers-classifier": SEQUENCES,
     "text-embedding-classifier": EMBEDDINGS,

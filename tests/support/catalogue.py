@@ -34,6 +34,7 @@ LICENCES = {
     "pairwise": "BSD-3-Clause (scikit-learn)",
     "segment-anything": "Apache-2.0 (transformers, OpenCV, the weights of SAM and SAM 2), BSD-3-Clause (torch); MobileSAM needs ultralytics: AGPL-3.0",
     "relations": "BSD-3-Clause (scikit-learn)",
+    "seq2seq": "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own",
     "spacy": "MIT (spaCy); pipelines have terms of their own",
     "tabular": "BSD-3-Clause (scikit-learn)",
     "text-classifier": "BSD-3-Clause (scikit-learn)",

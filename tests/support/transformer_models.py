@@ -54,6 +54,21 @@ def tiny_head(folder: Path, texts: Sequence[str], head: str, labels: Sequence[st
     return folder
 
 
+def tiny_seq2seq(folder: Path, texts: Sequence[str]) -> Path:
+    """A T5 of two small layers that nobody trained, with the tokenizer of `tiny_transformer`."""
+    from transformers import T5Config, T5ForConditionalGeneration, set_seed
+
+    tiny_transformer(folder, texts)
+    size = json.loads((folder / "config.json").read_text())["vocab_size"]
+    set_seed(7)
+    config = T5Config(
+        vocab_size=size, d_model=48, d_kv=12, d_ff=96, num_layers=2, num_heads=4, dropout_rate=0.0,
+        pad_token_id=0, decoder_start_token_id=0, eos_token_id=SPECIAL.index("[SEP]"),
+    )  # fmt: skip
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 def tiny_gliner(folder: Path, texts: Sequence[str]) -> Path:
     """A GLiNER model of two small layers that nobody trained: structure alone, as no package ships trained weights."""
     import torch
