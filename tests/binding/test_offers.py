@@ -29,15 +29,15 @@ def names(adapters):
         (
             '<Labels name="c" toName="t"><Label value="A"/></Labels>',
             ["ner-crf"],
-            ["llm", "ner", "remote", "spacy", "text-matcher"],
+            ["gliner", "llm", "ner", "remote", "spacy", "text-matcher"],
         ),
         (
             '<Labels name="c" toName="t" smart="true"><Label value="A"/></Labels>',
             ["text-matcher", "ner-crf"],
-            ["llm", "ner", "remote", "spacy"],
+            ["gliner", "llm", "ner", "remote", "spacy"],
         ),
         ('<Rating name="c" toName="t"/>', ["text-regressor"], ["llm", "remote"]),
-        ('<TextArea name="c" toName="t"/>', ["remote"], ["llm"]),
+        ('<TextArea name="c" toName="t"/>', ["remote"], ["llm", "seq2seq"]),
         ('<Rating name="c" toName="r"/>', ["tabular"], []),
         ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["llm", "yolo"]),
         ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["detector"], ["yolo"]),
