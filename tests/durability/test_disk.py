@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from lsml.store import Store
-from lsml.store.database import FORMAT
+from lsml.store.tables import FORMAT
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, write_recipe
 from tests.support.backend import RunningBackend, until
 from tests.support.processes import RECIPE, running
