@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, forest_of, probabilities
+from lsml.adapters.parts.calibration import PlattScaling
 from lsml.adapters.parts.segments import Segment, segments, snapped
 from lsml.adapters.parts.windows import OF_WINDOW, Signal
 from lsml.errors import NotEnoughData
@@ -23,6 +24,12 @@ _AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in lengths of a short 
 _OVERLAP: Final = 0.02  # the share of windows with several labels from which each label has its own forest
 
 
+_FOLDS: Final = 3  # in each, the series of a third are held out for the calibration ...
+_LEAST_SERIES: Final = 6
+_MANY_SERIES: Final = 60  # ... of more only a fifth, and no more than these
+_FOUND: Final = 0.5  # the least overlap of a stretch that was found
+
+
 class AnnotatedSignal(NamedTuple):
     """A series with its annotated stretches of learnt labels. `read` returns its points, or None where it cannot be read."""
 
@@ -32,7 +39,8 @@ class AnnotatedSignal(NamedTuple):
 
 class Segmenter(NamedTuple):
     """The learnt model. `labels` are in the order of their forests: with `overlap` each has its own; else there is one,
-    whose last class beyond `labels` means none of them. `short`: the length of a short stretch.
+    whose last class beyond `labels` means none of them. `short`: the length of a short stretch. `calibration`: that of the
+    stretches' scores.
     """
 
     labels: list[str]
@@ -41,6 +49,7 @@ class Segmenter(NamedTuple):
     short: float
     channels: int
     overlap: bool
+    calibration: PlattScaling = PlattScaling()
 
     def values(self, signal: Signal, *, snap: bool) -> list[Interval]:
         """Return the stretches of a series, in order."""
@@ -77,11 +86,12 @@ class Segmenter(NamedTuple):
                 )  # a single point extends to the next one, because instants are another kind
             if run.of < len(labels) and start < stop:
                 values.append(Interval(start, stop, labels[run.of], min(1.0, run.score)))
-        return values
+        return self.calibration.calibrated(values)
 
     def state(self) -> State:
         """Return lists and arrays from which `restore` makes the same model."""
-        return {**self._asdict(), "forests": [forest.state() for forest in self.forests]}
+        forests = [forest.state() for forest in self.forests]
+        return {**self._asdict(), "forests": forests, "calibration": list(self.calibration)}
 
     @classmethod
     def restore(cls, state: State) -> Segmenter:
@@ -95,7 +105,8 @@ class Segmenter(NamedTuple):
         )
         if not labels or len(forests) != (len(labels) if overlap else 1) or not short > 0 or not min(windows) > 0:
             raise ValueError("its parts differ in size")
-        return cls(labels, forests, windows, short, channels, overlap)
+        calibration = PlattScaling.restore(state.get("calibration", PlattScaling()))  # older versions have none
+        return cls(labels, forests, windows, short, channels, overlap, calibration)
 
 
 def learnt_segmenter(
@@ -109,8 +120,61 @@ def learnt_segmenter(
 ) -> Segmenter:
     """Return a model of series with annotated stretches, with one series in memory at a time.
 
-    `gaps`: parts that are not annotated have no label. Raises NotEnoughData.
+    `gaps`: parts that are not annotated have no label. Its scores are calibrated by models that did not learn a part of the
+    series. Raises NotEnoughData.
     """
+
+    def fit(some: Sequence[AnnotatedSignal]) -> Segmenter:
+        return _fitted(some, gaps=gaps, windows=windows, options=options, seed=seed, what=what)
+
+    return fit(signals)._replace(calibration=_calibration(signals, fit, gaps=gaps))
+
+
+def _calibration(
+    signals: Sequence[AnnotatedSignal], fit: Callable[[Sequence[AnnotatedSignal]], Segmenter], *, gaps: bool
+) -> PlattScaling:
+    """Return the calibration by held-out series: the share of stretches that overlap one of their label by half, by score.
+
+    Unless `gaps` have no label, a stretch that overlaps none may be right, and does not count.
+    """
+    scores: list[float] = []
+    right: list[bool] = []
+    many = len(signals) > _MANY_SERIES
+    for fold in range(0 if len(signals) < _LEAST_SERIES else 1 if many else _FOLDS):
+        left = signals[:: max(5, len(signals) // _MANY_SERIES)] if many else signals[fold::_FOLDS]
+        out = set(map(id, left))
+        try:
+            segmenter = fit([signal for signal in signals if id(signal) not in out])
+        except NotEnoughData:
+            continue
+        for read, stretches in left:
+            signal = read()
+            if signal is None or signal.channels != segmenter.channels:
+                continue
+            for value in segmenter.values(signal, snap=True):
+                near = [one for one in stretches if _overlap(one, value)]
+                if near or gaps:
+                    scores.append(value.score or 0.0)
+                    right.append(any(one.label == value.label and _overlap(one, value) >= _FOUND for one in near))
+    return PlattScaling.fit(scores, right)
+
+
+def _overlap(one: Interval, other: Interval) -> float:
+    """Return intersection over union of two stretches with a length."""
+    shared = min(one.end, other.end) - max(one.start, other.start)
+    return max(0.0, shared) / (max(one.end, other.end) - min(one.start, other.start))
+
+
+def _fitted(
+    signals: Sequence[AnnotatedSignal],
+    *,
+    gaps: bool,
+    windows: Sequence[float] | None,
+    options: TreeOptions,
+    seed: int,
+    what: str,
+) -> Segmenter:
+    """Return the model without a calibration."""
     import numpy as np
 
     marked = sum(bool(signal.stretches) for signal in signals)

@@ -85,9 +85,9 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
         """Train on recordings (paths) and the intervals in them. Raises NotEnoughData."""
         allowed = None if self.target.open else set(self.target.labels)
         gaps = self.options.gaps == "nothing"
-        unread = Counter[str]()
+        unread: dict[int, str] = {}  # the reason, by the number of the recording
         signals = []
-        for example in examples:
+        for number, example in enumerate(examples):
             own = [
                 value
                 for value in example.values
@@ -96,13 +96,13 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
                 and (allowed is None or value.label in allowed)
             ]
             if own or gaps:
-                signals.append(AnnotatedSignal(partial(_readable, example.data, unread), own))
+                signals.append(AnnotatedSignal(partial(_readable, number, example.data, unread), own))
         progress(0.1, f"reading {len(signals)} recordings")
         self._segmenter = learnt_segmenter(
             signals, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
         )
-        self._notes = unlearnt(unread, "recordings")
-        progress(1.0, f"trained on {len(signals) - unread.total()} recordings")
+        self._notes = unlearnt(Counter(unread.values()), "recordings")
+        progress(1.0, f"trained on {len(signals) - len(unread)} recordings")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return the stretches of each recording (path), in order. Raises AdapterError if one cannot be read."""
@@ -129,12 +129,12 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
         self._segmenter = segmenter
 
 
-def _readable(path: Path, unread: Counter[str]) -> Signal | None:
-    """Return a recording as a series; None if it cannot be read, and count the reason."""
+def _readable(number: int, path: Path, unread: dict[int, str]) -> Signal | None:
+    """Return a recording as a series; None if it cannot be read, and note the reason."""
     try:
         return _heard(path)
     except AdapterError as error:
-        unread[reason_of(error)] += 1
+        unread[number] = reason_of(error)
         return None
 
 

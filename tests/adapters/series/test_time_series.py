@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, NotEnoughData, Target
+from lsml.adapters.parts.calibration import PlattScaling
 from lsml.adapters.parts.segments import segments, snapped
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import OF_WINDOW, Signal
@@ -43,6 +44,32 @@ def walker():
 def test_ten_series_teach_the_segments_of_ten_others(walker):
     judged = f1(walker, activities(range(100, 110)))
     assert judged["segments"] == 90 and judged["value"] >= 0.9
+
+
+class Noisy:
+    """A series that hardly shows what was marked in it."""
+
+    def __init__(self, series, seed):
+        points = series.points()
+        noise = np.random.default_rng(seed).normal(0, np.nanstd(points.values), points.values.shape)
+        self._points = Points(points.times, points.values + noise)
+
+    def points(self):
+        return self._points
+
+
+def test_scores_of_segments_are_how_often_those_of_held_out_series_are_right(tmp_path):
+    def some(numbers):
+        return [Example(Noisy(one.data, seed), one.values) for seed, one in enumerate(activities(numbers))]
+
+    adapter, others = learnt(some(range(6))), some(range(100, 110))
+    now = f1(adapter, others)["calibration_error"]
+    adapter.save(tmp_path)
+    again = new()
+    again.load(tmp_path)
+    assert again.predict([others[0].data]) == adapter.predict([others[0].data])
+    adapter._segmenter = adapter._segmenter._replace(calibration=PlattScaling())
+    assert now < f1(adapter, others)["calibration_error"] - 0.05
 
 
 @pytest.mark.parametrize("seed", [1000, 2000])
