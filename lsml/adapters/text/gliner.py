@@ -18,6 +18,7 @@ from lsml.adapters.parts.transformers_models import remedy
 from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.values import Span, Value
 
+_CONVERT: Final = "write them once with gliner's from_pretrained and save_pretrained, and give the path of that folder"
 _HOLDS: Final = 0.5  # the probability from which an entity is found where a recipe names no threshold
 
 
@@ -29,7 +30,7 @@ class GlinerOptions(TuningOptions, frozen=True, forbid_unknown_fields=True, kw_o
         Meta(
             description="A GLiNER model with weights as safetensors: a folder, relative to the recipe's, or the name of one "
             "that was downloaded before. Nothing is downloaded.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "gliner-community/gliner_small-v2.5"
 
@@ -63,7 +64,7 @@ class Gliner(TrainableAdapter[GlinerOptions]):
         if folder is None:
             return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
         if not any(folder.glob("*.safetensors")):
-            return f"{options.weights} has no safetensors; pickles are not loaded, because they can run code"
+            return f"{options.weights} has no safetensors, and pickles are not loaded, because they can run code; {_CONVERT}"
         return None
 
     @classmethod

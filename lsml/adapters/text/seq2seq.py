@@ -39,7 +39,7 @@ class Seq2SeqOptions(TuningOptions, frozen=True, forbid_unknown_fields=True, kw_
         Meta(
             description="An encoder-decoder such as T5, BART or NLLB: a folder of transformers, relative to the recipe's, or "
             "the name of one that was downloaded before. Nothing is downloaded.",
-            extra={**PREDICTIONS, "file": True},
+            extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "google/flan-t5-small"
     prefix: Annotated[

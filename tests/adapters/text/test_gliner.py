@@ -86,6 +86,7 @@ def test_missing_weights_and_pickles_are_named_with_what_to_do(tmp_path, weights
     (tmp_path / "gliner_config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     lacking = Gliner.lacks(Gliner.Options(weights=str(tmp_path)), TARGET)
-    assert lacking.endswith("has no safetensors; pickles are not loaded, because they can run code")
+    assert "has no safetensors, and pickles are not loaded, because they can run code; write them once with" in lacking
+    assert Gliner.downloads(Gliner.Options(), TARGET)[0].repository == Gliner.Options().weights
     with pytest.raises(VersionError, match="restore it, or train again"):
         adapter_of(weights).load(tmp_path)

@@ -64,6 +64,7 @@ def test_what_is_missing_is_named(weights, tmp_path):
         absent.fit(answered(4, 1), 1)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     assert "is no encoder-decoder" in Seq2Seq.lacks(Seq2Seq.Options(weights=str(tmp_path)), Target())
+    assert Seq2Seq.downloads(Seq2Seq.Options(), Target())[0].repository == "google/flan-t5-small"
     with pytest.raises(AdapterError, match="its tokenizer has no token deu_Latn; correct first_token"):
         adapter_of(weights, first_token="deu_Latn").predict(["a text"])
     with pytest.raises(NotEnoughData, match="1 texts have an answer; annotate at least two"):
