@@ -119,17 +119,15 @@ def parted(span: Span) -> list[Span]:
     return [Span(span.start, span.end, label, span.score) for label in span.label.split(_TOGETHER)]
 
 
-def inner(values: Sequence[Value], kept: Sequence[Span], allowed: set[str] | None) -> int:
-    """Return the number of spans with allowed labels that `outermost` left out."""
+def inner(values: Sequence[Value], kept: Sequence[Span], allowed: set[str] | None) -> list[Span]:
+    """Return the spans with allowed labels that `outermost` left out, in order and without scores."""
     learnt = {(one.start, one.end, one.label) for span in kept for one in parted(span)}
-    return len(
-        {
-            (value.start, value.end, value.label)
-            for value in values
-            if isinstance(value, Span) and (allowed is None or value.label in allowed)
-        }
-        - learnt
-    )
+    told = {
+        (value.start, value.end, value.label)
+        for value in values
+        if isinstance(value, Span) and (allowed is None or value.label in allowed)
+    }
+    return [Span(*place) for place in sorted(told - learnt)]
 
 
 def notes_of(inner_spans: int) -> tuple[str, ...]:

@@ -116,7 +116,9 @@ class Gliner(TrainableAdapter[GlinerOptions]):
         model = EntityModel(folder_of(self.options.weights), self.options)
         texts = [example.data for example in examples]
         long = model.fit(texts, spans, _names(self.target), seed, progress)
-        overlapping = sum(inner(example.values, some, allowed) for example, some in zip(examples, spans, strict=True))
+        overlapping = sum(
+            len(inner(example.values, some, allowed)) for example, some in zip(examples, spans, strict=True)
+        )
         self._notes = notes_of(overlapping)
         if long:
             self._notes += (f"{long} spans have more than {model.widest} words and were not used for training",)

@@ -137,7 +137,9 @@ class Ner(TransformerAdapter[NerOptions, "TokenLabels"]):
         allowed = None if self.target.open else set(self.target.labels)
         texts = [example.data for example in examples]
         spans = [outermost(example.values, allowed) for example in examples]
-        self._inner = sum(inner(example.values, some, allowed) for example, some in zip(examples, spans, strict=True))
+        self._inner = sum(
+            len(inner(example.values, some, allowed)) for example, some in zip(examples, spans, strict=True)
+        )
         marked = sum(bool(some) for some in spans)
         if len(texts) < 2 or not marked:
             raise NotEnoughData(

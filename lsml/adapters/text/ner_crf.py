@@ -21,7 +21,7 @@ from msgspec import Meta
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.calibration import PlattScaling
 from lsml.adapters.parts.text_features import TextOptions, text_rows
-from lsml.adapters.parts.text_spans import PASSED_OVER, inner, notes_of, outermost, parted
+from lsml.adapters.parts.text_spans import inner, outermost, parted
 from lsml.adapters.parts.word_features import OUTSIDE, Lexicon, features, stretches, tags_of, told_by_others
 from lsml.errors import NotEnoughData, VersionError
 from lsml.values import DecidedSpans, Span, Value
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lsml.arrays import Rows
 
 
+_WITHIN: Final = "within"  # the folder of the model of inner spans
 _MODEL: Final = "model.crfsuite"
 _LEXICON_FILE: Final = "facts.json"
 _FORMAT: Final = 2
@@ -87,14 +88,14 @@ class _HeldOut(NamedTuple):
 
 
 class NerCrf(TrainableAdapter[NerCrfOptions]):
-    """Labelled spans of a text: whole words, with one label or several, none inside another."""
+    """Labelled spans of a text: whole words, with one label or several. A model of its own finds the spans inside others."""
 
     name: ClassVar[str] = "ner-crf"
     licence: ClassVar[str | None] = "MIT (python-crfsuite)"
     title: ClassVar[str] = "entities in texts, trained on a few dozen sentences in a second"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})
-    passes_over: ClassVar[str | None] = PASSED_OVER
+    passes_over: ClassVar[str | None] = "finds spans inside others, but none inside these"
     requires: ClassVar[tuple[str, ...]] = ("pycrfsuite",)
     learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = NerCrfOptions
@@ -104,14 +105,17 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         self._model = b""
         self._lexicon: Lexicon
         self._calibration = PlattScaling()
-        self._inner = 0  # spans that were not used for training, because they overlap longer ones
+        self._within: NerCrf | None = None  # trained on the spans inside those that this one is trained on
+        self._unused = 0  # spans that were not used for training, as they are too deep inside others
         self._lock = threading.Lock()
         self._tagger: Any = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence about spans that were not used, if there are any."""
-        return notes_of(self._inner)
+        if not self._unused:
+            return ()
+        return (f"{self._unused} spans were not used for training: they overlap several longer ones",)
 
     @property
     def ready(self) -> bool:
@@ -121,14 +125,21 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Train on texts (str) and their spans; labels that the target does not have are ignored.
 
-        Of overlapping spans it is trained on the longest, with all labels of its place; it is extended to whole words.
-        Raises NotEnoughData without two texts, of which one has a span.
+        Of overlapping spans it is trained on the longest, with all labels of its place, and a second model on the longest of
+        the others; they are extended to whole words. Raises NotEnoughData without two texts, of which one has a span.
         """
-        texts = self._read(examples)
         allowed = None if self.target.open else set(self.target.labels)
-        self._inner = sum(
-            inner(example.values, spans, allowed) for example, (_, spans) in zip(examples, texts, strict=True)
-        )
+        self._fit_outermost(examples, progress)
+        self._within, left = None, _left(examples, allowed)
+        self._unused = sum(len(one.values) for one in left)
+        if self._unused:
+            within = NerCrf(self.options, self.target)
+            within._fit_outermost(left, silent)
+            self._within = within
+            self._unused = sum(len(one.values) for one in _left(left, allowed))
+
+    def _fit_outermost(self, examples: Sequence[Example], progress: Progress) -> None:
+        texts = _read(examples, self.target)
         progress(0.0, f"reading {len(texts)} texts")
         setting, calibration = self._chosen(examples)
         self._learn(texts, setting, progress)
@@ -137,19 +148,6 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
             1.0,
             f"trained on {sum(len(parted(span)) for _, spans in texts for span in spans)} spans in {len(texts)} texts",
         )
-
-    def _read(self, examples: Sequence[Example]) -> list[tuple[str, Sequence[Span]]]:
-        """Return texts with the spans that are learnt. Raises NotEnoughData."""
-        allowed = None if self.target.open else set(self.target.labels)
-        texts: list[tuple[str, Sequence[Span]]] = [
-            (example.data, outermost(example.values, allowed)) for example in examples
-        ]
-        marked = sum(bool(spans) for _, spans in texts)
-        if len(texts) < 2 or not marked:
-            raise NotEnoughData(
-                f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
-            )
-        return texts
 
     def _learn(
         self, texts: Sequence[tuple[str, Sequence[Span]]], setting: tuple[float, float], progress: Progress = silent
@@ -203,7 +201,9 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
             left = examples[part::parts]
             adapter = NerCrf(self.options, self.target)
             try:
-                learnt = self._read([example for index, example in enumerate(examples) if index % parts != part])
+                learnt = _read(
+                    [example for index, example in enumerate(examples) if index % parts != part], self.target
+                )
             except NotEnoughData:
                 continue
             adapter._learn(learnt, setting)
@@ -227,6 +227,9 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
         """Write CRFsuite's file, which holds only numbers and names, and the lexicon of annotated words."""
         assert self._model, "an untrained model is never saved"
         (directory / _MODEL).write_bytes(self._model)
+        if self._within is not None:
+            (directory / _WITHIN).mkdir()
+            self._within.save(directory / _WITHIN)
         content = {"format": _FORMAT, "lexicon": self._lexicon.counts, "calibration": self._calibration}
         (directory / _LEXICON_FILE).write_text(json.dumps(content, sort_keys=True), encoding="utf-8")
 
@@ -247,6 +250,10 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._become(model, lexicon, calibration)
+        self._within = None
+        if (directory / _WITHIN).is_dir():  # versions without inner spans have none
+            self._within = NerCrf(self.options, self.target)
+            self._within.load(directory / _WITHIN)
 
     def _become(self, model: bytes, lexicon: Lexicon, calibration: PlattScaling) -> None:
         import pycrfsuite
@@ -269,7 +276,40 @@ class NerCrf(TrainableAdapter[NerCrfOptions]):
                 score = self._calibration.after(min(said[first : last + 1]))
                 found += parted(Span(stretch[first].start, stretch[last].end, label, score))
             decisions += said
-        return DecidedSpans(found, decisions=decisions)
+        spans = DecidedSpans(found, decisions=decisions)
+        return spans if self._within is None else _with_inner(spans, self._within._spans(text))
+
+
+def _read(examples: Sequence[Example], target: Target) -> list[tuple[str, Sequence[Span]]]:
+    """Return texts with the longest of their spans. Raises NotEnoughData."""
+    allowed = None if target.open else set(target.labels)
+    texts: list[tuple[str, Sequence[Span]]] = [(one.data, outermost(one.values, allowed)) for one in examples]
+    marked = sum(bool(spans) for _, spans in texts)
+    if len(texts) < 2 or not marked:
+        raise NotEnoughData(
+            f"{marked} of {len(texts)} texts have a marked span; annotate at least two texts, and a span in one"
+        )
+    return texts
+
+
+def _left(examples: Sequence[Example], allowed: set[str] | None) -> list[Example]:
+    """Return texts with the spans that overlap longer ones."""
+    return [Example(one.data, tuple(inner(one.values, outermost(one.values, allowed), allowed))) for one in examples]
+
+
+def _with_inner(outer: DecidedSpans, deeper: DecidedSpans) -> DecidedSpans:
+    """Return spans, and those of a second model that overlap them at another place, in order; with all decisions."""
+    spans = [one for one in outer if isinstance(one, Span)]
+    places = {(one.start, one.end) for one in spans}
+    inside = [
+        one
+        for one in deeper
+        if isinstance(one, Span)
+        and (one.start, one.end) not in places
+        and any(one.start < other.end and other.start < one.end for other in spans)
+    ]
+    ordered = sorted([*spans, *inside], key=lambda one: (one.start, -one.end))
+    return DecidedSpans(ordered, decisions=[*outer.decisions, *deeper.decisions])
 
 
 def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from lsml.adapters.parts.calibration import PlattScaling
-from lsml.metrics.choices import calibration, calibration_error
+from lsml.metrics.calibration import calibration
 from lsml.values import Span
 
 
@@ -22,8 +22,8 @@ def test_the_error_falls_and_the_order_stays():
     found = PlattScaling.fit(*drawn(400))
     scores, right = drawn(4000, seed=2)
     after = [found.after(score) for score in scores]
-    before = calibration_error(calibration(list(zip(scores, right, strict=True))))
-    assert calibration_error(calibration(list(zip(after, right, strict=True)))) < 0.5 * before
+    before = calibration(list(zip(scores, right, strict=True)))["calibration_error"]
+    assert calibration(list(zip(after, right, strict=True)))["calibration_error"] < 0.5 * before
     assert sorted(scores) == [score for _, score in sorted(zip(after, scores, strict=True))]
     assert [found.before(score) for score in after] == pytest.approx(scores, abs=1e-3)
 

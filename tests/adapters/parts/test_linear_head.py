@@ -8,7 +8,7 @@ from lsml.adapters.parts import regressions
 from lsml.adapters.parts.linear_head import LinearHead, labelled
 from lsml.adapters.parts.regressions import HeldOut, temperature
 from lsml.adapters.text.classifier import TextClassifier
-from lsml.metrics.choices import calibration, calibration_error
+from lsml.metrics.calibration import calibration
 from lsml.values import Choice
 
 
@@ -49,7 +49,7 @@ def errors(head, multiple):
             for values, example in zip(said, examples, strict=True)
             for value in (values if multiple else [max(values, key=lambda value: value.score)])
         ]
-        found.append(calibration_error(calibration(shown)))
+        found.append(calibration(shown)["calibration_error"])
     return found
 
 

@@ -12,7 +12,7 @@ from lsml.adapters.base import Example, NotEnoughData, Target
 from lsml.adapters.parts import fine_tuning
 from lsml.adapters.text.ner import Ner, TokenLabels, words
 from lsml.errors import AdapterError, Cancelled, VersionError
-from lsml.metrics.choices import calibration, calibration_error
+from lsml.metrics.calibration import calibration
 from lsml.values import Span
 from tests.support.sentences import sentences
 from tests.support.transformer_models import tiny_head, tiny_transformer, token_classifier
@@ -304,18 +304,16 @@ def test_probabilities_are_nearer_to_how_often_words_are_right_and_stay_so_in_a_
 
     def error(model):
         answers = model.predict([example.data for example in others])
-        return calibration_error(
-            calibration(
-                [
-                    (
-                        span.score,
-                        (span.start, span.end, span.label) in {(one.start, one.end, one.label) for one in true},
-                    )
-                    for true, spans in zip((example.values for example in others), answers, strict=True)
-                    for span in spans
-                ]
-            )
-        )
+        return calibration(
+            [
+                (
+                    span.score,
+                    (span.start, span.end, span.label) in {(one.start, one.end, one.label) for one in true},
+                )
+                for true, spans in zip((example.values for example in others), answers, strict=True)
+                for span in spans
+            ]
+        )["calibration_error"]
 
     now = error(adapter)
     adapter.save(tmp_path)

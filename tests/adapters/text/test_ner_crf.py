@@ -17,7 +17,7 @@ from lsml.adapters.parts.word_features import Lexicon, stretches
 from lsml.adapters.text import ner_crf
 from lsml.adapters.text.ner_crf import NerCrf
 from lsml.errors import VersionError
-from lsml.metrics.choices import calibration, calibration_error
+from lsml.metrics.calibration import calibration
 from lsml.values import Span
 from tests.support.sentences import sentences
 
@@ -75,15 +75,13 @@ def test_scores_are_nearer_to_how_often_spans_are_right_and_stay_so_in_a_version
 
     def error(model):
         answers = model.predict([example.data for example in others])
-        return calibration_error(
-            calibration(
-                [
-                    (span.score, msgspec.structs.replace(span, score=None) in example.values)
-                    for example, spans in zip(others, answers, strict=True)
-                    for span in spans
-                ]
-            )
-        )
+        return calibration(
+            [
+                (span.score, msgspec.structs.replace(span, score=None) in example.values)
+                for example, spans in zip(others, answers, strict=True)
+                for span in spans
+            ]
+        )["calibration_error"]
 
     now = error(adapter)
     adapter.save(tmp_path)
@@ -105,14 +103,29 @@ def test_two_names_beside_each_other_stay_two_and_words_stay_whole():
     assert said(learnt(cut, ("LOC",)), "Berliners sing") == [("Berliners", "LOC")]
 
 
-def test_of_spans_that_overlap_the_longest_is_learnt():
-    text = "University of Oxford opened"
-    nested = [Example(text, (Span(0, 20, "ORG"), Span(14, 20, "LOC"))), Example("it opened", ())] * 4
+def test_spans_inside_others_are_learnt_and_found_nowhere_else(tmp_path):
+    cities = ("Oxford", "Oslo", "Rome", "Vienna")
+    nested = [
+        Example(f"{who} left University of {city} today", (Span(start, start + 14 + len(city), "ORG"), Span(start + 14, start + 14 + len(city), "LOC")))
+        for who in ("Ann", "Bert") for city in cities for start in (len(who) + 6,)
+    ]  # fmt: skip
     adapter = learnt(nested, ("LOC", "ORG"))
-    assert said(adapter, text) == [("University of Oxford", "ORG")]
-    assert adapter.notes == (
-        "4 spans overlap longer ones and were not used for training: it finds none inside another",
-    )
+    assert adapter.notes == ()
+    text = "Zoe left University of Rome today"
+    assert said(adapter, text) == [("University of Rome", "ORG"), ("Rome", "LOC")]
+    assert ("Rome", "LOC") not in said(adapter, "Rome is far")
+    adapter.save(tmp_path)
+    loaded = NerCrf(adapter.options, adapter.target)
+    loaded.load(tmp_path)
+    assert loaded.predict([text]) == adapter.predict([text])
+    assert list(loaded.predict([text])[0].decisions) == list(adapter.predict([text])[0].decisions)
+
+
+def test_spans_too_deep_inside_others_are_told_of():
+    text = "University of Oxford opened"
+    spans = (Span(0, 27, "ALL"), Span(0, 20, "ORG"), Span(14, 20, "LOC"))
+    adapter = learnt([Example(text, spans), Example("it opened", ())] * 4, ("ALL", "LOC", "ORG"))
+    assert adapter.notes == ("4 spans were not used for training: they overlap several longer ones",)
     assert learnt(sentences(12)).notes == ()
 
 

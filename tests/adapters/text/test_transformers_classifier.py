@@ -10,7 +10,7 @@ from lsml.adapters.base import Example, NotEnoughData, Target
 from lsml.adapters.parts import fine_tuning
 from lsml.adapters.text.transformers_classifier import TransformersClassifier
 from lsml.errors import AdapterError, Cancelled, VersionError
-from lsml.metrics.choices import calibration, calibration_error
+from lsml.metrics.calibration import calibration
 from lsml.values import Choice
 from tests.conftest import tickets
 from tests.support.transformer_models import tiny_head, tiny_transformer
@@ -240,15 +240,13 @@ def test_probabilities_are_nearer_to_how_often_they_are_right_and_stay_so_in_a_v
 
     def error(model):
         answers = model.predict([example.data for example in others])
-        return calibration_error(
-            calibration(
-                [
-                    (value.score, value.label == example.values[0].label)
-                    for example, values in zip(others, answers, strict=True)
-                    for value in (values if multiple else [max(values, key=lambda value: value.score)])
-                ]
-            )
-        )
+        return calibration(
+            [
+                (value.score, value.label == example.values[0].label)
+                for example, values in zip(others, answers, strict=True)
+                for value in (values if multiple else [max(values, key=lambda value: value.score)])
+            ]
+        )["calibration_error"]
 
     now = error(adapter)
     adapter.save(tmp_path)
