@@ -399,3 +399,30 @@ def test_a_real_label_studio_keeps_predicted_relations(joined, studio):
     studio.call("POST", f"/api/projects/{there}/import", json=[task])
     [kept] = studio.tasks(there)
     assert relations(kept["predictions"][0])[0] == relations(prediction)[0]
+
+
+DATES = """lsml: 1
+name: norms
+labeling_config: |
+  <View><Labels name="l" toName="text"><Label value="Date"/></Labels><Text name="text" value="$text"/>
+  <DateTime name="d" toName="text" only="date" format="%d.%m.%Y" perRegion="true"/></View>
+tags:
+  Labels: {adapter: text-matcher, options: {patterns: {Date: ['\\w+ \\w+ \\d{4}']}}}
+  DateTime: {adapter: dates, needs: Labels}
+"""
+
+
+def test_the_date_of_each_span_is_written_in_the_format_of_the_tag(tmp_path):
+    recipe = tmp_path / "norms.yaml"
+    recipe.write_text(DATES, encoding="utf-8")
+    project = Project(recipe, tmp_path / "data")
+    try:
+        [found] = project.predict({"text": "from 4 March 2026 to 6 May 2026"})
+    finally:
+        project.backend.store.close()
+    dated = [region for region in found["result"] if region["type"] == "datetime"]
+    assert [(one["value"]["text"], one["value"]["datetime"]) for one in dated] == [
+        ("4 March 2026", "04.03.2026"), ("6 May 2026", "06.05.2026"),
+    ]  # fmt: skip
+    spans = [region["id"] for region in found["result"] if region["type"] == "labels"]
+    assert [one["id"] for one in dated] == spans
