@@ -18,6 +18,7 @@ from lsml.values import (
     Keyframe,
     KeyPoint,
     Mask,
+    Moment,
     Number,
     Polygon,
     Ranking,
@@ -425,3 +426,8 @@ def test_rankings_are_judged_by_the_decisions_in_them():
     assert agree(picked, Ranking(("b", "a", "c"), ("_", "_", "best"))) == 1  # what is in no bucket has no order
     assert agree(picked, Ranking(("b", "a", "c"), ("_", "best", "best"))) == pytest.approx(2 / 3, abs=1e-6)
     assert judge(Ranking, [([abc], [abc])])["exact_match"] == 1
+
+
+def test_a_date_is_right_in_all_its_parts_or_not():
+    pairs = [([Moment("2026-03-04")], guess) for guess in ([Moment("2026-03-04", 0.4)], [Moment("2026-03-05")], [])]
+    assert judge(Moment, pairs) == {"metric": "exact_match", "value": 0.333333, "examples": 3, "per_label": {}}
