@@ -16,7 +16,7 @@ from lsml.binding.model import BoundModel
 from lsml.binding.needs import groups
 from lsml.binding.prompts import regions_of
 from lsml.binding.reliability import Votes
-from lsml.controls.base import Control, Decoded, Region
+from lsml.controls.base import Anchor, Control, Decoded, Region
 from lsml.controls.regions import RegionControl
 from lsml.errors import FetchError
 from lsml.labeling import AnnotatedTask, Annotation
@@ -175,7 +175,9 @@ def _heard(annotations: Sequence[Annotation], learn_from: LearnFrom) -> Sequence
 
 def _astray(control: Control, copies: Sequence[tuple[Control, Control]], annotations: Sequence[Annotation]) -> int:
     """Return the number of answers to a control about regions that it is not asked about."""
-    about = {copy.anchor.region["id"] for template, copy in copies if template is control and copy.anchor}
+    about = {
+        copy.anchor.region["id"] for template, copy in copies if template is control and isinstance(copy.anchor, Anchor)
+    }
     given = (region for annotation in annotations for region in regions_of(control, annotation.result))
     return sum(region.get("id") not in about for region in given)
 

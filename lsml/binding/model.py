@@ -16,13 +16,13 @@ from lsml.binding.comparing import read_compared
 from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
 from lsml.binding.needs import answer_together, copies_about, needed_regions, read_regions
-from lsml.controls.base import Control, Threshold
+from lsml.controls.base import Control, Threshold, on_page
 from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
 from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_object
 from lsml.labeling.view import View
 from lsml.recipe import Model, Training
-from lsml.values import kind_of
+from lsml.values import Choice, kind_of
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -53,10 +53,10 @@ class BoundModel:
 
     @property
     def copied(self) -> bool:
-        """True if its controls stand several times in one task, for a Repeater or for regions, each with its own answer."""
-        return self.object_tag.repeater is not None or (
-            bool(self.needs) and not answer_together(self.adapter_class, self.controls)
-        )
+        """True if its controls stand several times in one task, each with its own answer: for a Repeater, regions or pages."""
+        about_each = bool(self.needs) and not answer_together(self.adapter_class, self.controls)
+        by_page = any(_is_by_page(control, self.object_tag) for control in self.controls)
+        return about_each or by_page or self.object_tag.repeater is not None
 
     @property
     def trainable(self) -> bool:
@@ -189,14 +189,14 @@ class BoundModel:
         return readings
 
     def copies(self, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
-        """Return (control, its copy in this task) for each copy of a Repeater or needed region; without these, each
+        """Return (control, its copy in this task) for each copy of a Repeater, needed region or page; without these, each
         control twice.
         """
         regions = needed_regions(self.needs, data) if self.copied and self.needs else None
         if regions is not None:
             return copies_about(self.controls, regions)
         if self.object_tag.repeater is None:
-            return [(control, control) for control in self.controls]
+            return [(control, copy) for control in self.controls for copy in _by_page(control, self.object_tag, data)]
         return [(control, copy) for control in self.controls for copy, _ in _copies(control, self.object_tag, data)]
 
     @property
@@ -269,11 +269,30 @@ def _pages(
     controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
 ) -> list[Reading]:
     """Return a reading for each page; controls that answer for the whole task only have the first one."""
-    views = read_object(object_tag, task, fetch)
-    readings = [Reading(controls, object_tag, views[0])]
-    if len(views) > 1 and (asked := tuple(control for control in controls if control.per_item)):
-        readings += [Reading(asked, object_tag, view) for view in views[1:]]
+    readings = []
+    for number, view in enumerate(read_object(object_tag, task, fetch)):
+        asked = [
+            on_page(control, view.item) if view.item is not None and _is_by_page(control, object_tag) else control
+            for control in controls
+            if number == 0 or control.per_item or _is_by_page(control, object_tag)
+        ]
+        if asked:
+            readings.append(Reading(tuple(asked), object_tag, view))
     return readings
+
+
+def _is_by_page(control: Control, object_tag: ObjectTag) -> bool:
+    """Return True if annotators answer a control for each page of a list of images (perItem)."""
+    one_list = object_tag.tag == "Image" and object_tag.repeater is None
+    return one_list and control.value_type is Choice and control.control_tag.per_item
+
+
+def _by_page(control: Control, object_tag: ObjectTag, data: Mapping[str, object]) -> list[Control]:
+    """Return the copies of a control for the pages in a task's data, or only the control itself."""
+    pages = data.get(object_tag.field) if object_tag.field is not None else None
+    if not isinstance(pages, list) or not _is_by_page(control, object_tag):
+        return [control]
+    return [on_page(control, number) for number in range(len(pages))]
 
 
 def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, object]) -> list[tuple[Control, ObjectTag]]:

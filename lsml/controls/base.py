@@ -14,8 +14,8 @@ import msgspec
 
 from lsml.labeling import ControlTag, Label, ObjectTag
 from lsml.labeling.remarks import Misread, Reason, Remark
-from lsml.labeling.view import View
-from lsml.values import Value
+from lsml.labeling.view import View, whole_number
+from lsml.values import Choice, Value
 from lsml.wording import JSON
 
 # One entry of a `result` list. `encode` may set its `id` or `parentID` to a value's group. Prediction turns them into ids of
@@ -52,6 +52,11 @@ class Anchor(NamedTuple):
     name: str
     region: Region
 
+    @property
+    def id(self) -> str:
+        """The end of the name of the control's copy, after `@`."""
+        return str(self.region["id"])
+
     def holds(self, region: Mapping[str, object]) -> bool:
         """Return True if a region is an answer about this one: of the asking control, with the same id."""
         return region.get("from_name") == self.name and region.get("id") == self.region["id"]
@@ -63,6 +68,27 @@ class Anchor(NamedTuple):
         }
         frame = {key: held for key, held in self.region.items() if key in _FRAME}
         return {**frame, **region, "value": place | region["value"]}
+
+
+class Page(NamedTuple):
+    """The page of a list of images that a control asks about, from 0. `name`: what the control is called in the config."""
+
+    name: str
+    number: int
+
+    @property
+    def id(self) -> str:
+        """The end of the name of the control's copy, after `@`."""
+        return str(self.number)
+
+    def holds(self, region: Mapping[str, object]) -> bool:
+        """Return True if a region of the control is an answer about this page."""
+        here = (whole_number(region.get("item_index")) or 0) == self.number
+        return here and region.get("from_name") == self.name
+
+    def region_about(self, region: Region) -> Region:
+        """Return a region of the control, on this page."""
+        return {**region, "item_index": self.number}
 
 
 _FRAME = ("id", "original_width", "original_height", "image_rotation", "item_index", "parentID")
@@ -136,7 +162,7 @@ class Control(ABC):
     # Values from this share of the threshold count for the certainty, because they may be missed objects.
     suspected: ClassVar[float] = 1.0
     compares: ClassVar[bool] = False  # its answer is about several items of a task, which an adapter reads together
-    anchor: Anchor | None = None  # set on the copy for one region (perRegion)
+    anchor: Anchor | Page | None = None  # set on the copy for one region (perRegion) or one page (perItem)
 
     def __init_subclass__(cls) -> None:
         """Register the control under the tag that it names. Raises TypeError where another one has the tag."""
@@ -197,7 +223,7 @@ class Control(ABC):
     @classmethod
     def refusal(cls, control_tag: ControlTag) -> str | None:
         """Return the reason why this tag cannot be bound, in a sentence; or None."""
-        if control_tag.per_item:
+        if control_tag.per_item and cls.value_type is not Choice:
             asked = "for each item (perItem)"
             return f"{control_tag.selector} is {asked}, and its adapters predict for the whole task"
         return None
@@ -320,6 +346,14 @@ class Control(ABC):
 
 
 ControlT = TypeVar("ControlT", bound=Control)
+
+
+def on_page(control: ControlT, page: int) -> ControlT:
+    """Return a copy of a control that asks about one page of a list of images, under its own name."""
+    made = copy(control)
+    made.control_tag = msgspec.structs.replace(control.control_tag, name=f"{control.control_tag.name}@{page}")
+    made.anchor = Page(control.config_name, page)
+    return made
 
 
 def about(control: ControlT, region: Region) -> ControlT:

@@ -123,8 +123,8 @@ def _holds(
     if condition.when not in ("choice-selected", "choice-unselected"):
         return True
     names = [condition.tag_name] if condition.tag_name else list(chosen)
-    if condition.tag_name and asking.anchor:  # the answer of another control for the same region
-        names.append(f"{condition.tag_name}@{asking.anchor.region['id']}")
+    if condition.tag_name and asking.anchor:  # the answer of another control for the same region or page
+        names.append(f"{condition.tag_name}@{asking.anchor.id}")
     selections = {(name, _label(value)) for name in names if name in chosen for value in chosen[name]}
     # A condition names a choice by its value or by its alias.
     labels = {label for _, label in selections}

@@ -1,0 +1,79 @@
+"""A control for each page of a list of images (perItem) is asked, answered and learnt page by page."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from tests.conftest import PROJECT as TICKETS
+from tests.conftest import PROJECT_KEY
+from tests.support.drawings import disc
+
+CONFIG = """<View><Image name="pages" valueList="$pages"/>
+<Choices name="colour" toName="pages" perItem="true"><Choice value="Red"/><Choice value="Blue"/></Choices>
+</View>"""
+RECIPE = "tags:\n  Choices#colour: image-classifier\ntraining: {min_annotations: 2, holdout: 0}\n"
+PROJECT = {**TICKETS, "label_config": CONFIG}
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """A picture of each colour, as a data URL."""
+    folder = tmp_path_factory.mktemp("pages")
+    made = {}
+    for colour in ("Red", "Blue"):
+        path = disc(folder / f"{colour}.png", colour, (50, 40), 25)
+        made[colour] = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return made
+
+
+def answered(page: int | None, colour: str) -> dict[str, object]:
+    where = {} if page is None else {"item_index": page}
+    value = {"choices": [colour]}
+    return {"id": f"r{page}", "from_name": "colour", "to_name": "pages", "type": "choices", "value": value, **where}
+
+
+def annotated(id: int, pages: object, result: list[dict[str, object]]) -> dict[str, object]:
+    return {
+        "action": "ANNOTATION_CREATED", "project": PROJECT, "task": {"id": id, "data": {"pages": pages}},
+        "annotation": {"id": id, "task": id, "project": PROJECT["id"], "result": result, "was_cancelled": False, "completed_by": 1},
+    }  # fmt: skip
+
+
+def test_each_page_of_a_task_is_learnt_and_answered_alone(backend, pages):
+    server = backend(RECIPE, CONFIG)
+    for id in range(1, 7):
+        order = ["Red", "Blue", "Blue"] if id % 2 else ["Blue", "Red"]
+        result = [answered(page, colour) for page, colour in enumerate(order)]
+        assert server.post("/webhook", annotated(id, [pages[colour] for colour in order], result)).status_code == 200
+    assert server.train(PROJECT)["job_status"] == "finished"
+    task = {"id": 9, "data": {"pages": [pages["Blue"], pages["Red"], pages["Blue"]]}}
+    asked = {"tasks": [task], "project": PROJECT_KEY, "label_config": CONFIG}
+    [prediction] = server.post("/predict", asked).json["results"]
+    found = [(region["item_index"], region["value"]["choices"], region["from_name"]) for region in prediction["result"]]
+    assert sorted(found) == [(0, ["Blue"], "colour"), (1, ["Red"], "colour"), (2, ["Blue"], "colour")]
+    assert len({region["id"] for region in prediction["result"]}) == 3
+
+
+def test_of_a_page_that_nobody_answered_nothing_is_learnt(backend, pages):
+    server = backend(RECIPE, CONFIG)
+    for id, colour in enumerate(("Red", "Blue", "Red", "Blue"), 1):
+        unsaid = pages["Blue" if colour == "Red" else "Red"]
+        server.post("/webhook", annotated(id, [pages[colour], unsaid], [answered(0, colour)]))
+    assert server.train(PROJECT)["job_status"] == "finished"
+    task = {"id": 9, "data": {"pages": [pages["Red"], pages["Blue"]]}}
+    asked = {"tasks": [task], "project": PROJECT_KEY, "label_config": CONFIG}
+    [prediction] = server.post("/predict", asked).json["results"]
+    assert [region["value"]["choices"] for region in prediction["result"]] == [["Red"], ["Blue"]]
+
+
+def test_a_single_image_has_one_answer_without_a_page(backend, pages):
+    server = backend(RECIPE, CONFIG)
+    for id, colour in enumerate(("Red", "Blue", "Red", "Blue"), 1):
+        server.post("/webhook", annotated(id, pages[colour], [answered(None, colour)]))
+    assert server.train(PROJECT)["job_status"] == "finished"
+    asked = {"tasks": [{"id": 9, "data": {"pages": pages["Red"]}}], "project": PROJECT_KEY, "label_config": CONFIG}
+    [prediction] = server.post("/predict", asked).json["results"]
+    [region] = prediction["result"]
+    assert region["value"]["choices"] == ["Red"] and "item_index" not in region
