@@ -40,7 +40,11 @@ def names(adapters):
         ('<TextArea name="c" toName="t"/>', ["remote"], ["llm", "seq2seq"]),
         ('<Rating name="c" toName="r"/>', ["tabular"], []),
         ('<Choices name="c" toName="i"><Choice value="A"/></Choices>', ["image-classifier"], ["llm", "yolo"]),
-        ('<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>', ["detector"], ["yolo"]),
+        (
+            '<RectangleLabels name="c" toName="i"><Label value="A"/></RectangleLabels>',
+            ["detector"],
+            ["open-vocabulary", "yolo"],
+        ),
         ('<BrushLabels name="c" toName="i"><Label value="A"/></BrushLabels>', ["yolo"], []),
     ],
 )
@@ -67,7 +71,7 @@ def test_a_smart_tool_asks_the_model_of_another_control_and_has_none_itself():
 
 def test_a_smart_tool_that_asks_nobody_is_answered_itself():
     (box,) = offered('<RectangleLabels name="b" toName="i" smart="true"><Label value="A"/></RectangleLabels>')
-    assert names(box.chosen) == ["detector"] and names(box.others) == ["yolo"]
+    assert names(box.chosen) == ["detector"] and names(box.others) == ["yolo", "open-vocabulary"]
 
 
 def test_a_smart_brush_asks_no_model_so_that_what_answers_drawings_alone_is_not_chosen():

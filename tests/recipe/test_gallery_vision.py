@@ -27,7 +27,7 @@ from tests.recipe.test_gallery import RECIPES, binding_of
 from tests.support import worlds
 from tests.support.cases import DETECTOR, FIBRILS, YOLO
 from tests.support.drawings import disc
-from tests.support.transformer_models import tiny_sam2
+from tests.support.transformer_models import tiny_owl, tiny_sam2
 
 SEEING = [
     name for name, path in RECIPES.items()
@@ -219,3 +219,34 @@ def test_the_segment_anything_recipe_answers_marks_once_its_weights_are_there(tm
     assert answers[0]["results"][0]["result"] == []
     [region] = answers[1]["results"][0]["result"]
     assert (region["from_name"], region["type"], region["value"]["brushlabels"]) == ("mask", "brushlabels", ["Part"])
+
+
+def test_the_open_vocabulary_recipe_finds_words_and_typed_prompts_and_their_boxes_become_masks(tmp_path):
+    # Nobody trained the weights: what is shown is the way of words, boxes and masks.
+    owl, sam = tiny_owl(tmp_path / "owl"), tiny_sam2(tmp_path / "sam")
+    text = RECIPES["open-vocabulary"].read_text(encoding="utf-8")
+    recipe = yaml.safe_load(text.replace("google/owlv2-base-patch16-ensemble", str(owl)))
+    labels = '<Label value="Person"/><Label value="Vehicle"/>'
+    recipe["labeling_config"] = recipe["labeling_config"].replace(
+        "</View>", f'<BrushLabels name="mask" toName="image">{labels}</BrushLabels></View>'
+    )
+    recipe["tags"]["BrushLabels#mask"] = {
+        "adapter": "segment-anything", "needs": "RectangleLabels#box", "options": {"weights": str(sam)},
+    }  # fmt: skip
+    recipe["tags"]["RectangleLabels#box"]["threshold"] = 0.05
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
+    image = {"image": data_uri(disc(tmp_path / "disc.png", "Red", (50, 40), 20), "image/png")}
+    typed = {"id": "x", "from_name": "prompt", "to_name": "image", "type": "textarea",
+             "value": {"text": ["vehicle: red disc"]}}  # fmt: skip
+    backend = Backend(tmp_path / "mine.yaml", tmp_path / "data")
+    try:
+        [plain] = backend.post("/predict", {"tasks": [{"id": 1, "data": image}]}).json["results"]
+        asked = {"tasks": [{"id": 1, "data": image}], "params": {"context": {"result": [typed]}}}
+        [prompted] = backend.post("/predict", asked).json["results"]
+    finally:
+        backend.store.close()
+    boxes = [one for one in plain["result"] if one["from_name"] == "box"]
+    masks = [one for one in plain["result"] if one["from_name"] == "mask"]
+    assert boxes and masks and len(masks) <= len(boxes)
+    found = [one for one in prompted["result"] if one["from_name"] == "box"]
+    assert found and {one["value"]["rectanglelabels"][0] for one in found} == {"Vehicle"}

@@ -7,12 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
-from lsml.adapters.base import Example, PageRegion, Target
+from lsml.adapters.base import Example, PageRegion, Question, Target
 from lsml.adapters.image.classifier import ImageClassifier
 from lsml.adapters.image.detector import Detector
 from lsml.adapters.image.field_classifier import FieldClassifier
 from lsml.adapters.image.grabcut import GrabCut
 from lsml.adapters.image.ocr import Ocr
+from lsml.adapters.image.open_vocabulary import OpenVocabulary
 from lsml.adapters.image.regressor import ImageRegressor
 from lsml.adapters.image.segment_anything import SegmentAnything
 from lsml.adapters.image.tracker import Tracker
@@ -61,6 +62,7 @@ from tests.support.transformer_models import (
     tiny_detector,
     tiny_gliner,
     tiny_head,
+    tiny_owl,
     tiny_sam,
     tiny_sam2,
     tiny_seq2seq,
@@ -312,6 +314,18 @@ DETECTOR = [
     for examples in (worlds.shape_examples("box", 24),)
 ]  # fmt: skip
 
+# Random weights: structure alone.
+IN_WORDS = [
+    AdapterCase(
+        adapter=OpenVocabulary, options={"weights": str(_drawn / "owl"), "device": "cpu"},
+        target=Target(_SHAPES, multiple=True, kinds={"box": _SHAPES}, questions=(
+            Question("box", "box", _SHAPES, multiple=True, descriptions={"red": "a red brick"}),
+        )),
+        batch=[example.data for example in worlds.shape_examples("box", 3)], tolerance=_ROUNDING,
+        prompts=[(example.data, [Text("a brick, red: round")]) for example in worlds.shape_examples("box", 2)],
+    )
+]  # fmt: skip
+
 _pages = [
     page_file(_drawn / f"page-{number}.png", lines)
     for number, lines in enumerate([INVOICE, (), (Written("upside down", 400, 200, 180.0),)])
@@ -331,6 +345,7 @@ READING = [
 # Those that need what the extras install, and weights of tests/models.txt.
 HEAVY = {
     "detector",
+    "open-vocabulary",
     "ocr",
     "segment-anything",
     "speech",
@@ -398,6 +413,7 @@ if find_spec("transformers") is not None:
     tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
     tiny_detector(_drawn / "detector")
     tiny_seq2seq(_drawn / "seq2seq", [text for text, _ in tickets(60)] + [f"a {label}" for label in LABELS])
+    tiny_owl(_drawn / "owl")
     tiny_sam(_drawn / "sam")
     tiny_sam2(_drawn / "sam2")
 
@@ -468,6 +484,7 @@ CASES = {
     "zero-shot": ZERO,
     "yolo": YOLO,
     "detector": DETECTOR,
+    "open-vocabulary": IN_WORDS,
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
     "dates": [DATED],

@@ -165,6 +165,27 @@ def tiny_detector(folder: Path, family: str = "rt_detr_v2", names: Sequence[str]
     return folder
 
 
+def tiny_owl(folder: Path) -> Path:
+    """An OWLv2 of two small layers that nobody trained; its tokens are letters."""
+    import transformers
+
+    transformers.set_seed(7)
+    letters = [chr(code) for code in range(97, 123)]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    numbers = {token: number for number, token in enumerate(tokens)}
+    tokenizer = transformers.CLIPTokenizer(vocab=numbers, merges=[], pad_token="<|endoftext|>")
+    images = transformers.Owlv2ImageProcessor(size={"height": 64, "width": 64})
+    transformers.Owlv2Processor(images, tokenizer).save_pretrained(folder)
+    layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    end = numbers["<|endoftext|>"]
+    text = {"vocab_size": len(tokens), "max_position_embeddings": 32, "pad_token_id": end, "eos_token_id": end,
+            "bos_token_id": numbers["<|startoftext|>"]}  # fmt: skip
+    config = transformers.Owlv2Config(
+        text_config=layers | text, vision_config=layers | {"image_size": 64, "patch_size": 16}, projection_dim=32
+    )
+    return _spread(transformers.Owlv2ForObjectDetection(config), folder)
+
+
 _SEEING = {"hidden_size": 32, "image_size": 256, "patch_size": 16, "mask_input_channels": 4}
 _DECIDING = {
     "hidden_size": 32, "mlp_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "iou_head_hidden_dim": 32,

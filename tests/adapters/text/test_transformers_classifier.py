@@ -217,8 +217,8 @@ def test_what_is_missing_is_one_sentence(encoder, tmp_path):
     with pytest.raises(NotEnoughData, match="all 2 examples have the label 'Bug'; annotate at least two texts"):
         new(encoder).fit([Example("a", (Choice("Bug"),)), Example("b", (Choice("Bug"),))], 7)
     assert TransformersClassifier.lacks(TransformersClassifier.Options(weights="no/where"), Target()) == (
-        "the weights no/where are not on this machine; give the path of their folder, or download them once: hf "
-        "download no/where"
+        "the weights no/where are not on this machine; give the path of their folder, or download them once: lsml "
+        "fetch RECIPE"
     )
     with pytest.raises(AdapterError, match="no/where is not a folder with a model of transformers"):
         new("no/where").fit(EXAMPLES, 7)
