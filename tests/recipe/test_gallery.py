@@ -330,7 +330,11 @@ def test_a_recipe_is_served_learns_and_predicts(name, tmp_path):
         for region in prediction["result"]:
             assert binding.controls[region["from_name"]].problem(region, data) is None
         # What the words of a text give away must be learnt: choices exactly, numbers roughly.
+        hidden = {control.config_name for model in binding.models if not model.spec.show for control in model.controls}
+        assert hidden.isdisjoint(region["from_name"] for region in prediction["result"])
         for control_name, control in binding.controls.items():
+            if control_name in hidden:
+                continue
             said = [region for region in prediction["result"] if region["from_name"] == control_name]
             taught = [region for region in regions if region["from_name"] == control_name]
             if control.value_type is Interval:
