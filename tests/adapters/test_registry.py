@@ -200,3 +200,8 @@ def test_saving_a_model_of_scikit_learn_imports_no_torch_where_that_is_installed
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True, env=environment
     )
     assert shown.stdout.strip() == "False []"
+
+
+@pytest.mark.parametrize("name", adapter_names())
+def test_each_adapter_names_the_licences_of_its_libraries(name):
+    assert get_adapter(name).licence, "a company reads it before it serves the adapter"

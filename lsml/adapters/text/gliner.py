@@ -46,6 +46,9 @@ class Gliner(TrainableAdapter[GlinerOptions]):
     produces: ClassVar[frozenset[type]] = frozenset({Span})
     requires: ClassVar[tuple[str, ...]] = ("gliner", "torch", "safetensors")
     extra: ClassVar[str | None] = "gliner"
+    licence: ClassVar[str | None] = (
+        "Apache-2.0 (GLiNER, transformers), BSD-3-Clause (torch); weights have terms of their own"
+    )
     starts_ready: ClassVar[bool] = True
     passes_over: ClassVar[str | None] = PASSED_OVER
     Options: ClassVar[type[msgspec.Struct]] = GlinerOptions

@@ -79,6 +79,7 @@ class Seq2Seq(TrainableAdapter[Seq2SeqOptions]):
     produces: ClassVar[frozenset[type]] = frozenset({Text})
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     extra: ClassVar[str | None] = "transformers"
+    licence: ClassVar[str | None] = "Apache-2.0 (transformers), BSD-3-Clause (torch); weights have terms of their own"
     starts_ready: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = Seq2SeqOptions
 

@@ -84,6 +84,7 @@ class Tracker(InteractiveAdapter[TrackerOptions]):
     produces: ClassVar[frozenset[type]] = frozenset({Track})
     requires: ClassVar[tuple[str, ...]] = ("cv2",)
     extra: ClassVar[str | None] = "images"
+    licence: ClassVar[str | None] = "Apache-2.0 (OpenCV)"
     only_interactive: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = TrackerOptions
 
