@@ -76,6 +76,7 @@ def test_it_says_where_each_is_and_keeps_their_data_apart(two, tmp_path):
     until("one worker", lambda: len([one for one in two.family()[1:] if "work" in one.cmdline()]) == 1)
 
 
+@pytest.mark.slow
 def test_both_learn_one_after_the_other(two, tmp_path):
     most = 0
     for id, (text, label) in enumerate(tickets(30), 1):
@@ -117,6 +118,7 @@ def is_up(two: RunningBackend) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGHUP")
 def test_a_change_of_one_is_served_and_the_other_stays_as_it_is(two):
     trained(two)

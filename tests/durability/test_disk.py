@@ -132,6 +132,7 @@ def test_a_data_directory_that_cannot_be_made_is_one_sentence(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_corrupt_version_is_not_loaded_and_the_next_training_replaces_it(tmp_path):
     with running(tmp_path) as processes:
         processes.start_training()

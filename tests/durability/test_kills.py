@@ -154,5 +154,6 @@ def kill_the_supervisor(directory, after_s: float) -> None:
         lsml.client.close()
 
 
+@pytest.mark.slow
 def test_children_end_with_a_killed_supervisor_and_the_next_one_finishes_the_run(tmp_path):
     kill_the_supervisor(tmp_path / "supervised", 0.8)

@@ -112,6 +112,7 @@ def test_a_label_that_fell_by_chance_refuses_nothing(topics):
     assert found.labels["Billing"].drop > 0.05 and found.dropped is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.2])
 @pytest.mark.parametrize("before", [60, 240])
 def test_a_version_that_learnt_wrong_labels_does_not_beat_one_that_did_not(project, before, share):  # noqa: F811

@@ -69,6 +69,7 @@ def test_what_is_too_little_for_an_estimate_is_said():
     )
 
 
+@pytest.mark.slow
 def test_the_curve_remembers_versions_that_are_no_longer_kept(project):  # noqa: F811
     here = project("training: {promote: always, holdout: {share: 0.5}}\n")
     pairs = with_wrong(tickets(260, seed=3), 0.1)

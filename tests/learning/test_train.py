@@ -73,6 +73,7 @@ def test_tasks_are_held_out_by_a_hash_of_their_id(project):
     assert card.models["topic:text-classifier"].examples == 200 - len(held_out)
 
 
+@pytest.mark.slow
 def test_holdout_0_trains_on_everything_and_judges_what_was_annotated_since_by_cross_validation(project):
     here = project("training: {holdout: 0}\n")
     card = here.train(annotated(tickets(60)))

@@ -179,6 +179,7 @@ def test_another_process_takes_nothing_from_who_holds_it_and_a_dead_one_holds_no
     assert {path.name.partition("-")[0] for path in (tmp_path / "leases").iterdir()} <= {str(os.getpid())}
 
 
+@pytest.mark.slow
 def test_many_readers_in_several_processes_read_what_they_were_given_while_others_evict(
     tmp_path: Path, web: Web
 ) -> None:

@@ -58,6 +58,7 @@ class Noisy:
         return self._points
 
 
+@pytest.mark.slow
 def test_scores_of_segments_are_how_often_those_of_held_out_series_are_right(tmp_path):
     def some(numbers):
         return [Example(Noisy(one.data, seed), one.values) for seed, one in enumerate(activities(numbers))]
@@ -72,6 +73,7 @@ def test_scores_of_segments_are_how_often_those_of_held_out_series_are_right(tmp
     assert now < f1(adapter, others)["calibration_error"] - 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1000, 2000])
 def test_marked_stretches_alone_are_found_where_the_rest_is_nothing(seed):
     adapter = learnt(activities(range(seed, seed + 10), marked=("Run", "Walk")), "Run", "Walk", gaps="nothing")
@@ -121,6 +123,7 @@ def test_ends_snap_to_where_the_series_changes(walker):
     assert np.median(distances(walker)) < 0.05  # the time of one point
 
 
+@pytest.mark.slow
 def test_stretches_of_several_labels_may_overlap():
     def examples(seeds):
         made = []

@@ -26,12 +26,12 @@ def f1(adapter, examples):
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes")
-    return scene_films(folder, range(5)), scene_films(folder, range(100, 103))
+    return scene_films(folder, range(6)), scene_films(folder, range(100, 103))
 
 
 @pytest.fixture(scope="module")
 def adapter(films):
-    return learnt(films[0], iterations=12)
+    return learnt(films[0], iterations=20)
 
 
 def test_a_few_videos_teach_the_scenes_of_others(films, adapter):
