@@ -73,6 +73,7 @@ def test_no_secret_is_printed(tmp_path):
     assert not [secret for secret in (*secrets.values(), TOKEN) if secret in done.stdout + done.stderr]
 
 
+@pytest.mark.slow
 def test_run_connects_once_it_listens_and_shows_a_line_for_each_project(tmp_path):
     studio = SmallStudio(title=None)
     arguments = ["--connect", "--create", "Tickets", "--api-key", TOKEN]

@@ -79,6 +79,7 @@ def test_what_does_not_learn_is_serving(tmp_path):
     store.close()
 
 
+@pytest.mark.slow
 @at_a_terminal
 def test_at_a_terminal_the_lines_stay_below_what_is_said(tmp_path):
     arguments = ["run", write_recipe(tmp_path), "--port", free_port(), "--data-dir", "data"]

@@ -78,10 +78,10 @@ def test_a_full_disk_refuses_annotations_with_a_sentence_and_keeps_what_it_ackno
         assert {*acknowledged, "401"} <= stored
 
 
-SLOW_STEPS = ("snapshot-taken", "model-saved", "file-synced", "folder-renamed", "published")
-
-
-@pytest.mark.parametrize("step", ["sealed", *(pytest.param(step, marks=pytest.mark.slow) for step in SLOW_STEPS)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "step", ["sealed", "snapshot-taken", "model-saved", "file-synced", "folder-renamed", "published"]
+)
 def test_a_disk_that_is_full_during_a_training_fails_the_run_and_the_version_before_stays(tmp_path, step):
     with running(tmp_path) as processes:
         processes.start_training()

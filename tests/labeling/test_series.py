@@ -112,6 +112,7 @@ def test_a_series_has_a_bounded_number_of_rows(monkeypatch):
         Series(columns={"x": [1, 2, 3, 4]}).points()
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_read_in_bounded_memory(tmp_path):
     path = tmp_path / "long.csv"
     with path.open("w") as file:

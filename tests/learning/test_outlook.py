@@ -53,6 +53,7 @@ def test_on_a_flat_curve_more_annotations_hardly_help_and_it_says_why():
     assert outlook.doubled < 0.01
 
 
+@pytest.mark.slow
 def test_with_fewer_judged_answers_it_is_less_sure():
     few, many = (estimate(points(SIZES, rising, judged=judged)) for judged in (30, 3000))
     assert few.interval[1] - few.interval[0] > many.interval[1] - many.interval[0]

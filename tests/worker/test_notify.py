@@ -99,6 +99,7 @@ def test_who_cannot_be_told_is_logged_without_the_address_and_asked_again_where_
     assert made.recipe.notify.url in made.recipe.secrets()
 
 
+@pytest.mark.slow
 def test_the_worker_tells_of_the_runs_that_it_did(tmp_path):
     from tests.conftest import write_recipe
     from tests.support.backend import RunningBackend, until

@@ -85,6 +85,7 @@ def test_of_one_label_what_is_not_marked_is_nothing():
     assert f1(adapter, activities(range(100, 110), marked=("Run",)))["value"] >= 0.9
 
 
+@pytest.mark.slow
 def test_gaps_are_no_negatives_unless_an_option_says_so():
     examples = activities(range(6), marked=("Run", "Walk"))
     columns, intervals = drawn(200)

@@ -21,6 +21,7 @@ def f1(adapter, examples):
     return judge(Interval, list(zip([example.values for example in examples], answers, strict=True)))["value"]
 
 
+@pytest.mark.slow
 def test_ten_recordings_teach_the_sounds_of_ten_others(tmp_path):
     adapter = learnt(scenes(tmp_path, range(10)))
     others = scenes(tmp_path, range(100, 110))
