@@ -217,11 +217,11 @@ def open_store(recipe: Recipe, data_dir: Path | None, *, to_load: bool = False) 
 
     Raises StoreError; AdapterError where weights have changed.
     """
-    from lsml.files.cache import VARIABLE
+    from lsml.files.cache import keep_cache_in
     from lsml.store import Store
 
     store = Store(recipe.data_directory(data_dir), recipe.storage, recipe.name)
-    os.environ.setdefault(VARIABLE, str(store.directory.resolve() / "cache"))
+    keep_cache_in(store.directory)
     if to_load and recipe.path.with_name(f"{recipe.path.stem}.lock.yaml").exists():
         from lsml.recipe.lock import check_lock
 

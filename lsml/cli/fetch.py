@@ -15,7 +15,6 @@ from lsml.cli.common import (
     labeling_config_option,
     log_options,
     open_recipe,
-    open_store,
     progress_bar,
     recipe_argument,
 )
@@ -47,10 +46,15 @@ def command(
     are fetched, and commands that load weights refuse others. HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror of the hub.
     """
     from lsml.cli.fetching import fetch
+    from lsml.files.cache import keep_cache_in
     from lsml.recipe.lock import read_lock, write_lock
+    from lsml.store import make_data_directory
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
-    open_store(recipe, data_dir)
+    # No store is opened: where an image is built, its database does not answer.
+    directory = recipe.data_directory(data_dir)
+    make_data_directory(directory)
+    keep_cache_in(directory)
     found = downloads_of(recipe, bind_config(recipe, labeling_config_path))
     if not found:
         click.echo(f"{recipe_path}: names no weights that are elsewhere")

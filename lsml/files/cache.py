@@ -22,6 +22,11 @@ def cache_directory(name: str) -> Path:
     return directory
 
 
+def keep_cache_in(directory: Path) -> None:
+    """Let `cache_directory` be in a data directory, here and in child processes, unless LSML_CACHE_DIR is set."""
+    os.environ.setdefault(VARIABLE, str(directory.resolve() / "cache"))
+
+
 def new_file(path: Path) -> BinaryIO:
     """Create a file that only its owner can read, and return it open for writing. Raises FileExistsError."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb")

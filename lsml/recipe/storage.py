@@ -77,9 +77,14 @@ def check_storage(draft: Draft) -> None:
         if not storage.get(key):
             continue
         try:
-            password = urlsplit(storage[key]).password
+            parts = urlsplit(storage[key])
+            password = parts.password
+            if key == "queue":  # a database may have several hosts, each with its port
+                _ = parts.port  # a ValueError where it is no port
         except ValueError:
-            draft.add(("storage", key), "not an address; check the host, and write %2F for a / in a password")
+            draft.add(
+                ("storage", key), "not an address; check the host and the port, and write %2F for a / in a password"
+            )
             continue
         if password and not draft.data.locations[("storage", key)].from_environment:
             draft.warn_of_secret(("storage", key), variable)

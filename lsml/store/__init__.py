@@ -36,6 +36,16 @@ from lsml.store.workers import Workers
 _IN_DIRECTORY = Storage()
 
 
+def make_data_directory(directory: Path) -> None:
+    """Make a data directory, which only its owner can use, where it is missing. Raises StoreError."""
+    try:
+        make_folder(directory)
+    except OSError as error:
+        raise StoreError(
+            f"{directory}: cannot make the data directory: {error.strerror}; name another with --data-dir"
+        ) from error
+
+
 class Store:
     """One data directory, or what takes its place. Thread-safe; several processes may open the same one.
 
@@ -45,12 +55,7 @@ class Store:
 
     def __init__(self, directory: Path, storage: Storage = _IN_DIRECTORY, name: str = "lsml") -> None:
         self.directory = directory
-        try:
-            make_folder(directory)
-        except OSError as error:
-            raise StoreError(
-                f"{directory}: cannot make the data directory: {error.strerror}; name another with --data-dir"
-            ) from error
+        make_data_directory(directory)
         self._database = open_database(directory, storage.database, name)
         self.projects = Projects(self._database)
         self.annotations = Annotations(self._database)
@@ -138,4 +143,5 @@ __all__ = [
     "Submission",
     "Superseded",
     "VersionRow",
+    "make_data_directory",
 ]

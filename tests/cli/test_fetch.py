@@ -151,6 +151,23 @@ def test_a_recipe_without_weights_has_nothing_to_fetch(machine):
     )
 
 
+def test_a_database_that_does_not_answer_is_not_asked(machine):
+    folder, environment, made = machine
+    source = folder / "source"
+    source.mkdir()
+    (source / "best.onnx").write_bytes(b"weights")
+    made.add(source)
+    write(folder, "yolo", f"{made.url}/files/best.onnx")
+    with (folder / "mine.yaml").open("a") as recipe:
+        recipe.write("storage: {database: 'postgresql://lsml@127.0.0.1:9/lsml'}\n")
+    for name in ("LSML_WEIGHTS_DIR", "LSML_CACHE_DIR"):
+        environment.pop(name, None)
+    done = lsml("fetch", "mine.yaml", "--data-dir", "data", cwd=folder, environment=environment)
+    assert done.returncode == 0, done
+    [file] = (folder / "data" / "cache" / "weights").iterdir()
+    assert file.read_bytes() == b"weights" and (folder / "data").stat().st_mode & 0o077 == 0
+
+
 def test_a_damaged_lock_file_is_an_error_that_says_what_to_do(machine):
     folder, environment, _ = machine
     write(folder, "yolo", "yolo11n.pt")

@@ -5,6 +5,7 @@ import pytest
 from lsml.errors import RecipeError
 from lsml.recipe import load_recipe
 
+CHECK = "check the host and the port, and write %2F for a / in a password"
 RECIPE = "lsml: 1\nname: triage\ntags: {Choices: text-classifier}\nstorage:\n  "
 
 
@@ -25,6 +26,11 @@ def test_a_password_of_the_environment_is_a_secret_and_shows_in_no_repr(tmp_path
 def test_a_password_in_the_file_is_warned_of(tmp_path):
     (warning,) = loaded(tmp_path, "postgresql://lsml:told@db/lsml").warnings
     assert "storage.database: a secret in the file; write `${LSML_DATABASE_PASSWORD}`" in str(warning)
+
+
+def test_a_database_may_have_several_hosts(tmp_path):
+    address = "postgresql://lsml@one:5432,two:5432/lsml"
+    assert loaded(tmp_path, address).storage.database == address
 
 
 def test_without_the_variable_it_is_a_file(tmp_path):
@@ -49,7 +55,8 @@ def test_a_queue_has_a_secret_and_artifacts_have_none(tmp_path):
             "mysql://db/lsml",
             "expected an address such as postgresql://user@host/database, got `mysql://db/lsml`",
         ),
-        ("database", "postgresql://[db/lsml", "not an address; check the host, and write %2F for a / in a password"),
+        ("database", "postgresql://[db/lsml", f"not an address; {CHECK}"),
+        ("queue", "redis://host:abc/0", f"not an address; {CHECK}"),
     ],
 )
 def test_what_is_no_address_is_an_error_with_its_place(tmp_path, key, address, message):
