@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # The overlaps of shapes of one label on one image: (annotated, predicted) -> (n, m), in [0, 1].
 Overlaps = Callable[[Sequence[Shape], Sequence[Shape]], "Array"]
 
-LEAST: Final = 0.5  # overlap from which a prediction matches an annotated shape
+LEAST_OVERLAP: Final = 0.5  # overlap from which a prediction matches an annotated shape
 
 
 def matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps = overlaps) -> tuple[Array, Array]:
@@ -27,9 +27,9 @@ def matched(true: Sequence[Shape], said: Sequence[Shape], overlaps: Overlaps = o
     if true and said:
         left = overlaps(true, said).T[order]
         # Most predictions of a detector overlap nothing, so the loop only visits the others.
-        for rank in np.flatnonzero((left >= LEAST).any(axis=1)):
+        for rank in np.flatnonzero((left >= LEAST_OVERLAP).any(axis=1)):
             best = int(left[rank].argmax())
-            if left[rank, best] >= LEAST:
+            if left[rank, best] >= LEAST_OVERLAP:
                 right[rank] = True
                 left[:, best] = -1.0
     return scores[order], right

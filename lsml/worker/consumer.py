@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from typing import Any
 
 from huey import Huey
@@ -173,11 +172,19 @@ class Worker:
                     self._stopping.wait(_SWEEP_S)
         finally:
             end(child)
-            with suppress(Unreachable):
-                sweep_attempt(self._store, run)
+            self._sweep_attempt(run)
         if child.returncode not in (DONE, SUPERSEDED):
             self._store.claims.lose(run.id, run.attempt, death(child.returncode))
             _log.error("run %s: %s", run.id, death(child.returncode))
+
+    def _sweep_attempt(self, run: RunRow) -> None:
+        """Remove what a process of a training left. Where the store is away, the log says so, and a later sweep does it."""
+        if run.kind != "training":
+            return
+        try:
+            sweep_attempt(self._store, run)
+        except (Unreachable, OSError) as error:
+            _log.warning("run %s: its leftovers cannot be removed now: %s", run.id, error)
 
     def _is_over(self, run: RunRow, child: subprocess.Popen[bytes]) -> bool:
         """Return True, once its process has ended, if the run is no longer this worker's or somebody cancelled it."""

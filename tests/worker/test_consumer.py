@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from lsml.store.queue import QUEUE_FILE, open_queue
+from lsml.worker import consumer
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, Backend, event, tickets, write_recipe
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes with POSIX signals")
@@ -184,6 +185,24 @@ def test_annotations_make_a_version_by_themselves_and_a_burst_is_one_run(tmp_pat
     assert len(backend.store.runs.of_project(PROJECT_KEY)) == 1
     promoted_once(backend)
     worker.stop()
+    backend.store.close()
+
+
+@pytest.mark.parametrize("kind", ["training", "publishing"])
+def test_a_store_of_artifacts_that_is_away_keeps_no_killed_run_waiting(tmp_path, monkeypatch, caplog, kind):
+    backend = Backend(write_recipe(tmp_path), tmp_path / "data")
+    backend.annotate(tickets(2))
+    run = backend.store.runs.request(PROJECT_KEY, "asked for", kind=kind)
+
+    def away(owner, named):
+        raise OSError(5, "no route to the service", "s3://bucket")
+
+    monkeypatch.setattr(backend.store.artifacts, "sweep_owner", away)
+    killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    consumer.Worker(backend.recipe, backend.store, backend.queue, killed, consumer.Crew()).work(run.id)
+    assert backend.store.runs.get(run.id).state == "waiting"  # without waiting for its lease to end
+    # Only a training leaves anything there.
+    assert ("no route to the service" in caplog.text) == (kind == "training")
     backend.store.close()
 
 

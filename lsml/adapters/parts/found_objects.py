@@ -13,7 +13,7 @@ from lsml.values.matching import average_precision, matched
 if TYPE_CHECKING:
     from lsml.arrays import Array
 
-LEAST: Final = 0.05  # the score from which objects of held-out images count for the calibration
+LEAST_SCORE: Final = 0.05  # the score from which objects of held-out images count for the calibration
 
 Pairs = Sequence[tuple[Sequence[Shape], Sequence[Shape]]]  # (annotated, predicted) of each image
 

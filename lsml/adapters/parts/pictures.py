@@ -37,6 +37,19 @@ def read_image(path: Path) -> Array:
     return np.ascontiguousarray(np.asarray(colours)[:, :, ::-1])
 
 
+def scaled_to(image: Array, side: int) -> Array:
+    """Return an image (rows, columns, ...) whose longer side is at most `side` pixels; itself where it is no larger."""
+    import cv2
+
+    rows, columns = image.shape[:2]
+    scale = side / max(rows, columns)
+    if scale >= 1:
+        return image
+    size = max(1, round(columns * scale)), max(1, round(rows * scale))
+    smaller: Array = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return smaller
+
+
 class Frames:
     """The frames of a video, decoded one after the other: only one is in memory, however long the video is.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lsml.adapters.base import Example, Progress
 from lsml.adapters.parts.notes import reason_of, unlearnt
-from lsml.adapters.parts.pictures import Frames
+from lsml.adapters.parts.pictures import Frames, scaled_to
 from lsml.errors import AdapterError
 from lsml.values import Box, Track
 from lsml.values.coverage import boxes_at
@@ -145,10 +145,5 @@ def _boxes(tracks: Sequence[Track], time_s: float, aspect: float) -> Iterator[Bo
 def _written(frame: Array, side: int, path: Path) -> Path:
     import cv2
 
-    rows, columns = frame.shape[:2]
-    scale = side / max(rows, columns)
-    if scale < 1:
-        size = max(1, round(columns * scale)), max(1, round(rows * scale))
-        frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tofile(path)
+    cv2.imencode(".jpg", scaled_to(frame, side), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tofile(path)
     return path

@@ -49,7 +49,7 @@ def find_weights(weights: str) -> Path | None:
     return next((path for folder in folders if (path := folder / file_name(weights)).exists()), None)
 
 
-def downloads_of(weights: str) -> tuple[NamedWeights, ...]:
+def file_downloads(weights: str) -> tuple[NamedWeights, ...]:
     """Return the download of a file that is published or has a URL; nothing for others, and where a path leads to it."""
     if is_url(weights):
         return (NamedWeights(weights, "url"),)

@@ -87,6 +87,13 @@ def test_only_wanted_classes_are_found_and_named(weights):
     assert Detector.class_names(one.options, BOXES) == {"box": ("red",)}
 
 
+def test_other_classes_do_not_take_the_places_of_wanted_ones(weights):
+    both = detector(weights).predict([WORLD[0].data])[0]
+    rarer = min(("red", "stuff"), key=lambda name: max(box.score for box in both if box.label == name))
+    best = max((box for box in both if box.label == rarer), key=lambda box: box.score)
+    assert detector(weights, classes=[rarer], max_det=1).predict([WORLD[0].data]) == [[best]]
+
+
 def test_images_of_any_size_and_inputs_of_another_are_taken(weights):
     [found] = detector(weights, imgsz=64).predict([WORLD[0].data])
     assert found and found != detector(weights).predict([WORLD[0].data])[0]

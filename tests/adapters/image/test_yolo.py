@@ -20,7 +20,7 @@ from lsml.adapters.base import Example, Target
 from lsml.adapters.image.yolo import Yolo
 from lsml.adapters.image.yolo.calibrating import with_calibration
 from lsml.adapters.image.yolo.options import YoloOptions
-from lsml.adapters.parts.found_objects import LEAST
+from lsml.adapters.parts.found_objects import LEAST_SCORE
 from lsml.errors import AdapterError, Cancelled, NotEnoughData, VersionError
 from lsml.metrics.calibration import calibration
 from lsml.values import Box, Choice, Keyframe, KeyPoint, Mask, Polygon, Track
@@ -380,7 +380,7 @@ def test_scores_are_nearer_to_how_often_they_are_right_and_stay_so_in_a_version(
     model.load(saved(case, tmp_path / "version"))
     held_out, others = worlds.shape_examples(world, 40, seed=5), worlds.shape_examples(world, 40, seed=6)
     before = shown(model, others)
-    results = model._engine.results([example.data for example in held_out], model._asked(model._engine, LEAST), 8)
+    results = model._engine.results([example.data for example in held_out], model._asked(model._engine, LEAST_SCORE), 8)
     model._learnt = with_calibration(model._learnt, results, held_out)
     model.save(make(tmp_path / "calibrated"))
     loaded = Yolo(options, case.target)

@@ -10,6 +10,7 @@ import pytest
 
 from lsml.adapters.base import Example, silent
 from lsml.adapters.image.yolo.dataset import write_dataset
+from lsml.adapters.parts.pictures import scaled_to
 from lsml.adapters.parts.training_objects import TrainingGoal
 from lsml.adapters.parts.video_frames import moments, sample_frames
 from lsml.values import Keyframe, Track
@@ -118,3 +119,9 @@ def test_frames_of_one_video_are_never_both_learnt_and_judged_by(tmp_path):
     dataset = write_dataset(found.examples, goal, tmp_path / "data", judge=True, videos=found.videos)
     assert {found.videos[index] for index in dataset.held_out} == {9}
     assert len(dataset.held_out) == found.videos.count(9)
+
+
+def test_a_frame_is_made_smaller_and_never_larger_and_keeps_a_pixel():
+    wide = np.zeros((2, 400, 3), np.uint8)
+    assert scaled_to(wide, 100).shape == (1, 100, 3)
+    assert scaled_to(wide, 400) is wide

@@ -10,7 +10,7 @@ from lsml.adapters.base import Example, Progress
 from lsml.adapters.image.detector.model import DetectionModel
 from lsml.adapters.image.detector.options import DetectorOptions
 from lsml.adapters.parts.fine_tuning import Descent, descend
-from lsml.adapters.parts.found_objects import LEAST, Pairs, calibration_of, mean_average_precision
+from lsml.adapters.parts.found_objects import LEAST_SCORE, Pairs, calibration_of, mean_average_precision
 from lsml.adapters.parts.pictures import read_image
 from lsml.adapters.parts.training_objects import Line, TrainingGoal, check_objects, held_out_of, lines_of
 from lsml.values import Box
@@ -100,7 +100,7 @@ def _pairs(model: DetectionModel, examples: Sequence[Example], goal: TrainingGoa
     pairs = []
     for begin in range(0, len(examples), options.batch):
         some = examples[begin : begin + options.batch]
-        found = model.boxes([read_image(example.data) for example in some], LEAST, options.max_det)
+        found = model.boxes([read_image(example.data) for example in some], LEAST_SCORE, options.max_det)
         pairs += [
             ([one for one in example.values if isinstance(one, Box) and one.label in goal.labels], boxes)
             for example, boxes in zip(some, found, strict=True)

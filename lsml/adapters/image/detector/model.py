@@ -132,7 +132,11 @@ class DetectionModel:
         with self._lock, torch.inference_mode():
             pixels = torch.stack([self.scaling.input_of(image) for image in images])
             found = self.module(pixel_values=self.scaling.normalised(pixels.to(self.module.device)))
-            scores = found.logits.float().sigmoid().flatten(1)  # (images, queries * classes)
+            scores = found.logits.float().sigmoid()  # (images, queries, classes)
+            if wanted is not None:
+                # Before the best are taken, so that others do not take the places of wanted ones.
+                scores[..., [number for number, name in enumerate(self.names) if name not in wanted]] = -1.0
+            scores = scores.flatten(1)
             best, index = scores.topk(min(most, found.logits.shape[1]), dim=1)
             queries = index // len(self.names)
             places = found.pred_boxes.float().gather(1, queries[:, :, None].expand(-1, -1, 4)).cpu().tolist()
@@ -141,8 +145,10 @@ class DetectionModel:
         for at, image in enumerate(images):
             boxes: list[Box] = []
             for (x, y, wide, high), number, score in zip(places[at], numbers[at], best[at], strict=True):
+                if score < 0:
+                    break  # the rest are of other classes
                 sure, name = self.calibration.after(score), self.names[number]
-                if sure >= floor and (wanted is None or name in wanted):
+                if sure >= floor:
                     rows, columns = image.shape[:2]
                     row = (
                         (x - wide / 2) * columns,

@@ -17,7 +17,7 @@ from lsml.adapters.image.segment_anything.models import CLASSES, MobileSam, OfTr
 from lsml.adapters.parts.cut_out import Cut, CutOut, CutOutOptions
 from lsml.adapters.parts.drawn import Drawn
 from lsml.adapters.parts.transformers_models import config_of, device_of, find, remedy
-from lsml.adapters.parts.weight_files import downloads_of, find_weights
+from lsml.adapters.parts.weight_files import file_downloads, find_weights
 from lsml.files.digests import content_digest
 
 _MIB: Final = 2**20
@@ -85,7 +85,7 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
     @classmethod
     def downloads(cls, options: SegmentAnythingOptions, target: Target) -> tuple[NamedWeights, ...]:
         """Return the weights that are not on this machine's paths."""
-        return downloads_of(options.weights) if _is_file(options.weights) else super().downloads(options, target)
+        return file_downloads(options.weights) if _is_file(options.weights) else super().downloads(options, target)
 
     @property
     def ready(self) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Meta
 from lsml.adapters.base import PREDICTIONS, Data, InteractiveAdapter
 from lsml.adapters.image.tracker.following import Follower, PixelBox
 from lsml.adapters.parts.keyframes import Seen, keyframes_of
-from lsml.adapters.parts.pictures import Frames
+from lsml.adapters.parts.pictures import Frames, scaled_to
 from lsml.values import Keyframe, Track, Value
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Tracker(InteractiveAdapter[TrackerOptions]):
             aspect = frame.shape[1] / frame.shape[0]
             if time_s < first - video.tolerance_s:
                 continue
-            grey = cv2.cvtColor(_scaled(frame, self.options.size), cv2.COLOR_BGR2GRAY)
+            grey = cv2.cvtColor(scaled_to(frame, self.options.size), cv2.COLOR_BGR2GRAY)
             going = [self._goes_on(one, number, time_s, grey, video.tolerance_s) for one in marked]
             if not any(going):
                 break
@@ -154,14 +154,3 @@ class Tracker(InteractiveAdapter[TrackerOptions]):
         begun = msgspec.structs.replace(one.begin, enabled=rest[0].enabled)
         frames = (*one.drawn.keyframes[:-1], begun, *rest[1:])
         return msgspec.structs.replace(one.drawn, keyframes=frames, aspect=aspect, score=None)
-
-
-def _scaled(frame: Array, side: int) -> Array:
-    import cv2
-
-    rows, columns = frame.shape[:2]
-    scale = side / max(rows, columns)
-    if scale >= 1:
-        return frame
-    smaller: Array = cv2.resize(frame, (round(columns * scale), round(rows * scale)), interpolation=cv2.INTER_AREA)
-    return smaller

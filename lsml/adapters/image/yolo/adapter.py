@@ -40,11 +40,11 @@ from lsml.adapters.image.yolo.weights import (
     is_exported,
 )
 from lsml.adapters.parts.drawn import drawn_part, in_drawn
-from lsml.adapters.parts.found_objects import LEAST
+from lsml.adapters.parts.found_objects import LEAST_SCORE
 from lsml.adapters.parts.pictures import read_image
 from lsml.adapters.parts.training_objects import goal_of, regions_with_several_labels
 from lsml.adapters.parts.video_frames import Sampled, sample_frames
-from lsml.adapters.parts.weight_files import downloads_of
+from lsml.adapters.parts.weight_files import file_downloads
 from lsml.files.digests import content_digest
 from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Box, Choice, KeyPoint, Mask, Polygon, Track, Value, label_of
@@ -100,7 +100,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     @classmethod
     def downloads(cls, options: YoloOptions, target: Target) -> tuple[NamedWeights, ...]:
         """Return the weights, if ultralytics publishes them or they have a URL."""
-        return downloads_of(known.weights_of(options, target))
+        return file_downloads(known.weights_of(options, target))
 
     @classmethod
     def class_names(cls, options: YoloOptions, target: Target) -> dict[str, tuple[str, ...]]:
@@ -227,7 +227,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         with training_folder() as directory:
             sampled = Sampled(tuple(examples))
             if "track" in self.target.kinds:
-                reading = partial(_scaled, progress, 0.02)
+                reading = partial(_in_part, progress, 0.02)
                 sampled = sample_frames(examples, self.options.train_frames, start.imgsz, directory / "frames", reading)
             images, videos = sampled.examples, sampled.videos
             progress(0.02, f"writing {len(images)} images")
@@ -239,7 +239,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             self._become(learnt)
             if dataset.held_out and videos is None:  # a track's score is the mean of many
                 left, engine = [images[index] for index in dataset.held_out], self._loaded()
-                asked = self._asked(engine, LEAST)
+                asked = self._asked(engine, LEAST_SCORE)
                 results = engine.results([example.data for example in left], asked, self.options.batch)
                 self._learnt = with_calibration(learnt, results, left)
         progress(1.0, f"trained on {dataset.images} images")
@@ -283,7 +283,7 @@ def _of_learnt(learnt: Learnt, options: YoloOptions, content: str | None = None)
     return Accelerated(engine, lambda: learnt.module, content, options)
 
 
-def _scaled(progress: Progress, whole: float, share: float, doing: str) -> None:
+def _in_part(progress: Progress, whole: float, share: float, doing: str) -> None:
     progress(whole * share, doing)
 
 
