@@ -69,6 +69,22 @@ def tiny_seq2seq(folder: Path, texts: Sequence[str]) -> Path:
     return folder
 
 
+def tiny_nllb(folder: Path, texts: Sequence[str]) -> Path:
+    """An NLLB of one small layer that nobody trained, with the library's tokenizer: it reads English."""
+    from transformers import M2M100Config, M2M100ForConditionalGeneration, NllbTokenizer, set_seed
+
+    letters = ["<s>", "<pad>", "</s>", "<unk>", "▁", *sorted(set("".join(texts)) - {" "})]
+    tokenizer = NllbTokenizer(vocab={piece: at for at, piece in enumerate(letters)}, merges=[], src_lang="eng_Latn")
+    tokenizer.save_pretrained(folder)
+    set_seed(7)
+    config = M2M100Config(
+        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, pad_token_id=1, decoder_start_token_id=2,
+    )  # fmt: skip
+    M2M100ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 def tiny_gliner(folder: Path, texts: Sequence[str]) -> Path:
     """A GLiNER model of two small layers that nobody trained: structure alone, as no package ships trained weights."""
     import torch

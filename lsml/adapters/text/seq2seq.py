@@ -207,7 +207,7 @@ class WritingModel:
     def fit(self, told: Sequence[tuple[str, str]], seed: int, progress: Progress) -> None:
         """Train on texts and their answers."""
         texts = self._encoded([self._options.prefix + text for text, _ in told], self._length)
-        answers = self._encoded([answer for _, answer in told], self._options.max_answer)
+        answers = self._encoded([answer for _, answer in told], self._options.max_answer, self._first)
         pairs = [EncodedPair(text, answer) for text, answer in zip(texts, answers, strict=True)]
         fine_tune(self._model, pairs, self._loss, self._options, seed, progress)
 
@@ -216,10 +216,16 @@ class WritingModel:
         labels, _ = self._padded([pair.answer for pair in pairs], _IGNORED)
         return self._model(input_ids=ids, attention_mask=seen, labels=labels).loss
 
-    def _encoded(self, texts: Sequence[str], most: int) -> list[list[int]]:
-        """Return the tokens of each text, cut to so many with the special one at its end."""
+    def _encoded(self, texts: Sequence[str], most: int, first: int | None = None) -> list[list[int]]:
+        """Return the tokens of each text, cut to so many with the special one at its end. `first` is the first token, in
+        place of the tokenizer's own special one, which names the language that is read.
+        """
         encodings = self._tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=True)
         rows = [list(encoding.ids) for encoding in encodings]
+        if first is not None:
+            rows = [
+                [first, *row[encoding.special_tokens_mask[0] :]] for row, encoding in zip(rows, encodings, strict=True)
+            ]
         return [row if len(row) <= most else [*row[: most - 1], row[-1]] for row in rows]
 
     def _padded(self, rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,30 @@ def test_beams_and_long_and_blank_texts_are_answered(learnt, tmp_path):
         assert none == [] and one.text in ANSWERS.values() and 0 < one.score <= 1
 
 
+def test_answers_of_a_multilingual_model_begin_with_their_language_when_they_are_learnt(tmp_path, monkeypatch):
+    from transformers import AutoTokenizer, M2M100ForConditionalGeneration
+
+    from tests.support.transformer_models import tiny_nllb
+
+    pairs = [("a bad day", "abend"), ("a bed", "band")]
+    folder = tiny_nllb(tmp_path, [text for pair in pairs for text in pair])
+    seen = []
+    forward = M2M100ForConditionalGeneration.forward
+
+    def seeing(self, *args, labels=None, input_ids=None, **more):
+        if labels is not None:
+            for row, answer in zip(input_ids.tolist(), labels.tolist(), strict=True):
+                seen.append(([id for id in row if id != 1], [id for id in answer if id != -100]))  # without padding
+        return forward(self, *args, labels=labels, input_ids=input_ids, **more)
+
+    monkeypatch.setattr(M2M100ForConditionalGeneration, "forward", seeing)
+    adapter = adapter_of(folder, first_token="deu_Latn", epochs=1)
+    adapter.fit([Example(text, (Text(answer),)) for text, answer in pairs], 1)
+    library = AutoTokenizer.from_pretrained(folder, src_lang="eng_Latn", tgt_lang="deu_Latn")
+    told = [library(text, text_target=answer) for text, answer in pairs]
+    assert sorted(seen) == sorted((one["input_ids"], one["labels"]) for one in told)
+
+
 def test_what_is_missing_is_named(weights, tmp_path):
     from lsml.adapters.text.seq2seq import Seq2Seq
 
