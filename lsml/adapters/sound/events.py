@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import TreeOptions
-from lsml.adapters.parts.notes import reason_of, unlearnt
+from lsml.adapters.parts.once_read import OnceRead
 from lsml.adapters.parts.segmenter import AnnotatedSignal, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import Signal
@@ -85,8 +84,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
         """Train on recordings (paths) and the intervals in them. Raises NotEnoughData."""
         allowed = None if self.target.open else set(self.target.labels)
         gaps = self.options.gaps == "nothing"
-        unread: dict[int, str] = {}  # the reason, by the number of the recording
-        signals = []
+        owned = []
         for number, example in enumerate(examples):
             own = [
                 value
@@ -96,19 +94,21 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
                 and (allowed is None or value.label in allowed)
             ]
             if own or gaps:
-                signals.append(AnnotatedSignal(partial(_readable, number, example.data, unread), own))
-        progress(0.1, f"reading {len(signals)} recordings")
-        self._segmenter = learnt_segmenter(
-            signals, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
-        )
-        self._notes = unlearnt(Counter(unread.values()), "recordings")
-        progress(1.0, f"trained on {len(signals) - len(unread)} recordings")
+                owned.append((number, own))
+        progress(0.1, f"reading {len(owned)} recordings")
+        with OnceRead(lambda number: _heard(examples[number].data)) as recordings:
+            signals = [AnnotatedSignal(partial(recordings.signal, number), own) for number, own in owned]
+            self._segmenter = learnt_segmenter(
+                signals, gaps=gaps, windows=None, options=self.options, seed=seed, what="recordings"
+            )
+        self._notes = recordings.notes("recordings")
+        progress(1.0, f"trained on {len(owned) - recordings.failed} recordings")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return the stretches of each recording (path), in order. Raises AdapterError if one cannot be read."""
         if self._segmenter is None:
             return [[] for _ in batch]
-        return [list(self._segmenter.values(_heard(path), snap=self.options.snap)) for path in batch]
+        return [list(self._segmenter.values(Signal(_heard(path)), snap=self.options.snap)) for path in batch]
 
     def save(self, directory: Path) -> None:
         """Write one skops file of arrays and lists."""
@@ -129,16 +129,7 @@ class SoundEvents(TrainableAdapter[SoundEventsOptions]):
         self._segmenter = segmenter
 
 
-def _readable(number: int, path: Path, unread: dict[int, str]) -> Signal | None:
-    """Return a recording as a series; None if it cannot be read, and note the reason."""
-    try:
-        return _heard(path)
-    except AdapterError as error:
-        unread[number] = reason_of(error)
-        return None
-
-
-def _heard(path: Path) -> Signal:
+def _heard(path: Path) -> Points:
     """Return the loudness of a recording in each band of frequencies, as a series. Raises AdapterError."""
     import numpy as np
 
@@ -157,4 +148,4 @@ def _heard(path: Path) -> Signal:
         points = rest
     if not len(points):
         raise AdapterError(f"{path.name}: has no sound")
-    return Signal(Points((np.arange(len(points)) + 0.5) * size * HOP_S, points))
+    return Points((np.arange(len(points)) + 0.5) * size * HOP_S, points)

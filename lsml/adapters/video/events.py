@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,12 +12,13 @@ from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.boosted_trees import TreeOptions
-from lsml.adapters.parts.notes import reason_of, unlearnt
+from lsml.adapters.parts.once_read import OnceRead
 from lsml.adapters.parts.segmenter import AnnotatedSignal, Segmenter, learnt_segmenter
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.windows import Signal
 from lsml.adapters.video.footage import CHANNELS, footage_of
-from lsml.errors import AdapterError, VersionError
+from lsml.errors import VersionError
+from lsml.labeling.series import Points
 from lsml.values import Interval, Value
 
 
@@ -83,9 +83,16 @@ class VideoEvents(TrainableAdapter[VideoEventsOptions]):
         """Train on videos (paths) and the intervals in them: all of them, every time. Raises NotEnoughData."""
         allowed = None if self.target.open else set(self.target.labels)
         gaps = self.options.gaps == "nothing"
-        told = _Told()
-        signals = []
-        for example in examples:
+        cut: set[int] = set()
+
+        def points_of(number: int) -> Points:
+            footage = footage_of(examples[number].data, self.options.rate)
+            if footage.missing_s > 0:
+                cut.add(number)
+            return footage.points
+
+        owned = []
+        for number, example in enumerate(examples):
             own = [
                 value
                 for value in example.values
@@ -94,13 +101,16 @@ class VideoEvents(TrainableAdapter[VideoEventsOptions]):
                 and (allowed is None or value.label in allowed)
             ]
             if own or gaps:
-                signals.append(AnnotatedSignal(partial(told.watch, example.data, self.options.rate), own))
-        progress(0.1, f"reading {len(signals)} videos")
-        self._segmenter = learnt_segmenter(
-            signals, gaps=gaps, windows=None, options=self.options, seed=seed, what="videos"
-        )
-        self._notes = told.notes
-        progress(1.0, f"trained on {len(signals) - told.unread.total()} videos")
+                owned.append((number, own))
+        progress(0.1, f"reading {len(owned)} videos")
+        with OnceRead(points_of) as videos:
+            signals = [AnnotatedSignal(partial(videos.signal, number), own) for number, own in owned]
+            self._segmenter = learnt_segmenter(
+                signals, gaps=gaps, windows=None, options=self.options, seed=seed, what="videos"
+            )
+        early = [f"{len(cut)} videos end early, and were used as far as they can be decoded"] if cut else []
+        self._notes = (*videos.notes("videos"), *early)
+        progress(1.0, f"trained on {len(owned) - videos.failed} videos")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
         """Return the stretches of each video (path), in order. Raises AdapterError if one cannot be read."""
@@ -132,27 +142,3 @@ class VideoEvents(TrainableAdapter[VideoEventsOptions]):
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
         self._segmenter = segmenter
-
-
-class _Told:
-    """Videos as series, and what is to be told of them: why some could not be read, and how many end early."""
-
-    def __init__(self) -> None:
-        self.unread = Counter[str]()
-        self._cut = 0
-
-    def watch(self, path: Path, rate: float) -> Signal | None:
-        """Return a video as a series; None if it cannot be read, and count the reason."""
-        try:
-            footage = footage_of(path, rate)
-        except AdapterError as error:
-            self.unread[reason_of(error)] += 1
-            return None
-        self._cut += footage.missing_s > 0
-        return Signal(footage.points)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences about them."""
-        early = [f"{self._cut} videos end early, and were used as far as they can be decoded"] if self._cut else []
-        return (*unlearnt(self.unread, "videos"), *early)

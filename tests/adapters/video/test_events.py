@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lsml.adapters.base import Example, NotEnoughData, Target
+from lsml.adapters.base import Example, NotEnoughData, Target, silent
+from lsml.adapters.video import events
 from lsml.adapters.video.events import VideoEvents, VideoEventsOptions
 from lsml.errors import AdapterError
 from lsml.metrics import judge
@@ -12,9 +13,9 @@ from lsml.values import Interval
 from tests.support.films import SCENES, scene_films
 
 
-def learnt(examples, labels=SCENES, **options):
+def learnt(examples, labels=SCENES, progress=silent, **options):
     adapter = VideoEvents(VideoEventsOptions(**options), Target(labels, multiple=True, kinds={"interval": labels}))
-    adapter.fit(examples, seed=1)
+    adapter.fit(examples, 1, progress)
     return adapter
 
 
@@ -61,13 +62,22 @@ def test_a_version_predicts_as_it_did_when_it_was_saved(films, adapter, tmp_path
     assert loaded.predict([path]) == adapter.predict([path])
 
 
-def test_broken_videos_cost_themselves_alone_and_are_counted(films, adapter, tmp_path):
+def test_broken_videos_cost_themselves_alone_and_each_is_decoded_and_counted_once(
+    films, adapter, tmp_path, monkeypatch
+):
     whole = films[0][0].data.read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "page.avi").write_text("<html>")
     more = [Example(tmp_path / name, films[0][0].values) for name in ("cut.avi", "page.avi")]
-    notes = learnt([*films[0][1:4], *more], iterations=3).notes
-    assert notes == (
+    decoded, told = [], []
+    footage_of = events.footage_of
+    monkeypatch.setattr(events, "footage_of", lambda path, rate: decoded.append(path) or footage_of(path, rate))
+    # Six videos have a calibration, which reads all of them again.
+    examples = [*films[0][:4], *more]
+    tried = learnt(examples, iterations=3, progress=lambda share, doing: told.append(doing))
+    assert sorted(decoded) == sorted(example.data for example in examples)
+    assert told[-1] == "trained on 5 videos"
+    assert tried.notes == (
         "1 videos not used for training: cannot be read as a video; convert it to MP4 (H.264)",
         "1 videos end early, and were used as far as they can be decoded",
     )
