@@ -114,6 +114,9 @@ class Example(msgspec.Struct, frozen=True):
     by_control: dict[str, tuple[Value, ...]] = {}
 
 
+Source = Literal["hub", "ultralytics", "url"]
+
+
 class NamedWeights(msgspec.Struct, frozen=True):
     """Weights that options name and that this machine does not bring: `lsml fetch` downloads them.
 
@@ -121,7 +124,7 @@ class NamedWeights(msgspec.Struct, frozen=True):
     """
 
     name: str
-    source: Literal["hub", "ultralytics", "url"]
+    source: Source
     repository: str = ""
 
 

@@ -17,6 +17,7 @@ from lsml.cli.common import (
     open_recipe,
     progress_bar,
     recipe_argument,
+    write_file,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def command(
     """
     from lsml.cli.fetching import fetch
     from lsml.files.cache import keep_cache_in
-    from lsml.recipe.lock import read_lock, write_lock
+    from lsml.recipe.lock import lock_file, lock_text, read_lock
     from lsml.store import make_data_directory
 
     recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
@@ -66,8 +67,9 @@ def command(
             locked[name] = fetch(download, None if update else locked.get(name), progress, newest=update)
             progress(1.0, "")
         # After each, so that an interrupted command keeps what it has.
-        write_lock(recipe_path, {name: one for name, one in locked.items() if name in found})
-        click.echo(f"{name}: {len(locked[name].files)} files, recorded in {recipe_path.stem}.lock.yaml")
+        recorded = {name: one for name, one in locked.items() if name in found}
+        write_file(lock_file(recipe_path), lock_text(recipe_path, recorded))
+        click.echo(f"{name}: {len(locked[name].files)} files, recorded in {lock_file(recipe_path).name}")
 
 
 def _told(name: str) -> Callable[[float, str], None]:
@@ -79,13 +81,16 @@ def _told(name: str) -> Callable[[float, str], None]:
 
 
 def downloads_of(recipe: Recipe, binding: Binding) -> dict[str, NamedWeights]:
-    """Return the downloads of all models of a recipe by name; those of models that a labeling config does not bind, too."""
+    """Return the downloads of all models of a recipe by the names that are shown of them; those of models that a labeling
+    config does not bind, too.
+    """
     from lsml.adapters import get_adapter
     from lsml.adapters.base import Target
+    from lsml.adapters.parts.weight_files import shown_weights
 
     targets = {id(model.spec): model.target for model in binding.models}
     return {
-        download.name: download
+        shown_weights(download.name): download
         for spec in recipe.models
         for use in spec.uses
         for download in get_adapter(use.adapter).downloads(use.options, targets.get(id(spec), Target()))

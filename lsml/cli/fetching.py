@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
+from lsml.adapters.parts.weight_files import VARIABLE, file_name, shown_weights, weights_folder
 from lsml.errors import AdapterError, FetchError
 from lsml.recipe.lock import LockedWeights, changed_file, files_of, folder_of
 
@@ -47,8 +48,8 @@ def fetch(
     wrong = changed_file(folder, locked.files)
     if wrong is not None:
         raise AdapterError(
-            f"{download.name}: {wrong.name} is not the file that the lock file records; if you trust where it came from, run "
-            "`lsml fetch` with --update"
+            f"{shown_weights(download.name)}: {wrong.name} is not the file that the lock file records; if you trust where it "
+            "came from, run `lsml fetch` with --update"
         )
     return locked
 
@@ -90,10 +91,8 @@ def _from_hub(download: NamedWeights, locked: LockedWeights | None, progress: Pr
 
 def _from_ultralytics(download: NamedWeights, _locked: LockedWeights | None, progress: Progress) -> Path:
     from lsml.adapters.image.yolo.library import download as bring
-    from lsml.adapters.parts.weight_files import weights_folder
 
-    folder = weights_folder()
-    (folder / download.name).unlink(missing_ok=True)
+    folder = _writable_folder()
     progress(0.0, "downloading from github.com/ultralytics/assets")
     try:
         return bring(download.name).parent
@@ -104,26 +103,60 @@ def _from_ultralytics(download: NamedWeights, _locked: LockedWeights | None, pro
 def _from_url(download: NamedWeights, _locked: LockedWeights | None, progress: Progress) -> Path:
     import httpx
 
-    from lsml.adapters.parts.weight_files import file_name, weights_folder
     from lsml.files.digests import write_digested
 
-    parts = urlsplit(download.name)
-    if parts.scheme != "https" and parts.hostname not in _HERE:
-        raise FetchError(f"{download.name}: weights are not fetched without TLS; give a URL that begins with https://")
-    folder = weights_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    shown = shown_weights(download.name)
+    try:
+        url = httpx.URL(download.name)
+    except httpx.InvalidURL:
+        raise FetchError(f"{shown}: is not a URL; check its host and port") from None
+    if url.userinfo:
+        raise FetchError(f"{shown}: weights are not fetched with a user or token in their URL; take it out")
+    folder = _writable_folder()
     final = folder / file_name(download.name)
     part = final.with_name(f"{final.name}.{os.getpid()}.part")
+
+    def check_tls(request: httpx.Request) -> None:
+        """Refuse the URL, or one that it is redirected to."""
+        asked = request.url
+        if asked.scheme != "https" and asked.host not in _HERE:
+            raise FetchError(
+                f"{shown}: weights are not fetched without TLS from {asked.scheme}://{asked.host}; give a URL that begins "
+                "with https:// and is not redirected to http://"
+            )
+
     try:
-        with httpx.stream("GET", download.name, follow_redirects=True, timeout=30) as response, part.open("wb") as file:
+        with (
+            httpx.Client(follow_redirects=True, timeout=30, event_hooks={"request": [check_tls]}) as client,
+            client.stream("GET", url) as response,
+            part.open("wb") as file,
+        ):
             response.raise_for_status()
             write_digested(file, _blocks(response, progress))
         part.replace(final)
-    except (httpx.HTTPError, OSError) as error:
-        raise _failed(download, f"{parts.scheme}://{parts.hostname}", error, None, folder) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _failed(download, f"{url.scheme}://{url.host}", error, None, folder) from error
+    except OSError as error:
+        raise _not_written(folder, error) from error
     finally:
         part.unlink(missing_ok=True)
     return folder
+
+
+def _writable_folder() -> Path:
+    """Return the folder for downloaded files, made where it is missing. Raises FetchError where it cannot be written."""
+    folder = weights_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    return folder
+
+
+def _not_written(folder: Path, error: OSError) -> FetchError:
+    return FetchError(f"{folder}: cannot be written: {error.strerror or error}; name another folder in {VARIABLE}")
 
 
 def _blocks(response: httpx.Response, progress: Progress) -> Iterator[bytes]:
@@ -137,9 +170,15 @@ def _blocks(response: httpx.Response, progress: Progress) -> Iterator[bytes]:
 
 def _failed(download: NamedWeights, place: str, error: Exception, mirror: str | None, folder: Path) -> FetchError:
     """Return what went wrong, and what to do about it on a machine without network."""
-    why = (str(error).splitlines() or [""])[0][:200]
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        # Its text has the URL, with what is secret in it.
+        why = f"{error.response.status_code} {error.response.reason_phrase}"
+    else:
+        why = (str(error).splitlines() or [""])[0][:200]
     names = f"HTTPS_PROXY, or a mirror in {mirror}," if mirror else "HTTPS_PROXY"
     return FetchError(
-        f"{download.name} could not be downloaded from {place} ({type(error).__name__}: {why}); name a proxy in {names} or run "
-        f"`lsml fetch` on a machine with network and copy {folder} and the lock file here"
+        f"{shown_weights(download.name)} could not be downloaded from {place} ({type(error).__name__}: {why}); name a proxy in "
+        f"{names} or run `lsml fetch` on a machine with network and copy {folder} and the lock file here"
     )

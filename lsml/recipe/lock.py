@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 import yaml
 
-from lsml.adapters.base import NamedWeights
+from lsml.adapters.base import NamedWeights, Source
 from lsml.adapters.parts.transformers_models import snapshots
-from lsml.adapters.parts.weight_files import file_name, find_weights
+from lsml.adapters.parts.weight_files import file_name, find_downloaded, find_weights
 from lsml.errors import AdapterError
 from lsml.files.digests import content_digest
 
@@ -22,7 +22,7 @@ _HEAD: Final = "# Written by `lsml fetch {name}`: the SHA-256 of the files of it
 class LockedWeights(msgspec.Struct, frozen=True, omit_defaults=True):
     """The files of weights by their SHA-256. `source` and `repository` are those of the download; `revision`: of a hub."""
 
-    source: str
+    source: Source
     files: dict[str, str]
     repository: str = ""
     revision: str = ""
@@ -55,12 +55,10 @@ def read_lock(recipe: Path) -> dict[str, LockedWeights]:
     return found.weights
 
 
-def write_lock(recipe: Path, weights: Mapping[str, LockedWeights]) -> Path:
-    """Write the lock file of a recipe, and return its path. Raises OSError."""
-    path = lock_file(recipe)
+def lock_text(recipe: Path, weights: Mapping[str, LockedWeights]) -> str:
+    """Return the text of a recipe's lock file."""
     plain = msgspec.to_builtins(_Lock(FORMAT, dict(sorted(weights.items()))))
-    path.write_text(_HEAD.format(name=recipe.name) + yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
-    return path
+    return _HEAD.format(name=recipe.name) + yaml.safe_dump(plain, sort_keys=False)
 
 
 def folder_of(download: NamedWeights) -> Path | None:
@@ -74,10 +72,12 @@ def folder_of(download: NamedWeights) -> Path | None:
 def check_lock(recipe: Path) -> None:
     """Compare the locked files that are on this machine with the recipe's lock. Raises AdapterError where one has changed."""
     for name, locked in read_lock(recipe).items():
-        download = msgspec.convert(
-            {"name": name, "source": locked.source, "repository": locked.repository}, NamedWeights
-        )
-        folder = folder_of(download)
+        if locked.source == "url":
+            # The name lacks what is secret of a URL, so the one file is found by its own name.
+            found = next(filter(None, map(find_downloaded, locked.files)), None)
+            folder = None if found is None else found.parent
+        else:
+            folder = folder_of(NamedWeights(name, locked.source, locked.repository))
         wrong = None if folder is None else changed_file(folder, locked.files)
         if wrong is not None:
             raise AdapterError(

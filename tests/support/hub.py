@@ -65,6 +65,8 @@ def hub() -> Iterator[Hub]:
                 self.send(file.read_bytes(), {"ETag": f'"{digest(file)}"', "X-Repo-Commit": commit})
             elif path.startswith("/files/"):
                 self.send((made.revisions[made.main] / path.removeprefix("/files/")).read_bytes(), {})
+            elif path == "/moved/best.onnx":
+                self.send(b"", {"Location": "http://example.com/best.onnx"}, 302)
             else:
                 self.send(b"{}", {}, 404)
 

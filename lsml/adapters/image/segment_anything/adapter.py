@@ -17,7 +17,7 @@ from lsml.adapters.image.segment_anything.models import CLASSES, MobileSam, OfTr
 from lsml.adapters.parts.cut_out import Cut, CutOut, CutOutOptions
 from lsml.adapters.parts.drawn import Drawn
 from lsml.adapters.parts.transformers_models import config_of, device_of, find, remedy
-from lsml.adapters.parts.weight_files import file_downloads, find_weights
+from lsml.adapters.parts.weight_files import file_downloads, find_weights, shown_weights
 from lsml.files.digests import content_digest
 
 _MIB: Final = 2**20
@@ -74,7 +74,7 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
             return _lacks_file(options.weights)
         config = config_of(options.weights)
         if not config:
-            return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
+            return f"the weights {shown_weights(options.weights)} are not on this machine; {remedy(options.weights)}"
         if config.get("model_type") not in CLASSES:
             return (
                 f"{options.weights} is a model of the type {config.get('model_type')}; name one of SAM or SAM 2, such as "

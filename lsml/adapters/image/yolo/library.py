@@ -7,6 +7,7 @@ import importlib
 import os
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,18 +89,25 @@ def all_threads() -> Iterator[None]:
 
 
 def download(name: str) -> Path:
-    """Download published weights into the folder for them, and return their path. Raises AdapterError."""
+    """Download published weights into the folder for them, and return their path. A file of that name is replaced once the
+    new one is there. Raises AdapterError.
+    """
     ultralytics()
     from ultralytics.utils import downloads
 
     folder = weights_folder()
+    final = folder / name
     try:
-        got = Path(downloads.attempt_download_asset(str(folder / name)))
+        folder.mkdir(parents=True, exist_ok=True)
+        # In a folder of its own, as ultralytics downloads nothing where a file is, and may leave a part of one.
+        with tempfile.TemporaryDirectory(dir=folder) as new:
+            got = Path(downloads.attempt_download_asset(str(Path(new) / name)))
+            if got.is_file():
+                got.replace(final)
+                return final
     except Exception as error:
         raise AdapterError(_not_downloaded(name, folder, f"{type(error).__name__}: {error}")) from error
-    if not got.is_file():
-        raise AdapterError(_not_downloaded(name, folder, "no answer"))
-    return got
+    raise AdapterError(_not_downloaded(name, folder, "no answer"))
 
 
 def _not_downloaded(name: str, folder: Path, why: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 import yaml
 
-from lsml.adapters.parts.weight_files import find_weights, is_published, is_url
+from lsml.adapters.parts.weight_files import find_weights, is_published, is_url, shown_weights
 from lsml.errors import AdapterError
 from lsml.files.digests import content_digest
 
@@ -58,7 +58,7 @@ def missing(weights: str, *, download: bool) -> str | None:
     if is_architecture(weights) or find_weights(weights) is not None or (download and is_published(weights)):
         return None
     if is_url(weights):
-        return f"{weights} is not on this machine; download it once: lsml fetch RECIPE"
+        return f"{shown_weights(weights)} is not on this machine; download it once: lsml fetch RECIPE"
     if not is_published(weights):
         return (
             f"weights {weights} do not exist; expected a .pt or .onnx file or an OpenVINO folder, relative to the "
