@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from lsml.errors import VersionError
 from lsml.recipe import load_recipe
 from lsml.server.events import project_key
 from lsml.store import Store
@@ -166,7 +167,10 @@ def test_annotations_for_any_server_are_learnt_by_any_worker_though_one_is_kille
         assert made == list(range(1, len(made) + 1)), "each run that is done made one version, and none two"
         assert world.store.versions.promoted(key) == made[-1]
         for row in world.store.versions.of_project(key):
-            check_files(world.store.artifacts.open(row.folder), card_of(row))
+            try:
+                check_files(world.store.artifacts.open(row.folder), card_of(row))
+            except VersionError:  # another training deletes old versions, once it is sure that none needs them
+                assert row.number not in world.store.versions.numbers(key)
     attempts = [run.attempt for key in KEYS for run in world.store.runs.of_project(key, 100)]
     assert max(attempts) == 2, "the run of the killed worker was done by another"
     for key in KEYS:
