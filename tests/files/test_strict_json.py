@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lsml.files.strict_json import NotUnicode, decode_json
@@ -92,7 +92,7 @@ def test_whatever_json_can_say_is_read_as_it_is(value, escaped):
     assert decode_json(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), ANYTHING, min_size=1), st.data())
 def test_wherever_a_key_stands_twice_it_is_refused(value, data):
     pairs = list(value.items())
