@@ -3,7 +3,8 @@
 import pytest
 
 from lsml.adapters.base import Example, NotEnoughData, Target
-from lsml.adapters.sound.events import SoundEvents, SoundEventsOptions
+from lsml.adapters.parts.segmented_files import SegmentOptions
+from lsml.adapters.sound.events import SoundEvents
 from lsml.errors import AdapterError
 from lsml.metrics import judge
 from lsml.values import Interval
@@ -11,7 +12,7 @@ from tests.support.sounds import KINDS, scenes
 
 
 def learnt(examples, labels=KINDS, **options):
-    adapter = SoundEvents(SoundEventsOptions(**options), Target(labels, multiple=True, kinds={"interval": labels}))
+    adapter = SoundEvents(SegmentOptions(**options), Target(labels, multiple=True, kinds={"interval": labels}))
     adapter.fit(examples, seed=1)
     return adapter
 
