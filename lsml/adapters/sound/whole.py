@@ -1,76 +1,31 @@
-"""The base of adapters for whole recordings: features, their scaling, and a linear head on top."""
+"""The base of adapters for whole recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from lsml.adapters.base import Data, OptionsT, Progress, Target, TrainableAdapter
-from lsml.adapters.parts.linear_head import LinearHead
-from lsml.adapters.parts.number_head import NumberHead
-from lsml.adapters.parts.scaling import Scale
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.base import Data, OptionsT, Progress
+from lsml.adapters.parts.whole_files import WholeFiles
 from lsml.adapters.sound.clips import WIDTH, rows_of
 from lsml.adapters.sound.reading import SOUNDS
-from lsml.errors import VersionError
-from lsml.values import Value
 
 if TYPE_CHECKING:
     from lsml.arrays import Rows
 
 
-class WholeRecordings(TrainableAdapter[OptionsT]):
+class WholeRecordings(WholeFiles[OptionsT]):
     """An adapter with a linear head of one kind. `fit` sets the head and the notes on unreadable recordings."""
 
     consumes: ClassVar[frozenset[str]] = SOUNDS
     requires: ClassVar[tuple[str, ...]] = ("soundfile", "sklearn", "skops")
     extra: ClassVar[str | None] = "sound"
     learns_quickly: ClassVar[bool] = True
-    head: ClassVar[type[LinearHead] | type[NumberHead]]
+    width: ClassVar[int] = WIDTH
 
-    def __init__(self, options: OptionsT, target: Target) -> None:
-        super().__init__(options, target)
-        self._learnt: tuple[Scale, LinearHead | NumberHead] | None = None
-        self._notes: tuple[str, ...] = ()
-
-    @property
-    def ready(self) -> bool:
-        """True if it is trained or loaded."""
-        return self._learnt is not None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The number of recordings that were not used, with the reasons."""
-        return self._notes
-
-    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Return the head's values for each recording (path). Raises AdapterError if one cannot be read."""
-        if self._learnt is None or not batch:
-            return [[] for _ in batch]
-        scale, head = self._learnt
-        return head.values(scale.apply(rows_of(batch)))
-
-    def features(self, batch: Sequence[Data]) -> Rows | None:
-        """Return the features of these recordings, each in units of its own spread among them."""
-        rows = rows_of(batch)
-        return Scale.of_rows(rows).apply(rows) if len(rows) else rows
-
-    def save(self, directory: Path) -> None:
-        """Write one skops file of arrays."""
-        assert self._learnt is not None, "an untrained model is never saved"
-        scale, head = self._learnt
-        save_state(directory, {**head.state(), "scale": list(scale)})
-
-    def load(self, directory: Path) -> None:
-        """Load a saved version. Raises VersionError."""
-        state = load_state(directory, self.name)
-        try:
-            self._learnt = Scale.restore(state["scale"], WIDTH), self.head.restore(state, WIDTH)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
+    def rows(self, batch: Sequence[Data]) -> Rows:
+        """See WholeFiles."""
+        return rows_of(batch)
 
 
 def last_fifth(progress: Progress) -> Progress:

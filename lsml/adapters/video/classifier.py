@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
-from lsml.adapters.base import Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import Data, Example, Progress, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
 from lsml.adapters.parts.notes import reason_of, unlearnt
 from lsml.adapters.parts.scaling import Scale
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.whole_files import WholeFiles
 from lsml.adapters.video.footage import CHANNELS, footage_of
-from lsml.errors import AdapterError, VersionError
-from lsml.values import Choice, Value
+from lsml.errors import AdapterError
+from lsml.values import Choice
 
 if TYPE_CHECKING:
     from lsml.arrays import Array, Rows
@@ -33,7 +33,7 @@ class VideoClassifierOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=
     class_weight: ClassWeight = "auto"
 
 
-class VideoClassifier(TrainableAdapter[VideoClassifierOptions]):
+class VideoClassifier(WholeFiles[VideoClassifierOptions]):
     """One label or several for a video. It predicts every label of its training with its probability."""
 
     name: ClassVar[str] = "video-classifier"
@@ -44,21 +44,14 @@ class VideoClassifier(TrainableAdapter[VideoClassifierOptions]):
     requires: ClassVar[tuple[str, ...]] = ("cv2", "sklearn", "skops")
     extra: ClassVar[str | None] = "images"
     Options: ClassVar[type[msgspec.Struct]] = VideoClassifierOptions
+    head: ClassVar[type[LinearHead]] = LinearHead
+    width: ClassVar[int] = _WIDTH
 
-    def __init__(self, options: VideoClassifierOptions, target: Target) -> None:
-        super().__init__(options, target)
-        self._learnt: tuple[Scale, LinearHead] | None = None
-        self._notes: tuple[str, ...] = ()
+    def rows(self, batch: Sequence[Data]) -> Rows:
+        """See WholeFiles."""
+        import numpy as np
 
-    @property
-    def ready(self) -> bool:
-        """True if it is trained or loaded."""
-        return self._learnt is not None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The number of videos that were not used, with the reasons."""
-        return self._notes
+        return np.stack([_row_of(path) for path in batch]) if batch else np.zeros((0, _WIDTH))
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Train on videos (paths) and their choices; labels that the target does not have are skipped.
@@ -85,38 +78,6 @@ class VideoClassifier(TrainableAdapter[VideoClassifierOptions]):
         )  # fmt: skip
         self._learnt, self._notes = (scale, head), unlearnt(unread, "videos")
         progress(1.0, f"trained {len(learnt.labels)} labels on {len(known)} videos")
-
-    def predict(self, batch: Sequence[Data]) -> Sequence[Sequence[Value]]:
-        """Return every label of each video (path) with its probability. Raises AdapterError if one cannot be read."""
-        import numpy as np
-
-        if self._learnt is None or not batch:
-            return [[] for _ in batch]
-        scale, head = self._learnt
-        return head.values(scale.apply(np.stack([_row_of(path) for path in batch])))
-
-    def features(self, batch: Sequence[Data]) -> Rows | None:
-        """Return the features of these videos, each in units of its own spread among them."""
-        import numpy as np
-
-        rows = np.stack([_row_of(path) for path in batch]) if batch else np.zeros((0, _WIDTH))
-        return Scale.of_rows(rows).apply(rows) if len(rows) else rows
-
-    def save(self, directory: Path) -> None:
-        """Write one skops file of arrays."""
-        assert self._learnt is not None, "an untrained model is never saved"
-        scale, head = self._learnt
-        save_state(directory, {**head.state(), "scale": list(scale)})
-
-    def load(self, directory: Path) -> None:
-        """Load a saved version. Raises VersionError."""
-        state = load_state(directory, self.name)
-        try:
-            self._learnt = Scale.restore(state["scale"], _WIDTH), LinearHead.restore(state, _WIDTH)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
 
 
 def _row_of(path: Path) -> Array:
