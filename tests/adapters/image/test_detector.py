@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-import torch
 
 from lsml.adapters.base import Example, Target
 from lsml.adapters.image.detector import Detector
@@ -38,6 +37,7 @@ def detector(weights, target=BOXES, **options):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_boxes_are_those_of_the_library(family, tmp_path):
+    import torch
     import transformers
     from PIL import Image
 
@@ -100,6 +100,8 @@ def test_images_of_any_size_and_inputs_of_another_are_taken(weights):
 
 
 def test_classes_that_weights_know_begin_with_their_weights(weights):
+    import torch
+
     before = DetectionModel.of(weights, "cpu", None).module.model.decoder.class_embed[0]
     after = DetectionModel.fresh(weights, ("new", "Red", "other"), "cpu", None, 1).module.model.decoder.class_embed[0]
     assert after.weight.shape[0] == 3
@@ -109,6 +111,8 @@ def test_classes_that_weights_know_begin_with_their_weights(weights):
 
 
 def test_an_image_is_mirrored_with_its_boxes(weights):
+    import torch
+
     model = DetectionModel.of(weights, "cpu", None)
     one = AnnotatedImage(WORLD[0].data, [(1.0, 0.2, 0.3, 0.1, 0.2)])
     (plain, [there]), (turned, [here]) = (detection_inputs(model, [one], flip) for flip in (0.0, 1.0))
@@ -134,6 +138,8 @@ def test_a_tenth_of_forty_examples_judges_epochs_and_calibrates(weights, monkeyp
 
 
 def test_a_frozen_backbone_stays_as_it_is(tmp_path):
+    import torch
+
     weights = tiny_detector(tmp_path / "tiny", "d_fine")
     model = detector(weights, epochs=1, freeze=True, patience=0)
     model.fit(WORLD[:3], 1)
