@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import shutil
 import socket
 import subprocess
 import sys
@@ -113,6 +114,47 @@ def test_nothing_is_downloaded(invoice, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     rapid._library.cache_clear()
     assert len(reader().predict([invoice])[0]) == 3
+
+
+@reads
+def test_a_place_of_a_low_score_is_not_read(invoice):
+    assert reader(confidence=1.0).predict([invoice]) == [[]]
+
+
+@reads
+def test_a_model_of_another_language_reads_the_lines(invoice, tmp_path):
+    import rapidocr
+
+    [packaged] = (Path(rapidocr.__file__).parent / "models").glob("*_rec_*.onnx")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("lsml: 1\nname: r\ntags:\n  Rectangle: {adapter: ocr, options: {model: k.onnx}}\n")
+    options = load_recipe(recipe).models[0].uses[0].options
+    assert Ocr.lacks(options, Target()) == (
+        "the model k.onnx is not on this machine; put the file there, or correct options.model"
+    )
+    shutil.copyfile(packaged, tmp_path / "k.onnx")
+    model = load_recipe(recipe).models[0].uses[0].options.model
+    assert model == str(tmp_path / "k.onnx")
+    assert [value.text for value in reader(model=model).predict([invoice])[0]] == [line.text for line in INVOICE]
+
+
+@reads
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        (None, r"k\.onnx cannot be read as an ONNX model; correct options\.model"),
+        ("*_cls_*.onnx", r"k\.onnx does not hold the letters that it reads; set options\.model to a PP-OCR model"),
+    ],
+)
+def test_a_file_that_reads_no_lines_is_refused_and_nothing_is_downloaded(invoice, tmp_path, file, sentence):
+    import rapidocr
+
+    (tmp_path / "k.onnx").write_bytes(b"no model")
+    if file:
+        [other] = (Path(rapidocr.__file__).parent / "models").glob(file)
+        shutil.copyfile(other, tmp_path / "k.onnx")
+    with pytest.raises(AdapterError, match=sentence):
+        reader(model=str(tmp_path / "k.onnx")).predict([invoice])
 
 
 # ------------------------------------------------------------------------------------------------ what a person drew

@@ -36,8 +36,12 @@ class Ocr(InteractiveAdapter[OcrOptions]):
 
     @classmethod
     def lacks(cls, options: OcrOptions, target: Target) -> str | None:
-        """Return what to do where the engine is a program that is missing on this machine."""
-        return absent() if options.engine == "tesseract" else None
+        """Return what to do where the engine's program or model is missing on this machine."""
+        if options.engine == "tesseract":
+            return absent()
+        if options.model is None or Path(options.model).is_file():
+            return None
+        return f"the model {options.model} is not on this machine; put the file there, or correct options.model"
 
     @classmethod
     def limits(cls, options: OcrOptions, target: Target, label_tags: Sequence[ControlTag]) -> str | None:
@@ -87,7 +91,7 @@ class Ocr(InteractiveAdapter[OcrOptions]):
         options = self.options
         if options.engine == "tesseract":
             return Tesseract(options.languages)
-        return Rapid(options.size, options.threads)
+        return Rapid(options)
 
     def _values(self, image: Pixels) -> list[Value]:
         height, width = image.shape[:2]

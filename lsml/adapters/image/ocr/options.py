@@ -37,6 +37,24 @@ class OcrOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=PREDICTIONS,
         ),
     ] = None
+    confidence: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="For rapidocr only: the least score of a place that it reads. The recipe's `threshold` then judges the "
+            "text.",
+            extra=PREDICTIONS,
+        ),
+    ] = 0.5
+    model: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="For rapidocr only: an ONNX file, relative to the recipe's, of another PP-OCR model that reads lines, "
+            "for languages that the packaged one does not know, such as Korean or Russian.",
+            extra={**PREDICTIONS, "file": True},
+        ),
+    ] = None
     size: Annotated[
         int,
         Meta(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lsml.adapters.image.ocr.lines import Line, Pixels, joined, with_margin
+from lsml.adapters.image.ocr.options import OcrOptions
 from lsml.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ _LEAST: Final = 320  # pixels; the detector enlarges smaller images many times, 
 class Rapid:
     """Lines and texts by rapidocr. Several threads may ask at once."""
 
-    def __init__(self, size: int, threads: int | None) -> None:
-        self._library = _library(size, threads)
+    def __init__(self, options: OcrOptions) -> None:
+        self._library = _library(options.size, options.threads, options.confidence, options.model)
 
     def lines(self, image: Pixels) -> list[Line]:
         """Return the lines of an image, from top to bottom."""
@@ -44,15 +45,34 @@ class Rapid:
         return (text, min(1.0, max(0.0, score))) if text else None
 
 
+def _check_letters(model: str) -> None:
+    """Raise AdapterError unless a file is a model that reads lines and says which letters it knows.
+
+    rapidocr would download the letters of a model that does not say them.
+    """
+    import onnxruntime
+
+    try:
+        facts = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_modelmeta()
+    except Exception as error:  # onnxruntime has no common class for what it raises
+        raise AdapterError(f"{Path(model).name} cannot be read as an ONNX model; correct options.model") from error
+    if "character" not in facts.custom_metadata_map:
+        raise AdapterError(
+            f"{Path(model).name} does not hold the letters that it reads; set options.model to a PP-OCR model for reading "
+            "lines, as rapidocr publishes it"
+        )
+
+
 @lru_cache(maxsize=4)
-def _library(size: int, threads: int | None) -> RapidOCR:
-    """Return a RapidOCR that equal models share. Raises AdapterError where its package lacks a model; none is downloaded."""
+def _library(size: int, threads: int | None, confidence: float, model: str | None) -> RapidOCR:
+    """Return a RapidOCR that equal models share. Raises AdapterError where it lacks a model; none is downloaded."""
     import rapidocr
 
     folder = Path(rapidocr.__file__).parent / "models"
     params: dict[str, object] = {
         "Global.text_score": 0.0,  # the recipe's threshold decides
         "Global.max_side_len": size,
+        "Det.box_thresh": confidence,
         "Global.log_level": "critical",
         "EngineConfig.onnxruntime.intra_op_num_threads": -1 if threads is None else threads,
     }
@@ -64,6 +84,9 @@ def _library(size: int, threads: int | None) -> RapidOCR:
                 'pip install --force-reinstall "rapidocr>=3.10"'
             )
         params[f"{part.capitalize()}.model_path"] = str(found[0])
+    if model is not None:
+        _check_letters(model)
+        params["Rec.model_path"] = model
     library = rapidocr.RapidOCR(params=params)
     # Loaded now, so that two threads do not load it at once.
     library._load_det_model()
