@@ -108,7 +108,7 @@ class Notify(Masked, frozen=True, forbid_unknown_fields=True):
     url: Annotated[
         str,
         Meta(
-            pattern=r"^https?://\S+$(?!\n)",
+            pattern=r"^(https?://\S+|.*\$\{.*)$(?!\n)",  # in an editor, a `${NAME}` is not yet replaced
             description="An address for POST requests. If it is a secret, as Slack's are, write `${NAME}` to take it "
             "from the environment.",
             extra={"decides": "secret"},

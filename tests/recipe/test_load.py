@@ -15,6 +15,7 @@ import lsml.recipe.check
 import lsml.recipe.models
 from lsml.adapters import builtin_adapters
 from lsml.adapters.base import Adapter, TrainableAdapter
+from lsml.adapters.table.tabular import Tabular
 from lsml.controls import CONTROLS
 from lsml.errors import AdapterError, RecipeError
 from lsml.recipe import Promote, Recipe, Selector, Training, load_recipe, recipe_schema
@@ -48,7 +49,7 @@ class Pretrained(Adapter):
     name, produces, consumes, Options = "zero-shot", frozenset({Choice}), frozenset({"Text"}), TokenOptions
 
 
-ADAPTERS = {one.name: one for one in (Learner, Counter, Pretrained)}
+ADAPTERS = {one.name: one for one in (Learner, Counter, Pretrained, Tabular)}
 HEAD = "lsml: 1\nname: triage\ntags:\n  Choices: text-classifier\n"
 
 
