@@ -229,11 +229,11 @@ def open_store(recipe: Recipe, data_dir: Path | None, *, to_load: bool = False) 
     return store
 
 
-def queue_of(recipe: Recipe, store: Store) -> Queue:
+def queue_of(recipe: Recipe, store: Store, workers: str | None = None) -> Queue:
     """Return the queue of a recipe, which is beside its store or where `storage.queue` says."""
     from lsml.store.queue import open_queue
 
-    return open_queue(store.directory, recipe.storage.queue, recipe.name)
+    return open_queue(store.directory, recipe.storage.queue, recipe.name, workers)
 
 
 def config_of(path: Path) -> LabelingConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,12 +23,18 @@ from lsml.cli.common import (
     starting,
 )
 
+if TYPE_CHECKING:
+    from lsml.recipe import Recipe
+
 
 @click.command("work", short_help="Only the worker.")
 @recipes_argument
 @data_dir_option
 @log_options
 @held_option
+@click.option(
+    "--queue", help="Do the runs for which `storage.queues` of RECIPE names this queue [default: those without]."
+)
 @click.option("--child", is_flag=True, hidden=True, help="Started by `lsml run`; end with it.")
 @click.option("--run", "run", hidden=True, help="ID:ATTEMPT of a claimed run of RECIPE: do it, then end.")
 def command(
@@ -36,13 +43,14 @@ def command(
     log_level: str,
     debug: bool,
     held: tuple[Path, ...],
+    queue: str | None,
     child: bool,
     run: str | None,
 ) -> None:
     """Train RECIPE's models when `lsml serve` on the same data directory requests it. After Ctrl-C, an unfinished
     training is run again later.
 
-    With several recipes, one model is trained at a time.
+    With several recipes, one model is trained at a time. Several workers share the runs, each project in its turn.
     """
     import logging
 
@@ -55,6 +63,8 @@ def command(
         opened = opener(recipe_paths, held, log_level, debug=debug)
         recipes = [opened(number, not child and run is None) for number in range(len(recipe_paths))]
         check_names(recipes)
+        for recipe in recipes:
+            _check_queue(recipe, queue)
         if child or run is not None:
             die_with_parent()
         stores = [open_store(recipe, data_dir_of(recipe, data_dir, recipes), to_load=True) for recipe in recipes]
@@ -71,10 +81,20 @@ def command(
     for path, text, recipe, store in zip(recipe_paths, held, recipes, stores, strict=True):
         again = [sys.executable, "-m", "lsml", "work", str(path), "--data-dir", str(store.directory)]
         again += ["--held", str(text), "--log-level", "debug" if debug else log_level]
-        Worker(recipe, store, queue_of(recipe, store), again, crew)
+        Worker(recipe, store, queue_of(recipe, store, queue), again, crew, queue, every=child)
     logging.getLogger("lsml.worker").info("ready to train")
     if child:
         say_ready(stores[0].directory, "work")
         if os.name == "posix":
             on_new_recipe(held, lambda number: crew.workers[number].use(opened(number, False)))
     crew.run_forever()
+
+
+def _check_queue(recipe: Recipe, queue: str | None) -> None:
+    """Raise RequestError where a recipe has no run for a worker of a queue."""
+    from lsml.errors import RequestError
+
+    named = [name for name in recipe.storage.queues.named if name is not None]
+    if queue is not None and queue not in named:
+        known = f"expected {' or '.join(named)}" if named else "it names none"
+        raise RequestError(f"--queue {queue}: storage.queues of {recipe.path} does not name it; {known}")

@@ -68,32 +68,43 @@ def file_system(path: Path) -> str:
     return best[1]
 
 
-def _lives(store: Store, patience_s: float) -> bool:
-    """Return True as soon as a worker is alive; False if none is after `patience_s` seconds."""
+def _lives(store: Store, queue: str | None, patience_s: float) -> bool:
+    """Return True as soon as a worker of a queue is alive; False if none is after `patience_s` seconds."""
     until = time.monotonic() + patience_s
-    while not store.workers.alive():
+    while not store.workers.alive(queue):
         if time.monotonic() >= until:
             return False
         time.sleep(0.2)
     return True
 
 
-def examine_worker(store: Store | None, *, serving: bool) -> Iterator[Finding]:
-    """Check that a worker is alive, that no run is overdue, and that the last runs succeeded. `serving`: a server of lsml
-    answers.
+def _worker(store: Store, queue: str | None, *, serving: bool) -> Finding:
+    """Return the finding about the workers of a queue."""
+    check = "worker" if queue is None else f"worker {queue}"
+    if _lives(store, queue, _START_S if serving else 0.0):
+        return passed(check, "alive")
+    if serving and queue is None:
+        return failed(
+            check, "a server answers, but no worker is alive, so nothing is trained or published",
+            "start `lsml work` on the same data directory, or use `lsml run`, which runs both",
+        )  # fmt: skip
+    if serving:
+        return failed(
+            check, "a server answers, but no worker of this queue is alive", f"start `lsml work --queue {queue}`"
+        )
+    return warned(check, "none lives", "start `lsml run`")
+
+
+def examine_worker(recipe: Recipe, store: Store | None, *, serving: bool) -> Iterator[Finding]:
+    """Check that a worker of each queue is alive, that no run is overdue, and that the last runs succeeded.
+
+    `serving`: a server of lsml answers.
     """
     if store is None:
         yield skipped("worker", "there is no data yet; start `lsml run`")
         return
-    if _lives(store, _START_S if serving else 0.0):
-        yield passed("worker", "alive")
-    elif serving:
-        yield failed(
-            "worker", "a server answers, but no worker is alive, so nothing is trained or published",
-            "start `lsml work` on the same data directory, or use `lsml run`, which runs both",
-        )  # fmt: skip
-    else:
-        yield warned("worker", "none lives", "start `lsml run`")
+    for queue in recipe.storage.queues.named:
+        yield _worker(store, queue, serving=serving)
     for project in store.projects.all():
         name = f"project {project.title or project.key}"
         runs = store.runs.of_project(project.key, 1)

@@ -38,7 +38,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
     yield port
     yield from examine_engines(recipe, subject.directory)
     store = open_if_there(recipe, subject.directory)
-    yield from examine_worker(store, serving=serving)
+    yield from examine_worker(recipe, store, serving=serving)
     rows = _rows(store, subject.project)
     studio = studio_of(recipe, rows[0] if rows else None)
     reached = True

@@ -17,6 +17,32 @@ _VARIABLES: Final = {
 }  # keys with addresses, and variables for their passwords
 
 
+_Queue = Annotated[
+    Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$(?!\n)",
+            extra_json_schema={"errorMessage": "expected letters, digits, `_` or `-`, such as gpu"},
+        ),
+    ]
+    | None,
+    Meta(description="The workers that do runs of this kind; null: those without --queue."),
+]
+
+
+class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The classes of workers, by the kind of run: those that were started with `lsml work --queue NAME`."""
+
+    training: _Queue = None
+    publishing: _Queue = None
+    review: _Queue = None
+
+    @property
+    def named(self) -> tuple[str | None, ...]:
+        """The queues that workers must serve between them, each once; None is that of workers without --queue."""
+        return tuple(dict.fromkeys((self.training, self.publishing, self.review)))
+
+
 class Storage(Masked, frozen=True, forbid_unknown_fields=True):
     """The place of annotations and versions: a folder, or engines that several machines share."""
 
@@ -50,6 +76,13 @@ class Storage(Masked, frozen=True, forbid_unknown_fields=True):
             extra_json_schema={"errorMessage": "expected an address such as s3://bucket/prefix"},
         ),
     ] = None
+    queues: Annotated[
+        Queues,
+        Meta(
+            description="The workers that do each kind of run, such as `{training: gpu}` for those of `lsml work --queue gpu`. "
+            "`lsml run` does every run itself."
+        ),
+    ] = Queues()
 
     def _hidden(self) -> frozenset[str]:
         return frozenset(_VARIABLES)

@@ -63,7 +63,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     routes = protocol.routes(recipe, store, queue, serving, telemetry)
     routes += api.routes() + looking.routes() + held_out.routes() + pages.routes()
     routes.append(Route("GET", "/metrics", telemetry.page, Media("text/plain")))
-    routes.append(Route("GET", "/ready", Ready(store, serving).view, Readiness, statuses=(503,)))
+    routes.append(Route("GET", "/ready", Ready(recipe, store, serving).view, Readiness, statuses=(503,)))
     routes.append(Route("GET", "/openapi.json", partial(document, recipe, routes), dict[str, Any]))
     for route in routes:
         path = route.path

@@ -61,18 +61,22 @@ class Queue:
         self._work = work
 
 
-def open_queue(directory: Path, url: str | None = None, name: str = "lsml") -> Queue:
+def open_queue(directory: Path, url: str | None = None, name: str = "lsml", workers: str | None = None) -> Queue:
     """Return the queue at the URL of a Redis, or without one that of a data directory, in a file that is made where missing.
 
-    `name`: the recipe's, as several share a Redis. Raises OSError, or StoreError where Redis does not answer.
+    `name`: the recipe's, as several share a Redis. `workers`: the class of workers that read it. A server writes to the queue
+    without a class; workers of a class wake themselves within a second.
+
+    Raises OSError, or StoreError where Redis does not answer.
     """
+    suffix = "" if workers is None else f"/{workers}"  # no recipe's name has a slash
     if url is not None:
         with needs("redis", "storage.queue"):
             from lsml.store.redis_queue import open_redis
-        return Queue(open_redis(url, name, _SETTINGS))
+        return Queue(open_redis(url, name + suffix, _SETTINGS))
     path = directory / QUEUE_FILE
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    return Queue(SqliteHuey(name="lsml", filename=str(path), **_SETTINGS))
+    return Queue(SqliteHuey(name=f"lsml{suffix}", filename=str(path), **_SETTINGS))
 
 
 def _nobody(run: str) -> None:

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from lsml.store.database import Table, durable
 
 WAKE_AGAIN_S = 5.0  # a due run whose wake-up had no effect for this long is woken again
+WAKES = 10  # runs woken at a time: a wake-up makes a worker take the run whose turn it is
 Kind = Literal["training", "publishing", "review"]
 KINDS: Final[tuple[Kind, ...]] = ("training", "publishing", "review")
 STATES = ("waiting", "running", "done", "failed", "cancelled")
@@ -45,6 +46,11 @@ class RunRow:
 COLUMNS = (
     "id, project, kind, state, cause, attempt, created_at, due_at, started_at, finished_at, cancel, progress, message, "
     "version"
+)
+
+_DUE: Final = (
+    "kind = ? AND state = 'waiting' AND (due_at <= ? OR created_at > ?)"
+    " AND project NOT IN (SELECT project FROM run WHERE kind = ? AND state = 'running')"
 )
 
 
@@ -116,19 +122,27 @@ class Runs(Table):
         assert row is not None
         return RunRow(*row)
 
+    def first_due(self, kind: Kind) -> str | None:
+        """Return the id of the run of a kind whose turn it is: that of an idle project which is due the longest; or None.
+
+        A project has one waiting run, so one with many annotations gets no more turns than one with few.
+        """
+        now = self._database.now()
+        row = self._row(f"SELECT id FROM run WHERE {_DUE} ORDER BY due_at, created_at LIMIT 1", kind, now, now, kind)  # noqa: S608 (ours)
+        return row[0] if row else None
+
     @durable
     def due(self, kind: Kind) -> list[str]:
-        """Return ids of the runs of a kind to wake now: due, their project idle, and not woken a moment ago. Note that
-        they are woken.
+        """Return ids of runs of a kind to wake now, at most WAKES: due, their project idle, and not woken a moment ago. Note
+        that they are woken.
 
         A run that was made later than now is due: the clock was set back, so its due time means nothing.
         """
         now = self._database.now()
         rows = self._rows(
-            "SELECT id FROM run WHERE kind = ? AND state = 'waiting' AND (due_at <= ? OR created_at > ?)"
-            " AND (woken_at IS NULL OR woken_at < ? OR woken_at > ?)"
-            " AND project NOT IN (SELECT project FROM run WHERE kind = ? AND state = 'running') ORDER BY due_at",
-            kind, now, now, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S, kind,
+            f"SELECT id FROM run WHERE {_DUE} AND (woken_at IS NULL OR woken_at < ? OR woken_at > ?)"  # noqa: S608 (ours)
+            " ORDER BY due_at, created_at LIMIT ?",
+            kind, now, now, kind, now - WAKE_AGAIN_S, now + WAKE_AGAIN_S, WAKES,
         )  # fmt: skip
         for (id,) in rows:
             self._run("UPDATE run SET woken_at = ? WHERE id = ?", now, id)

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -20,21 +19,20 @@ from huey import Huey
 from huey.consumer import Consumer
 
 from lsml.errors import Unreachable
-from lsml.learning.due import learners, request_if_due
+from lsml.learning.due import learners
 from lsml.logs import recipe_name, run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
-from lsml.store.claims import HEARTBEAT_S, LEASE_S
+from lsml.store.claims import HEARTBEAT_S
 from lsml.store.queue import Queue
 from lsml.store.runs import KINDS, Kind
-from lsml.studio.connection import read_annotations
-from lsml.versions import sweep_attempt, sweep_folders
+from lsml.versions import sweep_attempt
 from lsml.worker.notify import notify
 from lsml.worker.processes import DONE, SUPERSEDED, death, end, leaving_a_core, wait_briefly
-from lsml.worker.publishing import want_publishing
+from lsml.worker.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
-_SWEEP_S = 1.0
+_PATIENCE_S = 1.0  # before a database that is away is asked again
 _POLL_S = 0.1  # between two checks for a finished, cancelled or stopping training
 
 
@@ -64,48 +62,48 @@ class Crew:
 class Worker:
     """A worker that claims runs of one recipe and has them done, until its crew stops.
 
-    `command` starts the process of a run: it gets the run's id and attempt.
+    `command` starts the process of a run: it gets the run's id and attempt. `named`: the queue of `storage.queues` that it
+    serves, None for that without a name; `every`: it serves all.
     """
 
-    def __init__(self, recipe: Recipe, store: Store, queue: Queue, command: list[str], crew: Crew) -> None:
-        self._recipe = recipe
+    def __init__(
+        self, recipe: Recipe, store: Store, queue: Queue, command: list[str], crew: Crew,
+        named: str | None = None, *, every: bool = False,
+    ) -> None:  # fmt: skip
+        self.recipe = recipe
+        self._named = named
+        self._every = every
         self._store = store
         self._queue = queue
         self._command = command
         self._crew = crew
         self._stopping = crew.stopping
         self._busy = crew.busy
-        self._patient_until = 0.0
         crew.workers.append(self)
         queue.on_wake(self.work)
 
     def use(self, recipe: Recipe) -> None:
         """Use a changed recipe from now on. A current training keeps the old one."""
-        self._recipe = recipe
+        self.recipe = recipe
         for project in self._store.projects.all():
             self._store.projects.want_publishing(project.key)  # changed options may change predictions
 
     def run(self) -> None:
         """Work in this thread until the crew stops, then return running work to the ledger."""
-        self._say_whose()
+        self.say_whose()
         consumer = _Consumer(self._queue.huey, self._stopping)
-        # Reading has a thread of its own: a large project takes minutes.
-        for name, steps in (
-            ("sweeper", (self._sweep_folders, self._sweep)),
-            ("reader", (self._want_all, self._read_wanted)),
-        ):
-            threading.Thread(target=self._keep, args=steps, name=name, daemon=True).start()
+        Sweeper(self, self._store, self._stopping).start()
         consumer.run()
 
-    def _say_whose(self) -> None:
+    def say_whose(self) -> None:
         """Prefix this thread's log with the recipe's name, where there are several."""
-        recipe_name.set(self._recipe.name if len(self._crew.workers) > 1 else None)
+        recipe_name.set(self.recipe.name if len(self._crew.workers) > 1 else None)
 
     def work(self, id: str) -> None:
         """Claim a run and do it. It is safe to call for any id, any number of times."""
-        self._say_whose()
+        self.say_whose()
         waiting = self._store.runs.get(id)
-        if waiting is None or self._stopping.is_set():
+        if waiting is None or waiting.kind not in self._kinds or self._stopping.is_set():
             return
         # One run of each kind at a time. While another is at work, this run stays waiting, and is woken when that one ends.
         busy = self._busy[waiting.kind]
@@ -113,7 +111,10 @@ class Worker:
             self._store.runs.unwake(id)
             return
         try:
-            run = self._store.claims.claim(id)
+            # Whichever run was woken, the one whose turn it is comes first.
+            run = self._store.claims.claim(self._store.runs.first_due(waiting.kind) or id)
+            if run is None or run.id != id:
+                self._store.runs.unwake(id)
             if run is not None:
                 self._do(run)
         finally:
@@ -128,14 +129,14 @@ class Worker:
             self._see_through(run)
             ended = self._store.runs.get(run.id)
             if ended is not None and ended.attempt == run.attempt:
-                notify(self._recipe, self._store, ended)
+                notify(self.recipe, self._store, ended)
         except Superseded as error:
             _log.warning("%s; another worker has it", error)
         finally:
             run_id.reset(at_hand)
 
     def _see_through(self, run: RunRow) -> None:
-        timeout_s = max((training.timeout_s for training in learners(self._recipe)), default=0) or 6 * 3600
+        timeout_s = max((training.timeout_s for training in learners(self.recipe)), default=0) or 6 * 3600
         if run.kind == "publishing":
             timeout_s = math.inf  # Label Studio may be away for a night, and there may be a million tasks
         child = subprocess.Popen(
@@ -169,7 +170,7 @@ class Worker:
                 except Unreachable as error:
                     # The run goes on: when the database is back, the lease says whose it is.
                     _log.warning("run %s: %s", run.id, error)
-                    self._stopping.wait(_SWEEP_S)
+                    self._stopping.wait(_PATIENCE_S)
         finally:
             end(child)
             self._sweep_attempt(run)
@@ -200,55 +201,22 @@ class Worker:
             return True
         return False
 
+    @property
+    def queues(self) -> tuple[str | None, ...]:
+        """The queues that this worker serves."""
+        return self.recipe.storage.queues.named if self._every else (self._named,)
+
+    @property
+    def _kinds(self) -> tuple[Kind, ...]:
+        """The kinds of runs that this worker does."""
+        return tuple(kind for kind in KINDS if getattr(self.recipe.storage.queues, kind) in self.queues)
+
     def wake_due(self) -> None:
-        """Wake up for waiting runs of every kind that no worker is doing."""
-        for kind in KINDS:
+        """Wake up for waiting runs of its kinds that no worker of this process is doing."""
+        for kind in self._kinds:
             if not self._busy[kind].locked():
                 for id in self._store.runs.due(kind):
                     self._queue.wake(id)
-
-    def _keep(self, first: Callable[[], None], each: Callable[[], None]) -> None:
-        """Do `first`, then `each` every second, until stopped. Errors are logged, and it is tried again."""
-        self._say_whose()
-        now = first
-        while not self._stopping.is_set():
-            try:
-                now()
-                now = each
-            except Exception:
-                _log.exception("%s failed; trying again", now.__name__.strip("_"))
-            self._stopping.wait(_SWEEP_S)
-
-    def _sweep_folders(self) -> None:
-        sweep_folders(self._store)
-
-    def _sweep(self) -> None:
-        try:
-            self._store.workers.beat()
-        except Unreachable:
-            self._patient_until = time.monotonic() + LEASE_S
-            raise
-        # Nobody could extend a lease while the database was away.
-        for id in self._store.claims.sweep() if time.monotonic() > self._patient_until else ():
-            _log.warning("run %s lost its worker", id)
-        for project in self._store.projects.all():
-            want_publishing(self._recipe, self._store, project)
-        self.wake_due()
-
-    def _want_all(self) -> None:
-        """Ask for a reading of every project, which finds annotations that changed while lsml was not running."""
-        for project in self._store.projects.all():
-            self._store.projects.want_sync(project.key, from_start=True)
-            self._store.projects.want_publishing(project.key)  # there may be new tasks
-            # A server may have died between storing an annotation and requesting the run that it made due.
-            request_if_due(self._store, self._recipe, project.key)
-
-    def _read_wanted(self) -> None:
-        """Read earlier annotations, for projects that ask for it."""
-        for project in self._store.projects.all():
-            if project.sync_wanted and not self._stopping.is_set():
-                read_annotations(self._store, self._recipe, project)
-                request_if_due(self._store, self._recipe, project.key)
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # huey has no types

@@ -128,7 +128,7 @@ def test_failed_and_forgotten_runs_are_named(tmp_path):
     project = backend.store.projects.all()[0].key
     waiting = backend.store.runs.request(project, "publish", kind="publishing")
     backend.store.projects._run("UPDATE run SET due_at = due_at - 3600 WHERE id = ?", waiting.id)
-    told = [(one.state, one.found) for one in data.examine_worker(backend.store, serving=False)]
+    told = [(one.state, one.found) for one in data.examine_worker(backend.recipe, backend.store, serving=False)]
     backend.store.close()
     assert ("warn", "none lives") in told
     assert any(found.startswith("its last training failed: not enough data") for _, found in told)
@@ -139,7 +139,7 @@ def test_a_worker_that_only_starts_is_waited_for(tmp_path):
     backend = Backend(write_recipe(tmp_path), tmp_path / "data")
     starting = threading.Timer(0.5, backend.store.workers.beat)
     starting.start()
-    told = [(one.state, one.found) for one in data.examine_worker(backend.store, serving=True)]
+    told = [(one.state, one.found) for one in data.examine_worker(backend.recipe, backend.store, serving=True)]
     starting.join()
     backend.store.close()
     assert told == [("pass", "alive")]

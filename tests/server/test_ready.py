@@ -38,14 +38,14 @@ def test_a_beat_from_before_the_clock_was_set_back_counts_for_nothing(backend, m
 
 def test_the_sweeper_of_a_worker_beats(backend):
     from lsml.worker.consumer import Crew, Worker
+    from lsml.worker.sweeper import Sweeper
 
     server = backend()
     worker = Worker(server.recipe, server.store, server.queue, [], Crew())
-    thread = threading.Thread(target=worker._keep, args=(worker._sweep_folders, worker._sweep), daemon=True)
-    thread.start()
+    stopping = threading.Event()
+    Sweeper(worker, server.store, stopping).start()
     until("a beat", server.store.workers.alive)
-    worker._stopping.set()
-    thread.join()
+    stopping.set()
 
 
 def test_a_promoted_version_is_loaded_before_it_is_ready(backend):
@@ -81,3 +81,23 @@ def test_a_store_that_takes_no_writes_is_not_ready(backend):
         f"{server.store.directory / 'lsml.db'}: attempt to write a readonly database; make the data directory writable "
         "for this user, or name another with --data-dir"
     ]
+
+
+def test_a_full_disk_is_not_ready(backend):
+    server = backend("server: {limits: {free_disk: 900000GB}}\n")
+    server.store.workers.beat()
+    status, said = ready(server)
+    assert status == 503
+    assert [why.partition(" MB are free on its disk; expected at least ")[2] for why in said["why_not"]] == [
+        "900,000,000 MB (server.limits.free_disk of the recipe); make room"
+    ]
+
+
+def test_each_queue_of_the_recipe_needs_a_worker(backend):
+    server = backend("storage: {queues: {training: gpu}}\n")
+    no_gpu = "no worker of the queue gpu is alive; start `lsml work --queue gpu` where its runs can be done"
+    assert ready(server)[1]["why_not"] == [no_gpu, NO_WORKER]
+    server.store.workers.beat(None)
+    assert ready(server)[1]["why_not"] == [no_gpu]
+    server.store.workers.beat("gpu")
+    assert ready(server)[0] == 200

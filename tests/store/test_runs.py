@@ -4,7 +4,7 @@ import pytest
 
 from lsml.store import Superseded
 from lsml.store import claims as ledger
-from lsml.store.runs import WAKE_AGAIN_S
+from lsml.store.runs import WAKE_AGAIN_S, WAKES
 
 PROJECT = "1.1795424614"
 
@@ -124,6 +124,44 @@ def test_a_lost_wake_up_is_sent_again(store, now):
     assert store.runs.due("training") == []
     now["now"] += WAKE_AGAIN_S + 1
     assert store.runs.due("training") == [run.id]
+
+
+def test_every_project_has_its_turn_whatever_the_others_ask_for(store, now):
+    large = store.runs.request("large", "annotations")
+    for small in ("a", "b"):
+        now["now"] += 1
+        store.runs.request(small, "annotations")
+    turns = []
+    for _ in range(4):
+        now["now"] += 1
+        run = store.claims.claim(store.runs.first_due("training"))
+        turns.append(run.project)
+        store.runs.request("large", "annotations")  # annotations never stop there
+        store.claims.finish(run.id, run.attempt, "done", "")
+    assert turns == ["large", "a", "b", "large"]
+    assert store.runs.get(large.id).state == "done"
+
+
+def test_a_run_of_a_busy_project_is_nobodys_turn(store):
+    run = store.runs.request(PROJECT, "annotations")
+    store.claims.claim(run.id)
+    store.runs.request(PROJECT, "annotations")
+    assert store.runs.first_due("training") is None
+    assert store.runs.first_due("publishing") is None
+
+
+def test_a_few_of_many_due_runs_are_woken_at_a_time(store, now):
+    for number in range(2 * WAKES + 1):
+        store.runs.request(f"p{number}", "annotations")
+    assert [len(store.runs.due("training")) for _ in range(4)] == [WAKES, WAKES, 1, 0]
+
+
+def test_one_of_many_workers_sweeps_at_a_time(store, now):
+    assert [store.workers.takes_turn("sweep", 0.9) for _ in range(3)] == [True, False, False]
+    now["now"] += 1
+    assert [store.workers.takes_turn("sweep", 0.9) for _ in range(3)] == [True, False, False]
+    now["now"] -= 3600
+    assert store.workers.takes_turn("sweep", 0.9), "the clock was set back"
 
 
 def test_a_wake_up_is_sent_again_when_the_clock_was_set_back(store, now):

@@ -84,6 +84,7 @@ def recipe_reference() -> str:
     parts.append(_section("`training.learn_from`", "training.learn_from", schema["$defs"]["LearnFrom"], schema))
     parts.append(_section("Each user under `server.users`", "server.users.NAME", schema["$defs"]["User"], schema))
     parts.append(_section("`server.limits`", "server.limits", schema["$defs"]["Limits"], schema))
+    parts.append(_section("`storage.queues`", "storage.queues", schema["$defs"]["Queues"], schema))
     for name, adapter in adapters.items():
         entry = next(
             one

@@ -206,6 +206,43 @@ def test_a_store_of_artifacts_that_is_away_keeps_no_killed_run_waiting(tmp_path,
     backend.store.close()
 
 
+def test_a_worker_does_the_runs_of_its_queue(tmp_path):
+    backend = Backend(write_recipe(tmp_path, "storage: {queues: {training: gpu}}\n"), tmp_path / "data")
+    backend.annotate(tickets(1))
+    job = start_training(backend)
+    command = [sys.executable, "-m", "lsml", "work", str(backend.recipe_path), "--data-dir", str(tmp_path / "data")]
+
+    def worker(queue: str | None, *, every: bool = False) -> consumer.Worker:
+        return consumer.Worker(
+            backend.recipe, backend.store, backend.queue, command, consumer.Crew(), queue, every=every
+        )
+
+    worker(None).work(job)
+    assert backend.store.runs.get(job).state == "waiting"
+    worker("gpu").work(job)
+    assert backend.store.runs.get(job).message.startswith("not enough data")
+    assert worker(None)._kinds == ("publishing", "review")
+    assert worker(None, every=True)._kinds == ("training", "publishing", "review"), "that of `lsml run`"
+    backend.store.close()
+
+
+def test_a_woken_worker_does_the_run_whose_turn_it_is(tmp_path):
+    backend = Backend(write_recipe(tmp_path), tmp_path / "data")
+    first, woken = (backend.store.runs.request(project, "start training") for project in ("a", "b"))
+    gone = [sys.executable, "-c", ""]
+    consumer.Worker(backend.recipe, backend.store, backend.queue, gone, consumer.Crew()).work(woken.id)
+    assert (backend.store.runs.get(first.id).attempt, backend.store.runs.get(woken.id).attempt) == (1, 0)
+    backend.store.close()
+
+
+def test_a_queue_that_the_recipe_does_not_name_is_refused(tmp_path):
+    recipe = write_recipe(tmp_path, "storage: {queues: {training: gpu}}\n")
+    command = [sys.executable, "-m", "lsml", "work", str(recipe), "--data-dir", str(tmp_path / "data")]
+    done = subprocess.run([*command, "--queue", "cpu"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == f"--queue cpu: storage.queues of {recipe} does not name it; expected gpu\n"
+
+
 def test_the_queue_carries_a_run_id_as_json_and_nothing_else(tmp_path):
     queue = open_queue(tmp_path)
     queue.wake("0123abcd")

@@ -1,0 +1,87 @@
+"""The work of a worker beside its runs: it sees to lost runs and lost wake-ups, and reads earlier annotations."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from lsml.errors import Unreachable
+from lsml.learning.due import request_if_due
+from lsml.store import Store
+from lsml.store.claims import LEASE_S
+from lsml.studio.connection import read_annotations
+from lsml.versions import sweep_folders
+from lsml.worker.publishing import want_publishing
+
+if TYPE_CHECKING:
+    from lsml.worker.consumer import Worker
+
+_log = logging.getLogger(__name__)
+_SWEEP_S: Final = 1.0
+
+
+class Sweeper:
+    """Two threads beside a worker, until it stops. Errors are logged, and what failed is tried again."""
+
+    def __init__(self, worker: Worker, store: Store, stopping: threading.Event) -> None:
+        self._worker = worker
+        self._store = store
+        self._stopping = stopping
+        self._patient_until = 0.0
+
+    def start(self) -> None:
+        """Start the threads. Reading has one of its own, as a large project takes minutes."""
+        for name, steps in (
+            ("sweeper", (self._sweep_folders, self._sweep)),
+            ("reader", (self._want_all, self._read_wanted)),
+        ):
+            threading.Thread(target=self._keep, args=steps, name=name, daemon=True).start()
+
+    def _keep(self, first: Callable[[], None], each: Callable[[], None]) -> None:
+        """Do `first`, then `each` every second, until stopped."""
+        self._worker.say_whose()
+        now = first
+        while not self._stopping.is_set():
+            try:
+                now()
+                now = each
+            except Exception:
+                _log.exception("%s failed; trying again", now.__name__.strip("_"))
+            self._stopping.wait(_SWEEP_S)
+
+    def _sweep_folders(self) -> None:
+        sweep_folders(self._store)
+
+    def _sweep(self) -> None:
+        try:
+            self._store.workers.beat(*self._worker.queues)
+            # Of all workers, one at a time looks at every project and every lease.
+            sweeps = self._store.workers.takes_turn("sweep", 0.9 * _SWEEP_S)
+        except Unreachable:
+            self._patient_until = time.monotonic() + LEASE_S
+            raise
+        if sweeps:
+            # Nobody could extend a lease while the database was away.
+            for id in self._store.claims.sweep() if time.monotonic() > self._patient_until else ():
+                _log.warning("run %s lost its worker", id)
+            for project in self._store.projects.all():
+                want_publishing(self._worker.recipe, self._store, project)
+        self._worker.wake_due()
+
+    def _want_all(self) -> None:
+        """Ask for a reading of every project, which finds annotations that changed while lsml was not running."""
+        for project in self._store.projects.all():
+            self._store.projects.want_sync(project.key, from_start=True)
+            self._store.projects.want_publishing(project.key)  # there may be new tasks
+            # A server may have died between storing an annotation and requesting the run that it made due.
+            request_if_due(self._store, self._worker.recipe, project.key)
+
+    def _read_wanted(self) -> None:
+        """Read earlier annotations, for projects that ask for it."""
+        for project in self._store.projects.all():
+            if project.sync_wanted and not self._stopping.is_set():
+                read_annotations(self._store, self._worker.recipe, project)
+                request_if_due(self._store, self._worker.recipe, project.key)
