@@ -22,7 +22,7 @@ from lsml.labeling import AnnotatedTask, ObjectTag, instances
 from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_object
 from lsml.labeling.view import View
 from lsml.recipe import Model, Training
-from lsml.values import Choice, kind_of
+from lsml.values import kind_of
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -284,7 +284,7 @@ def _pages(
 def _is_by_page(control: Control, object_tag: ObjectTag) -> bool:
     """Return True if annotators answer a control for each page of a list of images (perItem)."""
     one_list = object_tag.tag == "Image" and object_tag.repeater is None
-    return one_list and control.value_type is Choice and control.control_tag.per_item
+    return one_list and control.control_tag.per_item and not control.per_item
 
 
 def _by_page(control: Control, object_tag: ObjectTag, data: Mapping[str, object]) -> list[Control]:

@@ -15,7 +15,7 @@ import msgspec
 from lsml.labeling import ControlTag, Label, ObjectTag
 from lsml.labeling.remarks import Misread, Reason, Remark
 from lsml.labeling.view import View, whole_number
-from lsml.values import Choice, Value
+from lsml.values import Value
 from lsml.wording import JSON
 
 # One entry of a `result` list. `encode` may set its `id` or `parentID` to a value's group. Prediction turns them into ids of
@@ -223,9 +223,6 @@ class Control(ABC):
     @classmethod
     def refusal(cls, control_tag: ControlTag) -> str | None:
         """Return the reason why this tag cannot be bound, in a sentence; or None."""
-        if control_tag.per_item and cls.value_type is not Choice:
-            asked = "for each item (perItem)"
-            return f"{control_tag.selector} is {asked}, and its adapters predict for the whole task"
         return None
 
     def facts(self) -> dict[str, object]:

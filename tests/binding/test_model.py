@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import PROJECT as TICKETS
 from tests.conftest import PROJECT_KEY
 from tests.support.drawings import disc
+from tests.support.language_model import KEY, MODEL, language_model
 
 CONFIG = """<View><Image name="pages" valueList="$pages"/>
 <Choices name="colour" toName="pages" perItem="true"><Choice value="Red"/><Choice value="Blue"/></Choices>
@@ -77,3 +78,51 @@ def test_a_single_image_has_one_answer_without_a_page(backend, pages):
     [prediction] = server.post("/predict", asked).json["results"]
     [region] = prediction["result"]
     assert region["value"]["choices"] == ["Red"] and "item_index" not in region
+
+
+MEASURES = """<View><Image name="pages" valueList="$pages"/>
+<Number name="brightness" toName="pages" perItem="true"/><Rating name="stars" toName="pages" perItem="true"/></View>"""
+
+
+def test_numbers_and_ratings_of_each_page_are_learnt_and_answered_alone(backend, pages):
+    project = {**PROJECT, "label_config": MEASURES}
+    server = backend(
+        "tags:\n  Number: image-regressor\n  Rating: image-regressor\ntraining: {min_annotations: 2, holdout: 0}\n",
+        MEASURES,
+    )
+    told = {"Red": (10, 1), "Blue": (50, 5)}
+    for id in range(1, 9):
+        order = ["Red", "Blue"] if id % 2 else ["Blue", "Red", "Red"]
+        result = []
+        for page, colour in enumerate(order):
+            for name, key, given in zip(("brightness", "stars"), ("number", "rating"), told[colour], strict=True):
+                where = {"id": f"{name}{page}", "from_name": name, "to_name": "pages", "item_index": page}
+                result.append({**where, "type": key, "value": {key: given}})
+        event = {**annotated(id, [pages[colour] for colour in order], result), "project": project}
+        assert server.post("/webhook", event).status_code == 200
+    assert server.train(project)["job_status"] == "finished"
+    task = {"id": 9, "data": {"pages": [pages["Blue"], pages["Red"]]}}
+    asked = {"tasks": [task], "project": PROJECT_KEY, "label_config": MEASURES}
+    [prediction] = server.post("/predict", asked).json["results"]
+    found = {(one["from_name"], one["item_index"]): one["value"] for one in prediction["result"]}
+    assert found["brightness", 0]["number"] == pytest.approx(50, abs=8)
+    assert found["brightness", 1]["number"] == pytest.approx(10, abs=8)
+    assert (found["stars", 0], found["stars", 1]) == ({"rating": 5}, {"rating": 1})
+
+
+CAPTIONS = """<View><Image name="pages" valueList="$pages"/>
+<TextArea name="caption" toName="pages" perItem="true"/>
+<Choices name="whole" toName="pages"><Choice value="Letter"/></Choices></View>"""
+
+
+def test_a_text_is_written_for_each_page_beside_a_choice_for_all_of_them(backend, pages):
+    with language_model() as web:
+        options = f'{{model: {MODEL}, base_url: "{web.url}/v1", api_key: {KEY}}}'
+        server = backend(f"tags:\n  TextArea, Choices: {{adapter: llm, options: {options}}}\n", CAPTIONS)
+        task = {"id": 9, "data": {"pages": [pages["Blue"], pages["Red"]]}}
+        asked = {"tasks": [task], "project": PROJECT_KEY, "label_config": CAPTIONS}
+        [prediction] = server.post("/predict", asked).json["results"]
+    found = [(one["from_name"], one.get("item_index"), one["value"]) for one in prediction["result"]]
+    assert sorted(found, key=str) == [
+        ("caption", 0, {"text": ["image"]}), ("caption", 1, {"text": ["image"]}), ("whole", None, {"choices": ["Letter"]})
+    ]  # fmt: skip

@@ -357,14 +357,6 @@ def test_labels_are_names_in_document_order_and_paths_for_a_taxonomy():
     assert control(TREE.replace('toName="text"', 'toName="text" leafsOnly="true"')).labels == ("A / B", "A / C", "B")
 
 
-def test_a_control_for_items_is_refused_in_a_sentence():
-    refused = control(RATING.replace('toName="text"', 'toName="text" perItem="TRUE"'))
-    assert refused.refusal(refused.control_tag) == (
-        "Rating#r is for each item (perItem), and its adapters predict for the whole task"
-    )
-    assert control(SINGLE).refusal(control(SINGLE).control_tag) is None
-
-
 # ------------------------------------------------------------------------------------------------ nested choices
 
 NESTED = (

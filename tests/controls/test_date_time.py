@@ -62,10 +62,6 @@ def test_the_surest_moment_that_can_be_shown_is():
             "DateTime#d: its format leaves out a part of the date; write all of them, such as %Y-%m-%d",
         ),
         ('only="month,year" format="%m/%Y"', None),
-        (
-            'only="date" perItem="true"',
-            "DateTime#d is for each item (perItem), and its adapters predict for the whole task",
-        ),
     ],
 )
 def test_what_could_not_be_read_back_is_refused(attributes, why):
