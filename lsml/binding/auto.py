@@ -311,6 +311,7 @@ def class_of(spec: Model) -> type[Adapter]:
         "consumes": frozenset.intersection(*(one.consumes for one in classes)),
         "produces": frozenset.intersection(*(one.produces for one in classes)),
         "starts_ready": classes[0].starts_ready,
+        "asks_service": any(one.asks_service for one in classes),
         "learns_quickly": all(issubclass(one, TrainableAdapter) and one.learns_quickly for one in classes),
     }
     return type(Auto.__name__, (Auto,), attributes)

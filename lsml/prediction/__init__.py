@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lsml.prediction.cache import PredictionCache
 from lsml.prediction.orders import diverse_order, task_features, typical_order
 from lsml.prediction.outcomes import Outcome
 from lsml.prediction.predict import HELD_OUT, Predictor, Speed, predict_in_time, predict_tasks
@@ -9,6 +10,7 @@ from lsml.prediction.predict import HELD_OUT, Predictor, Speed, predict_in_time,
 __all__ = [
     "HELD_OUT",
     "Outcome",
+    "PredictionCache",
     "Predictor",
     "Speed",
     "diverse_order",

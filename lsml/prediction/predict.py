@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from lsml.adapters import lacking
-from lsml.adapters.base import Adapter, InteractiveAdapter
+from lsml.adapters.base import Adapter, Data, InteractiveAdapter
 from lsml.binding import Binding, BoundModel, Reading, regions_of
 from lsml.errors import FetchError, LsmlError
 from lsml.labeling.items import Items
 from lsml.labeling.needed import REGIONS, with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
+from lsml.prediction.asking import Ask, ask_directly
 from lsml.prediction.columns import ValuesByControl
 from lsml.prediction.outcomes import Outcome, write_predictions
 from lsml.values import Shape, Text, Value
@@ -57,7 +59,7 @@ class Speed:
 class Predictor:
     """A served version, ready to predict. `adapters` holds one for each of the binding's models, by key.
 
-    `computing` is entered for all but the reading of the tasks' files.
+    `computing` is entered for all but the reading of the tasks' files. `ask` asks the models.
     """
 
     binding: Binding
@@ -65,6 +67,7 @@ class Predictor:
     fetch: Fetch
     model_version: str = ""
     computing: AbstractContextManager[None] = _FREELY
+    ask: Ask = ask_directly
 
 
 def predict_tasks(
@@ -122,7 +125,8 @@ def _predict_held(
                     assert isinstance(adapter, InteractiveAdapter)
                     predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
                 else:
-                    predicted = _predict_all(model, adapter, where, outcomes, 0.0 if judging else model.floor)
+                    floor = 0.0 if judging else model.floor
+                    predicted = _predict_all(model, partial(predictor.ask, adapter), where, outcomes, floor)
                 columns.take(model, adapter, rank, where, predicted, judging=judging)
         with predictor.computing:
             write_predictions(
@@ -242,7 +246,7 @@ def _length(data: object) -> int:
 
 def _predict_all(
     model: BoundModel,
-    adapter: Adapter,
+    ask: Callable[[Sequence[Data], float], Sequence[Sequence[Value]]],
     where: Sequence[tuple[int, Reading]],
     outcomes: Sequence[Outcome],
     floor: float,
@@ -250,21 +254,14 @@ def _predict_all(
     """Return the adapter's values for each reading; None where it failed on one. A batch that fails is repeated one by one."""
     if not where:
         return []
-
-    def predict(readings: Sequence[Reading]) -> Sequence[Sequence[Value]]:
-        predicted = adapter.predict_above([reading.view.data for reading in readings], floor)
-        if len(predicted) != len(readings):
-            raise LsmlError(f"{model.key} returned {len(predicted)} lists of values for {len(readings)} tasks")
-        return predicted
-
     try:
-        return list(predict([reading for _, reading in where]))
+        return list(ask([reading.view.data for _, reading in where], floor))
     except Exception as error:
         unforeseen = not isinstance(error, LsmlError)  # other errors have a message for each task
         _log.warning(
             "%s failed on a batch of %d; predicting its tasks one by one", model.key, len(where), exc_info=unforeseen
         )
-    return _one_by_one(model, where, outcomes, lambda reading: predict([reading])[0])
+    return _one_by_one(model, where, outcomes, lambda reading: ask([reading.view.data], floor)[0])
 
 
 def _one_by_one(

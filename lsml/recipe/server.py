@@ -150,7 +150,16 @@ class Server(Masked, frozen=True, forbid_unknown_fields=True):
             "`localhost` and names without dots are always allowed; with a password or a secret path any name is."
         ),
     ] = []
+    cache: Annotated[
+        Annotated[int, Meta(ge=0, le=10**15)] | Annotated[str, Meta(pattern=SIZE)],
+        size("The memory for what models answered, so that an equal task is not computed again; 0 for none."),
+    ] = "64MB"
     limits: Annotated[Limits, Meta(description="The limits of requests and storage.")] = Limits()
+
+    @property
+    def cache_bytes(self) -> int:
+        """The bytes of the prediction cache."""
+        return in_bytes(self.cache)
 
     def _hidden(self) -> frozenset[str]:
         return frozenset({"password", "secret_path"})

@@ -17,7 +17,7 @@ from lsml.errors import LsmlError, RequestError, TooLarge
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
 from lsml.logs import mask
-from lsml.prediction import Outcome, Predictor, predict_in_time
+from lsml.prediction import Outcome, PredictionCache, Predictor, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 from lsml.server.bodies import as_object, json_response, optional_text, read_object
@@ -97,6 +97,7 @@ class Predicting:
         self._telemetry = telemetry
         self._told: Recent[str] = Recent()  # project -> the labeling config in its last request
         self._turns = FairSemaphore()
+        self._cache = PredictionCache(recipe.server.cache_bytes, telemetry.count_found)
 
     def forget(self, project: str) -> None:
         """Forget a project's last config, as it has another one now; the next request's is stored again."""
@@ -141,6 +142,7 @@ class Predicting:
             self._serving.bindings.fetch(project, binding),
             served.model_version,
             computing=self._turns if len(usable) > _SMALL_REQUEST_TASKS else nullcontext(),
+            ask=self._cache.ask,
         )
         hiding = project != LOCAL
         outcomes = iter(predict_in_time(predictor, usable, speed=served.speed, hiding=hiding, drawn=asked.drawn))

@@ -54,6 +54,13 @@ class Telemetry:
         self._dropped = Counter(
             "lsml_dropped", "Tasks or regions left out, by reason.", ("reason",), registry=self._registry
         )
+        self._found = Counter(
+            "lsml_cache",
+            "Elements that a model was asked about: in the cache (hit), computed for another request meanwhile (shared), or "
+            "computed (miss).",
+            ("found",),
+            registry=self._registry,
+        )
         self._registry.register(_Stored(store, serving, quality))
 
     def watch(self, app: Flask) -> None:
@@ -85,6 +92,10 @@ class Telemetry:
             if key in self._counted or len(self._counted) < _LABELS:
                 self._counted.add(key)
                 self._labels.labels(*key).inc(number)
+
+    def count_found(self, found: str, elements: int) -> None:
+        """Count elements by where their answer came from."""
+        self._found.labels(found).inc(elements)
 
     def page(self) -> Response:
         """Return the metrics in Prometheus' format."""

@@ -25,6 +25,16 @@ def test_the_defaults_are_sane(backend):
     found = backend().recipe.server.limits
     assert (found.body_bytes, found.tasks, found.time_s, found.text) == (100_000_000, 10_000, 60, 1_000_000)
     assert (found.labels, found.annotations, found.free_disk_bytes) == (20_000, 1_000_000, 100_000_000)
+    assert backend().recipe.server.cache_bytes == 64_000_000
+
+
+def test_the_cache_can_be_off(backend):
+    server = backend("server: {cache: 0}\n")
+    server.annotate(tickets(40))
+    server.train()
+    asked = {"project": PROJECT_KEY, "label_config": TOPICS}
+    assert server.predict("refund my invoice", **asked) == server.predict("refund my invoice", **asked)
+    assert "lsml_cache_total{" not in server.client.get("/metrics").text
 
 
 @pytest.mark.parametrize(("text", "size"), [("5000", 5000), ("500kB", 500_000), ("2GB", 2_000_000_000)])

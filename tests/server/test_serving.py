@@ -152,3 +152,17 @@ def test_projects_that_serve_the_same_share_one_model_until_they_serve_something
     fresh = Serving(trained.recipe, trained.store)
     assert fresh.served(PROJECT_KEY, fresh.bindings.of(PROJECT_KEY, TOPICS), 30).loaded.number == 2
     assert fresh.served(keys[0], fresh.bindings.of(keys[0], TOPICS), 30).loaded.number == 0, "its own files are damaged"
+
+
+def test_a_new_version_does_not_answer_from_the_cache_of_the_old_one(trained):
+    text = {**ASK, "tasks": ASK["tasks"][:1]}
+    (before,) = trained.post("/predict", text).json["results"]
+    (again,) = trained.post("/predict", text).json["results"]
+    assert again == before
+    trained.annotate([("refund my invoice", "Bug")] * 60, first_id=1000)
+    trained.train()
+    (after,) = trained.post("/predict", text).json["results"]
+    assert "-v2-" in after["model_version"]
+    assert [one["result"][0]["value"]["choices"] for one in (before, after)] == [["Billing"], ["Bug"]]
+    asked = [line for line in trained.client.get("/metrics").text.splitlines() if line.startswith("lsml_cache_total")]
+    assert asked == ['lsml_cache_total{found="miss"} 2.0', 'lsml_cache_total{found="hit"} 1.0']
