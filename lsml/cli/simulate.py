@@ -36,6 +36,15 @@ def _orders(_context: click.Context, _option: click.Parameter, given: str) -> li
     return names
 
 
+def _sizes(_context: click.Context, _option: click.Parameter, given: str | None) -> list[int] | None:
+    if given is None:
+        return None
+    sizes = [size.strip() for size in given.split(",")]
+    if not all(size.isascii() and size.isdigit() and int(size) for size in sizes):
+        raise click.BadParameter(f"expected numbers of annotations such as 20,50,100, got {given!r}")
+    return [int(size) for size in sizes]
+
+
 @click.command("simulate", short_help="Compare orders of annotating on a finished project.")
 @recipe_argument
 @click.argument("export", type=click.Path(path_type=Path))
@@ -55,6 +64,12 @@ def _orders(_context: click.Context, _option: click.Parameter, given: str) -> li
     help="The number of runs, each with a different split.",
 )
 @click.option(
+    "--sizes",
+    callback=_sizes,
+    help="The numbers of annotations after which to train, with commas between them; fewer take less time "
+    "[default: 10, 20, 40 ...]. It is always trained on all of them, too.",
+)
+@click.option(
     "--target",
     type=click.FloatRange(0, 1),
     help="The metric to reach [default: 95% of the metric with all annotations].",
@@ -68,6 +83,7 @@ def command(
     labeling_config_path: Path | None,
     orders: list[Order],
     seeds: int,
+    sizes: list[int] | None,
     target: float | None,
     as_json: bool,
     output: Path | None,
@@ -78,9 +94,9 @@ def command(
     needed.
 
     EXPORT is a file of annotated tasks, of any form that `lsml train` reads. A quarter of its tasks is the test set. Of
-    the others, 10 are used for training first, then 20, 40 and so on: `random` draws them, `uncertain` takes the least
-    certain ones, `diverse` those that are uncertain and unlike each other, starting with typical ones. Nothing is
-    stored.
+    the others, 10 are used for training first, then 20, 40 and so on, and at last all: `random` draws them, `uncertain`
+    takes the least certain ones, `diverse` those that are uncertain and unlike each other, starting with typical ones.
+    Nothing is stored.
     """
     import json
     from dataclasses import asdict
@@ -105,7 +121,7 @@ def command(
         if not examples:
             raise NotEnoughData(f"{export}: {annotated.why_none(answering_tags(binding), sentences(left_out))}")
         with progress_bar("simulate") as progress:
-            plan = SimulationPlan(orders, seeds, target)
+            plan = SimulationPlan(orders, range(seeds), target, sizes)
             simulated = simulate(binding, models, examples, fetch, plan, progress)
     if output is not None:
         from lsml.cli.chart import curves_svg

@@ -64,11 +64,16 @@ class Simulated:
 
 @dataclass(frozen=True)
 class SimulationPlan:
-    """The orders to compare, each on `seeds` splits of the tasks; and the metric to reach, or None for 95 % of the best one."""
+    """The orders to compare, each on one split of the tasks for each seed.
+
+    `target`: the metric to reach, or None for 95 % of the best one. `sizes`: the numbers of annotations after which models
+    are trained, or None for 10, 20, 40 and so on; they are trained on all of them in any case.
+    """
 
     orders: Sequence[Order] = ORDERS
-    seeds: int = 5
+    seeds: Sequence[int] = range(5)
     target: float | None = None
+    sizes: Sequence[int] | None = None
 
 
 def simulate(
@@ -91,13 +96,13 @@ def simulate(
         )
     orders, seeds, target = plan.orders, plan.seeds, plan.target
     pool = len(examples) - min(round(_TEST * len(examples)), _MOST_TEST)
-    sizes = _sizes(pool)
+    sizes = _sizes(pool) if plan.sizes is None else [*sorted({size for size in plan.sizes if size < pool}), pool]
     found: dict[Order, list[list[float]]] = {order: [] for order in orders}
-    for seed in range(seeds):
+    for turn, seed in enumerate(seeds):
         split = [examples[index] for index in np.random.default_rng(seed).permutation(len(examples))]
         run = _Run(binding, models, split[:pool], split[pool:], fetch, seed)
         for number, order in enumerate(orders):
-            part, all_parts = seed * len(orders) + number, seeds * len(orders)
+            part, all_parts = turn * len(orders) + number, len(seeds) * len(orders)
 
             def tell(share: float, message: str, part: int = part, all_parts: int = all_parts) -> None:
                 progress((part + share) / all_parts, message)
@@ -110,7 +115,7 @@ def simulate(
         target = round(_TARGET * max(curve[-1].mean for curve in curves.values()), 2)
     metric = " and ".join(sorted({run.metric_of(name) for name in run.names}))
     return Simulated(
-        metric=metric, tasks=pool, judged=len(examples) - pool, seeds=seeds, target=target,
+        metric=metric, tasks=pool, judged=len(examples) - pool, seeds=len(seeds), target=target,
         curves={str(order): curve for order, curve in curves.items()},
         needs={str(order): _need(curve, target) for order, curve in curves.items()},
     )  # fmt: skip
@@ -135,6 +140,8 @@ class _Run:
         self._untrained = untrained
         self._tasks = [{"id": example.task, "data": example.data} for example in pool]
         self._features = task_features(binding, untrained, self._tasks, fetch)
+        # Orders share the first tasks, or all of them: the largest training, which every order would repeat.
+        self._shared: dict[tuple[int, ...], tuple[dict[str, Adapter], float]] = {}
 
     def metric_of(self, name: str) -> str:
         """Return the metric of a control."""
@@ -148,10 +155,21 @@ class _Run:
             progress(number / len(sizes), f"{order}, {size} annotations")
             if number:
                 chosen += self._next(order, chosen, size - len(chosen), adapters)
-            adapters = self._adapters([self._pool[index] for index in chosen])
-            judged = evaluate(self._binding, adapters, self._judged, self._fetch)
-            values.append(mean_metric(judged.metrics, self.names) or 0.0)
+            adapters, value = self._trained(chosen, share=number in (0, len(sizes) - 1))
+            values.append(value)
         return values
+
+    def _trained(self, chosen: Sequence[int], *, share: bool) -> tuple[dict[str, Adapter], float]:
+        """Return the models trained on the chosen tasks, in the order of the project, and their metric."""
+        indices = tuple(sorted(chosen))
+        if indices in self._shared:
+            return self._shared[indices]
+        adapters = self._adapters([self._pool[index] for index in indices])
+        judged = evaluate(self._binding, adapters, self._judged, self._fetch)
+        trained = adapters, mean_metric(judged.metrics, self.names) or 0.0
+        if share:
+            self._shared[indices] = trained
+        return trained
 
     def _first(self, order: Order, many: int) -> list[int]:
         if order == "diverse" and self._features is not None:

@@ -30,6 +30,8 @@ def test_each_order_has_a_curve_and_says_what_it_needs(tmp_path):
         assert all(point["low"] <= point["mean"] <= point["high"] for point in curve)
     # All of the pool is the same whatever the order.
     assert len({curve[-1]["mean"] for curve in told["curves"].values()}) == 1
+    # Both begin with the same random tasks.
+    assert told["curves"]["random"][0] == told["curves"]["uncertain"][0]
     assert all(10 <= need <= 90 for need in told["needs"].values())
     assert ": 0.90 after " in told["sentence"] and " of 90; " in told["sentence"]
     root = ElementTree.parse(tmp_path / "curves.svg").getroot()
@@ -46,12 +48,19 @@ def test_the_table_has_a_row_for_each_number_of_annotations(tmp_path):
     assert not (tmp_path / ".lsml" / "triage" / "versions").exists()
 
 
+def test_the_sizes_may_be_given(tmp_path):
+    result = simulate(tmp_path, "--seeds", "1", "--orders", "random", "--sizes", "50, 20,500")
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:5]] == ["20", "50", "90"]
+
+
 def test_what_cannot_be_simulated_is_refused_with_a_sentence(tmp_path):
     few = simulate(tmp_path, count=20)
     assert few.exit_code != 0
     assert "20 annotated tasks are too few for a learning curve; it needs at least 40" in few.stderr
     wrong = simulate(tmp_path, "--orders", "random,best")
     assert "expected some of random, uncertain, diverse with commas between them, got 'best'" in wrong.stderr
+    none = simulate(tmp_path, "--sizes", "0,20")
+    assert "expected numbers of annotations such as 20,50,100, got '0,20'" in none.stderr
     frozen = simulate(tmp_path, recipe="tags: {Choices: zero-shot}\n")
     assert frozen.exit_code != 0
 
