@@ -154,6 +154,14 @@ class Server(Masked, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=0, le=10**15)] | Annotated[str, Meta(pattern=SIZE)],
         size("The memory for what models answered, so that an equal task is not computed again; 0 for none."),
     ] = "64MB"
+    gather_s: Annotated[
+        float,
+        duration(
+            0,
+            "How long a request of a few tasks waits at most while its model computes another one, to be predicted "
+            "together with those that wait beside it; 0: never. Where a model gains nothing, none waits.",
+        ),
+    ] = field(default=0.1, name="gather")
     limits: Annotated[Limits, Meta(description="The limits of requests and storage.")] = Limits()
 
     @property

@@ -17,7 +17,7 @@ from lsml.errors import LsmlError, RequestError, TooLarge
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
 from lsml.logs import mask
-from lsml.prediction import Outcome, PredictionCache, Predictor, predict_in_time
+from lsml.prediction import Gathering, Outcome, PredictionCache, Predictor, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
 from lsml.server.bodies import as_object, json_response, optional_text, read_object
@@ -97,7 +97,9 @@ class Predicting:
         self._telemetry = telemetry
         self._told: Recent[str] = Recent()  # project -> the labeling config in its last request
         self._turns = FairSemaphore()
-        self._cache = PredictionCache(recipe.server.cache_bytes, telemetry.count_found)
+        self._cache = PredictionCache(
+            recipe.server.cache_bytes, telemetry.count_found, Gathering(recipe.server.gather_s).ask
+        )
 
     def forget(self, project: str) -> None:
         """Forget a project's last config, as it has another one now; the next request's is stored again."""

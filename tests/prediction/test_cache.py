@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
@@ -161,7 +162,7 @@ def test_requests_that_are_equal_at_the_same_moment_are_computed_once(cache, fou
         assert adapter.busy.wait(20)
         others = [pool.submit(asked, cache, adapter, "bb") for _ in range(4)]
         while found.get("shared", 0) < 4:
-            pass
+            time.sleep(0.001)
         adapter.hold.set()
         assert first.result() == ["1", "2"]
         assert [one.result() for one in others] == [["2"]] * 4
@@ -190,7 +191,7 @@ def test_a_failure_is_kept_for_nobody_and_does_not_fail_the_request_that_waited(
         assert adapter.busy.wait(20)
         waiting = pool.submit(asked, cache, adapter, "fine")
         while not found.get("shared"):
-            pass
+            time.sleep(0.001)
         adapter.hold.set()
         with pytest.raises(RuntimeError, match="the model broke"):
             broken.result()
