@@ -34,9 +34,10 @@ API = 1  # the major version of this contract; a plug-in declares the one that i
 
 # A task's data for an adapter: a text (str) for the tags in TEXTS; for Table its columns, a dict of names and JSON values,
 # None where one is missing; for TimeSeries a `lsml.labeling.series.Series`, whose `points` it reads; the Path of a file for
-# Image (EXIF orientation is applied), Video and Audio. A file exists until the call returns; one given to `fit` stays.
+# Image (EXIF orientation is applied), Video and Audio. A file exists until the call returns; one given to `fit` stays. A Pdf
+# is its text for an adapter that also reads Text, and else its pages, as images.
 Data = Any
-TEXTS = frozenset({"Text", "HyperText", "Paragraphs", "Chat"})  # the object tags whose data is a text
+TEXTS = frozenset({"Text", "HyperText", "Paragraphs", "Chat", "Pdf"})  # the object tags whose data is a text
 Progress = Callable[
     [float, str], None
 ]  # (share done in [0, 1], what is being done); raises Cancelled when asked to stop

@@ -19,7 +19,7 @@ from lsml.binding.needs import answer_together, copies_about, needed_regions, re
 from lsml.controls.base import Control, Threshold, on_page
 from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
-from lsml.labeling.objects import Fetch, Unreadable, needs_fetch, read_object
+from lsml.labeling.objects import Fetch, Form, Unreadable, needs_fetch, read_object
 from lsml.labeling.view import View
 from lsml.recipe import Model, Training
 from lsml.values import kind_of
@@ -174,7 +174,7 @@ class BoundModel:
             )
             return [Reading(asking, self.object_tag, view) for asking, view in seen]
         if self.object_tag.repeater is None:
-            return _pages(self.controls, self.object_tag, task, fetch)
+            return _pages(self.controls, self.object_tag, task, fetch, self.adapter_class)
         data = task.get("data")
         copies = [
             _copies(control, self.object_tag, data if isinstance(data, Mapping) else {}) for control in self.controls
@@ -185,7 +185,7 @@ class BoundModel:
         readings: list[Reading] = []
         for together in zip(*copies, strict=True):
             controls = tuple(control for control, _ in together)
-            readings += _pages(controls, together[0][1], task, fetch)
+            readings += _pages(controls, together[0][1], task, fetch, self.adapter_class)
         return readings
 
     def copies(self, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
@@ -266,11 +266,15 @@ def _threshold(spec: Model, control: Control) -> Threshold:
 
 
 def _pages(
-    controls: tuple[Control, ...], object_tag: ObjectTag, task: Mapping[str, object], fetch: Fetch
+    controls: tuple[Control, ...],
+    object_tag: ObjectTag,
+    task: Mapping[str, object],
+    fetch: Fetch,
+    adapter_class: type[Adapter],
 ) -> list[Reading]:
     """Return a reading for each page; controls that answer for the whole task only have the first one."""
     readings = []
-    for number, view in enumerate(read_object(object_tag, task, fetch)):
+    for number, view in enumerate(read_object(object_tag, task, fetch, _form(adapter_class, controls))):
         asked = [
             on_page(control, view.item) if view.item is not None and _is_by_page(control, object_tag) else control
             for control in controls
@@ -279,6 +283,13 @@ def _pages(
         if asked:
             readings.append(Reading(tuple(asked), object_tag, view))
     return readings
+
+
+def _form(adapter_class: type[Adapter], controls: Sequence[Control]) -> Form:
+    """Return the form in which an adapter reads a PDF document for controls."""
+    if "Text" in adapter_class.consumes:
+        return Form.TEXT
+    return Form.PAGES if any(control.per_item for control in controls) else Form.FIRST_PAGE
 
 
 def _is_by_page(control: Control, object_tag: ObjectTag) -> bool:

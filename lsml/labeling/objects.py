@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -41,6 +42,14 @@ class Clip(NamedTuple):
     duration_s: float
 
 
+class Form(Enum):
+    """The form in which an adapter reads a PDF document."""
+
+    TEXT = "text"
+    FIRST_PAGE = "first page"
+    PAGES = "pages"
+
+
 class Fetch(Protocol):
     """The interface that fetches the media of tasks. All methods raise FetchError, or Unreadable, with a sentence."""
 
@@ -67,10 +76,17 @@ class Fetch(Protocol):
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL."""
 
+    def document(self, url: str, task: Mapping[str, object]) -> str:
+        """Return the text of the PDF document behind a URL."""
+
+    def pages(self, url: str, task: Mapping[str, object], *, first: bool) -> list[Picture]:
+        """Return the pages of the PDF document behind a URL, or only the `first`, as images."""
+
 
 T = TypeVar("T")
 R = TypeVar("R")
 _AT_A_TIME = 8
+PDF = "Pdf"
 UNDEFINED = "$undefined$"  # the field of a task that was imported as plain text
 FRAME_RATE = 24.0  # frames per second of a <Video> without frameRate, https://labelstud.io/tags/video
 
@@ -209,6 +225,22 @@ def _read_image(tag: ObjectTag, value: object, task: Mapping[str, object], fetch
     return [View(picture.path, picture.size, item=item) for item, picture in enumerate(pictures)]
 
 
+def _read_pdf(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch, form: Form) -> list[View]:
+    """Return the text of a PDF document, or its pages."""
+    url = _as_url(tag, value)
+    if form is not Form.TEXT:
+        pictures = fetch.pages(url, task, first=form is Form.FIRST_PAGE)
+        return [View(picture.path, picture.size, item=item) for item, picture in enumerate(pictures)]
+    text = fetch.document(url, task)
+    if not text:
+        raise Unreadable(
+            "empty",
+            f"{tag.tag}#{tag.name} shows {tag.value}, a PDF document without text, such as a scan; use an adapter that "
+            "looks at pages, such as image-classifier",
+        )
+    return [View(text, document=PlainText(text))]
+
+
 def _read_video(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
     clip = fetch.video(_as_url(tag, value), task)
     return [View(clip.path, clip.size, film=Film(_frame_rate(tag, task), clip.duration_s))]
@@ -306,8 +338,8 @@ def needs_fetch(tag: ObjectTag) -> bool:
     return (tag.tag not in JOINABLE and tag.tag != "List") or tag.behind_url
 
 
-def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch) -> list[View]:
-    """Return the view of `tag` in `task`: one page, or for a list of images one for each.
+def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch, form: Form = Form.TEXT) -> list[View]:
+    """Return the view of `tag` in `task`: one page, or for a list of images one for each. `form`: that of a PDF document.
 
     Raises Unreadable, with a sentence that names the task's key; FetchError where a URL cannot be fetched.
     """
@@ -318,6 +350,8 @@ def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch) -> lis
     value = data[field] if field in data else _shown(tag, data)
     if value is None:
         raise Unreadable("no data", f"{tag.tag}#{tag.name} shows {tag.value}, which is null in this task")
+    if tag.tag == PDF:
+        return _read_pdf(tag, value, task, fetch, form)
     return READERS[tag.tag](tag, value, task, fetch)
 
 

@@ -19,7 +19,8 @@ from lsml.media.content import content_of
 from lsml.media.entries import Entry
 from lsml.media.held import FetchOnce
 from lsml.media.inline import as_text, decoded_data_url
-from lsml.media.pictures import cut_out, examine_image, examine_video
+from lsml.media.pdfs import page_numbers, pdf_text, render_pages
+from lsml.media.pictures import cut_out, examine_image, examine_video, size_of
 from lsml.media.recordings import cut_stretches
 from lsml.media.sources import Source, Sources
 from lsml.media.transfer import Download, Received, Validators, shown_url, too_large
@@ -31,7 +32,7 @@ AGAIN_S = 0.5  # pause before a server is asked again after a temporary failure
 
 # (source, entry, path) -> the complete entry; without a path, None where the file has to be examined
 _Examine = Callable[[Source, Entry, Path | None], Entry | None]
-_Place = TypeVar("_Place", Corners, Times)  # of a part of a file
+_Place = TypeVar("_Place", Corners, Times, int)  # of a part of a file; a page by its number
 # (file, places, a path for a file in the making) -> the part at each place
 _Cut = Callable[[Path, Sequence[_Place], Callable[[], Path]], Iterable[Path]]
 
@@ -116,9 +117,19 @@ class Fetcher:
 
     def video(self, url: str, task: Mapping[str, object]) -> Clip:
         """Return the video behind a URL. Raises FetchError, and Unreadable where it is no video."""
-        path, entry = self._have(self._sources.of(url, task), self._limits.file_bytes, self._as_video)
+        path, entry = self._have(self._sources.of(url, task), self._limits.file_bytes, _as_video)
         assert entry is not None and entry.size is not None and entry.duration_s is not None
         return Clip(path, entry.size, entry.duration_s)
+
+    def document(self, url: str, task: Mapping[str, object]) -> str:
+        """Return the text of the PDF document behind a URL. Raises FetchError, and Unreadable where it has none."""
+        return pdf_text(self.file(url, task), shown_url(url), MAX_TEXT_BYTES)
+
+    def pages(self, url: str, task: Mapping[str, object], *, first: bool) -> list[Picture]:
+        """Return the pages of the PDF document behind a URL, or only the `first`, each an image in the cache, made once."""
+        path = self.file(url, task)
+        numbers = page_numbers(path, shown_url(url), self._limits.pages, first=first)
+        return [Picture(image, size_of(image)) for image in self._parts(path, numbers, render_pages, ".png")]
 
     # The entry of a file
 
@@ -224,17 +235,18 @@ class Fetcher:
         upright = self._cache.add(source.key, copy, f"{entry.sha256[:9]}upright", suffix)
         return msgspec.structs.replace(entry, size=picture.size, upright=upright)
 
-    def _as_video(self, source: Source, entry: Entry, path: Path | None) -> Entry | None:
-        if entry.duration_s is not None:
-            return entry
-        if path is None:
-            return None
-        footage = examine_video(path, shown_url(source.url))
-        return msgspec.structs.replace(entry, size=footage.size, duration_s=footage.duration_s)
 
-
-def _digest(place: Corners | Times) -> str:
+def _digest(place: Corners | Times | int) -> str:
     return hashlib.sha256(repr(place).encode()).hexdigest()[:16]
+
+
+def _as_video(source: Source, entry: Entry, path: Path | None) -> Entry | None:
+    if entry.duration_s is not None:
+        return entry
+    if path is None:
+        return None
+    footage = examine_video(path, shown_url(source.url))
+    return msgspec.structs.replace(entry, size=footage.size, duration_s=footage.duration_s)
 
 
 def _as_it_is(_source: Source, entry: Entry, _path: Path | None) -> Entry | None:

@@ -53,6 +53,14 @@ class FetchOnce:
         """Return the video as Fetcher.video does."""
         return self._once("video", url, lambda: self._fetcher.video(url, task))
 
+    def document(self, url: str, task: Mapping[str, object]) -> str:
+        """Return the text as Fetcher.document does; it is not kept in memory."""
+        return self._once("document", url, lambda: self._fetcher.document(url, task), keep=False)
+
+    def pages(self, url: str, task: Mapping[str, object], *, first: bool) -> list[Picture]:
+        """Return the images as Fetcher.pages does."""
+        return self._once(f"pages {first}", url, lambda: self._fetcher.pages(url, task, first=first))
+
     def _once(self, kind: str, url: str, ask: Callable[[], T], *, keep: bool = True) -> T:
         with self._lock:
             if self._begin is not None:

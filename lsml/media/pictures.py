@@ -189,6 +189,15 @@ def thumbnail(path: Path, most: int) -> bytes:
     return made.getvalue()
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Return the (width, height) of an image that was made here, in pixels, without decoding it."""
+    import PIL.Image
+
+    with PIL.Image.open(path) as image:
+        width, height = image.size
+    return width, height
+
+
 def cut_out(path: Path, outlines: Sequence[Corners], scratch: Callable[[], Path]) -> Iterator[Path]:
     """Yield parts of an upright image, each as a PNG that stands upright, at least a pixel wide and high.
 

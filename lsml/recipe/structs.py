@@ -180,6 +180,9 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pixels: Annotated[int, Meta(ge=1, le=10**9, description="The most pixels of an image, width times height.")] = (
         64_000_000
     )
+    pages: Annotated[
+        int, Meta(ge=1, le=10_000, description="The most pages of a PDF document whose pages are read as images.")
+    ] = 100
     timeout_s: Annotated[float, duration(1, "The most time for fetching a file.")] = field(default=30.0, name="timeout")
     folders: Annotated[
         list[Annotated[str, Meta(min_length=1)]],

@@ -97,7 +97,7 @@ def test_an_adapter_of_columns_says_how_to_name_them(tmp_path):
         ("{Labels: {adapter: ner-crf, inputs: [title]}}",
          "Labels marks parts of one object, and joined inputs are not one object; remove the key"),
         ("{Choices: {adapter: image-classifier, inputs: [photo]}}",
-         "image-classifier reads Image, but `inputs` gives a text or columns; remove the key"),
+         "image-classifier reads Image, Pdf, but `inputs` gives a text or columns; remove the key"),
     ],
 )  # fmt: skip
 def test_what_never_reads_joined_inputs_is_refused_with_the_recipe(tmp_path, tags, why):

@@ -1,4 +1,4 @@
-"""A control for each page of a list of images (perItem) is asked, answered and learnt page by page."""
+"""Pages: a control for each page of a list of images (perItem), and PDF documents, read as texts or as pages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import PROJECT as TICKETS
 from tests.conftest import PROJECT_KEY
+from tests.support.documents import as_url, pdf
 from tests.support.drawings import disc
 from tests.support.language_model import KEY, MODEL, language_model
 
@@ -126,3 +127,43 @@ def test_a_text_is_written_for_each_page_beside_a_choice_for_all_of_them(backend
     assert sorted(found, key=str) == [
         ("caption", 0, {"text": ["image"]}), ("caption", 1, {"text": ["image"]}), ("whole", None, {"choices": ["Letter"]})
     ]  # fmt: skip
+
+
+DOCUMENTS = """<View><Pdf name="pdf" value="$pdf"/><Rating name="stars" toName="pdf" maxRating="5"/>
+<Choices name="kind" toName="pdf"><Choice value="Letter"/><Choice value="Invoice"/></Choices></View>"""
+ARTICLES = {
+    "Letter": [["Dear Ann, thank you", "for your kind letter"], ["With love, Ben"]],
+    "Invoice": [["Invoice number 7", "Total due 20.00"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("classifier", "regressor"), [("text-classifier", "text-regressor"), ("image-classifier", "image-regressor")]
+)
+def test_pdf_documents_are_learnt_and_answered_by_their_text_or_their_first_page(backend, classifier, regressor):
+    pytest.importorskip("pypdfium2")
+    project = {**PROJECT, "label_config": DOCUMENTS}
+    server = backend(
+        f"tags:\n  Choices: {classifier}\n  Rating: {regressor}\ntraining: {{min_annotations: 2, holdout: 0}}\n",
+        DOCUMENTS,
+    )
+    for id in range(1, 9):
+        kind, stars = ("Letter", 5) if id % 2 else ("Invoice", 1)
+        result = [
+            {"id": "a", "from_name": "kind", "to_name": "pdf", "type": "choices", "value": {"choices": [kind]}},
+            {"id": "b", "from_name": "stars", "to_name": "pdf", "type": "rating", "value": {"rating": stars}},
+        ]
+        data = {"pdf": as_url(pdf([*ARTICLES[kind], [f"page {id}"]]))}
+        event = {**annotated(id, None, result), "task": {"id": id, "data": data}, "project": project}
+        assert server.post("/webhook", event).status_code == 200
+    assert server.train(project)["job_status"] == "finished"
+    tasks = [
+        {"id": 9, "data": {"pdf": as_url(pdf(ARTICLES["Invoice"]))}},
+        {"id": 10, "data": {"pdf": as_url(pdf([[]], locked=True))}},
+    ]
+    asked = {"tasks": tasks, "project": PROJECT_KEY, "label_config": DOCUMENTS}
+    answer = server.post("/predict", asked).json
+    found = {one["from_name"]: one["value"] for one in answer["results"][0]["result"]}
+    assert found == {"kind": {"choices": ["Invoice"]}, "stars": {"rating": 1}}
+    assert answer["results"][1] == []
+    assert "is a PDF document with a password; save it without one" in str(answer)

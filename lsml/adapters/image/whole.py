@@ -29,7 +29,7 @@ else:
 class WholeImages(TrainableAdapter[OptionsT]):
     """An adapter with a linear head of one kind. `fit` sets the head."""
 
-    consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
+    consumes: ClassVar[frozenset[str]] = frozenset({"Image", "Pdf"})
     requires: ClassVar[tuple[str, ...]] = ("skimage", "PIL", "sklearn", "skops")
     extra: ClassVar[str | None] = "images"
     learns_quickly: ClassVar[bool] = True
