@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from importlib import import_module
 import click
 import pytest
 
+from benchmarks.plots import PAGE, PLOTS, table
 from lsml.cli import VERBS
 from lsml.recipe import load_recipe
 from tests.conftest import REPOSITORY
@@ -144,3 +146,17 @@ def test_each_test_that_the_table_of_the_incumbents_examples_names_is_there():
         assert named or lsml == "**not there**", row
         for path, name in named:
             assert f"\ndef {name}(" in (REPOSITORY / "tests" / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.file)
+def test_a_plot_of_the_performance_shows_the_figures_of_the_table_above_it(plot):
+    drawn = (DOCS / plot.file).read_text(encoding="utf-8")
+    rows = table(plot)
+    assert rows
+    for name, figures in rows.items():
+        assert all(
+            f">{one}<" in drawn
+            for one in (html.escape(name, quote=False), *(f" {one.split(' (')[0]}" for one in figures))
+        )
+    below = re.escape(plot.columns) + r"[^\n]*\n(\|[^\n]*\n)+\n!\[[^\]]+\]\(" + re.escape(plot.file)
+    assert re.search(below, PAGE.read_text(encoding="utf-8")), "it stands right below its table"
