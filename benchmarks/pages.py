@@ -25,6 +25,7 @@ from lsml.recipe import load_recipe
 from lsml.server.app import create_app
 from lsml.store import Store
 from lsml.store.queue import open_queue
+from lsml.store.tables import COUNT_RUNS
 from lsml.versions import Card, ModelCard
 from lsml.versions.outlook import Outlook, Prospect, VersionPoint
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, event, tickets, write_recipe
@@ -160,6 +161,8 @@ def fill(store: Store, projects: int, versions: int, runs: int) -> None:
                     " VALUES (?, ?, ?, 'done', 'annotations', ?, ?, ?, ?, 1.0, 'made a version')",
                     (f"{project:04}{number:028}", key, "training" if number % 2 else "publishing", at, at, at, at + 5),
                 )
+    with database.atomic():
+        database.execute_sql(COUNT_RUNS)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lsml.errors import LsmlError
-from lsml.store.database import Table, durable
-from lsml.store.runs import COLUMNS, RunRow
+from lsml.store.database import durable
+from lsml.store.runs import COLUMNS, Ledger, RunRow
 
 LEASE_S = 10.0
 HEARTBEAT_S = 3.0
@@ -24,7 +24,7 @@ class Superseded(LsmlError):
     """The error that this worker's claim on the run is gone: its lease ended, and another may have the run."""
 
 
-class Claims(Table):
+class Claims(Ledger):
     """The claims on the runs of every project."""
 
     # Leases as `sweep` first saw them: (id, attempt, lease_until) -> time.monotonic().
@@ -49,6 +49,7 @@ class Claims(Table):
         row = self._row(f"SELECT {COLUMNS} FROM run WHERE id = ?", id)  # noqa: S608 (columns are ours)
         assert row is not None
         run = RunRow(*row)
+        self._moved(run.kind, "waiting", "running")
         if run.kind == "training":
             self._run("UPDATE project SET covered = change WHERE key = ?", run.project)
         return run
@@ -89,6 +90,9 @@ class Claims(Table):
             state, message[:2000], version, self._database.now(), state, id, attempt,
         ):  # fmt: skip
             raise Superseded(f"run {id}: attempt {attempt} lost its lease")
+        row = self._row("SELECT kind FROM run WHERE id = ?", id)
+        assert row is not None
+        self._moved(row[0], "running", state)
 
     @durable
     def hand_back(self, id: str, attempt: int) -> None:
@@ -140,13 +144,16 @@ class Claims(Table):
                 "UPDATE run SET state = 'cancelled', finished_at = ?, lease_until = NULL, message = 'cancelled' WHERE id = ?",
                 self._database.now(), id,
             )  # fmt: skip
+            self._moved(kind, "running", "cancelled")
             return
-        self._run(
+        if self._run(
             "UPDATE run SET state = 'cancelled', finished_at = ?, message = ? WHERE project = ? AND kind = ?"
             " AND state = 'waiting'",
             self._database.now(), f"covered by run {id}", project, kind,
-        )  # fmt: skip
+        ):  # fmt: skip
+            self._moved(kind, "waiting", "cancelled")
         self._run(
             "UPDATE run SET state = 'waiting', due_at = ?, woken_at = NULL, lease_until = NULL, message = ? WHERE id = ?",
             self._database.now(), why, id,
         )  # fmt: skip
+        self._moved(kind, "running", "waiting")

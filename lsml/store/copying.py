@@ -13,7 +13,7 @@ from typing import Final
 from lsml.errors import StoreError
 from lsml.store.database import Database
 from lsml.store.sqlite import open_sqlite, sentences
-from lsml.store.tables import Row, queries
+from lsml.store.tables import COUNT_RUNS, Row, queries
 
 _BATCH: Final = 500  # rows that are stored at once
 _EMPTIED: Final = "DELETE FROM meta"  # which has the format in it; the source has the same
@@ -23,6 +23,8 @@ _WHOLE = (
     "UPDATE run SET state = 'cancelled', message = 'exported while it ran' WHERE state = 'running' AND EXISTS"
     " (SELECT 1 FROM run other WHERE other.project = run.project AND other.kind = run.kind AND other.state = 'waiting')",
     "UPDATE run SET state = 'waiting', lease_until = NULL, woken_at = NULL WHERE state = 'running'",
+    "DELETE FROM run_count",
+    COUNT_RUNS,
     "DELETE FROM meta WHERE key IN ('worker_beat', 'asked')",
     "VACUUM",
 )

@@ -42,6 +42,12 @@ class RunRow:
     message: str
     version: int | None
 
+    def seconds_left(self, now: float) -> float | None:
+        """Return the seconds that a running run still needs at its pace so far; None if unknown. `now`: since the epoch."""
+        if self.state != "running" or self.started_at is None or self.progress <= 0:
+            return None
+        return max(0.0, now - self.started_at) * (1 - self.progress) / self.progress
+
 
 COLUMNS = (
     "id, project, kind, state, cause, attempt, created_at, due_at, started_at, finished_at, cancel, progress, message, "
@@ -54,7 +60,21 @@ _DUE: Final = (
 )
 
 
-class Runs(Table):
+class Ledger(Table):
+    """The part of the store that changes the states of runs, and with them their counts."""
+
+    def _moved(self, kind: str, was: str | None, state: str) -> None:
+        """Count a run that changed its state; `was` is None for a new run."""
+        for counted, more in ((was, -1), (state, 1)):
+            if counted is not None:
+                self._run(
+                    "INSERT INTO run_count VALUES (?, ?, ?) ON CONFLICT (kind, state) DO UPDATE"
+                    " SET number = run_count.number + excluded.number",
+                    kind, counted, more,
+                )  # fmt: skip
+
+
+class Runs(Ledger):
     """The runs of every project."""
 
     def get(self, id: str) -> RunRow | None:
@@ -64,7 +84,7 @@ class Runs(Table):
 
     def counts(self, kind: Kind = "training") -> dict[str, int]:
         """Return the number of runs of a kind, by state."""
-        return dict(self._rows("SELECT state, count(*) FROM run WHERE kind = ? GROUP BY state", kind))
+        return dict(self._rows("SELECT state, number FROM run_count WHERE kind = ? AND number > 0", kind))
 
     def of_project(self, project: str, limit: int = 20, *, kind: Kind = "training") -> list[RunRow]:
         """Return a project's runs of a kind, newest first."""
@@ -98,11 +118,12 @@ class Runs(Table):
         now = self._database.now()
         if kind == "publishing":
             self._run("UPDATE project SET publish_wanted = 0 WHERE key = ?", project)
-        self._run(
+        if self._run(
             "INSERT INTO run (id, project, kind, state, cause, created_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?)"
             " ON CONFLICT (project, kind) WHERE state = 'waiting' DO NOTHING",
             uuid.uuid4().hex, project, kind, cause, now, max(now + quiet_s, earliest(now)) if quiet_s > 0 else now,
-        )  # fmt: skip
+        ):  # fmt: skip
+            self._moved(kind, None, "waiting")
         if quiet_s > 0:
             waiting = self._waiting(project, kind)
             due_at = max(min(now + quiet_s, waiting.created_at + 10 * quiet_s), earliest(waiting.created_at))
@@ -156,13 +177,16 @@ class Runs(Table):
     @durable
     def cancel(self, id: str) -> RunRow | None:
         """Cancel a waiting run at once; ask a running one to stop. Return the run after that, or None."""
-        self._run(
+        waited = self._run(
             "UPDATE run SET state = 'cancelled', cancel = 1, finished_at = ?, message = 'cancelled before it began'"
             " WHERE id = ? AND state = 'waiting'",
             self._database.now(), id,
         )  # fmt: skip
         self._run("UPDATE run SET cancel = 1 WHERE id = ? AND state = 'running'", id)
-        return self.get(id)
+        run = self.get(id)
+        if waited and run is not None:
+            self._moved(run.kind, "waiting", "cancelled")
+        return run
 
     @durable
     def cancel_project(self, project: str) -> None:

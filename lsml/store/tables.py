@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from lsml.errors import StoreError
 
-FORMAT: Final = 8
+FORMAT: Final = 9
 Row = tuple[Any, ...]  # one of a query's
 
 
@@ -51,6 +51,11 @@ _RUN_LINE = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, at REAL NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL)""",
     "CREATE INDEX run_line_run ON run_line (run, id)",
 )
+# How many runs there are of a kind in a state: millions of finished ones need no counting.
+_RUN_COUNT = """CREATE TABLE run_count (
+        kind TEXT NOT NULL, state TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (kind, state))"""
+# Counts them once; afterwards every change of a state counts on (`lsml.store.runs.Ledger`).
+COUNT_RUNS: Final = "INSERT INTO run_count SELECT kind, state, count(*) FROM run GROUP BY kind, state"
 # `change` counts the annotations stored in a project, so that "changed since the last run" is a comparison of integers,
 # independent of clocks. A tombstone is a row with `deleted`: nothing older revives it.
 TABLES = (
@@ -92,6 +97,7 @@ TABLES = (
     _ACTION,
     _REVIEW,
     *_RUN_LINE,
+    _RUN_COUNT,
 )
 # Statements from each format to the next. An older lsml refuses a newer format; a newer lsml migrates an older one.
 _MIGRATIONS: Final = {
@@ -112,6 +118,7 @@ _MIGRATIONS: Final = {
     5: (_ACTION, _REVIEW),
     6: _RUN_ORDERS,
     7: _RUN_LINE,
+    8: (_RUN_COUNT, COUNT_RUNS),
 }
 
 # Columns whose values the database itself counts up; a copy counts anew, in the same order.

@@ -167,7 +167,7 @@ def test_a_data_directory_of_another_format_is_refused_with_a_sentence(tmp_path)
     with pytest.raises(StoreError) as error:
         Store(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / 'lsml.db'}: has format 99, and this lsml reads format 8; use the lsml that wrote it, "
+        f"{tmp_path / 'lsml.db'}: has format 99, and this lsml reads format 9; use the lsml that wrote it, "
         "or name another data directory with --data-dir"
     )
 

@@ -48,6 +48,7 @@ def test_a_directory_of_format_1_opens_with_its_projects_and_runs(tmp_path: Path
         run = store.runs.get("a")
         assert run is not None
         assert (run.kind, run.state) == ("training", "waiting")
+        assert store.runs.counts() == {"waiting": 1}
         store.beginnings.forget("7.1700000000", "1")  # its tables are there
         assert not store.people.has_strangers("7.1700000000")
         store.close()

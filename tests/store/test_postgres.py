@@ -51,7 +51,7 @@ def test_tables_that_a_newer_lsml_made_are_refused_at_the_start_and_meanwhile(ur
         opened(url, tmp_path, "newer")
     with pytest.raises(StoreError, match=refused):
         store.projects.touch(PROJECT)
-    statement("UPDATE newer.meta SET value = '8' WHERE key = 'format'")
+    statement("UPDATE newer.meta SET value = '9' WHERE key = 'format'")
     store.projects.touch(PROJECT)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lsml.store import Superseded
 from lsml.store import claims as ledger
-from lsml.store.runs import WAKE_AGAIN_S, WAKES
+from lsml.store.runs import KINDS, WAKE_AGAIN_S, WAKES
 
 PROJECT = "1.1795424614"
 
@@ -13,7 +13,10 @@ PROJECT = "1.1795424614"
 def store(opened, now):
     store = opened()
     store.projects.touch(PROJECT)
-    return store
+    yield store
+    counted = "SELECT state, count(*) FROM run WHERE kind = ? GROUP BY state"
+    for kind in KINDS:
+        assert store.runs.counts(kind) == dict(store._database.execute_sql(counted, (kind,)).fetchall())
 
 
 def test_requests_coalesce_into_one_waiting_run(store):
