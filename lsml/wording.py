@@ -54,6 +54,14 @@ def near(name: str, others: Iterable[str]) -> list[str]:
     return [folded[one] for one in close[:3]]
 
 
+def about(seconds: float) -> str:
+    """Return a time in round words: `about 40 s`, `about 3 min`, `about 2 h`."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s"
+
+
 def listed(names: Iterable[str], most: int = 5) -> str:
     """Return the first names, and the number of the others: `a, b and 3 more`."""
     them = list(names)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lsml.wording import JSON, YAML, listed, near
+from lsml.wording import JSON, YAML, about, listed, near
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,10 @@ def test_of_many_names_the_first_are_listed_and_the_others_counted():
     assert (listed([]), listed("abcde"), listed("abcdefg"), listed(iter("abc"), 2)) == (
         "", "a, b, c, d, e", "a, b, c, d, e and 2 more", "a, b and 1 more",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.2, "about 0 s"), (89, "about 89 s"), (170, "about 3 min"), (7300, "about 2 h")]
+)
+def test_a_time_is_told_in_round_words(seconds, told):
+    assert about(seconds) == told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ from lsml.learning.due import changes_needed, counts
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.store.runs import KINDS, RunRow
 from lsml.versions import card_of
+from lsml.wording import about
 
 if TYPE_CHECKING:
     from lsml.cli.screen import Screen
@@ -107,8 +109,14 @@ def last_runs(store: Store, project: str) -> list[RunRow]:
 def trouble_or_work(store: Store, project: str) -> list[str]:
     """Return a sentence for each kind of run that is at work, or whose last one failed."""
     runs = last_runs(store, project)
-    working = [f"{_said(run)} ({run.progress:.0%})" for run in runs if run.state == "running"]
+    working = [f"{_said(run)} ({_progress(run)})" for run in runs if run.state == "running"]
     return working + [f"the last {run.kind} failed: {run.message}" for run in runs if run.state == "failed"]
+
+
+def _progress(run: RunRow) -> str:
+    """Return the share that is done, and about how long the rest takes."""
+    left = run.seconds_left(time.time())
+    return f"{run.progress:.0%}{'' if left is None else f', {about(left)} left'}"
 
 
 def _said(run: RunRow) -> str:

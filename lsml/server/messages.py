@@ -169,6 +169,9 @@ class Run(msgspec.Struct):
     created_at: float
     started_at: float | None
     finished_at: float | None
+    seconds_left: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="An estimate, from the progress so far.")
+    ]
 
 
 class OfProject(msgspec.Struct):

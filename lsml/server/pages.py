@@ -23,6 +23,8 @@ from lsml.server.held_out import HeldOutViews, asked_cell, asked_version
 from lsml.server.looking import Looking
 from lsml.server.messages import SomeVersions
 from lsml.server.routes import PAGE, Media, Route
+from lsml.versions.outlook import MORE
+from lsml.wording import about
 
 _FOLDER = Path(__file__).parent
 TEMPLATES = str(_FOLDER / "templates")
@@ -47,6 +49,16 @@ class Sparkline:
     label: str
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The end of a learning curve that more annotations should reach. `low`, `value`, `high`: the metric, in [0, 1]."""
+
+    examples: float
+    low: float
+    value: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,7 @@ class Pages:
             found,
             metrics=metrics,
             curve=curve,
+            expected=_expected(found, *curve.values()) if len(curve) == 1 else None,
             actions=actions,
             ceilings=served.get("ceilings") or {},
             lines=lines,
@@ -189,6 +202,7 @@ def _page(template: str, base: str, projects: Sequence[Mapping[str, Any]], **mor
         active=any(run.job_status in _OPEN_RUNS for run in runs),
         least=LEAST_JUDGED,
         when=_when,
+        about=about,
         **more,
     )
     return Response(html, mimetype="text/html", headers={"Content-Security-Policy": _POLICY})
@@ -228,6 +242,18 @@ def _learnt(project: Mapping[str, Any]) -> dict[str, list[tuple[int, float, str]
                 text = f"v{version['version']}: {judged['metric']} {judged['value']:.3f} with {examples:,} examples"
                 points.setdefault(name, []).append((examples, min(1.0, max(0.0, judged["value"])), text))
     return {name: sorted(found) for name, found in points.items()}
+
+
+def _expected(project: Mapping[str, Any], points: Sequence[tuple[int, float, str]]) -> Expected | None:
+    """Return the metric after the next annotations, as the outlook estimates it; None without an estimate."""
+    outlook, newest = project["outlook"], max(project["versions"], key=lambda one: one["version"])
+    if outlook["gain"] is None or not newest["tasks"]:
+        return None
+    examples, value, _ = points[-1]
+    share = min(1.0, examples / newest["tasks"])  # the others are held out
+    low, high = outlook["interval"]
+    ends = (min(1.0, max(0.0, value + gain)) for gain in (low, outlook["gain"], high))
+    return Expected(examples + MORE * share, *ends)
 
 
 def _tables(judged: Metrics) -> dict[str, object]:

@@ -292,6 +292,7 @@ def status_of(run: RunRow) -> Run:
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
+        seconds_left=run.seconds_left(time.time()),
     )
 
 

@@ -54,6 +54,15 @@ def test_what_was_learnt_from_files_waits_for_no_annotation(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_training_at_work_is_told_with_the_time_that_is_left(backend):
+    server = backend("training: {every: 1000}\n")
+    server.annotate(tickets(20))
+    run = server.store.claims.claim(server.store.runs.request(PROJECT_KEY, "asked for").id)
+    server.store.claims.report(run.id, run.attempt, 0.5, "epoch 2 of 4")
+    server.store._database.execute_sql("UPDATE run SET started_at = started_at - 300", ())
+    assert "training: epoch 2 of 4 (50%, about 5 min left)" in status(server).stdout
+
+
 def test_before_anything_happened_it_says_what_to_do(backend):
     server = backend()
     assert status(server).stdout.startswith("no project yet: connect one with `lsml connect`")

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.conftest import PROJECT_KEY, event, tickets
+from lsml.server.pages import _expected
+from tests.conftest import PROJECT, PROJECT_KEY, event, tickets
 
 LEARNING = "training: {every: 1000, quiet: 0s, promote: always}\n"
 AT = f"/projects/{PROJECT_KEY}"
@@ -209,3 +210,31 @@ def test_a_text_without_places_has_no_drawing_and_no_picture(learnt):
             "the project has no annotated task with this image",
         )
     assert learnt.client.get(f"/api{AT}/picture", query_string={"page": "-1"}).status_code == 400
+
+
+def test_a_run_says_how_far_it_is_and_how_long_the_rest_takes(backend):
+    server = backend(LEARNING)
+    server.annotate(tickets(20))
+    job = server.post("/webhook", {"action": "START_TRAINING", "project": PROJECT}).json["job"]
+    assert server.post("/job_status", {"job": job}).json["seconds_left"] is None
+    run = server.store.claims.claim(job)
+    server.store.claims.report(run.id, run.attempt, 0.25, "epoch 1 of 4")
+    server.store._database.execute_sql("UPDATE run SET started_at = started_at - 1200", ())
+    told = server.post("/job_status", {"job": job}).json
+    assert 3600 <= told["seconds_left"] < 3700
+    for path in ("/", AT):
+        assert "Training: started 25%; epoch 1 of 4. About 60 min left." in shown(server, path)
+
+
+@pytest.mark.parametrize(
+    ("gain", "interval", "ends"),
+    [(None, None, None), (0.1, [0.05, 0.2], (0.65, 0.7, 0.8)), (0.1, [-0.9, 0.9], (0.0, 0.7, 1.0))],
+)
+def test_a_curve_goes_on_to_where_the_next_annotations_should_lead(gain, interval, ends):
+    project = {"outlook": {"gain": gain, "interval": interval}, "versions": [{"version": 1, "tasks": 200}]}
+    expected = _expected(project, [(40, 0.3, "v0"), (160, 0.6, "v1")])
+    if ends is None:
+        assert expected is None
+        return
+    assert expected.examples == 240  # of the next hundred, a fifth is held out
+    assert (expected.low, expected.value, expected.high) == pytest.approx(ends)

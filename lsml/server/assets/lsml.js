@@ -185,7 +185,8 @@ const show = (task, answer, took) => {
     return;
   }
   at.append(element("p", `Score ${Number(prediction.score).toFixed(3)}, by ${prediction.model_version}, in ${took} ms.`));
-  const regions = prediction.result.filter((region) => region.value);
+  const at_time = ({ value }) => (Number.isFinite(value.start) ? value.start : 0);
+  const regions = prediction.result.filter((region) => region.value).sort((a, b) => at_time(a) - at_time(b));
   for (const [field, value] of Object.entries(task.data)) {
     if (typeof value !== "string") continue;
     const spans = regions.filter((region) => Number.isInteger(region.value.start))
