@@ -85,7 +85,7 @@ class Fetch(Protocol):
 
 T = TypeVar("T")
 R = TypeVar("R")
-_AT_A_TIME = 8
+AT_A_TIME = 8
 PDF = "Pdf"
 UNDEFINED = "$undefined$"  # the field of a task that was imported as plain text
 FRAME_RATE = 24.0  # frames per second of a <Video> without frameRate, https://labelstud.io/tags/video
@@ -320,12 +320,12 @@ READERS: dict[str, Reader] = {
 
 def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield `read` of each item, in order. Some items are read at a time, as they wait for downloads, but not too far ahead."""
-    pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="fetch")
+    pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch")
     try:
         waiting: deque[Future[R]] = deque()
         for item in items:
             waiting.append(pool.submit(read, item))
-            if len(waiting) > 4 * _AT_A_TIME:
+            if len(waiting) > 4 * AT_A_TIME:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
