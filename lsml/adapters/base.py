@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 
@@ -64,6 +64,20 @@ class Prompted(msgspec.Struct, frozen=True):
 
     data: Data
     prompts: tuple[Value, ...]
+
+
+# (the values by control, a name to count by for each region that was left out)
+ReadRegions = tuple[dict[str, list[Value]], list[str]]
+
+
+class BackendTask(msgspec.Struct, frozen=True):
+    """One task in Label Studio's JSON, without annotations, and the XML of its labeling config. `read` returns the usable
+    values in a result that a backend answers.
+    """
+
+    task: dict[str, object]
+    labeling_config: str
+    read: Callable[[Sequence[object]], ReadRegions]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -176,12 +190,20 @@ class Adapter(ABC, Generic[OptionsT]):
     compares: ClassVar[bool] = False  # it reads what people compare: `lsml.labeling.items.Items`
     asks_service: ClassVar[bool] = False  # it sends what it reads to a service, which a recipe must name
     only_compares: ClassVar[bool] = False  # all its data are such items
+    reads_tasks: ClassVar[bool] = False  # its data are BackendTask: whole tasks
     only_interactive: ClassVar[bool] = False  # it only answers regions of a person, and never predicts a batch
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
     def __init__(self, options: OptionsT, target: Target) -> None:
         self.options = options
         self.target = target
+
+    @classmethod
+    def variant(cls, options: Mapping[str, object]) -> type[Adapter]:
+        """Return the class that serves these options, as a recipe writes them: itself, unless one of them chooses another
+        input or other values. Quick, and without the library.
+        """
+        return cls
 
     @classmethod
     def import_library(cls) -> None:
@@ -249,6 +271,14 @@ class Adapter(ABC, Generic[OptionsT]):
         or None.
 
         Quick, and without the library.
+        """
+        return None
+
+    @classmethod
+    def version_elsewhere(cls, options: OptionsT, labeling_config: str) -> str | None:
+        """Return the version of a model that a service serves now, which is not the recipe's to choose; or None.
+
+        It becomes part of `model_version`. It may ask the service, for less than two seconds.
         """
         return None
 
@@ -346,6 +376,7 @@ __all__ = [
     "API",
     "TEXTS",
     "Adapter",
+    "BackendTask",
     "Data",
     "Decides",
     "Example",
@@ -357,6 +388,7 @@ __all__ = [
     "Progress",
     "Prompted",
     "Question",
+    "ReadRegions",
     "Target",
     "TrainableAdapter",
     "option_facts",

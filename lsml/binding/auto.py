@@ -298,7 +298,7 @@ def _of_control(control: Control, values: Sequence[Value]) -> list[Value]:
 def class_of(spec: Model) -> type[Adapter]:
     """Return the class of a model's adapter: with candidates, one that chooses. Raises UnknownAdapter or AdapterError."""
     if not spec.candidates:
-        return get_adapter(spec.adapter)
+        return get_adapter(spec.adapter).variant(msgspec.structs.asdict(spec.options))
     names = [use.adapter for use in spec.candidates]
     candidates = []
     for index, use in enumerate(spec.candidates):

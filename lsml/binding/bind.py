@@ -92,6 +92,11 @@ class Binding:
         return task is not None and any(kept.holds(str(task)) for kept in self._blind)
 
     @property
+    def elsewhere(self) -> tuple[str | None, ...]:
+        """The versions that services serve now, of models that are elsewhere."""
+        return tuple(model.elsewhere for model in self.models)
+
+    @property
     def paused(self) -> list[str]:
         """Why models answer nothing new at present, a sentence for each such as a used-up budget."""
         found = (model.adapter_class.paused(model.spec.options) for model in self.models)
@@ -261,7 +266,7 @@ def _bind_model(
         key = f"{names}:{spec.adapter}" + (f":{spec.rank + 1}" if spec.rank else "")
         controls = tuple(control for control, _ in pairs)
         inputs = compared(controls[0].control_tag, config) if controls[0].compares else parts
-        bound.append(BoundModel(key, spec, adapter_class, controls, pairs[0][1], inputs, needed))
+        bound.append(BoundModel(key, spec, adapter_class, controls, pairs[0][1], inputs, needed, config.xml))
     return bound, refused
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from lsml.adapters.base import Adapter, Question, Target, TrainableAdapter
 from lsml.binding.auto import Answering, Auto
+from lsml.binding.backend_tasks import as_backend_tasks
 from lsml.binding.class_names import ClassNames
 from lsml.binding.comparing import read_compared
 from lsml.binding.digests import digest, options_of, portable, prediction_options
@@ -50,6 +51,7 @@ class BoundModel:
     object_tag: ObjectTag
     inputs: tuple[Part, ...] = ()
     needs: tuple[Control, ...] = ()
+    labeling_config: str = ""
 
     @property
     def copied(self) -> bool:
@@ -166,27 +168,8 @@ class BoundModel:
 
     def read(self, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
         """Return the adapter's views of a task. Raises Unreadable or FetchError, with a sentence."""
-        if self.inputs:
-            return [Reading(self.controls, self.object_tag, _view_of_inputs(self, task, fetch))]
-        if self.needs:
-            seen = read_regions(
-                self.adapter_class, self.controls, self.needs, self.object_tag, self.spec.around, task, fetch
-            )
-            return [Reading(asking, self.object_tag, view) for asking, view in seen]
-        if self.object_tag.repeater is None:
-            return _pages(self.controls, self.object_tag, task, fetch, self.adapter_class)
-        data = task.get("data")
-        copies = [
-            _copies(control, self.object_tag, data if isinstance(data, Mapping) else {}) for control in self.controls
-        ]
-        if not all(copies):
-            repeated = self.object_tag.repeater.on
-            raise Unreadable("no data", f"the Repeater repeats {repeated}, and the task's data has no such list")
-        readings: list[Reading] = []
-        for together in zip(*copies, strict=True):
-            controls = tuple(control for control, _ in together)
-            readings += _pages(controls, together[0][1], task, fetch, self.adapter_class)
-        return readings
+        seen = _readings(self, task, fetch)
+        return as_backend_tasks(seen, task, self.labeling_config) if self.adapter_class.reads_tasks else seen
 
     def copies(self, data: Mapping[str, object]) -> list[tuple[Control, Control]]:
         """Return (control, its copy in this task) for each copy of a Repeater, needed region or page; without these, each
@@ -215,6 +198,11 @@ class BoundModel:
         """Return its controls; for a Repeater, the copies in this task's data."""
         return [copy for _, copy in self.copies(data)]
 
+    @property
+    def elsewhere(self) -> str | None:
+        """The version that a service serves now, for adapters whose model is elsewhere."""
+        return self.adapter_class.version_elsewhere(self.spec.options, self.labeling_config)
+
     def facts(self, known: Sequence[str] | None) -> list[Any]:
         """Return everything that decides this model's predictions besides its training, for `model_version`.
 
@@ -235,7 +223,32 @@ class BoundModel:
             *[self.spec.combine] * (self.spec.combine != "first"),
             *self._needed_regions,
             *([] if told is None else [told]),
+            *([] if self.elsewhere is None else [self.elsewhere]),
         ]
+
+
+def _readings(model: BoundModel, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
+    if model.inputs:
+        return [Reading(model.controls, model.object_tag, _view_of_inputs(model, task, fetch))]
+    if model.needs:
+        seen = read_regions(
+            model.adapter_class, model.controls, model.needs, model.object_tag, model.spec.around, task, fetch
+        )
+        return [Reading(asking, model.object_tag, view) for asking, view in seen]
+    if model.object_tag.repeater is None:
+        return _pages(model.controls, model.object_tag, task, fetch, model.adapter_class)
+    data = task.get("data")
+    copies = [
+        _copies(control, model.object_tag, data if isinstance(data, Mapping) else {}) for control in model.controls
+    ]
+    if not all(copies):
+        repeated = model.object_tag.repeater.on
+        raise Unreadable("no data", f"the Repeater repeats {repeated}, and the task's data has no such list")
+    readings: list[Reading] = []
+    for together in zip(*copies, strict=True):
+        controls = tuple(control for control, _ in together)
+        readings += _pages(controls, together[0][1], task, fetch, model.adapter_class)
+    return readings
 
 
 def as_configured(model: BoundModel, reading: Reading) -> Sequence[Control]:

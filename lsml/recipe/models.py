@@ -84,7 +84,7 @@ def _named(draft: Draft, path: KeyPath, model: object) -> list[_AdapterEntry | N
         at = (*where, "adapter") if isinstance(one, dict) else where
         options = whole.get("options", {})
         if adapter is not None and isinstance(options, dict):
-            found.append(_AdapterEntry(where, at, options, adapter))
+            found.append(_AdapterEntry(where, at, options, adapter.variant(options)))
         else:
             found.append(None)
     return found

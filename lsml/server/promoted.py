@@ -26,7 +26,7 @@ class Promoted:
 
     def name(self, project: str, binding: Binding, number: int, card: Card | None) -> str:
         """Return the `model_version` of a version under a binding, cached: with many labels it takes milliseconds."""
-        key = (project, number, binding.config.digest if binding.config else None)
+        key = (project, number, binding.config.digest if binding.config else None, *binding.elsewhere)
         return self._names.get(key) or self._names.put(key, model_version(binding, number, card, project))
 
     def of(self, project: str) -> tuple[int, Card | None]:

@@ -124,3 +124,18 @@ def test_http_service_marks_what_the_service_finds(serve):
     ]
     assert web.asked[0].headers["authorization"] == "Bearer sesame"
     assert web.asked[0].body == b'{"document": {"content": "Ann saw Oslo"}, "language": "en"}'
+
+
+def test_existing_backend_is_asked_as_label_studio_asks_it(serve):
+    region = {"from_name": "entities", "to_name": "text", "type": "labels"}
+    found = [{**region, "value": {"start": 0, "end": 3, "labels": [name]}, "score": 0.9} for name in ("Person", "Dog")]
+
+    def answer(asked):
+        return said({"model_version": "7"} if asked.path == "/setup" else {"results": [{"result": found}]})
+
+    with Web(answer) as web:
+        backend = serve("existing-backend", LSML_BACKEND_URL=web.url, LSML_BACKEND_AUTHORIZATION="Basic abc")
+        (prediction,) = predict(backend, ["Ann saw Oslo"])
+    assert [one["value"]["labels"] for one in prediction["result"]] == [["Person"]]
+    assert {asked.path for asked in web.asked} == {"/setup", "/predict"}
+    assert all(asked.headers["authorization"] == "Basic abc" for asked in web.asked)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from cachetools import LRUCache
 from msgspec import Meta
@@ -39,6 +39,13 @@ class Dropped(AdapterError):
         super().__init__(message)
 
 
+def in_threads(adapter: str, concurrency: int, ask: Callable[[_Data], object], items: Sequence[_Data]) -> None:
+    """Call `ask` with each item, several at once, and wait for all."""
+    if items:
+        with ThreadPoolExecutor(min(concurrency, len(items)), f"lsml-{adapter}") as pool:
+            list(pool.map(ask, items))
+
+
 class Rounds:
     """Requests for many elements. If some of them fail, lsml asks for each element alone afterwards; then each failure is
     reported for its element once, and no request is repeated.
@@ -48,6 +55,7 @@ class Rounds:
         self._adapter = adapter
         self._concurrency = concurrency
         self._untold: LRUCache[bytes, AdapterError] = LRUCache(_TOLD)
+        self._unread: LRUCache[bytes, Any] = LRUCache(_TOLD)
         self._lock = threading.Lock()
 
     def run(
@@ -60,15 +68,21 @@ class Rounds:
         """
         with self._lock:
             failed = {key: error for key in items if (error := self._untold.pop(key, None))}
-        asked = {key: data for key, data in items.items() if key not in failed}
-        found: dict[bytes, _Reply] = {}
+            found: dict[bytes, _Reply] = {key: self._unread.pop(key) for key in items if key in self._unread}
+        asked = {key: data for key, data in items.items() if key not in failed and key not in found}
         if asked:
             new = self._ask(asked, reply, found)
             failed.update(new)
         if failed and not alone:
             with self._lock:
                 self._untold.update(failed)
+            self.keep(found)
         return found, failed
+
+    def keep(self, found: Mapping[bytes, object]) -> None:
+        """Keep answers of a batch that failed, for when their elements are asked for alone."""
+        with self._lock:
+            self._unread.update(found)
 
     def _ask(
         self, asked: Mapping[bytes, _Data], reply: Callable[[_Data], _Reply], found: dict[bytes, _Reply]
@@ -89,8 +103,7 @@ class Rounds:
             except Dropped as error:
                 failed[key] = error
 
-        with ThreadPoolExecutor(min(self._concurrency, len(asked)), f"lsml-{self._adapter}") as pool:
-            list(pool.map(one, asked.items()))
+        in_threads(self._adapter, self._concurrency, one, list(asked.items()))
         if failed:
             reasons = Counter(e.reason if isinstance(e, Dropped) else "no endpoint" for e in failed.values())
             counted = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))

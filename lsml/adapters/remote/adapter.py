@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -40,6 +40,15 @@ class Remote(Adapter[RemoteOptions]):
         self._kinds = [kind for kind in _NEEDS if kind in target.kinds]
         self._rounds = Rounds(self.name, options.concurrency)
         self._service: Service | None = None
+
+    @classmethod
+    def variant(cls, options: Mapping[str, object]) -> type[Adapter]:
+        """Return the class for another ML backend, where the protocol is Label Studio's."""
+        if options.get("protocol") != "label-studio":
+            return cls
+        from lsml.adapters.remote.label_studio import LabelStudioBackend
+
+        return LabelStudioBackend
 
     @classmethod
     def refusal(cls, options: RemoteOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:

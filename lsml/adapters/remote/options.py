@@ -29,6 +29,14 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=PREDICTIONS,
         ),
     ] = ""
+    protocol: Annotated[
+        Literal["http", "label-studio"],
+        Meta(
+            description="http: any service, as the options below say; label-studio: another ML backend of Label Studio, "
+            "which gets the tasks at `url`/predict.",
+            extra=PREDICTIONS,
+        ),
+    ] = "http"
     send: Annotated[
         Literal["json", "file"],
         Meta(
@@ -64,6 +72,17 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Annotated[_Path, _where("the character after a span")] = "end"
     text: Annotated[_Path, _where("a text")] = "text"
     number: Annotated[_Path, _where("a number")] = "number"
+    project: Annotated[
+        str,
+        Meta(
+            description="label-studio: the project that the backend is told, such as `7.1795424700`, where it keeps "
+            "models by project.",
+            extra=PREDICTIONS,
+        ),
+    ] = "lsml"
+    tasks: Annotated[
+        int, Meta(ge=1, le=1000, description="label-studio: the most tasks of a request.", extra=MACHINE)
+    ] = 16
     private: Annotated[
         bool, Meta(description="`true` allows a service at an address that is not public.", extra=MACHINE)
     ] = False

@@ -15,6 +15,7 @@ from lsml.adapters.remote.options import RemoteOptions
 from lsml.addresses import addresses_of, is_public
 
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OF_REQUEST: Final = frozenset({400, 413, 415, 422})
 _LARGEST: Final = 32 * 2**20  # the most bytes of an answer
 _LONGEST_WAIT_S: Final = 30.0
 
@@ -22,30 +23,45 @@ _LONGEST_WAIT_S: Final = 30.0
 class Service:
     """One URL. Threads may ask at once. No part of a task is in the URL, no redirect is followed, and no proxy is used."""
 
-    def __init__(self, adapter: str, options: RemoteOptions) -> None:
+    def __init__(
+        self,
+        adapter: str,
+        options: RemoteOptions,
+        *,
+        passing: frozenset[int] = _PASSING,
+        of_request: frozenset[int] = _OF_REQUEST,
+    ) -> None:
+        """Ask the URL of `options`. `passing`: statuses after which it is asked again; `of_request`: those that refuse only
+        one request.
+        """
         self._options = options
         self._url = httpx.URL(options.url)
-        self._name = f"{adapter}: {self._url.host}"
+        self.name = f"{adapter}: {self._url.host}"
+        self._passing = passing
+        self._of_request = of_request
 
-    def ask(self, body: bytes, content_type: str) -> Any:
-        """Return its answer as JSON. Raises Away, or Dropped where it only refuses this request."""
+    def ask(self, body: bytes, content_type: str, below: str = "") -> Any:
+        """Return its answer as JSON, at the URL or at a path below it. Raises Away, or Dropped where it only refuses this
+        request.
+        """
+        url = self._url.copy_with(path=self._url.path.rstrip("/") + below) if below else self._url
         attempts = self._options.retries + 1
         for attempt in range(attempts):
             last = attempt + 1 == attempts
             try:
-                status, wait_s, content = self._sent(body, content_type)
+                status, wait_s, content = self._sent(url, body, content_type)
             except httpx.TimeoutException as error:
                 if last:
                     raise Away(
-                        f"{self._name}: no answer within {self._options.timeout:g} s (options.timeout)"
+                        f"{self.name}: no answer within {self._options.timeout:g} s (options.timeout)"
                     ) from error
             except httpx.TransportError as error:
                 if last:
                     raise Away(
-                        f"{self._name}: cannot be reached ({type(error).__name__}); check `url`, and that it runs"
+                        f"{self.name}: cannot be reached ({type(error).__name__}); check `url`, and that it runs"
                     ) from error
             else:
-                if status not in _PASSING or last:
+                if status not in self._passing or last:
                     return self._read(status, content)
                 if wait_s is not None:
                     time.sleep(wait_s)
@@ -54,7 +70,7 @@ class Service:
             time.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
         raise AssertionError("the last attempt answers or raises")
 
-    def _sent(self, body: bytes, content_type: str) -> tuple[int, float | None, bytes]:
+    def _sent(self, url: httpx.URL, body: bytes, content_type: str) -> tuple[int, float | None, bytes]:
         """Return (status, seconds that it asks to wait, content)."""
         headers = {"User-Agent": "lsml", "Accept": "application/json", "Content-Type": content_type}
         headers |= self._options.headers | {"Host": self._url.netloc.decode("ascii")}
@@ -64,7 +80,7 @@ class Service:
             request = client.build_request(
                 "POST",
                 # The certificate must be the host's, although the connection goes to an address.
-                self._url.copy_with(host=self._address()),
+                url.copy_with(host=self._address()),
                 content=body,
                 headers=headers,
                 extensions={"sni_hostname": self._url.raw_host.decode()},
@@ -75,7 +91,7 @@ class Service:
                 for piece in response.iter_bytes():
                     content += piece
                     if len(content) > _LARGEST:
-                        raise Dropped("too large", f"{self._name}: answered more than {_LARGEST // 2**20} MB")
+                        raise Dropped("too large", f"{self.name}: answered more than {_LARGEST // 2**20} MB")
             finally:
                 response.close()
         asked = response.headers.get("retry-after", "")
@@ -87,30 +103,30 @@ class Service:
         try:
             addresses = addresses_of(host, self._url.port or (443 if self._url.scheme == "https" else 80))
         except (OSError, UnicodeError) as error:
-            raise Away(f"{self._name}: the host cannot be found; check its spelling and the network") from error
+            raise Away(f"{self.name}: the host cannot be found; check its spelling and the network") from error
         inside = next((address for address in addresses if not is_public(address)), None)
         if inside is not None and not self._options.private:
             raise Away(
-                f"{self._name}: has the private address {inside}; if it is your own service, write `private: true` "
+                f"{self.name}: has the private address {inside}; if it is your own service, write `private: true` "
                 "under `options`"
             )
         return addresses[0]
 
     def _read(self, status: int, content: bytes) -> Any:
-        if status in (400, 413, 415, 422):
-            raise Dropped(
-                "refused", f"{self._name}: refused the request ({status}); check `request` against what it expects"
-            )
+        if status in self._of_request:
+            what = "refused the request" if status < 500 else "failed on the request"
+            advice = "check `request` against what it expects" if status < 500 else "its own log says why"
+            raise Dropped("refused", f"{self.name}: {what} ({status}); {advice}")
         if status in (401, 403):
-            raise Away(f"{self._name}: rejected the key ({status}); check `authorization` under `options`")
+            raise Away(f"{self.name}: rejected the key ({status}); check `authorization` under `options`")
         if status != 200:
             raise Away(
-                f"{self._name}: answered {status} to the last of {self._options.retries + 1} attempts; check `url`"
+                f"{self.name}: answered {status} to the last of {self._options.retries + 1} attempts; check `url`"
             )
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise Dropped("not JSON", f"{self._name}: its answer is not JSON; check `url`") from error
+            raise Dropped("not JSON", f"{self.name}: its answer is not JSON; check `url`") from error
 
 
 def filled(template: object, given: Mapping[str, str]) -> Any:
