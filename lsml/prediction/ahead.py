@@ -1,4 +1,4 @@
-"""What models will read of the next tasks, read while they compute on these: downloads wait for nothing, and are bounded."""
+"""Reading the data of the next tasks while models compute on these: files are fetched ahead, and not without bound."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from lsml.errors import FetchError, LsmlError
 from lsml.labeling.items import Items
 from lsml.labeling.needed import REGIONS, with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable, read_ahead
+from lsml.prediction.ahead import NOTHING, Readings, reading_ahead
 from lsml.prediction.asking import Ask, ask_directly
 from lsml.prediction.columns import ValuesByControl
 from lsml.prediction.outcomes import Outcome, write_predictions
@@ -25,6 +27,7 @@ from lsml.values import Shape, Text, Value
 _log = logging.getLogger(__name__)
 _FREELY: Final = nullcontext()
 _FIRST_TURN = 64  # tasks whose time gives an estimate for the others
+_FETCHED_TURN = 16  # the least tasks of a turn where files are fetched, a usual batch: the first ones are waited for
 _SHORT = 0.01  # the share of the remaining time that one turn may be planned to take
 _TURN_S = 10.0  # about the time between two checks of the clock
 
@@ -48,10 +51,10 @@ class Speed:
     def first_turn(self, binding: Binding) -> int:
         """Return the number of tasks in the first turn of a request: few, unless more took little time in the last turn.
 
-        Where files are fetched, the last ones say nothing about the next.
+        Where files are fetched, the last ones say nothing about the next, and the model waits for all of a turn.
         """
         if binding.needs_fetch:
-            return _FIRST_TURN
+            return _FETCHED_TURN
         return max(_FIRST_TURN, int(self.tasks_per_s * self.seconds * _SHORT))
 
 
@@ -59,7 +62,8 @@ class Speed:
 class Predictor:
     """A served version, ready to predict. `adapters` holds one for each of the binding's models, by key.
 
-    `computing` is entered for all but the reading of the tasks' files. `ask` asks the models.
+    `computing` is entered for all but the reading of the tasks' files. `ask` asks the models. `readings`: what was read
+    ahead.
     """
 
     binding: Binding
@@ -68,6 +72,7 @@ class Predictor:
     model_version: str = ""
     computing: AbstractContextManager[None] = _FREELY
     ask: Ask = ask_directly
+    readings: Readings = NOTHING
 
 
 def predict_tasks(
@@ -103,7 +108,7 @@ def _predict_held(
     """Fill in the outcomes while the needed files stay in the cache."""
     binding, adapters = predictor.binding, predictor.adapters
     columns = ValuesByControl()
-    responding = bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in adapters.values())
+    responding = _responds(predictor, drawn)
     needed = {tool.config_name: tool.names for model in binding.models for tool in model.needs}
     if needed and not judging:  # regions in the task data come from models only
         tasks = [_without_regions(task) for task in tasks]
@@ -118,7 +123,7 @@ def _predict_held(
                 for outcome in outcomes:
                     outcome.dropped.append(reason)
                 continue
-            readings = _read_all(model, tasks, predictor.fetch, outcomes, binding.recipe.server.limits.text)
+            readings = _read_all(model, tasks, predictor, outcomes)
             where = [(index, reading) for index, of_task in enumerate(readings) for reading in of_task]
             with predictor.computing:
                 if responding:
@@ -175,21 +180,41 @@ def predict_in_time(
     began = last = time.monotonic()
     outcomes: list[Outcome] = []
     size = speed.first_turn(binding)
-    with predictor.fetch.hold() as held:
+    with predictor.fetch.hold() as held, reading_ahead(_first_to_fetch(predictor, drawn), tasks, held) as ahead:
         while len(outcomes) < len(tasks):
             some = tasks[len(outcomes) : len(outcomes) + size]
-            outcomes += predict_tasks(replace(predictor, fetch=held), some, drawn=drawn)
+            ready = replace(predictor, fetch=held, readings=ahead.take(len(some)))
+            outcomes += predict_tasks(ready, some, drawn=drawn)
             now = time.monotonic()
             speed.tasks_per_s, last, took = len(some) / max(now - last, 1e-6), now, now - began
             if took >= speed.seconds:
                 break
             # Few turns, because libraries are fastest with many tasks; but short ones, because later tasks may be slower.
             size = max(1, int(len(outcomes) / took * min(speed.seconds - took, _TURN_S)) if took else len(tasks))
+            if binding.needs_fetch:
+                # Files that are on their way may come while the model computes on those that are there.
+                size = min(size, max(_FETCHED_TURN, ahead.ready))
     late = (
         "out of time",
         f"the prediction took more than {speed.seconds:g} s (server.limits.time of the recipe); request these tasks again",
     )
     return outcomes + [Outcome(dropped=[late]) for _ in tasks[len(outcomes) :]]
+
+
+def _first_to_fetch(predictor: Predictor, drawn: Sequence[object]) -> list[BoundModel]:
+    """Return the models that are asked first, and whose data are fetched."""
+    responding = _responds(predictor, drawn)
+    return [
+        model
+        for stage in predictor.binding.stages[:1]
+        for _, model in stage
+        if model.needs_fetch and _silence(model, predictor.adapters[model.key], responding=responding) is None
+    ]
+
+
+def _responds(predictor: Predictor, drawn: Sequence[object]) -> bool:
+    """Return True if a person's regions are answered."""
+    return bool(drawn) and any(isinstance(adapter, InteractiveAdapter) for adapter in predictor.adapters.values())
 
 
 def _silence(model: BoundModel, adapter: Adapter, *, responding: bool) -> tuple[str, str] | None:
@@ -214,12 +239,15 @@ def _silence(model: BoundModel, adapter: Adapter, *, responding: bool) -> tuple[
 
 
 def _read_all(
-    model: BoundModel, tasks: Sequence[Mapping[str, object]], fetch: Fetch, outcomes: Sequence[Outcome], longest: int
+    model: BoundModel, tasks: Sequence[Mapping[str, object]], predictor: Predictor, outcomes: Sequence[Outcome]
 ) -> list[list[Reading]]:
-    def read(pair: tuple[Mapping[str, object], Outcome]) -> list[Reading]:
-        task, outcome = pair
+    longest = predictor.binding.recipe.server.limits.text
+    ahead = [predictor.readings.of(model, task) for task in tasks]
+
+    def read(one: tuple[Mapping[str, object], Outcome, Future[list[Reading]] | None]) -> list[Reading]:
+        task, outcome, begun = one
         try:
-            readings = model.read(task, fetch)
+            readings = model.read(task, predictor.fetch) if begun is None else begun.result()
             for reading in readings:
                 if _length(reading.view.data) > longest:
                     raise Unreadable(
@@ -231,10 +259,10 @@ def _read_all(
             outcome.dropped.append(outcome.unread[model.key])
         return []
 
-    pairs = list(zip(tasks, outcomes, strict=True))
-    if model.needs_fetch and len(tasks) > 1:
-        return list(read_ahead(read, pairs))
-    return [read(pair) for pair in pairs]
+    all_of_them = list(zip(tasks, outcomes, ahead, strict=True))
+    if model.needs_fetch and len(tasks) > 1 and None in ahead:
+        return list(read_ahead(read, all_of_them))
+    return [read(one) for one in all_of_them]
 
 
 def _length(data: object) -> int:
