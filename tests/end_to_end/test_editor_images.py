@@ -145,17 +145,19 @@ def smart(studio, tmp_path_factory) -> Iterator[tuple[RunningBackend, int]]:
         yield lsml, project
 
 
-def mark_disc(tool: str, studio, editor, project: int, folder: Path) -> None:
-    """Open a task with a red disc, and mark the disc with a smart tool."""
+def mark_disc(tool: str, studio, editor, project: int, folder: Path) -> str:
+    """Open a task with a red disc, and mark the disc with a smart tool; the name of the control that is asked with."""
     task = uploaded(studio, project, disc(folder / "disc.png", "Red", (50, 40), 20))
     editor.open(project, task, "image")
     editor.switch_on_auto_annotation()
+    editor.record_prompts()
     if tool == "rectangle-tool":
         editor.take("box", tool)
         editor.draw((0.2, 0.15), (0.64, 0.73))
-    else:
-        editor.take("point", tool)
-        editor.draw((50 / WIDTH, 40 / HEIGHT))
+        return "box"
+    editor.take("point", tool)
+    editor.draw((50 / WIDTH, 40 / HEIGHT))
+    return "point"
 
 
 @pytest.mark.parametrize("tool", ["rectangle-tool", "key-point-tool"])
@@ -170,14 +172,28 @@ def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, edit
     assert "Traceback" not in lsml.output
 
 
+def answering(studio, adapter: str, folder: Path) -> RunningBackend:
+    """lsml with an adapter for each control that takes an answer."""
+    selectors = ", ".join(f"{tag}#{type}" for type, tag in ANSWERS.items())
+    (folder / "recipe.yaml").write_text(f'lsml: 1\nname: shapes\ntags:\n  "{selectors}": {adapter}\n')
+    access = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": LEGACY_TOKEN}
+    return RunningBackend(folder / "recipe.yaml", folder / "data", environment=access)
+
+
+def drawn_shapes(editor: Editor) -> dict[str, Shape]:
+    """What the editor holds, once it has all the shapes of an answer: by control, and nothing that was drawn to ask."""
+    until("the shapes", lambda: {region["type"] for region in editor.serialized()} == set(ANSWERS), 20)
+    config, on = parse_labeling_config(EVERY_SHAPE), View("image.png", (WIDTH, HEIGHT))
+    controls = {tag.name: control_of(tag, config) for tag in config.controls}
+    regions = editor.serialized()
+    assert sorted(region["from_name"] for region in regions) == sorted(ANSWERS)
+    return {one["from_name"]: (controls[one["from_name"]].decode([one], on).values or ())[0] for one in regions}
+
+
 @pytest.fixture(scope="module")
 def every_shape(studio, tmp_path_factory) -> Iterator[tuple[RunningBackend, int]]:
-    """lsml with grabcut for each control that takes an answer, and a project whose smart tools ask it."""
-    folder = tmp_path_factory.mktemp("shapes")
-    selectors = ", ".join(f"{tag}#{type}" for type, tag in ANSWERS.items())
-    (folder / "recipe.yaml").write_text(f'lsml: 1\nname: shapes\ntags:\n  "{selectors}": grabcut\n')
-    access = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": LEGACY_TOKEN}
-    with RunningBackend(folder / "recipe.yaml", folder / "data", environment=access) as lsml:
+    """lsml with grabcut, and a project whose smart tools ask it for every shape."""
+    with answering(studio, "grabcut", tmp_path_factory.mktemp("shapes")) as lsml:
         project = studio.create_project("Every shape", EVERY_SHAPE)
         studio.add_backend(project, lsml.address, is_interactive=True)
         yield lsml, project
@@ -187,17 +203,52 @@ def every_shape(studio, tmp_path_factory) -> Iterator[tuple[RunningBackend, int]
 def test_the_answer_to_a_smart_tool_is_drawn_in_every_shape(tool, studio, editor, every_shape, tmp_path):
     lsml, project = every_shape
     mark_disc(tool, studio, editor, project, tmp_path)
-    until("the shapes", lambda: {region["type"] for region in editor.serialized()} == set(ANSWERS), 20)
+    shapes = drawn_shapes(editor)
     keep(editor, f"smart-shapes-{tool}")
-    config, on = parse_labeling_config(EVERY_SHAPE), View("image.png", (WIDTH, HEIGHT))
-    controls = {tag.name: control_of(tag, config) for tag in config.controls}
-    regions = editor.serialized()
-    assert sorted(region["from_name"] for region in regions) == sorted(ANSWERS)  # and nothing that was drawn to ask
-    for region in regions:
-        [shape] = controls[region["from_name"]].decode([region], on).values
+    for name, shape in shapes.items():
         left, top, right, bottom = bounds(shape)
-        assert (left * WIDTH, top * HEIGHT) == pytest.approx((30, 20), abs=3), region["type"]
-        assert (right * WIDTH, bottom * HEIGHT) == pytest.approx((70, 60), abs=3), region["type"]
+        assert (left * WIDTH, top * HEIGHT) == pytest.approx((30, 20), abs=3), name
+        assert (right * WIDTH, bottom * HEIGHT) == pytest.approx((70, 60), abs=3), name
+    assert "Traceback" not in lsml.output
+
+
+@pytest.fixture(scope="module")
+def segmenting(studio, tmp_path_factory) -> Iterator[tuple[RunningBackend, int, Path]]:
+    """The same with segment-anything, and the weights: random ones, whose masks have a place and no meaning."""
+    from tests.support.transformer_models import tiny_sam2
+
+    folder = tmp_path_factory.mktemp("segmenting")
+    weights = tiny_sam2(folder / "tiny")
+    with answering(studio, f"{{adapter: segment-anything, options: {{weights: {weights}}}}}", folder) as lsml:
+        project = studio.create_project("Segment anything", EVERY_SHAPE)
+        studio.add_backend(project, lsml.address, is_interactive=True)
+        yield lsml, project, weights
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("tool", ["rectangle-tool", "key-point-tool"])
+def test_what_segment_anything_cuts_out_is_drawn_in_every_shape(tool, studio, editor, segmenting, tmp_path):
+    from lsml.adapters.base import Target
+    from lsml.adapters.image.segment_anything import SegmentAnything
+
+    lsml, project, weights = segmenting
+    asking = mark_disc(tool, studio, editor, project, tmp_path)
+    shapes = drawn_shapes(editor)
+    keep(editor, f"segment-anything-{tool}")
+    config, on = parse_labeling_config(EVERY_SHAPE), View("image.png", (WIDTH, HEIGHT))
+    control = control_of(next(tag for tag in config.controls if tag.name == asking), config)
+    [prompt] = editor.prompts()
+    marks = control.decode(prompt, on).values or ()
+    kinds = ("mask", "polygon", "ellipse", "box")
+    model = SegmentAnything(
+        SegmentAnything.Options(weights=str(weights)), Target(("Object",), kinds=dict.fromkeys(kinds, ("Object",)))
+    )
+    meant = {type(value): value for value in model.respond(tmp_path / "disc.png", marks)}
+    assert isinstance(meant[Mask], Mask) and 0 < meant[Mask].pixels().sum() < WIDTH * HEIGHT
+    for name, shape in shapes.items():
+        assert bounds(shape) == pytest.approx(bounds(meant[type(shape)]), abs=0.02), name
+    for name in ("brushlabels", "bitmasklabels"):
+        assert overlap(shapes[name].pixels(), meant[Mask].pixels()) > 0.99
     assert "Traceback" not in lsml.output
 
 

@@ -181,6 +181,28 @@ def tiny_detector(folder: Path, family: str = "rt_detr_v2", names: Sequence[str]
     return folder
 
 
+def tiny_rf_detr(folder: Path, names: Sequence[str] = ("thing", "stuff"), *, masks: bool = True) -> Path:
+    """An RF-DETR of two small layers that nobody trained, with masks or without."""
+    import transformers
+
+    transformers.set_seed(7)
+    backbone = transformers.RfDetrDinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=96, patch_size=8, num_windows=2, mlp_ratio=2,
+        out_indices=[1, 2],
+    )  # fmt: skip
+    config = transformers.RfDetrConfig(
+        backbone_config=backbone, d_model=32, decoder_layers=2, num_queries=20, decoder_self_attention_heads=4,
+        decoder_cross_attention_heads=4, decoder_ffn_dim=64, group_detr=3, intermediate_size=64, dropout=0.0,
+        id2label=dict(enumerate(names)), label2id={name: number for number, name in enumerate(names)},
+    )  # fmt: skip
+    kind = transformers.RfDetrForInstanceSegmentation if masks else transformers.RfDetrForObjectDetection
+    kind(config).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"size": {"height": 96, "width": 96}, "do_normalize": False})
+    )
+    return folder
+
+
 def tiny_owl(folder: Path) -> Path:
     """An OWLv2 of two small layers that nobody trained; its tokens are letters."""
     import transformers
@@ -200,6 +222,31 @@ def tiny_owl(folder: Path) -> Path:
         text_config=layers | text, vision_config=layers | {"image_size": 64, "patch_size": 16}, projection_dim=32
     )
     return _spread(transformers.Owlv2ForObjectDetection(config), folder)
+
+
+def tiny_grounding_dino(folder: Path, texts: Sequence[str]) -> Path:
+    """A Grounding DINO of a few small layers that nobody trained, with a vocabulary of the texts' words."""
+    import transformers
+
+    tiny_transformer(folder, texts)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    transformers.set_seed(7)
+    backbone = transformers.SwinConfig(
+        image_size=64, patch_size=4, embed_dim=16, depths=[1] * 4, num_heads=[1, 1, 2, 2], window_size=4,
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    text = transformers.BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    config = transformers.GroundingDinoConfig(
+        backbone_config=backbone, text_config=text, d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=64,
+        decoder_ffn_dim=64, encoder_attention_heads=2, decoder_attention_heads=2, num_queries=20, max_text_len=32,
+    )  # fmt: skip
+    images = transformers.GroundingDinoImageProcessor(size={"shortest_edge": 96, "longest_edge": 128})
+    transformers.GroundingDinoProcessor(images, tokenizer).save_pretrained(folder)
+    transformers.GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    return folder
 
 
 _SEEING = {"hidden_size": 32, "image_size": 256, "patch_size": 16, "mask_input_channels": 4}

@@ -1,4 +1,4 @@
-"""What a GPU asks of a model: the right precision, and batches that fit into its memory."""
+"""Precision and batch sizes on a GPU: half precision where it is wanted, and batches that fit into the memory."""
 
 from __future__ import annotations
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, TRAINING, Progress
+from lsml.adapters.parts.devices import FittingBatch
 from lsml.adapters.parts.logits import Accelerate
 from lsml.adapters.parts.regressions import HeldOut, temperature
 
@@ -153,6 +155,7 @@ def descend(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
     )
+    fitting = FittingBatch("training", "train_batch", "example")
     best, kept, waited, done = float("inf"), None, 0, 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draw.initial_seed())
@@ -161,12 +164,11 @@ def descend(
             order = torch.randperm(len(encoded), generator=draw).tolist()
             for begin in range(0, len(order), size):
                 progress(done / steps, f"epoch {epoch + 1} of {epochs}, step {done + 1} of {steps}")
-                loss = loss_of([encoded[index] for index in order[begin : begin + size]])
-                loss.backward()
+                batch = [encoded[index] for index in order[begin : begin + size]]
+                fitting.results(batch, partial(_backward, loss_of, len(batch)), optimizer.zero_grad)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
-                optimizer.zero_grad()
                 done += 1
             if wrong is None:
                 continue
@@ -181,6 +183,14 @@ def descend(
     if kept is not None:
         model.load_state_dict(kept)
     model.eval()
+
+
+def _backward(
+    loss_of: Callable[[Sequence[_Encoded]], Tensor], whole: int, some: Sequence[_Encoded]
+) -> Sequence[object]:
+    """Add the gradients of some of the `whole` examples of a batch."""
+    (loss_of(some) * (len(some) / whole)).backward()
+    return ()
 
 
 def temperature_by(

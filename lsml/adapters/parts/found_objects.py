@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from lsml.adapters.parts.calibration import PlattScaling
-from lsml.values import Box, Shape
+from lsml.values import Box, Mask, Polygon, Shape
 from lsml.values.matching import average_precision, matched
 
 if TYPE_CHECKING:
@@ -34,6 +34,20 @@ def boxes_of(
     if cut is not None:
         left, top, right, bottom = cut
         yield Box(label, score, 0, group, shape[1] / shape[0], x=left, y=top, width=right - left, height=bottom - top)
+
+
+def shapes_of(pixels: Array, kinds: frozenset[str], label: str, score: float) -> Iterator[Mask | Polygon]:
+    """Yield the mask of pixels (rows, columns) of an image and the outlines of its parts, as far as their kinds are wanted."""
+    from lsml.values.geometry import outlines_of_pixels
+
+    if not pixels.any():
+        return
+    aspect = pixels.shape[1] / pixels.shape[0]
+    if "mask" in kinds:
+        yield Mask.from_pixels(pixels, label, score=score, aspect=aspect)
+    if "polygon" in kinds:
+        for outline in outlines_of_pixels(pixels):
+            yield Polygon(label, score, aspect=aspect, points=outline)
 
 
 def calibration_of(pairs: Pairs) -> PlattScaling:

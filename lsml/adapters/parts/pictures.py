@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lsml.errors import AdapterError
 
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
+T = TypeVar("T")
 _USUAL_RATE: Final = 25.0  # frames per second of a file without a frame rate
 # Shorter ends are not missed: containers round their length, and some only estimate it.
 _TOLERATED_S: Final = 0.5
 _TOLERATED: Final = 0.02
+_THREADS: Final = 4  # images decoded or scaled at a time
 
 
 def read_image(path: Path) -> Array:
@@ -35,6 +38,36 @@ def read_image(path: Path) -> Array:
     except (OSError, UnidentifiedImageError, ValueError) as error:
         raise AdapterError(f"{path.name} cannot be read as an image; convert it to PNG or JPEG") from error
     return np.ascontiguousarray(np.asarray(colours)[:, :, ::-1])
+
+
+def read_images(paths: Sequence[Path]) -> list[Array]:
+    """Return images as `read_image` does, several at a time, as OpenCV runs without Python's lock. Raises AdapterError."""
+    return in_parallel(read_image, paths)
+
+
+def in_parallel(function: Callable[[T], Array], arguments: Sequence[T]) -> list[Array]:
+    """Return the results of a function that uses OpenCV."""
+    if len(arguments) == 1:
+        return [function(arguments[0])]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="images") as pool:
+        return list(pool.map(function, arguments))
+
+
+def image_batches(paths: Sequence[Path], size: int) -> Iterator[list[Array]]:
+    """Yield the images of files in batches. While the caller computes on one, the next is read: two are in memory.
+
+    Raises AdapterError where a file is no image.
+    """
+    parts = [paths[begin : begin + size] for begin in range(0, len(paths), size)]
+    if len(parts) < 2:
+        yield from map(read_images, parts)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        coming = pool.submit(read_images, parts[0])
+        for part in parts[1:]:
+            images, coming = coming.result(), pool.submit(read_images, part)
+            yield images
+        yield coming.result()
 
 
 def scaled_to(image: Array, side: int) -> Array:

@@ -127,6 +127,11 @@ def _hull(points: Iterable[tuple[float, float]], margin: float = 0.0) -> Line:
     return ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
 
 
+def hull_of(numbers: Sequence[float]) -> Line:
+    """Return (centre x, centre y, width, height) of the box around an outline x, y, x, y, ... of a line."""
+    return _hull(zip(numbers[::2], numbers[1::2], strict=True))
+
+
 def _box_line(value: Value) -> Line:
     return _hull(_corners(value)) if isinstance(value, Box) else ()
 

@@ -15,10 +15,11 @@ from lsml.adapters.image.detector import Detector
 from lsml.adapters.image.detector.fitting import AnnotatedImage, detection_inputs
 from lsml.adapters.image.detector.model import FAMILIES, DetectionModel
 from lsml.errors import AdapterError, NotEnoughData
-from lsml.values import Box
+from lsml.labeling import parse_labeling_config
+from lsml.values import Box, Mask, Polygon
 from tests.support import worlds
 from tests.support.cases import DETECTOR
-from tests.support.transformer_models import tiny_detector, tiny_transformer
+from tests.support.transformer_models import tiny_detector, tiny_rf_detr, tiny_transformer
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(300)]
 LABELS = ("blue", "red")
@@ -35,7 +36,7 @@ def detector(weights, target=BOXES, **options):
     return Detector(msgspec.convert({"weights": str(weights), "device": "cpu", **options}, Detector.Options), target)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "rf_detr"])
 def test_boxes_are_those_of_the_library(family, tmp_path):
     import torch
     import transformers
@@ -173,7 +174,7 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
     assert absent is not None and absent.startswith("the weights PekingU/rtdetr_v2_r18vd are not on this machine; ")
     text = tiny_transformer(tmp_path / "text", ["a b"])
     assert Detector.lacks(Detector.Options(weights=str(text)), BOXES) == (
-        f"{text} is a model of the type bert; name one of RT-DETR, RT-DETRv2, D-FINE, such as PekingU/rtdetr_v2_r18vd"
+        f"{text} is a model of the type bert; name one of RT-DETR, RT-DETRv2, D-FINE, RF-DETR, such as PekingU/rtdetr_v2_r18vd"
     )
     assert detector(text).predict([WORLD[0].data]) == [[]]
 
@@ -214,3 +215,143 @@ def test_what_is_in_the_drawn_region_is_answered():
     answered = model.respond(example.data, [Box("", x=0.0, y=0.0, width=0.5, height=1.0)])
     assert answered and all(box.x + box.width / 2 < 0.5 for box in answered)
     assert model.respond(example.data, []) == []
+
+
+def test_a_batch_that_does_not_fit_into_the_memory_is_halved(weights, monkeypatch, caplog):
+    paths = [example.data for example in WORLD[:5]]
+    whole = detector(weights).predict(paths)
+    run, sizes = DetectionModel._found, []
+
+    def small(self, images, *rest):
+        sizes.append(len(images))
+        if len(images) > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return run(self, images, *rest)
+
+    monkeypatch.setattr(DetectionModel, "_found", small)
+    parts = detector(weights).predict(paths)
+    assert sizes == [5, 3, 2, 2, 1]
+    assert [len(boxes) for boxes in parts] == [len(boxes) for boxes in whole]
+    assert (
+        "detector: the device has too little memory for a batch of 5; from now on a batch has at most 3" in caplog.text
+    )
+
+
+def test_half_precision_finds_the_same_boxes(weights, monkeypatch):
+    import torch
+
+    path = WORLD[0].data
+    [full] = detector(weights).predict([path])
+    # float16 is for GPUs; here a processor computes with the half precision that it has.
+    monkeypatch.setattr(
+        "lsml.adapters.image.detector.model.precision_of", lambda on, half: torch.bfloat16 if half else None
+    )
+    [half] = detector(weights, half=True).predict([path])
+    assert half != full
+    assert [box.score for box in half[:5]] == pytest.approx([box.score for box in full[:5]], abs=0.05)
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory):
+    return tiny_rf_detr(tmp_path_factory.mktemp("masks") / "tiny", names=("red", "stuff"))
+
+
+OUTLINES = Target(LABELS, multiple=True, kinds={"mask": LABELS, "polygon": LABELS})
+OUTLINED = worlds.shape_examples("polygon", 8)
+
+
+def test_masks_are_those_of_the_library(masks, tmp_path):
+    import torch
+    import transformers
+    from PIL import Image
+
+    path = tmp_path / "wide.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (90, 160, 3), dtype=np.uint8)).save(path)
+    processor = transformers.RTDetrImageProcessor(size={"height": 96, "width": 96})
+    inputs = processor(images=Image.open(path), return_tensors="pt")
+    with torch.inference_mode():
+        said = transformers.AutoModelForInstanceSegmentation.from_pretrained(masks).eval()(**inputs)
+    [theirs] = transformers.RfDetrImageProcessor().post_process_instance_segmentation(
+        said, threshold=0.001, target_sizes=[(90, 160)], return_binary_maps=True
+    )
+    model = detector(masks, Target(LABELS, kinds={"mask": LABELS}))
+    ours = model.predict([path])[0]
+    assert ours and len(ours) == len(theirs["segmentation"])
+    assert [one.score for one in ours] == pytest.approx([one["score"] for one in theirs["segments_info"]], abs=2e-3)
+    assert [one.label for one in ours] == [("red", "stuff")[one["label_id"]] for one in theirs["segments_info"]]
+    for one, other in zip(ours[:3], theirs["segmentation"].numpy(), strict=False):
+        assert isinstance(one, Mask) and (one.pixels() != other.astype(bool)).mean() < 0.01
+
+
+def test_each_object_has_a_mask_and_its_outlines(masks):
+    [first, *outlines] = detector(masks, OUTLINES, max_det=1).predict([OUTLINED[0].data])[0]
+    assert isinstance(first, Mask) and {type(one) for one in outlines} == {Polygon}
+    assert {one.score for one in outlines} == {first.score}
+    assert worlds.overlap(first, max(outlines, key=lambda one: worlds.drawn(one).sum())) > 0.3
+
+
+def test_weights_of_masks_give_boxes_where_boxes_are_wanted(masks, tmp_path):
+    model = detector(masks)
+    assert {type(box) for box in model.predict([WORLD[0].data])[0]} == {Box}
+    model = detector(masks, epochs=1, patience=0)
+    model.fit(WORLD[:3], 1)
+    model.save(tmp_path)
+    again = detector(masks)
+    again.load(tmp_path)
+    assert again.predict([WORLD[0].data]) == model.predict([WORLD[0].data]) != [[]]
+
+
+def test_outlines_and_masks_are_learnt(masks, tmp_path):
+    import torch
+
+    from lsml.adapters.image.detector.fitting import _loss
+    from lsml.adapters.parts.training_objects import goal_of, lines_of
+
+    examples = [*OUTLINED[:3], *worlds.shape_examples("mask", 8)[-1:]]
+    assert examples[-1].values == ()  # a negative example
+    goal = goal_of("segment", OUTLINES, examples)
+    images = [AnnotatedImage(one.data, lines_of(one.values, goal) or []) for one in examples]
+
+    def wrong(model):
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(1)
+            return float(_loss(model, images, 0.0))
+
+    before = wrong(DetectionModel.fresh(masks, goal.labels, "cpu", None, 1, masks=True))
+    model = detector(masks, OUTLINES, epochs=12, learning_rate=3e-3, patience=0, train_batch=1)
+    model.fit(examples, 1)
+    assert wrong(model._model) < 0.95 * before  # from random weights, in a dozen epochs
+    assert not model.own_names and {type(one) for one in model.predict([examples[0].data])[0]} == {Mask, Polygon}
+    model.save(tmp_path)
+    again = detector(masks, OUTLINES)
+    again.load(tmp_path)
+    assert again.predict([examples[0].data]) == model.predict([examples[0].data])
+
+
+def test_an_outline_is_learnt_as_its_pixels_and_the_box_around_them(masks):
+    model = DetectionModel.of(masks, "cpu", None, masks=True)
+    one = AnnotatedImage(WORLD[0].data, [(1.0, 0.25, 0.5, 0.5, 0.5, 0.5, 0.75, 0.25, 0.75)])
+    (_, [there]), (_, [here]) = (detection_inputs(model, [one], flip) for flip in (0.0, 1.0))
+    assert there["boxes"].tolist() == [pytest.approx([0.375, 0.625, 0.25, 0.25])]
+    pixels = there["masks"][0]
+    assert pixels.shape == (96, 96) and pixels[48:72, 24:48].mean() == 1.0 and pixels.sum() == 24 * 24
+    assert here["boxes"].tolist() == [pytest.approx([0.625, 0.625, 0.25, 0.25])]
+    assert here["masks"].flip(2).equal(there["masks"])
+
+
+def test_weights_of_boxes_are_refused_for_masks(weights, masks):
+    config = parse_labeling_config(
+        '<View><Image name="i" value="$i"/><BrushLabels name="b" toName="i"><Label value="red"/></BrushLabels></View>'
+    )
+    brush, image = config.controls[0], config.objects["i"]
+    assert Detector.refusal(Detector.Options(weights=str(masks)), brush, image) is None
+    assert Detector.refusal(Detector.Options(weights=str(weights)), brush, image) == (
+        f"BrushLabels#b takes masks or outlines, and the weights {weights} give boxes; use some such as "
+        "Roboflow/rf-detr-seg-medium"
+    )
+
+
+def test_an_input_has_a_side_that_the_model_takes(masks):
+    assert detector(masks, imgsz=96)._loaded().scaling[:2] == (96, 96)
+    narrow = DetectionModel.of(masks, "cpu", 96)
+    assert narrow.scaling.in_steps_of(56)[:2] == (112, 112)

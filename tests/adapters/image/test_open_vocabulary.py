@@ -7,10 +7,11 @@ import pytest
 
 from lsml.adapters.base import Question, Target
 from lsml.adapters.image.open_vocabulary import OpenVocabulary
-from lsml.adapters.image.open_vocabulary.model import PhraseModel
+from lsml.adapters.image.open_vocabulary.model import PhraseModel, load
+from lsml.errors import AdapterError
 from lsml.values import Box, Text
 from tests.support import worlds
-from tests.support.transformer_models import tiny_owl, tiny_transformer
+from tests.support.transformer_models import tiny_grounding_dino, tiny_owl, tiny_transformer
 
 pytestmark = pytest.mark.models
 LABELS = ("Car", "Person")
@@ -20,6 +21,11 @@ IMAGE = worlds.shape_examples("box", 1)[0].data
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     return tiny_owl(tmp_path_factory.mktemp("owl") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def dino(tmp_path_factory):
+    return tiny_grounding_dino(tmp_path_factory.mktemp("dino") / "tiny", ["a red car person tall thing ."])
 
 
 @pytest.fixture
@@ -60,6 +66,63 @@ def test_boxes_are_those_of_the_library(weights):
     best = theirs["scores"].max().item()
     assert ours[0].score == pytest.approx(best, abs=1e-3)
     assert [box.score for box in ours] == sorted((box.score for box in ours), reverse=True)
+
+
+def test_boxes_of_grounding_dino_are_those_of_the_library(dino):
+    import torch
+    import transformers
+    from PIL import Image
+
+    processor = transformers.AutoProcessor.from_pretrained(dino)
+    picture = Image.open(IMAGE).convert("RGB")
+    inputs = processor(text=[["Car", "Tall person"]], images=picture, return_tensors="pt")
+    with torch.inference_mode():
+        said = transformers.AutoModelForZeroShotObjectDetection.from_pretrained(dino).eval()(**inputs)
+    # [CLS] car . tall person . [SEP]
+    tokens = said.logits[0].sigmoid()
+    phrases = torch.stack([tokens[:, 1], tokens[:, 3:5].amax(1)], 1)
+    scores, numbers = phrases.max(1)
+    ours = finder(dino, ("Car", "Person"), {"Person": "Tall person"}, confidence=0.0001, iou=1.0).predict([IMAGE])[0]
+    assert len(ours) == 20
+    order = scores.argsort(descending=True)
+    assert [box.score for box in ours] == pytest.approx(scores[order].tolist(), abs=1e-3)
+    assert [box.label for box in ours] == [("Car", "Person")[int(number)] for number in numbers[order]]
+    x, y, wide, high = said.pred_boxes[0, order[0]].tolist()
+    best = max(0, x - wide / 2), max(0, y - high / 2), min(1, x + wide / 2), min(1, y + high / 2)
+    found = ours[0].x, ours[0].y, ours[0].x + ours[0].width, ours[0].y + ours[0].height
+    assert found == pytest.approx(best, abs=1e-3)
+
+
+def test_more_phrases_than_grounding_dino_reads_at_once_are_read_in_several_texts(dino):
+    model = load(dino, "cpu", half=False)
+    texts = list(model._texts(["a red car"] * 9 + ["tall.", "日本"]))
+    assert [(text.first, len(text.places)) for text in texts] == [(0, 7), (7, 4)]
+    assert all(len(text.ids) <= 32 for text in texts)
+    assert [text.ids[place] for text in texts for place in text.places][:1] == [
+        model._processor.tokenizer.encode("a red car", add_special_tokens=False)
+    ]
+    labels = tuple(f"car {number}" for number in range(12))
+    assert {box.label for box in finder(dino, labels, confidence=0.0001, iou=1.0).predict([IMAGE])[0]} <= set(labels)
+
+
+def test_grounding_dino_gets_words_without_a_sentence_around_them(dino, asked):
+    finder(dino).predict([IMAGE])
+    finder(dino, template="one {}").predict([IMAGE])
+    assert asked == [[("Car", "Car"), ("Person", "Person")], [("Car", "one Car"), ("Person", "one Person")]]
+
+
+def test_a_model_of_another_kind_is_an_error(tmp_path):
+    with pytest.raises(AdapterError, match="is a model of the type bert; expected owlv2, owlvit, grounding-dino"):
+        load(tiny_transformer(tmp_path / "text", ["a b"]), "cpu", half=False)
+
+
+def test_an_image_that_does_not_fit_into_the_memory_is_an_error(weights, monkeypatch):
+    def too_much(*_):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("lsml.adapters.image.open_vocabulary.model.Owl._found", too_much)
+    with pytest.raises(AdapterError, match="open-vocabulary: the device has too little memory for one image; choose"):
+        finder(weights).predict([IMAGE])
 
 
 def test_a_label_is_asked_for_by_its_description_else_by_its_name(weights, asked):
@@ -105,4 +168,6 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch, weights):
     text = tiny_transformer(tmp_path / "text", ["a b"])
     other = finder(text)
     assert other.predict([IMAGE]) == [[]] and other.respond(IMAGE, [Text("car")]) == []
-    assert "is a model of the type bert; name one of OWLv2, OWL-ViT" in OpenVocabulary.lacks(other.options, Target())
+    assert "is a model of the type bert; name one of OWLv2, OWL-ViT, Grounding DINO" in OpenVocabulary.lacks(
+        other.options, Target()
+    )

@@ -13,6 +13,8 @@ from PIL import Image
 
 from lsml.adapters.base import Target
 from lsml.adapters.image.segment_anything import SegmentAnything
+from lsml.adapters.image.segment_anything.engine import MaskEngine
+from lsml.adapters.parts.drawn import drawn_objects
 from lsml.errors import AdapterError
 from lsml.values import Box, Ellipse, KeyPoint, Mask, Polygon
 from tests.support.drawings import disc
@@ -205,3 +207,42 @@ def test_weights_of_another_kind_are_named(tmp_path):
     assert SegmentAnything.lacks(adapter.options, adapter.target) == (
         f"{tmp_path} is a model of the type bert; name one of SAM or SAM 2, such as facebook/sam2.1-hiera-tiny"
     )
+
+
+def test_half_of_what_is_kept_makes_room_where_the_memory_ends(weights, tmp_path, monkeypatch, caplog):
+    engine = cutter(weights, cache=333)._loaded()
+    images = [disc(tmp_path / f"{number}.png", "Red", (50 + number, 40), 20) for number in range(3)]
+    marks = drawn_objects([ON])
+    [first] = engine.cut(images[0], marks)
+    engine.cut(images[1], marks)
+    held, encode, failures = engine._embeddings.bytes, engine._model.encode, [1]
+
+    def full(pixels):
+        if failures:
+            failures.pop()
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return encode(pixels)
+
+    monkeypatch.setattr(engine._model, "encode", full)
+    engine.cut(images[2], marks)
+    assert engine._embeddings.bytes <= held // 2
+    assert "segment-anything: the device has too little memory; from now on it keeps at most" in caplog.text
+    assert (engine.cut(images[0], marks)[0].pixels == first.pixels).all()
+
+
+def test_an_image_that_does_not_fit_alone_is_an_error(weights, image, monkeypatch):
+    engine = cutter(weights, cache=334)._loaded()
+    monkeypatch.setattr(engine._model, "encode", lambda _: (_ for _ in ()).throw(RuntimeError("CUDA out of memory.")))
+    with pytest.raises(AdapterError, match="segment-anything: the device has too little memory for one image; choose"):
+        engine.cut(image, drawn_objects([ON]))
+
+
+def test_half_precision_cuts_out_nearly_the_same(weights, image):
+    import torch
+
+    adapter = cutter(weights, cache=335)
+    [full] = adapter.respond(image, [BOX])
+    engine = adapter._loaded()
+    half = MaskEngine(engine._model, 0, torch.bfloat16)  # float16 is for GPUs
+    [cut] = half.cut(image, drawn_objects([BOX]))
+    assert (cut.pixels != full.pixels()).mean() < 0.1

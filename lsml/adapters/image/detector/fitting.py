@@ -1,4 +1,4 @@
-"""Training a detector on annotated boxes, by the loss of its library, and judging its epochs."""
+"""Training a detector on annotated boxes or outlines, by the loss of its library, and judging its epochs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lsml.adapters.image.detector.options import DetectorOptions
 from lsml.adapters.parts.fine_tuning import Descent, descend
 from lsml.adapters.parts.found_objects import LEAST_SCORE, Pairs, calibration_of, mean_average_precision
 from lsml.adapters.parts.pictures import read_image
-from lsml.adapters.parts.training_objects import Line, TrainingGoal, check_objects, held_out_of, lines_of
-from lsml.values import Box
+from lsml.adapters.parts.training_objects import Line, TrainingGoal, check_objects, held_out_of, hull_of, lines_of
+from lsml.values import Box, Value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,9 @@ _WARMUP: Final = 0.05
 
 
 class AnnotatedImage(NamedTuple):
-    """An image, and a line (class, centre x, centre y, width, height) for each of its boxes."""
+    """An image, and a line for each of its objects: (class, centre x, centre y, width, height) for a model of boxes; (class,
+    x, y, x, y, ...), an outline, for one of masks. Places are fractions of the image.
+    """
 
     path: Path
     lines: Sequence[Line]
@@ -70,8 +72,8 @@ def fit_detector(
 def detection_inputs(
     model: DetectionModel, some: Sequence[AnnotatedImage], flip: float
 ) -> tuple[Tensor, list[dict[str, Tensor]]]:
-    """Return images as the model takes them, (images, 3, rows, columns), and the classes and places of their boxes, as its
-    loss takes them. A share `flip` of them is mirrored.
+    """Return images as the model takes them, (images, 3, rows, columns), and the classes, boxes and masks of their objects, as
+    its loss takes them. A share `flip` of them is mirrored.
     """
     import torch
 
@@ -79,30 +81,61 @@ def detection_inputs(
     pixels, labels = [], []
     for one in some:
         image = model.scaling.input_of(read_image(one.path))
-        rows = torch.tensor(one.lines, dtype=torch.float32).reshape(-1, 5)  # (boxes, class and place)
+        lines = [(line[0], *hull_of(line[1:])) for line in one.lines] if model.cuts_out else one.lines
+        rows = torch.tensor(lines, dtype=torch.float32).reshape(-1, 5)  # (objects, class and place)
+        masks = _masks(one.lines, image.shape[1:]) if model.cuts_out else None
         if torch.rand(()) < flip:
             image = image.flip(2)
             rows[:, 1] = 1 - rows[:, 1]
+            masks = None if masks is None else masks.flip(2)
         pixels.append(image)
-        labels.append({"class_labels": rows[:, 0].long().to(device), "boxes": rows[:, 1:].to(device)})
+        told = {"class_labels": rows[:, 0].long(), "boxes": rows[:, 1:]} | ({} if masks is None else {"masks": masks})
+        labels.append({name: numbers.to(device) for name, numbers in told.items()})
     return model.scaling.normalised(torch.stack(pixels).to(device)), labels
 
 
 def _loss(model: DetectionModel, some: Sequence[AnnotatedImage], flip: float) -> Tensor:
+    import torch
+
     pixels, labels = detection_inputs(model, some, flip)
-    loss: Tensor = model.module(pixel_values=pixels, labels=labels).loss
+    said = model.module(pixel_values=pixels, labels=labels)
+    loss: Tensor = said.loss
+    if loss.dim():
+        # Without an object in the whole batch, transformers' loss of masks is empty, and so is the sum with it.
+        loss = torch.stack([part for name, part in said.loss_dict.items() if name.startswith("loss_ce")]).sum()
     return loss
 
 
+def _masks(lines: Sequence[Line], size: Sequence[int]) -> Tensor:
+    """Return the pixels of outlines in an input of (rows, columns) pixels, 1 in an object: (objects, rows, columns)."""
+    import numpy as np
+    import torch
+
+    from lsml.values.geometry import fill_outline
+
+    rows, columns = size
+    filled = np.zeros((len(lines), rows, columns), np.float32)
+    for number, line in enumerate(lines):
+        filled[number] = fill_outline(list(zip(line[1::2], line[2::2], strict=True)), columns, rows)
+    return torch.from_numpy(filled)
+
+
 def _pairs(model: DetectionModel, examples: Sequence[Example], goal: TrainingGoal, options: DetectorOptions) -> Pairs:
-    """Return (annotated, predicted) boxes of examples."""
+    """Return (annotated, predicted) boxes of examples; of outlines and masks, the boxes around them."""
     model.module.eval()
     pairs = []
     for begin in range(0, len(examples), options.batch):
         some = examples[begin : begin + options.batch]
-        found = model.boxes([read_image(example.data) for example in some], LEAST_SCORE, options.max_det)
-        pairs += [
-            ([one for one in example.values if isinstance(one, Box) and one.label in goal.labels], boxes)
-            for example, boxes in zip(some, found, strict=True)
-        ]
+        found = model.objects([read_image(example.data) for example in some], LEAST_SCORE, options.max_det)
+        pairs += [(_boxes(example.values, goal), boxes) for example, boxes in zip(some, found, strict=True)]
     return pairs
+
+
+def _boxes(values: Sequence[Value], goal: TrainingGoal) -> list[Box]:
+    if goal.task == "detect":
+        return [one for one in values if isinstance(one, Box) and one.label in goal.labels]
+    boxes = []
+    for number, *points in lines_of(values, goal) or []:
+        x, y, wide, high = hull_of(points)
+        boxes.append(Box(goal.labels[int(number)], x=x - wide / 2, y=y - high / 2, width=wide, height=high))
+    return boxes

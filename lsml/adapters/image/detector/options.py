@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, TRAINING
+from lsml.adapters.parts.devices import Half
 from lsml.adapters.parts.fine_tuning import PretrainedOptions
 
 
@@ -17,8 +18,9 @@ class DetectorOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True
         str,
         Meta(
             min_length=1,
-            description="RT-DETR, RT-DETRv2 or D-FINE: a folder of transformers, relative to the recipe's, or the name of one "
-            "that `lsml fetch` downloaded, such as ustc-community/dfine-small-coco.",
+            description="RT-DETR, RT-DETRv2, D-FINE or RF-DETR: a folder of transformers, relative to the recipe, or the "
+            "name of one that `lsml fetch` downloaded, such as ustc-community/dfine-small-coco. Masks and outlines need "
+            "Roboflow/rf-detr-seg-medium or the like.",
             extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "PekingU/rtdetr_v2_r18vd"
@@ -35,7 +37,7 @@ class DetectorOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True
         Annotated[int, Meta(ge=32, le=4096, multiple_of=32)] | None,
         Meta(
             description="The side, in pixels, of the square to which images are scaled, also for training; a multiple of 32. "
-            "null: that of the weights, usually 640.",
+            "RF-DETR takes the nearest side that it can. null: that of the weights, usually 640.",
             extra=PREDICTIONS,
             extra_json_schema={"errorMessage": "expected a multiple of 32 from 32 to 4096, or null"},
         ),
@@ -54,6 +56,7 @@ class DetectorOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True
         Meta(description="Only these classes of the weights, by name; null for all.", extra=PREDICTIONS),
     ] = None
     batch: Annotated[int, Meta(ge=1, le=1024, description="Images in one batch.", extra=MACHINE)] = 16
+    half: Half = False
     epochs: Annotated[int, Meta(ge=1, le=10_000, description="The most epochs.", extra=TRAINING)] = 50
     train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=TRAINING)] = 8
     patience: Annotated[

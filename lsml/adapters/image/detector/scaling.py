@@ -1,4 +1,4 @@
-"""How images become the input of a detector: its size, and its colours."""
+"""The scaling of images to the input of a detector: its size, and its colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""open-vocabulary: boxes for labels in words, without training, by OWLv2 or OWL-ViT of transformers."""
+"""open-vocabulary: boxes for labels in words, without training, by OWLv2, OWL-ViT or Grounding DINO of transformers."""
 
 from lsml.adapters.image.open_vocabulary.adapter import OpenVocabulary
 

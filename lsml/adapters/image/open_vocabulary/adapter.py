@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, Data, InteractiveAdapter, Target
-from lsml.adapters.image.open_vocabulary.model import FAMILIES, POOL, PhraseModel
+from lsml.adapters.image.open_vocabulary.model import FAMILIES, POOL, PhraseModel, kind_of, load
+from lsml.adapters.parts.devices import Half
 from lsml.adapters.parts.drawn import in_drawn
 from lsml.adapters.parts.fine_tuning import PretrainedOptions
 from lsml.adapters.parts.pictures import read_image
@@ -29,26 +30,28 @@ class OpenVocabularyOptions(PretrainedOptions, frozen=True, forbid_unknown_field
         str,
         Meta(
             min_length=1,
-            description="OWLv2 or OWL-ViT: a folder of transformers, relative to the recipe's, or the name of one that "
-            "`lsml fetch` downloaded.",
+            description="OWLv2, OWL-ViT or Grounding DINO: a folder of transformers, relative to the recipe's, or the name of "
+            "one that `lsml fetch` downloaded, such as IDEA-Research/grounding-dino-tiny.",
             extra={**PREDICTIONS, "file": True, "hub": True},
         ),
     ] = "google/owlv2-base-patch16-ensemble"
     template: Annotated[
-        str,
+        Annotated[str, Meta(min_length=2, pattern=r"\{\}")] | None,
         Meta(
-            min_length=2,
-            pattern=r"\{\}",
-            description="The words around a label or a typed phrase, which stands for {}.",
+            description="The words around a label or a typed phrase, which stands for {}. null: `a photo of {}` for OWL, and "
+            "none for Grounding DINO.",
             extra=PREDICTIONS,
+            extra_json_schema={"errorMessage": "expected words with {} in them, or null"},
         ),
-    ] = "a photo of {}"
+    ] = None
+    half: Half = False
     confidence: Annotated[
         float,
         Meta(
             ge=0.0001,
             le=1,
-            description="The least score of a box. Scores of these models are low, so a good `threshold` is about 0.2.",
+            description="The least score of a box. Scores of these models are low, so a good `threshold` is about 0.2 for OWL, "
+            "and 0.35 for Grounding DINO.",
             extra=PREDICTIONS,
         ),
     ] = 0.05
@@ -67,13 +70,15 @@ class OpenVocabulary(InteractiveAdapter[OpenVocabularyOptions]):
     """Boxes around what the labels' descriptions say, else their names; and around what a person types."""
 
     name: ClassVar[str] = "open-vocabulary"
-    title: ClassVar[str] = "finds objects by the words of the labels or of a prompt, without training, by OWLv2"
+    title: ClassVar[str] = (
+        "finds objects by the words of the labels or of a prompt, without training, by OWLv2 or Grounding DINO"
+    )
     consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
     produces: ClassVar[frozenset[type]] = frozenset({Box})
     requires: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "transformers", "safetensors", "cv2", "PIL", "scipy")
     extra: ClassVar[str | None] = "images,open-vocabulary"
     licence: ClassVar[str | None] = (
-        "Apache-2.0 (transformers, OpenCV, the published weights of OWLv2 and OWL-ViT), BSD-3-Clause (torch)"
+        "Apache-2.0 (transformers, OpenCV, the published weights of OWLv2, OWL-ViT and Grounding DINO), BSD-3-Clause (torch)"
     )
     Options: ClassVar[type[msgspec.Struct]] = OpenVocabularyOptions
 
@@ -89,8 +94,9 @@ class OpenVocabulary(InteractiveAdapter[OpenVocabularyOptions]):
         if kind is None:
             return f"the weights {options.weights} are not on this machine; {remedy(options.weights)}"
         if kind not in FAMILIES:
+            known = ", ".join(name for name, _ in FAMILIES.values())
             return (
-                f"{options.weights} is a model of the type {kind}; name one of {', '.join(FAMILIES.values())}, such as "
+                f"{options.weights} is a model of the type {kind}; name one of {known}, such as "
                 "google/owlv2-base-patch16-ensemble"
             )
         return None
@@ -157,7 +163,9 @@ class OpenVocabulary(InteractiveAdapter[OpenVocabularyOptions]):
         return found
 
     def _around(self, words: str) -> str:
-        return self.options.template.replace("{}", words)
+        kind = kind_of(self.options.weights)
+        template = self.options.template or ("{}" if kind is None else kind.template)
+        return template.replace("{}", words)
 
     def _found(self, path: Data, phrases: Sequence[tuple[str, str]], floor: float) -> list[Value]:
         options = self.options
@@ -167,6 +175,7 @@ class OpenVocabulary(InteractiveAdapter[OpenVocabularyOptions]):
         with self._loading:
             if self._model is None:
                 folder = find(self.name, self.options.weights, "a model")
-                device = self.options.device
-                self._model = POOL.get((content_digest(folder), device), lambda: PhraseModel(folder, device))
+                device, half = self.options.device, self.options.half
+                key = (content_digest(folder), device, half)
+                self._model = POOL.get(key, lambda: load(folder, device, half=half))
             return self._model

@@ -15,6 +15,7 @@ from lsml.adapters.base import MACHINE, PREDICTIONS, NamedWeights, Target
 from lsml.adapters.image.segment_anything.engine import POOL, MaskEngine
 from lsml.adapters.image.segment_anything.models import CLASSES, MobileSam, OfTransformers
 from lsml.adapters.parts.cut_out import Cut, CutOut, CutOutOptions
+from lsml.adapters.parts.devices import Half, precision_of
 from lsml.adapters.parts.drawn import Drawn
 from lsml.adapters.parts.transformers_models import config_of, device_of, find, remedy
 from lsml.adapters.parts.weight_files import file_downloads, find_weights, shown_weights
@@ -47,6 +48,7 @@ class SegmentAnythingOptions(CutOutOptions, frozen=True, forbid_unknown_fields=T
         ),
     ] = 512
     device: Annotated[str, Meta(description="auto, cpu, cuda, cuda:1, mps.", extra=MACHINE)] = "auto"
+    half: Half = False
 
 
 class SegmentAnything(CutOut[SegmentAnythingOptions]):
@@ -104,8 +106,9 @@ class SegmentAnything(CutOut[SegmentAnythingOptions]):
                 file = _is_file(options.weights)
                 path = _path_of(options.weights) if file else find(self.name, options.weights, "a model")
                 kind = MobileSam if file else OfTransformers
-                key = (content_digest(path), str(on), options.cache)
-                self._engine = POOL.get(key, lambda: MaskEngine(kind(path, on), options.cache * _MIB))
+                key = (content_digest(path), str(on), options.cache, options.half)
+                precision = precision_of(on, half=options.half)
+                self._engine = POOL.get(key, lambda: MaskEngine(kind(path, on), options.cache * _MIB, precision))
             return self._engine
 
 

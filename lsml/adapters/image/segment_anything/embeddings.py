@@ -45,6 +45,11 @@ class Embeddings:
             return
         self._held[key] = embedding
         self.bytes += embedding.bytes
+        self.keep_within(self._budget)
+
+    def keep_within(self, budget: int) -> None:
+        """Keep at most a budget of bytes from now on."""
+        self._budget = budget
         while self.bytes > self._budget:
             _, gone = self._held.popitem(last=False)
             self.bytes -= gone.bytes

@@ -52,6 +52,7 @@ class MaskModel(Protocol):
 
     side: int
     squashes: bool
+    device: device
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the features of an input (1, 3, side, side)."""
@@ -70,17 +71,17 @@ class OfTransformers:
             raise AdapterError(f"{folder}: is a model of the type {kind}; expected {known}")
         self.squashes = CLASSES[kind] == "Sam2Model"
         self._model: PreTrainedModel = load_model(CLASSES[kind], folder).to(on)
-        self._device = on
+        self.device = on
         self.side = int(self._model.config.prompt_encoder_config.image_size)
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the features of an input (1, 3, side, side), coarsest last."""
-        features = self._model.get_image_embeddings(pixels.to(self._device))
+        features = self._model.get_image_embeddings(pixels.to(self.device))
         return tuple(features) if self.squashes else (features,)
 
     def decode(self, features: Sequence[Tensor], prompt: Marks) -> tuple[Tensor, Tensor]:
         """Return masks (masks, rows, columns) and scores (masks,)."""
-        points, signs, box = (None if one is None else one[None] for one in prompt.tensors(self._device))
+        points, signs, box = (None if one is None else one[None] for one in prompt.tensors(self.device))
         found = self._model(
             image_embeddings=list(features) if self.squashes else features[0],
             input_points=points,
@@ -110,15 +111,15 @@ class MobileSam:
                 f"{file.name} cannot be read as MobileSAM; give the mobile_sam.pt of its authors"
             ) from error
         self._model = model.float().eval().to(on)
-        self._device = on
+        self.device = on
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the features of an input (1, 3, side, side)."""
-        return (self._model.image_encoder(pixels.to(self._device)),)
+        return (self._model.image_encoder(pixels.to(self.device)),)
 
     def decode(self, features: Sequence[Tensor], marks: Marks) -> tuple[Tensor, Tensor]:
         """Return masks (masks, rows, columns) and scores (masks,)."""
-        points, signs, box = marks.tensors(self._device)
+        points, signs, box = marks.tensors(self.device)
         given = None if points is None else (points, signs)
         sparse, dense = self._model.prompt_encoder(points=given, boxes=box, masks=None)
         masks, scores = self._model.mask_decoder(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lsml.adapters.image.yolo.library import all_threads, ultralytics
-from lsml.adapters.parts.pictures import read_image
+from lsml.adapters.parts.devices import FittingBatch
+from lsml.adapters.parts.pictures import image_batches, in_parallel
 from lsml.adapters.parts.pooled import Pool
 from lsml.files.cache import cache_directory
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from lsml.arrays import Array
 
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_THREADS: Final = 4  # images decoded or scaled at a time
 _IMGSZ: Final = {"classify": 224}  # the default where a model has none; else 640
 
 
@@ -69,15 +67,15 @@ class Engine:
         # A model of torch, or one exported so, takes any height and width; others only their own.
         self._flexible = _is_torch(backend) or bool(getattr(backend, "dynamic", False))
         self._asked: PredictSettings | None = None
+        self._fitting = FittingBatch("yolo")
 
     def results(self, paths: Sequence[Path], asked: PredictSettings, batch: int) -> Iterator[Results]:
-        """Yield one of ultralytics' Results for each image file, in order; `batch` images are in memory at a time.
+        """Yield one of ultralytics' Results for each image file, in order; while `batch` images are computed, as many are read.
 
         Raises AdapterError where a file is no image.
         """
-        for begin in range(0, len(paths), batch):
-            some = paths[begin : begin + batch]
-            yield from self.results_of_images(_in_parallel(read_image, some), asked)
+        for images in image_batches(paths, batch):
+            yield from self.results_of_images(images, asked)
 
     def results_of_images(self, images: Sequence[Array], asked: PredictSettings) -> list[Results]:
         """Return results for arrays (rows, columns, 3), in the order BGR.
@@ -90,15 +88,14 @@ class Engine:
         with self._lock, torch.inference_mode():
             self._ask(asked, images[0])
             if self.task == "classify":
-                return self._run(list(images), list(images))
-            fitted = _in_parallel(self._letterbox, images)
+                return self._run(list(images), list(images), range(len(images)))
+            fitted = in_parallel(self._letterbox, images)
             alike: dict[tuple[int, ...], list[int]] = {}
             for index, image in enumerate(fitted):
                 alike.setdefault(image.shape, []).append(index)
             found: dict[int, Results] = {}
             for indices in alike.values():
-                results = self._run([fitted[index] for index in indices], [images[index] for index in indices])
-                found.update(zip(indices, results, strict=True))
+                found.update(zip(indices, self._run(fitted, images, indices), strict=True))
         return [found[index] for index in range(len(images))]
 
     def features(self, paths: Sequence[Path], asked: PredictSettings, batch: int) -> Array | None:
@@ -117,8 +114,7 @@ class Engine:
         with self._lock, torch.inference_mode():
             hook = backend.model.model[last].register_forward_hook(lambda _layer, _given, told: hidden.append(told))
             try:
-                for begin in range(0, len(paths), batch):
-                    images = _in_parallel(read_image, paths[begin : begin + batch])
+                for images in image_batches(paths, batch):
                     self._ask(asked, images[0])
                     # Images of a batch may differ in their size after scaling, so each is alone.
                     for image in images:
@@ -154,7 +150,13 @@ class Engine:
         fitted: Array = self._letterbox_to(image=image)
         return fitted
 
-    def _run(self, fitted: list[Array], images: list[Array]) -> list[Results]:
+    def _run(self, fitted: Sequence[Array], images: Sequence[Array], indices: Sequence[int]) -> list[Results]:
+        """Return the results of the images at some indices, which have one size after fitting, in that order."""
+        return self._fitting.results(
+            indices, lambda some: self._computed([fitted[index] for index in some], [images[index] for index in some])
+        )
+
+    def _computed(self, fitted: list[Array], images: list[Array]) -> list[Results]:
         predictor = self._predictor
         predictor.batch = ([""] * len(images), images, [""] * len(images))
         tensor = predictor.preprocess(fitted)  # (images, 3, rows, columns)
@@ -162,14 +164,6 @@ class Engine:
         for result in results:
             result.seen_at = tuple(tensor.shape[2:])
         return results
-
-
-def _in_parallel(function: Callable[[T], Array], arguments: Sequence[T]) -> list[Array]:
-    """Return the results of a function that uses OpenCV, which runs without Python's lock."""
-    if len(arguments) == 1:
-        return [function(arguments[0])]
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="images") as pool:
-        return list(pool.map(function, arguments))
 
 
 def _copy(model: Module) -> Module:
