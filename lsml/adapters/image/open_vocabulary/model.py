@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from lsml.adapters.parts.devices import FittingBatch, computing_with, precision_of
 from lsml.adapters.parts.found_objects import boxes_of
@@ -41,7 +41,7 @@ class PhraseModel(ABC):
 
         self._module = load_model(_HEAD, folder).to(device_of(device))
         try:
-            self._processor: Any = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             raise AdapterError(f"{folder}: its processor cannot be read: {error}; give a complete model") from error
         self._precision = precision_of(self._module.device, half=half)
