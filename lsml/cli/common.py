@@ -163,16 +163,22 @@ def starting() -> Iterator[None]:
 
 
 def open_recipe(
-    path: Path, *, log_level: str = "warning", debug: bool = False, warn: bool = True, held: Path | None = None
+    path: Path,
+    *,
+    log_level: str = "warning",
+    debug: bool = False,
+    warn: bool = True,
+    held: Path | None = None,
+    pinned: bool = True,
 ) -> Recipe:
-    """Set up logging and return a recipe. Its secrets are masked in everything that is printed. `held`: see `load_recipe`.
+    """Set up logging and return a recipe; its secrets are masked in what is printed. `held`, `pinned`: see `load_recipe`.
 
     Raises RecipeError with all problems.
     """
     from lsml.recipe import load_recipe
 
     set_up_logging("debug" if debug else log_level)
-    recipe = load_recipe(path, held=held)
+    recipe = load_recipe(path, held=held, pinned=pinned)
     keep_secret(recipe.secrets())
     if warn:
         for warning in recipe.warnings:

@@ -51,7 +51,7 @@ def command(
     from lsml.recipe.lock import lock_file, lock_text, read_lock
     from lsml.store import make_data_directory
 
-    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug)
+    recipe = open_recipe(recipe_path, log_level=log_level, debug=debug, pinned=False)
     # No store is opened: where an image is built, its database does not answer.
     directory = recipe.data_directory(data_dir)
     make_data_directory(directory)

@@ -33,10 +33,9 @@ def fetch(
     """Download weights, unless they are on this machine, and return what the lock file records of them.
 
     `locked`: what it records already: then only the same files are downloaded. `newest`: download what is there now, whatever
-    is on this machine. Raises FetchError, with what to do where
-    there is no network, and AdapterError where other files came.
+    is on this machine. Raises FetchError, with what to do where there is no network, and AdapterError where other files came.
     """
-    folder = folder_of(download)
+    folder = folder_of(download, locked)
     there = folder is not None and not newest and (locked is None or changed_file(folder, locked.files) is None)
     if not there:
         bring = {"hub": _from_hub, "ultralytics": _from_ultralytics, "url": _from_url}[download.source]
@@ -55,7 +54,7 @@ def fetch(
 
 
 def _from_hub(download: NamedWeights, locked: LockedWeights | None, progress: Progress) -> Path:
-    """Download a model into the cache of the hub's own library, and make its revision the one that is loaded."""
+    """Download a model into the cache of the hub's own library."""
     try:
         from huggingface_hub import constants, snapshot_download
         from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -83,9 +82,6 @@ def _from_hub(download: NamedWeights, locked: LockedWeights | None, progress: Pr
         raise FetchError(
             f"{download.name}: {constants.ENDPOINT} has none of {', '.join(_FILES)} in it; name another model"
         )
-    loaded = folder.parents[1] / "refs" / "main"
-    loaded.parent.mkdir(exist_ok=True)
-    loaded.write_text(folder.name, encoding="utf-8")
     return folder
 
 

@@ -39,6 +39,6 @@ def _digest(root: str, stats: tuple[tuple[str, int, int], ...]) -> str:
     if len(stats) == 1 and stats[0][0] == root:
         return file_digest(Path(root))
     folder = hashlib.sha256()
-    for name, _, _ in stats:
-        folder.update(f"{Path(name).relative_to(root).as_posix()}\0{file_digest(Path(name))}\n".encode())
+    for name, *stat in stats:
+        folder.update(f"{Path(name).relative_to(root).as_posix()}\0{_digest(name, ((name, *stat),))}\n".encode())
     return folder.hexdigest()

@@ -18,10 +18,14 @@ _SECRETS: Final = frozenset(
 
 
 class Draft:
-    """The plain data of a recipe while it is checked. `adapters`: the classes of the adapters that it names, by name."""
+    """The plain data of a recipe while it is checked. `adapters`: the classes of the adapters that it names, by name.
+    `pinned`: the folders of locked models, by the names that options have for them.
+    """
 
-    def __init__(self, path: Path, environ: Mapping[str, str], data: Data) -> None:
-        self.path, self.environ, self.data = path, environ, data
+    def __init__(
+        self, path: Path, environ: Mapping[str, str], data: Data, pinned: Mapping[str, Path] | None = None
+    ) -> None:
+        self.path, self.environ, self.data, self.pinned = path, environ, data, pinned or {}
         self.problems: dict[tuple[int, int, str], list[str]] = {}
         self.files: dict[tuple[int, int, str], str] = {}  # the files of problems outside of the recipe
         self.flawed: set[str] = set()

@@ -12,6 +12,7 @@ import msgspec
 from lsml.errors import Problem, RecipeError, StoreError
 from lsml.recipe.check import check_schema, find_adapters
 from lsml.recipe.draft import Draft
+from lsml.recipe.lock import pinned_folders
 from lsml.recipe.models import read_models
 from lsml.recipe.nodes import MAX_BYTES, Flaw, read_nodes
 from lsml.recipe.override import override
@@ -33,12 +34,15 @@ from lsml.recipe.structs import Media, Notify, Recipe
 FORMAT: Final = 1
 
 
-def load_recipe(path: Path, environ: Mapping[str, str] = os.environ, *, held: Path | None = None) -> Recipe:
+def load_recipe(
+    path: Path, environ: Mapping[str, str] = os.environ, *, held: Path | None = None, pinned: bool = True
+) -> Recipe:
     """Return a recipe that is read, checked and complete. Raises RecipeError with every problem; its file is `path` as
     given.
 
     The file that LSML_OVERRIDE of the environment names overrides its keys. `held`: a file with the recipe's text at
-    the start of lsml, see `hold_recipe`; relative paths still start at `path`.
+    the start of lsml, see `hold_recipe`; relative paths still start at `path`. `pinned`: an option that names a model of a
+    hub becomes the folder of the revision that the lock file records, if it is on this machine.
     """
     path = Path(path)
     try:
@@ -46,7 +50,7 @@ def load_recipe(path: Path, environ: Mapping[str, str] = os.environ, *, held: Pa
     except Flaw as end:
         raise RecipeError([Problem(end.line, end.column, end.key, end.message, str(path))]) from None
     data = read_data(root, environ)
-    draft = Draft(path, environ, data)
+    draft = Draft(path, environ, data, pinned_folders(path) if pinned else {})
     for flaw in (*flaws, *data.flaws):
         draft.flaw(flaw)
     return _finished(draft)

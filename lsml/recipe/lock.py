@@ -61,10 +61,31 @@ def lock_text(recipe: Path, weights: Mapping[str, LockedWeights]) -> str:
     return _HEAD.format(name=recipe.name) + yaml.safe_dump(plain, sort_keys=False)
 
 
-def folder_of(download: NamedWeights) -> Path | None:
-    """Return the folder with the files of weights on this machine; None where they are missing."""
+def pinned_folders(recipe: Path) -> dict[str, Path]:
+    """Return the folder of the locked revision of each model of a hub that is on this machine, by the model's name.
+
+    Other revisions may be there, too, and another program may load them by the same name. Empty where the recipe has no
+    lock file, or a damaged one.
+    """
+    try:
+        locked = read_lock(recipe)
+    except AdapterError:
+        return {}  # commands that load weights report it
+    found = {name: _snapshot(one) for name, one in locked.items() if one.source == "hub"}
+    return {name: folder for name, folder in found.items() if folder is not None}
+
+
+def _snapshot(locked: LockedWeights) -> Path | None:
+    """Return the folder of a locked revision of a hub's model; None where it is not on this machine."""
+    return next((folder for folder in snapshots(locked.repository) if folder.name == locked.revision), None)
+
+
+def folder_of(download: NamedWeights, locked: LockedWeights | None = None) -> Path | None:
+    """Return the folder with the files of weights on this machine, of a hub's in the locked revision; None where they are
+    missing.
+    """
     if download.source == "hub":
-        return next(iter(snapshots(download.repository)), None)
+        return next(iter(snapshots(download.repository)), None) if locked is None else _snapshot(locked)
     found = find_weights(download.name)
     return None if found is None else found.parent
 
@@ -77,7 +98,12 @@ def check_lock(recipe: Path) -> None:
             found = next(filter(None, map(find_downloaded, locked.files)), None)
             folder = None if found is None else found.parent
         else:
-            folder = folder_of(NamedWeights(name, locked.source, locked.repository))
+            folder = folder_of(NamedWeights(name, locked.source, locked.repository), locked)
+        if folder is None and locked.source == "hub" and snapshots(locked.repository):
+            raise AdapterError(
+                f"{name}: the revision that {lock_file(recipe).name} records is not on this machine, but another one is; run "
+                f"`lsml fetch {recipe.name}` to download it, or with --update to accept the newest"
+            )
         wrong = None if folder is None else changed_file(folder, locked.files)
         if wrong is not None:
             raise AdapterError(

@@ -211,7 +211,19 @@ def _use(draft: Draft, named: _AdapterEntry) -> Use | None:
         )
         draft.add(path, "its values do not fit" if secret else str(error).partition(" - at `")[0])
         return None
-    return Use(adapter=adapter.name, options=options, secret_options=secret_options(adapter))
+    return Use(adapter=adapter.name, options=_pinned(options, draft.pinned), secret_options=secret_options(adapter))
+
+
+def _pinned(options: msgspec.Struct, folders: Mapping[str, Path]) -> msgspec.Struct:
+    """Return options in which the name of a locked model is its folder."""
+    fields = {field.encode_name: field.name for field in msgspec.structs.fields(options)}
+    named = {
+        fields[name]: getattr(options, fields[name])
+        for name, meta in option_facts(type(options)).items()
+        if meta.get("file")
+    }
+    locked = {field: str(folders[name]) for field, name in named.items() if name in folders}
+    return msgspec.structs.replace(options, **locked) if locked else options
 
 
 def _needed(draft: Draft, path: KeyPath, given: str | None) -> tuple[Selector, ...] | None:

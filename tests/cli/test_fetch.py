@@ -12,6 +12,7 @@ import yaml
 
 from tests.support.commands import lsml, refused, said
 from tests.support.hub import NAME, digest, hub
+from tests.support.pages import page_file
 from tests.support.transformer_models import tiny_detector
 
 CONFIG = (
@@ -91,6 +92,37 @@ def test_a_model_is_fetched_once_and_then_predicts_and_is_refused_where_it_chang
 
     assert lsml("fetch", "mine.yaml", "--update", cwd=folder, environment=environment).returncode == 0
     assert locked(folder)["weights"][NAME]["revision"] == made.main != commit
+
+
+@pytest.mark.models
+def test_the_recorded_revision_is_loaded_whatever_else_is_on_this_machine(machine):
+    folder, environment, made = machine
+    commit = made.add(tiny_detector(folder / "source", names=("thing", "other")))
+    write(folder, "detector", NAME)
+    assert lsml("fetch", "mine.yaml", cwd=folder, environment=environment).returncode == 0
+    recorded = (folder / "mine.lock.yaml").read_text()
+
+    # Another program took the newest one since.
+    made.add(tiny_detector(folder / "newer", names=("cat", "dog")))
+    assert lsml("fetch", "mine.yaml", "--update", cwd=folder, environment=environment).returncode == 0
+    (folder / "mine.lock.yaml").write_text(recorded)
+    model = folder / "hf" / "hub" / f"models--{NAME.replace('/', '--')}"
+    assert (model / "refs" / "main").read_text() == made.main != commit
+
+    explained = lsml("explain", "mine.yaml", cwd=folder, environment=environment)
+    assert "    no label <- other\n" in explained.stdout and "cat" not in explained.stdout + explained.stderr
+    page_file(folder / "page.png")
+    (folder / "tasks.json").write_text(json.dumps([{"data": {"image": "page.png"}}]))
+    predict = ("predict", "mine.yaml", "tasks.json", "-o", "out.json")
+    assert lsml(*predict, cwd=folder, environment=environment).returncode == 0
+    assert len(json.loads((folder / "out.json").read_text())[0]["predictions"]) == 1
+
+    shutil.rmtree(model / "snapshots" / commit)
+    missing = refused(lsml(*predict, cwd=folder, environment=environment), code=1)
+    assert missing == (
+        f"{NAME}: the revision that mine.lock.yaml records is not on this machine, but another one is; run `lsml fetch "
+        "mine.yaml` to download it, or with --update to accept the newest"
+    )
 
 
 def test_a_url_is_fetched_and_its_file_is_what_is_recorded(machine):
