@@ -14,6 +14,7 @@ from lsml.binding.auto import class_of
 from lsml.binding.comparing import compared, compared_object
 from lsml.binding.inputs import parts_of, reads_columns
 from lsml.binding.learn import Given, Taught, answers_by_people, learn, votes
+from lsml.binding.messages import asks_messages, chat_of
 from lsml.binding.model import BoundModel
 from lsml.binding.needs import needed_controls, region_object, relates, why_alone, why_not_needed
 from lsml.binding.prompts import asking_controls, control_of, is_typed_prompt
@@ -259,6 +260,8 @@ def _bind_model(
     for control, object_tag in fitting:
         alone = len(spec.selectors) == 1 or control.compares
         together = control.control_tag.name if alone else object_tag.name
+        if not alone and asks_messages(control.control_tag, object_tag):
+            together += "@"  # of each message, and not of the whole chat
         groups.setdefault(together, []).append((control, object_tag))
     bound = []
     for pairs in groups.values():
@@ -315,7 +318,7 @@ def object_for(
         refusal = adapter_class.refusal(options, control_tag, object_tag) if object_tag else why
         return (None, refusal) if refusal else (object_tag, "")
     if control_tag.per_region or relates([kind]):
-        return None, why_alone(control_tag, adapter_class, config)
+        return _object_of_messages(control_tag, adapter_class, options, config, joined=joined)
     if adapter_class.reads_regions:
         return None, (
             f"{name}: {adapter_class.name} reads regions; name their tag under `needs`, such as `needs: Rectangle`"
@@ -337,6 +340,22 @@ def object_for(
     reads = ", ".join(sorted(adapter_class.consumes))
     advice = "; name the columns under `inputs`, such as [$age, $city]" if reads_columns(adapter_class) else ""
     return None, f"{name} is for {shown}, and {adapter_class.name} reads {reads}{advice}"
+
+
+def _object_of_messages(
+    control_tag: ControlTag,
+    adapter_class: type[Adapter],
+    options: msgspec.Struct,
+    config: LabelingConfig,
+    *,
+    joined: bool,
+) -> tuple[ObjectTag | None, str]:
+    """Return the chat whose messages a control asks about, or why there is none: other regions need a tool."""
+    chat = None if joined else chat_of(control_tag, config, adapter_class)
+    if chat is None:
+        return None, why_alone(control_tag, adapter_class, config)
+    refusal = adapter_class.refusal(options, control_tag, chat)
+    return (None, refusal) if refusal else (chat, "")
 
 
 def _unknown_labels(spec: Model, bound: Sequence[BoundModel]) -> list[str]:

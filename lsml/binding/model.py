@@ -16,11 +16,13 @@ from lsml.binding.class_names import ClassNames
 from lsml.binding.comparing import read_compared
 from lsml.binding.digests import digest, options_of, portable, prediction_options
 from lsml.binding.inputs import Part, parts_need_fetch, read_parts, reads_columns
+from lsml.binding.messages import asks_messages, by_message, message_views
 from lsml.binding.needs import answer_together, copies_about, needed_regions, read_regions
 from lsml.controls.base import Control, Threshold, on_page
 from lsml.controls.number import Number
 from lsml.labeling import AnnotatedTask, ObjectTag, instances
 from lsml.labeling.objects import Fetch, Form, Unreadable, needs_fetch, read_object
+from lsml.labeling.tags import Condition
 from lsml.labeling.view import View
 from lsml.recipe import Model, Training
 from lsml.values import kind_of
@@ -58,7 +60,12 @@ class BoundModel:
         """True if its controls stand several times in one task, each with its own answer: for a Repeater, regions or pages."""
         about_each = bool(self.needs) and not answer_together(self.adapter_class, self.controls)
         by_page = any(_is_by_page(control, self.object_tag) for control in self.controls)
-        return about_each or by_page or self.object_tag.repeater is not None
+        return about_each or by_page or self.asks_messages or self.object_tag.repeater is not None
+
+    @property
+    def asks_messages(self) -> bool:
+        """True if its controls are for each message of a chat. Controls of one model agree in this."""
+        return not self.needs and asks_messages(self.controls[0].control_tag, self.object_tag)
 
     @property
     def trainable(self) -> bool:
@@ -178,6 +185,8 @@ class BoundModel:
         regions = needed_regions(self.needs, data) if self.copied and self.needs else None
         if regions is not None:
             return copies_about(self.controls, regions)
+        if self.asks_messages:
+            return [(control, copy) for control in self.controls for copy in by_message(control, self.object_tag, data)]
         if self.object_tag.repeater is None:
             return [(control, copy) for control in self.controls for copy in _by_page(control, self.object_tag, data)]
         return [(control, copy) for control in self.controls for copy, _ in _copies(control, self.object_tag, data)]
@@ -213,7 +222,7 @@ class BoundModel:
         for control in self.controls:
             labels = [label for label in control.labels if answered is None or label in answered]
             usable = [] if known is None and not self.adapter_class.starts_ready else sorted(labels)
-            conditions = [msgspec.to_builtins(condition) for condition in control.control_tag.conditions]
+            conditions = [_plain(condition) for condition in control.control_tag.conditions]
             controls.append([control.control_tag.selector, self.object_tag.name, control.facts(), usable, conditions])
         options = options_of(self.spec, prediction_options)
         told = self.adapter_class.facts(self.spec.options, self.target)
@@ -235,6 +244,8 @@ def _readings(model: BoundModel, task: Mapping[str, object], fetch: Fetch) -> li
             model.adapter_class, model.controls, model.needs, model.object_tag, model.spec.around, task, fetch
         )
         return [Reading(asking, model.object_tag, view) for asking, view in seen]
+    if model.asks_messages:
+        return _messages(model, task, fetch)
     if model.object_tag.repeater is None:
         return _pages(model.controls, model.object_tag, task, fetch, model.adapter_class)
     data = task.get("data")
@@ -249,6 +260,14 @@ def _readings(model: BoundModel, task: Mapping[str, object], fetch: Fetch) -> li
         controls = tuple(control for control, _ in together)
         readings += _pages(controls, together[0][1], task, fetch, model.adapter_class)
     return readings
+
+
+def _messages(model: BoundModel, task: Mapping[str, object], fetch: Fetch) -> list[Reading]:
+    read_object(model.object_tag, task, fetch)  # raises Unreadable where there is no chat
+    data = task["data"]
+    assert isinstance(data, Mapping)
+    seen = message_views(model.controls, model.object_tag, data)
+    return [Reading(asking, model.object_tag, view) for asking, view in seen]
 
 
 def as_configured(model: BoundModel, reading: Reading) -> Sequence[Control]:
@@ -330,6 +349,13 @@ def _copies(control: Control, object_tag: ObjectTag, data: Mapping[str, object])
         (type(control)(tag, control.companion, text_tag), copy)
         for (tag, copy), (text_tag, _) in zip(pairs, texts, strict=True)
     ]
+
+
+def _plain(condition: Condition) -> dict[str, object]:
+    plain: dict[str, object] = msgspec.to_builtins(condition)
+    if not condition.roles:
+        del plain["roles"]  # so that the versions of configs without it stay
+    return plain
 
 
 def target_of(controls: Sequence[Control], descriptions: Mapping[str, str] | None = None) -> Target:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lsml.adapters import all_adapters, builtin_adapters, is_installed
 from lsml.adapters.base import Adapter, InteractiveAdapter, TrainableAdapter
 from lsml.binding.bind import object_for
+from lsml.binding.messages import chat_of
 from lsml.binding.needs import marks_regions, relates, why_alone
 from lsml.binding.prompts import control_of
 from lsml.controls import Control, control_class
@@ -97,7 +98,8 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
     if refusal is not None:
         return Fitting([], refusal)
     if control_tag.per_region or relates([kind]):
-        return _about_regions(control_tag, giving, config)
+        asked = _about_messages(control_tag, giving, config)
+        return asked if asked.adapters else _about_regions(control_tag, giving, config)
     answers = [(adapter, *object_for(control_tag, adapter, adapter.Options(), config)) for adapter in giving]
     fitting = [adapter for adapter, object_tag, _ in answers if object_tag is not None]
     # A box around a box or click only refines it, so `lsml new` does not propose it.
@@ -117,6 +119,13 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
     return Fitting(
         [], f"{control_tag.selector}: no adapter supports {control_tag.tag} for {shown} yet, so only people annotate it"
     )
+
+
+def _about_messages(control_tag: ControlTag, giving: Sequence[type[Adapter]], config: LabelingConfig) -> Fitting:
+    """Return the adapters that can answer a control for each message of a chat."""
+    fitting = [one for one in giving if chat_of(control_tag, config, one)]
+    fitting = [one for one in fitting if object_for(control_tag, one, one.Options(), config)[0] is not None]
+    return Fitting(sorted(fitting, key=_rank))
 
 
 def _about_regions(control_tag: ControlTag, giving: Sequence[type[Adapter]], config: LabelingConfig) -> Fitting:

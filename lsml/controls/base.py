@@ -91,6 +91,34 @@ class Page(NamedTuple):
         return {**region, "item_index": self.number}
 
 
+class ChatMessage(NamedTuple):
+    """The message of a chat that a control asks about, from 0. `name`: what the control is called in the config; `text`: its
+    role and words; `message`: as the task has it.
+    """
+
+    name: str
+    chat: str
+    number: int
+    text: str
+    message: Mapping[str, object]
+
+    @property
+    def id(self) -> str:
+        """The end of the name of the control's copy, after `@`."""
+        return f"{self.chat}-{self.number}"
+
+    def holds(self, region: Mapping[str, object]) -> bool:
+        """Return True if a region of the control is an answer about this message, or about one with the same words."""
+        value = region.get("value")
+        told = value.get("chatmessage") if isinstance(value, Mapping) else None
+        same = isinstance(told, Mapping) and all(told.get(key) == self.message.get(key) for key in ("role", "content"))
+        return same and region.get("from_name") == self.name
+
+    def region_about(self, region: Region) -> Region:
+        """Return a region of the control, on this message."""
+        return {**region, "id": self.id, "value": {"chatmessage": dict(self.message), **region["value"]}}
+
+
 _FRAME = ("id", "original_width", "original_height", "image_rotation", "item_index", "parentID")
 _SAID = (
     "choices",
@@ -162,7 +190,7 @@ class Control(ABC):
     # Values from this share of the threshold count for the certainty, because they may be missed objects.
     suspected: ClassVar[float] = 1.0
     compares: ClassVar[bool] = False  # its answer is about several items of a task, which an adapter reads together
-    anchor: Anchor | Page | None = None  # set on the copy for one region (perRegion) or one page (perItem)
+    anchor: Anchor | Page | ChatMessage | None = None  # set on the copy for one region (perRegion), page or message
 
     def __init_subclass__(cls) -> None:
         """Register the control under the tag that it names. Raises TypeError where another one has the tag."""
@@ -354,14 +382,21 @@ def on_page(control: ControlT, page: int) -> ControlT:
 
 
 def about(control: ControlT, region: Region) -> ControlT:
-    """Return a copy of a control that asks about one region of another control, under its own name. The region counts as
-    selected.
-    """
+    """Return a copy of a control that asks about one region of another control, under its own name."""
+    return _of_selected(control, Anchor(control.control_tag.name, region))
+
+
+def on_message(control: ControlT, message: ChatMessage) -> ControlT:
+    """Return a copy of a control that asks about one message of a chat, under its own name."""
+    return _of_selected(control, message)
+
+
+def _of_selected(control: ControlT, anchor: Anchor | ChatMessage) -> ControlT:
+    """Return a copy of a control with an anchor, which counts as the selected region."""
     made = copy(control)
-    name = control.control_tag.name
     conditions = tuple(one for one in control.control_tag.conditions if one.when != "region-selected")
     made.control_tag = msgspec.structs.replace(
-        control.control_tag, name=f"{name}@{region['id']}", conditions=conditions
+        control.control_tag, name=f"{control.control_tag.name}@{anchor.id}", conditions=conditions
     )
-    made.anchor = Anchor(name, region)
+    made.anchor = anchor
     return made

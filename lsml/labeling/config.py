@@ -43,7 +43,7 @@ _ATTRIBUTES: Final = {
         *("leafsOnly", "maxUsages", "maxRating", "min", "max", "step", "perRegion", "perItem", "on", "indexFlag"),
         *("frameRate", "saveTextResult", "nameKey", "textKey", "predictedValues", "modelIndex", "smart", "smartOnly"),
         *("timeColumn", "timeFormat", "sep", "column"),
-        *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue"),
+        *("visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue", "whenRole"),
     )
 } | {"predicted_values": "predictedValues", "model_index": "modelIndex"}
 
@@ -228,15 +228,20 @@ def _control_tag(
 
 def _conditions(attributes: Mapping[str, str]) -> tuple[Condition, ...]:
     when = attributes.get("visibleWhen")
-    named = "whenChoiceValue" in attributes or "whenLabelValue" in attributes or "whenTagName" in attributes
+    named = any(name in attributes for name in ("whenChoiceValue", "whenLabelValue", "whenTagName", "whenRole"))
     if when is None:
         # Without visibleWhen, the other attributes only apply to controls that are asked for each region.
         if not named or attributes.get("perRegion", "").lower() != "true":
             return ()
         when = "region-selected"
     values = attributes.get("whenChoiceValue") or attributes.get("whenLabelValue") or ""
-    parts = tuple(filter(None, (part.strip() for part in values.split(","))))
-    return (Condition(when, attributes.get("whenTagName") or None, parts),)
+    return (
+        Condition(when, attributes.get("whenTagName") or None, _parts(values), _parts(attributes.get("whenRole", ""))),
+    )
+
+
+def _parts(values: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in values.split(","))))
 
 
 def _read(xml: str) -> _TagReader:

@@ -148,9 +148,22 @@ def _chat(tag: ObjectTag, value: object) -> Document:
             f"{tag.tag}#{tag.name} shows {tag.value}, which is {JSON.kind(messages)} in this task; "
             "expected a list of messages",
         )
-    said = [(one.get("role"), one.get("content")) for one in messages if isinstance(one, Mapping)]
-    lines = [f"{role}: {text}" if role else text for role, text in said if isinstance(text, str) and text.strip()]
-    return PlainText("\n".join(lines))
+    return PlainText("\n".join(text for _, (_, text, _) in said_by(messages)))
+
+
+def said_by(messages: object) -> list[tuple[int, tuple[object, str, Mapping[str, object]]]]:
+    """Return (its index, (role, the text after the role, the message itself)) of each message of a chat that has a text."""
+    if isinstance(messages, str):
+        try:
+            messages = json.loads(messages)
+        except ValueError:
+            return []
+    found = []
+    for index, one in enumerate(messages if isinstance(messages, list) else []):
+        role, text = (one.get("role"), one.get("content")) if isinstance(one, Mapping) else (None, None)
+        if isinstance(text, str) and text.strip():
+            found.append((index, (role, f"{role}: {text}" if role else text, one)))
+    return found
 
 
 def _read_text(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:

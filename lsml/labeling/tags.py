@@ -61,6 +61,7 @@ class Condition(msgspec.Struct, frozen=True):
     when: str  # choice-selected, choice-unselected, region-selected, no-region-selected
     tag_name: str | None = None
     values: tuple[str, ...] = ()  # of whenChoiceValue or whenLabelValue
+    roles: tuple[str, ...] = ()  # of whenRole: those of a chat's messages
 
 
 class Repeater(msgspec.Struct, frozen=True):

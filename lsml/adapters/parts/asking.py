@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar, cast
 
 from cachetools import LRUCache
 from msgspec import Meta
@@ -55,7 +55,7 @@ class Rounds:
         self._adapter = adapter
         self._concurrency = concurrency
         self._untold: LRUCache[bytes, AdapterError] = LRUCache(_TOLD)
-        self._unread: LRUCache[bytes, Any] = LRUCache(_TOLD)
+        self._unread: LRUCache[bytes, object] = LRUCache(_TOLD)
         self._lock = threading.Lock()
 
     def run(
@@ -68,7 +68,9 @@ class Rounds:
         """
         with self._lock:
             failed = {key: error for key in items if (error := self._untold.pop(key, None))}
-            found: dict[bytes, _Reply] = {key: self._unread.pop(key) for key in items if key in self._unread}
+            found: dict[bytes, _Reply] = {
+                key: cast("_Reply", self._unread.pop(key)) for key in items if key in self._unread
+            }
         asked = {key: data for key, data in items.items() if key not in failed and key not in found}
         if asked:
             new = self._ask(asked, reply, found)
