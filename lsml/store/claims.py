@@ -49,7 +49,7 @@ class Claims(Ledger):
         row = self._row(f"SELECT {COLUMNS} FROM run WHERE id = ?", id)  # noqa: S608 (columns are ours)
         assert row is not None
         run = RunRow(*row)
-        self._moved(run.kind, "waiting", "running")
+        self._count_change(run.kind, "waiting", "running")
         if run.kind == "training":
             self._run("UPDATE project SET covered = change WHERE key = ?", run.project)
         return run
@@ -92,7 +92,7 @@ class Claims(Ledger):
             raise Superseded(f"run {id}: attempt {attempt} lost its lease")
         row = self._row("SELECT kind FROM run WHERE id = ?", id)
         assert row is not None
-        self._moved(row[0], "running", state)
+        self._count_change(row[0], "running", state)
 
     @durable
     def hand_back(self, id: str, attempt: int) -> None:
@@ -144,16 +144,16 @@ class Claims(Ledger):
                 "UPDATE run SET state = 'cancelled', finished_at = ?, lease_until = NULL, message = 'cancelled' WHERE id = ?",
                 self._database.now(), id,
             )  # fmt: skip
-            self._moved(kind, "running", "cancelled")
+            self._count_change(kind, "running", "cancelled")
             return
         if self._run(
             "UPDATE run SET state = 'cancelled', finished_at = ?, message = ? WHERE project = ? AND kind = ?"
             " AND state = 'waiting'",
             self._database.now(), f"covered by run {id}", project, kind,
         ):  # fmt: skip
-            self._moved(kind, "waiting", "cancelled")
+            self._count_change(kind, "waiting", "cancelled")
         self._run(
             "UPDATE run SET state = 'waiting', due_at = ?, woken_at = NULL, lease_until = NULL, message = ? WHERE id = ?",
             self._database.now(), why, id,
         )  # fmt: skip
-        self._moved(kind, "running", "waiting")
+        self._count_change(kind, "running", "waiting")

@@ -63,7 +63,7 @@ _DUE: Final = (
 class Ledger(Table):
     """The part of the store that changes the states of runs, and with them their counts."""
 
-    def _moved(self, kind: str, was: str | None, state: str) -> None:
+    def _count_change(self, kind: str, was: str | None, state: str) -> None:
         """Count a run that changed its state; `was` is None for a new run."""
         for counted, more in ((was, -1), (state, 1)):
             if counted is not None:
@@ -123,7 +123,7 @@ class Runs(Ledger):
             " ON CONFLICT (project, kind) WHERE state = 'waiting' DO NOTHING",
             uuid.uuid4().hex, project, kind, cause, now, max(now + quiet_s, earliest(now)) if quiet_s > 0 else now,
         ):  # fmt: skip
-            self._moved(kind, None, "waiting")
+            self._count_change(kind, None, "waiting")
         if quiet_s > 0:
             waiting = self._waiting(project, kind)
             due_at = max(min(now + quiet_s, waiting.created_at + 10 * quiet_s), earliest(waiting.created_at))
@@ -185,7 +185,7 @@ class Runs(Ledger):
         self._run("UPDATE run SET cancel = 1 WHERE id = ? AND state = 'running'", id)
         run = self.get(id)
         if waited and run is not None:
-            self._moved(run.kind, "waiting", "cancelled")
+            self._count_change(run.kind, "waiting", "cancelled")
         return run
 
     @durable

@@ -40,7 +40,7 @@ class Service:
         self._passing = passing
         self._of_request = of_request
 
-    def ask(self, body: bytes, content_type: str, below: str = "") -> Any:
+    def ask(self, body: bytes, content_type: str, below: str = "") -> object:
         """Return its answer as JSON, at the URL or at a path below it. Raises Away, or Dropped where it only refuses this
         request.
         """
