@@ -332,6 +332,8 @@ class TrainableAdapter(Adapter[OptionsT]):
     starts_ready: ClassVar[bool] = False
     # True if it trains on a few hundred examples in a second or two, so that versions can be compared by cross-validation.
     learns_quickly: ClassVar[bool] = False
+    # False if training costs money: it is only trained where the recipe has a `training` key.
+    learns_unasked: ClassVar[bool] = True
     # The annotations that it is never trained on, in words that follow its name; `lsml explain` shows them.
     passes_over: ClassVar[str | None] = None
 

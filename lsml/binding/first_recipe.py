@@ -122,7 +122,9 @@ def _entry(selector: str, offered: Sequence[Offer]) -> str:
 
 def _comment(begin: str, adapter: type[Adapter], controls: Sequence[Control]) -> list[str]:
     """Return the adapter's purpose, and its needs beyond lsml: an extra, a licence to check, weights."""
-    learns = "learns" if issubclass(adapter, TrainableAdapter) else "does not learn"
+    learns = "does not learn"
+    if issubclass(adapter, TrainableAdapter):
+        learns = "learns" if adapter.learns_unasked else "learns where the recipe has a `training` key"
     lines = [f"# {begin}: {adapter.title}; {learns}"]
     if adapter.extra is not None:
         lines.append(f"#     {install_hint(adapter)}{' (installed here)' if is_installed(adapter) else ''}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lsml.adapters.base import Adapter
-from lsml.controls.base import Control, ChatMessage, on_message
+from lsml.controls.base import ChatMessage, Control, on_message
 from lsml.labeling import ControlTag, LabelingConfig, ObjectTag
 from lsml.labeling.objects import said_by
 from lsml.labeling.view import View

@@ -43,7 +43,9 @@ class Offer:
 def offers(config: LabelingConfig) -> list[Offer]:
     """Return an offer for each control of a config, in its order. Imports the modules of all adapters, but no library."""
     fitting = {tag.name: could_answer(tag, config) for tag in config.controls}
-    asking = _asking(config, {name: one.adapters for name, one in fitting.items()})
+    by_tag = {name: one.adapters for name, one in fitting.items()}
+    typed = _asking_in_words(config, by_tag)
+    asking = _asking(config, by_tag) | {prompt for prompts in typed.values() for prompt in prompts}
     tools = {tag.name: control_of(tag, config) for tag in config.controls if fitting[tag.name].adapters}
     named_by: dict[str, list[str]] = {}
     read_in: dict[str, str] = {}  # text tag -> the first tool in whose regions a model reads its texts
@@ -70,6 +72,10 @@ def offers(config: LabelingConfig) -> list[Offer]:
             found.append(Offer(tag, reason=reason))
         elif needs:
             found.append(Offer(tag, tuple(adapters[:1]), tuple(adapters[1:]), tools[tag.name], needs=needs))
+        elif tag.name in typed:
+            answering = [adapter for adapter in adapters if _reads_typed(adapter)]
+            others = [adapter for adapter in adapters if adapter not in answering[:1]]
+            found.append(Offer(tag, tuple(answering[:1]), tuple(others), tools[tag.name]))
         else:
             found.append(_offer(tag, adapters, config, tools[tag.name]))
     return found
@@ -194,6 +200,21 @@ def _asking(config: LabelingConfig, fitting: dict[str, list[type[Adapter]]]) -> 
         for tag in config.controls
         if tag.asks and tag not in answering and any(set(tag.to_names) & set(other.to_names) for other in answering)
     }
+
+
+def _asking_in_words(config: LabelingConfig, fitting: dict[str, list[type[Adapter]]]) -> dict[str, list[str]]:
+    """Return the names of the smart TextAreas in which a person would ask about a control's object, by the control's name."""
+    prompts = [tag for tag in config.controls if tag.tag == "TextArea" and tag.asks]
+    return {
+        tag.name: asked
+        for tag in config.controls
+        if tag not in prompts and not tag.per_region and any(map(_reads_typed, fitting[tag.name]))
+        and (asked := [one.name for one in prompts if set(one.to_names) & set(tag.to_names)])
+    }  # fmt: skip
+
+
+def _reads_typed(adapter: type[Adapter]) -> bool:
+    return issubclass(adapter, InteractiveAdapter) and adapter.reads_typed
 
 
 def _offer(tag: ControlTag, adapters: Sequence[type[Adapter]], config: LabelingConfig, control: Control) -> Offer:

@@ -141,6 +141,10 @@ def _check_fit(draft: Draft, path: KeyPath, adapter: type[Adapter], selectors: t
             return
 
 
+def _learns_unasked(adapter: type[Adapter]) -> bool:
+    return not issubclass(adapter, TrainableAdapter) or adapter.learns_unasked
+
+
 def _model(
     draft: Draft,
     path: KeyPath,
@@ -168,8 +172,10 @@ def _model(
         return None
     if "training" in model:
         training = None if own is False else training_of({**(common or {}), **own})
-    else:
+    elif "training" in draft.data.value or all(map(_learns_unasked, adapters)):
         training = training_of(common)
+    else:
+        training = None
     labels = read_labels(draft, path, model)
     line, column = draft.position(path)
     chosen = model.get("adapter") == AUTO

@@ -104,6 +104,17 @@ def test_the_labels_of_bare_tools_need_no_model():
     assert labels.helps and labels.reason == "Labels#l has the labels of Rectangle#r, Polygon#p"
 
 
+def test_where_people_type_prompts_a_model_that_reads_them_is_chosen():
+    prompt, answer, topic = offered(
+        '<TextArea name="prompt" toName="t" smart="true"/><TextArea name="answer" toName="t"/>'
+        '<Choices name="topic" toName="t"><Choice value="A"/></Choices>'
+    )
+    assert prompt.helps and prompt.reason.startswith("TextArea#prompt is a prompt: ")
+    assert names(answer.chosen) == names(topic.chosen) == ["llm"] and "text-classifier" in names(topic.others)
+    (alone,) = offered('<TextArea name="caption" toName="t" smart="true"/>')
+    assert not alone.helps, "without another control there is nothing to answer"
+
+
 @pytest.mark.parametrize(
     ("control", "why"),
     [

@@ -63,6 +63,7 @@ class Llm(TrainableAdapter[LlmOptions], InteractiveAdapter[LlmOptions]):
     starts_ready: ClassVar[bool] = True
     asks_service: ClassVar[bool] = True
     reads_typed: ClassVar[bool] = True
+    learns_unasked: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ("openai", "PIL", "sklearn")
     extra: ClassVar[str | None] = "llm"
     licence: ClassVar[str | None] = "Apache-2.0; the model's own terms bind you, too"

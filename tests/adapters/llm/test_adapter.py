@@ -447,3 +447,15 @@ def test_the_most_similar_annotated_tasks_stand_in_the_prompt():
     assert sorted(documents(web.asked[0])[:2]) == ["a bug in the parser", "another bug in a parser"]
     assert [one["content"] for one in asked if one["role"] == "assistant"] == ['{"topic": "Bug"}'] * 2
     assert len(documents(web.asked[1])) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "top", "trained"),
+    [("", "", False), ("", "training: {every: 9}\n", True), (", training: {}", "", True),
+     (", training: false", "training: {}\n", False)],
+)  # fmt: skip
+def test_a_model_whose_training_costs_money_is_trained_only_where_the_recipe_says_so(tmp_path, own, top, trained):
+    path = tmp_path / "r.yaml"
+    path.write_text(f"lsml: 1\nname: r\ntags:\n  Choices: {{adapter: llm, options: {{model: m}}{own}}}\n{top}")
+    (model,) = load_recipe(path).models
+    assert (model.training is not None) == trained
