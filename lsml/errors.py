@@ -15,6 +15,7 @@
     ├── Cancelled              1 / 409   a person cancelled the training run
     ├── FetchError             1 / 502   a task's URL could not be fetched
     ├── StudioError            1 / 502   Label Studio's own API refused or did not answer
+    ├── Busy                   1 / 503   too many requests wait
     ├── StoreError             1 / 503   the data directory cannot be used
     │   ├── Unreachable        1 / 503   the database does not answer now
     │   ├── VersionError       1 / 503   a saved version is missing, changed or of another format
@@ -39,6 +40,7 @@ class LsmlError(Exception):
 
     exit_code: ClassVar[int] = 1
     status: ClassVar[int] = 500
+    retry_after_s: ClassVar[int | None] = None  # when another try may help
 
 
 @dataclass(frozen=True, order=True)
@@ -201,6 +203,13 @@ class StudioRefused(StudioError):
     """A request that Label Studio refused for its content (status 400 or 422)."""
 
 
+class Busy(LsmlError):
+    """A request that came while too many others waited."""
+
+    status = 503
+    retry_after_s = 5
+
+
 class StoreError(LsmlError):
     """A data directory, or its content, that cannot be used."""
 
@@ -209,6 +218,8 @@ class StoreError(LsmlError):
 
 class Unreachable(StoreError):
     """A database that does not answer now, and may in a moment. It may have done what it was asked."""
+
+    retry_after_s = 5
 
 
 class VersionError(StoreError):

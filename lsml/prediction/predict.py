@@ -32,6 +32,7 @@ _SHORT = 0.01  # the share of the remaining time that one turn may be planned to
 _TURN_S = 10.0  # about the time between two checks of the clock
 
 
+LATE: Final = "out of time"  # the reason for no prediction of a task that a request did not reach
 # The reason for no prediction where people annotate without the model.
 HELD_OUT: Final = (
     "held out",
@@ -195,7 +196,7 @@ def predict_in_time(
                 # Files that are on their way may come while the model computes on those that are there.
                 size = min(size, max(_FETCHED_TURN, ahead.ready))
     late = (
-        "out of time",
+        LATE,
         f"the prediction took more than {speed.seconds:g} s (server.limits.time of the recipe); request these tasks again",
     )
     return outcomes + [Outcome(dropped=[late]) for _ in tasks[len(outcomes) :]]

@@ -41,6 +41,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "Label Studio itself gives up after 100 s.",
         ),
     ] = field(default=60.0, name="time")
+    waiting: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="The most requests that wait to be answered; with so many, further ones to /predict are refused with "
+            "status 503 and Retry-After. Webhooks never are.",
+        ),
+    ] = 64
     text: Annotated[
         int,
         Meta(
@@ -150,6 +159,15 @@ class Server(Masked, frozen=True, forbid_unknown_fields=True):
             "`localhost` and names without dots are always allowed; with a password or a secret path any name is."
         ),
     ] = []
+    processes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="The number of processes that answer requests at one port, each with a copy of every model: for models "
+            "that compute in Python, which uses one core for each process. Not on Windows.",
+        ),
+    ] = 1
     cache: Annotated[
         Annotated[int, Meta(ge=0, le=10**15)] | Annotated[str, Meta(pattern=SIZE)],
         size("The memory for what models answered, so that an equal task is not computed again; 0 for none."),

@@ -50,6 +50,7 @@ def create_app(recipe: Recipe, store: Store, queue: Queue, host: str | None = No
     """
     app = Flask("lsml", static_folder=None, template_folder=TEMPLATES)
     app.config["MAX_CONTENT_LENGTH"] = recipe.server.limits.body_bytes
+    app.config["MAX_WAITING"] = recipe.server.limits.waiting
     serving = Serving(recipe, store)
     prefix = f"/{recipe.server.secret_path}" if recipe.server.secret_path else ""
     watch(app)
@@ -89,6 +90,8 @@ def _lsml_error(error: LsmlError) -> Response:
     level = logging.ERROR if error.status >= 500 else logging.WARNING
     _log.log(level, "%s: %s", asked_for(), error)
     response = json_response({"error": str(error)}, error.status)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="lsml"'
     return response

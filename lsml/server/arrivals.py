@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 ARRIVALS: Final = "lsml.arrivals"  # the key of Arrivals in a request's environment
 REQUEST: Final = "lsml.request"  # and the key of the request itself
+BUSY: Final = "lsml.busy"  # in the environment of a prediction that came while too many requests waited
 _OF_ITS_OWN: Final = frozenset({"CONTENT_LENGTH", "X_REQUEST_ID"})  # headers that do not affect access
 
 

@@ -20,7 +20,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from lsml.server.app import too_large
-from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
+from lsml.server.arrivals import ARRIVALS, BUSY, REQUEST, Arrivals
 from lsml.server.interpreter import LastInFirstOut
 
 _log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
         environment: dict[str, object] = super().get_environment()
         if self.channel.arrivals is not None:
             environment[ARRIVALS], environment[REQUEST] = self.channel.arrivals, self.request
+        if self.channel.refuses:
+            environment[BUSY] = True
         return environment
 
     def write(self, data: bytes) -> None:
@@ -90,6 +92,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.refused = False
         self._lingers = False
         self.arrivals: Arrivals | None = None  # the requests that arrived with its first one
+        self.refuses = False  # True if its first request came while too many waited
         self.holds = False  # True if the next data is sent together with the data after it
         self.held = b""
         super().__init__(*args, **kwargs)
@@ -127,7 +130,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def service(self) -> None:
         """Answer the first request."""
         super().service()
-        self.arrivals = None
+        self.arrivals, self.refuses = None, False
         self.since = time.monotonic()
 
     def write_soon(self, data: Any) -> int:
@@ -169,11 +172,13 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
     The loop answers `/health`, and predictions of few tasks as long as they are quick, as a thread's wake-ups cost as
     much as the prediction. One thread answers other quick requests one after another, as two would compete for the
     interpreter. A request that takes longer than QUICK_S, as it waits for the disk, for a model or for a file, no
-    longer counts, and others are answered beside it.
+    longer counts, and others are answered beside it. If `most_waiting` wait for a thread, the loop refuses further
+    predictions.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int = 64) -> None:
         super().__init__()
+        self._most_waiting = most_waiting
         self.queue_cv = LastInFirstOut(self.lock)
         self.claim = threading.Lock()  # held for beginning a request as the loop, and for becoming the loop
         self.began: float | None = None  # the start of the loop's current request
@@ -188,7 +193,10 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         # The loop must not answer a request that waits for its connection, as the loop itself writes to it.
         if len(channel.requests) == 1 and not channel.total_outbufs_len:
             path = getattr(channel.requests[0], "path", "").rstrip("/")
-            if path.endswith("/health") or (self.direct and self._quick and _is_small(channel, path)):
+            # Each of those that wait is one request of a connection, so the number need not be exact.
+            channel.refuses = path.endswith("/predict") and len(self.queue) >= self._most_waiting
+            quick = self.direct and self._quick and _is_small(channel, path)
+            if path.endswith("/health") or channel.refuses or quick:
                 self._at_once.append(channel)
                 return
         with self.lock:
@@ -229,7 +237,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
 
     def _service(self, channel: Channel) -> None:
         """Answer a channel's first request, and note for a small prediction whether it was quick."""
-        small = _is_small(channel, getattr(channel.requests[0], "path", "").rstrip("/"))
+        small = not channel.refuses and _is_small(channel, getattr(channel.requests[0], "path", "").rstrip("/"))
         began = time.monotonic()
         try:
             channel.service()

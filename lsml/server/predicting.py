@@ -13,13 +13,13 @@ from typing import Any
 from flask import Response, request
 
 from lsml.binding import Binding
-from lsml.errors import LsmlError, RequestError, TooLarge
+from lsml.errors import Busy, LsmlError, RequestError, TooLarge
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
 from lsml.logs import mask
-from lsml.prediction import Gathering, Outcome, PredictionCache, Predictor, predict_in_time
+from lsml.prediction import LATE, Gathering, Outcome, PredictionCache, Predictor, predict_in_time
 from lsml.recipe import Recipe
-from lsml.server.arrivals import ARRIVALS, REQUEST, Arrivals
+from lsml.server.arrivals import ARRIVALS, BUSY, REQUEST, Arrivals
 from lsml.server.bodies import as_object, json_response, optional_text, read_object
 from lsml.server.events import known_project, project_key
 from lsml.server.interpreter import FairSemaphore, freeze_imported
@@ -28,6 +28,7 @@ from lsml.server.recent import Recent
 from lsml.server.serving import Served, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, Store
+from lsml.studio.connection import studio_of
 from lsml.wording import listed
 
 _log = logging.getLogger(__name__)
@@ -109,6 +110,9 @@ class Predicting:
         """Return one result for each task, in order; `[]` for a task without a prediction, and then the reasons in
         `why_not`.
         """
+        if BUSY in request.environ:
+            most = self._recipe.server.limits.waiting
+            raise Busy(f"{most} requests wait (server.limits.waiting of the recipe); try again in a moment")
         asked = _asked(read_object(spare=SPARED), self._recipe.server.limits.tasks)
         arrivals: Arrivals | None = request.environ.get(ARRIVALS)
         own = request.environ.get(REQUEST)
@@ -126,6 +130,8 @@ class Predicting:
         silent = [outcome for outcome in in_order if outcome.prediction is None]
         if silent:
             content.why_not = [*_reasons(silent, len(in_order)), *self._elsewhere(asked, ready)]
+            if asked.model_version is None and any(reason == LATE for one in silent for reason, _ in one.dropped):
+                content.why_not += self._finish_later(ready.project)
         return json_response(content)
 
     def _predict(self, asked: _Asked, arrivals: Arrivals | None, own: object) -> _Ready:
@@ -190,6 +196,14 @@ class Predicting:
             names = listed(f'"{row.key}"' + (f" ({row.title})" if row.title else "") for row in others)
             sentences.append(f"`project` of the request selects the project whose models predict: {names}")
         return sentences
+
+    def _finish_later(self, project: str) -> list[str]:
+        """Let the worker publish predictions of tasks that there was no time for. Return a sentence about it, if it can."""
+        row = self._store.projects.get(project)
+        if row is None or row.studio_id is None or self._recipe.publish is None or studio_of(self._recipe, row) is None:
+            return []
+        self._store.projects.want_publishing(project)
+        return ["the worker predicts the tasks that there was no time for, and publishes them to Label Studio"]
 
     def _others(self, asked: _Asked, arrivals: Arrivals, own: object) -> Iterator[tuple[object, _Asked]]:
         """Yield requests that arrived with this one and need the same models, few enough that none waits long."""

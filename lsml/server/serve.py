@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -32,11 +33,17 @@ _LAST_WORDS_S = 0.5  # the time after a signal in which requests on their way st
 
 
 def serve(
-    app: Flask | Swapping | Several, host: str, port: int, listening: Callable[[int], None] = lambda _port: None
+    app: Flask | Swapping | Several,
+    host: str,
+    port: int,
+    listening: Callable[[int], None] = lambda _port: None,
+    *,
+    bound: socket.socket | None = None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM, then finish the current ones. It must run in the main thread.
 
-    `listening` gets the port once connections are accepted. Raises PortInUse.
+    `listening` gets the port once connections are accepted. `bound`: a socket that listens already, and that other
+    processes may share. Raises PortInUse.
     """
     from waitress.server import create_server
 
@@ -44,14 +51,13 @@ def serve(
     from lsml.server.loop import CONNECTIONS, Loop
 
     channels: dict[int, HTTPChannel | BaseWSGIServer] = {}
-    dispatcher = Dispatcher()
+    dispatcher = Dispatcher(app.config["MAX_WAITING"])
     try:
         create_server(
             app,
             map=channels,
             _dispatcher=dispatcher,
-            host=host,
-            port=port,
+            **({"host": host, "port": port} if bound is None else {"sockets": [bound]}),
             ident=None,
             connection_limit=CONNECTIONS + 100,  # reached only if all of them have a current request
             # waitress refuses a body of this size, Flask only a larger one.

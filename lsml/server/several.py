@@ -41,8 +41,9 @@ class Several:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The settings that the server needs: the largest body of all recipes."""
-        return {"MAX_CONTENT_LENGTH": max(app.config["MAX_CONTENT_LENGTH"] for app in self._apps.values())}
+        """The settings that the server needs: the largest body of all recipes, and the most waiting requests."""
+        names = ("MAX_CONTENT_LENGTH", "MAX_WAITING")
+        return {name: max(app.config[name] for app in self._apps.values()) for name in names}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""

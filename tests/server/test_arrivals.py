@@ -50,7 +50,7 @@ def answers(server, requests, **more):
 
 @pytest.fixture
 def server(backend):
-    made = backend()
+    made = backend("server: {cache: 0}\n")  # so that the model is asked each time
     made.annotate(tickets(60))
     made.train()
     return made

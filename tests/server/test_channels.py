@@ -23,6 +23,7 @@ class Request:
     def __init__(self, done, work=lambda: None, path="/webhook", size=100):
         self.requests = [SimpleNamespace(path=path, content_length=size, get_body_stream=io.BytesIO)]
         self.arrivals = None
+        self.refuses = False
         self._done = done
         self._work = work
 
@@ -139,6 +140,27 @@ def test_a_request_that_fails_outside_of_the_application_takes_no_thread_along(d
         dispatcher.add_task(Request(done, fail))
     dispatcher.add_task(last := Request(done))
     until("the next one is answered", lambda: done == [last], 10)
+
+
+def test_predictions_are_refused_while_too_many_wait_and_webhooks_wait_on():
+    made, done, go_on = Dispatcher(most_waiting=3), [], threading.Event()
+    made.set_thread_count(1)
+    slow = [Request(done, go_on.wait) for _ in range(4)]
+    for request in slow:
+        made.add_task(request)
+    until("the thread is busy", lambda: len(made.queue) == 3, 10)
+    large, webhook, health = Request(done, path="/x/predict/", size=10**6), Request(done), Request(done, path="/health")
+    for request in (large, webhook, health):
+        made.add_task(request)
+    assert [one.refuses for one in (large, webhook, health)] == [True, False, False]
+    made.respond()  # the loop does
+    assert done == [large, health]
+    go_on.set()
+    until("all are answered", lambda: len(done) == 7, 10)
+    late = Request(done, path="/predict", size=10**6)
+    made.add_task(late)
+    assert not late.refuses
+    made.shutdown(timeout=10)
 
 
 def test_told_to_stop_it_waits_for_those_at_hand_and_drops_the_others():

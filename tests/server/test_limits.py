@@ -7,7 +7,10 @@ import pytest
 
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.errors import RecipeError
+from lsml.prediction import LATE, Outcome
 from lsml.recipe import load_recipe
+from lsml.server import predicting
+from lsml.server.arrivals import BUSY
 from lsml.studio.client import StudioProject
 from lsml.studio.connection import read_annotations
 from lsml.studio.tasks import StudioTask
@@ -25,6 +28,7 @@ def test_the_defaults_are_sane(backend):
     found = backend().recipe.server.limits
     assert (found.body_bytes, found.tasks, found.time_s, found.text) == (100_000_000, 10_000, 60, 1_000_000)
     assert (found.labels, found.annotations, found.free_disk_bytes) == (20_000, 1_000_000, 100_000_000)
+    assert found.waiting == 64
     assert backend().recipe.server.cache_bytes == 64_000_000
 
 
@@ -227,6 +231,8 @@ def test_a_request_that_takes_too_long_answers_the_tasks_that_had_their_turn(bac
     server.annotate(tickets(40))
     server.train()
     server.predict("refund", project=PROJECT_KEY, label_config=TOPICS)
+    server.store.projects.touch(PROJECT_KEY, hostname="http://127.0.0.1:9", token="0123")
+    server.store.runs.request(PROJECT_KEY, "publishing", kind="publishing")  # which meets earlier wishes
     predict, turns = TextClassifier.predict, []
 
     def slowly(self, batch):
@@ -235,17 +241,48 @@ def test_a_request_that_takes_too_long_answers_the_tasks_that_had_their_turn(bac
         return predict(self, batch)
 
     monkeypatch.setattr(TextClassifier, "predict", slowly)
-    results = server.predict(*["refund my invoice"] * 400, project=PROJECT_KEY, label_config=TOPICS)
+    asked = {"tasks": [{"id": number, "data": {"text": f"refund my invoice {number}"}} for number in range(400)]}
+    answer = server.post("/predict", {**asked, "project": PROJECT_KEY, "label_config": TOPICS}).json
+    results = answer["results"]
     predicted = sum(bool(result) for result in results)
     assert len(results) == 400
     assert 64 <= turns[0] <= predicted < 400
     assert all(results[:predicted]) and not any(results[predicted:])
     metrics = server.client.get("/metrics").text
     assert f'lsml_dropped_total{{reason="out of time"}} {400 - predicted}.0' in metrics
+    assert answer["why_not"][1:] == [LATER]
+    assert server.store.projects.get(PROJECT_KEY).publish_wanted
+
+
+LATER = "the worker predicts the tasks that there was no time for, and publishes them to Label Studio"
+
+
+@pytest.mark.parametrize("without", ["a token", "publishing", "a project"])
+def test_what_there_was_no_time_for_is_only_promised_where_it_can_be_published(backend, monkeypatch, without):
+    server = backend("publish: false\n" if without == "publishing" else "")
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    if without != "a token":
+        server.store.projects.touch(PROJECT_KEY, hostname="http://127.0.0.1:9", token="0123")
+    server.store.runs.request(PROJECT_KEY, "publishing", kind="publishing")
+    monkeypatch.setattr(predicting, "predict_in_time", lambda *_, **__: [Outcome(dropped=[(LATE, "late")])])
+    asked = {"tasks": [{"data": {"text": "a"}}]}
+    if without != "a project":
+        asked["project"] = PROJECT_KEY
+    assert LATER not in server.post("/predict", asked).json["why_not"]
+    assert not server.store.projects.get(PROJECT_KEY).publish_wanted
+
+
+def test_a_prediction_that_comes_while_too_many_wait_is_refused_for_a_moment(backend):
+    server = backend(limits("waiting: 3"))
+    answer = server.client.post("/predict", json={"tasks": []}, environ_overrides={BUSY: True})
+    assert (answer.status_code, answer.headers["Retry-After"], answer.json["error"]) == (
+        503, "5", "3 requests wait (server.limits.waiting of the recipe); try again in a moment",
+    )  # fmt: skip
+    assert server.app.config["MAX_WAITING"] == 3
 
 
 def test_only_a_request_to_a_version_of_unknown_speed_begins_with_few_tasks(backend, monkeypatch):
-    server = backend(limits("time: 100000s"))
+    server = backend("server: {cache: 0, limits: {time: 100000s}}\n")
     server.annotate(tickets(40))
     server.train()
     predict, turns = TextClassifier.predict, []
@@ -255,7 +292,7 @@ def test_only_a_request_to_a_version_of_unknown_speed_begins_with_few_tasks(back
         return predict(self, batch)
 
     monkeypatch.setattr(TextClassifier, "predict", counted)
-    texts = ["refund my invoice"] * 100
+    texts = [f"refund my invoice {number}" for number in range(100)]
     first, second = (server.predict(*texts, project=PROJECT_KEY, label_config=TOPICS) for _ in range(2))
     assert turns == [64, 36, 100]
     assert first == second
