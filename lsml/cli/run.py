@@ -25,6 +25,7 @@ from lsml.cli.common import (
 )
 from lsml.cli.connecting import ConnectOptions
 from lsml.cli.greeting import greet
+from lsml.cli.processes import processes_of, servers
 from lsml.cli.reloading import Reloading
 from lsml.cli.screen import Screen
 from lsml.cli.supervisor import Child, keep_alive
@@ -80,9 +81,9 @@ def command(
     served = [_hold(recipe, data_dir_of(recipe, data_dir, recipes)) for recipe in recipes]
     port = port or _free_port(host)
     screen = Screen(live=connecting)
-    server, worker = _children(served, host, port, data_dir, "debug" if debug else log_level, screen)
-    following = _following(served[0], screen, server, target, host, port) if connecting else None
-    reloading = [Reloading(one.recipe, one.held, (server, worker), screen) for one in served if reload]
+    children = _children(served, host, port, data_dir, "debug" if debug else log_level, screen)
+    following = _following(served[0], screen, children[0], target, host, port) if connecting else None
+    reloading = [Reloading(one.recipe, one.held, children, screen) for one in served if reload]
 
     def begun() -> None:
         greet([(one.recipe, one.directory) for one in served], host, port, connecting=connecting)
@@ -94,9 +95,7 @@ def command(
             one.look()
 
     try:
-        code, told = keep_alive(
-            (server, worker), begun, lambda: following.stop() if following is not None else None, look
-        )
+        code, told = keep_alive(children, begun, lambda: following.stop() if following is not None else None, look)
     finally:
         for one in served:
             one.lock.release()
@@ -137,9 +136,9 @@ def _hold(recipe: Recipe, directory: Path) -> _Served:
 
 def _children(
     served: Sequence[_Served], host: str, port: int, data_dir: Path | None, level: str, screen: Screen
-) -> tuple[Child, Child]:
-    """Return the web server and the worker of all recipes."""
-    common = ["--log-level", level, "--child"]
+) -> tuple[Child, ...]:
+    """Return the web server, or several at one port, and the worker of all recipes."""
+    common = ["--log-level", level]
     if len(served) == 1:
         common += ["--data-dir", str(served[0].directory)]
     elif data_dir is not None:
@@ -148,11 +147,13 @@ def _children(
         common += ["--held", str(one.held)]
     paths = [str(one.recipe.path) for one in served]
 
-    def child(name: str, verb: str, *options: str) -> Child:
-        command = [sys.executable, "-m", "lsml", verb, *paths, *options, *common]
-        return Child(name, command, ready_file(served[0].directory, verb), screen)
-
-    return child("server", "serve", "--host", host, "--port", str(port)), child("worker", "work")
+    directory = served[0].directory
+    work = [sys.executable, "-m", "lsml", "work", *paths, *common, "--child"]
+    many = processes_of([one.recipe for one in served])
+    return (
+        *servers([*paths, *common], host, port, many, directory, screen),
+        Child("worker", work, ready_file(directory, "work"), screen),
+    )
 
 
 def _following(

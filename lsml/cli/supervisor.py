@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -24,10 +24,25 @@ _FINAL_CODES = (2,)  # an error in the recipe, which a restart does not correct
 
 
 class Child:
-    """One process that is kept alive. `ready`: the file in which it reports that it is ready for work."""
+    """One process that is kept alive. `ready`: the file in which it reports that it is ready for work.
 
-    def __init__(self, name: str, command: list[str], ready: Path, screen: Screen) -> None:
+    It is a new interpreter, and no fork of this one. `descriptors`: open files that it inherits; `environment`: variables
+    beside this process's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        ready: Path,
+        screen: Screen,
+        *,
+        descriptors: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
+        self._descriptors = tuple(descriptors)
+        self._environment = {**os.environ, **(environment or {})}
         self._screen = screen
         self._command = command
         self._ready = ready
@@ -44,7 +59,14 @@ class Child:
         # Our end of the pipe closes with us, however we end, and the child ends with it.
         # Its log goes above the status lines.
         log = subprocess.PIPE if self._screen.live else None
-        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stderr=log, start_new_session=True)
+        self.process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=self._descriptors,
+            env=self._environment,
+        )
         if self.process.stderr is not None:
             threading.Thread(target=self._pass_on, args=(self.process.stderr,), daemon=True).start()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import Final
 
 from lsml.errors import LsmlError, PortInUse
 from lsml.recipe import Server
 from lsml.studio.addresses import is_loopback
+
+_BACKLOG: Final = 1024  # connections that wait for a process to accept them
 
 
 def check_port(host: str, port: int) -> None:
@@ -26,6 +29,18 @@ def check_port(host: str, port: int) -> None:
             probe.bind(address)
         except OSError as error:
             raise cannot_listen(error, host, port) from error
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on a port, for processes that inherit it. Raises PortInUse, and LsmlError as
+    `check_port` does.
+    """
+    check_port(host, port)
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise cannot_listen(error, host, port) from error
 
 
 def cannot_listen(error: OSError, host: str, port: int) -> LsmlError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter as Count
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
@@ -9,6 +10,7 @@ from time import perf_counter
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from lsml.binding import Binding
 from lsml.errors import LabelingConfigError
@@ -61,7 +63,8 @@ class Telemetry:
             ("found",),
             registry=self._registry,
         )
-        self._registry.register(_Stored(store, serving, quality))
+        self._stored = _Stored(store, serving, quality)
+        self._registry.register(self._stored)
 
     def watch(self, app: Flask) -> None:
         """Count every request of an application, timed from `g.began`."""
@@ -98,8 +101,13 @@ class Telemetry:
         self._found.labels(found).inc(elements)
 
     def page(self) -> Response:
-        """Return the metrics in Prometheus' format."""
-        return Response(generate_latest(self._registry), mimetype="text/plain; version=0.0.4")
+        """Return the metrics in Prometheus' format; of several processes at one port, the counts of all together."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            registry.register(self._stored)
+        return Response(generate_latest(registry), mimetype="text/plain; version=0.0.4")
 
 
 class _Stored:
