@@ -108,7 +108,7 @@ class Predicting:
 
     def view(self) -> Response:
         """Return one result for each task, in order; `[]` for a task without a prediction, and then the reasons in
-        `why_not`.
+        `why_not`. Raises Busy where too many requests wait.
         """
         if BUSY in request.environ:
             most = self._recipe.server.limits.waiting

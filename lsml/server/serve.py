@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ def serve(
     """
     from waitress.server import create_server
 
-    from lsml.server.channels import Channel, Dispatcher
+    from lsml.server.channels import Dispatcher
     from lsml.server.loop import CONNECTIONS, Loop
 
     channels: dict[int, HTTPChannel | BaseWSGIServer] = {}
@@ -80,9 +80,7 @@ def serve(
     draining = threading.Event()
     loop = Loop(channels, dispatcher)
     for listener in listeners:
-        listener.channel_class = partial(Channel, draining)
-        listener.next_channel_cleanup = float("inf")  # waitress' own cleanup uses the wall clock
-        listener.pull_trigger = partial(loop.wake, listener.pull_trigger)
+        _use_our_channels(listener, loop, draining)
     listening(listeners[0].socket.getsockname()[1])
     loop.watch(lambda: told is None)
     assert told is not None
@@ -90,12 +88,26 @@ def serve(
     listeners[0].trigger.pull_trigger()
     loop.take()
     draining.set()
+    _stop_listening(listeners, channels)
+    _answer_last(loop, dispatcher, channels, deadline)
+    dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
+
+
+def _use_our_channels(listener: BaseWSGIServer, loop: Loop, draining: threading.Event) -> None:
+    """Let a listener make connections of our own, which the loop looks after."""
+    from lsml.server.channels import Channel
+
+    listener.channel_class = partial(Channel, draining)
+    listener.next_channel_cleanup = float("inf")  # waitress' own cleanup uses the wall clock
+    listener.pull_trigger = partial(loop.wake, listener.pull_trigger)
+
+
+def _stop_listening(listeners: Sequence[BaseWSGIServer], channels: dict[int, HTTPChannel | BaseWSGIServer]) -> None:
+    """Close the listeners, after accepting the connections that were already made."""
     for listener in listeners:
         _accept_all(listener, channels)
         listener.del_channel()
         listener.socket.close()
-    _answer_last(loop, dispatcher, channels, deadline)
-    dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
 
 
 def _answer_last(

@@ -105,7 +105,7 @@ class Telemetry:
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
             registry.register(self._stored)
         return Response(generate_latest(registry), mimetype="text/plain; version=0.0.4")
 
