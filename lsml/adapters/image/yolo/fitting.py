@@ -107,6 +107,8 @@ def _arguments(
         "task": task, "mode": "train", "model": "", "data": "", "epochs": options.epochs, "imgsz": imgsz, "batch": batch,
         # One step for each batch: ultralytics' default of 64 images for a step is too many for few examples.
         "nbs": batch,
+        # So few steps that three epochs of it, the default, would be half of a short training.
+        "warmup_epochs": min(3.0, options.epochs / 8),
         "patience": options.patience if dataset.judged else 0, "freeze": options.freeze or None, "seed": seed,
         "device": None if options.device == "auto" else options.device, "deterministic": True, "workers": 0,
         # ultralytics tests mixed precision with weights that it would download.

@@ -144,7 +144,7 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         ),
     ] = 40  # fmt: skip
     epochs: Annotated[int, Meta(ge=1, le=10_000, description="The most epochs.", extra=_TRAINING)] = 50
-    train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=_TRAINING)] = 16
+    train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=_TRAINING)] = 8
     patience: Annotated[
         int,
         Meta(

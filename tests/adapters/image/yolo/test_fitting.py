@@ -27,6 +27,11 @@ def test_light_augmentation_makes_no_mosaics_and_none_changes_nothing(tmp_path):
     assert {none[name] for name in ("mosaic", "hsv_h", "scale", "translate", "erasing", "fliplr")} == {0.0}
 
 
+def test_a_short_training_warms_up_for_an_eighth_of_its_epochs(tmp_path):
+    assert [arguments(tmp_path, epochs=epochs)["warmup_epochs"] for epochs in (8, 24, 50)] == [1.0, 3.0, 3.0]
+    assert (arguments(tmp_path)["batch"], arguments(tmp_path)["nbs"]) == (8, 8)
+
+
 def test_layers_are_frozen_and_rare_labels_weighted_as_the_recipe_says(tmp_path):
     assert (arguments(tmp_path)["freeze"], "cls_pw" in arguments(tmp_path)) == (None, False)
     chosen = arguments(tmp_path, freeze=10, class_balance=0.5)
