@@ -345,6 +345,11 @@ def test_weights_of_boxes_are_refused_for_masks(weights, masks):
     )
     brush, image = config.controls[0], config.objects["i"]
     assert Detector.refusal(Detector.Options(weights=str(masks)), brush, image) is None
+    # Also where they are not on this machine yet.
+    assert "the weights PekingU/rtdetr_v2_r18vd give boxes" in (
+        Detector.refusal(Detector.Options(), brush, image) or ""
+    )
+    assert Detector.refusal(Detector.Options(weights="Roboflow/rf-detr-seg-medium"), brush, image) is None
     assert Detector.refusal(Detector.Options(weights=str(weights)), brush, image) == (
         f"BrushLabels#b takes masks or outlines, and the weights {weights} give boxes; use some such as "
         "Roboflow/rf-detr-seg-medium"

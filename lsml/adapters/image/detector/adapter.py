@@ -11,7 +11,7 @@ import msgspec
 from lsml.adapters.base import Data, Example, InteractiveAdapter, Progress, Target, silent
 from lsml.adapters.image.detector.fitting import fit_detector
 from lsml.adapters.image.detector.model import FAMILIES, DetectionModel, classes_of, cuts_out
-from lsml.adapters.image.detector.options import DetectorOptions
+from lsml.adapters.image.detector.options import DEFAULT, DetectorOptions
 from lsml.adapters.parts.drawn import in_drawn
 from lsml.adapters.parts.pictures import image_batches
 from lsml.adapters.parts.training_objects import goal_of, regions_with_several_labels
@@ -71,7 +71,8 @@ class Detector(PretrainedAdapter[DetectorOptions, DetectionModel], InteractiveAd
     def refusal(cls, options: DetectorOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
         """Return which weights give masks, where a tag takes them and these weights do not; or None."""
         config = config_of(options.weights)
-        if control_tag.tag not in _OF_MASKS or not config or cuts_out(config):
+        known = bool(config) or options.weights == DEFAULT
+        if control_tag.tag not in _OF_MASKS or not known or cuts_out(config):
             return None
         return (
             f"{control_tag.selector} takes masks or outlines, and the weights {options.weights} give boxes; use some such "

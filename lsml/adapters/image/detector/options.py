@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, TRAINING
 from lsml.adapters.parts.devices import Half
 from lsml.adapters.parts.fine_tuning import PretrainedOptions
+
+DEFAULT: Final = "PekingU/rtdetr_v2_r18vd"  # weights of boxes
 
 
 class DetectorOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,7 +25,7 @@ class DetectorOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True
             "Roboflow/rf-detr-seg-medium or the like.",
             extra={**PREDICTIONS, "file": True, "hub": True},
         ),
-    ] = "PekingU/rtdetr_v2_r18vd"
+    ] = DEFAULT
     confidence: Annotated[
         float,
         Meta(
