@@ -1,9 +1,10 @@
 """What does a prediction of an image cost? `python benchmarks/vision.py --weights FILE.pt [--images FOLDER] [--quick]`
 
 `/predict` over images beside the bare `YOLO.predict(list)` on the same files, with torch, ONNX Runtime and OpenVINO, and
-`detector` beside transformers' own calls; with a cold and a warm media cache; and whether memory stays flat over 1,000
-requests. Both take turns, so that whatever else the machine does hits both alike. Needs psutil and the extras yolo, onnx and
-openvino; for `detector` images and transformers. Some five minutes.
+`detector` and `open-vocabulary` beside transformers' own calls; with a cold and a warm media cache; one request for 250 images that have to be
+fetched, beside the slower of their download and of the bare model; and whether memory stays flat over 1,000 requests. Both take
+turns, so that whatever else the machine does hits both alike. Needs psutil and the extras yolo, onnx and openvino; for
+`detector` images and transformers. Some ten minutes.
 """
 
 from __future__ import annotations
@@ -22,21 +23,30 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from lsml.labeling.objects import AT_A_TIME
+
 BATCH = 16
-RUNTIMES = ("torch", "onnx", "openvino", "detector")  # the first three of yolo
+STREAM = 250
+RUNTIMES = ("torch", "onnx", "openvino", "detector", "open-vocabulary")  # the first three of yolo
 CONFIG = """<View><Image name="image" value="$image"/><RectangleLabels name="box" toName="image">{labels}
 </RectangleLabels></View>"""
 
 
-def serve_files(folder: Path) -> int:
-    """A file server on loopback, whose port is returned; it ends with the process."""
+def serve_files(folder: Path, wait_s: float = 0.0) -> int:
+    """A file server on loopback, whose port is returned; it ends with the process. `wait_s`: before each answer."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(wait_s)
+            super().do_GET()
+
         def log_message(self, *_: Any) -> None:
             pass
 
@@ -46,13 +56,15 @@ def serve_files(folder: Path) -> int:
 
 
 class Server:
-    """`lsml serve` with a recipe for the weights; ends with the `with`. `runtime`: of yolo, or `detector`."""
+    """`lsml serve` with a recipe for the weights; ends with the `with`. `runtime`: of yolo, or another adapter."""
 
     def __init__(self, folder: Path, weights: Path, imgsz: int, runtime: str, names: list[str]) -> None:
-        adapter = "detector" if runtime == "detector" else "yolo"
+        adapter = runtime if runtime in ("detector", "open-vocabulary") else "yolo"
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        options = {"weights": str(weights), "imgsz": imgsz, "batch": BATCH}
+        options = {"weights": str(weights)}
+        if adapter != "open-vocabulary":
+            options |= {"imgsz": imgsz, "batch": BATCH}
         if adapter == "yolo" and runtime != "torch":
             options["accelerate"] = runtime
         labels = "".join(f'<Label value="{name}"/>' for name in names)
@@ -60,6 +72,7 @@ class Server:
             "lsml": 1, "name": "vision", "labeling_config": CONFIG.format(labels=labels), "training": False,
             "tags": {"RectangleLabels": {"adapter": adapter, "options": options}},
             "media": {"hosts": ["127.0.0.1"], "fresh": "1h"},
+            "server": {"cache": 0, "limits": {"time": "10m"}},  # what a model answered before would cost nothing
         }  # fmt: skip
         path = folder / f"{runtime}-{imgsz}.yaml"
         path.write_text(json.dumps(recipe))
@@ -85,7 +98,7 @@ class Server:
         self.process.wait(20)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=900)
         try:
             connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -161,6 +174,51 @@ class BareDetector:
         return self.processor.post_process_object_detection(found, threshold=0.001, target_sizes=sizes)
 
 
+class BareOwl:
+    """transformers' own processor, model and boxes of OWL-ViT, an image at a time. The weights are random, those of a base
+    model with smaller images, and its tokens are letters, which costs as much.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        self.names = {0: "car", 1: "person", 2: "dog"}
+        self.weights = folder / "owlvit"
+        letters = [chr(code) for code in range(97, 123)]
+        tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+        tokenizer = transformers.CLIPTokenizer(
+            vocab={token: number for number, token in enumerate(tokens)}, merges=[], pad_token="<|endoftext|>"
+        )
+        images = transformers.OwlViTImageProcessor(size={"height": 384, "width": 384})
+        transformers.OwlViTProcessor(images, tokenizer).save_pretrained(self.weights)
+        ends = {"bos_token_id": 52, "eos_token_id": 53, "pad_token_id": 53}
+        config = transformers.OwlViTConfig(
+            text_config={"vocab_size": len(tokens), **ends}, vision_config={"image_size": 384, "patch_size": 32}
+        )
+        transformers.OwlViTForObjectDetection(config).save_pretrained(self.weights)
+        self.processor = transformers.AutoProcessor.from_pretrained(self.weights)
+        self.model = transformers.OwlViTForObjectDetection.from_pretrained(self.weights).eval()
+
+    def predict(self, files: list[str] | str, **_: Any) -> Any:
+        import torch
+        from PIL import Image
+
+        found = []
+        words = [[f"a photo of {name}" for name in self.names.values()]]
+        for file in [files] if isinstance(files, str) else files:
+            image = Image.open(file).convert("RGB")
+            given = self.processor(
+                text=words, images=image, return_tensors="pt", padding="max_length", truncation=True, max_length=16
+            )
+            with torch.inference_mode():
+                said = self.model(**given)
+            found += self.processor.image_processor.post_process_object_detection(
+                said, threshold=0.05, target_sizes=[image.size[::-1]]
+            )
+        return found
+
+
 def timed(call: Any) -> float:
     began = time.perf_counter()
     call()
@@ -187,6 +245,9 @@ def write_images(source: Path | None, folder: Path, mixed: bool) -> list[Path]:
 def measure(arguments: argparse.Namespace, folder: Path, runtime: str) -> None:
     if runtime == "detector":
         model: Any = BareDetector(arguments.detector, folder, arguments.imgsz)
+        weights = model.weights
+    elif runtime == "open-vocabulary":
+        model = BareOwl(folder)
         weights = model.weights
     else:
         model, weights = bare(arguments.weights, folder, arguments.imgsz, runtime), arguments.weights
@@ -243,16 +304,54 @@ def flat(arguments: argparse.Namespace, folder: Path) -> None:
         print(f"\nMemory over {count} requests, MiB, at each tenth: {told}; load {os.getloadavg()[0]:.1f}")
 
 
+def download(urls: list[str]) -> None:
+    """Fetch files, as many at a time as lsml does."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for answer in pool.map(urllib.request.urlopen, urls):
+            answer.read()
+
+
+def stream(arguments: argparse.Namespace, folder: Path) -> None:
+    """One request for many images, of which none was fetched before."""
+    model = bare(arguments.weights, folder, arguments.imgsz, "torch")
+    names = [str(name) for name in model.names.values()]
+    paths = write_images(arguments.images, folder / "files", False)
+    files = [str(paths[number % BATCH]) for number in range(STREAM)]
+    given = {"imgsz": arguments.imgsz, "verbose": False, "batch": BATCH}
+    model.predict(files[:BATCH], **given)
+    computing = timed(lambda: [model.predict(files[at : at + BATCH], **given) for at in range(0, STREAM, BATCH)])
+    print(f"\nOne request for {STREAM} images; load {os.getloadavg()[0]:.1f}\n")
+    print("| download | download alone, s | bare model alone, s | /predict, s | share of what the slower one allows |")
+    print("|---|--:|--:|--:|--:|", flush=True)
+    # Without a wait, downloads take nearly nothing; with the second one, about as long as the model; then longer.
+    for kind, factor in (("fast", 0.0), ("as slow as the model", 1.0), ("slower than the model", 1.5)):
+        port = serve_files(folder / "files", factor * computing * AT_A_TIME / STREAM)
+        with Server(folder, arguments.weights, arguments.imgsz, "torch", names) as server:
+            server.predict([f"http://127.0.0.1:{port}/{paths[0].name}"])
+            rows = []
+            for turn in range(1 if arguments.quick else 3):
+                urls = [f"http://127.0.0.1:{port}/{paths[n % BATCH].name}?{turn}-{n}" for n in range(STREAM)]
+                rows.append((
+                    timed(lambda: download(urls)),  # noqa: B023
+                    timed(lambda: [model.predict(files[at : at + BATCH], **given) for at in range(0, STREAM, BATCH)]),
+                    timed(lambda: server.predict(urls)),  # noqa: B023
+                ))  # fmt: skip
+        fetched, computed, predicted = (statistics.median(column) for column in zip(*rows, strict=True))
+        share = statistics.median(max(row[:2]) / row[2] for row in rows)
+        print(f"| {kind} | {fetched:.1f} | {computed:.1f} | {predicted:.1f} | {share:.2f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, help="a .pt file; only `--runtimes detector` does without")
+    parser.add_argument("--weights", type=Path, help="a .pt file, for YOLO")
     parser.add_argument("--detector", type=Path, help="a folder with RT-DETR or D-FINE; without it, random weights")
     parser.add_argument("--images", type=Path, help="a folder of photographs; without it, those that ultralytics ships")
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--runtimes", nargs="*", default=list(RUNTIMES), choices=RUNTIMES)
+    parser.add_argument("--only-stream", action="store_true", help="only the request for many images")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and requests")
     arguments = parser.parse_args()
-    if arguments.weights is None and arguments.runtimes != ["detector"]:
+    if arguments.weights is None and not {"detector", "open-vocabulary"} >= set(arguments.runtimes):
         parser.error("--weights is needed for YOLO")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -261,9 +360,11 @@ def main() -> None:
         print(f"{BATCH} images of 640 x 480 at {arguments.imgsz}, {os.cpu_count()} cores\n")
         print("| | images | bare, ms | lsml warm, ms | lsml cold, ms | warm / bare | cold / bare |")
         print("|---|---|--:|--:|--:|--:|--:|", flush=True)
-        for runtime in arguments.runtimes:
+        for runtime in () if arguments.only_stream else arguments.runtimes:
             measure(arguments, folder, runtime)
         if arguments.weights:
+            stream(arguments, folder)
+        if arguments.weights and not arguments.only_stream:
             flat(arguments, folder)
 
 
