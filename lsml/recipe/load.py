@@ -111,7 +111,7 @@ def _finished(draft: Draft) -> Recipe:
     check_storage(draft)
     score = read_score(draft, models)
     draft.stop()
-    server: dict[str, Any] = dict(value.get("server", {}))
+    server: dict[str, Any] = in_seconds(value.get("server", {}))
     if server.get("secret_path"):
         server["secret_path"] = server["secret_path"].strip("/")
     if "limits" in server:

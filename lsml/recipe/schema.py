@@ -25,6 +25,7 @@ _DURATIONS: Final = (
     ("Training", "quiet", "20s"),
     ("Training", "timeout", "6h"),
     ("Limits", "time", "1m"),
+    ("Server", "gather", "100ms"),
     ("Media", "fresh", "1m"),
     ("Media", "timeout", "30s"),
 )

@@ -24,7 +24,7 @@ from lsml.recipe.structs import LabelStudio, Model, Training
 from lsml.recipe.time_of_day import zone_of
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATIONS: Final = ("quiet", "timeout", "time", "fresh")
+_DURATIONS: Final = ("quiet", "timeout", "time", "fresh", "gather")
 # The first of each is lsml's; the others are those of other ML backends.
 URL_VARIABLES: Final = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST", "LABEL_STUDIO_HOSTNAME")
 KEY_VARIABLES: Final = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN")

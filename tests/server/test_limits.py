@@ -32,6 +32,11 @@ def test_the_defaults_are_sane(backend):
     assert backend().recipe.server.cache_bytes == 64_000_000
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("0s", 0.0), ("250ms", 0.25), ("2", 2.0)])
+def test_the_longest_wait_for_others_is_a_duration(backend, text, seconds):
+    assert backend(f"server: {{gather: {text}}}\n").recipe.server.gather_s == seconds
+
+
 def test_the_cache_can_be_off(backend):
     server = backend("server: {cache: 0}\n")
     server.annotate(tickets(40))

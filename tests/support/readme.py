@@ -34,6 +34,8 @@ _VALUES = {
     "training.quiet": "duration",
     "training.timeout": "duration from 1s",
     "server.limits.time": "duration from 1s",
+    "server.gather": "duration",
+    "server.cache": "size, or 0",
     "server.limits.body": "size",
     "server.limits.free_disk": "size",
     "media.cache": "size",
