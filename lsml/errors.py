@@ -17,7 +17,7 @@
     ├── StudioError            1 / 502   Label Studio's own API refused or did not answer
     ├── Busy                   1 / 503   too many requests wait
     ├── StoreError             1 / 503   the data directory cannot be used
-    │   ├── Unreachable        1 / 503   the database does not answer now
+    │   ├── Unreachable        1 / 503   the database does not answer or takes no writes now
     │   ├── VersionError       1 / 503   a saved version is missing, changed or of another format
     │   └── NoRoom             1 / 507   a limit of the recipe: the disk, or a project's annotations
     └── PortInUse              1 / 500   another program listens there
@@ -217,7 +217,7 @@ class StoreError(LsmlError):
 
 
 class Unreachable(StoreError):
-    """A database that does not answer now, and may in a moment. It may have done what it was asked."""
+    """A database that does not answer or takes no writes now, and may in a moment. It may have done what it was asked."""
 
     retry_after_s = 5
 

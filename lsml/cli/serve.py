@@ -61,14 +61,13 @@ def command(
 
     Several recipes are served under /r/NAME each.
     """
-    import logging
-
     with starting():
         from lsml.server.app import create_app
         from lsml.server.interpreter import share
         from lsml.server.serve import serve
         from lsml.server.several import Several
         from lsml.server.swapping import Swapping
+        from lsml.versions.mending import mend_shared
 
         opened = opener(recipe_paths, held, log_level, debug=debug)
         recipes = [opened(index, not child) for index in range(len(recipe_paths))]
@@ -93,17 +92,24 @@ def command(
         on_new_recipe(held, lambda index: apps[index].swap(partial(again, index)))
 
     def listening(bound: int) -> None:
-        logging.getLogger("lsml.server").info(
-            "listening on http://%s:%d", f"[{address}]" if ":" in address else address, bound
-        )
+        _say_where(address, bound)
         if child:
             say_ready(stores[0].directory, f"serve-{number}" if number else "serve")
         for app in apps:
             app.parts.serving.warm_up()
+        if number < 2:  # the first of several processes on this machine
+            mend_shared(recipes, stores)
 
     app = apps[0] if len(apps) == 1 else Several({one.name: app for one, app in zip(recipes, apps, strict=True)})
     bound = None if descriptor is None else socket.socket(fileno=descriptor)
     serve(app, address, recipes[0].server.port if port is None else port, listening, bound=bound)
+
+
+def _say_where(address: str, port: int) -> None:
+    import logging
+
+    shown = f"[{address}]" if ":" in address else address
+    logging.getLogger("lsml.server").info("listening on http://%s:%d", shown, port)
 
 
 def _warn_if_open(recipes: Sequence[Recipe], address: str) -> None:

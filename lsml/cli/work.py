@@ -56,6 +56,7 @@ def command(
 
     with starting():
         from lsml.recipe import hold_recipe
+        from lsml.versions.mending import mend_shared
         from lsml.worker.child import do_run
         from lsml.worker.consumer import Crew, Worker
         from lsml.worker.processes import step_back
@@ -87,6 +88,7 @@ def command(
         say_ready(stores[0].directory, "work")
         if os.name == "posix":
             on_new_recipe(held, lambda number: crew.workers[number].use(opened(number, False)))
+    mend_shared(recipes, stores)
     crew.run_forever()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Response, request
 
 from lsml.binding import Binding
-from lsml.errors import Busy, LsmlError, RequestError, TooLarge
+from lsml.errors import Busy, LsmlError, RequestError, TooLarge, Unreachable
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
 from lsml.logs import mask
@@ -175,8 +175,11 @@ class Predicting:
             return LOCAL
         if config is not None:
             self._serving.bindings.of(project, config)  # a malformed one is refused before it is remembered
-        self._serving.remember(project, studio_id=studio_id, labeling_config=config)
-        self._told.replace(project, config or "")
+        try:
+            self._serving.remember(project, studio_id=studio_id, labeling_config=config)
+            self._told.replace(project, config or "")
+        except Unreachable as error:
+            _log.warning("project %s: its labeling config is not stored: %s", project, error)  # it still predicts
         return project
 
     def _elsewhere(self, asked: _Asked, ready: _Ready) -> list[str]:

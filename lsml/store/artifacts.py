@@ -61,6 +61,10 @@ class Artifacts(ABC):
         """Keep a folder under the name that it has in this machine's data directory, and read it again to compare it."""
 
     @abstractmethod
+    def lost(self, named: Set[str]) -> list[str]:
+        """Return those of the `named` folders of which the service lost a file and this machine has a copy."""
+
+    @abstractmethod
     def check(self) -> None:
         """Raise OSError where nothing can be kept."""
 
@@ -112,6 +116,10 @@ class LocalArtifacts(Artifacts):
 
     def share(self, name: str) -> None:
         """See Artifacts. It is there already."""
+
+    def lost(self, named: Set[str]) -> list[str]:
+        """See Artifacts. The files are only here."""
+        return []
 
     def check(self) -> None:
         """See Artifacts."""

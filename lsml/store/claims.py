@@ -95,11 +95,11 @@ class Claims(Ledger):
         self._count_change(row[0], "running", state)
 
     @durable
-    def hand_back(self, id: str, attempt: int) -> None:
-        """Return a stopping worker's run to the ledger; it costs no attempt."""
+    def hand_back(self, id: str, attempt: int, why: str = "returned by a worker that stopped") -> None:
+        """Return a run to the ledger that its worker cannot do; it costs no attempt."""
         row = self._row("SELECT 1 FROM run WHERE id = ? AND attempt = ? AND state = 'running'", id, attempt)
         if row is not None:
-            self._return_to_waiting(id, "returned by a worker that stopped")
+            self._return_to_waiting(id, why)
 
     @durable
     def lose(self, id: str, attempt: int, why: str) -> None:

@@ -107,6 +107,19 @@ class ObjectArtifacts(Artifacts):
         self._bring(name)
         return True
 
+    def lost(self, named: Set[str]) -> list[str]:
+        """See Artifacts."""
+        kept = {name: set(paths) for name, paths in self._kept().items()}
+        found = []
+        for name in sorted(named):
+            folder = self.copies.open(name)
+            if not folder.is_dir():
+                continue
+            files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+            if not kept.get(name, set()) >= {self._at(name) + _MANIFEST, *(self._at(name, file) for file in files)}:
+                found.append(name)
+        return found
+
     def check(self) -> None:
         """See Artifacts."""
         with self._refusals():
@@ -152,7 +165,8 @@ class ObjectArtifacts(Artifacts):
             self.copies.keep_newest(name, _MOST_COPIES)
         except FileNotFoundError:
             raise VersionError(
-                f"{self._url}/{name}: is not there, or not complete; restore it, or promote another version"
+                f"{self._url}/{name}: is not there, or not complete; a machine that has a copy gives it back, else restore it, "
+                "or promote another version"
             ) from None
         except OSError as error:
             raise VersionError(

@@ -50,8 +50,9 @@ _ADVICE: Final[tuple[tuple[tuple[str, ...], str, type[StoreError]], ...]] = (
         StoreError,
     ),
     (('database "',), "create the database, as lsml only creates its tables", StoreError),
-    (("No space left", "disk full"), "its disk is full: make room; no acknowledged annotation is lost", StoreError),
-    (("read-only",), "name the primary server in storage.database, not a replica", StoreError),
+    (("No space left", "disk full"), "its disk is full: make room; no acknowledged annotation is lost", Unreachable),
+    # Also what a server says that another one is taking over from.
+    (("read-only",), "name the primary server in storage.database, not a replica; lsml tries again", Unreachable),
     (
         ("connect", "resolve", "shutting down", "starting up", "recovery", "timeout"),
         "check that it runs and that storage.database of the recipe is its address; lsml tries again",

@@ -90,6 +90,11 @@ class VersionRows(Table):
         """Return the number of versions of each project that has any."""
         return dict(self._rows("SELECT project, count(*) FROM version GROUP BY project"))
 
+    def of_folder(self, folder: str) -> VersionRow | None:
+        """Return the version with a folder, or None."""
+        row = self._row("SELECT project, number FROM version WHERE folder = ?", folder)
+        return self.get(*row) if row else None
+
     def folders(self) -> set[str]:
         """Return the folder of every version of every project."""
         return {row[0] for row in self._rows("SELECT folder FROM version")}

@@ -34,6 +34,9 @@ def do_run(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
     try:
         with kept_log(store, id):
             return _do_claimed(recipe, store, id, attempt)
+    except Unreachable as error:
+        _log.warning("run %s: %s", id, error)
+        return UNREACHABLE
     finally:
         run_id.reset(at_hand)
 
@@ -56,9 +59,8 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
         return SUPERSEDED
     except Cancelled as error:
         store.claims.finish(id, attempt, "cancelled", str(error) or "cancelled")
-    except Unreachable as error:
-        _log.warning("run %s: %s", id, error)
-        return UNREACHABLE
+    except Unreachable:
+        raise
     except LsmlError as error:
         _log.warning("run %s failed: %s", id, error)
         store.claims.finish(id, attempt, "failed", str(error))

@@ -28,7 +28,7 @@ from lsml.store.queue import Queue
 from lsml.store.runs import KINDS, Kind
 from lsml.versions import sweep_attempt
 from lsml.worker.notify import notify
-from lsml.worker.processes import DONE, SUPERSEDED, death, end, leaving_a_core, wait_briefly
+from lsml.worker.processes import DONE, SUPERSEDED, UNREACHABLE, death, end, leaving_a_core, wait_briefly
 from lsml.worker.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
@@ -102,6 +102,13 @@ class Worker:
     def work(self, id: str) -> None:
         """Claim a run and do it. It is safe to call for any id, any number of times."""
         self.say_whose()
+        try:
+            self._take(id)
+        except Unreachable as error:
+            # A lease that could not be given back ends by itself, and the sweeper wakes somebody.
+            _log.warning("run %s: %s", id, error)
+
+    def _take(self, id: str) -> None:
         waiting = self._store.runs.get(id)
         if waiting is None or waiting.kind not in self._kinds or self._stopping.is_set():
             return
@@ -174,7 +181,10 @@ class Worker:
         finally:
             end(child)
             self._sweep_attempt(run)
-        if child.returncode not in (DONE, SUPERSEDED):
+        if child.returncode == UNREACHABLE:
+            self._store.claims.hand_back(run.id, run.attempt, death(child.returncode))
+            _log.warning("run %s: %s", run.id, death(child.returncode))
+        elif child.returncode not in (DONE, SUPERSEDED):
             self._store.claims.lose(run.id, run.attempt, death(child.returncode))
             _log.error("run %s: %s", run.id, death(child.returncode))
 

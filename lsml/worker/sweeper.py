@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from lsml.errors import Unreachable
+from lsml.errors import LsmlError, Unreachable
 from lsml.learning.due import request_if_due
 from lsml.store import Store
 from lsml.store.claims import LEASE_S
@@ -48,6 +48,8 @@ class Sweeper:
             try:
                 now()
                 now = each
+            except LsmlError as error:
+                _log.warning("%s failed: %s; trying again", now.__name__.strip("_"), error)
             except Exception:
                 _log.exception("%s failed; trying again", now.__name__.strip("_"))
             self._stopping.wait(_SWEEP_S)

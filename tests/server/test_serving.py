@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 
+from lsml.errors import Unreachable
 from lsml.server import serving
 from lsml.server.serving import Serving
 from lsml.versions import adopt
@@ -96,6 +97,18 @@ def test_while_versions_swap_no_request_is_dropped_and_no_answer_mixes_two(train
         thread.join()
     assert wrong == []
     assert {version.split("-")[1] for version in seen} == {"v1", "v2", "v3", "v4", "v5"}
+
+
+def test_it_predicts_while_the_database_takes_no_writes(trained, monkeypatch, caplog):
+    def refused(*_arguments, **_more):
+        raise Unreachable("it takes no writes")
+
+    monkeypatch.setattr(trained.store.projects, "touch", refused)
+    for _ in range(2):
+        answer = trained.app.test_client().post("/predict", json=ASK)
+        assert answer.status_code == 200
+        assert answer.json["results"][0]["result"]
+    assert f"project {PROJECT_KEY}: its labeling config is not stored: it takes no writes" in caplog.text
 
 
 def test_setup_loads_no_model(trained, monkeypatch):

@@ -181,6 +181,20 @@ def test_a_machine_keeps_few_copies_and_brings_the_others_again(shared):
         assert files(machine.open(names[0])) == FILES
 
 
+def test_what_the_service_lost_is_known_to_a_machine_that_has_a_copy_and_given_back(shared):
+    maker, other = shared(), shared()
+    name, whole = (maker.put(made(maker), "1.2") for _ in range(2))
+    other.open(name)
+    assert maker.lost({name, whole, "1.2/elsewhere"}) == []
+    for lost in (other._at(name, "model/weights"), other._at(name) + ".json"):
+        other._files.rm_file(lost)
+        assert maker.lost({name, whole}) == [name]
+        assert shared().lost({name, whole}) == []
+        maker.share(name)
+        assert maker.lost({name, whole}) == []
+        assert kept(shared(), name) == FILES
+
+
 def test_a_folder_that_was_changed_or_is_not_complete_is_never_opened(shared):
     machine, other = shared(), shared()
     name = machine.put(made(machine), "local")
@@ -188,7 +202,9 @@ def test_a_folder_that_was_changed_or_is_not_complete_is_never_opened(shared):
     with pytest.raises(VersionError, match="was changed after it was saved; lsml tries again"):
         other.open(name)
     machine._files.rm_file(f"{machine._at(name)}.json")
-    with pytest.raises(VersionError, match="is not there, or not complete; restore it, or promote another version"):
+    with pytest.raises(
+        VersionError, match="is not there, or not complete; a machine that has a copy gives it back, else restore it"
+    ):
         other.open(name)
     assert list(other.copies.root.iterdir()) == [], "nothing is left of either try"
     assert files(machine.open(name)) == FILES, "the machine that made it has it"

@@ -13,6 +13,7 @@ import time
 import psutil
 import pytest
 
+from lsml.errors import Unreachable
 from lsml.store.queue import QUEUE_FILE, open_queue
 from lsml.worker import consumer
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, Backend, event, tickets, write_recipe
@@ -232,6 +233,32 @@ def test_a_woken_worker_does_the_run_whose_turn_it_is(tmp_path):
     gone = [sys.executable, "-c", ""]
     consumer.Worker(backend.recipe, backend.store, backend.queue, gone, consumer.Crew()).work(woken.id)
     assert (backend.store.runs.get(first.id).attempt, backend.store.runs.get(woken.id).attempt) == (1, 0)
+    backend.store.close()
+
+
+def test_a_database_that_was_away_costs_a_run_no_attempt(tmp_path, caplog):
+    backend = Backend(write_recipe(tmp_path), tmp_path / "data")
+    run = backend.store.runs.request("a", "start training")
+    unreachable = [sys.executable, "-c", "raise SystemExit(76)"]
+    for _ in range(4):
+        consumer.Worker(backend.recipe, backend.store, backend.queue, unreachable, consumer.Crew()).work(run.id)
+    found = backend.store.runs.get(run.id)
+    assert (found.state, found.attempt) == ("waiting", 4)
+    assert found.message == "the database did not answer the process of the run"
+    backend.store.close()
+
+
+def test_a_database_that_is_away_is_a_sentence_in_the_workers_log(tmp_path, monkeypatch, caplog):
+    backend = Backend(write_recipe(tmp_path), tmp_path / "data")
+    run = backend.store.runs.request("a", "start training")
+
+    def away(*_arguments):
+        raise Unreachable("it does not answer")
+
+    monkeypatch.setattr(backend.store.claims, "claim", away)
+    worker = consumer.Worker(backend.recipe, backend.store, backend.queue, [], consumer.Crew())
+    worker.work(run.id)
+    assert caplog.messages == [f"run {run.id}: it does not answer"]
     backend.store.close()
 
 
