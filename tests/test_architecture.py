@@ -72,6 +72,8 @@ TOPICS = {
     "test_architecture": "the code as a whole",
     "test_deploy": "the compose file",
     "test_dockerfile": "a file of the project",
+    "test_helm": "the Helm chart",
+    "test_monitoring": "the dashboard and the alert rules",
     "test_docs": "files of the project",
     "test_readme": "a file of the project",
     "test_release": "files of the project",

@@ -128,6 +128,7 @@ class _Stored:
         for state in STATES:
             runs.add_metric((state,), counted.get(state, 0))
         yield runs
+        yield from self._queues()
         yield from self._publishings()
         yield from self._corrections()
         versions = GaugeMetricFamily("lsml_versions", "Versions kept, by project.", labels=("project",))
@@ -172,6 +173,21 @@ class _Stored:
                 left_out.add_metric((project.key, control, reason), count)
             served[project.key] = card
         yield from (annotations, versions, promoted, held_out, left_out, unreadable, *_shifts(served))
+
+    def _queues(self) -> Iterator[Metric]:
+        ages = GaugeMetricFamily(
+            "lsml_queue_age_seconds",
+            "For how long the first waiting run has been due, by kind; 0 where none is.",
+            labels=("kind",),
+        )
+        for kind, age_s in self._store.runs.overdue_s().items():
+            ages.add_metric((kind,), age_s)
+        alive = GaugeMetricFamily(
+            "lsml_worker_alive", "1 where a worker of the queue is alive, by storage.queues.", labels=("queue",)
+        )
+        for queue in self._serving.recipe.storage.queues.named:
+            alive.add_metric((queue or "",), self._store.workers.alive(queue))
+        yield from (ages, alive)
 
     def _corrections(self) -> Iterator[Metric]:
         regions = GaugeMetricFamily(

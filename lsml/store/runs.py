@@ -86,6 +86,14 @@ class Runs(Ledger):
         """Return the number of runs of a kind, by state."""
         return dict(self._rows("SELECT state, number FROM run_count WHERE kind = ? AND number > 0", kind))
 
+    def overdue_s(self) -> dict[str, float]:
+        """Return by kind for how many seconds the first of the waiting runs has been due; 0 where none is."""
+        now = self._database.now()
+        rows = self._rows(
+            "SELECT kind, min(due_at) FROM run WHERE state = 'waiting' AND due_at <= ? GROUP BY kind", now
+        )
+        return {**dict.fromkeys(KINDS, 0.0), **{kind: now - due_at for kind, due_at in rows}}
+
     def of_project(self, project: str, limit: int = 20, *, kind: Kind = "training") -> list[RunRow]:
         """Return a project's runs of a kind, newest first."""
         rows = self._rows(

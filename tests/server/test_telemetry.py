@@ -43,6 +43,17 @@ def test_what_is_stored_is_shown_by_project(backend):
     }, "their shares show whether tasks change"
 
 
+def test_how_long_runs_wait_and_who_could_do_them_is_shown(backend):
+    server = backend("storage: {queues: {training: gpu}}\n")
+    server.store.runs.request(PROJECT_KEY, "start training")
+    server.store.runs._run("UPDATE run SET due_at = due_at - 60")
+    server.store.workers.beat("gpu")
+    found = numbers(server)
+    assert 60 <= found['lsml_queue_age_seconds{kind="training"}'] < 3600
+    assert found['lsml_queue_age_seconds{kind="publishing"}'] == 0
+    assert (found['lsml_worker_alive{queue="gpu"}'], found['lsml_worker_alive{queue=""}']) == (1, 0)
+
+
 def test_what_a_promotion_changed_is_shown_by_model(backend):
     server = backend()
     server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
