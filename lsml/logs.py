@@ -23,10 +23,11 @@ _secrets: set[str] = set()
 _told: LRUCache[str, None] = LRUCache(_MOST_TOLD)
 _telling = threading.Lock()
 
-# The context of this thread, which every line shows.
+# The context of this thread, which lines show.
 recipe_name: ContextVar[str | None] = ContextVar("recipe_name", default=None)  # set if a process has several
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 run_id: ContextVar[str | None] = ContextVar("run_id", default=None)
+project_id: ContextVar[str | None] = ContextVar("project_id", default=None)  # for machines: sentences name it anyway
 
 
 class _Text(logging.Formatter):
@@ -44,7 +45,7 @@ class _Text(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object in ASCII for each record; `time` is UTC."""
+    """One JSON object in ASCII for each record, with the ids of request, run and project at hand; `time` is UTC."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -55,6 +56,8 @@ class _JsonFormatter(logging.Formatter):
             "message": mask(record.getMessage()),
             **_at_hand(),
         }
+        if (project := project_id.get()) is not None:
+            fields["project"] = project
         if below := _traceback(self, record):
             fields["traceback"] = mask(below)
         return json.dumps(fields)

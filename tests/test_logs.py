@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsml.logs import _JsonFormatter, _Text, _told, keep_secret, keep_told_secret, request_id, run_id
-from tests.conftest import event, write_recipe
+from lsml.logs import _JsonFormatter, _Text, _told, keep_secret, keep_told_secret, project_id, request_id, run_id
+from tests.conftest import PROJECT_KEY, TOPICS, event, write_recipe
 from tests.support.backend import RunningBackend
 
 
@@ -71,6 +71,28 @@ def test_lines_say_which_request_and_which_run_they_belong_to():
         run_id.reset(ran)
     assert fields.pop("time").endswith("Z")
     assert fields == {"level": "warning", "logger": "lsml.x", "message": "m", "request": "5f0c", "run": "r1"}
+
+
+def test_lines_for_machines_say_which_project_they_are_about(backend, caplog):
+    about = project_id.set("1.2")
+    assert json.loads(lines(_JsonFormatter(), "done"))["project"] == "1.2"
+    assert "1.2" not in lines(_Text(), "done")
+    project_id.reset(about)
+    assert "project" not in json.loads(lines(_JsonFormatter(), "done"))
+
+    server, seen = backend(), []
+    ask = {"project": PROJECT_KEY, "label_config": TOPICS, "tasks": [{"data": {}}]}
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    watcher = logging.Handler(logging.INFO)
+    watcher.emit = lambda record: seen.append(project_id.get())
+    logging.getLogger("lsml.server").addHandler(watcher)
+    caplog.set_level(logging.INFO, "lsml")
+    try:
+        server.post("/predict", ask)
+    finally:
+        logging.getLogger("lsml.server").removeHandler(watcher)
+    assert set(seen) == {PROJECT_KEY}
+    assert project_id.get() is None
 
 
 def test_a_request_keeps_the_id_that_it_brings(backend):

@@ -9,7 +9,7 @@ import time
 
 from flask import Flask, Response, g, request
 
-from lsml.logs import MASK, request_id
+from lsml.logs import MASK, project_id, request_id
 
 _log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -33,6 +33,7 @@ def watch(app: Flask) -> None:
     def begin() -> None:
         asked = request.headers.get("X-Request-Id", "")
         request_id.set(asked if _SANE_ID.fullmatch(asked) else secrets.token_hex(4))
+        project_id.set((request.view_args or {}).get("project"))  # other requests say later whom they are about
         g.began = time.perf_counter()
 
     @app.after_request
@@ -46,6 +47,7 @@ def watch(app: Flask) -> None:
     @app.teardown_request
     def forget(_error: BaseException | None) -> None:
         request_id.set(None)
+        project_id.set(None)
 
 
 def asked_for() -> str:

@@ -16,7 +16,7 @@ from lsml.binding import Binding
 from lsml.errors import Busy, LsmlError, RequestError, TooLarge, Unreachable
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
-from lsml.logs import mask
+from lsml.logs import mask, project_id
 from lsml.prediction import LATE, Gathering, Outcome, PredictionCache, Predictor, predict_in_time
 from lsml.recipe import Recipe
 from lsml.server.arrivals import ARRIVALS, BUSY, REQUEST, Arrivals
@@ -168,6 +168,7 @@ class Predicting:
         if asked.named is None:
             return LOCAL
         project, studio_id = known_project(self._store, asked.named)
+        project_id.set(project)
         config = asked.labeling_config
         if self._told.get(project) == (config or ""):
             return project

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lsml.adapters import get_adapter
 from lsml.binding import Binding
 from lsml.errors import LsmlError, NotFound
-from lsml.logs import keep_told_secret
+from lsml.logs import keep_told_secret, project_id
 from lsml.prediction import Speed
 from lsml.recipe import Recipe
 from lsml.server.bindings import Bindings
@@ -62,6 +62,7 @@ class Serving:
         config_at: float | None = None,
     ) -> None:
         """Store what a request tells of a project; a new project starts from `local`'s promoted version if that fits."""
+        project_id.set(project)
         if token:
             keep_told_secret(token)
         new = self._store.projects.touch(

@@ -11,7 +11,7 @@ from lsml.learning.due import learners
 from lsml.learning.review import in_json, review
 from lsml.learning.run import TrainingInputs
 from lsml.learning.run import run as train_and_publish
-from lsml.logs import run_id
+from lsml.logs import project_id, run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
 from lsml.studio.connection import fetcher, project_address, read_annotations
@@ -46,6 +46,7 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
     if run is None or run.attempt != attempt or run.state != "running":
         _log.warning("run %s: attempt %d is not the current one", id, attempt)
         return SUPERSEDED
+    project_id.set(run.project)  # this process does one run
     try:
         if run.kind == "training":
             _train_and_publish(recipe, store, run)

@@ -20,7 +20,7 @@ from huey.consumer import Consumer
 
 from lsml.errors import Unreachable
 from lsml.learning.due import learners
-from lsml.logs import recipe_name, run_id
+from lsml.logs import project_id, recipe_name, run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
 from lsml.store.claims import HEARTBEAT_S
@@ -131,6 +131,7 @@ class Worker:
     def _do(self, run: RunRow) -> None:
         """Do a claimed run to its end."""
         at_hand = run_id.set(run.id)
+        about = project_id.set(run.project)
         _log.info("run %s (%s) of project %s: attempt %d", run.id, run.kind, run.project, run.attempt)
         try:
             self._see_through(run)
@@ -141,6 +142,7 @@ class Worker:
             _log.warning("%s; another worker has it", error)
         finally:
             run_id.reset(at_hand)
+            project_id.reset(about)
 
     def _see_through(self, run: RunRow) -> None:
         timeout_s = max((training.timeout_s for training in learners(self.recipe)), default=0) or 6 * 3600
