@@ -1,17 +1,12 @@
 """Servers and workers with nothing in common but PostgreSQL, Redis and S3: none loses an annotation, and all serve the same."""
 
-import contextlib
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
-import psutil
 import pytest
 
 from lsml.errors import VersionError
@@ -19,58 +14,15 @@ from lsml.recipe import load_recipe
 from lsml.server.events import project_key
 from lsml.store import Store
 from lsml.versions import card_of, check_files
-from tests.conftest import PROJECT, TOPICS, event, tickets, write_recipe
+from tests.conftest import PROJECT, event, tickets, write_recipe
 from tests.support.backend import until
 from tests.support.engines import PostgresServer, RedisServer, postgres_server, redis_server, s3_bucket
-from tests.support.label_studio import free_port
+from tests.support.machines import Machine
 from tests.support.processes import fault_environment
 
 pytestmark = pytest.mark.slow
 PROJECTS, WEBHOOKS = 5, 200
 LEARNING = "training: {every: 10, quiet: 0s, promote: always, keep: 3}\n"
-
-
-class Machine:
-    """A server or a worker in a data directory of its own."""
-
-    def __init__(self, recipe, directory, verb: str, environment: dict[str, str]) -> None:
-        self.port = free_port()
-        self._command = [sys.executable, "-m", "lsml", verb, str(recipe), "--data-dir", str(directory / "data")]
-        if verb == "serve":
-            self._command += ["--port", str(self.port)]
-        self.data = directory / "data"
-        self.log = directory / "log"
-        self._environment = environment
-        directory.mkdir()
-        self.start()
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
-            )
-
-    def trains(self) -> bool:
-        """True while it has a training."""
-        with contextlib.suppress(psutil.Error):
-            return any("--run" in child.cmdline() for child in psutil.Process(self.process.pid).children())
-        return False
-
-    def post(self, path: str, body: dict) -> httpx.Response:
-        return httpx.post(f"http://127.0.0.1:{self.port}{path}", json=body, timeout=30, trust_env=False)
-
-    def is_up(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()[-4000:]
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/health", trust_env=False).status_code == 200
-        return False
-
-    def serves(self, project: str) -> str:
-        """The `model_version` of a prediction."""
-        task = {"id": 1, "data": {"text": "refund my invoice"}}
-        answer = self.post("/predict", {"tasks": [task], "project": project, "label_config": TOPICS})
-        assert answer.status_code == 200, answer.text
-        return answer.json()["results"][0]["model_version"]
 
 
 class World:

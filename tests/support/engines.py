@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.support.backend import until
 from tests.support.label_studio import free_port
 
@@ -53,6 +55,13 @@ class PostgresServer:
             self._server = subprocess.Popen(serve, user=self._user, cwd=self.folder, stdout=log, stderr=log)
         ready = [self._initdb.parent / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         until("PostgreSQL answers", lambda: subprocess.run(ready).returncode == 0, 30)
+
+    def refuse_writes(self, refused: bool) -> None:
+        """From now on refuse every write, as a server that became a replica or whose disk is full; or take them again."""
+        psycopg = pytest.importorskip("psycopg")
+        with psycopg.connect(self.url, autocommit=True, options="-c default_transaction_read_only=off") as connection:
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if refused else 'off'}")
+            connection.execute("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
         """End every connection, and stop it."""
@@ -123,6 +132,14 @@ class Bucket:
 
     url: str
     environment: dict[str, str]
+    files: Any  # s3fs, to look into it
+    _flag: Path
+
+    def refuse_writes(self) -> None:
+        self._flag.touch()
+
+    def take_writes(self) -> None:
+        self._flag.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -135,18 +152,21 @@ def s3_bucket() -> Iterator[Bucket]:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "lsml", "AWS_SECRET_ACCESS_KEY": "sesame",
         "AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true",
     }  # fmt: skip
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    flag = Path(tempfile.mkdtemp(prefix="lsml-s3-")) / "refuses"
+    command = [sys.executable, "-m", "tests.support.s3_server", str(port), str(flag)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=REPOSITORY)
     try:
         until("the S3 server answers", lambda: listens(port), 30)
-        s3fs.S3FileSystem(
+        files = s3fs.S3FileSystem(
             key="lsml", secret="sesame", endpoint_url=environment["AWS_ENDPOINT_URL"],
-            client_kwargs={"region_name": "eu-central-1"}, skip_instance_cache=True,
-        ).mkdir("lsml-test", region_name="eu-central-1")  # fmt: skip
-        yield Bucket("s3://lsml-test/models", environment)
+            client_kwargs={"region_name": "eu-central-1"}, skip_instance_cache=True, use_listings_cache=False,
+        )  # fmt: skip
+        files.mkdir("lsml-test", region_name="eu-central-1")
+        yield Bucket("s3://lsml-test/models", environment, files, flag)
     finally:
         server.terminate()
         server.wait(10)
+        shutil.rmtree(flag.parent)
 
 
 def listens(port: int) -> bool:
