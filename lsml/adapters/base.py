@@ -338,6 +338,11 @@ class TrainableAdapter(Adapter[OptionsT]):
     passes_over: ClassVar[str | None] = None
 
     @property
+    def resumes(self) -> bool:
+        """True if `fit` goes on from a saved version that was loaded before, and not from the starting point."""
+        return False
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about the training for the card of the version."""
         return ()

@@ -18,7 +18,7 @@ from lsml.learning.fit import SEED, fit
 from lsml.learning.judge import unread_sentence
 from lsml.learning.promote import choose
 from lsml.learning.snapshot import Snapshot
-from lsml.versions import Card, Decision, Drift, Loaded, ModelCard
+from lsml.versions import Card, Decision, Drift, Loaded, ModelCard, learnt_hashes
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def train(
     for sentence in sentences(snapshot.left_out):
         _log.warning("%s", sentence)
     moved_to_training = move_over(models, snapshot)
-    fitted, refusals = _fit_all(models, snapshot, moved_to_training, files, progress)
+    fitted, refusals = _fit_all(models, snapshot, moved_to_training, files, promoted, progress)
     progress(0.9, "judging")
     judged_tasks = held_out_tasks(models, snapshot, moved_to_training)
     candidates = Candidates(
@@ -93,6 +93,7 @@ def _fit_all(
     snapshot: Snapshot,
     moved_to_training: set[str],
     files: TrainingFiles,
+    promoted: tuple[Loaded, Path] | None,
     progress: Progress,
 ) -> tuple[dict[str, Fitted], list[str]]:
     """Return (trained models by key, a sentence for each that could not be trained). Raises where none could."""
@@ -106,7 +107,7 @@ def _fit_all(
 
         try:
             fitted[model.key] = _fit(
-                model, f"{index}-{model.spec.adapter}", snapshot, moved_to_training, files, of_model
+                model, f"{index}-{model.spec.adapter}", snapshot, moved_to_training, files, promoted, of_model
             )
         except (NotEnoughData, AdapterError) as error:
             refusals.append(f"{model.key}: {error}")
@@ -124,9 +125,12 @@ def _fit(
     snapshot: Snapshot,
     moved_to_training: set[str],
     files: TrainingFiles,
+    promoted: tuple[Loaded, Path] | None,
     progress: Progress,
 ) -> Fitted:
-    """Return a model trained on the tasks that are not held out, and saved into `folder` of the version's."""
+    """Return a model trained on the tasks that are not held out, and saved into `folder` of the version's. One that resumes
+    goes on from its promoted version.
+    """
     examples, classes, unread, learnt = examples_of(model, snapshot, moved_to_training, files.fetch)
     notes = [unread_sentence(unread)] if unread else []
     for note in notes:
@@ -139,7 +143,12 @@ def _fit(
         )
         raise NotEnoughData(notes[0] if notes else lacking)
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
-    adapter = fit(model, examples, progress)
+    served = _served(model, promoted)
+    adapter = fit(model, examples, progress, served[1] / served[0].folder if served else None)
+    if served and adapter.resumes:
+        assert promoted is not None
+        learnt |= learnt_hashes(served[1], served[0])
+        notes.append(f"went on from v{promoted[0].number}")
     selection = adapter.selection if isinstance(adapter, Auto) else None
     if selection is not None:
         _log.info("%s: %s", model.key, selection.sentence)
@@ -153,6 +162,14 @@ def _fit(
         options=model.options_digest, snapshot=snapshot.digest, selection=selection,
     )  # fmt: skip
     return Fitted(model, adapter, card, tuple(f"{model.key}: {note}" for note in (*notes, *adapter.notes)))
+
+
+def _served(model: BoundModel, promoted: tuple[Loaded, Path] | None) -> tuple[ModelCard, Path] | None:
+    """Return (the card of a model's promoted version, the folder of that version), if the model can be loaded from it."""
+    if promoted is None or promoted[0].card is None or model.key not in promoted[0].adapters:
+        return None
+    saved = promoted[0].card.models.get(model.key)
+    return None if saved is None or saved.fingerprint != model.fingerprint else (saved, promoted[1])
 
 
 def _controls(model: BoundModel) -> str:

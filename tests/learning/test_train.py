@@ -3,13 +3,14 @@
 import msgspec
 import pytest
 
+from lsml.adapters.text.classifier import TextClassifier
 from lsml.binding import bind
 from lsml.errors import NotEnoughData
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.learning.run import TrainingInputs, run
 from lsml.recipe import load_recipe, share_of
 from lsml.store import LOCAL, Store
-from lsml.versions import Why, load_promoted, model_version
+from lsml.versions import Why, learnt_hashes, load_promoted, model_version
 from tests.conftest import PROJECT_KEY, TOPICS, choice, tickets, write_recipe
 from tests.support.fetching import no_fetch
 
@@ -282,6 +283,24 @@ def test_what_a_version_learnt_never_judges_it_whatever_the_ids_are(project):
     learnt = {text for id, (text, _) in enumerate(tickets(200), 1) if share_of(str(id)) >= 0.2}
     decision = card.decisions["topic:text-classifier"]
     assert not fair - learnt or decision.compared.tasks <= len({text for text, _ in tickets(200)} - learnt)
+
+
+def test_a_model_that_resumes_goes_on_from_what_is_served_and_knows_what_that_learnt(project, monkeypatch):
+    """As yolo and detector do with `resume: true`."""
+    loaded = []
+    monkeypatch.setattr(TextClassifier, "resumes", True)
+    load = TextClassifier.load
+    monkeypatch.setattr(TextClassifier, "load", lambda self, folder: (loaded.append(folder), load(self, folder)))
+    here = project("training: {promote: always}")
+    found = []
+    for pairs, first_id in ((tickets(40), 1), (tickets(80)[40:], 1000)):
+        card = here.train(annotated(pairs, first_id))
+        folder = here.store.artifacts.open(here.store.versions.get(LOCAL, here.promoted).folder)
+        found.append((card.notes, learnt_hashes(folder, card.models["topic:text-classifier"])))
+    (first, of_first), (second, of_second) = found
+    assert not any("went on" in note for note in first) and len(loaded) >= 1
+    assert "topic:text-classifier: went on from v1" in second
+    assert of_first < of_second
 
 
 def test_an_absurd_number_is_no_example(project):

@@ -81,6 +81,24 @@ def test_a_saved_version_is_a_folder_of_weights_too(tmp_path):
     assert started.predict(case.batch[:1]) == Detector(started.options, BOXES).predict(case.batch[:1])
 
 
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_training_goes_on_from_a_saved_version_where_the_recipe_says_so(tmp_path, weights, resume):
+    case = DETECTOR[0]
+    case.ready().save(tmp_path)
+    model = detector(weights, resume=resume, epochs=1, learning_rate=1e-9)
+    assert model.resumes == resume
+    model.load(tmp_path)
+    before = {
+        name: tensor.clone()
+        for name, tensor in model._model.module.state_dict().items()
+        if "backbone" in name and name.endswith("convolution.weight")
+    }
+    model.fit(list(case.examples)[:4], 1)
+    after = model._model.module.state_dict()
+    unlike = [name for name in before if not np.allclose(after[name], before[name], atol=1e-5)]
+    assert before and (unlike == []) == resume
+
+
 def test_only_wanted_classes_are_found_and_named(weights):
     both, one = detector(weights), detector(weights, classes=["red"])
     assert {box.label for box in both.predict([WORLD[0].data])[0]} == {"red", "stuff"}

@@ -279,6 +279,21 @@ def test_more_can_be_learnt_than_the_weights_knew_and_layers_can_be_frozen():
     assert model._learnt.module.names == dict(enumerate(labels))
 
 
+@pytest.mark.parametrize("labels", [DETECT.target.labels, (*DETECT.target.labels, "new")], ids=["alike", "more"])
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_training_goes_on_from_a_saved_version_where_the_recipe_says_so(tmp_path, resume, labels):
+    target = Target(labels, multiple=True, kinds={"box": labels})
+    model = adapter(target, task="detect", resume=resume, epochs=1, learning_rate=1e-9, imgsz=64, train_batch=8)
+    assert model.resumes == resume
+    model.load(saved(DETECT, tmp_path / "version"))
+    before = {name: tensor.clone() for name, tensor in DETECT.ready()._learnt.module.state_dict().items()}
+    model.fit(list(DETECT.examples)[:8], 1)
+    after = model._learnt.module.state_dict()
+    backbone = [name for name in after if name.startswith("model.0.") and name.endswith("conv.weight")]
+    assert backbone and all(np.allclose(after[name], before[name], atol=1e-6) == resume for name in backbone)
+    assert model._learnt.goal.labels == labels
+
+
 def test_exported_weights_are_served_and_cannot_learn(tmp_path, noise, monkeypatch):
     monkeypatch.setenv("LSML_CACHE_DIR", str(tmp_path))
     torch_model, fast = adapter(), adapter(accelerate="onnx")

@@ -43,6 +43,7 @@ class Detector(PretrainedAdapter[DetectorOptions, DetectionModel], InteractiveAd
     def __init__(self, options: DetectorOptions, target: Target) -> None:
         super().__init__(options, target)
         self._joined = 0  # regions with several labels
+        self._saved: Path | None = None  # the folder of the version that it is, from which it may resume
 
     @classmethod
     def labels_of(cls, config: Mapping[str, object]) -> tuple[str, ...]:
@@ -116,6 +117,16 @@ class Detector(PretrainedAdapter[DetectorOptions, DetectionModel], InteractiveAd
         """Return the objects in the drawn regions of an image (path)."""
         return in_drawn(self.predict([data])[0], prompts) if prompts and self.ready else []
 
+    @property
+    def resumes(self) -> bool:
+        """True if the recipe says so."""
+        return self.options.resume
+
+    def load(self, directory: Path) -> None:
+        """Load a saved version. Raises VersionError."""
+        super().load(directory)
+        self._saved = directory
+
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Train on images (paths) with their boxes, or outlines and masks; images without any are negative examples.
 
@@ -123,10 +134,11 @@ class Detector(PretrainedAdapter[DetectorOptions, DetectionModel], InteractiveAd
         """
         goal = goal_of("segment" if self._cuts_out else "detect", self.target, examples)
         options = self.options
+        folder = self._saved if options.resume and self._saved else self._folder()
 
         def make() -> DetectionModel:
             return DetectionModel.fresh(
-                self._folder(),
+                folder,
                 goal.labels,
                 options.device,
                 options.imgsz,

@@ -59,6 +59,14 @@ class DetectorOptions(PretrainedOptions, frozen=True, forbid_unknown_fields=True
     ] = None
     batch: Annotated[int, Meta(ge=1, le=1024, description="Images in one batch.", extra=MACHINE)] = 16
     half: Half = False
+    resume: Annotated[
+        bool,
+        Meta(
+            description="`true` trains on from the promoted version, where there is one, and not from `weights`. Fewer "
+            "`epochs` then suffice, and a smaller `learning_rate`.",
+            extra=TRAINING,
+        ),
+    ] = False
     epochs: Annotated[int, Meta(ge=1, le=10_000, description="The most epochs.", extra=TRAINING)] = 50
     train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=TRAINING)] = 8
     patience: Annotated[

@@ -27,18 +27,14 @@ from lsml.adapters.image.yolo.accelerate import Accelerated
 from lsml.adapters.image.yolo.calibrating import calibrated, with_calibration
 from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.image.yolo.engine import POOL, Engine, PredictSettings
-from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, load_model, save_model, training_folder
+from lsml.adapters.image.yolo.fitting import TENSORS, Learnt, fit_model, go_on, load_model, save_model, training_folder
 from lsml.adapters.image.yolo.library import ultralytics
 from lsml.adapters.image.yolo.options import YoloOptions
 from lsml.adapters.image.yolo.results import values_of
 from lsml.adapters.image.yolo.starting import module_of, path_of, start_of, task_of
 from lsml.adapters.image.yolo.tiles import boxes_in_tiles
 from lsml.adapters.image.yolo.tracks import follow
-from lsml.adapters.image.yolo.weights import (
-    info_of,
-    is_architecture,
-    is_exported,
-)
+from lsml.adapters.image.yolo.weights import info_of, is_exported
 from lsml.adapters.parts.drawn import drawn_part, in_drawn
 from lsml.adapters.parts.found_objects import LEAST_SCORE
 from lsml.adapters.parts.pictures import read_image
@@ -142,7 +138,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         engine = self._loaded()
         asked = self._asked(engine, floor)
         if "track" in self.target.kinds:
-            return [follow(engine, path, asked, self.options, self._labels(engine)) for path in batch]
+            return [follow(engine, path, asked, self.options, _labels(engine, self._learnt)) for path in batch]
         if self.options.tile is not None and engine.task == "detect":
             tiled = partial(
                 boxes_in_tiles, self.options, lambda parts: self._of_images(engine, asked, parts), asked.max_det
@@ -179,12 +175,9 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             floor = self._learnt.calibration.before(floor)
         return PredictSettings(max(options.confidence, floor), options.iou, options.imgsz, options.max_det, numbers)
 
-    def _labels(self, engine: Engine | Accelerated) -> tuple[str, ...]:
-        return engine.names if self._learnt is None else self._learnt.goal.labels
-
     def _values(self, engine: Engine | Accelerated, asked: PredictSettings, result: Results) -> list[Value]:
         """Return the values of one of ultralytics' Results, of the wanted kinds."""
-        labels, kinds = self._labels(engine), frozenset(self.target.kinds or known.GIVES[engine.task])
+        labels, kinds = _labels(engine, self._learnt), frozenset(self.target.kinds or known.GIVES[engine.task])
 
         def name(number: int) -> str | None:
             return labels[number] if asked.classes is None or number in asked.classes else None
@@ -207,14 +200,16 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
     def _loaded(self) -> Engine | Accelerated:
         with self._loading:
             if self._engine is None:
-                self._engine = (
-                    _of_weights(self._weights, self.options)
-                    if self._learnt is None
-                    else _of_learnt(self._learnt, self.options)
-                )
+                learnt, options = self._learnt, self.options
+                self._engine = _of_learnt(learnt, options) if learnt else _of_weights(self._weights, options)
             return self._engine
 
     # Training
+
+    @property
+    def resumes(self) -> bool:
+        """True if the recipe says so."""
+        return self.options.resume
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
         """Train on images (paths) with their values; images without values are negative examples. Of videos with tracks,
@@ -223,7 +218,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
         Raises NotEnoughData; AdapterError where the weights are not there, or cannot learn.
         """
         goal = goal_of(task_of(self._weights, self.options, self.target), self.target, examples)
-        start = start_of(self._weights, self.options, goal.task)
+        start = go_on(self._learnt, self.options, goal.task) or start_of(self._weights, self.options, goal.task)
         with training_folder() as directory:
             sampled = Sampled(tuple(examples))
             if "track" in self.target.kinds:
@@ -234,7 +229,7 @@ class Yolo(TrainableAdapter[YoloOptions], InteractiveAdapter[YoloOptions]):
             dataset = write_dataset(images, goal, directory, judge=self.options.patience > 0, videos=videos)
             progress(0.05, f"training on {dataset.images} images")
             learnt = fit_model(start, dataset, goal, self.options, seed, directory, progress)
-            scratch = self._weights if is_architecture(self._weights) else None
+            scratch = self._weights if start.module is None else None
             self._notes = (*_notes(scratch, goal.task, examples), *sampled.notes)
             self._become(learnt)
             if dataset.held_out and videos is None:  # a track's score is the mean of many
@@ -281,6 +276,10 @@ def _of_learnt(learnt: Learnt, options: YoloOptions, content: str | None = None)
     if options.accelerate is None or content is None:
         return engine
     return Accelerated(engine, lambda: learnt.module, content, options)
+
+
+def _labels(engine: Engine | Accelerated, learnt: Learnt | None) -> tuple[str, ...]:
+    return engine.names if learnt is None else learnt.goal.labels
 
 
 def _in_part(progress: Progress, whole: float, share: float, doing: str) -> None:

@@ -57,6 +57,15 @@ class Learnt:
     temperature: float = 1.0
 
 
+def go_on(learnt: Learnt | None, options: YoloOptions, task: str) -> StartingPoint | None:
+    """Return the start of a training that resumes from a trained model; None without one of that task, or where the recipe
+    does not say so.
+    """
+    if not options.resume or learnt is None or learnt.goal.task != task:
+        return None
+    return StartingPoint(learnt.module, learnt.module.yaml, options.imgsz or learnt.imgsz)
+
+
 def fit_model(
     start: StartingPoint,
     dataset: Dataset,

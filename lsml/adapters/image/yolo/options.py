@@ -143,6 +143,14 @@ class YoloOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             extra=_TRAINING,
         ),
     ] = 40  # fmt: skip
+    resume: Annotated[
+        bool,
+        Meta(
+            description="`true` trains on from the promoted version, where there is one, and not from `weights`. Fewer "
+            "`epochs` then suffice, and a smaller `learning_rate`.",
+            extra=_TRAINING,
+        ),
+    ] = False
     epochs: Annotated[int, Meta(ge=1, le=10_000, description="The most epochs.", extra=_TRAINING)] = 50
     train_batch: Annotated[int, Meta(ge=1, le=1024, description="The batch size of training.", extra=_TRAINING)] = 8
     patience: Annotated[
