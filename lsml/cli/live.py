@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from lsml.errors import LsmlError, StudioAway
-from lsml.learning.due import changes_needed, counts
+from lsml.learning.due import changes_needed, counts, learners
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.store.runs import KINDS, RunRow
 from lsml.versions import card_of
@@ -119,6 +120,16 @@ def _progress(run: RunRow) -> str:
     return f"{run.progress:.0%}{'' if left is None else f', {about(left)} left'}"
 
 
+def start_of_day(recipe: Recipe, store: Store, project: str) -> str:
+    """Return the start of a training that waits for the recipe's time of day, by this machine's clock: `02:00 CET`; empty
+    where none waits for it.
+    """
+    run = store.runs.last(project, "training")
+    if run is None or run.state != "waiting" or all(training.at is None for training in learners(recipe)):
+        return ""
+    return datetime.fromtimestamp(run.due_at).astimezone().strftime("%H:%M %Z")
+
+
 def _said(run: RunRow) -> str:
     """Return what a running run is doing."""
     return run.message if run.kind in run.message else ": ".join(filter(None, (run.kind, run.message)))
@@ -155,6 +166,8 @@ def _awaited(recipe: Recipe, store: Store, project: ProjectRow) -> str:
     if needed is None:
         return ""
     which = "first" if project.promoted is None else "next"
+    if start := start_of_day(recipe, store, project.key):
+        return f"the {which} training starts at {start}"
     if changes >= needed:
         return f"the {which} training starts when nobody annotates for a moment"
     return f"{changes:,} of {needed:,} annotations until the {which} training"

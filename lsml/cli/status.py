@@ -53,7 +53,7 @@ def _tell(recipe: Recipe, store: Store, project: str | None, as_json: bool) -> N
         click.echo(json.dumps(found, indent=1))
         return
     for row, one in zip(rows, found, strict=True):
-        _print(store, row, one)
+        _print(recipe, store, row, one)
     if not rows:
         click.echo("no project yet: connect one with `lsml connect`, or train on an export with `lsml train`")
 
@@ -82,7 +82,8 @@ def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print(store: Store, row: ProjectRow, found: dict[str, Any]) -> None:
+def _print(recipe: Recipe, store: Store, row: ProjectRow, found: dict[str, Any]) -> None:
+    from lsml.cli.live import start_of_day
     from lsml.labeling.annotated import many
     from lsml.learning.outlook import curve_of
     from lsml.store import LOCAL
@@ -99,6 +100,8 @@ def _print(store: Store, row: ProjectRow, found: dict[str, Any]) -> None:
     if row.key != LOCAL:  # `local` is only trained by command
         needed, changes = found["changes_needed"], found["changes_since_last_run"]
         due = "" if needed is None else f", {max(0, needed - changes):,} more until the next training"
+        if start := start_of_day(recipe, store, row.key):
+            due = f"; the next training starts at {start}"
         out.print(f"  {many(found['annotations'], 'annotation')}{due}", markup=False)
     for sentence in found["work"]:
         out.print(f"  {sentence}", markup=False)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 
+from lsml.cli import main
 from lsml.cli.live import state_line
 from lsml.recipe import load_recipe
 from lsml.store import Store
@@ -35,6 +38,19 @@ def test_before_the_first_training_it_says_how_many_annotations_are_awaited(line
     assert told() == "triage: 7 of 10 annotations until the first training"
     server.annotate(tickets(3, seed=1), first_id=8)
     assert told() == "triage: the first training starts when nobody annotates for a moment"
+
+
+def test_a_training_that_waits_for_the_night_says_when_it_starts(backend):
+    server = backend('training: {at: "02:00 UTC", quiet: 1s}\n')
+    server.annotate(tickets(10))
+    [run] = server.store.runs.of_project(PROJECT_KEY)
+    start = datetime.fromtimestamp(run.due_at).astimezone()
+    assert start.astimezone(UTC).strftime("%H:%M") == "02:00"
+    said = f"the {{}} training starts at {start:%H:%M %Z}"
+    project = server.store.projects.get(PROJECT_KEY)
+    assert state_line(server.recipe, server.store, project) == f"triage: {said.format('first')}"
+    told = CliRunner().invoke(main, ["status", str(server.recipe_path), "--data-dir", str(server.store.directory)])
+    assert told.stdout.splitlines()[2] == f"  10 annotations; {said.format('next')}"
 
 
 def test_accepted_predictions_count_where_the_recipe_learns_from_them(backend):
