@@ -76,6 +76,36 @@ def test_spans_that_are_too_wide_are_told(weights):
     assert adapter.notes == ("1 spans have more than 3 words and were not used for training",)
 
 
+def test_scores_are_calibrated_by_windows_that_were_not_learnt(weights, tmp_path, monkeypatch):
+    from lsml.adapters.parts.entity_prompts import EntityModel
+
+    model, names = EntityModel(weights, adapter_of(weights).options), {"a person": "PER", "place": "LOC"}
+    said = [Span(7, 10, "PER", 0.9), Span(16, 20, "LOC", 0.6)]
+    monkeypatch.setattr(EntityModel, "_probable", lambda _model, texts, _names, _least: [said] * len(texts))
+    words = ["we", "met", "Bob", "near", "Oslo"]
+    # Two of three persons are right, and no place, as a longer one was marked.
+    held_out = [
+        {"tokenized_text": words, "ner": [[2, 2, "a person" if number % 3 else "place"], [3, 4, "place"]]}
+        for number in range(60)
+    ]
+    calibration = model._calibrated(held_out, names)
+    assert (calibration.after(0.9), calibration.after(0.6)) == (
+        pytest.approx(0.67, abs=0.05),
+        pytest.approx(0, abs=0.1),
+    )
+
+    model._calibration = calibration
+    [shown] = model.spans(["we met Bob near Oslo"], names, 0.5)
+    assert [(span.label, span.score) for span in shown] == [("PER", calibration.after(0.9))]
+    model.save(tmp_path)
+    again = adapter_of(weights)
+    again.load(tmp_path)
+    assert again.predict(["we met Bob near Oslo"]) == [shown]
+    (tmp_path / "lsml_calibration.json").write_text("[0, 0]")
+    with pytest.raises(VersionError, match="slope above 0"):
+        adapter_of(weights).load(tmp_path)
+
+
 def test_missing_weights_and_pickles_are_named_with_what_to_do(tmp_path, weights):
     from lsml.adapters.text.gliner import Gliner
 
