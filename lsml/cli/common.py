@@ -127,7 +127,7 @@ def studio_options(function: F) -> F:
     """Add --url and --api-key, --project and --create, --tasks and --backend-url to a command."""
     for option in (
         click.option("--backend-url", help="The address of lsml for Label Studio [default: derived from Label Studio's]."),
-        click.option("--tasks", type=click.Path(path_type=Path), metavar="FILE",
+        click.option("--tasks", type=click.Path(exists=True, path_type=Path), metavar="FILE",
                      help="Tasks to import: JSON, JSON lines, CSV, TSV, TXT with a task a line, or a folder of images."),
         click.option("--create", metavar="TITLE", help="The project with that title, created if there is none."),
         click.option("--project", type=click.IntRange(1), metavar="ID", help="The project with that number."),

@@ -108,3 +108,11 @@ def test_run_waits_for_a_label_studio_that_is_away_and_goes_on_serving_where_it_
                 lambda: f"lsml: not connected: {web.url}: project 7 does not exist (404)" in backend.output,
             )
             assert backend.get("/health")["status"] == "UP"
+
+
+@pytest.mark.parametrize("verb", [("connect",), ("run", "--connect")])
+def test_a_file_of_tasks_that_is_not_there_is_noticed_before_anything_starts(tmp_path, verb):
+    command, *options = verb
+    done = lsml(command, write_recipe(tmp_path).name, *options, "--project", 1, "--tasks", "nowhere.csv", cwd=tmp_path)
+    assert "Invalid value for '--tasks': Path 'nowhere.csv' does not exist." in refused(done)
+    assert not (tmp_path / ".lsml").exists()

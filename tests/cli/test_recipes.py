@@ -82,6 +82,19 @@ def test_validate_says_everything_that_is_wrong_one_physical_line_each(tmp_path)
     ]
 
 
+def test_validate_prints_problems_as_json_for_programs(recipe, tmp_path):
+    (tmp_path / "wrong.yaml").write_text(WRONG)
+    done = lsml("validate", "wrong.yaml", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "")
+    problems = json.loads(done.stdout)
+    assert len(problems) == 7
+    assert problems[1] == {
+        "file": "wrong.yaml", "line": 4, "column": 3, "key": "tags.Choice",
+        "message": "not a control tag; did you mean `Choices`?",
+    }  # fmt: skip
+    assert json.loads(said(lsml("validate", recipe.name, "--json", cwd=tmp_path))) == []
+
+
 def test_a_recipe_that_is_not_there_is_a_problem_like_any_other(tmp_path):
     assert refused(lsml("validate", "none.yaml", cwd=tmp_path)) == (
         "none.yaml:1:1: no such file; `lsml new` writes a recipe to start from"
