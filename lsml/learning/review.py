@@ -19,6 +19,7 @@ from lsml.binding import Binding, BoundModel
 from lsml.controls.base import Control
 from lsml.errors import AdapterError, FetchError, NotEnoughData
 from lsml.labeling import AnnotatedTask
+from lsml.labeling.annotated import many
 from lsml.labeling.objects import Fetch, Unreadable
 from lsml.learning.examples import control_names
 from lsml.learning.fit import SEED
@@ -92,6 +93,12 @@ def review(binding: Binding, tasks: Iterable[AnnotatedTask], fetch: Fetch, progr
                 suspects += _of_model(binding, model, snapshot, examples, fetch, tell)
             except (NotEnoughData, AdapterError) as error:
                 notes.append(f"{model.key}: not reviewed: {error}")
+    trusted = sum(example.ground_truth for example in examples)
+    if trusted:
+        notes.append(
+            f"{trusted:,} of {many(len(examples), 'task')} trusted, not checked: Label Studio marks their annotations as "
+            "ground truth, as it does with imported ones"
+        )
     notes += [f"{model.key}: not reviewed: it cannot be trained" for model in binding.models if not model.learns]
     return Review(sorted(suspects, key=lambda one: one.quality), len(examples), notes)
 

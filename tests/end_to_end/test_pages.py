@@ -134,6 +134,23 @@ def test_a_recording_is_played_from_the_region_that_is_pressed(running: RunningB
     assert browser.get_log("browser") == []
 
 
+def test_each_label_of_a_text_has_a_colour_of_its_own(running: RunningBackend, browser: Any) -> None:
+    browser.get(running.address + PAGES["try"])
+    spans = [(0, 4, "PER"), (13, 19, "LOC"), (24, 28, "PER")]
+    regions = [
+        {"from_name": "who", "type": "labels", "value": {"start": start, "end": end, "text": "", "labels": [label]}}
+        for start, end, label in spans
+    ]
+    answer = {"results": [{"model_version": "v1", "score": 0.5, "result": regions}]}
+    browser.execute_script("show({data: {text: 'Mara spoke in Lisbon and Jona'}}, arguments[0], 1)", answer)
+    colours = browser.execute_script(
+        "return [...document.querySelectorAll('mark')].map((mark) => mark.style.background)"
+    )
+    assert len(colours) == 3
+    assert colours[0] == colours[2] != colours[1]
+    assert browser.get_log("browser") == []
+
+
 def test_a_version_is_served_and_rolled_back_by_a_button(running: RunningBackend, browser: Any) -> None:
     browser.get(running.address + PAGES["project"])
     click(browser, "Roll back")

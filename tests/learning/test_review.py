@@ -61,7 +61,11 @@ def test_what_somebody_vouched_for_is_believed(tmp_path):
     for task in tasks:
         if str(task["id"]) == believed:
             task["annotations"][0]["ground_truth"] = True
-    assert {one.task for one in reviewed(binding_of(tmp_path), tasks).suspects} == suspects - {believed}
+    found = reviewed(binding_of(tmp_path), tasks)
+    assert {one.task for one in found.suspects} == suspects - {believed}
+    assert found.notes == [
+        "1 of 120 tasks trusted, not checked: Label Studio marks their annotations as ground truth, as it does with imported ones"
+    ]
 
 
 def test_the_same_text_twice_does_not_vouch_for_itself(tmp_path):

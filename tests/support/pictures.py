@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,16 @@ from PIL import Image, ImageDraw
 
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import find_recipe
-from tests.conftest import PROJECT, PROJECT_KEY, REPOSITORY, TOPICS, event, write_recipe
+from tests.conftest import PROJECT, PROJECT_KEY, REPOSITORY, TOPICS, choice, event, tickets, write_recipe
 from tests.support.backend import RunningBackend, until
 from tests.support.browser import Editor, open_browser
 from tests.support.label_studio import LEGACY_TOKEN, RealLabelStudio
+from tests.support.sounds import scene as sound_scene
+from tests.support.sounds import write_sound
 
 FOLDER = REPOSITORY / "docs" / "pictures"
 _COLOURS = 128  # enough for a page, and a third of the bytes
+REVIEWS = ("What a wonderful little lamp, I love it", "It broke after a week", "The parcel weighs two kilos")
 
 
 def keep(driver: Any, name: str) -> None:
@@ -35,8 +40,20 @@ def keep(driver: Any, name: str) -> None:
         image.convert("RGB").quantize(_COLOURS).save(path, optimize=True)
 
 
-def page(directory: Path) -> None:
-    """The page of a project that learnt six times, of texts that say what they are about with one word of many."""
+def on_the_page(driver: Any, name: str, opened: Callable[[], None] = lambda: None) -> None:
+    """Keep what the browser shows in both themes and two widths. `opened` brings the page to where it is to be seen."""
+    for theme in ("light", "dark"):
+        scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+        for width, high, suffix in ((1000, 900, ""), (400, 800, "-narrow")):
+            size = {"width": width, "height": high, "deviceScaleFactor": 1, "mobile": False}
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            opened()
+            keep(driver, f"page-{name}{suffix}{'-dark' if theme == 'dark' else ''}")
+
+
+def topics(directory: Path) -> None:
+    """The overview and a project that learnt six times, of texts that say what they are about with one word of many."""
     draw = random.Random(3)
     recipe = write_recipe(directory, "training: {every: 100, quiet: 10m, holdout: 0.4}\n")
     made_up = ["".join(draw.choices("abcdefghijklmnoprstuvwz", k=5)) for _ in range(260)]
@@ -53,14 +70,77 @@ def page(directory: Path) -> None:
             known = count
             backend.post("/webhook", {"action": "START_TRAINING", "project": PROJECT})
             backend.settled(PROJECT_KEY)
-        driver = open_browser()
-        try:
-            driver.set_window_size(1000, 1000)
-            driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+        with browsing() as driver:
+            driver.get(backend.address)
+            on_the_page(driver, "overview")
             driver.get(f"{backend.address}/projects/{PROJECT_KEY}")
-            keep(driver, "page")
-        finally:
-            driver.quit()
+            on_the_page(driver, "project")
+
+
+def names(directory: Path) -> None:
+    """Two versions of names in texts beside each other, the first of which never saw a name in small letters."""
+    recipe = write_recipe(
+        directory,
+        "tags: {Labels: ner-crf}\ntraining: {every: 1000, quiet: 10m, promote: always, holdout: 0.3}\n",
+        config=load_recipe(find_recipe("entities")).labeling_config,
+    )
+    config = load_recipe(recipe).labeling_config
+    known = examples("entities")
+    with RunningBackend(recipe, directory / "data") as backend:
+        for count in (18, len(known)):
+            project = {**PROJECT, "title": "entities", "label_config": config}
+            for one in known[:count]:
+                told = event(one["id"], "", "Bug")
+                told["task"]["data"] = one["data"]
+                told["annotation"]["result"] = one["annotations"][0]["result"]
+                backend.post("/webhook", {**told, "project": project})
+            backend.post("/webhook", {"action": "START_TRAINING", "project": project})
+            backend.settled(PROJECT_KEY)
+        with browsing() as driver:
+            driver.get(f"{backend.address}/projects/{PROJECT_KEY}/compare")
+            open_all = "for (const at of document.querySelectorAll('details')) at.open = true"
+            on_the_page(driver, "compare", lambda: driver.execute_script(open_all))
+
+
+def sounds(directory: Path) -> None:
+    """A recording that was tried, with its regions on a line."""
+    recipe = find_recipe("sound-events")
+    recordings = directory / "recordings.json"
+    recordings.write_text(json.dumps([annotated_sound(directory, seed) for seed in range(12)]))
+    train = [sys.executable, "-m", "lsml", "train", recipe, recordings, "--data-dir", directory / "data"]
+    subprocess.run(train, check=True)
+    with RunningBackend(recipe, directory / "data") as backend, browsing() as driver:
+        driver.get(f"{backend.address}/projects/local/try")
+        tried = write_sound(directory / "tried.wav", sound_scene(91)[0])
+        driver.find_element("css selector", "input[type=file]").send_keys(str(tried))
+        driver.find_element("css selector", "#try button").click()
+        bars = "return document.querySelectorAll('.timeline button').length"
+        until("its regions are there", lambda: driver.execute_script(bars))
+        on_the_page(driver, "try", lambda: driver.execute_script("window.scrollTo(0, 0)"))
+
+
+def annotated_sound(directory: Path, seed: int) -> dict[str, Any]:
+    """A task of Label Studio: a drawn recording with its sounds marked."""
+    called = {"Hum": "Engine", "Noise": "Door", "Whistle": "Bark"}
+    samples, marked = sound_scene(seed)
+    regions = [
+        {"id": f"{seed}-{number}", "from_name": "event", "to_name": "audio", "type": "labels",
+         "value": {"start": one.start, "end": one.end, "labels": [called[one.label]]}}
+        for number, one in enumerate(marked)
+    ]  # fmt: skip
+    path = write_sound(directory / f"recording-{seed}.wav", samples)
+    return {"id": seed + 1, "data": {"audio": str(path)}, "annotations": [{"id": seed + 1, "result": regions}]}
+
+
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """A browser whose pictures have no scroll bars."""
+    driver = open_browser()
+    try:
+        driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+        yield driver
+    finally:
+        driver.quit()
 
 
 def scene(path: Path) -> Path:
@@ -79,6 +159,7 @@ class Studio:
 
     def __init__(self, studio: RealLabelStudio, editor: Editor, directory: Path) -> None:
         self.studio, self.editor, self.directory = studio, editor, directory
+        self._access = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": LEGACY_TOKEN}
 
     def learnt(self, name: str, annotated: list[dict[str, Any]], shown: list[dict[str, Any]], tag: str) -> None:
         """Keep what the recipe says of the first of `shown` after it learnt."""
@@ -109,12 +190,33 @@ class Studio:
             time.sleep(1)  # the editor draws it in a later tick
             keep(self.editor.driver, f"gallery-{name}")
 
+    def queue(self) -> None:
+        """Keep the page of what to look at, where four of the annotations have a wrong label."""
+        known = tickets(124)
+        wrong = [(text, "Bug" if label != "Bug" else "Question") for text, label in known[:4]]
+        recipe = write_recipe(self.directory, "training: {every: 1000}\n")
+        with RunningBackend(recipe, self.directory / "queue", environment=self._access) as lsml, browsing() as driver:
+            project = self.studio.create_project("tickets", TOPICS)
+            backend = self.studio.add_backend(project, lsml.address)
+            annotated = [
+                {"data": {"text": text}, "annotations": [{"result": choice(label), "ground_truth": False}]}
+                for text, label in wrong + known[4:]
+            ]
+            self.studio.import_tasks(project, annotated)
+            waiting = self.studio.import_tasks(project, [{"text": text} for text, _ in tickets(12, seed=5)])
+            self.studio.start_training(backend)
+            key = lsml.settled(project)["project"]
+            until("it is published", lambda: lsml.project(key)["published"]["predictions"] >= len(waiting))
+            lsml.post(f"/api/projects/{key}/review", {})
+            until("it is searched", lambda: lsml.get(f"/api/projects/{key}/queue")["reviewed_at"])
+            driver.get(f"{lsml.address}/projects/{key}/queue")
+            on_the_page(driver, "queue")
+
     def _has_mask(self) -> bool:
         return any(region["type"] == "brushlabels" for region in self.editor.serialized())
 
     def _running(self, name: str) -> RunningBackend:
-        access = {"LABEL_STUDIO_URL": self.studio.url, "LABEL_STUDIO_API_KEY": LEGACY_TOKEN}
-        return RunningBackend(find_recipe(name), self.directory / name, environment=access)
+        return RunningBackend(find_recipe(name), self.directory / name, environment=self._access)
 
     def _project(self, name: str, lsml: RunningBackend, **fields: Any) -> tuple[int, int]:
         config = load_recipe(find_recipe(name)).labeling_config
@@ -132,19 +234,19 @@ def examples(name: str) -> list[dict[str, Any]]:
 
 def studio(directory: Path) -> None:
     """What recipes of the gallery look like in a Label Studio."""
-    reviews = ("What a wonderful little lamp, I love it", "It broke after a week", "The parcel weighs two kilos")
     news = ("Mara Okafor of Norvik Steel spoke in Lisbon on Friday.", "Jonas Lindholm left Ghent for Milan.")
     code = ("Written in Python and C++ since 2024-01-05; the Rust port came on 3 March 2025.",)
     with RealLabelStudio() as running, Editor(running) as editor:
         editor.driver.set_window_size(1200, 800)
         shown = Studio(running, editor, directory)
+        shown.queue()
         shown.smart("smart-segmentation")
-        shown.learnt("sentiment", examples("sentiment"), [{"data": {"text": text}} for text in reviews], "text")
+        shown.learnt("sentiment", examples("sentiment"), [{"data": {"text": text}} for text in REVIEWS], "text")
         shown.learnt("entities", examples("entities"), [{"data": {"text": text}} for text in news], "text")
         shown.learnt("keywords", [], [{"data": {"text": text}} for text in code], "text")
 
 
-PICTURES: dict[str, Callable[[Path], None]] = {"page": page, "studio": studio}
+PICTURES: dict[str, Callable[[Path], None]] = {"topics": topics, "names": names, "sounds": sounds, "studio": studio}
 
 
 def main(names: list[str]) -> None:

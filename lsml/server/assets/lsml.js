@@ -69,6 +69,13 @@ const labels = (value) => Object.entries(value)
   .filter(([key, held]) => Array.isArray(held) && /labels|choices|taxonomy|text/.test(key))
   .flatMap(([, held]) => held.map((one) => (Array.isArray(one) ? one.join(" / ") : String(one))));
 
+// Each label of a page has a colour of its own, in the order in which labels are met.
+const hues = new Map();
+const tint = (label) => {
+  if (!hues.has(label)) hues.set(label, (210 + 67 * hues.size) % 360);
+  return `hsl(${hues.get(label)} 80% 50% / .28)`;
+};
+
 // Spans of one text, in order; where two overlap, the later one is listed below alone.
 const marked = (text, spans) => {
   const drawn = element("p");
@@ -78,6 +85,7 @@ const marked = (text, spans) => {
     drawn.append(text.slice(at, span.start));
     const mark = element("mark", text.slice(span.start, span.end));
     mark.append(element("b", span.labels.join(", ")));
+    mark.style.background = tint(span.labels[0]);
     drawn.append(mark);
     at = span.end;
   }
@@ -129,6 +137,7 @@ const played = (source, regions) => {
       const [start, end] = [Math.min(...times), Math.max(...times)];
       if (!(end >= start)) continue;
       const bar = element("button", labels(value).join(", "), { type: "button", title: `${start.toFixed(2)} to ${end.toFixed(2)} s` });
+      bar.style.background = tint(labels(value)[0]);
       bar.style.left = `${100 * start / player.duration}%`;
       bar.style.width = `${100 * (end - start) / player.duration}%`;
       bar.addEventListener("click", () => { player.currentTime = start; player.play(); });
