@@ -67,11 +67,13 @@ def command(
         from lsml.server.serve import serve
         from lsml.server.several import Several
         from lsml.server.swapping import Swapping
+        from lsml.tracing import set_up_tracing
         from lsml.versions.mending import mend_shared
 
         opened = opener(recipe_paths, held, log_level, debug=debug)
         recipes = [opened(index, not child) for index in range(len(recipe_paths))]
         check_names(recipes)
+        set_up_tracing("lsml-server")
         address = host or recipes[0].server.host
         if child:
             die_with_parent()

@@ -56,6 +56,7 @@ def command(
 
     with starting():
         from lsml.recipe import hold_recipe
+        from lsml.tracing import set_up_tracing
         from lsml.versions.mending import mend_shared
         from lsml.worker.child import do_run
         from lsml.worker.consumer import Crew, Worker
@@ -64,6 +65,7 @@ def command(
         opened = opener(recipe_paths, held, log_level, debug=debug)
         recipes = [opened(number, not child and run is None) for number in range(len(recipe_paths))]
         check_names(recipes)
+        set_up_tracing("lsml-worker")
         for recipe in recipes:
             _check_queue(recipe, queue)
         if child or run is not None:

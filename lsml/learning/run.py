@@ -19,6 +19,7 @@ from lsml.learning.outlook import curve_of, newest_card, with_outlook
 from lsml.learning.snapshot import Snapshot, take_snapshot
 from lsml.learning.train import TrainingFiles, train
 from lsml.store import RunRow, Store
+from lsml.tracing import span
 from lsml.versions import Card, Loaded, load_version, new_folder, save_version
 
 _log = logging.getLogger(__name__)
@@ -67,18 +68,23 @@ def run(inputs: TrainingInputs) -> Made:
     try:
         path = making / "snapshot.jsonl"
         overlaps = Overlaps(inputs.binding, inputs.fetch)
-        snapshot = take_snapshot(overlaps.watch(inputs.tasks), inputs.binding, path, inputs.fetch)
+        with span("take a snapshot", project=project):
+            snapshot = take_snapshot(overlaps.watch(inputs.tasks), inputs.binding, path, inputs.fetch)
         inputs.check(snapshot)
         promoted, unloadable = promoted_version(store, project, inputs.binding)
-        card = train(
-            inputs.binding, snapshot, TrainingFiles(making, inputs.fetch),
-            promoted=promoted, unloadable=unloadable, progress=inputs.progress, models=inputs.models,
-        )  # fmt: skip
+        with span("fit and judge", project=project):
+            card = train(
+                inputs.binding, snapshot, TrainingFiles(making, inputs.fetch),
+                promoted=promoted, unloadable=unloadable, progress=inputs.progress, models=inputs.models,
+            )  # fmt: skip
         path.unlink()
         card.ceilings = overlaps.ceilings()
         with_outlook(card, curve_of(store, project))
         with_alerts(card, newest_card(store, project))
-        number = save_version(store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim)
+        with span("save the version", project=project):
+            number = save_version(
+                store, project, making, card, promote=card.promoted, keep=inputs.keep, run=inputs.claim
+            )
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return Made(number, card)

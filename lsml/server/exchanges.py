@@ -6,10 +6,16 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
 from lsml.logs import MASK, project_id, request_id
+from lsml.tracing import describe_span, span
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,6 +35,8 @@ def watch(app: Flask) -> None:
     Where debug lines are logged, each exchange is one.
     """
 
+    app.wsgi_app = _traced(app.wsgi_app)  # type: ignore[assignment, method-assign]  # as Flask's documentation does
+
     @app.before_request
     def begin() -> None:
         asked = request.headers.get("X-Request-Id", "")
@@ -39,6 +47,10 @@ def watch(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = request_id.get() or ""
+        describe_span(
+            request.endpoint or f"{request.method} unknown",
+            request=request_id.get(), project=project_id.get(), status=response.status_code,
+        )  # fmt: skip
         if _log.isEnabledFor(logging.DEBUG):
             took_ms = (time.perf_counter() - g.began) * 1000
             _log.debug("%s: %d in %.1f ms%s", asked_for(), response.status_code, took_ms, _bodies(response))
@@ -48,6 +60,16 @@ def watch(app: Flask) -> None:
     def forget(_error: BaseException | None) -> None:
         request_id.set(None)
         project_id.set(None)
+
+
+def _traced(application: WSGIApplication) -> WSGIApplication:
+    """Return a WSGI application each of whose requests is a span, part of the sender's where it says so."""
+
+    def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with span(environ["REQUEST_METHOD"], environ.get("HTTP_TRACEPARENT")):
+            return application(environ, start_response)
+
+    return traced
 
 
 def asked_for() -> str:

@@ -29,6 +29,7 @@ from lsml.server.serving import Served, Serving
 from lsml.server.telemetry import Telemetry
 from lsml.store import LOCAL, Store
 from lsml.studio.connection import studio_of
+from lsml.tracing import span
 from lsml.wording import listed
 
 _log = logging.getLogger(__name__)
@@ -153,7 +154,9 @@ class Predicting:
             ask=self._cache.ask,
         )
         hiding = project != LOCAL
-        outcomes = iter(predict_in_time(predictor, usable, speed=served.speed, hiding=hiding, drawn=asked.drawn))
+        with span("predict tasks", project=project, tasks=len(usable), model_version=served.model_version):
+            predicted = list(predict_in_time(predictor, usable, speed=served.speed, hiding=hiding, drawn=asked.drawn))
+        outcomes = iter(predicted)
         ready = _Ready(project, binding, served, list(islice(outcomes, len(asked.usable))))
         for other, its in others:
             assert arrivals is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Final
 
 from lsml.errors import Cancelled, LsmlError, NotEnoughData, Unreachable
@@ -15,6 +16,7 @@ from lsml.logs import project_id, run_id
 from lsml.recipe import Recipe
 from lsml.store import RunRow, Store, Superseded
 from lsml.studio.connection import fetcher, project_address, read_annotations
+from lsml.tracing import PARENT, span
 from lsml.versions import binding_of
 from lsml.worker.processes import DONE, SUPERSEDED, UNREACHABLE
 from lsml.worker.publishing import publish_promoted
@@ -48,13 +50,8 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
         return SUPERSEDED
     project_id.set(run.project)  # this process does one run
     try:
-        if run.kind == "training":
-            _train_and_publish(recipe, store, run)
-        else:
-            do = publish_promoted if run.kind == "publishing" else _review
-            said = do(recipe, store, run, Reporter(store, run))
-            store.claims.finish(id, attempt, "done", said)
-            _log.info("run %s: project %s: %s", id, run.project, said)
+        with span(f"process of a {run.kind}", os.environ.get(PARENT), run=id, project=run.project):
+            _do_kind(recipe, store, run)
     except Superseded as error:
         _log.warning("%s; its result is dropped", error)
         return SUPERSEDED
@@ -69,6 +66,16 @@ def _do_claimed(recipe: Recipe, store: Store, id: str, attempt: int) -> int:
         _log.exception("run %s failed", id)
         store.claims.finish(id, attempt, "failed", f"{type(error).__name__}: {error}; see the log of `lsml work`")
     return DONE
+
+
+def _do_kind(recipe: Recipe, store: Store, run: RunRow) -> None:
+    if run.kind == "training":
+        _train_and_publish(recipe, store, run)
+        return
+    do = publish_promoted if run.kind == "publishing" else _review
+    said = do(recipe, store, run, Reporter(store, run))
+    store.claims.finish(run.id, run.attempt, "done", said)
+    _log.info("run %s: project %s: %s", run.id, run.project, said)
 
 
 def _review(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:

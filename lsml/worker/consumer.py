@@ -26,6 +26,7 @@ from lsml.store import RunRow, Store, Superseded
 from lsml.store.claims import HEARTBEAT_S
 from lsml.store.queue import Queue
 from lsml.store.runs import KINDS, Kind
+from lsml.tracing import span, with_parent
 from lsml.versions import sweep_attempt
 from lsml.worker.notify import notify
 from lsml.worker.processes import DONE, SUPERSEDED, UNREACHABLE, death, end, leaving_a_core, wait_briefly
@@ -134,7 +135,8 @@ class Worker:
         about = project_id.set(run.project)
         _log.info("run %s (%s) of project %s: attempt %d", run.id, run.kind, run.project, run.attempt)
         try:
-            self._see_through(run)
+            with span(f"run a {run.kind}", run=run.id, project=run.project, attempt=run.attempt):
+                self._see_through(run)
             ended = self._store.runs.get(run.id)
             if ended is not None and ended.attempt == run.attempt:
                 notify(self.recipe, self._store, ended)
@@ -153,7 +155,7 @@ class Worker:
             # The child ends when this pipe closes, so that no orphan goes on training.
             stdin=subprocess.PIPE,
             start_new_session=True,
-            env=leaving_a_core(),
+            env=with_parent(leaving_a_core()),
         )
         began = beaten = time.monotonic()
         try:
