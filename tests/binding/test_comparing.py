@@ -62,7 +62,7 @@ def test_a_task_without_one_of_them_cannot_be_read(tmp_path):
         (
             "  Pairwise: pairwise",
             "one,picture",
-            "Pairwise#better compares Image#picture, and pairwise reads Chat, HyperText, List, Paragraphs, Pdf, Text",
+            "Pairwise#better compares an image with a text, which no adapter can",
         ),
     ],
 )

@@ -205,6 +205,20 @@ IMAGES = AdapterCase(
     batch=[path for path, _ in _images[:4]],
     tolerance=1e-9,  # matrix products round otherwise for one row than for several
 )
+PICTURED = AdapterCase(
+    adapter=TextPairwise,
+    target=Target(_SIDES, kinds={"choice": _SIDES}),
+    examples=[
+        Example(Items(_SIDES, paths=pair[::-1] if place % 2 else pair), (Choice(_SIDES[place % 2]),))
+        for place in range(9)
+        for pair in [(str(_images[3 * (place % 3)][0]), str(_images[3 * (place // 3) + 1][0]))]
+    ],
+    batch=[
+        Items(_SIDES, paths=(str(_images[0][0]), str(_images[1][0]))),
+        Items(_SIDES, paths=(str(_images[2][0]),) * 2),
+    ],
+    tolerance=1e-9,
+)
 SIZES = AdapterCase(
     adapter=ImageRegressor,
     examples=[Example(path, (Number(float(1 + list(COLOURS).index(label))),)) for path, label in _images],
@@ -488,7 +502,7 @@ CASES = {
     "text-classifier": [SINGLE, MULTIPLE, OPEN],
     "text-regressor": [NUMBERS],
     "dates": [DATED],
-    "pairwise": [PAIRS, *RANKED],
+    "pairwise": [PAIRS, *RANKED, PICTURED],
     "tabular": TABLES,
     "time-series": SIGNALS,
     "image-classifier": [IMAGES],

@@ -1,26 +1,32 @@
-"""pairwise: which of two texts people prefer, or in which order they put several, trained on their comparisons."""
+"""pairwise: which of two texts or images people prefer, or in which order they put several, trained on their comparisons."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
-from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
+from lsml.adapters.image.features import ImageFeatures, ImageOptions
 from lsml.adapters.parts.linear_head import Closeness, LabelledExamples, LinearHead
 from lsml.adapters.parts.preference_head import PreferenceHead, PreferredItem
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions
-from lsml.errors import NotEnoughData, VersionError
+from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.labeling.items import Items
 from lsml.values import UNPICKED, Choice, Ranking, Value
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+    from lsml.adapters.parts.state import State
+    from lsml.arrays import Rows
 
 
 _MOST_PAIRS: Final = 200  # of one task
@@ -30,18 +36,29 @@ class PairwiseOptions(TextOptions, frozen=True, forbid_unknown_fields=True):
     """Settings of `pairwise`."""
 
     C: Closeness = "auto"
+    encoder: Annotated[
+        str | None,
+        Meta(
+            description="For images: a vision model of transformers whose features are used, as its folder, relative to the "
+            "recipe's, or its name if it was downloaded before. null: colours and edges, which need no weights.",
+            extra={**PREDICTIONS, "file": True, "hub": True},
+        ),
+    ] = None
 
 
 class TextPairwise(TrainableAdapter[PairwiseOptions]):
-    """The probability of each of two texts to be the one that people prefer; of a list its order, and the bucket of each item.
+    """The probability of each of two items to be the one that people prefer; of a list its order, and the bucket of each item.
 
-    Its features are n-grams and the length of each text. It does not see what else the task shows, such as a prompt.
+    Its features are n-grams and the length of each text, or the features of each image. It does not see what else the task
+    shows, such as a prompt.
     """
 
     name: ClassVar[str] = "pairwise"
     licence: ClassVar[str | None] = "BSD-3-Clause (scikit-learn)"
-    title: ClassVar[str] = "which text people prefer of two, and the order of several, trained on their comparisons"
-    consumes: ClassVar[frozenset[str]] = TEXTS | {"List"}
+    title: ClassVar[str] = (
+        "which text or image people prefer of two, and the order of several, trained on their comparisons"
+    )
+    consumes: ClassVar[frozenset[str]] = TEXTS | {"Image", "List"}
     produces: ClassVar[frozenset[type]] = frozenset({Choice, Ranking})
     compares: ClassVar[bool] = True
     only_compares: ClassVar[bool] = True
@@ -51,7 +68,7 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
 
     def __init__(self, options: PairwiseOptions, target: Target) -> None:
         super().__init__(options, target)
-        self._features: TextFeatures | None = None
+        self._features: _Texts | _Images | None = None
         self._head: PreferenceHead
         self._sorting: LinearHead | None = None
 
@@ -67,16 +84,18 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
         told = [(example.data, ranking) for example in examples if (ranking := _ranking(example)) is not None]
         if len(told) < 2:
             raise NotEnoughData(f"{len(told)} comparisons have an answer; annotate at least two")
-        texts = [text for items, _ in told for text in items.texts]
-        progress(0.05, f"counting words of {len(texts)} texts")
-        features = TextFeatures.of_options(self.options)
-        rows = _with_length(features.fit_transform(lambda: texts), texts)
+        seen = [items for items, _ in told]
+        pictured = {bool(items.paths) for items in seen}
+        if len(pictured) > 1:
+            raise AdapterError("some tasks compare texts and others images; make a project for each")
+        progress(0.05, f"reading {len(seen)} comparisons")
+        features, rows = (_Images if pictured.pop() else _Texts).learnt(self.options, seen)
         comparisons, groups = _comparisons(told, seed), _groups(told)
         if len(comparisons) < 2 and len(groups.labels) < 2:
             raise NotEnoughData("no item is preferred to another of its task; annotate more")
         progress(0.3, f"fitting {len(comparisons)} comparisons")
         if len(comparisons) < 2:
-            self._head = PreferenceHead.indifferent(features.width + 1)
+            self._head = PreferenceHead.indifferent(rows.shape[1])
         else:
             self._head = PreferenceHead.fit(rows, comparisons, self.options.C, seed)
         self._sorting = None
@@ -92,14 +111,13 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
         """Return for each Items the probability of each name to be preferred; where a Ranker is asked, a ranking."""
         if self._features is None or not batch:
             return [[] for _ in batch]
-        texts = [text for items in batch for text in items.texts]
-        rows = _with_length(self._features.transform(texts), texts)
+        rows = self._features.rows(batch)
         worths = self._head.worths(rows).tolist()
         sorted_into = self._sorting.values(rows) if self._sorting is not None else None
         answers: list[list[Value]] = []
         start = 0
         for items in batch:
-            end = start + len(items.texts)
+            end = start + len(items.names)
             if "ranking" in self.target.kinds:
                 groups = [one.surest for one in sorted_into[start:end]] if sorted_into is not None else []
                 answers.append([_ranked(items, worths[start:end], groups, self.target.labels)])
@@ -112,21 +130,80 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
         """Write one skops file of arrays."""
         assert self._features is not None, "an untrained model is never saved"
         sorting = self._sorting.state() if self._sorting is not None else {}
-        save_state(directory, {**self._head.state(), "features": self._features.state(), "sorting": sorting})
+        save_state(directory, {**self._head.state(), **self._features.state(), "sorting": sorting})
 
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
         try:
-            features = TextFeatures.restore(state["features"])
-            width = features.width + 1
+            features = _Texts.restore(state) if "features" in state else _Images(self.options)
+            width = len(state["weights"]) if isinstance(features, _Images) else features.width
             head = PreferenceHead.restore(state, width)
             sorting = LinearHead.restore(state["sorting"], width) if state["sorting"] else None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VersionError(
                 f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
             ) from error
+        if isinstance(features, _Images) and features.state() != {"encoder": str(state["encoder"])}:
+            raise VersionError(
+                f"{directory}: was trained with another encoder than {self.options.encoder}; train again"
+            )
         self._features, self._head, self._sorting = features, head, sorting
+
+
+class _Texts:
+    """Items as rows of n-grams, and of the length of each text."""
+
+    def __init__(self, features: TextFeatures) -> None:
+        self._features = features
+
+    @property
+    def width(self) -> int:
+        """The number of features of a row."""
+        return self._features.width + 1
+
+    @classmethod
+    def learnt(cls, options: PairwiseOptions, seen: Sequence[Items]) -> tuple[_Texts, Rows]:
+        """Return the features of the texts that are learnt, and these texts as rows."""
+        features, texts = TextFeatures.of_options(options), _texts(seen)
+        return cls(features), _with_length(features.fit_transform(lambda: texts), texts)
+
+    def rows(self, batch: Sequence[Items]) -> Rows:
+        """Return (items, features)."""
+        texts = _texts(batch)
+        return _with_length(self._features.transform(texts), texts)
+
+    def state(self) -> State:
+        """Return what `restore` needs."""
+        return {"features": self._features.state()}
+
+    @classmethod
+    def restore(cls, state: State) -> _Texts:
+        """Return the features of a `state`. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(TextFeatures.restore(state["features"]))
+
+
+class _Images:
+    """Items as rows of frozen features of images."""
+
+    def __init__(self, options: PairwiseOptions) -> None:
+        if find_spec("PIL") is None or find_spec("skimage") is None:
+            raise AdapterError('images are compared with scikit-image and Pillow; pip install "lsml[images]"')
+        self._features = ImageFeatures("pairwise", ImageOptions(encoder=options.encoder))
+
+    @classmethod
+    def learnt(cls, options: PairwiseOptions, seen: Sequence[Items]) -> tuple[_Images, Rows]:
+        """Return the features, and the images that are learnt as rows."""
+        made = cls(options)
+        return made, made.rows(seen)
+
+    def rows(self, batch: Sequence[Items]) -> Rows:
+        """Return (items, features)."""
+        return self._features.rows([Path(path) for items in batch for path in items.paths])
+
+    def state(self) -> State:
+        """Return what tells the encoder from others; it is not part of a version."""
+        return {"encoder": self._features.identity()}
 
 
 class _Sorting(NamedTuple):
@@ -165,7 +242,7 @@ def _comparisons(told: Sequence[tuple[Items, Ranking]], seed: int) -> list[Prefe
         if len(pairs) > _MOST_PAIRS:
             pairs = [pairs[index] for index in draw.choice(len(pairs), _MOST_PAIRS, replace=False)]
         found += pairs
-        start += len(items.texts)
+        start += len(items.names)
     return found
 
 
@@ -178,7 +255,7 @@ def _groups(told: Sequence[tuple[Items, Ranking]]) -> LabelledExamples:
         for name, group in zip(ranking.order, ranking.groups, strict=False):
             indices.append(start + items.names.index(name))
             answers.append((group,))
-        start += len(items.texts)
+        start += len(items.names)
     return LabelledExamples(indices, answers, sorted({group for (group,) in answers}))
 
 
@@ -206,6 +283,10 @@ def _ranked(items: Items, worths: Sequence[float], groups: Sequence[Choice | Non
         tuple(group_of[index] for index in order) if group_of else (),
         sum(sure) / len(sure) if sure else None,
     )
+
+
+def _texts(batch: Sequence[Items]) -> list[str]:
+    return [text for items in batch for text in items.texts]
 
 
 def _with_length(rows: csr_matrix, texts: Sequence[str]) -> csr_matrix:

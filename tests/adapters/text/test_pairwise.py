@@ -7,10 +7,11 @@ import pytest
 
 from lsml.adapters.base import Example, Target
 from lsml.adapters.text.pairwise import PairwiseOptions, TextPairwise
-from lsml.errors import NotEnoughData
+from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.items import Items
 from lsml.metrics import judge
 from lsml.values import Choice, Ranking
+from tests.support.drawings import discs
 
 SIDES = ("left", "right")
 TARGET = Target(SIDES, kinds={"choice": SIDES})
@@ -48,6 +49,27 @@ def test_comparisons_of_new_texts_are_right(adapter):
     said = adapter.predict([example.data for example in tests])
     right = [chosen(values) == example.values[0].label for example, values in zip(tests, said, strict=True)]
     assert np.mean(right) > 0.85
+
+
+def test_which_image_people_prefer_is_learnt_from_their_comparisons(tmp_path):
+    """They prefer red to blue, on whichever side."""
+    pytest.importorskip("skimage")
+    made = discs(tmp_path, 36)
+    drawn = {colour: [str(path) for path, own in made if own == colour] for colour in ("Red", "Blue")}
+    examples = []
+    for number, pair in enumerate(zip(drawn["Red"], drawn["Blue"], strict=False)):
+        side = number % 2
+        examples.append(Example(Items(SIDES, paths=pair[::-1] if side else pair), (Choice(SIDES[side]),)))
+    adapter = learnt(examples[:8])
+    said = adapter.predict([example.data for example in examples[8:]])
+    assert [chosen(values) for values in said] == [example.values[0].label for example in examples[8:]]
+    adapter.save(tmp_path)
+    again = TextPairwise(PairwiseOptions(), TARGET)
+    again.load(tmp_path)
+    assert again.predict([examples[9].data]) == adapter.predict([examples[9].data])
+    mixed = [*examples[:2], *answers(2)]
+    with pytest.raises(AdapterError, match=r"^some tasks compare texts and others images; make a project for each$"):
+        learnt(mixed)
 
 
 def test_the_answer_is_the_opposite_where_the_texts_change_sides(adapter):
