@@ -36,7 +36,7 @@ from lsml.values import Choice, Span
 
 SIZES = (20, 100, 500, None)  # None: all
 SEED = 7
-RUNTIMES = ("torch", "onnx", "bfloat16")  # `accelerate`, where it is not torch
+RUNTIMES = ("torch", "onnx", "bfloat16", "auto")  # `accelerate`, where it is not torch
 
 
 def alternating(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, Progress, silent
 from lsml.adapters.parts.kept import Kept
+from lsml.adapters.parts.pooled import Pool
 from lsml.adapters.parts.transformers_models import (
     ENCODER,
     Windows,
@@ -127,6 +128,17 @@ class Encoder:
         if self._pooling == "last":
             return hidden[range(len(hidden)), seen.sum(dim=1) - 1]
         return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+# Encoders by the content of their folder and the options that they are made with.
+POOL: Final[Pool[Encoder]] = Pool()
+
+
+def encoder_of(adapter: str, options: EncoderOptions) -> Encoder:
+    """Return the encoder of some options, which all adapters with equal ones share. Raises AdapterError."""
+    content = content_digest(find(adapter, options.encoder, "an encoder"))
+    key = (content, options.max_length, options.device, options.batch)
+    return POOL.get(key, lambda: Encoder(adapter, options))
 
 
 def _pooling(folder: Path) -> str:

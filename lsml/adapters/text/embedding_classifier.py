@@ -11,7 +11,7 @@ import msgspec
 
 from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
-from lsml.adapters.parts.sentence_encoder import Encoder, EncoderOptions
+from lsml.adapters.parts.sentence_encoder import Encoder, EncoderOptions, encoder_of
 from lsml.adapters.parts.state import load_state, save_state
 from lsml.adapters.parts.transformers_models import config_of, find, remedy
 from lsml.errors import AdapterError, VersionError
@@ -122,7 +122,7 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
     def _rows(self, texts: Sequence[str], progress: Progress) -> Array:
         with self._lock:
             if self._encoder is None:
-                encoder = Encoder(self.name, self.options)
+                encoder = encoder_of(self.name, self.options)
                 if self._read_by not in (None, self._identity()):
                     raise AdapterError(
                         f"{self.name}: trained with another encoder than {self.options.encoder}; train again"

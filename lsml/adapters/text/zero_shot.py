@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import PREDICTIONS, TEXTS, Adapter, Data, Question, Target
 from lsml.adapters.parts.entailment import Entailment, entailed_by
-from lsml.adapters.parts.sentence_encoder import Encoder, EncoderOptions
+from lsml.adapters.parts.sentence_encoder import Encoder, EncoderOptions, encoder_of
 from lsml.adapters.parts.transformers_models import config_of, remedy
 from lsml.labeling import ControlTag, split_path
 from lsml.values import Choice, Value
@@ -151,7 +151,7 @@ class ZeroShot(Adapter[ZeroShotOptions]):
                     self.name, self.options.entailment, self.options.device, self.options.batch
                 )
             elif not self.options.entailment and self._encoder is None:
-                self._encoder = Encoder(self.name, self.options)
+                self._encoder = encoder_of(self.name, self.options)
         if self._entailment is not None:
             return Likelihoods(*self._entailment.judged(texts, sentences))
         assert self._encoder is not None

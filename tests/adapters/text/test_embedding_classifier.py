@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from lsml.adapters.base import Example, Target
+from lsml.adapters.parts import sentence_encoder as sentence_encoder_module
 from lsml.adapters.text.embedding_classifier import Encoder, TextEmbeddingClassifier
+from lsml.adapters.text.zero_shot import ZeroShot
 from lsml.errors import AdapterError, VersionError
 from lsml.values import Choice
 from tests.conftest import tickets
@@ -44,6 +46,19 @@ def best(values):
 def test_four_examples_of_each_teach_what_texts_mean():
     answered = learnt().predict(list(UNSEEN.values()))
     assert [best(values) for values in answered] == list(UNSEEN)
+
+
+def test_models_of_one_recipe_share_an_encoder_and_what_it_read(tmp_path, monkeypatch):
+    folder = tiny_transformer(tmp_path / "encoder", [text for texts in TOPICS.values() for text in texts])
+    loaded, read = [], []
+    encoded, load = Encoder._encoded, sentence_encoder_module.load_model
+    monkeypatch.setattr(Encoder, "_encoded", lambda self, texts: read.extend(texts) or encoded(self, texts))
+    monkeypatch.setattr(sentence_encoder_module, "load_model", lambda *how: loaded.append(how) or load(*how))
+    classifier = learnt(folder)
+    asked = ZeroShot(ZeroShot.Options(encoder=str(folder)), Target(tuple(TOPICS)))
+    texts = list(UNSEEN.values())
+    assert all(classifier.predict(texts)) and all(asked.predict(texts))
+    assert len(loaded) == 1 and [read.count(text) for text in texts] == [1, 1, 1]
 
 
 def test_what_was_read_once_is_not_read_again(monkeypatch):
