@@ -135,8 +135,10 @@ def test_a_recording_is_played_from_the_region_that_is_pressed(running: RunningB
 
 
 def test_each_label_of_a_text_has_a_colour_of_its_own(running: RunningBackend, browser: Any) -> None:
+    from axe_core_python.selenium import Axe
+
     browser.get(running.address + PAGES["try"])
-    spans = [(0, 4, "PER"), (13, 19, "LOC"), (24, 28, "PER")]
+    spans = [(0, 4, "PER"), (14, 20, "LOC"), (25, 29, "PER")]
     regions = [
         {"from_name": "who", "type": "labels", "value": {"start": start, "end": end, "text": "", "labels": [label]}}
         for start, end, label in spans
@@ -148,6 +150,11 @@ def test_each_label_of_a_text_has_a_colour_of_its_own(running: RunningBackend, b
     )
     assert len(colours) == 3
     assert colours[0] == colours[2] != colours[1]
+    for theme in ("light", "dark"):
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+        )
+        assert Axe().run(browser)["violations"] == [], "the colours have enough contrast"
     assert browser.get_log("browser") == []
 
 
