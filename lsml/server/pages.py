@@ -256,6 +256,19 @@ def _expected(project: Mapping[str, Any], points: Sequence[tuple[int, float, str
     return Expected(examples + MORE * share, *ends)
 
 
+def _accepted(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups of answers by their score. `share`: of all answers, those with that score or a higher one, which a
+    threshold there would keep; `right_above`: how many of these are right.
+    """
+    whole = sum(one["count"] for one in groups)
+    rows: list[dict[str, Any]] = []
+    count, right = 0, 0.0
+    for one in sorted(groups, key=lambda one: one["score"], reverse=True):
+        count, right = count + one["count"], right + one["count"] * one["right"]
+        rows.append({**one, "share": count / whole, "right_above": right / count})
+    return rows[::-1]
+
+
 def _tables(judged: Metrics) -> dict[str, object]:
     """Return a control's metrics as tables: the figures of each label, and the confusion of the most frequent labels."""
     per_label = judged.get("per_label") or {}
@@ -265,7 +278,7 @@ def _tables(judged: Metrics) -> dict[str, object]:
     shown = {label: confusion[label] for label in confusion if label in often}
     said = list(dict.fromkeys([*shown, *sorted({name for row in shown.values() for name in row} - shown.keys())]))
     return {
-        "calibration": judged.get("calibration"),
+        "calibration": _accepted(judged.get("calibration") or []),
         "calibration_error": judged.get("calibration_error"),
         "per_label": per_label,
         "columns": columns,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lsml.server.pages import _expected
+from lsml.server.pages import _accepted, _expected
 from tests.conftest import PROJECT, PROJECT_KEY, event, tickets
 
 LEARNING = "training: {every: 1000, quiet: 0s, promote: always}\n"
@@ -238,3 +238,9 @@ def test_a_curve_goes_on_to_where_the_next_annotations_should_lead(gain, interva
         return
     assert expected.examples == 240  # of the next hundred, a fifth is held out
     assert (expected.low, expected.value, expected.high) == pytest.approx(ends)
+
+
+def test_the_figures_of_scores_say_what_a_threshold_would_keep_and_how_much_of_it_is_right():
+    rows = _accepted([{"score": 0.4, "right": 0.25, "count": 4}, {"score": 0.9, "right": 1.0, "count": 6}])
+    assert [(one["score"], one["share"], one["right_above"]) for one in rows] == [(0.4, 1.0, 0.7), (0.9, 0.6, 1.0)]
+    assert _accepted([]) == []
