@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shutil
 import tempfile
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ultralytics.engine.trainer import BaseTrainer
 
 
+_log = logging.getLogger(__name__)
 TENSORS: Final = "model.safetensors"
 PLAN: Final = "model.json"
 _FORMAT: Final = 1
@@ -92,12 +94,19 @@ def fit_model(
         if dataset.judged and trainer.fitness is not None and trainer.fitness == trainer.best_fitness:
             best["module"] = deepcopy(trainer.ema.ema)
 
+    arguments = _arguments(goal.task, dataset, options, start.imgsz, seed, directory)
     with all_threads():
-        trainer = _trainer(goal.task, dataset, _arguments(goal.task, dataset, options, start.imgsz, seed, directory))
+        trainer = _trainer(goal.task, dataset, arguments)
         callbacks = defaultdict(list, {"on_train_batch_end": [on_step], "on_fit_epoch_end": [on_epoch]})
         trainer.callbacks = callbacks
         trainer.model = trainer.get_model(cfg=deepcopy(start.architecture), weights=start.module, verbose=False)
     trainer.train()
+    if trainer.batch_size < arguments["batch"]:
+        # ultralytics halves it, and says so where nobody hears it.
+        _log.warning(
+            "yolo: the device has too little memory for a batch of %d; it was trained with %d; set `train_batch: %d` to begin "
+            "with it", arguments["batch"], trainer.batch_size, trainer.batch_size,
+        )  # fmt: skip
     module = best.get("module") or deepcopy(trainer.ema.ema)
     module = module.float().eval().cpu()
     for unneeded in ("criterion", "args"):

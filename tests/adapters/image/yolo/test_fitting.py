@@ -46,3 +46,32 @@ def test_ultralytics_knows_every_argument(tmp_path, augmentation):
     given = arguments(tmp_path, augmentation=augmentation, class_balance=1.0, learning_rate=0.01)
     known = get_cfg(overrides=given)
     assert (known.cls_pw, known.lr0) == (1.0, 0.01)
+
+
+@pytest.mark.models
+def test_a_batch_of_training_that_does_not_fit_into_the_memory_is_halved(monkeypatch, caplog):
+    from ultralytics.nn.tasks import BaseModel
+
+    from lsml.adapters.base import Target
+    from lsml.adapters.image.yolo import Yolo
+    from tests.support import worlds
+    from tests.support.cases import FIBRILS
+
+    loss, sizes = BaseModel.loss, []
+
+    def small(self, batch, preds=None):
+        sizes.append(len(batch["img"]))
+        if sizes[-1] > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return loss(self, batch, preds)
+
+    monkeypatch.setattr(BaseModel, "loss", small)
+    labels = ("blue", "red")
+    options = YoloOptions(weights=str(FIBRILS), task="detect", imgsz=96, epochs=1, train_batch=4, device="cpu")
+    model = Yolo(options, Target(labels, multiple=True, kinds={"box": labels}))
+    model.fit(worlds.shape_examples("box", 4), 1)
+    assert (sizes[0], max(sizes[1:])) == (4, 2) and not model.own_names
+    assert (
+        "yolo: the device has too little memory for a batch of 4; it was trained with 2; set `train_batch: 2` to begin with it"
+        in caplog.text
+    )
