@@ -24,9 +24,10 @@ _AROUND: Final = (0.125, 0.5, 1.5)  # lengths of windows, in lengths of a short 
 _OVERLAP: Final = 0.02  # the share of windows with several labels from which each label has its own forest
 
 
-_FOLDS: Final = 3  # in each, the series of a third are held out for the calibration ...
-_LEAST_SERIES: Final = 6
-_MANY_SERIES: Final = 60  # ... of more only a fifth, and no more than these
+_FOLDS: Final = 3  # in each, the series of a third are held out for the calibration, and the others ...
+_ROWS_OF_A_FOLD: Final = 5000  # learnt from so many windows, as neighbours hardly differ
+_LEAST_SERIES: Final = 6  # fewer are not calibrated;
+_MANY_SERIES: Final = 60  # of more only a fifth, and no more than these
 _FOUND: Final = 0.5  # the least overlap of a stretch that was found
 
 
@@ -124,10 +125,12 @@ def learnt_segmenter(
     series. Raises NotEnoughData.
     """
 
-    def fit(some: Sequence[AnnotatedSignal]) -> Segmenter:
-        return _fitted(some, gaps=gaps, windows=windows, options=options, seed=seed, what=what)
+    def fit(some: Sequence[AnnotatedSignal], rows: int) -> Segmenter:
+        return _fitted(some, gaps=gaps, windows=windows, options=options, seed=seed, what=what, rows=rows)
 
-    return fit(signals)._replace(calibration=_calibration(signals, fit, gaps=gaps))
+    return fit(signals, MOST_ROWS)._replace(
+        calibration=_calibration(signals, lambda some: fit(some, _ROWS_OF_A_FOLD), gaps=gaps)
+    )
 
 
 def _calibration(
@@ -173,8 +176,9 @@ def _fitted(
     options: TreeOptions,
     seed: int,
     what: str,
+    rows: int,
 ) -> Segmenter:
-    """Return the model without a calibration."""
+    """Return the model without a calibration, learnt from at most so many rows: windows of all series together."""
     import numpy as np
 
     marked = sum(bool(signal.stretches) for signal in signals)
@@ -190,13 +194,13 @@ def _fitted(
         )
     short = float(np.quantile([one.end - one.start for signal in signals for one in signal.stretches], _SHORT))
     lengths = [share * short for share in _AROUND] if windows is None else list(windows)
-    seen = list(_windows(signals, labels, lengths, gaps=gaps))
+    seen = list(_windows(signals, labels, lengths, gaps=gaps, most=max(200, rows // len(signals))))
     if not seen:
         raise NotEnoughData("no annotated segment is within its series; were the times changed after the annotation?")
-    rows, held = (np.concatenate(part) for part in zip(*seen, strict=True))
-    channels = rows.shape[1] // len(lengths) // OF_WINDOW
+    features, held = (np.concatenate(part) for part in zip(*seen, strict=True))
+    channels = features.shape[1] // len(lengths) // OF_WINDOW
     if (held.sum(axis=1) > 1).sum() > _OVERLAP * held.any(axis=1).sum():
-        forests = [forest_of(rows, column, options, seed, cross_validated=False) for column in held.T]
+        forests = [forest_of(features, column, options, seed, cross_validated=False) for column in held.T]
         return Segmenter(labels, forests, lengths, short, channels, overlap=True)
     # At the few points with several labels, the first in the alphabet counts. The last class means none of them.
     classes = np.where(held.any(axis=1), held.argmax(axis=1), len(labels))
@@ -206,7 +210,7 @@ def _fitted(
         raise NotEnoughData(f"everything has the label {(labels or ['nothing'])[0]!r}; annotate other labels, too")
     return Segmenter(
         labels,
-        [forest_of(rows, classes, options, seed, cross_validated=False)],
+        [forest_of(features, classes, options, seed, cross_validated=False)],
         lengths,
         short,
         channels,
@@ -215,14 +219,13 @@ def _fitted(
 
 
 def _windows(
-    signals: Sequence[AnnotatedSignal], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool
+    signals: Sequence[AnnotatedSignal], labels: Sequence[str], lengths: Sequence[float], *, gaps: bool, most: int
 ) -> Iterator[tuple[Array, Array]]:
-    """Yield (features of windows along the whole series, labels that hold there) for each readable series, equally many
+    """Yield (features of windows along the whole series, labels that hold there) for each readable series, at most so many
     for each.
     """
     import numpy as np
 
-    most = max(200, MOST_ROWS // len(signals))
     for read, stretches in signals:
         signal = read()
         if signal is None:
