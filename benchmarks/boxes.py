@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from studies import Learner, Study, study_of
 
 from lsml.adapters.base import Example, Target
 from lsml.adapters.image.yolo.adapter import Yolo
@@ -17,8 +18,14 @@ from lsml.adapters.image.yolo.dataset import write_dataset
 from lsml.adapters.parts.training_objects import goal_of
 from lsml.values import Box, Value
 
-Learner = Callable[[Sequence[Example], Sequence[Example], int], list[Sequence[Value]]]
 SHAPES = ("circle", "square", "triangle")
+
+
+def detection(folder: Path | None, weights: Path, epochs: int, imgsz: int, drawn_in: Path) -> Study:
+    """Return the study of a folder of photos, or of pictures that are drawn into another one."""
+    parts = drawn(drawn_in) if folder is None else photos(folder)
+    compared = {"yolo": ("YOLO's own defaults",)}
+    return study_of(parts["train"], parts["val"], Box, learners(weights, epochs, imgsz), compared)
 
 
 def photos(folder: Path) -> dict[str, list[Example]]:

@@ -1,142 +1,149 @@
-"""In which order to annotate: `lsml simulate` on four kinds of data, beside random.
-
-    python benchmarks/orders.py [--texts FILE.csv] [--entities FILE.jsonl] [--detection FOLDER] [--weights FILE.pt]
-                                [--epochs 10] [--imgsz 96] [--only texts,entities,columns] [--most 2000] [--seeds 3]
-                                [-o PLOTS]
-
-The files are those of learning.py; one that is not given is drawn: of boxes (`--only boxes`), 160 pictures, of which most are
-empty, with a rare label. The columns are the 569 tumours that scikit-learn brings. All examples of a kind, at most so many,
-become an export; its curves are printed as `lsml simulate` prints them.
-"""
+"""Orders of annotating for learning.py: what `lsml simulate` finds on finished projects that are made of the same data."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from xml.sax.saxutils import quoteattr
 
-from learning import entities, texts
+from studies import METRICS, Asked, Study
+from texts import examples_of_entities, examples_of_texts
 
-Task = tuple[dict[str, object], list[dict[str, object]]]
-Kind = tuple[str, list[str], list[Task]]  # the adapter's line, the labels, the tasks
+from lsml.binding import bind
+from lsml.labeling import parse_labeling_config
+from lsml.labeling.annotated import AnnotatedTask, Annotation
+from lsml.learning.simulate import ORDERS, SimulationPlan, simulate
+from lsml.learning.snapshot import read_examples
+from lsml.recipe import load_recipe
+from lsml.studio.connection import fetcher
+from lsml.values import Box, Choice, Span
 
-
-def choice(label: str) -> list[dict[str, object]]:
-    """Return the result of one annotated choice."""
-    return [{"from_name": "answer", "to_name": "shown", "type": "choices", "value": {"choices": [label]}}]
-
-
-def of_texts(path: Path | None) -> Kind:
-    """Return (the adapter's line, the labels, the tasks) of texts."""
-    study = texts(path, None)
-    found = [(one.data, one.values[0].label) for one in (*study.train, *study.test)]
-    return (
-        "text-classifier",
-        sorted({label for _, label in found}),
-        [({"text": t}, choice(label)) for t, label in found],
-    )
+Result = list[dict[str, object]]
+TEST = 0.25  # the share of tasks that `lsml simulate` judges by
 
 
-def of_entities(path: Path | None) -> Kind:
+class Project(NamedTuple):
+    """A finished project: what stands in the recipe for its tag, and its tasks: their data and what was annotated."""
+
+    model: str
+    kind: type
+    labels: list[str]
+    tasks: list[tuple[dict[str, object], Result]]
+
+
+TAGS = {
+    Choice: ("Text", "Choices", "Choice"),
+    Span: ("Text", "Labels", "Label"),
+    Box: ("Image", "RectangleLabels", "Label"),
+}
+
+
+def _region(kind: str, value: dict[str, object]) -> dict[str, object]:
+    return {"from_name": "answer", "to_name": "shown", "type": kind, "value": value}
+
+
+def of_texts(path: Path | None, most: int) -> Project:
+    """Return the project of texts, at most so many."""
+    train, test = examples_of_texts(path)
+    found = [(one.data, one.values[0].label) for one in (*train, *test)][:most]
+    tasks = [({"shown": text}, [_region("choices", {"choices": [label]})]) for text, label in found]
+    return Project("text-classifier", Choice, sorted({label for _, label in found}), tasks)
+
+
+def of_entities(path: Path | None, most: int) -> Project:
     """Return the same of sentences with spans."""
-    study = entities(path)
-    tasks: list[Task] = []
-    for one in (*study.train, *study.test):
-        tasks.append(({"text": one.data}, [
-            {"from_name": "answer", "to_name": "shown", "type": "labels",
-             "value": {"start": span.start, "end": span.end, "labels": [span.label]}}
-            for span in one.values
-        ]))  # fmt: skip
-    return "ner-crf", sorted({span.label for one in study.train for span in one.values}), tasks
+    train, test = examples_of_entities(path)
+    found = [*train, *test][:most]
+    tasks = [
+        ({"shown": one.data}, [
+            _region("labels", {"start": span.start, "end": span.end, "labels": [span.label]}) for span in one.values
+        ])
+        for one in found
+    ]  # fmt: skip
+    return Project("ner-crf", Span, sorted({span.label for one in found for span in one.values}), tasks)
 
 
-def of_columns() -> Kind:
-    """Return the same of tumours."""
+def of_columns() -> Project:
+    """Return the same of the 569 tumours that scikit-learn brings."""
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer()
-    names = [f"c{place}" for place in range(data.data.shape[1])]
+    names = [f"c{number}" for number in range(data.data.shape[1])]
     labels = [str(name) for name in data.target_names]
-    inputs = ", ".join(f"${name}" for name in names)
-    tasks: list[Task] = [
-        ({"text": "a tumour", **dict(zip(names, map(float, row), strict=True))}, choice(labels[target]))
+    tasks = [
+        (
+            {"shown": "a tumour", **dict(zip(names, map(float, row), strict=True))},
+            [_region("choices", {"choices": [labels[target]]})],
+        )
         for row, target in zip(data.data, data.target, strict=True)
     ]
-    return f"{{adapter: tabular, inputs: [{inputs}]}}", labels, tasks
+    inputs = ", ".join(f"${name}" for name in names)
+    return Project(f"{{adapter: tabular, inputs: [{inputs}]}}", Choice, labels, tasks)
 
 
-def of_boxes(detection: Path | None, weights: Path, epochs: int, imgsz: int, folder: Path) -> Kind:
-    """Return the same of photos or drawn pictures, whose files are in the folder afterwards."""
+def of_boxes(detection: Path | None, weights: Path, epochs: int, imgsz: int, folder: Path) -> Project:
+    """Return the same of photos, or of 160 drawn pictures: most are empty, and one label is rare. Their files are in the
+    folder afterwards.
+    """
     import boxes
 
     parts = boxes.drawn(folder, 160, 0, scarce=True) if detection is None else boxes.photos(detection)
-    tasks: list[Task] = []
+    tasks: list[tuple[dict[str, object], Result]] = []
     for number, one in enumerate((*parts["train"], *parts["val"])):
         name = f"picture-{number}{one.data.suffix}"
         shutil.copyfile(one.data, folder / name)
-        tasks.append(({"image": name}, [
-            {"from_name": "answer", "to_name": "shown", "type": "rectanglelabels",
-             "value": {"x": 100 * box.x, "y": 100 * box.y, "width": 100 * box.width, "height": 100 * box.height,
-                       "rotation": 0, "rectanglelabels": [box.label]}}
+        tasks.append(({"shown": name}, [
+            _region("rectanglelabels", {
+                "x": 100 * box.x, "y": 100 * box.y, "width": 100 * box.width, "height": 100 * box.height,
+                "rotation": 0, "rectanglelabels": [box.label],
+            })
             for box in one.values
         ]))  # fmt: skip
-    options = f"{{weights: {weights.resolve()}, epochs: {epochs}, imgsz: {imgsz}}}"
+    options = f"{{weights: {json.dumps(str(weights.resolve()))}, epochs: {epochs}, imgsz: {imgsz}}}"
     labels = sorted({box.label for one in parts["train"] for box in one.values})
-    return f"{{adapter: yolo, options: {options}}}", labels, tasks
+    return Project(f"{{adapter: yolo, options: {options}}}", Box, labels, tasks)
 
 
-def simulated(name: str, kind: Kind, most: int, seeds: int, plot: str | None, folder: Path) -> str:
-    """Return what `lsml simulate` prints of the tasks, at most so many, whose files are in the folder."""
-    adapter, labels, tasks = kind
-    tag, inner = {"entities": ("Labels", "Label"), "boxes": ("RectangleLabels", "Label")}.get(
-        name, ("Choices", "Choice")
-    )
-    shown = '<Image name="shown" value="$image"/>' if name == "boxes" else '<Text name="shown" value="$text"/>'
-    values = "".join(f"<{inner} value={quoteattr(label)}/>" for label in labels)
-    config = f'<View>{shown}<{tag} name="answer" toName="shown">{values}</{tag}></View>'
-    export = [{"id": id, "data": data, "annotations": [{"id": id, "result": result}]}
-              for id, (data, result) in enumerate(tasks[:most], 1)]  # fmt: skip
-    recipe, file = folder / f"{name}.yaml", folder / "export.json"
-    recipe.write_text(f"lsml: 1\nname: {name}\ntags: {{{tag}: {adapter}}}\nlabeling_config: '{config}'\n")
-    file.write_text(json.dumps(export), encoding="utf-8")
-    command = [sys.executable, "-m", "lsml", "simulate", str(recipe), str(file), "--seeds", str(seeds)]
-    command += ["-o", f"{plot}-{name}.svg"] if plot else []
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def orders(project: Project, folder: Path | None = None) -> Study:
+    """Return the study of each order, as `lsml simulate` simulates it. `folder`: where the files of tasks are."""
+    judged = round(TEST * len(project.tasks))
+
+    def measured(asked: Collection[Asked]) -> Iterator[tuple[Asked, float]]:
+        for seed in sorted({one.seed for one in asked}):
+            # The orders of one seed share their first and their last training.
+            sizes = sorted({one.size for one in asked if one.seed == seed})
+            for order, curve in _simulated(project, folder, seed, sizes).items():
+                for size, value in curve:
+                    if (one := Asked(order, size, seed)) in asked:
+                        yield one, value
+
+    compared = {order: ("random",) for order in ORDERS if order != "random"}
+    tasks = len(project.tasks) - judged
+    return Study(METRICS[project.kind], tasks, judged, ORDERS, compared, measured, split=True)
 
 
-def main() -> None:
-    """Print the curves of each kind of data."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--texts", type=Path)
-    options.add_argument("--entities", type=Path)
-    options.add_argument("--detection", type=Path)
-    options.add_argument("--weights", type=Path, default=Path("yolov8n.pt"))
-    options.add_argument("--epochs", type=int, default=10)
-    options.add_argument("--imgsz", type=int, default=96)
-    options.add_argument("--only", default="texts,entities,columns", help="which kinds")
-    options.add_argument("--most", type=int, default=2000, help="tasks of a kind")
-    options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("-o", "--output", help="the beginning of the names of the SVG files")
-    given = options.parse_args()
-
-    for name in given.only.split(","):
-        with tempfile.TemporaryDirectory() as directory:
-            folder = Path(directory)
-            made: dict[str, Callable[[], Kind]] = {
-                "texts": lambda: of_texts(given.texts),
-                "entities": lambda: of_entities(given.entities),
-                "boxes": lambda: of_boxes(given.detection, given.weights, given.epochs, given.imgsz, folder),  # noqa: B023
-            }
-            kind = made.get(name, of_columns)()
-            print(f"\n{name}")
-            print(simulated(name, kind, given.most, given.seeds, given.output, folder), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def _simulated(
+    project: Project, folder: Path | None, seed: int, sizes: list[int]
+) -> dict[str, list[tuple[int, float]]]:
+    """Return each order's metric after each number of annotations."""
+    shown, tag, inner = TAGS[project.kind]
+    values = "".join(f"<{inner} value={quoteattr(label)}/>" for label in project.labels)
+    xml = f'<View><{shown} name="shown" value="$shown"/><{tag} name="answer" toName="shown">{values}</{tag}></View>'
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "r.yaml"
+        path.write_text(f"lsml: 1\nname: orders\ntags: {{{tag}: {project.model}}}\n", encoding="utf-8")
+        recipe = load_recipe(path)
+    binding = bind(recipe, parse_labeling_config(xml))
+    tasks = [
+        AnnotatedTask(str(id), data, (Annotation(str(id), result),))
+        for id, (data, result) in enumerate(project.tasks, 1)
+    ]
+    with fetcher(recipe, None, by_person=True, beside=folder).hold() as fetch:
+        examples, _ = read_examples(binding, tasks, fetch)
+        plan = SimulationPlan(seeds=[seed], sizes=sizes)
+        simulated = simulate(binding, binding.trainable, examples, fetch, plan)
+    return {order: [(point.annotations, point.mean) for point in curve] for order, curve in simulated.curves.items()}
