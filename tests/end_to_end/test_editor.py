@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from lsml.store import Store
 from lsml.values import Relation, Span
 from tests.support.backend import RunningBackend, until
 from tests.support.fetching import no_fetch
+from tests.support.language_model import KEY, language_model
 from tests.support.sentences import sentences
 
 pytestmark = [pytest.mark.studio, pytest.mark.usefixtures("browser"), pytest.mark.timeout(300)]
@@ -244,3 +247,39 @@ def test_predicted_relations_are_shown_and_kept_by_the_editor(studio, editor, tm
     texts = {one["id"]: one["value"]["text"] for one in editor.serialized() if one["type"] == "labels"}
     assert (texts[kept["from_id"]], texts[kept["to_id"]]) == ("Ada", "Acme")
     assert (kept["labels"], kept["direction"]) == (["founded"], "right")
+
+
+PROMPTED = """<View><Text name="t" value="$t"/>
+<TextArea name="prompt" toName="t" smart="true" showSubmitButton="true" placeholder="Ask"/>
+<Choices name="topic" toName="t"><Choice value="Bug"/><Choice value="Billing"/></Choices>
+<TextArea name="answer" toName="t"/></View>"""
+
+
+def test_a_prompt_that_a_person_types_is_answered_by_the_language_model(studio, editor, tmp_path):
+    from selenium.webdriver.common.by import By
+
+    def says(_document, _schema):
+        typed = "What is it about?" in web.asked[-1].body.decode()
+        return {"topic": "Bug" if typed else "Billing", "answer": "as asked" if typed else "unasked"}
+
+    recipe = tmp_path / "asking.yaml"
+    with language_model(says) as web:
+        options = f"{{model: tiny, base_url: '{web.url}/v1', api_key: {KEY}}}"
+        recipe.write_text(f"lsml: 1\nname: asking\ntags:\n  Choices, TextArea: {{adapter: llm, options: {options}}}\n")
+        with RunningBackend(recipe, tmp_path / "data") as lsml:
+            project = studio.create_project("Typed", PROMPTED)
+            studio.add_backend(project, lsml.address, is_interactive=True)
+            [task] = studio.import_tasks(project, [{"t": "The app crashes on start."}])
+            editor.open(project, task, "t")
+            editor.switch_on_auto_annotation()
+            editor.record_prompts()
+            box = editor.driver.find_element(By.CSS_SELECTOR, "[placeholder=Ask]")
+            box.send_keys("What is it about?")
+            box.find_element(By.XPATH, "ancestor::form//button").click()
+            until("the prompt is sent", editor.prompts, 30)
+            until("it is answered", lambda: "as asked" in str(editor.serialized()), 20)
+            if folder := os.environ.get("LSML_TEST_SCREENSHOTS"):
+                editor.picture(Path(folder) / "typed-prompt.png")
+            values = {one["from_name"]: one["value"] for one in editor.serialized()}
+    assert values["topic"] == {"choices": ["Bug"]} and values["answer"] == {"text": ["as asked"]}
+    assert values["prompt"]["text"] == ["What is it about?"], "what was typed stays"
