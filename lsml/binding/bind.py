@@ -407,7 +407,7 @@ def _answered(model: BoundModel) -> set[str]:
 
 def _nowhere_for_texts(model: BoundModel) -> str | None:
     """Return that no tag takes the texts that a model reads in its regions, in a sentence; None where one does."""
-    if not model.adapter_class.transcribes or any(control.text_tag for control in model.controls):
+    if not model.adapter_class.transcribes or any(control.text_tag or control.holds_text for control in model.controls):
         return None
     controls = ", ".join(control.control_tag.selector for control in model.controls)
     return (

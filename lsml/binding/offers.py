@@ -111,7 +111,7 @@ def could_answer(control_tag: ControlTag, config: LabelingConfig) -> Fitting:
     # A box around a box or click only refines it, so `lsml new` does not propose it.
     fitting = [adapter for adapter in fitting if not (adapter.only_interactive and kind.value_type is Box)]
     # An adapter that reads texts comes first where a tag takes them, and nowhere else.
-    texts = bool(fitting) and control_of(control_tag, config).text_tag is not None
+    texts = bool(fitting) and (kind.holds_text or control_of(control_tag, config).text_tag is not None)
     fitting = [adapter for adapter in fitting if texts or not adapter.transcribes]
     if fitting:
         return Fitting(sorted(fitting, key=lambda adapter: (not adapter.transcribes, _rank(adapter))))

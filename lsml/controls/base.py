@@ -183,6 +183,7 @@ class Control(ABC):
     value_type: ClassVar[type]  # Choice
     companion_tag: ClassVar[str | None] = None  # the tag that names the labels of a bare tool
     carries_text: ClassVar[bool] = False  # its values hold the text written in them, if there is a tag for it
+    holds_text: ClassVar[bool] = False  # its regions have a place for that text themselves
     objects: ClassVar[frozenset[str] | None] = None  # its possible object tags; None for any
     reads_view: ClassVar[bool] = False  # `decode` needs the view
     per_item: ClassVar[bool] = False  # in a list of images, it answers for each page and not just for the first

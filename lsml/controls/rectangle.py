@@ -23,7 +23,7 @@ from lsml.labeling.remarks import Misread, Reason
 from lsml.labeling.view import View
 from lsml.values import Box, Shape, Value
 
-_SIDES = ("x", "y", "width", "height")
+SIDES = ("x", "y", "width", "height")
 
 
 class RectangleLabels(ShapeControl):
@@ -39,7 +39,7 @@ class RectangleLabels(ShapeControl):
         box = fit_box((value.x, value.y, value.width, value.height, value.rotation), _aspect(value, on))
         if box is None:
             return None
-        place: Geometry = {key: percent(side) for key, side in zip(_SIDES, box, strict=False)}
+        place: Geometry = {key: percent(side) for key, side in zip(SIDES, box, strict=False)}
         place["rotation"] = 0 if box[4] == 0.0 else round(box[4], 6) % 360.0
         return place if place["width"] and place["height"] else None
 
@@ -54,7 +54,7 @@ class RectangleLabels(ShapeControl):
     def _found(self, region: Region, value: Geometry, fields: dict[str, Any]) -> Iterator[Value]:
         from lsml.values.geometry import fit_box, forward_box
 
-        x, y, width, height = fractions(value, *_SIDES)
+        x, y, width, height = fractions(value, *SIDES)
         if not width or not height:
             raise Misread(Reason.NO_AREA)
         box = fit_box(forward_box((x, y, width, height, rotation_of(value)), fields["aspect"]), fields["aspect"])
@@ -63,7 +63,7 @@ class RectangleLabels(ShapeControl):
         yield Box(**fields, x=box[0], y=box[1], width=box[2], height=box[3], rotation=box[4])
 
     def _geometry_problem(self, region: Region, value: Geometry) -> str | None:
-        for key in _SIDES:
+        for key in SIDES:
             wrong = range_problem(value, key)
             if wrong is not None:
                 return wrong

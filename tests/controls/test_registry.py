@@ -43,7 +43,7 @@ def test_a_control_is_added_by_one_file(tmp_path):
 
 
 def test_every_control_is_entered_under_the_tag_that_it_names():
-    assert len(CONTROLS) == 27
+    assert len(CONTROLS) == 28
     assert all(control.tag == tag for tag, control in CONTROLS.items())
 
 

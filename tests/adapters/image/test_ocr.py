@@ -30,6 +30,8 @@ from lsml.values import Box, KeyPoint, Mask, Polygon
 from lsml.values.coverage import bounds
 from tests.conftest import Backend
 from tests.media.test_fetching import exif
+from tests.support.documents import as_url as pdf_url
+from tests.support.documents import pdf
 from tests.support.judge import verdicts
 from tests.support.pages import INVOICE, SIZE, Written, page, page_file
 
@@ -362,6 +364,25 @@ def test_every_page_of_a_list_of_images_has_its_lines(tmp_path):
     written = [(one["item_index"], *one["value"]["text"]) for one in result if one["type"] == "textarea"]
     assert written == [(number, line.text) for number, line in enumerate(INVOICE[:2])]
     assert len({one["id"] for one in result}) == 2
+
+
+@reads
+def test_the_lines_of_each_page_of_a_pdf_document_are_where_they_stand(tmp_path):
+    pytest.importorskip("pypdfium2")
+    config = """<View><Pdf name="pdf" value="$pdf"/><OcrLabels name="lines" toName="pdf"><Label value="Text"/></OcrLabels></View>"""
+    recipe = tmp_path / "pages.yaml"
+    recipe.write_text(f"lsml: 1\nname: pages\nlabeling_config: '{config}'\ntags: {{OcrLabels: ocr}}\n")
+    backend = Backend(recipe, tmp_path / "data")
+    document = pdf([["First page"], ["Second page", "Total 20.00"]])
+    answer = backend.post("/predict", {"tasks": [{"id": 1, "data": {"pdf": pdf_url(document)}}]})
+    backend.store.close()
+    [prediction] = answer.json["results"]
+    found = [(one["type"], one["value"]["pageIndex"], one["value"]["ocrtext"]) for one in prediction["result"]]
+    assert found == [("ocrlabels", 1, "First page"), ("ocrlabels", 2, "Second page"), ("ocrlabels", 2, "Total 20.00")]
+    first = prediction["result"][0]["value"]
+    assert first["x"] == pytest.approx(72 / 612, abs=0.01) and first["y"] == pytest.approx(72 / 792, abs=0.02)
+    assert "item_index" not in prediction["result"][1]
+    assert verdicts([(config, prediction)]) == [[]]
 
 
 @reads

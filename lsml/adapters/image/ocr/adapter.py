@@ -14,7 +14,7 @@ from lsml.adapters.image.ocr.options import OcrOptions
 from lsml.adapters.image.ocr.rapid import Rapid
 from lsml.adapters.image.ocr.tesseract import Tesseract, absent
 from lsml.errors import AdapterError
-from lsml.labeling import ControlTag
+from lsml.labeling import ControlTag, ObjectTag
 from lsml.values import Box, Polygon, Value
 from lsml.wording import listed
 
@@ -26,13 +26,21 @@ class Ocr(InteractiveAdapter[OcrOptions]):
 
     name: ClassVar[str] = "ocr"
     title: ClassVar[str] = "reads the lines of text in images, and the text in a smart rectangle"
-    consumes: ClassVar[frozenset[str]] = frozenset({"Image"})
+    consumes: ClassVar[frozenset[str]] = frozenset({"Image", "Pdf"})
     produces: ClassVar[frozenset[type]] = frozenset({Box, Polygon})
     requires: ClassVar[tuple[str, ...]] = ("rapidocr", "onnxruntime", "pytesseract", "cv2")
     extra: ClassVar[str | None] = "ocr"
     licence: ClassVar[str | None] = "Apache-2.0 (rapidocr and its packaged PP-OCRv6 models; tesseract)"
     transcribes: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = OcrOptions
+
+    @classmethod
+    def refusal(cls, options: OcrOptions, control_tag: ControlTag, object_tag: ObjectTag) -> str | None:
+        """Return that the label of lines is unknown, on a document on which nobody asks by drawing; or None."""
+        labels = [label.name for label in control_tag.labels]
+        if object_tag.tag != "Pdf" or _label(options, labels) is not None:
+            return None
+        return f"{control_tag.selector}: none of the labels is known to be that of a line of text; set one as options.label"
 
     @classmethod
     def lacks(cls, options: OcrOptions, target: Target) -> str | None:
