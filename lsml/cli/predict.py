@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lsml.cli.columns import columns_option
 from lsml.cli.common import (
-    bind_config,
     check_writable,
     data_dir_option,
     labeling_config_option,
@@ -27,15 +27,11 @@ from lsml.cli.common import (
 from lsml.cli.projects import by_hand, check_learnt, learnt_project, project_option, studio_project
 
 if TYPE_CHECKING:
-    from lsml.binding import Binding
-    from lsml.labeling.objects import Fetch
+    from lsml.cli.engines import Predicted
     from lsml.labeling.rows import Named
     from lsml.publishing import PublishInputs, PublishResult
     from lsml.recipe import Recipe
     from lsml.store import Store
-    from lsml.versions import Loaded
-
-_BATCH = 256  # tasks predicted at a time
 
 
 @click.command("predict", short_help="Predict a file, or a project's tasks.")
@@ -62,7 +58,14 @@ _BATCH = 256  # tasks predicted at a time
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help=("With --project: the number of threads."),
+    help=("With --project: the number of threads; with --engine ray: of processes, each with a model."),
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="With TASKS: ray predicts on all machines of a Ray cluster, in blocks; start it again to resume.",
 )
 @click.option("--dry-run", is_flag=True, help="With --project: only count the tasks without a prediction.")
 @log_options
@@ -76,6 +79,7 @@ def command(
     project: str | None,
     view: str | None,
     workers: int,
+    engine: str,
     dry_run: bool,
     log_level: str,
     debug: bool,
@@ -91,6 +95,10 @@ def command(
 
     `lsml predict RECIPE --project ID` posts a prediction of the served version for each unannotated task of that project that
     has none yet, as `publish` in the recipe does automatically. It can be stopped and started again at any time.
+
+    `--engine ray` needs `pip install "lsml[ray]"`, which also reads Parquet files. It joins the cluster that RAY_ADDRESS names,
+    or starts one here, and writes the same file. Other machines need the recipe, the data directory and the files of tasks
+    at the same paths.
     """
     from lsml.errors import RequestError
 
@@ -104,8 +112,15 @@ def command(
             labeling_config_path,
             project,
             columns,
+            workers if engine == "ray" else None,
         )
-    elif tasks_path is None and output is None and project is not None and labeling_config_path is None:
+    elif (
+        tasks_path is None
+        and output is None
+        and engine == "local"
+        and project is not None
+        and labeling_config_path is None
+    ):
         _into_project(recipe, open_store(recipe, data_dir, to_load=True), project, view, workers, dry_run=dry_run)
     else:
         raise RequestError(
@@ -157,64 +172,35 @@ def _into_file(
     labeling_config_path: Path | None,
     project: str | None,
     columns: Named,
+    actors: int | None,
 ) -> None:
-    """Predict the tasks of a file into another file."""
+    """Predict the tasks of a file into another file, by so many actors of Ray, or here where it is None."""
+    from lsml.cli.engines import Job, model_of, predict_here, read_parquet
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many
     from lsml.labeling.written import predictions_text
-    from lsml.studio.connection import fetcher
-    from lsml.versions import load_promoted, model_version
 
     if output.exists() and tasks_path.exists() and output.samefile(tasks_path):
         raise RequestError(f"{output}: is the file with the tasks, which would be overwritten; name another with -o")
     check_writable(output)
     key = learnt_project(store, project)
-    binding = bind_config(recipe, labeling_config_path, store.projects.get(key))
-    tasks = read_tasks(tasks_path, binding, answers=False, columns=columns)
-    loaded = load_promoted(store, key, binding)
-    check_learnt(recipe, key, loaded)
-    name = model_version(binding, loaded.number, loaded.card, loaded.project)
-    fetch = fetcher(recipe, None, by_person=True, beside=tasks_path.parent)
-    written, refused, dropped, why = _predicted(binding, loaded, tasks, fetch, name)
-    write_file(output, predictions_text(written, output))
-    predicted = sum(bool(task["predictions"]) for task in written)
-    click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {name}")
-    for reason, count in dropped.items():
-        click.echo(f"  {reason}, {many(count, 'time')}: {why[reason]}", err=True)
-    if refused:
-        left_out = f"{many(len(refused), 'task')} {'is' if len(refused) == 1 else 'are'} left out"
-        click.echo(f"  {left_out}, or Label Studio would refuse the whole file; the first: {refused[0]}", err=True)
+    job = Job(recipe.path, store.directory, labeling_config_path, key, tasks_path.parent)
+    model = model_of(job, recipe, store)
+    check_learnt(recipe, key, model.loaded)
+    read = read_parquet if tasks_path.suffix.lower() == ".parquet" else partial(read_tasks, answers=False)
+    tasks = read(tasks_path, model.predictor.binding, columns=columns)
+    predict: Callable[[Callable[[float, str], None]], Predicted] = partial(predict_here, model.predictor, tasks)
+    if actors is not None:
+        from lsml.cli.ray_engine import predict_by_ray
 
-
-def _predicted(
-    binding: Binding, loaded: Loaded, tasks: list[dict[str, Any]], fetch: Fetch, name: str
-) -> tuple[list[dict[str, Any]], list[str], Counter[str], dict[str, str]]:
-    """Return (tasks with predictions, reasons why tasks are left out, reasons for no prediction with counts, an example of
-    each).
-    """
-    from lsml.labeling.importing import import_refusal
-    from lsml.prediction import Predictor, predict_tasks
-
-    predictor = Predictor(binding, loaded.adapters, fetch, name)
-    written = []
-    dropped: Counter[str] = Counter()
-    why: dict[str, str] = {}
-    refused: list[str] = []
+        predict = partial(predict_by_ray, job, model.predictor.model_version, tasks, output, actors)
     with progress_bar("predict") as progress:
-        for begin in range(0, len(tasks), _BATCH):
-            some = tasks[begin : begin + _BATCH]
-            for task, outcome in zip(some, predict_tasks(predictor, some), strict=True):
-                for reason, sentence in outcome.dropped:
-                    dropped[reason] += 1
-                    why.setdefault(reason, sentence)
-                refusal = import_refusal(task["data"], binding.config) if binding.config else None
-                if refusal is not None:
-                    refused.append(f"task {task['id']}: {refusal}" if task.get("id") is not None else refusal)
-                    continue
-                predictions = [outcome.prediction] if outcome.prediction is not None else []
-                kept = {"id": task["id"]} if task.get("id") is not None else {}
-                written.append({**kept, "data": task["data"], "predictions": predictions})
-            progress(
-                min(1.0, (begin + _BATCH) / len(tasks)), f"{min(begin + _BATCH, len(tasks))} of {len(tasks)} tasks"
-            )
-    return written, refused, dropped, why
+        done = predict(progress)
+    write_file(output, predictions_text(done.written, output))
+    predicted = sum(bool(task["predictions"]) for task in done.written)
+    click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {model.predictor.model_version}")
+    for reason, count in done.dropped.items():
+        click.echo(f"  {reason}, {many(count, 'time')}: {done.why[reason]}", err=True)
+    if done.refused:
+        left_out = f"{many(len(done.refused), 'task')} {'is' if len(done.refused) == 1 else 'are'} left out"
+        click.echo(f"  {left_out}, or Label Studio would refuse the whole file; the first: {done.refused[0]}", err=True)

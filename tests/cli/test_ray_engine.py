@@ -1,0 +1,117 @@
+"""`lsml predict --engine ray`: the file that the local engine writes, block by block, resumed where it stopped."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lsml.cli import ray_engine
+from lsml.cli.engines import Job, Predicted
+from lsml.errors import RequestError
+from tests.conftest import export, tickets
+from tests.support.commands import lsml, refused, said, write_recipe
+
+TASKS = [{"id": number, "data": {"text": text}} for number, (text, _) in enumerate(tickets(7))]
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A recipe, which learnt, and a file of tasks: one lacks its text."""
+    recipe = write_recipe(tmp_path)
+    (tmp_path / "learnt.json").write_text(json.dumps(export(tickets(40))))
+    said(lsml("train", recipe, tmp_path / "learnt.json", cwd=tmp_path))
+    (tmp_path / "tasks.json").write_text(json.dumps([*TASKS, {"id": 99, "data": {"other": "x"}}]))
+    return recipe
+
+
+@pytest.mark.slow
+def test_ray_writes_what_the_local_engine_writes(trained, tmp_path):
+    pytest.importorskip("ray", reason="ray is not installed")
+    import pyarrow
+    import pyarrow.parquet
+
+    tasks = tmp_path / "tasks.json"
+    here = lsml("predict", trained, tasks, "-o", tmp_path / "here.json", cwd=tmp_path)
+    there = lsml(
+        "predict", trained, tasks, "-o", tmp_path / "ray.json", "--engine", "ray",
+        cwd=tmp_path, environment={"PYTHONUNBUFFERED": "1"}, timeout_s=300,
+    )  # fmt: skip
+    assert (tmp_path / "ray.json").read_bytes() == (tmp_path / "here.json").read_bytes()
+    assert there.stdout == here.stdout.replace("here.json", "ray.json")
+    assert not (tmp_path / "ray.json.blocks").exists()
+    rows = [{"text": task["data"]["text"]} for task in TASKS]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    lsml("predict", trained, tmp_path / "rows.parquet", "-o", tmp_path / "rows.json", cwd=tmp_path)
+    found = json.loads((tmp_path / "rows.json").read_text())
+    assert [task["predictions"] for task in found] == [
+        task["predictions"] for task in json.loads((tmp_path / "here.json").read_text())[:7]
+    ]
+
+
+def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "find_spec", lambda _name: None)
+    with pytest.raises(RequestError, match=r'Ray is not installed; pip install "lsml\[ray\]"'):
+        ray_engine.predict_by_ray(JOB, "v1", TASKS, tmp_path / "out.json", 1, lambda *_: None)
+
+
+JOB = Job(*[None] * 3, "local", None)
+
+
+class Cluster:
+    """Computes blocks as Ray does, without it; `dies_after` so many."""
+
+    def __init__(self, dies_after=None, version="v1"):
+        self.blocks = []
+        self._dies_after = dies_after
+        self._version = version
+
+    def __call__(self, _job, blocks, _actors):
+        for number, tasks in reversed(blocks.items()):  # they end in any order
+            if len(self.blocks) == self._dies_after:
+                raise KeyboardInterrupt
+            self.blocks.append(number)
+            written = [{**task, "predictions": []} for task in json.loads(tasks)]
+            done = {"written": written, "dropped": {"untrained": len(written)}, "why": {"untrained": f"block {number}"}}
+            yield number, self._version, json.dumps(done).encode()
+
+
+@pytest.fixture
+def predict(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "_BLOCK", 2)
+    monkeypatch.setattr(ray_engine, "find_spec", lambda _name: True)
+
+    def run(cluster, tasks=TASKS, version="v1") -> Predicted:
+        monkeypatch.setattr(ray_engine, "_computed", cluster)
+        return ray_engine.predict_by_ray(JOB, version, tasks, tmp_path / "out.json", 1, lambda *_: None)
+
+    return run
+
+
+def test_a_stopped_job_goes_on_and_each_task_is_predicted_once(predict):
+    stopped, again = Cluster(dies_after=2), Cluster()
+    with pytest.raises(KeyboardInterrupt):
+        predict(stopped)
+    done = predict(again)
+    assert (stopped.blocks, again.blocks) == ([3, 2], [1, 0])
+    assert [task["id"] for task in done.written] == [task["id"] for task in TASKS]
+    assert (done.dropped, done.why) == ({"untrained": 7}, {"untrained": "block 0"})
+
+
+@pytest.mark.parametrize(("tasks", "version"), [(TASKS[:-1], "v1"), (TASKS, "v2")])
+def test_other_tasks_and_another_version_begin_anew(predict, tasks, version):
+    with pytest.raises(KeyboardInterrupt):
+        predict(Cluster(dies_after=2))
+    again = Cluster(version=version)
+    predict(again, tasks, version)
+    assert again.blocks == ([2, 1, 0] if len(tasks) < len(TASKS) else [3, 2, 1, 0])
+
+
+def test_a_machine_that_serves_another_version_is_refused(predict):
+    with pytest.raises(RequestError, match="a machine serves v0, expected v1; use one data directory"):
+        predict(Cluster(version="v0"))
+
+
+def test_it_is_an_engine_for_files(tmp_path):
+    sentence = refused(lsml("predict", write_recipe(tmp_path), "--project", "1", "--engine", "ray", cwd=tmp_path))
+    assert "expected TASKS with -o PREDICTIONS.json" in sentence
