@@ -29,6 +29,14 @@ class _PatientHuey(RedisHuey):  # type: ignore[misc]  # huey has no types
             time.sleep(_PAUSE_S)
             return None
 
+    def is_revoked(self, task: object, timestamp: datetime | None = None, peek: bool = True) -> bool:  # noqa: FBT001, FBT002 (huey's)
+        """Return False, as no message is revoked: a message that is here is executed, though Redis is away by now."""
+        return False
+
+    def delete(self, key: str) -> bool:
+        """Return False, as nothing is stored beside messages."""
+        return False
+
     def read_schedule(self, timestamp: datetime | None = None) -> list[object]:
         """Return nothing, as no message is scheduled."""
         return []

@@ -4,6 +4,7 @@ import pytest
 
 from lsml.errors import LsmlError, StoreError
 from lsml.store.queue import Queue, open_queue
+from tests.support.engines import redis_server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
@@ -104,3 +105,17 @@ def test_a_redis_that_does_not_answer_is_a_sentence_without_the_password(tmp_pat
     assert str(error.value).startswith("redis://127.0.0.1:1/0: Redis does not answer: ")
     assert str(error.value).endswith("; check that it runs, and storage.queue of the recipe")
     assert "very-secret" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_message_that_is_here_is_executed_though_redis_is_away_by_now(tmp_path):
+    woken = []
+    with redis_server() as server:
+        queue = open_queue(tmp_path, server.url, "triage")
+        queue.on_wake(woken.append)
+        queue.wake("a")
+        message = queue.huey.dequeue()
+        server.stop()
+        queue.huey.execute(message)
+        server.start()
+    assert woken == ["a"]
