@@ -26,13 +26,15 @@ class _Known(NamedTuple):
 
 _known: LRUCache[tuple[str, str, str], _Known] = LRUCache(256)
 _lock = threading.Lock()
+_turns = tuple(threading.Lock() for _ in range(64))  # to ask, by backend: a slow one delays few others
 
 
 def version_at(options: RemoteOptions, labeling_config: str) -> str | None:
     """Return the `model_version` that the backend serves now; the last known one where it does not answer in time."""
-    with _lock:
-        key = (options.url, options.project, labeling_config)
-        known = _known.get(key)
+    key = (options.url, options.project, labeling_config)
+    with _turns[hash(options.url) % len(_turns)]:
+        with _lock:
+            known = _known.get(key)
         now = time.monotonic()
         if known is None or now >= known.until:
             try:
@@ -40,7 +42,8 @@ def version_at(options: RemoteOptions, labeling_config: str) -> str | None:
             except AdapterError as error:
                 last = known.version if known else None
                 known = _Known(last, time.monotonic() + _AGAIN_S, str(error))
-            _known[key] = known
+            with _lock:
+                _known[key] = known
         return known.version
 
 

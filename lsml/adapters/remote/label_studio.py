@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
@@ -172,4 +171,4 @@ def _scored(region: object, of_prediction: object) -> object:
 def _as_score(given: object) -> float | None:
     if isinstance(given, bool) or not isinstance(given, int | float):
         return None
-    return float(given) if math.isfinite(given) and 0.0 <= given <= 1.0 else None
+    return float(given) if 0.0 <= given <= 1.0 else None

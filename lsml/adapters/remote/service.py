@@ -55,7 +55,7 @@ class Service:
                     raise Away(
                         f"{self.name}: no answer within {self._options.timeout:g} s (options.timeout)"
                     ) from error
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 if last:
                     raise Away(
                         f"{self.name}: cannot be reached ({type(error).__name__}); check `url`, and that it runs"
@@ -85,6 +85,7 @@ class Service:
                 headers=headers,
                 extensions={"sni_hostname": self._url.raw_host.decode()},
             )
+            until = time.monotonic() + self._options.timeout
             response = client.send(request, stream=True)
             try:
                 content = bytearray()
@@ -92,6 +93,8 @@ class Service:
                     content += piece
                     if len(content) > _LARGEST:
                         raise Dropped("too large", f"{self.name}: answered more than {_LARGEST // 2**20} MB")
+                    if time.monotonic() > until:  # httpx limits the time of each piece
+                        raise httpx.ReadTimeout("the answer goes on and on")
             finally:
                 response.close()
         asked = response.headers.get("retry-after", "")

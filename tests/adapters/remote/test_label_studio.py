@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 from lsml.adapters.remote import elsewhere
+from lsml.adapters.remote.label_studio import _as_score
+from lsml.adapters.remote.options import RemoteOptions
 from lsml.binding import bind
 from lsml.labeling import parse_labeling_config
 from lsml.recipe import load_recipe
 from tests.conftest import PROJECT_KEY, TOPICS, tickets
+from tests.support.backend import until
 from tests.support.service import said
 from tests.support.web import Answer, Web
 
@@ -128,11 +132,14 @@ def test_many_tasks_go_in_requests_of_a_few(backend):
         (said({}, 503), "answered 503 to the last of 1 attempts"),
         (said({}, 404), "answered 404"),
         (Answer(headers={"Content-Length": "9"}, pieces=[b"x"], pause_s=2), "no answer within 0.3 s"),
+        (Answer(headers={"Content-Length": "200"}, pieces=[b" "] * 200, pause_s=0.1), "no answer within 0.3 s"),
+        (Answer(body=b"no gzip", headers={"Content-Encoding": "gzip"}), "cannot be reached (DecodingError)"),
     ],
 )
 def test_trouble_is_told_and_nothing_is_predicted(backend, answer, why, caplog):
     with Web(Reference(says=answer)) as web:
-        assert asking(backend, web, change=("timeout: 5", "timeout: 0.3")).predict("Ann") == [[]]
+        change = ("timeout: 5", "timeout: 0.3") if "0.3 s" in why else ("", "")
+        assert asking(backend, web, change=change).predict("Ann") == [[]]
     assert why in caplog.text and "c2VjcmV0" not in caplog.text
 
 
@@ -141,6 +148,40 @@ def test_one_of_several_predictions_is_taken(backend):
     with Web(Reference(says=said({"results": [[{"result": [region], "score": 0.6}, {"result": []}]]}))) as web:
         (answered,) = asking(backend, web).predict("Ann")
     assert values(answered) == [("topic", ["Bug"], 0.6)], "the prediction's score is that of its only region"
+
+
+@pytest.mark.parametrize(("given", "taken"), [(1, 1.0), (0, 0.0), (True, None), (-0.1, None), (float("nan"), None)])
+def test_only_a_score_from_0_to_1_is_taken(given, taken):
+    assert _as_score(given) == taken
+    assert _as_score(10**400) is None, "JSON has integers beyond every float"
+
+
+def test_a_slow_backend_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(elsewhere, "_TIMEOUT_S", 30.0)
+    go_on = threading.Event()
+
+    def slow(_asked):
+        go_on.wait(20)
+        return said({"model_version": "slow"})
+
+    with Web(slow) as first, Web(lambda _asked: said({"model_version": "quick"})) as second:
+        waiting = threading.Thread(
+            target=elsewhere.version_at, args=(RemoteOptions(first.url, private=True), "<View/>")
+        )
+        waiting.start()
+        until("the slow one is asked", lambda: first.asked, 10)
+        options = RemoteOptions(second.url, private=True)
+        assert (elsewhere.version_at(options, "<View/>"), elsewhere.trouble_at(options)) == ("quick", None)
+        assert waiting.is_alive()
+        go_on.set()
+        waiting.join()
+
+
+def test_a_backend_whose_version_cannot_be_read_is_in_trouble():
+    with Web(lambda _asked: Answer(body=b"no gzip", headers={"Content-Encoding": "gzip"})) as web:
+        options = RemoteOptions(web.url, private=True)
+        assert elsewhere.version_at(options, "<View/>") is None
+        assert "DecodingError" in elsewhere.trouble_at(options)
 
 
 def test_the_backends_version_is_part_of_ours(backend):
