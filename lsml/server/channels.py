@@ -130,7 +130,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def service(self) -> None:
         """Answer the first request."""
         super().service()
-        self.arrivals, self.refuses = None, False
         self.since = time.monotonic()
 
     def write_soon(self, data: Any) -> int:
@@ -190,6 +189,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
 
     def add_task(self, channel: Channel) -> None:
         """Assign the first request of a channel."""
+        channel.arrivals, channel.refuses = None, False  # those of the request before
         # The loop must not answer a request that waits for its connection, as the loop itself writes to it.
         if len(channel.requests) == 1 and not channel.total_outbufs_len:
             path = getattr(channel.requests[0], "path", "").rstrip("/")
@@ -218,9 +218,11 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             with self.claim:
                 if not self._at_once or not going_on():
                     return
-                if not grouped and len(self._at_once) > 1:
-                    arrivals = Arrivals([channel.requests[0] for channel in self._at_once])
-                    for channel in self._at_once:
+                # A refused one is answered with nobody, and may be large.
+                together = [] if grouped else [channel for channel in self._at_once if not channel.refuses]
+                if len(together) > 1:
+                    arrivals = Arrivals([channel.requests[0] for channel in together])
+                    for channel in together:
                         channel.arrivals = arrivals
                 grouped = True
                 channel = self._at_once.popleft()

@@ -153,13 +153,18 @@ def test_predictions_are_refused_while_too_many_wait_and_webhooks_wait_on():
     for request in (large, webhook, health):
         made.add_task(request)
     assert [one.refuses for one in (large, webhook, health)] == [True, False, False]
+    made.add_task(second := Request(done, path="/predict", size=10**6))
     made.respond()  # the loop does
-    assert done == [large, health]
+    assert done == [large, health, second]
+    assert large.arrivals is None and second.arrivals is None, "their bodies are not read"
     go_on.set()
-    until("all are answered", lambda: len(done) == 7, 10)
+    until("all are answered", lambda: len(done) == 8, 10)
     late = Request(done, path="/predict", size=10**6)
     made.add_task(late)
     assert not late.refuses
+    large._work = go_on.clear  # the next request of that connection waits for its turn
+    made.add_task(large)
+    assert not large.refuses
     made.shutdown(timeout=10)
 
 
