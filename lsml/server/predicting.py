@@ -13,7 +13,7 @@ from typing import Any
 from flask import Response, request
 
 from lsml.binding import Binding
-from lsml.errors import Busy, LsmlError, RequestError, TooLarge, Unreachable
+from lsml.errors import Busy, LsmlError, RequestError, StoreError, TooLarge, Unreachable
 from lsml.files.strict_json import NotUnicode
 from lsml.labeling.annotated import many
 from lsml.logs import mask, project_id
@@ -206,10 +206,19 @@ class Predicting:
 
     def _finish_later(self, project: str) -> list[str]:
         """Let the worker publish predictions of tasks that there was no time for. Return a sentence about it, if it can."""
-        row = self._store.projects.get(project)
-        if row is None or row.studio_id is None or self._recipe.publish is None or studio_of(self._recipe, row) is None:
+        try:
+            row = self._store.projects.get(project)
+            if (
+                row is None
+                or row.studio_id is None
+                or self._recipe.publish is None
+                or studio_of(self._recipe, row) is None
+            ):
+                return []
+            self._store.projects.want_publishing(project)
+        except StoreError as error:
+            _log.warning("project %s: the tasks that there was no time for are not published: %s", project, error)
             return []
-        self._store.projects.want_publishing(project)
         return ["the worker predicts the tasks that there was no time for, and publishes them to Label Studio"]
 
     def _others(self, asked: _Asked, arrivals: Arrivals, own: object) -> Iterator[tuple[object, _Asked]]:

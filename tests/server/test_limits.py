@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lsml.adapters.text.classifier import TextClassifier
-from lsml.errors import RecipeError
+from lsml.errors import RecipeError, StoreError
 from lsml.prediction import LATE, Outcome
 from lsml.recipe import load_recipe
 from lsml.server import predicting
@@ -275,6 +275,25 @@ def test_what_there_was_no_time_for_is_only_promised_where_it_can_be_published(b
         asked["project"] = PROJECT_KEY
     assert LATER not in server.post("/predict", asked).json["why_not"]
     assert not server.store.projects.get(PROJECT_KEY).publish_wanted
+
+
+def test_what_there_was_no_time_for_costs_no_prediction_while_the_database_takes_no_writes(
+    backend, monkeypatch, caplog
+):
+    server = backend()
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    server.store.projects.touch(PROJECT_KEY, hostname="http://127.0.0.1:9", token="0123")
+    done = Outcome(prediction={"result": [], "model_version": "v"})
+    monkeypatch.setattr(predicting, "predict_in_time", lambda *_, **__: [done, Outcome(dropped=[(LATE, "late")])])
+
+    def refused(_project):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(server.store.projects, "want_publishing", refused)
+    answer = server.post("/predict", {"tasks": [{"data": {"text": "a"}}] * 2, "project": PROJECT_KEY})
+    assert answer.status_code == 200 and answer.json["results"][0]["model_version"] == "v"
+    assert LATER not in answer.json["why_not"]
+    assert "no time for are not published: the disk is full" in caplog.text
 
 
 def test_a_prediction_that_comes_while_too_many_wait_is_refused_for_a_moment(backend):
