@@ -37,7 +37,9 @@ _PREFIXES: Final = (
 )
 # Keys of a recipe whose values are secrets, also where they are too short to be masked everywhere.
 _SECRET_KEY: Final = re.compile(
-    r"((?:password|api_key|token|secret\w*|\w+_key)['\"]?\s*:\s*)(?!\s*[\"']?\$\{)[^\s,}#][^,}#\n]*", re.IGNORECASE
+    r"((?:password|authorization|api_key|token|secret\w*|\w+_key)['\"]?\s*:\s*)(?!\s*[\"']?\$\{)"
+    r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[^\s,}#][^,}\n]*)""",
+    re.IGNORECASE,
 )
 _LOGIN: Final = re.compile(r"(://[^\s\"'/@:]*):(?!\$\{)[^\s\"'/@]*@")
 
@@ -59,10 +61,9 @@ def _parts(recipe: Recipe, store: Store | None, findings: Sequence[Finding]) -> 
     projects = store.projects.all() if store is not None else []
     keep_secret(project.token for project in projects if project.token)
     yield "findings.json", json.dumps(to_builtins(list(findings)), indent=1)
-    yield (
-        "recipe.yaml",
-        _LOGIN.sub(rf"\1:{MASK}@", _SECRET_KEY.sub(rf"\1{MASK}", recipe.path.read_text(encoding="utf-8"))),
-    )
+    # Known secrets first: a key's value may seem to end within one.
+    text = mask(recipe.path.read_text(encoding="utf-8"))
+    yield "recipe.yaml", _LOGIN.sub(rf"\1:{MASK}@", _SECRET_KEY.sub(rf"\1{MASK}", text))
     yield "machine.json", json.dumps(_machine(), indent=1)
     if store is None:
         return

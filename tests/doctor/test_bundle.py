@@ -12,7 +12,8 @@ from lsml.store import RunLine
 from tests.conftest import PROJECT_KEY, Backend, tickets, write_recipe
 
 SECRETS = """
-server: {username: studio, password: pw1, users: {ana: {password: "hunter2-of-ana"}}}
+server: {username: studio, password: pw1, users: {ana: {password: "hunter2-of-ana"}, bob: {password: "b,}"}, cy: {password: of-cy#open}}}
+# An earlier one: {authorization: Bearer opal}
 label_studio: {url: https://studio.example.com, api_key: 0123456789abcdef0123456789abcdef01234567}
 storage: {queue: "redis://:queue-sesame@redis.example.com/0"}
 notify: {url: "${HOOK}"}
@@ -38,7 +39,17 @@ def test_a_bundle_has_what_helps_and_no_secret(tmp_path, monkeypatch):
         parts = {name: archive.read(name).decode() for name in archive.namelist()}
     assert set(parts) == {"findings.json", "recipe.yaml", "machine.json", "projects.json", f"log-of-{PROJECT_KEY}.txt"}
     everything = "\n".join(parts.values())
-    for secret in ("pw1", "hunter2", "0123456789abcdef", "queue-sesame", "very-secret-hook", "told-by-setup"):
+    for secret in (
+        "pw1",
+        "hunter2",
+        ",}",
+        "#open",
+        "opal",
+        "0123456789abcdef",
+        "queue-sesame",
+        "very-secret-hook",
+        "told-by-setup",
+    ):
         assert secret not in everything, secret
     assert "${HOOK}" in parts["recipe.yaml"]
     assert "LSML_PASSWORD_OF_BOB" in json.loads(parts["machine.json"])["environment"]
