@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -175,15 +176,40 @@ class Backend:
         return self.post("/job_status", {"job": job}).json
 
 
+def pytest_generate_tests(metafunc):
+    """The tests of a module that says ON_ENGINES run on each kind of storage; those on engines are slow."""
+    if "storage" in metafunc.fixturenames and getattr(metafunc.module, "ON_ENGINES", False):
+        kinds = ["directory", pytest.param("engines", marks=pytest.mark.slow)]
+        metafunc.parametrize("storage", kinds, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def engines():
+    """A function that returns the `storage` of a recipe, each time a new one, on PostgreSQL, Redis and S3."""
+    from tests.support.engines import fresh_storages
+
+    with fresh_storages() as fresh:
+        yield fresh
+
+
 @pytest.fixture
-def backend(tmp_path):
+def storage(request):
+    """A function that returns what a recipe says of its storage, as text: by default nothing."""
+    if getattr(request, "param", "directory") == "directory":
+        return lambda: ""
+    fresh = request.getfixturevalue("engines")
+    return lambda: f"storage: {json.dumps(fresh())}\n"
+
+
+@pytest.fixture
+def backend(tmp_path, storage):
     """A function that makes a Backend from recipe text; all are closed at the end."""
     made = []
 
     def make(text: str = "", config: str | None = TOPICS) -> Backend:
         directory = tmp_path / f"backend-{len(made)}"
         directory.mkdir()
-        made.append(Backend(write_recipe(directory, text, config=config), directory / "data"))
+        made.append(Backend(write_recipe(directory, text + storage(), config=config), directory / "data"))
         return made[-1]
 
     yield make

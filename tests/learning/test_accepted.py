@@ -8,6 +8,7 @@ from lsml.labeling.tasks import read_annotation
 from lsml.recipe import LearnFrom
 from tests.conftest import PROJECT_KEY, choice, event, tickets
 
+ON_ENGINES = True
 AT = "2026-11-23T09:07:06.735683Z"
 # As Label Studio's "Create annotations from predictions" sends it.
 MADE_OF_A_PREDICTION = {

@@ -14,6 +14,8 @@ from lsml.versions import Why, learnt_hashes, load_promoted, model_version
 from tests.conftest import PROJECT_KEY, TOPICS, choice, tickets, write_recipe
 from tests.support.fetching import no_fetch
 
+ON_ENGINES = True
+
 
 def annotated(pairs, first_id=1):
     return [
@@ -29,7 +31,7 @@ class Project:
         directory.mkdir(exist_ok=True)
         self.recipe = load_recipe(write_recipe(directory, recipe_text, config=config))
         self.binding = bind(self.recipe, parse_labeling_config(config))
-        self.store = Store(directory / "data")
+        self.store = Store(directory / "data", self.recipe.storage, self.recipe.name)
         self.store.projects.touch(LOCAL, labeling_config=config)
 
     def train(self, tasks):
@@ -45,11 +47,11 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, storage):
     made = []
 
     def make(recipe_text="", config=TOPICS):
-        made.append(Project(tmp_path / f"project-{len(made)}", recipe_text, config))
+        made.append(Project(tmp_path / f"project-{len(made)}", recipe_text + storage(), config))
         return made[-1]
 
     yield make
@@ -235,9 +237,9 @@ def test_keep_bounds_the_versions_and_removes_their_files(backend):
         server.train()
     rows = server.store.versions.of_project(PROJECT_KEY)
     assert [row.number for row in rows] == [4, 3]
-    folders = {path.name for path in (server.store.artifacts.root / rows[0].folder).parent.iterdir()}
-    assert folders == {row.folder.split("/")[1] for row in rows}
-    assert not [path for path in server.store.artifacts.root.iterdir() if path.name.startswith(".making")]
+    kept = server.store.artifacts.open(rows[0].folder).parent
+    assert {path.name for path in kept.iterdir()} == {row.folder.split("/")[1] for row in rows}
+    assert not [path for path in kept.parent.iterdir() if path.name.startswith(".making")]
 
 
 def test_with_keep_1_a_version_that_is_not_promoted_leaves_its_verdict_alone(backend):
@@ -247,9 +249,8 @@ def test_with_keep_1_a_version_that_is_not_promoted_leaves_its_verdict_alone(bac
         server.train()
     (row,) = server.store.versions.of_project(PROJECT_KEY)
     assert row.number == server.store.versions.promoted(PROJECT_KEY) == 1
-    assert [path.name for path in (server.store.artifacts.root / row.folder).parent.iterdir()] == [
-        row.folder.split("/")[1]
-    ]
+    kept = server.store.artifacts.open(row.folder).parent
+    assert [path.name for path in kept.iterdir()] == [row.folder.split("/")[1]]
     assert server.store.runs.of_project(PROJECT_KEY)[0].message == (
         "v2: not promoted: the recipe says `promote: never`; not kept: with `keep: 1` only the promoted version stays"
     )

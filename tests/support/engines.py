@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,23 @@ def shared_storage() -> Iterator[dict[str, str]]:
         for name, value in bucket.environment.items():
             patch.setenv(name, value)
         yield {"database": postgres.url, "queue": redis.url, "artifacts": bucket.url}
+
+
+@contextmanager
+def fresh_storages() -> Iterator[Callable[[], dict[str, str]]]:
+    """Yields a function that returns another `storage` each time, which is empty, on servers that all of them share."""
+    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+    numbers = itertools.count(1)
+    with shared_storage() as shared:
+
+        def fresh() -> dict[str, str]:
+            name = f"fresh{next(numbers)}"
+            with psycopg.connect(shared["database"], autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            address = shared["database"].rpartition("/")[0]
+            return {**shared, "database": f"{address}/{name}", "artifacts": f"{shared['artifacts']}/{name}"}
+
+        yield fresh
 
 
 class RedisServer:

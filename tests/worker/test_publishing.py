@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from lsml.worker.publishing import want_publishing
 from tests.conftest import PROJECT_KEY
 
+ON_ENGINES = True
+_NUMBERS = itertools.count(1)
 KNOWN = "label_studio: {url: 'http://127.0.0.1:9', api_key: '0123456789abcdef0123456789abcdef01234567'}\n"
 
 
@@ -49,8 +53,9 @@ def test_a_wish_is_met_once(backend):
 
 def test_a_token_that_can_never_work_asks_for_none_and_is_said_once_though_a_worker_looks_every_second(backend, caplog):
     made = backend("label_studio: {url: 'http://127.0.0.1:9', api_key: 'two words'}\n")
-    made.store.projects.touch("1.33", studio_id=1)
-    made.store.versions.add("1.33", "folder", {}, promote=True, run=None)
+    key = f"{next(_NUMBERS)}.33"  # it is said once in a process
+    made.store.projects.touch(key, studio_id=1)
+    made.store.versions.add(key, "folder", {}, promote=True, run=None)
     for _ in range(3):
-        assert not want_publishing(made.recipe, made.store, made.store.projects.get("1.33"))
-    assert caplog.text.count("project 1.33: label_studio.api_key: contains spaces") == 1
+        assert not want_publishing(made.recipe, made.store, made.store.projects.get(key))
+    assert caplog.text.count(f"project {key}: label_studio.api_key: contains spaces") == 1
