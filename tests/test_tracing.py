@@ -57,6 +57,14 @@ def test_a_run_and_its_process_are_one_trace(backend, spans, monkeypatch):
         assert made[step].parent.span_id == process.context.span_id
 
 
+def test_a_span_says_of_an_error_only_its_class(spans):
+    with pytest.raises(LsmlError), tracing.span("run a training"):
+        raise LsmlError("https://example.com/?token=sesame: a secret text")
+    (failed,) = spans()
+    assert (failed.status.is_ok, failed.status.description) == (False, "LsmlError")
+    assert "secret" not in failed.to_json() and "sesame" not in failed.to_json()
+
+
 def test_nothing_is_traced_where_nobody_asks_for_it(backend):
     tracing.set_up_tracing("lsml-server")
     assert tracing.with_parent(os.environ) == dict(os.environ)
