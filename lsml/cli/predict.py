@@ -176,6 +176,7 @@ def _into_file(
 ) -> None:
     """Predict the tasks of a file into another file, by so many actors of Ray, or here where it is None."""
     from lsml.cli.engines import Job, model_of, predict_here, read_parquet
+    from lsml.cli.ray_engine import predict_by_ray, remove_blocks
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many
     from lsml.labeling.written import predictions_text
@@ -191,12 +192,12 @@ def _into_file(
     tasks = read(tasks_path, model.predictor.binding, columns=columns)
     predict: Callable[[Callable[[float, str], None]], Predicted] = partial(predict_here, model.predictor, tasks)
     if actors is not None:
-        from lsml.cli.ray_engine import predict_by_ray
-
         predict = partial(predict_by_ray, job, model.predictor.model_version, tasks, output, actors)
     with progress_bar("predict") as progress:
         done = predict(progress)
     write_file(output, predictions_text(done.written, output))
+    if actors is not None:
+        remove_blocks(output)
     predicted = sum(bool(task["predictions"]) for task in done.written)
     click.echo(f"wrote {output}: {predicted} of {len(tasks)} tasks predicted by {model.predictor.model_version}")
     for reason, count in done.dropped.items():

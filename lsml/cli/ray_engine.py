@@ -65,17 +65,32 @@ def predict_by_ray(
     whole = Predicted()
     for file in files:
         whole.add(msgspec.json.decode(file.read_bytes(), type=Predicted))
-    shutil.rmtree(folder)
     return whole
 
 
+def remove_blocks(output: Path) -> None:
+    """Remove the blocks that are done, once the output has them."""
+    shutil.rmtree(_beside(output))
+
+
+def _beside(output: Path) -> Path:
+    return output.with_name(f"{output.name}.blocks")
+
+
 def _folder(output: Path, version: str, blocks: Sequence[bytes]) -> Path:
-    """Return the folder of the blocks that are done, emptied where they are of other tasks or another version."""
-    folder = output.with_name(f"{output.name}.blocks")
+    """Return the folder of the blocks that are done, emptied where they are of other tasks or another version.
+
+    Raises RequestError for a folder with anything else.
+    """
+    folder = _beside(output)
     digest = hashlib.sha256(version.encode())
     for block in blocks:
         digest.update(hashlib.sha256(block).digest())
     of = folder / "of"
+    if not of.exists() and folder.exists() and any(folder.iterdir()):
+        raise RequestError(
+            f"{folder}: holds other files than blocks of predictions; move it, or name another file with -o"
+        )
     if not of.exists() or of.read_text(encoding="ascii") != digest.hexdigest():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -98,6 +98,23 @@ def test_a_stopped_job_goes_on_and_each_task_is_predicted_once(predict):
     assert (done.dropped, done.why) == ({"untrained": 7}, {"untrained": "block 0"})
 
 
+def test_blocks_stay_until_the_output_is_written(predict, tmp_path):
+    predict(Cluster())  # the disk may be full when the output is written
+    again = Cluster()
+    assert [task["id"] for task in predict(again).written] == [task["id"] for task in TASKS]
+    assert again.blocks == []
+    ray_engine.remove_blocks(tmp_path / "out.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_stays(predict, tmp_path):
+    (tmp_path / "out.json.blocks").mkdir()
+    (tmp_path / "out.json.blocks" / "thesis.txt").write_text("years of work")
+    with pytest.raises(RequestError, match="holds other files than blocks of predictions; move it"):
+        predict(Cluster())
+    assert (tmp_path / "out.json.blocks" / "thesis.txt").exists()
+
+
 @pytest.mark.parametrize(("tasks", "version"), [(TASKS[:-1], "v1"), (TASKS, "v2")])
 def test_other_tasks_and_another_version_begin_anew(predict, tasks, version):
     with pytest.raises(KeyboardInterrupt):
