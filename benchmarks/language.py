@@ -88,7 +88,7 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
                 options["accelerate"] = runtime
             recipe = Path(folder) / f"{runtime}.yaml"
             recipe.write_text(
-                "lsml: 1\nname: ner\nlabeling_config: |\n"
+                "lsml: 1\nname: ner\nserver: {cache: 0}\nlabeling_config: |\n"
                 f'  <View><Labels name="e" toName="t">{labels}</Labels><Text name="t" value="$text"/></View>\n'
                 f"tags:\n  Labels: {{adapter: ner, options: {json.dumps(options)}}}\n"
             )
