@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lsml.cli.common import OVERRIDE_VARIABLE
 from lsml.errors import LsmlError
+from lsml.wording import listed
 
 if TYPE_CHECKING:
     from lsml.cli.screen import Screen
@@ -75,10 +76,22 @@ class Reloading:
         except LsmlError as error:
             self._screen.say(f"{error}\nlsml: the old recipe stays in use")
             return
-        if (recipe.server.host, recipe.server.port) != (self._recipe.server.host, self._recipe.server.port):
-            self._screen.say("lsml: server.host and server.port take effect at the next start")
+        if late := [name for name, now in _of_start(recipe).items() if now != _of_start(self._recipe)[name]]:
+            self._screen.say(f"lsml: {listed(late)}: the change takes effect at the next start")
         self._recipe = recipe
         for child in self._children:
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(signal.SIGHUP)
         self._screen.say(f"lsml: {self._path} changed and is in use")
+
+
+def _of_start(recipe: Recipe) -> dict[str, object]:
+    """Return what a server takes from its recipe only once, by its place there."""
+    server = recipe.server
+    return {
+        "server.host": server.host,
+        "server.port": server.port,
+        "server.processes": server.processes,
+        "server.limits.body": server.limits.body_bytes,
+        "server.limits.waiting": server.limits.waiting,
+    }

@@ -10,6 +10,9 @@ import httpx
 import psutil
 import pytest
 
+from lsml.cli import reloading
+from lsml.cli.screen import Screen
+from lsml.recipe import load_recipe
 from tests.conftest import TOPICS, export, tickets, write_recipe
 from tests.support.backend import RunningBackend, until
 from tests.support.commands import lsml, said
@@ -62,6 +65,18 @@ def test_a_good_change_is_served_and_no_request_is_refused(running):
     assert len(codes) > 10
     assert set(processes) <= {process.pid for process in running.family()}, "no process was started anew"
     until("it says so", lambda: running.output.count("changed and is in use") == 2)
+
+
+def test_what_only_a_start_reads_is_said(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(reloading, "_EVERY_S", 0)
+    path = write_recipe(tmp_path, EVERYTHING.format(threshold=0))
+    watcher = reloading.Reloading(load_recipe(path), tmp_path / "held.yaml", [], Screen(live=False))
+    write_recipe(tmp_path, "server: {processes: 2, cache: 0, limits: {waiting: 9, tasks: 5}}\n")
+    for _ in range(2):
+        watcher.look()
+    told = "".join(capfd.readouterr())
+    assert "lsml: server.processes, server.limits.waiting: the change takes effect at the next start" in told
+    assert "changed and is in use" in told
 
 
 @pytest.mark.parametrize(
