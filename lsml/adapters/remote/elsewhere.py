@@ -26,13 +26,15 @@ class _Known(NamedTuple):
 
 _known: LRUCache[tuple[str, str, str], _Known] = LRUCache(256)
 _lock = threading.Lock()
-_turns = tuple(threading.Lock() for _ in range(64))  # to ask, by backend: a slow one delays few others
+_turns: dict[str, threading.Lock] = {}  # to ask, by the backend's URL: a slow one delays no other
 
 
 def version_at(options: RemoteOptions, labeling_config: str) -> str | None:
     """Return the `model_version` that the backend serves now; the last known one where it does not answer in time."""
     key = (options.url, options.project, labeling_config)
-    with _turns[hash(options.url) % len(_turns)]:
+    with _lock:
+        turn = _turns.setdefault(options.url, threading.Lock())
+    with turn:
         with _lock:
             known = _known.get(key)
         now = time.monotonic()
