@@ -58,7 +58,7 @@ def test_models_answer_after_those_that_they_need_and_keep_their_rank(tmp_path):
         (choice_needs("Labels#rest") + f", {NER}",
          "Choices#tone and Labels#rest are not for the same object tag"),
         (choice_needs("Labels#part", adapter="image-classifier") + f", {NER}",
-         "Choices#tone: image-classifier cannot read the regions of Labels#part on Text#text; it reads Image"),
+         "Choices#tone: image-classifier cannot read the regions of Labels#part on Text#text; it reads Image, Pdf"),
     ],
 )  # fmt: skip
 def test_a_model_that_gets_no_regions_is_left_unbound_and_says_why(tmp_path, tags, reason):
