@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
 _SIDE: Final = 2000  # pixels of a page's longer side: small print is legible
+_MOST_PAGES: Final = 10_000  # of a text; a small file may claim millions, and others wait for it
 _READING: Final = threading.Lock()  # PDFium must not run in two threads at once
 _PASSWORD, _PROTECTED = 4, 5  # PDFium's error codes
 _HYPHEN: Final = re.compile("[\x02\ufffe]\n?")  # how PDFium writes the hyphen of a word that goes on in the next line
@@ -24,11 +25,13 @@ _HYPHEN: Final = re.compile("[\x02\ufffe]\n?")  # how PDFium writes the hyphen o
 
 def pdf_text(path: Path, shown: str, most: int) -> str:
     """Return the text of all pages, with a blank line between them. Raises Unreadable, with a sentence that begins with
-    `shown`, also where the text is longer than `most` characters.
+    `shown`, also where the text is longer than `most` characters, or has thousands of pages.
     """
     texts: list[str] = []
     with _READING, _opened(path, shown) as document:
         length = 0
+        if len(document) > _MOST_PAGES:
+            raise Unreadable("too many pages", f"{shown}: has {len(document)} pages; split the document")
         for number in range(len(document)):
             with closing(document[number]) as page, closing(page.get_textpage()) as written:
                 texts.append(_HYPHEN.sub("", written.get_text_range().replace("\r\n", "\n")).strip())

@@ -124,3 +124,13 @@ def test_a_text_that_is_too_long_is_refused(tmp_path: Path, fetcher: Fetcher, mo
     task = saved(tmp_path / "a.pdf", pdf([["more than ten"]]))
     with pytest.raises(Unreadable, match=r"a\.pdf: has more than 10 characters of text; split the document$"):
         read_object(TAG, task, fetcher)
+
+
+def test_a_text_of_too_many_pages_is_refused_unread(
+    tmp_path: Path, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsml.media.pdfs._MOST_PAGES", 2)
+    task = saved(tmp_path / "a.pdf", pdf([["a"], ["b"], ["c"]]))
+    with pytest.raises(Unreadable, match=r"a\.pdf: has 3 pages; split the document$"):
+        read_object(TAG, task, fetcher)
+    assert read_object(TAG, saved(tmp_path / "b.pdf", pdf([["a"], ["b"]])), fetcher)[0].data == "a\n\nb"
