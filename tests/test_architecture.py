@@ -64,6 +64,7 @@ TOPICS = {
     "metrics/test_metrics": "the package itself: one judge for each value type",
     "recipe/test_gallery_endpoints": "gallery recipes that ask services",
     "recipe/test_gallery_language": "gallery recipes with language models",
+    "recipe/test_gallery_scenes": "what the pictures of gallery recipes show",
     "recipe/test_gallery_vision": "gallery recipes with vision models",
     "server/test_limits": "`server.limits`, each in the module that holds it",
     "server/test_safety": "the promises of docs/security.md",

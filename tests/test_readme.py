@@ -14,6 +14,7 @@ import pytest
 
 from lsml.cli import VERBS
 from lsml.recipe import load_recipe
+from lsml.recipe.gallery import gallery_recipes
 from tests.conftest import REPOSITORY
 from tests.support import catalogue
 from tests.support.backend import RunningBackend
@@ -43,6 +44,12 @@ def test_the_pages_on_adapters_and_the_gallery_are_current():
     assert catalogue.with_adapters(page) == page, "write it anew: python -m tests.support.readme"
     written = {path: path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs" / "gallery").glob("*.md")}
     assert catalogue.gallery_pages() == written, "write them anew: python -m tests.support.readme"
+
+
+def test_every_recipe_of_the_gallery_has_a_small_picture():
+    pictures = {path.stem: path for path in (REPOSITORY / "docs" / "pictures").glob("gallery-*")}
+    assert set(pictures) == {f"gallery-{name}" for name in gallery_recipes()}, "see python -m tests.support.pictures"
+    assert [name for name, path in pictures.items() if path.stat().st_size > 40_000] == []
 
 
 def test_the_reference_stands_between_its_markers_once():

@@ -86,7 +86,8 @@ def with_adapters(page: str) -> str:
 
 def gallery_pages() -> dict[Path, str]:
     """The text of each page under docs/gallery."""
-    index = ["# Gallery", "", "Recipes to start from: `lsml new NAME` copies one.", "",
+    index = ["# Gallery", "", "Recipes to start from: `lsml new NAME` copies one. The pictures show what a prediction looks like in "
+             "Label Studio, with made-up answers and scores.", "",
              "| recipe | does | install |", "|---|---|---|"]  # fmt: skip
     pages = {}
     for name, path in gallery_recipes().items():
@@ -100,7 +101,7 @@ def gallery_pages() -> dict[Path, str]:
 
 
 def _gallery_page(name: str, path: Path, install: str) -> str:
-    """What a recipe does, binds and needs, what it looks like where there is a picture, and its text."""
+    """What a recipe does, binds and needs, what it looks like, and its text."""
     recipe = load_recipe(path)
     assert recipe.labeling_config is not None
     binding = bind(recipe, parse_labeling_config(recipe.labeling_config))
@@ -109,14 +110,11 @@ def _gallery_page(name: str, path: Path, install: str) -> str:
         controls = ", ".join(f"`{control.control_tag.selector}`" for control in model.controls)
         for adapter in (get_adapter(use.adapter) for use in model.spec.uses):
             rows.append(f"| {controls} | `{model.object_tag.tag}` | `{adapter.name}` | {adapter.licence} |")
-    picture = DOCS / "pictures" / f"gallery-{name}.png"
-    shown = (
-        [f"![What {name} says of a task, in Label Studio](../pictures/{picture.name})", ""] if picture.exists() else []
-    )
+    picture = f"![Label Studio with a prediction of {name}. {recipe.description}](../pictures/gallery-{name}.png)"
     text = path.read_text(encoding="utf-8")
     return "\n".join([
         f"# {name}", "", f"{recipe.description}", "", "```sh", f"lsml new {name}", f"lsml run {name}.yaml", "```", "",
-        f"To install beside lsml: {install}.", "", *rows, "", *shown, "```yaml", text.rstrip(), "```", "",
+        f"To install beside lsml: {install}.", "", *rows, "", picture, "", "```yaml", text.rstrip(), "```", "",
     ])  # fmt: skip
 
 

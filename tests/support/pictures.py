@@ -5,39 +5,55 @@ Nothing compares them with what is there, for a screen never comes out the same 
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
+from lsml.labeling import parse_labeling_config
 from lsml.recipe import load_recipe
 from lsml.recipe.gallery import find_recipe
 from tests.conftest import PROJECT, PROJECT_KEY, REPOSITORY, TOPICS, choice, event, tickets, write_recipe
 from tests.support.backend import RunningBackend, until
 from tests.support.browser import Editor, open_browser
 from tests.support.label_studio import LEGACY_TOKEN, RealLabelStudio
+from tests.support.scenes import SCENES, predicted
 from tests.support.sounds import scene as sound_scene
 from tests.support.sounds import write_sound
 
 FOLDER = REPOSITORY / "docs" / "pictures"
 _COLOURS = 128  # enough for a page, and a third of the bytes
+_HIGHEST = 1400  # of the editor, before it is cut to what it shows
+_BELOW_TASK = 382  # pixels: its buttons, and the panel with its regions
+_SELECT_FIRST = """
+const annotation = window.Htx.annotationStore.selected;
+annotation.selectArea(annotation.regions[0]);
+"""
+_END_OF_TASK = "return document.querySelector('.lsf-main-view__annotation').getBoundingClientRect().bottom"
+# The editor from its tabs to the last region; without regions, to its buttons.
+_EDITOR = """
+const box = selector => document.querySelector(selector).getBoundingClientRect();
+const rows = [...document.querySelectorAll('.lsf-tree .lsf-tree-treenode, .lsf-tree-treenode')].map(row => row.getBoundingClientRect().bottom);
+const bar = box('.lsf-bottombar').bottom, editor = box('.lsf-editor');
+const bottom = rows.length ? Math.min(editor.bottom, Math.max(...rows) + 12) : bar;
+return [editor.left, editor.top, editor.right, bottom];
+"""
 REVIEWS = ("What a wonderful little lamp, I love it", "It broke after a week", "The parcel weighs two kilos")
 
 
-def keep(driver: Any, name: str) -> None:
-    """A screenshot of what the browser shows, small enough for a repository."""
-    path = FOLDER / f"{name}.png"
-    driver.save_screenshot(str(path))
-    with Image.open(path) as image:
-        image.convert("RGB").quantize(_COLOURS).save(path, optimize=True)
+def keep(driver: Any, name: str, part: tuple[float, ...] | None = None) -> None:
+    """A screenshot of what the browser shows, or of a part of it (left, top, right, bottom), small enough for a repository."""
+    with Image.open(io.BytesIO(driver.get_screenshot_as_png())) as image:
+        image.crop(part).convert("RGB").quantize(_COLOURS).save(FOLDER / f"{name}.png", optimize=True)
 
 
 def on_the_page(driver: Any, name: str, opened: Callable[[], None] = lambda: None) -> None:
@@ -225,6 +241,45 @@ class Studio:
         return project, self.studio.add_backend(project, lsml.address, **fields)
 
 
+def gallery(directory: Path, names: Iterable[str] = SCENES) -> None:
+    """What recipes of the gallery look like with a prediction; of those that the tutorials show `studio` takes care."""
+    with RealLabelStudio() as running, Editor(running) as editor:
+        for name in names:
+            in_gallery(running, editor, name)
+
+
+def in_gallery(running: RealLabelStudio, editor: Editor, name: str) -> None:
+    """Keep what one recipe looks like."""
+    folder = running.files / "gallery"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = load_recipe(find_recipe(name)).labeling_config
+    assert config is not None
+    project = running.create_project(name, config)
+    running.serve_folder(project, folder)
+    data, regions = predicted(name, folder, lambda file: f"/data/local-files/?d=gallery/{file}")
+    prediction = {"model_version": f"{name}-v1", "result": regions}
+    [task] = running.import_tasks(project, [{"data": data, "predictions": [prediction]}])
+    resize(editor.driver, _HIGHEST)
+    editor.open(project, task, next(iter(parse_labeling_config(config).objects)))
+    editor_alone(editor.driver, f"gallery-{name}", SCENES[name].selected)
+
+
+def resize(driver: Any, height: int) -> None:
+    """Make the browser's page as high, and as wide that the editor has its list of regions below the task."""
+    size = {"width": 1200, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    time.sleep(1)  # the editor lays itself out anew
+
+
+def editor_alone(driver: Any, name: str, selected: bool) -> None:
+    """Keep the editor without the empty space under the task and under the regions; with a region `selected`, its first."""
+    if selected:
+        driver.execute_script(_SELECT_FIRST)
+    time.sleep(2)  # sounds and videos are drawn late
+    resize(driver, round(driver.execute_script(_END_OF_TASK)) + _BELOW_TASK)
+    keep(driver, name, driver.execute_script(_EDITOR))
+
+
 def examples(name: str) -> list[dict[str, Any]]:
     """The annotated tasks that the repository has for a recipe."""
     path = REPOSITORY / "recipes" / "examples" / f"{name}.json"
@@ -246,15 +301,19 @@ def studio(directory: Path) -> None:
         shown.learnt("keywords", [], [{"data": {"text": text}} for text in code], "text")
 
 
-PICTURES: dict[str, Callable[[Path], None]] = {"topics": topics, "names": names, "sounds": sounds, "studio": studio}
+PICTURES: dict[str, Callable[[Path], None]] = {"topics": topics, "names": names, "sounds": sounds, "studio": studio,
+                                               "gallery": gallery}  # fmt: skip
 
 
 def main(names: list[str]) -> None:
-    """Makes the pictures of these names; without names, all."""
+    """Makes the pictures of these names, and `gallery-NAME` of one recipe; without names, all."""
     FOLDER.mkdir(exist_ok=True)
     for name in names or PICTURES:
         with tempfile.TemporaryDirectory() as directory:
-            PICTURES[name](Path(directory))
+            if name in PICTURES:
+                PICTURES[name](Path(directory))
+            else:
+                gallery(Path(directory), [name.removeprefix("gallery-")])
 
 
 if __name__ == "__main__":
