@@ -51,7 +51,7 @@ GROUPS = {
         "clear": ("clear", "Delete published predictions from a project of Label Studio."),
     },
     "Keep and operate": {
-        "export": ("export", "Write projects, annotations and versions into one file."),
+        "export": ("export", "Back up projects, annotations and versions into one file, while lsml serves."),
         "import": ("import_", "Restore a data directory from a file of `lsml export`."),
         "migrate": ("migrate", "Move a data directory to PostgreSQL and S3."),
         "serve": ("serve", "Run only the web server, as a separate process."),

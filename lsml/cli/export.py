@@ -14,10 +14,11 @@ from lsml.cli.common import check_writable, data_dir_option, open_recipe, recipe
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it [default: NAME.lsml.zip].")
 @data_dir_option
 def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> None:
-    """Write all data of RECIPE into one file: projects, annotations, runs and versions.
+    """Write all data of RECIPE into one file, as a backup: projects, annotations, runs and versions.
 
-    lsml may be running. Each part is written with its hash, which `lsml import` checks. Tokens from Label Studio are
-    left out.
+    lsml may be running: all is of one moment. Each part is written with its hash, which `lsml import` checks. Tokens from
+    Label Studio are left out. So are versions whose files are missing or damaged: they are named, and it ends with 1. Only
+    its owner can read the file.
     """
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many
@@ -31,9 +32,13 @@ def command(recipe_path: Path, output: Path | None, data_dir: Path | None) -> No
     output = output or Path(f"{recipe.name}.lsml.zip")
     check_writable(output)
     store = Store(directory, recipe.storage, recipe.name)
-    manifest = export_to(store, recipe.name, output)
+    manifest, broken = export_to(store, recipe.name, output)
     projects = len(store.projects.all())
     store.close()
+    for sentence in broken:
+        click.echo(f"{sentence}; its files were left out", err=True)
     size = output.stat().st_size
     held = f"{many(projects, 'project')}, {many(len(manifest.files), 'file')}, {size / 1e6:,.1f} MB"
     click.echo(f"wrote {output}: {held}; it contains no token")
+    if broken:
+        raise SystemExit(1)

@@ -13,10 +13,13 @@ from lsml.cli.common import data_dir_option, open_recipe, recipe_argument
 @recipe_argument
 @click.argument("file", type=click.Path(path_type=Path))
 @data_dir_option
-def command(recipe_path: Path, file: Path, data_dir: Path | None) -> None:
+@click.option(
+    "--force", is_flag=True, help="Move data that is there into a folder beside the new. lsml must be stopped."
+)
+def command(recipe_path: Path, file: Path, data_dir: Path | None, force: bool) -> None:
     """Restore RECIPE's data directory from a FILE of `lsml export`.
 
-    Every hash is checked first. A directory with data is not changed.
+    Every hash is checked first. Without --force, a directory with data is not changed.
     """
     from lsml.errors import RequestError
     from lsml.labeling.annotated import many
@@ -30,7 +33,9 @@ def command(recipe_path: Path, file: Path, data_dir: Path | None) -> None:
             "from a backup of its own"
         )
     directory = recipe.data_directory(data_dir)
-    manifest = import_from(file, directory)
+    manifest, aside = import_from(file, directory, force=force)
+    if aside is not None:
+        click.echo(f"moved the data that was there to {aside}")
     if manifest.recipe != recipe.name:
         click.echo(
             f"{file}: was exported from the recipe {manifest.recipe}, and this one is {recipe.name}; the versions "

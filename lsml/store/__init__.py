@@ -101,7 +101,7 @@ class Store:
         with self._database.write_transaction():
             yield
 
-    def copy_database(self, target: Path) -> set[str]:
+    def copy_database(self, target: Path) -> list[VersionRow]:
         """Copy the database as `lsml.store.copying.copy_database` does."""
         return copy_database(self._database, target)
 

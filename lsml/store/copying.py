@@ -14,6 +14,7 @@ from lsml.errors import StoreError
 from lsml.store.database import Database
 from lsml.store.sqlite import open_sqlite, sentences
 from lsml.store.tables import COUNT_RUNS, Row, queries
+from lsml.store.version_rows import VersionRow
 
 _BATCH: Final = 500  # rows that are stored at once
 _EMPTIED: Final = "DELETE FROM meta"  # which has the format in it; the source has the same
@@ -56,8 +57,8 @@ def _digest(rows: Iterable[Row], before: int = 0) -> int:
     return before % 2**256
 
 
-def copy_database(database: Database, target: Path) -> set[str]:
-    """Copy the database to a new SQLite file, while others write. Return the folders of the versions in the copy.
+def copy_database(database: Database, target: Path) -> list[VersionRow]:
+    """Copy the database to a new SQLite file, while others write. Return the versions in the copy.
 
     Raises StoreError.
     """
@@ -67,4 +68,5 @@ def copy_database(database: Database, target: Path) -> set[str]:
         copy.execute("PRAGMA journal_mode = DELETE")
         for statement in _WHOLE:
             copy.execute(statement)
-        return {row[0] for row in copy.execute("SELECT folder FROM version")}
+        versions = copy.execute("SELECT project, number, folder, card, created_at, run FROM version ORDER BY folder")
+        return [VersionRow(*row) for row in versions]

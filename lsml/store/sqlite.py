@@ -101,6 +101,20 @@ def sentences(path: str) -> Iterator[None]:
         raise StoreError(f"{path}: {what}; {advice}") from error
 
 
+def close_journal(path: Path) -> None:
+    """Put all of a database into its one file. A damaged file stays as it is.
+
+    Raises StoreError where another process has it open.
+    """
+    with sentences(str(path)), closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            pass  # damaged; nobody can write to it
+
+
 def open_sqlite(path: Path) -> Sqlite:
     """Open the database in a file, made where missing, and return it. Raises StoreError with a sentence."""
     try:

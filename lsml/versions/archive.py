@@ -11,22 +11,28 @@ import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import msgspec
 
-from lsml.errors import NoRoom, RequestError, StoreError
+from lsml.errors import NoRoom, RequestError, StoreError, VersionError
 from lsml.files.digests import file_digest, write_digested
 from lsml.files.disk import make_folder, sync
-from lsml.store import Store
+from lsml.store import Store, VersionRow
+from lsml.store.sqlite import close_journal
+from lsml.versions.card import card_of
+from lsml.versions.loading import check_files
 
 FORMAT: Final = 1
 _MANIFEST, _DATABASE, _VERSIONS = "manifest.json", "lsml.db", "versions"
 _LARGEST_MANIFEST = 64 * 2**20
+_HELD: Final = (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _VERSIONS)  # the data of a directory
 _TRIES = 3  # a version may be deleted while its files are read
 _CHUNK = 2**20
+_UNUSUAL: Final = 0x61  # flags of members that are encrypted or patched, which no export has
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -39,57 +45,83 @@ class Manifest(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
-def export_to(store: Store, recipe: str, file: Path) -> Manifest:
-    """Write a data directory into `file`, completely or not at all; lsml may be serving. Raises StoreError."""
+def export_to(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str]]:
+    """Write a data directory into `file`, completely or not at all; lsml may be serving.
+
+    Return the manifest, and a sentence for each version whose files are missing or were changed, and so are left out.
+    Raises StoreError.
+    """
     for attempt in range(1, _TRIES + 1):
         try:
             return _export(store, recipe, file)
         except FileNotFoundError as error:
             if attempt == _TRIES:
-                raise StoreError(f"{error.filename}: is missing; a version was deleted or lost, try again") from None
+                raise StoreError(f"{error.filename}: was deleted with its version; try again") from None
         except OSError as error:
             raise StoreError(f"{file}: cannot be written: {error.strerror}") from error
     raise AssertionError("the last try returns or raises")
 
 
-def _export(store: Store, recipe: str, file: Path) -> Manifest:
+def _export(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str]]:
     from lsml import __version__
 
+    files: dict[str, str] = {}
+    broken = []
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=store.directory) as folder:
         database = Path(folder) / _DATABASE
         members = {_DATABASE: database}
-        for version in sorted(store.copy_database(database)):
-            root = store.artifacts.open(version)
-            if not root.is_dir():
-                raise FileNotFoundError(2, "No such folder", str(root))
-            for path in sorted(root.rglob("*")):
-                if path.is_file():
-                    members[f"{_VERSIONS}/{version}/{path.relative_to(root).as_posix()}"] = path
-        files = {name: file_digest(path) for name, path in members.items()}
+        for version in store.copy_database(database):
+            try:
+                root, known = _sound(store, version)
+            except VersionError as error:
+                if store.versions.number_of(version.project, version.folder) is None:
+                    raise FileNotFoundError(2, "deleted meanwhile", version.folder) from None
+                broken.append(f"v{version.number} of project {version.project}: {error}")
+                continue
+            inside = f"{_VERSIONS}/{version.folder}"
+            files |= {f"{inside}/{name}": digest for name, digest in known.items()}
+            members |= {
+                f"{inside}/{path.relative_to(root).as_posix()}": path
+                for path in sorted(root.rglob("*")) if path.is_file()
+            }  # fmt: skip
+        files = {name: files.get(name) or file_digest(path) for name, path in members.items()}
         manifest = Manifest(recipe, __version__, time.time(), files)
-        made = file.with_name(f".{file.name}.{os.getpid()}")
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # which only its owner can read
+        os.close(descriptor)
+        made = Path(name)
         try:
             with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(_MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
                 for name, path in members.items():
                     archive.write(path, name)
-            made.chmod(0o600)
             sync(made)
             made.replace(file)
         finally:
             made.unlink(missing_ok=True)
-    return manifest
+    return manifest, broken
 
 
-def import_from(file: Path, directory: Path) -> Manifest:
+def _sound(store: Store, version: VersionRow) -> tuple[Path, dict[str, str]]:
+    """Return the folder of a version, and the hashes of its files, which were compared. Raises VersionError."""
+    root, card = store.artifacts.open(version.folder), card_of(version)
+    check_files(root, card)
+    return root, card.files
+
+
+def import_from(file: Path, directory: Path, *, force: bool = False) -> tuple[Manifest, Path | None]:
     """Make a data directory from an export. Everything is checked before it is put in place; after an error nothing is
     left.
 
-    Raises RequestError where the file is no export or was changed, or the directory holds data already, and StoreError
-    where it cannot be written.
+    With `force`, data that the directory holds is moved into a folder within it. Return the manifest, and that folder
+    if there is one. Raises RequestError where the file is no export or was changed, or the directory holds data
+    already, and StoreError where it cannot be written or another process uses it.
     """
-    if (directory / _DATABASE).exists():
-        raise RequestError(f"{directory}: already holds data; move it away, or give another directory with --data-dir")
+    held = [path for path in map(directory.joinpath, _HELD) if path.exists()]
+    if held and not force:
+        raise RequestError(
+            f"{directory}: already holds data; give another directory with --data-dir, or add --force to move the data "
+            "aside"
+        )
     try:
         make_folder(directory)
         with (
@@ -98,22 +130,23 @@ def import_from(file: Path, directory: Path) -> Manifest:
         ):
             manifest = _manifest(archive, file)
             _unpack(archive, manifest, file, Path(folder))
-            Store(Path(folder)).close()  # refuses a newer format, and migrates an older one
+            _check_database(Path(folder), file)
+            aside = _move_aside(held, directory) if held else None
             _put_in_place(Path(folder), directory)
-    except zipfile.BadZipFile as error:
-        raise RequestError(f"{file}: is not a file of `lsml export`, or is truncated: {error}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise RequestError(f"{file}: is not a file of `lsml export`, or is damaged or truncated: {error}") from None
     except OSError as error:
         if error.filename is not None and Path(os.fsdecode(error.filename)) == file:
             raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
         raise StoreError(f"{directory}: cannot be written: {error.strerror}") from error
-    return manifest
+    return manifest, aside
 
 
 def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
     """Return the manifest, once it is checked that it names every member and that none would be written outside the folder."""
     try:
         info = archive.getinfo(_MANIFEST)
-        if info.file_size > _LARGEST_MANIFEST:
+        if info.file_size > _LARGEST_MANIFEST or not all(map(_is_usual, archive.infolist())):
             raise ValueError
         manifest = msgspec.json.decode(archive.read(info), type=Manifest)
     except (KeyError, ValueError, msgspec.ValidationError):
@@ -126,6 +159,10 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
     if sorted(names) != sorted(manifest.files) or _DATABASE not in names or not all(map(_is_ours, names)):
         raise RequestError(f"{file}: has other files than its manifest; it was changed after the export")
     return manifest
+
+
+def _is_usual(info: zipfile.ZipInfo) -> bool:
+    return info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and not info.flag_bits & _UNUSUAL
 
 
 def _is_ours(name: str) -> bool:
@@ -161,11 +198,35 @@ def _chunks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
         yield chunk
 
 
+def _check_database(folder: Path, file: Path) -> None:
+    """Bring the tables up to date. Raises RequestError where a newer lsml made them, or they cannot be read."""
+    try:
+        Store(folder).close()
+    except StoreError as error:
+        raise RequestError(f"{file}: {str(error).removeprefix(f'{folder}{os.sep}')}") from None
+
+
+def _move_aside(held: list[Path], directory: Path) -> Path:
+    """Move the data of a directory into a new folder within it, as the directory may be a disk of its own. Return the folder.
+
+    Raises StoreError where a process uses the data.
+    """
+    database = directory / _DATABASE
+    if database in held:
+        close_journal(database)
+    aside = directory / time.strftime("replaced-%Y%m%d-%H%M%S", time.gmtime())
+    aside.mkdir(mode=0o700)
+    for path in held:
+        if path.exists():
+            path.rename(aside / path.name)
+    sync(aside)
+    return aside
+
+
 def _put_in_place(folder: Path, directory: Path) -> None:
     """Move versions and then the database into place, so that a database never names versions that are missing."""
     versions = directory / _VERSIONS
     if (folder / _VERSIONS).is_dir():
-        shutil.rmtree(versions, ignore_errors=True)
         (folder / _VERSIONS).rename(versions)
     (folder / _DATABASE).rename(directory / _DATABASE)
     sync(directory)

@@ -33,7 +33,7 @@ def test_every_row_is_copied_and_counting_goes_on(opened):
 
 def test_a_file_for_others_has_everything_but_the_token(opened, tmp_path):
     store = filled(opened())
-    assert store.copy_database(tmp_path / "copy.db") == {"1.1/folder"}
+    assert store.copy_database(tmp_path / "copy.db") == store.versions.of_project(PROJECT)
     with sqlite3.connect(tmp_path / "copy.db") as copy:
         for table, rows in TABLES.items():
             assert copy.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,), table

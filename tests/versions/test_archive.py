@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
+import sqlite3
+import tempfile
 import threading
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lsml.store import Store
+from lsml.versions import card_of
+from lsml.versions.archive import export_to
+from lsml.versions.loading import check_files
 from tests.conftest import PROJECT, PROJECT_KEY, Backend, event, tickets, write_recipe
 from tests.support.commands import lsml, refused, said
 
@@ -132,6 +141,18 @@ def add(members) -> None:
     members["versions/a/b"] = b"more"
 
 
+def newer_database(members) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "lsml.db")
+        file.write_bytes(members["lsml.db"])
+        with closing(sqlite3.connect(file, isolation_level=None)) as database:
+            database.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+        members["lsml.db"] = file.read_bytes()
+    manifest = json.loads(members["manifest.json"])
+    manifest["files"]["lsml.db"] = hashlib.sha256(members["lsml.db"]).hexdigest()
+    members["manifest.json"] = json.dumps(manifest).encode()
+
+
 def drop(members) -> None:
     del members["lsml.db"]
 
@@ -148,6 +169,7 @@ def newer(members) -> None:
         (add, "has other files than its manifest"),
         (drop, "has other files than its manifest"),
         (newer, "has format 9, and this lsml reads 1"),
+        (newer_database, "changed.zip: lsml.db: has format 99, and this lsml reads"),
         (lambda members: members.pop("manifest.json"), "is not a file of `lsml export`"),
     ],
 )
@@ -163,7 +185,16 @@ def test_files_that_are_none_of_these_are_refused_in_a_sentence(learnt, tmp_path
     assert "is not a file of `lsml export`" in refused(bring(learnt, tmp_path / "text.zip", tmp_path / "data"))
     whole = (learnt / "out.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
-    assert "is truncated" in refused(bring(learnt, tmp_path / "cut.zip", tmp_path / "data"))
+    assert "is damaged or truncated" in refused(bring(learnt, tmp_path / "cut.zip", tmp_path / "data"))
+    with zipfile.ZipFile(learnt / "out.zip") as archive:
+        start = archive.getinfo("lsml.db").header_offset + 60
+    for name, change in (("bits", bytes(byte ^ 255 for byte in whole[start : start + 50])), ("zeros", bytes(50))):
+        (tmp_path / f"{name}.zip").write_bytes(whole[:start] + change + whole[start + 50 :])
+        told = refused(bring(learnt, tmp_path / f"{name}.zip", tmp_path / "data"))
+        assert "is damaged or truncated" in told
+    with zipfile.ZipFile(tmp_path / "other.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("manifest.json", "{}")
+    assert "is not a file of `lsml export`" in refused(bring(learnt, tmp_path / "other.zip", tmp_path / "data"))
     assert "cannot be read: No such file" in refused(bring(learnt, tmp_path / "none.zip", tmp_path / "data"))
 
 
@@ -171,6 +202,101 @@ def test_a_directory_that_holds_data_is_left_alone(learnt):
     before = (learnt / "data" / "lsml.db").read_bytes()
     assert "already holds data" in refused(bring(learnt, learnt / "out.zip", learnt / "data"))
     assert (learnt / "data" / "lsml.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("left", ["lsml.db-wal", "versions"])
+def test_the_rest_of_a_lost_database_is_data_too(learnt, tmp_path, left):
+    (tmp_path / "data" / left).mkdir(parents=True)
+    assert "already holds data" in refused(bring(learnt, learnt / "out.zip", tmp_path / "data"))
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [left]
+
+
+def force(folder: Path, data: Path):
+    return lsml("import", "triage.yaml", folder / "out.zip", "--data-dir", data, "--force", cwd=folder)
+
+
+def test_force_moves_the_data_aside_whole(learnt, tmp_path):
+    shutil.copytree(learnt / "data", tmp_path / "data")
+    store = Store(tmp_path / "data")
+    store.projects.touch("of-the-old", title="old")
+    # Somebody has it open: what they store would be lost.
+    assert "another program has it open" in refused(force(learnt, tmp_path / "data"), code=1)
+    assert store.projects.get("of-the-old") is not None
+    store.close()
+    told = said(force(learnt, tmp_path / "data"))
+    (aside,) = (tmp_path / "data").glob("replaced-*")
+    assert f"moved the data that was there to {aside}\n" in told
+    for directory, projects in ((tmp_path / "data", 1), (aside, 2)):
+        store = Store(directory)
+        assert len(store.projects.all()) == projects
+        (version,) = store.versions.of_project(PROJECT_KEY)
+        check_files(store.artifacts.open(version.folder), card_of(version))
+        store.close()
+    # A damaged database is a reason to restore.
+    (tmp_path / "data" / "lsml.db").write_bytes(b"damaged" * 1000)
+    shutil.rmtree(aside)
+    said(force(learnt, tmp_path / "data"))
+
+
+def test_force_changes_nothing_for_a_file_that_is_refused(learnt, tmp_path):
+    shutil.copytree(learnt / "data", tmp_path / "data")
+    before = sorted(path.name for path in (tmp_path / "data").iterdir())
+    file = changed(learnt / "out.zip", tmp_path / "changed.zip", flip)
+    refused(lsml("import", "triage.yaml", file, "--data-dir", tmp_path / "data", "--force", cwd=learnt))
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == before
+
+
+def test_a_version_with_damaged_files_is_left_out_and_named(learnt, tmp_path):
+    shutil.copytree(learnt / "data", tmp_path / "data")
+    (card,) = (tmp_path / "data" / "versions").rglob("card.json")
+    lost = next(path for path in sorted(card.parent.rglob("*")) if path.is_file() and path != card)
+    lost.write_bytes(b"damaged")
+    done = lsml("export", "triage.yaml", "-o", tmp_path / "out.zip", "--data-dir", tmp_path / "data", cwd=learnt)
+    assert done.returncode == 1
+    assert f"v1 of project {PROJECT_KEY}: {lost}: was changed after it was saved;" in done.stderr
+    assert done.stderr.endswith("its files were left out\n")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert sorted(archive.namelist()) == ["lsml.db", "manifest.json"]
+    assert "1 project, 1 version;" in said(bring(learnt, tmp_path / "out.zip", tmp_path / "copy"))
+
+
+def test_a_version_that_is_deleted_meanwhile_is_in_no_part(learnt, tmp_path, monkeypatch):
+    shutil.copytree(learnt / "data", tmp_path / "data")
+    store = Store(tmp_path / "data")
+    copy, tries = store.copy_database, []
+
+    def copied(target: Path):
+        versions = copy(target)
+        tries.append(len(versions))
+        if len(tries) == 1:
+            with sqlite3.connect(tmp_path / "data" / "lsml.db") as database:
+                database.execute("DELETE FROM version")
+            database.close()
+            store.artifacts.delete(versions[0].folder)
+        return versions
+
+    monkeypatch.setattr(store, "copy_database", copied)
+    manifest, broken = export_to(store, "triage", tmp_path / "out.zip")
+    store.close()
+    assert tries == [1, 0]
+    assert (list(manifest.files), broken) == (["lsml.db"], [])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_only_the_owner_can_read_the_file(learnt, tmp_path, monkeypatch):
+    assert (learnt / "out.zip").stat().st_mode & 0o777 == 0o600
+    modes = []
+    write = zipfile.ZipFile.write
+
+    def noted(archive: zipfile.ZipFile, *arguments) -> None:
+        modes.append(Path(archive.filename).stat().st_mode & 0o777)
+        write(archive, *arguments)
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", noted)
+    store = Store(learnt / "data")
+    export_to(store, "triage", tmp_path / "out.zip")
+    store.close()
+    assert set(modes) == {0o600}
 
 
 def test_there_must_be_data_to_export(learnt, tmp_path):
