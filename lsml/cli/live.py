@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from lsml.cli.common import caution, metric_text
 from lsml.errors import LsmlError, StudioAway
 from lsml.learning.due import changes_needed, counts, learners
 from lsml.store import LOCAL, ProjectRow, Store
@@ -136,7 +137,7 @@ def _said(run: RunRow) -> str:
 
 
 def _learnt(store: Store, project: ProjectRow) -> str:
-    """Return the result of the last training that ended: `v1 in 0.4 s: accuracy 0.81`."""
+    """Return the result of the last training that ended: `v1 in 0.4 s: accuracy 0.81, too few to rely on`."""
     ended = [run for run in store.runs.of_project(project.key, 5) if run.state in ("done", "failed")]
     if not ended:
         return ""
@@ -151,7 +152,7 @@ def _metrics(store: Store, project: ProjectRow, number: int) -> str:
     row = store.versions.get(project.key, number)
     judged = card_of(row).metrics if row is not None else {}
     figures = [
-        f"{f'{name} ' if len(judged) > 1 else ''}{one['metric']} {one['value']:.2f}"
+        f"{f'{name} ' if len(judged) > 1 else ''}{metric_text(one, digits=2)}{caution(one)}"
         for name, one in judged.items()
         if one["value"] is not None
     ]

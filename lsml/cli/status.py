@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsml.cli.common import bind_config, console, data_dir_option, json_option, open_recipe, open_store, recipe_argument
+from lsml.cli.common import (
+    bind_config,
+    caution,
+    console,
+    data_dir_option,
+    json_option,
+    metric_text,
+    open_recipe,
+    open_store,
+    recipe_argument,
+)
 from lsml.cli.figures import curve_line
 from lsml.cli.projects import find_project, project_option, shown_project
 
@@ -91,7 +101,7 @@ def _print(recipe: Recipe, store: Store, row: ProjectRow, found: dict[str, Any])
     out = console()
     out.print(shown_project(row), markup=False)
     judged = ", ".join(
-        f"{name} {one['metric']} {one['value']:.3f} on {many(one['examples'], 'held-out example')}"
+        f"{name} {metric_text(one, digits=3)} on {many(one['examples'], 'held-out example')}{caution(one)}"
         for name, one in found["metrics"].items()
         if one.get("value") is not None
     )

@@ -67,7 +67,13 @@ def test_what_a_training_came_to_stays_beside_what_the_next_awaits(line):
     server.annotate(tickets(12))
     server.train()
     assert re.fullmatch(
-        r"triage: v1 in \d+\.\d s: macro_f1 \d\.\d\d; 0 of 10 annotations until the next training", told()
+        r"triage: v1 in \d+\.\d s: macro_f1 \d\.\d\d, too few to rely on; 0 of 10 annotations until the next training",
+        told(),
+    )
+    server.annotate(tickets(120))
+    server.train()
+    assert re.fullmatch(
+        r"triage: v2 in \d+\.\d s: macro_f1 \d\.\d\d; 0 of 12 annotations until the next training", told()
     )
 
 

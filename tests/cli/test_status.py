@@ -44,6 +44,14 @@ def test_it_says_what_is_served_what_is_awaited_and_what_more_brings(backend):
     assert "No estimate yet of the gain from more annotations" in server.client.get(f"/projects/{PROJECT_KEY}").text
 
 
+def test_a_metric_of_a_few_examples_comes_with_a_caution(backend):
+    server = backend()
+    server.annotate(tickets(12))
+    server.train()
+    serves = status(server).stdout.splitlines()[1]
+    assert re.search(r" on \d held-out examples?, too few to rely on$", serves)
+
+
 def test_what_was_learnt_from_files_waits_for_no_annotation(tmp_path):
     (tmp_path / "export.json").write_text(json.dumps(export(tickets(60))))
     recipe = write_recipe(tmp_path)
