@@ -54,6 +54,7 @@ GROUPS = {
         "export": ("export", "Back up projects, annotations and versions into one file, while lsml serves."),
         "import": ("import_", "Restore a data directory from a file of `lsml export`."),
         "migrate": ("migrate", "Move a data directory to PostgreSQL and S3."),
+        "prune": ("prune", "Delete runs that ended long ago, with their logs."),
         "serve": ("serve", "Run only the web server, as a separate process."),
         "work": ("work", "Run only the worker, beside `lsml serve`."),
         "completion": ("completion", "Print a script for shell completion of commands, options, recipes and names."),

@@ -95,6 +95,14 @@ class Store:
             self.claims.finish(run.id, run.attempt, "done", f"v{number}: {message}", number)
         return number, forgotten
 
+    @durable
+    def delete_old_runs(self, age_s: float) -> int:
+        """Delete some of the runs that ended `age_s` seconds ago or earlier, with their logs. Return how many; 0 at last."""
+        ended = self.runs.delete_ended(age_s)
+        for run in ended:
+            self.run_lines.delete(run)
+        return len(ended)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Store everything within as one transaction, which waits for the disk once. Raises StoreError."""

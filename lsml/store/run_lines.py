@@ -32,6 +32,11 @@ class RunLines(Table):
             )
         self._run("DELETE FROM run_line WHERE id <= (SELECT max(id) FROM run_line) - ?", _MAX_LINES)
 
+    @durable
+    def delete(self, run: str) -> None:
+        """Delete the log of a run."""
+        self._run("DELETE FROM run_line WHERE run = ?", run)
+
     def of_run(self, run: str, limit: int = 200) -> list[RunLine]:
         """Return the newest lines of a run, oldest first."""
         rows = self._rows("SELECT at, level, text FROM run_line WHERE run = ? ORDER BY id DESC LIMIT ?", run, limit)

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from lsml.store.database import Table, durable
 
 WAKE_AGAIN_S = 5.0  # a due run whose wake-up had no effect for this long is woken again
+BATCH: Final = 500  # old runs that are deleted at once, so that other writers wait only a moment
 WAKES = 10  # runs woken at a time: a wake-up makes a worker take the run whose turn it is
 Kind = Literal["training", "publishing", "review"]
 KINDS: Final[tuple[Kind, ...]] = ("training", "publishing", "review")
@@ -63,8 +64,8 @@ _DUE: Final = (
 class Ledger(Table):
     """The part of the store that changes the states of runs, and with them their counts."""
 
-    def _count_change(self, kind: str, was: str | None, state: str) -> None:
-        """Count a run that changed its state; `was` is None for a new run."""
+    def _count_change(self, kind: str, was: str | None, state: str | None) -> None:
+        """Count a run that changed its state; `was` is None for a new run, `state` for a deleted one."""
         for counted, more in ((was, -1), (state, 1)):
             if counted is not None:
                 self._run(
@@ -195,6 +196,23 @@ class Runs(Ledger):
         if waited and run is not None:
             self._count_change(run.kind, "waiting", "cancelled")
         return run
+
+    @durable
+    def delete_ended(self, age_s: float) -> list[str]:
+        """Delete runs that ended `age_s` seconds ago or earlier, at most BATCH. Return their ids.
+
+        The last run of each kind of a project that began stays, as `last` returns it.
+        """
+        rows = self._rows(
+            "SELECT id, kind, state FROM run WHERE state IN ('done', 'failed', 'cancelled')"
+            " AND coalesce(finished_at, created_at) <= ? AND (started_at IS NULL OR EXISTS (SELECT 1 FROM run later"
+            " WHERE later.project = run.project AND later.kind = run.kind AND later.started_at > run.started_at)) LIMIT ?",
+            self._database.now() - age_s, BATCH,
+        )  # fmt: skip
+        for id, kind, state in rows:
+            self._run("DELETE FROM run WHERE id = ?", id)
+            self._count_change(kind, state, None)
+        return [row[0] for row in rows]
 
     @durable
     def cancel_project(self, project: str) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lsml.store import Superseded
+from lsml.store import RunLine, Superseded
 from lsml.store import claims as ledger
-from lsml.store.runs import KINDS, WAKE_AGAIN_S, WAKES
+from lsml.store.runs import BATCH, KINDS, WAKE_AGAIN_S, WAKES
 
 PROJECT = "1.1795424614"
 
@@ -223,6 +223,41 @@ def test_at_most_keep_versions_stay_the_promoted_one_among_them(store, promoted,
     gone = [row.number for row in store.versions.prune(PROJECT, keep)]
     assert [row.number for row in store.versions.of_project(PROJECT)] == left
     assert sorted(left + gone) == [1, 2, 3, 4]
+
+
+def test_old_runs_go_with_their_logs_and_the_last_one_stays(store, now):
+    def end(state: str, kind: str = "training") -> str:
+        run = store.claims.claim(store.runs.request(PROJECT, "start training", kind=kind).id)
+        store.run_lines.add(run.id, [RunLine(at=now["now"], level="INFO", text="fits")])
+        store.claims.finish(run.id, run.attempt, state, "", None)
+        now["now"] += 100
+        return run.id
+
+    old, failed, review = end("done"), end("failed"), end("done", "review")  # ended at 1000, 1100 and 1200
+    never = store.runs.request(PROJECT, "start training").id
+    store.runs.cancel(never)  # at 1300
+    now["now"] = 2_000
+    assert store.delete_old_runs(1_001) == 0
+    assert store.delete_old_runs(1_000) == 1
+    assert store.runs.get(old) is None
+    assert store.run_lines.of_run(old) == []
+    assert store.delete_old_runs(700) == 1
+    assert store.runs.get(never) is None
+    assert store.runs.last(PROJECT, "training").id == failed
+    assert len(store.run_lines.of_run(failed)) == 1
+    newest, waiting = end("done"), store.runs.request(PROJECT, "start training").id
+    now["now"] = 10_000
+    assert store.delete_old_runs(0) == 1
+    assert [run.id for run in store.runs.of_project(PROJECT)] == [waiting, newest]
+    assert store.runs.last(PROJECT, "review").id == review
+    assert store.delete_old_runs(0) == 0
+
+
+def test_many_old_runs_go_in_turns(store, now):
+    with store.transaction():
+        for _ in range(BATCH + 1):
+            store.runs.cancel(store.runs.request(PROJECT, "start training").id)
+    assert [store.delete_old_runs(0) for _ in range(3)] == [BATCH, 1, 0]
 
 
 def test_a_version_number_is_never_used_twice(store):
